@@ -1,0 +1,60 @@
+# Everything runs in .venv, which is made once and again when pyproject.toml or constraints.txt
+# change. `make ablation` and `make test` are all that a fresh machine needs.
+PYTHON ?= python3
+BIN := .venv/bin
+TORCH := torch==2.13.0
+# The page or index to take torch from, if not pip's own: see "Which torch" in README.md.
+TORCH_INDEX ?=
+JOBS ?= 2
+
+.PHONY: ablation test check lint types format ui benchmark clean help
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make ablation    environment, then an ablation of every technique on real data
+ablation: .venv/.ready
+	$(BIN)/regexp -m experiment=digits_mlp
+	@echo
+	@echo "Open the results in the MLflow UI:  make ui"
+
+## make test        environment, then the tests
+test: .venv/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+## make check       lint, types, tests
+check: lint types test
+
+lint: .venv/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.ready
+	$(BIN)/mypy
+
+## make format      rewrite the code as lint wants it
+format: .venv/.ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+## make ui          the MLflow UI at http://127.0.0.1:5000
+ui: .venv/.ready
+	$(BIN)/regexp ui
+
+## make benchmark   samples per second against other loops; installs the peers
+benchmark: .venv/.ready
+	$(BIN)/python -m pip install -c constraints.txt -e '.[benchmark]'
+	$(BIN)/python -m benchmarks
+
+## make clean       remove the environment and caches; results stay in mlruns/
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch comes first and alone, so that the wheel fits the machine and not whatever else asks for it.
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "regexp needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[parallel,dev]'
+	touch $@

@@ -1,0 +1,81 @@
+"""The command line: `regexp [-m] key=value ...` and `regexp ui`."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from regexp.cli import compose, compose_one, parse, starts_jobs
+from regexp.config import ConfigError
+
+USAGE_ERROR = 2
+
+
+def main() -> None:
+    """Run the command line and leave with its exit status.
+
+    0: every run finished. 1: a run or a job failed. 2: the configuration is wrong, and nothing
+    was written. 130: Ctrl-C. 128 + n: signal n.
+    """
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """What `main` does, without leaving the interpreter.
+
+    Args:
+        arguments: without the program's name.
+    """
+    traced = bool(os.environ.get("HYDRA_FULL_ERROR")) or "debug=true" in [
+        argument.lower() for argument in arguments
+    ]
+    try:
+        if arguments and arguments[0] == "ui":
+            return _ui(arguments[1:])
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if traced or not _for_users(error):
+            raise
+        print(f"regexp: {error}", file=sys.stderr)
+        return USAGE_ERROR
+
+
+def _run(arguments: Sequence[str]) -> int:
+    options, arguments = parse(arguments)
+    if not starts_jobs(options):
+        from regexp.sweep import hydra_main
+
+        hydra_main(arguments)
+        return 0
+    sweep = compose(options)
+    if sweep.config.dry_run:
+        from regexp.dry_run import show
+
+        show(sweep)
+        return 0
+    from regexp.sweep import execute
+
+    return execute(sweep, arguments)
+
+
+def _ui(arguments: Sequence[str]) -> int:
+    """`regexp ui [tracking.uri=...] [paths.mlruns=...] [tracking.port=...]`."""
+    config = compose_one(parse(arguments)[0])
+    from regexp.tracking import serve
+
+    return serve(config.tracking.uri, config.paths.mlruns, config.tracking.port)
+
+
+def _for_users(error: Exception) -> bool:
+    """Whether the message says all that a user needs."""
+    if isinstance(error, ConfigError):
+        return True
+    from regexp.tracking import TrackingError
+
+    return isinstance(error, TrackingError)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+"""From the arguments of the command line to the configuration of every job, with Hydra's own rules.
+
+A sweep is composed as a whole before anything starts: Hydra's sweeper splits the overrides, every
+job's configuration is composed and checked, and the first mistake ends the command with one
+message. Imports neither torch nor MLflow, so that `--help` and completion are quick.
+"""
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra._internal.utils import create_automatic_config_search_path, get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from regexp.config import ConfigError, conf_folder, flat, is_number, register
+from regexp.nodes import nearest
+from regexp.validation import validate
+
+if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra
+
+CONFIG_NAME = "config"
+# Keys that Hydra wants a plus for, because the composed configuration may not have them.
+NEW = re.compile(r"(grid|regularizer\.\w+)\.[^=]+=")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Hydra launches once.
+
+    Attributes:
+        overrides: what the sweeper gives this job.
+        config: composed, checked, not resolved; without Hydra's own node.
+    """
+
+    overrides: tuple[str, ...]
+    config: DictConfig
+
+    @property
+    def technique(self) -> str:
+        """The name of the job's regularizer: "none", "l1", "l1+dropout"."""
+        return technique_of(self.config)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The jobs of one command.
+
+    Attributes:
+        jobs: in the order in which they are launched; empty if only the sweeper knows them.
+        config: what the jobs have in common; the first job's where they are known.
+        name: for people: the experiment's name, or what is swept.
+        command: the arguments that make this sweep.
+        swept: the keys that differ from job to job.
+    """
+
+    jobs: tuple[Job, ...]
+    config: DictConfig
+    name: str
+    command: tuple[str, ...]
+    swept: tuple[str, ...] = ()
+
+
+def technique_of(config: DictConfig) -> str:
+    """The names of a job's techniques joined with "+", "none" if there are none."""
+    return "+".join(str(name) for name in config.regularizer) or "none"
+
+
+def without_strays(config: DictConfig) -> DictConfig:
+    """Drop what overrides say of techniques that this job does not have (no `_target_`)."""
+    strays = strays_of(config)
+    if strays:
+        config = config.copy()
+        with read_write(config), open_dict(config):
+            for name in strays:
+                del config.regularizer[name]
+    return config
+
+
+def strays_of(config: DictConfig) -> list[str]:
+    """Techniques of which a job has overrides, but which it does not have."""
+    return [
+        str(name)
+        for name, technique in config.regularizer.items()
+        if isinstance(technique, DictConfig) and "_target_" not in technique
+    ]
+
+
+def with_setting(
+    config: DictConfig, overrides: Sequence[str], swept: Sequence[str]
+) -> tuple[DictConfig, str]:
+    """What a job has of the swept keys, for people: "optimizer.lr=0.01, model=cnn".
+
+    The regularizer and the dataset are told apart anyway. A swept number of a technique becomes a
+    grid of one point, so that it is compared as grids are.
+
+    Returns:
+        (the configuration, the setting)
+    """
+    config = config.copy()
+    told = []
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        if key not in swept or key in ("regularizer", "dataset"):
+            continue
+        number = OmegaConf.select(config, key)
+        if not key.startswith("regularizer."):
+            told.append(f"{key}={value}")
+        elif is_number(number) and OmegaConf.select(config, f"grid.{key}") is None:
+            OmegaConf.update(config, f"grid.{key}", [number], force_add=True)
+        elif number is not None:
+            told.append(f"{key}={value}")
+    return config, ", ".join(told)
+
+
+def written(overrides: Sequence[str]) -> str:
+    """Overrides as a user writes them, without the pluses of `parse`."""
+    return " ".join(override.removeprefix("++") for override in overrides)
+
+
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Hydra's options, and the arguments to hand on to it.
+
+    `grid.key=...` becomes `++grid.key=...`, since the grid is empty by default, and so does
+    `regularizer.l1.key=...`: in a sweep over techniques it is meant for the jobs that have l1
+    (see `without_strays`).
+    """
+    rewritten = [f"++{one}" if NEW.match(one) else one for one in arguments]
+    return get_args_parser().parse_args(rewritten), rewritten
+
+
+def starts_jobs(options: argparse.Namespace) -> bool:
+    """False for --help, --cfg, --info and the like, which Hydra answers alone."""
+    answers = (options.help, options.hydra_help, options.cfg, options.info)
+    return not (any(answers) or options.shell_completion or options.experimental_rerun)
+
+
+def compose(options: argparse.Namespace) -> Sweep:
+    """Compose and check every job that `options` ask for.
+
+    Raises:
+        ConfigError: the first thing that is wrong, in words.
+    """
+    register()
+    name = options.config_name or CONFIG_NAME
+    with _hydra(options) as hydra:
+        overrides = list(options.overrides)
+        try:
+            OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(overrides)
+            mode = hydra.get_mode(config_name=name, overrides=overrides)
+            if not (options.multirun or mode == RunMode.MULTIRUN):
+                return _sweep(hydra, name, overrides, (), [overrides])
+            master = _load(hydra, name, overrides, RunMode.MULTIRUN)
+            swept, batches = _split(hydra, master)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(_explain(error, hydra, name, overrides)) from error
+        return _sweep(hydra, name, overrides, swept, batches, master)
+
+
+def compose_one(options: argparse.Namespace) -> DictConfig:
+    """The configuration that `options` ask for, of no job: only the schema checks it."""
+    register()
+    name = options.config_name or CONFIG_NAME
+    with _hydra(options) as hydra:
+        try:
+            return _plain(_load(hydra, name, options.overrides, RunMode.RUN))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(_explain(error, hydra, name, options.overrides)) from error
+
+
+@contextmanager
+def _hydra(options: argparse.Namespace) -> "Iterator[Hydra]":
+    """Hydra with the search path that `hydra.main` would give it."""
+    from hydra._internal.hydra import Hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    folder = Path(options.config_path).resolve() if options.config_path else conf_folder()
+    path = create_automatic_config_search_path(None, None, str(folder))
+    if options.config_dir is not None:
+        extra = Path(options.config_dir).resolve()
+        if not extra.is_dir():
+            raise ConfigError(f"--config-dir {options.config_dir}: there is no such folder")
+        path.prepend("command-line", f"file://{extra}", SearchPathQuery(provider="schema"))
+    GlobalHydra.instance().clear()
+    try:
+        yield Hydra.create_main_hydra2(task_name="regexp", config_search_path=path)
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _sweep(
+    hydra: "Hydra",
+    name: str,
+    overrides: list[str],
+    swept: tuple[str, ...],
+    batches: list[list[str]] | None,
+    master: DictConfig | None = None,
+) -> Sweep:
+    """Compose each of `batches` (the overrides of one job each) and check it."""
+    jobs = []
+    strays: set[str] = set()
+    title = ""
+    for batch in batches or []:
+        where = f" (in the job {written(batch)})" if len(batches or []) > 1 else ""
+        try:
+            config = _load(hydra, name, batch, RunMode.RUN)
+            title = title or str(config.hydra.runtime.choices.get("experiment") or "")
+            config = _plain(config)
+            strays.update(strays_of(config))
+            config = without_strays(config)
+            validate(config)
+        except ConfigError as error:
+            raise ConfigError(f"{error}{where}") from error
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(f"{_explain(error, hydra, name, batch)}{where}") from error
+        jobs.append(Job(tuple(batch), config))
+    present = {str(technique) for job in jobs for technique in job.config.regularizer}
+    for stray in sorted(strays - present if jobs else ()):
+        raise ConfigError(
+            f"regularizer.{stray}: "
+            + ("no job of this sweep has" if len(jobs) > 1 else "this job does not have")
+            + f" the technique {stray}; it has {' and '.join(sorted(present)) or 'none'}. "
+            f"Choose it by regularizer={stray}"
+        )
+    if not title or title == "None":
+        title = written(overrides) or (jobs[0].technique if jobs else "sweep")
+    common = jobs[0].config if jobs else _plain(master)
+    return Sweep(tuple(jobs), common, title, tuple(overrides), swept)
+
+
+def _split(hydra: "Hydra", master: DictConfig) -> tuple[tuple[str, ...], list[list[str]] | None]:
+    """(keys that are swept, the overrides of each job as Hydra's basic sweeper splits them).
+
+    Any other sweeper chooses its jobs while it runs: None.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    sweeper = master.hydra.sweeper
+    arguments = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
+    arguments += list(master.hydra.overrides.task)
+    parsed = OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(arguments)
+    keys = {one.get_key_element().lstrip("+"): one.is_sweep_override() for one in parsed}
+    swept = tuple(key for key, several in keys.items() if several)
+    if not str(sweeper["_target_"]).endswith(".BasicSweeper"):
+        return swept, None
+    return swept, BasicSweeper.split_arguments(parsed, None)[0]
+
+
+def _load(hydra: "Hydra", name: str, overrides: Sequence[str], mode: RunMode) -> DictConfig:
+    return hydra.compose_config(
+        config_name=name,
+        overrides=list(overrides),
+        run_mode=mode,
+        with_log_configuration=False,
+    )
+
+
+def _plain(config: DictConfig | None) -> DictConfig:
+    """A configuration without Hydra's own node."""
+    assert config is not None
+    config = config.copy()
+    with read_write(config), open_dict(config):
+        config.pop("hydra", None)
+    return config
+
+
+def _explain(error: Exception, hydra: "Hydra", name: str, overrides: Sequence[str]) -> str:
+    """One message for what Hydra refuses: the key, what was expected, the nearest choices."""
+    text = str(error) or str(error.__cause__ or error.__context__)
+    if isinstance(error, OverrideParseException):
+        reason = [line for line in text.splitlines() if not line.startswith(("See ", "Error "))]
+        return f"{error.override}: expected key=value ({' '.join(reason).strip()})"
+    if ambiguous := re.search(r"Ambiguous value for argument '\+*([^']+)'", text):
+        override = ambiguous.group(1)
+        key, _, value = override.partition("=")
+        as_list = f"; for a single job with all of them write '{key}=[{value}]'"
+        listed = key == "regularizer" or key.startswith("grid.")
+        return f"{override}: several values. Add -m for a job with each{as_list * listed}"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        if group:
+            options = error.options or hydra.config_loader.get_group_options(group)
+            return f"{group}={choice}: expected a choice of {group}{nearest(choice, options)}"
+        return f"there is no configuration {choice} in {conf_folder()}"
+    if unknown := re.search(r"Could not (?:override|append to config|delete)\D*?'([^']+)'", text):
+        key = unknown.group(1).partition("@")[0]
+        if "already at" in text:
+            return f"{key}: the key exists already; write {key}=... without a plus"
+        return f"{key}: there is no such key{nearest(key, _keys(hydra, name, overrides))}"
+    if "Error merging override" in text or "Value '" in text or "is not supported" in text:
+        override = re.search(r"Error merging override (\S+)", text)
+        cause = error.__cause__ or error
+        detail = str(cause).splitlines()[0] if str(cause) else text.splitlines()[0]
+        key = getattr(cause, "full_key", None)
+        return f"{(override and override.group(1)) or key}: {_expected(detail)}"
+    return text.partition("\nConfig search path")[0].partition("\nSee https")[0].strip()
+
+
+def _expected(detail: str) -> str:
+    """OmegaConf's complaint about a type, in the words of the other messages."""
+    found = re.search(r"(?:could not be converted to|is not a valid) (\w+)", detail)
+    kinds = {"Integer": "an integer", "Float": "a number", "bool": "true or false"}
+    return f"expected {kinds[found.group(1)]}" if found and found.group(1) in kinds else detail
+
+
+def _keys(hydra: "Hydra", name: str, overrides: Sequence[str]) -> list[str]:
+    """Every key that a job with these groups has: what a mistyped key may have meant."""
+    loader = hydra.config_loader
+    groups = [group for group in loader.list_groups("") if group != "hydra"]
+    chosen = [one for one in overrides if one.partition("=")[0] in groups and "," not in one]
+    for attempt in (chosen, []):
+        try:
+            config: Any = _plain(_load(hydra, name, attempt, RunMode.RUN))
+        except (HydraException, OmegaConfBaseException):
+            continue
+        dotted = [key for key, _ in flat(config) if "._" not in key]
+        return [*groups, *map(str, config), *dotted]
+    return groups

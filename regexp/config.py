@@ -1,0 +1,189 @@
+"""What a job's configuration may hold: the typed schema, its seeds and its grid."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from regexp.nodes import ConfigError, nearest
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "conf_folder",
+    "flat",
+    "grid_of",
+    "is_int",
+    "is_number",
+    "plain",
+    "register",
+    "seeds_of",
+    "shown",
+]
+
+GROUPS = ("dataset", "model", "regularizer", "optimizer", "scheduler")
+
+
+@dataclass
+class Trainer:
+    """`trainer.*`: the loop's own numbers."""
+
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    device: str = MISSING
+    threads: int = MISSING
+    precision: str = MISSING
+
+
+@dataclass
+class Lengths:
+    """`lengths.*`: how long a run is, filled in by the job once the data are known."""
+
+    epochs: int = MISSING
+    steps_per_epoch: int = MISSING
+    steps: int = MISSING
+
+
+@dataclass
+class Tracking:
+    """`tracking.*`: where runs are recorded; no `uri` means SQLite under `paths.mlruns`."""
+
+    uri: str | None = MISSING
+    experiment: str = MISSING
+    port: int = MISSING
+
+
+@dataclass
+class Paths:
+    """`paths.*`: folders, relative to the working directory of the command."""
+
+    data: str = MISSING
+    mlruns: str = MISSING
+
+
+@dataclass
+class Config:
+    """A job. The six groups are open here: each is checked against the class that it names.
+
+    Every default stands in conf/config.yaml, and nowhere else.
+    """
+
+    dataset: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    regularizer: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    scheduler: dict[str, Any] = field(default_factory=dict)
+    seeds: Any = MISSING
+    grid: dict[str, Any] = field(default_factory=dict)
+    stack: bool = MISSING
+    dry_run: bool = MISSING
+    debug: bool = MISSING
+    trainer: Trainer = field(default_factory=Trainer)
+    lengths: Lengths = field(default_factory=Lengths)
+    tracking: Tracking = field(default_factory=Tracking)
+    paths: Paths = field(default_factory=Paths)
+
+
+def register() -> None:
+    """Make the schema known to Hydra, as the entry `schema` of the defaults list."""
+    from hydra.core.config_store import ConfigStore
+
+    ConfigStore.instance().store(name="schema", node=Config, provider="regexp")
+
+
+def conf_folder() -> Path:
+    """The absolute folder of the YAMLs: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+def seeds_of(config: DictConfig) -> list[int]:
+    """The seeds of a job: `seeds: 3` is [0, 1, 2]; a list stands for itself.
+
+    Raises:
+        ConfigError: not a positive integer, nor a list of different integers >= 0.
+    """
+    seeds = config.seeds
+    if is_int(seeds) and seeds >= 1:
+        return list(range(seeds))
+    if isinstance(seeds, ListConfig) and len(seeds):
+        values = list(seeds)
+        if all(is_int(seed) and seed >= 0 for seed in values) and len(set(values)) == len(values):
+            return values
+    raise ConfigError(
+        f"seeds={shown(seeds)}: expected a number of seeds (seeds=10) "
+        "or a list of different integers >= 0 (seeds=[0,1,5])"
+    )
+
+
+def grid_of(config: DictConfig) -> dict[str, list[float]]:
+    """The grid of a job, dotted: {"regularizer.l1.strength": [1e-4, 1e-3]}.
+
+    Raises:
+        ConfigError: a key that is no number of the configuration, or values that are not a list
+            of different numbers.
+    """
+    grid: dict[str, list[float]] = {}
+    present = dict(flat(config))
+    for key, values in flat(config.grid):
+        if not is_number(present.get(key)):
+            within = tuple(f"{group}." for group in (*GROUPS, "trainer"))
+            numbers = [k for k, v in present.items() if is_number(v) and k.startswith(within)]
+            raise ConfigError(
+                f"grid.{key}: expected the key of a number in this job's configuration"
+                + nearest(key, numbers)
+            )
+        if not isinstance(values, Sequence | ListConfig) or isinstance(values, str):
+            raise ConfigError(
+                f"grid.{key}={shown(values)}: expected a list of numbers in brackets, "
+                f"such as grid.{key}=[{shown(present[key])}]"
+            )
+        numbers_given = list(values)
+        if not numbers_given or not all(is_number(value) for value in numbers_given):
+            raise ConfigError(f"grid.{key}={shown(values)}: expected one or more numbers")
+        if len(set(numbers_given)) < len(numbers_given):
+            raise ConfigError(f"grid.{key}={shown(values)}: expected different numbers")
+        grid[key] = numbers_given
+    return grid
+
+
+def flat(node: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf of a configuration as (dotted key, value); lists are leaves, `???` is skipped."""
+    for key in map(str, node):
+        if OmegaConf.is_missing(node, key):
+            continue
+        name = f"{prefix}{key}"
+        try:
+            value = node[key]
+        except OmegaConfBaseException:  # ${lengths.steps} before the data are known
+            continue
+        if isinstance(value, DictConfig):
+            yield from flat(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def shown(value: object) -> str:
+    """A value as one would write it on the command line."""
+    if isinstance(value, DictConfig | ListConfig):
+        value = OmegaConf.to_container(value)
+    return "null" if value is None else str(value)
+
+
+def plain(node: DictConfig) -> dict[str, Any]:
+    """A node as plain containers, its interpolations resolved."""
+    container = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}

@@ -1,0 +1,170 @@
+"""Numbers from a text file of separated columns, with errors that say where."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+import zlib
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import IO, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regexp.dataset.base import DataError
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns read from a file.
+
+    Args:
+        path: the file.
+        names: the columns' names.
+        values: float64, [rows, columns], finite.
+        lines: the line of the file that each row ends on, counted from 1, [rows].
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    lines: NDArray[np.int64]
+
+    def refuse(self, row: int, column: str, fault: str) -> NoReturn:
+        """Raise the error that names the file, the row (an index of `values`) and the column."""
+        raise DataError(
+            f"{self.path}: {_place(row + 1, self.lines[row])}, column {column!r}: {fault}"
+        )
+
+
+def read_columns(path: Path, columns: Sequence[str], separator: str) -> Columns:
+    """Read some columns of numbers; the others are skipped and cost no memory.
+
+    One pass in plain Python (about 4 s for the 667,944 rows of Galaxy Zoo): faster readers accept
+    rows with a field too many or too few, and so take in shifted columns without a word.
+
+    Args:
+        path: a text file (UTF-8) with a header, gzipped if its name ends in `.gz`.
+        columns: the columns wanted, in this order.
+        separator: the character between two fields.
+
+    Raises:
+        DataError: the file is empty, damaged or separated otherwise; a column is missing; a row is
+            too short or too long; a field is no finite number.
+    """
+    with _text(path) as file:
+        reader = csv.reader(file, delimiter=separator)
+        header = [name.strip() for name in next(reader, [])]
+        indices = _find(path, header, columns, separator)
+        values, lines = array("d"), array("q")
+        for fields in reader:
+            if not fields:
+                continue  # a blank line
+            if len(fields) != len(header):
+                raise DataError(
+                    f"{path}: {_place(len(lines) + 1, reader.line_num)} has {len(fields)} fields, "
+                    f"the header {len(header)}: the row is cut short, or has a separator too many"
+                )
+            try:
+                numbers = [float(fields[index]) for index in indices]
+                good = math.isfinite(sum(numbers))
+            except ValueError:
+                good = False
+            if not good:
+                _refuse_fields(path, fields, indices, columns, len(lines) + 1, reader.line_num)
+            values.extend(numbers)
+            lines.append(reader.line_num)
+    if not lines:
+        raise DataError(f"{path}: a header and no rows; the file is cut short")
+    return Columns(
+        path,
+        tuple(columns),
+        np.frombuffer(values, dtype=np.float64).reshape(-1, len(columns)),
+        np.frombuffer(lines, dtype=np.int64),
+    )
+
+
+def _place(row: int, line: int) -> str:
+    return f"row {row} (line {line})"
+
+
+def _find(path: Path, header: list[str], columns: Sequence[str], separator: str) -> list[int]:
+    """Where the columns are in the header."""
+    if not any(header):
+        raise DataError(f"{path}: the file is empty; expected a header with {', '.join(columns)}")
+    missing = [column for column in columns if column not in header]
+    if missing:
+        for other, name in SEPARATORS.items():
+            names = [field.strip().strip('"') for field in separator.join(header).split(other)]
+            if other != separator and set(columns) <= set(names):
+                raise DataError(
+                    f"{path}: line 1 (the header) is separated by {name} {other!r}, expected "
+                    f"{SEPARATORS.get(separator, 'character')} {separator!r}"
+                )
+        near = get_close_matches(missing[0], header, n=3)
+        hint = f"nearest: {', '.join(near)}; " if near else ""
+        raise DataError(
+            f"{path}: line 1 (the header) has no column {', '.join(map(repr, missing))} "
+            f"({hint}found: {_shorten(', '.join(header), 300)})"
+        )
+    twice = [column for column in columns if header.count(column) > 1]
+    if twice:
+        raise DataError(f"{path}: line 1 (the header) has the column {twice[0]!r} more than once")
+    return [header.index(column) for column in columns]
+
+
+def _refuse_fields(
+    path: Path,
+    fields: list[str],
+    indices: list[int],
+    columns: Sequence[str],
+    row: int,
+    line: int,
+) -> NoReturn:
+    """Raise the error for the first field that is no finite number."""
+    for index, column in zip(indices, columns, strict=True):
+        text = fields[index].strip()
+        place = f"{path}: {_place(row, line)}, column {column!r}:"
+        if not text:
+            raise DataError(f"{place} empty, expected a number")
+        try:
+            number = float(text)
+        except ValueError:
+            raise DataError(f"{place} {_shorten(text, 60)!r} is no number") from None
+        if not math.isfinite(number):
+            raise DataError(f"{place} {text!r}, expected a finite number")
+    raise DataError(f"{path}: {_place(row, line)}: numbers too large to be added up")
+
+
+def _shorten(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+@contextmanager
+def _text(path: Path) -> Iterator[IO[str]]:
+    """The file as text; whatever goes wrong while it is read becomes a `DataError`."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        # utf-8-sig: spreadsheets put a byte order mark in front of the first column's name.
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            yield file
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(
+            f"{path}: the gzip file is damaged or cut short ({error}); delete it and download it "
+            "again"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: no UTF-8 text (byte {error.object[error.start]:#04x}: {error.reason}); is it "
+            "a compressed or a binary file?"
+        ) from error
+    except csv.Error as error:
+        raise DataError(f"{path}: cannot be read as separated columns: {error}") from error

@@ -1,0 +1,120 @@
+"""Features made of features, and the filter that drops those that say nearly the same."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+
+class CorrelationFilter(TransformerMixin, BaseEstimator):
+    """Keep one feature of each highly correlated pair.
+
+    As long as there are too many features, the pair with the greatest absolute Pearson correlation
+    loses its later feature; so what stands first (a raw feature before its powers) survives. A
+    feature that is constant on the rows fitted counts as correlated 1 with all others.
+
+    Args:
+        threshold: drop features until no pair is correlated beyond this, in (0, 1]; None if `keep`
+            is given. How many are left depends on the rows.
+        keep: drop features until this many are left, whatever their correlation; None if
+            `threshold` is given. Inputs of fewer features are left alone.
+
+    Attributes:
+        kept_: indices of the features kept, ascending.
+    """
+
+    def __init__(self, threshold: float | None = None, keep: int | None = None) -> None:
+        self.threshold = threshold
+        self.keep = keep
+
+    def fit(self, X: NDArray[Any], y: object = None) -> Self:
+        """Choose the features.
+
+        Args:
+            X: [rows, features].
+            y: not used.
+        """
+        if (self.threshold is None) == (self.keep is None):
+            raise ValueError("give either `threshold` or `keep`, and not both")
+        X = validate_data(self, X)
+        with np.errstate(divide="ignore", invalid="ignore"):  # constant columns, see below
+            correlation = np.abs(np.atleast_2d(np.corrcoef(X, rowvar=False)))
+        correlation[np.isnan(correlation)] = 1.0
+        # Rounded, so that ties (a feature and its double) do not hang on the last bit of a sum,
+        # which may differ with the number of threads.
+        correlation = correlation.round(12)
+        correlation[np.tril_indices(len(correlation))] = -1.0  # each pair once, as (first, later)
+        kept = np.ones(len(correlation), dtype=bool)
+        while self._too_many(int(kept.sum()), float(correlation.max())):
+            _, later = np.unravel_index(int(correlation.argmax()), correlation.shape)
+            kept[later] = False
+            correlation[later, :] = correlation[:, later] = -1.0
+        self.kept_ = np.flatnonzero(kept)
+        return self
+
+    def transform(self, X: NDArray[Any]) -> NDArray[Any]:
+        """[rows, features] -> [rows, features kept]."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False)
+        return X[:, self.kept_]
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """The names of the features kept."""
+        check_is_fitted(self)
+        if input_features is None:
+            input_features = [f"x{index}" for index in range(self.n_features_in_)]
+        return np.asarray(input_features, dtype=object)[self.kept_]
+
+    def _too_many(self, features: int, greatest: float) -> bool:
+        if self.keep is not None:
+            return features > self.keep
+        return self.threshold is not None and greatest > self.threshold
+
+
+def expansion(
+    degree: int, log_offset: float, threshold: float | None, keep: int | None
+) -> Pipeline:
+    """Polynomial, exponential and log features, the correlation filter, standardization.
+
+    [rows, columns] -> [rows, features].
+
+    Args:
+        degree: greatest degree of the monomials x_i, x_i * x_j, ...
+        log_offset: the log features are log(x + log_offset), so that x = 0 has one.
+        threshold, keep: see `CorrelationFilter`.
+    """
+    features = FeatureUnion(
+        [
+            ("polynomial", PolynomialFeatures(degree, include_bias=False)),
+            ("exp", FunctionTransformer(np.exp, feature_names_out=partial(_names, "exp"))),
+            (
+                "log",
+                FunctionTransformer(
+                    _log, kw_args={"offset": log_offset}, feature_names_out=partial(_names, "log")
+                ),
+            ),
+        ],
+        verbose_feature_names_out=False,
+    )
+    return Pipeline(
+        [
+            ("features", features),
+            ("filter", CorrelationFilter(threshold=threshold, keep=keep)),
+            ("scale", StandardScaler()),
+        ]
+    )
+
+
+def _log(x: NDArray[Any], offset: float) -> NDArray[Any]:
+    return np.log(x + offset)
+
+
+def _names(function: str, transformer: object, columns: NDArray[Any]) -> list[str]:
+    return [f"{function}({column})" for column in columns]

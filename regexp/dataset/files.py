@@ -1,0 +1,147 @@
+"""The file of a dataset: found in the data folder or downloaded, its checksum compared."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from regexp.dataset.base import DataError, Dataset
+
+KNOWN = "known"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileDataset(Dataset):
+    """A dataset that is read from one file.
+
+    Args:
+        validation, test, train_size: see `Dataset`.
+        file: the file's name in the data folder, or a path; None for the first of `known` that
+            lies in the data folder. If none does, `url` is downloaded.
+        sha256: the checksum that the file must have: 64 hexadecimal digits; "known" for the one
+            that `known` gives for the file's name; None accepts any file.
+        known: file name -> SHA-256, in the order in which they are looked for.
+        url: public address (http or https) of the file; the name of the file that it gives is the
+            address's last part.
+
+    Raises:
+        ValueError: an argument that is none of these.
+    """
+
+    file: str | None
+    sha256: str | None
+    known: Mapping[str, str]
+    url: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sha256 not in (None, KNOWN) and not _is_sha256(self.sha256):
+            raise ValueError(
+                "dataset.sha256: expected 64 hexadecimal digits, 'known' or null (any file); got "
+                f"{self.sha256!r}"
+            )
+        for name, checksum in self.known.items():
+            if not _is_sha256(checksum):
+                raise ValueError(
+                    f"dataset.known.{name}: expected 64 hexadecimal digits, got {checksum!r}"
+                )
+        name = self._online if self.file is None else self.file
+        if self.sha256 == KNOWN and self._pinned(name) is None:
+            raise ValueError(
+                f"dataset.sha256: no checksum is known for the file {name} (known: "
+                f"{', '.join(self.known)}); give the file's own, or null to accept any"
+            )
+
+    def locate(self, folder: Path) -> tuple[Path, str]:
+        """The file and its SHA-256, downloaded if it is not there.
+
+        Raises:
+            DataError: no file, one with another checksum, or a download that failed.
+        """
+        online = self._online
+        names = list(self.known) if self.file is None else [self.file]
+        present = [folder / name for name in names if (folder / name).is_file()]
+        if present:
+            path = present[0]
+        elif self.file is None or self.file == online:
+            path = self._download(folder, online)
+        else:
+            raise DataError(
+                f"dataset.file: no file {self.file!r} in {folder}; put it there, point paths.data "
+                f"at its folder, or set dataset.file={online} to have it downloaded from {self.url}"
+            )
+        found = file_checksum(path)
+        expected = self._expected(path.name)
+        if expected is not None and found != expected.lower():
+            raise DataError(
+                f"{path}: not the file that was expected: its SHA-256 is\n  {found}, expected\n"
+                f"  {expected}.\nDelete it to have it downloaded again, or, if you trust it, set "
+                f"dataset.sha256={found} (dataset.sha256=null accepts any file; the run records "
+                "its checksum)"
+            )
+        return path, found
+
+    def source_of(self, path: Path, checksum: str) -> str:
+        """The public address if the file is known to be the one it gives, else the file's path."""
+        return self.url if checksum == self._pinned(self._online) else str(path)
+
+    @property
+    def _online(self) -> str:
+        """The name of the file that the address gives."""
+        return self.url.rsplit("/", 1)[-1]
+
+    def _pinned(self, file: str) -> str | None:
+        return self.known.get(Path(file).name)
+
+    def _expected(self, name: str) -> str | None:
+        return self._pinned(name) if self.sha256 == KNOWN else self.sha256
+
+    def _download(self, folder: Path, name: str) -> Path:
+        """Download `url` to `folder / name`: to a temporary file first, moved once it is checked.
+
+        Several processes may do so at once: each moves a whole file into place.
+        """
+        import pooch
+
+        expected = self._expected(name)
+        try:
+            pooch.retrieve(
+                self.url,
+                known_hash=None if expected is None else f"sha256:{expected}",
+                fname=name,
+                path=folder,
+                progressbar=sys.stderr.isatty(),
+            )
+        except ValueError as error:  # pooch's words for a wrong checksum or a wrong address
+            raise DataError(
+                f"{self.url}: {error} Try again; if the publisher has changed the file and you "
+                f"trust it, set dataset.sha256 to its checksum, or to null to accept any"
+            ) from error
+        except OSError as error:  # no network, an HTTP status, no right to write, a full disk
+            raise DataError(
+                f"{self.name}: none of {', '.join(self.known)} is in {folder}, and {self.url} "
+                f"could not be downloaded to it ({error}).\nWithout a network: fetch that address "
+                f"on another machine and save it as {folder / name}, or point paths.data at the "
+                "folder that has the file"
+            ) from error
+        return folder / name
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _is_sha256(text: object) -> bool:
+    return (
+        isinstance(text, str)
+        and len(text) == 64
+        and all(letter in "0123456789abcdef" for letter in text.lower())
+    )

@@ -1,0 +1,194 @@
+"""A job: its runs trained as stacks, and recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from omegaconf import DictConfig
+
+from regexp import checkpoint
+from regexp.plan import PlannedRun, build_member, plan
+from regexp.stack import Member, Stack
+from regexp.train import Result
+from regexp.train import train as train_stack
+
+if TYPE_CHECKING:
+    from regexp.tracking import RunRecord, Tracker
+
+__all__ = ["Outcome", "PlannedRun", "plan", "train"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        name: of the run.
+        status: `FINISHED` or `FAILED`.
+        reason: of a failure.
+        metrics: of its final weights; empty if it failed or had been finished before.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def train(config: DictConfig, tracker: Tracker, sweep_id: str, setting: str = "") -> list[Outcome]:
+    """Train and record the runs of a job that the sweep has not finished yet.
+
+    Args:
+        config: composed and validated, not resolved.
+        tracker: records the runs.
+        sweep_id: of the parent run.
+        setting: what beside the technique the sweep varies in this job, for people.
+
+    Returns:
+        One outcome a run, in the order of the plan.
+
+    Raises:
+        ConfigError: what only the data can tell is wrong; nothing was recorded.
+    """
+    runs = plan(config)
+    finished = tracker.finished(sweep_id)
+    outcomes = {
+        run.fingerprint: Outcome(run.name, "FINISHED")
+        for run in runs
+        if run.fingerprint in finished
+    }
+    pending = [run for run in runs if run.fingerprint not in finished]
+    members = [build_member(run) for run in pending]
+    with _progress(config.trainer.epochs * len(pending)) as advance, _settings(config) as device:
+        for part in stacks(pending, members, config.stack):
+            chosen = [pending[index] for index in part]
+            records = [_start(tracker, sweep_id, run, setting) for run in chosen]
+            for run, outcome in zip(
+                chosen,
+                _train_stack([members[index] for index in part], chosen, records, device, advance),
+                strict=True,
+            ):
+                outcomes[run.fingerprint] = outcome
+    return [outcomes[run.fingerprint] for run in runs]
+
+
+def stacks(runs: Sequence[PlannedRun], members: Sequence[Member], stack: bool) -> list[list[int]]:
+    """Which runs train together: those of equal structure, in their order.
+
+    Args:
+        runs: of the job.
+        members: their ingredients.
+        stack: False for every run by itself.
+
+    Returns:
+        Positions of the runs, one list a stack.
+    """
+    if not stack:
+        return [[index] for index in range(len(runs))]
+    groups: dict[Any, list[int]] = {}
+    for index, (run, member) in enumerate(zip(runs, members, strict=True)):
+        trainer = run.config["trainer"]
+        key = (trainer["epochs"], trainer["batch_size"], member.structure())
+        groups.setdefault(key, []).append(index)
+    return list(groups.values())
+
+
+def _train_stack(
+    members: list[Member],
+    runs: Sequence[PlannedRun],
+    records: Sequence[RunRecord],
+    device: torch.device,
+    advance: Any,
+) -> list[Outcome]:
+    """Train one stack and record its runs; whatever fails in it fails these runs alone."""
+    trainer = runs[0].config["trainer"]
+
+    def report(run: int, epoch: int, metrics: dict[str, float]) -> None:
+        records[run].metrics(metrics, epoch)
+        advance(1)
+
+    try:
+        stack = Stack(
+            members, trainer["epochs"], trainer["batch_size"], device, trainer["precision"]
+        )
+        results = sorted(
+            train_stack(stack, trainer["epochs"], report), key=lambda result: result.run
+        )
+    except Exception as error:
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        for record in records:
+            record.finish("FAILED", reason)
+        return [Outcome(run.name, "FAILED", reason) for run in runs]
+    return [
+        _record(run, record, result)
+        for run, record, result in zip(runs, records, results, strict=True)
+    ]
+
+
+def _start(tracker: Tracker, sweep_id: str, run: PlannedRun, setting: str) -> RunRecord:
+    dataset = run.config["dataset"]["_target_"].rpartition(".")[2]
+    return tracker.start(
+        sweep_id,
+        name=run.name,
+        fingerprint=run.fingerprint,
+        params=run.params,
+        tags={
+            "technique": run.technique,
+            "variant": run.variant,
+            "setting": setting,
+            "seed": str(run.seed),
+            "dataset": dataset,
+        },
+        config_yaml=run.config_yaml,
+        dataset={"name": dataset, "checksum": run.checksum, "source": run.source},
+    )
+
+
+def _record(run: PlannedRun, record: RunRecord, result: Result) -> Outcome:
+    """Record what a run ended with."""
+    if result.status == "FINISHED":
+        record.metrics(result.metrics, result.epochs)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in (("best", result.best), ("last", result.last)):
+                path = Path(folder) / f"{name}.pt"
+                checkpoint.save(path, content)
+                record.artifact(path, "checkpoints")
+    record.finish(result.status, result.reason)  # type: ignore[arg-type]
+    return Outcome(run.name, result.status, result.reason, result.metrics)
+
+
+@contextlib.contextmanager
+def _settings(config: DictConfig) -> Iterator[torch.device]:
+    """Threads, the device, and deterministic algorithms on it, for a while."""
+    name = config.trainer.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(config.trainer.threads)
+    if device.type == "cuda":
+        # cuBLAS asks for this before it promises equal bits
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield device
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    """A bar of a job's epochs, where there is a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit="epoch", leave=False, disable=None) as bar:
+        yield bar.update

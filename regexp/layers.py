@@ -1,0 +1,185 @@
+"""Layers that models are made of, and the places in them where techniques add theirs.
+
+A model made of `Block`s and an `Inputs` slot takes every technique that adds layers. Order in a
+block: linear (or convolution), normalization, activation, dropout, whatever order the techniques
+come in (dropout before batch normalization shifts its variance: Li et al. 2019,
+https://arxiv.org/abs/1801.05134).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from regexp.random import Rng
+
+
+class Inputs(nn.Sequential):
+    """The slot at a network's entry: empty, until a technique appends a layer."""
+
+
+class Block(nn.Sequential):
+    """A hidden layer with slots: `layer`, `norm` (empty), `activation`, `dropout` (empty).
+
+    Args:
+        layer: an `nn.Linear` or a convolution.
+        activation: a module that works element by element.
+
+    Attributes:
+        features: units or channels of its output.
+    """
+
+    def __init__(self, layer: nn.Linear | nn.Conv2d, activation: nn.Module) -> None:
+        super().__init__(
+            OrderedDict(
+                layer=layer, norm=nn.Sequential(), activation=activation, dropout=nn.Sequential()
+            )
+        )
+        self.features = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+        self.dimensions = 0 if isinstance(layer, nn.Linear) else 2
+
+    norm: nn.Sequential
+    dropout: nn.Sequential
+
+
+def blocks(model: nn.Module) -> dict[str, Block]:
+    """The hidden blocks of `model`, by name, from inputs to outputs.
+
+    Raises:
+        ValueError: if there is none, so that a technique has nowhere to add its layer.
+    """
+    found = {name: module for name, module in model.named_modules() if isinstance(module, Block)}
+    if not found:
+        raise ValueError(
+            f"regularizer: {type(model).__name__} has no hidden regexp.layers.Block, so there is "
+            "nowhere to add a layer; build its hidden layers as Block(nn.Linear(...), nn.ReLU())"
+        )
+    return found
+
+
+def inputs(model: nn.Module) -> Inputs:
+    """The slot at the entry of `model`.
+
+    Raises:
+        ValueError: if the model has none.
+    """
+    for module in model.modules():
+        if isinstance(module, Inputs):
+            return module
+    raise ValueError(
+        f"regularizer: {type(model).__name__} has no regexp.layers.Inputs, so there is nowhere to "
+        "add a layer at its inputs; begin its forward with one"
+    )
+
+
+class Noise(nn.Module):
+    """A layer that takes its randomness as a buffer, which the loop fills before every step.
+
+    Both passes of a step (SAM's, say) so see the same noise, and `vmap` can lift the layer.
+    Outside the loop, call `fill_noise(model, rng, rows)` before every step.
+
+    A subclass gives `draw`, and a `forward` that uses `self.noise` when `self.training`.
+
+    Class attributes:
+        numbers: names of the float attributes that may differ from run to run.
+        elementwise: `forward` broadcasts over leading axes, so a stack needs no `vmap` for it.
+
+    Attributes:
+        noise: what `draw` returned last; [rows, *features] as a rule.
+        shape: [*features] of the layer's input, noted by `note_shapes`.
+        stream: the name of the technique that added the layer; keys its draws.
+    """
+
+    numbers: ClassVar[tuple[str, ...]] = ()
+    elementwise: ClassVar[bool] = True
+    noise: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("noise", torch.ones(()), persistent=False)
+        self.shape: torch.Size | None = None
+        self.stream = ""
+
+    def draw(self, rng: Rng, rows: int) -> Tensor:
+        """The noise for a batch of `rows` rows of inputs of `self.shape`."""
+        raise NotImplementedError
+
+    def note(self, x: Tensor) -> Tensor:
+        """Pass `x` on, and note its shape if none is known."""
+        if self.shape is None:
+            self.shape = x.shape[1:]
+        return x
+
+
+class Dropout(Noise):
+    """Inverted dropout (Srivastava et al. 2014): x * mask / (1 - p) in training, else x.
+
+    Args:
+        p: share of elements that is dropped, in [0, 1).
+    """
+
+    numbers = ("p",)
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def draw(self, rng: Rng, rows: int) -> Tensor:
+        assert self.shape is not None, "call the network once before drawing its noise"
+        return rng.keep((rows, *self.shape), self.p)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.noise if self.training else self.note(x)
+
+
+def note_shapes(model: nn.Module, example: Tensor) -> None:
+    """Call `model` once in evaluation mode, so that its `Noise` layers know their shapes.
+
+    Args:
+        model: any network.
+        example: inputs [rows, *features]; one row is enough.
+    """
+    training = model.training
+    for module in model.modules():
+        if isinstance(module, Noise):
+            module.shape = None
+    model.eval()
+    with torch.no_grad():
+        model(example)
+    model.train(training)
+
+
+def fill_noise(model: nn.Module, rng: Rng, rows: int) -> None:
+    """Draw the noise of every `Noise` layer of `model` for a batch of `rows` rows.
+
+    Args:
+        model: a network that was called once in evaluation mode (`note_shapes`).
+        rng: the stream of the step; each layer has its own below it.
+        rows: rows of the batch.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, Noise):
+            module.noise = module.draw(rng.fold(module.stream, name), rows)
+
+
+def adopt(model: nn.Module) -> nn.Module:
+    """Replace `nn.Dropout` by our `Dropout`, which draws from the run's stream.
+
+    Raises:
+        ValueError: for other layers that draw from torch's global random state.
+    """
+    for name, child in model.named_children():
+        if type(child) is nn.Dropout:
+            setattr(model, name, Dropout(child.p))
+        elif isinstance(child, nn.modules.dropout._DropoutNd | nn.RReLU):
+            raise ValueError(
+                f"model: {name} is a {type(child).__name__}, which draws from torch's global "
+                "random state, so runs could not be made again; use nn.Dropout, or a technique of "
+                "the regularizer group"
+            )
+        else:
+            adopt(child)
+    return model

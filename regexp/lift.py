@@ -1,0 +1,235 @@
+"""Modules that know the run axis: K networks of one structure as one network on [K, rows, ...].
+
+`lift(models)` turns K modules that differ only in their numbers into one whose parameters and
+buffers carry a leading run axis, under the same names. The few layers that matter have a form of
+their own (a batched matrix product, a grouped convolution, batch normalization over K x C
+channels); layers that work element by element are shared; any other module is lifted whole by
+`torch.vmap`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from regexp.layers import Noise
+from regexp.model.activation import ACTIVATIONS
+
+Modules = Sequence[nn.Module]
+
+
+def lift(modules: Modules) -> nn.Module:
+    """One module for K modules of the same structure.
+
+    Args:
+        modules: equal but for the values of parameters, buffers and `Noise.numbers`.
+
+    Returns:
+        A module on [K, rows, ...], with the same names of parameters and buffers, each with a
+        leading axis of K.
+    """
+    first = modules[0]
+    if isinstance(first, nn.Sequential) and type(first).forward is nn.Sequential.forward:
+        return nn.Sequential(
+            OrderedDict(
+                (name, lift([module.get_submodule(name) for module in modules]))
+                for name, _ in first.named_children()
+            )
+        )
+    if isinstance(first, Noise) and first.elementwise:
+        return _lift_noise(modules)
+    if type(first) in _SHARED:
+        return first
+    form = _FORMS.get(type(first), Vmapped)
+    return form(modules)
+
+
+def stacked(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.stack([tensor.detach() for tensor in tensors])
+
+
+class Lifted(nn.Module):
+    """A run-aware form of one layer: its parameters and buffers, stacked."""
+
+    def __init__(self, modules: Modules) -> None:
+        super().__init__()
+        self.single: dict[str, Any] = {"module": modules[0]}  # in a dict: not a submodule of ours
+        for name, parameter in modules[0]._parameters.items():  # None where a layer has no bias
+            if parameter is None:
+                self.register_parameter(name, None)
+                continue
+            values = stacked([module.get_parameter(name) for module in modules])
+            self.register_parameter(name, nn.Parameter(values, parameter.requires_grad))
+        for name, buffer in modules[0]._buffers.items():
+            persistent = name not in modules[0]._non_persistent_buffers_set
+            own = None if buffer is None else stacked([m.get_buffer(name) for m in modules])
+            self.register_buffer(name, own, persistent=persistent)
+
+
+class LiftedLinear(Lifted):
+    """`nn.Linear` for K runs: x [K, ..., in] -> [K, ..., out]."""
+
+    weight: Tensor  # [K, out, in]
+    bias: Tensor | None  # [K, out]
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x if x.ndim == 3 else x.flatten(1, -2)
+        weight = self.weight.transpose(1, 2)
+        if self.bias is None:
+            y = torch.bmm(flat, weight)
+        else:
+            y = torch.baddbmm(self.bias.unsqueeze(1), flat, weight)
+        return y if x.ndim == 3 else y.unflatten(1, x.shape[1:-1])
+
+
+class LiftedConv2d(Lifted):
+    """`nn.Conv2d` for K runs as one grouped convolution: x [K, rows, channels, h, w]."""
+
+    weight: Tensor  # [K, out, in / groups, kh, kw]
+    bias: Tensor | None  # [K, out]
+
+    def forward(self, x: Tensor) -> Tensor:
+        single = self.single["module"]
+        bias = None if self.bias is None else self.bias.flatten()
+        y = F.conv2d(
+            _join(x),
+            self.weight.flatten(0, 1),
+            bias,
+            single.stride,
+            single.padding,
+            single.dilation,
+            single.groups * len(x),
+        )
+        return _part(y, len(x))
+
+
+class LiftedBatchNorm(Lifted):
+    """`nn.BatchNorm1d/2d` for K runs: torch's batch normalization over K x C channels."""
+
+    weight: Tensor | None  # [K, C], as all of these but the last
+    bias: Tensor | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None  # [K]
+
+    def __init__(self, modules: Modules) -> None:
+        super().__init__(modules)
+        self.momentum: float | None = modules[0].momentum  # type: ignore[assignment]
+        self.eps: float = modules[0].eps  # type: ignore[assignment]
+
+    def forward(self, x: Tensor) -> Tensor:
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            if self.momentum is None:
+                momentum = 1.0 / float(self.num_batches_tracked[0])
+        y = F.batch_norm(
+            _join(x),
+            None if self.running_mean is None else self.running_mean.view(-1),
+            None if self.running_var is None else self.running_var.view(-1),
+            None if self.weight is None else self.weight.view(-1),
+            None if self.bias is None else self.bias.view(-1),
+            self.training or self.running_mean is None,
+            momentum,
+            self.eps,
+        )
+        return _part(y, len(x))
+
+
+class LiftedPool(Lifted):
+    """A pooling for K runs: the runs are so many more rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.single["module"](x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+class LiftedFlatten(Lifted):
+    """`nn.Flatten` for K runs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        single = self.single["module"]
+        end = single.end_dim if single.end_dim < 0 else single.end_dim + 1
+        return x.flatten(single.start_dim + 1, end)
+
+
+class Vmapped(nn.Module):
+    """Any module for K runs, through `torch.vmap` of its functional form."""
+
+    def __init__(self, modules: Modules) -> None:
+        super().__init__()
+        self.single: dict[str, nn.Module] = {"module": modules[0]}
+        holder = copy.deepcopy(modules[0])
+        for name, module in holder.named_modules():
+            own = [other.get_submodule(name) for other in modules]
+            for key, parameter in list(module.named_parameters(recurse=False)):
+                values = stacked([other.get_parameter(key) for other in own])
+                setattr(module, key, nn.Parameter(values, parameter.requires_grad))
+            for key, _ in list(module.named_buffers(recurse=False)):
+                module._buffers[key] = stacked([other.get_buffer(key) for other in own])
+            if isinstance(module, Noise):
+                _stack_numbers(module, own)
+        self._parameters.update(holder._parameters)
+        self._buffers.update(holder._buffers)
+        self._non_persistent_buffers_set |= holder._non_persistent_buffers_set
+        self._modules.update(holder._modules)
+
+    def forward(self, x: Tensor) -> Tensor:
+        single = self.single["module"]
+        single.train(self.training)
+        for name, module in self.named_modules():
+            if name:
+                single.get_submodule(name).training = module.training
+        tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+        return torch.vmap(lambda t, row: torch.func.functional_call(single, t, (row,)))(tensors, x)
+
+
+def _lift_noise(modules: Modules) -> nn.Module:
+    layer = copy.deepcopy(modules[0])
+    assert isinstance(layer, Noise)
+    _stack_numbers(layer, modules)
+    return layer
+
+
+def _stack_numbers(layer: Noise, modules: Modules) -> None:
+    """Give `layer` the runs' numbers: the float they agree on, or a tensor [K]."""
+    for name in layer.numbers:
+        values = [float(getattr(module, name)) for module in modules]
+        if len(set(values)) > 1:
+            setattr(layer, name, torch.tensor(values))
+
+
+def _join(x: Tensor) -> Tensor:
+    """[K, rows, C, ...] -> [rows, K * C, ...]."""
+    return x.transpose(0, 1).flatten(1, 2)
+
+
+def _part(y: Tensor, runs: int) -> Tensor:
+    """[rows, K * C, ...] -> [K, rows, C, ...]."""
+    return y.unflatten(1, (runs, -1)).transpose(0, 1)
+
+
+_SHARED: frozenset[type[nn.Module]] = frozenset(ACTIVATIONS.values())
+
+_FORMS: dict[type[nn.Module], Callable[[Modules], nn.Module]] = {
+    nn.Linear: LiftedLinear,
+    nn.BatchNorm1d: LiftedBatchNorm,
+    nn.BatchNorm2d: LiftedBatchNorm,
+    nn.MaxPool2d: LiftedPool,
+    nn.AvgPool2d: LiftedPool,
+    nn.AdaptiveAvgPool2d: LiftedPool,
+    nn.Flatten: LiftedFlatten,
+}
+
+
+def _convolution(modules: Modules) -> nn.Module:
+    plain = modules[0].padding_mode == "zeros"
+    return LiftedConv2d(modules) if plain else Vmapped(modules)
+
+
+_FORMS[nn.Conv2d] = _convolution

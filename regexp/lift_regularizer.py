@@ -1,0 +1,233 @@
+"""A cocktail for K runs: every hook, written for one run, lifted over the run axis by `vmap`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regexp.random import Fill, Rng
+from regexp.regularizer.base import Batch, Memory, Step, Tensors, View
+from regexp.regularizer.cocktail import Cocktail
+
+
+class _Outside(torch.autograd.Function):
+    """Calls `function` on whole [K, ...] tensors from within a `vmap` over K."""
+
+    @staticmethod
+    def forward(function: Callable[..., Any], *tensors: Tensor) -> Any:
+        return function(*tensors)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, function: Callable[..., Any], *tensors: Tensor) -> Any:
+        whole = [
+            tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+            for tensor, dim in zip(tensors, in_dims[1:], strict=True)
+        ]
+        out = function(*whole)
+        return out, tuple(0 for _ in out) if isinstance(out, tuple) else 0
+
+
+class StackedRng(Rng):
+    """The streams of K runs with the methods of one: draws are [K, *shape].
+
+    Within a `vmap` over the runs (`inside`), a draw looks like one run's: [*shape].
+
+    Args:
+        seeds: one a run.
+        path: the purpose, the same for all.
+        device: where the draws are made.
+    """
+
+    def __init__(
+        self, seeds: Sequence[int], *path: str | int, device: torch.device | str = "cpu"
+    ) -> None:
+        super().__init__(seeds[0], *path, device=device)
+        self.seeds = tuple(seeds)
+        self._streams: list[Rng] = []  # made at the first draw
+        self._index: Tensor | None = None
+
+    def fold(self, *path: str | int) -> StackedRng:
+        folded = StackedRng(self.seeds, *self.path, *path, device=self.device)
+        folded._index = self._index
+        return folded
+
+    def inside(self, index: Tensor) -> StackedRng:
+        """The same streams within a `vmap` whose `index` counts the runs."""
+        inner = StackedRng(self.seeds, *self.path, device=self.device)
+        inner._index = index
+        return inner
+
+    def draw(
+        self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
+    ) -> Tensor:
+        if not self._streams:
+            self._streams = [Rng(seed, *self.path, device=self.device) for seed in self.seeds]
+
+        def draws(*values: Any) -> Tensor:
+            out = torch.empty((len(self.seeds), *shape), dtype=dtype, device=self.device)
+            for run, stream in enumerate(self._streams):
+                own = [v[run] if isinstance(v, Tensor) and v.ndim else v for v in values]
+                fill(out[run], stream.generator, *own)
+            return out
+
+        if self._index is None:
+            return draws(*parameters)
+        tensors = [torch.as_tensor(value) for value in parameters]
+        return _Outside.apply(lambda _, *values: draws(*values), self._index, *tensors)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Calls a network on other inputs or with other parameters, and leaves its buffers alone."""
+
+    module: nn.Module
+    parameters: Tensors
+    buffers: Tensors
+
+    def __call__(self, inputs: Tensor, parameters: Tensors | None = None) -> Tensor:
+        buffers = {name: buffer.detach().clone() for name, buffer in self.buffers.items()}
+        tensors = {**(parameters or self.parameters), **buffers}
+        return torch.func.functional_call(self.module, tensors, (inputs,))
+
+
+class LiftedCocktail:
+    """The interface of `Cocktail` on tensors with a leading run axis [K, ...].
+
+    Args:
+        cocktails: one a run, equal but for their numbers.
+        single: the network of one run, for penalties that call it.
+        dtype: of the numbers where they differ.
+        device: of the stack.
+    """
+
+    def __init__(
+        self,
+        cocktails: Sequence[Cocktail],
+        single: nn.Module,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self.cocktails = list(cocktails)
+        self.single = single
+        self.dtype = dtype
+        self.device = device
+        self.index = torch.arange(len(cocktails), device=device)
+        self.numbers = self._stack_numbers()
+
+    def _stack_numbers(self) -> dict[str, dict[str, Tensor]]:
+        """The numbers that differ, [K] each; those that agree stay floats in the template."""
+        each = [cocktail.numbers() for cocktail in self.cocktails]
+        return {
+            name: {
+                key: torch.tensor([n[name][key] for n in each], dtype=self.dtype).to(self.device)
+                for key in fields
+                if len({n[name][key] for n in each}) > 1
+            }
+            for name, fields in each[0].items()
+        }
+
+    def take(self, runs: Sequence[int]) -> LiftedCocktail:
+        """The same for some of the runs."""
+        chosen = [self.cocktails[run] for run in runs]
+        return LiftedCocktail(chosen, self.single, self.dtype, self.device)
+
+    def uses(self, hook: str) -> bool:
+        return self.cocktails[0].uses(hook)
+
+    def flag(self, name: str) -> bool:
+        return self.cocktails[0].flag(name)
+
+    def _lift(self, hook: Callable[..., Any], *arguments: Any) -> Any:
+        """`vmap` of `hook(cocktail, index, *arguments)` over the runs."""
+        template = self.cocktails[0]
+
+        def one(index: Tensor, numbers: Any, *own: Any) -> Any:
+            differs = any(numbers.values())
+            return hook(template.with_numbers(numbers) if differs else template, index, *own)
+
+        return torch.vmap(one)(self.index, self.numbers, *arguments)
+
+    def _lift_step(self, hook: Callable[..., Any], step: Step, *arguments: Any) -> Any:
+        """`_lift` of `hook(cocktail, step, *arguments)`, with each run's own `Step`."""
+        rng = step.rng
+        assert isinstance(rng, StackedRng)
+
+        def one(cocktail: Cocktail, index: Tensor, lr: Tensor, memory: Memory, *own: Any) -> Any:
+            inner = replace(step, rng=rng.inside(index), learning_rate=lr, memory=memory)
+            return hook(cocktail, inner, *own)
+
+        return self._lift(one, step.learning_rate, step.memory, *arguments)
+
+    def batch(self, step: Step, batch: Batch) -> Batch:
+        return self._lift_step(lambda c, s, b: c.batch(s, b), step, batch)
+
+    def penalty(self, step: Step, view: View) -> Tensor:
+        network = view.network
+        assert isinstance(network, Network)
+
+        def one(
+            cocktail: Cocktail,
+            inner: Step,
+            parameters: Tensors,
+            buffers: Tensors,
+            outputs: Tensor,
+            batch: Batch,
+            hidden: Tensors,
+        ) -> Tensor:
+            call = Network(self.single, parameters, buffers)
+            seen = View(parameters, outputs, batch, call, view.loss, hidden)
+            return torch.as_tensor(cocktail.penalty(inner, seen))
+
+        return self._lift_step(
+            one, step, view.parameters, network.buffers, view.outputs, view.batch, view.hidden
+        )
+
+    def gradient(
+        self,
+        step: Step,
+        gradients: Tensors,
+        parameters: Tensors,
+        regradient: Callable[[Tensors], Tensors],
+    ) -> Tensors:
+        names = list(parameters)
+
+        def whole(*values: Tensor) -> tuple[Tensor, ...]:
+            again = regradient(dict(zip(names, values, strict=True)))
+            return tuple(again[name] for name in names)
+
+        def one_regradient(point: Tensors) -> Tensors:
+            values = _Outside.apply(whole, *(point[name] for name in names))
+            return dict(zip(names, values, strict=True))
+
+        return self._lift_step(
+            lambda c, s, g, p: c.gradient(s, g, p, one_regradient), step, gradients, parameters
+        )
+
+    def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
+        return self._lift_step(lambda c, s, n, o: c.constrain(s, n, o), step, new, old)
+
+    def init(self, state: Tensors) -> Memory:
+        return self._lift(lambda c, _, s: c.init(s), state)
+
+    def track(self, step: Step, state: Tensors) -> Memory:
+        return self._lift_step(lambda c, s, x: c.track(s, x), step, state)
+
+    def observe(self, memory: Memory, metrics: Mapping[str, Tensor], state: Tensors) -> Memory:
+        return self._lift(lambda c, _, m, x, s: c.observe(m, x, s), memory, dict(metrics), state)
+
+    def weights(self, memory: Memory, state: Tensors) -> Tensors:
+        return self._lift(lambda c, _, m, s: c.weights(m, s), memory, state)
+
+    def restore(self, memory: Memory, state: Tensors) -> Tensors:
+        return self._lift(lambda c, _, m, s: c.restore(m, s), memory, state)
+
+    def stop(self, memory: Memory) -> Tensor:
+        return self._lift(lambda c, _, m: torch.as_tensor(c.stop(m)), memory)

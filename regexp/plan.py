@@ -1,0 +1,241 @@
+"""From a job's configuration to its runs: one resolved configuration, seed and fingerprint each."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from regexp.config import ConfigError, grid_of, seeds_of
+from regexp.dataset.base import Data, Dataset
+from regexp.layers import adopt
+from regexp.nodes import build_node, find
+from regexp.random import derive
+from regexp.regularizer.cocktail import Cocktail
+from regexp.stack import Member, steps_per_epoch
+from regexp.stepping import Stepper
+from regexp.validation import with_lengths
+
+Node = dict[str, Any]
+
+DECIDES = ("dataset", "model", "regularizer", "optimizer", "scheduler", "trainer", "stack")
+"""The parts of a configuration that a run's bits depend on, beside its seed."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a job.
+
+    Attributes:
+        name: for people: technique, numbers of the grid, seed.
+        technique: the techniques' names joined by `+`, or `none`.
+        variant: the run's numbers of the grid, such as `strength=0.001`; empty without a grid.
+        seed: keys every draw of the run.
+        fingerprint: hash of the resolved configuration, the data's checksum and the code.
+        config: the resolved configuration.
+        checksum: SHA-256 of the data.
+        source: where the data come from.
+    """
+
+    name: str
+    technique: str
+    variant: str
+    seed: int
+    fingerprint: str
+    config: Node
+    checksum: str
+    source: str
+
+    @property
+    def params(self) -> Node:
+        """What MLflow shows as the run's parameters."""
+        return {key: self.config[key] for key in ("seed", *DECIDES)}
+
+    @property
+    def config_yaml(self) -> str:
+        """The resolved configuration as YAML."""
+        return OmegaConf.to_yaml(OmegaConf.create(self.config))
+
+
+def plan(config: DictConfig) -> list[PlannedRun]:
+    """The runs of a job: its grid's points, each with every seed.
+
+    Args:
+        config: composed and validated, not resolved.
+
+    Raises:
+        ConfigError: what only the data can tell is wrong.
+    """
+    grid = grid_of(config)
+    names = _short(list(grid))
+    runs: list[PlannedRun] = []
+    for values in itertools.product(*grid.values()):
+        point = config.copy()
+        for key, value in zip(grid, values, strict=True):
+            OmegaConf.update(point, key, value)
+        variant = ", ".join(f"{name}={value:g}" for name, value in zip(names, values, strict=True))
+        runs += _plan_point(point, variant, seeds_of(config))
+    return runs
+
+
+def _plan_point(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[PlannedRun]:
+    """The runs of one point of the grid, one a seed."""
+    data = load_data(_plain(config.dataset), config.paths.data, seeds[0])
+    rows, batch_size = len(data.train), config.trainer.batch_size
+    if batch_size > rows:
+        raise ConfigError(
+            f"trainer.batch_size={batch_size}: expected at most the {rows} rows of the training "
+            f"split of {data.name}"
+        )
+    filled = with_lengths(config, steps_per_epoch(rows, batch_size))
+    resolved = _plain(filled)
+    technique = "+".join(resolved["regularizer"]) or "none"
+    decisive = {key: resolved[key] for key in DECIDES}
+    for seed in seeds:
+        own = {"seed": seed} | {k: v for k, v in resolved.items() if k not in ("seeds", "grid")}
+        parts = [technique, variant, f"seed={seed}"]
+        text = json.dumps([seed, decisive, data.checksum, code_version()], sort_keys=True)
+        # dicts are sorted above, but the order of a cocktail's techniques counts
+        text += "".join(resolved["regularizer"])
+        yield PlannedRun(
+            name=" ".join(part for part in parts if part),
+            technique=technique,
+            variant=variant,
+            seed=seed,
+            fingerprint=hashlib.sha256(text.encode()).hexdigest()[:32],
+            config=own,
+            checksum=data.checksum,
+            source=data.source,
+        )
+
+
+def build_member(run: PlannedRun) -> Member:
+    """A run's data, initialised network, techniques, optimizer and schedule.
+
+    Raises:
+        ConfigError: if the parts do not fit together.
+    """
+    config = run.config
+    data = load_data(config["dataset"], config["paths"]["data"], run.seed)
+    regularizer = Cocktail(
+        {
+            name: build_node(f"regularizer.{name}", node)
+            for name, node in config["regularizer"].items()
+        }
+    )
+    scheduler = {key: value for key, value in config["scheduler"].items() if key != "interval"}
+    stepper = Stepper(
+        build_node("optimizer", config["optimizer"]),
+        build_node("scheduler", scheduler),
+        config["scheduler"].get("interval", "epoch"),
+    )
+    return Member(
+        run.seed, data, build_model(config["model"], data, regularizer, run.seed), regularizer,
+        stepper,
+    )  # fmt: skip
+
+
+def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.Module:
+    """The network, initialised from the run's stream, with the layers of its techniques.
+
+    Args:
+        node: `model` of the configuration. Its target is given `input_shape` and `outputs` where
+            its signature has them.
+        data: one run's.
+        regularizer: its techniques.
+        seed: the run's.
+
+    Raises:
+        ConfigError: if the network does not fit the data, or a technique not the network.
+    """
+    shape = tuple(data.train.inputs.shape[1:])
+    outputs = len(data.classes) or data.train.targets.shape[-1]
+    offered = {"input_shape": shape, "outputs": outputs}
+    accepted = inspect.signature(find("model._target_", node["_target_"])).parameters
+    given = {key: value for key, value in offered.items() if key in accepted}
+    # torch's initialisers draw from the global state: it is lent to them and put back.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "init"))
+        model = build_node("model", node, **given)
+        if not isinstance(model, nn.Module):
+            raise ConfigError(f"model._target_={node['_target_']}: expected an nn.Module")
+        torch.manual_seed(derive(seed, "build"))
+        try:
+            model = regularizer.build(adopt(model))
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+    _check_output(model, data.train.inputs[:1], outputs, data.name)
+    return model
+
+
+def _check_output(model: nn.Module, example: torch.Tensor, outputs: int, name: str) -> None:
+    """Call the network once, so that a wrong shape is told in words."""
+    model.eval()
+    try:
+        with torch.no_grad():
+            got = tuple(model(example).shape)
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"model: {type(model).__name__} cannot take the rows of {name}, of shape "
+            f"{list(example.shape[1:])}: {str(error).splitlines()[0]}"
+        ) from error
+    if got != (1, outputs):
+        raise ConfigError(
+            f"model: {type(model).__name__} gives outputs of shape {list(got[1:])} for a row of "
+            f"{name}; expected [{outputs}], one a class or target"
+        )
+
+
+def load_data(node: Node, folder: str, seed: int) -> Data:
+    """A dataset's splits for a seed, kept for the jobs of a sweep that share them.
+
+    Raises:
+        ConfigError: a missing or bad file, or rows that cannot be split as asked.
+    """
+    try:
+        return _load(json.dumps(node), str(Path(folder).resolve()), seed)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+@lru_cache(maxsize=8)
+def _dataset(node: str) -> Dataset:
+    return build_node("dataset", json.loads(node))
+
+
+@lru_cache(maxsize=32)
+def _load(node: str, folder: str, seed: int) -> Data:
+    return _dataset(node).load(seed, Path(folder))
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Hash of the package's source, so that other code makes other runs."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _short(keys: list[str]) -> list[str]:
+    """The last parts of dotted keys, or the whole keys where those are not unique."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return last if len(set(last)) == len(last) else keys
+
+
+def _plain(node: DictConfig) -> Node:
+    plain = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(plain, dict)
+    return plain  # type: ignore[return-value]

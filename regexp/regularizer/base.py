@@ -1,0 +1,226 @@
+"""The extension point: a technique is a frozen dataclass of pure functions, written for one run.
+
+A stack of runs lifts the functions over its run axis, so a technique sees one run's tensors
+always. Its hyper-parameters that are floats may differ from run to run within a stack (inside a
+stack they are then tensors of no dimension: use torch's functions on them, and no `if`); ints,
+strings and flags are structure and are equal across a stack.
+
+To add a technique: one subclass of `Regularizer` in one file here, one YAML in
+`conf/regularizer/`, one test of its defining property. No other code changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from regexp.layers import Block, Dropout, Inputs, Noise, blocks, inputs
+from regexp.random import Rng
+
+__all__ = [
+    "HOOKS", "Batch", "Block", "Dropout", "Inputs", "Memory", "Noise", "Regularizer", "Rng",
+    "Step", "Tensors", "View", "blocks", "check_choice", "check_range", "inputs", "overrides",
+    "total", "weights",
+]  # fmt: skip
+
+Tensors = dict[str, Tensor]
+"""Named tensors: a run's parameters, gradients or state (parameters and buffers)."""
+
+Memory = Any
+"""What a technique remembers between steps: nested dicts of tensors."""
+
+
+class Batch(NamedTuple):
+    """A batch of one run.
+
+    Attributes:
+        inputs: [rows, *features].
+        targets: class probabilities [rows, classes], or values [rows, outputs] in regression.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a run stands, and what a hook may use beside its tensors.
+
+    Attributes:
+        rng: the stream of this technique in this run at this step.
+        index: optimizer steps done before this one.
+        steps: optimizer steps that the whole run has.
+        epoch: epochs done before this one.
+        learning_rate: of this step (a float, or a tensor of no dimension in a stack).
+        memory: what the technique's `init` and `track` returned last.
+    """
+
+    rng: Rng
+    index: int
+    steps: int
+    epoch: int
+    learning_rate: float | Tensor
+    memory: Memory
+
+
+@dataclass(frozen=True)
+class View:
+    """What a penalty sees of one run.
+
+    Attributes:
+        parameters: all of the network's parameters by name.
+        outputs: the network's outputs [rows, outputs] on `batch`.
+        batch: what the network was trained on in this step (after every `batch` hook).
+        network: `network(inputs, parameters=None)` calls the network again, on other inputs or
+            with other parameters, in training mode with the same noise; it leaves the running
+            statistics of normalization layers alone.
+        loss: `loss(outputs, targets)`, the plain loss of each row [rows].
+        hidden: outputs of the hidden blocks by name, if a technique says `uses_hidden`.
+    """
+
+    parameters: Tensors
+    outputs: Tensor
+    batch: Batch
+    network: Callable[..., Tensor]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    hidden: Tensors = field(default_factory=dict)
+
+
+class Regularizer:
+    """One way to regularize. Every hook's default is the identity; override what you need.
+
+    Class attributes:
+        neutral: hyper-parameters at which the technique changes nothing, to the bit; None for a
+            technique that has no such strength (batch normalization).
+        averages: `weights` mixes weights of several steps, so the running statistics of batch
+            normalization are re-estimated for them before they are evaluated.
+        uses_hidden: `penalty` reads `View.hidden`.
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = None
+    averages: ClassVar[bool] = False
+    uses_hidden: ClassVar[bool] = False
+
+    def build(self, model: nn.Module) -> nn.Module:
+        """Add layers to the freshly initialised `model` (see `regexp.layers.blocks`)."""
+        return model
+
+    def batch(self, step: Step, batch: Batch) -> Batch:
+        """Change inputs and targets before the step."""
+        return batch
+
+    def penalty(self, step: Step, view: View) -> Tensor | float:
+        """A number (no dimension) that is added to the mean loss of the batch."""
+        return 0.0
+
+    def gradient(
+        self,
+        step: Step,
+        gradients: Tensors,
+        parameters: Tensors,
+        regradient: Callable[[Tensors], Tensors],
+    ) -> Tensors:
+        """Change the gradients before the optimizer's step.
+
+        Args:
+            step: where the run stands.
+            gradients: of the loss with its penalties, by parameter.
+            parameters: the point they were taken at; not to be changed in place.
+            regradient: gives the gradients at other parameters, on the same batch and noise;
+                running statistics are left alone.
+        """
+        return gradients
+
+    def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
+        """Change the parameters after the optimizer's step from `old` to `new`."""
+        return new
+
+    def init(self, state: Tensors) -> Memory:
+        """The memory at the start: nested dicts of tensors (copy what you keep of `state`).
+
+        Args:
+            state: parameters and buffers of floating point, by name.
+        """
+        return {}
+
+    def track(self, step: Step, state: Tensors) -> Memory:
+        """The memory after this step, which ended in `state`."""
+        return step.memory
+
+    def observe(self, memory: Memory, metrics: Mapping[str, Tensor], state: Tensors) -> Memory:
+        """The memory after an epoch.
+
+        Args:
+            memory: so far.
+            metrics: `loss`, `accuracy` ... on the validation split, each of no dimension.
+            state: the parameters and buffers that were evaluated.
+        """
+        return memory
+
+    def weights(self, memory: Memory, state: Tensors) -> Tensors:
+        """The parameters and buffers to evaluate and save, where training stands at `state`."""
+        return state
+
+    def restore(self, memory: Memory, state: Tensors) -> Tensors:
+        """The parameters and buffers a run ends with, where `state` was evaluated last."""
+        return state
+
+    def stop(self, memory: Memory) -> Tensor | bool:
+        """Whether the run ends after this epoch."""
+        return False
+
+
+HOOKS = ("build", "batch", "penalty", "gradient", "constrain", "track", "observe", "weights",
+         "restore", "stop")  # fmt: skip
+
+
+def overrides(technique: Regularizer, hook: str) -> bool:
+    """Whether `technique` has a `hook` of its own."""
+    return getattr(type(technique), hook) is not getattr(Regularizer, hook)
+
+
+def weights(parameters: Tensors, include: str = "weights") -> Tensors:
+    """The parameters that penalties, decay and constraints act on.
+
+    Args:
+        parameters: of one run, by name.
+        include: `weights` takes those of linear, convolution and recurrent layers (two or more
+            dimensions) and leaves out biases and the parameters of normalization layers;
+            `all` takes every one.
+    """
+    check_choice("include", include, ("weights", "all"))
+    return {
+        name: value for name, value in parameters.items() if include == "all" or value.ndim >= 2
+    }
+
+
+def total(terms: list[Tensor]) -> Tensor | float:
+    """The sum of `terms`, in their order; 0.0 of none."""
+    return torch.stack(terms).sum() if terms else 0.0
+
+
+def check_range(
+    name: str, value: Any, low: float, high: float = float("inf"), *, open_high: bool = False
+) -> None:
+    """Raise ValueError unless low <= value <= high (or < high if `open_high`).
+
+    Numbers that are tensors (inside a stack) were checked when their runs were made.
+    """
+    if isinstance(value, Tensor):
+        return
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= low
+    good = good and (value < high if open_high else value <= high)
+    if not good:
+        above = "" if high == float("inf") else f" and {'<' if open_high else '<='} {high:g}"
+        raise ValueError(f"{name}: expected a number >= {low:g}{above}, got {value!r}")
+
+
+def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        listed = ", ".join(map(repr, choices))
+        raise ValueError(f"{name}: expected one of {listed}, got {value!r}")

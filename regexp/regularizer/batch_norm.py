@@ -1,0 +1,48 @@
+"""Batch normalization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from regexp.regularizer.base import Regularizer, blocks, check_range
+
+
+@dataclass(frozen=True)
+class BatchNorm(Regularizer):
+    """Standardize each unit (channel) over the batch: scale * (h - mean) / sqrt(var + eps) + shift.
+
+    One layer a hidden block, between the linear layer (convolution) and the activation. In
+    evaluation mean and variance are the running ones. Scale and shift are learned and have one
+    dimension, so penalties and decay leave them alone.
+
+    Args:
+        momentum: weight of the newest batch in the running statistics, in [0, 1] (torch's
+            convention; Keras's is one minus this).
+        eps: added to the variance, >= 0.
+
+    Raises:
+        ValueError: for a number out of its range, or a model without hidden blocks.
+
+    Reference:
+        S. Ioffe, C. Szegedy, Batch normalization: accelerating deep network training by reducing
+        internal covariate shift, ICML 2015, algorithm 1. https://arxiv.org/abs/1502.03167
+    """
+
+    momentum: float
+    eps: float
+
+    def __post_init__(self) -> None:
+        check_range("regularizer.batch_norm.momentum", self.momentum, 0, 1)
+        check_range("regularizer.batch_norm.eps", self.eps, 0)
+        if isinstance(self.momentum, int):
+            object.__setattr__(self, "momentum", float(self.momentum))
+        if isinstance(self.eps, int):
+            object.__setattr__(self, "eps", float(self.eps))
+
+    def build(self, model: nn.Module) -> nn.Module:
+        for block in blocks(model).values():
+            kind = nn.BatchNorm2d if block.dimensions == 2 else nn.BatchNorm1d
+            block.norm.append(kind(block.features, eps=self.eps, momentum=self.momentum))
+        return model

@@ -1,0 +1,165 @@
+"""Several techniques at once: an ordered mapping by name, itself a regularizer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regexp.regularizer.base import (
+    HOOKS,
+    Batch,
+    Memory,
+    Noise,
+    Regularizer,
+    Step,
+    Tensors,
+    View,
+    overrides,
+)
+
+Numbers = dict[str, dict[str, Any]]
+"""Hyper-parameters that are floats, by technique and name."""
+
+
+class Cocktail(Regularizer):
+    """Techniques applied one after another, in the order they are given.
+
+    The order matters where hooks feed each other: batches, gradients and constraints go through
+    the techniques in turn (so clipping listed after SAM clips SAM's gradient). Layers go to the
+    slots of their kind whatever the order. Penalties add up; the run stops when any says so.
+
+    Args:
+        techniques: by name. The name keys the technique's random stream.
+    """
+
+    def __init__(self, techniques: Mapping[str, Regularizer]) -> None:
+        self.techniques = dict(techniques)
+        for name, technique in self.techniques.items():
+            if not isinstance(technique, Regularizer):
+                raise ValueError(
+                    f"regularizer.{name}: expected a regexp.regularizer.base.Regularizer, "
+                    f"got {type(technique).__name__}"
+                )
+        self._by_hook = {
+            hook: [(n, t) for n, t in self.techniques.items() if overrides(t, hook)]
+            for hook in HOOKS
+        }
+
+    @property
+    def name(self) -> str:
+        """The techniques' names joined by `+`, or `none`."""
+        return "+".join(self.techniques) or "none"
+
+    def uses(self, hook: str) -> bool:
+        """Whether any technique has a `hook` of its own."""
+        return bool(self._by_hook[hook])
+
+    def flag(self, name: str) -> bool:
+        """Whether any technique sets the class attribute `name` (`averages`, `uses_hidden`)."""
+        return any(getattr(technique, name) for technique in self.techniques.values())
+
+    def numbers(self) -> Numbers:
+        """The hyper-parameters that are floats, by technique."""
+        return {
+            name: {
+                field.name: getattr(technique, field.name)
+                for field in dataclasses.fields(technique)  # type: ignore[arg-type]
+                if isinstance(getattr(technique, field.name), (float, Tensor))
+            }
+            for name, technique in self.techniques.items()
+        }
+
+    def structure(self) -> tuple[Any, ...]:
+        """All that must be equal across a stack: classes, and fields that are no floats."""
+        return tuple(
+            (
+                name,
+                type(technique),
+                tuple(
+                    (field.name, repr(getattr(technique, field.name)))
+                    for field in dataclasses.fields(technique)  # type: ignore[arg-type]
+                    if not isinstance(getattr(technique, field.name), float)
+                ),
+            )
+            for name, technique in self.techniques.items()
+        )
+
+    def with_numbers(self, numbers: Numbers) -> Cocktail:
+        """The same techniques with other hyper-parameters."""
+        return Cocktail(
+            {
+                name: dataclasses.replace(technique, **numbers.get(name, {}))  # type: ignore[type-var]
+                for name, technique in self.techniques.items()
+            }
+        )
+
+    def _at(self, step: Step, name: str, hook: str) -> Step:
+        """`step` as one technique sees it in one hook: its own memory, a stream of its own."""
+        return dataclasses.replace(step, rng=step.rng.fold(name, hook), memory=step.memory[name])
+
+    def build(self, model: nn.Module) -> nn.Module:
+        for name, technique in self._by_hook["build"]:
+            before = set(model.modules())
+            model = technique.build(model)
+            for module in model.modules():
+                if isinstance(module, Noise) and module not in before:
+                    module.stream = name
+        return model
+
+    def batch(self, step: Step, batch: Batch) -> Batch:
+        for name, technique in self._by_hook["batch"]:
+            batch = technique.batch(self._at(step, name, "batch"), batch)
+        return batch
+
+    def penalty(self, step: Step, view: View) -> Tensor | float:
+        terms = [t.penalty(self._at(step, n, "penalty"), view) for n, t in self._by_hook["penalty"]]
+        return torch.stack([torch.as_tensor(term) for term in terms]).sum() if terms else 0.0
+
+    def gradient(
+        self,
+        step: Step,
+        gradients: Tensors,
+        parameters: Tensors,
+        regradient: Callable[[Tensors], Tensors],
+    ) -> Tensors:
+        for name, technique in self._by_hook["gradient"]:
+            gradients = technique.gradient(self._at(step, name, "gradient"), gradients, parameters, regradient)
+        return gradients
+
+    def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
+        for name, technique in self._by_hook["constrain"]:
+            new = technique.constrain(self._at(step, name, "constrain"), new, old)
+        return new
+
+    def init(self, state: Tensors) -> Memory:
+        return {name: technique.init(state) for name, technique in self.techniques.items()}
+
+    def track(self, step: Step, state: Tensors) -> Memory:
+        memory = dict(step.memory)
+        for name, technique in self._by_hook["track"]:
+            memory[name] = technique.track(self._at(step, name, "track"), state)
+        return memory
+
+    def observe(self, memory: Memory, metrics: Mapping[str, Tensor], state: Tensors) -> Memory:
+        memory = dict(memory)
+        for name, technique in self._by_hook["observe"]:
+            memory[name] = technique.observe(memory[name], metrics, state)
+        return memory
+
+    def weights(self, memory: Memory, state: Tensors) -> Tensors:
+        for name, technique in self._by_hook["weights"]:
+            state = technique.weights(memory[name], state)
+        return state
+
+    def restore(self, memory: Memory, state: Tensors) -> Tensors:
+        for name, technique in self._by_hook["restore"]:
+            state = technique.restore(memory[name], state)
+        return state
+
+    def stop(self, memory: Memory) -> Tensor | bool:
+        stops = [torch.as_tensor(t.stop(memory[name])) for name, t in self._by_hook["stop"]]
+        return torch.stack(stops).any() if stops else False

@@ -1,0 +1,92 @@
+"""Early stopping on the validation loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from regexp.regularizer.base import Memory, Regularizer, Tensors, check_range
+
+
+@dataclass(frozen=True)
+class EarlyStopping(Regularizer):
+    """Stop after `patience` epochs without loss < best - min_delta; end with the best weights.
+
+    The rule is that of Keras's EarlyStopping: the best epoch is the last one that improved by more
+    than min_delta, which need not be the one of the smallest loss. A loss that is not a number
+    improves nothing. The weights kept are a copy of those that were evaluated (averaged ones, when
+    a technique averages), and a run that reaches its last epoch ends with them too.
+
+    Args:
+        patience: epochs without improvement after which the run ends, >= 0 (0 acts as 1); None
+            never ends it.
+        min_delta: the fall of the validation loss, in its units, that counts if exceeded, >= 0.
+        start_from_epoch: the first epoch, from 0, that is looked at.
+        restore_best: whether the run ends with the weights of its best epoch.
+
+    Raises:
+        ValueError: for a number out of its range.
+
+    Reference:
+        L. Prechelt, Early stopping - but when?, in: Neural Networks: Tricks of the Trade (1998),
+        section 2.2. https://doi.org/10.1007/3-540-49430-8_3
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"patience": None, "restore_best": False}
+
+    patience: int | None
+    min_delta: float
+    start_from_epoch: int
+    restore_best: bool
+
+    def __post_init__(self) -> None:
+        if self.patience is not None:
+            check_range("regularizer.early_stopping.patience", self.patience, 0)
+        check_range("regularizer.early_stopping.min_delta", self.min_delta, 0)
+        check_range("regularizer.early_stopping.start_from_epoch", self.start_from_epoch, 0)
+        if isinstance(self.min_delta, int):
+            object.__setattr__(self, "min_delta", float(self.min_delta))
+
+    def init(self, state: Tensors) -> Memory:
+        some = next(iter(state.values()))
+        memory: dict[str, Any] = {
+            "best": some.new_full((), math.inf, dtype=torch.float64),
+            "epochs": some.new_zeros((), dtype=torch.int64),
+            "wait": some.new_zeros((), dtype=torch.int64),
+        }
+        if self.restore_best:
+            memory["weights"] = {name: value.clone() for name, value in state.items()}
+        return memory
+
+    def observe(self, memory: Memory, metrics: Mapping[str, Tensor], state: Tensors) -> Memory:
+        loss = metrics["loss"].to(memory["best"].dtype)
+        looked = memory["epochs"] >= self.start_from_epoch
+        better = looked & (loss + self.min_delta < memory["best"])
+        new = {
+            "best": torch.where(better, loss, memory["best"]),
+            "epochs": memory["epochs"] + 1,
+            "wait": torch.where(better, 0, memory["wait"] + looked),
+        }
+        if self.restore_best:
+            new["weights"] = {
+                name: torch.where(better, state[name], kept)
+                for name, kept in memory["weights"].items()
+            }
+        return new
+
+    def stop(self, memory: Memory) -> Tensor | bool:
+        if self.patience is None:
+            return False
+        # Never after the first epoch, nor at an epoch that improved (wait = 0) if patience is 0.
+        return (memory["wait"] >= max(self.patience, 1)) & (memory["epochs"] > 1)
+
+    def restore(self, memory: Memory, state: Tensors) -> Tensors:
+        if not self.restore_best:
+            return state
+        found = memory["best"] < math.inf
+        return {n: torch.where(found, memory["weights"][n], value) for n, value in state.items()}

@@ -1,0 +1,61 @@
+"""Elastic net: L1 and L2 penalties together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from regexp.regularizer.base import (
+    Regularizer,
+    Step,
+    View,
+    check_choice,
+    check_range,
+    total,
+    weights,
+)
+
+
+@dataclass(frozen=True)
+class ElasticNet(Regularizer):
+    """Add absolute and squared weights: loss + strength * (r * sum |w| + (1 - r)/2 * sum w^2).
+
+    The two parts are parametrized as in scikit-learn, whose loss is half the mean squared error:
+    strength = 2 * alpha there. Mind the 1/2 before the squares, which `l2` does not have.
+
+    Args:
+        strength: of both parts together, per unit of the mean loss of a batch, >= 0.
+        ratio: the share r of the absolute weights, in [0, 1].
+        include: `weights` (no biases, no normalization parameters), or `all` parameters.
+
+    Raises:
+        ValueError: for a number out of its range or another `include`.
+
+    Reference:
+        H. Zou, T. Hastie, Regularization and variable selection via the elastic net, JRSS B 67
+        (2005), eq. 3. https://doi.org/10.1111/j.1467-9868.2005.00503.x
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
+
+    strength: float
+    ratio: float
+    include: str
+
+    def __post_init__(self) -> None:
+        check_range("regularizer.elastic_net.strength", self.strength, 0)
+        check_range("regularizer.elastic_net.ratio", self.ratio, 0, 1)
+        check_choice("regularizer.elastic_net.include", self.include, ("weights", "all"))
+        if isinstance(self.strength, int):
+            object.__setattr__(self, "strength", float(self.strength))
+        if isinstance(self.ratio, int):
+            object.__setattr__(self, "ratio", float(self.ratio))
+
+    def penalty(self, step: Step, view: View) -> Tensor | float:
+        chosen = weights(view.parameters, self.include).values()
+        absolute = total([w.abs().sum() for w in chosen])
+        squared = total([w.square().sum() for w in chosen])
+        return self.strength * (self.ratio * absolute + (1 - self.ratio) / 2 * squared)

@@ -1,0 +1,57 @@
+"""Exponential moving average of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from regexp.regularizer.base import Memory, Regularizer, Step, Tensors, check_range
+
+
+@dataclass(frozen=True)
+class EMA(Regularizer):
+    """Evaluate the average a <- d * a + (1 - d) * w over the steps; training itself goes on at w.
+
+    The first step copies the weights, as torch.optim.swa_utils does, so the random initial weights
+    have no part in the average. Running statistics of batch normalization belong to other weights
+    than the averaged ones: they are re-estimated before those are evaluated.
+
+    Args:
+        decay: d, the weight of the past, in [0, 1): the average reaches back about 1 / (1 - d)
+            steps, which should be far fewer than a run has.
+
+    Raises:
+        ValueError: for a number out of its range.
+
+    Reference:
+        B. Polyak, A. Juditsky, Acceleration of stochastic approximation by averaging, SIAM J.
+        Control Optim. 30 (1992). https://doi.org/10.1137/0330046
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"decay": 0.0}
+    averages: ClassVar[bool] = True
+
+    decay: float
+
+    def __post_init__(self) -> None:
+        check_range("regularizer.ema.decay", self.decay, 0, 1, open_high=True)
+        if isinstance(self.decay, int):
+            object.__setattr__(self, "decay", float(self.decay))
+
+    def init(self, state: Tensors) -> Memory:
+        return {name: value.clone() for name, value in state.items()}
+
+    def track(self, step: Step, state: Tensors) -> Memory:
+        newest = 1.0 if step.index == 0 else 1 - self.decay
+        return {name: _towards(a, state[name], newest) for name, a in step.memory.items()}
+
+    def weights(self, memory: Memory, state: Tensors) -> Tensors:
+        return memory
+
+
+def _towards(a: Tensor, b: Tensor, share: float | Tensor) -> Tensor:
+    return torch.lerp(a, b, torch.as_tensor(share, dtype=a.dtype, device=a.device))

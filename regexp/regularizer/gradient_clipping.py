@@ -1,0 +1,64 @@
+"""Gradient clipping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from regexp.regularizer.base import Regularizer, Step, Tensors, check_choice, check_range
+
+
+@dataclass(frozen=True)
+class GradientClipping(Regularizer):
+    """Bound the gradient: g * min(1, limit / (norm2(g) + 1e-6)), or clamp(g, -limit, limit).
+
+    The norm is one over all parameters together, so the direction is kept; clipping each parameter
+    by its own norm would turn it. 1e-6 is torch's. List it after `sam` to clip SAM's gradient; two
+    clippings around one step are the usual mistake.
+
+    Args:
+        limit: of the norm, or of each element's size, in units of the gradient, >= 0.
+        mode: `norm` or `value`.
+
+    Raises:
+        ValueError: for a negative limit or another mode.
+
+    Reference:
+        R. Pascanu, T. Mikolov, Y. Bengio, On the difficulty of training recurrent neural networks,
+        ICML 2013, algorithm 1. https://arxiv.org/abs/1211.5063
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"limit": math.inf}
+
+    limit: float
+    mode: str
+
+    def __post_init__(self) -> None:
+        check_range("regularizer.gradient_clipping.limit", self.limit, 0)
+        check_choice("regularizer.gradient_clipping.mode", self.mode, ("norm", "value"))
+        if isinstance(self.limit, int):
+            object.__setattr__(self, "limit", float(self.limit))
+
+    def gradient(
+        self,
+        step: Step,
+        gradients: Tensors,
+        parameters: Tensors,
+        regradient: Callable[[Tensors], Tensors],
+    ) -> Tensors:
+        if self.mode == "value":
+            return {name: self._clamped(g) for name, g in gradients.items()}
+        norms = torch.stack([torch.linalg.vector_norm(g) for g in gradients.values()])
+        scale = torch.clamp(self.limit / (torch.linalg.vector_norm(norms) + 1e-6), max=1)
+        # inf / inf: an infinite limit scales nothing, an infinite gradient included.
+        scale = torch.nan_to_num(scale, nan=1.0)
+        return {name: g * scale for name, g in gradients.items()}
+
+    def _clamped(self, g: Tensor) -> Tensor:
+        limit = torch.as_tensor(self.limit, dtype=g.dtype, device=g.device)
+        return torch.clamp(g, -limit, limit)

@@ -1,0 +1,55 @@
+"""L2 penalty (ridge)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from regexp.regularizer.base import (
+    Regularizer,
+    Step,
+    View,
+    check_choice,
+    check_range,
+    total,
+    weights,
+)
+
+
+@dataclass(frozen=True)
+class L2(Regularizer):
+    """Add the sum of squared weights to the loss: loss + strength * sum w^2.
+
+    The norm is squared and there is no 1/2: the gradient is 2 * strength * w, which torch's coupled
+    `weight_decay = 2 * strength` adds too. Under Adam it is not weight decay, since the adaptive
+    step divides it away: see `weight_decay` for that.
+
+    Args:
+        strength: per unit of the mean loss of a batch, >= 0.
+        include: `weights` (no biases, no normalization parameters), or `all` parameters.
+
+    Raises:
+        ValueError: for a negative strength or another `include`.
+
+    Reference:
+        A. Hoerl, R. Kennard, Ridge regression: biased estimation for nonorthogonal problems,
+        Technometrics 12 (1970), eq. 2.1-2.3. https://doi.org/10.1080/00401706.1970.10488634
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
+
+    strength: float
+    include: str
+
+    def __post_init__(self) -> None:
+        check_range("regularizer.l2.strength", self.strength, 0)
+        check_choice("regularizer.l2.include", self.include, ("weights", "all"))
+        if isinstance(self.strength, int):
+            object.__setattr__(self, "strength", float(self.strength))
+
+    def penalty(self, step: Step, view: View) -> Tensor | float:
+        chosen = weights(view.parameters, self.include).values()
+        return self.strength * total([w.square().sum() for w in chosen])

@@ -1,0 +1,42 @@
+"""Label smoothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+
+
+@dataclass(frozen=True)
+class LabelSmoothing(Regularizer):
+    """Mix the labels with the uniform distribution: (1 - e) * y + e / K over all K classes.
+
+    torch's convention: the true class has 1 - e + e/K (other codes share e among the K - 1 others).
+    It acts on training batches alone, so the validation loss stays the plain one.
+
+    Args:
+        smoothing: e, in [0, 1].
+
+    Raises:
+        ValueError: for a number out of its range.
+
+    Reference:
+        C. Szegedy et al., Rethinking the Inception architecture for computer vision, CVPR 2016,
+        section 7. https://arxiv.org/abs/1512.00567
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"smoothing": 0.0}
+
+    smoothing: float
+
+    def __post_init__(self) -> None:
+        check_range("regularizer.label_smoothing.smoothing", self.smoothing, 0, 1)
+        if isinstance(self.smoothing, int):
+            object.__setattr__(self, "smoothing", float(self.smoothing))
+
+    def batch(self, step: Step, batch: Batch) -> Batch:
+        classes = batch.targets.shape[-1]
+        targets = (1 - self.smoothing) * batch.targets + self.smoothing / classes
+        return batch._replace(targets=targets)

@@ -1,0 +1,50 @@
+"""Max-norm constraint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from regexp.regularizer.base import Regularizer, Step, Tensors, check_range, weights
+
+
+@dataclass(frozen=True)
+class MaxNorm(Regularizer):
+    """Bound each unit's incoming weights after every step: w_unit * min(1, limit / norm2(w_unit)).
+
+    torch stores weights as [units, incoming ...], so the norm is over all axes but the first (a
+    filter's channels and pixels in a convolution); Keras's default axis is another for the same
+    thing. Weights of linear, convolution and recurrent layers, output layer included; no biases.
+
+    Args:
+        limit: largest norm of a unit's incoming weights, >= 0.
+
+    Raises:
+        ValueError: for a negative limit.
+
+    Reference:
+        N. Srebro, J. Rennie, T. Jaakkola, Maximum-margin matrix factorization, NeurIPS 2005;
+        N. Srivastava et al., Dropout, JMLR 15 (2014), section 5.1.
+        https://jmlr.org/papers/v15/srivastava14a.html
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"limit": math.inf}
+
+    limit: float
+
+    def __post_init__(self) -> None:
+        check_range("regularizer.max_norm.limit", self.limit, 0)
+        if isinstance(self.limit, int):
+            object.__setattr__(self, "limit", float(self.limit))
+
+    def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
+        return new | {name: self._bounded(w) for name, w in weights(new).items()}
+
+    def _bounded(self, w: Tensor) -> Tensor:
+        norms = torch.linalg.vector_norm(w, dim=tuple(range(1, w.ndim)), keepdim=True)
+        return w * torch.where(norms > self.limit, self.limit / norms, 1.0)

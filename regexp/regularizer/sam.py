@@ -1,0 +1,54 @@
+"""Sharpness-aware minimization."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from regexp.regularizer.base import Regularizer, Step, Tensors, check_range
+
+
+@dataclass(frozen=True)
+class SAM(Regularizer):
+    """Use the gradient at the worst point nearby: g(w + rho * g(w) / norm2(g(w))).
+
+    The norm is over all parameters together. Both gradients see the same batch and the same dropout
+    masks, and the second leaves running statistics alone. List it before techniques that change
+    gradients, which then act on its result. Costs one more gradient a step.
+
+    Args:
+        rho: radius of the neighbourhood, in units of the parameters' norm, >= 0.
+
+    Raises:
+        ValueError: for a negative radius.
+
+    Reference:
+        P. Foret et al., Sharpness-aware minimization for efficiently improving generalization,
+        ICLR 2021, eq. 2-3 with p = 2. https://arxiv.org/abs/2010.01412
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"rho": 0.0}
+
+    rho: float
+
+    def __post_init__(self) -> None:
+        check_range("regularizer.sam.rho", self.rho, 0)
+        if isinstance(self.rho, int):
+            object.__setattr__(self, "rho", float(self.rho))
+
+    def gradient(
+        self,
+        step: Step,
+        gradients: Tensors,
+        parameters: Tensors,
+        regradient: Callable[[Tensors], Tensors],
+    ) -> Tensors:
+        norms = torch.stack([torch.linalg.vector_norm(g) for g in gradients.values()])
+        # 1e-12 as in the authors' code: a zero gradient moves nothing.
+        scale = self.rho / (torch.linalg.vector_norm(norms) + 1e-12)
+        worst = {name: parameters[name] + scale * g for name, g in gradients.items()}
+        again = regradient(parameters | worst)
+        return {name: again[name] for name in gradients}

@@ -1,0 +1,72 @@
+"""Weight decay, decoupled from the gradient or coupled to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from regexp.regularizer.base import (
+    Regularizer,
+    Step,
+    Tensors,
+    check_choice,
+    check_range,
+    weights,
+)
+
+
+@dataclass(frozen=True)
+class WeightDecay(Regularizer):
+    """Shrink the weights at every step: w <- w - lr * (u + d * w) or g <- g + d * w.
+
+    u is the optimizer's update of the plain gradient. `decoupled` is AdamW's (and SGDW's) rule for
+    any optimizer; it shrinks by the weights before the step. `coupled` is torch's `weight_decay`
+    argument: the decay passes through momentum and adaptive steps. For SGD without momentum both
+    are one; for Adam they differ, and calling the coupled form weight decay is the usual mistake.
+
+    Args:
+        strength: d, per step and unit of learning rate, >= 0.
+        mode: `decoupled` or `coupled`.
+        include: `weights` (no biases, no normalization parameters), or `all` parameters, as
+            torch's optimizers do.
+
+    Raises:
+        ValueError: for a negative strength, another `mode` or `include`.
+
+    Reference:
+        I. Loshchilov, F. Hutter, Decoupled weight decay regularization, ICLR 2019, algorithm 2.
+        https://arxiv.org/abs/1711.05101. Coupled: S. Hanson, L. Pratt, Comparing biases for
+        minimal network construction with back-propagation, NeurIPS 1988.
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
+
+    strength: float
+    mode: str
+    include: str
+
+    def __post_init__(self) -> None:
+        check_range("regularizer.weight_decay.strength", self.strength, 0)
+        check_choice("regularizer.weight_decay.mode", self.mode, ("decoupled", "coupled"))
+        check_choice("regularizer.weight_decay.include", self.include, ("weights", "all"))
+        if isinstance(self.strength, int):
+            object.__setattr__(self, "strength", float(self.strength))
+
+    def gradient(
+        self,
+        step: Step,
+        gradients: Tensors,
+        parameters: Tensors,
+        regradient: Callable[[Tensors], Tensors],
+    ) -> Tensors:
+        if self.mode != "coupled":
+            return gradients
+        chosen = weights({name: parameters[name] for name in gradients}, self.include)
+        return gradients | {n: gradients[n] + self.strength * w for n, w in chosen.items()}
+
+    def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
+        if self.mode != "decoupled":
+            return new
+        rate = step.learning_rate * self.strength
+        return new | {n: new[n] - rate * w for n, w in weights(old, self.include).items()}

@@ -1,0 +1,435 @@
+"""A stack: K runs of one structure, trained together as one tensor program.
+
+All that knows the run axis is here and in the modules this one imports (`lift`,
+`lift_regularizer`, `rows`, `stepping`). With one run there is no axis: the network is the user's
+own module and the arithmetic is that of a loop written by hand. With more, every tensor has a
+leading axis [K, ...], and the loop in `train.py` does not notice. In the comments, [runs, ...]
+means either.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from regexp.dataset.base import Data
+from regexp.layers import Noise, blocks, note_shapes
+from regexp.lift import LiftedBatchNorm, lift
+from regexp.lift_regularizer import LiftedCocktail, Network, StackedRng
+from regexp.loss import LOSSES
+from regexp.random import Rng
+from regexp.regularizer.base import Memory, Step, Tensors
+from regexp.regularizer.cocktail import Cocktail
+from regexp.rows import CHUNK, Rows
+from regexp.stepping import Optimizers, Stepper
+
+PRECISIONS = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.float32,  # of the parameters; the network computes under autocast
+}
+
+
+@dataclass
+class Member:
+    """One run's ingredients.
+
+    Attributes:
+        seed: keys every draw of the run.
+        data: its splits.
+        model: initialised, with the layers of its regularizer.
+        regularizer: its techniques.
+        stepper: its optimizer and schedule.
+    """
+
+    seed: int
+    data: Data
+    model: nn.Module
+    regularizer: Cocktail
+    stepper: Stepper
+
+    def structure(self) -> tuple[Any, ...]:
+        """What the runs of one stack must agree on."""
+        splits = (self.data.train, self.data.validation, self.data.test)
+        tensors = [*self.model.named_parameters(), *self.model.named_buffers()]
+        return (
+            self.data.task,
+            tuple((tuple(split.inputs.shape), tuple(split.targets.shape)) for split in splits),
+            tuple((name, tuple(tensor.shape)) for name, tensor in tensors),
+            str(self.model),
+            self.regularizer.structure(),
+        )
+
+
+def steps_per_epoch(rows: int, batch_size: int) -> int:
+    """Batches an epoch: the last may be smaller, but a single row left over is skipped."""
+    return rows // batch_size + (rows % batch_size > 1)
+
+
+class Stack:
+    """K runs in training.
+
+    Args:
+        members: the runs, equal in structure. Neighbours with equal optimizers may share one.
+        epochs: of the whole run.
+        batch_size: rows a step, for each run.
+        device: where to train.
+        precision: a key of `PRECISIONS`.
+
+    Attributes:
+        runs: which of `members` are still in the stack, in order.
+        memory: of the techniques, [runs, ...].
+
+    Raises:
+        ValueError: if the network cannot be lifted over the run axis.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        epochs: int,
+        batch_size: int,
+        device: torch.device | str = "cpu",
+        precision: str = "float32",
+    ) -> None:
+        self.device = torch.device(device)
+        self.dtype = PRECISIONS[precision]
+        self._half = precision == "bfloat16"
+        self.lifted = len(members) > 1
+        self.runs = list(range(len(members)))
+        self.task = members[0].data.task
+        self.loss = LOSSES[self.task]
+        self._seeds = [member.seed for member in members]
+        self._batch_size = batch_size
+        self._rows = Rows([m.data for m in members], self.lifted, self.device, self.dtype)
+        self._steps_per_epoch = steps_per_epoch(self._rows.count["train"], batch_size)
+        self.steps = epochs * self._steps_per_epoch
+        self.step_index = 0
+        self.epoch = 0
+        for member in members:
+            member.model.to(self.device, self.dtype).train()
+            example = member.data.train.inputs[:1].to(self.device, self.dtype)
+            note_shapes(member.model, example)
+        self._single = members[0].model
+        self.model = self._single
+        self.regularizer: Cocktail | LiftedCocktail = members[0].regularizer
+        if self.lifted:
+            self.model = lift([member.model for member in members]).to(self.device).train()
+            self.regularizer = LiftedCocktail(
+                [m.regularizer for m in members], self._single, self.dtype, self.device
+            )
+        self.parameters: dict[str, nn.Parameter] = dict(self.model.named_parameters())
+        self._buffers = dict(self.model.named_buffers())
+        self._noise = [(n, m) for n, m in self.model.named_modules() if isinstance(m, Noise)]
+        self._state_names = [
+            name for name, value in self._single.state_dict().items() if value.is_floating_point()
+        ]
+        self._optimizers = Optimizers(
+            [m.stepper for m in members], list(self.parameters.values()), self.lifted
+        )
+        self._learning_rate: float | Tensor | None = None
+        self.hidden: Tensors = {}
+        if self.regularizer.flag("uses_hidden"):
+            self._watch_hidden()
+        self._check_lifted()
+        with torch.no_grad():
+            self.memory: Memory = self.regularizer.init(self.state())
+
+    def _check_lifted(self) -> None:
+        """Refuse, by name, a network that `vmap` cannot lift."""
+        try:
+            for _ in self._rows.chunks("train", size=1):
+                self.predict("train", self.state(), rows=1)
+                break
+        except RuntimeError as error:
+            if not self.lifted:
+                raise
+            raise ValueError(
+                f"model: {type(self._single).__name__} cannot be trained as a stack of runs "
+                f"({error}); train the runs one after another with stack=false"
+            ) from error
+
+    def _watch_hidden(self) -> None:
+        for name in blocks(self._single):
+
+            def note(module: nn.Module, inputs: Any, output: Tensor, name: str = name) -> None:
+                self.hidden[name] = output
+
+            self.model.get_submodule(name).register_forward_hook(note)
+
+    # --- data and randomness ---------------------------------------------------------------
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """This epoch's batches: inputs [runs, rows, *features] and targets [runs, rows, ...].
+
+        Each run has its own permutation of its rows. What is left over after the full batches
+        makes a last, smaller one, unless it is a single row, which batch normalization could
+        not use.
+        """
+        rows = self._rows.count["train"]
+        # Drawn on the CPU, so that the order does not depend on the device.
+        orders = [Rng(seed, "order", self.epoch).permutation(rows) for seed in self._seeds]
+        places = self._rows.place("train", torch.stack(orders) if self.lifted else orders[0])
+        for index in range(self._steps_per_epoch):
+            first = index * self._batch_size
+            yield self._rows.gather("train", places[..., first : first + self._batch_size])
+
+    def soft(self, targets: Tensor) -> Tensor:
+        """Targets as techniques see them: class probabilities, or values in regression."""
+        if self.task == "regression":
+            return targets
+        return nn.functional.one_hot(targets, self._rows.classes).to(self.dtype)
+
+    def step(self) -> Step:
+        """Where the runs stand, with the streams of their next step."""
+        return Step(
+            self._rng("step", self.step_index),
+            self.step_index,
+            self.steps,
+            self.epoch,
+            self.learning_rate,
+            self.memory,
+        )
+
+    def _rng(self, *path: str | int) -> Rng:
+        if self.lifted:
+            return StackedRng(self._seeds, *path, device=self.device)
+        return Rng(self._seeds[0], *path, device=self.device)
+
+    def draw_noise(self, step: Step, rows: int) -> None:
+        """Fill the noise layers for a batch of `rows` rows, each run from its own stream."""
+        for name, layer in self._noise:
+            rng = step.rng.fold(layer.stream, name)
+            numbers = {key: getattr(layer, key) for key in layer.numbers}
+            numbers = {key: value for key, value in numbers.items() if isinstance(value, Tensor)}
+            layer.noise = _draw(layer, rng, rows, numbers) if numbers else layer.draw(rng, rows)
+
+    # --- one step --------------------------------------------------------------------------
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs [runs, rows, outputs] in training mode; running statistics move."""
+        with self._autocast():
+            return self.model(inputs).to(self.dtype)
+
+    def forward_at(self, parameters: Tensors, inputs: Tensor) -> Tensor:
+        """Outputs at other parameters with the same noise; running statistics stay."""
+        with self._autocast():
+            return Network(self.model, parameters, self._buffers_now())(inputs).to(self.dtype)
+
+    def network(self, parameters: Tensors) -> Network:
+        """The network for penalties that call it, at `parameters` unless they give others."""
+        return Network(self._single, parameters, self._buffers_now())
+
+    def gradients(self) -> Tensors:
+        """The gradients of the last backward pass, by parameter."""
+        return {n: p.grad for n, p in self.parameters.items() if p.grad is not None}
+
+    def set_gradients(self, gradients: Tensors) -> None:
+        for name, gradient in gradients.items():
+            # torch's fused optimizers take memory as it lies: strides must be the parameter's
+            self.parameters[name].grad = gradient.contiguous()
+
+    def zero_gradients(self) -> None:
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def optimize(self) -> None:
+        """One step of every run's optimizer, and of its schedule if that counts steps."""
+        self._optimizers.step()
+        if self._optimizers.counts_steps:
+            self._learning_rate = None
+        self.step_index += 1
+
+    def copy_parameters(self) -> Tensors:
+        return {name: value.detach().clone() for name, value in self.parameters.items()}
+
+    @torch.no_grad()
+    def set_parameters(self, parameters: Tensors) -> None:
+        for name, value in parameters.items():
+            if value is not self.parameters[name]:
+                self.parameters[name].copy_(value)
+
+    @property
+    def learning_rate(self) -> float | Tensor:
+        """Of the next step: a float, or [runs]."""
+        if self._learning_rate is None:
+            rates = self._optimizers.learning_rates()
+            self._learning_rate = (
+                torch.tensor(rates, dtype=self.dtype, device=self.device)
+                if self.lifted
+                else rates[0]
+            )
+        return self._learning_rate
+
+    def learning_rates(self) -> list[float]:
+        """Of the next step, one a run."""
+        return self._optimizers.learning_rates()
+
+    def end_epoch(self, validation_loss: Tensor) -> None:
+        """Step the schedules that count epochs. `validation_loss`: [runs]."""
+        self._optimizers.step_epoch(validation_loss.reshape(-1).tolist())
+        self._learning_rate = None
+        self.epoch += 1
+
+    # --- evaluation ------------------------------------------------------------------------
+
+    def state(self) -> Tensors:
+        """The floating parameters and buffers of the state dict, [runs, ...], not copied."""
+        tensors = {**self.parameters, **self._buffers_now()}
+        return {name: tensors[name].detach() for name in self._state_names if name in tensors}
+
+    @torch.no_grad()
+    def evaluated(self) -> Tensors:
+        """The state to evaluate and save: what the techniques make of the present one."""
+        state = self.state()
+        if not self.regularizer.uses("weights"):
+            return state
+        state = self.regularizer.weights(self.memory, state)
+        return self._reestimate(state) if self.regularizer.flag("averages") else state
+
+    @torch.no_grad()
+    def predict(
+        self,
+        split: str,
+        state: Tensors,
+        runs: Sequence[int] | None = None,
+        rows: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs on a split in evaluation mode, and its targets.
+
+        Args:
+            split: `train`, `validation` or `test`.
+            state: of all runs of the stack.
+            runs: positions in the stack, if not all.
+            rows: only so many, from the first.
+
+        Returns:
+            [runs, rows, outputs] and [runs, rows, ...].
+        """
+        if runs is not None and self.lifted:
+            state = take(state, runs)
+        self.model.eval()
+        outputs, targets = [], []
+        with self._autocast():
+            for inputs, target in self._rows.chunks(split, runs, rows or CHUNK):
+                outputs.append(torch.func.functional_call(self.model, state, (inputs,)))
+                targets.append(target)
+                if rows:
+                    break
+        self.model.train()
+        axis = int(self.lifted)
+        return torch.cat(outputs, axis).to(self.dtype), torch.cat(targets, axis)
+
+    def _reestimate(self, state: Tensors) -> Tensors:
+        """`state` with the running statistics that its weights have on the training split.
+
+        They are means over the batches of an epoch of each batch's statistics, as in
+        `torch.optim.swa_utils.update_bn`, but with dropout off and in the order of the rows.
+        """
+        norms = [
+            module
+            for module in self.model.modules()
+            if isinstance(module, nn.modules.batchnorm._BatchNorm | LiftedBatchNorm)
+        ]
+        if not norms:
+            return state
+        fresh = {name: value.clone() for name, value in state.items()}
+        momenta = [module.momentum for module in norms]
+        self.model.eval()
+        for module in norms:
+            module.train()
+        for index, (inputs, _) in enumerate(self._rows.chunks("train", size=self._batch_size)):
+            if index < self._steps_per_epoch:
+                for module in norms:
+                    module.momentum = 1 / (index + 1)  # a running mean, as momentum=None gives
+                with self._autocast():
+                    torch.func.functional_call(self.model, fresh, (inputs,))
+        for module, momentum in zip(norms, momenta, strict=True):
+            module.momentum = momentum
+        self.model.train()
+        return fresh
+
+    # --- single runs -----------------------------------------------------------------------
+
+    def each(self, values: Tensor) -> list[float]:
+        """[runs] -> one float a run (of one run without an axis: a list of one)."""
+        return values.reshape(-1).tolist()
+
+    def one(self, values: Any, run: int) -> Any:
+        """One run's part of nested dicts of [runs, ...] tensors, copied."""
+        return pytree.tree_map(
+            lambda value: (value[run] if self.lifted else value).detach().clone(), values
+        )
+
+    def where(self, chosen: Tensor, values: Tensors, others: Tensors) -> Tensors:
+        """`values` for the chosen runs, copied, and `others` for the rest. `chosen`: [runs]."""
+        return {
+            name: torch.where(chosen.view(chosen.shape + (1,) * (value.ndim - chosen.ndim)),
+                              value, others[name])
+            for name, value in values.items()
+        }  # fmt: skip
+
+    def optimizer_state(self, run: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The state dicts of one run's optimizer and scheduler, as if it had been alone."""
+        return self._optimizers.state(run)
+
+    @torch.no_grad()
+    def keep(self, runs: Sequence[int]) -> None:
+        """Let the other runs leave the stack.
+
+        Args:
+            runs: positions in the stack of those that go on, in order; not empty.
+        """
+        assert runs, "a stack has at least one run"
+        assert isinstance(self.regularizer, LiftedCocktail)
+
+        def cut() -> None:
+            for tensor in [*self.parameters.values(), *self.model.buffers()]:
+                if tensor.ndim:  # noise that was never drawn has no axes
+                    tensor.data = tensor.data[list(runs)]
+
+        self.zero_gradients()
+        self._optimizers.take(runs, cut)
+        for _, layer in self._noise:
+            for key in layer.numbers:
+                value = getattr(layer, key)
+                if isinstance(value, Tensor):
+                    setattr(layer, key, value[list(runs)])
+        self.runs = [self.runs[run] for run in runs]
+        self._seeds = [self._seeds[run] for run in runs]
+        self._rows.take(runs)
+        self.regularizer = self.regularizer.take(runs)
+        self.memory = take(self.memory, runs)
+        self._learning_rate = None
+
+    def _buffers_now(self) -> Tensors:
+        """The buffers by name; noise is a new tensor each step."""
+        return dict(self.model.named_buffers()) if self._noise else self._buffers
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self._half else nullcontext()
+
+
+def take(values: Any, runs: Sequence[int]) -> Any:
+    """Some runs' part of nested dicts of [runs, ...] tensors, copied."""
+    return pytree.tree_map(lambda value: value[list(runs)], values)
+
+
+def _draw(layer: Noise, rng: Rng, rows: int, numbers: dict[str, Tensor]) -> Tensor:
+    """The noise of a layer whose numbers differ from run to run, [K, rows, ...]."""
+    assert isinstance(rng, StackedRng)
+    own = copy.copy(layer)
+
+    def one(index: Tensor, values: dict[str, Tensor]) -> Tensor:
+        own.__dict__.update(values)
+        return own.draw(rng.inside(index), rows)
+
+    index = torch.arange(len(rng.seeds), device=rng.device)
+    return torch.vmap(one)(index, {key: value.to(rng.device) for key, value in numbers.items()})

@@ -1,0 +1,277 @@
+"""A command's jobs from the first plan to the last table: one parent run, Hydra's own launcher.
+
+Every job is planned before the first starts. A job never takes the sweep with it: whatever fails
+in it is caught, reported and, where a run had begun, recorded as FAILED with the reason. Each job
+leaves a small report in its folder of Hydra's, so that the process that began the sweep knows of
+it under every launcher, even when the job's own process was killed.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, OmegaConf
+
+from regexp.cli import CONFIG_NAME, Job, Sweep, technique_of, with_setting, without_strays, written
+from regexp.config import ConfigError, conf_folder, register
+from regexp.progress import Report, result, size
+from regexp.validation import validate
+
+if TYPE_CHECKING:
+    from regexp.job import Outcome, PlannedRun
+    from regexp.tracking import RunRecord, Tracker
+
+# The parent's words to its jobs; environment variables reach them under every launcher.
+ORDER = "REGEXP_SWEEP"  # an Order, as JSON
+LAUNCH = "REGEXP_LAUNCH"  # conf/config.yaml names the folder of Hydra's files by it
+REPORT = "report.json"
+
+# The tracker of the sweep, for jobs in the same process: opening another takes its time.
+_tracker: "Tracker | None" = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a job has to know of its sweep.
+
+    Attributes:
+        sweep_id: of the parent run.
+        jobs: how many the sweep has; 0 where only the sweeper knows.
+        swept: the keys that differ from job to job.
+        repeats: see `repeats`; numbers are text, for JSON has no others as keys.
+    """
+
+    sweep_id: str
+    jobs: int
+    swept: Sequence[str]
+    repeats: Mapping[str, int]
+
+
+def plan_all(jobs: Sequence[Job]) -> list[list["PlannedRun"]]:
+    """The runs of every job.
+
+    Raises:
+        ConfigError: what only the data can tell, such as a batch larger than the training split.
+    """
+    from regexp.job import plan
+
+    planned = []
+    for job in jobs:
+        try:
+            planned.append(plan(job.config))
+        except ConfigError as error:
+            if len(jobs) == 1:
+                raise
+            raise ConfigError(f"{error} (in the job {written(job.overrides)})") from error
+    return planned
+
+
+def key_of(sweep: Sweep, planned: Sequence[Sequence["PlannedRun"]]) -> str:
+    """What makes two sweeps the same one, to be continued: the same runs."""
+    names = sorted({run.fingerprint for runs in planned for run in runs}) or sweep.command
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def repeats(planned: Sequence[Sequence["PlannedRun"]]) -> dict[int, int]:
+    """Jobs that an earlier job of the sweep does already: number -> number of the earlier one.
+
+    A sweep over a number of one technique asks for every other technique several times.
+    """
+    first: dict[str, int] = {}
+    repeated = {}
+    for number, runs in enumerate(planned):
+        if runs and all(run.fingerprint in first for run in runs):
+            repeated[number] = first[runs[0].fingerprint]
+        for run in runs:
+            first.setdefault(run.fingerprint, number)
+    return repeated
+
+
+def open_tracker(config: DictConfig) -> "Tracker":
+    """A tracker of the store that a job's configuration names."""
+    from regexp.tracking import Tracker
+
+    tracking = config.tracking
+    return Tracker(tracking.uri, tracking.experiment, Path(config.paths.mlruns))
+
+
+def execute(sweep: Sweep, arguments: Sequence[str]) -> int:
+    """Run a sweep to its end, print what came of it, and return the exit status.
+
+    Args:
+        sweep: composed and checked.
+        arguments: for Hydra's own command line.
+
+    Returns:
+        0 if every run finished, else 1.
+
+    Raises:
+        ConfigError: what only the data can tell is wrong; nothing was written.
+        TrackingError: the store of runs cannot be used.
+    """
+    from regexp.tracking import interruptible
+
+    global _tracker
+    planned = plan_all(sweep.jobs)
+    launch = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{uuid.uuid4().hex[:8]}"
+    folder = Path(sweep.config.paths.mlruns) / "hydra" / launch
+    # A signal or Ctrl-C leaves these blocks as an exception; the tracker then ends its runs.
+    with interruptible(), open_tracker(sweep.config) as _tracker:
+        try:
+            settings = {"command": written(sweep.command), **settings_of(sweep.config)}
+            parent = _tracker.sweep(key_of(sweep, planned), sweep.name, settings)
+            again = {str(job): first for job, first in repeats(planned).items()}
+            order = Order(parent.id, len(sweep.jobs), sweep.swept, again)
+            variables = {ORDER: json.dumps(asdict(order)), LAUNCH: launch}
+            try:
+                with _environment(variables):
+                    hydra_main(arguments)
+            finally:
+                failures = failures_of(sweep, folder)
+                present(_tracker, parent)
+                _say_failures(failures)
+            parent.finish("FAILED" if failures else "FINISHED", _summary(failures))
+        finally:
+            _tracker = None
+    return 1 if failures else 0
+
+
+def settings_of(config: DictConfig) -> dict[str, object]:
+    """A configuration as the parent run keeps it: without what each job works out for itself."""
+    container = OmegaConf.to_container(config)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items() if key != "lengths"}
+
+
+def hydra_main(arguments: Sequence[str]) -> None:
+    """Give the command line to Hydra, as if it were typed."""
+    import hydra
+
+    register()
+    before = sys.argv
+    sys.argv = ["regexp", *arguments]
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=CONFIG_NAME)(
+            job
+        )()
+    finally:
+        sys.argv = before
+
+
+def job(config: DictConfig) -> float:
+    """What Hydra launches: train the runs of one job. Never raises but to be interrupted.
+
+    Returns:
+        The mean validation loss of its runs, for sweepers that optimise; infinite on failure.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    hydra = HydraConfig.get()
+    order = Order(**json.loads(os.environ[ORDER]))
+    number = 0 if OmegaConf.is_missing(hydra.job, "num") else int(hydra.job.num)
+    report = Report(number, technique_of(config := without_strays(config)))
+    head = f"[{number + 1}/{order.jobs or '?'}] {report.technique}"
+    earlier = order.repeats.get(str(number))
+    began = time.monotonic()
+    try:
+        if earlier is None:
+            validate(config)  # a sweeper that is not Hydra's basic one was not planned
+            _say(f"{head}: {size(config)} ...")
+            report.outcomes = [asdict(outcome) for outcome in _train(config, order)]
+    except ConfigError as error:
+        report.reason = str(error)
+    except Exception as error:  # a failing job must not take the others with it
+        report.reason = f"{type(error).__name__}: {error}"
+        if config.debug:
+            traceback.print_exc()
+    report.seconds = time.monotonic() - began
+    _say(f"{head}: {result(report) if earlier is None else f'the runs of job {earlier + 1}'}")
+    path = Path(hydra.runtime.output_dir) / REPORT
+    path.write_text(json.dumps(asdict(report), indent=1, default=str))
+    losses = [outcome["metrics"].get("final/val_loss") for outcome in report.outcomes]
+    if report.failures or not losses or None in losses:
+        return float("inf")
+    return sum(losses) / len(losses)
+
+
+def _train(config: DictConfig, order: Order) -> list["Outcome"]:
+    """Train with the tracker of the sweep, or with one of its own in another process."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from regexp.job import train
+    from regexp.tracking import interruptible
+
+    config, setting = with_setting(config, HydraConfig.get().overrides.task, order.swept)
+    if _tracker is not None:
+        return list(train(config, _tracker, order.sweep_id, setting))
+    with interruptible(), open_tracker(config) as tracker:
+        return list(train(config, tracker, order.sweep_id, setting))
+
+
+def failures_of(sweep: Sweep, folder: Path) -> list[tuple[str, str]]:
+    """(name, reason) of whatever did not finish, over all jobs."""
+    reports = {}
+    for path in sorted(folder.rglob(REPORT)):
+        report = Report(**json.loads(path.read_text()))
+        reports[report.number] = report
+    failed = [failure for number in sorted(reports) for failure in reports[number].failures]
+    for number, planned in enumerate(sweep.jobs):
+        if number not in reports:
+            failed.append((planned.technique, "the job did not end: its process was stopped"))
+    return failed
+
+
+def present(tracker: "Tracker", parent: "RunRecord") -> None:
+    """Print the comparison of a sweep's runs, keep it with the parent, and show the way to it."""
+    from regexp.compare import report, show
+
+    runs = tracker.runs(parent.id)
+    if runs.empty:
+        return
+    # the first of these that the task has: classification, else regression
+    metric = "test/accuracy" if "metrics.test/accuracy" in runs else "test/rmse"
+    print()
+    show(report(tracker, parent, metric, lower_is_better=metric == "test/rmse"))
+    link = tracker.link(parent.id, metric=metric)
+    _say(f"\nThe runs in the MLflow UI (open it by `regexp ui` or `make ui`):\n  {link}")
+
+
+def _say_failures(failures: Sequence[tuple[str, str]]) -> None:
+    if failures:
+        _say(f"\n{len(failures)} failed (the same command again skips what is finished):")
+    for name, reason in failures:
+        _say(f"  {name}: {reason}")
+
+
+def _summary(failures: Sequence[tuple[str, str]]) -> str:
+    """Of the failures, for the parent's tag; empty if there are none."""
+    lines = [f"{name}: {reason.splitlines()[0]}" for name, reason in failures]
+    return f"{len(failures)} failed: {'; '.join(lines)}" if failures else ""
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for a while."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

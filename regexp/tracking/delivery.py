@@ -1,0 +1,113 @@
+"""The kinds of records, and how each is handed to MLflow."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from regexp.tracking import names
+from regexp.tracking.outbox import RefusedError, Send
+from regexp.tracking.spool import Record
+from regexp.tracking.store import quiet
+
+# Answers that trying again will not change. A refused login is not among them: it can be mended.
+_FINAL = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE"}
+_DIGEST_LENGTH = 36
+
+
+def metric(name: str, value: float, step: int, time: int) -> Record:
+    """A value at a step; `time` in milliseconds since 1970."""
+    return {"kind": "metric", "name": name, "value": value, "step": step, "time": time}
+
+
+def param(name: str, value: str) -> Record:
+    """A hyper-parameter, already in the form that `names.params` gives."""
+    return {"kind": "param", "name": name, "value": value}
+
+
+def tag(name: str, value: str) -> Record:
+    """A tag; a longer value than MLflow takes is cut with a mark."""
+    return {"kind": "tag", "name": names.safe(name), "value": names.cut(value, names.TAG_LENGTH)}
+
+
+def text(content: str, name: str) -> Record:
+    """A small text that becomes the artifact `name`."""
+    return {"kind": "text", "content": content, "name": name}
+
+
+def file(path: Path, folder: str) -> Record:
+    """A file or folder that becomes an artifact in `folder`."""
+    return {"kind": "file", "path": str(path.resolve()), "folder": folder}
+
+
+def dataset(described: Mapping[str, str]) -> Record:
+    """The data a run was trained on: `name`, `checksum`, `source`."""
+    return {"kind": "dataset"} | {key: str(value) for key, value in described.items()}
+
+
+def status(status: str, time: int) -> Record:
+    """How a run stands; `time` in milliseconds since 1970."""
+    return {"kind": "status", "status": status, "time": time}
+
+
+def sender(client: Any) -> Send:
+    """Make the function that delivers one batch of records of one kind through `client`."""
+
+    def send(run_id: str, records: Sequence[Record]) -> None:
+        from mlflow.exceptions import MlflowException
+
+        with quiet:
+            try:
+                _send(client, run_id, records)
+            except MlflowException as error:
+                if error.error_code in _FINAL:
+                    raise RefusedError(str(error)) from error
+                raise
+
+    return send
+
+
+def _send(client: Any, run_id: str, records: Sequence[Record]) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    first = records[0]
+    match first["kind"]:
+        case "metric":
+            values = [Metric(r["name"], r["value"], r["time"], r["step"]) for r in records]
+            client.log_batch(run_id, metrics=values)
+        case "param":
+            client.log_batch(run_id, params=[Param(r["name"], r["value"]) for r in records])
+        case "tag":
+            client.log_batch(run_id, tags=[RunTag(r["name"], r["value"]) for r in records])
+        case "text":
+            client.log_text(run_id, first["content"], first["name"])
+        case "file":
+            path, folder = first["path"], first["folder"] or None
+            if Path(path).is_dir():
+                client.log_artifacts(
+                    run_id, path, "/".join(filter(None, (folder, Path(path).name)))
+                )
+            else:
+                client.log_artifact(run_id, path, folder)
+        case "dataset":
+            client.log_inputs(run_id, [_dataset_input(first)])
+        case "status":
+            if first["status"] == "RUNNING":
+                client.update_run(run_id, status="RUNNING")
+            else:
+                client.set_terminated(run_id, first["status"], first["time"])
+        case kind:  # pragma: no cover - the functions above are the only makers
+            raise AssertionError(kind)
+
+
+def _dataset_input(described: Record) -> Any:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    data = Dataset(
+        name=described.get("name", "dataset"),
+        digest=described.get("checksum", "")[:_DIGEST_LENGTH],
+        source_type="regexp",
+        source=described.get("source", ""),
+    )
+    extra = {key: value for key, value in described.items() if key not in ("kind", "name")}
+    tags = [InputTag(key, value[:500]) for key, value in extra.items() if value]
+    return DatasetInput(data, tags)

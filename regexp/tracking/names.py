@@ -1,0 +1,99 @@
+"""Bring parameters, metric names and tags into the form that MLflow takes, hiding nothing."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+PARAM_LENGTH = 6000  # MLflow cuts longer values without a word
+TAG_LENGTH = 8000
+KEY_LENGTH = 250
+
+# MLflow refuses every other character; on Windows the colon as well, so it is not kept either.
+_REFUSED = re.compile(r"[^\w\-. /]")
+
+
+def flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Turn nested mappings into one with dotted keys; an empty mapping stays as a value."""
+    flat: dict[str, object] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat.update(flatten(value, f"{name}."))
+        else:
+            flat[name] = value
+    return flat
+
+
+@lru_cache(maxsize=4096)
+def safe(name: str) -> str:
+    """Map a name to one that MLflow accepts; most names come back unchanged.
+
+    Every refused character becomes `_`. A name beyond 250 characters keeps its beginning and ends
+    in a hash.
+    """
+    mapped = _REFUSED.sub("_", name)
+    # MLflow reads a name as a path and refuses one that is not in its shortest form.
+    mapped = "/".join("_" if part in ("", ".", "..") else part for part in mapped.split("/"))
+    return mapped if len(mapped) <= KEY_LENGTH else f"{mapped[: KEY_LENGTH - 9]}_{_digest(name)}"
+
+
+def params(config: Mapping[str, object]) -> tuple[dict[str, str], dict[str, str]]:
+    """Flatten a configuration into MLflow params.
+
+    Returns:
+        (params, tags): the tags `params.cut` and `params.renamed` tell what could not be kept as
+        it was; they are absent when all is well.
+    """
+    values: dict[str, str] = {}
+    renamed: dict[str, str] = {}
+    too_long: list[str] = []
+    for key, value in flatten(config).items():
+        name = safe(key)
+        if name in values:  # two keys became one, such as a[0] and a_0_
+            name = f"{name[: KEY_LENGTH - 9]}_{_digest(key)}"
+        if name != key:
+            renamed[name] = key
+        written = text(value)
+        if len(written) > PARAM_LENGTH:
+            too_long.append(name)
+        values[name] = cut(written, PARAM_LENGTH)
+    tags = {}
+    if too_long:
+        tags["params.cut"] = cut(", ".join(too_long), TAG_LENGTH)
+    if renamed:
+        tags["params.renamed"] = cut(json.dumps(renamed), TAG_LENGTH)
+    return values, tags
+
+
+def text(value: object) -> str:
+    """Write a value as one would on the command line: true, null, 0.001, inf, ["a", 1]."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, list | tuple | Mapping):
+        return json.dumps(value, default=str)
+    return str(value)
+
+
+def plain(value: object) -> object:
+    """Copy nested settings into built-in types, as YAML and JSON writers want them."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def cut(value: str, length: int) -> str:
+    """Shorten a text to `length` characters, saying so at its end."""
+    if len(value) <= length:
+        return value
+    marker = f" ... [cut: {len(value)} characters; the whole stands in the run's artifacts]"
+    return value[: length - len(marker)] + marker
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:8]

@@ -1,0 +1,106 @@
+"""The handle through which a run, or a sweep's parent run, is recorded."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from regexp.tracking import delivery, names
+from regexp.tracking.outbox import Outbox
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+class RunRecord:
+    """One MLflow run. Made by `Tracker.start` and `Tracker.sweep`.
+
+    Args:
+        run_id: MLflow's id.
+        outbox: takes the records.
+        name: shown to people.
+        owned: whether this process decides how the run ends; `finish` of one that only joined a
+            sweep sends what is queued and leaves the status alone.
+        on_finish: told once, when the run ends.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        outbox: Outbox,
+        *,
+        name: str,
+        owned: bool = True,
+        on_finish: Callable[["RunRecord"], None] = lambda record: None,
+    ) -> None:
+        self.id = run_id
+        self.name = name
+        self.finished = False
+        self._outbox = outbox
+        self._owned = owned
+        self._on_finish = on_finish
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Queue metrics of one step; they are sent in batches by a thread.
+
+        NaN is kept as NaN. MLflow's databases hold an infinity as +-1.8e308, which `Tracker.runs`
+        and `Tracker.history` turn back.
+        """
+        now = _now()
+        for name, value in values.items():
+            self._outbox.put(
+                self.id, delivery.metric(names.safe(name), float(value), int(step), now)
+            )
+
+    def summary(self, values: Mapping[str, float]) -> None:
+        """Queue metrics of the whole run, such as `test/accuracy`.
+
+        They get step 0, which the UI draws as bars; at any other step it draws a line through
+        single points.
+        """
+        self.metrics(values, step=0)
+
+    def tags(self, values: Mapping[str, object]) -> None:
+        """Queue tags."""
+        for name, value in values.items():
+            self._outbox.put(self.id, delivery.tag(name, names.text(value)))
+
+    def text(self, content: str, name: str) -> None:
+        """Queue a text that becomes the artifact `name`, such as `config.yaml`."""
+        self._outbox.put(self.id, delivery.text(content, name))
+
+    def artifact(self, path: Path | str, folder: str = "") -> None:
+        """Store a file or folder as an artifact; it may be deleted as soon as this returns.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise FileNotFoundError(f"no artifact to record at {path}")
+        self._outbox.put(self.id, delivery.file(path, folder))
+        self._outbox.drain()
+
+    def note(self, markdown: str) -> None:
+        """Set the description that the UI shows on the run's page."""
+        self.tags({"mlflow.note.content": markdown})
+
+    def finish(self, status: Status = "FINISHED", reason: str = "") -> None:
+        """End the run after everything queued was sent (or put on disk); only once.
+
+        Args:
+            status: FINISHED, FAILED (an error) or KILLED (a person or a signal ended it).
+            reason: kept as the tag `reason`.
+        """
+        if self.finished:
+            return
+        if reason:
+            self.tags({"reason": reason})
+        if self._owned:
+            self._outbox.put(self.id, delivery.status(status, _now()))
+        self._outbox.drain()
+        self.finished = True
+        self._on_finish(self)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,265 @@
+"""Open the store of runs: an SQLite file beside the artifacts, or an MLflow server.
+
+MLflow creates an SQLite store in many steps, and processes that do so at once break it for good.
+Here one process creates it under a file lock while the others wait.
+"""
+
+import logging
+import os
+import sqlite3
+import threading
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from filelock import FileLock
+
+from regexp.tracking.error import TrackingError
+
+# Written into the database when it is complete; SQLite keeps this number for applications.
+_COMPLETE = 0x72656778
+_PROBE_SECONDS = 5
+
+# MLflow's own defaults retry for about four minutes. Metrics are kept on disk and sent again
+# anyway, so a server that is gone must be noticed within seconds. A user's own values win.
+_HTTP_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+
+
+def resolve(uri: str | None, folder: Path) -> str:
+    """Make a tracking address absolute; None is the SQLite file in `folder`.
+
+    Raises:
+        TrackingError: a folder, which MLflow no longer takes as a store.
+    """
+    if uri is None:
+        return f"sqlite:///{(folder / 'mlflow.db').resolve()}"
+    if uri != "databricks" and ("://" not in uri or uri.startswith("file:")):
+        raise TrackingError(
+            f"tracking.uri={uri} is a folder, and MLflow keeps runs in a database or on a server. "
+            f"Leave tracking.uri=null for {folder / 'mlflow.db'}, or give sqlite:///FILE or "
+            "http://HOST:PORT."
+        )
+    database = sqlite_file(uri)
+    return f"sqlite:///{database.resolve()}" if database else uri
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file behind an SQLite address, None for any other."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def public(uri: str) -> str:
+    """The address without a user's name and password, to be shown and written to disk."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def artifact_folder(folder: Path) -> str:
+    """Where runs in a database keep their artifacts, as an address."""
+    return (folder / "artifacts").resolve().as_uri()
+
+
+def identity(uri: str, folder: Path) -> str:
+    """A name of the store that stays the same when `folder` is moved; no credentials in it."""
+    database = sqlite_file(uri)
+    if database and database.is_relative_to(folder.resolve()):
+        return str(database.relative_to(folder.resolve()))
+    return public(uri)
+
+
+def open_client(uri: str, folder: Path) -> Any:
+    """Create the store where needed and return an `MlflowClient` for it.
+
+    Args:
+        uri: absolute, from `resolve`.
+        folder: `paths.mlruns`.
+
+    Raises:
+        TrackingError: the server does not answer, or the database cannot be used.
+    """
+    prepare_environment()
+    if uri.startswith(("http://", "https://")):
+        _probe(uri)
+    with warnings.catch_warnings(), explained(uri):
+        # MLflow's own use of SQLAlchemy is not for our users to mend.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from mlflow import MlflowClient
+
+        if not uri.startswith(("http://", "https://")):
+            _create_database(uri, folder)
+        client = MlflowClient(tracking_uri=uri)
+        if sqlite_file(uri):
+            _relax(client)
+    return client
+
+
+def experiment(client: Any, name: str, uri: str, folder: Path) -> str:
+    """Id of the experiment with this name, made when absent.
+
+    Raises:
+        TrackingError: it was deleted in the UI, so that its name is taken.
+    """
+    from mlflow.exceptions import MlflowException
+
+    # A server says itself where artifacts go.
+    place = None if uri.startswith(("http://", "https://")) else artifact_folder(folder)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=place))
+        except MlflowException:  # another process was faster
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage != "active":
+        raise TrackingError(
+            f"tracking.experiment={name} was deleted. Restore it (mlflow experiments restore "
+            f"--experiment-id {found.experiment_id}) or choose another name."
+        )
+    return str(found.experiment_id)
+
+
+@contextmanager
+def explained(uri: str) -> Iterator[None]:
+    """Turn failures of the store into a `TrackingError` that names the key to change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+    with quiet:  # only now: importing MLflow sets its loggers' levels
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+            raise TrackingError(
+                f"tracking.uri={public(uri)} cannot be used: {_first_line(error)}\n"
+                "Repair it, or choose another place with tracking.uri=http://HOST:PORT or "
+                "paths.mlruns=FOLDER."
+            ) from error
+
+
+def prepare_environment() -> None:
+    """Set MLflow's environment variables that must be there before it is imported."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name, value in _HTTP_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+class _Quiet:
+    """Loggers that are silenced while at least one thread asks for it."""
+
+    def __init__(self, *names: str) -> None:
+        self._loggers = [logging.getLogger(name) for name in names]
+        self._levels: list[int] = []
+        self._users = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._levels = [logger.level for logger in self._loggers]
+                for logger in self._loggers:
+                    logger.setLevel(logging.CRITICAL + 1)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                for logger, level in zip(self._loggers, self._levels, strict=True):
+                    logger.setLevel(level)
+
+
+# What these say is handled here: retries, failures, the tables of a new database.
+quiet = _Quiet("mlflow", "alembic", "urllib3.connectionpool")
+
+
+def _probe(uri: str) -> None:
+    """Fail within seconds when no server answers; any HTTP answer will do."""
+    try:
+        with urllib.request.urlopen(f"{public(uri).rstrip('/')}/health", timeout=_PROBE_SECONDS):
+            pass
+    except urllib.error.HTTPError:
+        pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise TrackingError(
+            f"tracking.uri={public(uri)}: no MLflow server answers there ({reason}). Start it "
+            "(mlflow server --host HOST --port PORT), correct the address, or leave it out "
+            "(tracking.uri=null) to record into an SQLite file."
+        ) from error
+
+
+def _create_database(uri: str, folder: Path) -> None:
+    """Create tables under a lock, once; later calls only look whether they are complete."""
+    database = sqlite_file(uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    if database is None:
+        with FileLock(folder / ".initialize.lock"):
+            _initialize(uri, folder)
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    if _is_complete(database):
+        return
+    with FileLock(database.with_name(f".{database.name}.lock")):
+        if _is_complete(database):
+            return
+        _initialize(uri, folder)
+        connection = sqlite3.connect(database, timeout=20)
+        try:
+            # Readers and the writer no longer wait for each other. The mode stays in the file.
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA user_version={_COMPLETE}")
+            connection.commit()
+        finally:
+            connection.close()
+
+
+def _initialize(uri: str, folder: Path) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    # Given here, the default experiment's artifacts do not end up in the working directory.
+    SqlAlchemyStore(uri, artifact_folder(folder))
+
+
+def _is_complete(database: Path) -> bool:
+    if not database.exists():
+        return False
+    connection = sqlite3.connect(database, timeout=20)
+    try:
+        return bool(connection.execute("PRAGMA user_version").fetchone()[0] == _COMPLETE)
+    finally:
+        connection.close()
+
+
+def _relax(client: Any) -> None:
+    """Let this process's connections skip a disk flush at every commit.
+
+    With a write-ahead log this is safe against crashes of the process; only a power cut may take
+    the last seconds.
+    """
+    from sqlalchemy import event
+
+    engine = client._tracking_client.store.engine
+    if not event.contains(engine, "connect", _on_connect):  # MLflow shares engines by address
+        event.listen(engine, "connect", _on_connect)
+        engine.dispose()  # connections made before the listener
+
+
+def _on_connect(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,267 @@
+"""The tracker: one process's connection to the store of runs."""
+
+import atexit
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from filelock import FileLock
+
+from regexp.tracking import delivery, environment, names, process, query, store, view
+from regexp.tracking.outbox import Outbox
+from regexp.tracking.record import RunRecord, Status
+from regexp.tracking.signals import Terminated
+from regexp.tracking.spool import Spool
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_logger = logging.getLogger(__name__)
+
+
+class Tracker:
+    """Records sweeps and their runs; use it as a context manager, so that none stays RUNNING.
+
+    Opening it creates the store where needed, delivers what earlier processes could not, and marks
+    runs as FAILED whose process died without a word.
+
+    Args:
+        uri: `tracking.uri`; None is the SQLite file in `folder`.
+        experiment: the name of the MLflow experiment, made when absent.
+        folder: `paths.mlruns`.
+
+    Raises:
+        TrackingError: the store cannot be used.
+    """
+
+    def __init__(self, uri: str | None, experiment: str, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.uri = store.resolve(uri, self.folder)
+        self._client = store.open_client(self.uri, self.folder)
+        with store.explained(self.uri):
+            self._experiment = store.experiment(self._client, experiment, self.uri, self.folder)
+        self._spool = Spool(self.folder / "undelivered", store.identity(self.uri, self.folder))
+        self._outbox = Outbox(delivery.sender(self._client), self._spool)
+        self._open: dict[str, RunRecord] = {}  # in the order of their start: a parent comes first
+        self._closed = False
+        # A process that forgets to close must not lose its last metrics.
+        atexit.register(self.close)
+        try:
+            delivered = self._outbox.redeliver()
+            if delivered:
+                _logger.info("Delivered what was kept on disk for %d run(s).", delivered)
+            # Only now: what was kept on disk may say how a run ended.
+            with store.explained(self.uri):
+                query.reap(self._client)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        elif isinstance(error, KeyboardInterrupt | Terminated):
+            self.close("KILLED", str(error) or "interrupted from the keyboard (Ctrl-C)")
+        else:
+            self.close("FAILED", f"{type(error).__name__}: {error}")
+
+    def sweep(
+        self, key: str, name: str, config: Mapping[str, object], *, own: bool = True
+    ) -> RunRecord:
+        """Find the parent run with this key and continue it, or make one.
+
+        Args:
+            key: tells sweeps apart; the same command gives the same key.
+            name: shown to people.
+            config: the sweep's settings, kept as params and as the artifact `sweep.yaml`.
+            own: False in a worker that joins the sweep of another process, which then decides
+                how the sweep ends.
+
+        Raises:
+            TrackingError: the store cannot be used.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".sweep.lock"), store.explained(self.uri):
+            run, made = self._parent(key, name)
+            record = self._record(run.info.run_id, name, owned=own or made)
+            if own and not made:
+                self._continue(run)
+        if made:
+            import yaml
+
+            values, notes = names.params(config)
+            for param, value in values.items():
+                self._outbox.put(record.id, delivery.param(param, value))
+            record.tags(notes)
+            record.text(yaml.safe_dump(names.plain(config), sort_keys=False), "sweep.yaml")
+        return record
+
+    def start(
+        self,
+        sweep_id: str,
+        *,
+        name: str,
+        fingerprint: str,
+        params: Mapping[str, object],
+        tags: Mapping[str, object],
+        config_yaml: str,
+        dataset: Mapping[str, str],
+    ) -> RunRecord:
+        """Begin a run as the child of a sweep.
+
+        Args:
+            sweep_id: `RunRecord.id` of the sweep.
+            name: shown to people.
+            fingerprint: of the resolved config, the data and the code.
+            params: nested or flat; see `names.params` for what becomes of odd ones.
+            tags: `technique`, `seed`, `dataset`; `variant` holds the numbers of a grid, such as
+                "strength=0.001", and `setting` whatever else the sweep varies.
+            config_yaml: the resolved config, kept as the artifact `config.yaml`.
+            dataset: `name`, `checksum`, `source`.
+
+        Raises:
+            TrackingError: the store cannot be used.
+        """
+        values, notes = names.params(params)
+        technique, variant = str(tags.get("technique", "none")), str(tags.get("variant", ""))
+        all_tags = {key: names.text(value) for key, value in tags.items() if value != ""}
+        all_tags |= process.tags() | environment.common_tags() | notes
+        all_tags |= {
+            "mlflow.parentRunId": sweep_id,
+            "sweep": sweep_id,
+            "fingerprint": fingerprint,
+            "label": f"{technique} ({variant})" if variant else technique,
+        }
+        with store.explained(self.uri):
+            run = self._create(name, all_tags)
+        record = self._record(run.info.run_id, name)
+        for param, value in values.items():
+            self._outbox.put(record.id, delivery.param(param, value))
+        self._outbox.put(record.id, delivery.dataset(dataset))
+        record.text(config_yaml, "config.yaml")
+        record.text(json.dumps(environment.environment(), indent=2), "environment.json")
+        return record
+
+    def finished(self, sweep_id: str) -> dict[str, str]:
+        """Fingerprint -> run id of the sweep's FINISHED runs."""
+        found = self._children(sweep_id, " and attributes.status = 'FINISHED'")
+        return {run.data.tags["fingerprint"]: run.info.run_id for run in found}
+
+    def runs(self, sweep_id: str) -> "pd.DataFrame":
+        """One row a run of a sweep, oldest first; see `query.frame` for the columns."""
+        return query.frame(self._children(sweep_id))
+
+    def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
+        """(step, value) of a metric, by step; where a step was recorded twice, the later value."""
+        self._outbox.drain()
+        with store.explained(self.uri):
+            found = self._client.get_metric_history(run_id, names.safe(name))
+        ordered = sorted(found, key=lambda metric: (metric.step, metric.timestamp))
+        return list({metric.step: query.number(metric.value) for metric in ordered}.items())
+
+    def link(
+        self,
+        sweep_id: str,
+        *,
+        metric: str = "test/accuracy",
+        charts: bool = False,
+        address: str = "http://127.0.0.1:5000",
+    ) -> str:
+        """Address in the UI of the sweep's runs, grouped by technique and averaged over seeds.
+
+        The view is written into the store; once more at a sweep's end, it knows all techniques.
+
+        Args:
+            sweep_id: `RunRecord.id` of the sweep.
+            metric: the first column, by which rows are ordered.
+            charts: land on the curves instead of the table.
+            address: of the UI; a tracking server shows its own.
+        """
+        if self.uri.startswith(("http://", "https://")):
+            address = store.public(self.uri).rstrip("/")
+        labels = {run.data.tags.get("label", "") for run in self._children(sweep_id)}
+        key, state = view.shared_state(sweep_id, metric, sorted(labels))
+        with store.explained(self.uri):
+            self._client.set_experiment_tag(self._experiment, key, state)
+        return view.address(address, self._experiment, sweep_id, charts=charts)
+
+    def close(self, status: Status = "FAILED", reason: str = "its run was not finished") -> None:
+        """Send what is queued and end runs that are still open, with `status` and `reason`.
+
+        What cannot be delivered stays on disk for the next tracker, and the user is told.
+        """
+        if self._closed:
+            return
+        for record in reversed(list(self._open.values())):
+            record.finish(status, reason)
+        self._closed = True
+        atexit.unregister(self.close)
+        undelivered, refused = self._outbox.close()
+        if undelivered:
+            _logger.warning(
+                "%d run(s) could not be delivered to %s. What they recorded is kept in %s, and the "
+                "next command with the same tracking.uri delivers it.",
+                undelivered,
+                store.public(self.uri),
+                self._spool.folder,
+            )
+        for run_id, why in refused.items():
+            _logger.warning(
+                "The store refused records of run %s (%s). They are kept in %s.",
+                run_id,
+                why.splitlines()[0],
+                self._spool.folder / "refused" / f"{run_id}.jsonl",
+            )
+
+    def _record(self, run_id: str, name: str, *, owned: bool = True) -> RunRecord:
+        def forget(record: RunRecord) -> None:
+            self._open.pop(record.id, None)
+
+        record = RunRecord(run_id, self._outbox, name=name, owned=owned, on_finish=forget)
+        self._open[run_id] = record
+        return record
+
+    def _create(self, name: str, tags: Mapping[str, str]) -> Any:
+        cut = {names.safe(key): names.cut(value, names.TAG_LENGTH) for key, value in tags.items()}
+        return self._client.create_run(self._experiment, tags=cut, run_name=name)
+
+    def _children(self, sweep_id: str, condition: str = "") -> list[Any]:
+        self._outbox.drain()
+        with store.explained(self.uri):
+            parent = f"tags.`mlflow.parentRunId` = {query.quoted(sweep_id)}"
+            return query.search(self._client, [self._experiment], parent + condition)
+
+    def _parent(self, key: str, name: str) -> tuple[Any, bool]:
+        """(run, made): the oldest parent with this key; another machine may make one as well."""
+        condition = f"tags.`sweep.key` = {query.quoted(key)}"
+        found = query.search(self._client, [self._experiment], condition)
+        if found:
+            return found[0], False
+        tags = process.tags() | environment.common_tags() | {"sweep.key": key}
+        mine = self._create(name, tags)
+        first = query.search(self._client, [self._experiment], condition)[0]
+        if first.info.run_id != mine.info.run_id:
+            self._client.delete_run(mine.info.run_id)
+            return first, False
+        return mine, True
+
+    def _continue(self, run: Any) -> None:
+        from mlflow.entities import RunTag
+
+        run_id = run.info.run_id
+        self._client.update_run(run_id, status="RUNNING")
+        if "reason" in run.data.tags:
+            self._client.delete_tag(run_id, "reason")
+        tags = [RunTag(key, value) for key, value in process.tags().items()]
+        self._client.log_batch(run_id, tags=tags)

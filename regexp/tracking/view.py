@@ -1,0 +1,56 @@
+"""The view of a sweep in MLflow's UI: a link that lands on the right table or charts.
+
+MLflow's "Share" button stores the state of the page as an experiment tag. Neither the tag nor its
+format is documented; both were read from version 3.17 and looked at in a browser.
+"""
+
+import json
+from collections.abc import Iterable
+from urllib.parse import urlencode
+
+_TAG = "mlflow.sharedViewState."
+
+
+def shared_state(sweep_id: str, metric: str, labels: Iterable[str]) -> tuple[str, str]:
+    """(experiment tag, its JSON value) of the view of a sweep, grouped by technique.
+
+    Args:
+        sweep_id: the parent run.
+        metric: rows are ordered by it; errors and losses ascending.
+        labels: of the groups that exist by now; they are shown folded.
+    """
+    metrics = dict.fromkeys(
+        [metric, "test/loss", "final/val_loss", "val/loss", "train/loss", "epochs", "seconds"]
+    )
+    columns = [_column("metrics", name) for name in metrics]
+    state = {
+        "searchFilter": f"tags.`mlflow.parentRunId` = '{sweep_id}'",
+        "orderByKey": _column("metrics", metric),
+        "orderByAsc": lower_is_better(metric),
+        "selectedColumns": [*columns, _column("tags", "seed"), "attributes.`Status`"],
+        "groupBy": {
+            "aggregateFunction": "average",
+            "groupByKeys": [{"mode": "tag", "groupByData": "label"}],
+        },
+        "groupsExpanded": {f"tag.label.{label}": False for label in labels},
+        "runsExpanded": {},
+        "useGroupedValuesInCharts": True,
+    }
+    return _TAG + sweep_id, json.dumps(state)
+
+
+def address(ui: str, experiment: str, sweep_id: str, *, charts: bool) -> str:
+    """The link to that view."""
+    query = {"viewStateShareKey": sweep_id, "workflowType": "machine_learning"}
+    if charts:
+        query["compareRunsMode"] = "CHART"
+    return f"{ui}/#/experiments/{experiment}/runs?{urlencode(query)}"
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether small values of a metric are good ones, by its name."""
+    return metric.rpartition("/")[2] in ("loss", "rmse", "mse", "mae", "error", "seconds")
+
+
+def _column(kind: str, name: str) -> str:
+    return f"{kind}.`{name}`"

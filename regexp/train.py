@@ -1,0 +1,252 @@
+"""THE loop: one for every model, dataset, technique, optimizer and schedule.
+
+It is written as for one run. Whether it trains one or a stack of them is the stack's business,
+and what regularizes is the techniques'.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from regexp.evaluate import metrics
+from regexp.regularizer.base import Batch, Step, Tensors, View
+from regexp.stack import Stack
+
+Report = Callable[[int, int, dict[str, float]], None]
+"""`report(run, epoch, metrics)` is told of every run after every epoch, counted from 1."""
+
+
+SPLITS = (("train", "final/train_"), ("validation", "final/val_"), ("test", "test/"))
+"""The splits that final weights are evaluated on, with the prefix of their metrics."""
+
+
+@dataclass
+class Result:
+    """What a run ended with.
+
+    Attributes:
+        run: its position among the stack's members.
+        status: `FINISHED`, or `FAILED` with the `reason`.
+        epochs: that were trained.
+        seconds: its share of the stack's wall time.
+        metrics: of the final weights on every split, `test/accuracy` and so on.
+        best: the state at the least validation loss, with its epoch.
+        last: all that training would go on from, and the weights that were tested.
+    """
+
+    run: int
+    status: str
+    reason: str
+    epochs: int
+    seconds: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    best: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict)
+
+
+def train(stack: Stack, epochs: int, report: Report) -> list[Result]:
+    """Train the runs of `stack` to their ends.
+
+    Args:
+        stack: the runs.
+        epochs: at most so many.
+        report: told of every run's metrics after every epoch: `train/loss` (the plain loss of
+            the batches as they were trained on, without penalties), `val/...` (in evaluation
+            mode, with the weights that the techniques evaluate), `lr` (of the last step).
+
+    Returns:
+        One result a run, in the order in which they ended. A run whose loss is no longer a finite
+        number ends as FAILED, and leaves the others alone.
+    """
+    results: list[Result] = []
+    seconds = dict.fromkeys(stack.runs, 0.0)
+    best = _Best(stack)
+    for epoch in range(1, epochs + 1):
+        started = time.perf_counter()
+        losses, rows = [], []
+        for inputs, targets in stack.batches():
+            rates = stack.learning_rates()
+            losses.append(train_step(stack, inputs, targets))
+            rows.append(inputs.shape[int(stack.lifted)])
+        train_loss = torch.stack(losses, -1) @ torch.tensor(
+            rows, dtype=stack.dtype, device=stack.device
+        )
+        train_loss = train_loss / sum(rows)
+
+        state = stack.evaluated()
+        validation = metrics(*stack.predict("validation", state), stack.task)
+        best.update(epoch, validation["loss"], state)
+        with torch.no_grad():
+            stack.memory = stack.regularizer.observe(stack.memory, validation, state)
+            stops = torch.as_tensor(stack.regularizer.stop(stack.memory))
+        stack.end_epoch(validation["loss"])
+
+        share = (time.perf_counter() - started) / len(stack.runs)
+        table = {"train/loss": stack.each(train_loss), "lr": rates}
+        table |= {f"val/{name}": stack.each(value) for name, value in validation.items()}
+        ending = []
+        for position, run in enumerate(stack.runs):
+            seconds[run] += share
+            own = {name: values[position] for name, values in table.items()}
+            report(run, epoch, own)
+            reason = _failure(own, epoch)
+            if reason:
+                results.append(Result(run, "FAILED", reason, epoch, seconds[run]))
+            if reason or epoch == epochs or stops.reshape(-1).expand(len(stack.runs))[position]:
+                ending.append((position, bool(reason)))
+        results += _finish(stack, [p for p, failed in ending if not failed], state, best, seconds)
+        leaving = {position for position, _ in ending}
+        staying = [position for position in range(len(stack.runs)) if position not in leaving]
+        if not staying:
+            break
+        if leaving:
+            stack.keep(staying)
+            best.keep(staying)
+    return results
+
+
+def train_step(stack: Stack, inputs: Tensor, targets: Tensor) -> Tensor:
+    """One step of every run.
+
+    Args:
+        stack: the runs.
+        inputs: [runs, rows, *features].
+        targets: [runs, rows] classes, or [runs, rows, outputs] values.
+
+    Returns:
+        The mean plain loss of each run's batch as it was trained on, [runs], detached.
+    """
+    regularizer = stack.regularizer
+    step = stack.step()
+    stack.draw_noise(step, inputs.shape[int(stack.lifted)])
+    batch = Batch(inputs, targets)
+    if regularizer.uses("batch"):
+        with torch.no_grad():
+            batch = regularizer.batch(step, Batch(inputs, stack.soft(targets)))
+
+    stack.zero_gradients()
+    outputs = stack.forward(batch.inputs)
+    losses = stack.loss(outputs, batch.targets).mean(-1)
+    objective = losses + _penalty(stack, step, dict(stack.parameters), outputs, batch)
+    objective.sum().backward()  # the runs are independent: the sum has the gradient of each
+
+    if regularizer.uses("gradient"):
+
+        def regradient(parameters: Tensors) -> Tensors:
+            with torch.enable_grad():
+                point = {n: p.detach().requires_grad_() for n, p in parameters.items()}
+                outputs = stack.forward_at(point, batch.inputs)
+                losses = stack.loss(outputs, batch.targets).mean(-1)
+                objective = losses + _penalty(stack, step, point, outputs, batch)
+                gradients = torch.autograd.grad(
+                    objective.sum(), list(point.values()), materialize_grads=True
+                )
+            return dict(zip(point, gradients, strict=True))
+
+        with torch.no_grad():
+            point = {n: p.detach() for n, p in stack.parameters.items()}
+            stack.set_gradients(regularizer.gradient(step, stack.gradients(), point, regradient))
+    constrains = regularizer.uses("constrain")
+    old = stack.copy_parameters() if constrains else {}
+    stack.optimize()
+    with torch.no_grad():
+        if constrains:
+            new = {n: p.detach() for n, p in stack.parameters.items()}
+            stack.set_parameters(regularizer.constrain(step, new, old))
+        if regularizer.uses("track"):
+            stack.memory = regularizer.track(step, stack.state())
+    return losses.detach()
+
+
+def _penalty(
+    stack: Stack, step: Step, parameters: Tensors, outputs: Tensor, batch: Batch
+) -> Tensor | float:
+    """The techniques' penalties, [runs]."""
+    if not stack.regularizer.uses("penalty"):
+        return 0.0
+    network = stack.network(parameters)
+    view = View(parameters, outputs, batch, network, stack.loss, dict(stack.hidden))
+    return stack.regularizer.penalty(step, view)
+
+
+class _Best:
+    """Each run's state at its least validation loss so far."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.state: Tensors = {}
+        self.loss = torch.empty(0)
+        self.epoch = torch.empty(0)
+
+    def update(self, epoch: int, loss: Tensor, state: Tensors) -> None:
+        if not self.state:
+            self.loss = torch.full_like(loss, math.inf)
+            self.epoch = torch.zeros_like(loss, dtype=torch.long)
+            self.state = {name: value.clone() for name, value in state.items()}
+        better = loss < self.loss  # never true of a NaN
+        self.loss = torch.where(better, loss, self.loss)
+        self.epoch = torch.where(better, epoch, self.epoch)
+        self.state = self._stack.where(better, state, self.state)
+
+    def keep(self, runs: Sequence[int]) -> None:
+        self.loss, self.epoch = self.loss[list(runs)], self.epoch[list(runs)]
+        self.state = {name: value[list(runs)] for name, value in self.state.items()}
+
+
+def _finish(
+    stack: Stack, positions: list[int], state: Tensors, best: _Best, seconds: dict[int, float]
+) -> list[Result]:
+    """The results of the runs at `positions`: here, and only here, test data are used."""
+    if not positions:
+        return []
+    with torch.no_grad():
+        final = stack.regularizer.restore(stack.memory, state)
+    evaluated: dict[str, list[float]] = {}
+    for split, prefix in SPLITS:
+        scores = metrics(*stack.predict(split, final, positions), stack.task)
+        evaluated |= {prefix + name: stack.each(value) for name, value in scores.items()}
+    results = []
+    for order, position in enumerate(positions):
+        run = stack.runs[position]
+        optimizer, scheduler = stack.optimizer_state(position)
+        epochs = stack.epoch
+        best_epoch = int(best.epoch.reshape(-1)[position])
+        own = {name: values[order] for name, values in evaluated.items()}
+        own |= {"epochs": float(epochs), "seconds": seconds[run], "best_epoch": float(best_epoch)}
+        result = Result(run, "FINISHED", "", epochs, seconds[run], own)
+        result.best = {"weights": stack.one(best.state, position), "epoch": best_epoch}
+        result.last = {
+            "weights": stack.one(final, position),
+            "state": stack.one(stack.state(), position),
+            "optimizer": optimizer,
+            "scheduler": scheduler,
+            "memory": stack.one(stack.memory, position),
+            "epoch": epochs,
+            "step": stack.step_index,
+        }
+        results.append(result)
+    return results
+
+
+def _failure(own: dict[str, float], epoch: int) -> str:
+    """Why a run with these metrics cannot go on; empty if it can."""
+    bad = [name for name in ("train/loss", "val/loss") if not math.isfinite(own[name])]
+    if not bad:
+        return ""
+    cause = (
+        "the steps are too large: lower optimizer.lr, or add gradient_clipping"
+        if "train/loss" in bad
+        else "the weights blow up only in evaluation mode: look at normalization layers, batches "
+        "of a few rows and averaged weights, or lower optimizer.lr"
+    )
+    return (
+        f"{bad[0]} became {own[bad[0]]} in epoch {epoch} at learning rate {own['lr']:g}; "
+        f"the likely cause is that {cause}"
+    )

@@ -1,0 +1,197 @@
+"""What holds for every dataset: splits, preprocessing on training rows alone, ranges."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from regexp.dataset.base import Data, DataError, Dataset, Table, array_checksum
+from tests.dataset.conftest import ROOT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy(Dataset):
+    """Rows whose only input is their number, 0 to n - 1, so that a split shows which it took."""
+
+    name: ClassVar[str] = "toy"
+    counts: tuple[int, ...]
+
+    def read(self, folder: Path) -> Table:
+        labels = np.repeat(np.arange(len(self.counts)), self.counts)
+        return Table(
+            inputs=np.arange(len(labels), dtype=float)[:, None],
+            targets=labels,
+            columns=("row",),
+            classes=tuple("abc"[: len(self.counts)]),
+            checksum=array_checksum([labels]),
+            source="toy.csv",
+        )
+
+    def preprocessing(self) -> Any:
+        from sklearn.preprocessing import FunctionTransformer
+
+        return FunctionTransformer(feature_names_out="one-to-one")
+
+
+def toy(counts: tuple[int, ...] = (100, 60, 40), **overrides: Any) -> Toy:
+    return Toy(
+        **{"validation": 0.2, "test": 0.25, "train_size": None, "counts": counts, **overrides}
+    )
+
+
+def rows(data: Data, split: str) -> set[int]:
+    return {int(row) for row in getattr(data, split).inputs.flatten()}
+
+
+def same(first: Data, second: Data, *splits: str) -> bool:
+    return all(
+        torch.equal(getattr(first, split).inputs, getattr(second, split).inputs)
+        and torch.equal(getattr(first, split).targets, getattr(second, split).targets)
+        for split in splits
+    )
+
+
+def test_splits_are_disjoint_and_hold_every_row(tmp_path):
+    data = toy().load(0, tmp_path)
+    splits = [rows(data, split) for split in ("train", "validation", "test")]
+    assert [len(split) for split in splits] == [110, 40, 50]
+    assert set.union(*splits) == set(range(200))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_splits_are_stratified(seed, tmp_path):
+    data = toy(train_size=20).load(seed, tmp_path)
+    for split, counts in {
+        "train": [10, 6, 4],
+        "validation": [20, 12, 8],
+        "test": [25, 15, 10],
+    }.items():
+        assert torch.bincount(getattr(data, split).targets).tolist() == counts
+
+
+def test_splits_are_keyed_by_the_seed(dataset, tmp_path):
+    first = dataset.load(3, tmp_path)
+    assert same(first, replace(dataset).load(3, tmp_path), "train", "validation", "test")
+    other = dataset.load(4, tmp_path)
+    for split in ("train", "validation", "test"):
+        assert not same(first, other, split)
+
+
+def test_train_size_takes_from_the_training_split_alone(tmp_path):
+    whole = toy().load(1, tmp_path)
+    for size in (3, 50, 109, 110):
+        part = toy(train_size=size).load(1, tmp_path)
+        assert len(part.train) == len(rows(part, "train")) == size
+        assert rows(part, "train") <= rows(whole, "train")
+        assert same(part, whole, "validation", "test")
+
+
+def test_train_size_beyond_the_training_split_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"dataset.train_size: 111 rows .* has 110"):
+        toy(train_size=111).load(0, tmp_path)
+
+
+def test_preprocessing_sees_training_rows_alone(dataset, tmp_path):
+    """Other numbers in the validation and test rows leave the training tensors as they are."""
+    before = dataset.load(0, tmp_path)
+    table = dataset.read(tmp_path)
+    _, validation, test = dataset._split(table, 0)
+    inputs = table.inputs.copy()
+    others = np.concatenate([validation, test])
+    inputs[others] = inputs[others][::-1, ::-1] / 3
+
+    changed = replace(dataset)
+    changed._tables[tmp_path.resolve()] = replace(table, inputs=inputs)
+    after = changed.load(0, tmp_path)
+    assert same(before, after, "train")
+    assert before.features == after.features
+    assert not torch.equal(before.test.inputs, after.test.inputs)
+
+
+def test_tensors(dataset, tmp_path):
+    data = dataset.load(0, tmp_path)
+    for split in (data.train, data.validation, data.test):
+        assert split.inputs.dtype == torch.float32
+        assert split.targets.dtype == torch.int64
+        assert split.targets.shape == (len(split),) == (len(split.inputs),)
+        assert split.inputs[0].numel() == len(data.features)
+        assert torch.isfinite(split.inputs).all()
+        assert set(split.targets.tolist()) == set(range(len(data.classes)))
+    assert data.task == "classification"
+    assert data.name == dataset.name
+    assert len(data.checksum) == 64
+
+
+def test_the_table_is_read_once(tmp_path, monkeypatch):
+    reads = []
+    read = Toy.read
+
+    def count(self, folder):
+        reads.append(folder)
+        return read(self, folder)
+
+    monkeypatch.setattr(Toy, "read", count)
+    dataset = toy()
+    for seed in range(3):
+        dataset.load(seed, tmp_path)
+    assert len(reads) == 1
+
+
+def test_numbers_live_in_yaml_alone(dataset):
+    """No field has a default, and the YAML names each of them."""
+    own = [item for item in fields(dataset) if item.init]
+    assert all(item.default is item.default_factory is MISSING for item in own)
+    keys = OmegaConf.load(ROOT / "conf" / "dataset" / f"{dataset.name}.yaml")
+    assert {item.name for item in own} == set(keys) - {"_target_"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"validation": 0}, "dataset.validation: expected a share"),
+        ({"validation": 1.2}, "dataset.validation: expected a share"),
+        ({"test": -0.1}, "dataset.test: expected a share"),
+        ({"test": "0.2"}, "dataset.test: expected a share"),
+        ({"test": float("nan")}, "dataset.test: expected a share"),
+        ({"validation": 0.5, "test": 0.5}, r"validation \+ dataset.test: .* below 1"),
+        ({"train_size": 0}, "dataset.train_size: expected a whole number"),
+        ({"train_size": 10.5}, "dataset.train_size: expected a whole number"),
+        ({"train_size": True}, "dataset.train_size: expected a whole number"),
+    ],
+)
+def test_impossible_numbers_are_refused(overrides, message):
+    with pytest.raises(ValueError, match=message):
+        toy(**overrides)
+
+
+@pytest.mark.parametrize(
+    ("counts", "overrides", "message"),
+    [
+        ((50,), {}, r"toy.csv: all of its 50 rows are of one class \('a'\)"),
+        ((50, 2), {}, "class 'b' has 2 row"),
+        (
+            (90, 3),
+            {"test": 0.1},
+            r"class 'b' .* gets none of .* the test split; raise dataset.test",
+        ),
+        ((50, 50), {"test": 0.001}, "dataset.test=0.001 of its 100 rows"),
+        ((50, 50, 50), {"test": 0.01}, "dataset.test=0.01 of its 150 rows"),
+        ((50, 50, 50), {"train_size": 2}, "gets none of the 2 rows of the train split; raise"),
+    ],
+)
+def test_too_few_rows_are_refused(counts, overrides, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        toy(counts, **overrides).load(0, tmp_path)
+
+
+def test_array_checksum_sees_values_types_and_shapes():
+    array = np.arange(6)
+    others = [array[::-1], array.astype(float), array.reshape(2, 3)]
+    checksums = {array_checksum([other]) for other in [array, array.copy(), *others]}
+    assert len(checksums) == 4

@@ -1,0 +1,60 @@
+"""Batch normalization: torch's layers, bit for bit, in their place."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from regexp.model.cnn import CNN
+from regexp.model.mlp import MLP
+
+
+def test_is_torchs_layer_between_linear_and_activation(technique):
+    torch.manual_seed(0)
+    ours = technique("batch_norm", momentum=0.3, eps=1e-3).build(MLP([8], 3, [16], "relu"))
+    torch.manual_seed(0)
+    hand = nn.Sequential(
+        nn.Linear(8, 16), nn.BatchNorm1d(16, eps=1e-3, momentum=0.3), nn.ReLU(), nn.Linear(16, 3)
+    )
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        x = torch.randn(20, 8, generator=generator)
+        assert torch.equal(ours(x), hand(x))
+    x = torch.randn(20, 8, generator=generator)
+    assert torch.equal(ours.eval()(x), hand.eval()(x))
+    assert [p.shape for p in ours.parameters()] == [p.shape for p in hand.parameters()]
+
+
+def test_standardizes_channels_of_images(technique):
+    torch.manual_seed(0)
+    model = technique("batch_norm").build(CNN([1, 8, 8], 3, [4], 16, "relu"))
+    norm = model.features[0].norm[0]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert isinstance(model.hidden.norm[0], nn.BatchNorm1d)
+    seen = []
+    norm.register_forward_hook(lambda module, inputs, output: seen.append(output.detach()))
+    model(5 + 3 * torch.randn(50, 1, 8, 8))
+    assert seen[0].mean((0, 2, 3)).abs().max() < 1e-5
+    assert (seen[0].var((0, 2, 3), correction=0) - 1).abs().max() < 1e-2
+
+
+def test_leaves_the_other_initial_weights_as_they_were(technique):
+    torch.manual_seed(0)
+    plain = MLP([8], 3, [16, 16], "relu")
+    torch.manual_seed(0)
+    model = technique("batch_norm").build(MLP([8], 3, [16, 16], "relu"))
+    normed = dict(model.named_parameters())
+    assert len(normed) == len(list(plain.parameters())) + 4
+    assert all(torch.equal(p, normed[name]) for name, p in plain.named_parameters())
+
+
+@pytest.mark.parametrize(("field", "value"), [("momentum", -0.1), ("momentum", 1.1), ("eps", -1)])
+def test_refuses_other_values(technique, field, value):
+    with pytest.raises(Exception, match=rf"regularizer\.batch_norm\.{field}"):
+        technique("batch_norm", **{field: value})
+
+
+def test_refuses_a_model_without_slots(technique):
+    with pytest.raises(ValueError, match="Block"):
+        technique("batch_norm").build(nn.Linear(3, 2))

@@ -1,0 +1,122 @@
+"""Dropout: its place, its rate, and its exact expectation for a linear model."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from regexp.layers import Block, Dropout, Noise, fill_noise, note_shapes
+from regexp.model.cnn import CNN
+from regexp.model.mlp import MLP
+from regexp.random import Rng
+from regexp.regularizer.cocktail import Cocktail
+
+
+def mlp(*hidden):
+    torch.manual_seed(0)
+    return MLP([8], 3, list(hidden), "relu")
+
+
+def noise_layers(model):
+    return [(n, m) for n, m in model.named_modules() if isinstance(m, Noise)]
+
+
+def test_stands_after_every_hidden_activation_and_at_the_inputs(technique):
+    model = technique("dropout", hidden=0.5, inputs=0.25).build(mlp(16, 16))
+    shares = {name: layer.p for name, layer in noise_layers(model)}
+    assert shares == {"inputs.0": 0.25, "hidden.0.dropout.0": 0.5, "hidden.1.dropout.0": 0.5}
+
+
+def test_null_adds_no_layer_at_the_inputs(technique):
+    model = technique("dropout", inputs=None).build(mlp(16))
+    assert [name for name, _ in noise_layers(model)] == ["hidden.0.dropout.0"]
+
+
+@pytest.mark.parametrize("names", [("dropout", "batch_norm"), ("batch_norm", "dropout")])
+def test_comes_after_normalization_and_activation_in_any_order(technique, names):
+    model = Cocktail({name: technique(name) for name in names}).build(mlp(16))
+    block = next(m for m in model.modules() if isinstance(m, Block))
+    kinds = [type(m) for m in block.modules() if not list(m.children())]
+    kinds = [kind for kind in kinds if kind is not nn.Sequential]
+    assert kinds == [nn.Linear, nn.BatchNorm1d, nn.ReLU, Dropout]
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_rate_and_mean(technique, share):
+    rows, units = 400, 100
+    model = technique("dropout", hidden=share, inputs=None).build(mlp(units))
+    note_shapes(model, torch.zeros(1, 8))
+    fill_noise(model, Rng(0, "noise"), rows)
+    ((_, layer),) = noise_layers(model)
+    mask = layer.noise
+    assert mask.shape == (rows, units)
+    values = torch.tensor([0.0, 1 / (1 - share)])  # inverted: scaled in training
+    assert torch.equal(mask.unique(), values)
+    deviation = (share * (1 - share) / mask.numel()) ** 0.5
+    assert abs((mask == 0).double().mean() - share) < 4 * deviation
+    assert abs((mask == 0).double().mean(0) - share).max() < 5 * deviation * units**0.5
+
+
+def test_drops_single_elements_of_convolutional_blocks(technique):
+    torch.manual_seed(0)
+    model = technique("dropout", hidden=0.5).build(CNN([1, 8, 8], 3, [4], 16, "relu"))
+    note_shapes(model, torch.zeros(1, 1, 8, 8))
+    fill_noise(model, Rng(0, "noise"), 5)
+    noise = dict(noise_layers(model))
+    mask = noise["features.0.dropout.0"].noise
+    assert mask.shape == (5, 4, 8, 8)
+    share = (mask == 0).double().mean((2, 3))  # whole channels would give zeros and ones
+    assert ((share > 0.1) & (share < 0.9)).all()
+
+
+def test_does_nothing_in_evaluation(technique):
+    plain, dropped = mlp(16), technique("dropout").build(mlp(16))
+    x = torch.randn(20, 8)
+    note_shapes(dropped, x)
+    fill_noise(dropped, Rng(0, "noise"), 20)
+    assert not torch.equal(plain(x), dropped(x))
+    assert torch.equal(plain.eval()(x), dropped.eval()(x))
+
+
+def test_zero_is_the_identity_in_training(technique):
+    plain, dropped = mlp(16), technique("dropout", hidden=0, inputs=0).build(mlp(16))
+    x = torch.randn(20, 8)
+    note_shapes(dropped, x)
+    fill_noise(dropped, Rng(0, "noise"), 20)
+    assert torch.equal(plain(x), dropped(x))
+
+
+def test_expectation_for_a_linear_model_is_a_scaled_ridge(technique, regression):
+    """Wager et al. 2013: E = |y - Xw|^2 + p / (1 - p) * sum_j w_j^2 sum_i x_ij^2, exactly."""
+    x, y = regression
+    share, features = 0.25, x.shape[1]
+    model = technique("dropout", inputs=share).build(MLP([features], 1, [4], "identity"))
+    model.hidden = nn.Identity()  # what is left is linear
+    model.output = nn.Linear(features, 1, bias=False)
+    model.double()
+    layer = model.inputs[0]
+    expected = torch.zeros((), dtype=x.dtype)
+    for mask in itertools.product([0.0, 1.0], repeat=features):
+        kept = torch.tensor(mask, dtype=x.dtype)
+        layer.noise = (kept / (1 - share)).expand_as(x)
+        chance = share ** (kept == 0).sum() * (1 - share) ** (kept == 1).sum()
+        expected += chance * (model(x).squeeze(1) - y).square().sum().detach()
+    w = model.output.weight.detach().squeeze(0)
+    plain = (x @ w - y).square().sum()
+    ridge = share / (1 - share) * (w.square() * x.square().sum(0)).sum()
+    torch.testing.assert_close(expected, plain + ridge, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("field", ["hidden", "inputs"])
+@pytest.mark.parametrize("value", [-0.1, 1, 1.2])
+def test_refuses_other_shares(technique, field, value):
+    with pytest.raises(Exception, match=rf"regularizer\.dropout\.{field}"):
+        technique("dropout", **{field: value})
+
+
+def test_refuses_a_model_without_slots(technique):
+    with pytest.raises(ValueError, match="Block"):
+        technique("dropout").build(nn.Linear(3, 2))

@@ -1,0 +1,91 @@
+"""Weight decay: AdamW and torch's weight_decay argument, step for step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+
+def trained(decay, make_step, optimizer, steps=40, learning_rate=0.01, gradient=True):
+    """A hand-written loop with the technique's two hooks; float64."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+    parameters = dict(model.named_parameters())
+    stepper = optimizer(model.parameters(), lr=learning_rate)
+    for index in range(steps):
+        x = torch.randn(16, 5, generator=torch.Generator().manual_seed(index)).double()
+        stepper.zero_grad()
+        (gradient * (model(x) - x[:, :3]).square().mean()).backward()
+        with torch.no_grad():
+            old = {name: p.clone() for name, p in parameters.items()}
+            step = make_step(index, learning_rate)
+            if decay is not None:
+                gradients = {name: p.grad for name, p in parameters.items()}
+                changed = decay.gradient(step, gradients, old, pytest.fail)
+                for name, p in parameters.items():
+                    p.grad = changed[name]
+        stepper.step()
+        if decay is not None:
+            with torch.no_grad():
+                new = {name: p.clone() for name, p in parameters.items()}
+                for name, value in decay.constrain(step, new, old).items():
+                    parameters[name].copy_(value)
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def with_decay(kind, strength, **options):
+    return lambda parameters, lr: kind(parameters, lr=lr, weight_decay=strength, **options)
+
+
+def test_decoupled_is_adamw(technique, make_step):
+    decay = technique("weight_decay", strength=0.1, mode="decoupled", include="all")
+    ours = trained(decay, make_step, torch.optim.Adam)
+    torchs = trained(None, make_step, with_decay(torch.optim.AdamW, 0.1))
+    torch.testing.assert_close(ours, torchs, rtol=0, atol=1e-15)
+
+
+def test_decoupled_shrinks_alone_where_there_is_no_gradient(technique, make_step):
+    decay = technique("weight_decay", strength=0.1, mode="decoupled", include="all")
+    start = trained(None, make_step, torch.optim.SGD, steps=0)
+    ours = trained(decay, make_step, torch.optim.SGD, steps=40, gradient=False)
+    torch.testing.assert_close(ours, start * (1 - 0.01 * 0.1) ** 40, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [(torch.optim.SGD, {"momentum": 0.9}), (torch.optim.Adam, {}), (torch.optim.Adamax, {})],
+)
+def test_coupled_is_torchs_argument(technique, make_step, kind, options):
+    decay = technique("weight_decay", strength=0.1, mode="coupled", include="all")
+    ours = trained(decay, make_step, lambda p, lr: kind(p, lr=lr, **options))
+    torchs = trained(None, make_step, with_decay(kind, 0.1, **options))
+    torch.testing.assert_close(ours, torchs, rtol=0, atol=1e-15)
+
+
+def test_the_modes_agree_for_sgd_and_differ_for_adam(technique, make_step):
+    decoupled = technique("weight_decay", strength=0.1, mode="decoupled")
+    coupled = technique("weight_decay", strength=0.1, mode="coupled")
+    sgd = [trained(mode, make_step, torch.optim.SGD) for mode in (decoupled, coupled)]
+    adam = [trained(mode, make_step, torch.optim.Adam) for mode in (decoupled, coupled)]
+    torch.testing.assert_close(sgd[0], sgd[1], rtol=0, atol=1e-15)
+    assert (adam[0] - adam[1]).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("mode", ["decoupled", "coupled"])
+def test_leaves_biases_and_normalization_alone(technique, make_step, network, mode):
+    decay = technique("weight_decay", strength=0.5, mode=mode)
+    zero = {name: torch.zeros_like(p) for name, p in network.items()}
+    gradients = decay.gradient(make_step(), zero, network, pytest.fail)
+    new = decay.constrain(make_step(), network, network)
+    for name, p in network.items():
+        moved = bool((gradients[name] != 0).any() or (new[name] != p).any())
+        assert moved == (name in ("0.weight", "1.weight"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("strength", -0.1), ("mode", "adamw"), ("include", "biases")]
+)
+def test_refuses_other_values(technique, field, value):
+    with pytest.raises(Exception, match=rf"regularizer\.weight_decay\.{field}"):
+        technique("weight_decay", **{field: value})

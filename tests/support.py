@@ -1,0 +1,62 @@
+"""What tests of the core build runs from: small data that the test makes, and members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from regexp.dataset.base import Data, Split
+from regexp.model.mlp import MLP
+from regexp.random import derive
+from regexp.regularizer.cocktail import Cocktail
+from regexp.stack import Member, Stack
+from regexp.stepping import Stepper
+from regexp.train import Result, train
+
+History = dict[int, list[dict[str, float]]]
+
+
+def make_data(seed: int = 0, rows: int = 90, shape: tuple[int, ...] = (5,)) -> Data:
+    """Three noisy linear classes."""
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(rows + 60, *shape, generator=generator)
+    directions = torch.randn(inputs[0].numel(), 3, generator=torch.Generator().manual_seed(99))
+    noise = torch.randn(rows + 60, 3, generator=generator)
+    targets = (inputs.flatten(1) @ directions + noise).argmax(1)
+    cut = [Split(inputs[a:b], targets[a:b]) for a, b in ((0, rows), (rows, rows + 30))]
+    test = Split(inputs[rows + 30 :], targets[rows + 30 :])
+    return Data(*cut, test, "classification", ("a", "b", "c"), (), "none", "made", "the test")
+
+
+def make_member(
+    seed: int = 0,
+    techniques: dict[str, Any] | None = None,
+    optimizer: Callable[..., Any] = partial(torch.optim.Adam, lr=1e-2),
+    scheduler: Callable[..., Any] = partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0),
+    interval: str = "epoch",
+    model: Callable[[], nn.Module] = lambda: MLP((5,), 3, [8, 8], "relu"),
+    data: Data | None = None,
+) -> Member:
+    cocktail = Cocktail(techniques or {})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "init"))
+        built = cocktail.build(model())
+    stepper = Stepper(optimizer, scheduler, interval)
+    return Member(seed, data or make_data(seed), built, cocktail, stepper)
+
+
+def run(
+    members: Sequence[Member], epochs: int = 3, batch_size: int = 32, **options: Any
+) -> tuple[list[Result], History]:
+    """Train a stack; results in the order of the members, and every reported metric."""
+    history: History = {}
+
+    def report(run: int, epoch: int, metrics: dict[str, float]) -> None:
+        history.setdefault(run, []).append({"epoch": epoch, **metrics})
+
+    results = train(Stack(members, epochs, batch_size, **options), epochs, report)
+    return sorted(results, key=lambda result: result.run), history

@@ -1,0 +1,76 @@
+"""Processes that are ended from outside leave no run RUNNING."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from regexp.tracking import Tracker
+
+RECORD = """
+import signal, sys
+from regexp.tracking import Tracker, interruptible
+with interruptible(), Tracker(None, "regexp", sys.argv[1]) as tracker:
+    sweep = tracker.sweep("key", "name", {})
+    record = tracker.start(
+        sweep.id, name="l1", fingerprint="f", params={}, config_yaml="",
+        tags={"technique": "l1", "seed": 0}, dataset={"name": "digits"},
+    )
+    record.metrics({"val/loss": 1.0}, 1)
+    tracker.runs(sweep.id)
+    record.metrics({"val/loss": 2.0}, 2)
+    print(sweep.id, record.id, flush=True)
+    signal.pause()
+"""
+
+
+def end(folder: Path, number: signal.Signals) -> tuple[str, str, int]:
+    """Start a process that records a run, end it by a signal; (sweep, run, exit status)."""
+    command = [sys.executable, "-c", RECORD, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        sweep, run = child.stdout.readline().split()
+        child.send_signal(number)
+        return sweep, run, child.wait()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "reason"),
+    [
+        (signal.SIGTERM, 143, "ended by SIGTERM"),
+        (signal.SIGINT, -signal.SIGINT, "interrupted from the keyboard (Ctrl-C)"),
+    ],
+)
+def test_signal_marks_runs_as_killed_and_sends_what_is_queued(
+    folder: Path, number: signal.Signals, code: int, reason: str, capfd: pytest.CaptureFixture
+):
+    sweep, run, returned = end(folder, number)
+    assert returned == code
+    with Tracker(None, "regexp", folder) as tracker:
+        for run_id in (sweep, run):
+            stored = tracker._client.get_run(run_id)
+            assert stored.info.status == "KILLED"
+            assert stored.data.tags["reason"] == reason
+        assert tracker.history(run, "val/loss") == [(1, 1.0), (2, 2.0)]
+
+
+def test_runs_of_a_process_that_was_killed_are_found_by_the_next(folder: Path, start):
+    with Tracker(None, "regexp", folder) as living:
+        own = living.sweep("own", "own", {})
+        alive = start(living, own.id)
+        sweep, run, _ = end(folder, signal.SIGKILL)
+        assert living._client.get_run(run).info.status == "RUNNING"
+        with Tracker(None, "another experiment", folder) as tracker:
+            for run_id in (sweep, run):
+                stored = tracker._client.get_run(run_id)
+                assert stored.info.status == "FAILED"
+                assert stored.data.tags["reason"] == "its process ended without saying why"
+            assert tracker._client.get_run(alive.id).info.status == "RUNNING"
+            assert tracker._client.get_run(own.id).info.status == "RUNNING"
+        alive.finish()
+        own.finish()
+        again = living.sweep("key", "name", {})
+        assert again.id == sweep
+        again.finish()

@@ -1,0 +1,136 @@
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from regexp.tracking import Tracker, TrackingError, serve, server, store
+
+OPEN = """
+import sys
+from regexp.tracking import Tracker
+with Tracker(None, "regexp", sys.argv[1]) as tracker:
+    sweep = tracker.sweep("key", "name", {}, own=False)
+    print(sweep.id)
+"""
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_importing_tracking_does_not_import_mlflow():
+    script = "import sys, regexp.tracking, regexp.compare; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not {"mlflow", "pandas", "matplotlib", "torch"} & loaded
+
+
+# Two at a time already break a store that is made without a lock.
+@pytest.mark.parametrize("processes", [3, pytest.param(8, marks=pytest.mark.slow)])
+def test_processes_that_start_at_once_share_a_new_store(tmp_path: Path, processes: int):
+    command = [sys.executable, "-c", OPEN, str(tmp_path / "mlruns")]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    ended = [(*process.communicate(), process.returncode) for process in started]
+    assert [code for _, _, code in ended] == [0] * processes, ended
+    assert len({output for output, _, _ in ended}) == 1, "they found or made one parent together"
+    assert "mlflow" not in ended[0][1], "nothing is printed that users need not know"
+
+
+def test_server_that_does_not_answer_is_a_clear_error_within_seconds(
+    tmp_path: Path, closed_port: int
+):
+    uri = f"http://user:secret@127.0.0.1:{closed_port}"
+    started = time.monotonic()
+    with pytest.raises(TrackingError, match=r"tracking.uri=http://127.0.0.1:\d+: no MLflow server"):
+        Tracker(uri, "regexp", tmp_path)
+    assert time.monotonic() - started < 10
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "2"
+
+
+def test_error_shows_no_password(tmp_path: Path, closed_port: int):
+    with pytest.raises(TrackingError) as caught:
+        Tracker(f"http://user:secret@127.0.0.1:{closed_port}", "regexp", tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "file:///tmp/mlruns"])
+def test_folder_as_address_is_a_clear_error(tmp_path: Path, uri: str):
+    with pytest.raises(TrackingError, match=r"is a folder.*tracking.uri=null"):
+        Tracker(uri, "regexp", tmp_path)
+
+
+def test_file_that_is_no_database_is_a_clear_error(tmp_path: Path):
+    (tmp_path / "mlflow.db").write_text("no database" * 100)
+    with pytest.raises(TrackingError, match=r"cannot be used: .*not a database"):
+        Tracker(None, "regexp", tmp_path)
+
+
+def test_relative_address_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert store.resolve("sqlite:///runs.db", Path("x")) == f"sqlite:///{tmp_path / 'runs.db'}"
+    assert store.resolve(None, Path("mlruns")) == f"sqlite:///{tmp_path / 'mlruns/mlflow.db'}"
+
+
+def test_identity_survives_a_move_and_holds_no_password(tmp_path: Path):
+    uri = store.resolve(None, tmp_path / "a")
+    assert store.identity(uri, tmp_path / "a") == "mlflow.db"
+    assert store.identity("http://user:secret@host:5000", tmp_path) == "http://host:5000"
+
+
+def test_store_made_by_mlflow_itself_is_taken(tmp_path: Path, empty_store: Path):
+    connection = sqlite3.connect(tmp_path / "mlflow.db")
+    source = sqlite3.connect(empty_store)
+    source.backup(connection)
+    connection.execute("PRAGMA user_version=0")  # our mark of a complete store
+    connection.close()
+    source.close()
+    with Tracker(None, "regexp", tmp_path) as tracker:
+        assert tracker.runs("none").empty
+
+
+def test_quiet_restores_levels_when_threads_overlap():
+    import logging
+
+    logger = logging.getLogger("quiet test")
+    logger.setLevel(logging.INFO)
+    quiet = store._Quiet("quiet test")
+    quiet.__enter__()
+    quiet.__enter__()
+    quiet.__exit__()
+    assert not logger.isEnabledFor(logging.CRITICAL)
+    quiet.__exit__()
+    assert logger.level == logging.INFO
+
+
+def test_ui_is_bound_to_this_machine_with_one_worker(tmp_path: Path):
+    command = server.command("sqlite:///x.db", tmp_path, 5001)
+    options = dict(zip(command[4::2], command[5::2], strict=True))
+    assert options["--host"] == "127.0.0.1"
+    assert options["--port"] == "5001"
+    assert options["--workers"] == "1"
+    assert options["--backend-store-uri"] == "sqlite:///x.db"
+
+
+def test_ui_on_a_taken_port_is_a_clear_error(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(TrackingError, match="another UI may be running"):
+            serve(None, tmp_path, taken.getsockname()[1])
+
+
+def test_server_has_its_own_ui(tmp_path: Path):
+    with pytest.raises(TrackingError, match="a UI of its own"):
+        serve("http://127.0.0.1:5000", tmp_path)

@@ -1,0 +1,285 @@
+"""The tracker on a real SQLite store."""
+
+import json
+import logging
+import math
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regexp.tracking import RunRecord, Terminated, Tracker, TrackingError
+
+
+def stored(tracker: Tracker, run_id: str) -> Any:
+    return tracker._client.get_run(run_id)
+
+
+def artifact(tracker: Tracker, run_id: str, name: str) -> str:
+    return Path(tracker._client.download_artifacts(run_id, name)).read_text()
+
+
+def test_run_holds_what_was_recorded(tracker: Tracker, sweep: RunRecord, start):
+    record = start(tracker, sweep.id, tags={"technique": "l1", "seed": 3, "dataset": "digits"})
+    record.finish()
+    run = stored(tracker, record.id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"model.hidden": "[64, 64]"}
+    assert run.data.tags["mlflow.parentRunId"] == run.data.tags["sweep"] == sweep.id
+    expected = {"technique": "l1", "label": "l1", "seed": "3", "dataset": "digits"}
+    assert expected.items() <= run.data.tags.items()
+    assert {"host", "pid", "process", "fingerprint", "mlflow.user"} <= set(run.data.tags)
+    data = run.inputs.dataset_inputs[0]
+    assert (data.dataset.name, data.dataset.source) == ("digits", "scikit-learn")
+    assert data.dataset.digest == ("ab" * 32)[:36]
+    assert {tag.key: tag.value for tag in data.tags}["checksum"] == "ab" * 32
+    assert artifact(tracker, record.id, "config.yaml") == "seeds: 1\n"
+    assert "torch" in json.loads(artifact(tracker, record.id, "environment.json"))["packages"]
+
+
+def test_metrics_come_back_in_order(tracker: Tracker, sweep: RunRecord, start):
+    record = start(tracker, sweep.id)
+    values = [float((7 * step) % 11) for step in range(1, 1502)]
+    for step, value in enumerate(values, 1):
+        record.metrics({"val/loss": value, "lr": 0.1}, step)
+    assert tracker.history(record.id, "val/loss") == list(enumerate(values, 1))
+    assert tracker.history(record.id, "absent") == []
+
+
+def test_values_that_are_not_finite_come_back(tracker: Tracker, sweep: RunRecord, start):
+    record = start(tracker, sweep.id)
+    for step, value in enumerate([math.inf, -math.inf, math.nan, 1.0]):
+        record.metrics({"val/loss": value}, step)
+    record.summary({"test/loss": math.inf})
+    history = tracker.history(record.id, "val/loss")
+    assert history[:2] == [(0, math.inf), (1, -math.inf)]
+    assert math.isnan(history[2][1])
+    assert tracker.runs(sweep.id)["metrics.test/loss"].tolist() == [math.inf]
+
+
+def test_value_recorded_again_for_a_step_replaces_the_first(
+    tracker: Tracker, sweep: RunRecord, start, monkeypatch: pytest.MonkeyPatch
+):
+    from regexp.tracking import record as module
+
+    record = start(tracker, sweep.id)
+    for now, value in ((2000, 0.5), (1000, 0.9)):
+        monkeypatch.setattr(module, "_now", lambda now=now: now)
+        record.metrics({"val/loss": value}, 1)
+    assert tracker.history(record.id, "val/loss") == [(1, 0.5)]
+
+
+def test_artifacts_of_files_and_folders(
+    tracker: Tracker, sweep: RunRecord, start, tmp_path: Path
+):
+    record = start(tracker, sweep.id)
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "a.txt").write_text("a")
+    record.artifact(tmp_path / "figures" / "a.txt", "single")
+    record.artifact(tmp_path / "figures")
+    (tmp_path / "figures" / "a.txt").write_text("changed afterwards")
+    assert artifact(tracker, record.id, "single/a.txt") == "a"
+    assert artifact(tracker, record.id, "figures/a.txt") == "a"
+    assert (tracker.folder / "artifacts" / record.id).is_dir()
+    with pytest.raises(FileNotFoundError, match="no artifact"):
+        record.artifact(tmp_path / "absent")
+
+
+def test_odd_params_do_not_stop_a_run(tracker: Tracker, sweep: RunRecord, start):
+    params = {"a[0]": "x" * 7000, "user@host": float("nan")} | {f"p{i}": i for i in range(250)}
+    record = start(tracker, sweep.id, params=params)
+    record.finish()
+    run = stored(tracker, record.id)
+    assert len(run.data.params) == 252
+    assert run.data.params["a_0_"].endswith("stands in the run's artifacts]")
+    assert run.data.tags["params.cut"] == "a_0_"
+
+
+def test_sweep_is_found_again_by_its_key(folder: Path):
+    with Tracker(None, "regexp", folder) as tracker:
+        first = tracker.sweep("it's a key", "name", {"seeds": 3})
+        first.finish("FAILED", "one job failed")
+        assert stored(tracker, first.id).data.params == {"seeds": "3"}
+        assert artifact(tracker, first.id, "sweep.yaml") == "seeds: 3\n"
+    with Tracker(None, "regexp", folder) as tracker:
+        again = tracker.sweep("it's a key", "name", {"seeds": 3})
+        assert again.id == first.id
+        run = stored(tracker, again.id)
+        assert run.info.status == "RUNNING"
+        assert "reason" not in run.data.tags
+        assert tracker.sweep("another", "name", {}).id != first.id
+        again.finish()
+        assert stored(tracker, again.id).info.status == "FINISHED"
+
+
+def test_worker_that_joins_a_sweep_does_not_end_it(folder: Path):
+    with Tracker(None, "regexp", folder) as main:
+        parent = main.sweep("key", "name", {})
+        with Tracker(None, "regexp", folder) as worker:
+            assert worker.sweep("key", "name", {}, own=False).id == parent.id
+        assert stored(main, parent.id).info.status == "RUNNING"
+        parent.finish()
+
+
+def test_finished_knows_only_finished_runs_of_the_sweep(tracker: Tracker, sweep: RunRecord, start):
+    done = start(tracker, sweep.id, fingerprint="done")
+    done.finish()
+    start(tracker, sweep.id, fingerprint="failed").finish("FAILED", "loss is nan")
+    start(tracker, sweep.id, fingerprint="running")
+    other = tracker.sweep("other", "other", {})
+    start(tracker, other.id, fingerprint="elsewhere").finish()
+    assert tracker.finished(sweep.id) == {"done": done.id}
+
+
+def test_runs_is_a_table_of_children(tracker: Tracker, sweep: RunRecord, start):
+    assert tracker.runs(sweep.id).empty
+    for seed, variant in enumerate(["", "strength=0.1"]):
+        tags = {"technique": "l1", "seed": seed, "dataset": "digits", "variant": variant}
+        record = start(tracker, sweep.id, tags=tags)
+        record.summary({"test/accuracy": 0.5 + seed})
+        record.finish("FINISHED" if seed else "FAILED", "" if seed else "loss is nan")
+    runs = tracker.runs(sweep.id)
+    assert runs["seed"].tolist() == [0, 1]
+    assert runs["status"].tolist() == ["FAILED", "FINISHED"]
+    assert runs["reason"].tolist() == ["loss is nan", ""]
+    assert runs["label"].tolist() == ["l1", "l1 (strength=0.1)"]
+    assert runs["metrics.test/accuracy"].tolist() == [0.5, 1.5]
+    assert runs["params.model.hidden"].tolist() == ["[64, 64]"] * 2
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (KeyboardInterrupt(), "KILLED", "Ctrl-C"),
+        (Terminated(15), "KILLED", "ended by SIGTERM"),
+        (ValueError("bad weight"), "FAILED", "ValueError: bad weight"),
+    ],
+)
+def test_exception_leaves_nothing_running(
+    folder: Path, start, error: BaseException, status: str, reason: str
+):
+    with pytest.raises(type(error)), Tracker(None, "regexp", folder) as tracker:  # noqa: PT012
+        sweep = tracker.sweep("key", "name", {})
+        record = start(tracker, sweep.id)
+        record.metrics({"val/loss": 1.0}, 1)
+        raise error
+    for run_id in (record.id, sweep.id):
+        assert stored(tracker, run_id).info.status == status
+        assert reason in stored(tracker, run_id).data.tags["reason"]
+    assert stored(tracker, record.id).data.metrics == {"val/loss": 1.0}
+
+
+def test_run_that_was_forgotten_is_failed(folder: Path, start):
+    with Tracker(None, "regexp", folder) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        record = start(tracker, sweep.id)
+        sweep.finish()
+    assert stored(tracker, record.id).info.status == "FAILED"
+    assert stored(tracker, record.id).data.tags["reason"] == "its run was not finished"
+    assert stored(tracker, sweep.id).info.status == "FINISHED"
+
+
+def test_a_run_ends_once(tracker: Tracker, sweep: RunRecord, start):
+    record = start(tracker, sweep.id)
+    record.finish("FAILED", "first")
+    record.finish("FINISHED")
+    assert stored(tracker, record.id).info.status == "FAILED"
+
+
+def test_two_trackers_at_once(folder: Path, start):
+    with Tracker(None, "regexp", folder) as one, Tracker(None, "regexp", folder) as two:
+        sweep = one.sweep("key", "name", {})
+        records = [start(one, sweep.id), start(two, sweep.id)]
+        for step in range(50):
+            for record in records:
+                record.metrics({"val/loss": float(step)}, step)
+        for record in records:
+            record.finish()
+        sweep.finish()
+        for tracker, record in zip((two, one), records, strict=True):
+            assert len(tracker.history(record.id, "val/loss")) == 50
+
+
+def test_store_that_fails_in_the_middle_loses_nothing(
+    folder: Path, start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    with Tracker(None, "regexp", folder) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        record = start(tracker, sweep.id)
+        record.metrics({"val/loss": 1.0}, 1)
+        tracker.history(record.id, "val/loss")
+
+        def gone(*arguments: object, **named: object) -> None:
+            raise ConnectionError("connection refused")
+
+        for name in ("log_batch", "set_terminated", "log_artifact"):
+            monkeypatch.setattr(tracker._client, name, gone)
+        record.metrics({"val/loss": 2.0}, 2)
+        record.finish("FINISHED")
+        sweep.finish()
+    told = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert told[-1].startswith("2 run(s) could not be delivered to sqlite:///")
+    assert stored(tracker, record.id).info.status == "RUNNING"
+
+    with Tracker(None, "regexp", folder) as later:
+        assert stored(later, record.id).info.status == "FINISHED"
+        assert stored(later, sweep.id).info.status == "FINISHED"
+        assert later.history(record.id, "val/loss") == [(1, 1.0), (2, 2.0)]
+    assert not list((folder / "undelivered").glob("*.jsonl"))
+
+
+def test_deleted_run_is_told_and_stops_nothing(
+    tracker: Tracker, sweep: RunRecord, start, caplog: pytest.LogCaptureFixture
+):
+    record, other = start(tracker, sweep.id), start(tracker, sweep.id)
+    tracker.runs(sweep.id)
+    tracker._client.delete_run(record.id)
+    record.metrics({"val/loss": 1.0}, 1)
+    record.finish()
+    other.finish()
+    sweep.finish()
+    tracker.close()
+    assert "refused records of run " + record.id in caplog.text
+    assert stored(tracker, other.id).info.status == "FINISHED"
+
+
+def test_link_sets_the_shared_view(tracker: Tracker, sweep: RunRecord, start):
+    start(tracker, sweep.id)
+    link = tracker.link(sweep.id, metric="test/rmse")
+    assert link.startswith(f"http://127.0.0.1:5000/#/experiments/{tracker._experiment}/runs?")
+    assert f"viewStateShareKey={sweep.id}" in link
+    assert "compareRunsMode=CHART" in tracker.link(sweep.id, charts=True, metric="test/rmse")
+    tags = tracker._client.get_experiment(tracker._experiment).tags
+    state = json.loads(tags[f"mlflow.sharedViewState.{sweep.id}"])
+    assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "label"}]
+    assert state["selectedColumns"][0] == "metrics.`test/rmse`"
+    assert state["orderByAsc"] is True
+    assert state["groupsExpanded"] == {"tag.label.l1": False}
+    found = tracker._client.search_runs([tracker._experiment], state["searchFilter"])
+    assert len(found) == 1
+
+
+def test_note_is_the_description(tracker: Tracker, sweep: RunRecord):
+    sweep.note("| a |\n|---|\n" + "x" * 9000)
+    sweep.finish()
+    note = stored(tracker, sweep.id).data.tags["mlflow.note.content"]
+    assert note.startswith("| a |")
+    assert "[cut: " in note
+
+
+def test_deleted_experiment_is_a_clear_error(folder: Path):
+    with Tracker(None, "regexp", folder) as tracker:
+        tracker._client.delete_experiment(tracker._experiment)
+    with pytest.raises(TrackingError, match=r"tracking.experiment=regexp was deleted. Restore it"):
+        Tracker(None, "regexp", folder)
+
+
+def test_own_connections_write_ahead_and_do_not_wait_for_the_disk(
+    tracker: Tracker, folder: Path
+):
+    with tracker._client._tracking_client.store.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
+    plain = sqlite3.connect(folder / "mlflow.db")
+    assert plain.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    plain.close()
