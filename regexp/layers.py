@@ -132,7 +132,8 @@ class Dropout(Noise):
         return rng.keep((rows, *self.shape), self.p)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.noise if self.training else self.note(x)
+        # noise first: in a stack its strides, which are plain, become those of the product
+        return self.noise * x if self.training else self.note(x)
 
 
 def note_shapes(model: nn.Module, example: Tensor) -> None:

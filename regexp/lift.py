@@ -50,6 +50,17 @@ def lift(modules: Modules) -> nn.Module:
     return form(modules)
 
 
+def chain(model: nn.Module) -> list[nn.Module]:
+    """The modules that `model` calls one after another: itself, or what its Sequentials hold.
+
+    Calling them in turn is calling the model, without the time that every container takes, which
+    is a few percent of a small network's step.
+    """
+    if not (isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward):
+        return [model]
+    return [leaf for child in model for leaf in chain(child)]
+
+
 def stacked(tensors: Sequence[Tensor]) -> Tensor:
     return torch.stack([tensor.detach() for tensor in tensors])
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regexp.random import Fill, Rng
+from regexp.random import Fill, Rng, scaled_mask
 from regexp.regularizer.base import Batch, Memory, Step, Tensors, View
 from regexp.regularizer.cocktail import Cocktail
 
@@ -69,7 +69,7 @@ class StackedRng(Rng):
         self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
     ) -> Tensor:
         if not self._streams:
-            self._streams = [Rng(seed, *self.path, device=self.device) for seed in self.seeds]
+            self._streams += [Rng(seed, *self.path, device=self.device) for seed in self.seeds]
 
         def draws(*values: Any) -> Tensor:
             out = torch.empty((len(self.seeds), *shape), dtype=dtype, device=self.device)
@@ -82,6 +82,17 @@ class StackedRng(Rng):
             return draws(*parameters)
         tensors = [torch.as_tensor(value) for value in parameters]
         return _Outside.apply(lambda _, *values: draws(*values), self._index, *tensors)
+
+    def keep(self, shape: Sequence[int], p: Tensor | float) -> Tensor:
+        if self._index is None:
+            return super().keep(shape, p)
+        whole = StackedRng(self.seeds, *self.path, device=self.device)
+        whole._streams = self._streams
+
+        def masks(_: Tensor, each: Tensor) -> Tensor:
+            return scaled_mask(whole.bits16(shape), each.view(-1, *(1 for _ in shape)))
+
+        return _Outside.apply(masks, self._index, torch.as_tensor(p))
 
 
 @dataclass(frozen=True)

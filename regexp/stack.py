@@ -21,7 +21,7 @@ from torch.utils import _pytree as pytree
 
 from regexp.dataset.base import Data
 from regexp.layers import Noise, blocks, note_shapes
-from regexp.lift import LiftedBatchNorm, lift
+from regexp.lift import LiftedBatchNorm, chain, lift
 from regexp.lift_regularizer import LiftedCocktail, Network, StackedRng
 from regexp.loss import LOSSES
 from regexp.random import Rng
@@ -135,9 +135,11 @@ class Stack:
             [m.stepper for m in members], list(self.parameters.values()), self.lifted
         )
         self._learning_rate: float | Tensor | None = None
+        self._chain = chain(self.model)
         self.hidden: Tensors = {}
         if self.regularizer.flag("uses_hidden"):
             self._watch_hidden()
+            self._chain = [self.model]  # the hooks are on its containers
         self._check_lifted()
         with torch.no_grad():
             self.memory: Memory = self.regularizer.init(self.state())
@@ -216,7 +218,9 @@ class Stack:
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs [runs, rows, outputs] in training mode; running statistics move."""
         with self._autocast():
-            return self.model(inputs).to(self.dtype)
+            for module in self._chain:
+                inputs = module(inputs)
+        return inputs.to(self.dtype)
 
     def forward_at(self, parameters: Tensors, inputs: Tensor) -> Tensor:
         """Outputs at other parameters with the same noise; running statistics stay."""
@@ -236,9 +240,12 @@ class Stack:
             # torch's fused optimizers take memory as it lies: strides must be the parameter's
             self.parameters[name].grad = gradient.contiguous()
 
-    def zero_gradients(self) -> None:
+    def backward(self, objectives: Tensor) -> None:
+        """Set the gradients of every run's own objective. `objectives`: [runs]."""
         for parameter in self.parameters.values():
             parameter.grad = None
+        # The runs are independent: the gradient of the sum is that of each.
+        objectives.backward(torch.ones_like(objectives))
 
     def optimize(self) -> None:
         """One step of every run's optimizer, and of its schedule if that counts steps."""
@@ -392,10 +399,10 @@ class Stack:
 
         def cut() -> None:
             for tensor in [*self.parameters.values(), *self.model.buffers()]:
+                tensor.grad = None
                 if tensor.ndim:  # noise that was never drawn has no axes
                     tensor.data = tensor.data[list(runs)]
 
-        self.zero_gradients()
         self._optimizers.take(runs, cut)
         for _, layer in self._noise:
             for key in layer.numbers:

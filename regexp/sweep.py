@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -118,12 +118,14 @@ def execute(sweep: Sweep, arguments: Sequence[str]) -> int:
         ConfigError: what only the data can tell is wrong; nothing was written.
         TrackingError: the store of runs cannot be used.
     """
-    from regexp.tracking import interruptible
+    from regexp.tracking import Terminated, interruptible
 
     global _tracker
     planned = plan_all(sweep.jobs)
     launch = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{uuid.uuid4().hex[:8]}"
     folder = Path(sweep.config.paths.mlruns) / "hydra" / launch
+    status: Literal["FINISHED", "FAILED"]
+    broken = False
     # A signal or Ctrl-C leaves these blocks as an exception; the tracker then ends its runs.
     with interruptible(), open_tracker(sweep.config) as _tracker:
         try:
@@ -135,14 +137,19 @@ def execute(sweep: Sweep, arguments: Sequence[str]) -> int:
             try:
                 with _environment(variables):
                     hydra_main(arguments)
-            finally:
-                failures = failures_of(sweep, folder)
-                present(_tracker, parent)
-                _say_failures(failures)
-            parent.finish("FAILED" if failures else "FINISHED", _summary(failures))
+            except (KeyboardInterrupt, Terminated):
+                _say("\nInterrupted. The same command again goes on from here.")
+                raise
+            except SystemExit as stopped:  # a launcher broke, and Hydra has said how
+                broken = bool(stopped.code)
+            present(_tracker, parent)
+            failures = failures_of(sweep, folder)
+            _say_failures(failures)
+            status = "FAILED" if failures or broken else "FINISHED"
+            parent.finish(status, _summary(failures))
         finally:
             _tracker = None
-    return 1 if failures else 0
+    return 0 if status == "FINISHED" else 1
 
 
 def settings_of(config: DictConfig) -> dict[str, object]:

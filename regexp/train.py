@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,11 +131,9 @@ def train_step(stack: Stack, inputs: Tensor, targets: Tensor) -> Tensor:
         with torch.no_grad():
             batch = regularizer.batch(step, Batch(inputs, stack.soft(targets)))
 
-    stack.zero_gradients()
     outputs = stack.forward(batch.inputs)
-    losses = stack.loss(outputs, batch.targets).mean(-1)
-    objective = losses + _penalty(stack, step, dict(stack.parameters), outputs, batch)
-    objective.sum().backward()  # the runs are independent: the sum has the gradient of each
+    losses, objectives = _objectives(stack, step, stack.parameters, outputs, batch)
+    stack.backward(objectives)
 
     if regularizer.uses("gradient"):
 
@@ -143,10 +141,9 @@ def train_step(stack: Stack, inputs: Tensor, targets: Tensor) -> Tensor:
             with torch.enable_grad():
                 point = {n: p.detach().requires_grad_() for n, p in parameters.items()}
                 outputs = stack.forward_at(point, batch.inputs)
-                losses = stack.loss(outputs, batch.targets).mean(-1)
-                objective = losses + _penalty(stack, step, point, outputs, batch)
+                _, objectives = _objectives(stack, step, point, outputs, batch)
                 gradients = torch.autograd.grad(
-                    objective.sum(), list(point.values()), materialize_grads=True
+                    objectives.sum(), list(point.values()), materialize_grads=True
                 )
             return dict(zip(point, gradients, strict=True))
 
@@ -165,15 +162,16 @@ def train_step(stack: Stack, inputs: Tensor, targets: Tensor) -> Tensor:
     return losses.detach()
 
 
-def _penalty(
-    stack: Stack, step: Step, parameters: Tensors, outputs: Tensor, batch: Batch
-) -> Tensor | float:
-    """The techniques' penalties, [runs]."""
+def _objectives(
+    stack: Stack, step: Step, parameters: Mapping[str, Tensor], outputs: Tensor, batch: Batch
+) -> tuple[Tensor, Tensor]:
+    """The mean plain loss of each run, and that with its penalties: [runs] each."""
+    losses = stack.loss(outputs, batch.targets).mean(-1)
     if not stack.regularizer.uses("penalty"):
-        return 0.0
-    network = stack.network(parameters)
-    view = View(parameters, outputs, batch, network, stack.loss, dict(stack.hidden))
-    return stack.regularizer.penalty(step, view)
+        return losses, losses
+    own = dict(parameters)
+    view = View(own, outputs, batch, stack.network(own), stack.loss, dict(stack.hidden))
+    return losses, losses + stack.regularizer.penalty(step, view)
 
 
 class _Best:

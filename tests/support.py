@@ -17,6 +17,9 @@ from regexp.stack import Member, Stack
 from regexp.stepping import Stepper
 from regexp.train import Result, train
 
+ADAM = partial(torch.optim.Adam, lr=1e-2)
+CONSTANT = partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
+
 History = dict[int, list[dict[str, float]]]
 
 
@@ -35,8 +38,8 @@ def make_data(seed: int = 0, rows: int = 90, shape: tuple[int, ...] = (5,)) -> D
 def make_member(
     seed: int = 0,
     techniques: dict[str, Any] | None = None,
-    optimizer: Callable[..., Any] = partial(torch.optim.Adam, lr=1e-2),
-    scheduler: Callable[..., Any] = partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0),
+    optimizer: Callable[..., Any] = ADAM,
+    scheduler: Callable[..., Any] = CONSTANT,
     interval: str = "epoch",
     model: Callable[[], nn.Module] = lambda: MLP((5,), 3, [8, 8], "relu"),
     data: Data | None = None,

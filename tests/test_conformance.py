@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -37,24 +36,57 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "conf" / "regularizer"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "none")
 
+
+def technique(name: str) -> Regularizer:
+    return instantiate(OmegaConf.load(FOLDER / f"{name}.yaml"))
+
+
+# Those without (batch normalization) have no strength at which they change nothing.
+NEUTRAL = [name for name in NAMES if type(technique(name)).neutral is not None]
+# Those with a float among their neutral values, so that it may differ from run to run.
+NEUTRAL_NUMBERS = {
+    name: key
+    for name in NEUTRAL
+    for key, value in (type(technique(name)).neutral or {}).items()
+    if isinstance(value, float)
+}
+COCKTAILS = [
+    (name, others)
+    for name in NEUTRAL
+    for others in (("batch_norm", "dropout"), ("gradient_clipping", "mixup"))
+    if name not in others
+]
+
 MLP = ("dataset=breast_cancer", "dataset.train_size=90", "model=mlp", "model.hidden=[8,6]")
 CNN = ("dataset=digits", "dataset.train_size=90", "model=cnn", "model.channels=[3]",
        "model.hidden=8")  # fmt: skip
 NETWORKS = {"mlp": MLP, "cnn": CNN}
 GENTLE = ("trainer.epochs=4", "optimizer.lr=0.01")
+# Where runs are compared but for rounding: Adam would blow up the rounding of gradients that are
+# zero (of a bias before batch normalization) to whole steps.
+SMOOTH = ("optimizer=sgd", "optimizer.lr=0.05", "optimizer.momentum=0.9")
 # Steps so large that limits are reached and validation losses rise.
 WILD = ("trainer.epochs=25", "optimizer.lr=0.5")
 
 
-def config(*overrides: str) -> Any:
-    """A job's configuration, composed and validated."""
-    overrides = tuple(re.sub(r"^grid\.", "++grid.", override) for override in overrides)
+GROUPS = ("dataset", "model", "optimizer", "regularizer")
+
+
+@lru_cache(maxsize=64)
+def composed(*choices: str) -> Any:
     register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        composed = compose("config", ["trainer.batch_size=32", "trainer.device=cpu", *overrides])
-    validate(composed)
-    return composed
+        return compose("config", ["trainer.batch_size=32", "trainer.device=cpu", *choices])
+
+
+def config(*overrides: str) -> Any:
+    """A job's configuration: choices of groups by Hydra, and then other keys' values."""
+    choices = [override for override in overrides if override.partition("=")[0] in GROUPS]
+    values = [override for override in overrides if override not in choices]
+    job = composed(*choices).copy()
+    OmegaConf.set_struct(job, False)
+    return OmegaConf.merge(job, OmegaConf.from_dotlist(values))
 
 
 def choice(*names: str) -> str:
@@ -83,21 +115,15 @@ def run_all(*overrides: str) -> list[Result]:
     return results(*overrides)[0]
 
 
-def technique(name: str) -> Regularizer:
-    return instantiate(OmegaConf.load(FOLDER / f"{name}.yaml"))
-
-
 def neutral(name: str) -> list[str]:
-    """The overrides that make a technique the identity, or skip the test."""
-    numbers = type(technique(name)).neutral
-    if numbers is None:
-        pytest.skip(f"{name} has no strength at which it changes nothing")
-    return [f"regularizer.{name}.{key}={written(value)}" for key, value in numbers.items()]
+    """The overrides that make a technique the identity."""
+    values = type(technique(name)).neutral or {}
+    return [f"regularizer.{name}.{key}={written(value)}" for key, value in values.items()]
 
 
 def written(value: Any) -> str:
-    """As on the command line."""
-    words = {"None": "null", "True": "true", "False": "false"}
+    """As in YAML."""
+    words = {"None": "null", "True": "true", "False": "false", "inf": ".inf"}
     return words.get(str(value), str(value))
 
 
@@ -124,7 +150,7 @@ def assert_close(ours: Result, other: Result, tolerance: float) -> None:
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("seeds", [1, 2])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NEUTRAL)
 def test_neutral_is_bit_equal_to_none(name: str, seeds: int, network: str) -> None:
     common = (*NETWORKS[network], *GENTLE, f"seeds={seeds}")
     ours = run_all(*common, choice(name), *neutral(name))
@@ -136,12 +162,9 @@ def test_neutral_is_bit_equal_to_none(name: str, seeds: int, network: str) -> No
         }
 
 
-@pytest.mark.parametrize("others", [("batch_norm", "dropout"), ("gradient_clipping", "mixup")])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "others"), COCKTAILS)
 def test_neutral_changes_nothing_in_a_cocktail(name: str, others: tuple[str, ...]) -> None:
     """Noise, running statistics and gradients of other techniques stay as they are."""
-    if name in others:
-        pytest.skip("it is one of the cocktail itself")
     common = (*MLP, *GENTLE, "optimizer.lr=0.1", "seeds=2")
     ours = run_all(*common, choice(*others, name), *neutral(name))
     for mine, without in zip(ours, run_all(*common, choice(*others)), strict=True):
@@ -161,12 +184,13 @@ def test_default_changes_something(name: str) -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-10), ("float32", 2e-4)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
 @pytest.mark.parametrize("name", NAMES)
 def test_stacked_agrees_with_alone(
     name: str, precision: str, tolerance: float, network: str
 ) -> None:
-    common = (*NETWORKS[network], *GENTLE, choice(name), f"trainer.precision={precision}")
+    common = (*NETWORKS[network], *SMOOTH, "trainer.epochs=4", choice(name),
+              f"trainer.precision={precision}")  # fmt: skip
     stacked, parts = results(*common, "seeds=[0,5]")
     assert parts == 1
     for mine, seed in zip(stacked, (0, 5), strict=True):
@@ -176,13 +200,16 @@ def test_stacked_agrees_with_alone(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_that_end_early_leave_the_others_alone(name: str) -> None:
-    early = ("regularizer.early_stopping.patience=1", "regularizer.early_stopping.min_delta=0.002")
+    early = ("regularizer.early_stopping.patience=1", "regularizer.early_stopping.min_delta=0.01")
     names = (name, "early_stopping") if name != "early_stopping" else (name,)
-    common = (*MLP, "trainer.epochs=12", "optimizer.lr=0.03", "trainer.precision=float64",
-              choice(*names), *early)  # fmt: skip
-    for mine, seed in zip(run_all(*common, "seeds=4"), range(4), strict=True):
+    common = (*MLP, *SMOOTH, "trainer.epochs=15", "trainer.precision=float64", choice(*names),
+              *early)  # fmt: skip
+    stacked = run_all(*common, "seeds=4")
+    for mine, seed in zip(stacked, range(4), strict=True):
         (alone,) = run_all(*common, f"seeds=[{seed}]")
-        assert_close(mine, alone, 1e-8)
+        assert_close(mine, alone, 1e-10)
+    if len(names) == 1:
+        assert len({result.epochs for result in stacked}) > 1, "the test shows nothing"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -201,30 +228,24 @@ def test_rerun_has_the_same_bits(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_may_differ_from_run_to_run(name: str) -> None:
-    common = (*MLP, "trainer.epochs=6", "optimizer.lr=0.03", choice(name))
-    for precision, tolerance in (("float64", 1e-8), ("float32", 5e-3)):
+    common = (*MLP, *SMOOTH, "trainer.epochs=5", choice(name))
+    for precision, tolerance in (("float64", 1e-11), ("float32", 1e-4)):
         job = (*common, f"trainer.precision={precision}")
         for key, default in floats(name).items():
             values = (default, default / 2 if default else 0.01)
-            grid = f"grid.regularizer.{name}.{key}=[{values[0]},{values[1]}]"
-            stacked = run_all(*job, "seeds=2", grid)
-            for index, mine in enumerate(stacked):
-                number = f"regularizer.{name}.{key}={values[index // 2]}"
-                (alone,) = run_all(*job, f"seeds=[{index % 2}]", number)
+            stacked = run_all(*job, f"grid.regularizer.{name}.{key}=[{values[0]},{values[1]}]")
+            for value, mine in zip(values, stacked, strict=True):
+                (alone,) = run_all(*job, f"regularizer.{name}.{key}={value}")
                 assert_close(mine, alone, tolerance)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NEUTRAL_NUMBERS)
 def test_neutral_is_bit_equal_within_a_grid(name: str) -> None:
     """Numbers are tensors in a stack where they differ; neutral ones must be exact there too."""
-    numbers = {k: v for k, v in (type(technique(name)).neutral or {}).items() if v is not None}
-    numbers = {key: value for key, value in numbers.items() if isinstance(value, float)}
-    if not numbers:
-        pytest.skip(f"{name} has no number at which it changes nothing")
-    (key, value), *rest = numbers.items()
-    kept = [f"regularizer.{name}.{other}={number}" for other, number in rest]
-    grid = f"grid.regularizer.{name}.{key}=[{value},{floats(name)[key]}]"
-    ours, parts = results(*MLP, *GENTLE, choice(name), *kept, grid, "seeds=1")
+    key = NEUTRAL_NUMBERS[name]
+    value = (type(technique(name)).neutral or {})[key]
+    grid = f"grid.regularizer.{name}.{key}=[{written(value)},{floats(name)[key]}]"
+    ours, parts = results(*MLP, *GENTLE, choice(name), *neutral(name), grid)
     plain = run_all(*MLP, *GENTLE, choice(), "seeds=2")  # a stack of two as well
     assert parts == 1
     assert_same_bits(ours[0].last["weights"], plain[0].last["weights"])
@@ -239,13 +260,12 @@ def test_numbers_out_of_range_are_refused_by_name(name: str) -> None:
         and not isinstance(getattr(technique(name), field.name), bool)
     }
     for key in numeric:
-        with pytest.raises(ConfigError, match=rf"regularizer\.{name}\.{key}"):
-            config(choice(name), f"regularizer.{name}.{key}=-1")
+        bad = [f"regularizer.{name}.{key}=-1"]
         if key in floats(name):
+            bad += [f"regularizer.{name}.{key}=.nan", f"grid.regularizer.{name}.{key}=[0.1,-1]"]
+        for override in bad:
             with pytest.raises(ConfigError, match=rf"regularizer\.{name}\.{key}"):
-                config(choice(name), f"grid.regularizer.{name}.{key}=[0.1,-1]")
-            with pytest.raises(ConfigError, match=rf"regularizer\.{name}\.{key}"):
-                config(choice(name), f"regularizer.{name}.{key}=nan")
+                validate(config(choice(name), override))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -328,7 +348,7 @@ def test_class_is_final_documented_and_has_no_numbers_of_its_own(name: str) -> N
     kind = type(technique(name))
     assert kind.__bases__ == (Regularizer,)
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
-    for field in dataclasses.fields(kind):
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         assert field.default is field.default_factory is dataclasses.MISSING, field.name
     documentation = kind.__doc__ or ""
     for part in ("Args:", "Raises:", "Reference:", "https://"):

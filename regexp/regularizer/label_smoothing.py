@@ -20,7 +20,7 @@ class LabelSmoothing(Regularizer):
         smoothing: e, in [0, 1].
 
     Raises:
-        ValueError: for a number out of its range.
+        ValueError: for a number out of its range; in `batch`, for targets of a regression.
 
     Reference:
         C. Szegedy et al., Rethinking the Inception architecture for computer vision, CVPR 2016,
@@ -38,5 +38,10 @@ class LabelSmoothing(Regularizer):
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         classes = batch.targets.shape[-1]
+        if classes < 2:
+            raise ValueError(
+                "regularizer.label_smoothing: expected class probabilities as targets, got values "
+                "of a regression; leave the technique out"
+            )
         targets = (1 - self.smoothing) * batch.targets + self.smoothing / classes
         return batch._replace(targets=targets)

@@ -135,13 +135,16 @@ class Tracker:
         """
         values, notes = names.params(params)
         technique, variant = str(tags.get("technique", "none")), str(tags.get("variant", ""))
+        label = f"{technique} ({variant})" if variant else technique
+        row = [label, str(tags.get("dataset", "")), str(tags.get("setting", ""))]
         all_tags = {key: names.text(value) for key, value in tags.items() if value != ""}
         all_tags |= process.tags() | environment.common_tags() | notes
         all_tags |= {
             "mlflow.parentRunId": sweep_id,
             "sweep": sweep_id,
             "fingerprint": fingerprint,
-            "label": f"{technique} ({variant})" if variant else technique,
+            "label": label,
+            "row": ", ".join(filter(None, row)),
         }
         with store.explained(self.uri):
             run = self._create(name, all_tags)
@@ -190,8 +193,8 @@ class Tracker:
         """
         if self.uri.startswith(("http://", "https://")):
             address = store.public(self.uri).rstrip("/")
-        labels = {run.data.tags.get("label", "") for run in self._children(sweep_id)}
-        key, state = view.shared_state(sweep_id, metric, sorted(labels))
+        tags = [run.data.tags for run in self._children(sweep_id)]
+        key, state = view.shared_state(sweep_id, metric, tags)
         with store.explained(self.uri):
             self._client.set_experiment_tag(self._experiment, key, state)
         return view.address(address, self._experiment, sweep_id, charts=charts)

@@ -5,20 +5,25 @@ format is documented; both were read from version 3.17 and looked at in a browse
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 _TAG = "mlflow.sharedViewState."
 
 
-def shared_state(sweep_id: str, metric: str, labels: Iterable[str]) -> tuple[str, str]:
+def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) -> tuple[str, str]:
     """(experiment tag, its JSON value) of the view of a sweep, grouped by technique.
 
     Args:
         sweep_id: the parent run.
         metric: rows are ordered by it; errors and losses ascending.
-        labels: of the groups that exist by now; they are shown folded.
+        runs: the tags of the runs that exist by now; their groups are shown folded, and split by
+            dataset and setting where the sweep varies them.
     """
+    varied = any(len({run.get(tag) for run in runs}) > 1 for tag in ("dataset", "setting"))
+    # One tag: the UI cuts the names of groups by several down to a few letters.
+    group = "row" if varied else "label"
+    ids = {f"tag.{group}.{run.get(group) or 'null'}" for run in runs}
     metrics = dict.fromkeys(
         [metric, "test/loss", "final/val_loss", "val/loss", "train/loss", "epochs", "seconds"]
     )
@@ -30,9 +35,9 @@ def shared_state(sweep_id: str, metric: str, labels: Iterable[str]) -> tuple[str
         "selectedColumns": [*columns, _column("tags", "seed"), "attributes.`Status`"],
         "groupBy": {
             "aggregateFunction": "average",
-            "groupByKeys": [{"mode": "tag", "groupByData": "label"}],
+            "groupByKeys": [{"mode": "tag", "groupByData": group}],
         },
-        "groupsExpanded": {f"tag.label.{label}": False for label in labels},
+        "groupsExpanded": dict.fromkeys(sorted(ids), False),
         "runsExpanded": {},
         "useGroupedValuesInCharts": True,
     }

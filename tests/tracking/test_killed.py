@@ -3,11 +3,14 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from regexp.tracking import Tracker
+from regexp.tracking import RunRecord, Tracker
+
+Start = Callable[..., RunRecord]
 
 RECORD = """
 import signal, sys
@@ -45,7 +48,7 @@ def end(folder: Path, number: signal.Signals) -> tuple[str, str, int]:
 )
 def test_signal_marks_runs_as_killed_and_sends_what_is_queued(
     folder: Path, number: signal.Signals, code: int, reason: str, capfd: pytest.CaptureFixture
-):
+) -> None:
     sweep, run, returned = end(folder, number)
     assert returned == code
     with Tracker(None, "regexp", folder) as tracker:
@@ -56,7 +59,9 @@ def test_signal_marks_runs_as_killed_and_sends_what_is_queued(
         assert tracker.history(run, "val/loss") == [(1, 1.0), (2, 2.0)]
 
 
-def test_runs_of_a_process_that_was_killed_are_found_by_the_next(folder: Path, start):
+def test_runs_of_a_process_that_was_killed_are_found_by_the_next(
+    folder: Path, start: Start
+) -> None:
     with Tracker(None, "regexp", folder) as living:
         own = living.sweep("own", "own", {})
         alive = start(living, own.id)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ class Store:
         self.files: list[str] = []
         self.calls = 0
 
-    def __call__(self, run_id: str, records: list[Record]) -> None:
+    def __call__(self, run_id: str, records: Sequence[Record], /) -> None:
         self.calls += 1
         if not self.up:
             raise ConnectionError("connection refused")
@@ -71,7 +71,7 @@ def put(outbox: Outbox, steps: range, run_id: str = "run") -> None:
         outbox.put(run_id, delivery.metric("loss", 1.0, step, 0))
 
 
-def test_order_is_kept_in_each_run(outbox: Outbox, store: Store):
+def test_order_is_kept_in_each_run(outbox: Outbox, store: Store) -> None:
     for step in range(5):
         put(outbox, range(step, step + 1), "a")
         put(outbox, range(step, step + 1), "b")
@@ -79,12 +79,12 @@ def test_order_is_kept_in_each_run(outbox: Outbox, store: Store):
     assert store.steps("a") == store.steps("b") == list(range(5))
 
 
-def test_put_sends_nothing(outbox: Outbox, store: Store):
+def test_put_sends_nothing(outbox: Outbox, store: Store) -> None:
     put(outbox, range(10))
     assert store.calls == 0
 
 
-def test_batches_hold_what_one_call_takes():
+def test_batches_hold_what_one_call_takes() -> None:
     records = [delivery.metric("loss", 1.0, step, 0) for step in range(2500)]
     records += [delivery.tag(f"t{index}", "") for index in range(150)]
     records += [delivery.text("a", "a.txt"), delivery.text("b", "b.txt")]
@@ -93,12 +93,12 @@ def test_batches_hold_what_one_call_takes():
     assert [record for batch in cut for record in batch] == records
 
 
-def test_full_queue_wakes_the_thread(store: Store, spool: Spool):
+def test_full_queue_wakes_the_thread(store: Store, spool: Spool) -> None:
     import threading
 
     sent = threading.Event()
 
-    def send(run_id: str, records: list[Record]) -> None:
+    def send(run_id: str, records: Sequence[Record], /) -> None:
         store(run_id, records)
         sent.set()
 
@@ -109,7 +109,7 @@ def test_full_queue_wakes_the_thread(store: Store, spool: Spool):
     assert store.steps() == list(range(1000))
 
 
-def test_close_sends_what_is_queued(store: Store, spool: Spool):
+def test_close_sends_what_is_queued(store: Store, spool: Spool) -> None:
     outbox = Outbox(store, spool, interval=3600)
     put(outbox, range(3))
     assert outbox.close() == (0, {})
@@ -118,7 +118,7 @@ def test_close_sends_what_is_queued(store: Store, spool: Spool):
 
 def test_failure_keeps_records_on_disk_and_says_so_once(
     outbox: Outbox, store: Store, spool: Spool, clock: Clock, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     store.up = False
     put(outbox, range(3))
     outbox.drain()
@@ -132,7 +132,7 @@ def test_failure_keeps_records_on_disk_and_says_so_once(
     ]
 
 
-def test_store_is_left_alone_for_a_while(outbox: Outbox, store: Store):
+def test_store_is_left_alone_for_a_while(outbox: Outbox, store: Store) -> None:
     store.up = False
     for run in range(32):
         put(outbox, range(1), f"run{run}")
@@ -142,7 +142,7 @@ def test_store_is_left_alone_for_a_while(outbox: Outbox, store: Store):
 
 def test_store_that_comes_back_gets_everything_in_order(
     outbox: Outbox, store: Store, spool: Spool, clock: Clock
-):
+) -> None:
     put(outbox, range(2))
     outbox.drain()
     store.up = False
@@ -160,7 +160,7 @@ def test_store_that_comes_back_gets_everything_in_order(
     assert not list(spool.folder.glob("*.jsonl"))
 
 
-def test_next_outbox_delivers_what_is_left_once(store: Store, spool: Spool, tmp_path: Path):
+def test_next_outbox_delivers_what_is_left_once(store: Store, spool: Spool, tmp_path: Path) -> None:
     kept = tmp_path / "best.pt"
     kept.write_text("weights")
     store.up = False
@@ -182,7 +182,7 @@ def test_next_outbox_delivers_what_is_left_once(store: Store, spool: Spool, tmp_
     assert [path.name for path in spool.folder.iterdir() if path.name != ".lock"] == []
 
 
-def test_redelivery_that_fails_keeps_everything(store: Store, spool: Spool):
+def test_redelivery_that_fails_keeps_everything(store: Store, spool: Spool) -> None:
     store.up = False
     first = Outbox(store, spool, interval=3600)
     put(first, range(3))
@@ -195,7 +195,7 @@ def test_redelivery_that_fails_keeps_everything(store: Store, spool: Spool):
 
 def test_files_of_a_living_process_and_of_other_stores_are_left_alone(
     outbox: Outbox, store: Store, spool: Spool
-):
+) -> None:
     spool.append("living", [delivery.metric("loss", 1.0, 0, 0)])
     other = Spool(spool.folder, "http://elsewhere")
     other.append("other", [delivery.metric("loss", 1.0, 0, 0)])
@@ -204,7 +204,7 @@ def test_files_of_a_living_process_and_of_other_stores_are_left_alone(
     assert store.taken == {}
 
 
-def test_file_of_a_dead_process_is_delivered(outbox: Outbox, store: Store, spool: Spool):
+def test_file_of_a_dead_process_is_delivered(outbox: Outbox, store: Store, spool: Spool) -> None:
     spool.append("run", [delivery.metric("loss", 1.0, 0, 0)])
     path = spool.folder / "run.jsonl"
     dead = json.loads(process.tags()["process"]) | {"start": "-1"}
@@ -216,7 +216,7 @@ def test_file_of_a_dead_process_is_delivered(outbox: Outbox, store: Store, spool
     assert store.steps() == [0]
 
 
-def test_half_a_line_hides_no_later_one(spool: Spool):
+def test_half_a_line_hides_no_later_one(spool: Spool) -> None:
     spool.append("run", [delivery.metric("loss", 1.0, 0, 0)])
     with (spool.folder / "run.jsonl").open("a") as file:
         file.write('{"kind": "metr')
@@ -226,7 +226,7 @@ def test_half_a_line_hides_no_later_one(spool: Spool):
 
 def test_what_is_refused_is_put_aside_and_the_rest_goes_on(
     outbox: Outbox, store: Store, spool: Spool
-):
+) -> None:
     store.refuses = lambda record: record["kind"] == "tag"
     put(outbox, range(2))
     outbox.put("run", delivery.tag("bad", "tag"))
@@ -238,8 +238,8 @@ def test_what_is_refused_is_put_aside_and_the_rest_goes_on(
     assert json.loads(refused) == {"kind": "tag", "name": "bad", "value": "tag"}
 
 
-def test_interrupt_while_sending_loses_nothing(store: Store, spool: Spool):
-    def interrupted(run_id: str, records: list[Record]) -> None:
+def test_interrupt_while_sending_loses_nothing(store: Store, spool: Spool) -> None:
+    def interrupted(run_id: str, records: Sequence[Record], /) -> None:
         store(run_id, records)
         if store.calls == 2:
             raise KeyboardInterrupt
@@ -252,13 +252,13 @@ def test_interrupt_while_sending_loses_nothing(store: Store, spool: Spool):
         outbox.drain()
     outbox.close()
     # What was sent is sent again: equal records, which the store holds once.
-    assert {run: store.steps(run)[-2:] for run in "abc"} == dict.fromkeys("abc", [0, 1])
+    assert {run: store.steps(run)[-2:] for run in "abc"} == {run: [0, 1] for run in "abc"}
 
 
 def test_records_stay_queued_when_the_disk_fails_too(
     outbox: Outbox, store: Store, spool: Spool, monkeypatch: pytest.MonkeyPatch
-):
-    def full(run_id: str, records: list[Record]) -> None:
+) -> None:
+    def full(run_id: str, records: Sequence[Record], /) -> None:
         raise OSError("no space left on device")
 
     store.up = False
@@ -271,6 +271,6 @@ def test_records_stay_queued_when_the_disk_fails_too(
     assert [record["step"] for record in spool.read("run")] == [0, 1, 2]
 
 
-def test_infinities_survive_the_disk(spool: Spool):
+def test_infinities_survive_the_disk(spool: Spool) -> None:
     spool.append("run", [delivery.metric("loss", float("-inf"), 0, 0)])
     assert spool.read("run")[0]["value"] == float("-inf")

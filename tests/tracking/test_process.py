@@ -16,24 +16,24 @@ def dead() -> dict[str, str]:
     return json.loads(done.stdout)
 
 
-def test_this_process_lives():
+def test_this_process_lives() -> None:
     assert process.alive(process.tags()) is True
 
 
-def test_an_ended_process_is_dead(dead: dict[str, str]):
+def test_an_ended_process_is_dead(dead: dict[str, str]) -> None:
     assert process.alive(dead) is False
 
 
-def test_a_process_id_that_was_used_again_is_not_taken_for_the_same(dead: dict[str, str]):
+def test_a_process_id_that_was_used_again_is_not_taken_for_the_same(dead: dict[str, str]) -> None:
     assert process.alive(dead | {"pid": str(os.getpid())}) is False
 
 
-def test_another_boot_is_dead():
+def test_another_boot_is_dead() -> None:
     identity = json.loads(process.tags()["process"]) | {"boot": "earlier"}
     assert process.alive(process.tags() | {"process": json.dumps(identity)}) is False
 
 
-def test_a_zombie_is_dead():
+def test_a_zombie_is_dead() -> None:
     child = subprocess.Popen([sys.executable, "-c", "pass"], stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.read()  # ends when the child does; nobody has asked for its status yet
@@ -52,9 +52,9 @@ def test_a_zombie_is_dead():
         {"pid": ""},
     ],
 )
-def test_of_others_nothing_is_known(changes: dict[str, str], dead: dict[str, str]):
+def test_of_others_nothing_is_known(changes: dict[str, str], dead: dict[str, str]) -> None:
     assert process.alive(dead | changes) is None
 
 
-def test_without_tags_nothing_is_known():
+def test_without_tags_nothing_is_known() -> None:
     assert process.alive({}) is None

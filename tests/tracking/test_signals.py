@@ -8,14 +8,13 @@ from regexp.tracking import Terminated, interruptible
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_signal_becomes_an_exception_with_the_usual_exit_status(number: signal.Signals):
+def test_signal_becomes_an_exception_with_the_usual_exit_status(number: signal.Signals) -> None:
     with pytest.raises(Terminated, match=f"ended by {number.name}") as caught, interruptible():
-        os.kill(os.getpid(), number)
-        signal.pause()
+        signal.raise_signal(number)
     assert caught.value.code == 128 + number
 
 
-def test_second_signal_does_not_interrupt_the_clean_up():
+def test_second_signal_does_not_interrupt_the_clean_up() -> None:
     cleaned = []
 
     def work() -> None:
@@ -31,14 +30,14 @@ def test_second_signal_does_not_interrupt_the_clean_up():
     assert cleaned
 
 
-def test_handlers_come_back():
+def test_handlers_come_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with interruptible():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_ignored_hangup_stays_ignored():
+def test_ignored_hangup_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with interruptible():
@@ -47,7 +46,7 @@ def test_ignored_hangup_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
-def test_another_thread_runs_the_block_as_it_is():
+def test_another_thread_runs_the_block_as_it_is() -> None:
     ran = []
 
     def work() -> None:

@@ -4,12 +4,15 @@ import json
 import logging
 import math
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from regexp.tracking import RunRecord, Terminated, Tracker, TrackingError
+from regexp.tracking import RunRecord, Terminated, Tracker, TrackingError, view
+
+Start = Callable[..., RunRecord]
 
 
 def stored(tracker: Tracker, run_id: str) -> Any:
@@ -20,14 +23,20 @@ def artifact(tracker: Tracker, run_id: str, name: str) -> str:
     return Path(tracker._client.download_artifacts(run_id, name)).read_text()
 
 
-def test_run_holds_what_was_recorded(tracker: Tracker, sweep: RunRecord, start):
+def test_run_holds_what_was_recorded(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
     record = start(tracker, sweep.id, tags={"technique": "l1", "seed": 3, "dataset": "digits"})
     record.finish()
     run = stored(tracker, record.id)
     assert run.info.status == "FINISHED"
     assert run.data.params == {"model.hidden": "[64, 64]"}
     assert run.data.tags["mlflow.parentRunId"] == run.data.tags["sweep"] == sweep.id
-    expected = {"technique": "l1", "label": "l1", "seed": "3", "dataset": "digits"}
+    expected = {
+        "technique": "l1",
+        "label": "l1",
+        "row": "l1, digits",
+        "seed": "3",
+        "dataset": "digits",
+    }
     assert expected.items() <= run.data.tags.items()
     assert {"host", "pid", "process", "fingerprint", "mlflow.user"} <= set(run.data.tags)
     data = run.inputs.dataset_inputs[0]
@@ -38,7 +47,7 @@ def test_run_holds_what_was_recorded(tracker: Tracker, sweep: RunRecord, start):
     assert "torch" in json.loads(artifact(tracker, record.id, "environment.json"))["packages"]
 
 
-def test_metrics_come_back_in_order(tracker: Tracker, sweep: RunRecord, start):
+def test_metrics_come_back_in_order(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
     record = start(tracker, sweep.id)
     values = [float((7 * step) % 11) for step in range(1, 1502)]
     for step, value in enumerate(values, 1):
@@ -47,7 +56,9 @@ def test_metrics_come_back_in_order(tracker: Tracker, sweep: RunRecord, start):
     assert tracker.history(record.id, "absent") == []
 
 
-def test_values_that_are_not_finite_come_back(tracker: Tracker, sweep: RunRecord, start):
+def test_values_that_are_not_finite_come_back(
+    tracker: Tracker, sweep: RunRecord, start: Start
+) -> None:
     record = start(tracker, sweep.id)
     for step, value in enumerate([math.inf, -math.inf, math.nan, 1.0]):
         record.metrics({"val/loss": value}, step)
@@ -59,8 +70,8 @@ def test_values_that_are_not_finite_come_back(tracker: Tracker, sweep: RunRecord
 
 
 def test_value_recorded_again_for_a_step_replaces_the_first(
-    tracker: Tracker, sweep: RunRecord, start, monkeypatch: pytest.MonkeyPatch
-):
+    tracker: Tracker, sweep: RunRecord, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from regexp.tracking import record as module
 
     record = start(tracker, sweep.id)
@@ -71,8 +82,8 @@ def test_value_recorded_again_for_a_step_replaces_the_first(
 
 
 def test_artifacts_of_files_and_folders(
-    tracker: Tracker, sweep: RunRecord, start, tmp_path: Path
-):
+    tracker: Tracker, sweep: RunRecord, start: Start, tmp_path: Path
+) -> None:
     record = start(tracker, sweep.id)
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "a.txt").write_text("a")
@@ -86,7 +97,7 @@ def test_artifacts_of_files_and_folders(
         record.artifact(tmp_path / "absent")
 
 
-def test_odd_params_do_not_stop_a_run(tracker: Tracker, sweep: RunRecord, start):
+def test_odd_params_do_not_stop_a_run(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
     params = {"a[0]": "x" * 7000, "user@host": float("nan")} | {f"p{i}": i for i in range(250)}
     record = start(tracker, sweep.id, params=params)
     record.finish()
@@ -96,7 +107,7 @@ def test_odd_params_do_not_stop_a_run(tracker: Tracker, sweep: RunRecord, start)
     assert run.data.tags["params.cut"] == "a_0_"
 
 
-def test_sweep_is_found_again_by_its_key(folder: Path):
+def test_sweep_is_found_again_by_its_key(folder: Path) -> None:
     with Tracker(None, "regexp", folder) as tracker:
         first = tracker.sweep("it's a key", "name", {"seeds": 3})
         first.finish("FAILED", "one job failed")
@@ -113,7 +124,7 @@ def test_sweep_is_found_again_by_its_key(folder: Path):
         assert stored(tracker, again.id).info.status == "FINISHED"
 
 
-def test_worker_that_joins_a_sweep_does_not_end_it(folder: Path):
+def test_worker_that_joins_a_sweep_does_not_end_it(folder: Path) -> None:
     with Tracker(None, "regexp", folder) as main:
         parent = main.sweep("key", "name", {})
         with Tracker(None, "regexp", folder) as worker:
@@ -122,7 +133,9 @@ def test_worker_that_joins_a_sweep_does_not_end_it(folder: Path):
         parent.finish()
 
 
-def test_finished_knows_only_finished_runs_of_the_sweep(tracker: Tracker, sweep: RunRecord, start):
+def test_finished_knows_only_finished_runs_of_the_sweep(
+    tracker: Tracker, sweep: RunRecord, start: Start
+) -> None:
     done = start(tracker, sweep.id, fingerprint="done")
     done.finish()
     start(tracker, sweep.id, fingerprint="failed").finish("FAILED", "loss is nan")
@@ -132,7 +145,7 @@ def test_finished_knows_only_finished_runs_of_the_sweep(tracker: Tracker, sweep:
     assert tracker.finished(sweep.id) == {"done": done.id}
 
 
-def test_runs_is_a_table_of_children(tracker: Tracker, sweep: RunRecord, start):
+def test_runs_is_a_table_of_children(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
     assert tracker.runs(sweep.id).empty
     for seed, variant in enumerate(["", "strength=0.1"]):
         tags = {"technique": "l1", "seed": seed, "dataset": "digits", "variant": variant}
@@ -157,8 +170,8 @@ def test_runs_is_a_table_of_children(tracker: Tracker, sweep: RunRecord, start):
     ],
 )
 def test_exception_leaves_nothing_running(
-    folder: Path, start, error: BaseException, status: str, reason: str
-):
+    folder: Path, start: Start, error: BaseException, status: str, reason: str
+) -> None:
     with pytest.raises(type(error)), Tracker(None, "regexp", folder) as tracker:  # noqa: PT012
         sweep = tracker.sweep("key", "name", {})
         record = start(tracker, sweep.id)
@@ -170,7 +183,7 @@ def test_exception_leaves_nothing_running(
     assert stored(tracker, record.id).data.metrics == {"val/loss": 1.0}
 
 
-def test_run_that_was_forgotten_is_failed(folder: Path, start):
+def test_run_that_was_forgotten_is_failed(folder: Path, start: Start) -> None:
     with Tracker(None, "regexp", folder) as tracker:
         sweep = tracker.sweep("key", "name", {})
         record = start(tracker, sweep.id)
@@ -180,14 +193,14 @@ def test_run_that_was_forgotten_is_failed(folder: Path, start):
     assert stored(tracker, sweep.id).info.status == "FINISHED"
 
 
-def test_a_run_ends_once(tracker: Tracker, sweep: RunRecord, start):
+def test_a_run_ends_once(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
     record = start(tracker, sweep.id)
     record.finish("FAILED", "first")
     record.finish("FINISHED")
     assert stored(tracker, record.id).info.status == "FAILED"
 
 
-def test_two_trackers_at_once(folder: Path, start):
+def test_two_trackers_at_once(folder: Path, start: Start) -> None:
     with Tracker(None, "regexp", folder) as one, Tracker(None, "regexp", folder) as two:
         sweep = one.sweep("key", "name", {})
         records = [start(one, sweep.id), start(two, sweep.id)]
@@ -202,8 +215,8 @@ def test_two_trackers_at_once(folder: Path, start):
 
 
 def test_store_that_fails_in_the_middle_loses_nothing(
-    folder: Path, start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     with Tracker(None, "regexp", folder) as tracker:
         sweep = tracker.sweep("key", "name", {})
         record = start(tracker, sweep.id)
@@ -230,8 +243,8 @@ def test_store_that_fails_in_the_middle_loses_nothing(
 
 
 def test_deleted_run_is_told_and_stops_nothing(
-    tracker: Tracker, sweep: RunRecord, start, caplog: pytest.LogCaptureFixture
-):
+    tracker: Tracker, sweep: RunRecord, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
     record, other = start(tracker, sweep.id), start(tracker, sweep.id)
     tracker.runs(sweep.id)
     tracker._client.delete_run(record.id)
@@ -244,7 +257,7 @@ def test_deleted_run_is_told_and_stops_nothing(
     assert stored(tracker, other.id).info.status == "FINISHED"
 
 
-def test_link_sets_the_shared_view(tracker: Tracker, sweep: RunRecord, start):
+def test_link_sets_the_shared_view(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
     start(tracker, sweep.id)
     link = tracker.link(sweep.id, metric="test/rmse")
     assert link.startswith(f"http://127.0.0.1:5000/#/experiments/{tracker._experiment}/runs?")
@@ -260,7 +273,21 @@ def test_link_sets_the_shared_view(tracker: Tracker, sweep: RunRecord, start):
     assert len(found) == 1
 
 
-def test_note_is_the_description(tracker: Tracker, sweep: RunRecord):
+def test_view_of_several_datasets_does_not_mix_them() -> None:
+    runs = [
+        {"label": "l1", "dataset": "digits", "row": "l1, digits"},
+        {"label": "l1", "dataset": "wine", "row": "l1, wine"},
+    ]
+    _, state = view.shared_state("sweep", "test/accuracy", runs)
+    groups = json.loads(state)["groupBy"]["groupByKeys"]
+    assert [group["groupByData"] for group in groups] == ["row"]
+    assert json.loads(state)["groupsExpanded"] == {
+        "tag.row.l1, digits": False,
+        "tag.row.l1, wine": False,
+    }
+
+
+def test_note_is_the_description(tracker: Tracker, sweep: RunRecord) -> None:
     sweep.note("| a |\n|---|\n" + "x" * 9000)
     sweep.finish()
     note = stored(tracker, sweep.id).data.tags["mlflow.note.content"]
@@ -268,7 +295,7 @@ def test_note_is_the_description(tracker: Tracker, sweep: RunRecord):
     assert "[cut: " in note
 
 
-def test_deleted_experiment_is_a_clear_error(folder: Path):
+def test_deleted_experiment_is_a_clear_error(folder: Path) -> None:
     with Tracker(None, "regexp", folder) as tracker:
         tracker._client.delete_experiment(tracker._experiment)
     with pytest.raises(TrackingError, match=r"tracking.experiment=regexp was deleted. Restore it"):
@@ -277,7 +304,7 @@ def test_deleted_experiment_is_a_clear_error(folder: Path):
 
 def test_own_connections_write_ahead_and_do_not_wait_for_the_disk(
     tracker: Tracker, folder: Path
-):
+) -> None:
     with tracker._client._tracking_client.store.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
     plain = sqlite3.connect(folder / "mlflow.db")

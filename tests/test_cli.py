@@ -1,0 +1,267 @@
+"""The command line: a whole sweep on little data, and what becomes of jobs that fail."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import regexp.job
+import regexp.tracking
+from regexp.__main__ import USAGE_ERROR, run
+from regexp.tracking import Tracker
+
+ROOT = Path(__file__).parent.parent
+SMALL = ("model.hidden=[8]", "trainer.epochs=2", "dataset.train_size=64", "seeds=2")
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`paths.mlruns` of every test here: to make a store takes seconds."""
+    return tmp_path_factory.mktemp("store")
+
+
+class Sandbox:
+    """An empty working directory, and an experiment of its own in the store.
+
+    Attributes:
+        folder: the working directory.
+        arguments: what sends a command to that experiment.
+    """
+
+    def __init__(self, folder: Path, store: Path, experiment: str) -> None:
+        self.folder = folder
+        self.store = store
+        self.experiment = experiment
+        self.arguments = [f"paths.mlruns={store}", f"tracking.experiment={experiment}"]
+
+    def run(self, *arguments: str) -> int:
+        """Give a command; its exit status."""
+        return run([*arguments, *self.arguments])
+
+    def tracker(self) -> Tracker:
+        """The store, opened."""
+        return Tracker(None, self.experiment, self.store)
+
+    def parents(self) -> dict[str, str]:
+        """Id of a parent run -> its status."""
+        with self.tracker() as tracker:
+            found = tracker._client.search_runs([tracker._experiment], "tags.`sweep.key` != ''")
+        return {run.info.run_id: run.info.status for run in found}
+
+    def children(self) -> Any:
+        """The runs of the only sweep, as `Tracker.runs` gives them."""
+        [parent] = self.parents()
+        with self.tracker() as tracker:
+            return tracker.runs(parent)
+
+    def reports(self) -> list[dict[str, Any]]:
+        """What the jobs of this test said of themselves."""
+        paths = sorted(self.store.rglob("report.json"), key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(path.read_text()) for path in paths]
+
+
+@pytest.fixture
+def sandbox(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Sandbox:
+    monkeypatch.chdir(tmp_path)
+    return Sandbox(tmp_path, store, request.node.name.replace("[", "-").rstrip("]"))
+
+
+def files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file with its size and time of change, but for SQLite's shared memory.
+
+    Files are not opened: closing one would take this process's locks on the database away.
+    """
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    return {
+        str(path): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in found
+        if not path.name.endswith(("-shm", "-wal"))
+    }
+
+
+def test_a_sweep_from_end_to_end(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["-m", "regularizer=none,l1,[l1,dropout]", "regularizer.l1.strength=1e-3", *SMALL]
+
+    before = files(sandbox.store)
+    assert sandbox.run(*command, "dry_run=true") == 0
+    planned = capsys.readouterr().out
+    assert "3 jobs, 6 runs: 0 finished, 6 to run" in planned
+    assert "regularizer=[l1,dropout]" in planned
+    assert files(sandbox.store) == before, "a dry run wrote something"
+
+    assert sandbox.run(*command) == 0
+    printed = capsys.readouterr().out
+    assert "[3/3] l1+dropout: test accuracy" in printed
+    assert "difference to none" in printed
+    assert "viewStateShareKey" in printed
+    [(parent, status)] = sandbox.parents().items()
+    assert status == "FINISHED"
+    runs = sandbox.children()
+    assert list(runs["status"]) == ["FINISHED"] * 6
+    assert sorted(set(runs["technique"])) == ["l1", "l1+dropout", "none"]
+    assert set(runs[runs["technique"] == "l1"]["params.regularizer.l1.strength"]) == {"0.001"}
+
+    # the same again: nothing is run twice, and the sweep stays one
+    before = files(sandbox.store)
+    assert sandbox.run(*command, "dry_run=true") == 0
+    assert "3 jobs, 6 runs: 6 finished, 0 to run" in capsys.readouterr().out
+    assert files(sandbox.store) == before, "a dry run wrote something"
+    assert sandbox.run(*command) == 0
+    assert capsys.readouterr().out.count("finished before") == 3
+    assert list(sandbox.parents()) == [parent]
+    assert len(sandbox.children()) == 6
+    assert not list(sandbox.folder.iterdir()), "files outside paths.mlruns"
+
+
+def test_a_run_without_m_is_a_sweep_of_one_job(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sandbox.run("regularizer=l1", "grid.regularizer.l1.strength=[1e-4,1e-3]", *SMALL) == 0
+    assert "[1/1] l1: 4 runs ..." in capsys.readouterr().out
+    assert sorted(set(sandbox.children()["variant"])) == ["strength=0.0001", "strength=0.001"]
+    assert len(sandbox.reports()[-1]["outcomes"]) == 4
+
+
+def test_a_swept_number_of_a_technique_runs_the_others_once(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        sandbox.run("-m", "regularizer=none,l1", "regularizer.l1.strength=1e-4,1e-3", *SMALL) == 0
+    )
+    assert "[2/4] none: the runs of job 1" in capsys.readouterr().out
+    runs = sandbox.children()
+    assert len(runs) == 6
+    assert sorted(set(runs["label"])) == ["l1 (strength=0.0001)", "l1 (strength=0.001)", "none"]
+
+
+def test_what_else_is_swept_is_a_setting(sandbox: Sandbox) -> None:
+    assert sandbox.run("-m", "optimizer.lr=0.01,0.1", *SMALL) == 0
+    settings = sorted(set(sandbox.children()["setting"]))
+    assert settings == ["optimizer.lr=0.01", "optimizer.lr=0.1"]
+
+
+def test_a_failing_job_does_not_take_the_sweep_with_it(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = regexp.job.train
+
+    def breaks(config: Any, *args: Any) -> Any:
+        if "l1" in config.regularizer:
+            raise RuntimeError("the disk is on fire")
+        return train(config, *args)
+
+    monkeypatch.setattr(regexp.job, "train", breaks)
+    assert sandbox.run("-m", "regularizer=none,l1,l2", *SMALL) == 1
+    printed = capsys.readouterr().out
+    assert "[3/3] l2: test accuracy" in printed
+    assert "l1: RuntimeError: the disk is on fire" in printed
+    assert list(sandbox.parents().values()) == ["FAILED"]
+    assert len(sandbox.children()) == 4
+
+
+def test_a_run_that_diverges_fails_with_its_reason(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sandbox.run("optimizer=sgd", "optimizer.lr=1e30", *SMALL) == 1
+    assert "lower optimizer.lr" in capsys.readouterr().out.partition("2 failed")[2]
+    assert set(sandbox.children()["status"]) == {"FAILED"}
+    assert list(sandbox.parents().values()) == ["FAILED"]
+
+
+@pytest.mark.parametrize("how", ["ctrl_c", "sigterm"])
+def test_nothing_stays_running_after_an_interruption(
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    how: str,
+) -> None:
+    start = Tracker.start
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        start(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGINT if how == "ctrl_c" else signal.SIGTERM)
+
+    command = ("-m", "regularizer=none,l1", *SMALL)
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "start", interrupted)
+        if how == "ctrl_c":
+            assert sandbox.run(*command) == 130
+        else:
+            with pytest.raises(SystemExit) as ended:
+                sandbox.run(*command)
+            assert ended.value.code == 128 + signal.SIGTERM
+    assert "The same command again goes on" in capsys.readouterr().out
+    assert list(sandbox.parents().values()) == ["KILLED"]
+    assert list(sandbox.children()["status"]) == ["KILLED"]
+
+    assert sandbox.run(*command) == 0
+    assert list(sandbox.parents().values()) == ["FINISHED"]
+    assert sorted(sandbox.children()["status"]) == ["FINISHED"] * 4 + ["KILLED"]
+
+
+def test_a_batch_larger_than_the_training_split_is_refused_before_anything_is_written(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(sandbox.store)
+    command = ["-m", "regularizer=none,l1", *SMALL, "trainer.batch_size=32,65"]
+    assert sandbox.run(*command) == USAGE_ERROR
+    printed = capsys.readouterr().err
+    assert "trainer.batch_size=65: expected at most the 64 rows" in printed
+    assert "in the job" in printed
+    assert files(sandbox.store) == before
+
+
+@pytest.mark.slow
+def test_jobs_run_side_by_side_with_joblib(
+    sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    command = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "regularizer=none,l1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "regexp", *command, *SMALL, *sandbox.arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "[2/2] l1: test accuracy" in capfd.readouterr().out
+    assert list(sandbox.children()["status"]) == ["FINISHED"] * 4
+
+
+def test_help_lists_the_groups_and_imports_little(sandbox: Sandbox) -> None:
+    script = (
+        "import sys; from regexp.__main__ import run\n"
+        "try: run(['--help'])\n"
+        "finally: print([m for m in ('torch', 'mlflow', 'sklearn', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "dataset: breast_cancer, digits" in done.stdout
+    assert "regularizer: batch_norm, dropout" in done.stdout
+    assert "trainer:" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert not list(sandbox.folder.iterdir())
+
+
+def test_ui_serves_the_configured_store(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def serve(*args: Any) -> int:
+        asked.append(args)
+        return 0
+
+    monkeypatch.setattr(regexp.tracking, "serve", serve)
+    assert run(["ui", "tracking.port=5001", "paths.mlruns=elsewhere"]) == 0
+    assert asked == [(None, "elsewhere", 5001)]
+    assert run(["ui", "tracking.prot=5001"]) == USAGE_ERROR

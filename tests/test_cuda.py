@@ -1,0 +1,81 @@
+"""The loop on a GPU; skipped where there is none."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+
+from regexp.model.cnn import CNN
+from regexp.regularizer.early_stopping import EarlyStopping
+from regexp.regularizer.ema import EMA
+from regexp.regularizer.mixup import Mixup
+from regexp.regularizer.sam import SAM
+from tests.support import make_data, make_member, run
+from tests.test_train import Everything, NormDropout
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@pytest.fixture(autouse=True)
+def _deterministic(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def member(seed: int, **options):
+    techniques = {
+        "layers": NormDropout(0.2),
+        "mixup": Mixup(0.2),
+        "all": Everything(0.05),
+        "sam": SAM(0.05),
+        "ema": EMA(0.9),
+        "early_stopping": EarlyStopping(
+            patience=3, min_delta=0.0, start_from_epoch=0, restore_best=True
+        ),
+    }
+    optimizer = partial(torch.optim.Adam, lr=1e-2, fused=True)
+    return make_member(seed, techniques, optimizer, **options)
+
+
+def test_a_stack_agrees_with_its_runs_alone() -> None:
+    stacked, _ = run([member(s) for s in range(3)], 4, device="cuda", precision="float64")
+    for seed in range(3):
+        (alone,), _ = run([member(seed)], 4, device="cuda", precision="float64")
+        for key, value in alone.last["weights"].items():
+            torch.testing.assert_close(
+                stacked[seed].last["weights"][key], value, rtol=1e-4, atol=1e-5
+            )
+
+
+def test_a_rerun_gives_the_same_bits() -> None:
+    first, _ = run([member(s) for s in range(3)], 4, device="cuda")
+    second, _ = run([member(s) for s in range(3)], 4, device="cuda")
+    for one, other in zip(first, second, strict=True):
+        assert one.metrics | {"seconds": 0} == other.metrics | {"seconds": 0}
+        for key, value in one.last["weights"].items():
+            assert torch.equal(value, other.last["weights"][key])
+
+
+def test_without_noise_the_device_does_not_matter() -> None:
+    on_cpu, _ = run([make_member(s) for s in range(2)], 4, precision="float64")
+    on_gpu, _ = run([make_member(s) for s in range(2)], 4, device="cuda", precision="float64")
+    for one, other in zip(on_cpu, on_gpu, strict=True):
+        for key, value in one.last["weights"].items():
+            torch.testing.assert_close(other.last["weights"][key].cpu(), value)
+
+
+def test_a_convolutional_stack_trains() -> None:
+    members = [
+        make_member(
+            s,
+            model=lambda: CNN((1, 8, 8), 3, [4, 8], 16, "relu"),
+            data=make_data(s, shape=(1, 8, 8)),
+        )
+        for s in range(3)
+    ]
+    results, _ = run(members, 5, device="cuda", precision="bfloat16")
+    assert all(result.metrics["final/train_accuracy"] > 0.5 for result in results)
