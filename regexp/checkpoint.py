@@ -38,7 +38,7 @@ def load(path: Path, device: str = "cpu") -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
             f"{path}: expected a checkpoint written by regexp, but it cannot be read ({reason}); "
             "it may be truncated or come from elsewhere"

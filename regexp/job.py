@@ -154,7 +154,7 @@ def _start(tracker: Tracker, sweep_id: str, run: PlannedRun, setting: str) -> Ru
 def _record(run: PlannedRun, record: RunRecord, result: Result) -> Outcome:
     """Record what a run ended with."""
     if result.status == "FINISHED":
-        record.metrics(result.metrics, result.epochs)
+        record.summary(result.metrics)
         with tempfile.TemporaryDirectory() as folder:
             for name, content in (("best", result.best), ("last", result.last)):
                 path = Path(folder) / f"{name}.pt"

@@ -80,7 +80,7 @@ class StackedRng(Rng):
 
         if self._index is None:
             return draws(*parameters)
-        tensors = [torch.as_tensor(value) for value in parameters]
+        tensors = [_number(value) for value in parameters]
         return _Outside.apply(lambda _, *values: draws(*values), self._index, *tensors)
 
     def keep(self, shape: Sequence[int], p: Tensor | float) -> Tensor:
@@ -92,7 +92,11 @@ class StackedRng(Rng):
         def masks(_: Tensor, each: Tensor) -> Tensor:
             return scaled_mask(whole.bits16(shape), each.view(-1, *(1 for _ in shape)))
 
-        return _Outside.apply(masks, self._index, torch.as_tensor(p))
+        return _Outside.apply(masks, self._index, _number(p))
+
+
+def _number(value: Tensor | float) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,6 @@ class LiftedCocktail:
     Args:
         cocktails: one a run, equal but for their numbers.
         single: the network of one run, for penalties that call it.
-        dtype: of the numbers where they differ.
         device: of the stack.
     """
 
@@ -123,22 +126,20 @@ class LiftedCocktail:
         self,
         cocktails: Sequence[Cocktail],
         single: nn.Module,
-        dtype: torch.dtype,
         device: torch.device,
     ) -> None:
         self.cocktails = list(cocktails)
         self.single = single
-        self.dtype = dtype
         self.device = device
         self.index = torch.arange(len(cocktails), device=device)
         self.numbers = self._stack_numbers()
 
     def _stack_numbers(self) -> dict[str, dict[str, Tensor]]:
-        """The numbers that differ, [K] each; those that agree stay floats in the template."""
+        """The numbers that differ, [K] each in float64, as floats are; the others stay floats."""
         each = [cocktail.numbers() for cocktail in self.cocktails]
         return {
             name: {
-                key: torch.tensor([n[name][key] for n in each], dtype=self.dtype).to(self.device)
+                key: torch.tensor([n[name][key] for n in each], dtype=torch.float64).to(self.device)
                 for key in fields
                 if len({n[name][key] for n in each}) > 1
             }
@@ -148,7 +149,7 @@ class LiftedCocktail:
     def take(self, runs: Sequence[int]) -> LiftedCocktail:
         """The same for some of the runs."""
         chosen = [self.cocktails[run] for run in runs]
-        return LiftedCocktail(chosen, self.single, self.dtype, self.device)
+        return LiftedCocktail(chosen, self.single, self.device)
 
     def uses(self, hook: str) -> bool:
         return self.cocktails[0].uses(hook)

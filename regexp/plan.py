@@ -97,8 +97,14 @@ def _plan_point(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[
             f"trainer.batch_size={batch_size}: expected at most the {rows} rows of the training "
             f"split of {data.name}"
         )
-    filled = with_lengths(config, steps_per_epoch(rows, batch_size))
-    resolved = _plain(filled)
+    resolved = _plain(with_lengths(config, steps_per_epoch(rows, batch_size)))
+    for name, node in resolved["regularizer"].items():
+        tasks = find(f"regularizer.{name}._target_", node["_target_"]).tasks
+        if data.task not in tasks:
+            raise ConfigError(
+                f"regularizer.{name}: is for {' or '.join(tasks)}, but {data.name} is a dataset "
+                f"for {data.task}; leave the technique out"
+            )
     technique = "+".join(resolved["regularizer"]) or "none"
     decisive = {key: resolved[key] for key in DECIDES}
     for seed in seeds:

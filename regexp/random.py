@@ -160,12 +160,11 @@ def _bits16(out: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _beta(out: Tensor, generator: torch.Generator, a: Tensor | float, b: Tensor | float) -> Tensor:
-    # As torch.distributions.Beta does, but from our generator: a Dirichlet of two parts.
-    parts = torch.stack(
-        [
-            torch.as_tensor(value, dtype=out.dtype, device=out.device).expand(out.shape)
-            for value in (a, b)
-        ],
-        dim=-1,
-    )
-    return out.copy_(torch._sample_dirichlet(parts, generator)[..., 0])
+    # X / (X + Y) of gamma variates, by their logarithms: for small a and b both underflow.
+    logarithms = []
+    for shape in (a, b):
+        shapes = torch.as_tensor(shape, dtype=torch.float64, device=out.device).expand(out.shape)
+        gamma = torch._standard_gamma(shapes + 1, generator)
+        uniform = torch.empty_like(gamma).uniform_(generator=generator)
+        logarithms.append(gamma.log() + torch.log1p(-uniform) / shapes)
+    return out.copy_(torch.sigmoid(logarithms[0] - logarithms[1]))

@@ -123,7 +123,7 @@ class Stack:
         if self.lifted:
             self.model = lift([member.model for member in members]).to(self.device).train()
             self.regularizer = LiftedCocktail(
-                [m.regularizer for m in members], self._single, self.dtype, self.device
+                [m.regularizer for m in members], self._single, self.device
             )
         self.parameters: dict[str, nn.Parameter] = dict(self.model.named_parameters())
         self._buffers = dict(self.model.named_buffers())
@@ -269,7 +269,7 @@ class Stack:
         if self._learning_rate is None:
             rates = self._optimizers.learning_rates()
             self._learning_rate = (
-                torch.tensor(rates, dtype=self.dtype, device=self.device)
+                torch.tensor(rates, dtype=torch.float64, device=self.device)
                 if self.lifted
                 else rates[0]
             )
@@ -298,8 +298,16 @@ class Stack:
         state = self.state()
         if not self.regularizer.uses("weights"):
             return state
-        state = self.regularizer.weights(self.memory, state)
-        return self._reestimate(state) if self.regularizer.flag("averages") else state
+        chosen = self.regularizer.weights(self.memory, state)
+        if not self.regularizer.flag("averages"):
+            return chosen
+        changed = torch.stack([self._differs(chosen[name], state[name]) for name in state]).any(0)
+        return self.where(changed, self._reestimate(chosen), chosen) if changed.any() else chosen
+
+    def _differs(self, values: Tensor, others: Tensor) -> Tensor:
+        """Whether any element differs, [runs]."""
+        differs = values != others
+        return differs.flatten(1).any(1) if self.lifted else differs.any()
 
     @torch.no_grad()
     def predict(
@@ -376,7 +384,7 @@ class Stack:
         )
 
     def where(self, chosen: Tensor, values: Tensors, others: Tensors) -> Tensors:
-        """`values` for the chosen runs, copied, and `others` for the rest. `chosen`: [runs]."""
+        """`values` for the chosen runs and `others` for the rest, copied. `chosen`: [runs]."""
         return {
             name: torch.where(chosen.view(chosen.shape + (1,) * (value.ndim - chosen.ndim)),
                               value, others[name])

@@ -253,10 +253,14 @@ def present(tracker: "Tracker", parent: "RunRecord") -> None:
 
 
 def _say_failures(failures: Sequence[tuple[str, str]]) -> None:
-    if failures:
-        _say(f"\n{len(failures)} failed (the same command again skips what is finished):")
-    for name, reason in failures:
-        _say(f"  {name}: {reason}")
+    """One line a reason; runs of a stack often fail for the same one."""
+    if not failures:
+        return
+    _say(f"\n{len(failures)} failed (the same command again skips what is finished):")
+    for reason in dict.fromkeys(reason for _, reason in failures):
+        names = [name for name, other in failures if other == reason]
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        _say(f"  {names[0]}{more}: {reason}")
 
 
 def _summary(failures: Sequence[tuple[str, str]]) -> str:

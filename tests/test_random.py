@@ -82,6 +82,13 @@ def test_distributions(draw, distribution) -> None:
     assert scipy.stats.kstest(drawn, distribution.cdf).pvalue > 1e-3
 
 
+def test_beta_of_tiny_numbers_is_a_coin() -> None:
+    drawn = Rng(3).beta(1e-3, 1e-3, (10_000,)).double()
+    inside = float(((drawn > 1e-6) & (drawn < 1 - 1e-6)).double().mean())
+    assert inside < 0.03  # about 2 * 1e-3 * log(1e6) / 2
+    assert scipy.stats.binomtest(int((drawn > 0.5).sum()), 10_000).pvalue > 1e-3
+
+
 def test_integers_and_permutations_are_uniform() -> None:
     counts = np.bincount(Rng(2).integers(7, (70_000,)).numpy(), minlength=7)
     assert scipy.stats.chisquare(counts).pvalue > 1e-3

@@ -11,6 +11,7 @@ To add a technique: one subclass of `Regularizer` in one file here, one YAML in
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -96,14 +97,27 @@ class Regularizer:
     Class attributes:
         neutral: hyper-parameters at which the technique changes nothing, to the bit; None for a
             technique that has no such strength (batch normalization).
+        tasks: kinds of datasets that the technique is for.
         averages: `weights` mixes weights of several steps, so the running statistics of batch
             normalization are re-estimated for them before they are evaluated.
         uses_hidden: `penalty` reads `View.hidden`.
     """
 
     neutral: ClassVar[Mapping[str, Any] | None] = None
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     averages: ClassVar[bool] = False
     uses_hidden: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        # YAML writes 1 for 1.0, and only floats may differ from run to run within a stack.
+        for one in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, one.name)
+            if "float" in str(one.type) and isinstance(value, int) and not isinstance(value, bool):
+                object.__setattr__(self, one.name, float(value))
+        self.check()
+
+    def check(self) -> None:
+        """Raise ValueError for hyper-parameters out of their range."""
 
     def build(self, model: nn.Module) -> nn.Module:
         """Add layers to the freshly initialised `model` (see `regexp.layers.blocks`)."""
@@ -204,19 +218,27 @@ def total(terms: list[Tensor]) -> Tensor | float:
 
 
 def check_range(
-    name: str, value: Any, low: float, high: float = float("inf"), *, open_high: bool = False
+    name: str,
+    value: Any,
+    low: float,
+    high: float = float("inf"),
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
 ) -> None:
-    """Raise ValueError unless low <= value <= high (or < high if `open_high`).
+    """Raise ValueError unless low <= value <= high, or < where an end is open.
 
     Numbers that are tensors (inside a stack) were checked when their runs were made.
     """
     if isinstance(value, Tensor):
         return
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= low
+    good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    good = good and (value > low if open_low else value >= low)
     good = good and (value < high if open_high else value <= high)
     if not good:
+        below = f"{'>' if open_low else '>='} {low:g}"
         above = "" if high == float("inf") else f" and {'<' if open_high else '<='} {high:g}"
-        raise ValueError(f"{name}: expected a number >= {low:g}{above}, got {value!r}")
+        raise ValueError(f"{name}: expected a number {below}{above}, got {value!r}")
 
 
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:

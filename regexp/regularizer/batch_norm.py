@@ -33,13 +33,9 @@ class BatchNorm(Regularizer):
     momentum: float
     eps: float
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_range("regularizer.batch_norm.momentum", self.momentum, 0, 1)
         check_range("regularizer.batch_norm.eps", self.eps, 0)
-        if isinstance(self.momentum, int):
-            object.__setattr__(self, "momentum", float(self.momentum))
-        if isinstance(self.eps, int):
-            object.__setattr__(self, "eps", float(self.eps))
 
     def build(self, model: nn.Module) -> nn.Module:
         for block in blocks(model).values():

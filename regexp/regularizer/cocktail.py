@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -127,8 +128,22 @@ class Cocktail(Regularizer):
         regradient: Callable[[Tensors], Tensors],
     ) -> Tensors:
         for name, technique in self._by_hook["gradient"]:
-            gradients = technique.gradient(self._at(step, name, "gradient"), gradients, parameters, regradient)
+            here = self._at(step, name, "gradient")
+            gradients = technique.gradient(here, gradients, parameters, regradient)
+            regradient = partial(self._regradient, name, technique, step, regradient)
         return gradients
+
+    def _regradient(
+        self,
+        name: str,
+        technique: Regularizer,
+        step: Step,
+        before: Callable[[Tensors], Tensors],
+        parameters: Tensors,
+    ) -> Tensors:
+        """The gradients at `parameters` as the techniques up to `technique` change them."""
+        here = self._at(step, name, "gradient")  # with the draws of the first time
+        return technique.gradient(here, before(parameters), parameters, before)
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         for name, technique in self._by_hook["constrain"]:

@@ -37,14 +37,12 @@ class Dropout(Regularizer):
     hidden: float
     inputs: float | None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         for name in ("hidden", "inputs"):
             share = getattr(self, name)
             if name == "inputs" and share is None:
                 continue
             check_range(f"regularizer.dropout.{name}", share, 0, 1, open_high=True)
-            if isinstance(share, int):
-                object.__setattr__(self, name, float(share))
 
     def build(self, model: nn.Module) -> nn.Module:
         for block in blocks(model).values():

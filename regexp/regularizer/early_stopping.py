@@ -44,13 +44,11 @@ class EarlyStopping(Regularizer):
     start_from_epoch: int
     restore_best: bool
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if self.patience is not None:
             check_range("regularizer.early_stopping.patience", self.patience, 0)
         check_range("regularizer.early_stopping.min_delta", self.min_delta, 0)
         check_range("regularizer.early_stopping.start_from_epoch", self.start_from_epoch, 0)
-        if isinstance(self.min_delta, int):
-            object.__setattr__(self, "min_delta", float(self.min_delta))
 
     def init(self, state: Tensors) -> Memory:
         some = next(iter(state.values()))

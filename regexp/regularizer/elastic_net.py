@@ -45,14 +45,10 @@ class ElasticNet(Regularizer):
     ratio: float
     include: str
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_range("regularizer.elastic_net.strength", self.strength, 0)
         check_range("regularizer.elastic_net.ratio", self.ratio, 0, 1)
         check_choice("regularizer.elastic_net.include", self.include, ("weights", "all"))
-        if isinstance(self.strength, int):
-            object.__setattr__(self, "strength", float(self.strength))
-        if isinstance(self.ratio, int):
-            object.__setattr__(self, "ratio", float(self.ratio))
 
     def penalty(self, step: Step, view: View) -> Tensor | float:
         chosen = weights(view.parameters, self.include).values()

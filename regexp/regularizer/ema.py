@@ -37,10 +37,8 @@ class EMA(Regularizer):
 
     decay: float
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_range("regularizer.ema.decay", self.decay, 0, 1, open_high=True)
-        if isinstance(self.decay, int):
-            object.__setattr__(self, "decay", float(self.decay))
 
     def init(self, state: Tensors) -> Memory:
         return {name: value.clone() for name, value in state.items()}

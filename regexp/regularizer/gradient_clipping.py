@@ -38,11 +38,9 @@ class GradientClipping(Regularizer):
     limit: float
     mode: str
 
-    def __post_init__(self) -> None:
-        check_range("regularizer.gradient_clipping.limit", self.limit, 0)
+    def check(self) -> None:
+        check_range("regularizer.gradient_clipping.limit", self.limit, 0, open_low=True)
         check_choice("regularizer.gradient_clipping.mode", self.mode, ("norm", "value"))
-        if isinstance(self.limit, int):
-            object.__setattr__(self, "limit", float(self.limit))
 
     def gradient(
         self,

@@ -32,10 +32,8 @@ class InputNoise(Regularizer):
 
     std: float
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_range("regularizer.input_noise.std", self.std, 0)
-        if isinstance(self.std, int):
-            object.__setattr__(self, "std", float(self.std))
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         noise = step.rng.normal(batch.inputs.shape).to(batch.inputs.dtype)

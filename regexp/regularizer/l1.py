@@ -43,11 +43,9 @@ class L1(Regularizer):
     strength: float
     include: str
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_range("regularizer.l1.strength", self.strength, 0)
         check_choice("regularizer.l1.include", self.include, ("weights", "all"))
-        if isinstance(self.strength, int):
-            object.__setattr__(self, "strength", float(self.strength))
 
     def penalty(self, step: Step, view: View) -> Tensor | float:
         chosen = weights(view.parameters, self.include).values()

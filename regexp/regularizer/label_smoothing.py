@@ -20,7 +20,7 @@ class LabelSmoothing(Regularizer):
         smoothing: e, in [0, 1].
 
     Raises:
-        ValueError: for a number out of its range; in `batch`, for targets of a regression.
+        ValueError: for a number out of its range.
 
     Reference:
         C. Szegedy et al., Rethinking the Inception architecture for computer vision, CVPR 2016,
@@ -28,20 +28,14 @@ class LabelSmoothing(Regularizer):
     """
 
     neutral: ClassVar[Mapping[str, Any] | None] = {"smoothing": 0.0}
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
 
     smoothing: float
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_range("regularizer.label_smoothing.smoothing", self.smoothing, 0, 1)
-        if isinstance(self.smoothing, int):
-            object.__setattr__(self, "smoothing", float(self.smoothing))
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         classes = batch.targets.shape[-1]
-        if classes < 2:
-            raise ValueError(
-                "regularizer.label_smoothing: expected class probabilities as targets, got values "
-                "of a regression; leave the technique out"
-            )
         targets = (1 - self.smoothing) * batch.targets + self.smoothing / classes
         return batch._replace(targets=targets)

@@ -22,10 +22,10 @@ class MaxNorm(Regularizer):
     thing. Weights of linear, convolution and recurrent layers, output layer included; no biases.
 
     Args:
-        limit: largest norm of a unit's incoming weights, >= 0.
+        limit: largest norm of a unit's incoming weights, > 0.
 
     Raises:
-        ValueError: for a negative limit.
+        ValueError: for a limit that is not positive.
 
     Reference:
         N. Srebro, J. Rennie, T. Jaakkola, Maximum-margin matrix factorization, NeurIPS 2005;
@@ -37,10 +37,8 @@ class MaxNorm(Regularizer):
 
     limit: float
 
-    def __post_init__(self) -> None:
-        check_range("regularizer.max_norm.limit", self.limit, 0)
-        if isinstance(self.limit, int):
-            object.__setattr__(self, "limit", float(self.limit))
+    def check(self) -> None:
+        check_range("regularizer.max_norm.limit", self.limit, 0, open_low=True)
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         return new | {name: self._bounded(w) for name, w in weights(new).items()}

@@ -35,13 +35,11 @@ class Mixup(Regularizer):
 
     alpha: float
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_range("regularizer.mixup.alpha", self.alpha, 0)
-        if isinstance(self.alpha, int):
-            object.__setattr__(self, "alpha", float(self.alpha))
 
     def batch(self, step: Step, batch: Batch) -> Batch:
-        alpha = torch.as_tensor(self.alpha, device=batch.inputs.device)
+        alpha = torch.as_tensor(self.alpha, dtype=torch.float64, device=batch.inputs.device)
         # Beta(0, 0) has no density, but its limit is known: all of one row.
         share = step.rng.beta(alpha.clamp(min=1e-3), alpha.clamp(min=1e-3), ())
         share = torch.where(alpha > 0, share, 1.0)

@@ -34,10 +34,8 @@ class SAM(Regularizer):
 
     rho: float
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_range("regularizer.sam.rho", self.rho, 0)
-        if isinstance(self.rho, int):
-            object.__setattr__(self, "rho", float(self.rho))
 
     def gradient(
         self,

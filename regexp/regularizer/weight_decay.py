@@ -46,12 +46,10 @@ class WeightDecay(Regularizer):
     mode: str
     include: str
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_range("regularizer.weight_decay.strength", self.strength, 0)
         check_choice("regularizer.weight_decay.mode", self.mode, ("decoupled", "coupled"))
         check_choice("regularizer.weight_decay.include", self.include, ("weights", "all"))
-        if isinstance(self.strength, int):
-            object.__setattr__(self, "strength", float(self.strength))
 
     def gradient(
         self,

@@ -21,7 +21,7 @@ def norm(gradients):
     return torch.cat([g.flatten() for g in gradients.values()]).norm()
 
 
-@pytest.mark.parametrize("limit", [0.0, 0.3, 1.0, 1e3])
+@pytest.mark.parametrize("limit", [0.3, 1.0, 1e3])
 @pytest.mark.parametrize(("mode", "clip"), [("norm", clip_grad_norm_), ("value", clip_grad_value_)])
 def test_is_torchs_to_the_bit(technique, make_step, network, limit, mode, clip):
     ours = technique("gradient_clipping", limit=limit, mode=mode).gradient(

@@ -55,12 +55,6 @@ def test_zero_changes_no_bit_and_inputs_stay(technique, make_step, labelled):
         assert new.inputs is batch.inputs
 
 
-def test_refuses_values_of_a_regression(technique, make_step):
-    batch = Batch(torch.zeros(5, 2), torch.randn(5, 1))
-    with pytest.raises(ValueError, match="regression"):
-        technique("label_smoothing").batch(make_step(), batch)
-
-
 @pytest.mark.parametrize("value", [-0.1, 1.1, "much"])
 def test_refuses_other_values(technique, value):
     with pytest.raises(Exception, match=r"regularizer\.label_smoothing\.smoothing"):

@@ -67,7 +67,7 @@ def test_error_shows_no_password(tmp_path: Path, closed_port: int) -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("uri", ["mlruns", "file:///tmp/mlruns"])
+@pytest.mark.parametrize("uri", ["mlruns", "file:///somewhere/mlruns"])
 def test_folder_as_address_is_a_clear_error(tmp_path: Path, uri: str) -> None:
     with pytest.raises(TrackingError, match=r"is a folder.*tracking.uri=null"):
         Tracker(uri, "regexp", tmp_path)

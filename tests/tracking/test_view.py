@@ -1,0 +1,38 @@
+"""The shared view of a sweep in MLflow's UI, as far as it can be told without a browser."""
+
+import json
+from collections.abc import Callable
+
+from regexp.tracking import RunRecord, Tracker, view
+
+Start = Callable[..., RunRecord]
+
+
+def test_link_sets_the_shared_view(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
+    start(tracker, sweep.id)
+    link = tracker.link(sweep.id, metric="test/rmse")
+    assert link.startswith(f"http://127.0.0.1:5000/#/experiments/{tracker._experiment}/runs?")
+    assert f"viewStateShareKey={sweep.id}" in link
+    assert "compareRunsMode=CHART" in tracker.link(sweep.id, charts=True, metric="test/rmse")
+    tags = tracker._client.get_experiment(tracker._experiment).tags
+    state = json.loads(tags[f"mlflow.sharedViewState.{sweep.id}"])
+    assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "label"}]
+    assert state["selectedColumns"][0] == "metrics.`test/rmse`"
+    assert state["orderByAsc"] is True
+    assert state["groupsExpanded"] == {"tag.label.l1": False}
+    found = tracker._client.search_runs([tracker._experiment], state["searchFilter"])
+    assert len(found) == 1
+
+
+def test_view_of_several_datasets_does_not_mix_them() -> None:
+    runs = [
+        {"label": "l1", "dataset": "digits", "row": "l1, digits"},
+        {"label": "l1", "dataset": "wine", "row": "l1, wine"},
+    ]
+    _, state = view.shared_state("sweep", "test/accuracy", runs)
+    groups = json.loads(state)["groupBy"]["groupByKeys"]
+    assert [group["groupByData"] for group in groups] == ["row"]
+    assert json.loads(state)["groupsExpanded"] == {
+        "tag.row.l1, digits": False,
+        "tag.row.l1, wine": False,
+    }
