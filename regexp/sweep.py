@@ -240,6 +240,7 @@ def failures_of(sweep: Sweep, folder: Path) -> list[tuple[str, str]]:
 def present(tracker: "Tracker", parent: "RunRecord") -> None:
     """Print the comparison of a sweep's runs, keep it with the parent, and show the way to it."""
     from regexp.compare import report, show
+    from regexp.tracking.view import PAGE as UI_PAGE
 
     runs = tracker.runs(parent.id)
     if runs.empty:
@@ -250,6 +251,11 @@ def present(tracker: "Tracker", parent: "RunRecord") -> None:
     show(report(tracker, parent, metric, lower_is_better=metric == "test/rmse"))
     link = tracker.link(parent.id, metric=metric)
     _say(f"\nThe runs in the MLflow UI (open it by `regexp ui` or `make ui`):\n  {link}")
+    if len(runs) > UI_PAGE:
+        _say(
+            f"The UI loads {UI_PAGE} runs at a time, in the order of their seeds, and averages "
+            f"those that it has: press `Load more` below its table until all {len(runs)} are there."
+        )
 
 
 def _say_failures(failures: Sequence[tuple[str, str]]) -> None:

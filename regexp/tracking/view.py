@@ -10,13 +10,18 @@ from urllib.parse import urlencode
 
 _TAG = "mlflow.sharedViewState."
 
+PAGE = 100
+"""Runs that the UI loads at once. Its averages are of the runs loaded so far."""
+
 
 def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) -> tuple[str, str]:
     """(experiment tag, its JSON value) of the view of a sweep, grouped by technique.
 
     Args:
         sweep_id: the parent run.
-        metric: rows are ordered by it; errors and losses ascending.
+        metric: rows are ordered by it; errors and losses ascending. A sweep of more runs than
+            the UI loads at once is ordered by seed instead: the best `PAGE` runs would make
+            averages that flatter, while the first seeds are the same for every technique.
         runs: the tags of the runs that exist by now; their groups are shown folded, and split by
             dataset and setting where the sweep varies them.
     """
@@ -28,10 +33,11 @@ def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) 
         [metric, "test/loss", "final/val_loss", "val/loss", "train/loss", "epochs", "seconds"]
     )
     columns = [_column("metrics", name) for name in metrics]
+    whole = len(runs) <= PAGE
     state = {
         "searchFilter": f"tags.`mlflow.parentRunId` = '{sweep_id}'",
-        "orderByKey": _column("metrics", metric),
-        "orderByAsc": lower_is_better(metric),
+        "orderByKey": _column("metrics", metric) if whole else _column("params", "seed"),
+        "orderByAsc": lower_is_better(metric) if whole else True,
         "selectedColumns": [*columns, _column("tags", "seed"), "attributes.`Status`"],
         "groupBy": {
             "aggregateFunction": "average",
