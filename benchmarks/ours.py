@@ -10,11 +10,12 @@ from torch import nn
 from benchmarks.peers import Trainer
 from benchmarks.problem import BATCH, CLASSES, FEATURES, HIDDEN, LEARNING_RATE, Problem
 from regexp.dataset.base import Data, Split
+from regexp.member import Member
 from regexp.model.mlp import MLP
 from regexp.regularizer.batch_norm import BatchNorm
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.dropout import Dropout
-from regexp.stack import Member, Stack
+from regexp.stack import Stack
 from regexp.stepping import Stepper
 from regexp.train import train_step
 

@@ -14,8 +14,9 @@ import torch
 from omegaconf import DictConfig
 
 from regexp import checkpoint
+from regexp.member import Member
 from regexp.plan import PlannedRun, build_member, plan
-from regexp.stack import Member, Stack
+from regexp.stack import Stack
 from regexp.train import Result
 from regexp.train import train as train_stack
 

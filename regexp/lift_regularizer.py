@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from regexp.layers import Noise
 from regexp.random import Fill, Rng, scaled_mask
 from regexp.regularizer.base import Batch, Memory, Step, Tensors, View
 from regexp.regularizer.cocktail import Cocktail
@@ -97,6 +99,29 @@ class StackedRng(Rng):
 
 def _number(value: Tensor | float) -> Tensor:
     return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+
+
+def draw_noise(layer: Noise, rng: Rng, rows: int) -> Tensor:
+    """The noise of a layer for a batch of `rows` rows: [rows, ...], or [K, rows, ...] in a stack.
+
+    Args:
+        layer: of a network, or lifted; its numbers may differ from run to run ([K] tensors).
+        rng: the layer's stream at this step.
+        rows: of the batch.
+    """
+    numbers = {key: getattr(layer, key) for key in layer.numbers}
+    numbers = {key: value for key, value in numbers.items() if isinstance(value, Tensor)}
+    if not numbers:
+        return layer.draw(rng, rows)
+    assert isinstance(rng, StackedRng)
+    own = copy.copy(layer)
+
+    def one(index: Tensor, values: dict[str, Tensor]) -> Tensor:
+        own.__dict__.update(values)
+        return own.draw(rng.inside(index), rows)
+
+    index = torch.arange(len(rng.seeds), device=rng.device)
+    return torch.vmap(one)(index, {key: value.to(rng.device) for key, value in numbers.items()})
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from torch import nn
 from regexp.config import ConfigError, grid_of, seeds_of
 from regexp.dataset.base import Data, Dataset
 from regexp.layers import adopt
+from regexp.member import Member, steps_per_epoch
 from regexp.nodes import build_node, find
 from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
-from regexp.stack import Member, steps_per_epoch
 from regexp.stepping import Stepper
 from regexp.validation import with_lengths
 

@@ -9,68 +9,32 @@ means either.
 
 from __future__ import annotations
 
-import copy
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from regexp.dataset.base import Data
 from regexp.layers import Noise, blocks, note_shapes
-from regexp.lift import LiftedBatchNorm, chain, lift
-from regexp.lift_regularizer import LiftedCocktail, Network, StackedRng
+from regexp.lift import chain, lift
+from regexp.lift_regularizer import LiftedCocktail, Network, StackedRng, draw_noise
 from regexp.loss import LOSSES
+from regexp.member import Member, steps_per_epoch
 from regexp.random import Rng
 from regexp.regularizer.base import Memory, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.rows import CHUNK, Rows
-from regexp.stepping import Optimizers, Stepper
+from regexp.running_statistics import reestimate
+from regexp.stepping import Optimizers
 
 PRECISIONS = {
     "float32": torch.float32,
     "float64": torch.float64,
     "bfloat16": torch.float32,  # of the parameters; the network computes under autocast
 }
-
-
-@dataclass
-class Member:
-    """One run's ingredients.
-
-    Attributes:
-        seed: keys every draw of the run.
-        data: its splits.
-        model: initialised, with the layers of its regularizer.
-        regularizer: its techniques.
-        stepper: its optimizer and schedule.
-    """
-
-    seed: int
-    data: Data
-    model: nn.Module
-    regularizer: Cocktail
-    stepper: Stepper
-
-    def structure(self) -> tuple[Any, ...]:
-        """What the runs of one stack must agree on."""
-        splits = (self.data.train, self.data.validation, self.data.test)
-        tensors = [*self.model.named_parameters(), *self.model.named_buffers()]
-        return (
-            self.data.task,
-            tuple((tuple(split.inputs.shape), tuple(split.targets.shape)) for split in splits),
-            tuple((name, tuple(tensor.shape)) for name, tensor in tensors),
-            str(self.model),
-            self.regularizer.structure(),
-        )
-
-
-def steps_per_epoch(rows: int, batch_size: int) -> int:
-    """Batches an epoch: the last may be smaller, but a single row left over is skipped."""
-    return rows // batch_size + (rows % batch_size > 1)
 
 
 class Stack:
@@ -208,10 +172,7 @@ class Stack:
     def draw_noise(self, step: Step, rows: int) -> None:
         """Fill the noise layers for a batch of `rows` rows, each run from its own stream."""
         for name, layer in self._noise:
-            rng = step.rng.fold(layer.stream, name)
-            numbers = {key: getattr(layer, key) for key in layer.numbers}
-            numbers = {key: value for key, value in numbers.items() if isinstance(value, Tensor)}
-            layer.noise = _draw(layer, rng, rows, numbers) if numbers else layer.draw(rng, rows)
+            layer.noise = draw_noise(layer, step.rng.fold(layer.stream, name), rows)
 
     # --- one step --------------------------------------------------------------------------
 
@@ -302,7 +263,14 @@ class Stack:
         if not self.regularizer.flag("averages"):
             return chosen
         changed = torch.stack([self._differs(chosen[name], state[name]) for name in state]).any(0)
-        return self.where(changed, self._reestimate(chosen), chosen) if changed.any() else chosen
+        return self.where(changed, self._reestimated(chosen), chosen) if changed.any() else chosen
+
+    def _reestimated(self, state: Tensors) -> Tensors:
+        chunks = itertools.islice(
+            self._rows.chunks("train", size=self._batch_size), self._steps_per_epoch
+        )
+        with self._autocast():
+            return reestimate(self.model, state, (inputs for inputs, _ in chunks))
 
     def _differs(self, values: Tensor, others: Tensor) -> Tensor:
         """Whether any element differs, [runs]."""
@@ -341,35 +309,6 @@ class Stack:
         self.model.train()
         axis = int(self.lifted)
         return torch.cat(outputs, axis).to(self.dtype), torch.cat(targets, axis)
-
-    def _reestimate(self, state: Tensors) -> Tensors:
-        """`state` with the running statistics that its weights have on the training split.
-
-        They are means over the batches of an epoch of each batch's statistics, as in
-        `torch.optim.swa_utils.update_bn`, but with dropout off and in the order of the rows.
-        """
-        norms = [
-            module
-            for module in self.model.modules()
-            if isinstance(module, nn.modules.batchnorm._BatchNorm | LiftedBatchNorm)
-        ]
-        if not norms:
-            return state
-        fresh = {name: value.clone() for name, value in state.items()}
-        momenta = [module.momentum for module in norms]
-        self.model.eval()
-        for module in norms:
-            module.train()
-        for index, (inputs, _) in enumerate(self._rows.chunks("train", size=self._batch_size)):
-            if index < self._steps_per_epoch:
-                for module in norms:
-                    module.momentum = 1 / (index + 1)  # a running mean, as momentum=None gives
-                with self._autocast():
-                    torch.func.functional_call(self.model, fresh, (inputs,))
-        for module, momentum in zip(norms, momenta, strict=True):
-            module.momentum = momentum
-        self.model.train()
-        return fresh
 
     # --- single runs -----------------------------------------------------------------------
 
@@ -435,16 +374,3 @@ class Stack:
 def take(values: Any, runs: Sequence[int]) -> Any:
     """Some runs' part of nested dicts of [runs, ...] tensors, copied."""
     return pytree.tree_map(lambda value: value[list(runs)], values)
-
-
-def _draw(layer: Noise, rng: Rng, rows: int, numbers: dict[str, Tensor]) -> Tensor:
-    """The noise of a layer whose numbers differ from run to run, [K, rows, ...]."""
-    assert isinstance(rng, StackedRng)
-    own = copy.copy(layer)
-
-    def one(index: Tensor, values: dict[str, Tensor]) -> Tensor:
-        own.__dict__.update(values)
-        return own.draw(rng.inside(index), rows)
-
-    index = torch.arange(len(rng.seeds), device=rng.device)
-    return torch.vmap(one)(index, {key: value.to(rng.device) for key, value in numbers.items()})

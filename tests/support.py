@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from regexp.dataset.base import Data, Split
+from regexp.member import Member
 from regexp.model.mlp import MLP
 from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
-from regexp.stack import Member, Stack
+from regexp.stack import Stack
 from regexp.stepping import Stepper
 from regexp.train import Result, train
 
@@ -30,9 +31,14 @@ def make_data(seed: int = 0, rows: int = 90, shape: tuple[int, ...] = (5,)) -> D
     directions = torch.randn(inputs[0].numel(), 3, generator=torch.Generator().manual_seed(99))
     noise = torch.randn(rows + 60, 3, generator=generator)
     targets = (inputs.flatten(1) @ directions + noise).argmax(1)
-    cut = [Split(inputs[a:b], targets[a:b]) for a, b in ((0, rows), (rows, rows + 30))]
-    test = Split(inputs[rows + 30 :], targets[rows + 30 :])
-    return Data(*cut, test, "classification", ("a", "b", "c"), (), "none", "made", "the test")
+
+    def split(first: int, last: int) -> Split:
+        return Split(inputs[first:last], targets[first:last])
+
+    train, validation, test = split(0, rows), split(rows, rows + 30), split(rows + 30, rows + 60)
+    return Data(
+        train, validation, test, "classification", ("a", "b", "c"), (), "none", "made", "the test"
+    )
 
 
 def make_member(

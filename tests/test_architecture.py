@@ -26,6 +26,7 @@ LEVELS = [
     {"regexp.validation"},
     {"regexp.config", "regexp.tracking", "regexp.train"},
     {"regexp.nodes", "regexp.checkpoint", "regexp.evaluate", "regexp.stack"},
+    {"regexp.member", "regexp.running_statistics"},
     {"regexp.lift_regularizer", "regexp.lift", "regexp.stepping", "regexp.rows", "regexp.loss"},
     {
         "regexp.regularizer",

@@ -46,6 +46,8 @@ def test_hard_and_one_hot_targets_give_the_same_gradients_to_the_bit() -> None:
     assert torch.equal(one, other)
     one.mean(-1).sum().backward()
     other.mean(-1).sum().backward()
+    assert hard.grad is not None
+    assert soft.grad is not None
     assert torch.equal(hard.grad, soft.grad)
 
 

@@ -22,8 +22,11 @@ DRAWS = {
 
 
 def test_streams_of_different_keys_differ_and_of_equal_keys_agree() -> None:
-    keys = [(0, "a"), (1, "a"), (0, "b"), (0, "a", 0), (0, "a", "0"), (0, "a", 1), (0, 1, "a")]
-    seeds = [derive(*key) for key in keys]
+    keys: list[tuple[int, tuple[str | int, ...]]] = [
+        (0, ("a",)), (1, ("a",)), (0, ("b",)), (0, ("a", 0)), (0, ("a", "0")), (0, ("a", 1)),
+        (0, (1, "a")),
+    ]  # fmt: skip
+    seeds = [derive(seed, *path) for seed, path in keys]
     assert len(set(seeds)) == len(keys)
     assert derive(0, "a", 1) == seeds[5]
     assert all(0 <= seed < 2**64 for seed in seeds)

@@ -7,6 +7,7 @@ import hashlib
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from regexp.random import Rng
 from regexp.regularizer.base import Memory, Regularizer, Step, Tensors, View
 from tests.support import History, make_data, make_member, run
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
     "adam": partial(torch.optim.Adam, lr=1e-2, fused=True),
     "rmsprop": partial(torch.optim.RMSprop, lr=1e-3),
@@ -296,7 +297,7 @@ def test_averaged_weights_get_their_own_running_statistics() -> None:
         averages = True
         uses_hidden = False
         batch = Regularizer.batch
-        penalty = Regularizer.penalty
+        penalty = Regularizer.penalty  # type: ignore[assignment]
         gradient = Regularizer.gradient
         constrain = Regularizer.constrain
         restore = Regularizer.restore

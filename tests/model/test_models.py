@@ -62,7 +62,9 @@ def test_layers_stand_in_order_whatever_order_they_come_in() -> None:
     for block in blocks(model).values():
         block.dropout.append(Dropout(0.5))
         block.norm.append(nn.BatchNorm1d(block.features))
-    kinds = [type(m) for m in model.hidden[0].modules() if not list(m.children())]
+    kinds = [
+        type(m) for m in next(iter(blocks(model).values())).modules() if not list(m.children())
+    ]
     assert kinds == [nn.Linear, nn.BatchNorm1d, nn.ReLU, Dropout]
     assert isinstance(inputs(model), Inputs)
 

@@ -1,0 +1,48 @@
+"""One run's ingredients, before it joins a stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from regexp.dataset.base import Data
+from regexp.regularizer.cocktail import Cocktail
+from regexp.stepping import Stepper
+
+
+@dataclass
+class Member:
+    """One run's ingredients.
+
+    Attributes:
+        seed: keys every draw of the run.
+        data: its splits.
+        model: initialised, with the layers of its regularizer.
+        regularizer: its techniques.
+        stepper: its optimizer and schedule.
+    """
+
+    seed: int
+    data: Data
+    model: nn.Module
+    regularizer: Cocktail
+    stepper: Stepper
+
+    def structure(self) -> tuple[Any, ...]:
+        """What the runs of one stack must agree on."""
+        splits = (self.data.train, self.data.validation, self.data.test)
+        tensors = [*self.model.named_parameters(), *self.model.named_buffers()]
+        return (
+            self.data.task,
+            tuple((tuple(split.inputs.shape), tuple(split.targets.shape)) for split in splits),
+            tuple((name, tuple(tensor.shape)) for name, tensor in tensors),
+            str(self.model),
+            self.regularizer.structure(),
+        )
+
+
+def steps_per_epoch(rows: int, batch_size: int) -> int:
+    """Batches an epoch: the last may be smaller, but a single row left over is skipped."""
+    return rows // batch_size + (rows % batch_size > 1)
