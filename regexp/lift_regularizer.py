@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.layers import Noise
-from regexp.random import Fill, Rng, scaled_mask
+from regexp.random import Fill, Rng, bits16, derive, scaled_mask
 from regexp.regularizer.base import Batch, Memory, Step, Tensors, View
 from regexp.regularizer.cocktail import Cocktail
 
@@ -53,46 +53,50 @@ class StackedRng(Rng):
     ) -> None:
         super().__init__(seeds[0], *path, device=device)
         self.seeds = tuple(seeds)
-        self._streams: list[Rng] = []  # made at the first draw
         self._index: Tensor | None = None
 
     def fold(self, *path: str | int) -> StackedRng:
         folded = StackedRng(self.seeds, *self.path, *path, device=self.device)
+        folded._generator = self._workhorse()
         folded._index = self._index
         return folded
 
     def inside(self, index: Tensor) -> StackedRng:
         """The same streams within a `vmap` whose `index` counts the runs."""
-        inner = StackedRng(self.seeds, *self.path, device=self.device)
+        inner = self.fold()
         inner._index = index
         return inner
 
     def draw(
         self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
     ) -> Tensor:
-        if not self._streams:
-            self._streams += [Rng(seed, *self.path, device=self.device) for seed in self.seeds]
-
-        def draws(*values: Any) -> Tensor:
-            out = torch.empty((len(self.seeds), *shape), dtype=dtype, device=self.device)
-            for run, stream in enumerate(self._streams):
-                own = [v[run] if isinstance(v, Tensor) and v.ndim else v for v in values]
-                fill(out[run], stream.generator, *own)
-            return out
-
         if self._index is None:
-            return draws(*parameters)
-        tensors = [_number(value) for value in parameters]
-        return _Outside.apply(lambda _, *values: draws(*values), self._index, *tensors)
+            return self._draw_all(fill, shape, dtype, *parameters)
+        return _Outside.apply(
+            lambda _, *values: self._draw_all(fill, shape, dtype, *values),
+            self._index,
+            *(_number(value) for value in parameters),
+        )
+
+    def _draw_all(
+        self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
+    ) -> Tensor:
+        """The draws of all runs, [K, *shape]; parameters are numbers, or tensors [K]."""
+        out = torch.empty((len(self.seeds), *shape), dtype=dtype, device=self.device)
+        generator = self._workhorse()
+        self._draws += 1
+        for run, (seed, part) in enumerate(zip(self.seeds, out.unbind(), strict=True)):
+            own = [v[run] if isinstance(v, Tensor) and v.ndim else v for v in parameters]
+            fill(part, generator.manual_seed(derive(seed, *self.path, self._draws)), *own)
+        return out
 
     def keep(self, shape: Sequence[int], p: Tensor | float) -> Tensor:
         if self._index is None:
             return super().keep(shape, p)
-        whole = StackedRng(self.seeds, *self.path, device=self.device)
-        whole._streams = self._streams
 
         def masks(_: Tensor, each: Tensor) -> Tensor:
-            return scaled_mask(whole.bits16(shape), each.view(-1, *(1 for _ in shape)))
+            bits = self._draw_all(bits16, shape, torch.int16)
+            return scaled_mask(bits, each.view(-1, *(1 for _ in shape)))
 
         return _Outside.apply(masks, self._index, _number(p))
 

@@ -17,6 +17,8 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
         [..., rows]. Class indices and their one-hot probabilities give the same gradients to
         the bit, so techniques that soften the targets are neutral exactly at zero strength.
     """
+    if outputs.ndim == 2:
+        return F.cross_entropy(outputs, targets, reduction="none")
     classes = outputs.shape[-1]
     soft = targets.is_floating_point()
     flat = targets.reshape(-1, classes) if soft else targets.reshape(-1)

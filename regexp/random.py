@@ -33,10 +33,10 @@ def derive(seed: int, *path: str | int) -> int:
 
 
 class Rng:
-    """One run's stream for one purpose; successive draws advance it.
+    """One run's stream for one purpose. Its n-th draw is keyed by (seed, purpose, n).
 
-    A stack of runs uses `regexp.stack.StackedRng`, which has the same methods and draws for every
-    run from that run's own stream; code written for one run serves both.
+    A stack of runs uses `regexp.lift_regularizer.StackedRng`, which has the same methods and draws
+    for every run from that run's own stream; code written for one run serves both.
 
     Args:
         seed: the run's seed.
@@ -48,27 +48,21 @@ class Rng:
         self.seed = seed
         self.path = path
         self.device = torch.device(device)
-        self._generator: torch.Generator | None = None
+        self._draws = 0
+        self._generator: torch.Generator | None = None  # seeded anew for every draw
 
     def fold(self, *path: str | int) -> Rng:
         """The stream for a narrower purpose: this one's path continued by `path`."""
-        return Rng(self.seed, *self.path, *path, device=self.device)
-
-    @property
-    def generator(self) -> torch.Generator:
-        """The torch generator of this stream, seeded when first asked for.
-
-        torch's generator for the CPU (a Mersenne Twister) keeps the low 32 bits of the key.
-        """
-        if self._generator is None:
-            self._generator = torch.Generator(self.device)
-            self._generator.manual_seed(derive(self.seed, *self.path))
-        return self._generator
+        folded = Rng(self.seed, *self.path, *path, device=self.device)
+        folded._generator = self._workhorse()
+        return folded
 
     def draw(
         self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
     ) -> Tensor:
         """The one primitive: a new tensor of `shape`, filled from this stream.
+
+        torch's generator for the CPU (a Mersenne Twister) is seeded by the key's low 32 bits.
 
         Args:
             fill: writes the draws into its first argument, from the generator that is its second.
@@ -76,9 +70,15 @@ class Rng:
             dtype: the type of the tensor.
             parameters: numbers of the distribution (tensors of one element, or floats).
         """
-        return fill(
-            torch.empty(tuple(shape), dtype=dtype, device=self.device), self.generator, *parameters
-        )
+        out = torch.empty(tuple(shape), dtype=dtype, device=self.device)
+        self._draws += 1
+        generator = self._workhorse().manual_seed(derive(self.seed, *self.path, self._draws))
+        return fill(out, generator, *parameters)
+
+    def _workhorse(self) -> torch.Generator:
+        if self._generator is None:
+            self._generator = torch.Generator(self.device)
+        return self._generator
 
     def uniform(self, shape: Sequence[int]) -> Tensor:
         """Uniform on [0, 1), float32, of `shape`."""
@@ -118,7 +118,7 @@ class Rng:
 
     def bits16(self, shape: Sequence[int]) -> Tensor:
         """Uniform int16 of `shape`: 16 random bits an element."""
-        return self.draw(_bits16, shape, torch.int16)
+        return self.draw(bits16, shape, torch.int16)
 
 
 def scaled_mask(bits: Tensor, p: Tensor | float) -> Tensor:
@@ -149,7 +149,8 @@ def _permutation(out: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randperm(out.numel(), generator=generator, out=out)
 
 
-def _bits16(out: Tensor, generator: torch.Generator) -> Tensor:
+def bits16(out: Tensor, generator: torch.Generator) -> Tensor:
+    """Fill an int16 tensor with random bits."""
     count = out.numel()
     if count % 4 == 0:  # four elements from each 64-bit draw, in place
         out.view(-1).view(torch.int64).random_(-(2**63), None, generator=generator)

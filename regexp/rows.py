@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -11,6 +12,9 @@ from regexp.dataset.base import Data
 
 CHUNK = 2048
 """Rows a run that are evaluated at once."""
+
+BLOCK = 4 * 2**20
+"""Bytes of inputs that are gathered at once for several batches: a call for each takes longer."""
 
 
 class Rows:
@@ -63,6 +67,28 @@ class Rows:
             inputs.index_select(0, flat).view(*places.shape, *inputs.shape[1:]),
             targets.index_select(0, flat).view(*places.shape, *targets.shape[1:]),
         )
+
+    def batches(
+        self, order: Tensor, batch_size: int, count: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first `count` batches of the training split in the runs' orders.
+
+        Args:
+            order: each run's permutation of its rows, [runs, rows].
+            batch_size: rows a batch; the last may have fewer.
+            count: of the batches.
+        """
+        places = self.place("train", order)
+        row = self._inputs["train"][0]
+        size = row.numel() * row.element_size() * places[..., :batch_size].numel()
+        block = batch_size * max(1, BLOCK // size)
+        axis = int(self.lifted)
+        for first in range(0, min(count * batch_size, places.shape[-1]), block):
+            part = self.gather("train", places[..., first : first + block])
+            left = count - first // batch_size
+            yield from itertools.islice(
+                zip(*(tensor.split(batch_size, axis) for tensor in part), strict=True), left
+            )
 
     def chunks(
         self, split: str, runs: Sequence[int] | None = None, size: int = CHUNK

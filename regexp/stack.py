@@ -142,10 +142,8 @@ class Stack:
         rows = self._rows.count["train"]
         # Drawn on the CPU, so that the order does not depend on the device.
         orders = [Rng(seed, "order", self.epoch).permutation(rows) for seed in self._seeds]
-        places = self._rows.place("train", torch.stack(orders) if self.lifted else orders[0])
-        for index in range(self._steps_per_epoch):
-            first = index * self._batch_size
-            yield self._rows.gather("train", places[..., first : first + self._batch_size])
+        order = torch.stack(orders) if self.lifted else orders[0]
+        return self._rows.batches(order, self._batch_size, self._steps_per_epoch)
 
     def soft(self, targets: Tensor) -> Tensor:
         """Targets as techniques see them: class probabilities, or values in regression."""
@@ -172,7 +170,8 @@ class Stack:
     def draw_noise(self, step: Step, rows: int) -> None:
         """Fill the noise layers for a batch of `rows` rows, each run from its own stream."""
         for name, layer in self._noise:
-            layer.noise = draw_noise(layer, step.rng.fold(layer.stream, name), rows)
+            noise = draw_noise(layer, step.rng.fold(layer.stream, name), rows)
+            layer._buffers["noise"] = noise  # Module.__setattr__ takes a third of the draw's time
 
     # --- one step --------------------------------------------------------------------------
 
