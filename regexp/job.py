@@ -134,7 +134,6 @@ def _train_stack(
 
 
 def _start(tracker: Tracker, sweep_id: str, run: PlannedRun, setting: str) -> RunRecord:
-    dataset = run.config["dataset"]["_target_"].rpartition(".")[2]
     return tracker.start(
         sweep_id,
         name=run.name,
@@ -145,10 +144,10 @@ def _start(tracker: Tracker, sweep_id: str, run: PlannedRun, setting: str) -> Ru
             "variant": run.variant,
             "setting": setting,
             "seed": str(run.seed),
-            "dataset": dataset,
+            "dataset": run.dataset,
         },
         config_yaml=run.config_yaml,
-        dataset={"name": dataset, "checksum": run.checksum, "source": run.source},
+        dataset={"name": run.dataset, "checksum": run.checksum, "source": run.source},
     )
 
 

@@ -43,7 +43,8 @@ class PlannedRun:
         seed: keys every draw of the run.
         fingerprint: hash of the resolved configuration, the data's checksum and the code.
         config: the resolved configuration.
-        checksum: SHA-256 of the data.
+        dataset: the name of the data.
+        checksum: their SHA-256.
         source: where the data come from.
     """
 
@@ -53,6 +54,7 @@ class PlannedRun:
     seed: int
     fingerprint: str
     config: Node
+    dataset: str
     checksum: str
     source: str
 
@@ -120,6 +122,7 @@ def _plan_point(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[
             seed=seed,
             fingerprint=hashlib.sha256(text.encode()).hexdigest()[:32],
             config=own,
+            dataset=data.name,
             checksum=data.checksum,
             source=data.source,
         )

@@ -48,8 +48,9 @@ def learning_curves(
 ) -> None:
     """Draw one panel a technique, with the baseline behind it in grey, and save the figure.
 
-    The line is the mean over seeds, the band one standard deviation around it. Where some seeds
-    have stopped, the mean of the others goes on without a band.
+    The line is the mean over seeds, the band one standard deviation around it. A run that has
+    stopped counts with its last value, and the line is dotted from the first stop on: a mean of
+    those that still train would favour the seeds that do well for long.
 
     Args:
         curves: from `compare.curves`, of one dataset and setting.
@@ -80,7 +81,7 @@ def learning_curves(
         panels[index].set_visible(False)
         panels[index - across].tick_params(labelbottom=True)
     _limit(panels[0], chosen)
-    figure.legend(handles=_handles(metrics), loc="outside upper center", ncols=3, fontsize=8)
+    figure.legend(handles=_handles(metrics), loc="outside upper center", ncols=4, fontsize=8)
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel(metrics[0].rpartition("/")[2], fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,12 +103,17 @@ def _draw(
         )
         if wide.empty:
             continue
+        stopped = wide.isna().any(axis=1)  # no value is missing before a run's last one
+        wide = wide.ffill()
         mean, std = wide.mean(axis=1), wide.std(axis=1)
-        panel.plot(mean.index, mean, color=colour, linewidth=1.3, linestyle=_style(metric))
+        whole = mean[~stopped]
+        panel.plot(whole.index, whole, color=colour, linewidth=1.3, linestyle=_style(metric))
+        if stopped.any():
+            tail = mean[len(whole) - 1 :]
+            panel.plot(tail.index, tail, color=colour, linewidth=1.3, linestyle=":")
         if band and wide.shape[1] > 1:
-            whole = wide.notna().all(axis=1)
-            lower, upper = (mean - std)[whole], (mean + std)[whole]
-            panel.fill_between(lower.index, lower, upper, color=colour, alpha=0.18, linewidth=0)
+            lower, upper = mean - std, mean + std
+            panel.fill_between(mean.index, lower, upper, color=colour, alpha=0.18, linewidth=0)
 
 
 def _style(metric: str) -> Literal["--", "-"]:
@@ -128,4 +134,5 @@ def _handles(metrics: Sequence[str]) -> "list[Line2D]":
     from matplotlib.lines import Line2D
 
     lines = [Line2D([], [], color=_COLOUR, linestyle=_style(name), label=name) for name in metrics]
-    return [*lines, Line2D([], [], color=_GREY, label=f"the same of {BASELINE}")]
+    lines.append(Line2D([], [], color=_GREY, label=f"the same of {BASELINE}"))
+    return [*lines, Line2D([], [], color=_COLOUR, linestyle=":", label="some seeds have stopped")]

@@ -72,15 +72,20 @@ def test_lines_are_means_over_seeds_and_the_baseline_is_grey(
     assert len(panels["none"].lines) == 2
 
 
-def test_band_ends_where_a_seed_stopped(tmp_path: Path, panels: dict[str, Axes]) -> None:
-    curves = pd.concat([values("none", 0, [1.0, 0.6, 0.5]), values("none", 1, [0.8, 0.4])])
+def test_a_run_that_stopped_counts_with_its_last_value(
+    tmp_path: Path, panels: dict[str, Axes]
+) -> None:
+    """The mean of those that still train would favour the seeds that do well for long."""
+    curves = pd.concat([values("none", 0, [1.0, 0.6, 0.2]), values("none", 1, [0.8, 0.4])])
     learning_curves(curves, tmp_path / "loss.png", metrics=["val/loss"])
     panel = panels["none"]
-    np.testing.assert_allclose(ydata(panel.lines[0]), [0.9, 0.5, 0.5])
+    assert [line.get_linestyle() for line in panel.lines] == ["-", ":"]
+    np.testing.assert_allclose(ydata(panel.lines[0]), [0.9, 0.5])
+    np.testing.assert_allclose(ydata(panel.lines[1]), [0.5, (0.2 + 0.4) / 2])
     edges = np.asarray(panel.collections[0].get_paths()[0].vertices)
-    assert edges[:, 0].max() == 2
-    spread = np.std([1.0, 0.8], ddof=1)
-    assert edges[edges[:, 0] == 1][:, 1].max() == pytest.approx(0.9 + spread)
+    for step, pair in ((1, [1.0, 0.8]), (3, [0.2, 0.4])):
+        top = edges[edges[:, 0] == step][:, 1].max()
+        assert top == pytest.approx(np.mean(pair) + np.std(pair, ddof=1))
 
 
 def test_diverged_run_does_not_flatten_the_others(tmp_path: Path, panels: dict[str, Axes]) -> None:
