@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +124,11 @@ def _train_stack(
             train_stack(stack, trainer["epochs"], report), key=lambda result: result.run
         )
     except Exception as error:
-        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        reason = str(error)
+        if not isinstance(error, ValueError):
+            reason = f"training raised {type(error).__name__}: {error}; debug=true shows where"
+        if runs[0].config["debug"]:
+            traceback.print_exc()
         for record in records:
             record.finish("FAILED", reason)
         return [Outcome(run.name, "FAILED", reason) for run in runs]

@@ -91,6 +91,7 @@ class Noise(nn.Module):
         noise: what `draw` returned last; [rows, *features] as a rule.
         shape: [*features] of the layer's input, noted by `note_shapes`.
         stream: the name of the technique that added the layer; keys its draws.
+        key: which of that technique's layers it is, whatever others add; else the module's name.
     """
 
     numbers: ClassVar[tuple[str, ...]] = ()
@@ -102,6 +103,7 @@ class Noise(nn.Module):
         self.register_buffer("noise", torch.ones(()), persistent=False)
         self.shape: torch.Size | None = None
         self.stream = ""
+        self.key = ""
 
     def draw(self, rng: Rng, rows: int) -> Tensor:
         """The noise for a batch of `rows` rows of inputs of `self.shape`."""
@@ -163,7 +165,7 @@ def fill_noise(model: nn.Module, rng: Rng, rows: int) -> None:
     """
     for name, module in model.named_modules():
         if isinstance(module, Noise):
-            module.noise = module.draw(rng.fold(module.stream, name), rows)
+            module.noise = module.draw(rng.fold(module.stream, module.key or name), rows)
 
 
 def adopt(model: nn.Module) -> nn.Module:
@@ -172,10 +174,15 @@ def adopt(model: nn.Module) -> nn.Module:
     Raises:
         ValueError: for other layers that draw from torch's global random state.
     """
-    for name, child in model.named_children():
+    # not named_children, which leaves out a module that stands in a second place
+    for name, child in model._modules.items():
+        if child is None:
+            continue
         if type(child) is nn.Dropout:
             setattr(model, name, Dropout(child.p))
-        elif isinstance(child, nn.modules.dropout._DropoutNd | nn.RReLU):
+        elif isinstance(child, nn.modules.dropout._DropoutNd | nn.RReLU) or (
+            isinstance(child, nn.RNNBase | nn.MultiheadAttention) and child.dropout > 0
+        ):
             raise ValueError(
                 f"model: {name} is a {type(child).__name__}, which draws from torch's global "
                 "random state, so runs could not be made again; use nn.Dropout, or a technique of "

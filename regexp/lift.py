@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from regexp.layers import Noise
 from regexp.model.activation import ACTIVATIONS
+from regexp.random import Rng
 
 Modules = Sequence[nn.Module]
 
@@ -34,20 +35,45 @@ def lift(modules: Modules) -> nn.Module:
         A module on [K, rows, ...], with the same names of parameters and buffers, each with a
         leading axis of K.
     """
+    return _lift(modules, {})
+
+
+def _lift(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
+    """`lift`; `done` holds what became of modules that stand in several places."""
     first = modules[0]
-    if isinstance(first, nn.Sequential) and type(first).forward is nn.Sequential.forward:
+    if id(first) not in done:
+        done[id(first)] = _lift_new(modules, done)
+    return done[id(first)]
+
+
+def _lift_new(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
+    first = modules[0]
+    if _plain_sequential(first):
         return nn.Sequential(
             OrderedDict(
-                (name, lift([module.get_submodule(name) for module in modules]))
-                for name, _ in first.named_children()
+                # not named_children, which leaves out what stands in a second place
+                (name, _lift([module._modules[name] for module in modules], done))  # type: ignore[misc]
+                for name in first._modules
             )
         )
-    if isinstance(first, Noise) and first.elementwise:
-        return _lift_noise(modules)
+    if _hooked(first):
+        return Vmapped(modules)
+    if isinstance(first, Noise) and not _has_tensors(first):
+        return _lift_noise(modules) if first.elementwise else VmappedNoise(modules)
     if type(first) in _SHARED:
         return first
     form = _FORMS.get(type(first), Vmapped)
     return form(modules)
+
+
+def _hooked(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def _plain_sequential(module: nn.Module) -> bool:
+    """Whether calling `module` is no more than calling what it holds, one after another."""
+    forward = type(module).forward
+    return forward is nn.Sequential.forward and not _hooked(module)
 
 
 def chain(model: nn.Module) -> list[nn.Module]:
@@ -56,9 +82,9 @@ def chain(model: nn.Module) -> list[nn.Module]:
     Calling them in turn is calling the model, without the time that every container takes, which
     is a few percent of a small network's step.
     """
-    if not (isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward):
+    if not _plain_sequential(model):
         return [model]
-    return [leaf for child in model for leaf in chain(child)]
+    return [leaf for child in model._modules.values() if child is not None for leaf in chain(child)]
 
 
 def stacked(tensors: Sequence[Tensor]) -> Tensor:
@@ -166,7 +192,8 @@ class LiftedFlatten(Lifted):
     def forward(self, x: Tensor) -> Tensor:
         single = self.single["module"]
         end = single.end_dim if single.end_dim < 0 else single.end_dim + 1
-        return x.flatten(single.start_dim + 1, end)
+        start = single.start_dim if single.start_dim < 0 else single.start_dim + 1
+        return x.flatten(start, end)
 
 
 class Vmapped(nn.Module):
@@ -197,7 +224,54 @@ class Vmapped(nn.Module):
             if name:
                 single.get_submodule(name).training = module.training
         tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        return torch.vmap(lambda t, row: torch.func.functional_call(single, t, (row,)))(tensors, x)
+        numbers = {n: _varying(m) for n, m in self.named_modules() if isinstance(m, Noise)}
+        before = {name: dict(vars(single.get_submodule(name))) for name in numbers}
+
+        def one(own: dict[str, Tensor], values: dict[str, Any], row: Tensor) -> Tensor:
+            for name, each in values.items():
+                vars(single.get_submodule(name)).update(each)
+            return torch.func.functional_call(single, own, (row,))
+
+        try:
+            return torch.vmap(one)(tensors, numbers, x)
+        finally:
+            for name, each in numbers.items():
+                vars(single.get_submodule(name)).update({key: before[name][key] for key in each})
+
+
+class VmappedNoise(Noise):
+    """A `Noise` whose forward does not broadcast over leading axes, for K runs."""
+
+    elementwise = False
+
+    def __init__(self, modules: Modules) -> None:
+        super().__init__()
+        single = modules[0]
+        assert isinstance(single, Noise)
+        self.single = {"module": single}
+        self.numbers = single.numbers  # type: ignore[misc]
+        self.shape, self.stream, self.key = single.shape, single.stream, single.key
+        _stack_numbers(self, modules)
+
+    def draw(self, rng: Rng, rows: int) -> Tensor:
+        return self._one({key: getattr(self, key) for key in self.numbers}).draw(rng, rows)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shared = {key: getattr(self, key) for key in self.numbers}
+
+        def one(row: Tensor, noise: Tensor, own: dict[str, Tensor]) -> Tensor:
+            layer = self._one(shared | own).train(self.training)
+            layer._buffers = {**layer._buffers, "noise": noise}
+            return layer(row)
+
+        axis = 0 if self.noise.ndim else None  # not drawn yet
+        return torch.vmap(one, in_dims=(0, axis, 0))(x, self.noise, _varying(self))
+
+    def _one(self, numbers: dict[str, Any]) -> Noise:
+        """The layer of one run, with its numbers."""
+        layer = copy.copy(self.single["module"])
+        vars(layer).update(numbers)
+        return layer
 
 
 def _lift_noise(modules: Modules) -> nn.Module:
@@ -207,12 +281,22 @@ def _lift_noise(modules: Modules) -> nn.Module:
     return layer
 
 
+def _has_tensors(layer: Noise) -> bool:
+    return bool([*layer.parameters(), *layer.children()]) or len(layer._buffers) > 1
+
+
+def _varying(layer: Noise) -> dict[str, Tensor]:
+    """The numbers of a lifted layer that differ from run to run, [K] each."""
+    numbers = {key: getattr(layer, key) for key in layer.numbers}
+    return {key: value for key, value in numbers.items() if isinstance(value, Tensor)}
+
+
 def _stack_numbers(layer: Noise, modules: Modules) -> None:
     """Give `layer` the runs' numbers: the float they agree on, or a tensor [K]."""
     for name in layer.numbers:
         values = [float(getattr(module, name)) for module in modules]
-        if len(set(values)) > 1:
-            setattr(layer, name, torch.tensor(values))
+        differ = len(set(values)) > 1
+        setattr(layer, name, torch.tensor(values, dtype=torch.float64) if differ else values[0])
 
 
 def _join(x: Tensor) -> Tensor:

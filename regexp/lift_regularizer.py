@@ -94,11 +94,13 @@ class StackedRng(Rng):
         if self._index is None:
             return super().keep(shape, p)
 
-        def masks(_: Tensor, each: Tensor) -> Tensor:
+        def masks(_: Tensor, *each: Tensor) -> Tensor:
             bits = self._draw_all(bits16, shape, torch.int16)
-            return scaled_mask(bits, each.view(-1, *(1 for _ in shape)))
+            if not each:
+                return scaled_mask(bits, p)
+            return scaled_mask(bits, each[0].view(-1, *(1 for _ in shape)))
 
-        return _Outside.apply(masks, self._index, _number(p))
+        return _Outside.apply(masks, self._index, *([p] if isinstance(p, Tensor) else []))
 
 
 def _number(value: Tensor | float) -> Tensor:

@@ -39,8 +39,20 @@ class Member:
             tuple((tuple(split.inputs.shape), tuple(split.targets.shape)) for split in splits),
             tuple((name, tuple(tensor.shape)) for name, tensor in tensors),
             str(self.model),
+            tuple((name, _settings(module)) for name, module in self.model.named_modules()),
             self.regularizer.structure(),
         )
+
+
+def _settings(module: nn.Module) -> tuple[tuple[str, str], ...]:
+    """What a module computes with beside its tensors, and may not show in its repr."""
+    own = {"training", *getattr(module, "numbers", ())}  # these may differ from run to run
+    plain = bool | int | float | str | tuple | None
+    return tuple(
+        (key, repr(value))
+        for key, value in vars(module).items()
+        if isinstance(value, plain) and key not in own
+    )
 
 
 def steps_per_epoch(rows: int, batch_size: int) -> int:

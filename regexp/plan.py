@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import inspect
 import itertools
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -87,6 +89,8 @@ def plan(config: DictConfig) -> list[PlannedRun]:
             OmegaConf.update(point, key, value)
         variant = ", ".join(f"{name}={value:g}" for name, value in zip(names, values, strict=True))
         runs += _plan_point(point, variant, seeds_of(config))
+        # What does not fit together is told now, before anything is written.
+        build_member(runs[-1])
     return runs
 
 
@@ -178,30 +182,42 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
         model = build_node("model", node, **given)
         if not isinstance(model, nn.Module):
             raise ConfigError(f"model._target_={node['_target_']}: expected an nn.Module")
-        torch.manual_seed(derive(seed, "build"))
         try:
-            model = regularizer.build(adopt(model))
+            model = adopt(model)
+            for name, technique in regularizer.techniques.items():
+                torch.manual_seed(derive(seed, "build", name))  # whatever the others draw
+                model = Cocktail({name: technique}).build(model)
         except ValueError as error:
             raise ConfigError(str(error)) from error
-    _check_output(model, data.train.inputs[:1], outputs, data.name)
+        _check_forward(model, data, outputs)
     return model
 
 
-def _check_output(model: nn.Module, example: torch.Tensor, outputs: int, name: str) -> None:
-    """Call the network once, so that a wrong shape is told in words."""
-    model.eval()
-    try:
-        with torch.no_grad():
-            got = tuple(model(example).shape)
-    except (RuntimeError, ValueError) as error:
-        raise ConfigError(
-            f"model: {type(model).__name__} cannot take the rows of {name}, of shape "
-            f"{list(example.shape[1:])}: {str(error).splitlines()[0]}"
-        ) from error
+def _check_forward(model: nn.Module, data: Data, outputs: int) -> None:
+    """Call the network, so that what does not fit is told in words and not in a sweep's middle."""
+    kind, shape = type(model).__name__, list(data.train.inputs.shape[1:])
+    trial = copy.deepcopy(model)
+    with torch.no_grad():
+        try:
+            got = tuple(trial.eval()(data.train.inputs[:1]).shape)
+            before = torch.random.get_rng_state()
+            trial.train()(data.train.inputs[:2])
+        except Exception as error:  # a user's module may raise anything
+            reason = (str(error).splitlines() or [""])[0]
+            raise ConfigError(
+                f"model: {kind} cannot take the rows of {data.name}, of shape {shape} "
+                f"({type(error).__name__}: {reason})"
+            ) from error
     if got != (1, outputs):
         raise ConfigError(
-            f"model: {type(model).__name__} gives outputs of shape {list(got[1:])} for a row of "
-            f"{name}; expected [{outputs}], one a class or target"
+            f"model: {kind} gives outputs of shape {list(got[1:])} for a row of {data.name}; "
+            f"expected [{outputs}], one a class or target"
+        )
+    if not torch.equal(before, torch.random.get_rng_state()):
+        raise ConfigError(
+            f"model: the forward of {kind} draws from torch's global random state, so runs could "
+            "not be made again; use nn.Dropout instead of F.dropout, or a technique of the "
+            "regularizer group"
         )
 
 
@@ -222,9 +238,16 @@ def _dataset(node: str) -> Dataset:
     return build_node("dataset", json.loads(node))
 
 
+_alive: WeakValueDictionary[tuple[str, str, int], Data] = WeakValueDictionary()
+
+
 @lru_cache(maxsize=32)
 def _load(node: str, folder: str, seed: int) -> Data:
-    return _dataset(node).load(seed, Path(folder))
+    key = (node, folder, seed)
+    data = _alive.get(key)  # what a run of this job holds is never loaded twice
+    if data is None:
+        data = _alive[key] = _dataset(node).load(seed, Path(folder))
+    return data
 
 
 @lru_cache(maxsize=1)

@@ -131,7 +131,7 @@ def scaled_mask(bits: Tensor, p: Tensor | float) -> Tensor:
     if isinstance(p, Tensor):
         dropped = torch.clamp(torch.round(p * 65536), max=65535)
         keep = bits >= (dropped - 32768).to(torch.int16)
-        return keep * (65536 / (65536 - dropped))
+        return keep * (65536 / (65536 - dropped)).to(torch.float32)
     level = min(round(p * 65536), 65535)
     mask = torch.ge(bits, level - 32768, out=torch.empty_like(bits, dtype=torch.float32))
     return mask.mul_(65536 / (65536 - level))

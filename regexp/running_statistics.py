@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from regexp.lift import LiftedBatchNorm
+from regexp.lift import LiftedBatchNorm, Vmapped
 from regexp.regularizer.base import Tensors
 
 
@@ -24,12 +24,13 @@ def reestimate(model: nn.Module, state: Tensors, batches: Iterable[Tensor]) -> T
     """
     norms = [
         module
-        for module in model.modules()
+        for module in [*model.modules(), *_within_vmap(model)]
         if isinstance(module, nn.modules.batchnorm._BatchNorm | LiftedBatchNorm)
     ]
     if not norms:
         return state
     fresh = {name: value.clone() for name, value in state.items()}
+    counts = {name: value.clone() for name, value in model.named_buffers() if name not in state}
     momenta = [module.momentum for module in norms]
     model.eval()
     for module in norms:
@@ -37,8 +38,14 @@ def reestimate(model: nn.Module, state: Tensors, batches: Iterable[Tensor]) -> T
     for index, inputs in enumerate(batches):
         for module in norms:
             module.momentum = 1 / (index + 1)  # a running mean, as momentum=None would give
-        torch.func.functional_call(model, fresh, (inputs,))
+        torch.func.functional_call(model, {**counts, **fresh}, (inputs,))
     for module, momentum in zip(norms, momenta, strict=True):
         module.momentum = momentum
     model.train()
     return fresh
+
+
+def _within_vmap(model: nn.Module) -> list[nn.Module]:
+    """The modules that `Vmapped` ones call, which are no submodules of theirs."""
+    lifted = [module for module in model.modules() if isinstance(module, Vmapped)]
+    return [inner for module in lifted for inner in module.single["module"].modules()]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from regexp.layers import Noise, blocks, note_shapes
-from regexp.lift import chain, lift
+from regexp.lift import Vmapped, chain, lift
 from regexp.lift_regularizer import LiftedCocktail, Network, StackedRng, draw_noise
 from regexp.loss import LOSSES
 from regexp.member import Member, steps_per_epoch
@@ -104,26 +104,42 @@ class Stack:
         if self.regularizer.flag("uses_hidden"):
             self._watch_hidden()
             self._chain = [self.model]  # the hooks are on its containers
-        self._check_lifted()
+        self._check_lifted(members)
         with torch.no_grad():
             self.memory: Memory = self.regularizer.init(self.state())
 
-    def _check_lifted(self) -> None:
-        """Refuse, by name, a network that `vmap` cannot lift."""
+    @torch.no_grad()
+    def _check_lifted(self, members: Sequence[Member]) -> None:
+        """Refuse, by name, a network that cannot be lifted, or that would be another then."""
+        if not self.lifted:
+            return
         try:
-            for _ in self._rows.chunks("train", size=1):
-                self.predict("train", self.state(), rows=1)
-                break
-        except RuntimeError as error:
-            if not self.lifted:
-                raise
+            if self.parameters.keys() != dict(self._single.named_parameters()).keys():
+                raise RuntimeError("layers share a parameter")
+            inputs, _ = next(self._rows.chunks("train", size=2))
+            self.model.eval()
+            ours = self.model(inputs)
+            for run, member in enumerate(members):
+                own = member.model.eval()(inputs[run])
+                member.model.train()
+                if not torch.allclose(ours[run], own, rtol=1e-3, atol=1e-4, equal_nan=True):
+                    raise RuntimeError(f"run {run} of it gives other outputs there than alone")
+            self.model.train()
+        except Exception as error:
             raise ValueError(
                 f"model: {type(self._single).__name__} cannot be trained as a stack of runs "
                 f"({error}); train the runs one after another with stack=false"
             ) from error
 
     def _watch_hidden(self) -> None:
+        within = [n for n, m in self.model.named_modules() if isinstance(m, Vmapped)]
         for name in blocks(self._single):
+            if any(name == path or name.startswith(f"{path}.") or not path for path in within):
+                raise ValueError(
+                    f"regularizer: a technique reads the hidden block {name} of "
+                    f"{type(self._single).__name__}, which a stack of runs cannot show; train the "
+                    "runs one after another with stack=false"
+                )
 
             def note(module: nn.Module, inputs: Any, output: Tensor, name: str = name) -> None:
                 self.hidden[name] = output
@@ -170,7 +186,7 @@ class Stack:
     def draw_noise(self, step: Step, rows: int) -> None:
         """Fill the noise layers for a batch of `rows` rows, each run from its own stream."""
         for name, layer in self._noise:
-            noise = draw_noise(layer, step.rng.fold(layer.stream, name), rows)
+            noise = draw_noise(layer, step.rng.fold(layer.stream, layer.key or name), rows)
             layer._buffers["noise"] = noise  # Module.__setattr__ takes a third of the draw's time
 
     # --- one step --------------------------------------------------------------------------
@@ -193,7 +209,7 @@ class Stack:
 
     def gradients(self) -> Tensors:
         """The gradients of the last backward pass, by parameter."""
-        return {n: p.grad for n, p in self.parameters.items() if p.grad is not None}
+        return {n: p.grad.contiguous() for n, p in self.parameters.items() if p.grad is not None}
 
     def set_gradients(self, gradients: Tensors) -> None:
         for name, gradient in gradients.items():
@@ -220,8 +236,9 @@ class Stack:
     @torch.no_grad()
     def set_parameters(self, parameters: Tensors) -> None:
         for name, value in parameters.items():
-            if value is not self.parameters[name]:
-                self.parameters[name].copy_(value)
+            own = self.parameters[name]
+            if value is not own and own.requires_grad:  # frozen layers stay as they are
+                own.copy_(value)
 
     @property
     def learning_rate(self) -> float | Tensor:
@@ -296,18 +313,28 @@ class Stack:
             [runs, rows, outputs] and [runs, rows, ...].
         """
         if runs is not None and self.lifted:
+            # all that carries a run axis: buffers that are not saved have one too
+            state = {n: v for n, v in {**self._buffers_now(), **state}.items() if v.ndim}
             state = take(state, runs)
         self.model.eval()
-        outputs, targets = [], []
+        outputs: Tensor | None = None
+        targets = []
+        axis, first, total = int(self.lifted), 0, rows or self._rows.count[split]
         with self._autocast():
             for inputs, target in self._rows.chunks(split, runs, rows or CHUNK):
-                outputs.append(torch.func.functional_call(self.model, state, (inputs,)))
+                part = torch.func.functional_call(self.model, state, (inputs,))
+                if outputs is None:  # once: parts kept between chunks would fragment the heap
+                    shape = [*part.shape]
+                    shape[axis] = total
+                    outputs = part.new_empty(shape, dtype=self.dtype)
+                outputs.narrow(axis, first, part.shape[axis]).copy_(part)
+                first += part.shape[axis]
                 targets.append(target)
                 if rows:
                     break
         self.model.train()
-        axis = int(self.lifted)
-        return torch.cat(outputs, axis).to(self.dtype), torch.cat(targets, axis)
+        assert outputs is not None, "a split has at least one row"
+        return outputs, torch.cat(targets, axis)
 
     # --- single runs -----------------------------------------------------------------------
 

@@ -145,7 +145,8 @@ def train_step(stack: Stack, inputs: Tensor, targets: Tensor) -> Tensor:
                 gradients = torch.autograd.grad(
                     objectives.sum(), list(point.values()), materialize_grads=True
                 )
-            return dict(zip(point, gradients, strict=True))
+            # of one memory layout with the first: sums over other strides round another way
+            return {n: g.contiguous() for n, g in zip(point, gradients, strict=True)}
 
         with torch.no_grad():
             point = {n: p.detach() for n, p in stack.parameters.items()}

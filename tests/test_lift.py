@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from regexp.layers import Dropout, note_shapes
-from regexp.lift import Vmapped, lift
+from regexp.layers import Dropout, Noise, note_shapes
+from regexp.lift import Vmapped, VmappedNoise, lift
+from regexp.random import Rng
 
 RUNS = 3
 
@@ -36,6 +37,35 @@ class Shifted(nn.Sequential):
         return super().forward(x) + 1
 
 
+class Scaled(Noise):
+    """Noise that does not broadcast over leading axes, and a number that evaluation uses."""
+
+    numbers = ("share",)
+    elementwise = False
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def draw(self, rng: Rng, rows: int) -> Tensor:
+        return rng.keep((rows, *(self.shape or ())), self.share)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.note(x)
+        return (x * self.noise if self.training else x * self.share).flatten(1)
+
+
+def repeated() -> nn.Module:
+    activation, layer = nn.Tanh(), nn.Linear(6, 6)
+    return nn.Sequential(layer, activation, nn.Linear(6, 6), activation, layer)
+
+
+def hooked() -> nn.Module:
+    layer = nn.Linear(6, 6)
+    layer.register_forward_hook(lambda module, inputs, output: output.relu() + 1)
+    return nn.Sequential(layer, nn.Linear(6, 4))
+
+
 MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "linear": (lambda: nn.Linear(6, 4), (6,)),
     "linear without bias": (lambda: nn.Linear(6, 4, bias=False), (6,)),
@@ -53,6 +83,10 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "pooling": (lambda: nn.MaxPool2d(2), (2, 4, 4)),
     "flatten": (lambda: nn.Flatten(), (2, 4, 4)),
     "flatten in part": (lambda: nn.Flatten(1, 2), (2, 4, 4)),
+    "flatten the last": (lambda: nn.Flatten(-2, -1), (2, 4, 4)),
+    "repeated": (repeated, (6,)),
+    "hooked": (hooked, (6,)),
+    "noise by vmap": (lambda: nn.Sequential(nn.Linear(6, 6), Scaled(0.25)), (6,)),
     "gelu": (lambda: nn.GELU(), (6,)),
     "residual": (Residual, (6,)),
     "shifted": (lambda: Shifted(nn.Linear(6, 6), nn.ReLU()), (6,)),
@@ -77,9 +111,13 @@ def test_a_lifted_module_agrees_with_its_modules(name: str, training: bool) -> N
     for module in modules:
         note_shapes(module, torch.zeros(2, *shape, dtype=torch.float64))
         for inner in module.modules():
-            if isinstance(inner, Dropout):
+            if isinstance(inner, Noise):
                 inner.noise = torch.rand(4, *(inner.shape or ()), dtype=torch.float64)
     lifted = lift(copy.deepcopy(modules)).train(training)
+    for inner in lifted.modules():
+        if isinstance(inner, VmappedNoise):  # what the loop would fill
+            noisy = [n for m in modules for n in m.modules() if isinstance(n, Noise)]
+            inner.noise = torch.stack([layer.noise for layer in noisy])
     assert {n: tuple(p.shape) for n, p in lifted.named_parameters()} == {
         n: (RUNS, *p.shape) for n, p in modules[0].named_parameters()
     }

@@ -18,6 +18,7 @@ from regexp.config import ConfigError
 from regexp.dataset.base import Dataset, Table
 from regexp.job import stacks, train
 from regexp.plan import build_member, plan
+from regexp.regularizer.base import Regularizer, blocks
 
 SMALL = ("dataset.train_size=80", "model.hidden=[8]", "trainer.epochs=2", "trainer.batch_size=20")
 
@@ -204,6 +205,97 @@ def test_a_module_that_cannot_be_lifted_is_refused_by_name_and_trains_alone() ->
     assert recorder.ends == [("FAILED", outcomes[0].reason)] * 2
     alone = train(own("Branching", "seeds=2", "stack=false"), Recorder(), "sweep")  # type: ignore[arg-type]
     assert [outcome.status for outcome in alone] == ["FINISHED", "FINISHED"]
+
+
+class Late(OwnNetwork):
+    """A module that fails on the first real batch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training and len(x) > 2:
+            raise KeyError("late")
+        return super().forward(x)
+
+
+def test_what_a_module_raises_in_training_is_its_runs_reason(capsys) -> None:
+    recorder = Recorder()
+    (outcome,) = train(own("Late", "debug=true"), recorder, "sweep")  # type: ignore[arg-type]
+    assert outcome.reason.startswith("training raised KeyError: 'late'")
+    assert recorder.ends == [("FAILED", outcome.reason)]
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("Narrow", r"gives outputs of shape \[9\].*expected \[10\]"), ("Broken", "KeyError: 'boom'")],
+)
+def test_a_module_that_does_not_fit_ends_before_anything_is_written(
+    name: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"model: {name} .*{message}"):
+        plan(own(name))
+
+
+class Narrow(OwnNetwork):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x)[:, :9]
+
+
+class Broken(OwnNetwork):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise KeyError("boom")
+
+
+class Global(OwnNetwork):
+    """A module that draws from the global random state behind our back."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.dropout(super().forward(x), 0.1, self.training)
+
+
+def test_a_module_that_draws_from_the_global_random_state_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"Global draws from torch's global random state"):
+        plan(own("Global"))
+
+
+class Sloped(OwnNetwork):
+    """A module with a number that its repr does not show."""
+
+    def __init__(self, width: int, slope: float) -> None:
+        super().__init__(width)
+        self.slope = slope
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * self.slope
+
+
+def test_runs_whose_networks_differ_in_a_plain_number_do_not_share_a_stack() -> None:
+    job = own("Sloped")
+    job.model = {**job.model, "slope": 1.0}
+    job.grid = {"model": {"slope": [0.5, 2.0]}}
+    runs = plan(job)
+    assert stacks(runs, [build_member(run) for run in runs], stack=True) == [[0], [1]]
+
+
+@dataclass(frozen=True)
+class RandomLayer(Regularizer):
+    """A technique that adds a layer with an initialisation of its own."""
+
+    def build(self, model: nn.Module) -> nn.Module:
+        for block in blocks(model).values():
+            block.dropout.append(nn.Linear(block.features, block.features))
+        return model
+
+
+def test_a_technique_leaves_what_another_draws_alone() -> None:
+    def layers(*names: str) -> list[nn.Module]:
+        job = config()
+        job.regularizer = {name: {"_target_": f"{__name__}.RandomLayer"} for name in names}
+        model = build_member(plan(job)[0]).model
+        return list(next(iter(blocks(model).values())).dropout)
+
+    (alone,), both = layers("b"), layers("a", "b")
+    assert torch.equal(alone.weight, both[1].weight)  # type: ignore[arg-type]
+    assert not torch.equal(both[0].weight, both[1].weight)  # type: ignore[arg-type]
 
 
 def test_a_technique_without_a_place_for_its_layer_is_refused() -> None:

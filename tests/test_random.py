@@ -62,6 +62,21 @@ def test_a_stack_draws_what_its_runs_draw_alone(draw) -> None:
     assert not torch.equal(second, first), "a second draw repeats the first"
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, p: rng.keep((3,), 0.5),
+        lambda rng, p: rng.keep((3,), p),
+        lambda rng, p: rng.uniform((3,)),
+        lambda rng, p: rng.beta(p, 0.5, (3,)),
+    ],
+)
+def test_draws_are_float32_in_a_stack_too(draw) -> None:
+    rng, numbers = StackedRng((0, 1)), torch.tensor([0.5, 0.1], dtype=torch.float64)
+    lifted = torch.vmap(lambda index, p: draw(rng.inside(index), p))(torch.arange(2), numbers)
+    assert lifted.dtype == draw(Rng(0), 0.5).dtype == torch.float32
+
+
 def test_numbers_of_a_distribution_may_differ_from_run_to_run() -> None:
     rng, p, a = StackedRng((0, 1, 2)), torch.tensor([0.0, 0.5, 0.9]), torch.tensor([0.1, 1.0, 9.0])
     masks = torch.vmap(lambda i, own: rng.inside(i).keep((200,), own))(torch.arange(3), p)

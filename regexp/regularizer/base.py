@@ -78,7 +78,8 @@ class View:
         batch: what the network was trained on in this step (after every `batch` hook).
         network: `network(inputs, parameters=None)` calls the network again, on other inputs or
             with other parameters, in training mode with the same noise; it leaves the running
-            statistics of normalization layers alone.
+            statistics of normalization layers alone. Differentiate it with `torch.func` (`grad`,
+            `vjp`, `jvp`), which works in a stack too.
         loss: `loss(outputs, targets)`, the plain loss of each row [rows].
         hidden: outputs of the hidden blocks by name, if a technique says `uses_hidden`.
     """

@@ -106,9 +106,9 @@ class Cocktail(Regularizer):
         for name, technique in self._by_hook["build"]:
             before = set(model.modules())
             model = technique.build(model)
-            for module in model.modules():
-                if isinstance(module, Noise) and module not in before:
-                    module.stream = name
+            own = [m for m in model.modules() if isinstance(m, Noise) and m not in before]
+            for index, module in enumerate(own):
+                module.stream, module.key = name, str(index)
         return model
 
     def batch(self, step: Step, batch: Batch) -> Batch:

@@ -82,5 +82,10 @@ def test_torchs_dropout_becomes_ours_and_other_global_noise_is_refused() -> None
     layer = model[1][0]  # type: ignore[index]
     assert type(layer) is Dropout
     assert layer.p == 0.3
+    twice = nn.Dropout(0.2)
+    model = adopt(nn.Sequential(twice, nn.Linear(3, 3), twice))
+    assert [type(module) for module in model] == [Dropout, nn.Linear, Dropout]  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="LSTM, which draws from torch's global"):
+        adopt(nn.Sequential(nn.LSTM(3, 3, num_layers=2, dropout=0.1)))
     with pytest.raises(ValueError, match="AlphaDropout, which draws from torch's global"):
         adopt(nn.Sequential(nn.AlphaDropout(0.1)))
