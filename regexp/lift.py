@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from regexp.layers import Noise
 from regexp.model.activation import ACTIVATIONS
-from regexp.random import Rng
+from regexp.vmapped import Vmapped, VmappedNoise, stack_numbers, stack_tensors
 
 Modules = Sequence[nn.Module]
 
@@ -76,6 +76,35 @@ def _plain_sequential(module: nn.Module) -> bool:
     return forward is nn.Sequential.forward and not _hooked(module)
 
 
+@torch.no_grad()
+def check_lifted(lifted: nn.Module, modules: Modules, inputs: Tensor) -> None:
+    """Refuse, by name, networks that cannot be lifted, or that would be others then.
+
+    Args:
+        lifted: what `lift` made of them.
+        modules: the K networks, in training mode.
+        inputs: a few rows for each, [K, rows, *features].
+
+    Raises:
+        ValueError: if they give other outputs lifted than alone, or share parameters.
+    """
+    try:
+        if dict(lifted.named_parameters()).keys() != dict(modules[0].named_parameters()).keys():
+            raise RuntimeError("layers share a parameter")
+        outputs = lifted.eval()(inputs)
+        for run, module in enumerate(modules):
+            alone = module.eval()(inputs[run])
+            module.train()
+            if not torch.allclose(outputs[run], alone, rtol=1e-3, atol=1e-4, equal_nan=True):
+                raise RuntimeError(f"run {run} of it gives other outputs there than alone")
+        lifted.train()
+    except Exception as error:  # a user's module may raise anything
+        raise ValueError(
+            f"model: {type(modules[0]).__name__} cannot be trained as a stack of runs "
+            f"({error}); train the runs one after another with stack=false"
+        ) from error
+
+
 def chain(model: nn.Module) -> list[nn.Module]:
     """The modules that `model` calls one after another: itself, or what its Sequentials hold.
 
@@ -85,10 +114,6 @@ def chain(model: nn.Module) -> list[nn.Module]:
     if not _plain_sequential(model):
         return [model]
     return [leaf for child in model._modules.values() if child is not None for leaf in chain(child)]
-
-
-def stacked(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.stack([tensor.detach() for tensor in tensors])
 
 
 class Lifted(nn.Module):
@@ -101,11 +126,11 @@ class Lifted(nn.Module):
             if parameter is None:
                 self.register_parameter(name, None)
                 continue
-            values = stacked([module.get_parameter(name) for module in modules])
+            values = stack_tensors([module.get_parameter(name) for module in modules])
             self.register_parameter(name, nn.Parameter(values, parameter.requires_grad))
         for name, buffer in modules[0]._buffers.items():
             persistent = name not in modules[0]._non_persistent_buffers_set
-            own = None if buffer is None else stacked([m.get_buffer(name) for m in modules])
+            own = None if buffer is None else stack_tensors([m.get_buffer(name) for m in modules])
             self.register_buffer(name, own, persistent=persistent)
 
 
@@ -196,107 +221,15 @@ class LiftedFlatten(Lifted):
         return x.flatten(start, end)
 
 
-class Vmapped(nn.Module):
-    """Any module for K runs, through `torch.vmap` of its functional form."""
-
-    def __init__(self, modules: Modules) -> None:
-        super().__init__()
-        self.single: dict[str, nn.Module] = {"module": modules[0]}
-        holder = copy.deepcopy(modules[0])
-        for name, module in holder.named_modules():
-            own = [other.get_submodule(name) for other in modules]
-            for key, parameter in list(module.named_parameters(recurse=False)):
-                values = stacked([other.get_parameter(key) for other in own])
-                setattr(module, key, nn.Parameter(values, parameter.requires_grad))
-            for key, _ in list(module.named_buffers(recurse=False)):
-                module._buffers[key] = stacked([other.get_buffer(key) for other in own])
-            if isinstance(module, Noise):
-                _stack_numbers(module, own)
-        self._parameters.update(holder._parameters)
-        self._buffers.update(holder._buffers)
-        self._non_persistent_buffers_set |= holder._non_persistent_buffers_set
-        self._modules.update(holder._modules)
-
-    def forward(self, x: Tensor) -> Tensor:
-        single = self.single["module"]
-        single.train(self.training)
-        for name, module in self.named_modules():
-            if name:
-                single.get_submodule(name).training = module.training
-        tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        numbers = {n: _varying(m) for n, m in self.named_modules() if isinstance(m, Noise)}
-        before = {name: dict(vars(single.get_submodule(name))) for name in numbers}
-
-        def one(own: dict[str, Tensor], values: dict[str, Any], row: Tensor) -> Tensor:
-            for name, each in values.items():
-                vars(single.get_submodule(name)).update(each)
-            return torch.func.functional_call(single, own, (row,))
-
-        try:
-            return torch.vmap(one)(tensors, numbers, x)
-        finally:
-            for name, each in numbers.items():
-                vars(single.get_submodule(name)).update({key: before[name][key] for key in each})
-
-
-class VmappedNoise(Noise):
-    """A `Noise` whose forward does not broadcast over leading axes, for K runs."""
-
-    elementwise = False
-
-    def __init__(self, modules: Modules) -> None:
-        super().__init__()
-        single = modules[0]
-        assert isinstance(single, Noise)
-        self.single = {"module": single}
-        self.numbers = single.numbers  # type: ignore[misc]
-        self.shape, self.stream, self.key = single.shape, single.stream, single.key
-        _stack_numbers(self, modules)
-
-    def draw(self, rng: Rng, rows: int) -> Tensor:
-        return self._one({key: getattr(self, key) for key in self.numbers}).draw(rng, rows)
-
-    def forward(self, x: Tensor) -> Tensor:
-        shared = {key: getattr(self, key) for key in self.numbers}
-
-        def one(row: Tensor, noise: Tensor, own: dict[str, Tensor]) -> Tensor:
-            layer = self._one(shared | own).train(self.training)
-            layer._buffers = {**layer._buffers, "noise": noise}
-            return layer(row)
-
-        axis = 0 if self.noise.ndim else None  # not drawn yet
-        return torch.vmap(one, in_dims=(0, axis, 0))(x, self.noise, _varying(self))
-
-    def _one(self, numbers: dict[str, Any]) -> Noise:
-        """The layer of one run, with its numbers."""
-        layer = copy.copy(self.single["module"])
-        vars(layer).update(numbers)
-        return layer
-
-
 def _lift_noise(modules: Modules) -> nn.Module:
     layer = copy.deepcopy(modules[0])
     assert isinstance(layer, Noise)
-    _stack_numbers(layer, modules)
+    stack_numbers(layer, modules)
     return layer
 
 
 def _has_tensors(layer: Noise) -> bool:
     return bool([*layer.parameters(), *layer.children()]) or len(layer._buffers) > 1
-
-
-def _varying(layer: Noise) -> dict[str, Tensor]:
-    """The numbers of a lifted layer that differ from run to run, [K] each."""
-    numbers = {key: getattr(layer, key) for key in layer.numbers}
-    return {key: value for key, value in numbers.items() if isinstance(value, Tensor)}
-
-
-def _stack_numbers(layer: Noise, modules: Modules) -> None:
-    """Give `layer` the runs' numbers: the float they agree on, or a tensor [K]."""
-    for name in layer.numbers:
-        values = [float(getattr(module, name)) for module in modules]
-        differ = len(set(values)) > 1
-        setattr(layer, name, torch.tensor(values, dtype=torch.float64) if differ else values[0])
 
 
 def _join(x: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from regexp.lift import LiftedBatchNorm, Vmapped
+from regexp.lift import LiftedBatchNorm
 from regexp.regularizer.base import Tensors
+from regexp.vmapped import Vmapped
 
 
 def reestimate(model: nn.Module, state: Tensors, batches: Iterable[Tensor]) -> Tensors:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from regexp.layers import Noise, blocks, note_shapes
-from regexp.lift import Vmapped, chain, lift
+from regexp.lift import chain, check_lifted, lift
 from regexp.lift_regularizer import LiftedCocktail, Network, StackedRng, draw_noise
 from regexp.loss import LOSSES
 from regexp.member import Member, steps_per_epoch
@@ -29,6 +29,7 @@ from regexp.regularizer.cocktail import Cocktail
 from regexp.rows import CHUNK, Rows
 from regexp.running_statistics import reestimate
 from regexp.stepping import Optimizers
+from regexp.vmapped import Vmapped
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -85,7 +86,9 @@ class Stack:
         self.model = self._single
         self.regularizer: Cocktail | LiftedCocktail = members[0].regularizer
         if self.lifted:
-            self.model = lift([member.model for member in members]).to(self.device).train()
+            models = [member.model for member in members]
+            self.model = lift(models).to(self.device).train()
+            check_lifted(self.model, models, next(self._rows.chunks("train", size=2))[0])
             self.regularizer = LiftedCocktail(
                 [m.regularizer for m in members], self._single, self.device
             )
@@ -104,32 +107,8 @@ class Stack:
         if self.regularizer.flag("uses_hidden"):
             self._watch_hidden()
             self._chain = [self.model]  # the hooks are on its containers
-        self._check_lifted(members)
         with torch.no_grad():
             self.memory: Memory = self.regularizer.init(self.state())
-
-    @torch.no_grad()
-    def _check_lifted(self, members: Sequence[Member]) -> None:
-        """Refuse, by name, a network that cannot be lifted, or that would be another then."""
-        if not self.lifted:
-            return
-        try:
-            if self.parameters.keys() != dict(self._single.named_parameters()).keys():
-                raise RuntimeError("layers share a parameter")
-            inputs, _ = next(self._rows.chunks("train", size=2))
-            self.model.eval()
-            ours = self.model(inputs)
-            for run, member in enumerate(members):
-                own = member.model.eval()(inputs[run])
-                member.model.train()
-                if not torch.allclose(ours[run], own, rtol=1e-3, atol=1e-4, equal_nan=True):
-                    raise RuntimeError(f"run {run} of it gives other outputs there than alone")
-            self.model.train()
-        except Exception as error:
-            raise ValueError(
-                f"model: {type(self._single).__name__} cannot be trained as a stack of runs "
-                f"({error}); train the runs one after another with stack=false"
-            ) from error
 
     def _watch_hidden(self) -> None:
         within = [n for n, m in self.model.named_modules() if isinstance(m, Vmapped)]

@@ -23,11 +23,12 @@ LEVELS = [
     {"regexp.cli", "regexp.progress"},
     {"regexp.job", "regexp.compare"},
     {"regexp.plan"},
-    {"regexp.validation"},
+    {"regexp.validation", "regexp.composition"},
     {"regexp.config", "regexp.tracking", "regexp.train"},
     {"regexp.nodes", "regexp.checkpoint", "regexp.evaluate", "regexp.stack"},
     {"regexp.member", "regexp.running_statistics"},
     {"regexp.lift_regularizer", "regexp.lift", "regexp.stepping", "regexp.rows", "regexp.loss"},
+    {"regexp.vmapped"},
     {
         "regexp.regularizer",
         "regexp.model",
@@ -98,7 +99,7 @@ def test_arrows_point_down() -> None:
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("hydra", ("__main__", "cli", "config", "nodes", "sweep", "validation")),
+        ("hydra", ("__main__", "cli", "composition", "config", "nodes", "sweep", "validation")),
         ("mlflow", ("tracking",)),
     ],
 )

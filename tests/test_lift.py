@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from regexp.layers import Dropout, Noise, note_shapes
-from regexp.lift import Vmapped, VmappedNoise, lift
+from regexp.lift import lift
 from regexp.random import Rng
+from regexp.vmapped import Vmapped, VmappedNoise
 
 RUNS = 3
 
