@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from regexp.cli import compose, compose_one, parse, starts_jobs
@@ -32,12 +33,14 @@ def run(arguments: Sequence[str]) -> int:
         if arguments and arguments[0] == "ui":
             return _ui(arguments[1:])
         return _run(arguments)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before or after the jobs: a sweep tells of its own
         print("interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        if traced or not _for_users(error):
+        if not _for_users(error):
             raise
+        if traced:
+            traceback.print_exc()
         print(f"regexp: {error}", file=sys.stderr)
         return USAGE_ERROR
 
@@ -45,6 +48,10 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     options, arguments = parse(arguments)
     if not starts_jobs(options):
+        if options.cfg:
+            compose(options)  # Hydra's own words for a mistake are long
+        elif options.help:
+            compose_one(options)
         from regexp.sweep import hydra_main
 
         hydra_main(arguments)

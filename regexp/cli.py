@@ -10,20 +10,22 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hydra import __version__ as hydra_version
 from hydra._internal.utils import create_automatic_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from regexp.config import ConfigError, conf_folder, flat, is_number, register
-from regexp.nodes import nearest
-from regexp.validation import validate
+from regexp.composition import check_choices, explain, load, without_hydra
+from regexp.config import ConfigError, conf_folder, is_number, register
+from regexp.validation import check_schema, validate
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -135,7 +137,25 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     (see `without_strays`).
     """
     rewritten = [f"++{one}" if NEW.match(one) else one for one in arguments]
-    return get_args_parser().parse_args(rewritten), rewritten
+    return _parser().parse_args(rewritten), rewritten
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Hydra's own parser, under our name and version."""
+    parser = argparse.ArgumentParser(
+        prog="regexp", parents=[get_args_parser()], conflict_handler="resolve", add_help=False
+    )
+    try:
+        version = metadata.version("regexp")
+    except metadata.PackageNotFoundError:
+        version = "(not installed)"
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"regexp {version}, Hydra {hydra_version}",
+        help="Show the versions of regexp and Hydra and exit",
+    )
+    return parser
 
 
 def starts_jobs(options: argparse.Namespace) -> bool:
@@ -155,14 +175,14 @@ def compose(options: argparse.Namespace) -> Sweep:
     with _hydra(options) as hydra:
         overrides = list(options.overrides)
         try:
-            OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(overrides)
+            check_choices(hydra, overrides)
             mode = hydra.get_mode(config_name=name, overrides=overrides)
             if not (options.multirun or mode == RunMode.MULTIRUN):
                 return _sweep(hydra, name, overrides, (), [overrides])
-            master = _load(hydra, name, overrides, RunMode.MULTIRUN)
+            master = load(hydra, name, overrides, RunMode.MULTIRUN)
             swept, batches = _split(hydra, master)
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(_explain(error, hydra, name, overrides)) from error
+            raise ConfigError(explain(error, hydra, name, overrides)) from error
         return _sweep(hydra, name, overrides, swept, batches, master)
 
 
@@ -172,9 +192,12 @@ def compose_one(options: argparse.Namespace) -> DictConfig:
     name = options.config_name or CONFIG_NAME
     with _hydra(options) as hydra:
         try:
-            return _plain(_load(hydra, name, options.overrides, RunMode.RUN))
+            check_choices(hydra, options.overrides)
+            config = without_hydra(load(hydra, name, options.overrides, RunMode.RUN))
+            check_schema(config)
+            return config
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(_explain(error, hydra, name, options.overrides)) from error
+            raise ConfigError(explain(error, hydra, name, options.overrides)) from error
 
 
 @contextmanager
@@ -212,16 +235,17 @@ def _sweep(
     for batch in batches or []:
         where = f" (in the job {written(batch)})" if len(batches or []) > 1 else ""
         try:
-            config = _load(hydra, name, batch, RunMode.RUN)
+            check_choices(hydra, batch)
+            config = load(hydra, name, batch, RunMode.RUN)
             title = title or str(config.hydra.runtime.choices.get("experiment") or "")
-            config = _plain(config)
+            config = without_hydra(config)
             strays.update(strays_of(config))
             config = without_strays(config)
             validate(config)
         except ConfigError as error:
             raise ConfigError(f"{error}{where}") from error
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(f"{_explain(error, hydra, name, batch)}{where}") from error
+            raise ConfigError(f"{explain(error, hydra, name, batch)}{where}") from error
         jobs.append(Job(tuple(batch), config))
     present = {str(technique) for job in jobs for technique in job.config.regularizer}
     for stray in sorted(strays - present if jobs else ()):
@@ -233,7 +257,10 @@ def _sweep(
         )
     if not title or title == "None":
         title = written(overrides) or (jobs[0].technique if jobs else "sweep")
-    common = jobs[0].config if jobs else _plain(master)
+    if jobs or master is None:
+        common = jobs[0].config
+    else:
+        common = without_hydra(master)
     return Sweep(tuple(jobs), common, title, tuple(overrides), swept)
 
 
@@ -253,75 +280,3 @@ def _split(hydra: "Hydra", master: DictConfig) -> tuple[tuple[str, ...], list[li
     if not str(sweeper["_target_"]).endswith(".BasicSweeper"):
         return swept, None
     return swept, BasicSweeper.split_arguments(parsed, None)[0]
-
-
-def _load(hydra: "Hydra", name: str, overrides: Sequence[str], mode: RunMode) -> DictConfig:
-    return hydra.compose_config(
-        config_name=name,
-        overrides=list(overrides),
-        run_mode=mode,
-        with_log_configuration=False,
-    )
-
-
-def _plain(config: DictConfig | None) -> DictConfig:
-    """A configuration without Hydra's own node."""
-    assert config is not None
-    config = config.copy()
-    with read_write(config), open_dict(config):
-        config.pop("hydra", None)
-    return config
-
-
-def _explain(error: Exception, hydra: "Hydra", name: str, overrides: Sequence[str]) -> str:
-    """One message for what Hydra refuses: the key, what was expected, the nearest choices."""
-    text = str(error) or str(error.__cause__ or error.__context__)
-    if isinstance(error, OverrideParseException):
-        reason = [line for line in text.splitlines() if not line.startswith(("See ", "Error "))]
-        return f"{error.override}: expected key=value ({' '.join(reason).strip()})"
-    if ambiguous := re.search(r"Ambiguous value for argument '\+*([^']+)'", text):
-        override = ambiguous.group(1)
-        key, _, value = override.partition("=")
-        as_list = f"; for a single job with all of them write '{key}=[{value}]'"
-        listed = key == "regularizer" or key.startswith("grid.")
-        return f"{override}: several values. Add -m for a job with each{as_list * listed}"
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        if group:
-            options = error.options or hydra.config_loader.get_group_options(group)
-            return f"{group}={choice}: expected a choice of {group}{nearest(choice, options)}"
-        return f"there is no configuration {choice} in {conf_folder()}"
-    if unknown := re.search(r"Could not (?:override|append to config|delete)\D*?'([^']+)'", text):
-        key = unknown.group(1).partition("@")[0]
-        if "already at" in text:
-            return f"{key}: the key exists already; write {key}=... without a plus"
-        return f"{key}: there is no such key{nearest(key, _keys(hydra, name, overrides))}"
-    if "Error merging override" in text or "Value '" in text or "is not supported" in text:
-        override = re.search(r"Error merging override (\S+)", text)
-        cause = error.__cause__ or error
-        detail = str(cause).splitlines()[0] if str(cause) else text.splitlines()[0]
-        key = getattr(cause, "full_key", None)
-        return f"{(override and override.group(1)) or key}: {_expected(detail)}"
-    return text.partition("\nConfig search path")[0].partition("\nSee https")[0].strip()
-
-
-def _expected(detail: str) -> str:
-    """OmegaConf's complaint about a type, in the words of the other messages."""
-    found = re.search(r"(?:could not be converted to|is not a valid) (\w+)", detail)
-    kinds = {"Integer": "an integer", "Float": "a number", "bool": "true or false"}
-    return f"expected {kinds[found.group(1)]}" if found and found.group(1) in kinds else detail
-
-
-def _keys(hydra: "Hydra", name: str, overrides: Sequence[str]) -> list[str]:
-    """Every key that a job with these groups has: what a mistyped key may have meant."""
-    loader = hydra.config_loader
-    groups = [group for group in loader.list_groups("") if group != "hydra"]
-    chosen = [one for one in overrides if one.partition("=")[0] in groups and "," not in one]
-    for attempt in (chosen, []):
-        try:
-            config: Any = _plain(_load(hydra, name, attempt, RunMode.RUN))
-        except (HydraException, OmegaConfBaseException):
-            continue
-        dotted = [key for key, _ in flat(config) if "._" not in key]
-        return [*groups, *map(str, config), *dotted]
-    return groups

@@ -7,18 +7,16 @@ two epochs of each job into the void.
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from regexp.cli import Sweep, written
+from regexp.cli import Sweep
+from regexp.compare.show import show_columns
+from regexp.progress import count, varied
 from regexp.sweep import key_of, plan_all, repeats
 
 # Beyond this many seconds of measuring, further jobs are taken to be like the ones before.
@@ -32,7 +30,7 @@ class Row:
     Attributes:
         job: its number, from 0.
         technique: its techniques joined with "+".
-        overrides: what it has of the swept keys.
+        varied: what beside the technique the sweep varies in it; a remark if it is not run.
         runs: how many runs it has; 0 if an earlier job has them all.
         finished: how many of them the store has already.
         seconds: that the others may take; None where it cannot be measured.
@@ -40,7 +38,7 @@ class Row:
 
     job: int
     technique: str
-    overrides: str
+    varied: str
     runs: int
     finished: int
     seconds: float | None
@@ -52,34 +50,30 @@ def show(sweep: Sweep) -> None:
         print("The sweeper chooses its jobs one after another: they cannot be listed before.")
         return
     rows = rows_of(sweep)
-    terminal = sys.stdout.isatty()
-    # Where no terminal cuts the lines, they are as long as they must be.
-    console = Console() if terminal else Console(width=10_000)
-    table = Table(box=box.HEAVY_HEAD if terminal else None, pad_edge=terminal)
-    for title in ("job", "technique", "runs", "finished", "to run", "time", "swept"):
-        numeric = title in ("job", "runs", "finished", "to run", "time")
-        table.add_column(title, justify="right" if numeric else "left")
-    for row in rows:
-        cells = (
-            row.job + 1,
+    head = ["job", "technique", "runs", "finished", "to run", "time", "swept"]
+    cells = [
+        [
+            str(row.job + 1),
             row.technique,
-            row.runs,
-            row.finished,
-            row.runs - row.finished,
+            str(row.runs),
+            str(row.finished),
+            str(row.runs - row.finished),
             _duration(row.seconds),
-            row.overrides,
-        )
-        # Text, because a list in brackets would be read as markup.
-        table.add_row(*(Text(str(cell)) for cell in cells))
-    console.print(table)
+            row.varied,
+        ]
+        for row in rows
+    ]
+    if not any(row.varied for row in rows):
+        head, cells = head[:-1], [row[:-1] for row in cells]
+    show_columns(head, cells, texts=("technique", "swept"), file=sys.stdout)
     total = sum(row.runs for row in rows)
     left = total - sum(row.finished for row in rows)
     known = [row.seconds for row in rows if row.seconds is not None]
     seconds = sum(known) if len(known) == len(rows) else None
     print(
-        f"{len(rows)} jobs, {total} runs: {total - left} finished, {left} to run in about "
-        f"{_duration(seconds)}, one job after another (less where training stops early). "
-        "Nothing was written."
+        f"{count(len(rows), 'job')}, {count(total, 'run')}: {total - left} finished, "
+        f"{left} to run in about {_duration(seconds)}, one job after another (less where "
+        "training stops early). Nothing was written."
     )
 
 
@@ -97,9 +91,10 @@ def rows_of(sweep: Sweep) -> list[Row]:
         if ready < own:
             whole = clock.seconds(job.config)
             seconds = None if whole is None else whole * (own - ready) / own
-        told = [one for one in job.overrides if one.lstrip("+").partition("=")[0] in sweep.swept]
-        remark = f" (the runs of job {again[number] + 1})" if number in again else ""
-        rows.append(Row(number, job.technique, written(told) + remark, own, ready, seconds))
+        told = varied(job.config, job.overrides, sweep.swept)
+        if number in again:
+            told = f"{told} (the runs of job {again[number] + 1})".lstrip()
+        rows.append(Row(number, job.technique, told, own, ready, seconds))
     return rows
 
 
@@ -135,21 +130,32 @@ class Stopwatch:
         return estimate
 
 
-class Void:
-    """Takes the place of the tracker and of its records: swallows whatever it is given."""
+class VoidRecord:
+    """Takes the place of a `RunRecord`: keeps nothing."""
 
-    id = "void"
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Nothing is sent."""
+
+    def summary(self, values: Mapping[str, float]) -> None:
+        """Nothing is sent."""
+
+    def artifact(self, path: Path | str, folder: str = "") -> None:
+        """Nothing is stored."""
+
+    def finish(self, status: str = "FINISHED", reason: str = "") -> None:
+        """There is nothing to end."""
+
+
+class VoidTracker:
+    """Takes the place of a `Tracker`: has no runs, and keeps none."""
 
     def finished(self, sweep_id: str) -> dict[str, str]:
         """No run is finished."""
         return {}
 
-    def start(self, *args: Any, **kwargs: Any) -> "Void":
-        """A record, which swallows too."""
-        return self
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args, **kwargs: None
+    def start(self, sweep_id: str, **run: object) -> VoidRecord:
+        """A record that keeps nothing."""
+        return VoidRecord()
 
 
 def _train(config: DictConfig, epochs: int) -> float | None:
@@ -160,7 +166,7 @@ def _train(config: DictConfig, epochs: int) -> float | None:
     short.trainer.epochs = min(epochs, config.trainer.epochs)
     began = time.perf_counter()
     try:
-        outcomes: Sequence[Any] = train(short, Void(), "void")  # type: ignore[arg-type]
+        outcomes: Sequence[Any] = train(short, VoidTracker(), "void")  # type: ignore[arg-type]
     except Exception:
         return None
     if any(outcome.status != "FINISHED" for outcome in outcomes):

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+# Ends the description of a value that plain YAML cannot write.
+NODE = ", named by _target_"
 # Arguments of hydra.utils.instantiate itself.
 DIRECTIVES = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})
 
@@ -68,9 +70,7 @@ def check_node(
         ConfigError: no such target; an argument that is missing, unknown or of a wrong type; a
             ValueError or TypeError of the constructor.
     """
-    if not isinstance(node.get("_target_"), str):
-        raise ConfigError(f"{key}._target_: expected the dotted path of a class or function")
-    target = find(f"{key}._target_", node["_target_"])
+    target = find_target(key, node)
     arguments = {name: value for name, value in node.items() if name not in DIRECTIVES}
     _check_arguments(key, target, arguments, given, node)
     for name, value in arguments.items():
@@ -95,12 +95,12 @@ def build_node(key: str, node: Mapping[str, Any], /, **arguments: Any) -> Any:
 
 
 def blame(key: str, node: Mapping[str, Any], error: Exception) -> ConfigError:
-    """The error of a constructor, as one that names the argument it is about, where that is clear.
+    """The error of a constructor or a step, as one that names its argument where that is clear.
 
     Args:
         key: the node's dotted key.
         node: its arguments.
-        error: what the constructor raised.
+        error: what was raised.
     """
     reason = str(error) or type(error).__name__
     group = key.removeprefix("grid.")
@@ -111,10 +111,24 @@ def blame(key: str, node: Mapping[str, Any], error: Exception) -> ConfigError:
         if re.match(rf"{re.escape(name)}\b\W*", reason):
             detail = re.sub(rf"^{re.escape(name)}\b[:\s]*", "", reason)
             return ConfigError(f"{key}.{name}={node[name]}: {detail}")
-    ends = [name for name in names if reason.endswith(f" {node[name]}")]
+    if isinstance(error, ZeroDivisionError):
+        ends = [name for name in names if type(node[name]) in (int, float) and node[name] == 0]
+    else:
+        ends = [name for name in names if reason.endswith(f" {node[name]}")]
     if len(ends) == 1:
         return ConfigError(f"{key}.{ends[0]}={node[ends[0]]}: {reason}")
     return ConfigError(f"{key}: {reason}")
+
+
+def find_target(key: str, node: Mapping[str, Any]) -> Any:
+    """The class or function that a node names.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    if not isinstance(node.get("_target_"), str):
+        raise ConfigError(f"{key}._target_: expected the dotted path of a class or function")
+    return find(f"{key}._target_", node["_target_"])
 
 
 def find(key: str, path: str) -> Any:
@@ -250,7 +264,9 @@ def _named(annotation: Any) -> str:
     if origin is typing.Literal:
         return "one of " + ", ".join(str(choice) for choice in inner)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_named(one) for one in inner)
+        names = [_named(one) for one in inner]
+        written = [name for name in names if not name.endswith(NODE)]
+        return " or ".join(written if set(written) - {"null"} else names)
     kind = origin or annotation
     if inspect.isclass(kind) and issubclass(kind, list | tuple | Sequence) and kind is not str:
         if kind is tuple and Ellipsis not in inner:
@@ -263,4 +279,4 @@ def _named(annotation: Any) -> str:
         return words[annotation]
     except (KeyError, TypeError):
         name = getattr(annotation, "__name__", str(annotation))
-        return f"a {name}, named by _target_"
+        return f"a {name}{NODE}"

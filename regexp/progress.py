@@ -1,12 +1,18 @@
 """What a job tells about itself: lines in the terminal, and a report for the sweep's process."""
 
+import json
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from regexp.cli import Sweep, written
 from regexp.config import grid_of, seeds_of
+
+REPORT = "report.json"
 
 
 @dataclass
@@ -16,6 +22,8 @@ class Report:
     Attributes:
         number: of the job, from 0.
         technique: the job's techniques joined with "+".
+        varied: what else the sweep varies in it, see `varied`.
+        points: how many points its grid has.
         outcomes: one dict a run: name, status, reason, metrics.
         reason: why the job itself failed; empty if it did not.
         seconds: wall time.
@@ -23,39 +31,84 @@ class Report:
 
     number: int
     technique: str
+    varied: str = ""
+    points: int = 1
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     reason: str = ""
     seconds: float = 0.0
 
     @property
+    def name(self) -> str:
+        """What tells the job from the sweep's others: "l1, optimizer=muon"."""
+        return named(self.technique, self.varied)
+
+    @property
     def failures(self) -> list[tuple[str, str]]:
         """(name, reason) of the job if it failed, and of each of its runs that did."""
-        failed = [(self.technique, self.reason)] if self.reason else []
+        failed = [(self.name, self.reason)] if self.reason else []
         return failed + [
-            (str(outcome["name"]), str(outcome["reason"]) or str(outcome["status"]))
+            (
+                named(str(outcome["name"]), self.varied),
+                str(outcome["reason"]) or str(outcome["status"]),
+            )
             for outcome in self.outcomes
             if outcome["status"] != "FINISHED"
         ]
 
 
+def named(technique: str, varied: str) -> str:
+    """A name of a job or run, with what the sweep varies in it if that is anything."""
+    return ", ".join(filter(None, (technique, varied)))
+
+
+def varied(config: DictConfig, overrides: Sequence[str], swept: Sequence[str]) -> str:
+    """What beside its techniques the sweep varies in a job: "optimizer=muon trainer.epochs=9".
+
+    Args:
+        config: the job's, without what its overrides say of techniques that it does not have.
+        overrides: the job's.
+        swept: the keys that differ from job to job.
+    """
+    told = []
+    for override in overrides:
+        key = override.lstrip("+").partition("=")[0]
+        stray = key.startswith("regularizer.") and OmegaConf.select(config, key) is None
+        if key in swept and key != "regularizer" and not stray:
+            told.append(override)
+    return written(told)
+
+
+def points(config: DictConfig) -> int:
+    """How many points a job's grid has; 1 without a grid."""
+    return math.prod(map(len, grid_of(config).values()))
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: "1 run", "10 runs"."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
 def size(config: DictConfig) -> str:
     """How many runs a job has: "10 runs"."""
-    runs = len(seeds_of(config)) * math.prod(map(len, grid_of(config).values()))
-    return f"{runs} run{'s' if runs != 1 else ''}"
+    return count(len(seeds_of(config)) * points(config), "run")
 
 
 def result(report: Report) -> str:
-    """One line on a job: its test metric with the spread over runs, its time, its failures."""
+    """One line on a job: its test metric with the spread over seeds, its time, its failures.
+
+    The points of a grid are different experiments, so that only their runs are counted.
+    """
     parts = []
     if report.outcomes and not report.failures and not any(o["metrics"] for o in report.outcomes):
         return "finished before"
+    finished = [outcome for outcome in report.outcomes if outcome["status"] == "FINISHED"]
+    if report.points > 1 and finished:
+        parts.append(f"{count(len(finished), 'run')} finished")
     for name in ("test/accuracy", "test/rmse", "test/loss"):
         values = [
-            float(outcome["metrics"][name])
-            for outcome in report.outcomes
-            if name in outcome["metrics"] and outcome["status"] == "FINISHED"
+            float(outcome["metrics"][name]) for outcome in finished if name in outcome["metrics"]
         ]
-        if values:
+        if values and report.points == 1:
             mean = sum(values) / len(values)
             spread = (sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
             deviation = f" ± {spread:.3f}" if len(values) > 1 else ""
@@ -65,3 +118,43 @@ def result(report: Report) -> str:
     if report.failures:
         parts.append(f"{len(report.failures)} FAILED ({report.failures[0][1].splitlines()[0]})")
     return ", ".join(parts)
+
+
+def write(report: Report, folder: Path) -> None:
+    """Leave a job's report in its folder, whole or not at all."""
+    part = folder / f"{REPORT}.part"
+    part.write_text(json.dumps(asdict(report), indent=1, default=str))
+    part.replace(folder / REPORT)
+
+
+def failures_of(sweep: Sweep, folder: Path) -> list[tuple[str, str]]:
+    """(name, reason) of whatever did not finish, over all jobs."""
+    reports = {}
+    for path in sorted(folder.rglob(REPORT)):
+        report = Report(**json.loads(path.read_text()))
+        reports[report.number] = report
+    failed = [failure for number in sorted(reports) for failure in reports[number].failures]
+    for number, planned in enumerate(sweep.jobs):
+        if number not in reports:
+            told = varied(planned.config, planned.overrides, sweep.swept)
+            reason = f"the job left no {REPORT}: its process was stopped, or the disk is full"
+            failed.append((named(planned.technique, told), reason))
+    return failed
+
+
+def reasons(failures: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines on failures, one a reason: runs of a stack often fail for the same one."""
+    if not failures:
+        return []
+    lines = [f"\n{len(failures)} failed (the same command again skips what is finished):"]
+    for reason in dict.fromkeys(reason for _, reason in failures):
+        names = [name for name, other in failures if other == reason]
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        lines.append(f"  {names[0]}{more}: {reason}")
+    return lines
+
+
+def summary(failures: Sequence[tuple[str, str]]) -> str:
+    """Of the failures, for the parent's tag; empty if there are none."""
+    lines = [f"{name}: {reason.splitlines()[0]}" for name, reason in failures]
+    return f"{len(failures)} failed: {'; '.join(lines)}" if failures else ""

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from regexp import progress
 from regexp.cli import CONFIG_NAME, Job, Sweep, technique_of, with_setting, without_strays, written
 from regexp.config import ConfigError, conf_folder, register
-from regexp.progress import Report, result, size
 from regexp.validation import validate
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 # The parent's words to its jobs; environment variables reach them under every launcher.
 ORDER = "REGEXP_SWEEP"  # an Order, as JSON
 LAUNCH = "REGEXP_LAUNCH"  # conf/config.yaml names the folder of Hydra's files by it
-REPORT = "report.json"
+
+INTERRUPTED = 130  # the exit status that shells give to what Ctrl-C ended
 
 # The tracker of the sweep, for jobs in the same process: opening another takes its time.
 _tracker: "Tracker | None" = None
@@ -112,16 +113,33 @@ def execute(sweep: Sweep, arguments: Sequence[str]) -> int:
         arguments: for Hydra's own command line.
 
     Returns:
-        0 if every run finished, else 1.
+        0 if every run finished, 130 after Ctrl-C, else 1.
 
     Raises:
         ConfigError: what only the data can tell is wrong; nothing was written.
         TrackingError: the store of runs cannot be used.
+        Terminated: a signal asked the process to end.
     """
+    from regexp.tracking import Terminated
+
+    planned = plan_all(sweep.jobs)
+    try:
+        return 1 if _execute(sweep, planned, arguments) else 0
+    except (KeyboardInterrupt, Terminated) as interruption:
+        # By now the tracker has ended the runs as KILLED, which takes the exception to tell.
+        _say("\nInterrupted. The same command again goes on from here.")
+        if isinstance(interruption, KeyboardInterrupt):
+            return INTERRUPTED
+        raise
+
+
+def _execute(
+    sweep: Sweep, planned: Sequence[Sequence["PlannedRun"]], arguments: Sequence[str]
+) -> bool:
+    """Run a planned sweep and print what came of it; whether anything failed."""
     from regexp.tracking import Terminated, interruptible
 
     global _tracker
-    planned = plan_all(sweep.jobs)
     launch = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{uuid.uuid4().hex[:8]}"
     folder = Path(sweep.config.paths.mlruns) / "hydra" / launch
     status: Literal["FINISHED", "FAILED"]
@@ -137,19 +155,19 @@ def execute(sweep: Sweep, arguments: Sequence[str]) -> int:
             try:
                 with _environment(variables):
                     hydra_main(arguments)
-            except (KeyboardInterrupt, Terminated):
-                _say("\nInterrupted. The same command again goes on from here.")
+            except Terminated:
                 raise
             except SystemExit as stopped:  # a launcher broke, and Hydra has said how
                 broken = bool(stopped.code)
             present(_tracker, parent)
-            failures = failures_of(sweep, folder)
-            _say_failures(failures)
+            failures = progress.failures_of(sweep, folder)
+            for line in progress.reasons(failures):
+                _say(line)
             status = "FAILED" if failures or broken else "FINISHED"
-            parent.finish(status, _summary(failures))
+            parent.finish(status, progress.summary(failures))
         finally:
             _tracker = None
-    return 0 if status == "FINISHED" else 1
+    return status == "FAILED"
 
 
 def settings_of(config: DictConfig) -> dict[str, object]:
@@ -185,14 +203,17 @@ def job(config: DictConfig) -> float:
     hydra = HydraConfig.get()
     order = Order(**json.loads(os.environ[ORDER]))
     number = 0 if OmegaConf.is_missing(hydra.job, "num") else int(hydra.job.num)
-    report = Report(number, technique_of(config := without_strays(config)))
-    head = f"[{number + 1}/{order.jobs or '?'}] {report.technique}"
+    config = without_strays(config)
+    told = progress.varied(config, hydra.overrides.task, order.swept)
+    report = progress.Report(number, technique_of(config), told)
+    head = f"[{number + 1}/{order.jobs or '?'}] {report.name}"
     earlier = order.repeats.get(str(number))
     began = time.monotonic()
     try:
         if earlier is None:
             validate(config)  # a sweeper that is not Hydra's basic one was not planned
-            _say(f"{head}: {size(config)} ...")
+            report.points = progress.points(config)
+            _say(f"{head}: {progress.size(config)} ...")
             report.outcomes = [asdict(outcome) for outcome in _train(config, order)]
     except ConfigError as error:
         report.reason = str(error)
@@ -201,9 +222,12 @@ def job(config: DictConfig) -> float:
         if config.debug:
             traceback.print_exc()
     report.seconds = time.monotonic() - began
-    _say(f"{head}: {result(report) if earlier is None else f'the runs of job {earlier + 1}'}")
-    path = Path(hydra.runtime.output_dir) / REPORT
-    path.write_text(json.dumps(asdict(report), indent=1, default=str))
+    became = progress.result(report) if earlier is None else f"the runs of job {earlier + 1}"
+    _say(f"{head}: {became}")
+    try:
+        progress.write(report, Path(hydra.runtime.output_dir))
+    except OSError as error:  # a full disk must not take the others either
+        _say(f"{head}: cannot write its {progress.REPORT} ({error})")
     losses = [outcome["metrics"].get("final/val_loss") for outcome in report.outcomes]
     if report.failures or not losses or None in losses:
         return float("inf")
@@ -224,19 +248,6 @@ def _train(config: DictConfig, order: Order) -> list["Outcome"]:
         return list(train(config, tracker, order.sweep_id, setting))
 
 
-def failures_of(sweep: Sweep, folder: Path) -> list[tuple[str, str]]:
-    """(name, reason) of whatever did not finish, over all jobs."""
-    reports = {}
-    for path in sorted(folder.rglob(REPORT)):
-        report = Report(**json.loads(path.read_text()))
-        reports[report.number] = report
-    failed = [failure for number in sorted(reports) for failure in reports[number].failures]
-    for number, planned in enumerate(sweep.jobs):
-        if number not in reports:
-            failed.append((planned.technique, "the job did not end: its process was stopped"))
-    return failed
-
-
 def present(tracker: "Tracker", parent: "RunRecord") -> None:
     """Print the comparison of a sweep's runs, keep it with the parent, and show the way to it."""
     from regexp.compare import report, show
@@ -245,10 +256,12 @@ def present(tracker: "Tracker", parent: "RunRecord") -> None:
     runs = tracker.runs(parent.id)
     if runs.empty:
         return
-    # the first of these that the task has: classification, else regression
-    metric = "test/accuracy" if "metrics.test/accuracy" in runs else "test/rmse"
-    print()
-    show(report(tracker, parent, metric, lower_is_better=metric == "test/rmse"))
+    # What the task has: regression or classification; runs that all failed have neither.
+    metric = "test/rmse" if "metrics.test/rmse" in runs else "test/accuracy"
+    compared = report(tracker, parent, metric, lower_is_better=metric == "test/rmse")
+    if (runs["status"] == "FINISHED").any():
+        print()
+        show(compared)
     link = tracker.link(parent.id, metric=metric)
     _say(f"\nThe runs in the MLflow UI (open it by `regexp ui` or `make ui`):\n  {link}")
     if len(runs) > UI_PAGE:
@@ -256,23 +269,6 @@ def present(tracker: "Tracker", parent: "RunRecord") -> None:
             f"The UI loads {UI_PAGE} runs at a time, in the order of their seeds, and averages "
             f"those that it has: press `Load more` below its table until all {len(runs)} are there."
         )
-
-
-def _say_failures(failures: Sequence[tuple[str, str]]) -> None:
-    """One line a reason; runs of a stack often fail for the same one."""
-    if not failures:
-        return
-    _say(f"\n{len(failures)} failed (the same command again skips what is finished):")
-    for reason in dict.fromkeys(reason for _, reason in failures):
-        names = [name for name, other in failures if other == reason]
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        _say(f"  {names[0]}{more}: {reason}")
-
-
-def _summary(failures: Sequence[tuple[str, str]]) -> str:
-    """Of the failures, for the parent's tag; empty if there are none."""
-    lines = [f"{name}: {reason.splitlines()[0]}" for name, reason in failures]
-    return f"{len(failures)} failed: {'; '.join(lines)}" if failures else ""
 
 
 def _say(line: str) -> None:

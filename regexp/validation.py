@@ -4,8 +4,11 @@ Whatever is wrong is one `ConfigError` that names the key, what was expected and
 choices. Torch is imported only where a node needs it.
 """
 
+import inspect
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
@@ -24,7 +27,7 @@ from regexp.config import (
     seeds_of,
     shown,
 )
-from regexp.nodes import blame, build_node, check_node, nearest
+from regexp.nodes import blame, build_node, check_node, find_target, nearest
 
 PRECISIONS = ("float32", "float64", "bfloat16")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
@@ -39,8 +42,7 @@ def validate(config: DictConfig) -> None:
     Raises:
         ConfigError: the first thing that is wrong.
     """
-    _check_keys(config)
-    _check_numbers(config)
+    check_schema(config)
     seeds_of(config)
     grid = grid_of(config)
     for key in ("dataset", "model", "optimizer", "scheduler"):
@@ -58,6 +60,16 @@ def validate(config: DictConfig) -> None:
                 _check_numbers(point)
             elif group in trial:
                 check_group(point, group, label="grid.")
+
+
+def check_schema(config: DictConfig) -> None:
+    """Check the keys of a configuration and the numbers that the schema types.
+
+    Raises:
+        ConfigError: the first thing that is wrong.
+    """
+    _check_keys(config)
+    _check_numbers(config)
 
 
 def with_lengths(config: DictConfig, steps_per_epoch: int) -> DictConfig:
@@ -97,36 +109,86 @@ def check_group(config: DictConfig, group: str, label: str = "") -> None:
         check_node(f"{label}dataset", node, build=True)
     elif group == "model":
         check_node(f"{label}model", node, given=("input_shape", "outputs"))
-    elif group == "optimizer":
-        check_node(f"{label}optimizer", node, given=("params",))
-        _try(f"{label}optimizer", config)
     else:
         node.pop("interval", None)
-        check_node(f"{label}scheduler", node, given=("optimizer",))
-        _try(f"{label}scheduler", config)
+        if inspect.isclass(target := find_target(f"{label}{group}", node)):
+            _check_kind(f"{label}{group}", node, target)
+        check_node(
+            f"{label}{group}", node, given=("params",) if group == "optimizer" else ("optimizer",)
+        )
+        _try(f"{label}{group}", config)
 
 
 def _try(key: str, config: DictConfig) -> None:
-    """Build the optimizer, and the scheduler on it, for a parameter of nothing.
+    """Build the optimizer, and the scheduler on it, and step them once.
 
-    Torch checks the ranges of their numbers in the constructors alone.
+    Torch checks some ranges of their numbers in the constructors, others never: a step shows them.
     """
     import torch
+    from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-    def make(group: str, argument: object) -> Any:
+    def node_of(group: str) -> dict[str, Any]:
         node = plain(config[group])
         node.pop("interval", None)
+        return node
+
+    def make(group: str, argument: object) -> Any:
+        node = node_of(group)
         factory = build_node(key, node)
-        try:
-            return factory(argument)
-        except Exception as error:
-            raise blame(key, node, error) from error
+        with _blamed(key, node):
+            made = factory(argument)
+        _check_kind(group, node, type(made))
+        return made
 
     # A hidden matrix and an output layer's, with a bias each.
     shapes = ((3, 2), (3,), (2, 3), (2,))
-    optimizer = make("optimizer", [torch.nn.Parameter(torch.zeros(shape)) for shape in shapes])
-    if key.endswith("scheduler"):
-        make("scheduler", optimizer)
+    parameters = [torch.nn.Parameter(torch.zeros(shape)) for shape in shapes]
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer = make("optimizer", parameters)
+    node = node_of("optimizer")
+    if _needs_closure(optimizer):
+        raise ConfigError(
+            f"{key}._target_={node['_target_']}: its step needs a closure; only first-order "
+            "optimizers, whose step needs none, are supported"
+        )
+    scheduler = make("scheduler", optimizer) if key.endswith("scheduler") else None
+    if node.get("capturable"):  # such an optimizer steps on a GPU alone
+        return
+    with _blamed(key, node):
+        optimizer.step()
+    if scheduler is not None:
+        plateau = isinstance(scheduler, ReduceLROnPlateau)
+        with _blamed(key, node_of("scheduler")):
+            scheduler.step(*[0.0] * plateau)  # a validation loss
+
+
+@contextmanager
+def _blamed(key: str, node: Mapping[str, Any]) -> Iterator[None]:
+    """Turn whatever is raised into a ConfigError about a node."""
+    try:
+        yield
+    except Exception as error:
+        raise blame(key, node, error) from error
+
+
+def _check_kind(key: str, node: Mapping[str, Any], kind: type) -> None:
+    """Check that a class is an optimizer, or a scheduler, as its key says."""
+    from torch.optim import Optimizer
+
+    if key.endswith("optimizer"):
+        right, expected = issubclass(kind, Optimizer), "an optimizer (a torch.optim.Optimizer)"
+    else:
+        right = hasattr(kind, "step") and not issubclass(kind, Optimizer)
+        expected = "a scheduler (one of torch.optim.lr_scheduler, or one like them)"
+    if not right:
+        raise ConfigError(f"{key}._target_={node['_target_']}: expected {expected}")
+
+
+def _needs_closure(optimizer: Any) -> bool:
+    """Whether an optimizer evaluates the loss itself, again and again, within a step."""
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    return closure is not None and closure.default is closure.empty
 
 
 def _check_keys(config: DictConfig) -> None:
@@ -141,8 +203,10 @@ def _check_keys(config: DictConfig) -> None:
         names = [one.name for one in fields(kind)]
         for key in map(str, node):
             if key not in names:
+                # an experiment is chosen beside the keys, and is none of them itself
+                choices = names if prefix else [*names, "experiment"]
                 raise ConfigError(
-                    f"{prefix}{key}: there is no such key" + nearest(key, names, prefix)
+                    f"{prefix}{key}: there is no such key" + nearest(key, choices, prefix)
                 )
         for name in names:
             if name not in node or OmegaConf.is_missing(node, name):
@@ -155,6 +219,12 @@ def _check_numbers(config: DictConfig) -> None:
     for key in ("epochs", "batch_size", "threads"):
         if trainer[key] < 1:
             raise ConfigError(f"trainer.{key}={trainer[key]}: expected an integer >= 1")
+    cores = os.cpu_count() or 1
+    if trainer.threads > cores:
+        raise ConfigError(
+            f"trainer.threads={trainer.threads}: expected 1 to {cores}, the CPU cores of this "
+            "machine"
+        )
     if not DEVICE.fullmatch(trainer.device):
         raise ConfigError(
             f"trainer.device={trainer.device}: expected auto, cpu, cuda or cuda:<number>"

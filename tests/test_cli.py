@@ -1,5 +1,7 @@
 """The command line: a whole sweep on little data, and what becomes of jobs that fail."""
 
+import errno
+import inspect
 import json
 import os
 import signal
@@ -13,7 +15,8 @@ import pytest
 import regexp.job
 import regexp.tracking
 from regexp.__main__ import USAGE_ERROR, run
-from regexp.tracking import Tracker
+from regexp.dry_run import VoidRecord, VoidTracker
+from regexp.tracking import RunRecord, Tracker
 
 ROOT = Path(__file__).parent.parent
 SMALL = ("model.hidden=[8]", "trainer.epochs=2", "dataset.train_size=64", "seeds=2")
@@ -93,13 +96,14 @@ def test_a_sweep_from_end_to_end(sandbox: Sandbox, capsys: pytest.CaptureFixture
     assert sandbox.run(*command, "dry_run=true") == 0
     planned = capsys.readouterr().out
     assert "3 jobs, 6 runs: 0 finished, 6 to run" in planned
-    assert "regularizer=[l1,dropout]" in planned
+    assert " l1+dropout " in planned
+    assert "unknown" not in planned, "the time could not be measured"
     assert files(sandbox.store) == before, "a dry run wrote something"
 
     assert sandbox.run(*command) == 0
     printed = capsys.readouterr().out
     assert "[3/3] l1+dropout: test accuracy" in printed
-    assert "difference to none" in printed
+    assert "vs none" in printed
     assert "viewStateShareKey" in printed
     [(parent, status)] = sandbox.parents().items()
     assert status == "FINISHED"
@@ -120,11 +124,29 @@ def test_a_sweep_from_end_to_end(sandbox: Sandbox, capsys: pytest.CaptureFixture
     assert not list(sandbox.folder.iterdir()), "files outside paths.mlruns"
 
 
+def test_a_dry_run_counts_in_english(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sandbox.run("dry_run=true", *SMALL[:-1]) == 0
+    printed = capsys.readouterr().out
+    assert "1 job, 1 run: 0 finished, 1 to run in about " in printed
+    assert "swept" not in printed, "nothing is"
+
+
+def test_a_dry_run_shows_the_names_in_brackets(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["-m", "regularizer=none", "model.hidden=[8],[9]", "trainer.epochs=1"]
+    assert sandbox.run(*command, "dataset.train_size=64", "dry_run=true") == 0
+    assert "model.hidden=[9]" in capsys.readouterr().out
+
+
 def test_a_run_without_m_is_a_sweep_of_one_job(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sandbox.run("regularizer=l1", "grid.regularizer.l1.strength=[1e-4,1e-3]", *SMALL) == 0
-    assert "[1/1] l1: 4 runs ..." in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "[1/1] l1: 4 runs ..." in printed
+    # the points of a grid are different experiments: no mean over them
+    assert "[1/1] l1: 4 runs finished, " in printed
     assert sorted(set(sandbox.children()["variant"])) == ["strength=0.0001", "strength=0.001"]
     assert len(sandbox.reports()[-1]["outcomes"]) == 4
 
@@ -141,8 +163,14 @@ def test_a_swept_number_of_a_technique_runs_the_others_once(
     assert sorted(set(runs["label"])) == ["l1 (strength=0.0001)", "l1 (strength=0.001)", "none"]
 
 
-def test_what_else_is_swept_is_a_setting(sandbox: Sandbox) -> None:
+def test_what_else_is_swept_is_a_setting(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert sandbox.run("-m", "optimizer.lr=0.01,0.1", *SMALL) == 0
+    printed = capsys.readouterr().out
+    for number, rate in enumerate((0.01, 0.1), start=1):
+        assert f"[{number}/2] none, optimizer.lr={rate}: 2 runs ..." in printed
+        assert f"[{number}/2] none, optimizer.lr={rate}: test accuracy" in printed
     settings = sorted(set(sandbox.children()["setting"]))
     assert settings == ["optimizer.lr=0.01", "optimizer.lr=0.1"]
 
@@ -170,9 +198,51 @@ def test_a_run_that_diverges_fails_with_its_reason(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sandbox.run("optimizer=sgd", "optimizer.lr=1e30", *SMALL) == 1
-    assert "lower optimizer.lr" in capsys.readouterr().out.partition("2 failed")[2]
+    printed = capsys.readouterr().out
+    assert "lower optimizer.lr" in printed.partition("2 failed")[2]
+    assert "viewStateShareKey" in printed
+    assert "test/rmse" not in printed, "accuracy is what this task has"
+    assert "technique  " not in printed, "there is nothing to compare"
     assert set(sandbox.children()["status"]) == {"FAILED"}
     assert list(sandbox.parents().values()) == ["FAILED"]
+
+
+def test_a_report_that_cannot_be_written_does_not_take_the_sweep_with_it(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write = Path.write_text
+
+    def full(path: Path, content: str, *args: Any, **kwargs: Any) -> int:
+        if path.name.startswith("report.json") and '"technique": "none"' in content:
+            write(path, content[:10])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert sandbox.run("-m", "regularizer=none,l1", *SMALL) == 1
+    printed = capsys.readouterr().out
+    assert "[1/2] none: cannot write its report.json ([Errno 28] No space left" in printed
+    assert "[2/2] l1: test accuracy" in printed
+    assert "none: the job left no report.json" in printed
+    assert list(sandbox.children()["status"]) == ["FINISHED"] * 4
+    assert list(sandbox.parents().values()) == ["FAILED"]
+
+
+@pytest.mark.parametrize(("void", "real"), [(VoidTracker, Tracker), (VoidRecord, RunRecord)])
+def test_what_a_dry_run_records_to_has_methods_of_the_tracker(void: type, real: type) -> None:
+    methods = [name for name in vars(void) if not name.startswith("_")]
+    assert methods
+    for name in methods:
+        own = inspect.signature(getattr(void, name)).parameters
+        positional = [
+            key
+            for key, parameter in inspect.signature(getattr(real, name)).parameters.items()
+            if parameter.kind is not parameter.KEYWORD_ONLY
+        ]
+        keywords = [key for key, one in own.items() if one.kind is one.VAR_KEYWORD]
+        assert [key for key in own if key not in keywords] == positional
+    with pytest.raises(AttributeError):
+        void().metrcis({}, 0)
 
 
 @pytest.mark.parametrize("how", ["ctrl_c", "sigterm"])
@@ -197,7 +267,9 @@ def test_nothing_stays_running_after_an_interruption(
             with pytest.raises(SystemExit) as ended:
                 sandbox.run(*command)
             assert ended.value.code == 128 + signal.SIGTERM
-    assert "The same command again goes on" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert printed.out.count("Interrupted. The same command again goes on") == 1
+    assert "interrupted\n" not in printed.err, "once is enough"
     assert list(sandbox.parents().values()) == ["KILLED"]
     assert list(sandbox.children()["status"]) == ["KILLED"]
 

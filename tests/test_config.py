@@ -1,5 +1,7 @@
 """Every mistake in a configuration ends with one message that names the key and the cure."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -127,9 +129,11 @@ def test_a_mistake_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_debug_shows_the_traceback() -> None:
-    with pytest.raises(ConfigError):
-        run(["trainer.epochs=0", "debug=true"])
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["trainer.epochs=0", "debug=true"]) == USAGE_ERROR
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback")
+    assert printed.splitlines()[-1].startswith("regexp: trainer.epochs=0:")
 
 
 @pytest.mark.parametrize(
@@ -207,3 +211,98 @@ def test_values_fit_annotations() -> None:
     assert fits([1, 2], tuple[int, ...])
     assert not fits([1, 2, 3], tuple[int, int])
     assert fits({"_target_": "torch.nn.ReLU"}, int)
+
+
+# Choices that YAML reads as something else than text, and values that the shell has taken apart.
+UNREADABLE = [
+    (("regularizer=1",), "regularizer=1:", "Did you mean l1?"),
+    (("regularizer=[1]",), "regularizer=[1]:", "Did you mean l1?"),
+    (("model=nan",), "model=nan:", "expected a choice of model"),
+    (("model=null",), "model=null:", "Valid: cnn, mlp"),
+    (("model=",), "model=:", "Valid: cnn, mlp"),
+    (("optimizer=true",), "optimizer=true:", "Valid: adadelta"),
+    (("optimizer=null",), "optimizer=null:", "Valid: adadelta"),
+    (("experiment=null",), "experiment=null:", "Valid: digits_mlp"),
+    (("hydra/launcher=1",), "hydra/launcher=1:", "basic"),
+    (("dataset=[digits,wine_quality]",), "dataset=[", "-m dataset=digits,wine_quality"),
+    (("-m", "regularizer=none,1"), "regularizer=1:", "Did you mean l1?"),
+    (("-m", "regularizer=none,[l1,null]"), "regularizer=[l1,null]:", "expected a choice"),
+    (("regularizer=[l1,",), "regularizer=[l1,:", "its brackets do not match"),
+    (("model.activation='relu",), "model.activation='relu:", "a quote is not closed"),
+    (("seeds=a$(b",), "seeds=a$(b:", "in quotes"),
+    (("trainer.epochs=f(1)",), "trainer.epochs=f(1):", "Unknown function"),
+    (("=1",), "=1:", "expected key=value"),
+    (("hydra.sweeper.foo=1",), "hydra.sweeper.foo:", "hydra.sweeper.params"),
+    (("+experimnt=digits_mlp",), "experimnt:", "Did you mean experiment?"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "cure"), UNREADABLE, ids=[" ".join(one[0]) for one in UNREADABLE]
+)
+def test_unreadable_overrides_are_named(arguments: tuple[str, ...], key: str, cure: str) -> None:
+    text = message(*arguments)
+    assert text.startswith(key)
+    assert cure in text
+    for jargon in ("EOF", "Lexer", "viable", "dataset.train_size"):
+        assert jargon not in text
+
+
+# Torch's constructors take all of these; the first step, or none, would fail.
+UNUSABLE = [
+    (("scheduler=step_lr", "scheduler.step_size=0"), "scheduler.step_size=0:", "zero"),
+    (("scheduler._target_=torch.optim.Adam",), "scheduler._target_=", "expected a scheduler"),
+    (
+        ("optimizer._target_=torch.optim.lr_scheduler.StepLR",),
+        "optimizer._target_=torch.optim.lr_scheduler.StepLR:",
+        "expected an optimizer",
+    ),
+    (
+        (
+            "optimizer=sgd",
+            *(f"~optimizer.{key}" for key in ("momentum", "dampening", "nesterov", "fused")),
+            "optimizer._target_=torch.optim.LBFGS",
+        ),
+        "optimizer._target_=torch.optim.LBFGS:",
+        "only first-order",
+    ),
+    (("optimizer.lr=high",), "optimizer.lr=high:", "expected a number"),
+    (("trainer.threads=1000000",), "trainer.threads=1000000:", str(os.cpu_count())),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "cure"), UNUSABLE, ids=[one[0][-1] for one in UNUSABLE]
+)
+def test_what_could_never_run_is_named(arguments: tuple[str, ...], key: str, cure: str) -> None:
+    text = message(*arguments)
+    assert text.startswith(key)
+    assert cure in text
+    assert "Tensor" not in text
+
+
+def test_the_trial_step_is_silent_where_all_is_well() -> None:
+    for scheduler in ("constant", "reduce_lr_on_plateau", "one_cycle_lr"):
+        assert len(composed(f"scheduler={scheduler}").jobs) == 1
+    assert len(composed("+optimizer.capturable=true").jobs) == 1  # for a GPU
+
+
+@pytest.mark.parametrize("arguments", [("ui", "tracking.port=80000"), ("--cfg", "job", "+x=1")])
+def test_commands_that_start_no_job_are_checked(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == USAGE_ERROR
+    printed = capsys.readouterr().err
+    assert len(printed.splitlines()) == 1
+    assert printed.startswith(("regexp: tracking.port=80000: expected 1 to 65535", "regexp: x:"))
+
+
+def test_version_and_usage_are_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"regexp .+, Hydra \d\S*\n", capsys.readouterr().out)
+    with pytest.raises(SystemExit) as ended:
+        run(["-x"])
+    assert ended.value.code == USAGE_ERROR
+    assert capsys.readouterr().err.startswith("usage: regexp ")

@@ -225,8 +225,8 @@ class Dataset(ABC):
                 )
             except ValueError as error:
                 raise DataError(
-                    f"{table.source}: dataset.{key}={getattr(self, key)} of its "
-                    f"{len(table.targets)} rows ({size}) cannot be cut off: {error}"
+                    f"dataset.{key}={getattr(self, key)}: of the {len(table.targets)} rows of "
+                    f"{table.source} {size} cannot be cut off: {error}"
                 ) from error
 
         rest, test = cut(np.arange(len(table.targets)), "test")
@@ -273,12 +273,15 @@ class Dataset(ABC):
         name = table.classes[int(count.argmin())]
         total = int((table.targets == int(count.argmin())).sum())
         if key == "train":
+            setting = "dataset.validation + dataset.test"
             cure = "lower dataset.validation or dataset.test"
         else:
+            setting = f"dataset.{key}={getattr(self, key)}"
             cure = f"raise dataset.{key}"
         raise DataError(
-            f"{table.source}: class {name!r} ({total} of {len(table.targets)} rows) gets none of "
-            f"the {len(rows)} rows of the {key.removesuffix('_size')} split; {cure}"
+            f"{setting}: class {name!r} ({total} of the {len(table.targets)} rows of "
+            f"{table.source}) gets none of the {len(rows)} rows of the "
+            f"{key.removesuffix('_size')} split; {cure}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sys
 from collections.abc import Mapping
@@ -106,7 +107,9 @@ class FileDataset(Dataset):
         """
         import pooch
 
+        pooch.get_logger().setLevel("WARNING")  # the progress bar says it all
         expected = self._expected(name)
+        made = [one for one in (folder, *folder.parents) if not one.exists()]
         try:
             pooch.retrieve(
                 self.url,
@@ -123,10 +126,14 @@ class FileDataset(Dataset):
         except OSError as error:  # no network, an HTTP status, no right to write, a full disk
             raise DataError(
                 f"{self.name}: none of {', '.join(self.known)} is in {folder}, and {self.url} "
-                f"could not be downloaded to it ({error}).\nWithout a network: fetch that address "
-                f"on another machine and save it as {folder / name}, or point paths.data at the "
-                "folder that has the file"
+                f"could not be downloaded to it ({_reason(error)}).\nWithout a network: fetch that "
+                f"address on another machine and save it as {folder / name}, or point paths.data "
+                "at the folder that has the file"
             ) from error
+        finally:
+            for one in made:
+                with contextlib.suppress(OSError):  # it has the file, or another process's
+                    one.rmdir()
         return folder / name
 
 
@@ -137,6 +144,29 @@ def file_checksum(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _reason(error: OSError) -> str:
+    """Why a download failed; the HTTP library's own words are the names of its classes."""
+    from requests import exceptions
+
+    text = str(error)
+    if isinstance(error, exceptions.ProxyError):
+        return "the proxy does not let it through"
+    if isinstance(error, exceptions.SSLError):
+        return "the server's certificate is not accepted"
+    if isinstance(error, exceptions.Timeout) or "timed out" in text:
+        return "timed out"
+    if isinstance(error, exceptions.ChunkedEncodingError):
+        return "the connection broke off"
+    if isinstance(error, exceptions.ConnectionError):
+        if "resolve" in text or "Name or service not known" in text:
+            return "no network: the host's name was not resolved"
+        for words in ("Connection refused", "Network is unreachable", "No route to host"):
+            if words in text:
+                return words.lower()
+        return "the connection failed"
+    return text
 
 
 def _is_sha256(text: object) -> bool:

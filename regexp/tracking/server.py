@@ -67,7 +67,8 @@ def _check_free(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except OSError as error:
+            example = 5002 if port == 5001 else 5001
             raise TrackingError(
-                f"port {port} on {HOST} cannot be used ({error.strerror}): another UI may be "
-                "running. Open it, or choose another port."
+                f"tracking.port={port} cannot be used on {HOST} ({error.strerror}): another UI may "
+                f"be running. Open it, or choose another port, such as tracking.port={example}."
             ) from error

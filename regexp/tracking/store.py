@@ -7,6 +7,7 @@ Here one process creates it under a file lock while the others wait.
 import logging
 import os
 import sqlite3
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -24,6 +25,8 @@ from regexp.tracking.error import TrackingError
 # Written into the database when it is complete; SQLite keeps this number for applications.
 _COMPLETE = 0x72656778
 _PROBE_SECONDS = 5
+# Another process makes the tables in a few seconds; one that hangs must not hang the others.
+_LOCK_SECONDS = 120
 
 # MLflow's own defaults retry for about four minutes. Metrics are kept on disk and sent again
 # anyway, so a server that is gone must be noticed within seconds. A user's own values win.
@@ -86,12 +89,13 @@ def open_client(uri: str, folder: Path) -> Any:
         folder: `paths.mlruns`.
 
     Raises:
-        TrackingError: the server does not answer, or the database cannot be used.
+        TrackingError: the server does not answer, a folder cannot be written, or the database
+            cannot be used.
     """
     prepare_environment()
     if uri.startswith(("http://", "https://")):
         _probe(uri)
-    with warnings.catch_warnings(), explained(uri):
+    with warnings.catch_warnings(), explained(uri, folder):
         # MLflow's own use of SQLAlchemy is not for our users to mend.
         warnings.simplefilter("ignore", DeprecationWarning)
         from mlflow import MlflowClient
@@ -131,8 +135,14 @@ def experiment(client: Any, name: str, uri: str, folder: Path) -> str:
 
 
 @contextmanager
-def explained(uri: str) -> Iterator[None]:
-    """Turn failures of the store into a `TrackingError` that names the key to change."""
+def explained(uri: str, folder: Path | None = None) -> Iterator[None]:
+    """Turn failures of the store into a `TrackingError` that names the key to change.
+
+    Args:
+        uri: absolute, from `resolve`.
+        folder: `paths.mlruns`, which is named where the store is the one that lies in it by
+            default; None names `tracking.uri` in any case.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         from mlflow.exceptions import MlflowException
@@ -143,7 +153,7 @@ def explained(uri: str) -> Iterator[None]:
             yield
         except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise TrackingError(
-                f"tracking.uri={public(uri)} cannot be used: {_first_line(error)}\n"
+                f"{_setting(uri, folder)} cannot be used: {_first_line(error)}\n"
                 "Repair it, or choose another place with tracking.uri=http://HOST:PORT or "
                 "paths.mlruns=FOLDER."
             ) from error
@@ -204,15 +214,16 @@ def _probe(uri: str) -> None:
 def _create_database(uri: str, folder: Path) -> None:
     """Create tables under a lock, once; later calls only look whether they are complete."""
     database = sqlite_file(uri)
-    folder.mkdir(parents=True, exist_ok=True)
+    if database is not None and not _is_complete(database):
+        _make_folder(database.parent, _setting(uri, folder))
+    _make_folder(folder, f"paths.mlruns={folder}")
     if database is None:
-        with FileLock(folder / ".initialize.lock"):
+        with FileLock(folder / ".initialize.lock", timeout=_LOCK_SECONDS):
             _initialize(uri, folder)
         return
-    database.parent.mkdir(parents=True, exist_ok=True)
     if _is_complete(database):
         return
-    with FileLock(database.with_name(f".{database.name}.lock")):
+    with FileLock(database.with_name(f".{database.name}.lock"), timeout=_LOCK_SECONDS):
         if _is_complete(database):
             return
         _initialize(uri, folder)
@@ -224,6 +235,31 @@ def _create_database(uri: str, folder: Path) -> None:
             connection.commit()
         finally:
             connection.close()
+
+
+def _make_folder(folder: Path, setting: str) -> None:
+    """Create a folder, and a file in it that is gone at once.
+
+    Some places take no file although their permissions say so, and a file lock there waits for
+    one that never comes.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = "it is a file" if folder.is_file() else error.strerror
+        raise TrackingError(
+            f"{setting} cannot be used: no file can be made in the folder {folder} ({reason}). "
+            "Choose another place, one that you may write."
+        ) from error
+
+
+def _setting(uri: str, folder: Path | None) -> str:
+    """The key and value that a user would change to have the store elsewhere."""
+    if folder is not None and uri == resolve(None, folder):
+        return f"paths.mlruns={folder}"
+    return f"tracking.uri={public(uri)}"
 
 
 def _initialize(uri: str, folder: Path) -> None:

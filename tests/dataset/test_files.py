@@ -6,7 +6,9 @@ import hashlib
 import socket
 import sys
 
+import pooch
 import pytest
+from requests import exceptions
 
 from regexp.dataset.base import DataError
 from tests.dataset.conftest import make, wine_lines, write
@@ -27,7 +29,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_missing_file_is_downloaded_once(server, tmp_path):
+def test_missing_file_is_downloaded_once(server, tmp_path, capfd):
     server.files[f"/data/{NAME}"] = CONTENT
     folder = tmp_path / "new" / "data"
     data = online(server).load(0, folder)
@@ -37,6 +39,7 @@ def test_missing_file_is_downloaded_once(server, tmp_path):
     assert names(folder) == [NAME]
     online(server).load(0, folder)
     assert len(server.requests) == 1
+    assert "Downloading" not in capfd.readouterr().err
 
 
 def test_download_shows_progress_in_a_terminal(server, tmp_path, monkeypatch, capsys):
@@ -88,9 +91,41 @@ def test_offline(tmp_path, monkeypatch):
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/{NAME}"
         with pytest.raises(DataError) as caught:
-            make("wine_quality", url=url).load(0, tmp_path)
-    for part in (url, f"save it as {tmp_path / NAME}", "paths.data"):
+            make("wine_quality", url=url).load(0, tmp_path / "new" / "data")
+    path = tmp_path / "new" / "data" / NAME
+    for part in (url, f"save it as {path}", "paths.data", "(connection refused)"):
         assert part in str(caught.value)
+    assert names(tmp_path) == [], "folders that nothing was put into"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            exceptions.ConnectionError(
+                "HTTPSConnectionPool(host='x', port=443): Max retries exceeded (Caused by "
+                "NameResolutionError(\"Failed to resolve 'x' ([Errno -2])\"))"
+            ),
+            "no network: the host's name was not resolved",
+        ),
+        (exceptions.ConnectTimeout("HTTPSConnectionPool(...)"), "timed out"),
+        (exceptions.ProxyError("HTTPSConnectionPool(...)"), "the proxy does not let it through"),
+        (exceptions.SSLError("HTTPSConnectionPool(...)"), "the server's certificate"),
+        (exceptions.ChunkedEncodingError("IncompleteRead(...)"), "the connection broke off"),
+        (exceptions.ConnectionError("HTTPSConnectionPool(...)"), "the connection failed"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_reason_of_a_failed_download_is_in_plain_words(tmp_path, monkeypatch, error, reason):
+    def fails(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(pooch, "retrieve", fails)
+    with pytest.raises(DataError) as caught:
+        make("wine_quality").load(0, tmp_path)
+    assert reason in str(caught.value)
+    assert "(...)" not in str(caught.value)
 
 
 def test_local_file_with_a_wrong_checksum(tmp_path):

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from regexp.tracking import Tracker, TrackingError, serve, server, store
 
@@ -75,7 +76,34 @@ def test_folder_as_address_is_a_clear_error(tmp_path: Path, uri: str) -> None:
 
 def test_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("no database" * 100)
-    with pytest.raises(TrackingError, match=r"cannot be used: .*not a database"):
+    with pytest.raises(TrackingError, match=r"paths.mlruns=\S+ cannot be used: .*not a database"):
+        Tracker(None, "regexp", tmp_path)
+
+
+def test_folder_that_is_a_file_is_blamed_on_its_own_key(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(TrackingError, match=rf"^paths.mlruns={file} .*it is a file"):
+        Tracker(None, "regexp", file)
+    with pytest.raises(TrackingError, match=rf"^tracking.uri=sqlite:///{file}/x.db .*is a file"):
+        Tracker(f"sqlite:///{file}/x.db", "regexp", tmp_path / "mlruns")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's /proc")
+def test_place_that_takes_no_file_is_a_clear_error() -> None:
+    with pytest.raises(TrackingError, match=r"^paths.mlruns=/proc cannot be used: no file"):
+        Tracker(None, "regexp", "/proc")
+
+
+def test_lock_that_is_never_given_back_is_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_LOCK_SECONDS", 0.01)
+    with (
+        FileLock(tmp_path / ".mlflow.db.lock"),
+        pytest.raises(TrackingError, match=r"^paths.mlruns=.*\.lock' could not be acquired"),
+    ):
         Tracker(None, "regexp", tmp_path)
 
 
@@ -129,8 +157,9 @@ def test_ui_on_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(TrackingError, match="another UI may be running"):
-            serve(None, tmp_path, taken.getsockname()[1])
+        port = taken.getsockname()[1]
+        with pytest.raises(TrackingError, match=rf"tracking.port={port} .*tracking.port=500[12]"):
+            serve(None, tmp_path, port)
 
 
 def test_server_has_its_own_ui(tmp_path: Path) -> None:
