@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from regexp import progress
@@ -170,6 +171,29 @@ def _execute(
     return status == "FAILED"
 
 
+@contextlib.contextmanager
+def _alone(config: DictConfig, name: str, head: str) -> Iterator[None]:
+    """Let one process at a time train a job: a second one then finds its runs finished.
+
+    Args:
+        config: of the job.
+        name: of the sweep's job.
+        head: begins the line that says why nothing happens.
+    """
+    folder = Path(config.paths.mlruns) / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        _say(f"{head}: waits for another process that trains the same runs")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def settings_of(config: DictConfig) -> dict[str, object]:
     """A configuration as the parent run keeps it: without what each job works out for itself."""
     container = OmegaConf.to_container(config)
@@ -214,7 +238,8 @@ def job(config: DictConfig) -> float:
             validate(config)  # a sweeper that is not Hydra's basic one was not planned
             report.points = progress.points(config)
             _say(f"{head}: {progress.size(config)} ...")
-            report.outcomes = [asdict(outcome) for outcome in _train(config, order)]
+            with _alone(config, f"{order.sweep_id}-{number}", head):
+                report.outcomes = [asdict(outcome) for outcome in _train(config, order)]
     except ConfigError as error:
         report.reason = str(error)
     except Exception as error:  # a failing job must not take the others with it

@@ -278,6 +278,63 @@ def test_nothing_stays_running_after_an_interruption(
     assert sorted(sandbox.children()["status"]) == ["FINISHED"] * 4 + ["KILLED"]
 
 
+def test_equal_commands_at_the_same_time_train_nothing_twice(sandbox: Sandbox) -> None:
+    sandbox.run("seeds=1", *SMALL)  # makes the store and the experiment
+    command = [sys.executable, "-m", "regexp", "-m", "regularizer=none,l1", *SMALL]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    both = [
+        subprocess.Popen(
+            [*command, *sandbox.arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    printed = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
+    with sandbox.tracker() as tracker:
+        runs = [tracker.runs(parent) for parent in sandbox.parents()]
+    [own] = [table for table in runs if len(set(table["technique"])) == 2]
+    assert list(own["status"]) == ["FINISHED"] * 4
+    assert own["fingerprint"].is_unique
+
+
+def test_after_kill_9_the_same_command_loses_nothing_and_repeats_nothing(
+    sandbox: Sandbox,
+) -> None:
+    arguments = ["-m", "regularizer=none,l1,l2", *SMALL, "trainer.epochs=300"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "regexp", *arguments, *sandbox.arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("[2/3]"):  # the second job begins
+            break
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+    with sandbox.tracker():  # opening the store tells what died
+        pass
+    before = sandbox.children()
+    assert set(before["status"]) <= {"FINISHED", "FAILED"}
+    finished = before[before["status"] == "FINISHED"]
+    assert sorted(finished["technique"]) == ["none", "none"]
+
+    assert sandbox.run(*arguments) == 0
+    after = sandbox.children()
+    done = after[after["status"] == "FINISHED"]
+    assert sorted(done["technique"]) == sorted(["none", "l1", "l2"] * 2)
+    assert done["fingerprint"].is_unique
+    assert set(finished["run_id"]) <= set(done["run_id"]), "a finished run was run again"
+    assert list(sandbox.parents().values()) == ["FINISHED"]
+
+
 def test_a_batch_larger_than_the_training_split_is_refused_before_anything_is_written(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
