@@ -148,7 +148,7 @@ def _execute(
     # A signal or Ctrl-C leaves these blocks as an exception; the tracker then ends its runs.
     with interruptible(), open_tracker(sweep.config) as _tracker:
         try:
-            settings = {"command": written(sweep.command), **settings_of(sweep.config)}
+            settings = {"command": written(sweep.command), **settings_of(sweep)}
             parent = _tracker.sweep(key_of(sweep, planned), sweep.name, settings)
             again = {str(job): first for job, first in repeats(planned).items()}
             order = Order(parent.id, len(sweep.jobs), sweep.swept, again)
@@ -194,11 +194,21 @@ def _alone(config: DictConfig, name: str, head: str) -> Iterator[None]:
         lock.release()
 
 
-def settings_of(config: DictConfig) -> dict[str, object]:
-    """A configuration as the parent run keeps it: without what each job works out for itself."""
+def settings_of(sweep: Sweep) -> dict[str, object]:
+    """What the parent run keeps: the parts of the configuration that all jobs have alike."""
+    configs = [job.config for job in sweep.jobs] or [sweep.config]
+    first, *others = [_contents(config) for config in configs]
+    return {
+        key: value
+        for key, value in first.items()
+        if key != "lengths" and all(other[key] == value for other in others)
+    }
+
+
+def _contents(config: DictConfig) -> dict[str, object]:
     container = OmegaConf.to_container(config)
     assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items() if key != "lengths"}
+    return {str(key): value for key, value in container.items()}
 
 
 def hydra_main(arguments: Sequence[str]) -> None:

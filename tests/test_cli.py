@@ -107,6 +107,10 @@ def test_a_sweep_from_end_to_end(sandbox: Sandbox, capsys: pytest.CaptureFixture
     assert "viewStateShareKey" in printed
     [(parent, status)] = sandbox.parents().items()
     assert status == "FINISHED"
+    with sandbox.tracker() as tracker:
+        kept = tracker._client.get_run(parent).data.params
+    assert kept["model.hidden"] == "[8]"
+    assert not any(key.startswith("regularizer") for key in kept), "each job has another"
     runs = sandbox.children()
     assert list(runs["status"]) == ["FINISHED"] * 6
     assert sorted(set(runs["technique"])) == ["l1", "l1+dropout", "none"]
