@@ -140,6 +140,10 @@ class Stack:
         order = torch.stack(orders) if self.lifted else orders[0]
         return self._rows.batches(order, self._batch_size, self._steps_per_epoch)
 
+    def count(self, inputs: Tensor) -> int:
+        """Rows of a batch of each run. `inputs`: [runs, rows, *features]."""
+        return inputs.shape[int(self.lifted)]
+
     def soft(self, targets: Tensor) -> Tensor:
         """Targets as techniques see them: class probabilities, or values in regression."""
         if self.task == "regression":
@@ -318,7 +322,7 @@ class Stack:
     # --- single runs -----------------------------------------------------------------------
 
     def each(self, values: Tensor) -> list[float]:
-        """[runs] -> one float a run (of one run without an axis: a list of one)."""
+        """[runs] -> one number a run (of one run without an axis: a list of one)."""
         return values.reshape(-1).tolist()
 
     def one(self, values: Any, run: int) -> Any:

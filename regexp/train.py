@@ -74,18 +74,16 @@ def train(stack: Stack, epochs: int, report: Report) -> list[Result]:
         for inputs, targets in stack.batches():
             rates = stack.learning_rates()
             losses.append(train_step(stack, inputs, targets))
-            rows.append(inputs.shape[int(stack.lifted)])
-        train_loss = torch.stack(losses, -1) @ torch.tensor(
-            rows, dtype=stack.dtype, device=stack.device
-        )
-        train_loss = train_loss / sum(rows)
+            rows.append(stack.count(inputs))
+        shares = torch.tensor(rows, dtype=stack.dtype, device=stack.device) / sum(rows)
+        train_loss = torch.stack(losses, -1) @ shares
 
         state = stack.evaluated()
         validation = metrics(*stack.predict("validation", state), stack.task)
         best.update(epoch, validation["loss"], state)
         with torch.no_grad():
             stack.memory = stack.regularizer.observe(stack.memory, validation, state)
-            stops = torch.as_tensor(stack.regularizer.stop(stack.memory))
+            stops = stack.each(torch.as_tensor(stack.regularizer.stop(stack.memory)))
         stack.end_epoch(validation["loss"])
 
         share = (time.perf_counter() - started) / len(stack.runs)
@@ -99,7 +97,7 @@ def train(stack: Stack, epochs: int, report: Report) -> list[Result]:
             reason = _failure(own, epoch)
             if reason:
                 results.append(Result(run, "FAILED", reason, epoch, seconds[run]))
-            if reason or epoch == epochs or stops.reshape(-1).expand(len(stack.runs))[position]:
+            if reason or epoch == epochs or stops[position]:
                 ending.append((position, bool(reason)))
         results += _finish(stack, [p for p, failed in ending if not failed], state, best, seconds)
         leaving = {position for position, _ in ending}
@@ -125,7 +123,7 @@ def train_step(stack: Stack, inputs: Tensor, targets: Tensor) -> Tensor:
     """
     regularizer = stack.regularizer
     step = stack.step()
-    stack.draw_noise(step, inputs.shape[int(stack.lifted)])
+    stack.draw_noise(step, stack.count(inputs))
     batch = Batch(inputs, targets)
     if regularizer.uses("batch"):
         with torch.no_grad():
