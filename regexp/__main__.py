@@ -29,6 +29,8 @@ def run(arguments: Sequence[str]) -> int:
     traced = bool(os.environ.get("HYDRA_FULL_ERROR")) or "debug=true" in [
         argument.lower() for argument in arguments
     ]
+    if not os.environ.get("REGEXP_DATA"):  # set to nothing is not set
+        os.environ.pop("REGEXP_DATA", None)
     try:
         if arguments and arguments[0] == "ui":
             return _ui(arguments[1:])

@@ -398,3 +398,11 @@ def test_ui_serves_the_configured_store(sandbox: Sandbox, monkeypatch: pytest.Mo
     assert run(["ui", "tracking.port=5001", "paths.mlruns=elsewhere"]) == 0
     assert asked == [(None, "elsewhere", 5001)]
     assert run(["ui", "tracking.prot=5001"]) == USAGE_ERROR
+
+
+def test_an_empty_regexp_data_is_no_folder_of_data(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REGEXP_DATA", "")
+    assert sandbox.run("dry_run=true", *SMALL) == 0
+    assert "2 runs" in capsys.readouterr().out

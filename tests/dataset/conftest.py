@@ -92,7 +92,7 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 @pytest.fixture
 def real_data() -> Path:
     """The folder of the real files; the test skips where there is none."""
-    folder = Path(os.environ.get("REGEXP_DATA", ROOT.parent / "shared" / "data"))
+    folder = Path(os.environ.get("REGEXP_DATA") or ROOT.parent / "shared" / "data")
     for file in ("gz1_table2_subset_6185.csv", "winequality-red.csv"):
         if not (folder / file).is_file():
             pytest.skip(f"no {file} in {folder}; set REGEXP_DATA to the folder that has it")
