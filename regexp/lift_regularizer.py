@@ -14,6 +14,7 @@ from regexp.layers import Noise
 from regexp.random import Fill, Rng, bits16, derive, scaled_mask
 from regexp.regularizer.base import Batch, Memory, Step, Tensors, View
 from regexp.regularizer.cocktail import Cocktail
+from regexp.vmapped import varying
 
 
 class _Outside(torch.autograd.Function):
@@ -115,8 +116,7 @@ def draw_noise(layer: Noise, rng: Rng, rows: int) -> Tensor:
         rng: the layer's stream at this step.
         rows: of the batch.
     """
-    numbers = {key: getattr(layer, key) for key in layer.numbers}
-    numbers = {key: value for key, value in numbers.items() if isinstance(value, Tensor)}
+    numbers = varying(layer)
     if not numbers:
         return layer.draw(rng, rows)
     assert isinstance(rng, StackedRng)

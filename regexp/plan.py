@@ -88,9 +88,11 @@ def plan(config: DictConfig) -> list[PlannedRun]:
         for key, value in zip(grid, values, strict=True):
             OmegaConf.update(point, key, value)
         variant = ", ".join(f"{name}={value:g}" for name, value in zip(names, values, strict=True))
-        runs += _plan_point(point, variant, seeds_of(config))
+        own = list(_plan_point(point, variant, seeds_of(config)))
         # What does not fit together is told now, before anything is written.
-        build_member(runs[-1])
+        member = build_member(own[0])
+        _check_forward(member.model, member.data)
+        runs += own
     return runs
 
 
@@ -172,8 +174,7 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
         ConfigError: if the network does not fit the data, or a technique not the network.
     """
     shape = tuple(data.train.inputs.shape[1:])
-    outputs = len(data.classes) or data.train.targets.shape[-1]
-    offered = {"input_shape": shape, "outputs": outputs}
+    offered = {"input_shape": shape, "outputs": _outputs(data)}
     accepted = inspect.signature(find("model._target_", node["_target_"])).parameters
     given = {key: value for key, value in offered.items() if key in accepted}
     # torch's initialisers draw from the global state: it is lent to them and put back.
@@ -189,19 +190,20 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
                 model = Cocktail({name: technique}).build(model)
         except ValueError as error:
             raise ConfigError(str(error)) from error
-        _check_forward(model, data, outputs)
     return model
 
 
-def _check_forward(model: nn.Module, data: Data, outputs: int) -> None:
+def _check_forward(model: nn.Module, data: Data) -> None:
     """Call the network, so that what does not fit is told in words and not in a sweep's middle."""
+    outputs = _outputs(data)
     kind, shape = type(model).__name__, list(data.train.inputs.shape[1:])
     trial = copy.deepcopy(model)
-    with torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
             got = tuple(trial.eval()(data.train.inputs[:1]).shape)
             before = torch.random.get_rng_state()
             trial.train()(data.train.inputs[:2])
+            draws = not torch.equal(before, torch.random.get_rng_state())
         except Exception as error:  # a user's module may raise anything
             reason = (str(error).splitlines() or [""])[0]
             raise ConfigError(
@@ -213,12 +215,17 @@ def _check_forward(model: nn.Module, data: Data, outputs: int) -> None:
             f"model: {kind} gives outputs of shape {list(got[1:])} for a row of {data.name}; "
             f"expected [{outputs}], one a class or target"
         )
-    if not torch.equal(before, torch.random.get_rng_state()):
+    if draws:
         raise ConfigError(
             f"model: the forward of {kind} draws from torch's global random state, so runs could "
             "not be made again; use nn.Dropout instead of F.dropout, or a technique of the "
             "regularizer group"
         )
+
+
+def _outputs(data: Data) -> int:
+    """Numbers that a network gives for a row: one a class, or one a target in regression."""
+    return len(data.classes) or data.train.targets.shape[-1]
 
 
 def load_data(node: Node, folder: str, seed: int) -> Data:

@@ -26,10 +26,10 @@ from regexp.member import Member, steps_per_epoch
 from regexp.random import Rng
 from regexp.regularizer.base import Memory, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
-from regexp.rows import CHUNK, Rows
+from regexp.rows import Rows
 from regexp.running_statistics import reestimate
 from regexp.stepping import Optimizers
-from regexp.vmapped import Vmapped
+from regexp.vmapped import Vmapped, varying
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -235,10 +235,6 @@ class Stack:
             )
         return self._learning_rate
 
-    def learning_rates(self) -> list[float]:
-        """Of the next step, one a run."""
-        return self._optimizers.learning_rates()
-
     def end_epoch(self, validation_loss: Tensor) -> None:
         """Step the schedules that count epochs. `validation_loss`: [runs]."""
         self._optimizers.step_epoch(validation_loss.reshape(-1).tolist())
@@ -282,7 +278,6 @@ class Stack:
         split: str,
         state: Tensors,
         runs: Sequence[int] | None = None,
-        rows: int | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Outputs on a split in evaluation mode, and its targets.
 
@@ -290,7 +285,6 @@ class Stack:
             split: `train`, `validation` or `test`.
             state: of all runs of the stack.
             runs: positions in the stack, if not all.
-            rows: only so many, from the first.
 
         Returns:
             [runs, rows, outputs] and [runs, rows, ...].
@@ -302,9 +296,9 @@ class Stack:
         self.model.eval()
         outputs: Tensor | None = None
         targets = []
-        axis, first, total = int(self.lifted), 0, rows or self._rows.count[split]
+        axis, first, total = int(self.lifted), 0, self._rows.count[split]
         with self._autocast():
-            for inputs, target in self._rows.chunks(split, runs, rows or CHUNK):
+            for inputs, target in self._rows.chunks(split, runs):
                 part = torch.func.functional_call(self.model, state, (inputs,))
                 if outputs is None:  # once: parts kept between chunks would fragment the heap
                     shape = [*part.shape]
@@ -313,8 +307,6 @@ class Stack:
                 outputs.narrow(axis, first, part.shape[axis]).copy_(part)
                 first += part.shape[axis]
                 targets.append(target)
-                if rows:
-                    break
         self.model.train()
         assert outputs is not None, "a split has at least one row"
         return outputs, torch.cat(targets, axis)
@@ -361,10 +353,8 @@ class Stack:
 
         self._optimizers.take(runs, cut)
         for _, layer in self._noise:
-            for key in layer.numbers:
-                value = getattr(layer, key)
-                if isinstance(value, Tensor):
-                    setattr(layer, key, value[list(runs)])
+            for key, value in varying(layer).items():
+                setattr(layer, key, value[list(runs)])
         self.runs = [self.runs[run] for run in runs]
         self._seeds = [self._seeds[run] for run in runs]
         self._rows.take(runs)

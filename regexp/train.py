@@ -17,7 +17,7 @@ from torch import Tensor
 
 from regexp.evaluate import metrics
 from regexp.regularizer.base import Batch, Step, Tensors, View
-from regexp.stack import Stack
+from regexp.stack import Stack, take
 
 Report = Callable[[int, int, dict[str, float]], None]
 """`report(run, epoch, metrics)` is told of every run after every epoch, counted from 1."""
@@ -72,7 +72,7 @@ def train(stack: Stack, epochs: int, report: Report) -> list[Result]:
         started = time.perf_counter()
         losses, rows = [], []
         for inputs, targets in stack.batches():
-            rates = stack.learning_rates()
+            rate = stack.learning_rate
             losses.append(train_step(stack, inputs, targets))
             rows.append(stack.count(inputs))
         shares = torch.tensor(rows, dtype=stack.dtype, device=stack.device) / sum(rows)
@@ -87,7 +87,8 @@ def train(stack: Stack, epochs: int, report: Report) -> list[Result]:
         stack.end_epoch(validation["loss"])
 
         share = (time.perf_counter() - started) / len(stack.runs)
-        table = {"train/loss": stack.each(train_loss), "lr": rates}
+        rates = torch.as_tensor(rate, dtype=torch.float64)
+        table = {"train/loss": stack.each(train_loss), "lr": stack.each(rates)}
         table |= {f"val/{name}": stack.each(value) for name, value in validation.items()}
         ending = []
         for position, run in enumerate(stack.runs):
@@ -193,8 +194,7 @@ class _Best:
         self.state = self._stack.where(better, state, self.state)
 
     def keep(self, runs: Sequence[int]) -> None:
-        self.loss, self.epoch = self.loss[list(runs)], self.epoch[list(runs)]
-        self.state = {name: value[list(runs)] for name, value in self.state.items()}
+        self.loss, self.epoch, self.state = take((self.loss, self.epoch, self.state), runs)
 
 
 def _finish(

@@ -46,7 +46,7 @@ class Vmapped(nn.Module):
             if name:
                 single.get_submodule(name).training = module.training
         tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        numbers = {n: _varying(m) for n, m in self.named_modules() if isinstance(m, Noise)}
+        numbers = {n: varying(m) for n, m in self.named_modules() if isinstance(m, Noise)}
         before = {name: dict(vars(single.get_submodule(name))) for name in numbers}
 
         def one(own: dict[str, Tensor], values: dict[str, Any], row: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class VmappedNoise(Noise):
             return layer(row)
 
         axis = 0 if self.noise.ndim else None  # not drawn yet
-        return torch.vmap(one, in_dims=(0, axis, 0))(x, self.noise, _varying(self))
+        return torch.vmap(one, in_dims=(0, axis, 0))(x, self.noise, varying(self))
 
     def _one(self, numbers: dict[str, Any]) -> Noise:
         """The layer of one run, with its numbers."""
@@ -96,7 +96,7 @@ class VmappedNoise(Noise):
         return layer
 
 
-def _varying(layer: Noise) -> dict[str, Tensor]:
+def varying(layer: Noise) -> dict[str, Tensor]:
     """The numbers of a lifted layer that differ from run to run, [K] each."""
     numbers = {key: getattr(layer, key) for key in layer.numbers}
     return {key: value for key, value in numbers.items() if isinstance(value, Tensor)}
