@@ -79,7 +79,7 @@ def show(sweep: Sweep) -> None:
 
 def rows_of(sweep: Sweep) -> list[Row]:
     """The rows of the table, one a job."""
-    planned = plan_all(sweep.jobs)
+    planned, left_out = plan_all(sweep.jobs)
     done = finished(sweep.config, key_of(sweep, planned))
     again = repeats(planned)
     clock = Stopwatch()
@@ -92,6 +92,8 @@ def rows_of(sweep: Sweep) -> list[Row]:
             whole = clock.seconds(job.config)
             seconds = None if whole is None else whole * (own - ready) / own
         told = varied(job.config, job.overrides, sweep.swept)
+        if number in left_out:
+            told = f"{told} ({left_out[number].partition(';')[0]})".lstrip()
         if number in again:
             told = f"{told} (the runs of job {again[number] + 1})".lstrip()
         rows.append(Row(number, job.technique, told, own, ready, seconds))

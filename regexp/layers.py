@@ -17,6 +17,10 @@ from torch import Tensor, nn
 from regexp.random import Rng
 
 
+class NotApplicable(ValueError):  # noqa: N818, it is no error of the program
+    """A technique has nothing to work on in this model or dataset; the message says what."""
+
+
 class Inputs(nn.Sequential):
     """The slot at a network's entry: empty, until a technique appends a layer."""
 
@@ -25,37 +29,96 @@ class Block(nn.Sequential):
     """A hidden layer with slots: `layer`, `norm` (empty), `activation`, `dropout` (empty).
 
     Args:
-        layer: an `nn.Linear` or a convolution.
+        layer: an `nn.Linear`, an `nn.Conv2d`, or a layer on sequences with an attribute `features`
+            (`regexp.recurrent.Recurrent`).
         activation: a module that works element by element.
 
     Attributes:
         features: units or channels of its output.
+        dimensions: of what it gives beside rows and features: 0 for [rows, features], 1 for
+            sequences [rows, time, features], 2 for images [rows, channels, height, width].
     """
 
-    def __init__(self, layer: nn.Linear | nn.Conv2d, activation: nn.Module) -> None:
+    layer: nn.Module
+    norm: nn.Sequential
+    activation: nn.Module
+    dropout: nn.Sequential
+
+    def __init__(self, layer: nn.Module, activation: nn.Module) -> None:
         super().__init__(
             OrderedDict(
                 layer=layer, norm=nn.Sequential(), activation=activation, dropout=nn.Sequential()
             )
         )
-        self.features = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
-        self.dimensions = 0 if isinstance(layer, nn.Linear) else 2
+        self.features: int
+        self.dimensions: int
+        if isinstance(layer, nn.Linear):
+            self.features, self.dimensions = layer.out_features, 0
+        elif isinstance(layer, nn.Conv2d):
+            self.features, self.dimensions = layer.out_channels, 2
+        else:
+            self.features, self.dimensions = int(layer.features), 1  # type: ignore[arg-type]
 
-    norm: nn.Sequential
-    dropout: nn.Sequential
+
+class Residual(nn.Module):
+    """x + drop(branch(x)), with a slot `drop` (empty) for what drops whole branches.
+
+    Args:
+        branch: gives what it takes in shape.
+    """
+
+    broadcasts: ClassVar[bool] = True
+    drop: nn.Sequential
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+        self.drop = nn.Sequential()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.drop(self.branch(x))
 
 
 def blocks(model: nn.Module) -> dict[str, Block]:
     """The hidden blocks of `model`, by name, from inputs to outputs.
 
     Raises:
-        ValueError: if there is none, so that a technique has nowhere to add its layer.
+        NotApplicable: if there is none, so that a technique has nowhere to add its layer.
     """
     found = {name: module for name, module in model.named_modules() if isinstance(module, Block)}
     if not found:
-        raise ValueError(
+        raise NotApplicable(
             f"regularizer: {type(model).__name__} has no hidden regexp.layers.Block, so there is "
             "nowhere to add a layer; build its hidden layers as Block(nn.Linear(...), nn.ReLU())"
+        )
+    return found
+
+
+def hidden_weights(model: nn.Module) -> list[tuple[nn.Module, str]]:
+    """The weights of the hidden blocks, from inputs to outputs: each a layer and a name in it.
+
+    Raises:
+        NotApplicable: if there is no hidden block.
+    """
+    return [
+        (block.layer, name)
+        for block in blocks(model).values()
+        for name, parameter in block.layer.named_parameters(recurse=False)
+        if parameter.ndim >= 2
+    ]
+
+
+def residuals(model: nn.Module) -> dict[str, Residual]:
+    """The residual branches of `model`, by name, from inputs to outputs.
+
+    Raises:
+        NotApplicable: if there is none.
+    """
+    found = {name: mod for name, mod in model.named_modules() if isinstance(mod, Residual)}
+    if not found:
+        raise NotApplicable(
+            f"regularizer: {type(model).__name__} has no regexp.layers.Residual, so there is no "
+            "branch to drop; use a residual network such as model=resnet_mlp"
         )
     return found
 
@@ -64,12 +127,12 @@ def inputs(model: nn.Module) -> Inputs:
     """The slot at the entry of `model`.
 
     Raises:
-        ValueError: if the model has none.
+        NotApplicable: if the model has none.
     """
     for module in model.modules():
         if isinstance(module, Inputs):
             return module
-    raise ValueError(
+    raise NotApplicable(
         f"regularizer: {type(model).__name__} has no regexp.layers.Inputs, so there is nowhere to "
         "add a layer at its inputs; begin its forward with one"
     )
@@ -86,6 +149,8 @@ class Noise(nn.Module):
     Class attributes:
         numbers: names of the float attributes that may differ from run to run.
         elementwise: `forward` broadcasts over leading axes, so a stack needs no `vmap` for it.
+        shared: drawn from the technique's `Step.shared`, so that its hooks know the draws; the
+            same in every pass of a step.
 
     Attributes:
         noise: what `draw` returned last; [rows, *features] as a rule.
@@ -96,6 +161,7 @@ class Noise(nn.Module):
 
     numbers: ClassVar[tuple[str, ...]] = ()
     elementwise: ClassVar[bool] = True
+    shared: ClassVar[bool] = False
     noise: Tensor
 
     def __init__(self) -> None:
@@ -109,6 +175,10 @@ class Noise(nn.Module):
         """The noise for a batch of `rows` rows of inputs of `self.shape`."""
         raise NotImplementedError
 
+    def of(self, rng: Rng, name: str) -> Rng:
+        """This layer's own stream below `rng`, the step's; `name` is the module's."""
+        return rng.fold(self.stream, "shared" if self.shared else self.key or name)
+
     def note(self, x: Tensor) -> Tensor:
         """Pass `x` on, and note its shape if none is known."""
         if self.shape is None:
@@ -121,21 +191,42 @@ class Dropout(Noise):
 
     Args:
         p: share of elements that is dropped, in [0, 1).
+        whole: axes of a row, from 0, along which the mask is the same: (1, 2) drops whole channels
+            of images [channels, height, width].
     """
 
     numbers = ("p",)
 
-    def __init__(self, p: float) -> None:
+    def __init__(self, p: float, whole: tuple[int, ...] = ()) -> None:
         super().__init__()
         self.p = p
+        self.whole = whole
 
     def draw(self, rng: Rng, rows: int) -> Tensor:
         assert self.shape is not None, "call the network once before drawing its noise"
-        return rng.keep((rows, *self.shape), self.p)
+        sizes = [1 if axis in self.whole else size for axis, size in enumerate(self.shape)]
+        return rng.keep((rows, *sizes), self.p)
 
     def forward(self, x: Tensor) -> Tensor:
         # noise first: in a stack its strides, which are plain, become those of the product
         return self.noise * x if self.training else self.note(x)
+
+
+class EachTime(nn.Module):
+    """Normalization of sequences [..., rows, time, features]: every time of a row is a row.
+
+    Args:
+        norm: a layer on [..., rows, features].
+    """
+
+    broadcasts: ClassVar[bool] = True
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x.flatten(-3, -2)).unflatten(-2, x.shape[-3:-1])
 
 
 def note_shapes(model: nn.Module, example: Tensor) -> None:
@@ -165,7 +256,7 @@ def fill_noise(model: nn.Module, rng: Rng, rows: int) -> None:
     """
     for name, module in model.named_modules():
         if isinstance(module, Noise):
-            module.noise = module.draw(rng.fold(module.stream, module.key or name), rows)
+            module.noise = module.draw(module.of(rng, name), rows)
 
 
 def adopt(model: nn.Module) -> nn.Module:

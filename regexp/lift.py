@@ -3,8 +3,9 @@
 `lift(models)` turns K modules that differ only in their numbers into one whose parameters and
 buffers carry a leading run axis, under the same names. The few layers that matter have a form of
 their own (a batched matrix product, a grouped convolution, batch normalization over K x C
-channels); layers that work element by element are shared; any other module is lifted whole by
-`torch.vmap`.
+channels); layers that work element by element are shared; a module with a class attribute
+`broadcasts = True`, whose forward serves [K, rows, ...] as well, keeps it; any other module is
+lifted whole by `torch.vmap`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from regexp.layers import Noise
 from regexp.model.activation import ACTIVATIONS
@@ -58,12 +60,52 @@ def _lift_new(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
         )
     if _hooked(first):
         return Vmapped(modules)
+    if parametrize.is_parametrized(first):
+        return _lift_parametrized(modules, done)
+    if getattr(first, "broadcasts", False):
+        return _lift_broadcasting(modules, done)
     if isinstance(first, Noise) and not _has_tensors(first):
         return _lift_noise(modules) if first.elementwise else VmappedNoise(modules)
     if type(first) in _SHARED:
         return first
     form = _FORMS.get(type(first), Vmapped)
     return form(modules)
+
+
+def _lift_broadcasting(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
+    """The module itself with stacked tensors and lifted children: it says that it broadcasts."""
+    lifted = copy.copy(modules[0])
+    lifted._parameters, lifted._buffers = Lifted(modules).tensors()
+    lifted._modules = {
+        name: None if child is None else _lift([m._modules[name] for m in modules], done)  # type: ignore[misc]
+        for name, child in modules[0]._modules.items()
+    }
+    return lifted
+
+
+def _lift_parametrized(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
+    """The form that the layer has without parametrizations; `vmap` computes its weights alone.
+
+    Layers of `torch.nn.utils.parametrize` compute a weight anew whenever it is read. Under `vmap`
+    as a whole they would be slower, and round differently from layers that are not parametrized.
+    """
+    lists: list[dict[str, nn.Module]] = [dict(m.parametrizations.items()) for m in modules]  # type: ignore[operator, union-attr]
+    plain = []
+    for module in modules:
+        base = type(module).__base__  # torch put a class of its own on top
+        assert base is not None
+        copied = base.__new__(base)
+        vars(copied).update(vars(module))
+        copied._modules = {n: m for n, m in module._modules.items() if n != "parametrizations"}
+        plain.append(copied)
+    lifted = _lift_new(plain, done)
+    if isinstance(lifted, Vmapped):
+        return Vmapped(modules)
+    computed = {name: Vmapped([each[name] for each in lists]) for name in lists[0]}
+    lifted._modules["parametrizations"] = nn.ModuleDict(computed)
+    reads = {name: property(lambda self, n=name: self.parametrizations[n]()) for name in computed}
+    lifted.__class__ = type(type(lifted).__name__, (type(lifted),), reads)
+    return lifted
 
 
 def _hooked(module: nn.Module) -> bool:
@@ -132,6 +174,10 @@ class Lifted(nn.Module):
             persistent = name not in modules[0]._non_persistent_buffers_set
             own = None if buffer is None else stack_tensors([m.get_buffer(name) for m in modules])
             self.register_buffer(name, own, persistent=persistent)
+
+    def tensors(self) -> tuple[dict[str, nn.Parameter | None], dict[str, Tensor | None]]:
+        """The stacked parameters and buffers."""
+        return self._parameters, self._buffers
 
 
 class LiftedLinear(Lifted):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -132,16 +132,41 @@ def draw_noise(layer: Noise, rng: Rng, rows: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Network:
-    """Calls a network on other inputs or with other parameters, and leaves its buffers alone."""
+    """Calls a network on other inputs or with other tensors, and leaves its buffers alone.
+
+    Args:
+        module: of one run.
+        parameters: its parameters, or all of its state that is not in `buffers`.
+        buffers: its other tensors.
+        numbers: of its `Noise` layers by module, where they differ from run to run.
+    """
 
     module: nn.Module
     parameters: Tensors
     buffers: Tensors
+    numbers: dict[str, Tensors] = field(default_factory=dict)
 
-    def __call__(self, inputs: Tensor, parameters: Tensors | None = None) -> Tensor:
+    def __call__(
+        self, inputs: Tensor, parameters: Tensors | None = None, rng: Rng | None = None
+    ) -> Tensor:
         buffers = {name: buffer.detach().clone() for name, buffer in self.buffers.items()}
-        tensors = {**(parameters or self.parameters), **buffers}
-        return torch.func.functional_call(self.module, tensors, (inputs,))
+        tensors = {**buffers, **(parameters or self.parameters)}
+        if rng is None:
+            return torch.func.functional_call(self.module, tensors, (inputs,))
+        layers = {n: m for n, m in self.module.named_modules() if isinstance(m, Noise)}
+        redrawn = {n: m for n, m in layers.items() if not m.shared}
+        for name, layer in redrawn.items():
+            own = copy.copy(layer)
+            vars(own).update(self.numbers.get(name, {}))
+            tensors[f"{name}.noise"] = own.draw(own.of(rng, name), len(inputs))
+        before = {name: layer.training for name, layer in redrawn.items()}
+        try:
+            for layer in redrawn.values():
+                layer.training = True  # in evaluation too
+            return torch.func.functional_call(self.module, tensors, (inputs,))
+        finally:
+            for name, layer in redrawn.items():
+                layer.training = before[name]
 
 
 class LiftedCocktail:
@@ -209,6 +234,9 @@ class LiftedCocktail:
 
         return self._lift(one, step.learning_rate, step.memory, *arguments)
 
+    def batch_size(self, epoch: int, batch_size: int) -> int:
+        return self.cocktails[0].batch_size(epoch, batch_size)
+
     def batch(self, step: Step, batch: Batch) -> Batch:
         return self._lift_step(lambda c, s, b: c.batch(s, b), step, batch)
 
@@ -224,14 +252,16 @@ class LiftedCocktail:
             outputs: Tensor,
             batch: Batch,
             hidden: Tensors,
+            layers: dict[str, Tensors],
         ) -> Tensor:
-            call = Network(self.single, parameters, buffers)
+            call = Network(self.single, parameters, buffers, layers)
             seen = View(parameters, outputs, batch, call, view.loss, hidden)
             return torch.as_tensor(cocktail.penalty(inner, seen))
 
         return self._lift_step(
-            one, step, view.parameters, network.buffers, view.outputs, view.batch, view.hidden
-        )
+            one, step, view.parameters, network.buffers, view.outputs, view.batch, view.hidden,
+            network.numbers,
+        )  # fmt: skip
 
     def gradient(
         self,
@@ -268,6 +298,25 @@ class LiftedCocktail:
 
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
         return self._lift(lambda c, _, m, s: c.weights(m, s), memory, state)
+
+    def predict(
+        self, memory: Memory, state: Tensors, network: Network, inputs: Tensor, rng: Rng
+    ) -> Tensor:
+        assert isinstance(rng, StackedRng)
+
+        def one(
+            cocktail: Cocktail,
+            index: Tensor,
+            memory: Memory,
+            state: Tensors,
+            buffers: Tensors,
+            layers: dict[str, Tensors],
+            inputs: Tensor,
+        ) -> Tensor:
+            call = Network(self.single, state, buffers, layers)
+            return cocktail.predict(memory, state, call, inputs, rng.inside(index))
+
+        return self._lift(one, memory, state, network.buffers, network.numbers, inputs)
 
     def restore(self, memory: Memory, state: Tensors) -> Tensors:
         return self._lift(lambda c, _, m, s: c.restore(m, s), memory, state)

@@ -58,3 +58,18 @@ def _settings(module: nn.Module) -> tuple[tuple[str, str], ...]:
 def steps_per_epoch(rows: int, batch_size: int) -> int:
     """Batches an epoch: the last may be smaller, but a single row left over is skipped."""
     return rows // batch_size + (rows % batch_size > 1)
+
+
+def lengths(
+    regularizer: Cocktail, rows: int, batch_size: int, epochs: int
+) -> list[tuple[int, int]]:
+    """Rows a batch and batches of every epoch.
+
+    Args:
+        regularizer: its techniques may change the size from epoch to epoch.
+        rows: of the training split, which bounds it.
+        batch_size: as configured.
+        epochs: of the run.
+    """
+    sizes = [min(regularizer.batch_size(epoch, batch_size), rows) for epoch in range(epochs)]
+    return [(size, steps_per_epoch(rows, size)) for size in sizes]

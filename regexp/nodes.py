@@ -24,6 +24,20 @@ class ConfigError(ValueError):
     """A configuration that cannot be run. The message is for the user, without a traceback."""
 
 
+class DoesNotApply(ConfigError):  # noqa: N818, it is no error in a sweep
+    """A technique has nothing to work on in a job's model or dataset; a sweep leaves it out."""
+
+
+def without_search(techniques: Mapping[str, Any]) -> dict[str, Any]:
+    """Techniques by name, without the ranges that they are tuned in: those are no arguments."""
+    return {
+        name: {key: value for key, value in node.items() if key != "search"}
+        if isinstance(node, Mapping)
+        else node
+        for name, node in techniques.items()
+    }
+
+
 def nearest(word: str, choices: Iterable[str], prefix: str = "") -> str:
     """The part of a message that suggests valid choices: the nearest ones, or else all.
 

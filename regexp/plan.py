@@ -20,9 +20,9 @@ from torch import nn
 
 from regexp.config import ConfigError, grid_of, seeds_of
 from regexp.dataset.base import Data, Dataset
-from regexp.layers import adopt
-from regexp.member import Member, steps_per_epoch
-from regexp.nodes import build_node, find
+from regexp.layers import NotApplicable, adopt
+from regexp.member import Member, lengths, steps_per_epoch
+from regexp.nodes import DoesNotApply, build_node, find, without_search
 from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stepping import Stepper
@@ -79,6 +79,7 @@ def plan(config: DictConfig) -> list[PlannedRun]:
 
     Raises:
         ConfigError: what only the data can tell is wrong.
+        DoesNotApply: if a technique is not for this dataset or model.
     """
     grid = grid_of(config)
     names = _short(list(grid))
@@ -99,20 +100,22 @@ def plan(config: DictConfig) -> list[PlannedRun]:
 def _plan_point(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[PlannedRun]:
     """The runs of one point of the grid, one a seed."""
     data = load_data(_plain(config.dataset), config.paths.data, seeds[0])
-    rows, batch_size = len(data.train), config.trainer.batch_size
+    rows, batch_size, epochs = len(data.train), config.trainer.batch_size, config.trainer.epochs
     if batch_size > rows:
         raise ConfigError(
             f"trainer.batch_size={batch_size}: expected at most the {rows} rows of the training "
             f"split of {data.name}"
         )
     resolved = _plain(with_lengths(config, steps_per_epoch(rows, batch_size)))
-    for name, node in resolved["regularizer"].items():
-        tasks = find(f"regularizer.{name}._target_", node["_target_"]).tasks
-        if data.task not in tasks:
-            raise ConfigError(
-                f"regularizer.{name}: is for {' or '.join(tasks)}, but {data.name} is a dataset "
-                f"for {data.task}; leave the technique out"
-            )
+    regularizer = build_regularizer(without_search(resolved["regularizer"]))
+    try:
+        regularizer.check_data(data.name, data.task, data.train.inputs.shape[1:])
+    except NotApplicable as error:
+        raise DoesNotApply(str(error)) from error
+    if regularizer.uses("batch_size"):
+        counts = [count for _, count in lengths(regularizer, rows, batch_size, epochs)]
+        resolved = _plain(with_lengths(config, counts[0], sum(counts)))
+    resolved["regularizer"] = without_search(resolved["regularizer"])
     technique = "+".join(resolved["regularizer"]) or "none"
     decisive = {key: resolved[key] for key in DECIDES}
     for seed in seeds:
@@ -142,12 +145,7 @@ def build_member(run: PlannedRun) -> Member:
     """
     config = run.config
     data = load_data(config["dataset"], config["paths"]["data"], run.seed)
-    regularizer = Cocktail(
-        {
-            name: build_node(f"regularizer.{name}", node)
-            for name, node in config["regularizer"].items()
-        }
-    )
+    regularizer = build_regularizer(config["regularizer"])
     scheduler = {key: value for key, value in config["scheduler"].items() if key != "interval"}
     stepper = Stepper(
         build_node("optimizer", config["optimizer"]),
@@ -158,6 +156,11 @@ def build_member(run: PlannedRun) -> Member:
         run.seed, data, build_model(config["model"], data, regularizer, run.seed), regularizer,
         stepper,
     )  # fmt: skip
+
+
+def build_regularizer(nodes: Node) -> Cocktail:
+    """The techniques of `regularizer` of a configuration."""
+    return Cocktail({name: build_node(f"regularizer.{name}", node) for name, node in nodes.items()})
 
 
 def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.Module:
@@ -171,7 +174,8 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
         seed: the run's.
 
     Raises:
-        ConfigError: if the network does not fit the data, or a technique not the network.
+        ConfigError: if the network does not fit the data.
+        DoesNotApply: if a technique has nothing to work on in the network.
     """
     shape = tuple(data.train.inputs.shape[1:])
     offered = {"input_shape": shape, "outputs": _outputs(data)}
@@ -188,6 +192,8 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
             for name, technique in regularizer.techniques.items():
                 torch.manual_seed(derive(seed, "build", name))  # whatever the others draw
                 model = Cocktail({name: technique}).build(model)
+        except NotApplicable as error:
+            raise DoesNotApply(str(error)) from error
         except ValueError as error:
             raise ConfigError(str(error)) from error
     return model

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,20 @@ def reasons(failures: Sequence[tuple[str, str]]) -> list[str]:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         lines.append(f"  {names[0]}{more}: {reason}")
     return lines
+
+
+def left_out(sweep: Sweep, why: Mapping[int, str]) -> list[str]:
+    """Lines on the jobs whose technique does not apply.
+
+    Args:
+        sweep: of the jobs.
+        why: the reason by number of the job.
+    """
+    if not why:
+        return []
+    lines = [f"{count(len(why), 'job')} of {len(sweep.jobs)} left out, which do not apply here:"]
+    lines += [f"  {sweep.jobs[job].technique}: {reason}" for job, reason in why.items()]
+    return [*lines, ""]
 
 
 def summary(failures: Sequence[tuple[str, str]]) -> str:

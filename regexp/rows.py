@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from regexp.dataset.base import Data
 
+if TYPE_CHECKING:
+    from regexp.dataset.lazy import LazyInputs
+
 CHUNK = 2048
-"""Rows a run that are evaluated at once."""
+"""Rows a run that are evaluated at once, at most."""
+
+CHUNK_BYTES = 32 * 2**20
+"""Bytes of inputs that are evaluated at once, at most: hidden layers take many times that."""
 
 BLOCK = 4 * 2**20
 """Bytes of inputs that are gathered at once for several batches: a call for each takes longer."""
@@ -25,6 +32,8 @@ class Rows:
         lifted: whether results carry a run axis.
         device: where the rows live.
         dtype: of inputs, and of targets in regression.
+
+    Inputs that are read when they are asked for (`LazyInputs`) stay where they are.
     """
 
     def __init__(
@@ -36,13 +45,18 @@ class Rows:
         unique = list({id(data): data for data in datasets}.values())
         position = {id(data): index for index, data in enumerate(unique)}
         self._owner = torch.tensor([position[id(data)] for data in datasets])
-        self._inputs: dict[str, Tensor] = {}
+        self._dtype = dtype
+        self._inputs: dict[str, list[Tensor | LazyInputs]] = {}
+        self._row: dict[str, Tensor] = {}
         self._targets: dict[str, Tensor] = {}
         self.count: dict[str, int] = {}
         for split in ("train", "validation", "test"):
             parts = [getattr(data, split) for data in unique]
             self.count[split] = len(parts[0].inputs)
-            self._inputs[split] = torch.cat([part.inputs for part in parts]).to(device, dtype)
+            self._inputs[split] = [part.inputs for part in parts]
+            if all(isinstance(part.inputs, Tensor) for part in parts):
+                self._inputs[split] = [_joined([p.inputs for p in parts]).to(device, dtype)]
+            self._row[split] = parts[0].inputs[:1].to(dtype)[0]
             targets = torch.cat([part.targets for part in parts]).to(device)
             self._targets[split] = targets.to(dtype) if targets.is_floating_point() else targets
 
@@ -61,12 +75,25 @@ class Rows:
 
     def gather(self, split: str, places: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs [runs, rows, *features] and targets [runs, rows, ...] at `places`."""
-        inputs, targets = self._inputs[split], self._targets[split]
+        targets = self._targets[split]
         flat = places.reshape(-1)
         return (
-            inputs.index_select(0, flat).view(*places.shape, *inputs.shape[1:]),
+            self._select(split, flat).view(*places.shape, *self._row[split].shape),
             targets.index_select(0, flat).view(*places.shape, *targets.shape[1:]),
         )
+
+    def _select(self, split: str, flat: Tensor) -> Tensor:
+        """Inputs [places, *features] at `flat` [places]."""
+        inputs = self._inputs[split]
+        if len(inputs) == 1 and isinstance(inputs[0], Tensor):
+            return inputs[0].index_select(0, flat)
+        flat = flat.cpu()  # of several seeds, each with a reader of its own
+        out = torch.empty(len(flat), *self._row[split].shape, dtype=self._dtype)
+        owner = flat // self.count[split]
+        for number in owner.unique().tolist():
+            mine = owner == number
+            out[mine] = inputs[number].index_select(0, flat[mine] % self.count[split]).to(out)
+        return out.to(self.device)
 
     def batches(
         self, order: Tensor, batch_size: int, count: int
@@ -79,8 +106,7 @@ class Rows:
             count: of the batches.
         """
         places = self.place("train", order)
-        row = self._inputs["train"][0]
-        size = row.numel() * row.element_size() * places[..., :batch_size].numel()
+        size = self._bytes("train") * places[..., :batch_size].numel()
         block = batch_size * max(1, BLOCK // size)
         axis = int(self.lifted)
         for first in range(0, min(count * batch_size, places.shape[-1]), block):
@@ -91,15 +117,26 @@ class Rows:
             )
 
     def chunks(
-        self, split: str, runs: Sequence[int] | None = None, size: int = CHUNK
+        self, split: str, runs: Sequence[int] | None = None, size: int | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """The whole split in the order of its rows, in chunks of `size` rows a run."""
+        if size is None:
+            together = len(self._owner) if runs is None else len(runs)
+            size = min(CHUNK, max(1, CHUNK_BYTES // (self._bytes(split) * together)))
         for first in range(0, self.count[split], size):
             rows = torch.arange(first, min(first + size, self.count[split]))
             if self.lifted:
                 rows = rows.expand(len(self._owner) if runs is None else len(runs), -1)
             yield self.gather(split, self.place(split, rows, runs))
 
+    def _bytes(self, split: str) -> int:
+        """Of the inputs of one row."""
+        return self._row[split].numel() * self._row[split].element_size()
+
     def take(self, runs: Sequence[int]) -> None:
         """Keep only these runs."""
         self._owner = self._owner[list(runs)]
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from regexp.lift import LiftedBatchNorm
 from regexp.regularizer.base import Tensors
 from regexp.vmapped import Vmapped
 
@@ -26,7 +25,7 @@ def reestimate(model: nn.Module, state: Tensors, batches: Iterable[Tensor]) -> T
     norms = [
         module
         for module in [*model.modules(), *_within_vmap(model)]
-        if isinstance(module, nn.modules.batchnorm._BatchNorm | LiftedBatchNorm)
+        if hasattr(module, "running_mean") and hasattr(module, "momentum")  # ghost ones too
     ]
     if not norms:
         return state
@@ -38,7 +37,7 @@ def reestimate(model: nn.Module, state: Tensors, batches: Iterable[Tensor]) -> T
         module.train()
     for index, inputs in enumerate(batches):
         for module in norms:
-            module.momentum = 1 / (index + 1)  # a running mean, as momentum=None would give
+            module.momentum = 1 / (index + 1)  # type: ignore[assignment] # a running mean, as momentum=None would give
         torch.func.functional_call(model, {**counts, **fresh}, (inputs,))
     for module, momentum in zip(norms, momenta, strict=True):
         module.momentum = momentum

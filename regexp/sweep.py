@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from regexp import progress
 from regexp.cli import CONFIG_NAME, Job, Sweep, technique_of, with_setting, without_strays, written
 from regexp.config import ConfigError, conf_folder, register
+from regexp.nodes import DoesNotApply
 from regexp.validation import validate
 
 if TYPE_CHECKING:
@@ -50,31 +51,40 @@ class Order:
         jobs: how many the sweep has; 0 where only the sweeper knows.
         swept: the keys that differ from job to job.
         repeats: see `repeats`; numbers are text, for JSON has no others as keys.
+        left_out: why a technique does not apply, by number of the job.
     """
 
     sweep_id: str
     jobs: int
     swept: Sequence[str]
     repeats: Mapping[str, int]
+    left_out: Mapping[str, str]
 
 
-def plan_all(jobs: Sequence[Job]) -> list[list["PlannedRun"]]:
-    """The runs of every job.
+def plan_all(jobs: Sequence[Job]) -> tuple[list[list["PlannedRun"]], dict[int, str]]:
+    """The runs of every job, and why some jobs have none: their technique does not apply.
 
     Raises:
-        ConfigError: what only the data can tell, such as a batch larger than the training split.
+        ConfigError: what only the data can tell, such as a batch larger than the training split,
+            or that no job applies.
     """
     from regexp.job import plan
 
-    planned = []
-    for job in jobs:
+    planned: list[list[PlannedRun]] = []
+    left_out: dict[int, str] = {}
+    for number, job in enumerate(jobs):
         try:
             planned.append(plan(job.config))
+        except DoesNotApply as error:
+            if number + 1 == len(jobs) == len(left_out) + 1:
+                raise  # no job is left
+            left_out[number] = str(error)
+            planned.append([])
         except ConfigError as error:
             if len(jobs) == 1:
                 raise
             raise ConfigError(f"{error} (in the job {written(job.overrides)})") from error
-    return planned
+    return planned, left_out
 
 
 def key_of(sweep: Sweep, planned: Sequence[Sequence["PlannedRun"]]) -> str:
@@ -123,9 +133,11 @@ def execute(sweep: Sweep, arguments: Sequence[str]) -> int:
     """
     from regexp.tracking import Terminated
 
-    planned = plan_all(sweep.jobs)
+    planned, left_out = plan_all(sweep.jobs)
+    for line in progress.left_out(sweep, left_out):
+        _say(line)
     try:
-        return 1 if _execute(sweep, planned, arguments) else 0
+        return 1 if _execute(sweep, planned, left_out, arguments) else 0
     except (KeyboardInterrupt, Terminated) as interruption:
         # By now the tracker has ended the runs as KILLED, which takes the exception to tell.
         _say("\nInterrupted. The same command again goes on from here.")
@@ -135,7 +147,10 @@ def execute(sweep: Sweep, arguments: Sequence[str]) -> int:
 
 
 def _execute(
-    sweep: Sweep, planned: Sequence[Sequence["PlannedRun"]], arguments: Sequence[str]
+    sweep: Sweep,
+    planned: Sequence[Sequence["PlannedRun"]],
+    left_out: Mapping[int, str],
+    arguments: Sequence[str],
 ) -> bool:
     """Run a planned sweep and print what came of it; whether anything failed."""
     from regexp.tracking import Terminated, interruptible
@@ -151,7 +166,8 @@ def _execute(
             settings = {"command": written(sweep.command), **settings_of(sweep)}
             parent = _tracker.sweep(key_of(sweep, planned), sweep.name, settings)
             again = {str(job): first for job, first in repeats(planned).items()}
-            order = Order(parent.id, len(sweep.jobs), sweep.swept, again)
+            without = {str(job): reason for job, reason in left_out.items()}
+            order = Order(parent.id, len(sweep.jobs), sweep.swept, again, without)
             variables = {ORDER: json.dumps(asdict(order)), LAUNCH: launch}
             try:
                 with _environment(variables):
@@ -242,9 +258,10 @@ def job(config: DictConfig) -> float:
     report = progress.Report(number, technique_of(config), told)
     head = f"[{number + 1}/{order.jobs or '?'}] {report.name}"
     earlier = order.repeats.get(str(number))
+    left_out = str(number) in order.left_out
     began = time.monotonic()
     try:
-        if earlier is None:
+        if earlier is None and not left_out:
             validate(config)  # a sweeper that is not Hydra's basic one was not planned
             report.points = progress.points(config)
             _say(f"{head}: {progress.size(config)} ...")
@@ -258,6 +275,7 @@ def job(config: DictConfig) -> float:
             traceback.print_exc()
     report.seconds = time.monotonic() - began
     became = progress.result(report) if earlier is None else f"the runs of job {earlier + 1}"
+    became = "does not apply" if left_out else became
     _say(f"{head}: {became}")
     try:
         progress.write(report, Path(hydra.runtime.output_dir))

@@ -18,6 +18,7 @@ from torch import Tensor
 from regexp.evaluate import metrics
 from regexp.regularizer.base import Batch, Step, Tensors, View
 from regexp.stack import Stack, take
+from regexp.trainable import Trainable
 
 Report = Callable[[int, int, dict[str, float]], None]
 """`report(run, epoch, metrics)` is told of every run after every epoch, counted from 1."""
@@ -82,7 +83,10 @@ def train(stack: Stack, epochs: int, report: Report) -> list[Result]:
         validation = metrics(*stack.predict("validation", state), stack.task)
         best.update(epoch, validation["loss"], state)
         with torch.no_grad():
-            stack.memory = stack.regularizer.observe(stack.memory, validation, state)
+            elapsed = (time.perf_counter() - started) / len(stack.runs)
+            spent = stack.per_run([seconds[run] + elapsed for run in stack.runs])
+            seen = validation | {"train_loss": train_loss, "seconds": spent}
+            stack.memory = stack.regularizer.observe(stack.memory, seen, state)
             stops = stack.each(torch.as_tensor(stack.regularizer.stop(stack.memory)))
         stack.end_epoch(validation["loss"])
 
@@ -111,7 +115,7 @@ def train(stack: Stack, epochs: int, report: Report) -> list[Result]:
     return results
 
 
-def train_step(stack: Stack, inputs: Tensor, targets: Tensor) -> Tensor:
+def train_step(stack: Trainable, inputs: Tensor, targets: Tensor) -> Tensor:
     """One step of every run.
 
     Args:
@@ -124,11 +128,11 @@ def train_step(stack: Stack, inputs: Tensor, targets: Tensor) -> Tensor:
     """
     regularizer = stack.regularizer
     step = stack.step()
-    stack.draw_noise(step, stack.count(inputs))
     batch = Batch(inputs, targets)
     if regularizer.uses("batch"):
         with torch.no_grad():
             batch = regularizer.batch(step, Batch(inputs, stack.soft(targets)))
+    stack.draw_noise(step, stack.count(batch.inputs))
 
     outputs = stack.forward(batch.inputs)
     losses, objectives = _objectives(stack, step, stack.parameters, outputs, batch)
@@ -163,7 +167,7 @@ def train_step(stack: Stack, inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _objectives(
-    stack: Stack, step: Step, parameters: Mapping[str, Tensor], outputs: Tensor, batch: Batch
+    stack: Trainable, step: Step, parameters: Mapping[str, Tensor], outputs: Tensor, batch: Batch
 ) -> tuple[Tensor, Tensor]:
     """The mean plain loss of each run, and that with its penalties: [runs] each."""
     losses = stack.loss(outputs, batch.targets).mean(-1)

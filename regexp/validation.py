@@ -27,7 +27,7 @@ from regexp.config import (
     seeds_of,
     shown,
 )
-from regexp.nodes import blame, build_node, check_node, find_target, nearest
+from regexp.nodes import blame, build_node, check_node, find_target, nearest, without_search
 
 PRECISIONS = ("float32", "float64", "bfloat16")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
@@ -72,11 +72,17 @@ def check_schema(config: DictConfig) -> None:
     _check_numbers(config)
 
 
-def with_lengths(config: DictConfig, steps_per_epoch: int) -> DictConfig:
-    """A copy of a job's configuration whose `lengths` are filled in."""
+def with_lengths(config: DictConfig, steps_per_epoch: int, steps: int | None = None) -> DictConfig:
+    """A copy of a job's configuration whose `lengths` are filled in.
+
+    Args:
+        config: of a job.
+        steps_per_epoch: of the first epoch.
+        steps: of the whole run, if its epochs differ.
+    """
     filled = config.copy()
     filled.lengths.steps_per_epoch = steps_per_epoch
-    filled.lengths.steps = steps_per_epoch * config.trainer.epochs
+    filled.lengths.steps = steps_per_epoch * config.trainer.epochs if steps is None else steps
     return filled
 
 
@@ -97,6 +103,7 @@ def check_group(config: DictConfig, group: str, label: str = "") -> None:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{label}{error.full_key!s}: {str(error).splitlines()[0]}") from error
     if group == "regularizer":
+        node = without_search(node)
         for name, technique in node.items():
             if not isinstance(technique, Mapping):
                 raise ConfigError(
@@ -105,6 +112,12 @@ def check_group(config: DictConfig, group: str, label: str = "") -> None:
                     f"`# @package regularizer.<name>`"
                 )
             check_node(f"{label}regularizer.{name}", technique, build=True)
+        from regexp.regularizer.cocktail import Cocktail  # torch is not needed without a technique
+
+        try:
+            Cocktail({n: build_node(f"regularizer.{n}", one) for n, one in node.items()})
+        except ValueError as error:
+            raise ConfigError(f"{label}{error}") from error
     elif group == "dataset":
         check_node(f"{label}dataset", node, build=True)
     elif group == "model":

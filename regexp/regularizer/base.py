@@ -19,13 +19,27 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from regexp.layers import Block, Dropout, Inputs, Noise, blocks, inputs
+from regexp.layers import (
+    Block,
+    Dropout,
+    EachTime,
+    Inputs,
+    Noise,
+    NotApplicable,
+    Residual,
+    blocks,
+    hidden_weights,
+    inputs,
+    residuals,
+)
 from regexp.random import Rng
+from regexp.recurrent import Recurrent, recurrents
 
 __all__ = [
-    "HOOKS", "Batch", "Block", "Dropout", "Inputs", "Memory", "Noise", "Regularizer", "Rng",
-    "Step", "Tensors", "View", "blocks", "check_choice", "check_range", "inputs", "overrides",
-    "total", "weights",
+    "HOOKS", "KINDS", "Batch", "Block", "Dropout", "EachTime", "Inputs", "Memory", "Noise",
+    "NotApplicable", "Recurrent", "Regularizer", "Residual", "Rng", "Step", "Tensors", "View",
+    "blocks", "check_choice", "check_range", "hidden_weights", "inputs", "overrides", "recurrents",
+    "residuals", "total", "weights",
 ]  # fmt: skip
 
 Tensors = dict[str, Tensor]
@@ -52,18 +66,23 @@ class Step:
     """Where a run stands, and what a hook may use beside its tensors.
 
     Attributes:
-        rng: the stream of this technique in this run at this step.
+        rng: the stream of this technique's hook in this run at this step.
+        shared: a stream of this technique at this step that is the same in all its hooks, and in
+            those of its `Noise` layers that are `shared`.
         index: optimizer steps done before this one.
         steps: optimizer steps that the whole run has.
         epoch: epochs done before this one.
+        ends_epoch: whether this is the last step of its epoch.
         learning_rate: of this step (a float, or a tensor of no dimension in a stack).
         memory: what the technique's `init` and `track` returned last.
     """
 
     rng: Rng
+    shared: Rng
     index: int
     steps: int
     epoch: int
+    ends_epoch: bool
     learning_rate: float | Tensor
     memory: Memory
 
@@ -76,10 +95,11 @@ class View:
         parameters: all of the network's parameters by name.
         outputs: the network's outputs [rows, outputs] on `batch`.
         batch: what the network was trained on in this step (after every `batch` hook).
-        network: `network(inputs, parameters=None)` calls the network again, on other inputs or
-            with other parameters, in training mode with the same noise; it leaves the running
-            statistics of normalization layers alone. Differentiate it with `torch.func` (`grad`,
-            `vjp`, `jvp`), which works in a stack too.
+        network: `network(inputs, parameters=None, rng=None)` calls the network again, on other
+            inputs or with other parameters, in training mode, with the same noise or, given a
+            stream, with noise drawn from it; it leaves the running statistics of normalization
+            layers alone. Differentiate it with `torch.func` (`grad`, `vjp`, `jvp`), which works
+            in a stack too.
         loss: `loss(outputs, targets)`, the plain loss of each row [rows].
         hidden: outputs of the hidden blocks by name, if a technique says `uses_hidden`.
     """
@@ -98,14 +118,23 @@ class Regularizer:
     Class attributes:
         neutral: hyper-parameters at which the technique changes nothing, to the bit; None for a
             technique that has no such strength (batch normalization).
+        kind: what sort of technique it is, one of `KINDS`.
         tasks: kinds of datasets that the technique is for.
+        data: kinds of rows that it is for: `table` [features], `series` [time, channels],
+            `images` [channels, height, width].
+        provides: what it brings that others may not bear, in words for a message.
+        refuses: what others in the cocktail must not bring.
         averages: `weights` mixes weights of several steps, so the running statistics of batch
             normalization are re-estimated for them before they are evaluated.
         uses_hidden: `penalty` reads `View.hidden`.
     """
 
     neutral: ClassVar[Mapping[str, Any] | None] = None
+    kind: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
+    data: ClassVar[tuple[str, ...]] = ("table", "series", "images")
+    provides: ClassVar[tuple[str, ...]] = ()
+    refuses: ClassVar[tuple[str, ...]] = ()
     averages: ClassVar[bool] = False
     uses_hidden: ClassVar[bool] = False
 
@@ -121,11 +150,19 @@ class Regularizer:
         """Raise ValueError for hyper-parameters out of their range."""
 
     def build(self, model: nn.Module) -> nn.Module:
-        """Add layers to the freshly initialised `model` (see `regexp.layers.blocks`)."""
+        """Add layers to the freshly initialised `model` (see `regexp.layers.blocks`).
+
+        Raises:
+            NotApplicable: if there is nothing in the model that the technique could work on.
+        """
         return model
 
+    def batch_size(self, epoch: int, batch_size: int) -> int:
+        """The rows of a step in `epoch`, from 0; what depends on it is equal across a stack."""
+        return batch_size
+
     def batch(self, step: Step, batch: Batch) -> Batch:
-        """Change inputs and targets before the step."""
+        """Change inputs and targets before the step; the number of rows may change too."""
         return batch
 
     def penalty(self, step: Step, view: View) -> Tensor | float:
@@ -171,7 +208,9 @@ class Regularizer:
 
         Args:
             memory: so far.
-            metrics: `loss`, `accuracy` ... on the validation split, each of no dimension.
+            metrics: `loss`, `accuracy` ... on the validation split, `train_loss` (the plain loss
+                of the epoch's batches) and `seconds` (the run's share of the wall time so far),
+                each of no dimension.
             state: the parameters and buffers that were evaluated.
         """
         return memory
@@ -179,6 +218,31 @@ class Regularizer:
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
         """The parameters and buffers to evaluate and save, where training stands at `state`."""
         return state
+
+    def predict(
+        self,
+        memory: Memory,
+        state: Tensors,
+        network: Callable[..., Tensor],
+        inputs: Tensor,
+        rng: Rng,
+    ) -> Tensor:
+        """Outputs in evaluation, for techniques that average predictions.
+
+        Args:
+            memory: so far.
+            state: the parameters and buffers that are evaluated.
+            network: `network(inputs, state=None, rng=None)` calls the network in evaluation mode,
+                at `state` or others; given a stream, its `Noise` layers are on, with noise drawn
+                from it.
+            inputs: [rows, *features].
+            rng: the technique's stream for these rows, the same in every epoch.
+
+        Returns:
+            [members, rows, outputs]: the outputs whose mean prediction is evaluated, which is that
+            of the probabilities in classification; one member is evaluated as it is.
+        """
+        return network(inputs).unsqueeze(0)
 
     def restore(self, memory: Memory, state: Tensors) -> Tensors:
         """The parameters and buffers a run ends with, where `state` was evaluated last."""
@@ -189,8 +253,12 @@ class Regularizer:
         return False
 
 
-HOOKS = ("build", "batch", "penalty", "gradient", "constrain", "track", "observe", "weights",
-         "restore", "stop")  # fmt: skip
+HOOKS = ("build", "batch_size", "batch", "penalty", "gradient", "constrain", "track", "observe",
+         "weights", "predict", "restore", "stop")  # fmt: skip
+
+KINDS = ("penalty", "decay", "constraint", "sparsity", "layer", "normalization", "input", "label",
+         "adversarial", "gradient", "flatness", "averaging", "ensemble", "stopping",
+         "schedule")  # fmt: skip
 
 
 def overrides(technique: Regularizer, hook: str) -> bool:

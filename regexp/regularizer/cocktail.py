@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,12 +15,17 @@ from regexp.regularizer.base import (
     Batch,
     Memory,
     Noise,
+    NotApplicable,
     Regularizer,
+    Rng,
     Step,
     Tensors,
     View,
     overrides,
 )
+
+DATA_KINDS = {1: "table", 2: "series", 3: "images"}
+"""What a dataset's rows are, by their number of dimensions."""
 
 Numbers = dict[str, dict[str, Any]]
 """Hyper-parameters that are floats, by technique and name."""
@@ -35,6 +40,9 @@ class Cocktail(Regularizer):
 
     Args:
         techniques: by name. The name keys the technique's random stream.
+
+    Raises:
+        ValueError: for what is no technique, and for two that do not go together.
     """
 
     def __init__(self, techniques: Mapping[str, Regularizer]) -> None:
@@ -45,6 +53,14 @@ class Cocktail(Regularizer):
                     f"regularizer.{name}: expected a regexp.regularizer.base.Regularizer, "
                     f"got {type(technique).__name__}"
                 )
+        for name, technique in self.techniques.items():
+            for other, brings in self.techniques.items():
+                for word in technique.refuses:
+                    if other != name and word in brings.provides:
+                        raise ValueError(
+                            f"regularizer.{name}: does not go together with {other}, which brings "
+                            f"{word}; leave one of the two out"
+                        )
         self._by_hook = {
             hook: [(n, t) for n, t in self.techniques.items() if overrides(t, hook)]
             for hook in HOOKS
@@ -75,7 +91,10 @@ class Cocktail(Regularizer):
         }
 
     def structure(self) -> tuple[Any, ...]:
-        """All that must be equal across a stack: classes, and fields that are no floats."""
+        """All that must be equal across a stack: classes, and fields that are no floats.
+
+        Of techniques that set the size of batches, which a stack has in common, floats too.
+        """
         return tuple(
             (
                 name,
@@ -84,6 +103,7 @@ class Cocktail(Regularizer):
                     (field.name, repr(getattr(technique, field.name)))
                     for field in dataclasses.fields(technique)  # type: ignore[arg-type]
                     if not isinstance(getattr(technique, field.name), float)
+                    or overrides(technique, "batch_size")
                 ),
             )
             for name, technique in self.techniques.items()
@@ -100,7 +120,32 @@ class Cocktail(Regularizer):
 
     def _at(self, step: Step, name: str, hook: str) -> Step:
         """`step` as one technique sees it in one hook: its own memory, a stream of its own."""
-        return dataclasses.replace(step, rng=step.rng.fold(name, hook), memory=step.memory[name])
+        return dataclasses.replace(
+            step,
+            rng=step.rng.fold(name, hook),
+            shared=step.rng.fold(name, "shared"),
+            memory=step.memory[name],
+        )
+
+    def check_data(self, name: str, task: str, shape: Sequence[int]) -> None:
+        """Refuse a dataset that one of the techniques is not for.
+
+        Args:
+            name: of the dataset.
+            task: its kind of targets.
+            shape: of one row of its inputs, [*features].
+
+        Raises:
+            NotApplicable: naming the technique.
+        """
+        kind = DATA_KINDS.get(len(shape), f"rows of shape {list(shape)}")
+        for key, technique in self.techniques.items():
+            for asked, given in ((technique.tasks, task), (technique.data, kind)):
+                if given not in asked:
+                    raise NotApplicable(
+                        f"regularizer.{key}: is for {' or '.join(asked)}, but {name} is a dataset "
+                        f"of {given}; leave the technique out"
+                    )
 
     def build(self, model: nn.Module) -> nn.Module:
         for name, technique in self._by_hook["build"]:
@@ -110,6 +155,11 @@ class Cocktail(Regularizer):
             for index, module in enumerate(own):
                 module.stream, module.key = name, str(index)
         return model
+
+    def batch_size(self, epoch: int, batch_size: int) -> int:
+        for _, technique in self._by_hook["batch_size"]:
+            batch_size = technique.batch_size(epoch, batch_size)
+        return batch_size
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         for name, technique in self._by_hook["batch"]:
@@ -169,6 +219,18 @@ class Cocktail(Regularizer):
         for name, technique in self._by_hook["weights"]:
             state = technique.weights(memory[name], state)
         return state
+
+    def predict(
+        self,
+        memory: Memory,
+        state: Tensors,
+        network: Callable[..., Tensor],
+        inputs: Tensor,
+        rng: Rng,
+    ) -> Tensor:
+        for name, technique in self._by_hook["predict"]:  # one: they refuse each other
+            return technique.predict(memory[name], state, network, inputs, rng.fold(name))
+        return network(inputs).unsqueeze(0)
 
     def restore(self, memory: Memory, state: Tensors) -> Tensors:
         for name, technique in self._by_hook["restore"]:

@@ -24,6 +24,7 @@ def technique() -> Callable[..., Any]:
 
     def make(name: str, **changes: Any) -> Regularizer:
         config = OmegaConf.load(FOLDER / f"{name}.yaml")
+        config.pop("search", None)
         return instantiate(OmegaConf.merge(config, changes))
 
     return make
@@ -31,15 +32,19 @@ def technique() -> Callable[..., Any]:
 
 @pytest.fixture
 def make_step() -> Callable[..., Step]:
-    """`make_step(index=0, learning_rate=0.1, memory=None, seed=0)`."""
+    """`make_step(index=0, learning_rate=0.1, memory=None, seed=0, epoch=0, ends_epoch=False)`."""
 
     def make(
         index: int = 0,
         learning_rate: float | Tensor = 0.1,
         memory: Any = None,
         seed: int = 0,
+        epoch: int = 0,
+        ends_epoch: bool = False,
     ) -> Step:
-        return Step(Rng(seed, "test", index), index, 100, 0, learning_rate, memory or {})
+        own, shared = Rng(seed, "test", index), Rng(seed, "test", index, "shared")
+        memory = {} if memory is None else memory
+        return Step(own, shared, index, 100, epoch, ends_epoch, learning_rate, memory)
 
     return make
 
