@@ -7,7 +7,7 @@ TORCH := torch==2.13.0
 TORCH_INDEX ?=
 JOBS ?= 2
 
-.PHONY: ablation test check lint types format ui benchmark clean help
+.PHONY: ablation test check lint types docs format ui benchmark clean help
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -22,8 +22,8 @@ ablation: .venv/.ready
 test: .venv/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
-## make check       lint, types, tests
-check: lint types test
+## make check       lint, types, docs, tests
+check: lint types docs test
 
 lint: .venv/.ready
 	$(BIN)/ruff check .
@@ -31,6 +31,10 @@ lint: .venv/.ready
 
 types: .venv/.ready
 	$(BIN)/mypy
+
+## make docs        the pages in docs/_build/html; a warning is an error
+docs: .venv/.ready
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
 ## make format      rewrite the code as lint wants it
 format: .venv/.ready
@@ -48,7 +52,7 @@ benchmark: .venv/.ready
 
 ## make clean       remove the environment and caches; results stay in mlruns/
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist docs/_build docs/techniques .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch comes first and alone, so that the wheel fits the machine and not whatever else asks for it.

@@ -22,7 +22,7 @@ from torch.nn.utils import parametrize
 
 from regexp.layers import Noise
 from regexp.model.activation import ACTIVATIONS
-from regexp.vmapped import Vmapped, VmappedNoise, stack_numbers, stack_tensors
+from regexp.vmapped import Vmapped, VmappedNoise, computed, plain, stack_numbers, stack_tensors
 
 Modules = Sequence[nn.Module]
 
@@ -61,10 +61,16 @@ def _lift_new(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
     if _hooked(first):
         return Vmapped(modules)
     if parametrize.is_parametrized(first):
-        return _lift_parametrized(modules, done)
-    if getattr(first, "broadcasts", False):
+        lifted = _lift_new([plain(module) for module in modules], done)
+        return Vmapped(modules) if isinstance(lifted, Vmapped) else computed(lifted, modules)
+    if getattr(first, "broadcasts", False) or type(first) is nn.ModuleList:
         return _lift_broadcasting(modules, done)
-    if isinstance(first, Noise) and not _has_tensors(first):
+    if isinstance(first, Noise):
+        if _has_tensors(first):
+            raise ValueError(
+                f"model: {type(first).__name__} is a Noise with parameters or buffers of its own; "
+                "in a stack of runs it must say broadcasts = True; train with stack=false"
+            )
         return _lift_noise(modules) if first.elementwise else VmappedNoise(modules)
     if type(first) in _SHARED:
         return first
@@ -80,31 +86,8 @@ def _lift_broadcasting(modules: Modules, done: dict[int, nn.Module]) -> nn.Modul
         name: None if child is None else _lift([m._modules[name] for m in modules], done)  # type: ignore[misc]
         for name, child in modules[0]._modules.items()
     }
-    return lifted
-
-
-def _lift_parametrized(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
-    """The form that the layer has without parametrizations; `vmap` computes its weights alone.
-
-    Layers of `torch.nn.utils.parametrize` compute a weight anew whenever it is read. Under `vmap`
-    as a whole they would be slower, and round differently from layers that are not parametrized.
-    """
-    lists: list[dict[str, nn.Module]] = [dict(m.parametrizations.items()) for m in modules]  # type: ignore[operator, union-attr]
-    plain = []
-    for module in modules:
-        base = type(module).__base__  # torch put a class of its own on top
-        assert base is not None
-        copied = base.__new__(base)
-        vars(copied).update(vars(module))
-        copied._modules = {n: m for n, m in module._modules.items() if n != "parametrizations"}
-        plain.append(copied)
-    lifted = _lift_new(plain, done)
-    if isinstance(lifted, Vmapped):
-        return Vmapped(modules)
-    computed = {name: Vmapped([each[name] for each in lists]) for name in lists[0]}
-    lifted._modules["parametrizations"] = nn.ModuleDict(computed)
-    reads = {name: property(lambda self, n=name: self.parametrizations[n]()) for name in computed}
-    lifted.__class__ = type(type(lifted).__name__, (type(lifted),), reads)
+    if isinstance(lifted, Noise):
+        stack_numbers(lifted, modules)
     return lifted
 
 

@@ -2,171 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from regexp.layers import Noise
-from regexp.random import Fill, Rng, bits16, derive, scaled_mask
+from regexp.network import Network
+from regexp.random import Rng
 from regexp.regularizer.base import Batch, Memory, Step, Tensors, View
 from regexp.regularizer.cocktail import Cocktail
-from regexp.vmapped import varying
-
-
-class _Outside(torch.autograd.Function):
-    """Calls `function` on whole [K, ...] tensors from within a `vmap` over K."""
-
-    @staticmethod
-    def forward(function: Callable[..., Any], *tensors: Tensor) -> Any:
-        return function(*tensors)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, function: Callable[..., Any], *tensors: Tensor) -> Any:
-        whole = [
-            tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-            for tensor, dim in zip(tensors, in_dims[1:], strict=True)
-        ]
-        out = function(*whole)
-        return out, tuple(0 for _ in out) if isinstance(out, tuple) else 0
-
-
-class StackedRng(Rng):
-    """The streams of K runs with the methods of one: draws are [K, *shape].
-
-    Within a `vmap` over the runs (`inside`), a draw looks like one run's: [*shape].
-
-    Args:
-        seeds: one a run.
-        path: the purpose, the same for all.
-        device: where the draws are made.
-    """
-
-    def __init__(
-        self, seeds: Sequence[int], *path: str | int, device: torch.device | str = "cpu"
-    ) -> None:
-        super().__init__(seeds[0], *path, device=device)
-        self.seeds = tuple(seeds)
-        self._index: Tensor | None = None
-
-    def fold(self, *path: str | int) -> StackedRng:
-        folded = StackedRng(self.seeds, *self.path, *path, device=self.device)
-        folded._generator = self._workhorse()
-        folded._index = self._index
-        return folded
-
-    def inside(self, index: Tensor) -> StackedRng:
-        """The same streams within a `vmap` whose `index` counts the runs."""
-        inner = self.fold()
-        inner._index = index
-        return inner
-
-    def draw(
-        self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
-    ) -> Tensor:
-        if self._index is None:
-            return self._draw_all(fill, shape, dtype, *parameters)
-        return _Outside.apply(
-            lambda _, *values: self._draw_all(fill, shape, dtype, *values),
-            self._index,
-            *(_number(value) for value in parameters),
-        )
-
-    def _draw_all(
-        self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
-    ) -> Tensor:
-        """The draws of all runs, [K, *shape]; parameters are numbers, or tensors [K]."""
-        out = torch.empty((len(self.seeds), *shape), dtype=dtype, device=self.device)
-        generator = self._workhorse()
-        self._draws += 1
-        for run, (seed, part) in enumerate(zip(self.seeds, out.unbind(), strict=True)):
-            own = [v[run] if isinstance(v, Tensor) and v.ndim else v for v in parameters]
-            fill(part, generator.manual_seed(derive(seed, *self.path, self._draws)), *own)
-        return out
-
-    def keep(self, shape: Sequence[int], p: Tensor | float) -> Tensor:
-        if self._index is None:
-            return super().keep(shape, p)
-
-        def masks(_: Tensor, *each: Tensor) -> Tensor:
-            bits = self._draw_all(bits16, shape, torch.int16)
-            if not each:
-                return scaled_mask(bits, p)
-            return scaled_mask(bits, each[0].view(-1, *(1 for _ in shape)))
-
-        return _Outside.apply(masks, self._index, *([p] if isinstance(p, Tensor) else []))
-
-
-def _number(value: Tensor | float) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
-
-
-def draw_noise(layer: Noise, rng: Rng, rows: int) -> Tensor:
-    """The noise of a layer for a batch of `rows` rows: [rows, ...], or [K, rows, ...] in a stack.
-
-    Args:
-        layer: of a network, or lifted; its numbers may differ from run to run ([K] tensors).
-        rng: the layer's stream at this step.
-        rows: of the batch.
-    """
-    numbers = varying(layer)
-    if not numbers:
-        return layer.draw(rng, rows)
-    assert isinstance(rng, StackedRng)
-    own = copy.copy(layer)
-
-    def one(index: Tensor, values: dict[str, Tensor]) -> Tensor:
-        own.__dict__.update(values)
-        return own.draw(rng.inside(index), rows)
-
-    index = torch.arange(len(rng.seeds), device=rng.device)
-    return torch.vmap(one)(index, {key: value.to(rng.device) for key, value in numbers.items()})
-
-
-@dataclass(frozen=True)
-class Network:
-    """Calls a network on other inputs or with other tensors, and leaves its buffers alone.
-
-    Args:
-        module: of one run.
-        parameters: its parameters, or all of its state that is not in `buffers`.
-        buffers: its other tensors.
-        numbers: of its `Noise` layers by module, where they differ from run to run.
-    """
-
-    module: nn.Module
-    parameters: Tensors
-    buffers: Tensors
-    numbers: dict[str, Tensors] = field(default_factory=dict)
-
-    def __call__(
-        self, inputs: Tensor, parameters: Tensors | None = None, rng: Rng | None = None
-    ) -> Tensor:
-        buffers = {name: buffer.detach().clone() for name, buffer in self.buffers.items()}
-        tensors = {**buffers, **(parameters or self.parameters)}
-        if rng is None:
-            return torch.func.functional_call(self.module, tensors, (inputs,))
-        layers = {n: m for n, m in self.module.named_modules() if isinstance(m, Noise)}
-        redrawn = {n: m for n, m in layers.items() if not m.shared}
-        for name, layer in redrawn.items():
-            own = copy.copy(layer)
-            vars(own).update(self.numbers.get(name, {}))
-            tensors[f"{name}.noise"] = own.draw(own.of(rng, name), len(inputs))
-        before = {name: layer.training for name, layer in redrawn.items()}
-        try:
-            for layer in redrawn.values():
-                layer.training = True  # in evaluation too
-            return torch.func.functional_call(self.module, tensors, (inputs,))
-        finally:
-            for name, layer in redrawn.items():
-                layer.training = before[name]
+from regexp.stacked_random import Outside, StackedRng
 
 
 class LiftedCocktail:
@@ -254,7 +101,7 @@ class LiftedCocktail:
             hidden: Tensors,
             layers: dict[str, Tensors],
         ) -> Tensor:
-            call = Network(self.single, parameters, buffers, layers)
+            call = Network(self.single, parameters, buffers, layers, network.half)
             seen = View(parameters, outputs, batch, call, view.loss, hidden)
             return torch.as_tensor(cocktail.penalty(inner, seen))
 
@@ -277,7 +124,7 @@ class LiftedCocktail:
             return tuple(again[name] for name in names)
 
         def one_regradient(point: Tensors) -> Tensors:
-            values = _Outside.apply(whole, *(point[name] for name in names))
+            values = Outside.apply(whole, *(point[name] for name in names))
             return dict(zip(names, values, strict=True))
 
         return self._lift_step(
@@ -313,7 +160,7 @@ class LiftedCocktail:
             layers: dict[str, Tensors],
             inputs: Tensor,
         ) -> Tensor:
-            call = Network(self.single, state, buffers, layers)
+            call = Network(self.single, state, buffers, layers, network.half)
             return cocktail.predict(memory, state, call, inputs, rng.inside(index))
 
         return self._lift(one, memory, state, network.buffers, network.numbers, inputs)

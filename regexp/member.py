@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from regexp.dataset.base import Data
+from regexp.layers import adopt
+from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stepping import Stepper
 
@@ -73,3 +76,18 @@ def lengths(
     """
     sizes = [min(regularizer.batch_size(epoch, batch_size), rows) for epoch in range(epochs)]
     return [(size, steps_per_epoch(rows, size)) for size in sizes]
+
+
+def add_layers(model: nn.Module, regularizer: Cocktail, seed: int) -> nn.Module:
+    """The model with the layers of its techniques, each drawing its numbers from its own stream.
+
+    Raises:
+        NotApplicable: if a technique has nothing to work on in the model.
+        ValueError: for layers that draw from torch's global random state.
+    """
+    with torch.random.fork_rng(devices=[]):
+        model = adopt(model)
+        for name, technique in regularizer.techniques.items():
+            torch.manual_seed(derive(seed, "build", name))  # whatever the others draw
+            model = Cocktail({name: technique}).build(model)
+    return model

@@ -20,8 +20,8 @@ from torch import nn
 
 from regexp.config import ConfigError, grid_of, seeds_of
 from regexp.dataset.base import Data, Dataset
-from regexp.layers import NotApplicable, adopt
-from regexp.member import Member, lengths, steps_per_epoch
+from regexp.layers import NotApplicable
+from regexp.member import Member, add_layers, lengths, steps_per_epoch
 from regexp.nodes import DoesNotApply, build_node, find, without_search
 from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
@@ -188,10 +188,7 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
         if not isinstance(model, nn.Module):
             raise ConfigError(f"model._target_={node['_target_']}: expected an nn.Module")
         try:
-            model = adopt(model)
-            for name, technique in regularizer.techniques.items():
-                torch.manual_seed(derive(seed, "build", name))  # whatever the others draw
-                model = Cocktail({name: technique}).build(model)
+            model = add_layers(model, regularizer, seed)
         except NotApplicable as error:
             raise DoesNotApply(str(error)) from error
         except ValueError as error:

@@ -164,7 +164,10 @@ def left_out(sweep: Sweep, why: Mapping[int, str]) -> list[str]:
     if not why:
         return []
     lines = [f"{count(len(why), 'job')} of {len(sweep.jobs)} left out, which do not apply here:"]
-    lines += [f"  {sweep.jobs[job].technique}: {reason}" for job, reason in why.items()]
+    for job, reason in why.items():
+        technique = sweep.jobs[job].technique
+        own = reason.removeprefix(f"regularizer.{technique}: ").removeprefix("regularizer: ")
+        lines.append(f"  {technique}: {own}")
     return [*lines, ""]
 
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 CHUNK = 2048
 """Rows a run that are evaluated at once, at most."""
 
-CHUNK_BYTES = 32 * 2**20
-"""Bytes of inputs that are evaluated at once, at most: hidden layers take many times that."""
+CHUNK_BYTES = 4 * 2**20
+"""Bytes of a run's inputs that are evaluated at once, at most: hidden layers take many times that.
+Whatever the number of runs, so that a run's chunks are the same alone and in a stack."""
 
 BLOCK = 4 * 2**20
 """Bytes of inputs that are gathered at once for several batches: a call for each takes longer."""
@@ -121,8 +122,7 @@ class Rows:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """The whole split in the order of its rows, in chunks of `size` rows a run."""
         if size is None:
-            together = len(self._owner) if runs is None else len(runs)
-            size = min(CHUNK, max(1, CHUNK_BYTES // (self._bytes(split) * together)))
+            size = min(CHUNK, max(1, CHUNK_BYTES // self._bytes(split)))
         for first in range(0, self.count[split], size):
             rows = torch.arange(first, min(first + size, self.count[split]))
             if self.lifted:

@@ -20,14 +20,16 @@ from torch.utils import _pytree as pytree
 from regexp.ensemble import mean_prediction
 from regexp.layers import note_shapes
 from regexp.lift import check_lifted, lift
-from regexp.lift_regularizer import LiftedCocktail, Network, StackedRng
+from regexp.lift_regularizer import LiftedCocktail
 from regexp.loss import LOSSES
 from regexp.member import Member, lengths
+from regexp.network import Network
 from regexp.random import Rng
 from regexp.regularizer.base import Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.rows import Rows
 from regexp.running_statistics import reestimate
+from regexp.stacked_random import StackedRng
 from regexp.stepping import Optimizers
 from regexp.trainable import Trainable
 from regexp.vmapped import varying
@@ -183,14 +185,14 @@ class Stack(Trainable):
             # all that carries a run axis: buffers that are not saved have one too
             state = {n: v for n, v in {**self._buffers_now(), **state}.items() if v.ndim}
             state = take(state, runs)
-        call = self._caller(split, state, runs)
+        call = self._caller(state, runs)
         self.model.eval()
         outputs: Tensor | None = None
         targets = []
         axis, first, total = int(self.lifted), 0, self._rows.count[split]
         with self._autocast():
             for inputs, target in self._rows.chunks(split, runs):
-                part = call(inputs, first)
+                part = call(inputs)
                 if outputs is None:  # once: parts kept between chunks would fragment the heap
                     shape = [*part.shape]
                     shape[axis] = total
@@ -203,36 +205,34 @@ class Stack(Trainable):
         assert outputs is not None, "a split has at least one row"
         return outputs, torch.cat(targets, axis)
 
-    def _caller(
-        self, split: str, state: Tensors, runs: Sequence[int] | None
-    ) -> Callable[[Tensor, int], Tensor]:
-        """`call(inputs, first)` gives the outputs in evaluation; `first` is the first row's number.
+    def _caller(self, state: Tensors, runs: Sequence[int] | None) -> Callable[[Tensor], Tensor]:
+        """`call(inputs)` gives the outputs in evaluation mode.
 
         Args:
-            split: keys the draws of techniques that average predictions.
-            state: of the chosen runs.
+            state: of the chosen runs, with all that carries a run axis.
             runs: positions in the stack, if not all.
         """
         if not self.regularizer.uses("predict"):
-            return lambda inputs, _: torch.func.functional_call(self.model, state, (inputs,))
+            return lambda inputs: torch.func.functional_call(self.model, state, (inputs,))
         regularizer, memory, seeds, numbers = (
             self.regularizer, self.memory, self._seeds, self._numbers(),
         )  # fmt: skip
         if runs is not None and isinstance(regularizer, LiftedCocktail):
             regularizer, memory = regularizer.take(runs), take(memory, runs)
             seeds, numbers = [seeds[run] for run in runs], take(numbers, runs)
-        others = {n: v for n, v in self._buffers_now().items() if n not in state and v.ndim}
-        others = {} if runs is not None else others  # then `state` has them all
+        tensors = state if runs is not None and self.lifted else {**self._buffers_now(), **state}
+        known = set(self._state_names)
+        state = {name: value for name, value in tensors.items() if name in known}
+        others = {name: value for name, value in tensors.items() if name not in known}
+        if self.lifted:  # noise that was never drawn has no run axis
+            others = {name: value for name, value in others.items() if value.ndim}
         self._single.eval()
-        network = Network(self._single, state, others, numbers)
+        network = Network(self._single, state, others, numbers, self._half)
 
-        def call(inputs: Tensor, first: int) -> Tensor:
-            path = ("predict", split, first)
-            rng = (
-                StackedRng(seeds, *path, device=self.device)
-                if self.lifted
-                else Rng(seeds[0], *path, device=self.device)
-            )
+        def call(inputs: Tensor) -> Tensor:
+            # the same for every chunk of rows: the same members
+            stacked = StackedRng(seeds, "predict", device=self.device)
+            rng = stacked if self.lifted else Rng(seeds[0], "predict", device=self.device)
             return mean_prediction(
                 regularizer.predict(memory, state, network, inputs, rng), self.task
             )

@@ -51,14 +51,14 @@ class Order:
         jobs: how many the sweep has; 0 where only the sweeper knows.
         swept: the keys that differ from job to job.
         repeats: see `repeats`; numbers are text, for JSON has no others as keys.
-        left_out: why a technique does not apply, by number of the job.
+        left_out: numbers of the jobs whose technique does not apply.
     """
 
     sweep_id: str
     jobs: int
     swept: Sequence[str]
     repeats: Mapping[str, int]
-    left_out: Mapping[str, str]
+    left_out: Sequence[int]
 
 
 def plan_all(jobs: Sequence[Job]) -> tuple[list[list["PlannedRun"]], dict[int, str]]:
@@ -166,8 +166,7 @@ def _execute(
             settings = {"command": written(sweep.command), **settings_of(sweep)}
             parent = _tracker.sweep(key_of(sweep, planned), sweep.name, settings)
             again = {str(job): first for job, first in repeats(planned).items()}
-            without = {str(job): reason for job, reason in left_out.items()}
-            order = Order(parent.id, len(sweep.jobs), sweep.swept, again, without)
+            order = Order(parent.id, len(sweep.jobs), sweep.swept, again, sorted(left_out))
             variables = {ORDER: json.dumps(asdict(order)), LAUNCH: launch}
             try:
                 with _environment(variables):
@@ -258,7 +257,7 @@ def job(config: DictConfig) -> float:
     report = progress.Report(number, technique_of(config), told)
     head = f"[{number + 1}/{order.jobs or '?'}] {report.name}"
     earlier = order.repeats.get(str(number))
-    left_out = str(number) in order.left_out
+    left_out = number in order.left_out
     began = time.monotonic()
     try:
         if earlier is None and not left_out:
@@ -267,6 +266,9 @@ def job(config: DictConfig) -> float:
             _say(f"{head}: {progress.size(config)} ...")
             with _alone(config, f"{order.sweep_id}-{number}", head):
                 report.outcomes = [asdict(outcome) for outcome in _train(config, order)]
+    except DoesNotApply as error:  # of a sweeper whose jobs nobody could plan
+        left_out = True
+        _say(f"{head}: {error}")
     except ConfigError as error:
         report.reason = str(error)
     except Exception as error:  # a failing job must not take the others with it

@@ -38,6 +38,7 @@ class Result:
         epochs: that were trained.
         seconds: its share of the stack's wall time.
         metrics: of the final weights on every split, `test/accuracy` and so on.
+        outputs: of the final weights on the test split, [rows, outputs].
         best: the state at the least validation loss, with its epoch.
         last: all that training would go on from, and the weights that were tested.
     """
@@ -48,6 +49,7 @@ class Result:
     epochs: int
     seconds: float
     metrics: dict[str, float] = field(default_factory=dict)
+    outputs: Tensor = field(default_factory=lambda: torch.empty(0))
     best: dict[str, Any] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
 
@@ -211,7 +213,8 @@ def _finish(
         final = stack.regularizer.restore(stack.memory, state)
     evaluated: dict[str, list[float]] = {}
     for split, prefix in SPLITS:
-        scores = metrics(*stack.predict(split, final, positions), stack.task)
+        outputs, targets = stack.predict(split, final, positions)
+        scores = metrics(outputs, targets, stack.task)
         evaluated |= {prefix + name: stack.each(value) for name, value in scores.items()}
     results = []
     for order, position in enumerate(positions):
@@ -221,7 +224,8 @@ def _finish(
         best_epoch = int(best.epoch.reshape(-1)[position])
         own = {name: values[order] for name, values in evaluated.items()}
         own |= {"epochs": float(epochs), "seconds": seconds[run], "best_epoch": float(best_epoch)}
-        result = Result(run, "FINISHED", "", epochs, seconds[run], own)
+        # the last split is the test split
+        result = Result(run, "FINISHED", "", epochs, seconds[run], own, stack.one(outputs, order))
         result.best = {"weights": stack.one(best.state, position), "epoch": best_epoch}
         result.last = {
             "weights": stack.one(final, position),

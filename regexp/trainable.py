@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from regexp.layers import Noise, blocks
 from regexp.lift import chain
-from regexp.lift_regularizer import LiftedCocktail, Network, StackedRng, draw_noise
+from regexp.lift_regularizer import LiftedCocktail
+from regexp.network import Network
 from regexp.random import Rng
 from regexp.regularizer.base import Memory, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
+from regexp.stacked_random import StackedRng, draw_noise
 from regexp.vmapped import Vmapped, varying
 
 
@@ -99,7 +101,7 @@ class Trainable:
                 )
 
             def note(module: nn.Module, inputs: Any, output: Tensor, name: str = name) -> None:
-                self.hidden[name] = output
+                self.hidden[name] = output.to(self.dtype)
 
             self.model.get_submodule(name).register_forward_hook(note)
 
@@ -174,12 +176,12 @@ class Trainable:
 
     def forward_at(self, parameters: Tensors, inputs: Tensor) -> Tensor:
         """Outputs at other parameters with the same noise; running statistics stay."""
-        with self._autocast():
-            return Network(self.model, parameters, self._buffers_now())(inputs).to(self.dtype)
+        return Network(self.model, parameters, self._buffers_now(), half=self._half)(inputs)
 
     def network(self, parameters: Tensors) -> Network:
         """The network for penalties that call it, at `parameters` unless they give others."""
-        return Network(self._single, parameters, self._buffers_now(), self._numbers())
+        buffers = self._buffers_now()
+        return Network(self._single, parameters, buffers, self._numbers(), self._half)
 
     def _numbers(self) -> dict[str, Tensors]:
         """The numbers of noise layers that differ from run to run, [runs] each."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ class Vmapped(nn.Module):
         self._non_persistent_buffers_set |= holder._non_persistent_buffers_set
         self._modules.update(holder._modules)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor:
         single = self.single["module"]
         single.train(self.training)
         for name, module in self.named_modules():
@@ -49,16 +50,43 @@ class Vmapped(nn.Module):
         numbers = {n: varying(m) for n, m in self.named_modules() if isinstance(m, Noise)}
         before = {name: dict(vars(single.get_submodule(name))) for name in numbers}
 
-        def one(own: dict[str, Tensor], values: dict[str, Any], row: Tensor) -> Tensor:
+        def one(own: dict[str, Tensor], values: dict[str, Any], *row: Tensor) -> Tensor:
             for name, each in values.items():
                 vars(single.get_submodule(name)).update(each)
-            return torch.func.functional_call(single, own, (row,))
+            return torch.func.functional_call(single, own, row)
 
         try:
-            return torch.vmap(one)(tensors, numbers, x)
+            return torch.vmap(one)(tensors, numbers, *inputs)
         finally:
             for name, each in numbers.items():
                 vars(single.get_submodule(name)).update({key: before[name][key] for key in each})
+
+
+def plain(module: nn.Module) -> nn.Module:
+    """A module of `torch.nn.utils.parametrize` without the weights that it computes."""
+    kind: Any = type(module).__base__  # torch put a class of its own on top
+    copied: nn.Module = kind.__new__(kind)
+    vars(copied).update(vars(module))
+    copied._modules = {n: m for n, m in module._modules.items() if n != "parametrizations"}
+    return copied
+
+
+def computed(lifted: nn.Module, modules: Sequence[nn.Module]) -> nn.Module:
+    """Give `lifted`, made of the `plain` modules, the weights that `modules` compute.
+
+    `vmap` computes the weights alone: under `vmap` as a whole, a layer would be slower and round
+    differently from one that is not parametrized.
+    """
+    lists = [dict(module.parametrizations.items()) for module in modules]  # type: ignore[operator, union-attr]
+    weights = {name: Vmapped([each[name] for each in lists]) for name in lists[0]}
+    lifted._modules["parametrizations"] = nn.ModuleDict(weights)
+    reads = {name: property(partial(_compute, name)) for name in weights}
+    lifted.__class__ = type(type(lifted).__name__, (type(lifted),), reads)
+    return lifted
+
+
+def _compute(name: str, layer: Any) -> Tensor:
+    return layer.parametrizations[name]()
 
 
 class VmappedNoise(Noise):

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from regexp.dataset.base import Data, Split
+from regexp.dataset.lazy import LazyInputs
 from regexp.member import Member
 from regexp.model.mlp import MLP
 from regexp.random import derive
@@ -39,6 +40,12 @@ def make_data(seed: int = 0, rows: int = 90, shape: tuple[int, ...] = (5,)) -> D
     return Data(
         train, validation, test, "classification", ("a", "b", "c"), (), "none", "made", "the test"
     )
+
+
+def tensor(inputs: Tensor | LazyInputs) -> Tensor:
+    """Inputs that are a tensor, as those of `make_data` are."""
+    assert isinstance(inputs, Tensor)
+    return inputs
 
 
 def make_member(

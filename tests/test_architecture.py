@@ -21,13 +21,14 @@ LEVELS = [
     {"regexp.dry_run"},
     {"regexp.sweep"},
     {"regexp.cli", "regexp.progress"},
-    {"regexp.job", "regexp.compare"},
+    {"regexp.job", "regexp.compare", "regexp.own_loop"},
     {"regexp.plan"},
     {"regexp.validation", "regexp.composition"},
     {"regexp.config", "regexp.tracking", "regexp.train"},
-    {"regexp.nodes", "regexp.checkpoint", "regexp.evaluate", "regexp.stack"},
+    {"regexp.nodes", "regexp.checkpoint", "regexp.ensemble", "regexp.evaluate", "regexp.stack"},
     {"regexp.member", "regexp.running_statistics", "regexp.trainable"},
     {"regexp.lift_regularizer", "regexp.lift", "regexp.stepping", "regexp.rows", "regexp.loss"},
+    {"regexp.stacked_random", "regexp.network"},
     {"regexp.vmapped"},
     {
         "regexp.regularizer",
@@ -114,7 +115,7 @@ def test_mlflow_is_imported_late() -> None:
     assert not early, "it takes seconds: import it inside functions"
 
 
-FRAME = {"__init__", "base", "cocktail"}  # of the package of techniques
+FRAME = {"__init__", "base", "cocktail", "common"}  # of the package of techniques
 
 
 @pytest.mark.parametrize(
@@ -122,11 +123,17 @@ FRAME = {"__init__", "base", "cocktail"}  # of the package of techniques
     [path for path in sorted((PACKAGE / "regularizer").glob("*.py")) if path.stem not in FRAME],
     ids=lambda path: path.stem,
 )
-def test_a_technique_imports_base_and_random_alone(path: Path) -> None:
+def test_a_technique_imports_base_common_and_random_alone(path: Path) -> None:
     found = of_package(imports(path), "regexp")
     assert found
-    allowed = of_package(found, "regexp.regularizer.base") | of_package(found, "regexp.random")
-    assert found == allowed
+    allowed = ("regexp.regularizer.base", "regexp.regularizer.common", "regexp.random")
+    assert found == set().union(*(of_package(found, module) for module in allowed))
+
+
+def test_what_techniques_share_knows_none_of_them() -> None:
+    found = of_package(imports(MODULES["regexp.regularizer.common"]), "regexp.regularizer")
+    assert found
+    assert found == of_package(found, "regexp.regularizer.base")
 
 
 def test_the_core_names_no_technique() -> None:

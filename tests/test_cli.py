@@ -128,6 +128,25 @@ def test_a_sweep_from_end_to_end(sandbox: Sandbox, capsys: pytest.CaptureFixture
     assert not list(sandbox.folder.iterdir()), "files outside paths.mlruns"
 
 
+def test_what_does_not_apply_is_said_and_left_out(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["-m", "regularizer=none,zoneout,stochastic_depth,l1", *SMALL]
+    assert sandbox.run(*command, "dry_run=true") == 0
+    planned = capsys.readouterr().out
+    assert "4 jobs, 4 runs: 0 finished, 4 to run" in planned
+    assert sandbox.run(*command) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("2 jobs of 4 left out, which do not apply here:\n  zoneout: is for")
+    assert "[2/4] zoneout: does not apply" in printed
+    assert sorted(set(sandbox.children()["technique"])) == ["l1", "none"]
+    assert set(sandbox.parents().values()) == {"FINISHED"}
+
+    assert sandbox.run("regularizer=zoneout", *SMALL) == USAGE_ERROR
+    assert "regularizer.zoneout: is for series" in capsys.readouterr().err
+    assert sandbox.run("-m", "regularizer=zoneout,stochastic_depth", *SMALL) == USAGE_ERROR
+
+
 def test_a_dry_run_counts_in_english(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     assert sandbox.run("dry_run=true", *SMALL[:-1]) == 0
     printed = capsys.readouterr().out
@@ -380,8 +399,8 @@ def test_help_lists_the_groups_and_imports_little(sandbox: Sandbox) -> None:
         text=True,
         check=False,
     )
-    assert "dataset: breast_cancer, digits" in done.stdout
-    assert "regularizer: batch_norm, dropout" in done.stdout
+    assert "dataset: breast_cancer, diabetes" in done.stdout
+    assert "regularizer: accumulation, activation_regularization" in done.stdout
     assert "trainer:" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
     assert not list(sandbox.folder.iterdir())

@@ -56,6 +56,36 @@ class Scaled(Noise):
         return (x * self.noise if self.training else x * self.share).flatten(1)
 
 
+class Gated(Noise):
+    """Noise with a parameter and a number of its own."""
+
+    numbers = ("share",)
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.gate = nn.Parameter(torch.rand(1, 1))
+
+    def draw(self, rng: Rng, rows: int) -> Tensor:
+        return rng.keep((rows, *(self.shape or ())), self.share)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate * self.noise if self.training else self.note(x) * self.gate
+
+
+class BroadcastingGated(Gated):
+    broadcasts = True
+
+
+def test_noise_with_parameters_must_broadcast() -> None:
+    with pytest.raises(ValueError, match="broadcasts = True"):
+        lift([Gated(0.5), Gated(0.25)])
+    lifted = lift([BroadcastingGated(0.5), BroadcastingGated(0.25)])
+    assert isinstance(lifted, BroadcastingGated)
+    assert lifted.gate.shape == (2, 1, 1)
+    assert torch.equal(torch.as_tensor(lifted.share), torch.tensor([0.5, 0.25]).double())
+
+
 def repeated() -> nn.Module:
     activation, layer = nn.Tanh(), nn.Linear(6, 6)
     return nn.Sequential(layer, activation, nn.Linear(6, 6), activation, layer)

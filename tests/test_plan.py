@@ -19,6 +19,8 @@ from regexp.dataset.base import Dataset, Table
 from regexp.job import stacks, train
 from regexp.plan import build_member, plan
 from regexp.regularizer.base import Regularizer, blocks
+from regexp.stack import Stack
+from tests.support import tensor
 
 SMALL = ("dataset.train_size=80", "model.hidden=[8]", "trainer.epochs=2", "trainer.batch_size=20")
 
@@ -50,6 +52,39 @@ def test_lengths_come_from_the_data() -> None:
     assert run.config["lengths"] == {"epochs": 2, "steps_per_epoch": 3, "steps": 6}
     assert run.config["scheduler"]["total_steps"] == 6
     assert OmegaConf.create(run.config_yaml) == OmegaConf.create(run.config)
+
+
+def test_lengths_follow_techniques_that_change_the_size_of_batches() -> None:
+    growth = ("regularizer=batch_growth", "regularizer.batch_growth.every=1", "trainer.epochs=3")
+    (run,) = plan(config("scheduler=one_cycle_lr", *growth))
+    # 80 rows in batches of 20, 40 and 80
+    assert run.config["lengths"] == {"epochs": 3, "steps_per_epoch": 4, "steps": 7}
+    assert run.config["scheduler"]["total_steps"] == 7
+    member = build_member(run)
+    stack = Stack([member], 3, 20)
+    assert stack.steps == 7
+    sizes, ends = [], []
+    for _ in range(3):
+        for inputs, _targets in stack.batches():
+            sizes.append(len(inputs))
+            ends.append(stack.ends_epoch)
+            stack.optimize()
+        stack.end_epoch(torch.zeros(()))
+    assert sizes == [20] * 4 + [40] * 2 + [80]
+    assert ends == [False, False, False, True, False, True, True]
+
+
+def test_the_range_to_tune_in_is_no_part_of_a_run() -> None:
+    (run,) = plan(config("regularizer=l1"))
+    assert "search" in config("regularizer=l1").regularizer.l1
+    assert "search" not in run.config["regularizer"]["l1"]
+
+
+def test_techniques_that_do_not_go_together_are_refused_with_the_reason() -> None:
+    with pytest.raises(ConfigError, match=r"does not go .* a stopping rule"):
+        config("regularizer=[early_stopping,prechelt]")
+    with pytest.raises(ConfigError, match="brings soft targets"):
+        config("regularizer=[mixup,focal_loss]")
 
 
 @pytest.mark.parametrize(
@@ -93,13 +128,13 @@ def test_equal_seeds_are_paired_whatever_the_technique() -> None:
     ]
     reference = members[0]
     for member in members[1:]:
-        assert torch.equal(member.data.train.inputs, reference.data.train.inputs)
+        assert torch.equal(tensor(member.data.train.inputs), tensor(reference.data.train.inputs))
         assert torch.equal(member.data.test.targets, reference.data.test.targets)
         own = dict(member.model.named_parameters())
         for name, value in reference.model.named_parameters():
             assert torch.equal(own[name], value), name
     other = build_member(plan(config("seeds=[1]"))[0])
-    assert not torch.equal(other.data.train.inputs, reference.data.train.inputs)
+    assert not torch.equal(tensor(other.data.train.inputs), tensor(reference.data.train.inputs))
     assert not torch.equal(next(other.model.parameters()), next(reference.model.parameters()))
 
 
@@ -115,17 +150,14 @@ class Slope(Dataset):
 
     name: ClassVar[str] = "slope"
     train_size: int | None = None
-
-    @property
-    def task(self) -> str:
-        return "regression"
+    split_seed: int | None = None
 
     def read(self, folder: Path) -> Table:
         inputs = np.random.default_rng(0).normal(size=(300, 2))
         targets = inputs[:, :1]
-        return Table(inputs, targets, ("a", "b"), (), "none", "the test")
+        return Table(inputs, targets, ("a", "b"), (), "none", "the test", task="regression")
 
-    def preprocessing(self) -> StandardScaler:
+    def preprocessing(self, table: Table) -> StandardScaler:
         return StandardScaler()
 
 

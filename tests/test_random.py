@@ -7,8 +7,8 @@ import pytest
 import scipy.stats
 import torch
 
-from regexp.lift_regularizer import StackedRng
 from regexp.random import Rng, derive
+from regexp.stacked_random import StackedRng
 
 DRAWS = {
     "uniform": lambda rng: rng.uniform((4, 3)),

@@ -61,5 +61,5 @@ def test_own_model_and_technique_train(
 ) -> None:
     [command] = [command for command in COMMANDS if "--config-dir" in command]
     assert run([*command[1:], "dataset.train_size=64"]) == 0
-    assert "feature_mask: test accuracy" in capsys.readouterr().out
+    assert "random_gain: test accuracy" in capsys.readouterr().out
     sys.modules.pop("my_project", None)

@@ -21,7 +21,7 @@ from regexp.layers import Dropout, Noise, blocks, fill_noise, note_shapes
 from regexp.random import Rng
 from regexp.regularizer.base import Memory, Regularizer, Step, Tensors, View
 from regexp.stack import Stack
-from tests.support import History, make_data, make_member, run
+from tests.support import History, make_data, make_member, run, tensor
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
@@ -61,7 +61,7 @@ def test_one_run_is_bit_equal_to_the_loop_written_by_hand(name: str) -> None:
         for first in range(0, 90, 32):
             rows = order[first : first + 32]
             fill_noise(model, Rng(3, "step", step), len(rows))
-            loss = F.cross_entropy(model(data.train.inputs[rows]), data.train.targets[rows])
+            loss = F.cross_entropy(model(tensor(data.train.inputs)[rows]), data.train.targets[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -316,7 +316,7 @@ def test_averaged_weights_get_their_own_running_statistics() -> None:
         for module in model.modules():
             if isinstance(module, Dropout):
                 module.noise = torch.ones(())
-        torch.optim.swa_utils.update_bn(inputs.split(32), model)
+        torch.optim.swa_utils.update_bn(tensor(inputs).split(32), model)
         for key, value in model.state_dict().items():
             if "running" in key:
                 torch.testing.assert_close(result.last["weights"][key], value)

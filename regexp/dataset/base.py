@@ -7,93 +7,43 @@ all of them.
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from regexp.dataset.checks import is_number, is_whole
-from regexp.random import derive
+from regexp.dataset.data import (
+    CLASSIFICATION,
+    REGRESSION,
+    Data,
+    DataError,
+    Rows,
+    Split,
+    Splits,
+    Table,
+    TargetScale,
+    array_checksum,
+)
+from regexp.dataset.lazy import LazyInputs
+from regexp.dataset.splitting import Splitter
 
-CLASSIFICATION = "classification"
-REGRESSION = "regression"
-
-
-class DataError(ValueError):
-    """A file of data that is missing, damaged or not what it should be; the message says which."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """The rows of one split.
-
-    Args:
-        inputs: float32, [rows, features] for tables, [rows, channels, height, width] for images.
-        targets: int64 class indices, [rows]; for regression float32, [rows, outputs].
-    """
-
-    inputs: Tensor
-    targets: Tensor
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-
-@dataclass(frozen=True)
-class Data:
-    """A dataset as one run sees it.
-
-    Args:
-        train, validation, test: the three splits, no row in two of them.
-        task: "classification" or "regression".
-        classes: the names of the classes by index; empty for regression.
-        features: the names of a row's inputs after preprocessing, in the order of the flattened
-            inputs.
-        checksum: SHA-256 (hexadecimal) of the raw file's bytes, or of the arrays' bytes where the
-            data ship with scikit-learn.
-        name: the dataset's name.
-        source: where the data come from, for people to read.
-    """
-
-    train: Split
-    validation: Split
-    test: Split
-    task: str
-    classes: tuple[str, ...]
-    features: tuple[str, ...]
-    checksum: str
-    name: str
-    source: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """What a dataset reads, before any splitting and preprocessing.
-
-    Args:
-        inputs: [rows, columns].
-        targets: integer class indices, [rows]; for regression floats, [rows, outputs].
-        columns: the names of the columns of `inputs`.
-        classes: the names of the classes by index; empty for regression.
-        checksum: see `Data`.
-        source: see `Data`.
-        shape: what one row becomes after preprocessing; (-1,) leaves it a row of numbers.
-    """
-
-    inputs: NDArray[Any]
-    targets: NDArray[Any]
-    columns: tuple[str, ...]
-    classes: tuple[str, ...]
-    checksum: str
-    source: str
-    shape: tuple[int, ...] = (-1,)
+__all__ = [
+    "CLASSIFICATION",
+    "REGRESSION",
+    "Data",
+    "DataError",
+    "Dataset",
+    "Rows",
+    "Split",
+    "Splits",
+    "Table",
+    "TargetScale",
+    "array_checksum",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +55,10 @@ class Dataset(ABC):
         test: share of all rows that the test split gets, in (0, 1); both together below 1.
         train_size: rows of the training split that are used; None for all of them. Validation and
             test splits are the same for every `train_size`.
+        split_seed: None to split by the run's seed; a number for the same split in every run,
+            whatever its seed: that of a run with this seed. Runs then share their test rows, so
+            that their ensemble can be tested; but the deviation over seeds no longer holds that of
+            the split.
 
     Raises:
         ValueError: a number that is out of its range.
@@ -115,7 +69,9 @@ class Dataset(ABC):
     validation: float
     test: float
     train_size: int | None
+    split_seed: int | None
     _tables: dict[Path, Table] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _shared: dict[Path, Data] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for key in ("validation", "test"):
@@ -136,11 +92,12 @@ class Dataset(ABC):
                 f"dataset.train_size: expected a whole number of rows (1 or more), or null for "
                 f"the whole training split; got {size!r}"
             )
-
-    @property
-    def task(self) -> str:
-        """ "classification", or "regression" where a dataset offers it."""
-        return CLASSIFICATION
+        seed = self.split_seed
+        if seed is not None and (not is_whole(seed) or seed < 0):
+            raise ValueError(
+                "dataset.split_seed: expected a whole number (0 or more) for one split of all "
+                f"runs, or null to split by the run's seed; got {seed!r}"
+            )
 
     @abstractmethod
     def read(self, folder: Path) -> Table:
@@ -154,8 +111,13 @@ class Dataset(ABC):
         """
 
     @abstractmethod
-    def preprocessing(self) -> Any:
-        """A new scikit-learn transformer, [rows, columns] -> [rows, features], not yet fitted."""
+    def preprocessing(self, table: Table) -> Any:
+        """A new scikit-learn transformer, not yet fitted; None to take the inputs as they are.
+
+        Args:
+            table: what was read. Its columns and levels may be used; its rows are not to be looked
+                at: the transformer is fitted on those of the training split.
+        """
 
     def load(self, seed: int, folder: Path) -> Data:
         """Read (once for this object and folder), split by `seed`, preprocess.
@@ -172,123 +134,69 @@ class Dataset(ABC):
         if folder not in self._tables:
             self._tables[folder] = self.read(folder)
         table = self._tables[folder]
-        train, validation, test = self._split(table, seed)
+        if table.splits is None and self.split_seed is None:
+            return self._prepare(table, self.split(table, seed))
+        if folder not in self._shared:  # one object for all seeds: a stack holds its rows once
+            self._shared[folder] = self._prepare(table, self.split(table, seed))
+        return self._shared[folder]
 
-        pipeline = self.preprocessing()
-        pipeline.fit(table.inputs[train])  # the training rows and no others
-        features = tuple(str(name) for name in pipeline.get_feature_names_out(table.columns))
+    def split(self, table: Table, seed: int) -> Splits:
+        """The rows of the training, validation and test split of a run with this seed."""
+        if table.splits is not None:
+            return table.splits
+        name = table.name or self.name
+        splitter = Splitter(table, name, self.validation, self.test, self.train_size)
+        return splitter.split(seed if self.split_seed is None else self.split_seed)
 
-        def tensors(rows: NDArray[np.int64]) -> Split:
-            inputs = np.asarray(pipeline.transform(table.inputs[rows]), dtype=np.float32)
-            if not np.isfinite(inputs).all():
-                row, column = np.argwhere(~np.isfinite(inputs))[0]
-                raise DataError(
-                    f"{table.source}: row {rows[row] + 1} becomes {inputs[row, column]} in feature "
-                    f"{features[column]!r}: a number too large (or, for a logarithm, too small)"
-                )
-            dtype = np.int64 if self.task == CLASSIFICATION else np.float32
-            return Split(
-                torch.from_numpy(inputs.reshape(len(rows), *table.shape)),
-                torch.from_numpy(table.targets[rows].astype(dtype)),
-            )
+    def _prepare(self, table: Table, splits: Splits) -> Data:
+        """Preprocess as the training rows tell, and them alone."""
+        train, validation, test = splits
+        pipeline = self.preprocessing(table)
+        features = table.columns
+        if pipeline is not None:
+            pipeline.fit(table.inputs[train])  # the training rows and no others
+            features = tuple(str(name) for name in pipeline.get_feature_names_out(table.columns))
+        scale = table.target_scale
+        if table.standardize_targets:
+            scale = TargetScale.fit(table.targets[train])
+
+        def inputs(rows: Rows) -> torch.Tensor | LazyInputs:
+            part = table.inputs[rows]
+            part = part if pipeline is None else pipeline.transform(part)
+            if isinstance(part, LazyInputs):
+                return part
+            values = np.asarray(part, dtype=np.float32).reshape(len(rows), *table.shape)
+            _check_finite(table, rows, values, features)
+            return torch.from_numpy(values)
+
+        def targets(rows: Rows) -> torch.Tensor:
+            values = table.targets[rows]
+            if table.task == CLASSIFICATION:
+                return torch.from_numpy(values.astype(np.int64))
+            values = values if scale is None else scale.apply(values)
+            return torch.from_numpy(values.astype(np.float32))
 
         return Data(
-            train=tensors(train),
-            validation=tensors(validation),
-            test=tensors(test),
-            task=self.task,
+            train=Split(inputs(train), targets(train)),
+            validation=Split(inputs(validation), targets(validation)),
+            test=Split(inputs(test), targets(test)),
+            task=table.task,
             classes=table.classes,
             features=features,
             checksum=table.checksum,
-            name=self.name,
+            name=table.name or self.name,
             source=table.source,
-        )
-
-    def _split(self, table: Table, seed: int) -> list[NDArray[np.int64]]:
-        """Row numbers of the training, validation and test split, stratified by class."""
-        from sklearn.model_selection import train_test_split
-        from sklearn.utils import resample
-
-        labels = table.targets if self.task == CLASSIFICATION else None
-        if labels is not None:
-            self._check_classes(table)
-        state = derive(seed, "split") % 2**32  # the range that scikit-learn takes
-
-        def cut(rows: NDArray[np.int64], key: str) -> list[NDArray[np.int64]]:
-            size = round(getattr(self, key) * len(table.targets))
-            try:
-                return train_test_split(
-                    rows,
-                    test_size=size,
-                    stratify=None if labels is None else labels[rows],
-                    random_state=state,
-                )
-            except ValueError as error:
-                raise DataError(
-                    f"dataset.{key}={getattr(self, key)}: of the {len(table.targets)} rows of "
-                    f"{table.source} {size} cannot be cut off: {error}"
-                ) from error
-
-        rest, test = cut(np.arange(len(table.targets)), "test")
-        train, validation = cut(rest, "validation")
-        if self.train_size is not None:
-            if self.train_size > len(train):
-                raise ValueError(
-                    f"dataset.train_size: {self.train_size} rows asked for, but the training split "
-                    f"of {self.name} has {len(train)}; give at most that, or null for all"
-                )
-            train = resample(
-                train,
-                replace=False,
-                n_samples=self.train_size,
-                stratify=None if labels is None else labels[train],
-                random_state=state,
-            )
-        if labels is not None:
-            self._check_split(table, train, "train" if self.train_size is None else "train_size")
-            self._check_split(table, validation, "validation")
-            self._check_split(table, test, "test")
-        return [train, validation, test]
-
-    @staticmethod
-    def _check_classes(table: Table) -> None:
-        """Two classes or more, each with a row for every split."""
-        rows = np.bincount(table.targets, minlength=len(table.classes))
-        if (rows > 0).sum() < 2:
-            raise DataError(
-                f"{table.source}: all of its {rows.sum()} rows are of one class "
-                f"({table.classes[int(rows.argmax())]!r}); there is nothing to learn"
-            )
-        if rows.min() < 3:
-            raise DataError(
-                f"{table.source}: class {table.classes[int(rows.argmin())]!r} has {rows.min()} "
-                "row(s); training, validation and test split need one each"
-            )
-
-    def _check_split(self, table: Table, rows: NDArray[np.int64], key: str) -> None:
-        """Every class has a row in the split."""
-        count = np.bincount(table.targets[rows], minlength=len(table.classes))
-        if count.min() > 0:
-            return
-        name = table.classes[int(count.argmin())]
-        total = int((table.targets == int(count.argmin())).sum())
-        if key == "train":
-            setting = "dataset.validation + dataset.test"
-            cure = "lower dataset.validation or dataset.test"
-        else:
-            setting = f"dataset.{key}={getattr(self, key)}"
-            cure = f"raise dataset.{key}"
-        raise DataError(
-            f"{setting}: class {name!r} ({total} of the {len(table.targets)} rows of "
-            f"{table.source}) gets none of the {len(rows)} rows of the "
-            f"{key.removesuffix('_size')} split; {cure}"
+            target_scale=scale,
+            naive=table.naive,
         )
 
 
-def array_checksum(arrays: Sequence[NDArray[Any]]) -> str:
-    """SHA-256 over the types, shapes and bytes of arrays, for data that come without a file."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+def _check_finite(table: Table, rows: Rows, values: Any, features: tuple[str, ...]) -> None:
+    flat = values.reshape(len(rows), -1)
+    if np.isfinite(flat).all():
+        return
+    row, column = np.argwhere(~np.isfinite(flat))[0]
+    raise DataError(
+        f"{table.source}: row {rows[row] + 1} becomes {flat[row, column]} in feature "
+        f"{features[column]!r}: a number too large (or, for a logarithm, too small)"
+    )

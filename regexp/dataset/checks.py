@@ -1,4 +1,12 @@
-"""Which kind of number a setting is; YAML and the command line give any."""
+"""Which kind of number or name a setting is; YAML and the command line give any."""
+
+from collections.abc import Sequence
+
+Name = str | int | float
+"""Of a column; the command line makes numbers of digits."""
+
+Names = Name | Sequence[Name]
+"""Several, or one for a list of one."""
 
 
 def is_number(value: object) -> bool:
@@ -9,3 +17,11 @@ def is_number(value: object) -> bool:
 def is_whole(value: object) -> bool:
     """Whether `value` is an int (a bool is none)."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def as_names(value: Names | None) -> tuple[str, ...]:
+    """A list of names, or one name: it is no list of its letters, and 3 is a column called 3."""
+    if value is None:
+        return ()
+    listed = [value] if isinstance(value, str | int | float) else value
+    return tuple(str(name) for name in listed)

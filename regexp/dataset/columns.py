@@ -60,28 +60,20 @@ def read_columns(path: Path, columns: Sequence[str], separator: str) -> Columns:
         DataError: the file is empty, damaged or separated otherwise; a column is missing; a row is
             too short or too long; a field is no finite number.
     """
-    with _text(path) as file:
-        reader = csv.reader(file, delimiter=separator)
-        header = [name.strip() for name in next(reader, [])]
-        indices = _find(path, header, columns, separator)
-        values, lines = array("d"), array("q")
-        for fields in reader:
-            if not fields:
-                continue  # a blank line
-            if len(fields) != len(header):
-                raise DataError(
-                    f"{path}: {_place(len(lines) + 1, reader.line_num)} has {len(fields)} fields, "
-                    f"the header {len(header)}: the row is cut short, or has a separator too many"
-                )
-            try:
-                numbers = [float(fields[index]) for index in indices]
-                good = math.isfinite(sum(numbers))
-            except ValueError:
-                good = False
-            if not good:
-                _refuse_fields(path, fields, indices, columns, len(lines) + 1, reader.line_num)
-            values.extend(numbers)
-            lines.append(reader.line_num)
+    table = read_fields(path, separator)
+    _, header = next(table)
+    indices = find_columns(path, header, columns, separator)
+    values, lines = array("d"), array("q")
+    for line, fields in table:
+        try:
+            numbers = [float(fields[index]) for index in indices]
+            good = math.isfinite(sum(numbers))
+        except ValueError:
+            good = False
+        if not good:
+            _refuse_fields(path, fields, indices, columns, len(lines) + 1, line)
+        values.extend(numbers)
+        lines.append(line)
     if not lines:
         raise DataError(f"{path}: a header and no rows; the file is cut short")
     return Columns(
@@ -92,12 +84,50 @@ def read_columns(path: Path, columns: Sequence[str], separator: str) -> Columns:
     )
 
 
+def read_fields(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The fields of a text file, row by row: the header, stripped, then all rows of its length.
+
+    Args:
+        path: a text file (UTF-8), gzipped if its name ends in `.gz`.
+        separator: the character between two fields.
+
+    Yields:
+        The line that the row ends on, counted from 1, and its fields. Blank lines are left out; the
+        header of an empty file has no fields.
+
+    Raises:
+        DataError: the file is damaged; a row is too short or too long.
+    """
+    with _text(path) as file:
+        # "a, b": the space is no part of the field, nor does it hide a quotation mark
+        reader = csv.reader(file, delimiter=separator, skipinitialspace=separator != " ")
+        header = [name.strip() for name in next(reader, [])]
+        yield 1, header
+        row = 0
+        for fields in reader:
+            if not fields:
+                continue  # a blank line
+            row += 1
+            if len(fields) != len(header):
+                raise DataError(
+                    f"{path}: {_place(row, reader.line_num)} has {len(fields)} fields, the header "
+                    f"{len(header)}: the row is cut short, or has a separator too many"
+                )
+            yield reader.line_num, fields
+
+
 def _place(row: int, line: int) -> str:
     return f"row {row} (line {line})"
 
 
-def _find(path: Path, header: list[str], columns: Sequence[str], separator: str) -> list[int]:
-    """Where the columns are in the header."""
+def find_columns(
+    path: Path, header: list[str], columns: Sequence[str], separator: str
+) -> list[int]:
+    """Where the columns are in the header.
+
+    Raises:
+        DataError: one is missing or stands there twice.
+    """
     if not any(header):
         raise DataError(f"{path}: the file is empty; expected a header with {', '.join(columns)}")
     missing = [column for column in columns if column not in header]

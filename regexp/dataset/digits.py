@@ -19,7 +19,7 @@ class Digits(Dataset):
     of the data, so that nothing is fitted.
 
     Args:
-        validation, test, train_size: see `Dataset`.
+        validation, test, train_size, split_seed: see `Dataset`.
 
     References:
         Alpaydin & Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998,
@@ -43,7 +43,7 @@ class Digits(Dataset):
             shape=(1, 8, 8),
         )
 
-    def preprocessing(self) -> Any:
+    def preprocessing(self, table: Table) -> Any:
         """Division by 16, fitted on nothing."""
         from sklearn.preprocessing import FunctionTransformer
 

@@ -7,10 +7,38 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
+
+
+class UnseenAsMissing(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Make missing what stands in columns without a value in the rows fitted.
+
+    Nothing tells what mean and deviation such a column has, so that its values in other rows would
+    come through imputation and standardization in their own unit.
+
+    Attributes:
+        unseen_: which columns these are, [columns].
+    """
+
+    def fit(self, X: NDArray[Any], y: object = None) -> Self:
+        """Note the columns without a value.
+
+        Args:
+            X: [rows, columns], NaN where a value is missing.
+            y: not used.
+        """
+        X = validate_data(self, X, ensure_all_finite="allow-nan")
+        self.unseen_ = np.isnan(X).all(axis=0)
+        return self
+
+    def transform(self, X: NDArray[Any]) -> NDArray[Any]:
+        """[rows, columns], NaN in the columns noted."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
+        return np.where(self.unseen_, np.nan, X)
 
 
 class CorrelationFilter(TransformerMixin, BaseEstimator):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class FileDataset(Dataset):
     """A dataset that is read from one file.
 
     Args:
-        validation, test, train_size: see `Dataset`.
+        validation, test, train_size, split_seed: see `Dataset`.
         file: the file's name in the data folder, or a path; None for the first of `known` that
             lies in the data folder. If none does, `url` is downloaded.
         sha256: the checksum that the file must have: 64 hexadecimal digits; "known" for the one
@@ -68,22 +68,15 @@ class FileDataset(Dataset):
         if present:
             path = present[0]
         elif self.file is None or self.file == online:
-            path = self._download(folder, online)
+            path = folder / online
+            missing = f"{self.name}: none of {', '.join(self.known)} is in {folder}"
+            download(self.url, path, self._expected(online), missing)
         else:
             raise DataError(
                 f"dataset.file: no file {self.file!r} in {folder}; put it there, point paths.data "
                 f"at its folder, or set dataset.file={online} to have it downloaded from {self.url}"
             )
-        found = file_checksum(path)
-        expected = self._expected(path.name)
-        if expected is not None and found != expected.lower():
-            raise DataError(
-                f"{path}: not the file that was expected: its SHA-256 is\n  {found}, expected\n"
-                f"  {expected}.\nDelete it to have it downloaded again, or, if you trust it, set "
-                f"dataset.sha256={found} (dataset.sha256=null accepts any file; the run records "
-                "its checksum)"
-            )
-        return path, found
+        return path, check_file(path, self._expected(path.name))
 
     def source_of(self, path: Path, checksum: str) -> str:
         """The public address if the file is known to be the one it gives, else the file's path."""
@@ -100,41 +93,84 @@ class FileDataset(Dataset):
     def _expected(self, name: str) -> str | None:
         return self._pinned(name) if self.sha256 == KNOWN else self.sha256
 
-    def _download(self, folder: Path, name: str) -> Path:
-        """Download `url` to `folder / name`: to a temporary file first, moved once it is checked.
 
-        Several processes may do so at once: each moves a whole file into place.
-        """
-        import pooch
+def find(key: str, path: str, folder: Path) -> Path:
+    """A user's own file or folder: absolute, or relative to the working directory or to `folder`.
 
-        pooch.get_logger().setLevel("WARNING")  # the progress bar says it all
-        expected = self._expected(name)
-        made = [one for one in (folder, *folder.parents) if not one.exists()]
-        try:
-            pooch.retrieve(
-                self.url,
-                known_hash=None if expected is None else f"sha256:{expected}",
-                fname=name,
-                path=folder,
-                progressbar=sys.stderr.isatty(),
-            )
-        except ValueError as error:  # pooch's words for a wrong checksum or a wrong address
-            raise DataError(
-                f"{self.url}: {error} Try again; if the publisher has changed the file and you "
-                f"trust it, set dataset.sha256 to its checksum, or to null to accept any"
-            ) from error
-        except OSError as error:  # no network, an HTTP status, no right to write, a full disk
-            raise DataError(
-                f"{self.name}: none of {', '.join(self.known)} is in {folder}, and {self.url} "
-                f"could not be downloaded to it ({_reason(error)}).\nWithout a network: fetch that "
-                f"address on another machine and save it as {folder / name}, or point paths.data "
-                "at the folder that has the file"
-            ) from error
-        finally:
-            for one in made:
-                with contextlib.suppress(OSError):  # it has the file, or another process's
-                    one.rmdir()
-        return folder / name
+    Raises:
+        DataError: there is none.
+    """
+    places = [Path(path).expanduser()]
+    if not places[0].is_absolute():
+        places = [Path.cwd() / path, folder / path]
+    for place in places:
+        if place.exists():
+            return place
+    looked = " nor in ".join(str(place.parent) for place in dict.fromkeys(places))
+    raise DataError(
+        f"{key}: no {path!r} in {looked}; give an absolute path, or one relative to the folder of "
+        "the command or to paths.data"
+    )
+
+
+def check_file(path: Path, expected: str | None) -> str:
+    """The file's SHA-256, held against the one that it must have, if any.
+
+    Raises:
+        DataError: it has another.
+    """
+    found = file_checksum(path)
+    if expected is not None and found != expected.lower():
+        raise DataError(
+            f"{path}: not the file that was expected: its SHA-256 is\n  {found}, expected\n"
+            f"  {expected}.\nDelete it to have it downloaded again, or, if you trust it, set "
+            f"dataset.sha256={found} (dataset.sha256=null accepts any file; the run records "
+            "its checksum)"
+        )
+    return found
+
+
+def download(url: str, path: Path, sha256: str | None, missing: str) -> None:
+    """Download `url` to `path`: to a temporary file first, moved once its checksum is right.
+
+    Several processes may do so at once: each moves a whole file into place.
+
+    Args:
+        url: http or https.
+        path: where to; its folder is made.
+        sha256: of the file; None accepts any.
+        missing: why it is needed, for the error: "wine: no winequality-red.csv is in data".
+
+    Raises:
+        DataError: it failed, or gave another file.
+    """
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says it all
+    made = [one for one in (path.parent, *path.parent.parents) if not one.exists()]
+    try:
+        pooch.retrieve(
+            url,
+            known_hash=None if sha256 is None else f"sha256:{sha256}",
+            fname=path.name,
+            path=path.parent,
+            progressbar=sys.stderr.isatty(),
+        )
+    except ValueError as error:  # pooch's words for a wrong checksum or a wrong address
+        raise DataError(
+            f"{url}: {error} Try again; if the publisher has changed the file and you "
+            f"trust it, set dataset.sha256 to its checksum, or to null to accept any"
+        ) from error
+    except OSError as error:  # no network, an HTTP status, no right to write, a full disk
+        raise DataError(
+            f"{missing}, and {url} could not be downloaded to it ({_reason(error)}).\nWithout a "
+            f"network: fetch that address on another machine and save it as {path}, or point "
+            "paths.data at the folder that has the file"
+        ) from error
+    finally:
+        for one in made:
+            with contextlib.suppress(OSError):  # it has the file, or another process's
+                one.rmdir()
 
 
 def file_checksum(path: Path) -> str:
@@ -144,6 +180,33 @@ def file_checksum(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def joint_checksum(paths: Sequence[Path], folder: Path) -> str:
+    """SHA-256 of a file; of several, that of their names within `folder` and checksums, in order.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    if len(paths) == 1:
+        return file_checksum(paths[0])
+    digest = hashlib.sha256()
+    for path in paths:
+        name = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
+        digest.update(f"{name.as_posix()}\0{file_checksum(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def check_sha256(key: str, value: object) -> None:
+    """`value` is None or a checksum.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if value is not None and not _is_sha256(value):
+        raise ValueError(
+            f"{key}: expected 64 hexadecimal digits, or null (any file); got {value!r}"
+        )
 
 
 def _reason(error: OSError) -> str:

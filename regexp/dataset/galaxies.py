@@ -30,7 +30,7 @@ class Galaxies(FileDataset):
     columns hold part of the label and are refused as features unless `allow_leakage` is set.
 
     Args:
-        validation, test, train_size: see `Dataset`.
+        validation, test, train_size, split_seed: see `Dataset`.
         file, sha256, known, url: see `FileDataset`.
         columns: the vote fractions that are read as features.
         allow_leakage: accept the debiased columns among them.
@@ -149,7 +149,7 @@ class Galaxies(FileDataset):
             source=self.source_of(path, checksum),
         )
 
-    def preprocessing(self) -> Any:
+    def preprocessing(self, table: Table) -> Any:
         """`expansion`, or standardization alone."""
         from sklearn.preprocessing import StandardScaler
 

@@ -37,7 +37,8 @@ class WineQuality(FileDataset):
     in its own unit.
 
     Args:
-        validation, test, train_size: see `Dataset`; a regression's splits are not stratified.
+        validation, test, train_size, split_seed: see `Dataset`; a regression's splits are not
+            stratified.
         file, sha256, known, url: see `FileDataset`.
         separator: the character between two fields; UCI's file has a semicolon.
         target: "classification" or "regression".
@@ -65,17 +66,12 @@ class WineQuality(FileDataset):
                 f"{self.target!r}"
             )
 
-    @property
-    def task(self) -> str:
-        """What `target` says."""
-        return self.target
-
     def read(self, folder: Path) -> Table:
         """The measures and the mark of each wine."""
         path, checksum = self.locate(folder)
         table = read_columns(path, (*MEASURES, QUALITY), self.separator)
         marks = table.values[:, -1]
-        if self.task == REGRESSION:
+        if self.target == REGRESSION:
             classes: tuple[str, ...] = ()
             targets: NDArray[Any] = marks[:, None]
         else:
@@ -93,9 +89,10 @@ class WineQuality(FileDataset):
             classes=classes,
             checksum=checksum,
             source=self.source_of(path, checksum),
+            task=self.target,
         )
 
-    def preprocessing(self) -> Any:
+    def preprocessing(self, table: Table) -> Any:
         """Standardization: mean 0 and variance 1 on the training rows."""
         from sklearn.preprocessing import StandardScaler
 

@@ -1,4 +1,4 @@
-"""A small convolutional network for small images."""
+"""Convolutional networks for small images."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from regexp.model.activation import activation_module
 
 
 class CNN(nn.Sequential):
-    """Convolutions 3 x 3, each with an activation and a max pooling, then one hidden linear layer.
+    """Stages of convolutions 3 x 3, each stage ending in a max pooling, and a linear output.
+
+    Between them stands a hidden linear layer on all that the last stage gives, or the mean over
+    its positions (global average pooling: Lin et al. 2014, section 3.2,
+    https://arxiv.org/abs/1312.4400), which has no parameters and takes images of any size.
 
     Args:
         input_shape: [channels, height, width] of one image.
-        outputs: classes.
-        channels: output channels of each convolution; each halves height and width.
-        hidden: units of the linear layer before the output.
+        outputs: numbers an image (classes, or values in regression).
+        channels: output channels of each stage's convolutions, `[16, [32, 32]]`: one in the first
+            stage, two in the second. A stage halves height and width.
+        hidden: units of the hidden linear layer; null for global average pooling.
         activation: a name, see `regexp.model.activation`.
 
     Raises:
@@ -30,8 +35,8 @@ class CNN(nn.Sequential):
         self,
         input_shape: Sequence[int],
         outputs: int,
-        channels: Sequence[int],
-        hidden: int,
+        channels: Sequence[int | Sequence[int]],
+        hidden: int | None,
         activation: str,
     ) -> None:
         if len(input_shape) != 3:
@@ -39,29 +44,35 @@ class CNN(nn.Sequential):
                 "model: cnn expects images [channels, height, width], but the dataset gives rows "
                 f"of shape {list(input_shape)}; use model=mlp or a dataset of images"
             )
-        if min([hidden, *channels], default=0) < 1:
+        stages = [[stage] if isinstance(stage, int) else list(stage) for stage in channels]
+        if not all(stages) or min((n for stage in stages for n in stage), default=1) < 1:
+            raise ValueError(f"model.channels: expected numbers >= 1 a stage, got {stages}")
+        if hidden is not None and hidden < 1:
+            raise ValueError(f"model.hidden: expected units >= 1, or null for none, got {hidden}")
+        if min(input_shape[1:]) < 2 ** len(stages):
             raise ValueError(
-                f"model.channels, model.hidden: expected numbers >= 1, got {list(channels)}, "
-                f"{hidden}"
+                f"model.channels: {len(stages)} halvings need images of at least "
+                f"{2 ** len(stages)} pixels a side, got {list(input_shape[1:])}"
             )
-        if min(input_shape[1:]) < 2 ** len(channels):
-            raise ValueError(
-                f"model.channels: {len(channels)} halvings need images of at least "
-                f"{2 ** len(channels)} pixels a side, got {list(input_shape[1:])}"
-            )
-        convolutions: list[nn.Module] = []
-        for before, after in zip([input_shape[0], *channels], channels, strict=False):
-            convolution = nn.Conv2d(before, after, kernel_size=3, padding=1)
-            convolutions += [Block(convolution, activation_module(activation)), nn.MaxPool2d(2)]
-        features = nn.Sequential(*convolutions)
-        with torch.no_grad():
-            flat = features(torch.zeros(1, *input_shape)).numel()
+        layers: list[nn.Module] = []
+        before = input_shape[0]
+        for stage in stages:
+            for after in stage:
+                convolution = nn.Conv2d(before, after, kernel_size=3, padding=1)
+                layers.append(Block(convolution, activation_module(activation)))
+                before = after
+            layers.append(nn.MaxPool2d(2))
+        features = nn.Sequential(*layers)
+        head: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+        if hidden is None:
+            head = OrderedDict(mean=nn.AdaptiveAvgPool2d(1), **head)
+        else:
+            with torch.no_grad():
+                flat = features(torch.zeros(1, *input_shape)).numel()
+            head["hidden"] = Block(nn.Linear(flat, hidden), activation_module(activation))
+            before = hidden
         super().__init__(
             OrderedDict(
-                inputs=Inputs(),
-                features=features,
-                flatten=nn.Flatten(),
-                hidden=Block(nn.Linear(flat, hidden), activation_module(activation)),
-                output=nn.Linear(hidden, outputs),
+                inputs=Inputs(), features=features, **head, output=nn.Linear(before, outputs)
             )
         )

@@ -12,7 +12,7 @@ To add a technique: one subclass of `Regularizer` in one file here, one YAML in
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -118,7 +118,8 @@ class Regularizer:
     Class attributes:
         neutral: hyper-parameters at which the technique changes nothing, to the bit; None for a
             technique that has no such strength (batch normalization).
-        kind: what sort of technique it is, one of `KINDS`.
+        kind: what sort of technique it is, one of `KINDS`. What constraints and sparsity make of
+            the parameters holds, wherever the technique is listed.
         tasks: kinds of datasets that the technique is for.
         data: kinds of rows that it is for: `table` [features], `series` [time, channels],
             `images` [channels, height, width].
@@ -130,7 +131,7 @@ class Regularizer:
     """
 
     neutral: ClassVar[Mapping[str, Any] | None] = None
-    kind: ClassVar[str]
+    kind: ClassVar[str] = ""
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     data: ClassVar[tuple[str, ...]] = ("table", "series", "images")
     provides: ClassVar[tuple[str, ...]] = ()
@@ -148,6 +149,9 @@ class Regularizer:
 
     def check(self) -> None:
         """Raise ValueError for hyper-parameters out of their range."""
+
+    def check_rows(self, shape: Sequence[int]) -> None:
+        """Raise NotApplicable for rows of inputs [*features] of a shape it cannot work on."""
 
     def build(self, model: nn.Module) -> nn.Module:
         """Add layers to the freshly initialised `model` (see `regexp.layers.blocks`).
@@ -272,12 +276,14 @@ def weights(parameters: Tensors, include: str = "weights") -> Tensors:
     Args:
         parameters: of one run, by name.
         include: `weights` takes those of linear, convolution and recurrent layers (two or more
-            dimensions) and leaves out biases and the parameters of normalization layers;
-            `all` takes every one.
+            dimensions) and leaves out biases, the parameters of normalization layers, and the
+            lengths of weight normalization (torch's `original0`); `all` takes every one.
     """
     check_choice("include", include, ("weights", "all"))
     return {
-        name: value for name, value in parameters.items() if include == "all" or value.ndim >= 2
+        name: value
+        for name, value in parameters.items()
+        if include == "all" or (value.ndim >= 2 and not name.endswith(".original0"))
     }
 
 

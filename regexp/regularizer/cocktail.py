@@ -22,10 +22,14 @@ from regexp.regularizer.base import (
     Tensors,
     View,
     overrides,
+    total,
 )
 
 DATA_KINDS = {1: "table", 2: "series", 3: "images"}
 """What a dataset's rows are, by their number of dimensions."""
+
+LATE = {"constraint": 1, "sparsity": 2}
+"""Kinds of techniques whose result must hold: they see the parameters after all others."""
 
 Numbers = dict[str, dict[str, Any]]
 """Hyper-parameters that are floats, by technique and name."""
@@ -34,9 +38,11 @@ Numbers = dict[str, dict[str, Any]]
 class Cocktail(Regularizer):
     """Techniques applied one after another, in the order they are given.
 
-    The order matters where hooks feed each other: batches, gradients and constraints go through
-    the techniques in turn (so clipping listed after SAM clips SAM's gradient). Layers go to the
-    slots of their kind whatever the order. Penalties add up; the run stops when any says so.
+    The order matters where hooks feed each other: batches, gradients and new parameters go through
+    the techniques in turn (so clipping listed after SAM clips SAM's gradient). What must hold of
+    the weights comes last, wherever it is listed: constraints after decay and averages, sparsity
+    after constraints. Layers go to the slots of their kind whatever the order. Penalties add up;
+    the run stops when any technique says so.
 
     Args:
         techniques: by name. The name keys the technique's random stream.
@@ -65,6 +71,12 @@ class Cocktail(Regularizer):
             hook: [(n, t) for n, t in self.techniques.items() if overrides(t, hook)]
             for hook in HOOKS
         }
+        if len(several := [name for name, _ in self._by_hook["predict"]]) > 1:
+            raise ValueError(
+                f"regularizer: {' and '.join(several)} both say what is predicted; leave one out"
+            )
+        for hook in ("constrain", "weights"):
+            self._by_hook[hook].sort(key=lambda pair: LATE.get(pair[1].kind, 0))  # stable
 
     @property
     def name(self) -> str:
@@ -143,9 +155,10 @@ class Cocktail(Regularizer):
             for asked, given in ((technique.tasks, task), (technique.data, kind)):
                 if given not in asked:
                     raise NotApplicable(
-                        f"regularizer.{key}: is for {' or '.join(asked)}, but {name} is a dataset "
-                        f"of {given}; leave the technique out"
+                        f"regularizer.{key}: is for {' or '.join(asked)}, not for {given} (the "
+                        f"dataset {name}); leave the technique out"
                     )
+            technique.check_rows(shape)
 
     def build(self, model: nn.Module) -> nn.Module:
         for name, technique in self._by_hook["build"]:
@@ -168,7 +181,8 @@ class Cocktail(Regularizer):
 
     def penalty(self, step: Step, view: View) -> Tensor | float:
         terms = [t.penalty(self._at(step, n, "penalty"), view) for n, t in self._by_hook["penalty"]]
-        return torch.stack([torch.as_tensor(term) for term in terms]).sum() if terms else 0.0
+        device = view.outputs.device
+        return total([torch.as_tensor(term, device=device) for term in terms])
 
     def gradient(
         self,
@@ -228,7 +242,7 @@ class Cocktail(Regularizer):
         inputs: Tensor,
         rng: Rng,
     ) -> Tensor:
-        for name, technique in self._by_hook["predict"]:  # one: they refuse each other
+        for name, technique in self._by_hook["predict"]:  # one at most
             return technique.predict(memory[name], state, network, inputs, rng.fold(name))
         return network(inputs).unsqueeze(0)
 

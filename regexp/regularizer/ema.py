@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
-
 from regexp.regularizer.base import Memory, Regularizer, Step, Tensors, check_range
+from regexp.regularizer.common import towards
 
 
 @dataclass(frozen=True)
@@ -19,6 +17,12 @@ class EMA(Regularizer):
     The first step copies the weights, as torch.optim.swa_utils does, so the random initial weights
     have no part in the average. Running statistics of batch normalization belong to other weights
     than the averaged ones: they are re-estimated before those are evaluated.
+
+    Helps: noisy late training (small batches, large constant learning rates), about as much as
+        lowering the learning rate would; an average longer than the run only lags behind.
+
+    Costs: one pass over the weights a step and a copy of them in memory; with batch normalization
+        a pass over the training rows before each evaluation.
 
     Args:
         decay: d, the weight of the past, in [0, 1): the average reaches back about 1 / (1 - d)
@@ -33,6 +37,9 @@ class EMA(Regularizer):
     """
 
     neutral: ClassVar[Mapping[str, Any] | None] = {"decay": 0.0}
+    kind: ClassVar[str] = "averaging"
+    provides: ClassVar[tuple[str, ...]] = ("the evaluated weights",)
+    refuses: ClassVar[tuple[str, ...]] = ("the evaluated weights",)
     averages: ClassVar[bool] = True
 
     decay: float
@@ -45,11 +52,7 @@ class EMA(Regularizer):
 
     def track(self, step: Step, state: Tensors) -> Memory:
         newest = 1.0 if step.index == 0 else 1 - self.decay
-        return {name: _towards(a, state[name], newest) for name, a in step.memory.items()}
+        return {name: towards(a, state[name], newest) for name, a in step.memory.items()}
 
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
         return memory
-
-
-def _towards(a: Tensor, b: Tensor, share: float | Tensor) -> Tensor:
-    return torch.lerp(a, b, torch.as_tensor(share, dtype=a.dtype, device=a.device))

@@ -16,6 +16,11 @@ class LabelSmoothing(Regularizer):
     torch's convention: the true class has 1 - e + e/K (other codes share e among the K - 1 others).
     It acts on training batches alone, so the validation loss stays the plain one.
 
+    Helps: the calibration of networks that fit their training rows, and accuracy a little; such a
+    network is a worse teacher (Mueller et al. 2019), and its own loss rises where it was unsure.
+
+    Costs: nothing to speak of.
+
     Args:
         smoothing: e, in [0, 1].
 
@@ -28,7 +33,9 @@ class LabelSmoothing(Regularizer):
     """
 
     neutral: ClassVar[Mapping[str, Any] | None] = {"smoothing": 0.0}
+    kind: ClassVar[str] = "label"
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    provides: ClassVar[tuple[str, ...]] = ("soft targets",)
 
     smoothing: float
 

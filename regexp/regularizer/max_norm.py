@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from regexp.regularizer.base import Regularizer, Step, Tensors, check_range, weights
+from regexp.regularizer.common import unit_norms
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,11 @@ class MaxNorm(Regularizer):
     torch stores weights as [units, incoming ...], so the norm is over all axes but the first (a
     filter's channels and pixels in a convolution); Keras's default axis is another for the same
     thing. Weights of linear, convolution and recurrent layers, output layer included; no biases.
+
+    Helps: beside dropout and large learning rates, which it keeps from blowing up the weights;
+        a limit that no unit reaches does nothing.
+
+    Costs: one norm over the weights a step, next to nothing.
 
     Args:
         limit: largest norm of a unit's incoming weights, > 0.
@@ -34,6 +40,8 @@ class MaxNorm(Regularizer):
     """
 
     neutral: ClassVar[Mapping[str, Any] | None] = {"limit": math.inf}
+    kind: ClassVar[str] = "constraint"
+    refuses: ClassVar[tuple[str, ...]] = ("weights whose length has no effect",)
 
     limit: float
 
@@ -44,5 +52,5 @@ class MaxNorm(Regularizer):
         return new | {name: self._bounded(w) for name, w in weights(new).items()}
 
     def _bounded(self, w: Tensor) -> Tensor:
-        norms = torch.linalg.vector_norm(w, dim=tuple(range(1, w.ndim)), keepdim=True)
+        norms = unit_norms(w)
         return w * torch.where(norms > self.limit, self.limit / norms, 1.0)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
-
 from regexp.regularizer.base import Regularizer, Step, Tensors, check_range
+from regexp.regularizer.common import global_norm
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,12 @@ class SAM(Regularizer):
 
     The norm is over all parameters together. Both gradients see the same batch and the same dropout
     masks, and the second leaves running statistics alone. List it before techniques that change
-    gradients, which then act on its result. Costs one more gradient a step.
+    gradients, which then act on its result.
+
+    Helps: larger networks on few rows and on noisy labels, by small but steady gains; little where
+        training and test loss are alike.
+
+    Costs: one more forward and backward pass: twice the time of a step.
 
     Args:
         rho: radius of the neighbourhood, in units of the parameters' norm, >= 0.
@@ -31,6 +35,7 @@ class SAM(Regularizer):
     """
 
     neutral: ClassVar[Mapping[str, Any] | None] = {"rho": 0.0}
+    kind: ClassVar[str] = "flatness"
 
     rho: float
 
@@ -44,9 +49,8 @@ class SAM(Regularizer):
         parameters: Tensors,
         regradient: Callable[[Tensors], Tensors],
     ) -> Tensors:
-        norms = torch.stack([torch.linalg.vector_norm(g) for g in gradients.values()])
         # 1e-12 as in the authors' code: a zero gradient moves nothing.
-        scale = self.rho / (torch.linalg.vector_norm(norms) + 1e-12)
+        scale = self.rho / (global_norm(gradients) + 1e-12)
         worst = {name: parameters[name] + scale * g for name, g in gradients.items()}
         again = regradient(parameters | worst)
         return {name: again[name] for name in gradients}

@@ -25,6 +25,11 @@ class WeightDecay(Regularizer):
     argument: the decay passes through momentum and adaptive steps. For SGD without momentum both
     are one; for Adam they differ, and calling the coupled form weight decay is the usual mistake.
 
+    Helps: networks that fit their training rows better than new ones, and the standard beside
+        adaptive optimizers; a schedule that lowers the learning rate lowers the decay with it.
+
+    Costs: one pass over the weights a step, next to nothing.
+
     Args:
         strength: d, per step and unit of learning rate, >= 0.
         mode: `decoupled` or `coupled`.
@@ -41,6 +46,7 @@ class WeightDecay(Regularizer):
     """
 
     neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
+    kind: ClassVar[str] = "decay"
 
     strength: float
     mode: str

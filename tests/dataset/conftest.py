@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from regexp.dataset.base import Dataset
@@ -78,24 +79,102 @@ def galaxies(tmp_path: Path) -> Callable[..., Dataset]:
     )
 
 
+def series_lines(columns: Sequence[str], rows: int = 200) -> list[str]:
+    """A made-up series: waves with noise, and a column of dates that nobody asks for."""
+    random = np.random.default_rng(0)
+    lines = [",".join(["date", *columns])]
+    for row in range(rows):
+        values = [np.sin(row / (3 + k)) * (k + 1) + random.normal() for k in range(len(columns))]
+        lines.append(",".join([f"2020-01-01 {row}", *(f"{value:.4f}" for value in values)]))
+    return lines
+
+
+def table_lines(rows: int = 120) -> list[str]:
+    """A made-up table: numbers with gaps, two categories, a class and an amount to predict."""
+    random = np.random.default_rng(0)
+    lines = ["age,income,colour,member,kind,amount"]
+    for row in range(rows):
+        age = "" if row % 10 == 3 else f"{random.uniform(20, 60):.1f}"
+        income = f"{random.normal() * 1e4:.2f}"
+        colour = ["red", "green", "blue", ""][int(random.integers(4))]
+        member = ["True", "False"][int(random.integers(2))]
+        kind = ["cat", "dog", "bird"][row % 3]
+        lines.append(f"{age},{income},{colour},{member},{kind},{100 + random.normal() * 30:.3f}")
+    return lines
+
+
+def made_images(rows: int = 60, size: int = 8) -> NDArray[np.uint8]:
+    """Made-up images, [rows, size, size, 3]."""
+    return np.random.default_rng(0).integers(0, 256, (rows, size, size, 3), dtype=np.uint8)
+
+
+def write_images(folder: Path, rows: int = 60, size: int = 8) -> dict[str, Any]:
+    """An `.npz` of made-up images and the CSV of their labels, in another order."""
+    names = np.array([f"{1000 + row}" for row in range(rows)])
+    np.savez(folder / "images.npz", images=made_images(rows, size), objid=names)
+    lines = [f"{1000 + row},{row % 3}" for row in reversed(range(rows))]
+    write(folder / "labels.csv", ["OBJID,label3", *lines])
+    return {"path": "images.npz", "labels": "labels.csv", "size": size // 2}
+
+
+def write_hdf5(folder: Path, rows: int = 60, size: int = 8, classes: int = 10) -> dict[str, Any]:
+    """A file like those of Galaxy10, of made-up images."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(folder / "made.h5", "w") as file:
+        file["images"] = made_images(rows, size)
+        file["ans"] = np.arange(rows, dtype=np.uint8) % classes
+    return {"file": "made.h5", "sha256": None, "size": size // 2}
+
+
+def made_files(name: str, folder: Path) -> dict[str, Any]:
+    """Write made-up files for a dataset that needs some; the overrides that make it read them."""
+    if name in ("galaxies", "wine_quality"):
+        write(folder / "made.csv", galaxy_lines() if name == "galaxies" else wine_lines())
+        return {"file": "made.csv", "sha256": None}
+    if name == "etth1":
+        columns = OmegaConf.load(ROOT / "conf" / "dataset" / "etth1.yaml").columns
+        write(folder / "made.csv", series_lines(columns))
+        return {"path": "made.csv", "sha256": None}
+    if name == "table":
+        write(folder / "made.csv", table_lines())
+        return {"path": "made.csv", "target": "kind"}
+    if name == "galaxy_images":
+        return write_images(folder)
+    if name.startswith("galaxy10"):
+        return write_hdf5(folder)
+    return {}
+
+
 @pytest.fixture(params=NAMES)
-def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """Each dataset, over made-up files where it needs one; its folder is `tmp_path`."""
-    write(tmp_path / "galaxies.csv", galaxy_lines())
-    write(tmp_path / "wine_quality.csv", wine_lines())
-    file = f"{request.param}.csv"
-    if (tmp_path / file).exists():
-        return make(request.param, file=file, sha256=None)
-    return make(request.param)
+def choice(request: pytest.FixtureRequest) -> str:
+    """The name of each YAML of `conf/dataset`."""
+    return request.param
 
 
 @pytest.fixture
-def real_data() -> Path:
-    """The folder of the real files; the test skips where there is none."""
-    folder = Path(os.environ.get("REGEXP_DATA") or ROOT.parent / "shared" / "data")
-    for file in ("gz1_table2_subset_6185.csv", "winequality-red.csv"):
+def dataset(choice: str, tmp_path: Path) -> Any:
+    """Each dataset, over made-up files where it needs one; its folder is `tmp_path`."""
+    return make(choice, **made_files(choice, tmp_path))
+
+
+@pytest.fixture
+def real_file() -> Callable[[str], Path]:
+    """The folder of a real file; the test skips where there is none."""
+
+    def folder_of(file: str) -> Path:
+        folder = Path(os.environ.get("REGEXP_DATA") or ROOT.parent / "shared" / "data")
         if not (folder / file).is_file():
             pytest.skip(f"no {file} in {folder}; set REGEXP_DATA to the folder that has it")
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture
+def real_data(real_file: Callable[[str], Path]) -> Path:
+    """The folder of the real tables; the test skips where there is none."""
+    for file in ("gz1_table2_subset_6185.csv", "winequality-red.csv"):
+        folder = real_file(file)
     return folder
 
 

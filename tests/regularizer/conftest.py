@@ -24,7 +24,7 @@ def technique() -> Callable[..., Any]:
 
     def make(name: str, **changes: Any) -> Regularizer:
         config = OmegaConf.load(FOLDER / f"{name}.yaml")
-        config.pop("search", None)
+        config.pop("search", None)  # type: ignore[call-arg, arg-type]
         return instantiate(OmegaConf.merge(config, changes))
 
     return make

@@ -1,4 +1,4 @@
-"""Batch normalization: torch's layers, bit for bit, in their place."""
+"""Batch normalization: torch's nn.BatchNorm layers, bit for bit, in their place."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import nn
 
 from regexp.model.cnn import CNN
 from regexp.model.mlp import MLP
+from regexp.model.recurrent_network import RecurrentNetwork
 
 
 def test_is_torchs_layer_between_linear_and_activation(technique):
@@ -37,6 +38,21 @@ def test_standardizes_channels_of_images(technique):
     model(5 + 3 * torch.randn(50, 1, 8, 8))
     assert seen[0].mean((0, 2, 3)).abs().max() < 1e-5
     assert (seen[0].var((0, 2, 3), correction=0) - 1).abs().max() < 1e-2
+
+
+def test_standardizes_features_of_sequences_as_torch_does(technique):
+    """Over rows and times; torch has the features second, here they stand last."""
+    torch.manual_seed(0)
+    model = technique("batch_norm").build(RecurrentNetwork([6, 2], 1, "lstm", [5], [], "relu"))
+    norm = model.recurrent[0].norm[0].double()
+    torchs = nn.BatchNorm1d(5).double()
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        x = 5 + 3 * torch.randn(7, 6, 5, generator=generator, dtype=torch.float64)
+        expected = torchs(x.transpose(1, 2)).transpose(1, 2)
+        torch.testing.assert_close(norm(x), expected, rtol=0, atol=1e-12)
+    expected = torchs.eval()(x.transpose(1, 2)).transpose(1, 2)
+    torch.testing.assert_close(norm.eval()(x), expected, rtol=0, atol=1e-12)
 
 
 def test_leaves_the_other_initial_weights_as_they_were(technique):

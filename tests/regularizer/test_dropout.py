@@ -1,4 +1,4 @@
-"""Dropout: its place, its rate, and its exact expectation for a linear model."""
+"""Dropout: its rate, and over all masks the scaled ridge of Wager et al. 2013, exactly."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, StepLR
+from torch.optim.swa_utils import SWALR
 
 from regexp.scheduler import Schedule
 
@@ -54,6 +55,22 @@ def warmup_cosine(t: int, n: int) -> float:
     return warmup(t, n) if t < length else cosine(LR, 0, (t - length) / (n - length))
 
 
+def doubling(t: int, n: int) -> float:
+    length = math.ceil(n / 7)
+    while t >= length:
+        t, length = t - length, 2 * length
+    return cosine(LR, 0, t / length)
+
+
+def constant_tail(t: int, n: int) -> float:
+    start, anneal = math.ceil(0.75 * n), math.ceil(0.05 * n)
+    return cosine(LR, LR / 2, min(max(t - start, 0) / anneal, 1))
+
+
+def warmup_stable_decay(t: int, n: int) -> float:
+    return min(warmup(t, n), LR * (n - t) / math.ceil(n / 5))
+
+
 def plateau(t: int, n: int) -> float:
     """Of LOSSES with patience 2: .89999 is no improvement at threshold 1e-4, nor is what follows;
     the third bad epoch in a row (index 4) reduces, then the next three (5 to 7), then 9 to 11."""
@@ -69,6 +86,9 @@ CLOSED_FORM: dict[str, Callable[[int, int], float]] = {
     "multi_step_lr": lambda t, n: LR * 0.1 ** ((2 * t >= n) + (4 * t >= 3 * n)),
     "exponential_lr": lambda t, n: LR * 0.95**t,
     "polynomial_lr": lambda t, n: LR * (1 - t / n),
+    "linear_lr": lambda t, n: LR * (1 - t / n),
+    "sgdr": doubling,
+    "swa_lr": constant_tail,
     "cosine_annealing_lr": lambda t, n: cosine(LR, 0, t / n),
     "cosine_annealing_warm_restarts": lambda t, n: cosine(LR, 0, 4 * t / n % 1),
     "reduce_lr_on_plateau": plateau,
@@ -76,11 +96,12 @@ CLOSED_FORM: dict[str, Callable[[int, int], float]] = {
     "one_cycle_lr": one_cycle,
     "warmup": warmup,
     "warmup_cosine": warmup_cosine,
+    "warmup_stable_decay": warmup_stable_decay,
 }
 
 # Those for which torch has a closed form of its own.
-OF_TORCH = ["constant", "cosine_annealing_lr", "exponential_lr", "multi_step_lr", "polynomial_lr",
-            "step_lr", "warmup"]  # fmt: skip
+OF_TORCH = ["constant", "cosine_annealing_lr", "exponential_lr", "linear_lr", "multi_step_lr",
+            "polynomial_lr", "step_lr", "warmup"]  # fmt: skip
 
 
 def settings(name: str, **changes: Any) -> dict[str, Any]:
@@ -184,6 +205,25 @@ def test_warmup_cosine_is_torchs_chain_of_two() -> None:
     parts = [LinearLR(optimizer, 0.01, 1.0, length), CosineAnnealingLR(optimizer, steps - length)]
     chain = Schedule(lambda of: SequentialLR(of, parts, [length]), "step", optimizer)
     assert rates(schedule) == pytest.approx(rates(chain), rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("base", ["constant", "cosine"])
+def test_constant_tail_is_torchs_swalr_after_a_base(base: str) -> None:
+    n = EPOCHS * STEPS_PER_EPOCH
+    changes: dict[str, Any] = {"lr_lambda.base": base, "lr_lambda.rate": 0.3}
+    ours = rates(make("swa_lr", **changes))
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(2))], lr=LR)
+    before = {
+        "constant": lambda: LinearLR(optimizer, 1.0, 1.0),
+        "cosine": lambda: CosineAnnealingLR(optimizer, n),
+    }[base]()
+    tail = SWALR(optimizer, swa_lr=0.3 * LR, anneal_epochs=3)
+    expected = []
+    for t in range(n):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        (before if t < 45 else tail).step()
+    assert ours == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 def test_a_number_may_stand_where_a_share_does() -> None:

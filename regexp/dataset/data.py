@@ -1,0 +1,146 @@
+"""What a dataset reads (`Table`) and what a run gets of it (`Data`)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from regexp.dataset.lazy import Images, LazyInputs
+
+CLASSIFICATION = "classification"
+REGRESSION = "regression"
+
+Rows = NDArray[np.int64]
+"""Row numbers, [rows]."""
+
+Splits = tuple[Rows, Rows, Rows]
+"""The rows of the training, validation and test split."""
+
+
+class DataError(ValueError):
+    """A file of data that is missing, damaged or not what it should be; the message says which."""
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """How a regression's targets were scaled: original = scaled * scale + mean.
+
+    Args:
+        mean: in the target's own unit, one an output.
+        scale: the target's own units in one scaled unit, one an output.
+    """
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, targets: NDArray[Any]) -> TargetScale:
+        """Mean and standard deviation of `targets`, [rows, outputs]."""
+        mean, spread = targets.mean(axis=0), targets.std(axis=0)
+        return cls(tuple(mean.tolist()), tuple(np.where(spread > 0, spread, 1).tolist()))
+
+    def apply(self, targets: NDArray[Any]) -> NDArray[Any]:
+        """Targets in their own unit -> scaled, [rows, outputs]."""
+        return (targets - np.array(self.mean)) / np.array(self.scale)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of one split.
+
+    Args:
+        inputs: float32, [rows, features] for tables, [rows, time, channels] for series,
+            [rows, channels, height, width] for images, which may be read when they are asked for.
+        targets: int64 class indices, [rows]; for regression float32, [rows, outputs].
+    """
+
+    inputs: Tensor | LazyInputs
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset as one run sees it.
+
+    Args:
+        train, validation, test: the three splits, no row in two of them.
+        task: "classification" or "regression".
+        classes: the names of the classes by index; empty for regression.
+        features: the names of a row's inputs after preprocessing, in the order of the flattened
+            inputs.
+        checksum: SHA-256 (hexadecimal) of the raw file's bytes, or of the arrays' bytes where the
+            data ship with a library.
+        name: the dataset's name.
+        source: where the data come from, for people to read.
+        target_scale: how the targets were scaled; None if they are in their own unit.
+        naive: for a series, the root mean squared error of the naive forecast (the last value
+            persists) on "train", "validation" and "test", in the unit of `targets`; else empty.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    task: str
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+    checksum: str
+    name: str
+    source: str
+    target_scale: TargetScale | None = None
+    naive: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a dataset reads, before any splitting and preprocessing.
+
+    Args:
+        inputs: [rows, columns], or what else its `preprocessing` takes, with the rows first.
+        targets: integer class indices, [rows]; for regression floats, [rows, outputs].
+        columns: the names of the columns of `inputs`.
+        classes: the names of the classes by index; empty for regression.
+        checksum: see `Data`.
+        source: see `Data`.
+        shape: what one row becomes after preprocessing; (-1,) leaves it a row of numbers.
+        task: "classification" or "regression".
+        name: see `Data`; empty for the name of the dataset's class.
+        levels: of the columns that are categories, the levels' names by number.
+        standardize_targets: scale a regression's targets by those of the training rows.
+        target_scale: scale them by this, which was fitted on the training rows already.
+        splits: the rows of each split where the data themselves tell, as a series does; None to
+            split by the seed.
+        naive: see `Data`.
+    """
+
+    inputs: NDArray[Any] | Images
+    targets: NDArray[Any]
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+    checksum: str
+    source: str
+    shape: tuple[int, ...] = (-1,)
+    task: str = CLASSIFICATION
+    name: str = ""
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    standardize_targets: bool = False
+    target_scale: TargetScale | None = None
+    splits: Splits | None = None
+    naive: Mapping[str, float] = field(default_factory=dict)
+
+
+def array_checksum(arrays: Sequence[NDArray[Any]]) -> str:
+    """SHA-256 over the types, shapes and bytes of arrays, for data that come without a file."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

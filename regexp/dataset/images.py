@@ -1,0 +1,245 @@
+"""Images of a user's: a folder of PNG and JPEG files or an .npz, and their classes."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regexp.dataset.base import DataError, Dataset, Table
+from regexp.dataset.columns import find_columns, read_fields
+from regexp.dataset.files import find, joint_checksum
+from regexp.dataset.lazy import ArrayImages, ChannelScaler
+from regexp.dataset.pixels import RGB, area_average, check_size, check_size_setting, pixel_names
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+BLOCK = 256
+"""Images that are reduced at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImages(Dataset):
+    """Images in colour and their classes; inputs [rows, 3, size, size], standardized by channel.
+
+    All images are held in memory as bytes, once for all runs.
+
+    Args:
+        validation, test, train_size, split_seed: see `Dataset`.
+        path: absolute, or relative to the working directory or the data folder: an `.npz` file, or
+            a folder of PNG and JPEG files (and of its sub-folders).
+        array: the name of the images in an `.npz`, uint8 [rows, height, width, 3] or, of grey
+            images, [rows, height, width].
+        identifiers: the name of the images' identifiers in an `.npz`, by which the rows of `labels`
+            are found; None if these are in the order of the images. Of files it is their name, with
+            or without suffix.
+        labels: a CSV of identifiers and labels, looked for as `path` is; images that it does not
+            name are left out. None: the array `label_column` of the `.npz`, or for a folder the
+            names of its sub-folders.
+        identifier_column, label_column: of `labels`.
+        classes: names, if labels are the numbers 0, 1, ...; None if the labels are names.
+        size: pixels a side that images are reduced to, see `regexp.dataset.pixels.area_average`;
+            None to leave them.
+
+    Raises:
+        ValueError: an argument that is none of these.
+    """
+
+    name: ClassVar[str] = "galaxy_images"
+
+    path: str
+    array: str
+    identifiers: str | None
+    labels: str | None
+    identifier_column: str
+    label_column: str
+    classes: Sequence[str] | None
+    size: int | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_size_setting(self.size)
+        if self.classes is not None and (
+            len(self.classes) < 2 or len(set(self.classes)) < len(self.classes)
+        ):
+            raise ValueError(
+                "dataset.classes: expected two or more different names, or null for labels that "
+                f"are names; got {list(self.classes)}"
+            )
+
+    def read(self, folder: Path) -> Table:
+        """All images as bytes, and their labels."""
+        path = find("dataset.path", self.path, folder)
+        table = None if self.labels is None else find("dataset.labels", self.labels, folder)
+        if path.is_dir():
+            images, labels, files = self._read_folder(path, table)
+        else:
+            images, labels = self._read_npz(path, table)
+            files = [path]
+        targets, classes = self._numbered(labels, str(table or path))
+        return Table(
+            inputs=ArrayImages(images),
+            targets=targets,
+            columns=pixel_names(RGB, *images.shape[2:]),
+            classes=classes,
+            checksum=joint_checksum([*files, *([table] if table else [])], path),
+            source=str(path),
+            name=path.name.removesuffix(".npz"),
+        )
+
+    def preprocessing(self, table: Table) -> ChannelScaler:
+        """Standardization of each channel over the training images."""
+        return ChannelScaler()
+
+    def _read_npz(self, path: Path, table: Path | None) -> tuple[NDArray[np.uint8], list[str]]:
+        """Images [rows, 3, size, size] and the label of each."""
+        arrays = _load(path, [self.array, self.identifiers, None if table else self.label_column])
+        stored = arrays[self.array]
+        if stored.dtype != np.uint8 or stored.shape[3:] not in ((), (3,)) or stored.ndim < 3:
+            raise DataError(
+                f"{path}: {self.array!r} is {stored.dtype} of shape {list(stored.shape)}, expected "
+                "uint8 [rows, height, width, 3] or [rows, height, width]"
+            )
+        check_size(path, self.size, *stored.shape[1:3])
+        if table is None:
+            labels = [str(label) for label in arrays[self.label_column]]
+            _check_equal(path, len(stored), len(labels), self.label_column)
+            chosen = np.arange(len(stored))
+        elif self.identifiers is None:
+            labels = [label for _, label in self._read_labels(table)]
+            _check_equal(table, len(stored), len(labels), "labels")
+            chosen = np.arange(len(stored))
+        else:
+            names = [str(name) for name in arrays[self.identifiers]]
+            _check_equal(path, len(stored), len(names), self.identifiers)
+            place = {name: row for row, name in enumerate(names)}
+            pairs = self._read_labels(table)
+            _check_known([name for name, _ in pairs], place, table, path)
+            chosen = np.array([place[name] for name, _ in pairs], dtype=np.int64)
+            labels = [label for _, label in pairs]
+        return np.concatenate([
+            self._reduced(stored[chosen[first : first + BLOCK]])
+            for first in range(0, len(chosen), BLOCK)
+        ]), labels  # fmt: skip
+
+    def _read_folder(
+        self, path: Path, table: Path | None
+    ) -> tuple[NDArray[np.uint8], list[str], list[Path]]:
+        """Images [rows, 3, size, size], the label of each, and their files."""
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        if not files:
+            raise DataError(f"{path}: no {', '.join(SUFFIXES)} file in this folder")
+        if table is None:
+            labels = [file.parent.name for file in files]
+            if files[0].parent == path or path in {file.parent for file in files}:
+                raise DataError(
+                    f"{path}: without dataset.labels the classes are the names of its sub-folders, "
+                    "but images lie in the folder itself; give dataset.labels, a CSV of file names "
+                    "and labels"
+                )
+        else:
+            place: dict[str, Path] = {file.stem: file for file in files}
+            place |= {file.name: file for file in files}
+            twice = len(files) - len({file.stem for file in files})
+            if twice:
+                raise DataError(
+                    f"{path}: {twice} files share their name, but for folder and suffix, with "
+                    "another, so that dataset.labels cannot tell them apart; rename them"
+                )
+            pairs = self._read_labels(table)
+            _check_known([name for name, _ in pairs], place, table, path)
+            files = [place[name] for name, _ in pairs]
+            labels = [label for _, label in pairs]
+        images = [self._reduced(self._open(file)[None]) for file in files]
+        shapes = {image.shape[2:] for image in images}
+        if len(shapes) > 1:
+            raise DataError(
+                f"{path}: images of different sizes ({', '.join(map(str, sorted(shapes)))}); set "
+                "dataset.size"
+            )
+        return np.concatenate(images), labels, files
+
+    def _open(self, file: Path) -> NDArray[np.uint8]:
+        """[height, width, 3] of an image file."""
+        from PIL import Image
+
+        try:
+            with Image.open(file, formats=("PNG", "JPEG")) as image:
+                pixels = np.asarray(image.convert("RGB"))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise DataError(f"{file}: cannot be read as an image: {error}") from error
+        check_size(file, self.size, *pixels.shape[:2])
+        return pixels
+
+    def _reduced(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """[rows, height, width(, 3)] -> [rows, 3, size, size]."""
+        if images.ndim == 3:
+            images = np.repeat(images[..., None], 3, axis=-1)
+        images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+        return images if self.size is None else area_average(images, self.size)
+
+    def _read_labels(self, table: Path) -> list[tuple[str, str]]:
+        """Identifier and label of each row of the CSV."""
+        fields = read_fields(table, ",")
+        _, header = next(fields)
+        columns = (self.identifier_column, self.label_column)
+        name, label = find_columns(table, header, columns, ",")
+        pairs = [(row[name].strip(), row[label].strip()) for _, row in fields]
+        if not pairs:
+            raise DataError(f"{table}: a header and no rows")
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise DataError(f"{table}: column {columns[0]!r} has the same identifier twice")
+        return pairs
+
+    def _numbered(
+        self, labels: Sequence[str], source: str
+    ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+        """Class indices and the classes' names."""
+        if self.classes is None:
+            names, targets = np.unique(np.array(labels), return_inverse=True)
+            return targets, tuple(str(name) for name in names)
+        numbers = [str(number) for number in range(len(self.classes))]
+        wrong = [row for row, label in enumerate(labels) if label not in numbers]
+        if wrong:
+            raise DataError(
+                f"{source}: row {wrong[0] + 1} has the label {labels[wrong[0]]!r}, expected 0 to "
+                f"{len(self.classes) - 1}, as dataset.classes names {len(self.classes)}; "
+                "dataset.classes=null takes the labels as names"
+            )
+        return np.array([int(label) for label in labels], dtype=np.int64), tuple(self.classes)
+
+
+def _load(path: Path, names: Sequence[str | None]) -> dict[str, NDArray[Any]]:
+    """Arrays of an `.npz` by name; nothing in it is run."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, Mapping):
+                raise DataError(f"{path}: one array, expected an .npz of several")
+            missing = [name for name in names if name is not None and name not in file]
+            if missing:
+                raise DataError(f"{path}: no {missing[0]!r} in it; found: {', '.join(file)}")
+            return {name: file[name] for name in names if name is not None}
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: cannot be read as an .npz file: {error}") from error
+
+
+def _check_equal(path: Path, images: int, others: int, what: str) -> None:
+    if images != others:
+        raise DataError(f"{path}: {others} {what}, but {images} images")
+
+
+def _check_known(
+    names: Sequence[str], known: Mapping[str, object], table: Path, path: Path
+) -> None:
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise DataError(
+            f"{table}: {len(missing)} of {len(names)} rows have no image in {path}; the first is "
+            f"{missing[0]!r}"
+        )

@@ -1,0 +1,74 @@
+"""Sizes and names of the pixels of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from regexp.dataset.base import DataError
+from regexp.dataset.checks import is_whole
+
+RGB = ("red", "green", "blue")
+
+
+def area_average(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Reduce images to `size` x `size` pixels, each the rounded mean of the area it covers.
+
+    Where `size` does not divide the images' own, a pixel at a border counts for both sides
+    (`torch.nn.functional.interpolate` with mode "area").
+
+    Args:
+        images: [rows, channels, height, width].
+        size: at most height and width.
+
+    Returns:
+        [rows, channels, size, size].
+    """
+    if images.shape[2:] == (size, size):
+        return images
+    values = torch.from_numpy(np.ascontiguousarray(images)).float()
+    reduced: Any = F.interpolate(values, size=(size, size), mode="area")
+    return reduced.round_().to(torch.uint8).numpy()
+
+
+def pixel_names(channels: Sequence[str], height: int, width: int) -> tuple[str, ...]:
+    """Names of the pixels of an image in the order of its flattened inputs: "red[0,31]"."""
+    return tuple(
+        f"{name}[{y},{x}]" for name in channels for y in range(height) for x in range(width)
+    )
+
+
+def check_size(path: Path, size: int | None, height: int, width: int) -> None:
+    """Images of this height and width can be reduced to `size` pixels a side.
+
+    Raises:
+        DataError: they are no squares, or smaller.
+    """
+    if size is not None and height != width:
+        raise DataError(
+            f"{path}: an image of {width} x {height} pixels would be distorted; expected squares"
+        )
+    if size is not None and size > height:
+        raise DataError(
+            f"dataset.size={size}: {path} has images of {width} x {height} pixels; give at most "
+            f"{height}, as nothing can be gained by enlarging them"
+        )
+
+
+def check_size_setting(size: int | None) -> None:
+    """`dataset.size` is a number of pixels or None.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if size is not None and (not is_whole(size) or size < 1):
+        raise ValueError(
+            f"dataset.size: expected a whole number of pixels a side (1 or more), or null to "
+            f"leave the images as they are; got {size!r}"
+        )

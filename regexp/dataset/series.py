@@ -1,0 +1,218 @@
+"""Windows over a time series: the past as inputs, what comes next as targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regexp.dataset.base import (
+    REGRESSION,
+    DataError,
+    Dataset,
+    Rows,
+    Splits,
+    Table,
+    TargetScale,
+    array_checksum,
+)
+from regexp.dataset.checks import Name, Names, as_names, is_whole
+from regexp.dataset.columns import read_columns
+from regexp.dataset.files import check_file, check_sha256, download, find
+from regexp.dataset.splitting import check_train_size
+
+SUNSPOTS = "SUNACTIVITY"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series(Dataset):
+    """Windows over a series with equal steps of time; inputs [rows, window, channels].
+
+    Row i starts at time t: its inputs are the columns at t ... t + window - 1, its targets the
+    target column at t + window ... t + window + horizon - 1, [rows, horizon].
+
+    **Splits** follow time: the first part of the series is for training, the next for validation,
+    the last for testing, whatever the seed. A window belongs to a part if all its values, inputs
+    and targets, lie in it; the others are dropped: at each of the two borders those that start
+    within the window + horizon - 1 steps before it. In each part windows start at its first value
+    and then every `stride` steps.
+
+    **Scaling** is to mean 0 and variance 1 of each column, over the values that the training
+    windows cover, so over the past alone; the target is scaled as its column. `Data.target_scale`
+    leads back to its own unit.
+
+    **The naive forecast** says that the last value of the target persists; `Data.naive` has its
+    error.
+
+    Args:
+        validation, test: shares of the series, in time.
+        train_size: the last so many windows of the training part are used; None for all.
+        split_seed: None; a series is split by time.
+        path: a text file of separated columns, one row a time step in order, absolute or relative
+            to the working directory or the data folder; None for statsmodels' sunspots (yearly
+            numbers, 1700 to 2008, column SUNACTIVITY). Gaps and words are refused.
+        separator: the character between two fields.
+        sha256: the checksum that the file must have; None accepts any.
+        url: address that the file is downloaded from if it is not there; None for none.
+        columns: the channels; None for the target alone.
+        target: the column that is forecast. It need not be a channel.
+        window: time steps of the past.
+        horizon: time steps ahead, all of which are forecast.
+        stride: time steps between the starts of two windows.
+
+    Raises:
+        ValueError: an argument that is none of these.
+
+    References:
+        Zhou et al., "Informer", AAAI 2021, https://arxiv.org/abs/2012.07436 (ETTh1; it splits by
+        months); Hyndman & Athanasopoulos, "Forecasting: Principles and Practice", 3rd ed., 5.2,
+        https://otexts.com/fpp3/ (the naive method)
+    """
+
+    name: ClassVar[str] = "series"
+
+    path: str | None
+    separator: str
+    sha256: str | None
+    url: str | None
+    columns: Names | None
+    target: Name
+    window: int
+    horizon: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key in ("window", "horizon", "stride"):
+            value = getattr(self, key)
+            if not is_whole(value) or value < 1:
+                raise ValueError(
+                    f"dataset.{key}: expected a whole number of time steps (1 or more), got "
+                    f"{value!r}"
+                )
+        if self.split_seed is not None:
+            raise ValueError(
+                "dataset.split_seed: a series is split by time, the same for all seeds; leave it "
+                "null"
+            )
+        if not isinstance(self.separator, str) or len(self.separator) != 1:
+            raise ValueError(f"dataset.separator: expected one character, got {self.separator!r}")
+        channels = self._channels
+        if not channels or len(set(channels)) < len(channels):
+            raise ValueError(
+                f"dataset.columns: expected one or more different columns, or null for the target "
+                f"alone; got {list(channels)}"
+            )
+        check_sha256("dataset.sha256", self.sha256)
+
+    @property
+    def _channels(self) -> tuple[str, ...]:
+        return as_names(self.target if self.columns is None else self.columns)
+
+    def read(self, folder: Path) -> Table:
+        """The windows, scaled and split."""
+        name, values, target, checksum, source = self._series(folder)
+        splits = self._windows(len(values), name, source)
+        # From the first value of the first training window to the last target of the last.
+        past = slice(splits[0][0], splits[0][-1] + self.window + self.horizon)
+        scale = TargetScale.fit(target[past])
+        if np.ptp(target[past]) == 0:
+            raise DataError(
+                f"{source}: column {self.target!r} is {target[past][0, 0]:g} throughout the "
+                "training part; there is nothing to learn"
+            )
+        channels = TargetScale.fit(values[past]).apply(values).astype(np.float32)
+
+        ends = sliding(target, self.horizon)[self.window :, :, 0]  # [starts, horizon]
+        last = target[self.window - 1 : self.window - 1 + len(ends)]
+        error = (ends - last) / scale.scale[0]  # of the naive forecast
+        named = zip(("train", "validation", "test"), splits, strict=True)
+        return Table(
+            inputs=sliding(channels, self.window)[: len(ends)],
+            targets=ends,
+            columns=tuple(
+                f"{column}[{time}]" for time in range(-self.window, 0) for column in self._channels
+            ),
+            classes=(),
+            checksum=checksum,
+            source=source,
+            shape=(self.window, len(self._channels)),
+            task=REGRESSION,
+            name=name,
+            target_scale=TargetScale(scale.mean * self.horizon, scale.scale * self.horizon),
+            splits=splits,
+            naive={key: float(np.sqrt((error[rows] ** 2).mean())) for key, rows in named},
+        )
+
+    def preprocessing(self, table: Table) -> None:
+        """None: what time tells was done while reading."""
+        return
+
+    def _series(
+        self, folder: Path
+    ) -> tuple[str, NDArray[np.float64], NDArray[np.float64], str, str]:
+        """Name, channels [time, channels], target [time, 1], checksum and source."""
+        channels = self._channels
+        wanted = (*channels, *({str(self.target)} - set(channels)))
+        if self.path is None:
+            name, source = "sunspots", "statsmodels.datasets.sunspots"
+            if wanted != (SUNSPOTS,):
+                raise DataError(
+                    f"dataset.columns, dataset.target: the sunspots have the one column {SUNSPOTS}"
+                    f", got {', '.join(wanted)}; set dataset.path for a series of your own"
+                )
+            values = _sunspots()
+            checksum = array_checksum([values])
+        else:
+            try:
+                path = find("dataset.path", self.path, folder)
+            except DataError:
+                if self.url is None:
+                    raise
+                path = folder / Path(self.path).name
+                missing = f"no {path.name} in {folder} nor in the working directory"
+                download(self.url, path, self.sha256, missing)
+            checksum = check_file(path, self.sha256)
+            name, source = path.stem, str(path)
+            values = read_columns(path, wanted, self.separator).values
+        place = wanted.index(str(self.target))
+        return name, values[:, : len(channels)], values[:, place : place + 1], checksum, source
+
+    def _windows(self, steps: int, name: str, source: str) -> Splits:
+        """The starts of the windows of each split."""
+        test, validation = round(self.test * steps), round(self.validation * steps)
+        borders = {
+            "train": (0, steps - test - validation),
+            "validation": (steps - test - validation, steps - test),
+            "test": (steps - test, steps),
+        }
+        size = self.window + self.horizon
+        starts: list[Rows] = []
+        for key, (first, end) in borders.items():
+            if end - first < size:
+                raise DataError(
+                    f"dataset.window + dataset.horizon: {self.window} + {self.horizon} steps are "
+                    f"more than the {end - first} of the {key} part of {source} ({steps} steps); "
+                    f"take shorter windows" + ("" if key == "train" else f" or raise dataset.{key}")
+                )
+            starts.append(np.arange(first, end - size + 1, self.stride))
+        train, validation_starts, test_starts = starts
+        if self.train_size is not None:
+            check_train_size(self.train_size, len(train), name)
+            train = train[-self.train_size :]  # the latest: what comes next is most like them
+        return train, validation_starts, test_starts
+
+
+def sliding(values: NDArray[Any], length: int) -> NDArray[Any]:
+    """Windows over the first axis, not copied: [time, columns] -> [starts, length, columns]."""
+    return np.lib.stride_tricks.sliding_window_view(values, length, axis=0).swapaxes(1, 2)
+
+
+def _sunspots() -> NDArray[np.float64]:
+    """Yearly numbers of sunspots, 1700 to 2008, [309, 1]."""
+    from statsmodels.datasets import sunspots
+
+    return sunspots.load_pandas().data[[SUNSPOTS]].to_numpy(dtype=np.float64)

@@ -1,0 +1,233 @@
+"""Any table of a user's: a CSV or Parquet file, the columns in it and what to predict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regexp.dataset.base import CLASSIFICATION, REGRESSION, DataError, Dataset, Table
+from regexp.dataset.checks import Names, as_names, is_whole
+from regexp.dataset.files import file_checksum, find
+
+FEW = 20
+"""Whole numbers of at most so many different values are classes, if `task` is to be inferred."""
+
+COLUMNS = ("target", "columns", "drop", "categorical")
+"""The settings that name columns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFile(Dataset):
+    """A user's own table; inputs [rows, features].
+
+    **Numbers** are imputed by the median and standardized, both of the training rows. A column with
+    a missing value anywhere also gets a feature that is 1 where the value is missing. A column that
+    has no value in the training rows is 0 in all rows.
+
+    **Categories** (text, true/false, and the columns named in `categorical`) are one-hot encoded; a
+    missing value is a level of its own. The levels are those of all rows, as a data dictionary
+    would list them, so that every seed has the same features, which the runs of a stack need. This
+    leaks no target: it says which levels exist, not where they stand nor with which target. A level
+    that no training row has is 0 in all of them, and its weights stay as they were initialised.
+
+    **The task**, where `task` is None, is a classification if the one target is text or true/false,
+    or whole numbers of at most 20 different values; anything else, and several targets, is a
+    regression. A regression's targets are standardized by the training rows; `Data.target_scale`
+    leads back to their own unit.
+
+    Args:
+        validation, test, train_size, split_seed: see `Dataset`. A classification's splits are
+            stratified.
+        path: the file, absolute or relative to the working directory or the data folder; Parquet if
+            its name ends in .parquet or .pq, else a CSV in UTF-8 with a header, perhaps .gz.
+        separator: the character between two fields of a CSV.
+        missing: words that stand for a missing value in a CSV, beside an empty field, NA, NaN,
+            null, None and what else pandas takes for one.
+        target: the column to predict, or a list of columns of numbers.
+        task: "classification", "regression" or None to infer it.
+        columns: those that are inputs; None for all but the targets.
+        drop: columns that are no inputs.
+        categorical: columns of numbers that are categories, such as a postal code. In these, and in
+            `missing`, one name may stand for a list of one.
+        max_levels: of one category; more look like a name or an identifier and are refused.
+
+    Raises:
+        ValueError: an argument that is none of these.
+    """
+
+    name: ClassVar[str] = "table"
+
+    path: str
+    separator: str
+    missing: Names
+    target: Names
+    task: str | None
+    columns: Names | None
+    drop: Names
+    categorical: Names
+    max_levels: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.task not in (None, CLASSIFICATION, REGRESSION):
+            raise ValueError(
+                f"dataset.task: expected '{CLASSIFICATION}', '{REGRESSION}' or null (inferred from "
+                f"the target), got {self.task!r}"
+            )
+        if not isinstance(self.separator, str) or len(self.separator) != 1:
+            raise ValueError(f"dataset.separator: expected one character, got {self.separator!r}")
+        if not is_whole(self.max_levels) or self.max_levels < 2:
+            raise ValueError(
+                f"dataset.max_levels: expected a whole number (2 or more), got {self.max_levels!r}"
+            )
+        for key in COLUMNS:
+            names = as_names(getattr(self, key))
+            if len(set(names)) < len(names):
+                raise ValueError(f"dataset.{key}: a column is named twice in {list(names)}")
+        target, columns, drop = map(as_names, (self.target, self.columns, self.drop))
+        if not target:
+            raise ValueError("dataset.target: expected a column, or a list of columns; got none")
+        both = sorted({*drop} & {*target, *columns})
+        if both:
+            raise ValueError(f"dataset.drop: {both[0]!r} is asked for as target or column as well")
+        if leaks := sorted({*target} & {*columns}):
+            raise ValueError(f"dataset.columns: {leaks[0]!r} is the target and can be no input")
+        if self.task == CLASSIFICATION and len(target) > 1:
+            raise ValueError(f"dataset.target: a classification has one target, got {list(target)}")
+
+    def read(self, folder: Path) -> Table:
+        """The inputs as numbers, NaN where missing, categories as numbers of their levels."""
+        from regexp.dataset import frames
+
+        path = find("dataset.path", self.path, folder)
+        if not path.is_file():
+            raise DataError(f"dataset.path: {path} is no file; expected a CSV or Parquet file")
+        frame = frames.read_frame(path, self.separator, as_names(self.missing))
+        names = tuple(str(name) for name in frame.columns)
+        for key in COLUMNS:
+            frames.check_columns(path, f"dataset.{key}", as_names(getattr(self, key)), names)
+        chosen = names if self.columns is None else as_names(self.columns)
+        target, categorical = as_names(self.target), as_names(self.categorical)
+        inputs = tuple(name for name in chosen if name not in {*target, *as_names(self.drop)})
+        if not inputs:
+            raise DataError(f"{path}: no column is left as an input; the targets and dataset.drop "
+                            f"take all of {', '.join(names)}")  # fmt: skip
+        levels: dict[str, tuple[str, ...]] = {}
+        values = np.empty((len(frame), len(inputs)))
+        try:
+            for place, name in enumerate(inputs):
+                column = frame[name]
+                if column.isna().all():
+                    raise DataError(
+                        f"column {name!r} has no value in any row; name it in dataset.drop"
+                    )
+                if name in categorical or frames.is_category(column):
+                    values[:, place], levels[name] = frames.codes(column)
+                    self._check_levels(name, levels[name], len(frame))
+                else:
+                    values[:, place] = frames.numbers(column)
+            targets, classes, task = self._read_targets(frame[list(target)])
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
+        return Table(
+            inputs=values,
+            targets=targets,
+            columns=inputs,
+            classes=classes,
+            checksum=file_checksum(path),
+            source=str(path),
+            task=task,
+            name=path.name.split(".")[0],
+            levels=levels,
+            standardize_targets=task == REGRESSION,
+        )
+
+    def _check_levels(self, name: str, levels: tuple[str, ...], rows: int) -> None:
+        if len(levels) > self.max_levels:
+            some = ", ".join(repr(level) for level in levels[:3])
+            raise DataError(
+                f"column {name!r} is a category of {len(levels)} levels ({some}, ...) in {rows} "
+                "rows: if it is a name or an identifier, put it in dataset.drop; if a word in it "
+                "stands for a missing number, in dataset.missing; or raise dataset.max_levels="
+                f"{self.max_levels}"
+            )
+
+    def _read_targets(self, frame: Any) -> tuple[NDArray[Any], tuple[str, ...], str]:
+        """Targets, classes and task.
+
+        Args:
+            frame: the data frame of the targets alone.
+        """
+        from regexp.dataset import frames
+
+        for name in frame:
+            gone = np.flatnonzero(frame[name].isna())
+            if len(gone):
+                raise DataError(
+                    f"target {name!r} is missing in {len(gone)} of {len(frame)} rows (the first is "
+                    f"row {gone[0] + 1}); take these rows out of the file; if None, NA or "
+                    "such a word is a class, write another"
+                )
+        targets = list(frame)
+        words = [name for name in targets if frames.is_category(frame[name])]
+        task = self.task
+        if task is None:
+            one = frame[targets[0]]
+            few = not words and one.nunique() <= FEW and (frames.numbers(one) % 1 == 0).all()
+            task = CLASSIFICATION if len(targets) == 1 and (words or few) else REGRESSION
+        if task == CLASSIFICATION:
+            numbered, classes = frames.codes(frame[targets[0]])
+            return numbered.astype(np.int64), classes, task
+        if words:
+            raise DataError(
+                f"target {words[0]!r} is no number ({frame[words[0]].iloc[0]!r} in row 1), but a "
+                "regression needs numbers; "
+                + (
+                    "set dataset.task=classification"
+                    if len(targets) == 1
+                    else "give one target for a classification"
+                )
+            )
+        return np.stack([frames.numbers(frame[name]) for name in frame], axis=1), (), task
+
+    def preprocessing(self, table: Table) -> Any:
+        """Imputation and standardization of numbers, one-hot encoding of categories."""
+        from sklearn.compose import ColumnTransformer
+        from sklearn.impute import MissingIndicator, SimpleImputer
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+        from regexp.dataset.features import UnseenAsMissing
+
+        assert isinstance(table.inputs, np.ndarray)
+        places = range(len(table.columns))
+        numeric = [place for place in places if table.columns[place] not in table.levels]
+        # Of all rows, as the levels are: which columns have gaps is the same for every seed.
+        gaps = [place for place in numeric if np.isnan(table.inputs[:, place]).any()]
+        categorical = [place for place in places if table.columns[place] in table.levels]
+
+        def level(column: str, code: float) -> str:
+            if column not in table.levels:  # scikit-learn tries this on words of its own
+                return f"{column}={code}"
+            return f"{column}={table.levels[column][int(code)]}"
+
+        encoder = OneHotEncoder(
+            categories=[np.arange(len(levels), dtype=float) for levels in table.levels.values()],
+            feature_name_combiner=level,
+            sparse_output=False,
+        )
+        # A column without a value in the training rows is 0 in all, and stays a feature.
+        imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+        scaled = make_pipeline(UnseenAsMissing(), imputer, StandardScaler())
+        return ColumnTransformer(
+            [
+                ("numbers", scaled, numeric),
+                ("missing", MissingIndicator(features="all"), gaps),
+                ("categories", encoder, categorical),
+            ],
+            verbose_feature_names_out=False,
+        )

@@ -1,0 +1,99 @@
+"""Adaptive gradient clipping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from regexp.regularizer.base import (
+    NotApplicable,
+    Regularizer,
+    Step,
+    Tensors,
+    check_range,
+    weights,
+)
+from regexp.regularizer.common import owner, unit_norms
+
+
+@dataclass(frozen=True)
+class AdaptiveGradientClipping(Regularizer):
+    """Bound each unit's gradient by its weights: g * min(1, limit * norm2(w) / norm2(g)) a unit.
+
+    norm2(w) is that of the unit's incoming weights, at least `eps`, so that zeros can move.
+    torch stores weights as [units, incoming ...]: norms are over all axes but the first; a vector
+    (biases, normalization) is one unit, as in the authors' code. The output layer, its bias
+    included, is not clipped: it is the last with weights in the order of the model's parameters.
+
+    Helps: networks without normalization at large learning rates and batches; with normalization
+        there is little to gain.
+    Costs: two norms of the parameters each step.
+
+    Args:
+        limit: largest ratio of the gradient's norm to the weights', > 0.
+        eps: least norm that weights are taken to have, > 0.
+
+    Raises:
+        ValueError: for a number out of its range.
+        NotApplicable: if the output layer is the model's only one.
+
+    Reference:
+        A. Brock et al., High-performance large-scale image recognition without normalization, ICML
+        2021, eq. 3. https://arxiv.org/abs/2102.06171
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"limit": math.inf}
+    kind: ClassVar[str] = "gradient"
+
+    limit: float
+    eps: float
+
+    def check(self) -> None:
+        check_range("regularizer.adaptive_gradient_clipping.limit", self.limit, 0, open_low=True)
+        check_range("regularizer.adaptive_gradient_clipping.eps", self.eps, 0, open_low=True)
+
+    def build(self, model: nn.Module) -> nn.Module:
+        parameters: Tensors = dict(model.named_parameters())
+        if {owner(name) for name in weights(parameters)} == {_output(parameters)}:
+            raise NotApplicable(
+                "regularizer.adaptive_gradient_clipping: the output layer, which is not clipped, "
+                "is all that the model has; use gradient_clipping"
+            )
+        return model
+
+    def gradient(
+        self,
+        step: Step,
+        gradients: Tensors,
+        parameters: Tensors,
+        regradient: Callable[[Tensors], Tensors],
+    ) -> Tensors:
+        output = _output(parameters)
+        return {
+            name: g if owner(name) == output else self._clipped(g, parameters[name])
+            for name, g in gradients.items()
+        }
+
+    def _clipped(self, g: Tensor, w: Tensor) -> Tensor:
+        # tensors of w's type: numbers that differ within a stack come in float64
+        limit, eps = (
+            torch.as_tensor(x, dtype=w.dtype, device=w.device) for x in (self.limit, self.eps)
+        )
+        bound = limit * torch.maximum(_norms(w), eps)
+        norms = _norms(g)
+        return g * torch.where(norms > bound, bound / norms, 1.0)
+
+
+def _output(parameters: Tensors) -> str:
+    """The name of the output layer."""
+    return owner(list(weights(parameters))[-1])
+
+
+def _norms(x: Tensor) -> Tensor:
+    """[units, 1 ...], or of no dimension for a vector."""
+    return unit_norms(x) if x.ndim >= 2 else torch.linalg.vector_norm(x)

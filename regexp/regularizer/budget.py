@@ -1,0 +1,79 @@
+"""A budget of steps or time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from regexp.regularizer.base import Memory, Regularizer, Step, Tensors, check_range
+
+
+@dataclass(frozen=True)
+class Budget(Regularizer):
+    """Stop a run once it has spent a share of its steps, a number of steps, or a time.
+
+    The run ends after the first epoch at whose end any of them is spent, and with the weights that
+    it has then. Learning-rate schedules are still laid out for the whole run, which is what sets a
+    budget apart from fewer epochs. For gradient descent on a linear model stopping early is a
+    penalty on the weights (as ridge with a strength about 1 / (learning rate * steps)).
+
+    A run that ends by the clock cannot be made again to the bit: another machine, or another load,
+    ends it at another epoch. In a stack each run is charged its share of the time.
+
+    Helps: to compare techniques at equal cost, and as the plainest early stopping, which looks at
+    no validation data.
+
+    Costs: less time than none, by the epochs that it saves.
+
+    Args:
+        share: of the steps that the run would have, in (0, 1].
+        steps: optimizer steps, >= 1; null for no such bound.
+        seconds: wall time, > 0; null for no such bound.
+
+    Raises:
+        ValueError: for a number out of its range.
+
+    Reference:
+        I. Goodfellow, Y. Bengio, A. Courville, Deep learning, MIT Press (2016), section 7.8, eq.
+        7.33-7.45 (early stopping as weight decay).
+        https://www.deeplearningbook.org/contents/regularization.html
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"share": 1.0, "steps": None, "seconds": None}
+    kind: ClassVar[str] = "stopping"
+
+    share: float
+    steps: int | None
+    seconds: float | None
+
+    def check(self) -> None:
+        check_range("regularizer.budget.share", self.share, 0, 1, open_low=True)
+        if self.steps is not None:
+            check_range("regularizer.budget.steps", self.steps, 1)
+        if self.seconds is not None:
+            check_range("regularizer.budget.seconds", self.seconds, 0, open_low=True)
+
+    def init(self, state: Tensors) -> Memory:
+        no = next(iter(state.values())).new_zeros((), dtype=torch.bool)
+        return {"steps": no, "seconds": no.clone()}
+
+    def track(self, step: Step, state: Tensors) -> Memory:
+        done = step.index + 1
+        # 0.1 * 30 is 3.0000000000000004: rounding must not add an epoch.
+        spent = done >= self.share * step.steps - 1e-6
+        if self.steps is not None:
+            spent = spent | (done >= self.steps)
+        device = step.memory["steps"].device
+        return {**step.memory, "steps": torch.as_tensor(spent, device=device)}
+
+    def observe(self, memory: Memory, metrics: Mapping[str, Tensor], state: Tensors) -> Memory:
+        if self.seconds is None:
+            return memory
+        return {**memory, "seconds": metrics["seconds"] >= self.seconds}
+
+    def stop(self, memory: Memory) -> Tensor:
+        return memory["steps"] | memory["seconds"]

@@ -1,0 +1,174 @@
+"""Small functions on tensors that several techniques share. Each is pure and written for one run.
+
+Numbers of techniques come as floats, or as tensors of no dimension inside a stack of runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from regexp.random import Rng
+from regexp.regularizer.base import Memory, Step, Tensors
+
+__all__ = [
+    "PADDINGS", "average_tail", "covered", "draw_like", "global_norm", "mixed", "offsets", "owner",
+    "pairs", "resample", "select", "towards", "unit_norms",
+]  # fmt: skip
+
+PADDINGS = ("zeros", "border", "reflection")
+"""What may lie outside an image, in torch's words."""
+
+
+def owner(name: str) -> str:
+    """The module that a parameter belongs to, the same for both parts of a parametrized weight.
+
+    `hidden.0.weight` and `hidden.0.parametrizations.weight.original0` are of `hidden.0`.
+    """
+    module, parametrized, _ = name.partition(".parametrizations.")
+    return module if parametrized else name.rpartition(".")[0]
+
+
+def global_norm(tensors: Tensors) -> Tensor:
+    """The Euclidean norm of all elements of all `tensors` together, of no dimension."""
+    norms = torch.stack([torch.linalg.vector_norm(x) for x in tensors.values()])
+    return torch.linalg.vector_norm(norms)
+
+
+def unit_norms(w: Tensor, axis: int = 0) -> Tensor:
+    """The Euclidean norm of the weights of each unit, or of each input.
+
+    Args:
+        w: weights of a layer, [units, inputs, ...].
+        axis: 0 for norms of what enters each unit, 1 for those of what leaves each input.
+
+    Returns:
+        Of as many dimensions as `w`, all of size 1 but `axis`: [units, 1, ...] or [1, inputs, ...].
+    """
+    others = tuple(d for d in range(w.ndim) if d != axis)
+    return torch.linalg.vector_norm(w, dim=others, keepdim=True)
+
+
+def towards(a: Tensor, b: Tensor, share: float | Tensor) -> Tensor:
+    """a + share * (b - a), of the shape of `a` and `b`; `b` itself, to the bit, at a share of 1."""
+    return torch.lerp(a, b, torch.as_tensor(share, dtype=a.dtype, device=a.device))
+
+
+def select(condition: Tensor, chosen: Tensors, other: Tensors) -> Tensors:
+    """By name of `other`: the tensor of `chosen` where `condition` holds, else that of `other`.
+
+    Args:
+        condition: bool of no dimension.
+        chosen: has all names of `other`, with the same shapes.
+        other: named tensors.
+    """
+    return {name: torch.where(condition, chosen[name], x) for name, x in other.items()}
+
+
+def average_tail(step: Step, start: float | Tensor, state: Tensors) -> Memory:
+    """The running mean of the states in the tail of a run, after this step.
+
+    Args:
+        step: its memory has `mean`, by name, and `count`, how many states that is the mean of
+            (float64 of no dimension); any others are left out of what is returned.
+        start: share of the run's steps before the tail.
+        state: after this step, by name; counts if the step lies in the tail.
+
+    Returns:
+        The new `mean` and `count`.
+    """
+    # 0.29 * 100 is 28.999999999999996: rounding must not begin the tail an epoch early
+    in_tail = step.index + 1 > start * step.steps + 1e-6
+    count = step.memory["count"] + in_tail
+    share = in_tail / count.clamp(min=1)
+    mean = {name: towards(a, state[name], share) for name, a in step.memory["mean"].items()}
+    return {"mean": mean, "count": count}
+
+
+def draw_like(tensors: Tensors, draw: Callable[[Sequence[int]], Tensor]) -> Tensors:
+    """For each of `tensors`, draws of its shape, by name.
+
+    Args:
+        tensors: give names and shapes.
+        draw: makes draws of a given shape. It is called once, for all: a call for each tensor
+            costs more than the draws of a small network.
+    """
+    sizes = [x.numel() for x in tensors.values()]
+    parts = draw((sum(sizes),)).split(sizes)
+    return {name: part.view(tensors[name].shape) for name, part in zip(tensors, parts, strict=True)}
+
+
+def pairs(rng: Rng, alpha: float | Tensor, rows: int) -> tuple[Tensor, Tensor]:
+    """How mixup mixes a batch: one share, and another row for each row.
+
+    Args:
+        rng: the stream to draw from.
+        alpha: the share is ~ Beta(alpha, alpha), >= 0.
+        rows: of the batch.
+
+    Returns:
+        The share [...], float64 and exactly 1 if alpha is 0, and a permutation of the rows
+        [..., rows]. The leading axes are those of the stream's draws.
+    """
+    strength = torch.as_tensor(alpha, dtype=torch.float64, device=rng.device)
+    # Beta(0, 0) has no density, but its limit is known: all of one row.
+    share = rng.beta(strength.clamp(min=1e-3), strength.clamp(min=1e-3), ())
+    return torch.where(strength > 0, share.double(), 1.0), rng.permutation(rows)
+
+
+def mixed(x: Tensor, share: Tensor, other: Tensor) -> Tensor:
+    """share * x + (1 - share) * other, in the precision of `x`.
+
+    Args:
+        x: [rows, ...].
+        share: broadcasts against `x`.
+        other: of the shape of `x`.
+    """
+    share = share.to(x.dtype)
+    return share * x + (1 - share) * other
+
+
+def covered(size: int, start: Tensor, length: Tensor) -> Tensor:
+    """Which of the places 0 .. size-1 lie in intervals [start, start + length).
+
+    Args:
+        size: number of places.
+        start: [...], whole numbers; may be negative.
+        length: broadcasts against `start`; 0 covers nothing.
+
+    Returns:
+        bool [..., size].
+    """
+    place = torch.arange(size, device=start.device)
+    start, length = start[..., None], length[..., None]
+    return (place >= start) & (place < start + length)
+
+
+def offsets(images: Tensor) -> tuple[Tensor, Tensor]:
+    """How far pixels lie from the centre of images [..., height, width], in pixels.
+
+    Returns:
+        x to the right, [1, width], and y down, [height, 1].
+    """
+    height, width = images.shape[-2:]
+    options: Any = {"dtype": images.dtype, "device": images.device}
+    x = torch.arange(width, **options) - (width - 1) / 2
+    y = torch.arange(height, **options) - (height - 1) / 2
+    return x[None, :], y[:, None]
+
+
+def resample(images: Tensor, seen: Tensor, padding: str = "zeros") -> Tensor:
+    """Images whose pixels take the values that lie at other places, interpolated bilinearly.
+
+    Args:
+        images: [rows, channels, height, width].
+        seen: where each pixel looks, [rows, height, width, (x, y)], in pixels from the centre.
+        padding: what lies outside, one of `PADDINGS`.
+    """
+    height, width = images.shape[-2:]
+    grid = seen * (2 / torch.tensor([width, height], dtype=seen.dtype, device=seen.device))
+    return F.grid_sample(images, grid, padding_mode=padding, align_corners=False)

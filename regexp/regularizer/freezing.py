@@ -1,0 +1,89 @@
+"""Progressive freezing of the first layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from regexp.regularizer.base import Regularizer, Step, Tensors, blocks, check_range
+
+
+@dataclass(frozen=True)
+class Freezing(Regularizer):
+    """Freeze the hidden blocks one after another, the first after a share `start` of the steps.
+
+    Of L hidden blocks, counted from 0 at the inputs, block i is frozen from step
+    (start + (1 - start) * i / L) * steps on; the output layer never is. The paper's times lie on
+    the same line ("linear, unscaled"), but it also anneals each layer's learning rate to zero by
+    then; here the layers follow the run's schedule until they stop. The gradients of frozen
+    parameters are zero, and what an optimizer's momentum or a decay does to them is undone: list it
+    last. Constraints and sparsity come after it all the same, and act on frozen weights too.
+    Running statistics of batch normalization in frozen blocks go on moving.
+
+    Helps: where the first layers are right early (networks that were trained before, many layers);
+    in small networks from a random start it mostly trains the last layers longer.
+
+    Costs: nothing to speak of; the paper's saving, no backward pass through frozen layers, is not
+    made here.
+
+    Args:
+        start: when the first block is frozen, as a share of the run's steps, in [0, 1]; at 1 none.
+
+    Raises:
+        ValueError: for a share out of its range.
+        NotApplicable: for a model without hidden blocks.
+
+    Reference:
+        A. Brock et al., FreezeOut: accelerate training by progressively freezing layers (2017),
+        section 2. https://arxiv.org/abs/1706.04983
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"start": 1.0}
+    kind: ClassVar[str] = "schedule"
+
+    start: float
+
+    def check(self) -> None:
+        check_range("regularizer.freezing.start", self.start, 0, 1)
+
+    def build(self, model: nn.Module) -> nn.Module:
+        blocks(model)  # or there is nothing to freeze
+        return model
+
+    def gradient(
+        self, step: Step, gradients: Tensors, parameters: Tensors, regradient: Any
+    ) -> Tensors:
+        zeros = {name: torch.zeros_like(gradient) for name, gradient in gradients.items()}
+        return self._where_frozen(step, zeros, gradients)
+
+    def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
+        return self._where_frozen(step, old, new)
+
+    def _where_frozen(self, step: Step, frozen: Tensors, free: Tensors) -> Tensors:
+        depths = _depths(free)
+        count = max(depths.values(), default=-1) + 1
+        chosen = dict(free)
+        for name, depth in depths.items():
+            begins = (self.start + (1 - self.start) * depth / count) * step.steps
+            # 0.07 * 100 is 7.000000000000001: rounding must not add a step
+            now = torch.as_tensor(step.index >= begins - 1e-6, device=free[name].device)
+            chosen[name] = torch.where(now, frozen[name], free[name])
+        return chosen
+
+
+def _depths(parameters: Mapping[str, Tensor]) -> dict[str, int]:
+    """The number of the block, from 0, that a parameter belongs to; those of no block are left out.
+
+    A block is what has parameters under its slot `layer` (see `regexp.layers.Block`).
+    """
+    found = dict.fromkeys(n.rpartition(".layer.")[0] for n in parameters if ".layer." in n)
+    return {
+        name: depth
+        for depth, block in enumerate(found)
+        for name in parameters
+        if name.startswith(f"{block}.")
+    }

@@ -1,0 +1,47 @@
+"""Gradient centralization."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from regexp.regularizer.base import Regularizer, Step, Tensors, weights
+
+
+@dataclass(frozen=True)
+class GradientCentralization(Regularizer):
+    """Take the mean from the gradient of each unit's incoming weights: g_unit - mean(g_unit).
+
+    torch stores weights as [units, incoming ...], so the mean is over all axes but the first (a
+    filter's channels and pixels in a convolution). With plain gradient steps the sum of a unit's
+    incoming weights so stays what it was at the start. Biases and normalization are left alone, and
+    so are units with a single incoming weight, which could not move at all. It has no strength.
+
+    Helps: convolutional networks, with normalization, by a smoother loss; on tables, where features
+        are standardized and their common mean carries little, hardly.
+    Costs: one mean of the gradient each step.
+
+    Reference:
+        H. Yong et al., Gradient centralization: a new optimization technique for deep neural
+        networks, ECCV 2020, eq. 1. https://arxiv.org/abs/2004.01461
+    """
+
+    kind: ClassVar[str] = "gradient"
+
+    def gradient(
+        self,
+        step: Step,
+        gradients: Tensors,
+        parameters: Tensors,
+        regradient: Callable[[Tensors], Tensors],
+    ) -> Tensors:
+        return gradients | {n: _centred(g) for n, g in weights(gradients).items()}
+
+
+def _centred(g: Tensor) -> Tensor:
+    if g[0].numel() == 1:
+        return g
+    return g - g.mean(dim=tuple(range(1, g.ndim)), keepdim=True)

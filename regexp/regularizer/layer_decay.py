@@ -1,0 +1,125 @@
+"""Weight decay and learning rates that change with a layer's distance from the output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from regexp.regularizer.base import (
+    Regularizer,
+    Step,
+    Tensors,
+    check_choice,
+    check_range,
+    weights,
+)
+from regexp.regularizer.common import owner, towards
+
+
+@dataclass(frozen=True)
+class LayerDecay(Regularizer):
+    """Decay by depth: w <- w - lr * (u + d * factor^k * w), k layers before the output layer.
+
+    u is the optimizer's update of the plain gradient and the decay is decoupled from it, as in
+    `weight_decay`. The output layer (k = 0) is decayed by d; a factor below 1 spares the layers
+    near the inputs, one above 1 decays them more; at 1 all are alike. Layers are counted in the
+    order of the model's parameters, those with weights alone. The geometric profile is that of
+    `layerwise_lr_decay`; Ishii & Sato fit a strength to each layer by the size of its gradients.
+
+    Helps: where one strength over-regularizes some layers while others overfit, in deep networks;
+        in a network of two or three layers there is little to gain over `weight_decay`.
+    Costs: nothing noticeable: as weight decay.
+
+    Args:
+        strength: d, of the output layer, per step and unit of learning rate, >= 0.
+        factor: strength of a layer relative to the next nearer to the output, > 0.
+        include: `weights` (no biases, no normalization parameters), or `all` parameters.
+
+    Raises:
+        ValueError: for a number out of its range or another `include`.
+
+    Reference:
+        M. Ishii, A. Sato, Layer-wise weight decay for deep neural networks, PSIVT 2017.
+        https://doi.org/10.1007/978-3-319-75786-5_23
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
+    kind: ClassVar[str] = "decay"
+
+    strength: float
+    factor: float
+    include: str
+
+    def check(self) -> None:
+        check_range("regularizer.layer_decay.strength", self.strength, 0)
+        check_range("regularizer.layer_decay.factor", self.factor, 0, open_low=True)
+        check_choice("regularizer.layer_decay.include", self.include, ("weights", "all"))
+
+    def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
+        rate = step.learning_rate * self.strength
+        before = layers_before_output(old)
+        chosen = weights(old, self.include)
+        return new | {n: new[n] - rate * self.factor ** before[n] * w for n, w in chosen.items()}
+
+
+@dataclass(frozen=True)
+class LayerwiseLRDecay(Regularizer):
+    """Smaller steps far from the output: w <- w_old + factor^k * (w_new - w_old).
+
+    k counts the layers before the output layer, whose learning rate stays. A layer's biases and the
+    normalization after it move at its rate. Torch's optimizers step by the learning rate times a
+    direction that does not depend on it, so this is a learning rate for each layer (nearly so with
+    ASGD, Adafactor and Rprop, whose steps have decays or bounds of their own).
+    Decoupled decay that is listed before it is scaled as well, as torch's decay would be by the
+    layer's rate.
+
+    Helps: fine-tuning, where early layers are good already; from a random start it slows them
+        down, which is rarely wanted.
+    Costs: one elementwise operation on the parameters each step.
+
+    Args:
+        factor: learning rate of a layer relative to the next nearer to the output, in [0, 1]; 1
+            changes nothing, 0 trains the output layer alone.
+
+    Raises:
+        ValueError: for a number out of its range.
+
+    Reference:
+        J. Howard, S. Ruder, Universal language model fine-tuning for text classification, ACL
+        2018, section 3.2 (factor 1 / 2.6). https://arxiv.org/abs/1801.06146. By a power of the
+        depth: K. Clark et al., ELECTRA, ICLR 2020, appendix B (.8 to .9).
+        https://arxiv.org/abs/2003.10555
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"factor": 1.0}
+    kind: ClassVar[str] = "schedule"
+    provides: ClassVar[tuple[str, ...]] = ("learning rates by layer",)
+    refuses: ClassVar[tuple[str, ...]] = ("learning rates by layer",)
+
+    factor: float
+
+    def check(self) -> None:
+        check_range("regularizer.layerwise_lr_decay.factor", self.factor, 0, 1)
+
+    def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
+        before = layers_before_output(old)
+        return {n: towards(old[n], w, self.factor ** before[n]) for n, w in new.items()}
+
+
+def layers_before_output(parameters: Tensors) -> dict[str, int]:
+    """How many layers with weights lie between each parameter and the output.
+
+    Args:
+        parameters: all of a network's, by name, in its order from inputs to outputs.
+
+    Returns:
+        By name: 0 in the last layer, 1 in the one before it. A parameter of a module without
+        weights (normalization) counts with the layer before it, or the first.
+    """
+    layers = {module: i for i, module in enumerate(dict.fromkeys(map(owner, weights(parameters))))}
+    distances, current = {}, 0
+    for name in parameters:
+        current = layers.get(owner(name), current)
+        distances[name] = len(layers) - 1 - current
+    return distances

@@ -1,0 +1,48 @@
+"""Logit penalty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from regexp.regularizer.base import Regularizer, Step, View, check_range
+
+
+@dataclass(frozen=True)
+class LogitPenalty(Regularizer):
+    """Add the mean squared logit: loss + strength * mean T^2, over rows and classes.
+
+    Softmax does not change when a constant is added to all logits of a row, so the penalty chooses
+    the logits of mean zero among equal predictions, and then smaller ones. The paper sums over
+    the classes: its number is ours divided by their number.
+
+    Helps: accuracy and calibration of large networks that fit their training rows to
+        certainty; features learned with it transfer worse to other tasks.
+
+    Costs: one pass over the outputs a step, next to nothing.
+
+    Args:
+        strength: per unit of the mean loss of a batch, >= 0.
+
+    Raises:
+        ValueError: for a negative strength.
+
+    Reference:
+        S. Kornblith et al., Why do better loss functions lead to less transferable features?,
+        NeurIPS 2021, section 2 (logit penalty). https://arxiv.org/abs/2010.16402
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
+    kind: ClassVar[str] = "penalty"
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+
+    strength: float
+
+    def check(self) -> None:
+        check_range("regularizer.logit_penalty.strength", self.strength, 0)
+
+    def penalty(self, step: Step, view: View) -> Tensor | float:
+        return self.strength * view.outputs.square().mean()

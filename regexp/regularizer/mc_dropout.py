@@ -1,0 +1,82 @@
+"""Monte-Carlo dropout in evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from regexp.regularizer.base import (
+    Memory,
+    Noise,
+    NotApplicable,
+    Regularizer,
+    Rng,
+    Tensors,
+    check_range,
+)
+
+
+@dataclass(frozen=True)
+class MCDropout(Regularizer):
+    """Average the predictions of T passes with the noise of the stochastic layers left on.
+
+    The mean is that of the probabilities (in regression of the outputs). Training is unchanged and
+    no layer is added: it works on those of dropout and the like, so list it after them:
+    regularizer=[dropout,mc_dropout]. Normalization stays in evaluation mode. The draws are the same
+    after every epoch.
+
+    Helps:
+        Calibration, and log-likelihood in regression, of networks trained with much dropout; the
+        accuracy is nearly that of the ordinary pass.
+
+    Costs:
+        T passes instead of one in evaluation; nothing in training.
+
+    Args:
+        samples: T, >= 0; 0 makes the ordinary pass, without noise.
+
+    Raises:
+        ValueError: for a negative number.
+        NotApplicable: if the techniques listed before it add no stochastic layer.
+
+    Reference:
+        Y. Gal, Z. Ghahramani, Dropout as a Bayesian approximation: representing model uncertainty
+        in deep learning, ICML 2016, eq. 6. https://arxiv.org/abs/1506.02142
+    """
+
+    kind: ClassVar[str] = "ensemble"
+    neutral: ClassVar[Mapping[str, Any] | None] = {"samples": 0}
+    provides: ClassVar[tuple[str, ...]] = ("averaged predictions",)
+    refuses: ClassVar[tuple[str, ...]] = ("averaged predictions",)
+
+    samples: int
+
+    def check(self) -> None:
+        check_range("regularizer.mc_dropout.samples", self.samples, 0)
+
+    def build(self, model: nn.Module) -> nn.Module:
+        # noise that techniques share with their other hooks (manifold mixup) is off in evaluation
+        redrawn = any(isinstance(m, Noise) and not m.shared for m in model.modules())
+        if self.samples and not redrawn:
+            raise NotApplicable(
+                "regularizer.mc_dropout: no technique before it adds a stochastic layer, so all "
+                "passes would be the same; use regularizer=[dropout,mc_dropout]"
+            )
+        return model
+
+    def predict(
+        self,
+        memory: Memory,
+        state: Tensors,
+        network: Callable[..., Tensor],
+        inputs: Tensor,
+        rng: Rng,
+    ) -> Tensor:
+        if not self.samples:
+            return network(inputs).unsqueeze(0)
+        passes = [network(inputs, rng=rng.fold(index)) for index in range(self.samples)]
+        return torch.stack(passes)

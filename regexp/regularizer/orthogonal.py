@@ -1,0 +1,60 @@
+"""Orthogonality penalty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from regexp.regularizer.base import Regularizer, Step, View, check_range, total, weights
+
+
+@dataclass(frozen=True)
+class Orthogonal(Regularizer):
+    """Pull weight matrices to orthogonal ones: loss + strength * sum norm_F(W W^T - I)^2.
+
+    W is [units, inputs]; a convolution's is [filters, channels * height * width]. A tall matrix
+    (more units than inputs) cannot have orthonormal rows, so W^T W - I is taken there: the two
+    values differ by a constant, and the gradient 4 * (W W^T - I) W is the same. The norm is squared
+    and not divided by the size, as in Bansal et al.; Brock et al. sum absolute values.
+
+    Helps: deep networks whose gradients shrink or grow, where singular values of 1 keep their
+        size; shallow ones gain little, and small networks lose freedom.
+
+    Costs: one product of each weight matrix with itself a step, as much as a pass of as many rows
+        as the layer has units: little only where batches are larger than layers are wide.
+
+    Args:
+        strength: per unit of the mean loss of a batch, >= 0.
+
+    Raises:
+        ValueError: for a negative strength.
+
+    Reference:
+        A. Brock et al., Neural photo editing with introspective adversarial networks, ICLR 2017,
+        section 3.3. https://arxiv.org/abs/1609.07093
+        N. Bansal, X. Chen, Z. Wang, Can we gain more from orthogonality regularizations in training
+        deep CNNs?, NeurIPS 2018, section 3.1. https://arxiv.org/abs/1810.09102
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
+    kind: ClassVar[str] = "penalty"
+
+    strength: float
+
+    def check(self) -> None:
+        check_range("regularizer.orthogonal.strength", self.strength, 0)
+
+    def penalty(self, step: Step, view: View) -> Tensor | float:
+        return self.strength * total([_distance(w) for w in weights(view.parameters).values()])
+
+
+def _distance(w: Tensor) -> Tensor:
+    """norm_F(W W^T - I)^2 on the smaller side of W. `w`: [units, inputs, ...]."""
+    w = w.flatten(1)
+    wide = w if w.shape[0] <= w.shape[1] else w.T
+    identity = torch.eye(len(wide), dtype=w.dtype, device=w.device)
+    return (wide @ wide.T - identity).square().sum()

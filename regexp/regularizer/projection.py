@@ -1,0 +1,110 @@
+"""Constraints that project weights onto a set after every step: unit norm, non-negative."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from regexp.regularizer.base import NotApplicable, Regularizer, Step, Tensors, weights
+from regexp.regularizer.common import unit_norms
+
+
+@dataclass(frozen=True)
+class UnitNorm(Regularizer):
+    """Scale each unit's incoming weights to norm 1 after every step: w_unit / norm2(w_unit).
+
+    torch stores weights as [units, incoming ...], so the norm is over all axes but the first (a
+    filter's channels and pixels in a convolution); Keras's default axis is another for the same
+    thing. A norm below 1e-7, Keras's epsilon, counts as that, so a unit of zeros stays. The initial
+    weights are scaled by the first step, not before it. In a cocktail it comes after decay and
+    `lookahead`, which change lengths, wherever it is listed; averaged weights (`ema`, `swa`) are
+    not scaled again, and shorter than 1.
+
+    Helps: to take the scale of weights out of training, as before a normalization or with cosine
+        similarities; on an output layer it bounds the logits, so leave that out by `names` where
+        classes should become certain.
+    Costs: one norm of the weights each step.
+
+    Args:
+        names: which weights: a pattern of parameter names with `*` and `?`, such as
+            `hidden.*`; `*` for all weights. Biases and normalization are never among them.
+
+    Raises:
+        NotApplicable: if the model has no weights of such names.
+
+    Reference:
+        Keras, constraints.UnitNorm. https://keras.io/api/layers/constraints/
+    """
+
+    kind: ClassVar[str] = "constraint"
+    refuses: ClassVar[tuple[str, ...]] = ("weights whose length has no effect",)
+
+    names: str
+
+    def build(self, model: nn.Module) -> nn.Module:
+        _check_names("unit_norm", self.names, model)
+        return model
+
+    def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
+        return new | {name: _unit(w) for name, w in chosen(new, self.names).items()}
+
+
+@dataclass(frozen=True)
+class NonNegative(Regularizer):
+    """Set negative weights to zero after every step: max(w, 0).
+
+    This is the projection onto the non-negative numbers, so with plain gradient steps the training
+    is projected gradient descent, which finds non-negative least squares for a linear model. In a
+    cocktail it comes after decay, wherever it is listed, for decay would take a share of the old
+    weight from a new zero.
+
+    Helps: where effects are known to be monotone or parts to add up: with non-decreasing
+        activations and all weights non-negative, outputs rise with every input. Anywhere else it
+        costs accuracy, so name the layers that need it.
+    Costs: one elementwise operation on the weights each step.
+
+    Args:
+        names: which weights: a pattern of parameter names with `*` and `?`, such as
+            `output.*`; `*` for all weights. Biases and normalization are never among them.
+
+    Raises:
+        NotApplicable: if the model has no weights of such names.
+
+    Reference:
+        Keras, constraints.NonNeg. https://keras.io/api/layers/constraints/. J. Chorowski,
+        J. Zurada, Learning understandable neural networks with nonnegative weight constraints,
+        IEEE TNNLS 26 (2015). https://doi.org/10.1109/TNNLS.2014.2310059
+    """
+
+    kind: ClassVar[str] = "constraint"
+    refuses: ClassVar[tuple[str, ...]] = ("weights that are shifted",)
+
+    names: str
+
+    def build(self, model: nn.Module) -> nn.Module:
+        _check_names("non_negative", self.names, model)
+        return model
+
+    def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
+        return new | {name: w.clamp(min=0) for name, w in chosen(new, self.names).items()}
+
+
+def chosen(parameters: Tensors, pattern: str) -> Tensors:
+    """The weights whose names match `pattern`."""
+    return {n: w for n, w in weights(parameters).items() if fnmatchcase(n, pattern)}
+
+
+def _check_names(technique: str, pattern: str, model: nn.Module) -> None:
+    parameters: Tensors = dict(model.named_parameters())
+    if not chosen(parameters, pattern):
+        raise NotApplicable(
+            f"regularizer.{technique}.names: {pattern!r} is the name of none of the model's "
+            f"weights; they are {', '.join(weights(parameters))}"
+        )
+
+
+def _unit(w: Tensor) -> Tensor:
+    return w / unit_norms(w).clamp(min=1e-7)

@@ -1,0 +1,74 @@
+"""Snapshot ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from regexp.regularizer.base import Memory, Regularizer, Rng, Step, Tensors, check_range
+
+
+@dataclass(frozen=True)
+class Snapshot(Regularizer):
+    """Average the predictions of the networks at the ends of M cycles of the learning rate.
+
+    A cycle has ceil(steps / M) steps, so that a run has M of them, or fewer where M does not divide
+    its steps. Each ends with a snapshot of the weights and running statistics, the last with the
+    run. What is evaluated is the mean probability (in regression the mean output) of the snapshots
+    so far, and before the first one the network itself.
+
+    The cycles of the learning rate are the scheduler's, and make the snapshots differ: for M = 5,
+    scheduler=cosine_annealing_warm_restarts scheduler.T_0.share=0.2 (its default is four cycles).
+    A stopping rule shortens the ensemble, and going back to earlier weights does not change it. The
+    weights that are saved are the last ones; the snapshots are in the saved memory.
+
+    Helps:
+        Nearly as an ensemble of M runs does, above all the calibration, for the training time of
+        one, if a cycle is long enough to reach a good network from a high learning rate.
+
+    Costs:
+        M copies of the weights, and up to M passes in evaluation; no time in training.
+
+    Args:
+        snapshots: M, >= 1; 1 is the network itself.
+
+    Raises:
+        ValueError: for a number below 1.
+
+    Reference:
+        G. Huang et al., Snapshot ensembles: train 1, get M for free, ICLR 2017, section 3.
+        https://arxiv.org/abs/1704.00109
+    """
+
+    kind: ClassVar[str] = "ensemble"
+    neutral: ClassVar[Mapping[str, Any] | None] = {"snapshots": 1}
+    provides: ClassVar[tuple[str, ...]] = ("averaged predictions",)
+    # Averaged weights would not be those of the members.
+    refuses: ClassVar[tuple[str, ...]] = ("averaged predictions", "the evaluated weights")
+
+    snapshots: int
+
+    def check(self) -> None:
+        check_range("regularizer.snapshot.snapshots", self.snapshots, 1)
+
+    def track(self, step: Step, state: Tensors) -> Memory:
+        done, length = step.index + 1, -(-step.steps // self.snapshots)
+        if self.snapshots == 1 or (done % length and done < step.steps):
+            return step.memory
+        copied = {name: value.clone() for name, value in state.items()}
+        return {**step.memory, str(len(step.memory)): copied}
+
+    def predict(
+        self,
+        memory: Memory,
+        state: Tensors,
+        network: Callable[..., Tensor],
+        inputs: Tensor,
+        rng: Rng,
+    ) -> Tensor:
+        members = list(memory.values()) or [state]
+        return torch.stack([network(inputs, member) for member in members])

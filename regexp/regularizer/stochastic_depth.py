@@ -1,0 +1,76 @@
+"""Stochastic depth: dropout of residual branches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from regexp.regularizer.base import Noise, Regularizer, Rng, check_range, residuals
+
+
+@dataclass(frozen=True)
+class StochasticDepth(Regularizer):
+    """Leave out residual branches at random: x + branch(x) * mask / (1 - p_l), one mask a row.
+
+    The l-th of L branches is dropped with probability p_l = l / L * p, so that the first, which
+    later ones build on, is kept most often and the last is dropped with p. In evaluation all are
+    there, unscaled (the paper keeps training unscaled and scales in evaluation instead, which is
+    the same in expectation). Drawn a row, as timm's DropPath; timm's rates begin at 0 and so are
+    (l - 1) / (L - 1) * p.
+
+    Helps:
+        Deep residual networks; with two or three branches expect little.
+
+    Costs:
+        One random number a row and branch. The branch is computed for all rows, so none of the
+        paper's saved time.
+
+    Args:
+        p: share of rows for which the last branch is dropped, in [0, 1).
+
+    Raises:
+        ValueError: for a share out of its range.
+        NotApplicable: for a model without residual branches.
+
+    Reference:
+        G. Huang et al., Deep networks with stochastic depth, ECCV 2016, section 3, eq. 4.
+        https://arxiv.org/abs/1603.09382
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
+    kind: ClassVar[str] = "layer"
+
+    p: float
+
+    def check(self) -> None:
+        check_range("regularizer.stochastic_depth.p", self.p, 0, 1, open_high=True)
+
+    def build(self, model: nn.Module) -> nn.Module:
+        branches = residuals(model).values()
+        for index, residual in enumerate(branches, start=1):
+            residual.drop.append(DropPath(self.p * index / len(branches)))
+        return model
+
+
+class DropPath(Noise):
+    """x * mask / (1 - p) in training, else x; the mask is one number a row.
+
+    Args:
+        p: share of rows that is dropped, in [0, 1).
+    """
+
+    numbers = ("p",)
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def draw(self, rng: Rng, rows: int) -> Tensor:
+        assert self.shape is not None, "call the network once before drawing its noise"
+        return rng.keep((rows, *(1 for _ in self.shape)), self.p)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.noise * x if self.training else self.note(x)

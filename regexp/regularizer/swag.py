@@ -1,0 +1,127 @@
+"""SWA-Gaussian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from regexp.regularizer.base import Memory, Regularizer, Rng, Step, Tensors, check_range, weights
+from regexp.regularizer.common import average_tail, select
+
+
+@dataclass(frozen=True)
+class SWAG(Regularizer):
+    """Average the predictions of weights drawn from a Gaussian around the mean of the tail.
+
+    Mean, variances v and the last K deviations D from the running mean are those of the weights at
+    the ends of the epochs after the share `start` of the steps. A draw is
+
+        mean + sqrt(v / 2) z1 + D z2 / sqrt(2 (K - 1)),  z1 [weights], z2 [K] standard normal,
+
+    or mean + sqrt(v) z1 for rank K = 0 (SWAG-Diagonal). Early in the tail K is the number of
+    deviations so far. What is evaluated is the mean probability (in regression the mean output) of
+    `samples` draws; before the tail, of the network itself. The mean is saved.
+
+    Weights of layers are drawn; biases, normalization parameters and running statistics stay at
+    the mean's. The running statistics are re-estimated for the mean, once; the paper re-estimates
+    them for each draw. The learning rate of the tail is the scheduler's: scheduler=swa_lr.
+
+    Helps:
+        Calibration, more than accuracy, where the learning rate stays high enough for the weights
+        to wander in the tail. With few epochs there it has little to estimate from.
+
+    Costs:
+        K + 3 copies of the weights, and `samples` passes in evaluation; no time in training.
+
+    Args:
+        start: share of the steps before the tail, in [0, 1].
+        rank: K, the deviations that are kept, 0 or >= 2.
+        samples: draws of the weights in evaluation, >= 1.
+
+    Raises:
+        ValueError: for a number out of its range.
+
+    Reference:
+        W. Maddox et al., A simple baseline for Bayesian uncertainty in deep learning, NeurIPS 2019,
+        section 3, eq. 1 and algorithm 1. https://arxiv.org/abs/1902.02476
+    """
+
+    kind: ClassVar[str] = "ensemble"
+    # one draw without a variance: a mean of several equal probabilities is equal but for rounding
+    neutral: ClassVar[Mapping[str, Any] | None] = {"start": 1.0, "samples": 1}
+    provides: ClassVar[tuple[str, ...]] = ("averaged predictions", "the evaluated weights")
+    # Around weights that a stopping rule went back to, the variance of the end would be drawn.
+    refuses: ClassVar[tuple[str, ...]] = (
+        "averaged predictions",
+        "the evaluated weights",
+        "a stopping rule",
+    )
+    averages: ClassVar[bool] = True
+
+    start: float
+    rank: int
+    samples: int
+
+    def check(self) -> None:
+        check_range("regularizer.swag.start", self.start, 0, 1)
+        check_range("regularizer.swag.rank", self.rank, 0)
+        if self.rank == 1:
+            raise ValueError("regularizer.swag.rank: expected 0 or a number >= 2, got 1")
+        check_range("regularizer.swag.samples", self.samples, 1)
+
+    def init(self, state: Tensors) -> Memory:
+        some, drawn = next(iter(state.values())), weights(state)
+        return {
+            "count": some.new_zeros((), dtype=torch.float64),
+            "mean": {name: value.clone() for name, value in state.items()},
+            "squares": {name: torch.zeros_like(w) for name, w in drawn.items()},
+            "deviations": {name: w.new_zeros(self.rank, *w.shape) for name, w in drawn.items()},
+        }
+
+    def track(self, step: Step, state: Tensors) -> Memory:
+        if not step.ends_epoch:
+            return step.memory
+        average = average_tail(step, self.start, state)
+        in_tail = average["count"] > step.memory["count"]
+        mean, old = average["mean"], step.memory["mean"]
+        squares, deviations = {}, {}
+        for name, so_far in step.memory["squares"].items():
+            new = state[name] - mean[name]
+            # Welford's sum of squared deviations: no difference of large numbers
+            squares[name] = so_far + in_tail * (state[name] - old[name]) * new
+            kept = step.memory["deviations"][name]
+            later = torch.cat([kept, new.unsqueeze(0)])[1:]
+            deviations[name] = torch.where(in_tail, later, kept)
+        return {**average, "squares": squares, "deviations": deviations}
+
+    def weights(self, memory: Memory, state: Tensors) -> Tensors:
+        return select(memory["count"] > 0, memory["mean"], state)
+
+    def predict(
+        self,
+        memory: Memory,
+        state: Tensors,
+        network: Callable[..., Tensor],
+        inputs: Tensor,
+        rng: Rng,
+    ) -> Tensor:
+        draws = [self._draw(memory, state, rng.fold(index)) for index in range(self.samples)]
+        return torch.stack([network(inputs, draw) for draw in draws])
+
+    def _draw(self, memory: Memory, mean: Tensors, rng: Rng) -> Tensors:
+        """The state `mean` with drawn weights."""
+        count = memory["count"]
+        half = 0.5 if self.rank else 1.0
+        columns = torch.clamp(count, max=self.rank)
+        factors = rng.normal((self.rank,)) / (2 * (columns - 1).clamp(min=1)).sqrt()
+        drawn = {}
+        for name, squares in memory["squares"].items():
+            deviation = (half * squares / count.clamp(min=1).to(squares)).sqrt()
+            z = rng.normal(squares.shape).to(squares)
+            low_rank = torch.tensordot(factors.to(squares), memory["deviations"][name], dims=1)
+            drawn[name] = mean[name] + deviation * z + low_rank
+        return mean | drawn

@@ -1,0 +1,107 @@
+"""Weight norm: torch.nn.utils.parametrizations.weight_norm, its outputs, gradients and names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.utils import parametrizations
+
+from regexp.model.cnn import CNN
+from regexp.model.recurrent_network import RecurrentNetwork
+from regexp.regularizer.base import weights
+from regexp.regularizer.cocktail import Cocktail
+from tests.support import make_member, run
+
+
+def network() -> Any:
+    torch.manual_seed(0)
+    return CNN([1, 8, 8], 3, [4], 16, "relu").double()
+
+
+def test_is_torchs_parametrization_of_hidden_layers(technique):
+    ours, theirs = technique("weight_norm").build(network()), network()
+    for block in (theirs.features[0], theirs.hidden):
+        parametrizations.weight_norm(block.layer)
+    with torch.no_grad():  # another length than the direction's
+        for name, value in ours.named_parameters():
+            if name.endswith("original0"):
+                value.mul_(1.5)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(7, 1, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-12)
+    ours(x).square().sum().backward()
+    theirs(x).square().sum().backward()
+    for (name, value), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        assert value.grad is not None, name
+        torch.testing.assert_close(value.grad, other.grad, rtol=1e-11, atol=1e-11)
+
+
+def test_begins_with_the_weights_that_the_model_has(technique):
+    model, plain = technique("weight_norm").build(network()), network()
+    torch.testing.assert_close(
+        model.hidden.layer.weight, plain.hidden.layer.weight, rtol=0, atol=1e-15
+    )
+    assert torch.equal(model.output.weight, plain.output.weight)
+
+
+def test_the_length_is_all_that_g_sets(technique):
+    model = technique("weight_norm").build(network())
+    for block in (model.features[0], model.hidden):
+        g = block.layer.parametrizations.weight.original0
+        with torch.no_grad():
+            g.copy_(torch.rand_like(g))
+        norms = torch.linalg.vector_norm(block.layer.weight.flatten(1), dim=1)
+        torch.testing.assert_close(norms, g.flatten(), rtol=0, atol=1e-14)
+        # what L2 sees of g, with include=all, is what it would see of the weights
+        torch.testing.assert_close(g.square().sum(), block.layer.weight.square().sum())
+    name = "hidden.layer.parametrizations.weight.original0"
+    assert name not in weights(dict(model.named_parameters()))
+    assert name in weights(dict(model.named_parameters()), "all")
+
+
+def test_a_unit_without_a_direction_has_no_weights_and_no_slope(technique):
+    """Pruning and proximal steps make such units; 0 / 0 would end the run."""
+    model = technique("weight_norm").build(network())
+    v = model.hidden.layer.parametrizations.weight.original1
+    with torch.no_grad():
+        v[2] = 0
+    weight = model.hidden.layer.weight
+    assert torch.equal(weight[2], torch.zeros_like(weight[2]))
+    assert (weight[3] != 0).all()
+    model(torch.randn(7, 1, 8, 8, dtype=torch.float64)).square().sum().backward()
+    assert all(value.grad.isfinite().all() for value in model.parameters())
+    assert not v.grad[2].any()
+
+
+def test_trains_where_pruning_takes_all_of_a_units_weights(technique):
+    techniques = {
+        "weight_norm": technique("weight_norm"),
+        "pruning": technique("pruning", sparsity=0.95),
+    }
+    (result,), _ = run([make_member(techniques=techniques)], epochs=20)
+    assert result.status == "FINISHED", result.reason
+    v = result.last["weights"]["hidden.0.layer.parametrizations.weight.original1"]
+    assert (v == 0).all(1).any()  # else the test shows nothing
+
+
+def test_recurrent_layers(technique):
+    torch.manual_seed(0)
+    model = technique("weight_norm").build(RecurrentNetwork([6, 2], 1, "lstm", [5], [], "relu"))
+    names = [n for n, _ in model.recurrent[0].layer.named_parameters()]
+    assert names == [
+        "bias_ih",
+        "bias_hh",
+        "parametrizations.weight_ih.original0",
+        "parametrizations.weight_ih.original1",
+        "parametrizations.weight_hh.original0",
+        "parametrizations.weight_hh.original1",
+    ]
+
+
+@pytest.mark.parametrize("other", ["max_norm", "unit_norm", "spectral_penalty"])
+@pytest.mark.parametrize("name", ["weight_norm", "spectral_norm", "weight_standardization"])
+def test_bounds_on_weights_whose_length_has_no_effect_are_refused(technique, name, other):
+    with pytest.raises(ValueError, match=f"{other}: does not go together with {name}"):
+        Cocktail({name: technique(name), other: technique(other)})

@@ -1,0 +1,103 @@
+"""Random cocktails of two to five techniques, on every model: they train, again with the same bits,
+and stacked as alone.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from torch import nn
+
+from regexp.layers import NotApplicable
+from regexp.model.cnn import CNN
+from regexp.model.mlp import MLP
+from regexp.model.recurrent_network import RecurrentNetwork
+from regexp.model.resnet_mlp import ResNetMLP
+from regexp.regularizer.base import Regularizer
+from regexp.regularizer.cocktail import Cocktail
+from regexp.train import Result
+from tests.support import make_data, make_member, run
+
+FOLDER = Path(__file__).parents[1] / "conf" / "regularizer"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "none")
+EPOCHS, BATCH = 4, 32  # of 90 rows: twelve steps
+
+MODELS: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
+    "mlp": ((5,), lambda: MLP((5,), 3, [8, 6], "relu")),
+    "logistic": ((5,), lambda: MLP((5,), 3, [], "relu")),
+    "resnet_mlp": ((5,), lambda: ResNetMLP((5,), 3, width=6, hidden=8, depth=2, activation="relu")),
+    "cnn": ((2, 8, 8), lambda: CNN((2, 8, 8), 3, [4, 4], 6, "relu")),
+    "lstm": ((6, 2), lambda: recurrent("lstm")),
+    "gru": ((6, 2), lambda: recurrent("gru")),
+}
+
+
+def recurrent(kind: str) -> nn.Module:
+    return RecurrentNetwork((6, 2), 3, kind=kind, features=[5], hidden=[4], activation="relu")
+
+
+def technique(name: str) -> Regularizer:
+    node = OmegaConf.load(FOLDER / f"{name}.yaml")
+    node.pop("search", None)  # type: ignore[call-arg, arg-type]
+    return instantiate(node)
+
+
+def trained(model: str, cocktail: dict[str, Any], seeds: tuple[int, ...]) -> list[Result]:
+    """Runs with plain steps in float64: what Adam makes of rounding would hide what differs."""
+    shape, build = MODELS[model]
+    members = [
+        make_member(
+            seed, cocktail, partial(torch.optim.SGD, lr=0.02), model=build,
+            data=make_data(seed, shape=shape),
+        )
+        for seed in seeds
+    ]  # fmt: skip
+    return run(members, EPOCHS, BATCH, precision="float64")[0]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@given(names=st.lists(st.sampled_from(NAMES), min_size=2, max_size=5, unique=True))
+@settings(
+    max_examples=12, derandomize=True, deadline=None, database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)  # fmt: skip
+def test_random_cocktails(model: str, names: list[str]) -> None:
+    cocktail: dict[str, Any] = {}
+    for name in names:  # what goes together and applies
+        try:
+            wider = cocktail | {name: technique(name)}
+            Cocktail(wider).check_data("made", "classification", MODELS[model][0])
+            make_member(0, wider, model=MODELS[model][1])
+            cocktail = wider
+        except NotApplicable:
+            continue
+        except ValueError as error:
+            if "does not go together" not in str(error):
+                raise
+    assume(len(cocktail) > 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stacked = trained(model, cocktail, (0, 1))
+    again = trained(model, cocktail, (0, 1))
+    for seed in (0, 1):
+        (alone,) = trained(model, cocktail, (seed,))
+        assert stacked[seed].status == alone.status == "FINISHED", stacked[seed].reason
+        for name, value in stacked[seed].last["weights"].items():
+            assert value.isfinite().all(), name
+            assert torch.equal(value, again[seed].last["weights"][name]), name
+            other = alone.last["weights"][name]
+            torch.testing.assert_close(value, other, rtol=1e-9, atol=1e-9)
+        for key, metric in stacked[seed].metrics.items():
+            if key != "seconds":
+                assert metric == again[seed].metrics[key], key
+                assert metric == pytest.approx(alone.metrics[key], rel=1e-6, abs=1e-6), key

@@ -1,0 +1,86 @@
+"""Averaged predictions in a stack are those of each run alone, whatever the runs differ in."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from regexp.model.mlp import MLP
+from regexp.model.recurrent_network import RecurrentNetwork
+from regexp.regularizer.dropout import Dropout
+from regexp.regularizer.ema import EMA
+from regexp.regularizer.mc_dropout import MCDropout
+from regexp.regularizer.snapshot import Snapshot
+from regexp.regularizer.zoneout import Zoneout
+from tests.support import make_data, make_member, run
+
+SGD = partial(torch.optim.SGD, lr=0.05)
+
+
+def assert_alike(make) -> None:
+    stacked, history = run([make(seed) for seed in range(3)], precision="float64")
+    for seed in range(3):
+        (alone,), own = run([make(seed)], precision="float64")
+        assert stacked[seed].metrics["test/loss"] == pytest.approx(
+            alone.metrics["test/loss"], rel=1e-9
+        )
+        for mine, other in zip(history[seed], own[0], strict=True):
+            assert mine["val/loss"] == pytest.approx(other["val/loss"], rel=1e-9)
+
+
+def snapshot() -> Snapshot:
+    return Snapshot(snapshots=2)
+
+
+class Shuffled(nn.Module):
+    """A network that reads its inputs in an order of its own: a buffer of whole numbers."""
+
+    order: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("order", torch.randperm(5))
+        self.body = MLP((5,), 3, [8], "relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x[:, self.order])
+
+
+def test_buffers_of_whole_numbers_are_each_runs_own():
+    assert_alike(lambda seed: make_member(seed, {"snapshot": snapshot()}, SGD, model=Shuffled))
+
+
+def test_numbers_that_evaluation_uses_are_each_runs_own():
+    def make(seed: int):
+        zoneout = Zoneout(hidden=[0.0, 0.5, 0.9][seed], cell=0.1)
+        model = lambda: RecurrentNetwork((5, 1), 3, "lstm", [4], [], "relu")
+        data = make_data(seed, shape=(5, 1))
+        techniques = {"zoneout": zoneout, "snapshot": snapshot()}
+        return make_member(seed, techniques, SGD, model=model, data=data)
+
+    assert_alike(make)
+
+
+class Scaled(nn.Module):
+    """A network with a parameter that has no dimension."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.rand(()))
+        self.body = MLP((5,), 3, [8], "relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * self.body(x)
+
+
+def test_parameters_without_dimension_are_averaged_too():
+    """One pass without noise is the plain prediction of the averaged weights."""
+    ema = {"dropout": Dropout(hidden=0.0, inputs=None), "ema": EMA(decay=0.9)}
+    ((plain,), _), ((ours,), _) = (
+        run([make_member(0, techniques, SGD, model=Scaled)], precision="float64")
+        for techniques in (ema, ema | {"mc_dropout": MCDropout(samples=3)})
+    )
+    assert ours.metrics["test/loss"] == pytest.approx(plain.metrics["test/loss"], rel=1e-12)
