@@ -29,9 +29,9 @@ class ProximalL1(Regularizer):
     ISTA: it has the optimum of `l1`, and unlike `l1` it reaches the zeros. With momentum m, SGD's
     steps are 1 / (1 - m) times as long, and the optimum is that of a strength of
     (1 - m) * strength. With adaptive optimizers the threshold stays lr * strength, as decoupled
-    decay does: it is not scaled by the gradients' size. In a cocktail it comes after decay, wherever
-    it is listed, for decay would take a share of the old weight from a new zero; averaged weights
-    (`ema`, `swa`) are zero only where all were.
+    decay does: it is not scaled by the gradients' size. In a cocktail it comes after decay,
+    wherever it is listed, for decay would take a share of the old weight from a new zero; averaged
+    weights (`ema`, `swa`) are zero only where all were.
 
     Helps: where few inputs or weights matter and a sparse network is wanted; accuracy is at best
         that of `l1`.

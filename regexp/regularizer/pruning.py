@@ -34,9 +34,10 @@ class Pruning(Regularizer):
     In a cocktail it comes last, wherever it is listed: after averages of weights, which would be
     evaluated without the mask, and after decay, `lookahead` and `layerwise_lr_decay`, which would
     move weights from zero before the mask is made, so that nothing would be masked. A weight that
-    is zero already when the mask is made stays so. Biases and normalization are left alone, the output layer is not. A stopping rule
-    that goes back to earlier weights goes back to their sparsity. Nothing is rewound to its initial
-    value: this is no search for lottery tickets, whose masks these are.
+    is zero already when the mask is made stays so. Biases and normalization are left alone, the
+    output layer is not. A stopping rule that goes back to earlier weights goes back to their
+    sparsity. Nothing is rewound to its initial value: this is no search for lottery tickets, whose
+    masks these are.
 
     Helps: to make a network sparse at little loss of accuracy; as a regularizer weakly, by fewer
         weights that can overfit. Zeros save no time here: matrices stay dense.
