@@ -11,6 +11,7 @@ import csv
 import os
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from hydra import compose, initialize_config_dir  # noqa: E402
 
 from regexp.config import conf_folder, register  # noqa: E402
 from regexp.nodes import DoesNotApply  # noqa: E402
-from regexp.plan import build_member, plan  # noqa: E402
+from regexp.plan import PlannedRun, build_member, plan  # noqa: E402
 from regexp.stack import Stack  # noqa: E402
 from regexp.train import train  # noqa: E402
 
@@ -33,7 +34,7 @@ MODELS = {
     "resnet_mlp": ("dataset=digits", "model=resnet_mlp", "dataset.train_size=600"),
     "lstm": ("dataset=series", "model=lstm"),
 }
-SEEDS, EPOCHS, ROUNDS = 4, 4, 5
+SEEDS, EPOCHS, ROUNDS = 4, 4, 3
 
 
 def job(*overrides: str) -> Any:
@@ -41,10 +42,9 @@ def job(*overrides: str) -> Any:
         return compose("config", [f"seeds={SEEDS}", f"trainer.epochs={EPOCHS}", *overrides])
 
 
-def seconds(config: Any) -> float:
-    """Of training the job once, without what comes before."""
-    members = [build_member(run) for run in plan(config)]
-    trainer = config.trainer
+def seconds(runs: Sequence[PlannedRun], trainer: Any) -> float:
+    """Of training a job's runs once, without what comes before."""
+    members = [build_member(run) for run in runs]
     stack = Stack(members, trainer.epochs, trainer.batch_size, precision=trainer.precision)
     began = time.perf_counter()
     train(stack, trainer.epochs, lambda run, epoch, metrics: None)
@@ -57,11 +57,14 @@ def ratio(model: tuple[str, ...], technique: str) -> float | None:
         plain = job(*model, f"regularizer=[{','.join(before)}]" if before else "regularizer=none")
         ours = job(*model, f"regularizer=[{','.join([*before, technique])}]")
         try:
-            seconds(ours)  # warm
+            runs = plan(ours)
         except DoesNotApply:
             continue
-        seconds(plain)
-        return statistics.median(seconds(ours) / seconds(plain) for _ in range(ROUNDS))
+        others, trainer = plan(plain), ours.trainer
+        seconds(runs, trainer)  # warm
+        return statistics.median(
+            seconds(runs, trainer) / seconds(others, trainer) for _ in range(ROUNDS)
+        )
     return None
 
 

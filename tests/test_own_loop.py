@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from torch import nn
 
 from regexp.layers import Block, Inputs, NotApplicable
+from regexp.model.cnn import CNN
 from regexp.model.mlp import MLP
+from regexp.model.recurrent_network import RecurrentNetwork
+from regexp.model.resnet_mlp import ResNetMLP
 from regexp.own_loop import Regularized
 from regexp.random import derive
 from regexp.regularizer.batch_norm import BatchNorm
@@ -161,3 +169,56 @@ def test_layers_are_of_the_models_type():
         example=tensor(data.train.inputs)[:1], classes=3, epochs=1, steps_per_epoch=1,
     )  # fmt: skip
     assert ours.train_batch(tensor(data.train.inputs).double(), data.train.targets).isfinite()
+
+
+# Shapes of a row, and networks of everyday parts.
+PLACES: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
+    "table": ((5,), lambda: MLP((5,), 3, [6], "relu")),
+    "selu": ((5,), lambda: MLP((5,), 3, [6], "selu")),
+    "residual": ((5,), lambda: ResNetMLP((5,), 3, width=6, hidden=8, depth=2, activation="relu")),
+    "images": ((1, 8, 8), lambda: CNN((1, 8, 8), 3, [4], 6, "relu")),
+    "series": ((6, 2), lambda: RecurrentNetwork((6, 2), 3, "lstm", [4], [], "relu")),
+}  # fmt: skip
+FOLDER = Path(__file__).parents[1] / "conf" / "regularizer"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "none")
+
+
+def started(name: str) -> tuple[Regularized, tuple[int, ...]] | str:
+    """A run with the technique where it applies and its shape of rows, or why there can be none."""
+    node = OmegaConf.load(FOLDER / f"{name}.yaml")
+    node.pop("search", None)  # type: ignore[call-arg, arg-type]
+    technique = {name: instantiate(node)}
+    for before in ({}, {"dropout": Dropout(hidden=0.5, inputs=None)}):
+        for shape, model in PLACES.values():
+            try:
+                run = Regularized(
+                    model(), {**before, **technique}, ADAM, example=torch.zeros(1, *shape),
+                    classes=3, epochs=2, steps_per_epoch=2,
+                )  # fmt: skip
+                return run, shape
+            except NotApplicable:
+                continue
+            except ValueError as error:
+                return str(error)
+    raise AssertionError(f"{name} applies nowhere")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_technique_trains_in_a_loop_of_ones_own(name):
+    found = started(name)
+    if isinstance(found, str):
+        assert "changes the size of batches" in found
+        pytest.skip(found)
+    ours, shape = found
+    data = make_data(shape=shape)
+    inputs = tensor(data.train.inputs)
+    before = {key: value.clone() for key, value in ours.state().items()}
+    for _ in range(2):
+        for part in (slice(0, 45), slice(45, 90)):
+            assert ours.train_batch(inputs[part], data.train.targets[part]).isfinite()
+        scores = ours.end_epoch(tensor(data.validation.inputs), data.validation.targets, [inputs])
+    model = ours.finish([inputs])
+    assert all(math.isfinite(score) for score in scores.values())
+    assert ours.predict(tensor(data.test.inputs)).shape == (30, 3)
+    after = model.state_dict()
+    assert any(not torch.equal(value, after[key]) for key, value in before.items())
