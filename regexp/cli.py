@@ -134,10 +134,14 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
     `grid.key=...` becomes `++grid.key=...`, since the grid is empty by default, and so does
     `regularizer.l1.key=...`: in a sweep over techniques it is meant for the jobs that have l1
-    (see `without_strays`).
+    (see `without_strays`). Options may stand anywhere; Hydra wants them before the overrides.
     """
     rewritten = [f"++{one}" if NEW.match(one) else one for one in arguments]
-    return _parser().parse_args(rewritten), rewritten
+    parsed = _parser().parse_intermixed_args(rewritten)
+    options = list(rewritten)
+    for override in parsed.overrides:
+        options.remove(override)
+    return parsed, [*options, *parsed.overrides]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -229,6 +233,11 @@ def _sweep(
     master: DictConfig | None = None,
 ) -> Sweep:
     """Compose each of `batches` (the overrides of one job each) and check it."""
+    if batches is not None and not batches:
+        raise ConfigError(
+            f"{written(overrides)}: a glob that matches no choice, so there is no job; "
+            "see regexp --help"
+        )
     jobs = []
     strays: set[str] = set()
     title = ""

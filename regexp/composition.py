@@ -106,6 +106,12 @@ def explain(error: Exception, hydra: "Hydra", name: str, overrides: Sequence[str
             options = error.options or hydra.config_loader.get_group_options(group)
             return f"{group}={choice}: expected a choice of {group}{nearest(choice, options)}"
         return f"there is no configuration {choice} in {conf_folder()}"
+    if "does not support sweep type" in text:
+        ranges = [one for one in overrides if re.search(r"=\s*(?:interval|tag)\(", one)]
+        return (
+            f"{' '.join(ranges) or text}: a range is for a sweeper that draws from it, such as "
+            "Optuna's; for a list of numbers write key=1e-4,1e-3 or grid.key=[1e-4,1e-3]"
+        )
     if unknown := re.search(r"Could not (?:override|append to config|delete)\D*?'([^']+)'", text):
         key = unknown.group(1).partition("@")[0]
         if "already at" in text:

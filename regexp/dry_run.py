@@ -72,8 +72,8 @@ def show(sweep: Sweep) -> None:
     seconds = sum(known) if len(known) == len(rows) else None
     print(
         f"{count(len(rows), 'job')}, {count(total, 'run')}: {total - left} finished, "
-        f"{left} to run in about {_duration(seconds)}, one job after another (less where "
-        "training stops early). Nothing was written."
+        f"{left} to run in about {_duration(seconds)} of training, one job after another (less "
+        "where it stops early), and about a second a job for the rest. Nothing was written."
     )
 
 

@@ -104,7 +104,7 @@ def _plan_point(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[
     if batch_size > rows:
         raise ConfigError(
             f"trainer.batch_size={batch_size}: expected at most the {rows} rows of the training "
-            f"split of {data.name}"
+            f"split of {data.name}; give trainer.batch_size={rows} or less"
         )
     resolved = _plain(with_lengths(config, steps_per_epoch(rows, batch_size)))
     regularizer = build_regularizer(without_search(resolved["regularizer"]))

@@ -5,12 +5,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.cli import Sweep, written
 from regexp.config import grid_of, seeds_of
+
+if TYPE_CHECKING:
+    import pandas
 
 REPORT = "report.json"
 
@@ -169,6 +172,26 @@ def left_out(sweep: Sweep, why: Mapping[int, str]) -> list[str]:
         own = reason.removeprefix(f"regularizer.{technique}: ").removeprefix("regularizer: ")
         lines.append(f"  {technique}: {own}")
     return [*lines, ""]
+
+
+def ensembles(runs: "pandas.DataFrame") -> list[str]:
+    """Lines on the ensembles of the seeds, by technique and variant, where there are any.
+
+    Args:
+        runs: as `Tracker.runs` gives them.
+    """
+    for name in ("ensemble/accuracy", "ensemble/rmse"):
+        if f"metrics.{name}" not in runs:
+            continue
+        found = runs.dropna(subset=[f"metrics.{name}"])
+        keys = [key for key in ("technique", "variant", "setting") if key in found]
+        means = found.groupby(keys, sort=False)[f"metrics.{name}"].last()
+        parts = [
+            f"{' '.join(filter(None, key if isinstance(key, tuple) else (key,)))} {value:.4f}"
+            for key, value in means.items()
+        ]
+        return [f"Mean prediction of the seeds, {name}: {', '.join(parts)}"]
+    return []
 
 
 def summary(failures: Sequence[tuple[str, str]]) -> str:

@@ -317,6 +317,10 @@ def present(tracker: "Tracker", parent: "RunRecord") -> None:
     if (runs["status"] == "FINISHED").any():
         print()
         show(compared)
+        if "metrics.test/rmse_unscaled" in runs:
+            _say("Errors are of standardized targets; in their own unit: test/rmse_unscaled.")
+        for line in progress.ensembles(runs):
+            _say(line)
     link = tracker.link(parent.id, metric=metric)
     _say(f"\nThe runs in the MLflow UI (open it by `regexp ui` or `make ui`):\n  {link}")
     if len(runs) > UI_PAGE:

@@ -147,6 +147,17 @@ def test_what_does_not_apply_is_said_and_left_out(
     assert sandbox.run("-m", "regularizer=zoneout,stochastic_depth", *SMALL) == USAGE_ERROR
 
 
+def test_errors_unit_and_the_seeds_ensemble_are_said(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ("trainer.epochs=2", "seeds=2")
+    assert sandbox.run("dataset=diabetes", "dataset.split_seed=0", "model.hidden=[4]", *small) == 0
+    printed = capsys.readouterr().out
+    assert "in their own unit: test/rmse_unscaled" in printed
+    [value] = set(sandbox.children()["metrics.ensemble/rmse"])
+    assert f"Mean prediction of the seeds, ensemble/rmse: none {value:.4f}" in printed
+
+
 def test_a_dry_run_counts_in_english(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     assert sandbox.run("dry_run=true", *SMALL[:-1]) == 0
     printed = capsys.readouterr().out

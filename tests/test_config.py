@@ -84,6 +84,36 @@ def test_mistakes_are_named(argument: str, key: str, cure: str) -> None:
     assert cure in text
 
 
+def test_a_glob_that_matches_nothing_is_no_success() -> None:
+    assert "a glob that matches no choice" in message("-m", "regularizer=glob(xyz*)")
+
+
+def test_a_range_is_for_a_sweeper_that_draws_from_it() -> None:
+    text = message("-m", "regularizer=l1", "regularizer.l1.strength=interval(0.1,1)")
+    assert "regularizer.l1.strength=interval(0.1,1): a range is for a sweeper" in text
+
+
+def test_options_may_stand_between_overrides(tmp_path: Path) -> None:
+    arguments = [
+        "regularizer=none,l1",
+        "-m",
+        "seeds=2",
+        "--config-dir",
+        str(tmp_path),
+        "debug=true",
+    ]
+    options, rewritten = parse(arguments)
+    assert rewritten == [
+        "-m",
+        "--config-dir",
+        str(tmp_path),
+        *arguments[:1],
+        "seeds=2",
+        "debug=true",
+    ]
+    assert [job.technique for job in compose(options).jobs] == ["none", "l1"]
+
+
 # The same, inside techniques; `regularizer=l1` and its like stand before them.
 IN_TECHNIQUES = [
     ("l1", "regularizer.l1.strenght=1", "regularizer.l1.strenght:", "Did you mean strength?"),

@@ -34,11 +34,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shown = [*blocks(README, "python"), *blocks(README, "yaml")]
     assert len(shown) == 3
     for block in shown:
-        name = re.match(r"# (\S+)\n", block)
-        assert name, "the first line of a file in README.md is its name"
+        name = re.match(r"(?:# @package .*\n)?# (\S+)\n", block)
+        assert name, "a file in README.md begins with its name, after its package if it has one"
         path = tmp_path / name.group(1)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(block.split("\n", 1)[1])
+        path.write_text(block)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path

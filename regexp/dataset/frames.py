@@ -92,7 +92,8 @@ def _check_separator(path: Path, header: Sequence[str], separator: str) -> None:
     if others:
         raise DataError(
             f"{path}: the header is separated by {SEPARATORS[others[0]]} {others[0]!r}, expected "
-            f"{SEPARATORS.get(separator, 'character')} {separator!r}; set dataset.separator"
+            f"{SEPARATORS.get(separator, 'character')} {separator!r}; set "
+            f"'dataset.separator=\"{others[0]}\"'"
         )
 
 

@@ -211,7 +211,7 @@ def test_a_path_may_be_absolute_or_relative_to_the_working_directory(tmp_path, m
         ({"max_levels": 2}, "'colour' is a category of 4 levels .* dataset.drop; .*=2"),
         (
             {"separator": ";"},
-            "separated by comma ',', expected semicolon ';'; set dataset.separator",
+            "separated by comma ',', expected semicolon ';'; set 'dataset.separator=\",\"'",
         ),
     ],
 )
