@@ -1,8 +1,16 @@
 """What the tests of every part share."""
 
 import os
+import signal
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _usual_signals() -> None:
+    """What is started by nohup or `&` ignores some, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
