@@ -9,7 +9,7 @@ https://arxiv.org/abs/1801.05134).
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -79,19 +79,33 @@ class Residual(nn.Module):
         return x + self.drop(self.branch(x))
 
 
+Kind = TypeVar("Kind", bound=nn.Module)
+
+
+def modules_of(model: nn.Module, kind: type[Kind], missing: str) -> dict[str, Kind]:
+    """The modules of a kind in `model`, by name, from inputs to outputs.
+
+    Raises:
+        NotApplicable: if there is none; `missing` follows "the model has no".
+    """
+    found = {name: module for name, module in model.named_modules() if isinstance(module, kind)}
+    if not found:
+        raise NotApplicable(f"regularizer: {type(model).__name__} has no {missing}")
+    return found
+
+
 def blocks(model: nn.Module) -> dict[str, Block]:
     """The hidden blocks of `model`, by name, from inputs to outputs.
 
     Raises:
         NotApplicable: if there is none, so that a technique has nowhere to add its layer.
     """
-    found = {name: module for name, module in model.named_modules() if isinstance(module, Block)}
-    if not found:
-        raise NotApplicable(
-            f"regularizer: {type(model).__name__} has no hidden regexp.layers.Block, so there is "
-            "nowhere to add a layer; build its hidden layers as Block(nn.Linear(...), nn.ReLU())"
-        )
-    return found
+    return modules_of(
+        model,
+        Block,
+        "hidden regexp.layers.Block, so there is nowhere to add a layer; build its hidden layers "
+        "as Block(nn.Linear(...), nn.ReLU())",
+    )
 
 
 def hidden_weights(model: nn.Module) -> list[tuple[nn.Module, str]]:
@@ -114,13 +128,12 @@ def residuals(model: nn.Module) -> dict[str, Residual]:
     Raises:
         NotApplicable: if there is none.
     """
-    found = {name: mod for name, mod in model.named_modules() if isinstance(mod, Residual)}
-    if not found:
-        raise NotApplicable(
-            f"regularizer: {type(model).__name__} has no regexp.layers.Residual, so there is no "
-            "branch to drop; use a residual network such as model=resnet_mlp"
-        )
-    return found
+    return modules_of(
+        model,
+        Residual,
+        "regexp.layers.Residual, so there is no branch to drop; use a residual network such as "
+        "model=resnet_mlp",
+    )
 
 
 def inputs(model: nn.Module) -> Inputs:
@@ -129,13 +142,11 @@ def inputs(model: nn.Module) -> Inputs:
     Raises:
         NotApplicable: if the model has none.
     """
-    for module in model.modules():
-        if isinstance(module, Inputs):
-            return module
-    raise NotApplicable(
-        f"regularizer: {type(model).__name__} has no regexp.layers.Inputs, so there is nowhere to "
-        "add a layer at its inputs; begin its forward with one"
+    missing = (
+        "regexp.layers.Inputs, so there is nowhere to add a layer at its inputs; begin its "
+        "forward with one"
     )
+    return next(iter(modules_of(model, Inputs, missing).values()))
 
 
 class Noise(nn.Module):

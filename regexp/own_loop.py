@@ -15,7 +15,6 @@ from regexp.layers import note_shapes
 from regexp.loss import LOSSES
 from regexp.member import add_layers
 from regexp.network import Network
-from regexp.random import Rng
 from regexp.regularizer.base import Regularizer, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.running_statistics import reestimate
@@ -195,8 +194,9 @@ class Regularized(Trainable):
         self.model.eval()
         others = {n: v for n, v in self._buffers_now().items() if n not in state}
         network = Network(self.model, state, others)
-        rng = Rng(self._seeds[0], "predict", device=self.device)
-        outputs = self.regularizer.predict(self.memory, state, network, inputs, rng)
+        outputs = self.regularizer.predict(
+            self.memory, state, network, inputs, self._rng("predict")
+        )
         self.model.train(training)
         return mean_prediction(outputs, self.task)
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from regexp.layers import NotApplicable
+from regexp.layers import modules_of
 
 
 class Recurrent(nn.Module):
@@ -134,10 +134,8 @@ def recurrents(model: nn.Module) -> dict[str, Recurrent]:
     Raises:
         NotApplicable: if there is none.
     """
-    found = {name: mod for name, mod in model.named_modules() if isinstance(mod, Recurrent)}
-    if not found:
-        raise NotApplicable(
-            f"regularizer: {type(model).__name__} has no regexp.recurrent.Recurrent, so there is "
-            "no state to work on; use model=lstm or model=gru"
-        )
-    return found
+    return modules_of(
+        model,
+        Recurrent,
+        "regexp.recurrent.Recurrent, so there is no state to work on; use model=lstm or model=gru",
+    )

@@ -29,7 +29,6 @@ from regexp.regularizer.base import Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.rows import Rows
 from regexp.running_statistics import reestimate
-from regexp.stacked_random import StackedRng
 from regexp.stepping import Optimizers
 from regexp.trainable import Trainable
 from regexp.vmapped import varying
@@ -214,12 +213,10 @@ class Stack(Trainable):
         """
         if not self.regularizer.uses("predict"):
             return lambda inputs: torch.func.functional_call(self.model, state, (inputs,))
-        regularizer, memory, seeds, numbers = (
-            self.regularizer, self.memory, self._seeds, self._numbers(),
-        )  # fmt: skip
+        regularizer, memory, numbers = self.regularizer, self.memory, self._numbers()
         if runs is not None and isinstance(regularizer, LiftedCocktail):
             regularizer, memory = regularizer.take(runs), take(memory, runs)
-            seeds, numbers = [seeds[run] for run in runs], take(numbers, runs)
+            numbers = take(numbers, runs)
         tensors = state if runs is not None and self.lifted else {**self._buffers_now(), **state}
         known = set(self._state_names)
         state = {name: value for name, value in tensors.items() if name in known}
@@ -231,8 +228,7 @@ class Stack(Trainable):
 
         def call(inputs: Tensor) -> Tensor:
             # the same for every chunk of rows: the same members
-            stacked = StackedRng(seeds, "predict", device=self.device)
-            rng = stacked if self.lifted else Rng(seeds[0], "predict", device=self.device)
+            rng = self._rng("predict", runs=runs)
             return mean_prediction(
                 regularizer.predict(memory, state, network, inputs, rng), self.task
             )

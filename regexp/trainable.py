@@ -135,10 +135,12 @@ class Trainable:
             self.memory,
         )
 
-    def _rng(self, *path: str | int) -> Rng:
+    def _rng(self, *path: str | int, runs: Sequence[int] | None = None) -> Rng:
+        """The streams of all runs, or of those at the positions `runs`."""
+        seeds = self._seeds if runs is None else [self._seeds[run] for run in runs]
         if self.lifted:
-            return StackedRng(self._seeds, *path, device=self.device)
-        return Rng(self._seeds[0], *path, device=self.device)
+            return StackedRng(seeds, *path, device=self.device)
+        return Rng(seeds[0], *path, device=self.device)
 
     def state(self) -> Tensors:
         """The floating parameters and buffers of the state dict, [runs, ...], not copied."""

@@ -103,19 +103,20 @@ def check_group(config: DictConfig, group: str, label: str = "") -> None:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{label}{error.full_key!s}: {str(error).splitlines()[0]}") from error
     if group == "regularizer":
-        node = without_search(node)
-        for name, technique in node.items():
+        built = {}
+        for name, technique in without_search(node).items():
             if not isinstance(technique, Mapping):
                 raise ConfigError(
                     f"{label}regularizer.{name}={shown(technique)}: expected a technique, a "
                     "mapping with _target_; a YAML of conf/regularizer/ begins with "
                     f"`# @package regularizer.<name>`"
                 )
-            check_node(f"{label}regularizer.{name}", technique, build=True)
+            check_node(f"{label}regularizer.{name}", technique)
+            built[name] = build_node(f"{label}regularizer.{name}", technique)
         from regexp.regularizer.cocktail import Cocktail  # torch is not needed without a technique
 
         try:
-            Cocktail({n: build_node(f"regularizer.{n}", one) for n, one in node.items()})
+            Cocktail(built)
         except ValueError as error:
             raise ConfigError(f"{label}{error}") from error
     elif group == "dataset":

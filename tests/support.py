@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from regexp.dataset.base import Data, Split
@@ -14,6 +17,7 @@ from regexp.dataset.lazy import LazyInputs
 from regexp.member import Member
 from regexp.model.mlp import MLP
 from regexp.random import derive
+from regexp.regularizer.base import Regularizer
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack import Stack
 from regexp.stepping import Stepper
@@ -40,6 +44,19 @@ def make_data(seed: int = 0, rows: int = 90, shape: tuple[int, ...] = (5,)) -> D
     return Data(
         train, validation, test, "classification", ("a", "b", "c"), (), "none", "made", "the test"
     )
+
+
+FOLDER = Path(__file__).parents[1] / "conf" / "regularizer"
+
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "none")
+"""Of all techniques."""
+
+
+def technique(name: str, **changes: Any) -> Regularizer:
+    """As its YAML says, with some values changed."""
+    node = OmegaConf.load(FOLDER / f"{name}.yaml")
+    node.pop("search", None)  # type: ignore[call-arg, arg-type]
+    return instantiate(OmegaConf.merge(node, changes))
 
 
 def tensor(inputs: Tensor | LazyInputs) -> Tensor:

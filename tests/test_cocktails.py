@@ -7,15 +7,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hydra.utils import instantiate
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 from torch import nn
 
 from regexp.layers import NotApplicable
@@ -23,13 +20,10 @@ from regexp.model.cnn import CNN
 from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.model.resnet_mlp import ResNetMLP
-from regexp.regularizer.base import Regularizer
 from regexp.regularizer.cocktail import Cocktail
 from regexp.train import Result
-from tests.support import make_data, make_member, run
+from tests.support import NAMES, make_data, make_member, run, technique
 
-FOLDER = Path(__file__).parents[1] / "conf" / "regularizer"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "none")
 EPOCHS, BATCH = 4, 32  # of 90 rows: twelve steps
 
 MODELS: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
@@ -44,12 +38,6 @@ MODELS: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
 
 def recurrent(kind: str) -> nn.Module:
     return RecurrentNetwork((6, 2), 3, kind=kind, features=[5], hidden=[4], activation="relu")
-
-
-def technique(name: str) -> Regularizer:
-    node = OmegaConf.load(FOLDER / f"{name}.yaml")
-    node.pop("search", None)  # type: ignore[call-arg, arg-type]
-    return instantiate(node)
 
 
 def trained(model: str, cocktail: dict[str, Any], seeds: tuple[int, ...]) -> list[Result]:

@@ -20,7 +20,6 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
@@ -30,22 +29,16 @@ from regexp.evaluate import metrics
 from regexp.job import stacks
 from regexp.nodes import DoesNotApply
 from regexp.plan import build_member, plan
-from regexp.regularizer.base import KINDS, Regularizer, overrides
+from regexp.regularizer.base import KINDS, overrides
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack import Stack
 from regexp.train import Result, train
 from regexp.validation import validate
+from tests import support
+from tests.support import FOLDER, NAMES
 
 ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "conf" / "regularizer"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "none")
-
-
-@cache
-def technique(name: str) -> Regularizer:
-    node = OmegaConf.load(FOLDER / f"{name}.yaml")
-    node.pop("search", None)  # type: ignore[call-arg, arg-type]
-    return instantiate(node)
+technique = cache(support.technique)
 
 
 def go_together(*names: str) -> bool:

@@ -6,12 +6,9 @@ import copy
 import math
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from torch import nn
 
 from regexp.layers import Block, Inputs, NotApplicable
@@ -29,7 +26,7 @@ from regexp.regularizer.l1 import L1
 from regexp.regularizer.mixup import Mixup
 from regexp.regularizer.sam import SAM
 from regexp.stack import Stack
-from tests.support import ADAM, make_data, make_member, run, tensor
+from tests.support import ADAM, NAMES, make_data, make_member, run, technique, tensor
 
 COCKTAILS = {
     "penalty and batch": {"l1": L1(strength=1e-3, include="weights"), "mixup": Mixup(alpha=0.2)},
@@ -179,20 +176,16 @@ PLACES: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
     "images": ((1, 8, 8), lambda: CNN((1, 8, 8), 3, [4], 6, "relu")),
     "series": ((6, 2), lambda: RecurrentNetwork((6, 2), 3, "lstm", [4], [], "relu")),
 }  # fmt: skip
-FOLDER = Path(__file__).parents[1] / "conf" / "regularizer"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "none")
 
 
 def started(name: str) -> tuple[Regularized, tuple[int, ...]] | str:
     """A run with the technique where it applies and its shape of rows, or why there can be none."""
-    node = OmegaConf.load(FOLDER / f"{name}.yaml")
-    node.pop("search", None)  # type: ignore[call-arg, arg-type]
-    technique = {name: instantiate(node)}
+    own = {name: technique(name)}
     for before in ({}, {"dropout": Dropout(hidden=0.5, inputs=None)}):
         for shape, model in PLACES.values():
             try:
                 run = Regularized(
-                    model(), {**before, **technique}, ADAM, example=torch.zeros(1, *shape),
+                    model(), {**before, **own}, ADAM, example=torch.zeros(1, *shape),
                     classes=3, epochs=2, steps_per_epoch=2,
                 )  # fmt: skip
                 return run, shape

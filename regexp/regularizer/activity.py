@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, blocks, check_range, total
+from regexp.regularizer.base import Regularizer, Step, View, check_range, total
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,6 @@ class ActivityL1(Regularizer):
 
     def check(self) -> None:
         check_range("regularizer.activity_l1.strength", self.strength, 0)
-
-    def build(self, model: nn.Module) -> nn.Module:
-        blocks(model)  # raises if there is none
-        return model
 
     def penalty(self, step: Step, view: View) -> Tensor | float:
         return self.strength * _row_mean(view, torch.abs)
@@ -91,10 +87,6 @@ class ActivityL2(Regularizer):
 
     def check(self) -> None:
         check_range("regularizer.activity_l2.strength", self.strength, 0)
-
-    def build(self, model: nn.Module) -> nn.Module:
-        blocks(model)  # raises if there is none
-        return model
 
     def penalty(self, step: Step, view: View) -> Tensor | float:
         return self.strength * _row_mean(view, torch.square)

@@ -101,7 +101,8 @@ class View:
             layers alone. Differentiate it with `torch.func` (`grad`, `vjp`, `jvp`), which works
             in a stack too.
         loss: `loss(outputs, targets)`, the plain loss of each row [rows].
-        hidden: outputs of the hidden blocks by name, if a technique says `uses_hidden`.
+        hidden: outputs of the hidden blocks by name, of the type of `outputs` (under autocast they
+            are shorter), if a technique says `uses_hidden`.
     """
 
     parameters: Tensors
@@ -157,8 +158,11 @@ class Regularizer:
         """Add layers to the freshly initialised `model` (see `regexp.layers.blocks`).
 
         Raises:
-            NotApplicable: if there is nothing in the model that the technique could work on.
+            NotApplicable: if there is nothing in the model that the technique could work on, such
+                as hidden blocks for one that `uses_hidden`.
         """
+        if self.uses_hidden:
+            blocks(model)
         return model
 
     def batch_size(self, epoch: int, batch_size: int) -> int:

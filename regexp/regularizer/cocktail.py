@@ -161,7 +161,7 @@ class Cocktail(Regularizer):
             technique.check_rows(shape)
 
     def build(self, model: nn.Module) -> nn.Module:
-        for name, technique in self._by_hook["build"]:
+        for name, technique in self.techniques.items():
             before = set(model.modules())
             model = technique.build(model)
             own = [m for m in model.modules() if isinstance(m, Noise) and m not in before]

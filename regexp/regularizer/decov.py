@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, blocks, check_range, total
+from regexp.regularizer.base import Regularizer, Step, View, check_range, total
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,6 @@ class DeCov(Regularizer):
 
     def check(self) -> None:
         check_range("regularizer.decov.strength", self.strength, 0)
-
-    def build(self, model: nn.Module) -> nn.Module:
-        blocks(model)  # raises if there is none
-        return model
 
     def penalty(self, step: Step, view: View) -> Tensor | float:
         dtype = view.outputs.dtype  # under autocast activations are short

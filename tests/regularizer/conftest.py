@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from regexp.random import Rng
-from regexp.regularizer.base import Batch, Regularizer, Step, Tensors, View
-
-FOLDER = Path(__file__).parents[2] / "conf" / "regularizer"
+from regexp.regularizer.base import Batch, Step, Tensors, View
+from tests import support
 
 
 @pytest.fixture
 def technique() -> Callable[..., Any]:
     """`technique(name, **changes)`: as its YAML says, with some values changed."""
-
-    def make(name: str, **changes: Any) -> Regularizer:
-        config = OmegaConf.load(FOLDER / f"{name}.yaml")
-        config.pop("search", None)  # type: ignore[call-arg, arg-type]
-        return instantiate(OmegaConf.merge(config, changes))
-
-    return make
+    return support.technique
 
 
 @pytest.fixture
