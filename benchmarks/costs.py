@@ -23,7 +23,8 @@ from hydra import compose, initialize_config_dir  # noqa: E402
 
 from regexp.config import conf_folder, register  # noqa: E402
 from regexp.nodes import DoesNotApply  # noqa: E402
-from regexp.plan import PlannedRun, build_member, plan  # noqa: E402
+from regexp.plan import build_member, plan  # noqa: E402
+from regexp.planned_run import PlannedRun  # noqa: E402
 from regexp.stack import Stack  # noqa: E402
 from regexp.train import train  # noqa: E402
 

@@ -1,5 +1,6 @@
 """What a job's configuration may hold: the typed schema, its seeds and its grid."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "conf_folder",
+    "every_of",
     "flat",
     "grid_of",
     "is_int",
@@ -23,6 +25,9 @@ __all__ = [
     "seeds_of",
     "shown",
 ]
+
+TIME = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|h)")
+SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 GROUPS = ("dataset", "model", "regularizer", "optimizer", "scheduler")
 
@@ -57,6 +62,13 @@ class Tracking:
 
 
 @dataclass
+class Checkpoint:
+    """`checkpoint.*`: how often the state of unfinished runs is kept; see `every_of`."""
+
+    every: Any = MISSING
+
+
+@dataclass
 class Paths:
     """`paths.*`: folders, relative to the working directory of the command."""
 
@@ -83,6 +95,7 @@ class Config:
     debug: bool = MISSING
     trainer: Trainer = field(default_factory=Trainer)
     lengths: Lengths = field(default_factory=Lengths)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
     tracking: Tracking = field(default_factory=Tracking)
     paths: Paths = field(default_factory=Paths)
 
@@ -117,6 +130,25 @@ def seeds_of(config: DictConfig) -> list[int]:
     raise ConfigError(
         f"seeds={shown(seeds)}: expected a number of seeds (seeds=10) "
         "or a list of different integers >= 0 (seeds=[0,1,5])"
+    )
+
+
+def every_of(config: DictConfig) -> tuple[int | None, float | None]:
+    """How often a checkpoint is written: (epochs, seconds); one of them, or neither for never.
+
+    Raises:
+        ConfigError: `checkpoint.every` is neither a number of epochs, a time, nor null.
+    """
+    every = config.checkpoint.every
+    if every is None:
+        return None, None
+    if is_int(every) and every >= 1:
+        return every, None
+    if isinstance(every, str) and (time := TIME.fullmatch(every)) and float(time[1]) > 0:
+        return None, float(time[1]) * SECONDS[time[2]]
+    raise ConfigError(
+        f"checkpoint.every={shown(every)}: expected a number of epochs (10), a time (30s, 5min "
+        "or 1h) or null for never"
     )
 
 

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+import yaml
 from omegaconf import DictConfig
 
 from regexp import checkpoint
-from regexp.dataset.base import Data
-from regexp.ensemble import ensemble_metrics
+from regexp.config import every_of
+from regexp.derived_metrics import add_ensembles, against_naive
+from regexp.device import device_name, settings
 from regexp.member import Member
-from regexp.plan import PlannedRun, build_member, plan
+from regexp.plan import build_member, plan
+from regexp.planned_run import PlannedRun, stack_of
+from regexp.resume import Every, Point, Resume
 from regexp.stack import Stack
-from regexp.train import Result
+from regexp.standing import Result, Standing, Unfit
+from regexp.tracking import DIVERGED, Earlier, environment, now
+from regexp.train import Report, Save
 from regexp.train import train as train_stack
 
 if TYPE_CHECKING:
     from regexp.tracking import RunRecord, Tracker
-
-__all__ = ["Outcome", "PlannedRun", "plan", "train"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,10 @@ class Outcome:
 
 
 def train(config: DictConfig, tracker: Tracker, sweep_id: str, setting: str = "") -> list[Outcome]:
-    """Train and record the runs of a job that the sweep has not finished yet.
+    """Train and record the runs of a job that the sweep has not ended yet.
+
+    The bits of a run depend on the stack it trains in, so a stack with runs left to do is trained
+    as a whole, from its last checkpoint where there is one.
 
     Args:
         config: composed and validated, not resolved.
@@ -62,25 +69,75 @@ def train(config: DictConfig, tracker: Tracker, sweep_id: str, setting: str = ""
         ConfigError: what only the data can tell is wrong; nothing was recorded.
     """
     runs = plan(config)
-    finished = tracker.finished(sweep_id)
+    earlier = tracker.earlier(sweep_id)
     outcomes = {
-        run.fingerprint: Outcome(run.name, "FINISHED")
+        run.fingerprint: Outcome(run.name, one.status, one.reason)
         for run in runs
-        if run.fingerprint in finished
+        if (one := earlier.get(run.fingerprint)) and one.ended
     }
-    pending = [run for run in runs if run.fingerprint not in finished]
-    members = [build_member(run) for run in pending]
-    with _progress(config.trainer.epochs * len(pending)) as advance, _settings(config) as device:
-        for part in stacks(pending, members, config.stack):
-            chosen = [pending[index] for index in part]
-            records = [_start(tracker, sweep_id, run, setting) for run in chosen]
-            for run, outcome in zip(
-                chosen,
-                _train_stack([members[index] for index in part], chosen, records, device, advance),
-                strict=True,
-            ):
-                outcomes[run.fingerprint] = outcome
+    left = [run.fingerprint for run in runs if run.fingerprint not in outcomes]
+    if not left:
+        return [outcomes[run.fingerprint] for run in runs]
+    members = [build_member(run) for run in runs]
+    every = Every(*every_of(config))
+    folder = Path(config.paths.mlruns) / "checkpoints" / sweep_id
+    with (
+        progress_bar(config.trainer.epochs * len(left)) as advance,
+        settings(runs[0].config["trainer"]) as device,
+    ):
+        arithmetic = environment.arithmetic() | {"device": device_name(device)}
+        for part in stacks(runs, members, config.stack):
+            chosen = [runs[index] for index in part]
+            fingerprints = [run.fingerprint for run in chosen]
+            if not set(fingerprints) & set(left):
+                continue
+            records = [
+                start_record(tracker, sweep_id, chosen, position, setting, arithmetic, earlier)
+                if fingerprint in left
+                else None
+                for position, fingerprint in enumerate(fingerprints)
+            ]
+            resume = Resume(folder, fingerprints, arithmetic, every)
+            results = _train_stack(
+                [members[index] for index in part], chosen, records, device, resume, advance
+            )
+            outcomes |= dict(zip(fingerprints, results, strict=True)) | outcomes
     return [outcomes[run.fingerprint] for run in runs]
+
+
+def run_stack(runs: Sequence[PlannedRun], report: Report) -> list[Result]:
+    """Train runs as one stack, from their beginning, and record nothing.
+
+    Args:
+        runs: of equal structure, in the stack's order.
+        report: told of every run's metrics after every epoch.
+
+    Returns:
+        One result a run, in their order.
+
+    Raises:
+        ConfigError: if the parts of a run do not fit together.
+    """
+    with settings(runs[0].config["trainer"]) as device:
+        members = [build_member(run) for run in runs]
+        stack, _ = _stack(members, runs, device, None)
+        return _run(stack, members, runs, report)
+
+
+def record_result(run: PlannedRun, record: RunRecord, result: Result) -> Outcome:
+    """Record what a run ended with: its metrics and checkpoints, and that it ended."""
+    if result.status == "FINISHED":
+        record.summary(result.metrics)
+        record.tags({"weights.sha256": checkpoint.digest(result.last["weights"])})
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in (("best", result.best), ("last", result.last)):
+                path = Path(folder) / f"{name}.pt"
+                checkpoint.save(path, content)
+                record.artifact(path, "checkpoints")
+    else:
+        record.tags({DIVERGED: True})
+    record.finish(result.status, result.reason)  # type: ignore[arg-type]
+    return Outcome(run.name, result.status, result.reason, result.metrics)
 
 
 def stacks(runs: Sequence[PlannedRun], members: Sequence[Member], stack: bool) -> list[list[int]]:
@@ -107,24 +164,37 @@ def stacks(runs: Sequence[PlannedRun], members: Sequence[Member], stack: bool) -
 def _train_stack(
     members: list[Member],
     runs: Sequence[PlannedRun],
-    records: Sequence[RunRecord],
+    records: Sequence[RunRecord | None],
     device: torch.device,
+    resume: Resume,
     advance: Any,
 ) -> list[Outcome]:
-    """Train one stack and record its runs; whatever fails in it fails these runs alone."""
-    trainer = runs[0].config["trainer"]
+    """Train one stack and record its runs, but those that have no record.
+
+    Whatever fails in it fails these runs alone.
+    """
 
     def report(run: int, epoch: int, metrics: dict[str, float]) -> None:
-        records[run].metrics(metrics, epoch)
-        advance(1)
+        resume.note(run, tell(run, Point(epoch, now(), metrics)))
+
+    def tell(run: int, point: Point) -> Point:
+        if (record := records[run]) is not None:
+            record.metrics(point.metrics, point.epoch, point.time)
+            advance(1)
+        return point
 
     try:
-        stack = Stack(
-            members, trainer["epochs"], trainer["batch_size"], device, trainer["precision"]
-        )
-        results = sorted(
-            train_stack(stack, trainer["epochs"], report), key=lambda result: result.run
-        )
+        stack, standing = _stack(members, runs, device, resume)
+        for run, points in enumerate(resume.history):
+            for point in points:  # the store may not have them all
+                tell(run, point)
+        results = _run(stack, members, runs, report, resume.save, standing)
+        outcomes = [
+            Outcome(run.name, result.status, result.reason, result.metrics)
+            if record is None
+            else record_result(run, record, result)
+            for run, record, result in zip(runs, records, results, strict=True)
+        ]
     except Exception as error:
         reason = str(error)
         if not isinstance(error, ValueError):
@@ -132,63 +202,66 @@ def _train_stack(
         if runs[0].config["debug"]:
             traceback.print_exc()
         for record in records:
-            record.finish("FAILED", reason)
+            if record is not None:
+                record.finish("FAILED", reason)
         return [Outcome(run.name, "FAILED", reason) for run in runs]
+    resume.remove()
+    return outcomes
+
+
+def _stack(
+    members: list[Member], runs: Sequence[PlannedRun], device: torch.device, resume: Resume | None
+) -> tuple[Stack, Standing | None]:
+    """The stack of the members, and where it goes on, if not at its beginning."""
+    trainer = runs[0].config["trainer"]
+    make = partial(
+        Stack,
+        epochs=trainer["epochs"],
+        batch_size=trainer["batch_size"],
+        device=device,
+        precision=trainer["precision"],
+    )
+    stack = make(members)
+    content = None if resume is None else resume.load(device)
+    if resume is None or content is None:
+        return stack, None
+    try:
+        return stack, Standing.resumed(stack, content)
+    except Unfit as error:
+        resume.refuse(error)
+        return make([build_member(run) for run in runs]), None
+
+
+def _run(
+    stack: Stack,
+    members: list[Member],
+    runs: Sequence[PlannedRun],
+    report: Report,
+    save: Save = lambda epoch, content: None,
+    standing: Standing | None = None,
+) -> list[Result]:
+    """Train a stack; its results in the order of the members, with what their data add."""
+    results = train_stack(stack, runs[0].config["trainer"]["epochs"], report, save, standing)
+    results.sort(key=lambda result: result.run)
     for member, result in zip(members, results, strict=True):
         result.metrics |= against_naive(member.data, result.metrics)
     add_ensembles(members, runs, results)
-    return [
-        _record(run, record, result)
-        for run, record, result in zip(runs, records, results, strict=True)
-    ]
+    return results
 
 
-def against_naive(data: Data, metrics: Mapping[str, float]) -> dict[str, float]:
-    """Errors of a regression in the target's own unit, and against the naive forecast.
-
-    Args:
-        data: one run's.
-        metrics: of its final weights.
-
-    Returns:
-        `test/rmse_unscaled` and `test/mae_unscaled` where targets of one unit were scaled;
-        `test/rmse_naive`, and `test/skill` = 1 - rmse / rmse_naive, where there is such a forecast.
-    """
-    own: dict[str, float] = {}
-    if "test/rmse" not in metrics:
-        return own
-    scales = set() if data.target_scale is None else set(data.target_scale.scale)
-    if len(scales) == 1:  # of one unit
-        scale = scales.pop()
-        own |= {
-            f"test/{name}_unscaled": metrics[f"test/{name}"] * scale for name in ("rmse", "mae")
-        }
-    if naive := data.naive.get("test"):
-        own |= {"test/rmse_naive": naive, "test/skill": 1 - metrics["test/rmse"] / naive}
-    return own
-
-
-def add_ensembles(
-    members: Sequence[Member], runs: Sequence[PlannedRun], results: Sequence[Result]
-) -> None:
-    """Give runs that differ in their seed alone and share their splits the ensemble's metrics."""
-    groups: dict[tuple[str, int], list[int]] = {}
-    for index, (member, run, result) in enumerate(zip(members, runs, results, strict=True)):
-        if result.status == "FINISHED":
-            groups.setdefault((run.variant, id(member.data)), []).append(index)
-    for indices in groups.values():
-        if len(indices) < 2:
-            continue
-        data = members[indices[0]].data
-        outputs = torch.stack([results[index].outputs for index in indices])
-        targets = data.test.targets.to(outputs.device)
-        scores = ensemble_metrics(outputs, targets, data.task)
-        for index in indices:
-            results[index].metrics |= {f"ensemble/{n}": float(v) for n, v in scores.items()}
-            results[index].metrics["ensemble/members"] = float(len(indices))
-
-
-def _start(tracker: Tracker, sweep_id: str, run: PlannedRun, setting: str) -> RunRecord:
+def start_record(
+    tracker: Tracker,
+    sweep_id: str,
+    stack: Sequence[PlannedRun],
+    position: int,
+    setting: str,
+    arithmetic: Mapping[str, str],
+    earlier: Mapping[str, Earlier],
+) -> RunRecord:
+    """Begin the record of a stack's run, or go on with the one of a try that was broken off."""
+    run = stack[position]
+    before = earlier.get(run.fingerprint)
+    bits = ", ".join(f"{name} {value}" for name, value in arithmetic.items())
     return tracker.start(
         sweep_id,
         name=run.name,
@@ -200,48 +273,21 @@ def _start(tracker: Tracker, sweep_id: str, run: PlannedRun, setting: str) -> Ru
             "setting": setting,
             "seed": str(run.seed),
             "dataset": run.dataset,
+            "data.checksum": run.checksum,
+            "arithmetic": bits,
         },
-        config_yaml=run.config_yaml,
+        artifacts={
+            "config.yaml": run.config_yaml,
+            "stack.yaml": yaml.safe_dump(stack_of(stack, position), sort_keys=False),
+        },
         dataset={"name": run.dataset, "checksum": run.checksum, "source": run.source},
+        # on another machine its other epochs would have other bits
+        resume=before.id if before and before.arithmetic == bits else None,
     )
 
 
-def _record(run: PlannedRun, record: RunRecord, result: Result) -> Outcome:
-    """Record what a run ended with."""
-    if result.status == "FINISHED":
-        record.summary(result.metrics)
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in (("best", result.best), ("last", result.last)):
-                path = Path(folder) / f"{name}.pt"
-                checkpoint.save(path, content)
-                record.artifact(path, "checkpoints")
-    record.finish(result.status, result.reason)  # type: ignore[arg-type]
-    return Outcome(run.name, result.status, result.reason, result.metrics)
-
-
 @contextlib.contextmanager
-def _settings(config: DictConfig) -> Iterator[torch.device]:
-    """Threads, the device, and deterministic algorithms on it, for a while."""
-    name = config.trainer.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
-    threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(config.trainer.threads)
-    if device.type == "cuda":
-        # cuBLAS asks for this before it promises equal bits
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-    try:
-        yield device
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Any]:
+def progress_bar(total: int) -> Iterator[Any]:
     """A bar of a job's epochs, where there is a terminal."""
     from tqdm import tqdm
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import inspect
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
@@ -23,52 +20,11 @@ from regexp.dataset.base import Data, Dataset
 from regexp.layers import NotApplicable
 from regexp.member import Member, add_layers, lengths, steps_per_epoch
 from regexp.nodes import DoesNotApply, build_node, find, without_search
+from regexp.planned_run import Node, PlannedRun, planned
 from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stepping import Stepper
 from regexp.validation import with_lengths
-
-Node = dict[str, Any]
-
-DECIDES = ("dataset", "model", "regularizer", "optimizer", "scheduler", "trainer", "stack")
-"""The parts of a configuration that a run's bits depend on, beside its seed."""
-
-
-@dataclass(frozen=True)
-class PlannedRun:
-    """One run of a job.
-
-    Attributes:
-        name: for people: technique, numbers of the grid, seed.
-        technique: the techniques' names joined by `+`, or `none`.
-        variant: the run's numbers of the grid, such as `strength=0.001`; empty without a grid.
-        seed: keys every draw of the run.
-        fingerprint: hash of the resolved configuration, the data's checksum and the code.
-        config: the resolved configuration.
-        dataset: the name of the data.
-        checksum: their SHA-256.
-        source: where the data come from.
-    """
-
-    name: str
-    technique: str
-    variant: str
-    seed: int
-    fingerprint: str
-    config: Node
-    dataset: str
-    checksum: str
-    source: str
-
-    @property
-    def params(self) -> Node:
-        """What MLflow shows as the run's parameters."""
-        return {key: self.config[key] for key in ("seed", *DECIDES)}
-
-    @property
-    def config_yaml(self) -> str:
-        """The resolved configuration as YAML."""
-        return OmegaConf.to_yaml(OmegaConf.create(self.config))
 
 
 def plan(config: DictConfig) -> list[PlannedRun]:
@@ -116,25 +72,24 @@ def _plan_point(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[
         counts = [count for _, count in lengths(regularizer, rows, batch_size, epochs)]
         resolved = _plain(with_lengths(config, counts[0], sum(counts)))
     resolved["regularizer"] = without_search(resolved["regularizer"])
-    technique = "+".join(resolved["regularizer"]) or "none"
-    decisive = {key: resolved[key] for key in DECIDES}
     for seed in seeds:
         own = {"seed": seed} | {k: v for k, v in resolved.items() if k not in ("seeds", "grid")}
-        parts = [technique, variant, f"seed={seed}"]
-        text = json.dumps([seed, decisive, data.checksum, code_version()], sort_keys=True)
-        # dicts are sorted above, but the order of a cocktail's techniques counts
-        text += "".join(resolved["regularizer"])
-        yield PlannedRun(
-            name=" ".join(part for part in parts if part),
-            technique=technique,
-            variant=variant,
-            seed=seed,
-            fingerprint=hashlib.sha256(text.encode()).hexdigest()[:32],
-            config=own,
-            dataset=data.name,
-            checksum=data.checksum,
-            source=data.source,
-        )
+        yield planned(own, variant, data)
+
+
+def from_resolved(config: Node, folder: str, variant: str = "") -> PlannedRun:
+    """A run of the configuration that an earlier run left, on the data that are here now.
+
+    Args:
+        config: resolved, of one run, as in the artifact `config.yaml`.
+        folder: `paths.data`; folders are a machine's, not a run's.
+        variant: the run's numbers of the grid, as in `PlannedRun`.
+
+    Raises:
+        ConfigError: a missing or bad file of data.
+    """
+    config = config | {"paths": config["paths"] | {"data": folder}}
+    return planned(config, variant, load_data(config["dataset"], folder, config["seed"]))
 
 
 def build_member(run: PlannedRun) -> Member:
@@ -258,17 +213,6 @@ def _load(node: str, folder: str, seed: int) -> Data:
     if data is None:
         data = _alive[key] = _dataset(node).load(seed, Path(folder))
     return data
-
-
-@lru_cache(maxsize=1)
-def code_version() -> str:
-    """Hash of the package's source, so that other code makes other runs."""
-    digest = hashlib.sha256()
-    package = Path(__file__).parent
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _short(keys: list[str]) -> list[str]:

@@ -53,6 +53,7 @@ class Stack(Trainable):
     Attributes:
         runs: which of `members` are still in the stack, in order.
         memory: of the techniques, [runs, ...].
+        optimizers: of the runs, with their schedules.
 
     Raises:
         ValueError: if the network cannot be lifted over the run axis.
@@ -94,7 +95,7 @@ class Stack(Trainable):
             autocast=precision == "bfloat16",
         )  # fmt: skip
         self.device = device
-        self._optimizers = Optimizers(
+        self.optimizers = Optimizers(
             [m.stepper for m in members], list(self.parameters.values()), lifted
         )
         self._learning_rate: float | Tensor | None = None
@@ -121,22 +122,27 @@ class Stack(Trainable):
     @property
     def learning_rate(self) -> float | Tensor:
         if self._learning_rate is None:
-            rates = self._optimizers.learning_rates()
+            rates = self.optimizers.learning_rates()
             self._learning_rate = self.per_run(rates) if self.lifted else rates[0]
         return self._learning_rate
 
     def optimize(self) -> None:
         """One step of every run's optimizer, and of its schedule if that counts steps."""
-        self._optimizers.step()
-        if self._optimizers.counts_steps:
+        self.optimizers.step()
+        if self.optimizers.counts_steps:
             self._learning_rate = None
         self.step_index += 1
 
     def end_epoch(self, validation_loss: Tensor) -> None:
         """Step the schedules that count epochs. `validation_loss`: [runs]."""
-        self._optimizers.step_epoch(validation_loss.reshape(-1).tolist())
+        self.optimizers.step_epoch(validation_loss.reshape(-1).tolist())
         self._learning_rate = None
         self.epoch += 1
+
+    def enter(self, epoch: int, step: int) -> None:
+        """Stand after so many epochs and steps; the streams go on from there."""
+        self.epoch, self.step_index = epoch, step
+        self._learning_rate = None
 
     # --- evaluation ------------------------------------------------------------------------
 
@@ -262,7 +268,7 @@ class Stack(Trainable):
 
     def optimizer_state(self, run: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """The state dicts of one run's optimizer and scheduler, as if it had been alone."""
-        return self._optimizers.state(run)
+        return self.optimizers.state(run)
 
     @torch.no_grad()
     def keep(self, runs: Sequence[int]) -> None:
@@ -280,7 +286,7 @@ class Stack(Trainable):
                 if tensor.ndim:  # noise that was never drawn has no axes
                     tensor.data = tensor.data[list(runs)]
 
-        self._optimizers.take(runs, cut)
+        self.optimizers.take(runs, cut)
         for _, layer in self._noise:
             for key, value in varying(layer).items():
                 setattr(layer, key, value[list(runs)])

@@ -151,6 +151,19 @@ class Optimizers:
         }
         return state, copy.deepcopy(group.schedule.state_dict())
 
+    def state_dict(self) -> list[dict[str, Any]]:
+        """The states of all, as they step the stack's parameters; not copied."""
+        return [
+            {"optimizer": group.optimizer.state_dict(), "schedule": group.schedule.state_dict()}
+            for group in self.groups
+        ]
+
+    def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
+        """Go on from what `state_dict` gave for an equal stack."""
+        for group, state in zip(self.groups, states, strict=True):
+            group.optimizer.load_state_dict(state["optimizer"])
+            group.schedule.load_state_dict(state["schedule"])
+
     def take(self, runs: Sequence[int], parameters: Callable[[], None]) -> None:
         """Keep only these runs.
 

@@ -23,13 +23,15 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from regexp import progress
-from regexp.cli import CONFIG_NAME, Job, Sweep, technique_of, with_setting, without_strays, written
+from regexp.cli import CONFIG_NAME, Job, Sweep, written
 from regexp.config import ConfigError, conf_folder, register
 from regexp.nodes import DoesNotApply
+from regexp.overridden import technique_of, with_setting, without_strays
 from regexp.validation import validate
 
 if TYPE_CHECKING:
-    from regexp.job import Outcome, PlannedRun
+    from regexp.job import Outcome
+    from regexp.planned_run import PlannedRun
     from regexp.tracking import RunRecord, Tracker
 
 # The parent's words to its jobs; environment variables reach them under every launcher.
@@ -68,7 +70,7 @@ def plan_all(jobs: Sequence[Job]) -> tuple[list[list["PlannedRun"]], dict[int, s
         ConfigError: what only the data can tell, such as a batch larger than the training split,
             or that no job applies.
     """
-    from regexp.job import plan
+    from regexp.plan import plan
 
     planned: list[list[PlannedRun]] = []
     left_out: dict[int, str] = {}
@@ -153,7 +155,7 @@ def _execute(
     arguments: Sequence[str],
 ) -> bool:
     """Run a planned sweep and print what came of it; whether anything failed."""
-    from regexp.tracking import Terminated, interruptible
+    from regexp.tracking import interruptible
 
     global _tracker
     launch = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{uuid.uuid4().hex[:8]}"
@@ -171,10 +173,11 @@ def _execute(
             try:
                 with _environment(variables):
                     hydra_main(arguments)
-            except Terminated:
-                raise
-            except SystemExit as stopped:  # a launcher broke, and Hydra has said how
-                broken = bool(stopped.code)
+            except Exception as error:  # a launcher or sweeper broke; what jobs did is kept
+                broken = True
+                _say(f"The launcher stopped: {type(error).__name__}: {error}")
+                if sweep.config.debug:
+                    traceback.print_exc()
             present(_tracker, parent)
             failures = progress.failures_of(sweep, folder)
             for line in progress.reasons(failures):
@@ -233,10 +236,11 @@ def hydra_main(arguments: Sequence[str]) -> None:
     register()
     before = sys.argv
     sys.argv = ["regexp", *arguments]
+    main = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=CONFIG_NAME)
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=CONFIG_NAME)(
-            job
-        )()
+        # What fails is raised, for the caller to say in one message; else Hydra prints tracebacks.
+        with _environment({"HYDRA_FULL_ERROR": "1"}):
+            main(job)()
     finally:
         sys.argv = before
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,44 +16,28 @@ from torch import Tensor
 
 from regexp.evaluate import metrics
 from regexp.regularizer.base import Batch, Step, Tensors, View
-from regexp.stack import Stack, take
+from regexp.stack import Stack
+from regexp.standing import Best, Result, Standing
 from regexp.trainable import Trainable
 
 Report = Callable[[int, int, dict[str, float]], None]
 """`report(run, epoch, metrics)` is told of every run after every epoch, counted from 1."""
+
+Save = Callable[[int, Callable[[], dict[str, Any]]], None]
+"""`save(epoch, content)` may keep `content()`, from which training goes on after that epoch."""
 
 
 SPLITS = (("train", "final/train_"), ("validation", "final/val_"), ("test", "test/"))
 """The splits that final weights are evaluated on, with the prefix of their metrics."""
 
 
-@dataclass
-class Result:
-    """What a run ended with.
-
-    Attributes:
-        run: its position among the stack's members.
-        status: `FINISHED`, or `FAILED` with the `reason`.
-        epochs: that were trained.
-        seconds: its share of the stack's wall time.
-        metrics: of the final weights on every split, `test/accuracy` and so on.
-        outputs: of the final weights on the test split, [rows, outputs].
-        best: the state at the least validation loss, with its epoch.
-        last: all that training would go on from, and the weights that were tested.
-    """
-
-    run: int
-    status: str
-    reason: str
-    epochs: int
-    seconds: float
-    metrics: dict[str, float] = field(default_factory=dict)
-    outputs: Tensor = field(default_factory=lambda: torch.empty(0))
-    best: dict[str, Any] = field(default_factory=dict)
-    last: dict[str, Any] = field(default_factory=dict)
-
-
-def train(stack: Stack, epochs: int, report: Report) -> list[Result]:
+def train(
+    stack: Stack,
+    epochs: int,
+    report: Report,
+    save: Save = lambda epoch, content: None,
+    standing: Standing | None = None,
+) -> list[Result]:
     """Train the runs of `stack` to their ends.
 
     Args:
@@ -63,15 +46,16 @@ def train(stack: Stack, epochs: int, report: Report) -> list[Result]:
         report: told of every run's metrics after every epoch: `train/loss` (the plain loss of
             the batches as they were trained on, without penalties), `val/...` (in evaluation
             mode, with the weights that the techniques evaluate), `lr` (of the last step).
+        save: asked after every epoch but the last; the content must be kept at once.
+        standing: where training goes on, if not at its beginning; see `Standing.resumed`.
 
     Returns:
         One result a run, in the order in which they ended. A run whose loss is no longer a finite
         number ends as FAILED, and leaves the others alone.
     """
-    results: list[Result] = []
-    seconds = dict.fromkeys(stack.runs, 0.0)
-    best = _Best(stack)
-    for epoch in range(1, epochs + 1):
+    standing = standing or Standing(stack)
+    results, seconds, best = standing.results, standing.seconds, standing.best
+    for epoch in range(stack.epoch + 1, epochs + 1):
         started = time.perf_counter()
         losses, rows = [], []
         for inputs, targets in stack.batches():
@@ -114,6 +98,7 @@ def train(stack: Stack, epochs: int, report: Report) -> list[Result]:
         if leaving:
             stack.keep(staying)
             best.keep(staying)
+        save(epoch, standing.content)
     return results
 
 
@@ -180,31 +165,8 @@ def _objectives(
     return losses, losses + stack.regularizer.penalty(step, view)
 
 
-class _Best:
-    """Each run's state at its least validation loss so far."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self.state: Tensors = {}
-        self.loss = torch.empty(0)
-        self.epoch = torch.empty(0)
-
-    def update(self, epoch: int, loss: Tensor, state: Tensors) -> None:
-        if not self.state:
-            self.loss = torch.full_like(loss, math.inf)
-            self.epoch = torch.zeros_like(loss, dtype=torch.long)
-            self.state = {name: value.clone() for name, value in state.items()}
-        better = loss < self.loss  # never true of a NaN
-        self.loss = torch.where(better, loss, self.loss)
-        self.epoch = torch.where(better, epoch, self.epoch)
-        self.state = self._stack.where(better, state, self.state)
-
-    def keep(self, runs: Sequence[int]) -> None:
-        self.loss, self.epoch, self.state = take((self.loss, self.epoch, self.state), runs)
-
-
 def _finish(
-    stack: Stack, positions: list[int], state: Tensors, best: _Best, seconds: dict[int, float]
+    stack: Stack, positions: list[int], state: Tensors, best: Best, seconds: dict[int, float]
 ) -> list[Result]:
     """The results of the runs at `positions`: here, and only here, test data are used."""
     if not positions:
@@ -226,9 +188,10 @@ def _finish(
         own |= {"epochs": float(epochs), "seconds": seconds[run], "best_epoch": float(best_epoch)}
         # the last split is the test split
         result = Result(run, "FINISHED", "", epochs, seconds[run], own, stack.one(outputs, order))
-        result.best = {"weights": stack.one(best.state, position), "epoch": best_epoch}
+        counts = stack.one(stack.counts(), position)  # so that a state dict is whole
+        result.best = {"weights": stack.one(best.state, position) | counts, "epoch": best_epoch}
         result.last = {
-            "weights": stack.one(final, position),
+            "weights": stack.one(final, position) | counts,
             "state": stack.one(stack.state(), position),
             "optimizer": optimizer,
             "scheduler": scheduler,

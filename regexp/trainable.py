@@ -79,9 +79,9 @@ class Trainable:
         self._half = autocast
         self._buffers = dict(model.named_buffers())
         self._noise = [(n, m) for n, m in model.named_modules() if isinstance(m, Noise)]
-        self._state_names = [
-            name for name, value in single.state_dict().items() if value.is_floating_point()
-        ]
+        saved = single.state_dict()
+        self._state_names = [name for name in saved if saved[name].is_floating_point()]
+        self._count_names = [name for name in saved if not saved[name].is_floating_point()]
         self._chain = chain(model)
         self.hidden: Tensors = {}
         if regularizer.flag("uses_hidden"):
@@ -146,6 +146,11 @@ class Trainable:
         """The floating parameters and buffers of the state dict, [runs, ...], not copied."""
         tensors = {**self.parameters, **self._buffers_now()}
         return {name: tensors[name].detach() for name in self._state_names if name in tensors}
+
+    def counts(self) -> Tensors:
+        """The integer buffers of the state dict, [runs, ...], not copied."""
+        buffers = self._buffers_now()
+        return {name: buffers[name] for name in self._count_names if name in buffers}
 
     def _buffers_now(self) -> Tensors:
         """The buffers by name; noise is a new tensor each step."""

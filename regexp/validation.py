@@ -17,11 +17,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from regexp.config import (
     GROUPS,
+    Checkpoint,
     Config,
     ConfigError,
     Paths,
     Tracking,
     Trainer,
+    every_of,
     grid_of,
     plain,
     seeds_of,
@@ -210,6 +212,7 @@ def _check_keys(config: DictConfig) -> None:
     for prefix, kind in (
         ("", Config),
         ("trainer.", Trainer),
+        ("checkpoint.", Checkpoint),
         ("tracking.", Tracking),
         ("paths.", Paths),
     ):
@@ -256,6 +259,7 @@ def _check_numbers(config: DictConfig) -> None:
         raise ConfigError(
             f"trainer.precision={trainer.precision}: expected one of {', '.join(PRECISIONS)}"
         )
+    every_of(config)
     if not 1 <= config.tracking.port <= 65535:
         raise ConfigError(f"tracking.port={config.tracking.port}: expected 1 to 65535")
     for key in ("data", "mlruns"):

@@ -20,8 +20,9 @@ from regexp.random import derive
 from regexp.regularizer.base import Regularizer
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack import Stack
+from regexp.standing import Result
 from regexp.stepping import Stepper
-from regexp.train import Result, train
+from regexp.train import train
 
 ADAM = partial(torch.optim.Adam, lr=1e-2)
 CONSTANT = partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)

@@ -21,7 +21,7 @@ from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.model.resnet_mlp import ResNetMLP
 from regexp.regularizer.cocktail import Cocktail
-from regexp.train import Result
+from regexp.standing import Result
 from tests.support import NAMES, make_data, make_member, run, technique
 
 EPOCHS, BATCH = 4, 32  # of 90 rows: twelve steps

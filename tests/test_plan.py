@@ -20,6 +20,7 @@ from regexp.job import stacks, train
 from regexp.plan import build_member, plan
 from regexp.regularizer.base import Regularizer, blocks
 from regexp.stack import Stack
+from regexp.tracking import Earlier
 from tests.support import tensor
 
 SMALL = ("dataset.train_size=80", "model.hidden=[8]", "trainer.epochs=2", "trainer.batch_size=20")
@@ -193,19 +194,22 @@ class Recorder:
 
     def __init__(self) -> None:
         self.id = "id"
-        self.done: dict[str, str] = {}
+        self.done: dict[str, Earlier] = {}
         self.curves: list[dict[str, float]] = []
         self.ends: list[tuple[str, str]] = []
         self.files: list[str] = []
 
-    def finished(self, sweep_id: str) -> dict[str, str]:
+    def earlier(self, sweep_id: str) -> dict[str, Earlier]:
         return self.done
 
     def start(self, sweep_id: str, **what: object) -> Recorder:
         return self
 
-    def metrics(self, values: dict[str, float], step: int) -> None:
+    def metrics(self, values: dict[str, float], step: int, time: int) -> None:
         self.curves.append(values)
+
+    def tags(self, values: dict[str, object]) -> None:
+        pass
 
     def summary(self, values: dict[str, float]) -> None:
         self.curves.append(values)
@@ -348,7 +352,8 @@ def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
 def test_finished_runs_are_skipped() -> None:
     job, recorder = config("seeds=3"), Recorder()
     runs = plan(job)
-    recorder.done = {runs[1].fingerprint: "id"}
+    finished = Earlier("id", runs[1].fingerprint, "FINISHED", "", ended=True, arithmetic="")
+    recorder.done = {finished.fingerprint: finished}
     outcomes = train(job, recorder, "sweep")  # type: ignore[arg-type]
     assert [outcome.status for outcome in outcomes] == ["FINISHED"] * 3
     assert outcomes[1].metrics == {}

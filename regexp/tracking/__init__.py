@@ -4,9 +4,19 @@ Importing this package does not import MLflow, which takes seconds; opening a `T
 """
 
 from regexp.tracking.error import TrackingError
-from regexp.tracking.record import RunRecord
+from regexp.tracking.record import RunRecord, now
 from regexp.tracking.server import serve
 from regexp.tracking.signals import Terminated, interruptible
-from regexp.tracking.tracker import Tracker
+from regexp.tracking.tracker import DIVERGED, Earlier, Tracker
 
-__all__ = ["RunRecord", "Terminated", "Tracker", "TrackingError", "interruptible", "serve"]
+__all__ = [
+    "DIVERGED",
+    "Earlier",
+    "RunRecord",
+    "Terminated",
+    "Tracker",
+    "TrackingError",
+    "interruptible",
+    "now",
+    "serve",
+]

@@ -1,55 +1,185 @@
-"""What a run ran on: versions, git state, user."""
+"""What a run ran on: code, versions, processor, git state, user."""
 
 import getpass
+import hashlib
+import os
 import platform
+import re
 import subprocess
 import sys
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache, lru_cache
+from importlib.metadata import distributions
 from pathlib import Path
 
 import psutil
 
-_PACKAGES = (
-    "regexp",
-    "torch",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "pandas",
-    "hydra-core",
-    "omegaconf",
-    "mlflow",
-)
+DIFF_LENGTH = 1_000_000
+"""Characters of `git diff HEAD` that are kept; its checksum is of the whole."""
+
+# Environment variables that change how numbers are computed, or on how many threads. Others of
+# these families are left out: libraries set them when they are imported.
+_VARIABLES = (
+    "OMP_NUM_THREADS", "OMP_DYNAMIC", "OMP_THREAD_LIMIT", "KMP_DETERMINISTIC_REDUCTION",
+    "MKL_NUM_THREADS", "MKL_DYNAMIC", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS",
+    "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY",
+    "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA",
+    "DNNL_DEFAULT_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE",
+    "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "PYTHONHASHSEED",
+)  # fmt: skip
+
+
+def environment() -> dict[str, object]:
+    """Code, versions, processor and system, for the artifact `environment.json`."""
+    return _environment() | {"own_code": own_code()}
 
 
 @lru_cache(maxsize=1)
-def environment() -> dict[str, object]:
-    """Python, system and library versions, for the artifact `environment.json`."""
+def _environment() -> dict[str, object]:
     return {
+        "code": code_version(),
+        "git": git_state(),
+        "arithmetic": arithmetic(),
+        "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
         "python": platform.python_version(),
+        "packages": packages(),
         "system": platform.platform(),
         "machine": platform.machine(),
         "cores": psutil.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
-        "git": git_state(),
     }
 
 
 @lru_cache(maxsize=1)
+def arithmetic() -> dict[str, str]:
+    """What the bits of a run depend on beside its configuration, its data and the code."""
+    import numpy
+    import torch
+
+    found = {
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "blas": _blas(torch.__config__.show()),
+        "processor": _processor(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "matmul_precision": torch.get_float32_matmul_precision(),
+    }
+    if torch.cuda.is_available():
+        devices = range(torch.cuda.device_count())
+        found["gpus"] = ", ".join(torch.cuda.get_device_name(device) for device in devices)
+        found["cuda"] = str(torch.version.cuda)
+        found["cudnn"] = str(torch.backends.cudnn.version())
+    return found
+
+
+def _blas(build: str) -> str:
+    """The libraries that torch multiplies matrices with: "mkl 2024.2, oneDNN 3.7.1".
+
+    Args:
+        build: `torch.__config__.show()`.
+    """
+    name = re.search(r"BLAS_INFO=(\w+)", build)
+    mkl = re.search(r"Math Kernel Library Version (\d[\w.]*)", build)
+    onednn = re.search(r"(?:MKL-DNN|oneDNN) v(\d[\w.]*)", build)
+    parts = [name[1] if name else "unknown"]
+    parts[0] += f" {mkl[1]}" if mkl else ""
+    return ", ".join([*parts, *([f"oneDNN {onednn[1]}"] if onednn else [])])
+
+
+def _processor() -> str:
+    """The processor's model; its architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+@lru_cache(maxsize=1)
+def packages() -> dict[str, str]:
+    """Version of every installed distribution, by its name in lower case."""
+    found: dict[str, str] = {}
+    for distribution in distributions():
+        name = distribution.name
+        if name:  # what a broken installation left behind has none
+            # the first on the path is the one that is imported
+            found.setdefault(name.lower().replace("_", "-"), distribution.version)
+    return dict(sorted(found.items()))
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Hash of the package's source, so that other code makes other runs."""
+    digest = hashlib.sha256()
+    package = Path(__file__).resolve().parent.parent
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def own_code() -> dict[str, str]:
+    """Hash of the file of every loaded module that is neither installed, nor Python's, nor ours.
+
+    These are a user's own networks and techniques, as far as they have been imported by now.
+    """
+    found = {}
+    for name, module in sorted(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        own = name != "__main__" and isinstance(file, str) and file.endswith(".py")
+        if own and (digest := _own_file(file)):
+            found[name] = digest
+    return found
+
+
+@cache
+def _own_file(file: str) -> str:
+    """Hash of a module's source; "" if it is installed, Python's or ours, or gone."""
+    if "site-packages" in file or "dist-packages" in file:
+        return ""
+    path = Path(file).resolve()
+    others = (Path(__file__).resolve().parent.parent, sys.prefix, sys.base_prefix)
+    if any(path.is_relative_to(folder) for folder in others):
+        return ""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
+
+
+@lru_cache(maxsize=1)
 def git_state() -> dict[str, str]:
-    """Commit and cleanliness of the code: `{"commit": ..., "dirty": "true"}`; {} without git.
+    """Commit and cleanliness of the code; {} without git.
 
     The checkout that holds this package counts; for an installed package, the one that holds the
     working directory, where a user's own classes are likely to live.
+
+    Returns:
+        `{"commit": ..., "dirty": "true"}`, and where tracked files were changed `diff`, the
+        SHA-256 of `git diff HEAD`.
     """
-    package = Path(__file__).resolve().parent
-    where = package if _git(package, "ls-files", "--error-unmatch", "__init__.py") else Path.cwd()
+    where = _checkout()
     commit = _git(where, "rev-parse", "HEAD")
     if not commit:
         return {}
-    return {"commit": commit, "dirty": "true" if _git(where, "status", "--porcelain") else "false"}
+    state = {"commit": commit, "dirty": "true" if _git(where, "status", "--porcelain") else "false"}
+    if diff := code_diff():
+        state["diff"] = hashlib.sha256(diff.encode()).hexdigest()
+    return state
+
+
+@lru_cache(maxsize=1)
+def code_diff() -> str:
+    """`git diff HEAD` of that checkout; "" where nothing was changed or there is no git."""
+    return _git(_checkout(), "diff", "HEAD", "--full-index", "--no-color", "--no-ext-diff")
+
+
+def kept_diff() -> str:
+    """As much of `code_diff` as is recorded."""
+    diff = code_diff()
+    if len(diff) <= DIFF_LENGTH:
+        return diff
+    return f"{diff[:DIFF_LENGTH]}\n[cut: {len(diff)} characters]\n"
 
 
 @lru_cache(maxsize=1)
@@ -72,18 +202,19 @@ def _user() -> str:
         return "unknown"
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def _checkout() -> Path:
+    package = Path(__file__).resolve().parent
+    return package if _git(package, "ls-files", "--error-unmatch", "__init__.py") else Path.cwd()
 
 
 def _git(folder: Path, *arguments: str) -> str:
     """Standard output of a git command, "" when it fails or there is no git."""
     command = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        # a diff may hold bytes of any encoding
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -55,6 +55,15 @@ def reap(client: Any) -> list[str]:
     return dead
 
 
+def recorded(client: Any, run: Any) -> set[tuple[str, int]]:
+    """(name, step) of every metric value that a run has in the store."""
+    return {
+        (name, metric.step)
+        for name in run.data.metrics
+        for metric in client.get_metric_history(run.info.run_id, name)
+    }
+
+
 def frame(runs: Sequence[Any]) -> "pd.DataFrame":
     """A table of runs.
 

@@ -21,6 +21,10 @@ class RunRecord:
         owned: whether this process decides how the run ends; `finish` of one that only joined a
             sweep sends what is queued and leaves the status alone.
         on_finish: told once, when the run ends.
+
+    Attributes:
+        known: (name, step) of metrics that the store has of an earlier process; they are not
+            recorded again.
     """
 
     def __init__(
@@ -35,21 +39,27 @@ class RunRecord:
         self.id = run_id
         self.name = name
         self.finished = False
+        self.known: set[tuple[str, int]] = set()
         self._outbox = outbox
         self._owned = owned
         self._on_finish = on_finish
 
-    def metrics(self, values: Mapping[str, float], step: int) -> None:
+    def metrics(self, values: Mapping[str, float], step: int, time: int | None = None) -> None:
         """Queue metrics of one step; they are sent in batches by a thread.
+
+        Args:
+            values: by name.
+            step: of the run.
+            time: milliseconds since 1970, if not now.
 
         NaN is kept as NaN. MLflow's databases hold an infinity as +-1.8e308, which `Tracker.runs`
         and `Tracker.history` turn back.
         """
-        now = _now()
+        moment = now() if time is None else time
         for name, value in values.items():
-            self._outbox.put(
-                self.id, delivery.metric(names.safe(name), float(value), int(step), now)
-            )
+            key = names.safe(name)
+            if (key, step) not in self.known:
+                self._outbox.put(self.id, delivery.metric(key, float(value), int(step), moment))
 
     def summary(self, values: Mapping[str, float]) -> None:
         """Queue metrics of the whole run, such as `test/accuracy`.
@@ -96,11 +106,12 @@ class RunRecord:
         if reason:
             self.tags({"reason": reason})
         if self._owned:
-            self._outbox.put(self.id, delivery.status(status, _now()))
+            self._outbox.put(self.id, delivery.status(status, now()))
         self._outbox.drain()
         self.finished = True
         self._on_finish(self)
 
 
-def _now() -> int:
+def now() -> int:
+    """Milliseconds since 1970."""
     return int(time.time() * 1000)

@@ -4,6 +4,7 @@ import atexit
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,7 +20,44 @@ from regexp.tracking.spool import Spool
 if TYPE_CHECKING:
     import pandas as pd
 
+DIVERGED = "diverged"
+"""Tag of a run whose loss became NaN: training it again would give the same."""
+
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What became of a run so far.
+
+    Attributes:
+        id: MLflow's.
+        fingerprint: of the run.
+        status: `FINISHED`, `FAILED`, `KILLED`, or `RUNNING` elsewhere.
+        reason: of a failure.
+        ended: whether there is nothing left to do: it finished, or its loss became NaN.
+        arithmetic: the tag of that name.
+    """
+
+    id: str
+    fingerprint: str
+    status: str
+    reason: str
+    ended: bool
+    arithmetic: str
+
+    @classmethod
+    def of(cls, run: Any) -> Self:
+        """Of MLflow's run."""
+        tags, status = run.data.tags, run.info.status
+        return cls(
+            run.info.run_id,
+            tags["fingerprint"],
+            status,
+            tags.get("reason", ""),
+            status == "FINISHED" or tags.get(DIVERGED) == "true",
+            tags.get("arithmetic", ""),
+        )
 
 
 class Tracker:
@@ -105,6 +143,8 @@ class Tracker:
                 self._outbox.put(record.id, delivery.param(param, value))
             record.tags(notes)
             record.text(yaml.safe_dump(names.plain(config), sort_keys=False), "sweep.yaml")
+            if diff := environment.kept_diff():
+                record.text(diff, "code.diff")
         return record
 
     def start(
@@ -115,10 +155,11 @@ class Tracker:
         fingerprint: str,
         params: Mapping[str, object],
         tags: Mapping[str, object],
-        config_yaml: str,
+        artifacts: Mapping[str, str],
         dataset: Mapping[str, str],
+        resume: str | None = None,
     ) -> RunRecord:
-        """Begin a run as the child of a sweep.
+        """Begin a run as the child of a sweep, or go on with one that was broken off.
 
         Args:
             sweep_id: `RunRecord.id` of the sweep.
@@ -127,8 +168,10 @@ class Tracker:
             params: nested or flat; see `names.params` for what becomes of odd ones.
             tags: `technique`, `seed`, `dataset`; `variant` holds the numbers of a grid, such as
                 "strength=0.001", and `setting` whatever else the sweep varies.
-            config_yaml: the resolved config, kept as the artifact `config.yaml`.
+            artifacts: small texts by name, such as the resolved config as `config.yaml`.
             dataset: `name`, `checksum`, `source`.
+            resume: the id of the run to go on with, of the same fingerprint. What it recorded is
+                kept, and metrics that it has are not recorded again.
 
         Raises:
             TrackingError: the store cannot be used.
@@ -147,19 +190,32 @@ class Tracker:
             "row": ", ".join(filter(None, row)),
         }
         with store.explained(self.uri):
-            run = self._create(name, all_tags)
-        record = self._record(run.info.run_id, name)
+            if resume is None:
+                record = self._record(self._create(name, all_tags).info.run_id, name)
+            else:
+                run = self._client.get_run(resume)
+                self._continue(run)
+                record = self._record(resume, name)
+                record.known = query.recorded(self._client, run)
+                record.tags({"resumed": int(run.data.tags.get("resumed", 0)) + 1})
         for param, value in values.items():
             self._outbox.put(record.id, delivery.param(param, value))
-        self._outbox.put(record.id, delivery.dataset(dataset))
-        record.text(config_yaml, "config.yaml")
+        if resume is None:
+            self._outbox.put(record.id, delivery.dataset(dataset))
+        for artifact, content in artifacts.items():
+            record.text(content, artifact)
         record.text(json.dumps(environment.environment(), indent=2), "environment.json")
         return record
 
-    def finished(self, sweep_id: str) -> dict[str, str]:
-        """Fingerprint -> run id of the sweep's FINISHED runs."""
-        found = self._children(sweep_id, " and attributes.status = 'FINISHED'")
-        return {run.data.tags["fingerprint"]: run.info.run_id for run in found}
+    def earlier(self, sweep_id: str) -> dict[str, Earlier]:
+        """Fingerprint -> what became of the run in this sweep so far: the best of its tries."""
+        found: dict[str, Earlier] = {}
+        for run in self._children(sweep_id):
+            one = Earlier.of(run)
+            before = found.get(one.fingerprint)
+            if before is None or not before.ended:
+                found[one.fingerprint] = one
+        return found
 
     def runs(self, sweep_id: str) -> "pd.DataFrame":
         """One row a run of a sweep, oldest first; see `query.frame` for the columns."""
@@ -239,11 +295,11 @@ class Tracker:
         cut = {names.safe(key): names.cut(value, names.TAG_LENGTH) for key, value in tags.items()}
         return self._client.create_run(self._experiment, tags=cut, run_name=name)
 
-    def _children(self, sweep_id: str, condition: str = "") -> list[Any]:
+    def _children(self, sweep_id: str) -> list[Any]:
         self._outbox.drain()
         with store.explained(self.uri):
             parent = f"tags.`mlflow.parentRunId` = {query.quoted(sweep_id)}"
-            return query.search(self._client, [self._experiment], parent + condition)
+            return query.search(self._client, [self._experiment], parent)
 
     def _parent(self, key: str, name: str) -> tuple[Any, bool]:
         """(run, made): the oldest parent with this key; another machine may make one as well."""

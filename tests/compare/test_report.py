@@ -26,7 +26,7 @@ def test_report_is_kept_with_the_sweep(tracker: Tracker, tmp_path: Path) -> None
                 fingerprint=f"{technique} {seed}",
                 params={},
                 tags={"technique": technique, "seed": seed, "dataset": "digits"},
-                config_yaml="",
+                artifacts={},
                 dataset={"name": "digits"},
             )
             for epoch in (1, 2):

@@ -48,7 +48,7 @@ def start():
             "fingerprint": "f0",
             "params": {"model": {"hidden": [64, 64]}},
             "tags": {"technique": "l1", "seed": 0, "dataset": "digits"},
-            "config_yaml": "seeds: 1\n",
+            "artifacts": {"config.yaml": "seeds: 1\n"},
             "dataset": {"name": "digits", "checksum": "ab" * 32, "source": "scikit-learn"},
         }
         return tracker.start(sweep_id, **arguments | changes)

@@ -18,7 +18,7 @@ from regexp.tracking import Tracker, interruptible
 with interruptible(), Tracker(None, "regexp", sys.argv[1]) as tracker:
     sweep = tracker.sweep("key", "name", {})
     record = tracker.start(
-        sweep.id, name="l1", fingerprint="f", params={}, config_yaml="",
+        sweep.id, name="l1", fingerprint="f", params={}, artifacts={},
         tags={"technique": "l1", "seed": 0}, dataset={"name": "digits"},
     )
     record.metrics({"val/loss": 1.0}, 1)

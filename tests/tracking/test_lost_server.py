@@ -84,5 +84,6 @@ def test_lost_server_loses_nothing(
         assert history[3] == 4.0
         artifact = later._client.download_artifacts(record.id, "checkpoints/best.pt", str(tmp_path))
         assert Path(artifact).read_text() == "weights"
-        assert later.finished(sweep.id) == {"f0": record.id}
+        assert later.earlier(sweep.id)["f0"].id == record.id
+        assert later.earlier(sweep.id)["f0"].status == "FINISHED"
     assert not list((own / "undelivered").glob("*.jsonl"))

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from regexp.dataset.base import TargetScale
+from regexp.derived_metrics import add_ensembles, against_naive
 from regexp.evaluate import metrics
-from regexp.job import add_ensembles, against_naive
-from regexp.plan import PlannedRun
+from regexp.planned_run import PlannedRun
 from tests.support import make_data, make_member, run
 
 

@@ -1,0 +1,40 @@
+"""The device of a job, and torch's settings on it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+
+@contextlib.contextmanager
+def settings(trainer: Mapping[str, Any]) -> Iterator[torch.device]:
+    """Threads, the device, and deterministic algorithms on it, for a while.
+
+    Args:
+        trainer: of a configuration.
+    """
+    name = trainer["device"]
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(trainer["threads"])
+    if device.type == "cuda":
+        # cuBLAS asks for this before it promises equal bits
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield device
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
+
+
+def device_name(device: torch.device) -> str:
+    """The model of a GPU, or `cpu`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,0 +1,114 @@
+"""One run of a job: its configuration, its name and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from regexp.dataset.base import Data
+from regexp.tracking.environment import code_version
+
+Node = dict[str, Any]
+
+DECIDES = ("dataset", "model", "regularizer", "optimizer", "scheduler", "trainer", "stack")
+"""The parts of a configuration that a run's bits depend on, beside its seed."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a job.
+
+    Attributes:
+        name: for people: technique, numbers of the grid, seed.
+        technique: the techniques' names joined by `+`, or `none`.
+        variant: the run's numbers of the grid, such as `strength=0.001`; empty without a grid.
+        seed: keys every draw of the run.
+        fingerprint: hash of the resolved configuration, the data's checksum and the code.
+        config: the resolved configuration.
+        dataset: the name of the data.
+        checksum: their SHA-256.
+        source: where the data come from.
+    """
+
+    name: str
+    technique: str
+    variant: str
+    seed: int
+    fingerprint: str
+    config: Node
+    dataset: str
+    checksum: str
+    source: str
+
+    @property
+    def params(self) -> Node:
+        """What MLflow shows as the run's parameters."""
+        return {key: self.config[key] for key in ("seed", *DECIDES)}
+
+    @property
+    def config_yaml(self) -> str:
+        """The resolved configuration as YAML."""
+        return OmegaConf.to_yaml(OmegaConf.create(self.config))
+
+
+def planned(config: Node, variant: str, data: Data) -> PlannedRun:
+    """The run of a resolved configuration.
+
+    Args:
+        config: of one run, its `seed` and no `grid`.
+        variant: the run's numbers of the grid.
+        data: its data.
+    """
+    seed, techniques = config["seed"], config["regularizer"]
+    technique = "+".join(techniques) or "none"
+    parts = [technique, variant, f"seed={seed}"]
+    decisive = {key: config[key] for key in DECIDES}
+    text = json.dumps([seed, decisive, data.checksum, code_version()], sort_keys=True)
+    # dicts are sorted above, but the order of a cocktail's techniques counts
+    text += "".join(techniques)
+    return PlannedRun(
+        name=" ".join(part for part in parts if part),
+        technique=technique,
+        variant=variant,
+        seed=seed,
+        fingerprint=hashlib.sha256(text.encode()).hexdigest()[:32],
+        config=config,
+        dataset=data.name,
+        checksum=data.checksum,
+        source=data.source,
+    )
+
+
+def stack_of(runs: Sequence[PlannedRun], position: int) -> Node:
+    """The stack that a run trains in, without which its bits cannot be made again.
+
+    Args:
+        runs: of one stack, in order.
+        position: of the run among them.
+
+    Returns:
+        For the artifact `stack.yaml`: `position`; `members`, for each run of the stack the dotted
+        keys of its configuration in which the stack's runs differ; `variants`, one a run.
+    """
+    each = [dict(_leaves(run.config)) for run in runs]
+    differing = [key for key in each[0] if any(one.get(key) != each[0][key] for one in each)]
+    members = [{key: one[key] for key in differing or ["seed"]} for one in each]
+    return {
+        "position": position,
+        "members": members,
+        "variants": [run.variant for run in runs],
+    }
+
+
+def _leaves(node: Node, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of everything in a configuration that is no mapping."""
+    for key, value in node.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
