@@ -124,8 +124,19 @@ def run_stack(runs: Sequence[PlannedRun], report: Report) -> list[Result]:
         return _run(stack, members, runs, report)
 
 
-def record_result(run: PlannedRun, record: RunRecord, result: Result) -> Outcome:
-    """Record what a run ended with: its metrics and checkpoints, and that it ended."""
+def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> Outcome:
+    """Record what a run ended with: its metrics and checkpoints, and that it ended.
+
+    Args:
+        run: as planned.
+        record: of the run; None if nothing is to be recorded.
+        result: of its training.
+
+    Raises:
+        OSError: the checkpoints cannot be written.
+    """
+    if record is None:
+        return Outcome(run.name, result.status, result.reason, result.metrics)
     if result.status == "FINISHED":
         record.summary(result.metrics)
         record.tags({"weights.sha256": checkpoint.digest(result.last["weights"])})
@@ -189,24 +200,29 @@ def _train_stack(
             for point in points:  # the store may not have them all
                 tell(run, point)
         results = _run(stack, members, runs, report, resume.save, standing)
-        outcomes = [
-            Outcome(run.name, result.status, result.reason, result.metrics)
-            if record is None
-            else record_result(run, record, result)
-            for run, record, result in zip(runs, records, results, strict=True)
-        ]
     except Exception as error:
         reason = str(error)
         if not isinstance(error, ValueError):
-            reason = f"training raised {type(error).__name__}: {error}; debug=true shows where"
+            reason = f"training raised {type(error).__name__}: {error}; --debug shows where"
         if runs[0].config["debug"]:
             traceback.print_exc()
-        for record in records:
-            if record is not None:
-                record.finish("FAILED", reason)
-        return [Outcome(run.name, "FAILED", reason) for run in runs]
-    resume.remove()
+        return [_fail(run, record, reason) for run, record in zip(runs, records, strict=True)]
+    outcomes, kept = [], True
+    for run, record, result in zip(runs, records, results, strict=True):
+        try:
+            outcomes.append(record_result(run, record, result))
+        except OSError as error:
+            kept = False
+            outcomes.append(_fail(run, record, f"what it ended with cannot be stored: {error}"))
+    if kept:
+        resume.remove()
     return outcomes
+
+
+def _fail(run: PlannedRun, record: RunRecord | None, reason: str) -> Outcome:
+    if record is not None:
+        record.finish("FAILED", reason)
+    return Outcome(run.name, "FAILED", reason)
 
 
 def _stack(

@@ -169,6 +169,28 @@ def test_a_full_disk_is_told_of_once_and_training_goes_on(
     assert caplog.text.count("No space left on device") == 1
 
 
+def test_a_run_whose_last_checkpoint_cannot_be_stored_fails_alone_and_is_made_again(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = config(tmp_path)
+    undisturbed, _ = train(tracker, one, "undisturbed")
+    whole, calls = checkpoint.save, []
+
+    def full(path: Path, content: dict[str, Any]) -> None:
+        if "checkpoints" not in path.parts:
+            calls.append(path.name)
+            if len(calls) == 3:  # the best of the second run
+                raise OSError(28, "No space left on device")
+        whole(path, content)
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    _, outcomes = train(tracker, one, "broken")
+    assert [outcome.status for outcome in outcomes] == ["FINISHED", "FAILED", "FINISHED"]
+    assert "what it ended with cannot be stored: [Errno 28] No space left on device" in outcomes[1].reason
+    broken, _ = train(tracker, one, "broken")
+    assert recorded(tracker, broken) == recorded(tracker, undisturbed)
+
+
 def test_a_diverged_run_is_not_trained_again(tracker: Tracker, tmp_path: Path) -> None:
     one = config(tmp_path, "regularizer=none", "optimizer=sgd", "grid.optimizer.lr=[1e-2,1e30]")
     sweep, outcomes = train(tracker, one)
