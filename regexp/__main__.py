@@ -1,14 +1,12 @@
-"""The command line: `regexp [-m] key=value ...` and `regexp ui`."""
+"""The command line: `regexp [-m] key=value ...`, and commands such as `regexp ui`."""
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
-from regexp.cli import compose, compose_one, parse, starts_jobs
-from regexp.config import ConfigError
-
+FAILED = 1
 USAGE_ERROR = 2
+INTERRUPTED = 130  # the exit status that shells give to what Ctrl-C ended
 
 
 def main() -> None:
@@ -17,7 +15,13 @@ def main() -> None:
     0: every run finished. 1: a run or a job failed. 2: the configuration is wrong, and nothing
     was written. 130: Ctrl-C. 128 + n: signal n.
     """
-    sys.exit(run(sys.argv[1:]))
+    from regexp.terminal import close, outlast, plain_warnings, traced
+
+    outputs = outlast()
+    if not traced(sys.argv):
+        plain_warnings()
+    status = run(sys.argv[1:])
+    sys.exit((close(outputs) and not status) or status)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -26,34 +30,37 @@ def run(arguments: Sequence[str]) -> int:
     Args:
         arguments: without the program's name.
     """
-    traced = bool(os.environ.get("HYDRA_FULL_ERROR")) or "debug=true" in [
-        argument.lower() for argument in arguments
-    ]
+    from regexp.terminal import tell, traced
+
+    trace = traced(arguments)
     if not os.environ.get("REGEXP_DATA"):  # set to nothing is not set
         os.environ.pop("REGEXP_DATA", None)
     try:
-        if arguments and arguments[0] == "ui":
-            return _ui(arguments[1:])
         return _run(arguments)
     except KeyboardInterrupt:  # before or after the jobs: a sweep tells of its own
         print("interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except Exception as error:
-        if not _for_users(error):
-            raise
-        if traced:
-            traceback.print_exc()
-        print(f"regexp: {error}", file=sys.stderr)
-        return USAGE_ERROR
+        return USAGE_ERROR if tell(error, trace=trace) else FAILED
 
 
 def _run(arguments: Sequence[str]) -> int:
+    # Imported here, so that Ctrl-C meanwhile is caught as well.
+    from regexp.cli import check_words, compose, compose_one, parse, starts_jobs
+    from regexp.commands import COMMANDS
+
+    words = [argument for argument in arguments if argument != "--debug"]
+    if words and words[0] in COMMANDS:
+        return COMMANDS[words[0]](words[1:])
     options, arguments = parse(arguments)
+    check_words(options, COMMANDS)
+    if options.help:
+        compose_one(options)
+        _help(arguments)
+        return 0
     if not starts_jobs(options):
         if options.cfg:
             compose(options)  # Hydra's own words for a mistake are long
-        elif options.help:
-            compose_one(options)
         from regexp.sweep import hydra_main
 
         hydra_main(arguments)
@@ -69,21 +76,17 @@ def _run(arguments: Sequence[str]) -> int:
     return execute(sweep, arguments)
 
 
-def _ui(arguments: Sequence[str]) -> int:
-    """`regexp ui [tracking.uri=...] [paths.mlruns=...] [tracking.port=...]`."""
-    config = compose_one(parse(arguments)[0])
-    from regexp.tracking import serve
+def _help(arguments: Sequence[str]) -> None:
+    """Print Hydra's help, its long lines wrapped."""
+    import contextlib
+    import io
 
-    return serve(config.tracking.uri, config.paths.mlruns, config.tracking.port)
+    from regexp.sweep import hydra_main
+    from regexp.terminal import wrapped
 
-
-def _for_users(error: Exception) -> bool:
-    """Whether the message says all that a user needs."""
-    if isinstance(error, ConfigError):
-        return True
-    from regexp.tracking import TrackingError
-
-    return isinstance(error, TrackingError)
+    with contextlib.redirect_stdout(io.StringIO()) as told, contextlib.suppress(SystemExit):
+        hydra_main(arguments)
+    print(wrapped(told.getvalue()))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+_REPEATED = 2**20  # bytes of a tensor that repeats a smaller one, at most
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -51,7 +55,11 @@ def load(path: Path, device: str = "cpu", holds: str = "weights") -> dict[str, A
         ValueError: if the file is no such checkpoint, or damaged.
     """
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        _check_archive(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of foreign files; ours give none
+            content = torch.load(path, map_location=device, weights_only=True)
+        _check_plain(content)
     except FileNotFoundError:
         raise
     except Exception as error:
@@ -60,9 +68,52 @@ def load(path: Path, device: str = "cpu", holds: str = "weights") -> dict[str, A
             f"{path}: expected a checkpoint written by regexp, but it cannot be read ({reason}); "
             "it may be truncated or come from elsewhere"
         ) from error
-    if not isinstance(content, dict) or holds not in content:
+    part = content.get(holds) if isinstance(content, dict) else None
+    tensors = isinstance(part, dict) and all(isinstance(one, Tensor) for one in part.values())
+    if not isinstance(part, dict) or (holds == "weights" and not tensors):
         raise ValueError(f"{path}: expected a checkpoint written by regexp, with '{holds}'")
     return content
+
+
+def _check_archive(path: Path) -> None:
+    """Check the sums of a zip file's members, which torch does not, and that it hides no more.
+
+    Raises:
+        ValueError: it is damaged, or unpacks to more than itself.
+        zipfile.BadZipFile: it is no zip file.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > path.stat().st_size:
+            raise ValueError("it unpacks to more than the file holds")
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} in it is damaged")
+
+
+def _check_plain(content: object) -> None:
+    """Check that there is nothing in a checkpoint but what `save` is given.
+
+    Raises:
+        ValueError: there is.
+    """
+    pending = [content]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, dict):
+            pending += [*one, *one.values()]
+        elif isinstance(one, list | tuple):
+            pending += one
+        elif isinstance(one, Tensor):
+            # a view may be many times larger than what it shows over and over again
+            whole = one.layout == torch.strided and one.nbytes <= max(_storage(one), _REPEATED)
+            if not whole or type(one) not in (Tensor, torch.nn.Parameter):
+                raise ValueError("a tensor in it is no plain one")
+        elif not isinstance(one, str | int | float | bool | None):
+            raise ValueError(f"it holds a {type(one).__name__}")
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().nbytes()
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:

@@ -6,8 +6,9 @@ message. Imports neither torch nor MLflow, so that `--help` and completion are q
 """
 
 import argparse
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -20,17 +21,20 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from regexp.composition import check_choices, explain, load, without_hydra
-from regexp.config import ConfigError, conf_folder, is_number, register
+from regexp.config import ConfigError, conf_folder, register
+from regexp.nodes import nearest
+from regexp.overridden import strays_of, technique_of, without_strays
 from regexp.validation import check_schema, validate
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
 
 CONFIG_NAME = "config"
+JOBS = 10_000  # of a sweep, at most: each is composed and checked before the first starts
 # Keys that Hydra wants a plus for, because the composed configuration may not have them.
 NEW = re.compile(r"(grid|regularizer\.\w+)\.[^=]+=")
 
@@ -72,58 +76,6 @@ class Sweep:
     swept: tuple[str, ...] = ()
 
 
-def technique_of(config: DictConfig) -> str:
-    """The names of a job's techniques joined with "+", "none" if there are none."""
-    return "+".join(str(name) for name in config.regularizer) or "none"
-
-
-def without_strays(config: DictConfig) -> DictConfig:
-    """Drop what overrides say of techniques that this job does not have (no `_target_`)."""
-    strays = strays_of(config)
-    if strays:
-        config = config.copy()
-        with read_write(config), open_dict(config):
-            for name in strays:
-                del config.regularizer[name]
-    return config
-
-
-def strays_of(config: DictConfig) -> list[str]:
-    """Techniques of which a job has overrides, but which it does not have."""
-    return [
-        str(name)
-        for name, technique in config.regularizer.items()
-        if isinstance(technique, DictConfig) and "_target_" not in technique
-    ]
-
-
-def with_setting(
-    config: DictConfig, overrides: Sequence[str], swept: Sequence[str]
-) -> tuple[DictConfig, str]:
-    """What a job has of the swept keys, for people: "optimizer.lr=0.01, model=cnn".
-
-    The regularizer and the dataset are told apart anyway. A swept number of a technique becomes a
-    grid of one point, so that it is compared as grids are.
-
-    Returns:
-        (the configuration, the setting)
-    """
-    config = config.copy()
-    told = []
-    for override in overrides:
-        key, _, value = override.lstrip("+").partition("=")
-        if key not in swept or key in ("regularizer", "dataset"):
-            continue
-        number = OmegaConf.select(config, key)
-        if not key.startswith("regularizer."):
-            told.append(f"{key}={value}")
-        elif is_number(number) and OmegaConf.select(config, f"grid.{key}") is None:
-            OmegaConf.update(config, f"grid.{key}", [number], force_add=True)
-        elif number is not None:
-            told.append(f"{key}={value}")
-    return config, ", ".join(told)
-
-
 def written(overrides: Sequence[str]) -> str:
     """Overrides as a user writes them, without the pluses of `parse`."""
     return " ".join(override.removeprefix("++") for override in overrides)
@@ -135,19 +87,49 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     `grid.key=...` becomes `++grid.key=...`, since the grid is empty by default, and so does
     `regularizer.l1.key=...`: in a sweep over techniques it is meant for the jobs that have l1
     (see `without_strays`). Options may stand anywhere; Hydra wants them before the overrides.
+    `--debug` becomes `debug=true`, which the jobs read.
+
+    Raises:
+        ConfigError: the option of Hydra's that unpickles a file.
     """
     rewritten = [f"++{one}" if NEW.match(one) else one for one in arguments]
     parsed = _parser().parse_intermixed_args(rewritten)
-    options = list(rewritten)
+    options = [one for one in rewritten if one != "--debug"]
     for override in parsed.overrides:
         options.remove(override)
+    if parsed.debug:
+        parsed.overrides.append("debug=true")
+    if parsed.experimental_rerun:
+        raise ConfigError(
+            "--experimental-rerun: it unpickles the file that it is given, which may run any "
+            "code; use regexp rerun RUN_ID"
+        )
     return parsed, [*options, *parsed.overrides]
+
+
+def check_words(options: argparse.Namespace, commands: Iterable[str]) -> None:
+    """Check that no argument is a word alone, such as a mistyped command.
+
+    Raises:
+        ConfigError: one is.
+    """
+    for word in options.overrides:
+        if "=" not in word and not word.startswith("~"):
+            raise ConfigError(
+                f"{word}: expected key=value, or as the first word a command"
+                + nearest(word, commands)
+            )
 
 
 def _parser() -> argparse.ArgumentParser:
     """Hydra's own parser, under our name and version."""
     parser = argparse.ArgumentParser(
-        prog="regexp", parents=[get_args_parser()], conflict_handler="resolve", add_help=False
+        prog="regexp",
+        usage="regexp [-m] [key=value ...]; see regexp --help",
+        parents=[get_args_parser()],
+        conflict_handler="resolve",
+        add_help=False,
+        allow_abbrev=False,  # Hydra would not know what stands for --debug
     )
     try:
         version = metadata.version("regexp")
@@ -159,13 +141,14 @@ def _parser() -> argparse.ArgumentParser:
         version=f"regexp {version}, Hydra {hydra_version}",
         help="Show the versions of regexp and Hydra and exit",
     )
+    parser.add_argument("--debug", action="store_true", help="Show whole tracebacks")
     return parser
 
 
 def starts_jobs(options: argparse.Namespace) -> bool:
     """False for --help, --cfg, --info and the like, which Hydra answers alone."""
     answers = (options.help, options.hydra_help, options.cfg, options.info)
-    return not (any(answers) or options.shell_completion or options.experimental_rerun)
+    return not (any(answers) or options.shell_completion)
 
 
 def compose(options: argparse.Namespace) -> Sweep:
@@ -220,6 +203,8 @@ def _hydra(options: argparse.Namespace) -> "Iterator[Hydra]":
     GlobalHydra.instance().clear()
     try:
         yield Hydra.create_main_hydra2(task_name="regexp", config_search_path=path)
+    except RecursionError as error:
+        raise ConfigError("an override has brackets nested too deeply to be read") from error
     finally:
         GlobalHydra.instance().clear()
 
@@ -288,4 +273,13 @@ def _split(hydra: "Hydra", master: DictConfig) -> tuple[tuple[str, ...], list[li
     swept = tuple(key for key, several in keys.items() if several)
     if not str(sweeper["_target_"]).endswith(".BasicSweeper"):
         return swept, None
+    jobs = 1
+    for one in parsed:
+        if one.is_sweep_override():
+            jobs *= sum(1 for _ in itertools.islice(one.sweep_iterator(), JOBS + 1))
+        if jobs > JOBS:
+            raise ConfigError(
+                f"{one.input_line}: makes a sweep of more than {JOBS:,} jobs; for numbers, "
+                "grid.KEY=[...] trains them in one job"
+            )
     return swept, BasicSweeper.split_arguments(parsed, None)[0]

@@ -29,6 +29,9 @@ __all__ = [
 TIME = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|h)")
 SECONDS = {"s": 1, "min": 60, "h": 3600}
 
+RUNS = 100_000
+"""Of a job, at most: more would not fit into memory."""
+
 GROUPS = ("dataset", "model", "regularizer", "optimizer", "scheduler")
 
 
@@ -58,6 +61,8 @@ class Tracking:
 
     uri: str | None = MISSING
     experiment: str = MISSING
+    wait: float = MISSING
+    host: str = MISSING
     port: int = MISSING
 
 
@@ -121,7 +126,7 @@ def seeds_of(config: DictConfig) -> list[int]:
         ConfigError: not a positive integer, nor a list of different integers >= 0.
     """
     seeds = config.seeds
-    if is_int(seeds) and seeds >= 1:
+    if is_int(seeds) and 1 <= seeds <= RUNS:
         return list(range(seeds))
     if isinstance(seeds, ListConfig) and len(seeds):
         values = list(seeds)
@@ -162,11 +167,10 @@ def grid_of(config: DictConfig) -> dict[str, list[float]]:
     grid: dict[str, list[float]] = {}
     present = dict(flat(config))
     for key, values in flat(config.grid):
-        if not is_number(present.get(key)):
-            within = tuple(f"{group}." for group in (*GROUPS, "trainer"))
-            numbers = [k for k, v in present.items() if is_number(v) and k.startswith(within)]
+        numbers = [name for name, value in present.items() if _is_swept(name, value)]
+        if key not in numbers:
             raise ConfigError(
-                f"grid.{key}: expected the key of a number in this job's configuration"
+                f"grid.{key}: expected the key of a number of this job's runs"
                 + nearest(key, numbers)
             )
         if not isinstance(values, Sequence | ListConfig) or isinstance(values, str):
@@ -181,6 +185,13 @@ def grid_of(config: DictConfig) -> dict[str, list[float]]:
             raise ConfigError(f"grid.{key}={shown(values)}: expected different numbers")
         grid[key] = numbers_given
     return grid
+
+
+def _is_swept(key: str, value: object) -> bool:
+    """Whether a grid may vary a key: it is a number of a run, not of the machine or the search."""
+    group = key.partition(".")[0]
+    ours = group in GROUPS or key in ("trainer.epochs", "trainer.batch_size")
+    return is_number(value) and ours and ".search." not in key
 
 
 def flat(node: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any]]:

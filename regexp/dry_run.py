@@ -135,10 +135,13 @@ class Stopwatch:
 class VoidRecord:
     """Takes the place of a `RunRecord`: keeps nothing."""
 
-    def metrics(self, values: Mapping[str, float], step: int) -> None:
+    def metrics(self, values: Mapping[str, float], step: int, time: int | None = None) -> None:
         """Nothing is sent."""
 
     def summary(self, values: Mapping[str, float]) -> None:
+        """Nothing is sent."""
+
+    def tags(self, values: Mapping[str, object]) -> None:
         """Nothing is sent."""
 
     def artifact(self, path: Path | str, folder: str = "") -> None:
@@ -151,8 +154,8 @@ class VoidRecord:
 class VoidTracker:
     """Takes the place of a `Tracker`: has no runs, and keeps none."""
 
-    def finished(self, sweep_id: str) -> dict[str, str]:
-        """No run is finished."""
+    def earlier(self, sweep_id: str) -> dict[str, Any]:
+        """No run was tried before."""
         return {}
 
     def start(self, sweep_id: str, **run: object) -> VoidRecord:
@@ -166,6 +169,7 @@ def _train(config: DictConfig, epochs: int) -> float | None:
 
     short = config.copy()
     short.trainer.epochs = min(epochs, config.trainer.epochs)
+    short.checkpoint.every = None  # nothing is written
     began = time.perf_counter()
     try:
         outcomes: Sequence[Any] = train(short, VoidTracker(), "void")  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from regexp.device import device_name, settings
 from regexp.member import Member
 from regexp.plan import build_member, plan
 from regexp.planned_run import PlannedRun, stack_of
-from regexp.resume import Every, Point, Resume
+from regexp.resume import Every, Point, Resume, forget
 from regexp.stack import Stack
 from regexp.standing import Result, Standing, Unfit
 from regexp.tracking import DIVERGED, Earlier, environment, now
@@ -76,11 +76,12 @@ def train(config: DictConfig, tracker: Tracker, sweep_id: str, setting: str = ""
         if (one := earlier.get(run.fingerprint)) and one.ended
     }
     left = [run.fingerprint for run in runs if run.fingerprint not in outcomes]
+    folder = Path(config.paths.mlruns) / "checkpoints" / sweep_id
     if not left:
+        forget(folder, list(outcomes))
         return [outcomes[run.fingerprint] for run in runs]
     members = [build_member(run) for run in runs]
     every = Every(*every_of(config))
-    folder = Path(config.paths.mlruns) / "checkpoints" / sweep_id
     with (
         progress_bar(config.trainer.epochs * len(left)) as advance,
         settings(runs[0].config["trainer"]) as device,
@@ -90,6 +91,7 @@ def train(config: DictConfig, tracker: Tracker, sweep_id: str, setting: str = ""
             chosen = [runs[index] for index in part]
             fingerprints = [run.fingerprint for run in chosen]
             if not set(fingerprints) & set(left):
+                forget(folder, fingerprints)
                 continue
             records = [
                 start_record(tracker, sweep_id, chosen, position, setting, arithmetic, earlier)
@@ -196,9 +198,9 @@ def _train_stack(
 
     try:
         stack, standing = _stack(members, runs, device, resume)
-        for run, points in enumerate(resume.history):
+        for position, points in enumerate(resume.history):
             for point in points:  # the store may not have them all
-                tell(run, point)
+                tell(position, point)
         results = _run(stack, members, runs, report, resume.save, standing)
     except Exception as error:
         reason = str(error)

@@ -85,6 +85,9 @@ def check_node(
             ValueError or TypeError of the constructor.
     """
     target = find_target(key, node)
+    for directive, kind in (("_partial_", bool), ("_recursive_", bool), ("_args_", list)):
+        if not isinstance(node.get(directive, kind()), kind):
+            raise ConfigError(f"{key}.{directive}={node[directive]}: expected {_named(kind)}")
     arguments = {name: value for name, value in node.items() if name not in DIRECTIVES}
     _check_arguments(key, target, arguments, given, node)
     for name, value in arguments.items():
@@ -95,7 +98,11 @@ def check_node(
 
 
 def build_node(key: str, node: Mapping[str, Any], /, **arguments: Any) -> Any:
-    """Instantiate a node; an error of its constructor becomes a ConfigError that names the key."""
+    """Instantiate a node; an error of its constructor becomes a ConfigError that names the key.
+
+    Raises:
+        ConfigError: whatever was raised; a class of a user's may raise anything.
+    """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
@@ -103,9 +110,9 @@ def build_node(key: str, node: Mapping[str, Any], /, **arguments: Any) -> Any:
         return instantiate(node, **arguments)
     except InstantiationException as error:
         cause = error.__cause__
-        if not isinstance(cause, ValueError | TypeError):
-            raise
-        raise blame(key, node, cause) from error
+        raise blame(key, node, cause if isinstance(cause, Exception) else error) from error
+    except (TypeError, ValueError) as error:  # a directive of Hydra's
+        raise blame(key, node, error) from error
 
 
 def blame(key: str, node: Mapping[str, Any], error: Exception) -> ConfigError:
@@ -116,7 +123,10 @@ def blame(key: str, node: Mapping[str, Any], error: Exception) -> ConfigError:
         node: its arguments.
         error: what was raised.
     """
-    reason = str(error) or type(error).__name__
+    # torch appends the frames of its C++ code
+    reason = str(error).partition("\nException raised from")[0] or type(error).__name__
+    if not isinstance(error, ValueError | TypeError):
+        reason = f"{type(error).__name__}: {reason}"
     group = key.removeprefix("grid.")
     if reason.startswith((f"{group}.", f"{group}=", f"{group}:")):
         return ConfigError(f"{key.removesuffix(group)}{reason}")

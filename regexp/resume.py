@@ -1,12 +1,14 @@
 """The working checkpoint of a stack: from it a broken sweep goes on with the same bits.
 
 The bits of a run depend on the stack that it trains in, so there is one file for all its runs,
-`<mlruns>/checkpoints/<sweep>/<key>.pt`. The key holds the runs' fingerprints and what else their
-bits depend on: on another processor, or under another torch, a stack starts from its beginning.
+`<mlruns>/checkpoints/<sweep>/<key>.pt`. The key is the first run's fingerprint, and a hash of all
+of them and of what else their bits depend on: on another processor, or under another torch, a stack
+starts from its beginning.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -64,7 +66,8 @@ class Resume:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         text = json.dumps([list(fingerprints), dict(arithmetic)], sort_keys=True)
-        self.path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.pt"
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self.path = folder / f"{fingerprints[0]}-{key}.pt"
         self.history: list[list[Point]] = [[] for _ in fingerprints]
         self._every = every
         self._clock = clock
@@ -76,6 +79,7 @@ class Resume:
 
         A damaged file is told of and left out: the stack then starts from its beginning.
         """
+        _remove(self.path.parent, f"{self.path.name}.*")  # what a killed process wrote half
         try:
             content = checkpoint.load(self.path, str(device), "training")
             history = [_points(run) for run in content["history"]]
@@ -123,11 +127,7 @@ class Resume:
 
     def remove(self) -> None:
         """Forget the checkpoint: all runs of the stack are recorded."""
-        try:
-            self.path.unlink(missing_ok=True)
-            self.path.parent.rmdir()
-        except OSError:  # others are in the folder, or there is none
-            pass
+        _remove(self.path.parent, f"{self.path.name}*")
 
     def _due(self, epoch: int) -> bool:
         if self._every.epochs is not None:
@@ -135,6 +135,25 @@ class Resume:
         if self._every.seconds is not None:
             return self._clock() - self._written >= self._every.seconds
         return False
+
+
+def forget(folder: Path, fingerprints: Sequence[str]) -> None:
+    """Remove the checkpoints of stacks that have ended: a kill may have come before `remove`.
+
+    Args:
+        folder: of the sweep's checkpoints.
+        fingerprints: of runs that have ended.
+    """
+    for fingerprint in fingerprints:
+        _remove(folder, f"{fingerprint}-*")
+
+
+def _remove(folder: Path, pattern: str) -> None:
+    """Remove files, and the folder if it is empty then."""
+    with contextlib.suppress(OSError):  # others are in the folder, or there is none
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _tensors(points: Sequence[Point]) -> dict[str, torch.Tensor]:

@@ -9,6 +9,7 @@ it under every launcher, even when the job's own process was killed.
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import sys
 import time
@@ -115,7 +116,10 @@ def open_tracker(config: DictConfig) -> "Tracker":
     from regexp.tracking import Tracker
 
     tracking = config.tracking
-    return Tracker(tracking.uri, tracking.experiment, Path(config.paths.mlruns))
+    folder = Path(config.paths.mlruns)
+    # A log file that a full disk does not take must not print tracebacks.
+    logging.raiseExceptions = config.debug
+    return Tracker(tracking.uri, tracking.experiment, folder, wait=tracking.wait)
 
 
 def execute(sweep: Sweep, arguments: Sequence[str]) -> int:
@@ -178,15 +182,15 @@ def _execute(
                 _say(f"The launcher stopped: {type(error).__name__}: {error}")
                 if sweep.config.debug:
                     traceback.print_exc()
-            present(_tracker, parent)
+            _present(_tracker, parent)
             failures = progress.failures_of(sweep, folder)
             for line in progress.reasons(failures):
                 _say(line)
             status = "FAILED" if failures or broken else "FINISHED"
             parent.finish(status, progress.summary(failures))
         finally:
-            _tracker = None
-    return status == "FAILED"
+            tracker, _tracker = _tracker, None
+    return status == "FAILED" or not tracker.left.nothing
 
 
 @contextlib.contextmanager
@@ -253,6 +257,8 @@ def job(config: DictConfig) -> float:
     """
     from hydra.core.hydra_config import HydraConfig
 
+    from regexp.tracking import TrackingError
+
     hydra = HydraConfig.get()
     order = Order(**json.loads(os.environ[ORDER]))
     number = 0 if OmegaConf.is_missing(hydra.job, "num") else int(hydra.job.num)
@@ -273,7 +279,7 @@ def job(config: DictConfig) -> float:
     except DoesNotApply as error:  # of a sweeper whose jobs nobody could plan
         left_out = True
         _say(f"{head}: {error}")
-    except ConfigError as error:
+    except (ConfigError, TrackingError) as error:
         report.reason = str(error)
     except Exception as error:  # a failing job must not take the others with it
         report.reason = f"{type(error).__name__}: {error}"
@@ -298,13 +304,25 @@ def _train(config: DictConfig, order: Order) -> list["Outcome"]:
     from hydra.core.hydra_config import HydraConfig
 
     from regexp.job import train
-    from regexp.tracking import interruptible
+    from regexp.tracking import Patience, interruptible
 
     config, setting = with_setting(config, HydraConfig.get().overrides.task, order.swept)
     if _tracker is not None:
         return list(train(config, _tracker, order.sweep_id, setting))
-    with interruptible(), open_tracker(config) as tracker:
+    patience = Patience(config.tracking.wait)
+    with interruptible(), patience(lambda: open_tracker(config)) as tracker:
         return list(train(config, tracker, order.sweep_id, setting))
+
+
+def _present(tracker: "Tracker", parent: "RunRecord") -> None:
+    """`present`, unless the store or the disk fails: then a line says so, and the runs are kept."""
+    from regexp.tracking import StoreAwayError, TrackingError
+
+    try:
+        present(tracker, parent)
+    except (TrackingError, OSError) as error:
+        why = error.why if isinstance(error, StoreAwayError) else error
+        _say(f"\nThe runs cannot be compared now: {why}. The same command again compares them.")
 
 
 def present(tracker: "Tracker", parent: "RunRecord") -> None:
@@ -332,6 +350,7 @@ def present(tracker: "Tracker", parent: "RunRecord") -> None:
             f"The UI loads {UI_PAGE} runs at a time, in the order of their seeds, and averages "
             f"those that it has: press `Load more` below its table until all {len(runs)} are there."
         )
+    _say(f"All of it again, to compare every bit:\n  regexp rerun --sweep {parent.id}")
 
 
 def _say(line: str) -> None:

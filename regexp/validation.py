@@ -5,6 +5,7 @@ choices. Torch is imported only where a node needs it.
 """
 
 import inspect
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from regexp.config import (
     Checkpoint,
     Config,
     ConfigError,
+    Lengths,
     Paths,
     Tracking,
     Trainer,
@@ -32,6 +34,11 @@ from regexp.config import (
 from regexp.nodes import blame, build_node, check_node, find_target, nearest, without_search
 
 PRECISIONS = ("float32", "float64", "bfloat16")
+MOST = 10**9
+"""Of epochs and rows; no more can be meant, and products of them stay in 64 bits."""
+
+UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
+
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -45,6 +52,7 @@ def validate(config: DictConfig) -> None:
         ConfigError: the first thing that is wrong.
     """
     check_schema(config)
+    _check_texts(config)
     seeds_of(config)
     grid = grid_of(config)
     for key in ("dataset", "model", "optimizer", "scheduler"):
@@ -72,6 +80,21 @@ def check_schema(config: DictConfig) -> None:
     """
     _check_keys(config)
     _check_numbers(config)
+
+
+def _check_texts(config: DictConfig) -> None:
+    """Every text can be written to files and databases."""
+    pending: list[tuple[str, Any]] = [("", OmegaConf.to_container(config))]
+    while pending:
+        key, value = pending.pop()
+        if isinstance(value, Mapping):
+            pending += [(f"{key}.{name}".lstrip("."), one) for name, one in value.items()]
+        elif isinstance(value, list):
+            pending += [(key, one) for one in value]
+        elif isinstance(value, str) and UNWRITABLE.search(f"{key}{value}"):
+            raise ConfigError(
+                f"{key!a}={value!a}: it has bytes that are no text, and could not be recorded"
+            )
 
 
 def with_lengths(config: DictConfig, steps_per_epoch: int, steps: int | None = None) -> DictConfig:
@@ -212,6 +235,7 @@ def _check_keys(config: DictConfig) -> None:
     for prefix, kind in (
         ("", Config),
         ("trainer.", Trainer),
+        ("lengths.", Lengths),
         ("checkpoint.", Checkpoint),
         ("tracking.", Tracking),
         ("paths.", Paths),
@@ -226,7 +250,8 @@ def _check_keys(config: DictConfig) -> None:
                     f"{prefix}{key}: there is no such key" + nearest(key, choices, prefix)
                 )
         for name in names:
-            if name not in node or OmegaConf.is_missing(node, name):
+            later = kind is Lengths  # filled in by the job
+            if name not in [*node] or (OmegaConf.is_missing(node, name) and not later):
                 raise ConfigError(f"{prefix}{name}: expected a value; none is given")
 
 
@@ -236,6 +261,8 @@ def _check_numbers(config: DictConfig) -> None:
     for key in ("epochs", "batch_size", "threads"):
         if trainer[key] < 1:
             raise ConfigError(f"trainer.{key}={trainer[key]}: expected an integer >= 1")
+        if trainer[key] > MOST:
+            raise ConfigError(f"trainer.{key}={trainer[key]}: expected at most {MOST:,}")
     cores = os.cpu_count() or 1
     if trainer.threads > cores:
         raise ConfigError(
@@ -262,8 +289,12 @@ def _check_numbers(config: DictConfig) -> None:
     every_of(config)
     if not 1 <= config.tracking.port <= 65535:
         raise ConfigError(f"tracking.port={config.tracking.port}: expected 1 to 65535")
+    if not 0 <= config.tracking.wait < math.inf:
+        raise ConfigError(f"tracking.wait={config.tracking.wait}: expected seconds >= 0")
+    if not config.tracking.host:
+        raise ConfigError("tracking.host: expected an address, such as 127.0.0.1")
     for key in ("data", "mlruns"):
-        if not config.paths[key]:
+        if not config.paths[key] or "\0" in config.paths[key]:
             raise ConfigError(f"paths.{key}: expected a folder")
     if not config.tracking.experiment:
         raise ConfigError("tracking.experiment: expected a name")

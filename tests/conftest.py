@@ -2,8 +2,13 @@
 
 import os
 import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.sandbox import Sandbox
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -21,3 +26,19 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     if not os.environ.get("REGEXP_DATA"):
         monkeypatch.delenv("REGEXP_DATA", raising=False)
+
+
+@pytest.fixture(scope="session")
+def mlruns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`paths.mlruns` of every sandbox: to make a store takes seconds."""
+    return tmp_path_factory.mktemp("mlruns")
+
+
+@pytest.fixture
+def sandbox(
+    tmp_path: Path, mlruns: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> "Sandbox":
+    from tests.sandbox import Sandbox
+
+    monkeypatch.chdir(tmp_path)
+    return Sandbox(tmp_path, mlruns, request.node.name.replace("[", "-").rstrip("]"))

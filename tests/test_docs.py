@@ -24,6 +24,7 @@ import torch
 
 from regexp.__main__ import run
 from regexp.cli import compose, parse
+from regexp.commands import COMMANDS as COMMANDS_BESIDE_TRAINING
 from regexp.plan import load_data
 from regexp.random import Rng
 
@@ -304,11 +305,19 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_commands_are_valid(command: list[str], examples: Path) -> None:
+def test_commands_are_valid(
+    command: list[str], examples: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     if command[0] == "make":
         assert f"\n{command[1]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
         return
     assert command[0] == "regexp"
+    if command[1] in COMMANDS_BESIDE_TRAINING:
+        assert run([command[1], "--help"]) == 0
+        usage = capsys.readouterr().out
+        options = {word for word in command if word.startswith("--")}
+        assert options <= set(re.findall(r"--\w+", usage))
+        return
     assert compose(parse(command[1:])[0]).jobs
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from regexp.__main__ import run
 from regexp.cli import compose, parse, starts_jobs
+from regexp.commands import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,7 +22,7 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-COMMANDS = [
+SHOWN = [
     shlex.split(line, comments=True)
     for block in blocks(README, "bash") + blocks(CONTRIBUTING, "bash")
     for line in block.splitlines()
@@ -44,12 +45,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("command", SHOWN, ids=" ".join)
 def test_commands_are_valid(command: list[str], project: Path) -> None:
     if command[0] == "make":
         assert re.search(rf"^{command[1]}:", MAKEFILE, re.MULTILINE), "no such target"
         return
     assert command[0] == "regexp"
+    if command[1:] and command[1] in COMMANDS:
+        assert run([command[1], "--help"]) == 0
+        return
     options, _ = parse(command[1:])
     assert starts_jobs(options)
     assert compose(options).jobs

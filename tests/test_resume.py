@@ -29,8 +29,8 @@ def config(folder: Path, *overrides: str) -> DictConfig:
 
 
 @pytest.fixture
-def tracker(tmp_path: Path) -> Iterator[Tracker]:
-    with Tracker(None, "regexp", tmp_path) as opened:
+def tracker(mlruns: Path, request: pytest.FixtureRequest) -> Iterator[Tracker]:
+    with Tracker(None, request.node.name, mlruns) as opened:
         yield opened
 
 
@@ -124,6 +124,33 @@ def test_a_run_alone_of_a_stack_is_made_again_with_the_stacks_bits(
     assert recorded(tracker, broken) == recorded(tracker, undisturbed)
 
 
+@pytest.mark.parametrize("stack", [True, False])
+def test_a_kill_leaves_no_file_for_ever(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: bool
+) -> None:
+    """It came while a checkpoint was written, then when all runs of a stack had been recorded."""
+    one = config(tmp_path, f"stack={stack}".lower(), "seeds=2", "trainer.epochs=2")
+    folder = tmp_path / "checkpoints"
+
+    def half(self: Resume, epoch: int, content: Any) -> None:
+        self.path.parent.mkdir(parents=True)
+        self.path.with_name(f"{self.path.name}.123.partial").write_bytes(b"half")
+        raise Interrupted
+
+    def killed(self: Resume) -> None:
+        raise Interrupted
+
+    for name, broken, left in (("save", half, "*.partial"), ("remove", killed, "*.pt")):
+        with monkeypatch.context() as patched:
+            patched.setattr(Resume, name, broken)
+            with pytest.raises(Interrupted):
+                train(tracker, one)
+        assert list(folder.rglob("*.*")) == list(folder.rglob(left)) != []
+    _, outcomes = train(tracker, one)
+    assert [outcome.status for outcome in outcomes] == ["FINISHED"] * 2
+    assert not list(folder.rglob("*"))
+
+
 @pytest.mark.parametrize("damage", ["half", "empty", "foreign", "fewer", "other"])
 def test_a_bad_checkpoint_is_told_of_and_the_runs_start_again(
     tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -186,7 +213,8 @@ def test_a_run_whose_last_checkpoint_cannot_be_stored_fails_alone_and_is_made_ag
     monkeypatch.setattr(checkpoint, "save", full)
     _, outcomes = train(tracker, one, "broken")
     assert [outcome.status for outcome in outcomes] == ["FINISHED", "FAILED", "FINISHED"]
-    assert "what it ended with cannot be stored: [Errno 28] No space left on device" in outcomes[1].reason
+    reason = "what it ended with cannot be stored: [Errno 28] No space left on device"
+    assert reason in outcomes[1].reason
     broken, _ = train(tracker, one, "broken")
     assert recorded(tracker, broken) == recorded(tracker, undisturbed)
 

@@ -74,7 +74,7 @@ def learning_curves(
             _draw(panel, _of(chosen, reference), metrics, colour=_GREY, band=False)
         own = _of(chosen, key)
         _draw(panel, own, metrics, colour=_COLOUR, band=True)
-        panel.set_title(own["label"].iloc[0], fontsize=9)
+        panel.set_title(own["label"].iloc[0], fontsize=9, parse_math=False)
         panel.tick_params(labelsize=7)
         panel.grid(alpha=0.25)
     for index in range(len(keys), len(panels)):

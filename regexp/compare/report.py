@@ -1,5 +1,6 @@
 """The report of a sweep: table and learning curves, kept with its parent run."""
 
+import hashlib
 import re
 import tempfile
 from pathlib import Path
@@ -36,10 +37,10 @@ def report(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "comparison"
         folder.mkdir()
-        compared.to_csv(folder / "table.csv", index=False)
+        compared.map(_as_text).to_csv(folder / "table.csv", index=False)
         (folder / "table.md").write_text(markdown(compared), encoding="utf-8")
         for key, part in values.groupby(["dataset", "setting"], sort=False):
-            suffix = re.sub(r"[^\w.-]+", "_", "_".join(filter(None, map(str, key))))
+            suffix = _file_name("_".join(filter(None, map(str, key))))
             present = set(part["metric"])
             if present & {"train/loss", "val/loss"}:
                 learning_curves(part, folder / f"loss_{suffix}.png")
@@ -48,3 +49,17 @@ def report(
         sweep.artifact(folder)
     sweep.note(f"# {sweep.name}\n\n{markdown(compared)}")
     return compared
+
+
+def _as_text(value: object) -> object:
+    """A name as it is, but that a spreadsheet takes none for a formula."""
+    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if formula else value
+
+
+def _file_name(name: str) -> str:
+    """A name as a part of a file's: no folder, and none that is too long."""
+    safe = re.sub(r"[^\w.-]+", "_", name)
+    return (
+        safe if len(safe) <= 80 else f"{safe[:70]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    )

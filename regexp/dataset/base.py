@@ -8,6 +8,8 @@ all of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -154,18 +156,21 @@ class Dataset(ABC):
         pipeline = self.preprocessing(table)
         features = table.columns
         if pipeline is not None:
-            pipeline.fit(table.inputs[train])  # the training rows and no others
+            with _summed(table, "inputs"):
+                pipeline.fit(table.inputs[train])  # the training rows and no others
             features = tuple(str(name) for name in pipeline.get_feature_names_out(table.columns))
         scale = table.target_scale
         if table.standardize_targets:
-            scale = TargetScale.fit(table.targets[train])
+            with _summed(table, "targets"):
+                scale = TargetScale.fit(table.targets[train])
 
         def inputs(rows: Rows) -> torch.Tensor | LazyInputs:
             part = table.inputs[rows]
-            part = part if pipeline is None else pipeline.transform(part)
-            if isinstance(part, LazyInputs):
-                return part
-            values = np.asarray(part, dtype=np.float32).reshape(len(rows), *table.shape)
+            with np.errstate(all="ignore"):  # what is not finite is told below
+                part = part if pipeline is None else pipeline.transform(part)
+                if isinstance(part, LazyInputs):
+                    return part
+                values = np.asarray(part, dtype=np.float32).reshape(len(rows), *table.shape)
             _check_finite(table, rows, values, features)
             return torch.from_numpy(values)
 
@@ -173,8 +178,11 @@ class Dataset(ABC):
             values = table.targets[rows]
             if table.task == CLASSIFICATION:
                 return torch.from_numpy(values.astype(np.int64))
-            values = values if scale is None else scale.apply(values)
-            return torch.from_numpy(values.astype(np.float32))
+            with np.errstate(all="ignore"):
+                values = values if scale is None else scale.apply(values)
+                values = values.astype(np.float32)
+            _check_finite(table, rows, values, ("target",) * values.shape[1])
+            return torch.from_numpy(values)
 
         return Data(
             train=Split(inputs(train), targets(train)),
@@ -189,6 +197,23 @@ class Dataset(ABC):
             target_scale=scale,
             naive=table.naive,
         )
+
+
+@contextmanager
+def _summed(table: Table, what: str) -> Iterator[None]:
+    """Say that numbers are too large to be squared and added up.
+
+    Raises:
+        DataError: they are; else mean and deviation would be infinite, and the column useless.
+    """
+    try:
+        with np.errstate(over="raise"):
+            yield
+    except FloatingPointError as error:
+        raise DataError(
+            f"{table.source}: {what} with numbers too large to be standardized ({error}); is a "
+            "number in them a mark for a missing value?"
+        ) from error
 
 
 def _check_finite(table: Table, rows: Rows, values: Any, features: tuple[str, ...]) -> None:

@@ -19,6 +19,21 @@ def is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def check_separator(separator: object) -> None:
+    """`dataset.separator` is a character that can stand between two fields.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(separator, str) or len(separator) != 1:
+        raise ValueError(f"dataset.separator: expected one character, got {separator!r}")
+    if not separator.isascii() or separator in '"\r\n\0' or separator.isalnum():
+        raise ValueError(
+            f"dataset.separator: expected a character between two fields, such as a comma, a "
+            f"semicolon or a tab; got {separator!r}"
+        )
+
+
 def as_names(value: Names | None) -> tuple[str, ...]:
     """A list of names, or one name: it is no list of its letters, and 3 is a column called 3."""
     if value is None:

@@ -18,6 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.dataset.base import DataError
+from regexp.dataset.limits import LINE, check_fits
+
+END = "\0"
+"""After the last line; no text has it."""
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
 
@@ -100,13 +104,20 @@ def read_fields(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
     """
     with _text(path) as file:
         # "a, b": the space is no part of the field, nor does it hide a quotation mark
-        reader = csv.reader(file, delimiter=separator, skipinitialspace=separator != " ")
-        header = [name.strip() for name in next(reader, [])]
+        lines = _lines(path, file)
+        reader = csv.reader(lines, delimiter=separator, skipinitialspace=separator != " ")
+        header = [name.strip() for name in next(reader)]
+        if header and header[-1].endswith(END):
+            _check_closed(path, header)
+            header = []
         yield 1, header
         row = 0
         for fields in reader:
             if not fields:
                 continue  # a blank line
+            if fields[-1].endswith(END):
+                _check_closed(path, fields)
+                return
             row += 1
             if len(fields) != len(header):
                 raise DataError(
@@ -114,6 +125,37 @@ def read_fields(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
                     f"{len(header)}: the row is cut short, or has a separator too many"
                 )
             yield reader.line_num, fields
+
+
+def _lines(path: Path, file: IO[str]) -> Iterator[str]:
+    """The lines of a text, none of which fills the memory.
+
+    Raises:
+        DataError: it is no text, or unpacks to too much.
+    """
+    size = 0
+    while line := file.readline(LINE):
+        size += len(line)
+        if len(line) == LINE:
+            raise DataError(f"{path}: a line of more than {LINE:,} characters; expected rows")
+        if "\0" in line:
+            raise DataError(f"{path}: no text, there is a NUL byte in it; is it a binary file?")
+        check_fits(path, size)
+        yield line
+    yield END
+
+
+def _check_closed(path: Path, fields: list[str]) -> None:
+    """The end of a text is a line of its own.
+
+    Raises:
+        DataError: it is a part of a field, as that began with a quotation mark that has no other.
+    """
+    if fields != [END]:
+        raise DataError(
+            f"{path}: a quotation mark is not closed; all that follows it became one field, "
+            f"{_shorten(fields[-1].rstrip(END), 60)!r}"
+        )
 
 
 def _place(row: int, line: int) -> str:
@@ -139,7 +181,7 @@ def find_columns(
                     f"{path}: line 1 (the header) is separated by {name} {other!r}, expected "
                     f"{SEPARATORS.get(separator, 'character')} {separator!r}"
                 )
-        near = get_close_matches(missing[0], header, n=3)
+        near = get_close_matches(missing[0], header[:1000], n=3)
         hint = f"nearest: {', '.join(near)}; " if near else ""
         raise DataError(
             f"{path}: line 1 (the header) has no column {', '.join(map(repr, missing))} "
@@ -197,4 +239,8 @@ def _text(path: Path) -> Iterator[IO[str]]:
             "a compressed or a binary file?"
         ) from error
     except csv.Error as error:
-        raise DataError(f"{path}: cannot be read as separated columns: {error}") from error
+        raise DataError(
+            f"{path}: cannot be read as separated columns: {error}; is a quotation mark not closed?"
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from regexp.dataset.base import DataError, Dataset
+from regexp.dataset.download import check_url, download, name_in
 
 KNOWN = "known"
 
@@ -44,6 +43,7 @@ class FileDataset(Dataset):
                 "dataset.sha256: expected 64 hexadecimal digits, 'known' or null (any file); got "
                 f"{self.sha256!r}"
             )
+        check_url("dataset.url", self.url)
         for name, checksum in self.known.items():
             if not _is_sha256(checksum):
                 raise ValueError(
@@ -64,7 +64,8 @@ class FileDataset(Dataset):
         """
         online = self._online
         names = list(self.known) if self.file is None else [self.file]
-        present = [folder / name for name in names if (folder / name).is_file()]
+        found = [folder / name for name in names if _exists(folder / name)]
+        present = [path for path in found if path.is_file()]
         if present:
             path = present[0]
         elif self.file is None or self.file == online:
@@ -85,7 +86,7 @@ class FileDataset(Dataset):
     @property
     def _online(self) -> str:
         """The name of the file that the address gives."""
-        return self.url.rsplit("/", 1)[-1]
+        return name_in(self.url)
 
     def _pinned(self, file: str) -> str | None:
         return self.known.get(Path(file).name)
@@ -100,17 +101,30 @@ def find(key: str, path: str, folder: Path) -> Path:
     Raises:
         DataError: there is none.
     """
-    places = [Path(path).expanduser()]
+    try:
+        places = [Path(path).expanduser()]
+    except RuntimeError as error:  # ~somebody
+        raise DataError(f"{key}: {path!r}: {error}") from error
     if not places[0].is_absolute():
         places = [Path.cwd() / path, folder / path]
     for place in places:
-        if place.exists():
-            return place
+        if not _exists(place):
+            continue
+        if not (place.is_file() or place.is_dir()):  # reading a pipe, say, may have no end
+            raise DataError(f"{key}: {place} is neither a file nor a folder")
+        return place
     looked = " nor in ".join(str(place.parent) for place in dict.fromkeys(places))
     raise DataError(
         f"{key}: no {path!r} in {looked}; give an absolute path, or one relative to the folder of "
         "the command or to paths.data"
     )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have, or a folder that may not be looked into
+        return False
 
 
 def check_file(path: Path, expected: str | None) -> str:
@@ -128,49 +142,6 @@ def check_file(path: Path, expected: str | None) -> str:
             "its checksum)"
         )
     return found
-
-
-def download(url: str, path: Path, sha256: str | None, missing: str) -> None:
-    """Download `url` to `path`: to a temporary file first, moved once its checksum is right.
-
-    Several processes may do so at once: each moves a whole file into place.
-
-    Args:
-        url: http or https.
-        path: where to; its folder is made.
-        sha256: of the file; None accepts any.
-        missing: why it is needed, for the error: "wine: no winequality-red.csv is in data".
-
-    Raises:
-        DataError: it failed, or gave another file.
-    """
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")  # the progress bar says it all
-    made = [one for one in (path.parent, *path.parent.parents) if not one.exists()]
-    try:
-        pooch.retrieve(
-            url,
-            known_hash=None if sha256 is None else f"sha256:{sha256}",
-            fname=path.name,
-            path=path.parent,
-            progressbar=sys.stderr.isatty(),
-        )
-    except ValueError as error:  # pooch's words for a wrong checksum or a wrong address
-        raise DataError(
-            f"{url}: {error} Try again; if the publisher has changed the file and you "
-            f"trust it, set dataset.sha256 to its checksum, or to null to accept any"
-        ) from error
-    except OSError as error:  # no network, an HTTP status, no right to write, a full disk
-        raise DataError(
-            f"{missing}, and {url} could not be downloaded to it ({_reason(error)}).\nWithout a "
-            f"network: fetch that address on another machine and save it as {path}, or point "
-            "paths.data at the folder that has the file"
-        ) from error
-    finally:
-        for one in made:
-            with contextlib.suppress(OSError):  # it has the file, or another process's
-                one.rmdir()
 
 
 def file_checksum(path: Path) -> str:
@@ -207,29 +178,6 @@ def check_sha256(key: str, value: object) -> None:
         raise ValueError(
             f"{key}: expected 64 hexadecimal digits, or null (any file); got {value!r}"
         )
-
-
-def _reason(error: OSError) -> str:
-    """Why a download failed; the HTTP library's own words are the names of its classes."""
-    from requests import exceptions
-
-    text = str(error)
-    if isinstance(error, exceptions.ProxyError):
-        return "the proxy does not let it through"
-    if isinstance(error, exceptions.SSLError):
-        return "the server's certificate is not accepted"
-    if isinstance(error, exceptions.Timeout) or "timed out" in text:
-        return "timed out"
-    if isinstance(error, exceptions.ChunkedEncodingError):
-        return "the connection broke off"
-    if isinstance(error, exceptions.ConnectionError):
-        if "resolve" in text or "Name or service not known" in text:
-            return "no network: the host's name was not resolved"
-        for words in ("Connection refused", "Network is unreachable", "No route to host"):
-            if words in text:
-                return words.lower()
-        return "the connection failed"
-    return text
 
 
 def _is_sha256(text: object) -> bool:

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from regexp.dataset.base import DataError
 from regexp.dataset.columns import SEPARATORS, read_fields
+from regexp.dataset.limits import check_fits
 
 MISSING = "missing"
 """The level of a category that is not known."""
 
 PARQUET = (".parquet", ".pq")
+
+NUMBER = 8  # bytes
 
 # What pandas finds in columns of Python's objects.
 NUMBERS = ("decimal", "integer", "floating", "mixed-integer-float")
@@ -39,9 +42,13 @@ def read_frame(path: Path, separator: str, missing: Sequence[str]) -> pd.DataFra
         import pyarrow.parquet
 
         try:
-            check_names(path, pyarrow.parquet.read_schema(path).names)
+            described = pyarrow.parquet.read_metadata(path)
+            check_fits(path, described.num_rows * described.num_columns * NUMBER)
+            check_names(path, described.schema.to_arrow_schema().names)
             frame = pd.read_parquet(path)
-        except (OSError, pyarrow.ArrowException) as error:
+        except DataError:
+            raise
+        except Exception as error:  # a damaged file makes these libraries raise anything
             raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
         frame = frame.reset_index(drop=True)
     else:
@@ -50,12 +57,20 @@ def read_frame(path: Path, separator: str, missing: Sequence[str]) -> pd.DataFra
         _, header = next(fields)
         check_names(path, header)
         _check_separator(path, header, separator)
-        for _ in fields:
-            pass
-        frame = pd.read_csv(
-            path, sep=separator, na_values=list(missing), encoding="utf-8-sig", low_memory=False,
-            skipinitialspace=separator != " ",
-        )  # fmt: skip
+        rows = sum(1 for _ in fields)
+        try:
+            frame = pd.read_csv(
+                path, sep=separator, na_values=list(missing), encoding="utf-8-sig",
+                low_memory=False, skipinitialspace=separator != " ",
+                compression="gzip" if path.suffix == ".gz" else None,
+            )  # fmt: skip
+        except (ValueError, OverflowError) as error:
+            raise DataError(f"{path}: cannot be read as separated columns: {error}") from error
+        if frame.shape != (rows, len(header)):
+            raise DataError(
+                f"{path}: quotation marks or blank lines make it unclear where rows end; write it "
+                "anew, with each field that holds a quotation mark or a line end in quotes"
+            )
         frame.columns = pd.Index(header)
     if not len(frame):
         raise DataError(f"{path}: a header and no rows")
@@ -70,16 +85,18 @@ def check_names(path: Path, names: Sequence[str]) -> None:
     """
     if not any(names):
         raise DataError(f"{path}: the file is empty; expected a header with the columns' names")
+    seen: set[str] = set()
     for place, name in enumerate(names):
         if not name:
             raise DataError(
                 f"{path}: column {place + 1} of {len(names)} has no name in the header; give it "
                 "one, or leave the column out (of row numbers: pandas' to_csv(index=False))"
             )
-        if names.index(name) < place:
+        if name in seen:
             raise DataError(
                 f"{path}: the header has the column {name!r} more than once; rename one"
             )
+        seen.add(name)
 
 
 def _check_separator(path: Path, header: Sequence[str], separator: str) -> None:
@@ -105,7 +122,7 @@ def check_columns(path: Path, key: str, wanted: Sequence[str], names: Sequence[s
     """
     for column in wanted:
         if column not in names:
-            near = get_close_matches(str(column), names, n=3) or list(names)[:20]
+            near = get_close_matches(str(column), names[:1000], n=3) or list(names)[:20]
             raise DataError(f"{key}: {path} has no column {column!r}; nearest: {', '.join(near)}")
 
 
@@ -156,7 +173,10 @@ def numbers(column: pd.Series) -> NDArray[np.float64]:
     Raises:
         DataError: one is infinite.
     """
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise DataError(f"column {column.name!r}: expected numbers ({error})") from error
     if np.isinf(values).any():
         row = int(np.flatnonzero(np.isinf(values))[0])
         raise DataError(

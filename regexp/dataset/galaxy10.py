@@ -12,8 +12,9 @@ import numpy as np
 from regexp.dataset.base import DataError, Table
 from regexp.dataset.checks import is_number
 from regexp.dataset.files import FileDataset
-from regexp.dataset.hdf5 import HDF5Images, import_h5py, open_hdf5
+from regexp.dataset.hdf5 import HDF5Images, import_h5py, open_hdf5, reading, stored_array
 from regexp.dataset.lazy import ArrayImages, ChannelScaler, Images
+from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import RGB, check_size_setting, pixel_names
 
 IMAGES, ANSWERS = "images", "ans"
@@ -68,13 +69,15 @@ class Galaxy10(FileDataset):
         path, checksum = self.locate(folder)
         images: Images = HDF5Images(path, IMAGES, self.size)
         with open_hdf5(path) as file:
-            if ANSWERS not in file:
-                raise DataError(f"{path}: no {ANSWERS!r} in it; found: {', '.join(file)}")
-            labels = np.asarray(file[ANSWERS]).astype(np.int64)
-        if labels.shape != (len(images),):
-            raise DataError(
-                f"{path}: {len(images)} images, but labels of shape {list(labels.shape)}"
-            )
+            stored = stored_array(file, path, ANSWERS)
+            if stored.shape != (len(images),):
+                shape = None if stored.shape is None else list(stored.shape)
+                raise DataError(f"{path}: {len(images)} images, but labels of shape {shape}")
+            if stored.dtype.kind not in "iu":
+                raise DataError(f"{path}: labels of type {stored.dtype}, expected whole numbers")
+            check_fits(path, len(images) * 32)  # row numbers, of all splits
+            with reading(path):
+                labels = stored[:].astype(np.int64)
         wrong = np.flatnonzero((labels < 0) | (labels >= len(self.classes)))
         if len(wrong):
             raise DataError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from regexp.dataset.base import DataError
 from regexp.dataset.lazy import Images
+from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import area_average, check_size
 
 
@@ -41,12 +44,14 @@ class HDF5Images(Images):
         self.size = size
         self.shape = (rows, channels, size or height, size or width)
         check_size(path, size, height, width)
+        check_fits(path, self.ROWS_AT_ONCE * height * width * channels * 4)  # bytes of a float32
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         unique, inverse = np.unique(rows, return_inverse=True)  # h5py takes each number once
         first, last = int(unique[0]), int(unique[-1])
         whole = last - first + 1 == len(unique)
-        stored = self._open()[slice(first, last + 1) if whole else unique]  # slices are faster
+        with reading(self.path):  # slices are faster
+            stored = self._open()[slice(first, last + 1) if whole else unique]
         images = stored.transpose(0, 3, 1, 2)
         if self.size is not None:
             images = area_average(images, self.size)
@@ -54,12 +59,7 @@ class HDF5Images(Images):
 
     def _open(self) -> Any:
         if self._stored is None:
-            file = open_hdf5(self.path)
-            if self.key not in file:
-                raise DataError(
-                    f"{self.path}: no {self.key!r} in it; found: {', '.join(file) or 'nothing'}"
-                )
-            self._stored = file[self.key]
+            self._stored = stored_array(open_hdf5(self.path), self.path, self.key)
         return self._stored
 
     def __getstate__(self) -> dict[str, Any]:
@@ -72,9 +72,48 @@ def open_hdf5(path: Path) -> Any:
     Raises:
         DataError: no h5py, or a damaged file.
     """
+    library = import_h5py()
+    with reading(path):
+        return library.File(path, "r")
+
+
+def stored_array(file: Any, path: Path, key: str) -> Any:
+    """An array of a file that lies in the file itself, not yet read.
+
+    Args:
+        file: open.
+        path: of the file.
+        key: of the array.
+
+    Raises:
+        DataError: there is none; or it would be read from other files, of which the file's author
+            could name any on this machine; or the file is damaged.
+    """
+    h5py = import_h5py()
+    with reading(path):
+        if key not in file:
+            raise DataError(f"{path}: no {key!r} in it; found: {', '.join(file) or 'nothing'}")
+        stored = file[key] if isinstance(file.get(key, getlink=True), h5py.HardLink) else None
+        if not isinstance(stored, h5py.Dataset) or stored.external or stored.is_virtual:
+            raise DataError(
+                f"{path}: {key!r} is no array of the file's own, but a link or a group; write a "
+                "copy that holds it"
+            )
+        return stored
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say that a file is damaged, of which the library may raise anything.
+
+    Raises:
+        DataError: something was raised.
+    """
     try:
-        return import_h5py().File(path, "r")
-    except OSError as error:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
         raise DataError(f"{path}: cannot be read as HDF5: {error}") from error
 
 

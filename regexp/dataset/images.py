@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from regexp.dataset.base import DataError, Dataset, Table
 from regexp.dataset.columns import find_columns, read_fields
 from regexp.dataset.files import find, joint_checksum
 from regexp.dataset.lazy import ArrayImages, ChannelScaler
+from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import RGB, area_average, check_size, check_size_setting, pixel_names
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -130,7 +132,9 @@ class LabelledImages(Dataset):
         self, path: Path, table: Path | None
     ) -> tuple[NDArray[np.uint8], list[str], list[Path]]:
         """Images [rows, 3, size, size], the label of each, and their files."""
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        files = sorted(
+            file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
+        )
         if not files:
             raise DataError(f"{path}: no {', '.join(SUFFIXES)} file in this folder")
         if table is None:
@@ -168,9 +172,12 @@ class LabelledImages(Dataset):
         from PIL import Image
 
         try:
-            with Image.open(file, formats=("PNG", "JPEG")) as image:
-                pixels = np.asarray(image.convert("RGB"))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            with warnings.catch_warnings():
+                # what may be a decompression bomb is refused, and other faults told but once
+                warnings.simplefilter("error")
+                with Image.open(file, formats=("PNG", "JPEG")) as image:
+                    pixels = np.asarray(image.convert("RGB"))
+        except Exception as error:  # a damaged file makes the library raise anything
             raise DataError(f"{file}: cannot be read as an image: {error}") from error
         check_size(file, self.size, *pixels.shape[:2])
         return pixels
@@ -216,16 +223,18 @@ class LabelledImages(Dataset):
 def _load(path: Path, names: Sequence[str | None]) -> dict[str, NDArray[Any]]:
     """Arrays of an `.npz` by name; nothing in it is run."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, Mapping):
-                raise DataError(f"{path}: one array, expected an .npz of several")
+        with path.open("rb") as opened:  # numpy leaves a damaged one open
+            if not zipfile.is_zipfile(opened):
+                raise DataError(f"{path}: cannot be read as an .npz file: it is none, or cut short")
+            file = np.load(opened, allow_pickle=False)
             missing = [name for name in names if name is not None and name not in file]
             if missing:
                 raise DataError(f"{path}: no {missing[0]!r} in it; found: {', '.join(file)}")
+            check_fits(path, sum(member.file_size for member in file.zip.infolist()))
             return {name: file[name] for name in names if name is not None}
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged file makes the library raise anything
         raise DataError(f"{path}: cannot be read as an .npz file: {error}") from error
 
 

@@ -16,6 +16,9 @@ from regexp.dataset.checks import is_whole
 
 RGB = ("red", "green", "blue")
 
+PIXELS = 2**22
+"""Of an image that is an input, at most: each is a feature with a name."""
+
 
 def area_average(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Reduce images to `size` x `size` pixels, each the rounded mean of the area it covers.
@@ -48,8 +51,13 @@ def check_size(path: Path, size: int | None, height: int, width: int) -> None:
     """Images of this height and width can be reduced to `size` pixels a side.
 
     Raises:
-        DataError: they are no squares, or smaller.
+        DataError: they are no squares, or smaller; or they are huge, and not to be reduced.
     """
+    if size is None and height * width > PIXELS:
+        raise DataError(
+            f"{path}: images of {width} x {height} pixels are too large to be inputs; set "
+            "dataset.size"
+        )
     if size is not None and height != width:
         raise DataError(
             f"{path}: an image of {width} x {height} pixels would be distorted; expected squares"

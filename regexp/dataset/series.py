@@ -19,9 +19,10 @@ from regexp.dataset.base import (
     TargetScale,
     array_checksum,
 )
-from regexp.dataset.checks import Name, Names, as_names, is_whole
+from regexp.dataset.checks import Name, Names, as_names, check_separator, is_whole
 from regexp.dataset.columns import read_columns
-from regexp.dataset.files import check_file, check_sha256, download, find
+from regexp.dataset.download import check_url, download
+from regexp.dataset.files import check_file, check_sha256, find
 from regexp.dataset.splitting import check_train_size
 
 SUNSPOTS = "SUNACTIVITY"
@@ -98,8 +99,7 @@ class Series(Dataset):
                 "dataset.split_seed: a series is split by time, the same for all seeds; leave it "
                 "null"
             )
-        if not isinstance(self.separator, str) or len(self.separator) != 1:
-            raise ValueError(f"dataset.separator: expected one character, got {self.separator!r}")
+        check_separator(self.separator)
         channels = self._channels
         if not channels or len(set(channels)) < len(channels):
             raise ValueError(
@@ -107,6 +107,8 @@ class Series(Dataset):
                 f"alone; got {list(channels)}"
             )
         check_sha256("dataset.sha256", self.sha256)
+        if self.url is not None:
+            check_url("dataset.url", self.url)
 
     @property
     def _channels(self) -> tuple[str, ...]:

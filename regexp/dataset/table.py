@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, DataError, Dataset, Table
-from regexp.dataset.checks import Names, as_names, is_whole
+from regexp.dataset.checks import Names, as_names, check_separator, is_whole
 from regexp.dataset.files import file_checksum, find
 
 FEW = 20
@@ -78,8 +78,7 @@ class TableFile(Dataset):
                 f"dataset.task: expected '{CLASSIFICATION}', '{REGRESSION}' or null (inferred from "
                 f"the target), got {self.task!r}"
             )
-        if not isinstance(self.separator, str) or len(self.separator) != 1:
-            raise ValueError(f"dataset.separator: expected one character, got {self.separator!r}")
+        check_separator(self.separator)
         if not is_whole(self.max_levels) or self.max_levels < 2:
             raise ValueError(
                 f"dataset.max_levels: expected a whole number (2 or more), got {self.max_levels!r}"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, Table
+from regexp.dataset.checks import check_separator
 from regexp.dataset.columns import read_columns
 from regexp.dataset.files import FileDataset
 
@@ -58,8 +59,7 @@ class WineQuality(FileDataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.separator, str) or len(self.separator) != 1:
-            raise ValueError(f"dataset.separator: expected one character, got {self.separator!r}")
+        check_separator(self.separator)
         if self.target not in (CLASSIFICATION, REGRESSION):
             raise ValueError(
                 f"dataset.target: expected '{CLASSIFICATION}' or '{REGRESSION}', got "

@@ -3,19 +3,25 @@
 Importing this package does not import MLflow, which takes seconds; opening a `Tracker` does.
 """
 
-from regexp.tracking.error import TrackingError
+from regexp.tracking.earlier import DIVERGED, Earlier
+from regexp.tracking.error import StoreAwayError, TrackingError
+from regexp.tracking.patience import Patience
 from regexp.tracking.record import RunRecord, now
+from regexp.tracking.redelivery import deliver
 from regexp.tracking.server import serve
 from regexp.tracking.signals import Terminated, interruptible
-from regexp.tracking.tracker import DIVERGED, Earlier, Tracker
+from regexp.tracking.tracker import Tracker
 
 __all__ = [
     "DIVERGED",
     "Earlier",
+    "Patience",
     "RunRecord",
+    "StoreAwayError",
     "Terminated",
     "Tracker",
     "TrackingError",
+    "deliver",
     "interruptible",
     "now",
     "serve",

@@ -6,8 +6,9 @@ from typing import Any
 
 from regexp.tracking import names
 from regexp.tracking.outbox import RefusedError, Send
+from regexp.tracking.quiet import quiet
 from regexp.tracking.spool import Record
-from regexp.tracking.store import quiet
+from regexp.tracking.untrusted import inside
 
 # Answers that trying again will not change. A refused login is not among them: it can be mended.
 _FINAL = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE"}
@@ -30,12 +31,24 @@ def tag(name: str, value: str) -> Record:
 
 
 def text(content: str, name: str) -> Record:
-    """A small text that becomes the artifact `name`."""
+    """A small text that becomes the artifact `name`.
+
+    Raises:
+        ValueError: the name leads out of the run.
+    """
+    if not name or not inside(name):
+        raise ValueError(f"{name!r}: expected the name of an artifact, such as folder/name.txt")
     return {"kind": "text", "content": content, "name": name}
 
 
 def file(path: Path, folder: str) -> Record:
-    """A file or folder that becomes an artifact in `folder`."""
+    """A file or folder that becomes an artifact in `folder`.
+
+    Raises:
+        ValueError: the folder leads out of the run.
+    """
+    if not inside(folder):
+        raise ValueError(f"{folder!r}: expected a folder of artifacts, such as figures/losses")
     return {"kind": "file", "path": str(path.resolve()), "folder": folder}
 
 
@@ -81,13 +94,12 @@ def _send(client: Any, run_id: str, records: Sequence[Record]) -> None:
         case "text":
             client.log_text(run_id, first["content"], first["name"])
         case "file":
-            path, folder = first["path"], first["folder"] or None
-            if Path(path).is_dir():
-                client.log_artifacts(
-                    run_id, path, "/".join(filter(None, (folder, Path(path).name)))
-                )
+            path, folder = Path(first["path"]), first["folder"] or None
+            if path.is_dir():
+                place = "/".join(filter(None, (folder, path.name)))
+                client.log_artifacts(run_id, str(path), place)
             else:
-                client.log_artifact(run_id, path, folder)
+                client.log_artifact(run_id, str(path), folder)
         case "dataset":
             client.log_inputs(run_id, [_dataset_input(first)])
         case "status":

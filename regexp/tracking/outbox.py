@@ -2,9 +2,10 @@
 
 Training only appends to a queue. One thread a tracker empties it every couple of seconds. When
 the store does not answer, records go to `undelivered/<run id>.jsonl` and are sent later: by the
-same process when the store is back, else by the next tracker that opens the same store. Sending
-twice is harmless, because a metric keeps the time at which it was recorded and the store holds
-equal ones once; so a record leaves the queue or the disk only after it was sent.
+same process when the store is back, else by the next tracker that opens the same store. When the
+disk takes nothing either, they wait in memory. Sending twice is harmless, because a metric keeps
+the time at which it was recorded and the store holds equal ones once; so a record leaves the
+queue or the disk only after it was sent.
 """
 
 import logging
@@ -12,16 +13,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-from regexp.tracking.spool import Record, Spool
+from regexp.tracking.error import reason
+from regexp.tracking.spool import UNREADABLE, Record, Spool
 
 _logger = logging.getLogger(__name__)
 
 METRICS_A_BATCH = 1000  # MLflow's limits
 TAGS_A_BATCH = 100  # of tags, and of params
 _RECORDS_A_ROUND = 10 * METRICS_A_BATCH
+_NEVER = float("inf")
 
 
 class RefusedError(Exception):
@@ -32,6 +36,28 @@ class Send(Protocol):
     """Delivers records of one kind; raises `RefusedError`, or anything else to be tried again."""
 
     def __call__(self, run_id: str, records: Sequence[Record], /) -> None: ...
+
+
+@dataclass(frozen=True)
+class Left:
+    """What an outbox could not deliver.
+
+    Attributes:
+        waiting: the runs with records on disk.
+        refused: runs of which the store refused records for good, with its reason.
+        lost: how many records neither the store nor the disk took.
+        why: what the disk said.
+    """
+
+    waiting: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    lost: int = 0
+    why: str = ""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether everything was delivered."""
+        return not (self.waiting or self.refused or self.lost)
 
 
 class Outbox:
@@ -60,11 +86,13 @@ class Outbox:
         self._pause = pause
         self._clock = clock
         self._queue: deque[tuple[str, Record]] = deque()
+        self._stuck: list[tuple[str, Record]] = []  # neither sent nor on disk; older than the queue
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._closing = False
-        self._retry_at = float("-inf")
+        self._retry_at = -_NEVER
         self._failing = False
+        self._full = ""  # what the disk said, while it takes nothing
         self._behind: set[str] = set()  # runs with records on disk: newer ones queue behind
         self._refused: dict[str, str] = {}
         self._thread = threading.Thread(target=self._work, name="regexp tracking", daemon=True)
@@ -77,62 +105,92 @@ class Outbox:
             self._wake.set()
 
     def drain(self) -> None:
-        """Send everything queued, or put it on disk; return when nothing is queued."""
+        """Send everything queued, or put it on disk; what neither takes stays queued."""
         with self._lock:
             while count := min(len(self._queue), _RECORDS_A_ROUND):
-                by_run: dict[str, list[Record]] = {}
-                for index in range(count):  # an iterator would not bear the other threads' put
-                    run_id, record = self._queue[index]
-                    by_run.setdefault(run_id, []).append(record)
-                for run_id, records in by_run.items():
-                    self._deliver(run_id, records)
+                self._drain([self._queue[index] for index in range(count)])
                 # Only now: an interrupt above leaves all in the queue, to be sent once more.
                 for _ in range(count):
                     self._queue.popleft()
+                if self._stuck:
+                    return
+            if self._stuck:
+                self._drain([])
+
+    def store(self, run_id: str, record: Record) -> None:
+        """Send a record that cannot wait in memory, or put it on disk.
+
+        Raises:
+            OSError: neither the store nor the disk took it.
+        """
+        with self._lock:
+            self.drain()
+            self._deliver(run_id, [record])
+
+    def catch_up(self) -> None:
+        """Send now what waits on disk, also that of processes that have ended."""
+        with self._lock:
+            self._retry_at = -_NEVER
+            self._retry()
+            self.drain()
+            if self._clock() >= self._retry_at:  # the store has answered, or had nothing to
+                self.redeliver()
 
     def redeliver(self) -> int:
         """Send what earlier processes left on disk for this store; return the number of runs."""
         delivered = 0
         with self._lock, self._spool.claim() as abandoned:
+            # Until they are sent, what is newer must wait behind them.
+            self._behind.update(abandoned)
             for run_id in abandoned:
-                self._behind.add(run_id)
                 if not self._catch_up(run_id):
                     break
                 delivered += 1
-            self._behind.difference_update(abandoned)
         return delivered
 
-    def close(self) -> tuple[int, dict[str, str]]:
-        """Drain, try once more what is on disk, and stop.
-
-        Returns:
-            (undelivered, refused): the number of runs with records left on disk, and the runs of
-            which the store refused records for good, with its reason.
-
-        Raises:
-            OSError: neither the store nor the disk took the records.
-        """
+    def close(self) -> Left:
+        """Send or keep what is queued, try once more what is on disk, and stop."""
         self._closing = True
         self._wake.set()
-        self._thread.join()
-        with self._lock:
+        try:
+            self._thread.join()
+            with self._lock:
+                self._retry_at = -_NEVER
+                self._retry()
+                self.drain()
+        except BaseException:  # a second Ctrl-C: what is left goes to disk, without the store
+            self._retry_at = _NEVER
             self.drain()
-            self._retry_at = float("-inf")
-            self._retry()
-            for run_id in self._behind:
-                self._spool.release(run_id)
-            return len(self._behind), dict(self._refused)
+            raise
+        finally:
+            self._spool.release()
+        refused = tuple(self._refused.items())
+        lost = len(self._stuck) + len(self._queue)
+        return Left(tuple(sorted(self._behind)), refused, lost, self._full)
 
     def _work(self) -> None:
         while not self._closing:
             self._wake.wait(self._interval)
             self._wake.clear()
+            with self._lock:
+                self.drain()
+                self._retry()
+
+    def _drain(self, queued: list[tuple[str, Record]]) -> None:
+        """Deliver what is stuck and what is queued; what nothing takes is stuck thereafter."""
+        by_run: dict[str, list[Record]] = {}
+        for run_id, record in (*self._stuck, *queued):
+            by_run.setdefault(run_id, []).append(record)
+        stuck: list[tuple[str, Record]] = []
+        for run_id, records in by_run.items():
             try:
-                with self._lock:
-                    self.drain()
-                    self._retry()
-            except OSError as error:  # the disk; the records stay queued
-                _logger.error("cannot write undelivered metrics: %s", error)
+                self._deliver(run_id, records)
+            except OSError as error:
+                self._tell_full(error)
+                stuck += [(run_id, record) for record in records]
+        self._stuck = stuck
+        if not stuck:
+            self._full = ""
 
     def _deliver(self, run_id: str, records: list[Record]) -> None:
         if run_id in self._behind or self._clock() < self._retry_at:
@@ -153,36 +211,68 @@ class Outbox:
                 return
 
     def _catch_up(self, run_id: str) -> bool:
-        if self._try(run_id, self._spool.read(run_id)):
+        """Send what waits of a run on disk; whether nothing does any more."""
+        self._spool.touch(run_id)
+        try:
+            if self._try(run_id, self._spool.read(run_id)):
+                return False
+            self._spool.remove(run_id)
+        except OSError as error:
+            self._tell_full(error)
             return False
-        self._spool.remove(run_id)
         self._behind.discard(run_id)
         return True
 
     def _try(self, run_id: str, records: list[Record]) -> list[Record]:
-        """Send records in batches; return those that could not be sent for now."""
+        """Send records in batches; return those that could not be sent for now.
+
+        Raises:
+            OSError: what was refused could not be put aside.
+        """
         sent = 0
-        for batch in batches(records):
+        waiting = deque(batches(records))
+        while waiting:
+            batch = waiting.popleft()
             try:
+                if batch[0]["kind"] == UNREADABLE:
+                    raise RefusedError(batch[0]["reason"])
                 self._send(run_id, batch)
             except RefusedError as error:
+                if len(batch) > 1:  # the good ones among them are taken
+                    half = len(batch) // 2
+                    waiting.extendleft((batch[half:], batch[:half]))
+                    continue
                 self._spool.refuse(run_id, batch)
-                self._refused.setdefault(run_id, str(error))
+                self._refused.setdefault(run_id, reason(error))
             except Exception as error:  # whatever it is, training goes on and nothing is lost
-                if not self._failing:
-                    self._failing = True
-                    _logger.warning(
-                        "The store of runs does not answer (%s). Training goes on; metrics are "
-                        "kept in %s until it does.",
-                        (str(error).splitlines() or [type(error).__name__])[0],
-                        self._spool.folder,
-                    )
-                self._retry_at = self._clock() + self._pause
+                self._tell_away(error)
+                self._retry_at = max(self._retry_at, self._clock() + self._pause)
                 return records[sent:]
             sent += len(batch)
         if sent:
             self._failing = False
         return []
+
+    def _tell_away(self, error: Exception) -> None:
+        """Say that the store fails, once until it answers again."""
+        if not self._failing:
+            self._failing = True
+            _logger.warning(
+                "The store of runs does not answer (%s). What is recorded is kept in %s until it "
+                "does, and training goes on.",
+                reason(error),
+                self._spool.folder,
+            )
+
+    def _tell_full(self, error: OSError) -> None:
+        """Say that the disk fails, once until it takes records again."""
+        if not self._full:
+            _logger.warning(
+                "Neither the store of runs nor the disk takes what is recorded (%s). It is kept in "
+                "memory until one does: make room.",
+                error,
+            )
+        self._full = str(error)
 
 
 def batches(records: Sequence[Record]) -> Iterator[list[Record]]:

@@ -16,9 +16,12 @@ from pathlib import Path
 import psutil
 
 
-def tags() -> dict[str, str]:
-    """Tags that name this process: `host`, `pid`, `process` (JSON: machine, boot, start)."""
-    pid = os.getpid()
+def tags(pid: int | None = None) -> dict[str, str]:
+    """Tags that name a process, this one if no other is given.
+
+    `host`, `pid`, `process` (JSON: machine, boot, start).
+    """
+    pid = os.getpid() if pid is None else pid
     identity = {"machine": _machine(), "boot": _boot(), "start": _start(pid)}
     return {"host": socket.gethostname(), "pid": str(pid), "process": json.dumps(identity)}
 
@@ -34,9 +37,9 @@ def alive(tags: Mapping[str, str]) -> bool | None:
         identity = json.loads(tags["process"])
         pid = int(tags["pid"])
         machine, boot, start = identity["machine"], identity["boot"], identity["start"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
-    if tags.get("host") != socket.gethostname() or machine != _machine():
+    if pid <= 0 or tags.get("host") != socket.gethostname() or machine != _machine():
         return None
     return bool(boot == _boot() and start == _start(pid))
 

@@ -83,12 +83,12 @@ class RunRecord:
 
         Raises:
             FileNotFoundError: there is no such file.
+            OSError: neither the store nor the disk took it.
         """
         path = Path(path)
         if not path.exists():
             raise FileNotFoundError(f"no artifact to record at {path}")
-        self._outbox.put(self.id, delivery.file(path, folder))
-        self._outbox.drain()
+        self._outbox.store(self.id, delivery.file(path, folder))
 
     def note(self, markdown: str) -> None:
         """Set the description that the UI shows on the run's page."""
@@ -112,6 +112,11 @@ class RunRecord:
         self._on_finish(self)
 
 
+_last = 0
+
+
 def now() -> int:
-    """Milliseconds since 1970."""
-    return int(time.time() * 1000)
+    """Milliseconds since 1970; in one process it never goes back, though the clock may."""
+    global _last
+    _last = max(_last, int(time.time() * 1000))
+    return _last

@@ -1,25 +1,37 @@
 """Run MLflow's UI on this machine."""
 
+import ipaddress
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from regexp.tracking import store
+import psutil
+
+from regexp.tracking import process, store
 from regexp.tracking.error import TrackingError
 from regexp.tracking.signals import interruptible
 
 HOST = "127.0.0.1"
+_NOTE = ".ui.json"  # in `paths.mlruns`: which server was started there, and by whom
+_GRACE_SECONDS = 10
 
 
-def serve(uri: str | None, folder: Path | str, port: int = 5000) -> int:
-    """Serve the UI on 127.0.0.1 until Ctrl-C; return the server's exit status.
+def serve(uri: str | None, folder: Path | str, port: int = 5000, host: str = HOST) -> int:
+    """Serve the UI until Ctrl-C; return the server's exit status.
+
+    A server whose `regexp ui` was killed is ended first: nobody else would.
 
     Args:
         uri: `tracking.uri`; None is the SQLite file in `folder`.
         folder: `paths.mlruns`.
         port: of the UI.
+        host: the address that it listens on; with any but a loopback address a line says that
+            others reach it.
 
     Raises:
         TrackingError: the port is taken, the store cannot be used, or the address is that of a
@@ -32,43 +44,116 @@ def serve(uri: str | None, folder: Path | str, port: int = 5000) -> int:
             f"tracking.uri={store.public(resolved)} is a server with a UI of its own: open that "
             "address in a browser."
         )
-    _check_free(port)
+    end_stale(folder)
+    _check_free(host, port)
+    if not is_loopback(host):
+        print(_exposed(host), file=sys.stderr)
     store.open_client(resolved, folder)  # a UI opened before the first run finds an empty store
     with interruptible():
-        process = subprocess.Popen(command(resolved, folder, port), env=_environment())
+        # In a session of its own: only this process tells it to end, and its children with it.
+        server = subprocess.Popen(
+            command(resolved, folder, port, host), env=_environment(), start_new_session=True
+        )
         try:
-            return process.wait()
-        except KeyboardInterrupt:  # from a keyboard it reaches the server as well
+            _note(folder, server.pid)
+            return server.wait()
+        except KeyboardInterrupt:
             return 0
         finally:
-            process.terminate()
-            process.wait()
+            _end(server.pid)
+            (folder / _NOTE).unlink(missing_ok=True)
 
 
-def command(uri: str, folder: Path, port: int) -> list[str]:
+def command(uri: str, folder: Path, port: int, host: str = HOST) -> list[str]:
     """The server's command line; one worker, because each takes seconds to start."""
     return [
         *(sys.executable, "-m", "mlflow", "server"),
         *("--backend-store-uri", uri),
         *("--default-artifact-root", store.artifact_folder(folder)),
-        *("--host", HOST, "--port", str(port), "--workers", "1"),
+        *("--host", host, "--port", str(port), "--workers", "1"),
     ]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def end_stale(folder: Path) -> bool:
+    """End the server in `folder` whose `regexp ui` is dead; whether there was one."""
+    try:
+        noted = json.loads((folder / _NOTE).read_text())
+        owner, server = dict(noted["owner"]), dict(noted["server"])
+        number = int(server["pid"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    if process.alive(owner) is not False or not process.alive(server):
+        return False
+    with suppress(psutil.Error):
+        # The note may be anybody's: nothing else is ended.
+        if {"mlflow", "server"} <= set(psutil.Process(number).cmdline()):
+            _end(number)
+            return True
+    return False
+
+
+def _note(folder: Path, server: int) -> None:
+    """Leave word of the server, for the case that this process is killed."""
+    with suppress(OSError):
+        told = {"owner": process.tags(), "server": process.tags(server)}
+        (folder / _NOTE).write_text(json.dumps(told))
+
+
+def _end(number: int) -> None:
+    """Ask a process and its children to end; those that do not are killed."""
+    try:
+        family = [parent := psutil.Process(number), *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for one in family:
+        with suppress(psutil.NoSuchProcess):
+            one.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
+    for one in alive:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+    psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
+
+
+def _exposed(host: str) -> str:
+    """What a user must know of a UI that others reach."""
+    return (
+        f"tracking.host={host}: whoever reaches this address can read, change and delete all runs, "
+        "without a password. MLflow answers to localhost and private addresses alone; for other "
+        "names set MLFLOW_SERVER_ALLOWED_HOSTS=NAME:PORT."
+    )
 
 
 def _environment() -> dict[str, str]:
     store.prepare_environment()
-    # MLflow's job runner starts more processes; nothing here needs them.
-    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | dict(os.environ)
+    # MLflow's job runner starts more processes; nothing here needs them. What its own code is
+    # warned of is nothing for our users.
+    own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
+    return own | dict(os.environ)
 
 
-def _check_free(port: int) -> None:
-    with socket.socket() as probe:
+def _check_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
+        except socket.gaierror as error:
+            raise TrackingError(
+                f"tracking.host={host}: expected an address of this machine, such as 127.0.0.1 "
+                f"({error.strerror})"
+            ) from error
         except OSError as error:
             example = 5002 if port == 5001 else 5001
             raise TrackingError(
-                f"tracking.port={port} cannot be used on {HOST} ({error.strerror}): another UI may "
+                f"tracking.port={port} cannot be used on {host} ({error.strerror}): another UI may "
                 f"be running. Open it, or choose another port, such as tracking.port={example}."
             ) from error

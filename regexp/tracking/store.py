@@ -4,11 +4,8 @@ MLflow creates an SQLite store in many steps, and processes that do so at once b
 Here one process creates it under a file lock while the others wait.
 """
 
-import logging
 import os
 import sqlite3
-import tempfile
-import threading
 import urllib.error
 import urllib.request
 import warnings
@@ -20,13 +17,21 @@ from urllib.parse import urlsplit, urlunsplit
 
 from filelock import FileLock
 
-from regexp.tracking.error import TrackingError
+from regexp.tracking import folders
+from regexp.tracking.error import StoreAwayError, TrackingError, reason
+from regexp.tracking.quiet import quiet
 
 # Written into the database when it is complete; SQLite keeps this number for applications.
 _COMPLETE = 0x72656778
 _PROBE_SECONDS = 5
 # Another process makes the tables in a few seconds; one that hangs must not hang the others.
 _LOCK_SECONDS = 120
+
+# Answers of MLflow's that may be others later: no connection, a server that starts or is busy.
+_PASSING = {
+    "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED",
+    "RESOURCE_EXHAUSTED", "CANCELLED", "ABORTED", "ENDPOINT_NOT_FOUND",
+}  # fmt: skip
 
 # MLflow's own defaults retry for about four minutes. Metrics are kept on disk and sent again
 # anyway, so a server that is gone must be noticed within seconds. A user's own values win.
@@ -89,8 +94,8 @@ def open_client(uri: str, folder: Path) -> Any:
         folder: `paths.mlruns`.
 
     Raises:
-        TrackingError: the server does not answer, a folder cannot be written, or the database
-            cannot be used.
+        StoreAwayError: the server does not answer.
+        TrackingError: a folder cannot be written, or the database cannot be used.
     """
     prepare_environment()
     if uri.startswith(("http://", "https://")):
@@ -152,47 +157,33 @@ def explained(uri: str, folder: Path | None = None) -> Iterator[None]:
         try:
             yield
         except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-            raise TrackingError(
-                f"{_setting(uri, folder)} cannot be used: {_first_line(error)}\n"
+            why = reason(error)
+            message = (
+                f"{_setting(uri, folder)} cannot be used: {why}\n"
                 "Repair it, or choose another place with tracking.uri=http://HOST:PORT or "
                 "paths.mlruns=FOLDER."
-            ) from error
+            )
+            if _may_pass(error):
+                raise StoreAwayError(message, why) from error
+            raise TrackingError(message) from error
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same request may be answered later."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import OperationalError
+
+    if isinstance(error, MlflowException):
+        return error.error_code in _PASSING
+    return isinstance(error, OperationalError | sqlite3.OperationalError | OSError)
 
 
 def prepare_environment() -> None:
     """Set MLflow's environment variables that must be there before it is imported."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name, value in _HTTP_DEFAULTS.items():
         os.environ.setdefault(name, value)
-
-
-class _Quiet:
-    """Loggers that are silenced while at least one thread asks for it."""
-
-    def __init__(self, *names: str) -> None:
-        self._loggers = [logging.getLogger(name) for name in names]
-        self._levels: list[int] = []
-        self._users = 0
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._users += 1
-            if self._users == 1:
-                self._levels = [logger.level for logger in self._loggers]
-                for logger in self._loggers:
-                    logger.setLevel(logging.CRITICAL + 1)
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                for logger, level in zip(self._loggers, self._levels, strict=True):
-                    logger.setLevel(level)
-
-
-# What these say is handled here: retries, failures, the tables of a new database.
-quiet = _Quiet("mlflow", "alembic", "urllib3.connectionpool")
 
 
 def _probe(uri: str) -> None:
@@ -203,11 +194,12 @@ def _probe(uri: str) -> None:
     except urllib.error.HTTPError:
         pass
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise TrackingError(
-            f"tracking.uri={public(uri)}: no MLflow server answers there ({reason}). Start it "
+        why = reason(getattr(error, "reason", error))
+        raise StoreAwayError(
+            f"tracking.uri={public(uri)}: no MLflow server answers there ({why}). Start it "
             "(mlflow server --host HOST --port PORT), correct the address, or leave it out "
-            "(tracking.uri=null) to record into an SQLite file."
+            "(tracking.uri=null) to record into an SQLite file.",
+            why,
         ) from error
 
 
@@ -215,8 +207,8 @@ def _create_database(uri: str, folder: Path) -> None:
     """Create tables under a lock, once; later calls only look whether they are complete."""
     database = sqlite_file(uri)
     if database is not None and not _is_complete(database):
-        _make_folder(database.parent, _setting(uri, folder))
-    _make_folder(folder, f"paths.mlruns={folder}")
+        folders.make(database.parent, _setting(uri, folder))
+    folders.make(folder, f"paths.mlruns={folder}")
     if database is None:
         with FileLock(folder / ".initialize.lock", timeout=_LOCK_SECONDS):
             _initialize(uri, folder)
@@ -235,24 +227,6 @@ def _create_database(uri: str, folder: Path) -> None:
             connection.commit()
         finally:
             connection.close()
-
-
-def _make_folder(folder: Path, setting: str) -> None:
-    """Create a folder, and a file in it that is gone at once.
-
-    Some places take no file although their permissions say so, and a file lock there waits for
-    one that never comes.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        reason = "it is a file" if folder.is_file() else error.strerror
-        raise TrackingError(
-            f"{setting} cannot be used: no file can be made in the folder {folder} ({reason}). "
-            "Choose another place, one that you may write."
-        ) from error
 
 
 def _setting(uri: str, folder: Path | None) -> str:
@@ -295,7 +269,3 @@ def _relax(client: Any) -> None:
 
 def _on_connect(connection: Any, _: object) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -4,60 +4,25 @@ import atexit
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock
 
-from regexp.tracking import delivery, environment, names, process, query, store, view
-from regexp.tracking.outbox import Outbox
-from regexp.tracking.record import RunRecord, Status
+from regexp.tracking import delivery, environment, folders, names, process, query, store, view
+from regexp.tracking.earlier import Earlier
+from regexp.tracking.error import StoreAwayError
+from regexp.tracking.outbox import Left, Outbox
+from regexp.tracking.patience import Patience
+from regexp.tracking.record import RunRecord, Status, now
+from regexp.tracking.redelivery import farewell, spool_of
 from regexp.tracking.signals import Terminated
-from regexp.tracking.spool import Spool
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DIVERGED = "diverged"
-"""Tag of a run whose loss became NaN: training it again would give the same."""
-
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """What became of a run so far.
-
-    Attributes:
-        id: MLflow's.
-        fingerprint: of the run.
-        status: `FINISHED`, `FAILED`, `KILLED`, or `RUNNING` elsewhere.
-        reason: of a failure.
-        ended: whether there is nothing left to do: it finished, or its loss became NaN.
-        arithmetic: the tag of that name.
-    """
-
-    id: str
-    fingerprint: str
-    status: str
-    reason: str
-    ended: bool
-    arithmetic: str
-
-    @classmethod
-    def of(cls, run: Any) -> Self:
-        """Of MLflow's run."""
-        tags, status = run.data.tags, run.info.status
-        return cls(
-            run.info.run_id,
-            tags["fingerprint"],
-            status,
-            tags.get("reason", ""),
-            status == "FINISHED" or tags.get(DIVERGED) == "true",
-            tags.get("arithmetic", ""),
-        )
 
 
 class Tracker:
@@ -70,19 +35,31 @@ class Tracker:
         uri: `tracking.uri`; None is the SQLite file in `folder`.
         experiment: the name of the MLflow experiment, made when absent.
         folder: `paths.mlruns`.
+        wait: `tracking.wait`, for how many seconds a run that starts waits for a store which does
+            not answer; opening it waits for none.
+
+    Attributes:
+        left: after `close`, what could not be delivered.
 
     Raises:
+        StoreAwayError: the store does not answer.
         TrackingError: the store cannot be used.
     """
 
-    def __init__(self, uri: str | None, experiment: str, folder: Path | str) -> None:
+    left: Left = Left()
+
+    def __init__(
+        self, uri: str | None, experiment: str, folder: Path | str, *, wait: float = 0.0
+    ) -> None:
+        self._given = uri
         self.folder = Path(folder)
         self.uri = store.resolve(uri, self.folder)
+        self._patience = Patience(wait)
+        folders.check_inside(self.folder)
         self._client = store.open_client(self.uri, self.folder)
         with store.explained(self.uri):
             self._experiment = store.experiment(self._client, experiment, self.uri, self.folder)
-        self._spool = Spool(self.folder / "undelivered", store.identity(self.uri, self.folder))
-        self._outbox = Outbox(delivery.sender(self._client), self._spool)
+        self._outbox = Outbox(delivery.sender(self._client), spool_of(self.uri, self.folder))
         self._open: dict[str, RunRecord] = {}  # in the order of their start: a parent comes first
         self._closed = False
         # A process that forgets to close must not lose its last metrics.
@@ -135,7 +112,7 @@ class Tracker:
             record = self._record(run.info.run_id, name, owned=own or made)
             if own and not made:
                 self._continue(run)
-        if made:
+        if made or not run.data.params:  # whoever made it may have been killed
             import yaml
 
             values, notes = names.params(config)
@@ -189,15 +166,13 @@ class Tracker:
             "label": label,
             "row": ", ".join(filter(None, row)),
         }
-        with store.explained(self.uri):
-            if resume is None:
-                record = self._record(self._create(name, all_tags).info.run_id, name)
-            else:
-                run = self._client.get_run(resume)
-                self._continue(run)
-                record = self._record(resume, name)
-                record.known = query.recorded(self._client, run)
-                record.tags({"resumed": int(run.data.tags.get("resumed", 0)) + 1})
+        if resume is None:
+            record = self._record(self._new(name, all_tags).info.run_id, name)
+        else:
+            run, known = self._patience(lambda: self._resumed(resume))
+            record = self._record(resume, name)
+            record.known = known
+            record.tags({"resumed": int(run.data.tags.get("resumed", 0)) + 1})
         for param, value in values.items():
             self._outbox.put(record.id, delivery.param(param, value))
         if resume is None:
@@ -210,7 +185,7 @@ class Tracker:
     def earlier(self, sweep_id: str) -> dict[str, Earlier]:
         """Fingerprint -> what became of the run in this sweep so far: the best of its tries."""
         found: dict[str, Earlier] = {}
-        for run in self._children(sweep_id):
+        for run in self._patience(lambda: self._children(sweep_id)):
             one = Earlier.of(run)
             before = found.get(one.fingerprint)
             if before is None or not before.ended:
@@ -258,7 +233,8 @@ class Tracker:
     def close(self, status: Status = "FAILED", reason: str = "its run was not finished") -> None:
         """Send what is queued and end runs that are still open, with `status` and `reason`.
 
-        What cannot be delivered stays on disk for the next tracker, and the user is told.
+        What cannot be delivered stays on disk for the next tracker, and the user is told: see
+        `left`.
         """
         if self._closed:
             return
@@ -266,22 +242,9 @@ class Tracker:
             record.finish(status, reason)
         self._closed = True
         atexit.unregister(self.close)
-        undelivered, refused = self._outbox.close()
-        if undelivered:
-            _logger.warning(
-                "%d run(s) could not be delivered to %s. What they recorded is kept in %s, and the "
-                "next command with the same tracking.uri delivers it.",
-                undelivered,
-                store.public(self.uri),
-                self._spool.folder,
-            )
-        for run_id, why in refused.items():
-            _logger.warning(
-                "The store refused records of run %s (%s). They are kept in %s.",
-                run_id,
-                why.splitlines()[0],
-                self._spool.folder / "refused" / f"{run_id}.jsonl",
-            )
+        self.left = self._outbox.close()
+        for line in farewell(self.left, self._given, self.folder):
+            _logger.warning(line)
 
     def _record(self, run_id: str, name: str, *, owned: bool = True) -> RunRecord:
         def forget(record: RunRecord) -> None:
@@ -291,12 +254,41 @@ class Tracker:
         self._open[run_id] = record
         return record
 
+    def _new(self, name: str, tags: Mapping[str, str]) -> Any:
+        """Make a run of a sweep; where only the answer was lost, find the one that was made."""
+
+        def create() -> Any:
+            with store.explained(self.uri):
+                return self._create(name, tags)
+
+        def find() -> Any:
+            wanted = ("mlflow.parentRunId", "fingerprint", "process", "pid")
+            condition = " and ".join(f"tags.`{key}` = {query.quoted(tags[key])}" for key in wanted)
+            with store.explained(self.uri):
+                found = query.search(self._client, [self._experiment], condition)
+            made = [
+                run for run in found if not run.data.params and run.info.run_id not in self._open
+            ]
+            return made[0] if made else create()
+
+        try:
+            return create()
+        except StoreAwayError:
+            return self._patience(find)
+
+    def _resumed(self, run_id: str) -> tuple[Any, set[tuple[str, int]]]:
+        """Set a run RUNNING again; the run as it was, and (name, step) of what it recorded."""
+        with store.explained(self.uri):
+            run = self._client.get_run(run_id)
+            self._continue(run)
+            return run, query.recorded(self._client, run)
+
     def _create(self, name: str, tags: Mapping[str, str]) -> Any:
         cut = {names.safe(key): names.cut(value, names.TAG_LENGTH) for key, value in tags.items()}
-        return self._client.create_run(self._experiment, tags=cut, run_name=name)
+        return self._client.create_run(self._experiment, now(), tags=cut, run_name=name)
 
     def _children(self, sweep_id: str) -> list[Any]:
-        self._outbox.drain()
+        self._outbox.catch_up()
         with store.explained(self.uri):
             parent = f"tags.`mlflow.parentRunId` = {query.quoted(sweep_id)}"
             return query.search(self._client, [self._experiment], parent)

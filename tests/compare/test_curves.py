@@ -111,3 +111,9 @@ def test_every_panel_that_has_none_below_shows_epochs(
 def test_nothing_to_draw_is_an_empty_figure(tmp_path: Path) -> None:
     learning_curves(values("none", 0, []), tmp_path / "loss.png")
     assert (tmp_path / "loss.png").exists()
+
+
+def test_a_name_is_no_formula(tmp_path: Path, panels: dict[str, Axes]) -> None:
+    """Two dollars begin and end one, which may be none that can be drawn."""
+    learning_curves(values("l1", 0, [1.0, 0.6], variant="$\\frac$"), tmp_path / "figure.png")
+    assert list(panels) == ["l1 ($\\frac$)"]

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from regexp.compare import curves, report
+from regexp.compare.report import _as_text, _file_name
 from regexp.tracking import Tracker
 
 
@@ -55,3 +56,17 @@ def test_report_is_kept_with_the_sweep(tracker: Tracker, tmp_path: Path) -> None
     sweep.finish()
     note = tracker._client.get_run(sweep.id).data.tags["mlflow.note.content"]
     assert note.startswith("# an ablation\n\n| technique | runs |")
+
+
+def test_names_of_others_are_no_formulas_and_no_folders() -> None:
+    """A dataset is called as its file is, by whoever made it."""
+    for formula in ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1"):
+        assert _as_text(formula) == f"'{formula}"
+    for value in ("none", "l1+l2", "a=b", "", -0.5, None):
+        assert _as_text(value) is value
+    assert _file_name("digits_model=[8]") == "digits_model_8_"
+    for name in ("../../x", "/etc/passwd", "a\\b", "x" * 300, "$\\frac$"):
+        safe = _file_name(name)
+        assert Path(safe).name == safe
+        assert len(safe) <= 80
+    assert _file_name("x" * 300) != _file_name("x" * 301)

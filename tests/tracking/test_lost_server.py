@@ -1,89 +1,188 @@
-"""A real MLflow server that goes away in the middle of a run and comes back."""
+"""An MLflow server that goes away and comes back: what is recorded waits, and arrives once."""
 
+from __future__ import annotations
+
+import logging
 import math
-import os
-import socket
-import subprocess
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from regexp.tracking import RunRecord, Tracker, server, store
+from regexp.tracking import RunRecord, StoreAwayError, Tracker, TrackingError, deliver
+from tests.tracking.mlflow_server import Server
 
-START_SECONDS = 120
-
-
-@contextmanager
-def serving(folder: Path, port: int) -> Iterator[None]:
-    """An MLflow server on the store in `folder`, ready to answer."""
-    command = server.command(store.resolve(None, folder), folder, port)
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-    )
-    try:
-        end = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None, "the server ended"
-                assert time.monotonic() < end, "the server did not start"
-                time.sleep(0.2)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
+Start = Callable[..., RunRecord]
 
 
-@pytest.mark.slow
-def test_lost_server_loses_nothing(
-    folder: Path,
-    tmp_path: Path,
-    start: Callable[..., RunRecord],
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.fixture
+def server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    server = Server(folder, monkeypatch)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """`paths.mlruns` of the client."""
+    return tmp_path / "own"
+
+
+def points(tracker: Tracker, run_id: str, name: str) -> list[tuple[int, float]]:
+    """All points that the store has of a metric, in the order in which it got them."""
+    found = tracker._client.get_metric_history(run_id, name)
+    return [(metric.step, metric.value) for metric in found]
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+
+
+def test_lost_for_a_while_everything_arrives_in_order_and_once(
+    server: Server, own: Path, start: Start, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    uri, own = f"http://127.0.0.1:{port}", tmp_path / "own"
     kept = tmp_path / "best.pt"
     kept.write_text("weights")
-    with serving(folder, port):
-        tracker = Tracker(uri, "regexp", own)
+    with Tracker(server.uri, "regexp", own) as tracker:
         sweep = tracker.sweep("key", "name", {})
         record = start(tracker, sweep.id)
-        for step, value in enumerate([1.0, math.inf, math.nan]):
+        values = [1.0, math.inf, 0.5, 0.25, 0.125]
+        for step, value in enumerate(values):
+            if step == 1:
+                server.stop()
+            if step == 3:
+                record.artifact(kept, "checkpoints")
+                kept.unlink()
+                server.start()
             record.metrics({"val/loss": value}, step)
-        assert len(tracker.history(record.id, "val/loss")) == 3
-        assert tracker.link(sweep.id).startswith(uri)
-    record.metrics({"val/loss": 4.0}, 3)
-    record.artifact(kept, "checkpoints")
-    kept.unlink()
-    record.finish()
-    sweep.finish()
-    tracker.close()
-    assert "2 run(s) could not be delivered to " + uri in caplog.text
-
-    with serving(folder, port), Tracker(uri, "regexp", own) as later:
-        run = later._client.get_run(record.id)
-        assert run.info.status == "FINISHED"
-        history = dict(later.history(record.id, "val/loss"))
-        assert history[0] == 1.0
-        assert history[1] == math.inf
-        assert math.isnan(history[2])
-        assert history[3] == 4.0
-        artifact = later._client.download_artifacts(record.id, "checkpoints/best.pt", str(tmp_path))
+            tracker._outbox.drain()
+        record.finish()
+        assert tracker.runs(sweep.id)["status"].tolist() == ["FINISHED"], "what waited came first"
+        history = points(tracker, record.id, "val/loss")
+        assert [step for step, _ in history] == [0, 1, 2, 3, 4]
+        assert [value for _, value in tracker.history(record.id, "val/loss")] == values
+        artifact = tracker._client.download_artifacts(record.id, "checkpoints/best.pt")
         assert Path(artifact).read_text() == "weights"
-        assert later.earlier(sweep.id)["f0"].id == record.id
+        sweep.finish()
+    assert tracker.left.nothing
+    (warning,) = told(caplog)
+    assert warning.startswith("The store of runs does not answer (Connection refused).")
+
+
+def test_lost_for_good_the_command_that_delivers_is_told_and_works(
+    server: Server, own: Path, start: Start, caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    with Tracker(server.uri, "regexp", own) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        record = start(tracker, sweep.id)
+        server.stop()
+        record.metrics({"val/loss": 4.0}, 3)
+        record.finish()
+        sweep.finish()
+    assert len(tracker.left.waiting) == 2
+    assert told(caplog)[-1] == (
+        f"The records of 2 runs could not be delivered to {server.uri}. They are kept in "
+        f"{own / 'undelivered'}; when the store answers again, deliver them by\n"
+        f"  regexp deliver tracking.uri={server.uri} paths.mlruns={own}"
+    )
+    with pytest.raises(StoreAwayError, match="no MLflow server answers there"):
+        deliver(server.uri, own)
+
+    server.start()
+    assert deliver(server.uri, own) == 0
+    assert f"Delivered what waited of 2 runs to {server.uri}." in capsys.readouterr().out
+    assert deliver(server.uri, own) == 0
+    assert "Nothing waits" in capsys.readouterr().out
+    with Tracker(server.uri, "regexp", own) as later:
+        assert points(later, record.id, "val/loss") == [(3, 4.0)]
         assert later.earlier(sweep.id)["f0"].status == "FINISHED"
-    assert not list((own / "undelivered").glob("*.jsonl"))
+        assert later._client.get_run(sweep.id).info.status == "FINISHED"
+
+
+def waiting(tracker: Tracker, act: Callable[[float], None], seconds: float = 60) -> None:
+    """Let a tracker wait without time going by; `act` is told of every pause."""
+    now = [0.0]
+
+    def sleep(pause: float) -> None:
+        now[0] += pause
+        act(now[0])
+
+    tracker._patience._seconds = seconds
+    tracker._patience._clock = lambda: now[0]
+    tracker._patience._sleep = sleep
+
+
+def test_a_run_that_starts_waits_for_the_server_and_says_so_once(
+    server: Server, own: Path, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Tracker(server.uri, "regexp", own) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        server.stop()
+        waiting(tracker, lambda now: server.start() if server._server is None and now > 5 else None)
+        assert tracker.earlier(sweep.id) == {}
+        server.stop()
+        record = start(tracker, sweep.id)
+        record.finish()
+        assert list(tracker.earlier(sweep.id)) == ["f0"]
+        sweep.finish()
+    said = told(caplog)
+    first = "The store of runs does not answer (Connection refused). Waiting for it, at most 60 s"
+    assert [one.startswith(first) for one in said].count(True) == 2
+    assert said.count("The store of runs answers again.") == 2
+
+
+def test_a_run_whose_creation_was_not_answered_is_not_made_twice(
+    server: Server, own: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Tracker(server.uri, "regexp", own) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        create = tracker._client.create_run
+
+        def lost(*args: Any, **named: Any) -> None:
+            monkeypatch.setattr(tracker._client, "create_run", create)
+            create(*args, **named)
+            raise ConnectionError("[Errno 104] Connection reset by peer")
+
+        monkeypatch.setattr(tracker._client, "create_run", lost)
+        record = start(tracker, sweep.id)
+        assert tracker.runs(sweep.id)["run_id"].tolist() == [record.id]
+        record.finish()
+        sweep.finish()
+
+
+def test_what_was_waited_for_in_vain_fails_with_the_reason_and_the_next_at_once(
+    server: Server, own: Path, start: Start
+) -> None:
+    pauses: list[float] = []
+    with Tracker(server.uri, "regexp", own) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        server.stop()
+        waiting(tracker, pauses.append)
+        with pytest.raises(TrackingError, match=r"did not answer for 60 s \(tracking.wait\): Conn"):
+            start(tracker, sweep.id)
+        assert pauses[-1] == 60
+        count = len(pauses)
+        with pytest.raises(TrackingError, match="Connection refused"):
+            start(tracker, sweep.id)
+        assert len(pauses) == count, "the jobs of a sweep must not wait one after another"
+        server.start()
+        start(tracker, sweep.id).finish()
+        sweep.finish()
+
+
+def test_the_end_of_a_sweep_is_kept_too(server: Server, own: Path, start: Start) -> None:
+    """Interrupted while the server is away: the next tracker finds the run KILLED."""
+    with pytest.raises(KeyboardInterrupt), Tracker(server.uri, "regexp", own) as tracker:  # noqa: PT012
+        sweep = tracker.sweep("key", "name", {})
+        record = start(tracker, sweep.id)
+        server.stop()
+        record.metrics({"val/loss": 1.0}, 1)
+        raise KeyboardInterrupt
+    server.start()
+    with Tracker(server.uri, "regexp", own) as later:
+        run = later._client.get_run(record.id)
+        assert run.info.status == "KILLED"
+        assert run.data.tags["reason"] == "interrupted from the keyboard (Ctrl-C)"
+        assert run.data.metrics == {"val/loss": 1.0}

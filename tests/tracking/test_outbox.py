@@ -1,46 +1,18 @@
 """The outbox with a store that fails on command: order, batches, and that nothing is lost."""
 
+import errno
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from regexp.tracking import delivery, process
-from regexp.tracking.outbox import Outbox, RefusedError, batches
+from regexp.tracking import delivery
+from regexp.tracking.outbox import Left, Outbox, batches
 from regexp.tracking.spool import Record, Spool
-
-
-class Store:
-    """Takes records while it is up."""
-
-    def __init__(self) -> None:
-        self.up = True
-        self.refuses: Callable[[Record], bool] = lambda record: False
-        self.taken: dict[str, list[Record]] = {}
-        self.files: list[str] = []
-        self.calls = 0
-
-    def __call__(self, run_id: str, records: Sequence[Record], /) -> None:
-        self.calls += 1
-        if not self.up:
-            raise ConnectionError("connection refused")
-        if any(map(self.refuses, records)):
-            raise RefusedError("no such run")
-        self.taken.setdefault(run_id, []).extend(records)
-        self.files += [Path(r["path"]).read_text() for r in records if r["kind"] == "file"]
-
-    def steps(self, run_id: str = "run") -> list[int]:
-        return [record["step"] for record in self.taken[run_id] if record["kind"] == "metric"]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.tracking.fakes import Clock, Store, alone, left_behind, put
 
 
 @pytest.fixture
@@ -64,11 +36,6 @@ def outbox(store: Store, spool: Spool, clock: Clock) -> Iterator[Outbox]:
     outbox = Outbox(store, spool, interval=3600, clock=clock)
     yield outbox
     outbox.close()
-
-
-def put(outbox: Outbox, steps: range, run_id: str = "run") -> None:
-    for step in steps:
-        outbox.put(run_id, delivery.metric("loss", 1.0, step, 0))
 
 
 def test_order_is_kept_in_each_run(outbox: Outbox, store: Store) -> None:
@@ -112,7 +79,7 @@ def test_full_queue_wakes_the_thread(store: Store, spool: Spool) -> None:
 def test_close_sends_what_is_queued(store: Store, spool: Spool) -> None:
     outbox = Outbox(store, spool, interval=3600)
     put(outbox, range(3))
-    assert outbox.close() == (0, {})
+    assert outbox.close() == Left()
     assert store.steps() == [0, 1, 2]
 
 
@@ -127,8 +94,8 @@ def test_failure_keeps_records_on_disk_and_says_so_once(
     outbox.drain()
     assert [record["step"] for record in spool.read("run")] == list(range(5))
     assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [
-        "The store of runs does not answer (connection refused). Training goes on; metrics are "
-        f"kept in {spool.folder} until it does."
+        "The store of runs does not answer (connection refused). What is recorded is kept in "
+        f"{spool.folder} until it does, and training goes on."
     ]
 
 
@@ -168,14 +135,14 @@ def test_next_outbox_delivers_what_is_left_once(store: Store, spool: Spool, tmp_
     put(first, range(3))
     first.put("run", delivery.file(kept, ""))
     first.put("run", delivery.status("FINISHED", 7))
-    assert first.close() == (1, {})
+    assert first.close() == Left(waiting=("run",))
     kept.unlink()
 
     store.up = True
     second = Outbox(store, spool, interval=3600)
     assert second.redeliver() == 1
     assert second.redeliver() == 0
-    assert second.close() == (0, {})
+    assert second.close() == Left()
     assert store.steps() == [0, 1, 2]
     assert store.files == ["weights"]
     assert store.taken["run"][-1] == {"kind": "status", "status": "FINISHED", "time": 7}
@@ -189,39 +156,8 @@ def test_redelivery_that_fails_keeps_everything(store: Store, spool: Spool) -> N
     first.close()
     second = Outbox(store, spool, interval=3600)
     assert second.redeliver() == 0
-    second.close()
-    assert [record["step"] for record in spool.read("run")] == [0, 1, 2]
-
-
-def test_files_of_a_living_process_and_of_other_stores_are_left_alone(
-    outbox: Outbox, store: Store, spool: Spool
-) -> None:
-    spool.append("living", [delivery.metric("loss", 1.0, 0, 0)])
-    other = Spool(spool.folder, "http://elsewhere")
-    other.append("other", [delivery.metric("loss", 1.0, 0, 0)])
-    other.release("other")
-    assert outbox.redeliver() == 0
-    assert store.taken == {}
-
-
-def test_file_of_a_dead_process_is_delivered(outbox: Outbox, store: Store, spool: Spool) -> None:
-    spool.append("run", [delivery.metric("loss", 1.0, 0, 0)])
-    path = spool.folder / "run.jsonl"
-    dead = json.loads(process.tags()["process"]) | {"start": "-1"}
-    lines = [json.loads(line) for line in path.read_text().split("\n") if line]
-    lines[0]["process"] = json.dumps(dead)
-    # The last line is half: its writer was killed.
-    path.write_text("\n".join(map(json.dumps, lines)) + '\n{"kind": "metr')
-    assert outbox.redeliver() == 1
-    assert store.steps() == [0]
-
-
-def test_half_a_line_hides_no_later_one(spool: Spool) -> None:
-    spool.append("run", [delivery.metric("loss", 1.0, 0, 0)])
-    with (spool.folder / "run.jsonl").open("a") as file:
-        file.write('{"kind": "metr')
-    spool.append("run", [delivery.metric("loss", 1.0, 1, 0)])
-    assert [record["step"] for record in spool.read("run")] == [0, 1]
+    assert second.close() == Left(waiting=("run",))
+    assert left_behind(spool) == [0, 1, 2]
 
 
 def test_what_is_refused_is_put_aside_and_the_rest_goes_on(
@@ -233,7 +169,7 @@ def test_what_is_refused_is_put_aside_and_the_rest_goes_on(
     put(outbox, range(2, 4))
     outbox.drain()
     assert store.steps() == list(range(4))
-    assert outbox.close() == (0, {"run": "no such run"})
+    assert outbox.close() == Left(refused=(("run", "no such run"),))
     refused = (spool.folder / "refused" / "run.jsonl").read_text()
     assert json.loads(refused) == {"kind": "tag", "name": "bad", "value": "tag"}
 
@@ -255,22 +191,117 @@ def test_interrupt_while_sending_loses_nothing(store: Store, spool: Spool) -> No
     assert {run: store.steps(run)[-2:] for run in "abc"} == {run: [0, 1] for run in "abc"}
 
 
-def test_records_stay_queued_when_the_disk_fails_too(
-    outbox: Outbox, store: Store, spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(run_id: str, records: Sequence[Record], /) -> None:
-        raise OSError("no space left on device")
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+
+def test_what_neither_store_nor_disk_takes_waits_in_memory(
+    outbox: Outbox,
+    store: Store,
+    spool: Spool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     store.up = False
-    put(outbox, range(3))
     with monkeypatch.context() as patch:
         patch.setattr(spool, "append", full)
-        with pytest.raises(OSError, match="no space"):
+        for step in range(3):
+            put(outbox, range(step, step + 1))
             outbox.drain()
+    assert caplog.text.count("Neither the store of runs nor the disk takes what is recorded") == 1
+    assert "No space left on device" in caplog.text
     outbox.drain()
     assert [record["step"] for record in spool.read("run")] == [0, 1, 2]
+    store.up = True
+    outbox.catch_up()
+    assert store.steps() == [0, 1, 2]
 
 
-def test_infinities_survive_the_disk(spool: Spool) -> None:
-    spool.append("run", [delivery.metric("loss", float("-inf"), 0, 0)])
-    assert spool.read("run")[0]["value"] == float("-inf")
+def test_one_run_that_the_disk_does_not_take_stops_no_other(
+    outbox: Outbox, store: Store, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = spool.append
+    monkeypatch.setattr(
+        spool, "append", lambda run, records: full() if run == "large" else append(run, records)
+    )
+    store.up = False
+    for step in range(2):
+        put(outbox, range(step, step + 1), "large")
+        put(outbox, range(step, step + 1), "small")
+        outbox.drain()
+    assert [record["step"] for record in spool.read("small")] == [0, 1], "once each"
+    store.up = True
+    outbox.catch_up()
+    assert store.steps("large") == store.steps("small") == [0, 1]
+
+
+def test_what_is_lost_at_the_end_is_counted(
+    outbox: Outbox, store: Store, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "append", full)
+    store.up = False
+    put(outbox, range(3))
+    assert outbox.close() == Left(lost=3, why="[Errno 28] No space left on device")
+
+
+def test_file_that_nothing_takes_is_an_error_and_does_not_wait(
+    outbox: Outbox, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spool: Spool
+) -> None:
+    (tmp_path / "best.pt").write_text("weights")
+    store.up = False
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copy2", full)
+        with pytest.raises(OSError, match="No space left"):
+            outbox.store("run", delivery.file(tmp_path / "best.pt", ""))
+    put(outbox, range(2))
+    store.up = True
+    outbox.catch_up()
+    assert store.steps() == [0, 1]
+    assert store.files == []
+    assert not list(spool.folder.glob("*.files/*")), "no half of a copy stays"
+
+
+def test_good_records_are_taken_from_among_refused_ones(outbox: Outbox, store: Store) -> None:
+    store.refuses = lambda record: record.get("step") in (3, 700)
+    put(outbox, range(1000))
+    outbox.drain()
+    assert store.steps() == [step for step in range(1000) if step not in (3, 700)]
+    assert outbox.close() == Left(refused=(("run", "no such run"),))
+
+
+def test_newer_records_wait_behind_those_of_a_dead_process(
+    store: Store, spool: Spool, clock: Clock
+) -> None:
+    store.up = False
+    first = Outbox(store, spool, interval=3600)
+    put(first, range(2))
+    first.put("run", delivery.status("KILLED", 1))
+    first.close()
+    second = Outbox(store, Spool(spool.folder, spool.store), interval=3600, clock=clock)
+    assert second.redeliver() == 0
+    store.up = True
+    clock.now = 31
+    put(second, range(2, 4))
+    second.put("run", delivery.status("FINISHED", 2))
+    second.drain()
+    third = Outbox(store, Spool(spool.folder, spool.store), interval=3600)
+    assert third.redeliver() == 0, "the second has it now"
+    third.close()
+    second.close()
+    assert store.steps() == [0, 1, 2, 3]
+    assert store.taken["run"][-1]["status"] == "FINISHED"
+
+
+def test_second_interrupt_while_closing_puts_everything_on_disk(
+    store: Store, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impatient() -> None:
+        raise KeyboardInterrupt
+
+    outbox = alone(Outbox(store, spool, interval=3600))
+    put(outbox, range(3))
+    monkeypatch.setattr(outbox._thread, "join", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        outbox.close()
+    assert store.calls == 0, "a store that hangs must not be asked again"
+    assert left_behind(spool) == [0, 1, 2]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from regexp.tracking import Tracker, TrackingError, serve, server, store
+from regexp.tracking import Tracker, TrackingError, store
+from regexp.tracking.quiet import Quiet
 
 OPEN = """
 import sys
@@ -135,33 +136,10 @@ def test_quiet_restores_levels_when_threads_overlap() -> None:
 
     logger = logging.getLogger("quiet test")
     logger.setLevel(logging.INFO)
-    quiet = store._Quiet("quiet test")
+    quiet = Quiet("quiet test")
     quiet.__enter__()
     quiet.__enter__()
     quiet.__exit__()
     assert not logger.isEnabledFor(logging.CRITICAL)
     quiet.__exit__()
     assert logger.level == logging.INFO
-
-
-def test_ui_is_bound_to_this_machine_with_one_worker(tmp_path: Path) -> None:
-    command = server.command("sqlite:///x.db", tmp_path, 5001)
-    options = dict(zip(command[4::2], command[5::2], strict=True))
-    assert options["--host"] == "127.0.0.1"
-    assert options["--port"] == "5001"
-    assert options["--workers"] == "1"
-    assert options["--backend-store-uri"] == "sqlite:///x.db"
-
-
-def test_ui_on_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(TrackingError, match=rf"tracking.port={port} .*tracking.port=500[12]"):
-            serve(None, tmp_path, port)
-
-
-def test_server_has_its_own_ui(tmp_path: Path) -> None:
-    with pytest.raises(TrackingError, match="a UI of its own"):
-        serve("http://127.0.0.1:5000", tmp_path)

@@ -233,7 +233,8 @@ def test_store_that_fails_in_the_middle_loses_nothing(
         record.finish("FINISHED")
         sweep.finish()
     told = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert told[-1].startswith("2 run(s) could not be delivered to sqlite:///")
+    assert told[-1].startswith("The records of 2 runs could not be delivered to sqlite:///")
+    assert told[-1].endswith(f"\n  regexp deliver paths.mlruns={folder}")
     assert stored(tracker, record.id).info.status == "RUNNING"
 
     with Tracker(None, "regexp", folder) as later:

@@ -1,0 +1,1 @@
+"""Make recorded runs again and hold them against the first; share a sweep in one file."""

@@ -1,0 +1,167 @@
+"""What differs between two environments, and how likely each difference changes results."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from regexp.rerun.original import Original
+from regexp.tracking import environment, names
+
+Kind = Literal["data", "code", "library", "arithmetic", "other"]
+
+UNKNOWN = "(not recorded)"
+
+# Kind and patterns of dotted keys, the likeliest to change results first.
+_RANKS: tuple[tuple[Kind, str], ...] = (
+    ("data", r"data\..*"),
+    ("code", r"code"),
+    ("code", r"own_code\..*"),
+    ("other", r"packages\.regexp"),  # `code` tells whether anything in it changed
+    ("other", r"git\..*"),
+    ("library", r"(packages|arithmetic)\.(torch|numpy)"),
+    ("library", r"packages\.(scikit-learn|pandas|scipy|pyarrow|pillow|h5py|statsmodels)"),
+    ("arithmetic", r"device"),
+    ("arithmetic", r"arithmetic\.(gpus|cuda|cudnn)"),
+    ("arithmetic", r"arithmetic\.(processor|capability|blas|matmul_precision)"),
+    ("arithmetic", r"arithmetic\..*"),
+    ("arithmetic", r"variables\..*"),
+    ("other", r"python"),
+    ("other", r"packages\..*"),
+    ("other", r".*"),
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something of the environment that is not as it was.
+
+    Attributes:
+        what: for people: "torch", "the code of regexp", "the data digits".
+        then: its value at the first run.
+        now: its value at the second.
+        kind: what sort of thing it is.
+    """
+
+    what: str
+    then: str
+    now: str
+    kind: Kind
+
+
+def present() -> dict[str, Any]:
+    """The environment of this process, in the form in which runs record theirs."""
+    return environment.environment()
+
+
+def compare(
+    then: Mapping[str, Any],
+    now: Mapping[str, Any],
+    *,
+    data: tuple[str, str, str] | None = None,
+    devices: tuple[str, str] = ("cpu", "cpu"),
+) -> list[Difference]:
+    """What differs, the likeliest to change results first.
+
+    A module of a user's own counts only where both have it: it may not be loaded yet.
+
+    Args:
+        then: recorded with the first run.
+        now: of the second.
+        data: name of the dataset, and the SHA-256 of both runs' data.
+        devices: `trainer.device` of both.
+    """
+    before, after = _flat(then), _flat(now)
+    for flat, name, recorded in ((before, devices[0], then), (after, devices[1], now)):
+        flat["device"] = device(name, recorded)
+    if data is not None:
+        key = f"data.{data[0]}"
+        before[key], after[key] = (checksum or UNKNOWN for checksum in data[1:])
+    keys = {
+        key
+        for key in before | after
+        if before.get(key) != after.get(key)
+        and key != "memory_bytes"
+        and (not key.startswith("own_code.") or (key in before and key in after))
+    }
+    for library in ("torch", "numpy"):  # recorded twice
+        if f"packages.{library}" in keys:
+            keys.discard(f"arithmetic.{library}")
+    return [
+        Difference(
+            _label(key),
+            before.get(key, _absent(key, then)),
+            after.get(key, _absent(key, now)),
+            _RANKS[_rank(key)][0],
+        )
+        for key in sorted(keys, key=lambda key: (_rank(key), key))
+    ]
+
+
+def of_runs(first: Original, second: Original) -> list[Difference]:
+    """What differs between the environments and data of two recorded runs."""
+    names_of_data = dict.fromkeys(run.tags.get("dataset", "?") for run in (first, second))
+    then, now = (run.tags.get("data.checksum", "") for run in (first, second))
+    return compare(
+        first.environment,
+        second.environment,
+        data=(" / ".join(names_of_data), then, now),
+        devices=(device_of(first.config), device_of(second.config)),
+    )
+
+
+def device_of(config: Mapping[str, Any]) -> str:
+    """`trainer.device` of a recorded configuration."""
+    trainer = config.get("trainer")
+    return str(trainer.get("device", "cpu")) if isinstance(trainer, Mapping) else "cpu"
+
+
+def device(name: str, environment: Mapping[str, Any]) -> str:
+    """What a run trained on: `cpu`, or the name of the GPU.
+
+    Args:
+        name: `trainer.device`.
+        environment: as it is recorded; tells which GPUs there were.
+    """
+    arithmetic = environment.get("arithmetic")
+    gpus = arithmetic.get("gpus", "") if isinstance(arithmetic, Mapping) else ""
+    found = [gpu for gpu in str(gpus).split(", ") if gpu]
+    if name == "cpu" or (name == "auto" and not found):
+        return "cpu"
+    index = name.partition(":")[2]
+    number = int(index) if index.isdecimal() else 0
+    return found[number] if number < len(found) else name
+
+
+def _flat(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Dotted keys with their values as text; empty mappings say nothing."""
+    return {
+        key: names.text(value) for key, value in names.flatten(environment).items() if value != {}
+    }
+
+
+def _label(key: str) -> str:
+    """What a dotted key is called in tables."""
+    group, _, rest = key.partition(".")
+    words = {
+        "code": "the code of regexp",
+        "data": f"the data {rest}",
+        "own_code": f"the code of {rest}",
+        "git": f"git {rest}",
+        "matmul_precision": "precision of matrix products",
+    }
+    if group in words:
+        return words[group]
+    return words.get(rest, rest or key)
+
+
+def _absent(key: str, environment: Mapping[str, Any]) -> str:
+    """What stands for a value that is not there: was it not there, or was it not recorded?"""
+    group = key.partition(".")[0]
+    if group in ("packages", "variables") and group in environment:
+        return "(none)"
+    return "(none)" if key == "git.diff" and environment.get("git") else UNKNOWN
+
+
+def _rank(key: str) -> int:
+    return next(rank for rank, (_, form) in enumerate(_RANKS) if re.fullmatch(form, key))

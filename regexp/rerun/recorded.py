@@ -1,0 +1,113 @@
+"""Runs and sweeps out of the store of runs, as originals."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from regexp import checkpoint
+from regexp.rerun import schema
+from regexp.rerun.original import Original, OriginalSweep
+from regexp.tracking import TrackingError
+from regexp.tracking.stored import Reader, StoredRun
+
+LAST = "checkpoints/last.pt"
+
+
+def read_run(reader: Reader, run_id: str) -> Original:
+    """A run of the store, in whatever state it is; `refusal` says whether it can be made again.
+
+    Raises:
+        TrackingError: there is no such run, it is a sweep, or its records are damaged.
+    """
+    stored = reader.run(run_id)
+    if is_sweep(stored):
+        raise TrackingError(
+            f"{run_id} is the sweep {stored.name!r}, not one of its runs; for all of its runs: "
+            f"regexp rerun --sweep {run_id}"
+        )
+    return _original(stored)
+
+
+def read_sweep(reader: Reader, sweep_id: str) -> OriginalSweep:
+    """A sweep of the store, with all its runs in whatever state they are.
+
+    Raises:
+        TrackingError: there is no such sweep, it has no runs, or its records are damaged.
+    """
+    parent = reader.run(sweep_id)
+    if not is_sweep(parent):
+        raise TrackingError(
+            f"{sweep_id} is the run {parent.name!r}, not a sweep; "
+            + (
+                f"it belongs to the sweep {parent.sweep_id}"
+                if parent.sweep_id
+                else "no sweep has it"
+            )
+        )
+    runs = [_original(child) for child in reader.children(sweep_id)]
+    if not runs:
+        raise TrackingError(f"the sweep {parent.name!r} ({sweep_id}) has no runs")
+    settings = _document(parent, "sweep.yaml", schema.settings)
+    return OriginalSweep(sweep_id, parent.name, runs, settings, reader.source)
+
+
+def is_sweep(stored: StoredRun) -> bool:
+    """Whether it is the parent run of a sweep."""
+    return "sweep.key" in stored.tags
+
+
+def refusal(run: Original) -> str:
+    """Why a run cannot be made again and compared; empty if it can."""
+    if run.status == "RUNNING":
+        return "it is still running, or its end waits to be delivered (regexp deliver)"
+    diverged = run.tags.get("diverged") == "true"
+    if run.status != "FINISHED" and not diverged:
+        reason = f" ({run.reason.splitlines()[0]})" if run.reason else ""
+        return f"it did not end by itself: {run.status}{reason}; the sweep's command resumes it"
+    for name, content in (("config.yaml", run.config), ("stack.yaml", run.stack)):
+        if not content:
+            return f"it has no {name}: an older version of regexp recorded it, or it is no run"
+    return ""
+
+
+def _original(stored: StoredRun) -> Original:
+    return Original(
+        run_id=stored.run_id,
+        sweep_id=stored.sweep_id,
+        name=stored.name,
+        status=stored.status,
+        reason=stored.tags.get("reason", ""),
+        config=_document(stored, "config.yaml", schema.config),
+        stack=_document(stored, "stack.yaml", schema.stack),
+        environment=_document(stored, "environment.json", schema.environment),
+        tags=stored.tags,
+        metrics=stored.metrics,
+        weights_sha256=stored.tags.get("weights.sha256", ""),
+        load_last=partial(_load, stored),
+    )
+
+
+def _document(
+    stored: StoredRun, name: str, read: Callable[[bytes], dict[str, Any]]
+) -> dict[str, Any]:
+    """A text artifact, read; {} where there is none."""
+    content = stored.text(name)
+    if content is None:
+        return {}
+    try:
+        return read(content)
+    except (ValueError, RecursionError) as error:
+        raise TrackingError(
+            f"the artifact {name} of the run {stored.run_id} is not as regexp writes it: {error}"
+        ) from error
+
+
+def _load(stored: StoredRun) -> dict[str, Any] | None:
+    with stored.file(LAST) as path:
+        if path is None:
+            return None
+        try:
+            return checkpoint.load(path)
+        except ValueError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            raise TrackingError(f"the artifact {LAST} of {stored.run_id}: {reason}") from error

@@ -1,0 +1,183 @@
+"""Train the stack of recorded runs again, record what was asked for, compare it with the first."""
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from regexp import checkpoint
+from regexp.device import device_name, settings
+from regexp.job import progress_bar, record_result, run_stack, start_record
+from regexp.nodes import find
+from regexp.plan import from_resolved
+from regexp.planned_run import PlannedRun
+from regexp.rerun import environments, trust
+from regexp.rerun.causes import likely_cause
+from regexp.rerun.environments import Difference
+from regexp.rerun.original import Original
+from regexp.rerun.stacks import RecordedStack
+from regexp.rerun.verify import Results, Verdict, verify
+from regexp.standing import Result
+from regexp.tracking import RunRecord, Tracker, environment, names
+
+
+@dataclass
+class Plan:
+    """A stack that is to be trained again.
+
+    Attributes:
+        stack: as it was recorded.
+        runs: its members, planned with the code and the data that are here.
+        differences: one list for each run that is asked for, of its environments then and now.
+        failure: why it cannot be trained; empty if it can.
+    """
+
+    stack: RecordedStack
+    runs: list[PlannedRun] = field(default_factory=list)
+    differences: list[list[Difference]] = field(default_factory=list)
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Remade:
+    """A run that was made again.
+
+    Attributes:
+        original: the first time.
+        run_id: MLflow's id of the second; empty if it could not begin.
+        verdict: how both compare; None if it could not be made.
+        cause: what is likely behind a difference.
+        failure: why it could not be made.
+    """
+
+    original: Original
+    run_id: str = ""
+    verdict: Verdict | None = None
+    cause: str = ""
+    failure: str = ""
+
+
+def plan(stack: RecordedStack, here: Mapping[str, Any]) -> Plan:
+    """Plan the runs of a recorded stack; whatever is wrong with it becomes the plan's `failure`.
+
+    Args:
+        stack: as recorded; its targets are trusted.
+        here: `paths`, `tracking` and `debug` of the present command, plain.
+    """
+    planned = Plan(stack)
+    try:
+        for member in stack.members:
+            for target in trust.targets(member):  # so that a user's own modules are compared
+                find("_target_", target)
+        planned.runs = [
+            from_resolved(member | dict(here), here["paths"]["data"], variant)
+            for member, variant in zip(stack.members, stack.variants, strict=True)
+        ]
+    except Exception as error:  # one stack must not take the others with it
+        planned.failure = _reason(error, here)
+        return planned
+    now = environments.present()
+    for original, position in stack.runs:
+        run = planned.runs[position]
+        data = (run.dataset, original.tags.get("data.checksum", ""), run.checksum)
+        name = environments.device_of(original.config)
+        planned.differences.append(
+            environments.compare(original.environment, now, data=data, devices=(name, name))
+        )
+    return planned
+
+
+def remake(planned: Plan, tracker: Tracker, sweep_id: str, here: Mapping[str, Any]) -> list[Remade]:
+    """Train a planned stack, record the runs that are asked for, and compare them.
+
+    Args:
+        planned: by `plan`.
+        tracker: records the runs.
+        sweep_id: of the parent run.
+        here: as in `plan`.
+
+    Returns:
+        One for each run that is asked for. Whatever fails fails these runs alone.
+    """
+    asked = planned.stack.runs
+    if planned.failure:
+        return [Remade(original, failure=planned.failure) for original, _ in asked]
+    records: list[RunRecord] = []
+    history: list[dict[str, dict[int, float]]] = [{} for _ in planned.runs]
+
+    def report(run: int, epoch: int, metrics: dict[str, float]) -> None:
+        advance(1)
+        for name, value in metrics.items():
+            history[run].setdefault(names.safe(name), {})[epoch] = value
+        for (_, position), record in zip(asked, records, strict=True):
+            if position == run:
+                record.metrics(metrics, epoch)
+
+    try:
+        for original, position in asked:
+            records.append(_start(planned, position, original, tracker, sweep_id))
+        epochs = planned.runs[0].config["trainer"]["epochs"]
+        with progress_bar(epochs * len(planned.runs)) as advance:
+            results = run_stack(planned.runs, report)
+    except Exception as error:
+        reason = _reason(error, here)
+        for record in records:
+            record.finish("FAILED", reason)
+        return [Remade(original, failure=reason) for original, _ in asked]
+    return [
+        _compare(planned, index, records[index], results[position], history[position], here)
+        for index, (_, position) in enumerate(asked)
+    ]
+
+
+def results_of(result: Result, history: Mapping[str, Mapping[int, float]]) -> Results:
+    """The results of a run that has just been trained, as the store would give them."""
+    metrics = {name: dict(steps) for name, steps in history.items()}
+    for name, value in result.metrics.items():
+        metrics.setdefault(names.safe(name), {})[0] = value
+    weights = checkpoint.digest(result.last["weights"]) if result.last else ""
+    return Results(result.status, result.reason, metrics, weights, lambda: result.last or None)
+
+
+def _start(
+    planned: Plan, position: int, original: Original, tracker: Tracker, sweep_id: str
+) -> RunRecord:
+    with settings(planned.runs[position].config["trainer"]) as device:
+        arithmetic = environment.arithmetic() | {"device": device_name(device)}
+    setting = original.tags.get("setting", "")
+    record = start_record(tracker, sweep_id, planned.runs, position, setting, arithmetic, {})
+    record.tags({"rerun.of": original.run_id})
+    return record
+
+
+def _compare(
+    planned: Plan,
+    index: int,
+    record: RunRecord,
+    result: Result,
+    history: Mapping[str, Mapping[int, float]],
+    here: Mapping[str, Any],
+) -> Remade:
+    """Hold one result against the first, and record both it and what came of that."""
+    original, position = planned.stack.runs[index]
+    try:
+        verdict = verify(Results.of(original), results_of(result, history))
+        cause = likely_cause(verdict, planned.differences[index])
+        record.tags({"rerun.identical": verdict.identical})
+        if cause:
+            record.tags({"rerun.cause": cause})
+        record_result(planned.runs[position], record, result)
+    except Exception as error:  # records that cannot be compared, or a full disk
+        reason = _reason(error, here)
+        record.finish("FAILED", reason)
+        return Remade(original, record.id, failure=reason)
+    return Remade(original, record.id, verdict, cause)
+
+
+def _reason(error: Exception, here: Mapping[str, Any]) -> str:
+    """An error in words for people."""
+    if here["debug"]:
+        traceback.print_exception(error)
+    if isinstance(error, ValueError | RuntimeError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}; --debug shows where"

@@ -1,0 +1,230 @@
+"""What `regexp rerun` and `regexp diff` print."""
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from regexp.compare.show import show_columns
+from regexp.progress import count, named
+from regexp.rerun.environments import Difference
+from regexp.rerun.original import Original
+from regexp.rerun.remake import Remade
+from regexp.rerun.verify import MetricDifference, Metrics, Verdict
+from regexp.tracking import names
+
+OTHERS = 10
+"""Differences that are unlikely to change anything: so many are shown of a rerun."""
+
+_NAMED = 3
+_HEX = re.compile(r"[0-9a-f]{20,}")
+
+
+def environments(
+    differences: Sequence[Sequence[Difference]],
+    titles: tuple[str, str] = ("then", "now"),
+    limit: int | None = OTHERS,
+) -> None:
+    """Print how environments differ.
+
+    Args:
+        differences: one sequence a run, the likeliest to change results first.
+        titles: of the columns of both environments.
+        limit: of those that are unlikely to change anything.
+    """
+    runs = len(differences)
+    if not runs:
+        return
+    shared: dict[Difference, int] = {}
+    for one in differences:
+        for difference in one:
+            shared[difference] = shared.get(difference, 0) + 1
+    if not shared:
+        print("Data, code, libraries and processor are the same, as far as they are recorded.")
+        return
+    others = [difference for difference in shared if difference.kind == "other"]
+    hidden = set(others[limit:] if limit is not None else ())
+    rows = [
+        [difference.what, difference.then, difference.now, f"{number} of {runs}"]
+        for difference, number in shared.items()
+        if difference not in hidden
+    ]
+    table(["environment", *titles, "runs"], rows, silent={f"{runs} of {runs}"})
+    if hidden:
+        print(f"and {len(hidden)} more, which are unlikely to change results")
+
+
+def remade(one: Remade) -> None:
+    """Print whether a run that was made again is identical, and else how it differs first."""
+    name = name_of(one.original)
+    if one.verdict is None:
+        _say(f"  {name}: COULD NOT BE MADE AGAIN: {clean(one.failure)}")
+    elif one.verdict.identical:
+        _say(f"  {name}: identical ({compared(one.verdict)})")
+    else:
+        _say(f"  {name}: DIFFERS")
+        for line in differences(one.verdict):
+            _say(f"    {line}")
+        _say(f"    likely cause: {clean(one.cause)}")
+
+
+def differences(verdict: Verdict) -> list[str]:
+    """Lines on what differs: how the runs ended, the first metric, the others, the weights."""
+    lines = [f"ended otherwise: {clean(verdict.outcome)}"] if verdict.outcome else []
+    if verdict.first is not None:
+        lines.append(f"first in {_step(verdict.first)}: {_metric(verdict.first)}")
+        rest = [f"{clean(one.name)} ({_step(one)})" for one in verdict.metrics[1:]]
+        if rest:
+            lines.append(f"also {_few(rest)}")
+    elif not verdict.outcome:
+        lines.append("all metrics are identical")
+    if verdict.weights:
+        lines += [f"{clean(one.name)}: {clean(one.what)}" for one in verdict.weights[:_NAMED]]
+        more = len(verdict.weights) - _NAMED
+        lines += [f"and {count(more, 'other part')} of the last checkpoint"] if more > 0 else []
+    elif verdict.tensors or verdict.digest:
+        lines.append("the final weights are identical")
+    return lines
+
+
+def configurations(first: Original, second: Original) -> None:
+    """Print the keys in which two runs' configurations and stacks differ."""
+    each = [
+        {
+            key: names.text(value)
+            for key, value in names.flatten(_settings(run)).items()
+            if value != {}  # the keys in the other one say it all
+        }
+        for run in (first, second)
+    ]
+    rows = [
+        [key, each[0].get(key, "(none)"), each[1].get(key, "(none)")]
+        for key in sorted(each[0].keys() | each[1].keys())
+        if each[0].get(key) != each[1].get(key)
+    ]
+    if rows:
+        table(["configuration", "A", "B"], rows)
+    else:
+        print("The configurations are the same.")
+
+
+def results(first: Metrics, second: Metrics, verdict: Verdict) -> None:
+    """Print the last values of two runs' metrics, and from where on they differ."""
+    differing = {one.name: one for one in verdict.metrics}
+    rows = []
+    for name in sorted(first.keys() | second.keys()):
+        if name == "seconds":
+            continue
+        difference = differing.get(name)
+        size = f"{difference.relative:.2g}" if difference else ""
+        rows.append(
+            [
+                name,
+                *(_last(metrics.get(name, {})) for metrics in (first, second)),
+                _step(difference) if difference else "",
+                "" if size == "nan" else size,
+            ]
+        )
+    head = ["metric", "A, last", "B, last", "differs first in", "by (relative)"]
+    table(head, rows, texts=("metric", "differs first in"), silent={""})
+
+
+def name_of(run: Original) -> str:
+    """A run's name with what else its sweep varies."""
+    return clean(named(run.name, run.tags.get("setting", "")))
+
+
+def summary(identical: int, different: int, failed: int, left_out: int) -> str:
+    """One line on all runs: "4 runs: 3 identical, 1 different"."""
+    parts = [f"{identical} identical"]
+    parts += [f"{different} different"] if different else []
+    parts += [f"{failed} could not be made again"] if failed else []
+    parts += [f"{left_out} left out"] if left_out else []
+    return f"{count(identical + different + failed + left_out, 'run')}: {', '.join(parts)}"
+
+
+def compared(verdict: Verdict) -> str:
+    """What was held against the first time: "3 epochs, 41 values of metrics, 24 tensors"."""
+    parts = [count(verdict.epochs, "epoch"), count(verdict.values, "value") + " of metrics"]
+    if verdict.tensors:
+        parts.append(count(verdict.tensors, "tensor"))
+    elif verdict.digest:
+        parts.append("the weights by their digest")
+    return ", ".join(parts)
+
+
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    texts: Sequence[str] | None = None,
+    silent: set[str] | None = None,
+) -> None:
+    """Print columns of texts.
+
+    Args:
+        head: titles.
+        rows: one cell a title.
+        texts: titles of columns that are aligned on the left; all if None.
+        silent: a column in which nothing else stands is left out.
+    """
+    cells = [[_short(clean(cell)) for cell in row] for row in rows]
+    kept = [
+        column
+        for column in range(len(head))
+        if silent is None or not cells or {row[column] for row in cells} - silent
+    ]
+    titles = [head[column] for column in kept]
+    show_columns(
+        titles,
+        [[row[column] for column in kept] for row in cells],
+        texts=titles if texts is None else texts,
+        file=sys.stdout,
+    )
+
+
+def clean(text: str) -> str:
+    """A text from elsewhere without what would steer a terminal."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def _settings(run: Original) -> Mapping[str, Any]:
+    members = run.stack.get("members", [])
+    stack = {"members": len(members), "position": run.stack.get("position")}
+    return {**run.config, "stack.yaml": stack}
+
+
+def _short(cell: str) -> str:
+    """A cell with its checksums cut."""
+    return _HEX.sub(lambda found: f"{found[0][:12]}...", cell)
+
+
+def _step(difference: MetricDifference) -> str:
+    return f"epoch {difference.step}" if difference.step else "the end"
+
+
+def _metric(difference: MetricDifference) -> str:
+    """A metric's two values, and how far they are apart."""
+    then, now = difference.then, difference.now
+    if then is None or now is None:
+        has = "the second" if then is None else "the first"
+        return f"{clean(difference.name)} of {has} run alone, {now if then is None else then}"
+    size = ""
+    if difference.absolute == difference.absolute:  # no NaN
+        size = f" (by {difference.absolute:.2g}, relative {difference.relative:.2g})"
+    return f"{clean(difference.name)} {then!r} -> {now!r}{size}"
+
+
+def _last(steps: Mapping[int, float]) -> str:
+    return repr(steps[max(steps)]) if steps else "(none)"
+
+
+def _few(items: Sequence[str]) -> str:
+    more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
+    return ", ".join(items[:_NAMED]) + more
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

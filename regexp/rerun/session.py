@@ -1,0 +1,142 @@
+"""Reruns from the first look at the records to the last line of what came of them."""
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from regexp.config import ConfigError, plain
+from regexp.progress import count
+from regexp.rerun import archive, report, trust
+from regexp.rerun.command import Request
+from regexp.rerun.environments import of_runs
+from regexp.rerun.original import Original, OriginalSweep
+from regexp.rerun.recorded import read_run, read_sweep, refusal
+from regexp.rerun.remake import Plan, Remade, plan, remake
+from regexp.rerun.stacks import RecordedStack, stacks_of
+from regexp.rerun.verify import Results, verify
+from regexp.sweep import open_tracker
+from regexp.tracking import RunRecord, Tracker, interruptible
+from regexp.tracking.stored import Reader
+
+INTERRUPTED = 130
+
+
+def run(request: Request) -> int:
+    """Make the runs again that are asked for; 0 if all are identical, else 1."""
+    sweep = _originals(request)
+    stacks, left_out = _stacks(sweep)
+    if not stacks:
+        original, reason = left_out[0]
+        raise ConfigError(
+            f"the run {report.name_of(original)} ({original.run_id}) cannot be made again: {reason}"
+        )
+    trust.check((member for stack in stacks for member in stack.members), request.allowed)
+
+    asked = sum(len(stack.runs) for stack in stacks)
+    _say(f"{count(asked, 'run')} of {report.clean(sweep.name)}, from {sweep.source}")
+    for original, reason in left_out:
+        _say(f"left out: {report.name_of(original)} ({original.run_id}): {report.clean(reason)}")
+    config = request.config
+    here = {"paths": plain(config.paths), "tracking": plain(config.tracking), "debug": config.debug}
+    plans = [plan(stack, here) for stack in stacks]
+    _say("")
+    report.environments([one for planned in plans for one in planned.differences])
+    _say("")
+    with interruptible(), open_tracker(config) as tracker:
+        settings = {"rerun": {"of": sweep.sweep_id, "source": sweep.source}}
+        parent = tracker.sweep(uuid.uuid4().hex, f"rerun of {sweep.name}", settings)
+        remade = _remake(plans, tracker, parent, here)
+        return _finish(remade, left_out, parent)
+
+
+def diff(request: Request) -> int:
+    """Print what differs between two runs; 0 if their results are identical, else 1."""
+    reader = _reader(request)
+    first, second = (read_run(reader, run_id) for run_id in request.words)
+    for letter, one in (("A", first), ("B", second)):
+        _say(f"{letter}: {report.name_of(one)}, {one.status} ({one.run_id})")
+    _say("")
+    report.configurations(first, second)
+    _say("")
+    report.environments([of_runs(first, second)], ("A", "B"), limit=None)
+    _say("")
+    verdict = verify(Results.of(first), Results.of(second))
+    report.results(first.metrics, second.metrics, verdict)
+    _say("")
+    if verdict.identical:
+        _say(f"The results are identical ({report.compared(verdict)}).")
+        return 0
+    _say("The results differ:")
+    for line in report.differences(verdict):
+        _say(f"  {line}")
+    return 1
+
+
+def _originals(request: Request) -> OriginalSweep:
+    """What is asked for, as a sweep."""
+    if request.sweep:
+        return read_sweep(_reader(request), request.sweep)
+    [word] = request.words
+    if word.endswith(".zip") or not re.fullmatch(r"[0-9a-zA-Z_-]+", word):
+        return archive.read(Path(word))
+    reader = _reader(request)
+    original = read_run(reader, word)
+    return OriginalSweep(original.run_id, original.name, [original], {}, reader.source)
+
+
+def _reader(request: Request) -> Reader:
+    return Reader(request.config.tracking.uri, request.config.paths.mlruns)
+
+
+def _stacks(sweep: OriginalSweep) -> tuple[list[RecordedStack], list[tuple[Original, str]]]:
+    """The stacks of a sweep's runs, and the runs that cannot be made again with the reason."""
+    fit, left_out = [], []
+    for original in sweep.runs:
+        reason = refusal(original)
+        if not reason:
+            try:
+                stacks_of([original])
+            except ConfigError as error:
+                reason = str(error)
+        if reason:
+            left_out.append((original, reason))
+        else:
+            fit.append(original)
+    return stacks_of(fit), left_out
+
+
+def _remake(
+    plans: Sequence[Plan], tracker: Tracker, parent: RunRecord, here: Mapping[str, Any]
+) -> list[Remade]:
+    """Make every planned stack again, and tell of each of its runs."""
+    remade = []
+    for number, planned in enumerate(plans):
+        size = count(len(planned.stack.runs), "run")
+        if len(planned.stack.members) > len(planned.stack.runs):
+            size += f" of a stack of {len(planned.stack.members)}"
+        _say(f"[{number + 1}/{len(plans)}] {report.clean(planned.stack.name)}: {size} ...")
+        for one in remake(planned, tracker, parent.id, here):
+            report.remade(one)
+            remade.append(one)
+    return remade
+
+
+def _finish(
+    remade: Sequence[Remade], left_out: Sequence[tuple[Original, str]], parent: RunRecord
+) -> int:
+    """Sum up, and end the parent run."""
+    identical = sum(one.verdict is not None and one.verdict.identical for one in remade)
+    failed = sum(one.verdict is None for one in remade)
+    told = report.summary(identical, len(remade) - failed - identical, failed, len(left_out))
+    same = identical == len(remade) and not left_out
+    parent.tags({"rerun.identical": same})
+    parent.note(f"# {parent.name}\n\n{told}")
+    parent.finish("FAILED" if failed else "FINISHED", told if failed else "")
+    _say(f"\n{told}. Recorded in MLflow as {report.clean(parent.name)} ({parent.id}).")
+    return 0 if same else 1
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,100 @@
+"""The stacks that recorded runs trained in: their bits are those of the whole stack."""
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from regexp.config import ConfigError
+from regexp.planned_run import DECIDES
+from regexp.rerun.original import Original
+
+Node = dict[str, Any]
+
+
+@dataclass
+class RecordedStack:
+    """A stack, with those of its runs that are asked for.
+
+    Attributes:
+        members: the configuration of every run of the stack, in order.
+        variants: the numbers of the grid of each, for people.
+        runs: what is asked for, each with its position in the stack.
+    """
+
+    members: list[Node]
+    variants: list[str]
+    runs: list[tuple[Original, int]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """For people: the techniques of its runs."""
+        return "+".join(map(str, self.members[0]["regularizer"])) or "none"
+
+
+def stacks_of(runs: Sequence[Original]) -> list[RecordedStack]:
+    """The stacks of recorded runs, each once, in the order of their first runs.
+
+    Raises:
+        ConfigError: records that do not fit together.
+    """
+    found: dict[str, RecordedStack] = {}
+    for run in runs:
+        members, variants, position = members_of(run)
+        # all that the bits depend on; not sorted, for the order of techniques counts
+        decisive = [{key: one[key] for key in ("seed", *DECIDES)} for one in members]
+        stack = found.setdefault(json.dumps([decisive, variants]), RecordedStack(members, variants))
+        stack.runs.append((run, position))
+    return list(found.values())
+
+
+def members_of(run: Original) -> tuple[list[Node], list[str], int]:
+    """Configurations and variants of all runs of a run's stack, and its position among them.
+
+    Raises:
+        ConfigError: `config.yaml` and `stack.yaml` do not fit together.
+    """
+    where = f"the run {run.name!r} ({run.run_id})"
+    wrong = [
+        key
+        for key in ("seed", *DECIDES)
+        if key not in run.config or isinstance(run.config[key], dict) is (key in ("seed", "stack"))
+    ]
+    if wrong:
+        raise ConfigError(f"{where}: its config.yaml has no proper {', '.join(wrong)}")
+    position, members = run.stack["position"], run.stack["members"]
+    try:
+        configs = [_replaced(run.config, member) for member in members]
+    except KeyError as error:
+        raise ConfigError(
+            f"{where}: its stack.yaml names {error.args[0]}, which its config.yaml does not have"
+        ) from error
+    if configs[position] != run.config:
+        raise ConfigError(
+            f"{where}: its config.yaml is not that of position {position} in its stack.yaml"
+        )
+    return configs, run.stack.get("variants") or [""] * len(members), position
+
+
+def _replaced(config: Node, member: Mapping[str, Any]) -> Node:
+    """A configuration with the values of some dotted keys replaced.
+
+    Raises:
+        KeyError: it does not have one of them.
+    """
+    made = copy.deepcopy(config)
+    for dotted, value in member.items():
+        _replace(made, dotted, value, dotted)
+    return made
+
+
+def _replace(node: Node, dotted: str, value: Any, whole: str) -> None:
+    if dotted in node:
+        node[dotted] = value
+        return
+    for key, inner in node.items():  # a key may itself have dots
+        if isinstance(inner, dict) and dotted.startswith(f"{key}."):
+            _replace(inner, dotted.removeprefix(f"{key}."), value, whole)
+            return
+    raise KeyError(whole)

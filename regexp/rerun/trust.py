@@ -1,0 +1,117 @@
+"""What a configuration from elsewhere may name: `_target_` is code that would be called.
+
+The configuration of a recorded run comes from the store or from an archive, and others may have
+written there. Only what regexp's own YAMLs name is called or downloaded, and what the user allows
+by name.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+from regexp.config import ConfigError, conf_folder
+
+TARGET = "_target_"
+
+
+def check(configs: Iterable[Mapping[str, Any]], allowed: Sequence[str] = ()) -> None:
+    """Refuse what regexp's own YAMLs do not name.
+
+    Args:
+        configs: resolved, plain.
+        allowed: dotted paths that the user trusts: `my_package.MyModel`, or with a dot at the end
+            all that begins so: `my_package.`; or whole addresses of data.
+
+    Raises:
+        ConfigError: naming every target and address that is not trusted; or an interpolation,
+            which could read environment variables, or a `_target_` that is no text.
+    """
+    unknown: dict[str, str] = {}
+    for config in configs:
+        for key, value in _leaves(config):
+            if "${" in key or (isinstance(value, str) and "${" in value):
+                raise ConfigError(
+                    f"{key!a}: the recorded configuration holds an interpolation (${{...}}), "
+                    "which a run's resolved configuration never has; it is not from regexp"
+                )
+        for target in targets(config):
+            if not (target in known() or _is_allowed(target, allowed)):
+                unknown[target] = "calls"
+        for _, value in _leaves(config.get("dataset")):
+            if _is_address(value) and value not in (*addresses(), *allowed):
+                unknown[value] = "downloads"
+    if unknown:
+        told = ", ".join(f"{what} {ascii(name)[1:-1]}" for name, what in unknown.items())
+        options = " ".join(f"--allow {ascii(name)[1:-1]}" for name in unknown)
+        raise ConfigError(
+            f"the recorded configuration {told}, which is no part of regexp and was left alone. "
+            f"If you know it and trust who recorded the run, add: {options}"
+        )
+
+
+def targets(config: Any) -> Iterator[str]:
+    """Every `_target_` anywhere in a configuration.
+
+    Raises:
+        ConfigError: one that is no text.
+    """
+    pending = [config]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Mapping):
+            if TARGET in node:
+                if not isinstance(node[TARGET], str):
+                    raise ConfigError(
+                        f"{TARGET}={ascii(node[TARGET])[:100]}: expected the dotted path of a "
+                        "class or function"
+                    )
+                yield node[TARGET]
+            pending.extend(node.values())
+        elif isinstance(node, list | tuple):
+            pending.extend(node)
+
+
+@lru_cache(maxsize=1)
+def known() -> frozenset[str]:
+    """The targets that regexp's own YAMLs name."""
+    return frozenset(target for node in _yamls() for target in targets(node))
+
+
+@lru_cache(maxsize=1)
+def addresses() -> frozenset[str]:
+    """The addresses that regexp's own YAMLs name."""
+    leaves = (value for node in _yamls() for _, value in _leaves(node))
+    return frozenset(value for value in leaves if _is_address(value))
+
+
+def _yamls() -> Iterator[Any]:
+    for path in sorted(conf_folder().rglob("*.yaml")):
+        yield yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _is_address(value: object) -> bool:
+    return isinstance(value, str) and "://" in value
+
+
+def _is_allowed(target: str, allowed: Sequence[str]) -> bool:
+    return any(
+        target == one or (one.endswith(".") and len(one) > 1 and target.startswith(one))
+        for one in allowed
+    )
+
+
+def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of all that is no mapping and no list."""
+    pending = [(key, node)]
+    while pending:
+        key, node = pending.pop()
+        if isinstance(node, Mapping):
+            pending.extend((f"{key}.{name}".lstrip("."), value) for name, value in node.items())
+            if not node:
+                yield key, None
+        elif isinstance(node, list | tuple):
+            pending.extend((f"{key}[{index}]", value) for index, value in enumerate(node))
+        else:
+            yield key, node

@@ -1,0 +1,118 @@
+"""`regexp deliver`: send what waits on disk, and say what is left."""
+
+import re
+import shlex
+from pathlib import Path
+
+from regexp.tracking import delivery, store
+from regexp.tracking.outbox import Left, Outbox
+from regexp.tracking.signals import interruptible
+from regexp.tracking.spool import Spool
+
+
+def spool_of(uri: str, folder: Path) -> Spool:
+    """Where records for a store wait on disk.
+
+    Args:
+        uri: absolute, from `store.resolve`.
+        folder: `paths.mlruns`.
+    """
+    return Spool(folder / "undelivered", store.identity(uri, folder))
+
+
+def deliver(uri: str | None, folder: Path | str) -> int:
+    """Send the records of `folder` that wait for a store, and print what came of it.
+
+    Args:
+        uri: `tracking.uri`; None is the SQLite file in `folder`.
+        folder: `paths.mlruns`.
+
+    Returns:
+        0 if nothing waits in the folder any more, else 1.
+
+    Raises:
+        TrackingError: the store cannot be used; everything waits as before.
+    """
+    folder = Path(folder)
+    resolved = store.resolve(uri, folder)
+    spool = spool_of(resolved, folder)
+    if not any(owner is None for owner in spool.owners().values()):
+        print(f"Nothing waits in {spool.folder} to be delivered to {store.public(resolved)}.")
+        return _rest(spool)
+    client = store.open_client(resolved, folder)
+    with interruptible():
+        outbox = Outbox(delivery.sender(client), spool)
+        try:
+            delivered = outbox.redeliver()
+        finally:
+            left = outbox.close()
+    refused = dict(left.refused)
+    print(f"Delivered what waited of {_runs(delivered)} to {store.public(resolved)}.")
+    for line in farewell(left, uri, folder):
+        print(line)
+    return 1 if left.waiting or refused else _rest(spool)
+
+
+def farewell(left: Left, uri: str | None, folder: Path) -> list[str]:
+    """What a user must know of records that were not delivered.
+
+    Args:
+        left: by an outbox.
+        uri: `tracking.uri`, as it was given.
+        folder: `paths.mlruns`, as it was given.
+    """
+    address = store.public(store.resolve(uri, folder))
+    undelivered = folder / "undelivered"
+    lines = []
+    if left.waiting:
+        lines.append(
+            f"The records of {_runs(len(left.waiting))} could not be delivered to {address}. They "
+            f"are kept in {undelivered}; when the store answers again, deliver them by\n"
+            f"  {command(uri, folder)}"
+        )
+    for run_id, why in left.refused:
+        lines.append(
+            f"The store refused records of run {run_id} ({why}). They are kept in "
+            f"{undelivered / 'refused' / f'{run_id}.jsonl'}."
+        )
+    if left.lost:
+        lines.append(
+            f"{left.lost} records are lost: neither the store nor the disk took them ({left.why}). "
+            "Make room, and give the same command again."
+        )
+    return lines
+
+
+def command(uri: str | None, folder: Path) -> str:
+    """The command that delivers what waits, to be copied into a terminal."""
+    words = ["regexp", "deliver"]
+    if uri is not None:
+        shown = store.public(uri)
+        # A password is not to be printed.
+        words.append(_override("tracking.uri", shown.replace("//", "//USER:PASSWORD@"))
+                     if shown != uri else _override("tracking.uri", uri))  # fmt: skip
+    words.append(_override("paths.mlruns", str(folder)))
+    return " ".join(words)
+
+
+def _override(key: str, value: str) -> str:
+    """`key=value` as Hydra and the shell take it."""
+    if re.fullmatch(r"[\w./:@%+-]+", value):
+        return f"{key}={value}"
+    # In Hydra's quotes a backslash stands for itself, but before a quote.
+    escaped = re.sub(
+        r'(\\*)("|$)', lambda found: found[1] * 2 + found[2].replace('"', '\\"'), value
+    )
+    return shlex.quote(f'{key}="{escaped}"')
+
+
+def _rest(spool: Spool) -> int:
+    """Say what else waits in the folder; 1 if anything does."""
+    owners = spool.owners()
+    for path, owner in owners.items():
+        print(f"{path} waits still: {owner or 'it could not be sent'}.")
+    return 1 if owners else 0
+
+
+def _runs(number: int) -> str:
+    return f"{number} run{'s' if number != 1 else ''}"

@@ -1,0 +1,164 @@
+"""Read runs out of the store, as they were recorded. Nothing is written to it."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from regexp.tracking import query, store
+from regexp.tracking.error import TrackingError
+
+TEXT_BYTES = 16 * 2**20
+"""A text artifact of ours is smaller; what is larger is not read into memory."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run, or the parent run of a sweep, in the store.
+
+    Attributes:
+        run_id: MLflow's id.
+        sweep_id: of its parent run; empty for a parent.
+        name: for people.
+        status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`.
+        tags: of the run.
+        metrics: name -> step -> value, the later one where a step was recorded twice.
+        text: reads a text artifact by its name; None where there is none.
+        file: gives an artifact as a file for as long as its context lasts; None where there is
+            none.
+    """
+
+    run_id: str
+    sweep_id: str
+    name: str
+    status: str
+    tags: dict[str, str]
+    metrics: dict[str, dict[int, float]]
+    text: Callable[[str], bytes | None]
+    file: Callable[[str], AbstractContextManager[Path | None]]
+
+
+class Reader:
+    """A store that runs are read from.
+
+    Args:
+        uri: `tracking.uri`; None is the SQLite file in `folder`.
+        folder: `paths.mlruns`.
+
+    Attributes:
+        source: the store's address without credentials, for messages.
+
+    Raises:
+        TrackingError: there is no such store, or it cannot be used.
+    """
+
+    def __init__(self, uri: str | None, folder: Path | str) -> None:
+        # MLflow would draw a bar for every small text
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        folder = Path(folder)
+        self._uri = store.resolve(uri, folder)
+        self.source = store.public(self._uri)
+        database = store.sqlite_file(self._uri)
+        if database is not None and not database.is_file():
+            raise TrackingError(
+                f"there is no store of runs at {database}; give the one that holds the run by "
+                "paths.mlruns=FOLDER or tracking.uri=ADDRESS"
+            )
+        self._client = store.open_client(self._uri, folder)
+
+    def run(self, run_id: str) -> StoredRun:
+        """A run by its id.
+
+        Raises:
+            TrackingError: there is none, or it was deleted.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with store.explained(self._uri):
+            try:
+                run = self._client.get_run(run_id)
+            except MlflowException as error:
+                # an id that is none at all is an invalid value
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+                raise TrackingError(
+                    f"there is no run {run_id} in {self.source}; the UI shows the ids of runs "
+                    "(regexp ui), and paths.mlruns=FOLDER or tracking.uri=ADDRESS say where to look"
+                ) from error
+        if run.info.lifecycle_stage != "active":
+            raise TrackingError(
+                f"the run {run_id} was deleted; mlflow runs restore --run-id {run_id} restores it"
+            )
+        return self._stored(run)
+
+    def children(self, sweep_id: str) -> list[StoredRun]:
+        """The runs of a sweep, oldest first."""
+        with store.explained(self._uri):
+            parent = self._client.get_run(sweep_id)
+            condition = f"tags.`mlflow.parentRunId` = {query.quoted(sweep_id)}"
+            found = query.search(self._client, [parent.info.experiment_id], condition)
+        return [self._stored(run) for run in found]
+
+    def files(self, run_id: str) -> list[str]:
+        """Names of all artifacts of a run, those in its folders as well."""
+        found: list[str] = []
+        folders: list[str | None] = [None]
+        with store.explained(self._uri):
+            while folders:
+                for one in self._client.list_artifacts(run_id, folders.pop()):
+                    (folders if one.is_dir else found).append(one.path)
+        return sorted(found)
+
+    def file(self, run_id: str, name: str) -> AbstractContextManager[Path | None]:
+        """An artifact as a file, for as long as the context lasts; None where there is none."""
+        return self._file(run_id, name)
+
+    def _stored(self, run: Any) -> StoredRun:
+        run_id = run.info.run_id
+        with store.explained(self._uri):
+            metrics = {name: self._history(run_id, name) for name in sorted(run.data.metrics)}
+        return StoredRun(
+            run_id=run_id,
+            sweep_id=run.data.tags.get("mlflow.parentRunId", ""),
+            name=run.info.run_name or run_id,
+            status=run.info.status,
+            tags=dict(run.data.tags),
+            metrics=metrics,
+            text=lambda name: self._text(run_id, name),
+            file=lambda name: self._file(run_id, name),
+        )
+
+    def _history(self, run_id: str, name: str) -> dict[int, float]:
+        found = self._client.get_metric_history(run_id, name)
+        ordered = sorted(found, key=lambda metric: (metric.step, metric.timestamp))
+        return {metric.step: query.number(metric.value) for metric in ordered}
+
+    def _text(self, run_id: str, name: str) -> bytes | None:
+        with self._file(run_id, name, TEXT_BYTES) as path:
+            return None if path is None else path.read_bytes()
+
+    @contextmanager
+    def _file(self, run_id: str, name: str, limit: int | None = None) -> Iterator[Path | None]:
+        """An artifact of at most `limit` bytes, downloaded for a while."""
+        with TemporaryDirectory() as name_of_folder:
+            folder = Path(name_of_folder).resolve()
+            with store.explained(self._uri):
+                listed = self._client.list_artifacts(run_id, name.rpartition("/")[0] or None)
+                found = [one for one in listed if one.path == name and not one.is_dir]
+                if not found:
+                    yield None
+                    return
+                if limit is not None and (found[0].file_size or 0) > limit:
+                    raise TrackingError(
+                        f"the artifact {name} of the run {run_id} has {found[0].file_size} bytes; "
+                        "expected a small text that regexp wrote"
+                    )
+                path = Path(self._client.download_artifacts(run_id, name, str(folder))).resolve()
+            if not path.is_relative_to(folder) or not path.is_file():
+                raise TrackingError(
+                    f"the artifact {name} of the run {run_id} is no file of its own"
+                )
+            yield path

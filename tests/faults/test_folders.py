@@ -1,0 +1,100 @@
+"""Folders that take no file: said before anything is trained, by the key that names them."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regexp.__main__ import USAGE_ERROR, run
+from regexp.tracking import Tracker, folders
+from tests.sandbox import SMALL
+
+
+@pytest.fixture
+def store(mlruns: Path, tmp_path: Path) -> Path:
+    """A store of this test's own."""
+    folder = tmp_path / "mlruns"
+    folder.mkdir()
+    Tracker(None, "regexp", mlruns).close()
+    shutil.copy(mlruns / "mlflow.db", folder)
+    return folder
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was said, all of it to a user."""
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+    return printed.err
+
+
+@pytest.mark.parametrize("name", folders.INSIDE)
+def test_a_folder_of_mlruns_that_takes_no_file(
+    store: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (store / name).write_text("in its place")
+    before = sorted(path.name for path in store.iterdir())
+    assert run([*SMALL, f"paths.mlruns={store}"]) == USAGE_ERROR
+    assert told(capsys) == (
+        f"regexp: paths.mlruns={store} cannot be used: no file can be made in the folder "
+        f"{store / name} (it is a file). Choose another place, one that you may write.\n"
+    )
+    assert sorted(path.name for path in store.iterdir()) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a place that takes no file")
+def test_mlruns_that_takes_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*SMALL, "paths.mlruns=/proc"]) == USAGE_ERROR
+    assert told(capsys).startswith("regexp: paths.mlruns=/proc cannot be used: no file can be made")
+
+
+@pytest.mark.parametrize("place", ["/proc/data", "file"])
+def test_data_that_takes_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("in its place")
+    assert run(["dataset=wine_quality", f"paths.data={place}"]) == USAGE_ERROR
+    assert "paths.data" in told(capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_takes_nothing_more_fails_its_job_alone(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Made unwritable while the sweep runs, and mended for the next command."""
+    import regexp.sweep
+
+    alone = regexp.sweep._alone
+
+    def unwritable(config: Any, name: str, head: str) -> Any:
+        if name.endswith("-1"):
+            raise PermissionError(13, "Permission denied", str(store / "locks"))
+        return alone(config, name, head)
+
+    command = ["-m", "regularizer=none,l1,l2", *SMALL, f"paths.mlruns={store}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(regexp.sweep, "_alone", unwritable)
+        assert run(command) == 1
+    printed = capsys.readouterr().out
+    assert "Permission denied" in printed.partition("1 failed")[2]
+    assert "[3/3] l2: test accuracy" in printed
+    assert run(command) == 0
+    assert "[2/3] l1: test accuracy" in capsys.readouterr().out
+
+
+def test_no_server_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    uri = f"http://127.0.0.1:{port}"
+    command = [*SMALL, f"tracking.uri={uri}", f"paths.mlruns={tmp_path / 'mlruns'}"]
+    assert run(command) == USAGE_ERROR
+    said = told(capsys)
+    assert said.startswith(f"regexp: tracking.uri={uri}: no MLflow server answers there")
+    assert len(said.splitlines()) == 1
+    assert not list(tmp_path.iterdir())

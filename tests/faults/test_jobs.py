@@ -1,0 +1,176 @@
+"""Jobs and runs that fail: the others are kept, and the same command does only what is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import regexp.job
+from regexp.resume import Resume
+from regexp.tracking import Tracker
+from regexp.train import train as train_stack
+from tests.sandbox import SMALL, Sandbox
+
+THREE = ("-m", "regularizer=none,l1,l2", *SMALL)
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """(run of a stack, epoch) of whatever is trained."""
+    seen: list[tuple[int, int]] = []
+
+    def train(stack: Any, epochs: int, report: Callable[..., None], *others: Any) -> Any:
+        def told(run: int, epoch: int, metrics: dict[str, float]) -> None:
+            seen.append((run, epoch))
+            report(run, epoch, metrics)
+
+        return train_stack(stack, epochs, told, *others)
+
+    monkeypatch.setattr(regexp.job, "train_stack", train)
+    return seen
+
+
+def statuses(sandbox: Sandbox) -> dict[str, list[str]]:
+    """Technique -> the statuses of its runs."""
+    runs = sandbox.children()
+    return {str(name): list(group["status"]) for name, group in runs.groupby("technique")}
+
+
+def test_a_restart_does_only_the_job_that_raised(
+    sandbox: Sandbox,
+    trained: list[tuple[int, int]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with monkeypatch.context() as patch:
+        build = regexp.job.build_member
+
+        def breaks(run: Any) -> Any:
+            if run.technique == "l1":
+                raise RuntimeError("the disk is on fire")
+            return build(run)
+
+        patch.setattr(regexp.job, "build_member", breaks)
+        assert sandbox.run(*THREE) == 1
+    printed = capsys.readouterr().out
+    assert "l1: RuntimeError: the disk is on fire" in printed.partition("1 failed")[2]
+    assert statuses(sandbox) == {"none": ["FINISHED"] * 2, "l2": ["FINISHED"] * 2}
+    trained.clear()
+
+    assert sandbox.run(*THREE) == 0
+    assert trained == [(0, 1), (1, 1), (0, 2), (1, 2)], "one stack of two runs"
+    printed = capsys.readouterr().out
+    assert printed.count("finished before") == 2
+    assert "[2/3] l1: test accuracy" in printed
+    assert statuses(sandbox) == dict.fromkeys(("none", "l1", "l2"), ["FINISHED"] * 2)
+    assert list(sandbox.parents().values()) == ["FINISHED"]
+
+
+def test_nan_in_one_run_of_a_stack_leaves_the_others_alone(
+    sandbox: Sandbox, trained: list[tuple[int, int]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = ("optimizer=sgd", *SMALL[:-1], "seeds=1")
+    assert sandbox.run("grid.optimizer.lr=[0.01,1e30,0.02]", *one) == 1
+    printed = capsys.readouterr().out
+    assert "lr=1e+30 seed=0: val/loss became nan in epoch 1" in printed.partition("1 failed")[2]
+    assert "lower optimizer.lr" in printed
+    runs = sandbox.children().set_index("variant").sort_index()
+    assert list(runs["status"]) == ["FINISHED", "FINISHED", "FAILED"]
+    trained.clear()
+
+    assert sandbox.run("grid.optimizer.lr=[0.01,1e30,0.02]", *one) == 1
+    assert trained == [], "the same would come of it"
+    again = capsys.readouterr().out
+    assert "val/loss became nan in epoch 1" in again.partition("1 failed")[2], "it is said again"
+    assert len(sandbox.children()) == 3
+
+    # the oracle: a stack of the same size in which all is well
+    other = Sandbox(sandbox.folder, sandbox.store, f"{sandbox.experiment} oracle")
+    assert other.run("grid.optimizer.lr=[0.01,0.015,0.02]", *one) == 0
+    well = other.children().set_index("variant").sort_index()
+    for variant in ("lr=0.01", "lr=0.02"):
+        for name in ("metrics.test/loss", "metrics.final/train_loss"):
+            assert runs.loc[variant, name] == pytest.approx(well.loc[variant, name], rel=1e-5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_from_which_the_same_command_goes_on(
+    sandbox: Sandbox,
+    trained: list[tuple[int, int]],
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    command = ("regularizer=ema", *SMALL, "trainer.epochs=5", "checkpoint.every=1")
+    whole = Resume.save
+
+    def save(resume: Resume, epoch: int, content: Any) -> None:
+        whole(resume, epoch, content)
+        if epoch == 3:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Resume, "save", save)
+        if number == signal.SIGINT:
+            assert sandbox.run(*command) == 130
+        else:
+            with pytest.raises(SystemExit) as ended:
+                sandbox.run(*command)
+            assert ended.value.code == 128 + number
+    killed = sandbox.children()
+    assert list(killed["status"]) == ["KILLED"] * 2
+    trained.clear()
+
+    assert sandbox.run(*command) == 0
+    assert trained == [(0, 4), (1, 4), (0, 5), (1, 5)]
+    after = sandbox.children()
+    assert list(after["run_id"]) == list(killed["run_id"])
+    with sandbox.tracker() as tracker:
+        for run_id in after["run_id"]:
+            points = tracker._client.get_metric_history(run_id, "val/loss")
+            assert [point.step for point in points] == [1, 2, 3, 4, 5], "each once"
+            assert tracker._client.get_run(run_id).data.tags["resumed"] == "1"
+
+
+def test_equal_commands_at_once_share_what_is_left(sandbox: Sandbox) -> None:
+    """Both find a sweep that was broken off: the runs are resumed once."""
+    import subprocess
+
+    command = ("-m", "regularizer=none,l1", *SMALL, "trainer.epochs=4", "checkpoint.every=1")
+    script = (
+        "import os, signal, sys\n"
+        "from regexp.resume import Resume\n"
+        "from regexp.__main__ import run\n"
+        "whole = Resume.save\n"
+        "def save(resume, epoch, content):\n"
+        "    whole(resume, epoch, content)\n"
+        "    if epoch == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Resume.save = save\n"
+        "run(sys.argv[1:])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    arguments = [*command, *sandbox.arguments]
+    killed = subprocess.run(
+        [sys.executable, "-c", script, *arguments], env=environment, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    both = [
+        subprocess.Popen([sys.executable, "-m", "regexp", *arguments], env=environment,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]  # fmt: skip
+    printed = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
+    runs = sandbox.children()
+    assert list(runs["status"]) == ["FINISHED"] * 4
+    with Tracker(None, sandbox.experiment, sandbox.store) as tracker:
+        resumed = [tracker._client.get_run(one).data.tags.get("resumed") for one in runs["run_id"]]
+        for run_id in runs["run_id"]:
+            points = tracker._client.get_metric_history(run_id, "val/loss")
+            assert [point.step for point in points] == [1, 2, 3, 4]
+    assert sorted(resumed, key=str) == ["1", "1", None, None]

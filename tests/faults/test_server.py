@@ -1,0 +1,156 @@
+"""A sweep whose MLflow server goes away: what users see, and that nothing is lost."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import regexp.sweep
+from regexp.__main__ import run
+from regexp.resume import Resume
+from regexp.tracking import Patience, Tracker, tracker
+from tests.sandbox import SMALL
+from tests.tracking.mlflow_server import Server
+
+COMMAND = ("-m", "regularizer=none,l1", *SMALL, "trainer.epochs=4", "checkpoint.every=1")
+
+
+@pytest.fixture
+def server(mlruns: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    Tracker(None, "regexp", mlruns).close()
+    folder = tmp_path / "server"
+    folder.mkdir()
+    shutil.copy(mlruns / "mlflow.db", folder)
+    server = Server(folder, monkeypatch)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def arguments(server: Server, tmp_path: Path) -> list[str]:
+    return [f"tracking.uri={server.uri}", f"paths.mlruns={tmp_path / 'mlruns'}",
+            "tracking.experiment=lost"]  # fmt: skip
+
+
+def lose(server: Server, patch: pytest.MonkeyPatch) -> None:
+    """Lose the server after the second epoch of the first job."""
+    whole = Resume.save
+    lost: list[bool] = []
+
+    def save(resume: Resume, epoch: int, content: Any) -> None:
+        if epoch == 2 and not lost:
+            lost.append(True)
+            server.stop()
+        whole(resume, epoch, content)
+
+    patch.setattr(Resume, "save", save)
+
+
+def recorded(arguments: list[str]) -> dict[str, list[Any]]:
+    """Name of a run -> its status, and the steps of its curve in the order of their arrival."""
+    uri, mlruns, experiment = (argument.partition("=")[2] for argument in arguments)
+    with Tracker(uri, experiment, mlruns) as opened:
+        client = opened._client
+        (parent,) = client.search_runs([opened._experiment], "tags.`sweep.key` != ''")
+        assert parent.info.status == "FINISHED"
+        return {
+            one.name: [one.status, *(p.step for p in client.get_metric_history(one.run_id, NAME))]
+            for one in opened.runs(parent.info.run_id).itertuples()
+        }
+
+
+NAME = "val/loss"
+WHOLE = ["FINISHED", 1, 2, 3, 4]
+
+
+def test_lost_for_a_while_the_next_job_waits_and_the_sweep_ends_well(
+    server: Server,
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def bring_back(seconds: float) -> None:
+        if server._server is None:
+            server.start()
+
+    with monkeypatch.context() as patch:
+        lose(server, patch)
+        patch.setattr(tracker, "Patience", lambda seconds: Patience(seconds, sleep=bring_back))
+        assert run([*COMMAND, *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("The store of runs does not answer (Connection refused). What is") == 1
+    assert printed.count("Waiting for it, at most 600 s (tracking.wait).") == 1
+    assert printed.count("The store of runs answers again.") == 1
+    assert "vs none" in printed, "the table"
+    assert list(recorded(arguments).values()) == [WHOLE] * 4
+
+
+def test_lost_for_good_the_end_is_told_and_the_command_that_delivers_works(
+    server: Server,
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one = (COMMAND[0], "regularizer=none", *COMMAND[2:])
+    with monkeypatch.context() as patch:
+        lose(server, patch)
+        assert run([*one, *arguments]) == 1
+    printed = capsys.readouterr()
+    assert "[1/1] none: test accuracy" in printed.out
+    assert "The runs cannot be compared now: Connection refused." in printed.out
+    *_, last = [line for line in printed.out.splitlines() if "regexp deliver" in line]
+    assert last.split()[2:] == arguments[:2]
+    assert "Traceback" not in printed.out + printed.err
+
+    server.start()
+    assert run(last.split()[1:]) == 0
+    assert "Delivered what waited of 3 runs" in capsys.readouterr().out
+    assert list(recorded(arguments).values()) == [WHOLE] * 2
+
+
+def test_a_job_that_waited_in_vain_fails_and_is_done_by_the_same_command(
+    server: Server,
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with monkeypatch.context() as patch:
+        lose(server, patch)
+        assert run([*COMMAND, *arguments, "tracking.wait=0.01"]) == 1
+    printed = capsys.readouterr().out
+    assert "l1: the store of runs did not answer for 0.01 s" in printed.partition("1 failed")[2]
+
+    server.start()
+    assert run([*COMMAND, *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "[1/2] none: finished before" in printed
+    assert list(recorded(arguments).values()) == [WHOLE] * 4
+
+
+def test_a_comparison_that_cannot_be_kept_costs_no_run(
+    server: Server,
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The server goes away between the last run and the table."""
+    present = regexp.sweep.present
+
+    def lost(*args: Any) -> None:
+        server.stop()
+        present(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(regexp.sweep, "present", lost)
+        assert run([*COMMAND, *arguments]) == 1
+    assert "The runs cannot be compared now" in capsys.readouterr().out
+    server.start()
+    assert run([*COMMAND, *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("finished before") == 2
+    assert "vs none" in printed
+    assert list(recorded(arguments).values()) == [WHOLE] * 4

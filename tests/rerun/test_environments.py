@@ -1,0 +1,124 @@
+"""What differs between environments, in order, and which of it is the likely cause."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from regexp.rerun.causes import likely_cause
+from regexp.rerun.environments import Difference, compare, device, present
+from regexp.rerun.verify import MetricDifference, StateDifference, Verdict
+
+GPU = {"arithmetic": {"gpus": "NVIDIA A, NVIDIA B"}}
+
+
+def changed(*path: str, value: Any = "other") -> dict[str, Any]:
+    """The present environment with one value changed."""
+    environment = copy.deepcopy(present())
+    node: Any = environment
+    for key in path[:-1]:
+        node = node.setdefault(key, {})
+    node[path[-1]] = value
+    return environment
+
+
+def test_an_environment_equals_itself():
+    assert compare(present(), copy.deepcopy(present()), data=("iris", "ab", "ab")) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "what", "kind"),
+    [
+        (("code",), "the code of regexp", "code"),
+        (("own_code", "tests.support"), "the code of tests.support", "code"),
+        (("packages", "torch"), "torch", "library"),
+        (("packages", "numpy"), "numpy", "library"),
+        (("packages", "scikit-learn"), "scikit-learn", "library"),
+        (("arithmetic", "processor"), "processor", "arithmetic"),
+        (("arithmetic", "capability"), "capability", "arithmetic"),
+        (("variables", "MKL_CBWR"), "MKL_CBWR", "arithmetic"),
+        (("git", "commit"), "git commit", "other"),
+        (("python",), "python", "other"),
+        (("packages", "tqdm"), "tqdm", "other"),
+    ],
+)
+def test_a_change_is_named(path, what, kind):
+    import tests.support  # noqa: F401, a module of the user's own
+
+    [found] = compare(changed(*path), present())
+    assert (found.what, found.then, found.kind) == (what, "other", kind)
+
+
+def test_the_likeliest_comes_first():
+    then = present() | {"code": "x", "python": "2.7"}
+    then |= {"packages": {**present()["packages"], "torch": "1.0", "tqdm": "1", "scipy": "1"}}
+    then |= {"arithmetic": {**present()["arithmetic"], "processor": "Z80"}}
+    found = compare(then, present(), data=("iris", "ab", "cd"))
+    assert [one.what for one in found] == [
+        "the data iris", "the code of regexp", "torch", "scipy", "processor", "python", "tqdm",
+    ]  # fmt: skip
+
+
+def test_what_was_not_recorded_is_said_to_be_so():
+    then = {key: value for key, value in present().items() if key != "code"}
+    [found] = compare(then, present(), data=("iris", "", ""))
+    assert (found.what, found.then) == ("the code of regexp", "(not recorded)")
+    packages = {k: v for k, v in present()["packages"].items() if k != "scipy"}
+    [found] = compare(present() | {"packages": packages}, present())
+    assert (found.what, found.then) == ("scipy", "(none)")
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "expected"),
+    [
+        ("cpu", GPU, "cpu"),
+        ("auto", {}, "cpu"),
+        ("auto", GPU, "NVIDIA A"),
+        ("cuda", GPU, "NVIDIA A"),
+        ("cuda:1", GPU, "NVIDIA B"),
+        ("cuda:7", GPU, "cuda:7"),
+        ("auto", {"arithmetic": 3}, "cpu"),
+    ],
+)
+def test_the_device_follows_from_the_key_and_the_gpus(name, environment, expected):
+    assert device(name, environment) == expected
+
+
+def verdict(step: int, then: float, now: float, weights: bool = True) -> Verdict:
+    state = [StateDifference("weights.a", "1 of 1 values")] if weights else []
+    first = [MetricDifference("train/loss", step, then, now)] if then != now else []
+    return Verdict("", first, state, 10, 3, 4, True)
+
+
+LARGE, SMALL = verdict(1, 0.5, 0.6), verdict(1, 0.5, 0.5 * (1 + 1e-7))
+DATA = Difference("the data iris", "ab", "cd", "data")
+CODE = Difference("the code of regexp", "x", "y", "code")
+TORCH = Difference("torch", "2.12", "2.13", "library")
+PROCESSOR = Difference("processor", "Z80", "6502", "arithmetic")
+TQDM = Difference("tqdm", "1", "2", "other")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "differences", "named"),
+    [
+        (LARGE, [DATA, CODE, TORCH, PROCESSOR], "the data iris"),
+        (LARGE, [CODE, TORCH, PROCESSOR], "the code of regexp"),
+        (LARGE, [TORCH, PROCESSOR, TQDM], "torch"),
+        (LARGE, [PROCESSOR, TQDM], "processor"),
+        (SMALL, [DATA, PROCESSOR], "the data iris"),
+        (SMALL, [CODE, TORCH, PROCESSOR], "processor"),
+        (SMALL, [CODE, TORCH], "torch"),
+        (SMALL, [CODE], "the code of regexp"),
+        (LARGE, [TQDM], "nothing that is recorded"),
+        (LARGE, [], "too large for rounding"),
+        (SMALL, [], "of the size of rounding"),
+        (verdict(2, 0.5, 0.6, weights=False), [], "a recorded value was probably changed"),
+        (verdict(1, 0.5, 0.5), [], "the recorded weights were probably changed"),
+    ],
+)
+def test_the_likely_cause(verdict, differences, named):
+    assert named in likely_cause(verdict, differences)
+
+
+def test_no_cause_is_sought_where_nothing_differs():
+    assert likely_cause(verdict(1, 0.5, 0.5, weights=False), [DATA]) == ""

@@ -1,0 +1,50 @@
+"""Where tests give whole commands: an empty working directory, and an experiment of its own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from regexp.__main__ import run
+from regexp.tracking import Tracker
+
+SMALL = ("model.hidden=[8]", "trainer.epochs=2", "dataset.train_size=64", "seeds=2")
+
+
+class Sandbox:
+    """An empty working directory, and an experiment of its own in the store.
+
+    Attributes:
+        folder: the working directory.
+        arguments: what sends a command to that experiment.
+    """
+
+    def __init__(self, folder: Path, store: Path, experiment: str) -> None:
+        self.folder = folder
+        self.store = store
+        self.experiment = experiment
+        self.arguments = [f"paths.mlruns={store}", f"tracking.experiment={experiment}"]
+
+    def run(self, *arguments: str) -> int:
+        """Give a command; its exit status."""
+        return run([*arguments, *self.arguments])
+
+    def tracker(self) -> Tracker:
+        """The store, opened."""
+        return Tracker(None, self.experiment, self.store)
+
+    def parents(self) -> dict[str, str]:
+        """Id of a parent run -> its status."""
+        with self.tracker() as tracker:
+            found = tracker._client.search_runs([tracker._experiment], "tags.`sweep.key` != ''")
+        return {run.info.run_id: run.info.status for run in found}
+
+    def children(self) -> Any:
+        """The runs of the only sweep, as `Tracker.runs` gives them."""
+        [parent] = self.parents()
+        with self.tracker() as tracker:
+            return tracker.runs(parent)
+
+    def reports(self) -> list[dict[str, Any]]:
+        """What the jobs of this test said of themselves."""
+        paths = sorted(self.store.rglob("report.json"), key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(path.read_text()) for path in paths]

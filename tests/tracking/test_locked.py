@@ -1,0 +1,156 @@
+"""The database is locked: by other writers for a moment, or by somebody who does not let go."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regexp.tracking import RunRecord, Tracker, TrackingError, deliver
+
+ROOT = Path(__file__).parents[2]
+Start = Callable[..., RunRecord]
+POINTS = 300
+
+WRITER = """
+import sys
+from regexp.tracking import Tracker
+folder, name, points = sys.argv[1:]
+with Tracker(None, "regexp", folder) as tracker:
+    sweep = tracker.sweep("key", "name", {}, own=False)
+    record = tracker.start(
+        sweep.id, name=name, fingerprint=name, params={"model": "mlp"}, artifacts={"a.txt": "a"},
+        tags={"technique": "l1", "seed": 0}, dataset={"name": "digits"},
+    )
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for step in range(int(points)):
+        record.metrics({"val/loss": float(step), "lr": 0.1}, step)
+    print("recorded", flush=True)
+    record.finish()
+    sweep.finish()
+print(tracker.left.nothing, flush=True)
+"""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else writes into the store."""
+    connection = sqlite3.connect(folder / "mlflow.db")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.close()
+
+
+@pytest.mark.slow
+def test_eight_writers_while_somebody_holds_the_lock_lose_nothing(folder: Path) -> None:
+    with Tracker(None, "regexp", folder) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        writers = [
+            subprocess.Popen(
+                [sys.executable, "-c", WRITER, str(folder), f"run {number}", str(POINTS)],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(8)
+        ]
+
+        def heard(word: str) -> None:
+            for writer in writers:
+                assert writer.stdout is not None
+                assert writer.stdout.readline().strip() == word, writer.communicate()[1]
+
+        heard("ready")
+        with locked(folder):
+            for writer in writers:
+                assert writer.stdin is not None
+                writer.stdin.write("\n")
+                writer.stdin.flush()
+            heard("recorded")  # they wait for the lock to send it
+        heard("True")
+        for writer in writers:
+            _, errors = writer.communicate()
+            assert (writer.returncode, errors) == (0, "")
+        runs = tracker.runs(sweep.id)
+        assert runs["status"].tolist() == ["FINISHED"] * 8
+        for run_id in runs["run_id"]:
+            points = tracker._client.get_metric_history(run_id, "val/loss")
+            assert [point.step for point in points] == list(range(POINTS))
+        sweep.finish()
+
+
+def test_a_lock_that_stays_is_outlived(
+    folder: Path, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    from sqlalchemy import event
+
+    def impatient(_: object, __: object, statement: str, parameters: object, *___: object) -> Any:
+        return statement.replace("busy_timeout = 20000", "busy_timeout = 0"), parameters
+
+    with Tracker(None, "regexp", folder) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        record = start(tracker, sweep.id)
+        tracker.runs(sweep.id)
+        engine = tracker._client._tracking_client.store.engine
+        event.listen(engine, "before_cursor_execute", impatient, retval=True)
+        with locked(folder):
+            record.metrics({"val/loss": 1.0}, 1)
+            record.finish()
+            with pytest.raises(TrackingError, match="database is locked"):
+                start(tracker, sweep.id)
+            sweep.finish()
+            tracker.close()
+        event.remove(engine, "before_cursor_execute", impatient)
+    assert len(tracker.left.waiting) == 2
+    assert "The store of runs does not answer (database is locked)" in caplog.text
+    assert deliver(None, folder) == 0
+    with Tracker(None, "regexp", folder) as later:
+        assert later.history(record.id, "val/loss") == [(1, 1.0)]
+        assert later.earlier(sweep.id)["f0"].status == "FINISHED"
+
+
+def test_a_full_database_loses_nothing(
+    folder: Path, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SQLite's own limit of pages: what it says is what it says on a full disk."""
+    from sqlalchemy import event
+
+    with Tracker(None, "regexp", folder) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        record = start(tracker, sweep.id)
+        tracker.runs(sweep.id)
+        engine = tracker._client._tracking_client.store.engine
+
+        def limit(connection: sqlite3.Connection, *_: object) -> None:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count={pages}")
+
+        event.listen(engine, "connect", limit)
+        engine.dispose()
+        for step in range(1000):
+            record.metrics({"val/loss": float(step)}, step)
+        record.finish()
+        sweep.finish()
+        tracker.close()
+        event.remove(engine, "connect", limit)
+        engine.dispose()
+    assert "The store of runs does not answer (database or disk is full)" in caplog.text
+    assert "regexp deliver" in caplog.text
+    assert deliver(None, folder) == 0
+    with Tracker(None, "regexp", folder) as later:
+        points = later._client.get_metric_history(record.id, "val/loss")
+        assert [point.step for point in points] == list(range(1000))
+        assert later.earlier(sweep.id)["f0"].status == "FINISHED"

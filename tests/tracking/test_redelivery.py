@@ -1,0 +1,98 @@
+"""`regexp deliver` on an SQLite store: what it sends, what it leaves, and what it says."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from regexp.cli import compose_one, parse
+from regexp.tracking import RunRecord, Tracker, deliver, delivery, process
+from regexp.tracking.outbox import Left
+from regexp.tracking.redelivery import command, farewell
+from regexp.tracking.spool import Spool
+
+Start = Callable[..., RunRecord]
+
+
+@pytest.fixture
+def run_id(folder: Path, start: Start, capsys: pytest.CaptureFixture[str]) -> str:
+    """A run whose process died while the store was away: its end waits on disk."""
+    tracker = Tracker(None, "regexp", folder)
+    record = start(tracker, tracker.sweep("key", "name", {}).id)
+    tracker.runs(record.id)
+    tracker.close()
+    spool = Spool(folder / "undelivered", "mlflow.db")
+    metric = delivery.metric("val/loss", 1.0, 1, 1000)
+    spool.append(record.id, [metric, delivery.status("FINISHED", 2)])
+    spool.release()
+    return record.id
+
+
+def test_what_waits_is_sent(folder: Path, run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert deliver(None, folder) == 0
+    assert capsys.readouterr().out.startswith("Delivered what waited of 1 run to sqlite:///")
+    with Tracker(None, "regexp", folder) as tracker:
+        run = tracker._client.get_run(run_id)
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics == {"val/loss": 1.0}
+
+
+def test_what_others_keep_is_left_and_told(
+    folder: Path, run_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    living = {"kind": "header", "store": "mlflow.db"} | process.tags()
+    elsewhere = living | {"store": "http://elsewhere:5000"}
+    for name, header in (("living", living), ("elsewhere", elsewhere)):
+        (folder / "undelivered" / f"{name}.jsonl").write_text(json.dumps(header) + "\n")
+    assert deliver(None, folder) == 1
+    sent, *rest = capsys.readouterr().out.splitlines()
+    assert sent.startswith("Delivered what waited of 1 run")
+    assert len(rest) == 2
+    assert "elsewhere.jsonl waits still: for another store, http://elsewhere:5000." in rest[0]
+    assert "still records it." in rest[1]
+
+
+def test_what_is_refused_is_told(
+    folder: Path, run_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Tracker(None, "regexp", folder) as tracker:  # delivers
+        tracker._client.delete_run(run_id)
+    spool = Spool(folder / "undelivered", "mlflow.db")
+    spool.append(run_id, [delivery.status("FINISHED", 2), {"kind": "odd"}])
+    spool.release()
+    assert deliver(None, folder) == 1
+    assert f"refused records of run {run_id}" in capsys.readouterr().out
+    assert (folder / "undelivered" / "refused" / f"{run_id}.jsonl").read_text().count("{") == 2 + 1
+
+
+def test_nothing_waits_and_no_store_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deliver(None, tmp_path / "mlruns") == 0
+    assert "Nothing waits in" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["mlruns", '/a b/it\'s "mine"', "a,b\\c", "{x}", 'a\\"b\\'])
+def test_the_command_is_understood_by_shell_and_hydra(folder: str) -> None:
+    uri = "http://127.0.0.1:5000/a?b=c"
+    name, verb, *arguments = shlex.split(command(uri, Path(folder)))
+    assert (name, verb) == ("regexp", "deliver")
+    config = compose_one(parse(arguments)[0])
+    assert (config.tracking.uri, config.paths.mlruns) == (uri, folder)
+
+
+def test_the_command_shows_no_password() -> None:
+    shown = command("http://me:secret@host:5000", Path("mlruns"))
+    assert shown == "regexp deliver tracking.uri=http://USER:PASSWORD@host:5000 paths.mlruns=mlruns"
+
+
+def test_what_is_lost_is_said_in_one_line(tmp_path: Path) -> None:
+    (line,) = farewell(Left(lost=7, why="[Errno 28] No space left on device"), None, tmp_path)
+    assert line.startswith(
+        "7 records are lost: neither the store nor the disk took them ([Errno 28"
+    )

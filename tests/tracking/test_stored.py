@@ -1,0 +1,76 @@
+"""Runs read back from the store; the oracle is what was recorded."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from regexp.tracking import RunRecord, Tracker, TrackingError, stored
+from regexp.tracking.stored import Reader
+
+
+def test_a_run_comes_back_as_it_was_recorded(
+    folder: Path, tracker: Tracker, sweep: RunRecord, start, tmp_path: Path
+):
+    record = start(tracker, sweep.id, artifacts={"config.yaml": "seed: 3\n"})
+    values = [0.1 + 0.2, 5e-324, math.inf, -math.inf, 1 / 3]
+    for epoch, value in enumerate(values, start=1):
+        record.metrics({"val/loss": value}, epoch)
+    record.metrics({"train/loss": math.nan}, 1)
+    record.summary({"test/loss": 0.25})
+    (tmp_path / "last.pt").write_bytes(b"bytes")
+    record.artifact(tmp_path / "last.pt", "checkpoints")
+    record.finish("FAILED", "too bad")
+    reader = Reader(None, folder)
+    run = reader.run(record.id)
+    assert (run.run_id, run.sweep_id, run.status) == (record.id, sweep.id, "FAILED")
+    assert run.tags["reason"] == "too bad"
+    assert run.metrics["val/loss"] == dict(enumerate(values, start=1))
+    assert math.isnan(run.metrics["train/loss"][1])
+    assert run.metrics["test/loss"] == {0: 0.25}
+    assert run.text("config.yaml") == b"seed: 3\n"
+    assert run.text("other.yaml") is None
+    assert run.text("checkpoints") is None  # a folder
+    with run.file("checkpoints/last.pt") as path:
+        assert path is not None
+        assert path.read_bytes() == b"bytes"
+    assert not path.exists()
+    assert [one.run_id for one in reader.children(sweep.id)] == [record.id]
+
+
+def test_the_later_value_of_a_step_counts(folder: Path, tracker: Tracker, sweep: RunRecord, start):
+    record = start(tracker, sweep.id)
+    record.metrics({"val/loss": 0.5}, 1, time=1000)
+    record.metrics({"val/loss": 0.7}, 1, time=3000)
+    record.metrics({"val/loss": 0.6}, 1, time=2000)
+    record.finish()
+    assert Reader(None, folder).run(record.id).metrics == {"val/loss": {1: 0.7}}
+
+
+def test_a_text_that_is_too_large_is_not_read(
+    folder: Path, tracker: Tracker, sweep: RunRecord, start, monkeypatch: pytest.MonkeyPatch
+):
+    record = start(tracker, sweep.id, artifacts={"config.yaml": "a" * 200})
+    record.finish()
+    monkeypatch.setattr(stored, "TEXT_BYTES", 100)
+    with pytest.raises(TrackingError, match=r"config\.yaml of the run .* has 200 bytes"):
+        Reader(None, folder).run(record.id).text("config.yaml")
+
+
+def test_what_is_not_there_is_told(folder: Path, tracker: Tracker, sweep: RunRecord, start):
+    record = start(tracker, sweep.id)
+    record.finish()
+    reader = Reader(None, folder)
+    for run_id in ("0" * 32, "", "../mlflow.db", "a'b\"c"):
+        with pytest.raises(TrackingError, match="there is no run"):
+            reader.run(run_id)
+    tracker._client.delete_run(record.id)
+    with pytest.raises(TrackingError, match=f"--run-id {record.id} restores it"):
+        reader.run(record.id)
+    assert reader.children(sweep.id) == []
+
+
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path):
+    with pytest.raises(TrackingError, match=r"there is no store of runs at .*mlflow\.db"):
+        Reader(None, tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
