@@ -307,7 +307,7 @@ WAYS: dict[str, Callable[[Victim], None]] = {
         half_written, before_the_rename, after_the_rename,
         half_of_a_batch, in_the_transaction, sent_but_queued, kept_on_disk, when_that_is_delivered,
         file_half_copied, before_the_status, after_the_status,
-        before_the_first_job, before_a_text, before_a_job, between_two_starts, before_the_checkpoint_is_removed,
-        after_the_last_job,
+        before_the_first_job, before_a_text, before_a_job, between_two_starts,
+        before_the_checkpoint_is_removed, after_the_last_job,
     )
 }  # fmt: skip

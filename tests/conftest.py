@@ -29,6 +29,20 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which nothing was recorded, to be copied: MLflow needs seconds to make one.
+
+    Nobody uses it: to copy a database in use takes this process's locks on it away.
+    """
+    from regexp.tracking import store
+
+    folder = tmp_path_factory.mktemp("store")
+    client = store.open_client(store.resolve(None, folder), folder)
+    client._tracking_client.store.engine.dispose()  # writes everything into the one file
+    return folder / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
 def mlruns(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`paths.mlruns` of every sandbox: to make a store takes seconds."""
     return tmp_path_factory.mktemp("mlruns")

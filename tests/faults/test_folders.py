@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from regexp.__main__ import USAGE_ERROR, run
-from regexp.tracking import Tracker, folders
+from regexp.tracking import folders
 from tests.sandbox import SMALL
 
 
 @pytest.fixture
-def store(mlruns: Path, tmp_path: Path) -> Path:
+def store(empty_store: Path, tmp_path: Path) -> Path:
     """A store of this test's own."""
     folder = tmp_path / "mlruns"
     folder.mkdir()
-    Tracker(None, "regexp", mlruns).close()
-    shutil.copy(mlruns / "mlflow.db", folder)
+    shutil.copy(empty_store, folder)
     return folder
 
 
@@ -85,16 +83,3 @@ def test_a_folder_that_takes_nothing_more_fails_its_job_alone(
     assert "[3/3] l2: test accuracy" in printed
     assert run(command) == 0
     assert "[2/3] l1: test accuracy" in capsys.readouterr().out
-
-
-def test_no_server_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    uri = f"http://127.0.0.1:{port}"
-    command = [*SMALL, f"tracking.uri={uri}", f"paths.mlruns={tmp_path / 'mlruns'}"]
-    assert run(command) == USAGE_ERROR
-    said = told(capsys)
-    assert said.startswith(f"regexp: tracking.uri={uri}: no MLflow server answers there")
-    assert len(said.splitlines()) == 1
-    assert not list(tmp_path.iterdir())

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import regexp.job
+import regexp.plan
 from regexp.resume import Resume
 from regexp.tracking import Tracker
 from regexp.train import train as train_stack
@@ -49,7 +50,7 @@ def test_a_restart_does_only_the_job_that_raised(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with monkeypatch.context() as patch:
-        build = regexp.job.build_member
+        build = regexp.plan.build_member
 
         def breaks(run: Any) -> Any:
             if run.technique == "l1":

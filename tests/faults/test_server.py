@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,10 @@ COMMAND = ("-m", "regularizer=none,l1", *SMALL, "trainer.epochs=4", "checkpoint.
 
 
 @pytest.fixture
-def server(mlruns: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    Tracker(None, "regexp", mlruns).close()
+def server(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     folder = tmp_path / "server"
     folder.mkdir()
-    shutil.copy(mlruns / "mlflow.db", folder)
+    shutil.copy(empty_store, folder)
     server = Server(folder, monkeypatch)
     yield server
     server.stop()
@@ -58,13 +58,31 @@ def recorded(arguments: list[str]) -> dict[str, list[Any]]:
         (parent,) = client.search_runs([opened._experiment], "tags.`sweep.key` != ''")
         assert parent.info.status == "FINISHED"
         return {
-            one.name: [one.status, *(p.step for p in client.get_metric_history(one.run_id, NAME))]
+            str(one.name): [
+                one.status,
+                *(p.step for p in client.get_metric_history(one.run_id, NAME)),
+            ]
             for one in opened.runs(parent.info.run_id).itertuples()
         }
 
 
 NAME = "val/loss"
 WHOLE = ["FINISHED", 1, 2, 3, 4]
+
+
+def test_no_server_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    uri = f"http://127.0.0.1:{port}"
+    command = [*SMALL, f"tracking.uri={uri}", f"paths.mlruns={tmp_path / 'mlruns'}"]
+    assert run(command) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    said = printed.err
+    assert said.startswith(f"regexp: tracking.uri={uri}: no MLflow server answers there")
+    assert len(said.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_lost_for_a_while_the_next_job_waits_and_the_sweep_ends_well(

@@ -1,4 +1,4 @@
-"""Stores for the tests of tracking: MLflow needs seconds to make one, so one is made and copied."""
+"""Stores and runs for the tests of tracking."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,15 +7,7 @@ from typing import Any
 
 import pytest
 
-from regexp.tracking import RunRecord, Tracker, store
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("store")
-    client = store.open_client(store.resolve(None, folder), folder)
-    client._tracking_client.store.engine.dispose()  # writes everything into the one file
-    return folder / "mlflow.db"
+from regexp.tracking import RunRecord, Tracker
 
 
 @pytest.fixture

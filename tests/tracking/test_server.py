@@ -69,7 +69,7 @@ def test_an_address_that_others_reach_is_told(
     folder: Path, port: int, host: str, warns: bool, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(server.subprocess, "Popen", Stand)
+    monkeypatch.setattr(subprocess, "Popen", Stand)
     assert serve(None, folder, port, host) == 0
     assert options(Stand.last.command)["--host"] == host
     told = capsys.readouterr().err
