@@ -4,7 +4,7 @@ Every message names the key, what was expected and the nearest choices.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -19,6 +19,7 @@ from regexp.nodes import nearest
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
+    from hydra.core.config_loader import ConfigLoader
 
 # How the generated parser complains, in terms of its grammar: of no use to a user.
 JARGON = re.compile(
@@ -56,12 +57,22 @@ def check_choices(hydra: "Hydra", overrides: Sequence[str]) -> None:
     """
     loader = hydra.config_loader
     groups = set(loader.list_groups("")) - {"hydra"}
-    for one in OverridesParser.create(config_loader=loader).parse_overrides(list(overrides)):
+    for one in _parsed(loader, overrides):
         group = one.key_or_group
         if not group:
             raise ConfigError(f"{one.input_line}: expected key=value")
         if (group in groups or "/" in group) and not (one.is_sweep_override() or one.is_delete()):
             _check_choice(one, loader.get_group_options(group))
+
+
+def _parsed(loader: "ConfigLoader", overrides: Sequence[str]) -> Iterator[Override]:
+    """The overrides as Hydra reads them."""
+    parser = OverridesParser.create(config_loader=loader)
+    for override in overrides:
+        try:
+            yield from parser.parse_overrides([override])
+        except ValueError as error:  # of Python's, at an integer of thousands of digits
+            raise ConfigError(f"{override[:60]}...: {error}") from error
 
 
 def _check_choice(one: Override, options: Sequence[str]) -> None:

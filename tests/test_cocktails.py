@@ -56,7 +56,7 @@ def trained(model: str, cocktail: dict[str, Any], seeds: tuple[int, ...]) -> lis
 @pytest.mark.parametrize("model", MODELS)
 @given(names=st.lists(st.sampled_from(NAMES), min_size=2, max_size=5, unique=True))
 @settings(
-    max_examples=12, derandomize=True, deadline=None, database=None,
+    max_examples=8, derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
 def test_random_cocktails(model: str, names: list[str]) -> None:

@@ -8,8 +8,6 @@ all of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,6 +27,7 @@ from regexp.dataset.data import (
     Table,
     TargetScale,
     array_checksum,
+    summed,
 )
 from regexp.dataset.lazy import LazyInputs
 from regexp.dataset.splitting import Splitter
@@ -45,6 +44,7 @@ __all__ = [
     "Table",
     "TargetScale",
     "array_checksum",
+    "summed",
 ]
 
 
@@ -156,12 +156,12 @@ class Dataset(ABC):
         pipeline = self.preprocessing(table)
         features = table.columns
         if pipeline is not None:
-            with _summed(table, "inputs"):
+            with summed(table.source):
                 pipeline.fit(table.inputs[train])  # the training rows and no others
             features = tuple(str(name) for name in pipeline.get_feature_names_out(table.columns))
         scale = table.target_scale
         if table.standardize_targets:
-            with _summed(table, "targets"):
+            with summed(table.source):
                 scale = TargetScale.fit(table.targets[train])
 
         def inputs(rows: Rows) -> torch.Tensor | LazyInputs:
@@ -197,23 +197,6 @@ class Dataset(ABC):
             target_scale=scale,
             naive=table.naive,
         )
-
-
-@contextmanager
-def _summed(table: Table, what: str) -> Iterator[None]:
-    """Say that numbers are too large to be squared and added up.
-
-    Raises:
-        DataError: they are; else mean and deviation would be infinite, and the column useless.
-    """
-    try:
-        with np.errstate(over="raise"):
-            yield
-    except FloatingPointError as error:
-        raise DataError(
-            f"{table.source}: {what} with numbers too large to be standardized ({error}); is a "
-            "number in them a mark for a missing value?"
-        ) from error
 
 
 def _check_finite(table: Table, rows: Rows, values: Any, features: tuple[str, ...]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,26 @@ Splits = tuple[Rows, Rows, Rows]
 
 class DataError(ValueError):
     """A file of data that is missing, damaged or not what it should be; the message says which."""
+
+
+@contextmanager
+def summed(source: str) -> Iterator[None]:
+    """Say that numbers are too large to be squared, added up and made float32.
+
+    Args:
+        source: of the numbers.
+
+    Raises:
+        DataError: they are; else mean and deviation would be infinite, and the column useless.
+    """
+    try:
+        with np.errstate(over="raise"):
+            yield
+    except FloatingPointError as error:
+        raise DataError(
+            f"{source}: a number is too large to be standardized ({error}); does it stand for a "
+            "missing value?"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ class LabelledImages(Dataset):
             )
         check_size(path, self.size, *stored.shape[1:3])
         if table is None:
-            labels = [str(label) for label in arrays[self.label_column]]
+            labels = _texts(path, self.label_column, arrays[self.label_column])
             _check_equal(path, len(stored), len(labels), self.label_column)
             chosen = np.arange(len(stored))
         elif self.identifiers is None:
@@ -116,7 +116,7 @@ class LabelledImages(Dataset):
             _check_equal(table, len(stored), len(labels), "labels")
             chosen = np.arange(len(stored))
         else:
-            names = [str(name) for name in arrays[self.identifiers]]
+            names = _texts(path, self.identifiers, arrays[self.identifiers])
             _check_equal(path, len(stored), len(names), self.identifiers)
             place = {name: row for row, name in enumerate(names)}
             pairs = self._read_labels(table)
@@ -236,6 +236,13 @@ def _load(path: Path, names: Sequence[str | None]) -> dict[str, NDArray[Any]]:
         raise
     except Exception as error:  # a damaged file makes the library raise anything
         raise DataError(f"{path}: cannot be read as an .npz file: {error}") from error
+
+
+def _texts(path: Path, name: str, array: NDArray[Any]) -> list[str]:
+    """An array of labels or identifiers as texts."""
+    if array.ndim != 1:
+        raise DataError(f"{path}: {name!r} is of shape {list(array.shape)}, expected [rows]")
+    return [str(one) for one in array]
 
 
 def _check_equal(path: Path, images: int, others: int, what: str) -> None:

@@ -18,6 +18,7 @@ from regexp.dataset.base import (
     Table,
     TargetScale,
     array_checksum,
+    summed,
 )
 from regexp.dataset.checks import Name, Names, as_names, check_separator, is_whole
 from regexp.dataset.columns import read_columns
@@ -120,18 +121,20 @@ class Series(Dataset):
         splits = self._windows(len(values), name, source)
         # From the first value of the first training window to the last target of the last.
         past = slice(splits[0][0], splits[0][-1] + self.window + self.horizon)
-        scale = TargetScale.fit(target[past])
-        if np.ptp(target[past]) == 0:
+        if (target[past] == target[past][0]).all():
             raise DataError(
                 f"{source}: column {self.target!r} is {target[past][0, 0]:g} throughout the "
                 "training part; there is nothing to learn"
             )
-        channels = TargetScale.fit(values[past]).apply(values).astype(np.float32)
+        with summed(source):
+            scale = TargetScale.fit(target[past])
+            channels = TargetScale.fit(values[past]).apply(values).astype(np.float32)
 
-        ends = sliding(target, self.horizon)[self.window :, :, 0]  # [starts, horizon]
-        last = target[self.window - 1 : self.window - 1 + len(ends)]
-        error = (ends - last) / scale.scale[0]  # of the naive forecast
-        named = zip(("train", "validation", "test"), splits, strict=True)
+            ends = sliding(target, self.horizon)[self.window :, :, 0]  # [starts, horizon]
+            last = target[self.window - 1 : self.window - 1 + len(ends)]
+            error = (ends - last) / scale.scale[0]  # of the naive forecast
+            named = zip(("train", "validation", "test"), splits, strict=True)
+            naive = {key: float(np.sqrt((error[rows] ** 2).mean())) for key, rows in named}
         return Table(
             inputs=sliding(channels, self.window)[: len(ends)],
             targets=ends,
@@ -146,7 +149,7 @@ class Series(Dataset):
             name=name,
             target_scale=TargetScale(scale.mean * self.horizon, scale.scale * self.horizon),
             splits=splits,
-            naive={key: float(np.sqrt((error[rows] ** 2).mean())) for key, rows in named},
+            naive=naive,
         )
 
     def preprocessing(self, table: Table) -> None:

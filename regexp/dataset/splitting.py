@@ -40,7 +40,7 @@ class Splitter:
         labels = targets if self.table.task == CLASSIFICATION else None
         if labels is not None:
             self._check_classes()
-        elif (constant := np.ptp(targets, axis=0) == 0).any():
+        elif (constant := (targets == targets[0]).all(axis=0)).any():
             raise DataError(
                 f"{self.table.source}: all of its {len(targets)} rows have the target "
                 f"{targets[0, constant][0]:g}; there is nothing to learn"

@@ -112,16 +112,17 @@ class Tracker:
             record = self._record(run.info.run_id, name, owned=own or made)
             if own and not made:
                 self._continue(run)
-        if made or not run.data.params:  # whoever made it may have been killed
+        values, notes = names.params(config)
+        missing = values.keys() - run.data.params.keys()
+        if made or missing:  # whoever made it may have been killed
             import yaml
 
-            values, notes = names.params(config)
-            for param, value in values.items():
-                self._outbox.put(record.id, delivery.param(param, value))
-            record.tags(notes)
             record.text(yaml.safe_dump(names.plain(config), sort_keys=False), "sweep.yaml")
             if diff := environment.kept_diff():
                 record.text(diff, "code.diff")
+            record.tags(notes)
+            for param in sorted(missing):  # the last: they tell that all of it is there
+                self._outbox.put(record.id, delivery.param(param, values[param]))
         return record
 
     def start(
@@ -175,8 +176,7 @@ class Tracker:
             record.tags({"resumed": int(run.data.tags.get("resumed", 0)) + 1})
         for param, value in values.items():
             self._outbox.put(record.id, delivery.param(param, value))
-        if resume is None:
-            self._outbox.put(record.id, delivery.dataset(dataset))
+        self._outbox.put(record.id, delivery.dataset(dataset))
         for artifact, content in artifacts.items():
             record.text(content, artifact)
         record.text(json.dumps(environment.environment(), indent=2), "environment.json")

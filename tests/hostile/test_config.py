@@ -59,8 +59,8 @@ def configurations(draw: st.DrawFn) -> DictConfig:
             if draw(st.integers(0, 9)) == 0:
                 place += draw(st.sampled_from((".x", "._args_", "._partial_", ".search")))
             parent, _, last = place.rpartition(".")
-            node = OmegaConf.select(config, parent) if parent else config
             try:
+                node = OmegaConf.select(config, parent) if parent else config
                 if isinstance(node, DictConfig) and draw(st.integers(0, 9)) == 0:
                     node.pop(last, None)
                 else:

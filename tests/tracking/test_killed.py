@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,3 +80,38 @@ def test_runs_of_a_process_that_was_killed_are_found_by_the_next(
         again = living.sweep("key", "name", {})
         assert again.id == sweep
         again.finish()
+
+
+@pytest.mark.parametrize("delivered", range(8))
+def test_what_a_kill_took_from_the_queue_is_recorded_by_the_next(
+    tracker: Tracker, start: Start, delivered: int
+) -> None:
+    def killed() -> None:
+        """Let the store get so many records, and lose the others."""
+        records = list(outbox._queue)[:delivered]
+        outbox._queue.clear()
+        outbox._queue.extend(records)
+        outbox.drain()
+
+    def complete(run_id: str) -> tuple[Any, ...]:
+        outbox.drain()
+        run = tracker._client.get_run(run_id)
+        files = {file.path for file in tracker._client.list_artifacts(run_id)}
+        used = [one.dataset.digest for one in run.inputs.dataset_inputs]
+        return run.data.params, used, files - {"code.diff"}
+
+    outbox = tracker._outbox
+    with outbox._lock:  # its thread sends nothing meanwhile
+        sweep = tracker.sweep("key", "name", {"seeds": 2, "model": {"hidden": [3]}})
+        killed()
+        again = tracker.sweep("key", "name", {"seeds": 2, "model": {"hidden": [3]}})
+        params = {"seeds": "2", "model.hidden": "[3]"}
+        assert complete(again.id) == (params, [], {"sweep.yaml"})
+
+        run = start(tracker, sweep.id)
+        killed()
+        resumed = start(tracker, sweep.id, resume=run.id)
+        assert resumed.id == run.id
+        params = {"model.hidden": "[64, 64]"}
+        files = {"config.yaml", "environment.json"}
+        assert complete(run.id) == (params, [("ab" * 32)[:36]], files)
