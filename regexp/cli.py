@@ -275,7 +275,7 @@ def _split(hydra: "Hydra", master: DictConfig) -> tuple[tuple[str, ...], list[li
         return swept, None
     jobs = 1
     for one in parsed:
-        if one.is_sweep_override():
+        if one.is_sweep_override() and not one.is_interval_sweep():
             jobs *= sum(1 for _ in itertools.islice(one.sweep_iterator(), JOBS + 1))
         if jobs > JOBS:
             raise ConfigError(

@@ -63,7 +63,7 @@ def test_commands_are_valid(command: list[str], project: Path) -> None:
 def test_own_model_and_technique_train(
     project: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    [command] = [command for command in COMMANDS if "--config-dir" in command]
+    [command] = [command for command in SHOWN if "--config-dir" in command]
     assert run([*command[1:], "dataset.train_size=64"]) == 0
     assert "random_gain: test accuracy" in capsys.readouterr().out
     sys.modules.pop("my_project", None)

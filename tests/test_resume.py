@@ -28,9 +28,15 @@ def config(folder: Path, *overrides: str) -> DictConfig:
     return compose(parse([*SMALL, f"paths.mlruns={folder}", *overrides])[0]).jobs[0].config
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To make one takes seconds; each test has an experiment of its own in it."""
+    return tmp_path_factory.mktemp("store")
+
+
 @pytest.fixture
-def tracker(mlruns: Path, request: pytest.FixtureRequest) -> Iterator[Tracker]:
-    with Tracker(None, request.node.name, mlruns) as opened:
+def tracker(store: Path, request: pytest.FixtureRequest) -> Iterator[Tracker]:
+    with Tracker(None, request.node.name, store) as opened:
         yield opened
 
 

@@ -116,7 +116,11 @@ _last = 0
 
 
 def now() -> int:
-    """Milliseconds since 1970; in one process it never goes back, though the clock may."""
+    """Milliseconds since 1970; in one process it never goes back, though the clock may.
+
+    Then it counts on, so that what comes later is still seen to.
+    """
     global _last
-    _last = max(_last, int(time.time() * 1000))
+    clock = int(time.time() * 1000)
+    _last = clock if clock >= _last else _last + 1
     return _last

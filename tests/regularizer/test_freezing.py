@@ -35,7 +35,8 @@ def moved(before, after):
     return {
         name.rpartition(".")[0]
         for name, value in after.items()
-        if "running" not in name and not torch.equal(before[name], value)
+        if not {"running", "num"} & {*name.rpartition(".")[2].split("_")}
+        and not torch.equal(before[name], value)
     }
 
 
