@@ -26,7 +26,7 @@ def searching(share: float = 1.0) -> settings:
     """
     return settings(
         max_examples=max(5, round(EXAMPLES * share)),
-        deadline=30_000,  # ms: what takes longer hangs
+        deadline=120_000,  # ms: what takes longer hangs
         derandomize=GIVEN is None,
         database=None,
         suppress_health_check=list(HealthCheck),

@@ -226,7 +226,7 @@ def places(content: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-@searching()
+@searching(0.5)
 @given(data=st.data())
 def test_a_stack_takes_a_standing_or_refuses_it(nowhere: Path, data: st.DataObject) -> None:
     content = copy.deepcopy(standing())

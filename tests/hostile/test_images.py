@@ -57,7 +57,7 @@ def arrays(draw: st.DrawFn) -> bytes:
     return file.getvalue()
 
 
-@searching()
+@searching(0.5)
 @given(data=st.data(), size=st.sampled_from((None, None, 2, 9)))
 def test_an_npz_is_loaded_or_refused(nowhere: Path, data: st.DataObject, size: int | None) -> None:
     path = nowhere / "images.npz"
@@ -67,7 +67,7 @@ def test_an_npz_is_loaded_or_refused(nowhere: Path, data: st.DataObject, size: i
         check(load(node, nowhere))
 
 
-@searching()
+@searching(0.5)
 @given(case=tables.cases(), header=st.sampled_from((b"", b"a,kind\n")))
 def test_labels_are_read_or_refused(nowhere: Path, case: tables.Case, header: bytes) -> None:
     (nowhere / "images.npz").write_bytes(archive())
@@ -91,7 +91,7 @@ def picture(kind: str, mode: str) -> bytes:
     return file.getvalue()
 
 
-@searching()
+@searching(0.5)
 @given(data=st.data(), kind=st.sampled_from(PICTURES), suffix=st.sampled_from((".png", ".jpg")))
 def test_a_picture_is_loaded_or_refused(
     nowhere: Path, data: st.DataObject, kind: tuple[str, str], suffix: str
@@ -120,7 +120,7 @@ def store(compression: str | None) -> bytes:
     return file.getvalue()
 
 
-@searching()
+@searching(0.5)
 @given(data=st.data(), compression=st.sampled_from((None, "gzip")), lazily=st.booleans())
 def test_a_damaged_hdf5_file_is_loaded_or_refused(
     nowhere: Path, data: st.DataObject, compression: str | None, lazily: bool
