@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+THREADS = 1024
+
 
 @contextlib.contextmanager
 def settings(trainer: Mapping[str, Any]) -> Iterator[torch.device]:
@@ -16,7 +18,12 @@ def settings(trainer: Mapping[str, Any]) -> Iterator[torch.device]:
 
     Args:
         trainer: of a configuration.
+
+    Raises:
+        ValueError: more threads than any machine has; to start them would end the process.
     """
+    if not 1 <= trainer["threads"] <= THREADS:  # of a recorded configuration, say
+        raise ValueError(f"trainer.threads={trainer['threads']}: expected 1 to {THREADS}")
     name = trainer["device"]
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
