@@ -74,6 +74,15 @@ class Checkpoint:
 
 
 @dataclass
+class Tune:
+    """`tune.*`: the search for each technique's numbers; none where the budget is 0."""
+
+    budget: int = MISSING
+    seeds: int = MISSING
+    search: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class Paths:
     """`paths.*`: folders, relative to the working directory of the command."""
 
@@ -96,11 +105,13 @@ class Config:
     seeds: Any = MISSING
     grid: dict[str, Any] = field(default_factory=dict)
     stack: bool = MISSING
+    figures: bool = MISSING
     dry_run: bool = MISSING
     debug: bool = MISSING
     trainer: Trainer = field(default_factory=Trainer)
     lengths: Lengths = field(default_factory=Lengths)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    tune: Tune = field(default_factory=Tune)
     tracking: Tracking = field(default_factory=Tracking)
     paths: Paths = field(default_factory=Paths)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
 
-from regexp.dataset.base import Data
+from regexp.calibration import Reliability, brier_score
+from regexp.dataset.base import CLASSIFICATION, Data
 from regexp.ensemble import ensemble_metrics
 from regexp.member import Member
 from regexp.planned_run import PlannedRun
@@ -36,6 +38,25 @@ def against_naive(data: Data, metrics: Mapping[str, float]) -> dict[str, float]:
     if naive := data.naive.get("test"):
         own |= {"test/rmse_naive": naive, "test/skill": 1 - metrics["test/rmse"] / naive}
     return own
+
+
+def calibration(data: Data, outputs: Tensor) -> dict[str, float]:
+    """How far a classifier's probabilities can be trusted.
+
+    Args:
+        data: one run's.
+        outputs: of its final weights on the test split, [rows, outputs].
+
+    Returns:
+        `test/brier` and `test/ece`, see `regexp.calibration`; nothing in regression.
+    """
+    if data.task != CLASSIFICATION:
+        return {}
+    targets = data.test.targets.to(outputs.device)
+    return {
+        "test/brier": brier_score(outputs, targets),
+        "test/ece": Reliability.of(outputs, targets).error,
+    }
 
 
 def add_ensembles(

@@ -17,8 +17,10 @@ from omegaconf import DictConfig
 
 from regexp import checkpoint
 from regexp.config import every_of
-from regexp.derived_metrics import add_ensembles, against_naive
+from regexp.derived_metrics import add_ensembles, against_naive, calibration
 from regexp.device import device_name, settings
+from regexp.diagnostics import NAME as DIAGNOSTICS
+from regexp.diagnostics import diagnostics
 from regexp.member import Member
 from regexp.plan import build_member, plan
 from regexp.planned_run import PlannedRun, stack_of
@@ -141,6 +143,7 @@ def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> 
         return Outcome(run.name, result.status, result.reason, result.metrics)
     if result.status == "FINISHED":
         record.summary(result.metrics)
+        record.text(result.diagnostics, DIAGNOSTICS)
         record.tags({"weights.sha256": checkpoint.digest(result.last["weights"])})
         with tempfile.TemporaryDirectory() as folder:
             for name, content in (("best", result.best), ("last", result.last)):
@@ -263,6 +266,9 @@ def _run(
     results.sort(key=lambda result: result.run)
     for member, result in zip(members, results, strict=True):
         result.metrics |= against_naive(member.data, result.metrics)
+        if result.status == "FINISHED":
+            result.metrics |= calibration(member.data, result.outputs)
+            result.diagnostics = diagnostics(member.data, result)
     add_ensembles(members, runs, results)
     return results
 
@@ -292,6 +298,7 @@ def start_record(
             "seed": str(run.seed),
             "dataset": run.dataset,
             "data.checksum": run.checksum,
+            "split": "shared" if run.shared_split else "seed",
             "arithmetic": bits,
         },
         artifacts={

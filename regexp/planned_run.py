@@ -33,6 +33,7 @@ class PlannedRun:
         dataset: the name of the data.
         checksum: their SHA-256.
         source: where the data come from.
+        shared_split: whether all seeds have the same rows in each split.
     """
 
     name: str
@@ -44,6 +45,7 @@ class PlannedRun:
     dataset: str
     checksum: str
     source: str
+    shared_split: bool
 
     @property
     def params(self) -> Node:
@@ -81,6 +83,7 @@ def planned(config: Node, variant: str, data: Data) -> PlannedRun:
         dataset=data.name,
         checksum=data.checksum,
         source=data.source,
+        shared_split=data.shared_split,
     )
 
 

@@ -33,6 +33,7 @@ class Result:
         outputs: of the final weights on the test split, [rows, outputs].
         best: the state at the least validation loss, with its epoch.
         last: all that training would go on from, and the weights that were tested.
+        diagnostics: the artifact of that name, filled in with what the data add to the metrics.
     """
 
     run: int
@@ -44,6 +45,7 @@ class Result:
     outputs: Tensor = field(default_factory=lambda: torch.empty(0))
     best: dict[str, Any] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
+    diagnostics: str = ""
 
 
 class Best:

@@ -22,7 +22,11 @@ class Sandbox:
         self.folder = folder
         self.store = store
         self.experiment = experiment
-        self.arguments = [f"paths.mlruns={store}", f"tracking.experiment={experiment}"]
+        self.arguments = [
+            f"paths.mlruns={store}",
+            f"tracking.experiment={experiment}",
+            "figures=false",
+        ]
 
     def run(self, *arguments: str) -> int:
         """Give a command; its exit status."""

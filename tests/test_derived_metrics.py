@@ -16,7 +16,7 @@ from tests.support import make_data, make_member, run
 
 
 def planned(seed: int, variant: str = "") -> PlannedRun:
-    return PlannedRun(f"seed={seed}", "none", variant, seed, "", {}, "made", "", "")
+    return PlannedRun(f"seed={seed}", "none", variant, seed, "", {}, "made", "", "", False)
 
 
 def test_errors_in_the_targets_unit_and_against_the_naive_forecast():

@@ -152,6 +152,7 @@ class Slope(Dataset):
     name: ClassVar[str] = "slope"
     train_size: int | None = None
     split_seed: int | None = None
+    label_noise: float = 0
 
     def read(self, folder: Path) -> Table:
         inputs = np.random.default_rng(0).normal(size=(300, 2))
@@ -198,6 +199,7 @@ class Recorder:
         self.curves: list[dict[str, float]] = []
         self.ends: list[tuple[str, str]] = []
         self.files: list[str] = []
+        self.texts: list[str] = []
 
     def earlier(self, sweep_id: str) -> dict[str, Earlier]:
         return self.done
@@ -214,6 +216,9 @@ class Recorder:
     def summary(self, values: dict[str, float]) -> None:
         self.curves.append(values)
 
+    def text(self, content: str, name: str) -> None:
+        self.texts.append(name)
+
     def artifact(self, path, folder: str = "") -> None:
         assert path.stat().st_size > 0
         self.files.append(path.name)
@@ -228,6 +233,7 @@ def test_a_users_module_trains_stacked_and_alone() -> None:
     other = train(own("OwnNetwork", "seeds=3", "stack=false"), alone, "sweep")  # type: ignore[arg-type]
     assert stacked.ends == alone.ends == [("FINISHED", "")] * 3
     assert sorted(stacked.files) == ["best.pt"] * 3 + ["last.pt"] * 3
+    assert stacked.texts == ["diagnostics.json"] * 3
     for ours, theirs in zip(one, other, strict=True):
         assert ours.metrics["test/loss"] == pytest.approx(theirs.metrics["test/loss"], rel=1e-3)
 

@@ -8,7 +8,8 @@ all of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,6 +32,7 @@ from regexp.dataset.data import (
 )
 from regexp.dataset.lazy import LazyInputs
 from regexp.dataset.splitting import Splitter
+from regexp.random import derive
 
 __all__ = [
     "CLASSIFICATION",
@@ -61,6 +63,9 @@ class Dataset(ABC):
             whatever its seed: that of a run with this seed. Runs then share their test rows, so
             that their ensemble can be tested; but the deviation over seeds no longer holds that of
             the split.
+        label_noise: share of the training and of the validation rows whose class is replaced by
+            another one, each as likely (symmetric noise), in [0, 1). Test rows keep theirs. The
+            rows of a smaller share are among those of a larger one.
 
     Raises:
         ValueError: a number that is out of its range.
@@ -72,6 +77,7 @@ class Dataset(ABC):
     test: float
     train_size: int | None
     split_seed: int | None
+    label_noise: float
     _tables: dict[Path, Table] = field(default_factory=dict, init=False, repr=False, compare=False)
     _shared: dict[Path, Data] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -99,6 +105,11 @@ class Dataset(ABC):
             raise ValueError(
                 "dataset.split_seed: expected a whole number (0 or more) for one split of all "
                 f"runs, or null to split by the run's seed; got {seed!r}"
+            )
+        if not is_number(self.label_noise) or not 0 <= self.label_noise < 1:
+            raise ValueError(
+                "dataset.label_noise: expected a share of the training rows in [0, 1), got "
+                f"{self.label_noise!r}"
             )
 
     @abstractmethod
@@ -136,10 +147,16 @@ class Dataset(ABC):
         if folder not in self._tables:
             self._tables[folder] = self.read(folder)
         table = self._tables[folder]
+        if self.label_noise and table.task != CLASSIFICATION:
+            raise ValueError(
+                f"dataset.label_noise={self.label_noise}: {table.source} is a regression, whose "
+                "targets are no classes; give 0"
+            )
         if table.splits is None and self.split_seed is None:
-            return self._prepare(table, self.split(table, seed))
+            return self._prepare(table, self.split(table, seed), seed)
         if folder not in self._shared:  # one object for all seeds: a stack holds its rows once
-            self._shared[folder] = self._prepare(table, self.split(table, seed))
+            own = self.split_seed or 0
+            self._shared[folder] = self._prepare(table, self.split(table, own), own)
         return self._shared[folder]
 
     def split(self, table: Table, seed: int) -> Splits:
@@ -150,9 +167,11 @@ class Dataset(ABC):
         splitter = Splitter(table, name, self.validation, self.test, self.train_size)
         return splitter.split(seed if self.split_seed is None else self.split_seed)
 
-    def _prepare(self, table: Table, splits: Splits) -> Data:
+    def _prepare(self, table: Table, splits: Splits, seed: int) -> Data:
         """Preprocess as the training rows tell, and them alone."""
         train, validation, test = splits
+        if self.label_noise:
+            table = replace(table, targets=self._noisy(table, (train, validation), seed))
         pipeline = self.preprocessing(table)
         features = table.columns
         if pipeline is not None:
@@ -196,7 +215,19 @@ class Dataset(ABC):
             source=table.source,
             target_scale=scale,
             naive=table.naive,
+            shared_split=table.splits is not None or self.split_seed is not None,
         )
+
+    def _noisy(self, table: Table, splits: Sequence[Rows], seed: int) -> Any:
+        """The classes of all rows, of which a share of each of `splits` is made wrong."""
+        targets = table.targets.copy()
+        for number, rows in enumerate(splits):
+            rng = np.random.default_rng(derive(seed, "label_noise", number))
+            wrong = rng.permutation(rows)[: round(self.label_noise * len(rows))]
+            # drawn for every row, so that a larger share changes none of a smaller one
+            steps = rng.integers(1, len(table.classes), len(rows))[: len(wrong)]
+            targets[wrong] = (targets[wrong] + steps) % len(table.classes)
+        return targets
 
 
 def _check_finite(table: Table, rows: Rows, values: Any, features: tuple[str, ...]) -> None:

@@ -105,6 +105,7 @@ class Data:
         target_scale: how the targets were scaled; None if they are in their own unit.
         naive: for a series, the root mean squared error of the naive forecast (the last value
             persists) on "train", "validation" and "test", in the unit of `targets`; else empty.
+        shared_split: whether all seeds have the same rows in each split.
     """
 
     train: Split
@@ -118,6 +119,7 @@ class Data:
     source: str
     target_scale: TargetScale | None = None
     naive: Mapping[str, float] = field(default_factory=dict)
+    shared_split: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class Digits(Dataset):
     of the data, so that nothing is fitted.
 
     Args:
-        validation, test, train_size, split_seed: see `Dataset`.
+        validation, test, train_size, split_seed, label_noise: see `Dataset`.
 
     References:
         Alpaydin & Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998,

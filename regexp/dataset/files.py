@@ -18,7 +18,7 @@ class FileDataset(Dataset):
     """A dataset that is read from one file.
 
     Args:
-        validation, test, train_size, split_seed: see `Dataset`.
+        validation, test, train_size, split_seed, label_noise: see `Dataset`.
         file: the file's name in the data folder, or a path; None for the first of `known` that
             lies in the data folder. If none does, `url` is downloaded.
         sha256: the checksum that the file must have: 64 hexadecimal digits; "known" for the one

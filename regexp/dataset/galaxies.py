@@ -30,7 +30,7 @@ class Galaxies(FileDataset):
     columns hold part of the label and are refused as features unless `allow_leakage` is set.
 
     Args:
-        validation, test, train_size, split_seed: see `Dataset`.
+        validation, test, train_size, split_seed, label_noise: see `Dataset`.
         file, sha256, known, url: see `FileDataset`.
         columns: the vote fractions that are read as features.
         allow_leakage: accept the debiased columns among them.

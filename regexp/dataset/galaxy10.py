@@ -28,7 +28,7 @@ class Galaxy10(FileDataset):
     210 MB, with as few as 17 in a class. The file is read with h5py (the extra `hdf5`).
 
     Args:
-        validation, test, train_size, split_seed: see `Dataset`.
+        validation, test, train_size, split_seed, label_noise: see `Dataset`.
         file, sha256, known, url: see `FileDataset`.
         classes: the names of the classes by their number in the file.
         size: pixels a side that images are reduced to, see `regexp.dataset.pixels.area_average`;

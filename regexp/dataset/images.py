@@ -31,7 +31,7 @@ class LabelledImages(Dataset):
     All images are held in memory as bytes, once for all runs.
 
     Args:
-        validation, test, train_size, split_seed: see `Dataset`.
+        validation, test, train_size, split_seed, label_noise: see `Dataset`.
         path: absolute, or relative to the working directory or the data folder: an `.npz` file, or
             a folder of PNG and JPEG files (and of its sub-folders).
         array: the name of the images in an `.npz`, uint8 [rows, height, width, 3] or, of grey

@@ -40,8 +40,8 @@ class TableFile(Dataset):
     leads back to their own unit.
 
     Args:
-        validation, test, train_size, split_seed: see `Dataset`. A classification's splits are
-            stratified.
+        validation, test, train_size, split_seed, label_noise: see `Dataset`. A
+            classification's splits are stratified.
         path: the file, absolute or relative to the working directory or the data folder; Parquet if
             its name ends in .parquet or .pq, else a CSV in UTF-8 with a header, perhaps .gz.
         separator: the character between two fields of a CSV.

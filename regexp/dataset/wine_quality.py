@@ -38,8 +38,8 @@ class WineQuality(FileDataset):
     in its own unit.
 
     Args:
-        validation, test, train_size, split_seed: see `Dataset`; a regression's splits are not
-            stratified.
+        validation, test, train_size, split_seed, label_noise: see `Dataset`; a
+            regression's splits are not stratified.
         file, sha256, known, url: see `FileDataset`.
         separator: the character between two fields; UCI's file has a semicolon.
         target: "classification" or "regression".

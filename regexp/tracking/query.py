@@ -12,7 +12,17 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 _UNEXPLAINED = "its process ended without saying why"
-_TAGS = ("technique", "variant", "setting", "label", "dataset", "fingerprint", "reason")
+_TAGS = (
+    "technique",
+    "variant",
+    "setting",
+    "label",
+    "dataset",
+    "split",
+    "stage",
+    "fingerprint",
+    "reason",
+)
 
 
 def search(client: Any, experiments: Sequence[str], condition: str) -> list[Any]:
@@ -68,8 +78,8 @@ def frame(runs: Sequence[Any]) -> "pd.DataFrame":
     """A table of runs.
 
     Columns: run_id, name, status, start_time (milliseconds), seed (integer), the tags technique,
-    variant, setting, label, dataset, fingerprint and reason ("" where absent), then `params.*` and
-    the last value of every metric as `metrics.*`.
+    variant, setting, label, dataset, split, stage, fingerprint and reason ("" where absent), then
+    `params.*` and the last value of every metric as `metrics.*`.
     """
     import pandas as pd
 

@@ -54,6 +54,7 @@ def toy(counts: tuple[int, ...] = (100, 60, 40), **overrides: Any) -> Toy:
             "test": 0.25,
             "train_size": None,
             "split_seed": None,
+            "label_noise": 0,
             "counts": counts,
             **overrides,
         }
@@ -106,6 +107,38 @@ def test_split_seed_gives_every_run_the_split_of_that_seed(tmp_path):
     first, other = dataset.load(0, tmp_path), dataset.load(1, tmp_path)
     assert other is first  # a stack holds the rows of its runs once
     assert same(first, toy(train_size=40).load(5, tmp_path), "train", "validation", "test")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.9])
+def test_label_noise_makes_the_share_of_training_and_validation_labels_wrong(share, tmp_path):
+    clean, noisy = toy().load(2, tmp_path), toy(label_noise=share).load(2, tmp_path)
+    assert same(clean, noisy, "test")
+    for split, count in {"train": 110, "validation": 40}.items():
+        before, after = getattr(clean, split), getattr(noisy, split)
+        assert torch.equal(before.inputs[:], after.inputs[:])
+        assert int((before.targets != after.targets).sum()) == round(share * count)
+        assert set(after.targets.tolist()) <= {0, 1, 2}
+
+
+def test_wrong_labels_are_each_other_class_as_often_and_nested(tmp_path):
+    counts = (3000, 3000, 3000)
+    clean, some, more = (
+        toy(counts, label_noise=share).load(2, tmp_path).train.targets for share in (0, 0.3, 0.6)
+    )
+    wrong = some != clean
+    assert torch.equal(some[wrong], more[wrong])
+    steps = torch.bincount((more - clean) % 3, minlength=3)[1:]
+    assert abs(int(steps[0] - steps[1])) < 4 * steps.sum().sqrt()
+    other = toy(counts, label_noise=0.3).load(3, tmp_path).train.targets
+    assert not torch.equal(other, some)
+
+
+def test_label_noise_of_a_regression_is_refused(tmp_path):
+    from regexp.dataset.bundled import Diabetes
+
+    keys = {"validation": 0.2, "test": 0.2, "train_size": None, "split_seed": None}
+    with pytest.raises(ValueError, match=r"dataset.label_noise=0.1: .* is a regression"):
+        Diabetes(**keys, label_noise=0.1).load(0, tmp_path)
 
 
 def test_train_size_takes_from_the_training_split_alone(tmp_path):
@@ -213,6 +246,8 @@ def test_numbers_live_in_yaml_alone(dataset, choice):
         ({"train_size": 10.5}, "dataset.train_size: expected a whole number"),
         ({"train_size": True}, "dataset.train_size: expected a whole number"),
         ({"split_seed": -1}, "dataset.split_seed: expected a whole number"),
+        ({"label_noise": 1}, "dataset.label_noise: expected a share"),
+        ({"label_noise": -0.1}, "dataset.label_noise: expected a share"),
         ({"split_seed": 0.5}, "dataset.split_seed: expected a whole number"),
     ],
 )

@@ -30,11 +30,32 @@ def test_second_signal_does_not_interrupt_the_clean_up() -> None:
     assert cleaned
 
 
-def test_handlers_come_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+def test_second_ctrl_c_does_not_interrupt_the_clean_up_and_the_third_ends_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+
+    def work() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            assert "once more" in capfd.readouterr().err
+            assert not ended
+            signal.raise_signal(signal.SIGINT)
+            assert ended == [130]
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        work()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_handlers_come_back(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
     with interruptible():
-        assert signal.getsignal(signal.SIGTERM) is not before
-    assert signal.getsignal(signal.SIGTERM) is before
+        assert signal.getsignal(number) is not before
+    assert signal.getsignal(number) is before
 
 
 def test_ignored_hangup_stays_ignored() -> None:
