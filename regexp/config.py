@@ -83,6 +83,13 @@ class Tune:
 
 
 @dataclass
+class Study:
+    """`study.*`: what an experiment is for."""
+
+    question: str = MISSING
+
+
+@dataclass
 class Paths:
     """`paths.*`: folders, relative to the working directory of the command."""
 
@@ -112,6 +119,7 @@ class Config:
     lengths: Lengths = field(default_factory=Lengths)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     tune: Tune = field(default_factory=Tune)
+    study: Study = field(default_factory=Study)
     tracking: Tracking = field(default_factory=Tracking)
     paths: Paths = field(default_factory=Paths)
 
