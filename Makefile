@@ -7,7 +7,7 @@ TORCH := torch==2.13.0
 TORCH_INDEX ?=
 JOBS ?= 2
 
-.PHONY: ablation test check lint types docs format ui benchmark clean help
+.PHONY: ablation study test check lint types docs format ui benchmark clean help
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -17,6 +17,10 @@ ablation: .venv/.ready
 	$(BIN)/regexp -m experiment=digits_mlp
 	@echo
 	@echo "Open the results in the MLflow UI:  make ui"
+
+## make study NAME=wine_mlp    run conf/experiment/wine_mlp.yaml, write experiments/wine_mlp/
+study: .venv/.ready
+	OMP_NUM_THREADS=1 $(BIN)/regexp study $(NAME) hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS)
 
 ## make test        environment, then the tests
 test: .venv/.ready
@@ -52,7 +56,7 @@ benchmark: .venv/.ready
 
 ## make clean       remove the environment and caches; results stay in mlruns/
 clean:
-	rm -rf .venv build dist docs/_build docs/techniques .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist docs/_build docs/figures docs/techniques .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch comes first and alone, so that the wheel fits the machine and not whatever else asks for it.

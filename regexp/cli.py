@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,11 +24,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from regexp.composition import check_choices, explain, load, without_hydra
+from regexp.composition import check_choices, explain, load, seed_sampler, without_hydra
 from regexp.config import ConfigError, conf_folder, register
 from regexp.nodes import nearest
 from regexp.overridden import strays_of, technique_of, without_strays
-from regexp.validation import check_schema, validate
+from regexp.schema import check_schema
+from regexp.search_space import check_swept
+from regexp.validation import validate
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 CONFIG_NAME = "config"
 JOBS = 10_000  # of a sweep, at most: each is composed and checked before the first starts
 # Keys that Hydra wants a plus for, because the composed configuration may not have them.
-NEW = re.compile(r"(grid|regularizer\.\w+)\.[^=]+=")
+NEW = re.compile(r"(grid|tune\.search|regularizer\.\w+)\.[^=]+=")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Sweep:
         name: for people: the experiment's name, or what is swept.
         command: the arguments that make this sweep.
         swept: the keys that differ from job to job.
+        seeding: what Hydra is told beside the arguments, so that a sweeper draws the same again.
     """
 
     jobs: tuple[Job, ...]
@@ -74,6 +77,7 @@ class Sweep:
     name: str
     command: tuple[str, ...]
     swept: tuple[str, ...] = ()
+    seeding: tuple[str, ...] = ()
 
 
 def written(overrides: Sequence[str]) -> str:
@@ -167,10 +171,11 @@ def compose(options: argparse.Namespace) -> Sweep:
             if not (options.multirun or mode == RunMode.MULTIRUN):
                 return _sweep(hydra, name, overrides, (), [overrides])
             master = load(hydra, name, overrides, RunMode.MULTIRUN)
+            seeding = seed_sampler(master)
             swept, batches = _split(hydra, master)
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(explain(error, hydra, name, overrides)) from error
-        return _sweep(hydra, name, overrides, swept, batches, master)
+        return replace(_sweep(hydra, name, overrides, swept, batches, master), seeding=seeding)
 
 
 def compose_one(options: argparse.Namespace) -> DictConfig:
@@ -236,6 +241,7 @@ def _sweep(
             strays.update(strays_of(config))
             config = without_strays(config)
             validate(config)
+            check_swept(config, swept)
         except ConfigError as error:
             raise ConfigError(f"{error}{where}") from error
         except (HydraException, OmegaConfBaseException) as error:

@@ -39,6 +39,20 @@ def deliver(arguments: Sequence[str]) -> int:
     return deliver(config.tracking.uri, config.paths.mlruns)
 
 
+def compare(arguments: Sequence[str]) -> int:
+    """`regexp compare`: which techniques of recorded sweeps help."""
+    from regexp.compare.command import command
+
+    return command(arguments)
+
+
+def study(arguments: Sequence[str]) -> int:
+    """`regexp study`: run an experiment and write it up."""
+    from regexp.study import study
+
+    return study(arguments)
+
+
 def rerun(arguments: Sequence[str]) -> int:
     """`regexp rerun`: make runs again and hold them against the first."""
     from regexp.rerun import command
@@ -61,6 +75,8 @@ def export(arguments: Sequence[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "compare": compare,
+    "study": study,
     "rerun": rerun,
     "diff": diff,
     "export": export,

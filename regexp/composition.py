@@ -27,6 +27,9 @@ JARGON = re.compile(
     r"|token recognition"
 )
 
+EXTRAS = {"hydra/launcher=joblib": "parallel", "hydra/sweeper=optuna": "optuna"}
+"""Choices of Hydra's plugins -> the extra of this package that has the plugin."""
+
 
 def load(hydra: "Hydra", name: str, overrides: Sequence[str], mode: RunMode) -> DictConfig:
     """The configuration `name` with `overrides`, and with Hydra's own node."""
@@ -93,6 +96,28 @@ def _check_choice(one: Override, options: Sequence[str]) -> None:
             )
 
 
+def seed_sampler(config: DictConfig) -> tuple[str, ...]:
+    """The override that seeds the sampler of a sweeper, if nothing else does.
+
+    A sweep that draws the same numbers again finds its finished runs, and goes on where it was.
+
+    Args:
+        config: of a multirun, with Hydra's own node.
+
+    Raises:
+        ConfigError: the sweeper is to keep its study in a database.
+    """
+    sweeper = config.hydra.sweeper
+    if sweeper.get("storage"):
+        raise ConfigError(
+            f"hydra.sweeper.storage={sweeper.storage}: Optuna's plugin fails with a database; "
+            "leave it out: the results are in MLflow, and the same command goes on from there"
+        )
+    sampler = sweeper.get("sampler")
+    seeded = sampler is None or "seed" not in sampler or sampler.seed is not None
+    return () if seeded else ("hydra.sweeper.sampler.seed=0",)
+
+
 def explain(error: Exception, hydra: "Hydra", name: str, overrides: Sequence[str]) -> str:
     """One message for what Hydra refuses.
 
@@ -113,6 +138,8 @@ def explain(error: Exception, hydra: "Hydra", name: str, overrides: Sequence[str
         return f"{override}: several values. Add -m for a job with each{as_list * listed}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        if extra := EXTRAS.get(f"{group}={choice}"):
+            return f"{group}={choice}: not installed; pip install 'regexp[{extra}]' brings it"
         if group:
             options = error.options or hydra.config_loader.get_group_options(group)
             return f"{group}={choice}: expected a choice of {group}{nearest(choice, options)}"

@@ -58,8 +58,8 @@ def weight_sizes(state: Mapping[str, Tensor]) -> dict[str, Any]:
         smaller than all bins but not zero (`below`), or larger (`above`); how many in `total`.
     """
     tensors = [v for v in state.values() if v.ndim > 1 and v.is_floating_point()]
-    sizes = [tensor.detach().double().abs().cpu().numpy().ravel() for tensor in tensors]
-    sizes = np.concatenate([*sizes, np.empty(0)])
+    each = [tensor.detach().double().abs().cpu().numpy().ravel() for tensor in tensors]
+    sizes = np.concatenate([*each, np.empty(0)])
     zeros = int((sizes == 0).sum())
     with np.errstate(divide="ignore"):
         powers = np.log10(sizes)

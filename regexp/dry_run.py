@@ -4,6 +4,7 @@ Nothing is written: the store is only read, if there is one, and the time is mea
 two epochs of each job into the void.
 """
 
+import contextlib
 import math
 import sys
 import time
@@ -16,8 +17,11 @@ from omegaconf import DictConfig
 
 from regexp.cli import Sweep
 from regexp.compare.show import show_columns
+from regexp.config import ConfigError
+from regexp.planned_run import PlannedRun
 from regexp.progress import count, varied
 from regexp.sweep import key_of, plan_all, repeats
+from regexp.tracking import Earlier
 
 # Beyond this many seconds of measuring, further jobs are taken to be like the ones before.
 PATIENCE = 15.0
@@ -31,6 +35,7 @@ class Row:
         job: its number, from 0.
         technique: its techniques joined with "+".
         varied: what beside the technique the sweep varies in it; a remark if it is not run.
+        trials: how many of its runs are trials of a search.
         runs: how many runs it has; 0 if an earlier job has them all.
         finished: how many of them the store has already.
         seconds: that the others may take; None where it cannot be measured.
@@ -39,6 +44,7 @@ class Row:
     job: int
     technique: str
     varied: str
+    trials: int
     runs: int
     finished: int
     seconds: float | None
@@ -50,11 +56,12 @@ def show(sweep: Sweep) -> None:
         print("The sweeper chooses its jobs one after another: they cannot be listed before.")
         return
     rows = rows_of(sweep)
-    head = ["job", "technique", "runs", "finished", "to run", "time", "swept"]
+    head = ["job", "technique", "trials", "runs", "finished", "to run", "time", "swept"]
     cells = [
         [
             str(row.job + 1),
             row.technique,
+            str(row.trials),
             str(row.runs),
             str(row.finished),
             str(row.runs - row.finished),
@@ -63,8 +70,13 @@ def show(sweep: Sweep) -> None:
         ]
         for row in rows
     ]
-    if not any(row.varied for row in rows):
-        head, cells = head[:-1], [row[:-1] for row in cells]
+    for name, needed in (
+        ("trials", any(row.trials for row in rows)),
+        ("swept", any(row.varied for row in rows)),
+    ):
+        if not needed:
+            at = head.index(name)
+            head, cells = head[:at] + head[at + 1 :], [row[:at] + row[at + 1 :] for row in cells]
     show_columns(head, cells, texts=("technique", "swept"), file=sys.stdout)
     total = sum(row.runs for row in rows)
     left = total - sum(row.finished for row in rows)
@@ -80,13 +92,20 @@ def show(sweep: Sweep) -> None:
 def rows_of(sweep: Sweep) -> list[Row]:
     """The rows of the table, one a job."""
     planned, left_out = plan_all(sweep.jobs)
-    done = finished(sweep.config, key_of(sweep, planned))
+    earlier = earlier_of(sweep.config, key_of(sweep, planned))
+    ended = {fingerprint for fingerprint, one in earlier.items() if one.ended}
     again = repeats(planned)
     clock = Stopwatch()
     rows = []
     for number, (job, runs) in enumerate(zip(sweep.jobs, planned, strict=True)):
-        own = 0 if number in again else len(runs)
-        ready = sum(run.fingerprint in done for run in runs) if own else 0
+        trials = sum(bool(run.trial_for) for run in runs)
+        asked: list[PlannedRun | None] = [*runs]
+        if number in again:
+            asked, trials = [], 0
+        elif trials:
+            asked += after(job.config, runs, earlier)
+        own = len(asked)
+        ready = sum(run is not None and run.fingerprint in ended for run in asked)
         seconds: float | None = 0.0
         if ready < own:
             whole = clock.seconds(job.config)
@@ -96,12 +115,26 @@ def rows_of(sweep: Sweep) -> list[Row]:
             told = f"{told} ({left_out[number].partition(';')[0]})".lstrip()
         if number in again:
             told = f"{told} (the runs of job {again[number] + 1})".lstrip()
-        rows.append(Row(number, job.technique, told, own, ready, seconds))
+        rows.append(Row(number, job.technique, told, trials, own, ready, seconds))
     return rows
 
 
-def finished(config: DictConfig, key: str) -> set[str]:
-    """Fingerprints of the sweep's runs that are in the store already; the store is only read."""
+def after(
+    config: DictConfig, trials: Sequence[PlannedRun], earlier: Mapping[str, Earlier]
+) -> list[PlannedRun | None]:
+    """The runs that follow from a job's trials; None for each as long as not all have ended."""
+    from regexp.outcome import before, chosen_of
+    from regexp.plan import plan
+
+    done = before(trials, earlier)
+    if len(done) == len(trials):
+        with contextlib.suppress(ConfigError):  # all diverged
+            return [*plan(config, chosen_of(config, [done[one.fingerprint] for one in trials]))]
+    return [None] * len(trials[0].trial_for)
+
+
+def earlier_of(config: DictConfig, key: str) -> dict[str, Earlier]:
+    """What became of the sweep's runs so far; the store is only read."""
     from regexp.tracking.peek import peek
 
     tracking = config.tracking
@@ -143,6 +176,9 @@ class VoidRecord:
 
     def tags(self, values: Mapping[str, object]) -> None:
         """Nothing is sent."""
+
+    def text(self, content: str, name: str) -> None:
+        """Nothing is stored."""
 
     def artifact(self, path: Path | str, folder: str = "") -> None:
         """Nothing is stored."""

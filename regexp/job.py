@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,14 @@ import torch
 import yaml
 from omegaconf import DictConfig
 
-from regexp import checkpoint
+from regexp import checkpoint, tuning
 from regexp.config import every_of
 from regexp.derived_metrics import add_ensembles, against_naive, calibration
 from regexp.device import device_name, settings
 from regexp.diagnostics import NAME as DIAGNOSTICS
 from regexp.diagnostics import diagnostics
 from regexp.member import Member
+from regexp.outcome import Outcome, before, chosen_of
 from regexp.plan import build_member, plan
 from regexp.planned_run import PlannedRun, stack_of
 from regexp.resume import Every, Point, Resume, forget
@@ -35,28 +36,11 @@ if TYPE_CHECKING:
     from regexp.tracking import RunRecord, Tracker
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a run.
-
-    Attributes:
-        name: of the run.
-        status: `FINISHED` or `FAILED`.
-        reason: of a failure.
-        metrics: of its final weights; empty if it failed or had been finished before.
-    """
-
-    name: str
-    status: str
-    reason: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-
-
 def train(config: DictConfig, tracker: Tracker, sweep_id: str, setting: str = "") -> list[Outcome]:
     """Train and record the runs of a job that the sweep has not ended yet.
 
-    The bits of a run depend on the stack it trains in, so a stack with runs left to do is trained
-    as a whole, from its last checkpoint where there is one.
+    Where the job searches numbers, its trials come first, and the best on validation data says what
+    the runs that count are.
 
     Args:
         config: composed and validated, not resolved.
@@ -65,18 +49,34 @@ def train(config: DictConfig, tracker: Tracker, sweep_id: str, setting: str = ""
         setting: what beside the technique the sweep varies in this job, for people.
 
     Returns:
-        One outcome a run, in the order of the plan.
+        One outcome a run that counts, in the order of the plan. Where trials broke, theirs alone.
 
     Raises:
-        ConfigError: what only the data can tell is wrong; nothing was recorded.
+        ConfigError: what only the data can tell is wrong, and nothing was recorded; or every trial
+            diverged.
     """
     runs = plan(config)
+    outcomes = _train_runs(runs, config, tracker, sweep_id, setting)
+    if not config.tune.budget:
+        return outcomes
+    broken = [one for one in outcomes if one.status != "FINISHED" and not one.diverged]
+    if broken:
+        return broken
+    return _train_runs(
+        plan(config, chosen_of(config, outcomes)), config, tracker, sweep_id, setting
+    )
+
+
+def _train_runs(
+    runs: Sequence[PlannedRun], config: DictConfig, tracker: Tracker, sweep_id: str, setting: str
+) -> list[Outcome]:
+    """Train those of some runs that have not ended yet, as stacks, and record them.
+
+    The bits of a run depend on the stack it trains in, so a stack with runs left to do is trained
+    as a whole, from its last checkpoint where there is one.
+    """
     earlier = tracker.earlier(sweep_id)
-    outcomes = {
-        run.fingerprint: Outcome(run.name, one.status, one.reason)
-        for run in runs
-        if (one := earlier.get(run.fingerprint)) and one.ended
-    }
+    outcomes = before(runs, earlier)
     left = [run.fingerprint for run in runs if run.fingerprint not in outcomes]
     folder = Path(config.paths.mlruns) / "checkpoints" / sweep_id
     if not left:
@@ -106,7 +106,7 @@ def train(config: DictConfig, tracker: Tracker, sweep_id: str, setting: str = ""
                 [members[index] for index in part], chosen, records, device, resume, advance
             )
             outcomes |= dict(zip(fingerprints, results, strict=True)) | outcomes
-    return [outcomes[run.fingerprint] for run in runs]
+    return [replace(outcomes[run.fingerprint], tuned=run.tuned) for run in runs]
 
 
 def run_stack(runs: Sequence[PlannedRun], report: Report) -> list[Result]:
@@ -139,8 +139,10 @@ def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> 
     Raises:
         OSError: the checkpoints cannot be written.
     """
+    diverged = result.status != "FINISHED"
+    outcome = Outcome(run.name, result.status, result.reason, result.metrics, diverged)
     if record is None:
-        return Outcome(run.name, result.status, result.reason, result.metrics)
+        return outcome
     if result.status == "FINISHED":
         record.summary(result.metrics)
         record.text(result.diagnostics, DIAGNOSTICS)
@@ -153,7 +155,7 @@ def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> 
     else:
         record.tags({DIVERGED: True})
     record.finish(result.status, result.reason)  # type: ignore[arg-type]
-    return Outcome(run.name, result.status, result.reason, result.metrics)
+    return outcome
 
 
 def stacks(runs: Sequence[PlannedRun], members: Sequence[Member], stack: bool) -> list[list[int]]:
@@ -299,6 +301,8 @@ def start_record(
             "dataset": run.dataset,
             "data.checksum": run.checksum,
             "split": "shared" if run.shared_split else "seed",
+            "stage": tuning.STAGE if run.trial_for else "",
+            "tuned": run.tuned,
             "arithmetic": bits,
         },
         artifacts={

@@ -6,15 +6,18 @@ import copy
 import inspect
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from regexp import tuning
 from regexp.config import ConfigError, grid_of, seeds_of
 from regexp.dataset.base import Data, Dataset
 from regexp.layers import NotApplicable
@@ -24,37 +27,80 @@ from regexp.planned_run import Node, PlannedRun, planned
 from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stepping import Stepper
+from regexp.tuning import Numbers, words
 from regexp.validation import with_lengths
 
+JOB = ("seeds", "grid", "tune")
+"""The keys that say which runs a job has, and are none of a run's own."""
 
-def plan(config: DictConfig) -> list[PlannedRun]:
-    """The runs of a job: its grid's points, each with every seed.
+
+def plan(config: DictConfig, chosen: Numbers | None = None) -> list[PlannedRun]:
+    """The runs of a job: its grid's points, each with every seed; of a search, the trials.
 
     Args:
         config: composed and validated, not resolved.
+        chosen: the numbers that the trials of a search have chosen, for the runs that count.
 
     Raises:
         ConfigError: what only the data can tell is wrong.
         DoesNotApply: if a technique is not for this dataset or model.
     """
-    grid = grid_of(config)
-    names = _short(list(grid))
-    runs: list[PlannedRun] = []
+    if config.tune.budget and chosen is None:
+        return _plan_trials(config)
+    grid, runs = grid_of(config), []
     for values in itertools.product(*grid.values()):
-        point = config.copy()
-        for key, value in zip(grid, values, strict=True):
-            OmegaConf.update(point, key, value)
-        variant = ", ".join(f"{name}={value:g}" for name, value in zip(names, values, strict=True))
-        own = list(_plan_point(point, variant, seeds_of(config)))
-        # What does not fit together is told now, before anything is written.
-        member = build_member(own[0])
-        _check_forward(member.model, member.data)
+        point: Numbers = dict(zip(grid, values, strict=True))
+        runs += _plan_point(config, (chosen or {}) | point, words(point), seeds_of(config))
+    return [replace(run, tuned=words(chosen)) for run in runs] if chosen else runs
+
+
+def _plan_trials(config: DictConfig) -> list[PlannedRun]:
+    """The trials of a job's search, one configuration after another."""
+    seeds, runs = tuning.trial_seeds(config), []
+    point: Numbers = {key: value for key, [value] in grid_of(config).items()}
+    for number, tried in enumerate(tuning.draw(config)):
+        variant = words(point | tried)
+        try:
+            own = _plan_point(config, point | tried, variant, seeds)
+        except ConfigError as error:
+            if number == 0:  # the configuration's own numbers
+                raise
+            raise ConfigError(
+                f"{error} (at {variant}, which the search draws; narrow its ranges)"
+            ) from error
+        if not own[0].shared_split:
+            raise ConfigError(
+                f"tune.budget={config.tune.budget}: every seed splits {own[0].dataset} anew, so "
+                "that a trial would choose by rows which other runs are tested on; give "
+                "dataset.split_seed=0"
+            )
         runs += own
+    return [replace(run, trial_for=tuple(seeds_of(config))) for run in runs]
+
+
+def _plan_point(
+    config: DictConfig, values: Mapping[str, Any], variant: str, seeds: list[int]
+) -> list[PlannedRun]:
+    """The runs of one configuration, one a seed.
+
+    Args:
+        config: of the job.
+        values: what is different in it, by dotted key.
+        variant: what tells its runs from others of the job, for people.
+        seeds: of the runs.
+    """
+    point = config.copy()
+    for key, value in values.items():
+        OmegaConf.update(point, key, value)
+    runs = list(_resolve(point, variant, seeds))
+    # What does not fit together is told now, before anything is written.
+    member = build_member(runs[0])
+    _check_forward(member.model, member.data)
     return runs
 
 
-def _plan_point(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[PlannedRun]:
-    """The runs of one point of the grid, one a seed."""
+def _resolve(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[PlannedRun]:
+    """The runs of one configuration, which has all their numbers, one a seed."""
     data = load_data(_plain(config.dataset), config.paths.data, seeds[0])
     rows, batch_size, epochs = len(data.train), config.trainer.batch_size, config.trainer.epochs
     if batch_size > rows:
@@ -73,7 +119,7 @@ def _plan_point(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[
         resolved = _plain(with_lengths(config, counts[0], sum(counts)))
     resolved["regularizer"] = without_search(resolved["regularizer"])
     for seed in seeds:
-        own = {"seed": seed} | {k: v for k, v in resolved.items() if k not in ("seeds", "grid")}
+        own = {"seed": seed} | {k: v for k, v in resolved.items() if k not in JOB}
         yield planned(own, variant, data)
 
 
@@ -101,16 +147,20 @@ def build_member(run: PlannedRun) -> Member:
     config = run.config
     data = load_data(config["dataset"], config["paths"]["data"], run.seed)
     regularizer = build_regularizer(config["regularizer"])
+    return Member(
+        run.seed, data, build_model(config["model"], data, regularizer, run.seed), regularizer,
+        build_stepper(config),
+    )  # fmt: skip
+
+
+def build_stepper(config: Node) -> Stepper:
+    """The optimizer and schedule of a run's configuration."""
     scheduler = {key: value for key, value in config["scheduler"].items() if key != "interval"}
-    stepper = Stepper(
+    return Stepper(
         build_node("optimizer", config["optimizer"]),
         build_node("scheduler", scheduler),
         config["scheduler"].get("interval", "epoch"),
     )
-    return Member(
-        run.seed, data, build_model(config["model"], data, regularizer, run.seed), regularizer,
-        stepper,
-    )  # fmt: skip
 
 
 def build_regularizer(nodes: Node) -> Cocktail:
@@ -213,12 +263,6 @@ def _load(node: str, folder: str, seed: int) -> Data:
     if data is None:
         data = _alive[key] = _dataset(node).load(seed, Path(folder))
     return data
-
-
-def _short(keys: list[str]) -> list[str]:
-    """The last parts of dotted keys, or the whole keys where those are not unique."""
-    last = [key.rpartition(".")[2] for key in keys]
-    return last if len(set(last)) == len(last) else keys
 
 
 def _plain(node: DictConfig) -> Node:

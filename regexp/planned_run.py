@@ -34,6 +34,9 @@ class PlannedRun:
         checksum: their SHA-256.
         source: where the data come from.
         shared_split: whether all seeds have the same rows in each split.
+        trial_for: of a trial of a search, the seeds of the runs that it chooses the numbers of;
+            empty for a run that counts.
+        tuned: the numbers that a search has chosen for the run, for people.
     """
 
     name: str
@@ -46,6 +49,13 @@ class PlannedRun:
     checksum: str
     source: str
     shared_split: bool
+    trial_for: tuple[int, ...] = ()
+    tuned: str = ""
+
+    @property
+    def asked(self) -> str:
+        """What is asked for by planning the run: the run, and those that follow from a trial."""
+        return f"{self.fingerprint} {self.trial_for}" if self.trial_for else self.fingerprint
 
     @property
     def params(self) -> Node:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.cli import Sweep, written
-from regexp.config import grid_of, seeds_of
+from regexp.config import grid_of, seeds_of, shown
+from regexp.tuning import draw
 
 if TYPE_CHECKING:
     import pandas
 
 REPORT = "report.json"
+OPTIMIZED = "optimization_results.yaml"  # of Hydra's sweepers
 
 
 @dataclass
@@ -27,7 +29,7 @@ class Report:
         technique: the job's techniques joined with "+".
         varied: what else the sweep varies in it, see `varied`.
         points: how many points its grid has.
-        outcomes: one dict a run: name, status, reason, metrics.
+        outcomes: one dict a run, see `regexp.outcome.Outcome`.
         reason: why the job itself failed; empty if it did not.
         seconds: wall time.
     """
@@ -92,8 +94,15 @@ def count(number: int, noun: str) -> str:
 
 
 def size(config: DictConfig) -> str:
-    """How many runs a job has: "10 runs"."""
-    return count(len(seeds_of(config)) * points(config), "run")
+    """How many runs a job has: "10 runs", "32 trials, then 10 runs"."""
+    runs = count(len(seeds_of(config)) * points(config), "run")
+    if not (budget := config.tune.budget):
+        return runs
+    tried = len(draw(config))
+    fewer = " (the ranges hold no more)" if tried < budget else ""
+    if tried == 1 < budget:
+        fewer = " (there is nothing to search)"
+    return f"{count(tried * config.tune.seeds, 'trial')}{fewer}, then {runs}"
 
 
 def result(report: Report) -> str:
@@ -102,7 +111,7 @@ def result(report: Report) -> str:
     The points of a grid are different experiments, so that only their runs are counted.
     """
     parts = []
-    if report.outcomes and not report.failures and not any(o["metrics"] for o in report.outcomes):
+    if report.outcomes and not report.failures and all(o["before"] for o in report.outcomes):
         return "finished before"
     finished = [outcome for outcome in report.outcomes if outcome["status"] == "FINISHED"]
     if report.points > 1 and finished:
@@ -118,6 +127,8 @@ def result(report: Report) -> str:
             parts.append(f"{name.replace('/', ' ')} {mean:.3f}{deviation}")
             break
     parts.append(f"{report.seconds:.1f} s")
+    if tuned := next((outcome["tuned"] for outcome in finished), ""):
+        parts.append(f"with {tuned}")
     if report.failures:
         parts.append(f"{len(report.failures)} FAILED ({report.failures[0][1].splitlines()[0]})")
     return ", ".join(parts)
@@ -128,6 +139,24 @@ def write(report: Report, folder: Path) -> None:
     part = folder / f"{REPORT}.part"
     part.write_text(json.dumps(asdict(report), indent=1, default=str))
     part.replace(folder / REPORT)
+
+
+def best(folder: Path) -> list[str]:
+    """A line on the best job of a sweeper that optimises; none where there is no such sweeper.
+
+    Args:
+        folder: of Hydra's files, where such sweepers leave what they found.
+    """
+    path = folder / OPTIMIZED
+    if not path.exists():
+        return []
+    found = OmegaConf.load(path)
+    assert isinstance(found, DictConfig)
+    params, value = found.get("best_params"), found.get("best_value")
+    if not params or value is None:  # it minimised several things at once
+        return []
+    told = written([f"{key}={shown(one)}" for key, one in params.items()])
+    return [f"\nThe least validation loss is {value:.4f}, with {told}"]
 
 
 def failures_of(sweep: Sweep, folder: Path) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -28,10 +28,11 @@ from regexp.cli import CONFIG_NAME, Job, Sweep, written
 from regexp.config import ConfigError, conf_folder, register
 from regexp.nodes import DoesNotApply
 from regexp.overridden import technique_of, with_setting, without_strays
+from regexp.search_space import check_swept
 from regexp.validation import validate
 
 if TYPE_CHECKING:
-    from regexp.job import Outcome
+    from regexp.outcome import Outcome
     from regexp.planned_run import PlannedRun
     from regexp.tracking import RunRecord, Tracker
 
@@ -92,7 +93,7 @@ def plan_all(jobs: Sequence[Job]) -> tuple[list[list["PlannedRun"]], dict[int, s
 
 def key_of(sweep: Sweep, planned: Sequence[Sequence["PlannedRun"]]) -> str:
     """What makes two sweeps the same one, to be continued: the same runs."""
-    names = sorted({run.fingerprint for runs in planned for run in runs}) or sweep.command
+    names = sorted({run.asked for runs in planned for run in runs}) or sweep.command
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
@@ -104,10 +105,10 @@ def repeats(planned: Sequence[Sequence["PlannedRun"]]) -> dict[int, int]:
     first: dict[str, int] = {}
     repeated = {}
     for number, runs in enumerate(planned):
-        if runs and all(run.fingerprint in first for run in runs):
-            repeated[number] = first[runs[0].fingerprint]
+        if runs and all(run.asked in first for run in runs):
+            repeated[number] = first[runs[0].asked]
         for run in runs:
-            first.setdefault(run.fingerprint, number)
+            first.setdefault(run.asked, number)
     return repeated
 
 
@@ -122,12 +123,22 @@ def open_tracker(config: DictConfig) -> "Tracker":
     return Tracker(tracking.uri, tracking.experiment, folder, wait=tracking.wait)
 
 
-def execute(sweep: Sweep, arguments: Sequence[str]) -> int:
+Then = Callable[["Tracker", "RunRecord", float], None]
+"""`then(tracker, parent, seconds)` is called when a sweep has been presented, with the wall time
+that all commands together have spent on it."""
+
+
+def execute(
+    sweep: Sweep,
+    arguments: Sequence[str],
+    then: Then = lambda tracker, parent, seconds: None,
+) -> int:
     """Run a sweep to its end, print what came of it, and return the exit status.
 
     Args:
         sweep: composed and checked.
         arguments: for Hydra's own command line.
+        then: does more with what came of it.
 
     Returns:
         0 if every run finished, 130 after Ctrl-C, else 1.
@@ -143,7 +154,7 @@ def execute(sweep: Sweep, arguments: Sequence[str]) -> int:
     for line in progress.left_out(sweep, left_out):
         _say(line)
     try:
-        return 1 if _execute(sweep, planned, left_out, arguments) else 0
+        return 1 if _execute(sweep, planned, left_out, arguments, then) else 0
     except (KeyboardInterrupt, Terminated) as interruption:
         # By now the tracker has ended the runs as KILLED, which takes the exception to tell.
         _say("\nInterrupted. The same command again goes on from here.")
@@ -157,11 +168,13 @@ def _execute(
     planned: Sequence[Sequence["PlannedRun"]],
     left_out: Mapping[int, str],
     arguments: Sequence[str],
+    then: Then,
 ) -> bool:
     """Run a planned sweep and print what came of it; whether anything failed."""
     from regexp.tracking import interruptible
 
     global _tracker
+    began = time.monotonic()
     launch = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{uuid.uuid4().hex[:8]}"
     folder = Path(sweep.config.paths.mlruns) / "hydra" / launch
     status: Literal["FINISHED", "FAILED"]
@@ -171,20 +184,26 @@ def _execute(
         try:
             settings = {"command": written(sweep.command), **settings_of(sweep)}
             parent = _tracker.sweep(key_of(sweep, planned), sweep.name, settings)
+            if sweep.config.figures:
+                from regexp.illustrate import illustrate
+
+                illustrate(planned, parent, _say)
             again = {str(job): first for job, first in repeats(planned).items()}
             order = Order(parent.id, len(sweep.jobs), sweep.swept, again, sorted(left_out))
             variables = {ORDER: json.dumps(asdict(order)), LAUNCH: launch}
             try:
                 with _environment(variables):
-                    hydra_main(arguments)
+                    hydra_main([*arguments, *sweep.seeding])
             except Exception as error:  # a launcher or sweeper broke; what jobs did is kept
                 broken = True
                 _say(f"The launcher stopped: {type(error).__name__}: {error}")
                 if sweep.config.debug:
                     traceback.print_exc()
-            _present(_tracker, parent)
+            with _tolerant():
+                present(_tracker, parent, sweep.config.figures)
+                then(_tracker, parent, _tracker.add_seconds(parent, time.monotonic() - began))
             failures = progress.failures_of(sweep, folder)
-            for line in progress.reasons(failures):
+            for line in [*progress.best(folder), *progress.reasons(failures)]:
                 _say(line)
             status = "FAILED" if failures or broken else "FINISHED"
             parent.finish(status, progress.summary(failures))
@@ -272,6 +291,7 @@ def job(config: DictConfig) -> float:
     try:
         if earlier is None and not left_out:
             validate(config)  # a sweeper that is not Hydra's basic one was not planned
+            check_swept(config, order.swept)
             report.points = progress.points(config)
             _say(f"{head}: {progress.size(config)} ...")
             with _alone(config, f"{order.sweep_id}-{number}", head):
@@ -314,41 +334,46 @@ def _train(config: DictConfig, order: Order) -> list["Outcome"]:
         return list(train(config, tracker, order.sweep_id, setting))
 
 
-def _present(tracker: "Tracker", parent: "RunRecord") -> None:
-    """`present`, unless the store or the disk fails: then a line says so, and the runs are kept."""
+@contextlib.contextmanager
+def _tolerant() -> Iterator[None]:
+    """Where the store or the disk fails in comparing, a line says so, and the runs are kept."""
     from regexp.tracking import StoreAwayError, TrackingError
 
     try:
-        present(tracker, parent)
+        yield
     except (TrackingError, OSError) as error:
         why = error.why if isinstance(error, StoreAwayError) else error
         _say(f"\nThe runs cannot be compared now: {why}. The same command again compares them.")
 
 
-def present(tracker: "Tracker", parent: "RunRecord") -> None:
+def present(tracker: "Tracker", parent: "RunRecord", figures: bool = True) -> None:
     """Print the comparison of a sweep's runs, keep it with the parent, and show the way to it."""
     from regexp.compare import report, show
     from regexp.tracking.view import PAGE as UI_PAGE
 
-    runs = tracker.runs(parent.id)
-    if runs.empty:
+    all_runs = tracker.runs(parent.id)
+    if all_runs.empty:
         return
-    # What the task has: regression or classification; runs that all failed have neither.
-    metric = "test/rmse" if "metrics.test/rmse" in runs else "test/accuracy"
-    compared = report(tracker, parent, metric, lower_is_better=metric == "test/rmse")
+    compared = report(tracker, parent, figures=figures)
+    runs, metric = compared.runs, compared.metric
     if (runs["status"] == "FINISHED").any():
         print()
-        show(compared)
+        show(compared.table)
         if "metrics.test/rmse_unscaled" in runs:
             _say("Errors are of standardized targets; in their own unit: test/rmse_unscaled.")
         for line in progress.ensembles(runs):
             _say(line)
+        _say(
+            "\nVerdicts in words, scores, costs and pictures, in one page:\n"
+            f"  regexp compare {parent.id}"
+        )
     link = tracker.link(parent.id, metric=metric)
     _say(f"\nThe runs in the MLflow UI (open it by `regexp ui` or `make ui`):\n  {link}")
-    if len(runs) > UI_PAGE:
+    if len(all_runs) > UI_PAGE:
         _say(
             f"The UI loads {UI_PAGE} runs at a time, in the order of their seeds, and averages "
-            f"those that it has: press `Load more` below its table until all {len(runs)} are there."
+            "those that it has: press `Load more` below its table until all "
+            f"{len(all_runs)} are there."
         )
     _say(f"All of it again, to compare every bit:\n  regexp rerun --sweep {parent.id}")
 

@@ -5,12 +5,9 @@ choices. Torch is imported only where a node needs it.
 """
 
 import inspect
-import math
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,28 +15,18 @@ from omegaconf.errors import OmegaConfBaseException
 
 from regexp.config import (
     GROUPS,
-    Checkpoint,
-    Config,
     ConfigError,
-    Lengths,
-    Paths,
-    Tracking,
-    Trainer,
-    every_of,
     grid_of,
     plain,
     seeds_of,
     shown,
 )
-from regexp.nodes import blame, build_node, check_node, find_target, nearest, without_search
-
-PRECISIONS = ("float32", "float64", "bfloat16")
-MOST = 10**9
-"""Of epochs and rows; no more can be meant, and products of them stay in 64 bits."""
+from regexp.nodes import blame, build_node, check_node, find_target, without_search
+from regexp.schema import check_numbers, check_schema
+from regexp.search_space import Dimension
+from regexp.search_space import check as check_tune
 
 UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
-
-DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 def validate(config: DictConfig) -> None:
@@ -55,6 +42,7 @@ def validate(config: DictConfig) -> None:
     _check_texts(config)
     seeds_of(config)
     grid = grid_of(config)
+    searched = check_tune(config)
     for key in ("dataset", "model", "optimizer", "scheduler"):
         if not config[key]:
             raise ConfigError(f"{key}: expected a choice of this group; see regexp --help")
@@ -67,19 +55,30 @@ def validate(config: DictConfig) -> None:
             point = trial.copy()
             OmegaConf.update(point, key, value)
             if group == "trainer":
-                _check_numbers(point)
+                check_numbers(point)
             elif group in trial:
                 check_group(point, group, label="grid.")
+    for one in searched:
+        _check_range(trial, one)
 
 
-def check_schema(config: DictConfig) -> None:
-    """Check the keys of a configuration and the numbers that the schema types.
-
-    Raises:
-        ConfigError: the first thing that is wrong.
-    """
-    _check_keys(config)
-    _check_numbers(config)
+def _check_range(config: DictConfig, one: Dimension) -> None:
+    """Check that the ends of a range, or each of its choices, are valid by themselves."""
+    group = one.key.partition(".")[0]
+    for value in one.extremes:
+        point = config.copy()
+        try:
+            OmegaConf.update(point, one.key, value)
+            if group == "trainer":
+                check_numbers(point)
+            else:
+                check_group(point, group)
+        except (ConfigError, OmegaConfBaseException) as error:
+            reason = str(error)
+            if not isinstance(error, ConfigError):
+                reason = f"{one.key} cannot be {shown(value)}"
+                reason += "; int(interval(a, b)) draws integers" * isinstance(value, float)
+            raise ConfigError(f"{one.source}={one.text}: {reason}") from error
 
 
 def _check_texts(config: DictConfig) -> None:
@@ -228,73 +227,3 @@ def _needs_closure(optimizer: Any) -> bool:
     """Whether an optimizer evaluates the loss itself, again and again, within a step."""
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     return closure is not None and closure.default is closure.empty
-
-
-def _check_keys(config: DictConfig) -> None:
-    """Every key of the schema is there, and no other: Hydra's `+key` and `~key` get past it."""
-    for prefix, kind in (
-        ("", Config),
-        ("trainer.", Trainer),
-        ("lengths.", Lengths),
-        ("checkpoint.", Checkpoint),
-        ("tracking.", Tracking),
-        ("paths.", Paths),
-    ):
-        node = config[prefix[:-1]] if prefix else config
-        names = [one.name for one in fields(kind)]
-        for key in map(str, node):
-            if key not in names:
-                # an experiment is chosen beside the keys, and is none of them itself
-                choices = names if prefix else [*names, "experiment"]
-                raise ConfigError(
-                    f"{prefix}{key}: there is no such key" + nearest(key, choices, prefix)
-                )
-        for name in names:
-            later = kind is Lengths  # filled in by the job
-            if name not in [*node] or (OmegaConf.is_missing(node, name) and not later):
-                raise ConfigError(f"{prefix}{name}: expected a value; none is given")
-
-
-def _check_numbers(config: DictConfig) -> None:
-    """Ranges of the keys that the schema types."""
-    trainer = config.trainer
-    for key in ("epochs", "batch_size", "threads"):
-        if trainer[key] < 1:
-            raise ConfigError(f"trainer.{key}={trainer[key]}: expected an integer >= 1")
-        if trainer[key] > MOST:
-            raise ConfigError(f"trainer.{key}={trainer[key]}: expected at most {MOST:,}")
-    cores = os.cpu_count() or 1
-    if trainer.threads > cores:
-        raise ConfigError(
-            f"trainer.threads={trainer.threads}: expected 1 to {cores}, the CPU cores of this "
-            "machine"
-        )
-    if not DEVICE.fullmatch(trainer.device):
-        raise ConfigError(
-            f"trainer.device={trainer.device}: expected auto, cpu, cuda or cuda:<number>"
-        )
-    if trainer.device.startswith("cuda"):
-        import torch
-
-        index = int(trainer.device.partition(":")[2] or 0)
-        if index >= torch.cuda.device_count():
-            raise ConfigError(
-                f"trainer.device={trainer.device}: this machine has {torch.cuda.device_count()} "
-                "CUDA devices that torch can use; expected cpu, or auto"
-            )
-    if trainer.precision not in PRECISIONS:
-        raise ConfigError(
-            f"trainer.precision={trainer.precision}: expected one of {', '.join(PRECISIONS)}"
-        )
-    every_of(config)
-    if not 1 <= config.tracking.port <= 65535:
-        raise ConfigError(f"tracking.port={config.tracking.port}: expected 1 to 65535")
-    if not 0 <= config.tracking.wait < math.inf:
-        raise ConfigError(f"tracking.wait={config.tracking.wait}: expected seconds >= 0")
-    if not config.tracking.host:
-        raise ConfigError("tracking.host: expected an address, such as 127.0.0.1")
-    for key in ("data", "mlruns"):
-        if not config.paths[key] or "\0" in config.paths[key]:
-            raise ConfigError(f"paths.{key}: expected a folder")
-    if not config.tracking.experiment:
-        raise ConfigError("tracking.experiment: expected a name")

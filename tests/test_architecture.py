@@ -19,10 +19,10 @@ TECHNIQUES = {path.stem for path in (ROOT / "conf" / "regularizer").glob("*.yaml
 LEVELS = [
     {"regexp.__main__"},
     {"regexp.commands", "regexp.terminal"},
-    {"regexp.dry_run"},
-    {"regexp.sweep", "regexp.rerun"},
+    {"regexp.dry_run", "regexp.study"},
+    {"regexp.sweep", "regexp.rerun", "regexp.compare.command"},
     {"regexp.cli", "regexp.progress"},
-    {"regexp.job", "regexp.compare", "regexp.own_loop"},
+    {"regexp.job", "regexp.compare", "regexp.illustrate", "regexp.own_loop"},
     {
         "regexp.plan",
         "regexp.resume",
@@ -30,8 +30,10 @@ LEVELS = [
         "regexp.diagnostics",
         "regexp.device",
     },
+    {"regexp.outcome"},
     {"regexp.planned_run"},
-    {"regexp.validation", "regexp.composition", "regexp.overridden"},
+    {"regexp.validation", "regexp.composition", "regexp.overridden", "regexp.tuning"},
+    {"regexp.schema", "regexp.search_space"},
     {"regexp.config", "regexp.tracking", "regexp.train"},
     {"regexp.standing"},
     {"regexp.nodes", "regexp.checkpoint", "regexp.ensemble", "regexp.evaluate", "regexp.stack"},
@@ -110,7 +112,19 @@ def test_arrows_point_down() -> None:
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("hydra", ("__main__", "cli", "composition", "config", "nodes", "sweep", "validation")),
+        (
+            "hydra",
+            (
+                "__main__",
+                "cli",
+                "composition",
+                "config",
+                "nodes",
+                "search_space",
+                "sweep",
+                "validation",
+            ),
+        ),
         ("mlflow", ("tracking",)),
     ],
 )

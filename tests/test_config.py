@@ -259,7 +259,7 @@ UNREADABLE = [
     (("model=",), "model=:", "Valid: cnn, deep_cnn, "),
     (("optimizer=true",), "optimizer=true:", "Valid: adadelta"),
     (("optimizer=null",), "optimizer=null:", "Valid: adadelta"),
-    (("experiment=null",), "experiment=null:", "Valid: digits_mlp"),
+    (("experiment=null",), "experiment=null:", "Valid: cocktails"),
     (("hydra/launcher=1",), "hydra/launcher=1:", "basic"),
     (("dataset=[digits,wine_quality]",), "dataset=[", "-m dataset=digits,wine_quality"),
     (("-m", "regularizer=none,1"), "regularizer=1:", "Did you mean l1?"),

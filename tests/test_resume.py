@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from regexp import checkpoint, job
 from regexp.cli import compose, parse
 from regexp.config import ConfigError, every_of
+from regexp.outcome import Outcome
 from regexp.plan import plan
 from regexp.resume import Every, Point, Resume
 from regexp.tracking import Tracker, environment
@@ -57,7 +58,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, epoch: int, error: BaseException)
     monkeypatch.setattr(Resume, "save", save)
 
 
-def train(tracker: Tracker, one: DictConfig, key: str = "key") -> tuple[Any, list[job.Outcome]]:
+def train(tracker: Tracker, one: DictConfig, key: str = "key") -> tuple[Any, list[Outcome]]:
     sweep = tracker.sweep(key, key, {})
     return sweep, job.train(one, tracker, sweep.id)
 
@@ -114,7 +115,7 @@ def test_a_run_alone_of_a_stack_is_made_again_with_the_stacks_bits(
     undisturbed, _ = train(tracker, one, "undisturbed")
     whole, calls = job.record_result, []
 
-    def record_result(*given: Any) -> job.Outcome:
+    def record_result(*given: Any) -> Outcome:
         calls.append(given)
         if len(calls) == 3:
             raise Interrupted

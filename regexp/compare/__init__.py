@@ -1,8 +1,8 @@
-"""Compare the techniques of a finished sweep: table, learning curves, report."""
+"""Compare the techniques of sweeps: tables, verdicts, pictures, a report."""
 
-from regexp.compare.curves import curves, learning_curves
-from regexp.compare.report import report
-from regexp.compare.show import markdown, show
+from regexp.compare.comparison import Comparison, compare
+from regexp.compare.report import report, write
+from regexp.compare.show import show
 from regexp.compare.table import table
 
-__all__ = ["curves", "learning_curves", "markdown", "report", "show", "table"]
+__all__ = ["Comparison", "compare", "report", "show", "table", "write"]

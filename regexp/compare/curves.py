@@ -1,32 +1,42 @@
-"""Learning curves: training and validation of every technique, averaged over seeds."""
+"""What pictures are drawn from: metrics by epoch, and the diagnostics that runs leave."""
 
-import math
+import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Protocol
 
-from regexp.compare.table import BASELINE, KEYS, Key, baseline
+from regexp.compare.table import KEYS
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
-    from regexp.tracking import Tracker
+METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse", "lr")
+DIAGNOSTICS = "diagnostics.json"
+"""Artifact of a finished run, see `regexp.diagnostics`."""
 
-METRICS = ("train/loss", "val/loss", "val/accuracy")
 
-# Dark enough for print in grey; the line style tells train from validation, so colour is spare.
-_COLOUR = "#1f4e9c"
-_GREY = "0.6"
-_ACROSS = 4
-_PANEL = (3.0, 2.3)  # inches
+class Histories(Protocol):
+    """What metrics are read from, such as a `Tracker`."""
+
+    def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
+        """(step, value) of a metric, by step."""
+
+
+class Texts(Protocol):
+    """What artifacts are read from, such as a `Tracker`."""
+
+    def text(self, run_id: str, name: str) -> bytes | None:
+        """A text artifact; None where there is none."""
 
 
 def curves(
-    tracker: "Tracker", runs: "pd.DataFrame", metrics: Sequence[str] = METRICS
+    source: Histories, runs: "pd.DataFrame", metrics: Sequence[str] = METRICS
 ) -> "pd.DataFrame":
     """Fetch the metrics of FINISHED runs by epoch.
+
+    Args:
+        source: of the runs.
+        runs: from `Tracker.runs`.
+        metrics: by name; those that a run does not have are not asked for.
 
     Returns:
         One row a value: dataset, setting, technique, variant, label, seed, metric, step, value.
@@ -34,105 +44,39 @@ def curves(
     import pandas as pd
 
     names = [*KEYS, "label", "seed"]
+    done = runs[runs["status"] == "FINISHED"]
+    there = {name: f"metrics.{name}" for name in metrics if f"metrics.{name}" in done}
     rows = [
         [*(run[name] for name in names), metric, step, value]
-        for _, run in runs[runs["status"] == "FINISHED"].iterrows()
-        for metric in metrics
-        for step, value in tracker.history(run["run_id"], metric)
+        for _, run in done.iterrows()
+        for metric, column in there.items()
+        if pd.notna(run[column])
+        for step, value in source.history(run["run_id"], metric)
     ]
     return pd.DataFrame(rows, columns=[*names, "metric", "step", "value"])
 
 
-def learning_curves(
-    curves: "pd.DataFrame", path: Path, *, metrics: Sequence[str] = ("train/loss", "val/loss")
-) -> None:
-    """Draw one panel a technique, with the baseline behind it in grey, and save the figure.
-
-    The line is the mean over seeds, the band one standard deviation around it. A run that has
-    stopped counts with its last value, and the line is dotted from the first stop on: a mean of
-    those that still train would favour the seeds that do well for long.
+def diagnostics(source: Texts, runs: "pd.DataFrame") -> "pd.DataFrame":
+    """Fetch the diagnostics of FINISHED runs; runs that left none (or no JSON) are missing.
 
     Args:
-        curves: from `compare.curves`, of one dataset and setting.
-        path: its ending chooses the format.
-        metrics: of one kind, as they share an axis; training first.
+        source: of the runs.
+        runs: from `Tracker.runs`.
+
+    Returns:
+        One row a run: dataset, setting, technique, variant, label, seed, and `content`, the parts
+        of `diagnostics.json` by name.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    import pandas as pd
 
-    chosen = curves[curves["metric"].isin(metrics)]
-    keys = [cast("Key", key) for key, _ in chosen.groupby(KEYS, sort=False)]
-    keys.sort(key=lambda key: key[2] != BASELINE)  # stable: the baseline first
-    across = min(_ACROSS, max(len(keys), 1))
-    down = max(math.ceil(len(keys) / across), 1)
-    figure = Figure(figsize=(_PANEL[0] * across, _PANEL[1] * down + 0.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
-    for panel, key in zip(panels, keys, strict=False):
-        reference = baseline(key, keys)
-        if reference and reference != key:
-            _draw(panel, _of(chosen, reference), metrics, colour=_GREY, band=False)
-        own = _of(chosen, key)
-        _draw(panel, own, metrics, colour=_COLOUR, band=True)
-        panel.set_title(own["label"].iloc[0], fontsize=9, parse_math=False)
-        panel.tick_params(labelsize=7)
-        panel.grid(alpha=0.25)
-    for index in range(len(keys), len(panels)):
-        panels[index].set_visible(False)
-        panels[index - across].tick_params(labelbottom=True)
-    _limit(panels[0], chosen)
-    figure.legend(handles=_handles(metrics), loc="outside upper center", ncols=4, fontsize=8)
-    figure.supxlabel("epoch", fontsize=9)
-    figure.supylabel(metrics[0].rpartition("/")[2], fontsize=9)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-
-
-def _of(values: "pd.DataFrame", key: Key) -> "pd.DataFrame":
-    return values[(values[KEYS] == list(key)).all(axis=1)]
-
-
-def _draw(
-    panel: "Axes", values: "pd.DataFrame", metrics: Sequence[str], *, colour: str, band: bool
-) -> None:
-    for metric in metrics:
-        wide = (
-            values[values["metric"] == metric]
-            .pivot_table(index="step", columns="seed", values="value", aggfunc="last")
-            .sort_index()
-        )
-        if wide.empty:
+    names = [*KEYS, "label", "seed"]
+    rows = []
+    for _, run in runs[runs["status"] == "FINISHED"].iterrows():
+        found = source.text(run["run_id"], DIAGNOSTICS)
+        try:
+            content = json.loads(found) if found else None
+        except ValueError:
             continue
-        stopped = wide.isna().any(axis=1)  # no value is missing before a run's last one
-        wide = wide.ffill()
-        mean, std = wide.mean(axis=1), wide.std(axis=1)
-        whole = mean[~stopped]
-        panel.plot(whole.index, whole, color=colour, linewidth=1.3, linestyle=_style(metric))
-        if stopped.any():
-            tail = mean[len(whole) - 1 :]
-            panel.plot(tail.index, tail, color=colour, linewidth=1.3, linestyle=":")
-        if band and wide.shape[1] > 1:
-            lower, upper = mean - std, mean + std
-            panel.fill_between(mean.index, lower, upper, color=colour, alpha=0.18, linewidth=0)
-
-
-def _style(metric: str) -> Literal["--", "-"]:
-    return "--" if metric.startswith("train/") else "-"
-
-
-def _limit(panel: "Axes", values: "pd.DataFrame") -> None:
-    """Keep one diverged run from flattening all other curves."""
-    finite = values["value"][values["value"].abs() < math.inf]
-    if finite.empty:
-        return
-    low, high = float(finite.quantile(0.005)), float(finite.quantile(0.995))
-    margin = 0.05 * (high - low) or 0.05
-    panel.set_ylim(low - margin, high + margin)
-
-
-def _handles(metrics: Sequence[str]) -> "list[Line2D]":
-    from matplotlib.lines import Line2D
-
-    lines = [Line2D([], [], color=_COLOUR, linestyle=_style(name), label=name) for name in metrics]
-    lines.append(Line2D([], [], color=_GREY, label=f"the same of {BASELINE}"))
-    return [*lines, Line2D([], [], color=_COLOUR, linestyle=":", label="some seeds have stopped")]
+        if isinstance(content, dict):
+            rows.append([*(run[name] for name in names), content])
+    return pd.DataFrame(rows, columns=[*names, "content"])

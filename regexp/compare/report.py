@@ -1,65 +1,112 @@
-"""The report of a sweep: table and learning curves, kept with its parent run."""
+"""The report of a comparison: files in a folder, and the same kept with a sweep's parent run."""
 
-import hashlib
-import re
+import logging
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regexp.compare.curves import curves, learning_curves
-from regexp.compare.show import markdown
-from regexp.compare.table import table
+from regexp.compare import html, markdown
+from regexp.compare.comparison import Comparison, Source, compare
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from regexp.compare.figures import Picture
     from regexp.tracking import RunRecord, Tracker
 
+FOLDER = "comparison"
+"""Of the artifacts of a parent run, and by default of `regexp compare`."""
 
-def report(
-    tracker: "Tracker",
-    sweep: "RunRecord",
-    metric: str = "test/accuracy",
-    *,
-    lower_is_better: bool = False,
-) -> "pd.DataFrame":
-    """Compare the runs of a sweep, and keep the result as the parent run's note and artifacts.
+PAGE = f"{FOLDER}.html"
+FIGURES = "figures"
 
-    Artifacts: `comparison/table.csv`, `comparison/table.md`, and a figure of the losses and of
-    the validation accuracy, for each dataset and setting.
+_logger = logging.getLogger(__name__)
 
-    Returns:
-        The table, from `compare.table`.
+
+def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> Comparison:
+    """Compare the runs of a sweep, and keep the result as its artifacts and description.
+
+    Args:
+        tracker: of the sweep's store.
+        sweep: its parent run.
+        figures: whether pictures are drawn.
+
+    Raises:
+        TrackingError: the store cannot be read.
+        OSError: neither the store nor the disk took the files.
     """
-    runs = tracker.runs(sweep.id)
-    compared = table(runs, metric, lower_is_better=lower_is_better)
-    values = curves(tracker, runs)
+    comparison = compare(tracker, [sweep.id], names={sweep.id: sweep.name})
+    drawn = pictures(tracker, comparison) if figures else []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "comparison"
-        folder.mkdir()
-        compared.map(_as_text).to_csv(folder / "table.csv", index=False)
-        (folder / "table.md").write_text(markdown(compared), encoding="utf-8")
-        for key, part in values.groupby(["dataset", "setting"], sort=False):
-            suffix = _file_name("_".join(filter(None, map(str, key))))
-            present = set(part["metric"])
-            if present & {"train/loss", "val/loss"}:
-                learning_curves(part, folder / f"loss_{suffix}.png")
-            if "val/accuracy" in present:
-                learning_curves(part, folder / f"accuracy_{suffix}.png", metrics=["val/accuracy"])
-        sweep.artifact(folder)
-    sweep.note(f"# {sweep.name}\n\n{markdown(compared)}")
-    return compared
+        folder = Path(name) / FOLDER
+        write(comparison, drawn, folder)
+        keep(comparison, folder, sweep)
+    return comparison
+
+
+def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
+    """The pictures of a comparison; none where they cannot be drawn, which is said in the log.
+
+    Args:
+        source: of the runs.
+        comparison: of them.
+    """
+    from regexp.compare.curves import curves, diagnostics
+    from regexp.compare.figures import draw
+
+    runs = comparison.runs
+    frames = curves(source, runs), diagnostics(source, runs)
+    try:
+        return draw(comparison, *frames)
+    except Exception as error:  # what was found is worth more than its pictures
+        _logger.warning("The pictures cannot be drawn: %s: %s", type(error).__name__, error)
+        return []
+
+
+def write(comparison: Comparison, pictures: "Sequence[Picture]", folder: Path) -> None:
+    """Write `comparison.csv`, `comparison.md`, `comparison.html` and `figures/*.png`.
+
+    Args:
+        comparison: from `compare.compare`.
+        pictures: from `figures.draw`.
+        folder: made where it is not; files of these names are replaced.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from regexp.compare.figures import png
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{FOLDER}.csv").write_text(table_csv(comparison), encoding="utf-8")
+    for picture in pictures:
+        png(picture, folder / FIGURES / f"{picture.name}.png")
+    page = markdown.page(comparison, pictures)
+    (folder / f"{FOLDER}.md").write_text(page, encoding="utf-8")
+    (folder / PAGE).write_text(html.render(comparison, pictures), encoding="utf-8")
+
+
+def table_csv(comparison: Comparison) -> str:
+    """The table with all its columns, and the metric."""
+    table = comparison.table.copy()
+    table.insert(list(table).index("label") + 1, "metric", comparison.metric)
+    return table.map(_as_text).to_csv(index=False)
+
+
+def keep(comparison: Comparison, folder: Path, sweep: "RunRecord") -> None:
+    """Record what was written as artifacts of a parent run, and set its description.
+
+    Args:
+        comparison: that was written.
+        folder: where to; nothing else in it is recorded.
+        sweep: the parent run.
+    """
+    for ending in ("csv", "md", "html"):
+        sweep.artifact(folder / f"{FOLDER}.{ending}", FOLDER)
+    if (folder / FIGURES).is_dir():
+        sweep.artifact(folder / FIGURES, FOLDER)
+    sweep.note(markdown.description(comparison))
 
 
 def _as_text(value: object) -> object:
     """A name as it is, but that a spreadsheet takes none for a formula."""
     formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
     return f"'{value}" if formula else value
-
-
-def _file_name(name: str) -> str:
-    """A name as a part of a file's: no folder, and none that is too long."""
-    safe = re.sub(r"[^\w.-]+", "_", name)
-    return (
-        safe if len(safe) <= 80 else f"{safe[:70]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    )

@@ -1,4 +1,4 @@
-"""Print a comparison table: in a terminal, into a pipe, as Markdown."""
+"""Print a comparison table: in a terminal, or into a pipe."""
 
 import math
 import re
@@ -6,13 +6,20 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal, TextIO
 
+from regexp.compare import written
+from regexp.compare.table import BASELINE
+
 if TYPE_CHECKING:
     import pandas as pd
 
 
-# The columns of names; all others hold numbers.
-TEXTS = ("dataset", "setting", "technique")
+# The columns that begin on the left, and are broken where there is no room; all others hold
+# numbers.
+TEXTS = ("dataset", "setting", "technique", "95% interval", "outcome")
 GAP = 2
+
+SPARE = ("epochs", "time", "std", "p (Holm)")
+"""Columns that a terminal does without if it is too narrow, the first of them first."""
 
 
 def show(table: "pd.DataFrame", file: TextIO | None = None) -> None:
@@ -26,9 +33,36 @@ def show(table: "pd.DataFrame", file: TextIO | None = None) -> None:
     for name in ("dataset", "setting"):
         values = table[name].unique()
         if len(values) == 1 and values[0]:
-            file.write(f"{name}: {values[0]}\n")
+            file.write(f"{name}: {written.printable(str(values[0]))}\n")
     head, *rows = cells(table)
+    spared = _spared(head, rows, file)
+    if spared:
+        kept = [index for index, title in enumerate(head) if title not in spared]
+        head, *rows = ([line[index] for index in kept] for line in [head, *rows])
     show_columns(head, rows, texts=TEXTS, file=file, bold=best_row(table))
+    if spared:
+        file.write(f"(left out of this narrow terminal: {', '.join(spared)})\n")
+
+
+def _spared(head: Sequence[str], rows: Sequence[Sequence[str]], file: TextIO) -> list[str]:
+    """Titles of columns without which the table fits into a terminal."""
+    from rich.cells import cell_len
+    from rich.console import Console
+
+    if not file.isatty():
+        return []
+    room = Console(file=file).width
+    columns = {title: [title, *column] for title, *column in zip(head, *rows, strict=True)}
+    spared: list[str] = []
+    for title in [None, *(one for one in SPARE if one in columns)]:
+        if title:
+            spared.append(title)
+            del columns[title]
+        folded = fit(list(columns.values()), [one in TEXTS for one in columns], room)
+        lines = ((line for cell in column for line in cell.split("\n")) for column in folded)
+        if sum(max(map(cell_len, each)) + GAP for each in lines) - GAP <= room:
+            return spared
+    return spared
 
 
 def show_columns(
@@ -102,7 +136,7 @@ def fit(columns: Sequence[list[str]], texts: Sequence[bool], room: int) -> list[
 
 def _pieces(cell: str) -> list[str]:
     """A name in parts that stay whole: `l1+`, `dropout`; no number is broken."""
-    return re.split(r"(?<=[ ,=+_/])|(?<=\.)(?=[a-z])", cell)
+    return re.split(r"(?<=[ ,=_/])|(?<=\+)(?!\d)|(?<=\.)(?=[a-z])", cell)
 
 
 def _fold(cell: str, width: int) -> str:
@@ -119,20 +153,6 @@ def _fold(cell: str, width: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def markdown(table: "pd.DataFrame") -> str:
-    """Write the table in Markdown; the best mean in bold."""
-    head, *rows = cells(table)
-    best = best_row(table)
-    texts = _texts(head)
-    lines = [head, ["---" if column < texts else "---:" for column in range(len(head))]]
-    for index, row in enumerate(rows):
-        escaped = [cell.replace("|", "\\|") for cell in row]
-        if index == best:
-            escaped[texts + 1] = f"**{escaped[texts + 1]}**"
-        lines.append(escaped)
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def cells(table: "pd.DataFrame") -> list[list[str]]:
     """The table as text, its head first; columns that say nothing are left out."""
     metric = table.attrs.get("metric", "metric")
@@ -143,24 +163,28 @@ def cells(table: "pd.DataFrame") -> list[list[str]]:
         "runs",
         metric,
         "std",
-        "vs none",
-        "val/loss",
+        f"vs {BASELINE}",
+        "95% interval",
+        "p (Holm)",
+        "outcome",
         "epochs",
-        "s",
+        "time",
     ]
     rows = []
     for _, row in table.iterrows():
         rows.append(
             [
-                *(str(row[name]) for name in named),
-                row["label"],
+                *(written.printable(str(row[name])) for name in named),
+                written.printable(row["label"]),
                 f"{row['finished']}/{row['runs']}",
                 _number(row["mean"], ".4f"),
                 _number(row["std"], ".4f"),
                 _difference(row),
-                _number(row["validation_loss"], ".4f"),
+                _interval(row),
+                "-" if math.isnan(row["p_holm"]) else written.p_value(row["p_holm"]),
+                "-" if row["outcome"] == "baseline" else row["outcome"],
                 _number(row["epochs"], ".1f"),
-                _number(row["seconds"], ".1f"),
+                _number(row["relative_seconds"], ".2f", "×"),
             ]
         )
     # such as the spread of a single seed
@@ -184,18 +208,15 @@ def best_row(table: "pd.DataFrame") -> int | None:
 
 
 def _difference(row: "pd.Series") -> str:
-    if row["technique"] == "none":
-        return "-"
-    written = _number(row["difference"], "+.4f")
+    text = _number(row["difference"], "+.4f")
     if 0 < row["pairs"] < row["finished"]:
-        written += f" ({row['pairs']} pair{'s' if row['pairs'] != 1 else ''})"
-    return written
+        text += f" ({row['pairs']} pair{'s' if row['pairs'] != 1 else ''})"
+    return text
 
 
-def _number(value: float, form: str) -> str:
-    return "-" if math.isnan(value) else format(value, form)
+def _interval(row: "pd.Series") -> str:
+    return "-" if math.isnan(row["low"]) else f"{row['low']:+.4f}, {row['high']:+.4f}"
 
 
-def _texts(head: list[str]) -> int:
-    """Number of leading columns that hold names."""
-    return head.index("technique") + 1
+def _number(value: float, form: str, before: str = "") -> str:
+    return "-" if math.isnan(value) else before + format(value, form)

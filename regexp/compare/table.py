@@ -1,12 +1,21 @@
-"""The comparison table: one row for each technique, averaged over seeds."""
+"""The comparison table: one row for each technique, averaged over seeds and held against none."""
 
+import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from regexp.compare.splits import overlap
+from regexp.compare.statistics import compare
+from regexp.compare.verdict import verdicts
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BASELINE = "none"
+TUNING = "tuning"
 
 # Of the weights that the run ends with, which early stopping and averages choose; else of the
 # last epoch.
@@ -15,6 +24,22 @@ Key = tuple[str, str, str, str]  # dataset, setting, technique, variant
 
 # What makes two runs the same row. Everything but the seed that a sweep varies must be here.
 KEYS = ["dataset", "setting", "technique", "variant"]
+FAMILY = ["dataset", "setting"]
+TESTED = [
+    "sd",
+    "error",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "improvement",
+    "detectable",
+    "simultaneous_low",
+    "simultaneous_high",
+]
+SCORES = {"loss": "test/loss", "brier": "test/brier", "ece": "test/ece"}
+"""Columns of further scores (each with its `_std`) -> the metrics that they are of."""
+MEANS = ("gap", "validation_loss", "epochs", "seconds")
 COLUMNS = [
     *KEYS,
     "label",
@@ -24,19 +49,37 @@ COLUMNS = [
     "std",
     "difference",
     "pairs",
-    "validation_loss",
-    "epochs",
-    "seconds",
+    *TESTED,
+    "missing",
+    "outcome",
+    "verdict",
+    "gap",
+    *(f"{name}{kind}" for name in SCORES for kind in ("", "_std")),
+    *MEANS[1:],
+    "relative_seconds",
 ]
+
+
+@dataclass(frozen=True)
+class Family:
+    """The comparisons of one dataset and setting, which are corrected together.
+
+    Attributes:
+        compared: from `statistics.compare`, one row a technique and variant beside the baseline.
+        remarks: what a reader must know of them beside `verdict.notes`.
+    """
+
+    compared: "pd.DataFrame"
+    remarks: list[str]
 
 
 def table(
     runs: "pd.DataFrame", metric: str = "test/accuracy", *, lower_is_better: bool = False
 ) -> "pd.DataFrame":
-    """Average runs over their seeds.
+    """Average runs over their seeds and compare them with the baseline.
 
     Where a seed was run more than once (a failed run that was started again), the latest finished
-    run counts, else the latest.
+    run counts, else the latest. Trials of a search for numbers are left out.
 
     Args:
         runs: from `Tracker.runs`.
@@ -49,65 +92,81 @@ def table(
 
         - `runs`, `finished`: number of seeds, and of those that finished; only they count below
         - `mean`, `std`: of the metric over seeds (sample standard deviation, NaN for one seed)
-        - `difference`: mean over seeds of (metric - the baseline's metric at the same seed)
-        - `pairs`: number of seeds that this difference rests on
+        - `difference`: mean over seeds of (metric - the baseline's metric at the same seed); NaN
+          for the baseline, as everything that rests on it
+        - `pairs`, `missing`: number of seeds that this difference rests on, and of those that it
+          lacks
+        - `sd`, `error`, `low`, `high`, `p`, `p_holm`, `improvement`, `detectable`,
+          `simultaneous_low`, `simultaneous_high`: see `statistics.compare`; one family is one
+          dataset and setting
+        - `outcome`, `verdict`: a word and a sentence, see `verdict`; `baseline` and nothing for
+          the baseline
+        - `gap`: mean of what the training rows are predicted better than the test rows: accuracy,
+          or root mean squared error in regression
+        - `loss`, `brier`, `ece`: means of `test/...`, with their standard deviations `..._std`
         - `validation_loss`, `epochs`, `seconds`: means
+        - `relative_seconds`: mean over pairs of seconds / the baseline's
         - `label`: technique and variant, for people
 
         `attrs["metric"]` and `attrs["lower_is_better"]` keep the arguments.
     """
+    return tabulate(runs, metric, lower_is_better=lower_is_better)[0]
+
+
+def tabulate(
+    runs: "pd.DataFrame", metric: str, *, lower_is_better: bool
+) -> "tuple[pd.DataFrame, dict[tuple[str, str], Family]]":
+    """`table`, and the families of its comparisons by dataset and setting.
+
+    Args:
+        runs, metric, lower_is_better: as of `table`.
+    """
     import pandas as pd
 
-    latest = _one_run_a_seed(runs)
-    groups = {cast("Key", key): group for key, group in latest.groupby(KEYS, sort=False)}
-    scores = {key: _finished(group, metric) for key, group in groups.items()}
-    rows = []
-    for key, group in groups.items():
-        dataset, setting, technique, variant = key
-        done = group[group["status"] == "FINISHED"]
-        score = scores[key]
-        reference = baseline(key, scores)
-        # Series are aligned by seed; seeds that only one of them has become NaN.
-        paired = (score - scores[reference]).dropna() if reference else score.iloc[:0]
-        rows.append(
-            {
-                "dataset": dataset,
-                "setting": setting,
-                "technique": technique,
-                "variant": variant,
-                "label": f"{technique} ({variant})" if variant else technique,
-                "runs": len(group),
-                "finished": len(done),
-                "mean": score.mean(),
-                "std": score.std(),
-                "difference": paired.mean(),
-                "pairs": len(paired),
-                "validation_loss": _mean(done, *_VALIDATION),
-                "epochs": _mean(done, "epochs"),
-                "seconds": _mean(done, "seconds"),
-            }
-        )
+    rows: list[dict[str, Any]] = []
+    families = {}
+    latest = counting(runs)
+    values = _values(latest, metric)
+    for name, members in latest.groupby(FAMILY, sort=False):
+        groups = {
+            cast("Key", key): group.set_index("seed")
+            for key, group in values.loc[members.index].groupby(KEYS, sort=False)
+        }
+        baselines = [key for key in groups if key[2] == BASELINE]
+        reference = {key: baseline(key, baselines) for key in groups}
+        pairs = {
+            key: (groups[key]["score"], groups[other]["score"])
+            for key, other in reference.items()
+            if other and key[2] != BASELINE
+        }
+        ratio, remarks = overlap(members)
+        compared = compare(pairs, overlap=ratio, lower_is_better=lower_is_better)
+        families[cast("tuple[str, str]", name)] = Family(compared, remarks)
+        judged = compared.join(verdicts(compared, metric)).rename(columns={"mean": "difference"})
+        records = cast("list[dict[str, Any]]", judged.to_dict("records"))
+        said = dict(zip(pairs, records, strict=True))
+        for key, group in groups.items():
+            other = reference[key]
+            theirs = group["seconds"] * math.nan if other is None else groups[other]["seconds"]
+            row = _row(key, group) | (said.get(key) or _not_compared(key))
+            rows.append(row | {"relative_seconds": (group["seconds"] / theirs).mean()})
     result = pd.DataFrame(rows, columns=COLUMNS)
     result["other"] = result["technique"] != BASELINE
     result["order"] = result["mean"] if lower_is_better else -result["mean"]
-    result = result.sort_values(["dataset", "setting", "other", "order"], kind="stable")
+    result = result.sort_values([*FAMILY, "other", "order"], kind="stable")
     result = result[COLUMNS].reset_index(drop=True)
     result.attrs = {"metric": metric, "lower_is_better": lower_is_better}
-    return result
+    return result, families
 
 
-def _one_run_a_seed(runs: "pd.DataFrame") -> "pd.DataFrame":
+def counting(runs: "pd.DataFrame") -> "pd.DataFrame":
+    """The runs that count: no trials, and one run a seed."""
+    if "stage" in runs:
+        runs = runs[runs["stage"] != TUNING]
     ordered = runs.assign(_finished=runs["status"] == "FINISHED")
     ordered = ordered.sort_values(["_finished", "start_time"], kind="stable")
     kept = ordered.drop_duplicates([*KEYS, "seed"], keep="last")
     return kept.sort_index()
-
-
-def _finished(group: "pd.DataFrame", metric: str) -> "pd.Series":
-    """The metric of finished runs by seed."""
-    done = group[group["status"] == "FINISHED"].set_index("seed")
-    column = f"metrics.{metric}"
-    return done[column].dropna() if column in done else done["start_time"].iloc[:0].astype(float)
 
 
 def baseline(key: Key, others: Iterable[Key]) -> Key | None:
@@ -134,9 +193,62 @@ def _numbers(variant: str) -> set[str]:
     return {number.strip() for number in variant.split(",") if number.strip()}
 
 
-def _mean(runs: "pd.DataFrame", *metrics: str) -> float:
-    """Mean of the first of these metrics that was recorded at all."""
-    for metric in metrics:
-        if f"metrics.{metric}" in runs:
-            return float(runs[f"metrics.{metric}"].mean())
-    return float("nan")
+def _values(latest: "pd.DataFrame", metric: str) -> "pd.DataFrame":
+    """What rows are made of, one run each: NaN in runs that have not finished."""
+    import pandas as pd
+
+    done = latest["status"] == "FINISHED"
+
+    def column(*metrics: str) -> "pd.Series":
+        """The first of these metrics that was recorded at all."""
+        for name in metrics:
+            if f"metrics.{name}" in latest:
+                return latest[f"metrics.{name}"].astype(float).where(done)
+        return pd.Series(math.nan, index=latest.index)
+
+    accuracies = column("final/train_accuracy") - column("test/accuracy")
+    errors = column("test/rmse") - column("final/train_rmse")
+    seconds = column("seconds")
+    values = {
+        "done": done,
+        "score": column(metric),
+        "gap": accuracies.fillna(errors),
+        "validation_loss": column(*_VALIDATION),
+        "epochs": column("epochs"),
+        "seconds": seconds.where(seconds > 0),
+        **{name: column(of) for name, of in SCORES.items()},
+    }
+    return latest[[*KEYS, "seed"]].assign(**values)
+
+
+def _row(key: Key, group: "pd.DataFrame") -> dict[str, Any]:
+    """What a technique's runs tell by themselves."""
+    dataset, setting, technique, variant = key
+    with np.errstate(over="ignore", invalid="ignore"):  # of scores that are not finite
+        means = group[[*MEANS, *SCORES, "score"]].mean()
+        spreads = group[[*SCORES, "score"]].std()
+    return {
+        "dataset": dataset,
+        "setting": setting,
+        "technique": technique,
+        "variant": variant,
+        "label": f"{technique} ({variant})" if variant else technique,
+        "runs": len(group),
+        "finished": int(group["done"].sum()),
+        "mean": means["score"],
+        "std": spreads["score"],
+        **{name: means[name] for name in (*MEANS, *SCORES)},
+        **{f"{name}_std": spreads[name] for name in SCORES},
+    }
+
+
+def _not_compared(key: Key) -> dict[str, Any]:
+    """The rest of a row that is compared with nothing."""
+    if key[2] == BASELINE:
+        said = {"outcome": "baseline", "verdict": ""}
+    else:
+        said = {
+            "outcome": "no verdict",
+            "verdict": f"no verdict: no run of {BASELINE} to compare it with",
+        }
+    return {"difference": math.nan, "pairs": 0, "missing": 0, **said}

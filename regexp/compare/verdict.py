@@ -160,7 +160,7 @@ def _why_none(row: pd.Series, unit: Unit) -> str:
     if n < LEAST:
         return f" at n = {n}: it takes {LEAST} seeds or more"
     if row["sd"] == 0:
-        size = _written(row["mean"], unit, _digits(row["mean"], unit), ROUND_HALF_EVEN)
+        size = written(row["mean"], unit, digits_of(row["mean"], unit), ROUND_HALF_EVEN)
         direction = "higher" if row["mean"] > 0 else "lower"
         return f" at n = {n}: {size} {direction} at every seed, which tells no spread"
     return f" at n = {n}: the scores are too large to be compared"
@@ -172,22 +172,22 @@ def _seen(row: pd.Series, unit: Unit) -> str:
     smallest = float(row["detectable"])
     if smallest > unit.most:
         return "; no difference could have been seen"
-    size = _written(smallest, unit, _digits(smallest, unit), ROUND_CEILING)
+    size = written(smallest, unit, digits_of(smallest, unit), ROUND_CEILING)
     return f"; a difference of {size} would have been seen (power {POWER:.0%})"
 
 
 def _difference(row: pd.Series, unit: Unit) -> str:
     """`0.42 points higher (95% interval 0.15 to 0.69, corrected p = 0.012, n = 10)`."""
     low, high = sorted(abs(end) for end in (row["low"], row["high"]))  # on one side of zero
-    digits = _digits((high - low) / 2, unit)
+    digits = digits_of((high - low) / 2, unit)
     bare = Unit(unit.factor)
-    while digits < 12 and float(_written(low, bare, digits, ROUND_FLOOR)) == 0:
+    while digits < 12 and float(written(low, bare, digits, ROUND_FLOOR)) == 0:
         digits += 1  # an interval that leaves out zero is not to be read as one that does not
-    size = _written(row["mean"], unit, digits, ROUND_HALF_EVEN)
+    size = written(row["mean"], unit, digits, ROUND_HALF_EVEN)
     return (
         f"{size} {'higher' if row['mean'] > 0 else 'lower'} (95% interval "
-        f"{_written(low, bare, digits, ROUND_FLOOR)} to "
-        f"{_written(high, bare, digits, ROUND_CEILING)}, corrected p "
+        f"{written(low, bare, digits, ROUND_FLOOR)} to "
+        f"{written(high, bare, digits, ROUND_CEILING)}, corrected p "
         f"{probability(row['p_holm'])}, n = {int(row['pairs'])})"
     )
 
@@ -200,14 +200,26 @@ def probability(p: float) -> str:
     return "= " + next(text for text in digits if (float(text) < ALPHA) == (p < ALPHA))
 
 
-def _digits(value: float, unit: Unit) -> int:
-    """Digits after the point with which a number shows two that count."""
+def digits_of(value: float, unit: Unit) -> int:
+    """Digits after the point with which a number shows two that count.
+
+    Args:
+        value: in the metric's own numbers.
+        unit: in which it is written.
+    """
     size = abs(value) * unit.factor
     return max(0, 1 - math.floor(math.log10(size))) if size > 0 else 0
 
 
-def _written(value: float, unit: Unit, digits: int, rounding: str) -> str:
-    """The size of a number in its unit."""
+def written(value: float, unit: Unit, digits: int, rounding: str) -> str:
+    """The size of a number in its unit, without its sign.
+
+    Args:
+        value: in the metric's own numbers.
+        unit: in which it is written.
+        digits: after the point.
+        rounding: of `decimal`.
+    """
     size = abs(float(value)) * unit.factor
     if size < 1e15:
         step = Decimal(1).scaleb(-digits)

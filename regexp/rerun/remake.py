@@ -146,7 +146,9 @@ def _start(
         arithmetic = environment.arithmetic() | {"device": device_name(device)}
     setting = original.tags.get("setting", "")
     record = start_record(tracker, sweep_id, planned.runs, position, setting, arithmetic, {})
-    record.tags({"rerun.of": original.run_id})
+    of = {"rerun.of": original.run_id}
+    of |= {name: original.tags[name] for name in ("stage", "tuned") if name in original.tags}
+    record.tags(of)
     return record
 
 

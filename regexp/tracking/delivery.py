@@ -81,6 +81,7 @@ def sender(client: Any) -> Send:
 
 def _send(client: Any, run_id: str, records: Sequence[Record]) -> None:
     from mlflow.entities import Metric, Param, RunTag
+    from mlflow.exceptions import MlflowException
 
     first = records[0]
     match first["kind"]:
@@ -101,7 +102,14 @@ def _send(client: Any, run_id: str, records: Sequence[Record]) -> None:
             else:
                 client.log_artifact(run_id, str(path), folder)
         case "dataset":
-            client.log_inputs(run_id, [_dataset_input(first)])
+            data = [_dataset_input(first)]
+            try:
+                client.log_inputs(run_id, data)
+            except MlflowException as error:
+                # MLflow looks for the data and then adds them; another process was in between
+                if "datasets" not in str(error) or "IntegrityError" not in str(error):
+                    raise
+                client.log_inputs(run_id, data)
         case "status":
             if first["status"] == "RUNNING":
                 client.update_run(run_id, status="RUNNING")

@@ -1,7 +1,10 @@
 """What an earlier try at a run came to."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
+
+from regexp.tracking import query
 
 DIVERGED = "diverged"
 """Tag of a run whose loss became NaN: training it again would give the same."""
@@ -18,6 +21,7 @@ class Earlier:
         reason: of a failure.
         ended: whether there is nothing left to do: it finished, or its loss became NaN.
         arithmetic: the tag of that name.
+        metrics: the last value of each.
     """
 
     id: str
@@ -26,6 +30,7 @@ class Earlier:
     reason: str
     ended: bool
     arithmetic: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: Any) -> Self:
@@ -38,4 +43,20 @@ class Earlier:
             tags.get("reason", ""),
             status == "FINISHED" or tags.get(DIVERGED) == "true",
             tags.get("arithmetic", ""),
+            {name: query.number(value) for name, value in run.data.metrics.items()},
         )
+
+    @classmethod
+    def best(cls, runs: Iterable[Any]) -> dict[str, Self]:
+        """Fingerprint -> the best of the tries at it: the first that ended, else the last.
+
+        Args:
+            runs: MLflow's, oldest first.
+        """
+        found: dict[str, Self] = {}
+        for run in runs:
+            one = cls.of(run)
+            before = found.get(one.fingerprint)
+            if before is None or not before.ended:
+                found[one.fingerprint] = one
+        return found

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from regexp.tracking import query, store
+from regexp.tracking.earlier import Earlier
 
 
-def peek(uri: str | None, experiment: str, folder: Path, key: str) -> set[str]:
-    """Fingerprints of the finished runs of a sweep; of none if there is no such store or sweep.
+def peek(uri: str | None, experiment: str, folder: Path, key: str) -> dict[str, Earlier]:
+    """Fingerprint -> what became of a run of a sweep; nothing if there is no such store or sweep.
 
     Args:
         uri: `tracking.uri`; None is the SQLite file in `folder`.
@@ -20,18 +21,15 @@ def peek(uri: str | None, experiment: str, folder: Path, key: str) -> set[str]:
     resolved = store.resolve(uri, folder)
     database = store.sqlite_file(resolved)
     if database is not None and not database.exists():
-        return set()
+        return {}
     client = store.open_client(resolved, folder)
     with store.explained(resolved):
         found = client.get_experiment_by_name(experiment)
         if found is None:
-            return set()
+            return {}
         where = [found.experiment_id]
         parents = query.search(client, where, f"tags.`sweep.key` = {query.quoted(key)}")
         if not parents:
-            return set()
-        condition = (
-            f"tags.`mlflow.parentRunId` = {query.quoted(parents[0].info.run_id)} "
-            "and attributes.status = 'FINISHED'"
-        )
-        return {run.data.tags["fingerprint"] for run in query.search(client, where, condition)}
+            return {}
+        condition = f"tags.`mlflow.parentRunId` = {query.quoted(parents[0].info.run_id)}"
+        return Earlier.best(query.search(client, where, condition))

@@ -182,6 +182,8 @@ def prepare_environment() -> None:
     """Set MLflow's environment variables that must be there before it is imported."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # a bar for every small text that is read
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name, value in _HTTP_DEFAULTS.items():
         os.environ.setdefault(name, value)
 

@@ -1,15 +1,17 @@
 """Read runs out of the store, as they were recorded. Nothing is written to it."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from regexp.tracking import query, store
+from regexp.tracking import names, query, store
 from regexp.tracking.error import TrackingError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TEXT_BYTES = 16 * 2**20
 """A text artifact of ours is smaller; what is larger is not read into memory."""
@@ -56,8 +58,6 @@ class Reader:
     """
 
     def __init__(self, uri: str | None, folder: Path | str) -> None:
-        # MLflow would draw a bar for every small text
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         folder = Path(folder)
         self._uri = store.resolve(uri, folder)
         self.source = store.public(self._uri)
@@ -102,6 +102,24 @@ class Reader:
             found = query.search(self._client, [parent.info.experiment_id], condition)
         return [self._stored(run) for run in found]
 
+    def runs(self, sweep_id: str) -> "pd.DataFrame":
+        """One row a run of a sweep, oldest first; see `query.frame` for the columns."""
+        with store.explained(self._uri):
+            parent = self._client.get_run(sweep_id)
+            condition = f"tags.`mlflow.parentRunId` = {query.quoted(sweep_id)}"
+            return query.frame(query.search(self._client, [parent.info.experiment_id], condition))
+
+    def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
+        """(step, value) of a metric, by step; where a step was recorded twice, the later value."""
+        with store.explained(self._uri):
+            return list(self._history(run_id, names.safe(name)).items())
+
+    def experiment(self, run_id: str) -> str:
+        """The name of the experiment that a run is in."""
+        with store.explained(self._uri):
+            run = self._client.get_run(run_id)
+            return str(self._client.get_experiment(run.info.experiment_id).name)
+
     def files(self, run_id: str) -> list[str]:
         """Names of all artifacts of a run, those in its folders as well."""
         found: list[str] = []
@@ -115,6 +133,10 @@ class Reader:
     def file(self, run_id: str, name: str) -> AbstractContextManager[Path | None]:
         """An artifact as a file, for as long as the context lasts; None where there is none."""
         return self._file(run_id, name)
+
+    def text(self, run_id: str, name: str) -> bytes | None:
+        """A text artifact of a run; None where there is none."""
+        return self._text(run_id, name)
 
     def _stored(self, run: Any) -> StoredRun:
         run_id = run.info.run_id
@@ -140,25 +162,42 @@ class Reader:
         with self._file(run_id, name, TEXT_BYTES) as path:
             return None if path is None else path.read_bytes()
 
-    @contextmanager
-    def _file(self, run_id: str, name: str, limit: int | None = None) -> Iterator[Path | None]:
-        """An artifact of at most `limit` bytes, downloaded for a while."""
-        with TemporaryDirectory() as name_of_folder:
-            folder = Path(name_of_folder).resolve()
-            with store.explained(self._uri):
-                listed = self._client.list_artifacts(run_id, name.rpartition("/")[0] or None)
-                found = [one for one in listed if one.path == name and not one.is_dir]
-                if not found:
-                    yield None
-                    return
-                if limit is not None and (found[0].file_size or 0) > limit:
-                    raise TrackingError(
-                        f"the artifact {name} of the run {run_id} has {found[0].file_size} bytes; "
-                        "expected a small text that regexp wrote"
-                    )
-                path = Path(self._client.download_artifacts(run_id, name, str(folder))).resolve()
-            if not path.is_relative_to(folder) or not path.is_file():
+    def _file(
+        self, run_id: str, name: str, limit: int | None = None
+    ) -> AbstractContextManager[Path | None]:
+        return artifact(self._client, self._uri, run_id, name, limit)
+
+
+@contextmanager
+def artifact(
+    client: Any, uri: str, run_id: str, name: str, limit: int | None = None
+) -> Iterator[Path | None]:
+    """An artifact as a file, downloaded for as long as the context lasts; None where there is none.
+
+    Args:
+        client: of the store.
+        uri: of the store.
+        run_id: of the run.
+        name: of the artifact.
+        limit: the most bytes that it may have.
+
+    Raises:
+        TrackingError: it is larger, or the store does not give it.
+    """
+    with TemporaryDirectory() as name_of_folder:
+        folder = Path(name_of_folder).resolve()
+        with store.explained(uri):
+            listed = client.list_artifacts(run_id, name.rpartition("/")[0] or None)
+            found = [one for one in listed if one.path == name and not one.is_dir]
+            if not found:
+                yield None
+                return
+            if limit is not None and (found[0].file_size or 0) > limit:
                 raise TrackingError(
-                    f"the artifact {name} of the run {run_id} is no file of its own"
+                    f"the artifact {name} of the run {run_id} has {found[0].file_size} bytes; "
+                    "expected a small text that regexp wrote"
                 )
-            yield path
+            path = Path(client.download_artifacts(run_id, name, str(folder))).resolve()
+        if not path.is_relative_to(folder) or not path.is_file():
+            raise TrackingError(f"the artifact {name} of the run {run_id} is no file of its own")
+        yield path

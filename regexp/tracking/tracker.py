@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock
 
-from regexp.tracking import delivery, environment, folders, names, process, query, store, view
+from regexp.tracking import (
+    delivery,
+    environment,
+    folders,
+    names,
+    process,
+    query,
+    store,
+    stored,
+    view,
+)
 from regexp.tracking.earlier import Earlier
 from regexp.tracking.error import StoreAwayError
 from regexp.tracking.outbox import Left, Outbox
@@ -125,6 +135,15 @@ class Tracker:
                 self._outbox.put(record.id, delivery.param(param, values[param]))
         return record
 
+    def joined(self, run_id: str, name: str) -> RunRecord:
+        """A run that another process made, to record more with it; how it ended stays as it is.
+
+        Args:
+            run_id: of a run, or of a sweep's parent run.
+            name: shown to people.
+        """
+        return self._record(run_id, name, owned=False)
+
     def start(
         self,
         sweep_id: str,
@@ -184,13 +203,7 @@ class Tracker:
 
     def earlier(self, sweep_id: str) -> dict[str, Earlier]:
         """Fingerprint -> what became of the run in this sweep so far: the best of its tries."""
-        found: dict[str, Earlier] = {}
-        for run in self._patience(lambda: self._children(sweep_id)):
-            one = Earlier.of(run)
-            before = found.get(one.fingerprint)
-            if before is None or not before.ended:
-                found[one.fingerprint] = one
-        return found
+        return Earlier.best(self._patience(lambda: self._children(sweep_id)))
 
     def runs(self, sweep_id: str) -> "pd.DataFrame":
         """One row a run of a sweep, oldest first; see `query.frame` for the columns."""
@@ -203,6 +216,24 @@ class Tracker:
             found = self._client.get_metric_history(run_id, names.safe(name))
         ordered = sorted(found, key=lambda metric: (metric.step, metric.timestamp))
         return list({metric.step: query.number(metric.value) for metric in ordered}.items())
+
+    def add_seconds(self, sweep: RunRecord, seconds: float) -> float:
+        """Count wall time that a command has spent on a sweep; returns that of all its commands.
+
+        Raises:
+            TrackingError: the store cannot be read.
+        """
+        with store.explained(self.uri):
+            tags = self._client.get_run(sweep.id).data.tags
+        spent = float(tags.get("wall_seconds", 0)) + seconds
+        sweep.tags({"wall_seconds": spent})
+        return spent
+
+    def text(self, run_id: str, name: str) -> bytes | None:
+        """A text artifact of a run; None where there is none."""
+        self._outbox.drain()
+        with stored.artifact(self._client, self.uri, run_id, name, stored.TEXT_BYTES) as path:
+            return None if path is None else path.read_bytes()
 
     def link(
         self,

@@ -10,6 +10,9 @@ from urllib.parse import urlencode
 
 _TAG = "mlflow.sharedViewState."
 
+_LOW = {"loss", "rmse", "mse", "mae", "error", "brier", "ece", "epochs", "seconds"}
+"""Words in the names of metrics whose small values are good ones: `val_loss`, `rmse_unscaled`."""
+
 PAGE = 100
 """Runs that the UI loads at once. Its averages are of the runs loaded so far."""
 
@@ -60,7 +63,8 @@ def address(ui: str, experiment: str, sweep_id: str, *, charts: bool) -> str:
 
 def lower_is_better(metric: str) -> bool:
     """Whether small values of a metric are good ones, by its name."""
-    return metric.rpartition("/")[2] in ("loss", "rmse", "mse", "mae", "error", "seconds")
+    name = metric.rpartition("/")[2]
+    return bool(set(name.split("_")) & _LOW) and "accuracy" not in name
 
 
 def _column(kind: str, name: str) -> str:

@@ -1,23 +1,31 @@
 """The report of a small sweep in a real store."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from regexp.compare import curves, report
-from regexp.compare.report import _as_text, _file_name
-from regexp.tracking import Tracker
+from regexp.compare import compare as compared
+from regexp.compare import report, write
+from regexp.compare.curves import curves
+from regexp.compare.report import _as_text
+from regexp.tracking import RunRecord, Tracker
+from tests.compare.sources import Source, classified
 
 
 @pytest.fixture
-def tracker(tmp_path: Path) -> Iterator[Tracker]:
-    with Tracker(None, "regexp", tmp_path / "mlruns") as tracker:
+def tracker(tmp_path: Path, empty_store: Path) -> Iterator[Tracker]:
+    folder = tmp_path / "mlruns"
+    folder.mkdir()
+    shutil.copy(empty_store, folder)
+    with Tracker(None, "regexp", folder) as tracker:
         yield tracker
 
 
-def test_report_is_kept_with_the_sweep(tracker: Tracker, tmp_path: Path) -> None:
+@pytest.fixture
+def sweep(tracker: Tracker) -> RunRecord:
     sweep = tracker.sweep("key", "an ablation", {})
     for technique, gain in (("none", 0.0), ("l1", 0.1)):
         for seed in range(2):
@@ -35,38 +43,71 @@ def test_report_is_kept_with_the_sweep(tracker: Tracker, tmp_path: Path) -> None
                 record.metrics(losses, epoch)
             record.summary({"test/accuracy": 0.5 + gain + seed / 100, "epochs": 2})
             record.finish()
-    compared = report(tracker, sweep)
-    assert compared["label"].tolist() == ["none", "l1"]
-    assert compared["difference"].tolist() == pytest.approx([0.0, 0.1])
+    return sweep
+
+
+def kept(tracker: Tracker, sweep: RunRecord) -> Path:
+    return Path(tracker._client.download_artifacts(sweep.id, "comparison"))
+
+
+def test_a_report_is_kept_with_the_sweep(tracker: Tracker, sweep: RunRecord) -> None:
+    comparison = report(tracker, sweep)
+    table = comparison.table
+    assert table["label"].tolist() == ["none", "l1"]
+    assert table["difference"].tolist() == pytest.approx([float("nan"), 0.1], nan_ok=True)
+    assert comparison.sweeps == {sweep.id: "an ablation"}
 
     fetched = curves(tracker, tracker.runs(sweep.id))
     assert len(fetched) == 4 * 3 * 2
     chosen = fetched.query("label == 'l1' and seed == 1 and metric == 'val/loss'")
     assert chosen["value"].tolist() == [2.0, 1.0]
 
-    folder = Path(tracker._client.download_artifacts(sweep.id, "comparison"))
+    folder = kept(tracker, sweep)
     assert {path.name for path in folder.iterdir()} == {
-        "table.csv",
-        "table.md",
-        "loss_digits.png",
-        "accuracy_digits.png",
-    }
-    saved = pd.read_csv(folder / "table.csv", keep_default_na=False)
-    assert saved["technique"].tolist() == ["none", "l1"]
+        "comparison.csv", "comparison.html", "comparison.md", "figures",
+    }  # fmt: skip
+    figures = {path.name for path in (folder / "figures").iterdir()}
+    assert {"forest_digits.png", "learning_curves_loss_digits.png"} <= figures
+    markdown = (folder / "comparison.md").read_text()
+    for name in figures:
+        assert f"](figures/{name})" in markdown
+    html = (folder / "comparison.html").read_text()
+    assert html.count("<figure>") == html.count("<svg role=") == len(figures)
     sweep.finish()
     note = tracker._client.get_run(sweep.id).data.tags["mlflow.note.content"]
-    assert note.startswith("# an ablation\n\n| technique | runs |")
+    assert note.startswith("# an ablation\n\nl1: no verdict at n = 2")
 
 
-def test_names_of_others_are_no_formulas_and_no_folders() -> None:
+def test_without_figures_all_else_is_there(tracker: Tracker, sweep: RunRecord) -> None:
+    report(tracker, sweep, figures=False)
+    folder = kept(tracker, sweep)
+    names = {path.name for path in folder.rglob("*")}
+    assert names == {"comparison.csv", "comparison.html", "comparison.md"}
+    assert "## Pictures" not in (folder / "comparison.md").read_text()
+
+
+def test_the_numbers_are_written_in_full(tmp_path: Path) -> None:
+    comparison = compared(Source({"a": classified("digits", "wine")}), ["a"])
+    write(comparison, [], tmp_path / "new" / "folder")
+    saved = pd.read_csv(tmp_path / "new" / "folder" / "comparison.csv", keep_default_na=False)
+    assert saved.pop("metric").tolist() == ["test/accuracy"] * 8
+    assert list(saved) == list(comparison.table)
+    for name, column in comparison.table.items():
+        written = saved[name].replace("", float("nan")) if column.dtype.kind == "f" else saved[name]
+        assert written.astype(column.dtype).equals(column), name
+
+
+def test_files_of_a_name_are_replaced_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "comparison.csv").write_text("old")
+    (tmp_path / "mine.txt").write_text("mine")
+    write(compared(Source({"a": classified()}), ["a"]), [], tmp_path)
+    assert "old" not in (tmp_path / "comparison.csv").read_text()
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_names_of_others_are_no_formulas() -> None:
     """A dataset is called as its file is, by whoever made it."""
     for formula in ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1"):
         assert _as_text(formula) == f"'{formula}"
     for value in ("none", "l1+l2", "a=b", "", -0.5, None):
         assert _as_text(value) is value
-    assert _file_name("digits_model=[8]") == "digits_model_8_"
-    for name in ("../../x", "/etc/passwd", "a\\b", "x" * 300, "$\\frac$"):
-        safe = _file_name(name)
-        assert Path(safe).name == safe
-        assert len(safe) <= 80
-    assert _file_name("x" * 300) != _file_name("x" * 301)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from regexp.compare import table
 
@@ -31,7 +32,7 @@ def test_statistics_agree_with_numpy(make_runs: MakeRuns) -> None:
     difference = np.mean(np.subtract(scores["l1"], scores["none"]))
     assert row(compared, "l1")["difference"] == pytest.approx(difference, rel=1e-12)
     assert row(compared, "l1")["pairs"] == 3
-    assert row(compared, "none")["difference"] == 0.0
+    assert math.isnan(row(compared, "none")["difference"])
 
 
 def test_difference_is_paired_by_seed_and_uses_common_seeds_only(make_runs: MakeRuns) -> None:
@@ -146,3 +147,154 @@ def test_no_runs_give_an_empty_table() -> None:
 
     compared = table(frame([]))
     assert compared.empty
+
+
+SCORES = {
+    "none": [0.80, 0.84, 0.79, 0.81, 0.83],
+    "l1": [0.85, 0.88, 0.85, 0.84, 0.89],
+    "l2": [0.80, 0.85, 0.77, 0.82, 0.82],
+    "sam": [0.70, 0.75, 0.71, 0.69, 0.75],
+}
+
+
+def family(make_runs: MakeRuns, scores: dict[str, list[float]] = SCORES, **columns: object):
+    return make_runs(
+        [
+            {"technique": name, "seed": seed, "score": value, **columns}
+            for name, values in scores.items()
+            for seed, value in enumerate(values)
+        ]
+    )
+
+
+def test_one_split_is_tested_by_the_paired_t_test(make_runs: MakeRuns) -> None:
+    compared = table(family(make_runs, split="shared"))
+    p = {n: stats.ttest_rel(SCORES[n], SCORES["none"]).pvalue for n in ("l1", "l2", "sam")}
+    for name in p:
+        assert row(compared, name)["p"] == pytest.approx(p[name])
+        interval = stats.ttest_rel(SCORES[name], SCORES["none"]).confidence_interval(0.95)
+        assert row(compared, name)[["low", "high"]].tolist() == pytest.approx(list(interval))
+    first, second, third = sorted(p, key=lambda name: p[name])
+    assert row(compared, first)["p_holm"] == pytest.approx(3 * p[first])
+    assert row(compared, second)["p_holm"] == pytest.approx(max(3 * p[first], 2 * p[second]))
+    assert row(compared, third)["p_holm"] == pytest.approx(
+        max(3 * p[first], 2 * p[second], p[third])
+    )
+    assert row(compared, "l1")["verdict"].startswith("helps on this split: ")
+    assert compared["outcome"].tolist() == ["baseline", "helps", "no evidence", "hurts"]
+
+
+def test_splits_by_seed_are_tested_by_the_corrected_test(make_runs: MakeRuns) -> None:
+    runs = family(make_runs, split="seed")
+    runs[["params.dataset.test", "params.dataset.validation"]] = ["0.25", "0.15"]
+    compared = table(runs)
+    difference = np.subtract(SCORES["l1"], SCORES["none"])
+    variance = (1 / 5 + 0.25 / 0.6) * difference.var(ddof=1)
+    t = difference.mean() / math.sqrt(variance)
+    assert row(compared, "l1")["p"] == pytest.approx(2 * stats.t.sf(abs(t), 4))
+    assert row(compared, "l1")["error"] == pytest.approx(math.sqrt(variance))
+    assert "on this split" not in row(compared, "l1")["verdict"]
+
+
+def test_families_are_corrected_by_themselves(make_runs: MakeRuns) -> None:
+    one = family(make_runs, split="shared")
+    both = pd.concat([one, family(make_runs, split="shared", dataset="wine")], ignore_index=True)
+    alone, together = table(one), table(both)
+    for dataset in ("digits", "wine"):
+        part = together[together["dataset"] == dataset]
+        assert part["p_holm"].tolist() == pytest.approx(alone["p_holm"].tolist(), nan_ok=True)
+
+
+def test_seeds_without_a_score_of_both_are_counted(make_runs: MakeRuns) -> None:
+    runs = family(make_runs, split="shared")
+    lost = (runs["technique"] == "none") & (runs["seed"] == 4)
+    runs.loc[lost, ["status", "metrics.test/accuracy"]] = ["FAILED", 0.1]
+    compared = row(table(runs), "l1")
+    assert compared[["pairs", "missing"]].tolist() == [4, 1]
+    difference = np.subtract(SCORES["l1"], SCORES["none"])[:4]
+    assert compared["difference"] == pytest.approx(difference.mean())
+    assert compared["verdict"].endswith("left out: 1 seed without a score of both")
+
+
+def test_trials_of_a_search_are_left_out(make_runs: MakeRuns) -> None:
+    runs = family(make_runs)
+    trials = family(make_runs, {"none": [0.1] * 5, "l1": [0.99] * 5}, stage="tuning")
+    compared = table(pd.concat([runs.assign(stage=""), trials], ignore_index=True))
+    pd.testing.assert_frame_equal(compared, table(runs))
+
+
+def test_baseline_is_no_comparison(make_runs: MakeRuns) -> None:
+    none = row(table(family(make_runs)), "none")
+    assert none[["outcome", "verdict", "pairs", "missing"]].tolist() == ["baseline", "", 0, 0]
+    assert none[["difference", "p", "low", "improvement", "detectable"]].isna().all()
+    assert none["relative_seconds"] == 1.0
+
+
+def test_technique_without_a_baseline_has_no_verdict(make_runs: MakeRuns) -> None:
+    compared = row(table(family(make_runs, {"l1": SCORES["l1"]})), "l1")
+    assert compared["outcome"] == "no verdict"
+    assert compared["verdict"] == "no verdict: no run of none to compare it with"
+    assert compared[["pairs", "missing"]].tolist() == [0, 0]
+
+
+def test_variants_are_tested_against_their_own_baseline(make_runs: MakeRuns) -> None:
+    runs = pd.concat(
+        [
+            family(make_runs, {"none": SCORES["none"]}, split="shared", variant="lr=1"),
+            family(make_runs, {"none": SCORES["l2"]}, split="shared", variant="lr=2"),
+            family(make_runs, {"l1": SCORES["l1"]}, split="shared", variant="lr=2"),
+        ],
+        ignore_index=True,
+    )
+    expected = stats.ttest_rel(SCORES["l1"], SCORES["l2"]).pvalue
+    assert row(table(runs), "l1 (lr=2)")["p"] == pytest.approx(expected)
+
+
+def test_gap_and_further_scores(make_runs: MakeRuns) -> None:
+    runs = make_runs(
+        [
+            {
+                "technique": "none",
+                "seed": seed,
+                "score": 0.8 + seed / 10,
+                "metrics.final/train_accuracy": 0.95,
+                "metrics.test/loss": 0.5 + seed,
+                "metrics.test/brier": 0.2 + seed / 100,
+                "metrics.test/ece": 0.1 * seed,
+            }
+            for seed in range(2)
+        ]
+    )
+    compared = table(runs).iloc[0]
+    assert compared["gap"] == pytest.approx(0.1)
+    assert compared[["loss", "brier", "ece"]].tolist() == pytest.approx([1.0, 0.205, 0.05])
+    root = math.sqrt(2)
+    spreads = compared[["loss_std", "brier_std", "ece_std"]].tolist()
+    assert spreads == pytest.approx([1 / root, 0.01 / root, 0.1 / root])
+
+
+def test_gap_of_regression_is_of_errors(make_runs: MakeRuns) -> None:
+    errors = {"metrics.test/rmse": 0.7, "metrics.final/train_rmse": 0.5}
+    runs = make_runs([{"technique": "none", "seed": 0, **errors}])
+    compared = table(runs, "test/rmse", lower_is_better=True).iloc[0]
+    assert compared["gap"] == pytest.approx(0.2)
+    assert math.isnan(compared["brier"])
+
+
+def test_relative_seconds_are_of_pairs(make_runs: MakeRuns) -> None:
+    seconds = {"none": [1.0, 2.0, 5.0], "l1": [3.0, 3.0]}
+    runs = make_runs(
+        [
+            {"technique": name, "seed": seed, "score": 0.5, "metrics.seconds": value}
+            for name, values in seconds.items()
+            for seed, value in enumerate(values)
+        ]
+    )
+    assert row(table(runs), "l1")["relative_seconds"] == pytest.approx((3 / 1 + 3 / 2) / 2)
+
+
+def test_scores_that_are_no_numbers_are_told(make_runs: MakeRuns) -> None:
+    runs = family(make_runs, {"none": SCORES["none"], "l1": [math.inf, *SCORES["l1"][1:]]})
+    compared = row(table(runs, "test/accuracy", lower_is_better=True), "l1")
+    assert compared["outcome"] == "no verdict"
+    assert "infinite at 1 seed" in compared["verdict"]

@@ -136,9 +136,11 @@ def test_wrong_labels_are_each_other_class_as_often_and_nested(tmp_path):
 def test_label_noise_of_a_regression_is_refused(tmp_path):
     from regexp.dataset.bundled import Diabetes
 
-    keys = {"validation": 0.2, "test": 0.2, "train_size": None, "split_seed": None}
+    dataset = Diabetes(
+        validation=0.2, test=0.2, train_size=None, split_seed=None, label_noise=0.1
+    )
     with pytest.raises(ValueError, match=r"dataset.label_noise=0.1: .* is a regression"):
-        Diabetes(**keys, label_noise=0.1).load(0, tmp_path)
+        dataset.load(0, tmp_path)
 
 
 def test_train_size_takes_from_the_training_split_alone(tmp_path):

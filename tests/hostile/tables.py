@@ -78,9 +78,9 @@ def settings_of(draw: st.DrawFn, header: list[str]) -> dict[str, Any]:
     one = st.sampled_from(header) | st.sampled_from(header) | anywhere
     several = one | st.lists(one, max_size=2)
     node: dict[str, Any] = {
-        "validation": 0.2, "test": 0.2, "train_size": None, "split_seed": None, "label_noise": 0, "separator": ",",
-        "missing": [], "target": header[-1], "task": None, "columns": None, "drop": [],
-        "categorical": [], "max_levels": 64,
+        "validation": 0.2, "test": 0.2, "train_size": None, "split_seed": None, "label_noise": 0,
+        "separator": ",", "missing": [], "target": header[-1], "task": None, "columns": None,
+        "drop": [], "categorical": [], "max_levels": 64,
     }  # fmt: skip
     others: dict[str, st.SearchStrategy[Any]] = {
         "validation": st.sampled_from((0.3, 0.01, 0.6, 0, 1.0)),

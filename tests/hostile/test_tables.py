@@ -104,7 +104,8 @@ def test_a_damaged_parquet_file_is_read_or_refused(nowhere: Path, data: st.DataO
     path.write_bytes(data.draw(mutated(parquet())))
     node = {
         "_target_": "regexp.dataset.table.TableFile", "path": path.name, "validation": 0.2,
-        "test": 0.2, "train_size": None, "split_seed": None, "label_noise": 0, "separator": ",", "missing": [],
+        "test": 0.2, "train_size": None, "split_seed": None, "label_noise": 0,
+        "separator": ",", "missing": [],
         "target": "target", "task": None, "columns": None, "drop": [], "categorical": [],
         "max_levels": 64,
     }  # fmt: skip

@@ -57,10 +57,10 @@ def test_a_sweep_of_the_store_goes_into_the_file(
         assert theirs is not None
         assert mine["weights"]
         torch.testing.assert_close(mine["weights"], theirs["weights"], rtol=0, atol=0)
-    [table] = store.rglob("comparison/table.csv")
+    [table] = store.rglob("comparison/comparison.csv")
     members = unpacked(exported)
-    assert members["artifacts/comparison/table.csv"] == table.read_bytes()
-    assert "artifacts/comparison/loss_iris.png" in members
+    assert members["artifacts/comparison/comparison.csv"] == table.read_bytes()
+    assert "artifacts/comparison/comparison.html" in members
 
 
 def test_the_file_is_rerun_elsewhere(
@@ -154,7 +154,7 @@ def test_who_recorded_it_and_passwords_stay_at_home() -> None:
 def test_artifacts_that_do_not_fit_are_named(
     store: Path, sweep_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [table] = store.rglob("comparison/table.csv")
+    [table] = store.rglob("comparison/comparison.csv")
     odd = table.with_name("what?.csv")
     odd.touch()
     path = tmp_path / "a.zip"

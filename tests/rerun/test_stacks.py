@@ -30,7 +30,7 @@ def planned(seed: int, strength: float) -> PlannedRun:
     config["regularizer"]["l1"]["strength"] = strength
     config["dataset"]["levels"]["a.b"] = seed
     return PlannedRun(
-        "l1", "l1", f"strength={strength:g}", seed, "", config, "iris", "ab", "scikit-learn"
+        "l1", "l1", f"strength={strength:g}", seed, "", config, "iris", "ab", "scikit-learn", False
     )
 
 

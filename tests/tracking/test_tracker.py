@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from regexp.tracking import RunRecord, Terminated, Tracker, TrackingError
+from regexp.tracking.delivery import dataset, sender
 
 Start = Callable[..., RunRecord]
 
@@ -282,3 +283,27 @@ def test_own_connections_write_ahead_and_do_not_wait_for_the_disk(
     plain = sqlite3.connect(folder / "mlflow.db")
     assert plain.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     plain.close()
+
+
+def test_data_that_another_process_adds_meanwhile_are_recorded(
+    tracker: Tracker, sweep: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    real, tries = tracker._client.log_inputs, []
+
+    def log_inputs(*arguments: Any) -> None:
+        tries.append(arguments)
+        if len(tries) == 1:
+            raise MlflowException(
+                "(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id"
+            )
+        real(*arguments)
+
+    monkeypatch.setattr(tracker._client, "log_inputs", log_inputs)
+    described = {"name": "digits", "checksum": "ab" * 32, "source": "scikit-learn"}
+    deliver = sender(tracker._client)
+    deliver(sweep.id, [dataset(described)])
+    run = tracker._client.get_run(sweep.id)
+    assert [one.dataset.name for one in run.inputs.dataset_inputs] == ["digits"]
+    assert len(tries) == 2

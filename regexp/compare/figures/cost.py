@@ -1,0 +1,149 @@
+"""What a technique gives against what it costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from regexp.compare.figures.forest import LOOKS
+from regexp.compare.figures.labels import place_labels
+from regexp.compare.figures.style import (
+    FAINT,
+    INK,
+    entitled,
+    logarithmic,
+    measured,
+    short,
+    single,
+    styled,
+    usual,
+    wrapped,
+)
+from regexp.compare.table import BASELINE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NAMED = 14
+"""Techniques whose names are written, at most."""
+
+
+@styled
+def cost(table: pd.DataFrame) -> Figure:
+    """Draw the mean metric against the training time in units of the baseline's.
+
+    The stepped line joins the techniques that none beats in both. They, the baseline, the best and
+    the worst are named.
+
+    Args:
+        table: of a comparison, one dataset and setting.
+    """
+    metric, lower = table.attrs["metric"], table.attrs["lower_is_better"]
+    rows = placed(table)
+    figure, axes = single(6.6, 4.4)
+    x, y = rows["relative_seconds"].to_numpy(), rows["mean"].to_numpy()
+    front = pareto(x, y, lower_is_better=lower)
+    order = front[np.argsort(x[front], kind="stable")]
+    if len(rows):
+        ends = [(x[order[0]], y[order[0]]), *zip(x[order[1:]], y[order[1:]], strict=True)]
+        axes.step(*zip(*ends, strict=True), where="post", color=INK, linewidth=0.9, alpha=FAINT)
+    low, high = _heights(y)
+    for outcome in rows["outcome"].unique():
+        chosen = (rows["outcome"] == outcome).to_numpy()
+        marker, colour, filled = LOOKS.get(outcome, ("*", INK, True))
+        axes.plot(
+            x[chosen], np.clip(y[chosen], low, high), marker=marker, color=colour, linestyle="none",
+            markerfacecolor=colour if filled else "none",
+            label=BASELINE if outcome == "baseline" else outcome,
+            markersize=10 if outcome == "baseline" else 5.5, clip_on=False,
+        )  # fmt: skip
+    for beyond, marker in ((y < low, "v"), (y > high, "^")):
+        edge = np.clip(y[beyond], low, high) + (-1 if marker == "v" else 1) * 0.045 * (high - low)
+        axes.plot(x[beyond], edge, marker=marker, color=INK, linestyle="none", markersize=4)
+    _scales(axes, x, y)
+    better = "← better" if lower else "better →"
+    axes.set_xlabel("training time in units of the baseline's at equal seeds (log)   ← cheaper")
+    axes.set_ylabel(f"{measured(metric)}   {better}")
+    axes.set_title(wrapped(entitled(f"{measured(metric)} against cost".capitalize(), table)),
+                   fontsize=10)  # fmt: skip
+    if len(rows):
+        figure.legend(loc="outside lower center", ncols=5)
+    _names(figure, axes, rows, front, lower=lower)
+    return figure
+
+
+def placed(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a finite metric and time; the baseline's own time is 1."""
+    rows = table.copy()
+    rows.loc[rows["technique"] == BASELINE, "relative_seconds"] = 1.0
+    values = rows[["relative_seconds", "mean"]].astype(float)
+    kept = np.isfinite(values.to_numpy()).all(axis=1) & (values["relative_seconds"] > 0).to_numpy()
+    return rows[kept].astype({"relative_seconds": float, "mean": float}).reset_index(drop=True)
+
+
+def pareto(seconds: np.ndarray, scores: np.ndarray, *, lower_is_better: bool) -> np.ndarray:
+    """Positions of those that no other beats: none is as good in both and better in one.
+
+    Args:
+        seconds: less is better.
+        scores: of the metric.
+        lower_is_better: of the scores.
+    """
+    signed = scores if lower_is_better else -scores
+    kept = [
+        index
+        for index in range(len(seconds))
+        if not (
+            (seconds <= seconds[index])
+            & (signed <= signed[index])
+            & ((seconds < seconds[index]) | (signed < signed[index]))
+        ).any()
+    ]
+    return np.array(kept, dtype=int)
+
+
+def _scales(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    if not len(x):
+        return
+    low, high = min(x.min(), 1 / 1.1), max(x.max(), 1.1)
+    room = (high / low) ** 0.08
+    axes.set_xlim(low / room, high * room)
+    logarithmic(axes, "x", "×")
+    low, high = _heights(y)
+    room = 0.06 * (high - low)
+    axes.set_ylim(low - room, high + room)
+
+
+def _heights(scores: np.ndarray) -> tuple[float, float]:
+    """Limits of what is drawn: what lies far beyond the rest is drawn at the border."""
+    if not len(scores):
+        return 0.0, 1.0
+    middle = float(np.median(scores))
+    most = usual(np.abs(scores - middle)) or 0.05 * abs(middle) or 0.05
+    low, high = max(float(scores.min()), middle - most), min(float(scores.max()), middle + most)
+    return (low, high) if low < high else (low - most, high + most)
+
+
+def _names(
+    figure: Figure, axes: Axes, rows: pd.DataFrame, front: np.ndarray, *, lower: bool
+) -> None:
+    """The baseline, best and worst first, then the front, then the others while there is room."""
+    if rows.empty:
+        return
+    ranked = list(rows["mean"].sort_values(ascending=lower, kind="stable").index)
+    first = [*rows.index[rows["technique"] == BASELINE][:1], ranked[0], ranked[-1], *front]
+    rest = ranked if len(rows) <= NAMED else []
+    wanted = list(dict.fromkeys([*first, *rest]))[:NAMED]
+    figure.draw_without_rendering()  # places the panel
+    scores = rows["mean"].to_numpy()
+    drawn = np.clip(scores, *_heights(scores))
+    points = list(zip(rows["relative_seconds"], drawn.tolist(), strict=True))
+    names = [
+        (index, short(str(rows["label"][index]), 26)
+         + (f" at {scores[index]:.3g}" if scores[index] != drawn[index] else ""))
+        for index in wanted
+    ]  # fmt: skip
+    place_labels(axes, points, names)

@@ -1,0 +1,117 @@
+"""All differences at a glance: techniques by datasets and settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from regexp.compare.figures.style import (
+    INK,
+    measured,
+    short,
+    signed,
+    single,
+    styled,
+    usual,
+    with_unit,
+    wrapped,
+)
+from regexp.compare.table import BASELINE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+
+_CLAIMS = ("helps", "hurts")
+
+
+@styled
+def heat_map(table: pd.DataFrame) -> Figure:
+    """Draw the difference of each technique to the baseline on each dataset and setting.
+
+    Blue is better, red is worse, and the number says how much; verdicts that are claims are bold
+    and framed. What is far beyond the others shares the last colour, so that the others are seen.
+
+    Args:
+        table: of a comparison.
+    """
+    from matplotlib.colors import Normalize
+    from matplotlib.patches import Rectangle
+
+    metric, lower = table.attrs["metric"], table.attrs["lower_is_better"]
+    factor, unit = with_unit(metric)
+    values, claims = cells(table)
+    numbers = values.to_numpy(dtype=float) * factor
+    rows, columns = numbers.shape
+    figure, axes = single(2.6 + 0.85 * max(columns, 3), 1.7 + 0.235 * max(rows, 2))
+    finite = np.abs(numbers[np.isfinite(numbers)])
+    most = usual(finite) or 1.0
+    colours = _map().reversed() if lower else _map()
+    norm = Normalize(-most, most)
+    image = axes.imshow(np.ma.masked_invalid(numbers), cmap=colours, norm=norm, aspect="auto")
+    for row in range(rows):
+        for column in range(columns):
+            value = numbers[row, column]
+            claim = bool(claims.iat[row, column])
+            known = np.isfinite(value)
+            ink = "white" if known and abs(value) / most > 0.72 else "black"
+            axes.text(
+                column, row, _written(value, numbers) if known else "–", ha="center", va="center",
+                fontsize=7, fontweight="bold" if claim else "normal",
+                color=ink if known else INK,
+            )  # fmt: skip
+            if claim:
+                axes.add_patch(
+                    Rectangle((column - 0.47, row - 0.45), 0.94, 0.9, fill=False, linewidth=1.6,
+                              edgecolor=ink)
+                )  # fmt: skip
+    axes.set_yticks(range(rows), [short(str(label)) for label in values.index])
+    places = [short(" ".join(filter(None, map(str, place))), 30) for place in values.columns]
+    axes.set_xticks(range(columns), places, rotation=30, ha="right", rotation_mode="anchor")
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    bar = figure.colorbar(image, ax=axes, extend="both" if (finite > most).any() else "neither",
+                          fraction=0.05, aspect=30, shrink=0.9)  # fmt: skip
+    bar.set_label(f"difference of {measured(metric)}{f' ({unit})' if unit else ''}")
+    title = f"Difference of {measured(metric)} to {BASELINE}; bold and framed: helps or hurts"
+    figure.suptitle(wrapped(title, max(40, int(figure.get_figwidth() * 10))))
+    return figure
+
+
+def cells(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The differences, and whether the verdict is a claim: [labels, (dataset, setting)].
+
+    Rows are ordered by their mean difference, the best first.
+    """
+    rows = table[table["technique"] != BASELINE].drop_duplicates(["dataset", "setting", "label"])
+    places = list(dict.fromkeys(zip(table["dataset"], table["setting"], strict=True)))
+    wide = rows.pivot(index="label", columns=["dataset", "setting"], values="difference")
+    wide = wide.reindex(columns=places)
+    order = wide.mean(axis=1).sort_values(
+        ascending=table.attrs["lower_is_better"], na_position="last", kind="stable"
+    )
+    claims = rows.assign(claim=rows["outcome"].isin(_CLAIMS))
+    marks = claims.pivot(index="label", columns=["dataset", "setting"], values="claim")
+    marks = marks.reindex(index=order.index, columns=places)
+    return wide.loc[order.index], marks.eq(True)
+
+
+def _map() -> Colormap:
+    """From red by white to blue, its ends dark enough for white letters."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list(
+        "difference", ["#8c2d04", "#e0803a", "#f7f2ea", "#4f94cd", "#08366a"]
+    )
+
+
+def _written(value: float, numbers: np.ndarray) -> str:
+    """With as many digits as the usual size of the differences asks for."""
+    sizes = np.abs(numbers[np.isfinite(numbers) & (numbers != 0)])
+    usual = float(np.median(sizes)) if len(sizes) else 1.0
+    digits = int(np.clip(1 - np.floor(np.log10(usual)), 0, 5))
+    return signed(value, digits) if abs(value) < 1e6 else f"{value:+.1e}"

@@ -1,0 +1,117 @@
+"""Learning curves: one panel a technique, averaged over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from regexp.compare.figures.style import (
+    BLUE,
+    FAINT,
+    INK,
+    around,
+    entitled,
+    limits,
+    measured,
+    panels,
+    short,
+    styled,
+)
+from regexp.compare.table import BASELINE, KEYS, Key, baseline
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+BAND = 200
+"""Epochs at which a band is drawn, at most: its outline is not simplified as lines are."""
+
+
+@styled
+def learning_curves(
+    curves: pd.DataFrame, *, metrics: Sequence[str] = ("train/loss", "val/loss")
+) -> Figure:
+    """Draw one panel a technique, with the baseline behind it.
+
+    The line is the mean over seeds, the band one standard deviation around it. A run that has
+    stopped counts with its last value, and the line is dotted from the first stop on: a mean of
+    those that still train would favour the seeds that do well for long.
+
+    Args:
+        curves: from `compare.curves`, of one dataset and setting.
+        metrics: of one kind, as they share an axis; training first.
+    """
+    chosen = curves[curves["metric"].isin(metrics)]
+    parts = {cast("Key", key): part for key, part in chosen.groupby(KEYS, sort=False)}
+    keys = sorted(parts, key=lambda key: key[2] != BASELINE)  # stable: the baseline first
+    figure, found = panels(len(keys))
+    # before anything is drawn: scaling so many shared axes anew takes long
+    if range_ := limits(chosen["value"]):
+        found[0].set_ylim(*range_)
+        last = float(chosen["step"].max())
+        found[0].set_xlim(-0.03 * last, 1.03 * last)
+    wide = {key: {metric: by_epoch(part, metric) for metric in metrics}
+            for key, part in parts.items()}  # fmt: skip
+    for panel, key in zip(found, keys, strict=False):
+        reference = baseline(key, keys)
+        if reference and reference != key:
+            _draw(panel, wide[reference], colour=INK, band=False)
+        _draw(panel, wide[key], colour=BLUE, band=True)
+        panel.set_title(short(str(parts[key]["label"].iloc[0])))
+    kinds = sorted({measured(metric).split(" ", 1)[-1] for metric in metrics})
+    title = entitled(f"Learning curves, {' and '.join(kinds)}", curves)
+    around(figure, title=title, x="epoch", y=", ".join(kinds), handles=_handles(metrics))
+    return figure
+
+
+def by_epoch(values: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.Series]:
+    """A metric of one technique by epoch and seed, and at which epochs a seed has stopped.
+
+    Returns:
+        [epochs, seeds], where a run that has stopped keeps its last value; [epochs].
+    """
+    wide = (
+        values[values["metric"] == metric]
+        .pivot_table(index="step", columns="seed", values="value", aggfunc="last", dropna=False)
+        .sort_index()
+    )
+    stopped = wide.isna().any(axis=1)  # no value is missing before a run's last one
+    return wide.ffill(), stopped
+
+
+def style_of(metric: str) -> Literal["--", "-"]:
+    """Dashed for training, solid for the rest."""
+    return "--" if metric.startswith("train/") else "-"
+
+
+def _draw(
+    panel: Axes, metrics: Mapping[str, tuple[pd.DataFrame, pd.Series]], *, colour: str, band: bool
+) -> None:
+    behind = 1.0 if band else FAINT
+    for metric, (wide, stopped) in metrics.items():
+        if wide.empty:
+            continue
+        mean, std = wide.mean(axis=1), wide.std(axis=1)
+        whole = mean[~stopped]
+        look: dict[str, Any] = {"color": colour, "linewidth": 1.3, "alpha": behind}
+        panel.plot(whole.index, whole, linestyle=style_of(metric), **look)
+        if stopped.any():
+            tail = mean[max(len(whole) - 1, 0) :]
+            panel.plot(tail.index, tail, linestyle=":", **look)
+        if band and wide.shape[1] > 1:
+            every = -(-len(mean) // BAND)
+            lower, upper = (mean - std)[::every], (mean + std)[::every]
+            panel.fill_between(lower.index, lower, upper, color=colour, alpha=0.18, linewidth=0)
+
+
+def _handles(metrics: Sequence[str]) -> list[Line2D]:
+    from matplotlib.lines import Line2D
+
+    lines = [
+        Line2D([], [], color=BLUE, linestyle=style_of(name), label=measured(name))
+        for name in metrics
+    ]
+    lines.append(Line2D([], [], color=INK, alpha=FAINT, label=f"the same of {BASELINE}"))
+    return [*lines, Line2D([], [], color=BLUE, linestyle=":", label="some seeds have stopped")]

@@ -1,0 +1,113 @@
+"""What overfitting looks like: the baseline's losses, and where to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from regexp.compare.figures.learning import by_epoch, style_of
+from regexp.compare.figures.style import (
+    BLUE,
+    INK,
+    VERMILION,
+    entitled,
+    limits,
+    short,
+    single,
+    spread,
+    styled,
+    wrapped,
+)
+from regexp.compare.table import BASELINE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LOSSES = {"train/loss": ("training loss", VERMILION), "val/loss": ("validation loss", BLUE)}
+
+
+@styled
+def overfitting(curves: pd.DataFrame, runs: pd.DataFrame) -> Figure:
+    """Draw training and validation loss of the baseline against the epoch.
+
+    Every seed is a thin line, their mean a thick one. The epoch where the mean validation loss is
+    least is marked, and so is, for each technique whose runs ended sooner than the baseline's, the
+    median epoch of their end.
+
+    Args:
+        curves: from `compare.curves`, of one dataset and setting.
+        runs: from `Tracker.runs`, of the same; their `metrics.epochs` tell where they ended.
+    """
+    own = curves[curves["technique"] == BASELINE]
+    if len(own):  # of a grid, the first
+        own = own[own["variant"] == own["variant"].iloc[0]]
+    figure, axes = single(6.6, 4.4)
+    for metric, (label, colour) in _LOSSES.items():
+        wide, _ = by_epoch(own, metric)
+        if wide.empty:
+            continue
+        style = style_of(metric)
+        for seed in wide:
+            axes.plot(wide.index, wide[seed], color=colour, linewidth=0.6, alpha=0.6,
+                      linestyle=style)  # fmt: skip
+        mean = wide.mean(axis=1)
+        axes.plot(
+            mean.index, mean, color=colour, linewidth=2.4, linestyle=style,
+            label=f"{label}, mean of {wide.shape[1]} seed{'' if wide.shape[1] == 1 else 's'}",
+        )  # fmt: skip
+        if metric == "val/loss" and mean.notna().any():
+            best = int(mean.index[int(np.nanargmin(mean))])
+            axes.axvline(best, color=INK, linewidth=1)
+            axes.plot(
+                best, mean[best], marker="o", color=INK, markersize=7, linestyle="none", zorder=5,
+                label=f"least validation loss: epoch {best}",
+            )  # fmt: skip
+    chosen = own[own["metric"].isin(list(_LOSSES))]
+    if range_ := limits(chosen["value"]):
+        axes.set_ylim(*range_)
+    _stops(axes, runs)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss")
+    figure.suptitle(wrapped(entitled(f"Losses of {BASELINE}", curves)))
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def stops(runs: pd.DataFrame) -> pd.Series:
+    """The median epoch at which runs ended, of techniques that ended sooner than the baseline.
+
+    Args:
+        runs: from `Tracker.runs`, of one dataset and setting.
+
+    Returns:
+        Epochs by label, in their order.
+    """
+    if "metrics.epochs" not in runs:
+        return pd.Series(dtype=float)
+    done = runs[runs["status"] == "FINISHED"]
+    full = done.loc[done["technique"] == BASELINE, "metrics.epochs"].median()
+    ended = done[done["technique"] != BASELINE].groupby("label")["metrics.epochs"].median()
+    return ended[ended < full].sort_values(kind="stable")
+
+
+def _stops(axes: Axes, runs: pd.DataFrame) -> None:
+    found = stops(runs)
+    if found.empty:
+        return
+    low, high = axes.get_xlim()
+    gap = 0.035 * (high - low)
+    for (label, epoch), place in zip(found.items(), spread(list(found), gap), strict=True):
+        axes.axvline(epoch, color=INK, linewidth=1.1, linestyle=(0, (1, 1.5)))
+        axes.annotate(
+            f"{short(str(label), 28)}: {epoch:g}",
+            xy=(epoch, 1), xytext=(place, 1.05), xycoords=axes.get_xaxis_transform(),
+            textcoords=axes.get_xaxis_transform(), rotation=40, fontsize=7, ha="left", va="bottom",
+            rotation_mode="anchor",
+            arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.6, "shrinkA": 0,
+                        "shrinkB": 0},
+        )  # fmt: skip
+    axes.set_xlim(low, high)

@@ -1,0 +1,85 @@
+"""A picture with its words, and the files that are made of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+from regexp.compare.figures.style import INK, styling
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RESOLUTION = 150  # dots an inch
+_LONGEST = 30_000  # pixels of a side of a PNG; beyond 65,000 it cannot be drawn
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a comparison.
+
+    Attributes:
+        name: of its file, without ending.
+        title: for a heading.
+        caption: what is seen and how to read it, in a sentence or two.
+        figure: drawn.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+def png(picture: Picture, path: Path) -> None:
+    """Write a picture as a PNG on white; folders are made. Equal pictures give equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    longest = max(picture.figure.get_size_inches())
+    dots = min(RESOLUTION, _LONGEST / longest)
+    with styling():
+        picture.figure.savefig(
+            path, format="png", dpi=dots, facecolor="white", metadata={"Software": None}
+        )
+
+
+def svg(picture: Picture) -> str:
+    """A picture as an `<svg>` element, for a page.
+
+    It is transparent, and its ink is `currentColor`, the colour of the text around it. Its ids
+    begin with the picture's name, so that several can stand in one page. Equal pictures give equal
+    texts.
+    """
+    import matplotlib
+
+    buffer = io.StringIO()
+    with styling():
+        matplotlib.rcParams["svg.hashsalt"] = picture.name
+        matplotlib.rcParams["svg.fonttype"] = "path"
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        picture.figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].strip()
+    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    own = file_name(picture.name) + "-"
+    text = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{own}", text)
+    text = re.sub(re.escape(INK), "currentColor", text, flags=re.IGNORECASE)
+    return re.sub(
+        r"^<svg ([^>]*)>",
+        lambda head: f'<svg role="img" {head[1]}>\n <title>{escape(picture.title)}</title>',
+        text,
+        count=1,
+    )
+
+
+def file_name(name: str) -> str:
+    """A name as a part of a file's: no folder, and none that is too long."""
+    safe = re.sub(r"[^\w.-]+", "_", name)
+    if len(safe) <= 80:
+        return safe
+    return f"{safe[:70]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"

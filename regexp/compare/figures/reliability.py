@@ -1,0 +1,121 @@
+"""Reliability diagrams: whether predictions are as sure as they may be."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from regexp.compare.figures.distributions import by_key, labels, pooled_reliability
+from regexp.compare.figures.style import (
+    BLUE,
+    FAINT,
+    INK,
+    around,
+    entitled,
+    short,
+    styled,
+)
+from regexp.compare.table import BASELINE, baseline
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_ACROSS = 4
+FEW = 10
+"""Predictions of a bin below which its accuracy says little: its marker is empty."""
+
+
+@styled
+def reliability(diagnostics: pd.DataFrame) -> Figure:
+    """Draw accuracy against confidence on the test split, one panel a technique.
+
+    The bins of all seeds are pooled by their counts, which are the bars below: what share of the
+    predictions is that sure. Above the diagonal predictions are surer than they claim, below it
+    they claim too much.
+
+    Args:
+        diagnostics: from `compare.diagnostics`, of one dataset and setting.
+    """
+    from matplotlib.lines import Line2D
+
+    contents = by_key(diagnostics, "reliability")
+    pooled = {key: pooled_reliability(parts) for key, parts in contents.items()}
+    names = labels(diagnostics)
+    figure, found = _panels(len(pooled))
+    for (upper, lower), (key, own) in zip(found, pooled.items(), strict=True):
+        upper.plot([0, 1], [0, 1], color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)))
+        reference = baseline(key, pooled)
+        if reference and reference != key:
+            other = pooled[reference]
+            there = other.count > 0
+            upper.plot(other.confidence[there], other.accuracy[there], color=INK, alpha=FAINT,
+                       linewidth=1.3)  # fmt: skip
+        there = own.count > 0
+        upper.plot(own.confidence[there], own.accuracy[there], color=BLUE, linewidth=1.3)
+        for chosen, face in ((own.count >= FEW, BLUE), (there & (own.count < FEW), "none")):
+            upper.plot(
+                own.confidence[chosen], own.accuracy[chosen], color=BLUE, marker="o",
+                markersize=3.5, markerfacecolor=face, linestyle="none", clip_on=False,
+            )  # fmt: skip
+        upper.set_title(short(names[key]))
+        upper.text(0.04, 0.95, f"ECE {own.error:.3f}", transform=upper.transAxes, va="top",
+                   fontsize=7)  # fmt: skip
+        share = own.count / (own.count.sum() or np.nan)
+        lower.bar(own.edges[:-1], share * 100, width=np.diff(own.edges) * 0.9, align="edge",
+                  color=BLUE, alpha=0.6)  # fmt: skip
+    handles = [
+        Line2D([], [], color=BLUE, marker="o", markersize=3, label="the technique"),
+        Line2D([], [], color=BLUE, marker="o", markersize=3.5, markerfacecolor="none",
+               linestyle="none", label=f"fewer than {FEW} predictions"),
+        Line2D([], [], color=INK, alpha=FAINT, label=BASELINE),
+        Line2D([], [], color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), label="as sure as right"),
+    ]  # fmt: skip
+    around(
+        figure,
+        title=entitled("Reliability on the test split", diagnostics),
+        x="confidence: the probability given to the predicted class",
+        y="",
+        handles=handles,
+    )
+    return figure
+
+
+def _panels(count: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+    """Panels of two axes: the diagram, and the bars below it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    across = min(_ACROSS, max(count, 1))
+    down = max(math.ceil(count / across), 1)
+    wide, high, head, foot, left = 2.7, 3.3, 0.85, 0.55, 0.6
+    width, height = wide * across + left, high * down + head + foot
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    outer = figure.add_gridspec(
+        down, across, left=left / width, right=1 - 0.1 / width, bottom=foot / height,
+        top=1 - head / height, wspace=0.2, hspace=0.22,
+    )  # fmt: skip
+    found: list[tuple[Axes, Axes]] = []
+    for index in range(count):
+        inner = outer[index // across, index % across].subgridspec(2, 1, height_ratios=[3, 1],
+                                                                   hspace=0.1)  # fmt: skip
+        upper = figure.add_subplot(inner[0])
+        lower = figure.add_subplot(inner[1], sharex=upper)
+        upper.set_xlim(0, 1)
+        upper.set_ylim(0, 1)
+        upper.tick_params(labelbottom=False)
+        lower.set_ylim(0, 100)
+        if index % across:
+            upper.tick_params(labelleft=False)
+            lower.tick_params(labelleft=False)
+        else:
+            upper.set_ylabel("accuracy", fontsize=8)
+            lower.set_ylabel("share (%)", fontsize=8)
+        if index + across < count:
+            lower.tick_params(labelbottom=False)
+        found.append((upper, lower))
+    return figure, found

@@ -1,0 +1,210 @@
+"""The difference to the baseline against a number that the sweep varies, such as the rows."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from regexp.compare.figures.budget import name_ends
+from regexp.compare.figures.style import (
+    BLUE,
+    COLOURS,
+    DASHES,
+    FAINT,
+    INK,
+    MARKERS,
+    around,
+    entitled,
+    logarithmic,
+    measured,
+    panels,
+    short,
+    single,
+    styled,
+    usual,
+    with_unit,
+    wrapped,
+)
+from regexp.compare.table import BASELINE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TOGETHER = 5
+"""Techniques that share a panel, at most; more get one each."""
+_CLAIMS = ("helps", "hurts")
+
+
+@styled
+def settings(table: pd.DataFrame, key: str | None = None) -> Figure:
+    """Draw the difference to the baseline against a numeric setting, one line a technique.
+
+    Whiskers or bands are 95% intervals; filled markers are verdicts that are claims.
+
+    Args:
+        table: of a comparison: one dataset, whose settings differ in the number `key` alone.
+        key: such as `dataset.train_size`; None for the first that varies.
+    """
+    metric, lower = table.attrs["metric"], table.attrs["lower_is_better"]
+    factor, unit = with_unit(metric)
+    if key is None:
+        key = next(iter(numeric_keys(table)), "")
+    rows = table[table["technique"] != BASELINE].copy()
+    rows["x"] = [parsed(setting).get(key, math.nan) for setting in rows["setting"]]
+    rows = rows[np.isfinite(rows["x"])].sort_values("x", kind="stable")
+    for name in ("difference", "low", "high"):
+        rows[name] = rows[name].astype(float) * factor
+    labels = list(dict.fromkeys(table.loc[table["label"].isin(rows["label"]), "label"]))
+    draw = _together if len(labels) <= TOGETHER else _apart
+    better = "← better" if lower else "better →"
+    y = f"{measured(metric)} − that of {BASELINE}{f', {unit}' if unit else ''}   {better}"
+    title = entitled(f"Difference to {BASELINE} against {key}", table)
+    return draw(rows, labels, key, y, title)
+
+
+def parsed(setting: str) -> dict[str, float]:
+    """The numbers of a setting: "optimizer.lr=0.1, model=cnn" has one."""
+    found = {}
+    for part in split(setting):
+        key, _, text = part.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            continue
+        if math.isfinite(value):
+            found[key] = value
+    return found
+
+
+def split(setting: str) -> list[str]:
+    """The parts of a setting, each key=value."""
+    return [part for part in re.split(r",\s+(?=[\w.@/]+=)", setting) if part]
+
+
+def numeric_keys(table: pd.DataFrame) -> list[str]:
+    """The keys that have two or more numbers in the settings."""
+    values: dict[str, set[float]] = {}
+    for setting in table["setting"].unique():
+        for key, value in parsed(str(setting)).items():
+            values.setdefault(key, set()).add(value)
+    return [key for key, found in values.items() if len(found) > 1]
+
+
+def groups(table: pd.DataFrame) -> list[tuple[str, str, str, pd.DataFrame]]:
+    """What `settings` can draw: (dataset, key, rest of the setting, rows), two numbers or more."""
+    found = []
+    for dataset, part in table.groupby("dataset", sort=False):
+        for key in numeric_keys(part):
+            rest = [
+                ", ".join(one for one in split(str(setting)) if not one.startswith(f"{key}="))
+                for setting in part["setting"]
+            ]
+            for other, rows in part.groupby(rest, sort=False):
+                numbers = {parsed(str(setting)).get(key) for setting in rows["setting"]} - {None}
+                if len(numbers) > 1:
+                    rows = rows.copy()
+                    rows.attrs = dict(table.attrs)
+                    found.append((str(dataset), key, str(other), rows))
+    return found
+
+
+def _together(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title: str) -> Figure:
+    figure, axes = single(7.0, 4.4)
+    logarithm = _scale([axes], rows["x"])
+    ends = []
+    values = np.unique(rows["x"])
+    step = _step(values, logarithm)
+    for place, label in enumerate(labels):
+        part = rows[rows["label"] == label]
+        shift = (place - (len(labels) - 1) / 2) * step * 0.07
+        x = part["x"] * math.exp(shift) if logarithm else part["x"] + shift
+        colour = COLOURS[place % len(COLOURS)] if place < len(COLOURS) else INK
+        marker, dash = MARKERS[place], DASHES[place]
+        axes.plot(x, part["difference"], color=colour, linestyle=dash, linewidth=1.4)
+        axes.vlines(x, part["low"], part["high"], color=colour, linewidth=1)
+        _markers(axes, x, part, marker, colour)
+        finite = part.dropna(subset="difference")
+        if len(finite):
+            ends.append((float(finite["difference"].iloc[-1]), label, colour))
+    axes.axhline(0, color=INK, linewidth=1)
+    axes.set_ylim(*_heights(rows))
+    axes.set_xlabel(key)
+    axes.set_ylabel(y)
+    axes.set_title(wrapped(title), fontsize=10)
+    name_ends(axes, ends)
+    return figure
+
+
+def _apart(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title: str) -> Figure:
+    figure, found = panels(len(labels))
+    _scale(found[: len(labels)], rows["x"])
+    found[0].set_ylim(*_heights(rows))
+    for panel, label in zip(found, labels, strict=False):
+        for other in labels:
+            if other != label:
+                part = rows[rows["label"] == other]
+                panel.plot(part["x"], part["difference"], color=INK, linewidth=0.5, alpha=0.2)
+        part = rows[rows["label"] == label]
+        panel.axhline(0, color=INK, linewidth=0.9)
+        panel.fill_between(part["x"], part["low"], part["high"], color=BLUE, alpha=0.2, linewidth=0)
+        panel.plot(part["x"], part["difference"], color=BLUE, linewidth=1.4)
+        _markers(panel, part["x"], part, "o", BLUE)
+        panel.set_title(short(str(label)))
+    around(figure, title=title, x=key, y=y, handles=_handles())
+    return figure
+
+
+def _markers(axes: Axes, x: Any, part: pd.DataFrame, marker: str, colour: str) -> None:
+    claims = part["outcome"].isin(_CLAIMS).to_numpy()
+    for chosen, face in ((claims, colour), (~claims, "none")):
+        axes.plot(
+            np.asarray(x)[chosen], part["difference"].to_numpy()[chosen], marker=marker,
+            color=colour, markerfacecolor=face, markersize=5, linestyle="none",
+        )  # fmt: skip
+
+
+def _scale(axes: Sequence[Axes], x: pd.Series) -> bool:
+    """Ticks at the numbers themselves; a logarithmic axis where they are far apart."""
+    values = np.unique(x.to_numpy(dtype=float))
+    if not len(values):
+        return False
+    logarithm = bool(values[0] > 0 and values[-1] / values[0] > 8)
+    for one in axes:
+        if logarithm:
+            one.set_xlim(values[0] / 1.3, values[-1] * 1.3)
+            logarithmic(one, "x")
+        one.set_xticks(values, [f"{value:g}" for value in values])
+        one.minorticks_off()
+    return logarithm
+
+
+def _heights(rows: pd.DataFrame) -> tuple[float, float]:
+    """Limits of the y axis, which nothing far beyond the rest stretches."""
+    ends = rows[["difference", "low", "high"]].to_numpy(dtype=float)
+    most = usual(np.abs(ends)) or 1.0
+    drawn = np.append(np.clip(ends[np.isfinite(ends)], -most, most), 0.0)
+    margin = 0.05 * float(np.ptp(drawn)) or 1.0
+    return float(drawn.min()) - margin, float(drawn.max()) + margin
+
+
+def _step(values: np.ndarray, logarithm: bool) -> float:
+    gaps = np.diff(np.log(values) if logarithm else values)
+    return float(gaps.min()) if len(gaps) else 1.0
+
+
+def _handles() -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    look = {"color": BLUE, "marker": "o", "markersize": 5, "linestyle": "none"}
+    return [
+        Line2D([], [], markerfacecolor=BLUE, label="helps or hurts", **cast("Any", look)),
+        Line2D([], [], markerfacecolor="none", label="no evidence", **cast("Any", look)),
+        Line2D([], [], color=BLUE, alpha=0.3, linewidth=6, label="95% interval"),
+        Line2D([], [], color=INK, alpha=FAINT, linewidth=0.6, label="the other techniques"),
+    ]

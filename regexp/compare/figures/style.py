@@ -1,0 +1,276 @@
+"""How all pictures look: ink, colours that differ in grey, names, and the sizes of panels.
+
+Text, axes and the baseline are drawn in `INK`, which becomes the colour of the surrounding text in
+a page. The other colours are seen on white and on black alike, and no two things are told apart by
+colour alone: line styles, markers or hatches say the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import numpy as np
+
+from regexp.compare.verdict import unit_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#1a1b1c"
+BLUE, VERMILION, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+COLOURS = (BLUE, VERMILION, GREEN, PINK)
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (9, 2)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
+FAINT = 0.4
+"""Opacity of what stands behind: the baseline of a panel, techniques that are not named."""
+
+TITLE = 70
+"""Letters of a title's line."""
+
+_SETTINGS: Any = {
+    "text.parse_math": False,  # names are no formulas
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
+    "grid.alpha": 0.15,
+    "grid.linewidth": 0.6,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
+    "figure.titlesize": 10,
+    "font.size": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
+_NAMES = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "ece": "ECE", "val": "validation"}
+_NAMES |= {"train": "training", "lr": "learning rate"}
+
+P = ParamSpec("P")
+
+
+@contextmanager
+def styling() -> Iterator[None]:
+    """Matplotlib's own defaults with the settings of these pictures, for a while."""
+    import warnings
+
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # a name may have letters that the font lacks
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_SETTINGS)
+        yield
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorate a function that draws a figure: it draws in this style."""
+
+    @functools.wraps(draw)
+    def inner(*arguments: P.args, **named: P.kwargs) -> Figure:
+        with styling():
+            return draw(*arguments, **named)
+
+    return inner
+
+
+def single(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure with one panel, laid out around its labels; sizes in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots()
+
+
+def panels(
+    count: int,
+    *,
+    size: tuple[float, float] = (3.0, 2.3),
+    across: int = 4,
+    head: float = 0.65,
+    sharey: bool = True,
+) -> tuple[Figure, list[Axes]]:
+    """A figure with equal panels in rows, which share their axes.
+
+    Every panel that has none below it shows the numbers of the x axis.
+
+    Args:
+        count: of the panels.
+        size: of one, in inches, with what stands around it.
+        across: panels in a row, at most.
+        head: inches above the panels, for title and legend.
+        sharey: whether they share the y axis as well.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    across = min(across, max(count, 1))
+    down = max(math.ceil(count / across), 1)
+    left, foot = 0.3, 0.25
+    width, height = size[0] * across + left, size[1] * down + head + foot
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    inner = {
+        "left": (left + 0.3) / width,
+        "right": 1 - 0.12 / width,
+        "bottom": (foot + 0.25) / height,
+        "top": 1 - (head + 0.25) / height,
+        "wspace": 0.08 if sharey else 0.22,
+        "hspace": 0.24,
+    }
+    grid = figure.subplots(
+        down, across, squeeze=False, sharex=True, sharey=sharey, gridspec_kw=inner
+    )
+    found: list[Axes] = list(grid.ravel())
+    for index in range(count, len(found)):
+        found[index].set_visible(False)
+        if index >= across:
+            found[index - across].tick_params(labelbottom=True)
+    return figure, found
+
+
+def around(figure: Figure, *, title: str, x: str, y: str, handles: Sequence[Any] = ()) -> None:
+    """Title, legend and the labels of both axes of a figure from `panels`."""
+    height, width = figure.get_figheight(), figure.get_figwidth()
+    head = figure.suptitle(wrapped(title, round(width * 10)), y=1 - 0.08 / height, va="top")
+    if handles:
+        lines = head.get_text().count("\n") + 1
+        top = 1 - (0.12 + 0.17 * lines) / height
+        across = max(1, min(len(handles), int(width // 1.7)))
+        figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, top), ncols=across)
+    figure.supxlabel(x, fontsize=9, y=0.08 / height, va="bottom")
+    figure.supylabel(y, fontsize=9, x=0.08 / width, ha="left")
+
+
+def where(frame: pd.DataFrame) -> str:
+    """The dataset and setting that the rows share, for a title: "digits, optimizer.lr=0.1"."""
+    said = []
+    for name in ("dataset", "setting"):
+        values = list(frame[name].unique()) if name in frame else []
+        if len(values) == 1 and values[0]:
+            said.append(short(str(values[0]), 90))
+    return ", ".join(said)
+
+
+def entitled(title: str, frame: pd.DataFrame) -> str:
+    """A title with the dataset and setting that the rows share."""
+    place = where(frame)
+    return f"{title}: {place}" if place else title
+
+
+def wrapped(text: str, width: int = TITLE) -> str:
+    """A title in lines of so many letters."""
+    return "\n".join(textwrap.wrap(text, max(width, 30))) or text
+
+
+def short(name: str, most: int = 34) -> str:
+    """A name on one line, its middle left out where it is too long."""
+    name = re.sub(r"[\x00-\x1f\x7f\s]+", " ", name).strip()
+    if len(name) <= most:
+        return name
+    kept = most - 1
+    return f"{name[: kept - kept // 2]}…{name[len(name) - kept // 2 :]}"
+
+
+def measured(metric: str) -> str:
+    """A metric for people: `test/accuracy` is "test accuracy"."""
+    words = re.split(r"[/_]", metric.removeprefix("final/"))
+    return " ".join(_NAMES.get(word, word) for word in words)
+
+
+def with_unit(metric: str) -> tuple[float, str]:
+    """What differences of a metric are multiplied by, and the unit they then have."""
+    unit = unit_of(metric)
+    return unit.factor, unit.name
+
+
+def spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Move positions as little as possible so that they lie `gap` apart, in their order.
+
+    Args:
+        wanted: positions of labels along a line.
+        gap: at least so much between two.
+    """
+    from scipy.optimize import isotonic_regression
+
+    if not wanted:
+        return []
+    values = np.asarray(wanted, dtype=float)
+    order = np.argsort(values, kind="stable")
+    steps = gap * np.arange(len(values))
+    moved = np.empty(len(values))
+    moved[order] = isotonic_regression(values[order] - steps).x + steps
+    return [float(value) for value in moved]
+
+
+def limits(values: Any) -> tuple[float, float] | None:
+    """Limits of an axis that one diverged run does not stretch; None if nothing is finite."""
+    numbers = np.asarray(values, dtype=float).ravel()
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return None
+    low, high = np.quantile(numbers, [0.005, 0.995])
+    margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.05
+    return float(low - margin), float(high + margin)
+
+
+def usual(sizes: Any) -> float:
+    """The largest of some sizes that is not far beyond the others: 3 times their upper quartile.
+
+    Args:
+        sizes: 0 or more; what is not finite is left out.
+
+    Returns:
+        0 where there is none.
+    """
+    known = np.asarray(sizes, dtype=float).ravel()
+    known = known[np.isfinite(known) & (known > 0)]
+    if not len(known):
+        return 0.0
+    return float(known[known <= 3 * np.quantile(known, 0.75)].max())
+
+
+def signed(value: float, digits: int) -> str:
+    """A difference with its sign: "+0.42", "−1.30"."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def number(value: float) -> str:
+    """A number of an axis, as plain text: 0.5, 20, 1e-05."""
+    return f"{value:g}"
+
+
+def logarithmic(axes: Axes, axis: str, suffix: str = "") -> None:
+    """Make an axis logarithmic, with plain numbers at its ticks."""
+    from matplotlib import ticker
+
+    axes.set_xscale("log") if axis == "x" else axes.set_yscale("log")
+    one = axes.xaxis if axis == "x" else axes.yaxis
+    low, high = axes.get_xlim() if axis == "x" else axes.get_ylim()
+    narrow = high / low < 8
+    one.set_major_locator(
+        ticker.MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
+        if narrow
+        else ticker.LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 1e3 else (1.0,))
+    )
+    one.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}{suffix}"))
+    one.set_minor_locator(ticker.NullLocator())

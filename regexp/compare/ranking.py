@@ -1,0 +1,145 @@
+"""Which technique is better on datasets like these: a table's means, ranked across datasets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from regexp.compare import across as tests
+from regexp.compare.statistics import holm
+from regexp.compare.table import BASELINE, KEYS, Key, baseline
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Across:
+    """Techniques compared across datasets.
+
+    Attributes:
+        scores: mean of the metric over seeds and settings, [datasets, techniques]; none missing.
+        ranks: within each dataset, 1 for the best, [datasets, techniques].
+        friedman: whether any two techniques differ.
+        wilcoxon: every technique against the baseline, see `across.wilcoxon`; with the columns
+            `baseline` and `better`, whether the ranks of the differences speak for the technique.
+        notes: what a reader must know of it, in sentences.
+    """
+
+    scores: "pd.DataFrame"
+    ranks: "pd.DataFrame"
+    friedman: tests.Friedman
+    wilcoxon: "pd.DataFrame"
+    notes: list[str]
+
+
+def rank(table: "pd.DataFrame") -> Across | None:
+    """Compare the techniques of a table across its datasets.
+
+    A dataset counts once, however many settings it has: its score is the mean over the settings
+    that all datasets share, or over all of its own where they share none.
+
+    Args:
+        table: from `compare.table`.
+
+    Returns:
+        None where less than two datasets have scores of a technique and its baseline.
+    """
+    lower = bool(table.attrs["lower_is_better"])
+    scored = table[table["mean"].notna()]
+    own = scored[scored["technique"] == BASELINE].groupby("dataset", sort=False)["setting"]
+    settings = {str(dataset): set(values) for dataset, values in own}
+    if len(settings) < 2:
+        return None
+    scored = scored[scored["dataset"].isin(list(settings))]
+    shared = set.intersection(*settings.values())
+    pairs = zip(scored["dataset"], scored["setting"], strict=True)
+    used = scored[[setting in (shared or settings[name]) for name, setting in pairs]]
+    wide = used.pivot_table(
+        index=["dataset", "setting"], columns="label", values="mean", aggfunc="first", sort=False
+    )
+    lacking = wide.isna().groupby(level="dataset", sort=False).any()
+    means = wide.groupby(level="dataset", sort=False).mean().mask(lacking)
+    scores = tests.complete(means)
+    references = _references(used, list(scores.columns))
+    if not references:
+        return None
+    ranked = tests.ranks(scores, lower_is_better=lower)
+    notes = [
+        *_formed(table, used, settings, shared),
+        *_left_out(table, scores),
+        *tests.notes(scores.shape[1], len(scores)),
+    ]
+    wilcoxon = _wilcoxon(scores, references, lower)
+    return Across(scores, ranked, tests.friedman(ranked), wilcoxon, notes)
+
+
+def _references(used: "pd.DataFrame", labels: Sequence[str]) -> dict[str, list[str]]:
+    """Labels of baselines -> labels of the techniques that are held against them."""
+    firsts = used.drop_duplicates("label").set_index("label")
+    keys = {label: cast("Key", tuple(firsts.loc[label, KEYS])) for label in labels}
+    # of one dataset and setting, for `baseline` looks for those
+    same = {label: ("", "", key[2], key[3]) for label, key in keys.items()}
+    baselines = {same[label]: label for label in labels if same[label][2] == BASELINE}
+    found: dict[str, list[str]] = {}
+    for label, key in same.items():
+        reference = baseline(key, baselines)
+        if reference and key[2] != BASELINE:
+            found.setdefault(baselines[reference], []).append(label)
+    return found
+
+
+def _wilcoxon(
+    scores: "pd.DataFrame", references: dict[str, list[str]], lower: bool
+) -> "pd.DataFrame":
+    """Every technique against its baseline, Holm-corrected over all of them."""
+    import pandas as pd
+
+    parts = [
+        tests.wilcoxon(scores[[name, *others]], name, lower_is_better=lower).assign(baseline=name)
+        for name, others in references.items()
+    ]
+    result = pd.concat(parts)
+    held = zip(result.index, result["baseline"], strict=True)
+    better = [_better(scores[name], scores[other], lower) for name, other in held]
+    return result.assign(p_holm=holm(result["p"].to_numpy(dtype=float)), better=better)
+
+
+def _better(ours: "pd.Series", theirs: "pd.Series", lower: bool) -> bool:
+    """Whether the signed ranks of the differences add up for the technique."""
+    import numpy as np
+    from scipy.stats import rankdata
+
+    difference = np.where(ours == theirs, 0.0, (theirs - ours) if lower else (ours - theirs))
+    return bool((np.sign(difference) * rankdata(np.abs(difference))).sum() > 0)
+
+
+def _formed(
+    table: "pd.DataFrame", used: "pd.DataFrame", settings: dict[str, set[str]], shared: set[str]
+) -> list[str]:
+    """How the scores came about."""
+    said = [
+        f"{len(settings)} datasets are the sample: what is said is about other datasets like "
+        "these, each of them with equal weight. A dataset's score is the mean over its seeds."
+    ]
+    if max(map(len, settings.values())) > 1 or len(shared) < max(map(len, settings.values())):
+        which = f"the {len(shared)} that all datasets share" if shared else "all that a dataset has"
+        said.append(
+            "Settings of one dataset are no further datasets: scores are averaged over settings "
+            f"within each ({which})."
+        )
+    if (used["finished"] < used["runs"]).any():
+        said.append("Some seeds have not finished, so that some means rest on fewer seeds.")
+    lost = [name for name in table["dataset"].unique() if name not in settings]
+    if lost:
+        said.append(f"Left out, as {BASELINE} has no score on them: {', '.join(map(str, lost))}.")
+    return said
+
+
+def _left_out(table: "pd.DataFrame", scores: "pd.DataFrame") -> list[str]:
+    """Techniques that the tests do without."""
+    lost = [label for label in table["label"].unique() if label not in scores.columns]
+    if not lost:
+        return []
+    return [
+        f"Left out, as they have no score on some of these datasets: {', '.join(map(str, lost))}."
+    ]

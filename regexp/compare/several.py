@@ -1,0 +1,92 @@
+"""The runs of several sweeps as if they were one's.
+
+Sweeps may differ in more than their names tell: in the model, in the rows they train on, in a
+technique's numbers. What differs is read from the parameters and told apart: a setting or a variant
+of its own for each, since such runs must not pass for each other's repetition.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from regexp.compare.table import FAMILY, KEYS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMED = 3
+"""Differences that the name of a setting tells; of the others it has the sweep's id."""
+
+_TECHNIQUE = "params.regularizer"
+_IDLE = ("params.seed", "params.stack", "params.trainer.device", "params.trainer.threads")
+"""Parameters that change a run's bits at most."""
+
+
+def together(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
+    """Put the runs of sweeps below each other.
+
+    Args:
+        frames: runs from `Tracker.runs` by the id of their sweep.
+
+    Returns:
+        All runs, with the column `sweep`.
+    """
+    import pandas as pd
+
+    parts = [frame.assign(sweep=sweep_id) for sweep_id, frame in frames.items()]
+    runs = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    if runs["sweep"].nunique() < 2:
+        return runs
+    params = [name for name in map(str, runs) if name.startswith("params.") and name not in _IDLE]
+    own = [name for name in params if name.startswith(_TECHNIQUE)]
+    runs = _told_apart(runs, FAMILY, "setting", [name for name in params if name not in own])
+    return _told_apart(runs, KEYS, "variant", [name for name in own if name != _TECHNIQUE])
+
+
+def _told_apart(
+    runs: "pd.DataFrame", keys: list[str], name: str, params: Sequence[str]
+) -> "pd.DataFrame":
+    """Where sweeps differ in a parameter that each of them has one value of, say so in a name.
+
+    Args:
+        runs: with the column `sweep`.
+        keys: groups of runs within which sweeps are held against each other.
+        name: the column that tells them apart.
+        params: columns.
+    """
+    texts = runs[params].astype(object).where(runs[params].notna(), "")
+    by = [runs[key] for key in keys]
+    first = texts.groupby([*by, runs["sweep"]], sort=False).transform("first")
+    constant = (texts == first).groupby([*by, runs["sweep"]], sort=False).transform("all")
+    differs = texts.groupby(by, sort=False).transform("nunique") > 1
+    everywhere = constant.groupby(by, sort=False).transform("all")
+    differs &= everywhere
+    if not differs.any(axis=None):
+        return runs
+    rows = zip(texts.to_dict("records"), differs.to_numpy(), runs["sweep"], strict=True)
+    told = [
+        _told(values, [param for param, one in zip(params, row, strict=True) if one], sweep)
+        for values, row, sweep in rows
+    ]
+    runs = runs.copy()
+    runs[name] = [", ".join(filter(None, both)) for both in zip(runs[name], told, strict=True)]
+    variant, technique = runs["variant"], runs["technique"]
+    runs["label"] = technique.where(variant == "", technique + " (" + variant + ")")
+    return runs
+
+
+def _told(values: Mapping[Hashable, object], params: Sequence[str], sweep: object) -> str:
+    """`model=MLP, optimizer.lr=0.01`."""
+    names = [_short(param) for param in params]
+    told = [
+        f"{name}={str(values[param]).rpartition('.')[2] if param.endswith('_') else values[param]}"
+        for name, param in zip(names, params, strict=True)
+        if values[param] != ""
+    ]
+    if len(told) > NAMED or len(told) < len(params):
+        return ", ".join([*told[:NAMED], f"sweep {str(sweep)[:8]}"])
+    return ", ".join(told)
+
+
+def _short(param: str) -> str:
+    name = param.removeprefix("params.").removesuffix("._target_")
+    return name.rpartition(".")[2] if name.startswith("regularizer.") else name

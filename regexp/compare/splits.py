@@ -1,0 +1,74 @@
+"""How the runs of a dataset and setting split their data, which decides how they are tested."""
+
+import math
+from typing import TYPE_CHECKING
+
+from regexp.compare.statistics import overlap_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHARE = 0.2
+"""Of all rows, for test and for validation, where a run does not tell: that of every dataset."""
+
+_NOTHING = ("", "null", "None", "nan")
+
+
+def overlap(runs: "pd.DataFrame") -> tuple[float | None, list[str]]:
+    """n_test / n_train where seeds split the data anew, None where all runs share one split.
+
+    What is not recorded is taken as a split by seed, which is the more careful test.
+
+    Args:
+        runs: of one dataset and setting, from `Tracker.runs`.
+
+    Returns:
+        (the ratio, what a reader must know of it beside)
+    """
+    shared = [_shared(run) for run in _columns(runs, "split", "params.dataset.split_seed")]
+    if shared and all(shared):
+        return None, []
+    remarks = []
+    if any(shared):
+        remarks.append(
+            "Some runs share one split of the data and others split it by their seed, so that "
+            "pairs of equal seeds differ in more than the technique."
+        )
+    shares = {
+        _shares(run) for run in _columns(runs, "params.dataset.test", "params.dataset.validation")
+    }
+    if None in shares:
+        remarks.append(
+            "Not every run tells its shares of test and validation rows; they are taken as "
+            f"{SHARE:.0%} each."
+        )
+    known = {one or (SHARE, SHARE) for one in shares} or {(SHARE, SHARE)}
+    return max(overlap_of(test, validation) for test, validation in known), remarks
+
+
+def _columns(runs: "pd.DataFrame", *names: str) -> set[tuple[str, ...]]:
+    """The different values of some columns, as text; "" where there is none."""
+    columns = [
+        runs[name].astype(object).where(runs[name].notna(), "").map(str)
+        if name in runs
+        else [""] * len(runs)
+        for name in names
+    ]
+    return set(zip(*columns, strict=True))
+
+
+def _shared(run: tuple[str, ...]) -> bool:
+    split, seed = run
+    if split in ("shared", "seed"):
+        return split == "shared"
+    return seed not in _NOTHING
+
+
+def _shares(run: tuple[str, ...]) -> tuple[float, float] | None:
+    """(test, validation), None where they are not told or are no shares."""
+    try:
+        test, validation = map(float, run)
+    except ValueError:
+        return None
+    fit = math.isfinite(test + validation) and test > 0 and validation >= 0
+    return (test, validation) if fit and test + validation < 1 else None

@@ -1,0 +1,87 @@
+"""Pictures of series: what is forecast over time, and some windows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from regexp.compare.figures.style import BLUE, GREEN, INK, VERMILION, styled, wrapped
+from regexp.dataset.base import CLASSIFICATION
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from regexp.dataset.base import Data, Split
+
+MOST = 4000
+"""Windows of a split whose targets are drawn, at most: evenly chosen."""
+
+
+@styled
+def windows(data: Data, seed: int) -> Figure:
+    """Draw the first target of every window in the order of time, and a window of each split.
+
+    Args:
+        data: with inputs [rows, time, channels].
+        seed: not used, as a series is split by time.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(2, 3, height_ratios=[3, 2])
+    axes = figure.add_subplot(grid[0, :])
+    below = [figure.add_subplot(grid[1, place]) for place in range(3)]
+    splits = {
+        "training": (data.train, BLUE, "-"),
+        "validation": (data.validation, VERMILION, (0, (4, 1))),
+        "test": (data.test, GREEN, (0, (1, 0.7))),
+    }
+    start = 0
+    for panel, (name, (split, colour, dash)) in zip(below, splits.items(), strict=True):
+        x, y = over_time(data, split, start)
+        axes.plot(x, y, color=colour, linestyle=dash, linewidth=1,
+                  label=f"{name} ({len(split)} windows)")  # fmt: skip
+        start += len(split)
+        past, future = window(data, split, len(split) // 2)
+        panel.plot(range(-len(past), 0), past, color=colour, linewidth=1.2)
+        panel.plot(range(len(future)), future, color=INK, linestyle="none", marker="o",
+                   markersize=3)  # fmt: skip
+        panel.axvline(-0.5, color=INK, linewidth=0.8, linestyle=(0, (1, 1.5)))
+        panel.set_title(f"a {name} window")
+        panel.set_xlabel("steps from the forecast")
+    below[0].set_ylabel("as the network sees it")
+    axes.set_xlabel("window, in the order of time (those across a border are left out)")
+    axes.set_ylabel("the first value to forecast")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    figure.suptitle(
+        wrapped(f"{data.name}: what is forecast; below, inputs (lines) and targets (points)", 90)
+    )
+    return figure
+
+
+def over_time(data: Data, split: Split, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of a split's windows and their first targets, in the targets' own unit.
+
+    Args:
+        data: of the split.
+        split: one of its splits.
+        start: windows before it.
+    """
+    every = -(-len(split) // MOST)
+    values = split.targets.reshape(len(split), -1)[::every, 0].numpy().astype(float)
+    if data.task != CLASSIFICATION and (scale := data.target_scale):
+        values = values * scale.scale[0] + scale.mean[0]
+    return start + np.arange(0, len(split), every), values
+
+
+def window(data: Data, split: Split, row: int) -> tuple[np.ndarray, np.ndarray]:
+    """The past (its last channel) and the targets of one window, as the network sees them."""
+    import torch
+
+    past = split.inputs.index_select(0, torch.tensor([row]))[0, :, -1].numpy()
+    if data.task == CLASSIFICATION:
+        return past, np.empty(0)
+    return past, split.targets[row].reshape(-1).numpy()

@@ -1,0 +1,248 @@
+"""Pictures of tables: features against each other, and the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regexp.compare.figures.style import (
+    BLUE,
+    COLOURS,
+    DASHES,
+    INK,
+    MARKERS,
+    short,
+    single,
+    styled,
+    wrapped,
+)
+from regexp.dataset.base import CLASSIFICATION
+from regexp.random import Rng
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from regexp.dataset.base import Data
+
+FEATURES = 8
+ROWS = 500
+"""Features and rows of a pairplot, at most."""
+CLASSES = 10
+"""Classes with a marker of their own."""
+CORRELATED = 4
+"""Features that a regression's target is held against."""
+
+_Pairs = tuple[str, np.ndarray]
+
+
+@styled
+def features(data: Data, seed: int) -> Figure:
+    """Draw the features of the training rows against each other, classes by marker and colour.
+
+    They are as the network sees them, after preprocessing.
+
+    Args:
+        data: with inputs [rows, features].
+        seed: keys the choice of rows.
+    """
+    split = data.train
+    rows = chosen(len(split), seed)
+    inputs = _values(split.inputs, rows)[:, :FEATURES]
+    names = [*data.features[: inputs.shape[1]]]
+    names += [f"feature {index + 1}" for index in range(len(names), inputs.shape[1])]
+    total = split.inputs.shape[1]
+    said = f"the first {len(names)} of {total} features" if total > len(names) else "all features"
+    many = f"{len(rows)} of {len(split)}" if len(rows) < len(split) else f"all {len(split)}"
+    title = f"{data.name}: {said} as the network sees them, {many} training rows"
+    groups = None
+    if data.task == CLASSIFICATION:
+        groups = split.targets[rows].numpy()
+    return pairplot(inputs, names, title, groups, data.classes)
+
+
+@styled
+def targets(data: Data, seed: int) -> Figure:
+    """Draw the targets.
+
+    Several a row, or one number: against each other, and the one number against the features that
+    it correlates with most. Classes: how many rows each split has of each.
+
+    Args:
+        data: one run's.
+        seed: keys the choice of rows.
+    """
+    if data.task == CLASSIFICATION:
+        return _classes(data)
+    split = data.train
+    rows = chosen(len(split), seed)
+    values = _original(data, split.targets[rows].numpy())
+    outputs = values.shape[1]
+    names = ["target"] if outputs == 1 else [f"target {index + 1}" for index in range(outputs)]
+    title = f"{data.name}: the targets of {len(rows)} of {len(split)} training rows"
+    if outputs == 1 and len(split.inputs.shape) == 2:
+        inputs = _values(split.inputs, rows)
+        best = most_correlated(inputs, values[:, 0])
+        values = np.column_stack([values, inputs[:, best]])
+        names += [data.features[index] for index in best]
+        title = (
+            f"{data.name}: the target and the {len(best)} features that it correlates with most, "
+            f"{len(rows)} of {len(split)} training rows"
+        )
+    elif outputs > FEATURES:
+        title = f"{title}, the first {FEATURES} of {outputs}"
+    return pairplot(values[:, :FEATURES], names[:FEATURES], title)
+
+
+def chosen(count: int, seed: int) -> np.ndarray:
+    """At most `ROWS` of so many rows, in order, drawn from the run's stream."""
+    if count <= ROWS:
+        return np.arange(count)
+    return np.sort(Rng(seed, "illustrate", "rows").permutation(count)[:ROWS].numpy())
+
+
+def most_correlated(inputs: np.ndarray, target: np.ndarray) -> list[int]:
+    """The features that correlate with the target most, in either direction, the most first."""
+    centred = inputs - inputs.mean(axis=0)
+    other = target - target.mean()
+    sizes = np.sqrt((centred**2).sum(axis=0) * (other**2).sum())
+    with np.errstate(invalid="ignore", divide="ignore"):
+        strength = np.nan_to_num(np.abs(centred.T @ other) / sizes)
+    return [int(index) for index in np.argsort(-strength, kind="stable")[:CORRELATED]]
+
+
+def pairplot(
+    values: np.ndarray,
+    names: Sequence[str],
+    title: str,
+    groups: np.ndarray | None = None,
+    classes: Sequence[str] = (),
+) -> Figure:
+    """Every two columns against each other below the diagonal, histograms on it.
+
+    Args:
+        values: [rows, columns].
+        names: of the columns.
+        title: of the figure.
+        groups: the class of each row; None for no classes.
+        classes: names of the classes.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    count = values.shape[1]
+    side = 1.35 if count > 3 else 2.2
+    size = side * count + 1.2
+    figure = Figure(figsize=(max(size, 4.5), max(size, 4.5)))
+    FigureCanvasAgg(figure)
+    looks = _looks(groups, classes)
+    ends = [_ends(column) for column in values.T]
+    for row in range(count):
+        for column in range(row + 1):
+            axes = figure.add_subplot(count, count, row * count + column + 1)
+            axes.grid(visible=False)
+            axes.locator_params(nbins=3)
+            if row == column:
+                parts = [values[where, row] for where, *_ in looks]
+                bins = np.histogram_bin_edges(values[:, row], 20)
+                for place, (part, (_, _, colour, _)) in enumerate(zip(parts, looks, strict=True)):
+                    axes.hist(part, bins=bins.tolist(), histtype="step", color=colour, linewidth=1,
+                              linestyle=DASHES[place % len(DASHES)])  # fmt: skip
+                axes.tick_params(labelleft=False, left=False)
+            else:
+                for where, _, colour, marker in looks:
+                    axes.plot(
+                        values[where, column], values[where, row], linestyle="none",
+                        marker=marker, markersize=2.4, color=colour, alpha=0.6,
+                        markeredgewidth=0.5, markerfacecolor="none",
+                    )  # fmt: skip
+            axes.set_xlim(*ends[column])
+            if row != column:
+                axes.set_ylim(*ends[row])
+            last = row == count - 1
+            axes.tick_params(labelbottom=last, labelleft=column == 0 and row > 0)
+            if last:
+                axes.set_xlabel(short(str(names[column]), 20), fontsize=7)
+            if column == 0 and row > 0:
+                axes.set_ylabel(short(str(names[row]), 20), fontsize=7)
+    figure.subplots_adjust(
+        left=0.75 / size, right=1 - 0.1 / size, bottom=0.5 / size, top=1 - 0.55 / size,
+        wspace=0.12, hspace=0.12,
+    )  # fmt: skip
+    figure.suptitle(wrapped(title, max(40, round(11 * size))), y=1 - 0.1 / size, va="top")
+    handles = [
+        Line2D([], [], linestyle="none", marker=marker, color=colour, markerfacecolor="none",
+               label=name)
+        for _, name, colour, marker in looks
+        if name
+    ]  # fmt: skip
+    if handles:
+        figure.legend(handles=handles, loc="upper right",
+                      bbox_to_anchor=(1 - 0.1 / size, 1 - 0.6 / size))  # fmt: skip
+    return figure
+
+
+def _ends(column: np.ndarray) -> tuple[float, float]:
+    low, high = float(column.min()), float(column.max())
+    margin = 0.05 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def _looks(
+    groups: np.ndarray | None, classes: Sequence[str]
+) -> list[tuple[np.ndarray | slice, str, str, str]]:
+    """(rows, name, colour, marker) of each class; those beyond the last marker are drawn alike."""
+    if groups is None:
+        return [(slice(None), "", BLUE, "o")]
+    colours = (*COLOURS, INK)
+    known = min(len(classes), CLASSES)
+    found: list[tuple[np.ndarray | slice, str, str, str]] = [
+        (groups == index, short(str(classes[index]), 20), colours[index % len(colours)],
+         MARKERS[index % len(MARKERS)])
+        for index in range(known)
+    ]  # fmt: skip
+    if known < len(classes):
+        rest = groups >= known
+        found.append((rest, f"{len(classes) - known} more", INK, "."))
+    return found
+
+
+def _classes(data: Data) -> Figure:
+    """Bars: the rows of each class in each split."""
+    count = len(data.classes)
+    splits = {"training": data.train, "validation": data.validation, "test": data.test}
+    figure, axes = single(max(4.5, min(1.5 + 0.5 * count, 40)), 3.4)
+    hatches = ("", "///", "...")
+    for place, (name, split) in enumerate(splits.items()):
+        rows = np.bincount(split.targets.numpy(), minlength=count)
+        share = rows / max(len(split), 1) * 100
+        axes.bar(
+            np.arange(count) + (place - 1) * 0.27, share, width=0.25, color=COLOURS[place],
+            alpha=0.75, hatch=hatches[place], edgecolor=INK, linewidth=0.4,
+            label=f"{name} ({len(split)} rows)",
+        )  # fmt: skip
+    slanted: dict[str, Any] = {}
+    if sum(len(name) + 2 for name in data.classes) > 60:
+        slanted = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(count), [short(str(name), 24) for name in data.classes], **slanted)
+    axes.grid(visible=False, axis="x")
+    axes.set_ylabel("share of the split's rows (%)")
+    axes.set_title(wrapped(f"{data.name}: classes of the first seed's splits"), fontsize=10)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=7)
+    return figure
+
+
+def _original(data: Data, values: np.ndarray) -> np.ndarray:
+    """Targets in their own unit, [rows, outputs]."""
+    if (scale := data.target_scale) is None:
+        return values
+    return values * np.array(scale.scale) + np.array(scale.mean)
+
+
+def _values(inputs: Any, rows: np.ndarray) -> np.ndarray:
+    """Some rows of the inputs, which may be read only now."""
+    import torch
+
+    return inputs.index_select(0, torch.from_numpy(rows)).numpy()

@@ -1,0 +1,147 @@
+"""Files of pictures, and which pictures a comparison has."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from regexp.compare import figures
+from regexp.compare.figures import Picture, draw, forest, png, shown, svg
+from regexp.compare.figures.picture import file_name
+from regexp.compare.figures.style import INK, measured, short, usual
+from tests.compare.figures import frames
+from tests.compare.figures.frames import curve, table, technique
+
+BASE = {"technique": "none", "mean": 0.9}
+
+
+def picture(name: str = "forest") -> Picture:
+    rows = [BASE, technique("<script>alert(1)</script> $\\frac$ 漢", 0.02, outcome="helps")]
+    return Picture(name, "A & B", "seen", forest(table(rows)))
+
+
+def test_svg_is_transparent_and_its_ink_is_the_text_colour() -> None:
+    text = svg(picture())
+    root = ElementTree.fromstring(text)
+    assert root.tag.endswith("svg")
+    assert "currentColor" in text
+    assert INK not in text
+    assert "#000000" not in text, "all that is black is ink"
+    assert "script" not in text
+    assert "A &amp; B" in text
+    assert not re.search(r"fill: #ffffff", text), "no white ground"
+    assert "<!--" not in text
+    assert "<?xml" not in text
+
+
+def test_ids_of_two_pictures_differ() -> None:
+    ids = [set(re.findall(r'\sid="([^"]+)"', svg(picture(name)))) for name in ("a", "b")]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    text = svg(picture("a"))
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
+    assert used <= ids[0], "every reference leads somewhere"
+
+
+def test_equal_pictures_give_equal_files(tmp_path: Path) -> None:
+    assert svg(picture()) == svg(picture())
+    for name in ("a", "b"):
+        png(picture(), tmp_path / "new" / f"{name}.png")
+    assert (tmp_path / "new/a.png").read_bytes() == (tmp_path / "new/b.png").read_bytes()
+    with Image.open(tmp_path / "new/a.png") as image:
+        assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_drawing_leaves_matplotlib_as_it_was() -> None:
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    svg(picture())
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_names() -> None:
+    assert measured("test/accuracy") == "test accuracy"
+    assert measured("final/val_rmse") == "validation RMSE"
+    assert short("a\nb") == "a b"
+    assert len(short("x" * 500, 30)) == 30
+    assert file_name("forest/../a b") == "forest_.._a_b"
+    assert len(file_name("x" * 500)) < 90
+
+
+def test_usual_size_leaves_out_what_is_far_beyond() -> None:
+    assert usual([1.0, 2.0, 3.0, 100.0]) == 3.0
+    assert usual([1.0, 2.0, np.nan, np.inf]) == 2.0
+    assert usual([0.0]) == 0
+
+
+# --- which pictures -------------------------------------------------------------------------
+
+
+def comparison(rows: list[dict[str, Any]], **more: Any) -> Any:
+    data = table(rows)
+    runs = data[["dataset", "setting", "technique", "variant", "label"]].assign(
+        seed=0, status="FINISHED", **{"metrics.epochs": 2.0}
+    )
+    return SimpleNamespace(
+        metric="test/accuracy", lower_is_better=False, table=data, runs=runs, trials=runs.iloc[:0],
+        across=None, **more,
+    )  # fmt: skip
+
+
+def curves_of(dataset: str) -> list[pd.DataFrame]:
+    return [
+        curve(name, 0, metric, [0.5, 0.4], dataset=dataset)
+        for name in ("none", "l1") for metric in ("train/loss", "val/loss", "val/accuracy", "lr")
+    ]  # fmt: skip
+
+
+def test_draw_chooses_what_applies() -> None:
+    rows = []
+    for dataset in ("iris", "wine"):
+        rows += [BASE | {"dataset": dataset}, technique("l1", 0.01, dataset=dataset)]
+    curves = pd.concat(curves_of("iris") + curves_of("wine"))
+    diagnostics = frames.diagnostics("l1", 0, weights=frames.weights({20: 5}))
+    diagnostics["dataset"] = "wine"
+    found = {one.name: one for one in draw(comparison(rows), curves, diagnostics)}
+    each = ["forest", "cost", "overfitting", "learning_curves_loss", "learning_curves_accuracy"]
+    expected = {"heat_map", "learning_rate_iris", "learning_rate_wine", "weights_wine"}
+    expected |= {f"{name}_{dataset}" for name in each for dataset in ("iris", "wine")}
+    assert set(found) == expected
+    assert all(one.caption and one.title for one in found.values())
+    assert found["forest_iris"].title.endswith("iris")
+
+
+def test_one_run_alone_has_few_pictures() -> None:
+    curves = curve("none", 0, "lr", [0.1])
+    none = frames.diagnostics("none", 0).iloc[:0]
+    found = [one.name for one in draw(comparison([BASE]), curves, none)]
+    assert found == ["learning_rate_digits"]
+
+
+def test_a_picture_that_fails_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise ValueError("too odd")
+
+    monkeypatch.setattr(figures, "forest", fail)
+    none = frames.diagnostics("none", 0).iloc[:0]
+    empty = curve("none", 0, "lr", [])
+    found = [one.name for one in draw(comparison([BASE, technique("l1", 0.1)]), empty, none)]
+    assert found == ["cost_digits"]
+    assert "too odd" in caplog.text
+
+
+def test_small_panels_show_the_best_and_the_worst() -> None:
+    rows = [technique(f"t{place:02}", 0.001 * place) for place in range(40)]
+    chosen = {key[2] for key in shown(table([BASE, *rows]))}
+    assert chosen == {"none", *(f"t{place:02}" for place in [*range(29, 40), *range(4)])}
+    few = table([BASE, *rows[:15]])
+    assert len(shown(few)) == 16

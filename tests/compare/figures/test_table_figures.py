@@ -1,0 +1,236 @@
+"""Pictures of the table: what is drawn is what the table says."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from regexp.compare.figures import cost, forest, heat_map, settings
+from regexp.compare.figures.cost import pareto
+from regexp.compare.figures.heat_map import cells
+from regexp.compare.figures.settings import groups, parsed, split
+from regexp.compare.figures.style import BLUE, INK, VERMILION
+from tests.compare.figures.frames import panels, table, technique, texts, xy, ydata
+
+BASE = {"technique": "none", "mean": 0.9}
+
+
+def names(figure: Figure) -> list[str]:
+    return [label.get_text() for label in figure.axes[0].get_yticklabels()]
+
+
+# --- forest ---------------------------------------------------------------------------------
+
+
+def test_forest_draws_differences_and_intervals_in_points() -> None:
+    rows = [
+        BASE,
+        technique("l1", -0.02, outcome="hurts"),
+        technique("dropout", 0.03, 0.005, outcome="helps"),
+        technique("ema", 0.001),
+        {"technique": "mixup", "outcome": "no verdict", "pairs": 0},
+    ]
+    figure = forest(table(rows))
+    assert names(figure) == ["dropout", "ema", "l1", "mixup"], "the best on top"
+    axes = figure.axes[0]
+    drawn = [line for line in axes.lines if line.get_marker() not in ("None", "")]
+    points = {int(y[0]): (x[0], line) for line in drawn for x, y in [xy(line)]}
+    assert {place: round(x, 9) for place, (x, _) in points.items()} == {0: 3.0, 1: 0.1, 2: -2.0}
+    colours = [points[place][1].get_color() for place in range(3)]
+    assert colours == [BLUE, INK, VERMILION]
+    filled = [points[place][1].get_markerfacecolor() != "none" for place in range(3)]
+    assert filled == [True, False, True], "only claims are filled"
+    spans = [tuple(np.round(xy(line)[0], 9)) for line in axes.lines if len(xy(line)[0]) == 2]
+    assert {(2.0, 4.0), (1.5, 4.5), (-4.0, 0.0), (-5.0, 1.0)} <= set(spans)
+    assert "+3.00 [+2.00, +4.00]  n = 5" in texts(figure)
+    assert "no difference known  n = 0" in texts(figure)
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+
+
+def test_forest_of_errors_has_the_least_on_top_and_no_unit() -> None:
+    rows = [BASE, technique("l1", 0.5), technique("l2", -0.5)]
+    figure = forest(table(rows, metric="test/rmse", lower=True))
+    assert names(figure) == ["l2", "l1"]
+    assert "points" not in figure.axes[0].get_xlabel()
+    assert "← better" in figure.axes[0].get_xlabel()
+
+
+def test_one_failure_does_not_flatten_the_forest() -> None:
+    good = [technique(f"t{place}", 0.001 * place) for place in range(8)]
+    figure = forest(table([BASE, *good, technique("broken", -0.9)]))
+    low, high = figure.axes[0].get_xlim()
+    assert low > -10
+    assert high < 10
+    arrow = [line for line in figure.axes[0].lines if line.get_marker() == "<"]
+    assert [xy(line).tolist() for line in arrow] == [[[low], [8.0]]]
+    assert any(text.startswith("−90.0 ") for text in texts(figure)), "its number is written"
+
+
+@pytest.mark.parametrize("count", [0, 1, 90])
+def test_forest_of_few_and_many(count: int) -> None:
+    rows = [technique(f"t{place}", 0.001 * place) for place in range(count)]
+    figure = forest(table([BASE, *rows]))
+    figure.draw_without_rendering()
+    assert len(names(figure)) == count
+
+
+# --- cost -----------------------------------------------------------------------------------
+
+
+def test_pareto_front() -> None:
+    seconds = np.array([1.0, 2.0, 3.0, 1.0, 0.5])
+    scores = np.array([0.9, 0.95, 0.94, 0.8, 0.7])
+    assert pareto(seconds, scores, lower_is_better=False).tolist() == [0, 1, 4]
+    assert pareto(seconds, scores, lower_is_better=True).tolist() == [4]
+
+
+def test_cost_places_means_against_relative_seconds() -> None:
+    rows = [
+        BASE,
+        technique("l1", 0.01, relative_seconds=1.2, outcome="helps"),
+        technique("sam", 0.02, relative_seconds=2.1),
+        technique("ema", -0.01, relative_seconds=np.nan),
+    ]
+    figure = cost(table(rows))
+    axes = figure.axes[0]
+    assert axes.get_xscale() == "log"
+    drawn = {
+        (float(x), round(float(y), 9))
+        for line in axes.lines
+        if line.get_linestyle() == "None"
+        for x, y in zip(*xy(line), strict=True)
+    }
+    assert drawn == {(1.0, 0.9), (1.2, 0.91), (2.1, 0.92)}, "the baseline costs 1"
+    front = next(line for line in axes.lines if line.get_linestyle() == "-")
+    np.testing.assert_allclose(xy(front), [[1.0, 1.2, 2.1], [0.9, 0.91, 0.92]])
+    assert {"none", "l1", "sam"} <= set(texts(figure))
+    assert "ema" not in texts(figure)
+
+
+def test_names_do_not_overlap() -> None:
+    generator = np.random.default_rng(0)
+    rows = [
+        technique(f"technique_{place}", float(generator.normal(0, 0.01)),
+                  relative_seconds=float(np.exp(generator.normal(0.3, 0.2))))
+        for place in range(12)
+    ]  # fmt: skip
+    figure = cost(table([BASE, *rows]))
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) == 13
+    meeting = [
+        (one, two) for one in range(13) for two in range(one) if boxes[one].overlaps(boxes[two])
+    ]
+    assert not meeting
+
+
+def test_a_failure_stands_at_the_border_with_its_score() -> None:
+    rows = [technique(f"t{place}", 0.001 * place) for place in range(8)]
+    figure = cost(table([BASE, *rows, technique("broken", -0.8)]))
+    assert figure.axes[0].get_ylim()[0] > 0.8
+    assert "broken at 0.1" in texts(figure)
+
+
+@pytest.mark.parametrize("count", [0, 1, 90])
+def test_cost_of_few_and_many(count: int) -> None:
+    rows = [technique(f"t{place}", 0.001 * place) for place in range(count)]
+    cost(table([BASE, *rows])).draw_without_rendering()
+
+
+# --- heat map -------------------------------------------------------------------------------
+
+
+def several() -> pd.DataFrame:
+    rows = []
+    for place, dataset in enumerate(("iris", "wine")):
+        rows += [
+            BASE | {"dataset": dataset},
+            technique("l1", 0.01 * place, dataset=dataset, outcome="helps" if place else "hurts"),
+            technique("dropout", 0.05, dataset=dataset),
+        ]
+    return table([*rows, technique("ema", -0.02, dataset="iris")])
+
+
+def test_heat_map_has_every_difference_in_its_cell() -> None:
+    values, claims = cells(several())
+    assert values.index.tolist() == ["dropout", "l1", "ema"], "by their mean, the best first"
+    assert list(map(tuple, values.columns)) == [("iris", ""), ("wine", "")]
+    np.testing.assert_allclose(values.to_numpy(), [[0.05, 0.05], [0, 0.01], [-0.02, np.nan]])
+    assert claims.to_numpy().tolist() == [[False, False], [True, True], [False, False]]
+    figure = heat_map(several())
+    axes = figure.axes[0]
+    written = {tuple(map(float, text.get_position())): text for text in axes.texts}
+    assert written[0.0, 0.0].get_text() == "+5.0"
+    assert written[1.0, 1.0].get_text() == "+1.0"
+    assert written[0.0, 2.0].get_text() == "−2.0"
+    assert written[1.0, 2.0].get_text() == "–", "no run there"
+    assert written[1.0, 1.0].get_fontweight() == "bold"
+    assert written[0.0, 0.0].get_fontweight() == "normal"
+    assert len(axes.patches) == 2, "two frames for two claims"
+    image = axes.images[0]
+    np.testing.assert_allclose(image.get_array().filled(np.nan), values.to_numpy() * 100)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_blue_is_better(lower: bool) -> None:
+    data = several()
+    data.attrs["lower_is_better"] = lower
+    image = heat_map(data).axes[0].images[0]
+    red, _, blue, _ = image.to_rgba(np.array([5.0]))[0]
+    assert (blue > red) != lower
+
+
+# --- settings -------------------------------------------------------------------------------
+
+
+def test_settings_are_taken_apart() -> None:
+    text = "dataset.train_size=50, model.hidden=[8, 8], optimizer.lr=1e-3"
+    assert split(text) == ["dataset.train_size=50", "model.hidden=[8, 8]", "optimizer.lr=1e-3"]
+    assert parsed(text) == {"dataset.train_size": 50.0, "optimizer.lr": 1e-3}
+    assert parsed("") == {}
+
+
+def sizes(count: int, extra: str = "") -> pd.DataFrame:
+    rows = []
+    for size in (1000, 50, 200):
+        setting = f"dataset.train_size={size}{extra}"
+        rows.append(BASE | {"setting": setting})
+        rows += [technique(f"t{one}", size / 1e5 + one / 1000, 0.001, setting=setting)
+                 for one in range(count)]  # fmt: skip
+    return table(rows)
+
+
+def test_groups_have_one_number_that_varies() -> None:
+    data = pd.concat([sizes(1, ", model=cnn"), sizes(1, ", model=mlp")])
+    found = groups(data)
+    assert [(dataset, key, rest) for dataset, key, rest, _ in found] == [
+        ("digits", "dataset.train_size", "model=cnn"),
+        ("digits", "dataset.train_size", "model=mlp"),
+    ]
+    assert [len(rows) for *_, rows in found] == [6, 6]
+    assert found[0][3].attrs["metric"] == "test/accuracy"
+    assert not groups(table([BASE, technique("l1", 0.1)]))
+
+
+def test_a_line_a_technique_against_the_number() -> None:
+    figure = settings(sizes(2), "dataset.train_size")
+    axes = figure.axes[0]
+    lines = [
+        line for line in axes.lines if len(xy(line)[0]) == 3 and line.get_linestyle() != "None"
+    ]
+    np.testing.assert_allclose(ydata(lines[0]), [0.05, 0.2, 1.0])
+    np.testing.assert_allclose(ydata(lines[1]), [0.15, 0.3, 1.1])
+    np.testing.assert_allclose(xy(lines[0])[0], [50, 200, 1000], rtol=0.1)
+    assert axes.get_xscale() == "log"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["50", "200", "1000"]
+    whiskers = axes.collections[0].get_segments()  # type: ignore[attr-defined]
+    np.testing.assert_allclose([[end[1] for end in one] for one in whiskers],
+                               [[-0.15, 0.25], [0.0, 0.4], [0.8, 1.2]], atol=1e-12)  # fmt: skip
+    assert {"t0", "t1"} <= set(texts(figure))
+
+
+def test_many_techniques_get_a_panel_each() -> None:
+    found = panels(settings(sizes(7), "dataset.train_size"))
+    assert set(found) == {f"t{one}" for one in range(7)}
+    own = next(line for line in found["t3"].lines if line.get_color() == BLUE)
+    np.testing.assert_allclose(ydata(own), [0.35, 0.5, 1.3])

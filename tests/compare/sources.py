@@ -1,0 +1,75 @@
+"""A store of runs that is a dictionary."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+TECHNIQUES = ("none", "dropout", "l1", "l2")
+GAINS = {"dropout": 0.06, "l1": -0.05}
+
+
+class Source:
+    """What a comparison reads, made by hand.
+
+    Args:
+        runs: of each sweep, by its id.
+    """
+
+    def __init__(self, runs: Mapping[str, pd.DataFrame]) -> None:
+        self.frames = runs
+
+    def runs(self, sweep_id: str) -> pd.DataFrame:
+        return self.frames[sweep_id]
+
+    def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
+        return [(1, 1.0), (2, 0.5)]
+
+    def text(self, run_id: str, name: str) -> bytes | None:
+        return None
+
+
+def classified(
+    *datasets: str, seeds: int = 10, techniques: tuple[str, ...] = TECHNIQUES, **columns: Any
+) -> pd.DataFrame:
+    """Runs in which dropout helps, l1 hurts and l2 does neither, as far as one can see."""
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, object]] = []
+    for dataset in datasets or ("digits",):
+        base = rng.normal(0.85, 0.01, seeds)
+        for technique in techniques:
+            noise = rng.normal(0, 0.01, seeds)
+            scores = base + GAINS.get(technique, 0.0) + noise - noise.mean()
+            for seed, score in enumerate(scores):
+                rows.append(
+                    {
+                        "run_id": f"{dataset}{technique}{seed}",
+                        "status": "FINISHED",
+                        "start_time": len(rows),
+                        "seed": seed,
+                        "dataset": dataset,
+                        "setting": "",
+                        "technique": technique,
+                        "variant": "",
+                        "label": technique,
+                        "split": "shared",
+                        "stage": "",
+                        "metrics.test/accuracy": float(score),
+                        "metrics.test/loss": 1 - float(score),
+                        "metrics.test/brier": 0.2,
+                        "metrics.final/train_accuracy": float(score) + 0.05,
+                        "metrics.seconds": 2.0 if technique == "none" else 3.0,
+                        **columns,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def regressed(**columns: Any) -> pd.DataFrame:
+    """The same as errors, which are lower where the accuracy is higher."""
+    runs = classified("sunspots", **columns).drop(
+        columns=["metrics.test/brier", "metrics.final/train_accuracy"]
+    )
+    runs["metrics.test/rmse"] = 1 - runs.pop("metrics.test/accuracy")
+    return runs

@@ -1,0 +1,223 @@
+"""What is compared: which runs count, by what, and what a reader is told."""
+
+import pandas as pd
+import pytest
+
+from regexp.compare import compare
+from regexp.compare.answer import answers, leading
+from regexp.config import ConfigError
+from tests.compare.sources import Source, classified, regressed
+
+
+def of(*frames: pd.DataFrame, metric: str | None = None):
+    sweeps = {letter * 32: frame for letter, frame in zip("abc", frames, strict=False)}
+    return compare(Source(sweeps), list(sweeps), metric)
+
+
+def test_a_sweep_is_compared_by_its_task() -> None:
+    comparison = of(classified())
+    assert (comparison.metric, comparison.lower_is_better) == ("test/accuracy", False)
+    assert not comparison.regression
+    assert comparison.across is None
+    comparison = of(regressed())
+    assert (comparison.metric, comparison.lower_is_better) == ("test/rmse", True)
+    assert comparison.regression
+    outcomes = comparison.table.set_index("technique")["outcome"].to_dict()
+    assert outcomes == {
+        "none": "baseline", "dropout": "helps", "l2": "no evidence", "l1": "hurts",
+    }  # fmt: skip
+
+
+def test_any_metric_may_be_asked_for() -> None:
+    comparison = of(classified(), metric="test/loss")
+    assert comparison.lower_is_better
+    assert comparison.table["outcome"].tolist() == ["baseline", "helps", "no evidence", "hurts"]
+
+
+def test_a_metric_that_nobody_has_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"--metric test/acuracy: no .* mean test/accuracy\?"):
+        of(classified(), metric="test/acuracy")
+    with pytest.raises(ConfigError, match=r"no finished run has it$"):
+        of(classified(status="RUNNING"), metric="test/accuracy")
+
+
+def test_trials_are_kept_apart() -> None:
+    trials = classified(stage="tuning")
+    comparison = of(pd.concat([classified(), trials], ignore_index=True))
+    assert len(comparison.trials) == len(trials)
+    assert set(comparison.runs["stage"]) == {""}
+    assert comparison.table["runs"].tolist() == [10] * 4
+
+
+def test_only_what_has_finished_counts_and_the_rest_is_told() -> None:
+    runs = classified()
+    runs.loc[runs["seed"] == 9, "status"] = "RUNNING"
+    runs.loc[runs["seed"] == 8, "status"] = "FAILED"
+    comparison = of(runs)
+    assert comparison.table["finished"].tolist() == [8] * 4
+    assert comparison.table["pairs"].tolist() == [0, 8, 8, 8]
+    assert [remark[:12] for remark in comparison.remarks] == ["4 of 40 runs", "4 of 40 runs"]
+    assert "have not ended yet" in comparison.remarks[0]
+    assert not of(classified()).remarks
+
+
+def test_a_sweep_of_which_nothing_has_finished_is_empty() -> None:
+    comparison = of(classified(status="RUNNING"))
+    assert comparison.table["finished"].sum() == 0
+    assert comparison.metric == "test/accuracy"
+    assert comparison.across is None
+
+
+def test_a_sweep_without_runs_is_empty() -> None:
+    from regexp.tracking.query import frame
+
+    assert of(frame([])).table.empty
+
+
+def test_old_runs_without_the_new_columns_are_compared() -> None:
+    runs = classified().drop(columns=["stage", "split"])
+    comparison = of(runs)
+    assert comparison.trials.empty
+    [notes] = comparison.notes.values()
+    assert "corrected resampled t-test" in notes[0]
+    assert "20% each" in notes[-1]
+
+
+def test_every_family_has_its_notes() -> None:
+    comparison = of(classified("digits", "wine"))
+    assert set(comparison.notes) == {("digits", ""), ("wine", "")}
+    assert "each of the 2 datasets and settings" in comparison.notes["digits", ""][1]
+    alone = classified("iris", techniques=("none",))
+    comparison = of(pd.concat([classified(), alone], ignore_index=True))
+    assert comparison.notes["iris", ""][0].startswith("There is nothing to compare")
+    assert "datasets and settings" not in comparison.notes["digits", ""][1]
+
+
+def test_datasets_are_compared_across() -> None:
+    comparison = of(classified("digits", "wine", "iris"))
+    assert comparison.across is not None
+    assert comparison.across.scores.shape == (3, 4)
+
+
+def test_several_sweeps_are_one_comparison() -> None:
+    comparison = of(classified("digits"), classified("wine"))
+    assert list(comparison.sweeps) == ["a" * 32, "b" * 32]
+    assert comparison.across is not None
+    assert set(comparison.runs["sweep"]) == {"a" * 32, "b" * 32}
+
+
+def test_classification_and_regression_are_not_ranked_together() -> None:
+    comparison = of(classified("digits", "wine"), regressed())
+    assert comparison.metric == "test/loss"
+    assert comparison.across is None
+    assert "no ranks are formed" in comparison.remarks[0]
+
+
+def test_the_answer_of_one_dataset() -> None:
+    comparison = of(classified())
+    [(whom, said)] = answers(comparison)
+    assert whom == ""
+    assert said.startswith(
+        "1 of 3 techniques helps on this split: dropout (+6.00 points). "
+        "1 hurts on this split: l1 (−5.00 points). "
+        "There is no evidence either way on 1; a difference of "
+    )
+    assert leading(comparison) == 1
+
+
+def test_the_answer_when_nothing_helps() -> None:
+    runs = classified(techniques=("none", "l2", "sam", "swa"))
+    [(_, said)] = answers(of(runs))
+    assert said.startswith(
+        "None of the 3 techniques is shown to help or to hurt. There is no evidence either way; "
+        "differences of "
+    )
+
+
+def test_the_answer_when_all_help() -> None:
+    runs = classified(techniques=("none", "a", "b", "c"))
+    runs.loc[runs["technique"] != "none", "metrics.test/accuracy"] += 0.05
+    [(_, said)] = answers(of(runs))
+    assert said.startswith("All 3 help on this split: ")
+
+
+def test_few_techniques_are_told_with_their_verdicts() -> None:
+    comparison = of(classified(techniques=("none", "dropout")))
+    [(_, said)] = answers(comparison)
+    assert said == f"dropout: {comparison.table['verdict'].iloc[1]}."
+    assert answers(of(classified(techniques=("none",)))) == [
+        ("", "Nothing is compared with none yet.")
+    ]
+
+
+def test_many_techniques_are_not_all_named() -> None:
+    techniques = ("none", *(f"t{index}" for index in range(9)))
+    runs = classified(techniques=techniques)
+    runs.loc[runs["technique"] != "none", "metrics.test/accuracy"] += 0.05
+    [(_, said)] = answers(of(runs))
+    assert " and 4 more." in said
+
+
+def test_techniques_without_a_verdict_are_counted() -> None:
+    runs = classified(seeds=2)
+    [(_, said)] = answers(of(runs))
+    assert said == (
+        "None of the 3 techniques is shown to help or to hurt. There is no verdict on 3; the table "
+        "tells why."
+    )
+
+
+def test_grids_are_configurations() -> None:
+    runs = classified()
+    grid = [runs[runs["technique"] == "none"]]
+    grid += [runs[runs["technique"] == "l2"].assign(variant=f"x={x}") for x in range(3)]
+    [(_, said)] = answers(of(pd.concat(grid, ignore_index=True)))
+    assert said.startswith("None of the 3 configurations ")
+
+
+def test_many_datasets_are_summed_up_first() -> None:
+    comparison = of(classified("a", "b", "c", "d"))
+    said = answers(comparison)
+    assert [whom for whom, _ in said] == [
+        "across 4 datasets", "on each of 4 datasets and settings", "a", "b", "c", "d",
+    ]  # fmt: skip
+    assert leading(comparison) == 2
+    assert said[0][1].startswith(
+        "No technique is shown to be better or worse than none; smallest corrected p: 0.38. The "
+        "best average rank, 1.0 of 4, is that of dropout; none's is "
+    )
+    assert said[1][1] == (
+        "Helps: dropout on 4 of 4. Hurts: l1 on 4 of 4. Shown to do neither on any: 1 of 3."
+    )
+
+
+def test_a_difference_across_datasets_is_told() -> None:
+    comparison = of(classified(*"abcdefgh"))
+    (whom, said), *_ = answers(comparison)
+    assert whom == "across 8 datasets"
+    assert said.startswith("dropout is better than none. l1 is worse than none. The best average ")
+
+
+@pytest.mark.parametrize(
+    ("metric", "lower"),
+    [
+        ("test/accuracy", False),
+        ("ensemble/accuracy", False),
+        ("test/r2", False),
+        ("test/skill", False),
+        ("test/loss", True),
+        ("final/val_loss", True),
+        ("test/rmse", True),
+        ("test/rmse_unscaled", True),
+        ("final/train_mae", True),
+        ("test/brier", True),
+        ("test/ece", True),
+        ("seconds", True),
+        ("final/train_accuracy", False),
+    ],
+)
+def test_what_is_better_is_told_by_the_name(metric: str, lower: bool) -> None:
+    runs = classified()
+    runs[f"metrics.{metric}"] = 0.5
+    comparison = of(runs, metric=metric)
+    assert comparison.lower_is_better == lower

@@ -1,0 +1,133 @@
+"""The comparison across datasets, made of a comparison's table."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from regexp.compare import table
+from regexp.compare.ranking import rank
+
+MakeRuns = Callable[..., pd.DataFrame]
+DATASETS = ("a", "b", "c", "d", "e", "f", "g", "h")
+RNG = np.random.default_rng(0)
+SCORES = {
+    "none": RNG.normal(0.8, 0.05, 8),
+    "l1": RNG.normal(0.8, 0.05, 8),
+    "l2": RNG.normal(0.8, 0.05, 8),
+}
+SCORES["sam"] = SCORES["none"] + np.linspace(0.01, 0.02, 8)
+
+
+def runs_of(make_runs: MakeRuns, scores=SCORES, **columns: object) -> pd.DataFrame:
+    return make_runs(
+        [
+            {"technique": name, "seed": seed, "score": value + seed / 1000 - 0.0005, "dataset": one}
+            | columns
+            for name, values in scores.items()
+            for one, value in zip(DATASETS, values, strict=False)
+            for seed in range(2)
+        ]
+    )
+
+
+def test_scores_are_averaged_over_seeds_and_ranked(make_runs: MakeRuns) -> None:
+    across = rank(table(runs_of(make_runs)))
+    assert across is not None
+    for name, values in SCORES.items():
+        assert across.scores[name].tolist() == pytest.approx(values.tolist())
+    expected = stats.rankdata(-np.array(list(SCORES.values())), axis=0)
+    for name, values in zip(SCORES, expected, strict=True):
+        assert across.ranks[name].tolist() == values.tolist()
+    friedman = stats.friedmanchisquare(*SCORES.values())
+    assert across.friedman.p == pytest.approx(friedman.pvalue)
+
+
+def test_wilcoxon_is_against_the_baseline(make_runs: MakeRuns) -> None:
+    across = rank(table(runs_of(make_runs)))
+    assert across is not None
+    p = {
+        name: stats.wilcoxon(SCORES[name], SCORES["none"], method="exact").pvalue
+        for name in ("l1", "l2", "sam")
+    }
+    for name, value in p.items():
+        assert across.wilcoxon.loc[name, "p"] == pytest.approx(value)
+    assert across.wilcoxon.loc["sam", "p_holm"] == pytest.approx(3 * 2 / 2**8)
+    assert across.wilcoxon.loc["sam", "better"]
+    assert (across.wilcoxon["baseline"] == "none").all()
+
+
+def test_lower_scores_of_a_loss_are_better(make_runs: MakeRuns) -> None:
+    across = rank(table(runs_of(make_runs), lower_is_better=True))
+    assert across is not None
+    assert not across.wilcoxon.loc["sam", "better"]
+    assert across.wilcoxon.loc["sam", "losses"] == 8
+
+
+def test_one_dataset_is_no_sample(make_runs: MakeRuns) -> None:
+    assert rank(table(runs_of(make_runs).query("dataset == 'a'"))) is None
+    assert rank(table(runs_of(make_runs, {"none": SCORES["none"]}))) is None
+
+
+def test_settings_of_a_dataset_are_averaged_over_those_that_all_share(make_runs: MakeRuns) -> None:
+    shifted = {name: values + 0.1 for name, values in SCORES.items()}
+    wild = {name: values[:1] * 0 for name, values in SCORES.items()}
+    runs = pd.concat(
+        [
+            runs_of(make_runs, SCORES, setting="model=mlp"),
+            runs_of(make_runs, shifted, setting="model=cnn"),
+            runs_of(make_runs, wild, setting="model=lstm"),  # of dataset a alone
+        ],
+        ignore_index=True,
+    )
+    across = rank(table(runs))
+    assert across is not None
+    assert len(across.scores) == 8
+    for name, values in SCORES.items():
+        assert across.scores[name].tolist() == pytest.approx((values + 0.05).tolist())
+    assert any("the 2 that all datasets share" in note for note in across.notes)
+
+
+def test_datasets_without_a_common_setting_have_all_of_their_own(make_runs: MakeRuns) -> None:
+    runs = runs_of(make_runs)
+    runs["setting"] = runs["dataset"].map(lambda name: f"model={name}")
+    across = rank(table(runs))
+    assert across is not None
+    assert across.scores["l1"].tolist() == pytest.approx(SCORES["l1"].tolist())
+    assert any("all that a dataset has" in note for note in across.notes)
+
+
+def test_what_is_missing_is_left_out_and_told(make_runs: MakeRuns) -> None:
+    runs = runs_of(make_runs)
+    lost = (runs["technique"] == "l2") & (runs["dataset"] == "c")
+    nothing = (runs["technique"] == "none") & (runs["dataset"] == "h")
+    runs.loc[lost | nothing, "status"] = "FAILED"
+    across = rank(table(runs))
+    assert across is not None
+    assert list(across.scores.index) == list(DATASETS[:7])
+    assert set(across.scores.columns) == {"none", "l1", "sam"}
+    told = " ".join(across.notes)
+    assert "none has no score on them: h." in told
+    assert "no score on some of these datasets: l2." in told
+    assert "Nemenyi" in told
+
+
+def test_variants_are_held_against_their_own_baseline(make_runs: MakeRuns) -> None:
+    runs = pd.concat(
+        [
+            runs_of(make_runs, {"none": SCORES["none"]}, variant="lr=1"),
+            runs_of(make_runs, {"none": SCORES["l2"]}, variant="lr=2"),
+            runs_of(make_runs, {"l1": SCORES["l1"]}, variant="lr=2"),
+            runs_of(make_runs, {"sam": SCORES["sam"]}, variant="lr=1"),
+        ],
+        ignore_index=True,
+    )
+    across = rank(table(runs))
+    assert across is not None
+    row = across.wilcoxon.loc["l1 (lr=2)"]
+    assert row["baseline"] == "none (lr=2)"
+    p = stats.wilcoxon(SCORES["l1"], SCORES["l2"], method="exact").pvalue
+    assert row["p"] == pytest.approx(p)
+    assert across.wilcoxon.loc["sam (lr=1)", "p_holm"] == pytest.approx(min(2 * 2 / 2**8, 1))

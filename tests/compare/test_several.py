@@ -1,0 +1,91 @@
+"""Sweeps below each other: what differs between them is told apart."""
+
+from typing import Any
+
+import pandas as pd
+
+from regexp.compare import table
+from regexp.compare.several import together
+
+LR, HIDDEN = "params.optimizer.lr", "params.model.hidden"
+STRENGTH = "params.regularizer.l1.strength"
+
+
+def frame(make_runs: Any, **columns: Any) -> pd.DataFrame:
+    rows = [
+        {"technique": name, "seed": seed, "score": 0.5 + seed / 10, **columns}
+        for name in ("none", "l1")
+        for seed in range(2)
+    ]
+    if STRENGTH in columns:
+        for row in rows[:2]:
+            del row[STRENGTH]
+    return make_runs(rows)
+
+
+def test_one_sweep_stays_as_it_is(make_runs: Any) -> None:
+    runs = together({"a": frame(make_runs, **{LR: "0.1"})})
+    assert set(runs["sweep"]) == {"a"}
+    assert set(runs["setting"]) == {""}
+
+
+def test_no_runs_at_all() -> None:
+    from regexp.tracking.query import frame as empty
+
+    assert together({"a": empty([]), "b": empty([])}).empty
+
+
+def test_equal_sweeps_are_one_and_the_latest_finished_run_counts(make_runs: Any) -> None:
+    first, second = frame(make_runs), frame(make_runs)
+    second["start_time"] += 100
+    second["metrics.test/accuracy"] = 0.9
+    second.loc[0, "status"] = "FAILED"
+    compared = table(together({"a": first, "b": second}))
+    assert compared["runs"].tolist() == [2, 2]
+    assert compared.set_index("technique")["mean"].to_dict() == {"none": (0.5 + 0.9) / 2, "l1": 0.9}
+
+
+def test_sweeps_of_other_settings_are_told_apart(make_runs: Any) -> None:
+    one = frame(make_runs, **{LR: "0.1", HIDDEN: "[8]", "params.trainer.threads": "1"})
+    two = frame(make_runs, **{LR: "0.01", HIDDEN: "[8]", "params.trainer.threads": "2"})
+    runs = together({"a": one, "b": two})
+    assert list(dict.fromkeys(runs["setting"])) == ["optimizer.lr=0.1", "optimizer.lr=0.01"]
+    assert len(table(runs)) == 4
+
+
+def test_what_a_sweep_varies_itself_is_told_already(make_runs: Any) -> None:
+    parts = [frame(make_runs, setting=f"optimizer.lr={lr}", **{LR: lr}) for lr in ("0.1", "0.01")]
+    whole = pd.concat(parts, ignore_index=True)
+    runs = together({"a": whole, "b": whole})
+    assert set(runs["setting"]) == {"optimizer.lr=0.1", "optimizer.lr=0.01"}
+
+
+def test_numbers_of_a_technique_become_variants(make_runs: Any) -> None:
+    one, two = (frame(make_runs, **{STRENGTH: value}) for value in ("0.1", "0.2"))
+    runs = together({"a": one, "b": two})
+    compared = table(runs)
+    assert compared["label"].tolist() == ["none", "l1 (strength=0.1)", "l1 (strength=0.2)"]
+    assert compared["pairs"].tolist() == [0, 2, 2]
+    assert set(runs["label"]) == set(compared["label"])
+
+
+def test_many_differences_are_named_by_the_sweep(make_runs: Any) -> None:
+    names = [f"params.model.part{index}" for index in range(5)]
+    one, two = (frame(make_runs, **dict.fromkeys(names, value)) for value in ("1", "2"))
+    settings = set(together({"a" * 32: one, "b" * 32: two})["setting"])
+    assert settings == {
+        f"model.part0={value}, model.part1={value}, model.part2={value}, sweep {name * 8}"
+        for value, name in (("1", "a"), ("2", "b"))
+    }
+
+
+def test_classes_are_named_in_short(make_runs: Any) -> None:
+    target = "params.model._target_"
+    one, two = (frame(make_runs, **{target: f"regexp.model.{name}"}) for name in ("MLP", "CNN"))
+    assert set(together({"a": one, "b": two})["setting"]) == {"model=MLP", "model=CNN"}
+
+
+def test_a_parameter_that_only_one_sweep_has_is_a_difference(make_runs: Any) -> None:
+    one, two = frame(make_runs, **{LR: "0.1"}), frame(make_runs)
+    settings = set(together({"a" * 32: one, "b" * 32: two})["setting"])
+    assert settings == {"optimizer.lr=0.1", "sweep bbbbbbbb"}
