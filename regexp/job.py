@@ -15,7 +15,7 @@ import torch
 import yaml
 from omegaconf import DictConfig
 
-from regexp import checkpoint, tuning
+from regexp import checkpoint
 from regexp.config import every_of
 from regexp.derived_metrics import add_ensembles, against_naive, calibration
 from regexp.device import device_name, settings
@@ -301,7 +301,7 @@ def start_record(
             "dataset": run.dataset,
             "data.checksum": run.checksum,
             "split": "shared" if run.shared_split else "seed",
-            "stage": tuning.STAGE if run.trial_for else "",
+            "stage": run.stage,
             "tuned": run.tuned,
             "arithmetic": bits,
         },

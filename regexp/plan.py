@@ -51,7 +51,9 @@ def plan(config: DictConfig, chosen: Numbers | None = None) -> list[PlannedRun]:
     for values in itertools.product(*grid.values()):
         point: Numbers = dict(zip(grid, values, strict=True))
         runs += _plan_point(config, (chosen or {}) | point, words(point), seeds_of(config))
-    return [replace(run, tuned=words(chosen)) for run in runs] if chosen else runs
+    if chosen is None:
+        return runs
+    return [replace(run, tuned=words(chosen), stage=tuning.FINAL) for run in runs]
 
 
 def _plan_trials(config: DictConfig) -> list[PlannedRun]:
@@ -75,7 +77,8 @@ def _plan_trials(config: DictConfig) -> list[PlannedRun]:
                 "dataset.split_seed=0"
             )
         runs += own
-    return [replace(run, trial_for=tuple(seeds_of(config))) for run in runs]
+    wanted = tuple(seeds_of(config))
+    return [replace(run, trial_for=wanted, stage=tuning.STAGE) for run in runs]
 
 
 def _plan_point(

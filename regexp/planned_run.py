@@ -37,6 +37,7 @@ class PlannedRun:
         trial_for: of a trial of a search, the seeds of the runs that it chooses the numbers of;
             empty for a run that counts.
         tuned: the numbers that a search has chosen for the run, for people.
+        stage: `tuning` of a trial, `final` of a run that follows from trials; empty without them.
     """
 
     name: str
@@ -51,6 +52,7 @@ class PlannedRun:
     shared_split: bool
     trial_for: tuple[int, ...] = ()
     tuned: str = ""
+    stage: str = ""
 
     @property
     def asked(self) -> str:

@@ -21,6 +21,9 @@ from regexp.search_space import space
 STAGE = "tuning"
 """The tag `stage` of trials, which nothing compares with other techniques' runs."""
 
+FINAL = "final"
+"""The tag `stage` of the runs that trials have chosen the numbers of."""
+
 HEADLINES = (("final/val_accuracy", False), ("final/val_rmse", True))
 """(the metric by which is chosen, whether lower is better): the first that the trials have."""
 LOSS = "final/val_loss"

@@ -316,7 +316,7 @@ def test_commands_are_valid(
         assert run([command[1], "--help"]) == 0
         usage = capsys.readouterr().out
         options = {word for word in command if word.startswith("--")}
-        assert options <= set(re.findall(r"--\w+", usage))
+        assert options <= set(re.findall(r"--[\w-]+", usage))
         return
     if "hydra/sweeper=optuna" in command:  # whose jobs nobody knows before
         pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")

@@ -28,6 +28,8 @@ def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) 
         runs: the tags of the runs that exist by now; their groups are shown folded, and split by
             dataset and setting where the sweep varies them.
     """
+    finals = [run for run in runs if run.get("stage") == "final"]
+    runs = finals or runs
     varied = any(len({run.get(tag) for run in runs}) > 1 for tag in ("dataset", "setting"))
     # One tag: the UI cuts the names of groups by several down to a few letters.
     group = "row" if varied else "label"
@@ -37,8 +39,11 @@ def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) 
     )
     columns = [_column("metrics", name) for name in metrics]
     whole = len(runs) <= PAGE
+    wanted = f"tags.`mlflow.parentRunId` = '{sweep_id}'"
+    if finals:  # of a search, without its trials
+        wanted += " and tags.stage = 'final'"
     state = {
-        "searchFilter": f"tags.`mlflow.parentRunId` = '{sweep_id}'",
+        "searchFilter": wanted,
         "orderByKey": _column("metrics", metric) if whole else _column("params", "seed"),
         "orderByAsc": lower_is_better(metric) if whole else True,
         "selectedColumns": [*columns, _column("tags", "seed"), "attributes.`Status`"],

@@ -46,3 +46,14 @@ def test_a_sweep_of_more_runs_than_the_ui_loads_is_not_ordered_by_its_results() 
     _, state = view.shared_state("sweep", "test/accuracy", [*runs, {"label": "none"}])
     assert json.loads(state)["orderByKey"] == "params.`seed`"
     assert json.loads(state)["orderByAsc"] is True
+
+
+def test_trials_of_a_search_are_not_in_the_view() -> None:
+    runs = [
+        {"label": "l1 (strength=0.1)", "row": "l1 (strength=0.1)", "stage": "tuning"},
+        {"label": "l1", "row": "l1", "stage": "final"},
+    ]
+    _, text = view.shared_state("id", "test/accuracy", runs)
+    state = json.loads(text)
+    assert state["searchFilter"].endswith("and tags.stage = 'final'")
+    assert state["groupsExpanded"] == {"tag.label.l1": False}
