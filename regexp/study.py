@@ -15,9 +15,8 @@ from regexp.cli import Sweep, check_words, compose, parse
 from regexp.config import ConfigError
 
 if TYPE_CHECKING:
-    from regexp.compare.comparison import Comparison
     from regexp.compare.figures import Picture
-    from regexp.tracking import RunRecord, Tracker
+    from regexp.compare.report import Report
 
 STUDY = """\
 regexp study NAME [key=value ...]
@@ -75,38 +74,26 @@ def study(arguments: Sequence[str]) -> int:
     )
     from regexp.sweep import execute
 
-    def write_up(tracker: Tracker, parent: RunRecord, seconds: float) -> None:
-        from regexp.compare.comparison import compare
-        from regexp.compare.report import pictures
+    def write_up(report: Report, seconds: float) -> None:
         from regexp.tracking import environment
 
-        comparison = compare(tracker, [parent.id], names={parent.id: sweep.name})
-        if not comparison.table["finished"].any():
+        if not report.comparison.table["finished"].any():
             return
         cost = Cost(seconds, environment.arithmetic(), os.cpu_count() or 1)
-        drawn = pictures(tracker, comparison) if sweep.config.figures else []
-        write(folder / name, sweep, command, comparison, drawn, cost)
+        write(folder / name, sweep, command, report, cost)
         print(f"\nThe study is written up: {folder / name / 'README.md'}", flush=True)
 
     return execute(sweep, handed, write_up)
 
 
-def write(
-    folder: Path,
-    sweep: Sweep,
-    command: str,
-    comparison: Comparison,
-    pictures: Sequence[Picture],
-    cost: Cost,
-) -> None:
+def write(folder: Path, sweep: Sweep, command: str, report: Report, cost: Cost) -> None:
     """Write README.md, results.csv and the figures of a study; older figures are removed.
 
     Args:
         folder: of the study.
         sweep: whose name and question stand above.
         command: that made it, for people.
-        comparison: of its runs.
-        pictures: of the comparison.
+        report: what the sweep came to.
         cost: of the study.
 
     Raises:
@@ -116,6 +103,7 @@ def write(
     from regexp.compare.figures import png
     from regexp.compare.report import table_csv
 
+    comparison, pictures = report
     kept = chosen(pictures, len(comparison.notes))
     folder.mkdir(parents=True, exist_ok=True)
     figures = folder / "figures"

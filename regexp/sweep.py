@@ -32,6 +32,7 @@ from regexp.search_space import check_swept
 from regexp.validation import validate
 
 if TYPE_CHECKING:
+    from regexp.compare.report import Report
     from regexp.outcome import Outcome
     from regexp.planned_run import PlannedRun
     from regexp.tracking import RunRecord, Tracker
@@ -123,15 +124,15 @@ def open_tracker(config: DictConfig) -> "Tracker":
     return Tracker(tracking.uri, tracking.experiment, folder, wait=tracking.wait)
 
 
-Then = Callable[["Tracker", "RunRecord", float], None]
-"""`then(tracker, parent, seconds)` is called when a sweep has been presented, with the wall time
-that all commands together have spent on it."""
+Then = Callable[["Report", float], None]
+"""`then(report, seconds)` is called when a sweep has been presented, with the wall time that all
+commands together have spent on it."""
 
 
 def execute(
     sweep: Sweep,
     arguments: Sequence[str],
-    then: Then = lambda tracker, parent, seconds: None,
+    then: Then = lambda report, seconds: None,
 ) -> int:
     """Run a sweep to its end, print what came of it, and return the exit status.
 
@@ -200,8 +201,10 @@ def _execute(
                 if sweep.config.debug:
                     traceback.print_exc()
             with _tolerant():
-                present(_tracker, parent, sweep.config.figures)
-                then(_tracker, parent, _tracker.add_seconds(parent, time.monotonic() - began))
+                reported = present(_tracker, parent, sweep.config.figures)
+                seconds = _tracker.add_seconds(parent, time.monotonic() - began)
+                if reported is not None:
+                    then(reported, seconds)
             failures = progress.failures_of(sweep, folder)
             for line in [*progress.best(folder), *progress.reasons(failures)]:
                 _say(line)
@@ -346,15 +349,20 @@ def _tolerant() -> Iterator[None]:
         _say(f"\nThe runs cannot be compared now: {why}. The same command again compares them.")
 
 
-def present(tracker: "Tracker", parent: "RunRecord", figures: bool = True) -> None:
-    """Print the comparison of a sweep's runs, keep it with the parent, and show the way to it."""
+def present(tracker: "Tracker", parent: "RunRecord", figures: bool = True) -> "Report | None":
+    """Print the comparison of a sweep's runs, keep it with the parent, and show the way to it.
+
+    Returns:
+        What was reported; None where there are no runs.
+    """
     from regexp.compare import report, show
     from regexp.tracking.view import PAGE as UI_PAGE
 
     all_runs = tracker.runs(parent.id)
     if all_runs.empty:
-        return
-    compared = report(tracker, parent, figures=figures)
+        return None
+    reported = report(tracker, parent, figures=figures)
+    compared = reported.comparison
     runs, metric = compared.runs, compared.metric
     if (runs["status"] == "FINISHED").any():
         print()
@@ -376,6 +384,7 @@ def present(tracker: "Tracker", parent: "RunRecord", figures: bool = True) -> No
             f"{len(all_runs)} are there."
         )
     _say(f"All of it again, to compare every bit:\n  regexp rerun --sweep {parent.id}")
+    return reported
 
 
 def _say(line: str) -> None:

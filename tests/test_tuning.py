@@ -273,7 +273,7 @@ COMMAND = ("-m", "regularizer=none,l1", "tune.budget=4", LR, "seeds=2", *SMALL)
 def found_in(sandbox: Sandbox) -> tuple[Any, Any]:
     """(trials, runs that count) of the only sweep."""
     runs = sandbox.children()
-    return runs[runs["stage"] == "tuning"], runs[runs["stage"] == ""]
+    return runs[runs["stage"] == "tuning"], runs[runs["stage"] == "final"]
 
 
 def test_a_tuned_sweep(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
@@ -306,7 +306,7 @@ def test_a_tuned_sweep(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> 
         with sandbox.tracker() as tracker:
             tags = [tracker._client.get_run(one).data.tags for one in final["run_id"]]
         assert [one["tuned"] for one in tags] == [told[1]] * 2
-        assert not any("stage" in one for one in tags)
+        assert [one["stage"] for one in tags] == ["final"] * 2
 
     assert sandbox.run(*COMMAND) == 0
     assert capsys.readouterr().out.count("finished before") == 2
@@ -368,7 +368,7 @@ def test_trials_and_chosen_runs_are_made_again(sandbox: Sandbox) -> None:
             if other != parent:
                 again.append(tracker.runs(other).iloc[0])
     assert {(one["stage"], one["variant"]) for one in again} == {
-        ("tuning", trials["variant"].iloc[1]), ("", "")}  # fmt: skip
+        ("tuning", trials["variant"].iloc[1]), ("final", "")}  # fmt: skip
 
 
 def test_trials_that_diverge_are_not_chosen_and_fail_nothing(

@@ -65,16 +65,15 @@ def study(comparison: Comparison, pictures: "Sequence[Picture]" = ()) -> str:
 
 
 def description(comparison: Comparison, length: int = DESCRIPTION) -> str:
-    """Title, answer and a short table, for the parent run's page in MLflow.
+    """Answer and a short table, for the parent run's page in MLflow, which has the title above.
 
     Args:
         comparison: from `compare.compare`.
         length: characters; rows beyond it are left out, the best stay.
     """
-    head = f"# {escaped(_short(title_of(comparison), 300))}\n\n"
     tail = "\n\nMore, with pictures: the artifact `comparison/comparison.html`.\n"
     answer = _answer(comparison)
-    room = length - len(head) - len(tail)
+    room = length - len(tail)
     if len(answer) > room // 2:
         cut = answer[: room // 2].rpartition("\n")[0] or answer[: room // 2]
         answer = f"{cut}\n\n(The rest of the answer stands in the artifacts.)"
@@ -95,7 +94,7 @@ def description(comparison: Comparison, length: int = DESCRIPTION) -> str:
             body += f"{heading}\n\n" + "\n".join(lines)
     if left:
         body += f"\n\n{left} row{'s' if left != 1 else ''} left out here; the artifacts have all."
-    return head + body + tail
+    return body + tail
 
 
 def title_of(comparison: Comparison) -> str:

@@ -4,7 +4,7 @@ import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from regexp.compare import html, markdown
 from regexp.compare.comparison import Comparison, Source, compare
@@ -22,7 +22,14 @@ FIGURES = "figures"
 _logger = logging.getLogger(__name__)
 
 
-def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> Comparison:
+class Report(NamedTuple):
+    """What a sweep came to: its comparison, and the pictures of it."""
+
+    comparison: Comparison
+    pictures: "list[Picture]"
+
+
+def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> Report:
     """Compare the runs of a sweep, and keep the result as its artifacts and description.
 
     Args:
@@ -40,7 +47,7 @@ def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> C
         folder = Path(name) / FOLDER
         write(comparison, drawn, folder)
         keep(comparison, folder, sweep)
-    return comparison
+    return Report(comparison, drawn)
 
 
 def pictures(source: Source, comparison: Comparison) -> "list[Picture]":

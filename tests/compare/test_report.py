@@ -51,7 +51,7 @@ def kept(tracker: Tracker, sweep: RunRecord) -> Path:
 
 
 def test_a_report_is_kept_with_the_sweep(tracker: Tracker, sweep: RunRecord) -> None:
-    comparison = report(tracker, sweep)
+    comparison, pictures = report(tracker, sweep)
     table = comparison.table
     assert table["label"].tolist() == ["none", "l1"]
     assert table["difference"].tolist() == pytest.approx([float("nan"), 0.1], nan_ok=True)
@@ -67,6 +67,7 @@ def test_a_report_is_kept_with_the_sweep(tracker: Tracker, sweep: RunRecord) -> 
         "comparison.csv", "comparison.html", "comparison.md", "figures",
     }  # fmt: skip
     figures = {path.name for path in (folder / "figures").iterdir()}
+    assert figures == {f"{picture.name}.png" for picture in pictures}
     assert {"forest_digits.png", "learning_curves_loss_digits.png"} <= figures
     markdown = (folder / "comparison.md").read_text()
     for name in figures:
@@ -75,7 +76,7 @@ def test_a_report_is_kept_with_the_sweep(tracker: Tracker, sweep: RunRecord) -> 
     assert html.count("<figure>") == html.count("<svg role=") == len(figures)
     sweep.finish()
     note = tracker._client.get_run(sweep.id).data.tags["mlflow.note.content"]
-    assert note.startswith("# an ablation\n\nl1: no verdict at n = 2")
+    assert note.startswith("l1: no verdict at n = 2")
 
 
 def test_without_figures_all_else_is_there(tracker: Tracker, sweep: RunRecord) -> None:

@@ -136,9 +136,7 @@ def test_wrong_labels_are_each_other_class_as_often_and_nested(tmp_path):
 def test_label_noise_of_a_regression_is_refused(tmp_path):
     from regexp.dataset.bundled import Diabetes
 
-    dataset = Diabetes(
-        validation=0.2, test=0.2, train_size=None, split_seed=None, label_noise=0.1
-    )
+    dataset = Diabetes(validation=0.2, test=0.2, train_size=None, split_seed=None, label_noise=0.1)
     with pytest.raises(ValueError, match=r"dataset.label_noise=0.1: .* is a regression"):
         dataset.load(0, tmp_path)
 

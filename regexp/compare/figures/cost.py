@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NAMED = 14
+NAMED = 24
 """Techniques whose names are written, at most."""
 
 

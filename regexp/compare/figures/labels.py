@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 0.62, 1.35  # of a letter, in units of the font size
 _PLACES = [
     (right, up) for distance in (1, 2, 3.2) for right, up in (
-        (distance, 0), (-distance, 0), (0, distance), (0, -distance),
+        (0, distance), (distance, 0), (-distance, 0), (0, -distance),
         (distance, distance), (distance, -distance), (-distance, distance), (-distance, -distance),
     )
 ]  # fmt: skip
@@ -78,7 +78,7 @@ def place_labels(
 def _box(x: float, y: float, right: float, up: float, name: str, size: float) -> Box:
     """The rectangle of a name in one of the places around a point."""
     width, height = len(name) * _WIDTH * size, _HEIGHT * size
-    middle = x + right * 7 + np.sign(right) * width / 2, y + up * 7
+    middle = x + right * 7 + np.sign(right) * width / 2, y + up * 8.5
     return Box(middle[0] - width / 2, middle[1] - height / 2,
                middle[0] + width / 2, middle[1] + height / 2)  # fmt: skip
 
