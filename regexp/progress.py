@@ -214,6 +214,8 @@ def ensembles(runs: "pandas.DataFrame") -> list[str]:
             continue
         found = runs.dropna(subset=[f"metrics.{name}"])
         keys = [key for key in ("technique", "variant", "setting") if key in found]
+        if "dataset" in found and found["dataset"].nunique() > 1:
+            keys.append("dataset")
         means = found.groupby(keys, sort=False)[f"metrics.{name}"].last()
         parts = [
             f"{' '.join(filter(None, key if isinstance(key, tuple) else (key,)))} {value:.4f}"

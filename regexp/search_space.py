@@ -93,12 +93,20 @@ def check(config: DictConfig) -> list[Dimension]:
 
 
 def check_swept(config: DictConfig, swept: Sequence[str]) -> None:
-    """Check that a sweep does not vary what each of its jobs searches.
+    """Check that a sweep does not vary what each of its jobs searches, nor the search.
+
+    Two searches share trials, which are recorded once: neither could be told from the other.
 
     Raises:
         ConfigError: it does.
     """
-    for one in check(config):
+    searched = check(config)
+    if config.tune.budget and (varied := [key for key in swept if key.startswith("tune.")]):
+        raise ConfigError(
+            f"{varied[0]}: the sweep varies it, but all of a sweep is tuned alike; give one value, "
+            "and a command for each"
+        )
+    for one in searched:
         if one.key in swept:
             raise ConfigError(
                 f"{one.key}: the sweep varies it, and tune.budget={config.tune.budget} searches "

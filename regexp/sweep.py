@@ -180,6 +180,7 @@ def _execute(
     folder = Path(sweep.config.paths.mlruns) / "hydra" / launch
     status: Literal["FINISHED", "FAILED"]
     broken = False
+    parent: RunRecord | None = None
     # A signal or Ctrl-C leaves these blocks as an exception; the tracker then ends its runs.
     with interruptible(), open_tracker(sweep.config) as _tracker:
         try:
@@ -202,15 +203,16 @@ def _execute(
                     traceback.print_exc()
             with _tolerant():
                 reported = present(_tracker, parent, sweep.config.figures)
-                seconds = _tracker.add_seconds(parent, time.monotonic() - began)
                 if reported is not None:
-                    then(reported, seconds)
+                    then(reported, parent.wall_seconds(time.monotonic() - began))
             failures = progress.failures_of(sweep, folder)
             for line in [*progress.best(folder), *progress.reasons(failures)]:
                 _say(line)
             status = "FAILED" if failures or broken else "FINISHED"
             parent.finish(status, progress.summary(failures))
         finally:
+            if parent is not None:  # time counts, however the command ends
+                parent.wall_seconds(time.monotonic() - began)
             tracker, _tracker = _tracker, None
     return status == "FAILED" or not tracker.left.nothing
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from regexp.study import Cost, chosen
 from tests.sandbox import SMALL, Sandbox
@@ -37,6 +38,8 @@ def test_a_study_is_run_and_written_up(
     figures = {path.name for path in (folder / "figures").iterdir()}
     assert "forest_digits.png" in figures
     assert "old.png" not in figures
+    with Image.open(folder / "figures" / "forest_digits.png") as image:
+        assert image.mode == "P"
     for name in figures:
         assert f"](figures/{name})" in written
 

@@ -106,6 +106,8 @@ WRONG = [
      "regularizer.l1.search=3: expected a mapping"),
     (("tune.budget=2", "-m", "regularizer=l1", "regularizer.l1.strength=1e-4,1e-3"),
      "regularizer.l1.strength: the sweep varies it, .* regularizer.l1.search.strength=null"),
+    (("-m", "tune.budget=4,2", LR), "tune.budget: the sweep varies it, .* a command for each"),
+    (("-m", "tune.budget=2", "tune.seeds=2,1", LR), "tune.seeds: the sweep varies it"),
 ]  # fmt: skip
 
 
@@ -315,6 +317,13 @@ def test_a_tuned_sweep(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> 
     assert re.search(r"2 +l1 +4 +6 +6 +0 ", capsys.readouterr().out)
 
 
+def wall_seconds(sandbox: Sandbox) -> float:
+    """What the only sweep has taken so far."""
+    [parent] = sandbox.parents()
+    with sandbox.tracker() as tracker:
+        return float(tracker._client.get_run(parent).data.tags["wall_seconds"])
+
+
 def broken_at(monkeypatch: pytest.MonkeyPatch, chosen: Callable[[PlannedRun], bool]) -> None:
     """Break training after the first epoch of a stack with such runs, as Ctrl-C does; once."""
     whole, before = Resume.save, job._train_stack
@@ -341,7 +350,10 @@ def test_a_broken_search_goes_on_to_the_same_end(
     command = ("regularizer=l1", "tune.budget=3", LR, "seeds=2", "checkpoint.every=1", *SMALL)
     broken_at(monkeypatch, lambda one: bool(one.trial_for) == (stage == "trials"))
     assert sandbox.run(*command) == 130
+    spent = wall_seconds(sandbox)
+    assert spent > 0, "a study's time is that of all its commands"
     assert sandbox.run(*command) == 0
+    assert wall_seconds(sandbox) > spent
     trials, runs = found_in(sandbox)
     assert len(trials) == 3
     assert len(runs) == 2

@@ -62,17 +62,20 @@ def _in_short(table: "pd.DataFrame") -> str:
     """On how many datasets and settings each technique helps or hurts."""
     compared = table[table["outcome"] != "baseline"]
     said = []
+    one_split = compared["verdict"].str.contains("s on this split: ").any()
+    where = " (on the one split, where seeds share one)" if one_split else ""
     for outcome in ("helps", "hurts"):
         found = compared["outcome"].eq(outcome).groupby(compared["label"], sort=False)
         counts, total = found.sum().sort_values(ascending=False, kind="stable"), found.size()
         names = [f"{label} on {n} of {total[str(label)]}" for label, n in counts.items() if n]
         if names:
-            said.append(f"{outcome.capitalize()}: {listed(_few(names))}.")
+            said.append(f"{outcome.capitalize()}{where}: {listed(_few(names))}.")
     claimed = compared["outcome"].isin(["helps", "hurts"]).groupby(compared["label"]).any()
     if not claimed.any():
         return f"None of the {len(claimed)} techniques is shown to help or to hurt on any."
     if rest := int((~claimed).sum()):
         said.append(f"Shown to do neither on any: {rest} of {len(claimed)}.")
+    said.append(f"False claims are held to {ALPHA:.0%} on each by itself, not over all.")
     return " ".join(said)
 
 
@@ -129,16 +132,17 @@ def _named(part: "pd.DataFrame", unit: Unit) -> str:
 
 
 def _seen(part: "pd.DataFrame", unit: Unit) -> str:
-    """The differences that would have been seen."""
+    """The differences that would have been seen, and on how many techniques none."""
     detectable = part["detectable"].dropna()
+    blind = int((detectable > unit.most).sum())
     seen = detectable[(detectable <= unit.most) & (detectable > 0)]
     if seen.empty:
-        return "; no difference could have been seen" if len(detectable) else ""
+        return "; no difference could have been seen" if blind else ""
     ends = dict.fromkeys(written.upwards(value, unit) for value in (seen.min(), seen.max()))
     size = f"{' to '.join(ends)} {unit.name}".rstrip()
-    if len(ends) == 1:
-        return f"; a difference of {size} would have been seen (power {POWER:.0%})"
-    return f"; differences of {size}, by technique, would have been seen (power {POWER:.0%})"
+    what = f"a difference of {size}" if len(ends) == 1 else f"differences of {size}, by technique,"
+    on = f", on {blind} of them none" if blind else ""
+    return f"; {what} would have been seen (power {POWER:.0%}){on}"
 
 
 def _of(across: Across) -> str:

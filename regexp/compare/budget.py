@@ -5,8 +5,10 @@ n that are drawn without replacement has the expectation
 
     sum over i of C(i-1, n-1) / C(N, n) * v_(i)
 
-which is unbiased for the best of n new ones (Tang et al. 2020). The estimator of Dodge et al. 2019
-draws with replacement: it is biased low, for it meets the same configuration twice.
+which is unbiased for the best of n new ones where all are drawn independently (Tang et al. 2020).
+Those of `tuning.draw` are spread more evenly, after the YAML's own numbers: of them it is the mean
+over all sets of n. The estimator of Dodge et al. 2019 draws with replacement: it is biased low, for
+it meets the same configuration twice.
 
 Reference:
     Tang, Lee, Xin, Liu, Yu, Lin, "Showing Your Work Doesn't Always Work", ACL 2020, equation 8,

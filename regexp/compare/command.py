@@ -14,6 +14,7 @@ from regexp.config import ConfigError
 
 if TYPE_CHECKING:
     from regexp.compare.comparison import Comparison
+    from regexp.compare.figures import Picture
     from regexp.tracking.stored import Reader
 
 COMPARE = """\
@@ -90,7 +91,7 @@ def command(arguments: Sequence[str]) -> int:
         print(remark)
     print(f"\nThe comparison: {printable(str(request.folder / PAGE))}", flush=True)
     if len(request.sweep_ids) == 1 and request.record:
-        _record(request, reader, comparison)
+        _record(request, reader, comparison, drawn)
     return 0
 
 
@@ -156,7 +157,9 @@ def _statuses(comparison: "Comparison") -> str:
     return f" ({told or 'it has no runs'})"
 
 
-def _record(request: Request, reader: "Reader", comparison: "Comparison") -> None:
+def _record(
+    request: Request, reader: "Reader", comparison: "Comparison", drawn: "Sequence[Picture]"
+) -> None:
     """Keep what was written with the parent run; where that is not possible, say why."""
     from regexp.compare.report import keep
     from regexp.tracking import StoreAwayError, Tracker, TrackingError
@@ -168,7 +171,7 @@ def _record(request: Request, reader: "Reader", comparison: "Comparison") -> Non
         with Tracker(tracking.uri, experiment, request.config.paths.mlruns) as tracker:
             record = tracker.joined(sweep_id, name)
             try:
-                keep(comparison, request.folder, record)
+                keep(comparison, drawn, request.folder, record)
             finally:
                 record.finish()
     except (TrackingError, OSError) as error:

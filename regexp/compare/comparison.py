@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from regexp.compare import several, verdict
 from regexp.compare.ranking import Across, rank
-from regexp.compare.table import BASELINE, TUNING, Family, counting, tabulate
+from regexp.compare.table import BASELINE, KEYS, TUNING, Family, counting, tabulate
 from regexp.config import ConfigError
 from regexp.nodes import nearest
 from regexp.tracking.view import lower_is_better
@@ -86,6 +86,7 @@ def compare(
     """
     sweep_ids = list(dict.fromkeys(sweep_ids))
     recorded = several.together({one: source.runs(one) for one in sweep_ids})
+    recorded = recorded[recorded["technique"] != ""]  # a person may have made a child run as well
     searched = recorded["stage"] == TUNING if "stage" in recorded else recorded["status"] == ""
     trials, runs = recorded[searched], counting(recorded[~searched])
     both = has(runs, ACCURACY) and has(runs, ERROR)
@@ -101,7 +102,7 @@ def compare(
         notes=_notes(families),
         across=None if both else rank(table),
         sweeps={one: (names or {}).get(one, one) for one in sweep_ids},
-        remarks=_remarks(runs, both),
+        remarks=_remarks(runs, both, searched=bool(len(trials))),
     )
 
 
@@ -138,7 +139,7 @@ def _notes(families: Mapping[tuple[str, str], Family]) -> dict[tuple[str, str], 
     }
 
 
-def _remarks(runs: "pd.DataFrame", both: bool) -> list[str]:
+def _remarks(runs: "pd.DataFrame", both: bool, *, searched: bool) -> list[str]:
     said = []
     running = int((runs["status"] == "RUNNING").sum())
     if running:
@@ -151,6 +152,18 @@ def _remarks(runs: "pd.DataFrame", both: bool) -> list[str]:
         said.append(
             f"{failed} of {len(runs)} runs failed or were killed, and are left out. Where a "
             "technique fails on hard seeds alone, what is left flatters it."
+        )
+    if searched:
+        said.append(
+            "Numbers were chosen by a search on validation rows, once for each technique. The "
+            "verdicts are about what was chosen: another search may choose other numbers, and "
+            "neither intervals nor p-values hold that."
+        )
+    techniques = runs[runs["technique"] != BASELINE].groupby(KEYS[:-1], sort=False)["variant"]
+    if (techniques.nunique() > 1).any():
+        said.append(
+            "Some techniques have several configurations. The verdict on each is corrected for "
+            "that; but the mean of the best of them was found on test rows, and flatters it."
         )
     if both:
         said.append(

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -37,12 +38,7 @@ def page(comparison: Comparison, pictures: "Sequence[Picture]" = ()) -> str:
         said += [f"## Verdicts{head}", _results(rows)]
         more = [(one.title, one.cells) for one in measures(rows, regression=comparison.regression)]
         said += [f"### Scores and costs{head}", _table([("technique", _labels(rows)), *more])]
-    if comparison.across is not None:
-        average = comparison.across.ranks.mean().sort_values(kind="stable")
-        columns = [(one.title, one.cells) for one in ranks(comparison.across)]
-        labels = [escaped(str(name)) for name in average.index]
-        said += ["## Across datasets", friedman_of(comparison.across)]
-        said.append(_table([("technique", labels), *columns]))
+    said += [*_across(comparison), *_chosen(comparison)]
     said += [*_pictures("## Pictures", pictures), *_method(comparison)]
     said += ["## Again", "```bash\n" + "\n".join(commands(comparison)) + "\n```"]
     return "\n\n".join(said) + "\n"
@@ -55,10 +51,12 @@ def study(comparison: Comparison, pictures: "Sequence[Picture]" = ()) -> str:
         comparison: from `compare.compare`.
         pictures: which lie beside it as `figures/NAME.png`.
     """
-    said = [f"**Answer.** {_answer(comparison)}", "## Verdicts"]
     several = len(comparison.notes) > 1
+    gap = "\n\n" if several else " "  # several answers are a list
+    said = [f"**Answer.**{gap}{_answer(comparison)}", "## Verdicts"]
     for key, rows in families(comparison):
         said += [f"### {escaped(name_of(key))}"] * several + [_results(rows)]
+    said += [*_across(comparison), *_chosen(comparison)]
     said += [*_pictures("## Figures", pictures), *_method(comparison)]
     said.append("All numbers: [results.csv](results.csv).")
     return "\n\n".join(said) + "\n"
@@ -142,10 +140,24 @@ _TESTS = (
 )
 
 
+def chosen(comparison: Comparison) -> list[tuple[str, str]]:
+    """(technique, with dataset and setting where there are several, the numbers of its search)."""
+    runs = comparison.runs
+    if "tuned" not in runs:
+        return []
+    found = runs[runs["tuned"] != ""].drop_duplicates(["dataset", "setting", "label"])
+    several = len(comparison.notes) > 1
+    return [
+        (", ".join(filter(None, [row["label"], *(([row["dataset"], row["setting"]]) * several)])),
+         str(row["tuned"]))
+        for _, row in found.iterrows()
+    ]  # fmt: skip
+
+
 def commands(comparison: Comparison) -> list[str]:
     """What makes the comparison again, and its runs."""
     ids = list(comparison.sweeps)
-    metric = f" --metric {comparison.metric}"
+    metric = f" --metric {shlex.quote(comparison.metric)}"
     return [
         f"regexp compare {' '.join(ids)}{metric}",
         *(f"regexp rerun --sweep {one}" for one in ids),
@@ -168,6 +180,28 @@ def escaped(text: str) -> str:
     text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", " ".join(written.printable(text).split()))
     text = re.sub(r"&(?=#|\w)", "&amp;", text)
     return re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", text)
+
+
+def _across(comparison: Comparison) -> list[str]:
+    """The table of ranks, where there are several datasets."""
+    if comparison.across is None:
+        return []
+    average = comparison.across.ranks.mean().sort_values(kind="stable")
+    columns = [(one.title, one.cells) for one in ranks(comparison.across)]
+    labels = [escaped(str(name)) for name in average.index]
+    table = _table([("technique", labels), *columns])
+    return ["## Across datasets", friedman_of(comparison.across), table]
+
+
+def _chosen(comparison: Comparison) -> list[str]:
+    """The numbers that a search has chosen, where there was one."""
+    rows = chosen(comparison)
+    if not rows:
+        return []
+    names, numbers = zip(*rows, strict=True)
+    columns = [("technique", list(map(escaped, names))), ("verdict", list(map(escaped, numbers)))]
+    table = _table(columns).replace("| verdict |", "| numbers |", 1)
+    return ["## Numbers that were chosen on validation data", table]
 
 
 def _pictures(heading: str, pictures: "Sequence[Picture]") -> list[str]:

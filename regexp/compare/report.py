@@ -46,7 +46,7 @@ def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> R
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / FOLDER
         write(comparison, drawn, folder)
-        keep(comparison, folder, sweep)
+        keep(comparison, drawn, folder, sweep)
     return Report(comparison, drawn)
 
 
@@ -56,14 +56,19 @@ def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
     Args:
         source: of the runs.
         comparison: of them.
+
+    Raises:
+        StoreAwayError: the store does not answer.
     """
     from regexp.compare.curves import curves, diagnostics
     from regexp.compare.figures import draw
+    from regexp.tracking import StoreAwayError
 
     runs = comparison.runs
-    frames = curves(source, runs), diagnostics(source, runs)
     try:
-        return draw(comparison, *frames)
+        return draw(comparison, curves(source, runs), diagnostics(source, runs))
+    except StoreAwayError:
+        raise
     except Exception as error:  # what was found is worth more than its pictures
         _logger.warning("The pictures cannot be drawn: %s: %s", type(error).__name__, error)
         return []
@@ -98,18 +103,22 @@ def table_csv(comparison: Comparison) -> str:
     return table.map(_as_text).to_csv(index=False)
 
 
-def keep(comparison: Comparison, folder: Path, sweep: "RunRecord") -> None:
+def keep(
+    comparison: Comparison, pictures: "Sequence[Picture]", folder: Path, sweep: "RunRecord"
+) -> None:
     """Record what was written as artifacts of a parent run, and set its description.
 
     Args:
         comparison: that was written.
-        folder: where to; nothing else in it is recorded.
+        pictures: that were written.
+        folder: where to; nothing else in it, such as the pictures of another comparison, is
+            recorded.
         sweep: the parent run.
     """
     for ending in ("csv", "md", "html"):
         sweep.artifact(folder / f"{FOLDER}.{ending}", FOLDER)
-    if (folder / FIGURES).is_dir():
-        sweep.artifact(folder / FIGURES, FOLDER)
+    for picture in pictures:
+        sweep.artifact(folder / FIGURES / f"{picture.name}.png", f"{FOLDER}/{FIGURES}")
     sweep.note(markdown.description(comparison))
 
 

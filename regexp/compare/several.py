@@ -39,7 +39,28 @@ def together(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     params = [name for name in map(str, runs) if name.startswith("params.") and name not in _IDLE]
     own = [name for name in params if name.startswith(_TECHNIQUE)]
     runs = _told_apart(runs, FAMILY, "setting", [name for name in params if name not in own])
-    return _told_apart(runs, KEYS, "variant", [name for name in own if name != _TECHNIQUE])
+    runs = _told_apart(runs, KEYS, "variant", [name for name in own if name != _TECHNIQUE])
+    return _kept_apart(runs, params)
+
+
+def _kept_apart(runs: "pd.DataFrame", params: Sequence[str]) -> "pd.DataFrame":
+    """Families by their sweep where runs of equal names still differ, as after two searches."""
+    values = runs[params].astype(object)
+    # Of a run that has not finished some parameters may still be missing.
+    values = values.where(values.notna(), "").where(runs["status"] == "FINISHED")
+    names = [runs[key] for key in (*KEYS, "seed")]
+    differs = (values.groupby(names, sort=False).transform("nunique") > 1).any(axis=1)
+    differs &= runs["sweep"].groupby(names, sort=False).transform("nunique") > 1
+    mixed = differs.groupby([runs[key] for key in FAMILY], sort=False).transform("any")
+    told = "sweep " + runs["sweep"].astype(str).str[:8]
+    named = (runs["setting"] + ", " + told).where(runs["setting"] != "", told)
+    return runs.assign(setting=runs["setting"].where(~mixed, named))
+
+
+def _bare(runs: "pd.DataFrame") -> "pd.Series":
+    """Runs without any parameter: they have only begun, or were broken off then."""
+    params = [name for name in runs if str(name).startswith("params.")]
+    return runs[params].isna().all(axis=1)
 
 
 def _told_apart(
@@ -53,8 +74,12 @@ def _told_apart(
         name: the column that tells them apart.
         params: columns.
     """
-    texts = runs[params].astype(object).where(runs[params].notna(), "")
     by = [runs[key] for key in keys]
+    values = runs[params].astype(object)
+    # A bare run is taken to be like the others of its sweep.
+    likely = values.groupby([*by, runs["sweep"]], sort=False).transform("first")
+    values = values.where(~_bare(runs), likely)
+    texts = values.where(values.notna(), "")
     first = texts.groupby([*by, runs["sweep"]], sort=False).transform("first")
     constant = (texts == first).groupby([*by, runs["sweep"]], sort=False).transform("all")
     differs = texts.groupby(by, sort=False).transform("nunique") > 1

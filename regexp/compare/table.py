@@ -1,6 +1,7 @@
 """The comparison table: one row for each technique, averaged over seeds and held against none."""
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -85,7 +86,7 @@ def table(
         runs: from `Tracker.runs`.
         metric: the headline metric.
         lower_is_better: True for errors and losses; rows are ordered with the best first, after
-            the baseline.
+            the baseline, and equal ones by their label.
 
     Returns:
         One row for each dataset, setting, technique and variant (the numbers of a grid):
@@ -129,7 +130,7 @@ def tabulate(
     values = _values(latest, metric)
     for name, members in latest.groupby(FAMILY, sort=False):
         groups = {
-            cast("Key", key): group.set_index("seed")
+            cast("Key", key): group.set_index("seed").sort_index()
             for key, group in values.loc[members.index].groupby(KEYS, sort=False)
         }
         baselines = [key for key in groups if key[2] == BASELINE]
@@ -153,10 +154,23 @@ def tabulate(
     result = pd.DataFrame(rows, columns=COLUMNS)
     result["other"] = result["technique"] != BASELINE
     result["order"] = result["mean"] if lower_is_better else -result["mean"]
-    result = result.sort_values([*FAMILY, "other", "order"], kind="stable")
+    places = [f"{key}_place" for key in FAMILY]
+    result[places] = result[FAMILY].apply(_counted)
+    result = result.sort_values([*places, "other", "order", "label"], kind="stable")
     result = result[COLUMNS].reset_index(drop=True)
     result.attrs = {"metric": metric, "lower_is_better": lower_is_better}
     return result, families
+
+
+def _counted(names: "pd.Series") -> "pd.Series":
+    """The place of each name in the order in which people count: `rows=50` before `rows=100`."""
+
+    def parts(name: str) -> list[str | float]:
+        split = re.split(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)", name)
+        return [float(part) if index % 2 else part for index, part in enumerate(split)]
+
+    places = {name: place for place, name in enumerate(sorted(names.unique(), key=parts))}
+    return names.map(places)
 
 
 def counting(runs: "pd.DataFrame") -> "pd.DataFrame":

@@ -1,6 +1,7 @@
 """Ask the store for runs."""
 
 import math
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ _TAGS = (
     "dataset",
     "split",
     "stage",
+    "tuned",
     "fingerprint",
     "reason",
 )
@@ -77,9 +79,9 @@ def recorded(client: Any, run: Any) -> set[tuple[str, int]]:
 def frame(runs: Sequence[Any]) -> "pd.DataFrame":
     """A table of runs.
 
-    Columns: run_id, name, status, start_time (milliseconds), seed (integer), the tags technique,
-    variant, setting, label, dataset, split, stage, fingerprint and reason ("" where absent), then
-    `params.*` and the last value of every metric as `metrics.*`.
+    Columns: run_id, name, status, start_time (milliseconds), seed (integer, -1 where there is
+    none), the tags technique, variant, setting, label, dataset, split, stage, tuned, fingerprint
+    and reason ("" where absent), then `params.*` and the last value of every metric as `metrics.*`.
     """
     import pandas as pd
 
@@ -91,7 +93,7 @@ def frame(runs: Sequence[Any]) -> "pd.DataFrame":
             "name": run.info.run_name,
             "status": run.info.status,
             "start_time": run.info.start_time,
-            "seed": int(tags.get("seed", -1)),
+            "seed": _seed(tags.get("seed", "")),
         }
         row |= {name: tags.get(name, "") for name in _TAGS}
         row |= {f"params.{name}": value for name, value in run.data.params.items()}
@@ -101,6 +103,11 @@ def frame(runs: Sequence[Any]) -> "pd.DataFrame":
     table = pd.DataFrame(rows, columns=None if rows else first)
     rest = sorted(set(table.columns) - set(first))
     return table[first + rest]
+
+
+def _seed(text: str) -> int:
+    """A seed; -1 for what is none: a person may have made a child run as well."""
+    return int(text) if re.fullmatch(r"\d{1,4000}", text, re.ASCII) else -1
 
 
 def number(value: float) -> float:

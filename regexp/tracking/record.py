@@ -10,6 +10,9 @@ from regexp.tracking.outbox import Outbox
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
+WALL_SECONDS = "wall_seconds"
+"""Tag of a sweep's parent run."""
+
 
 class RunRecord:
     """One MLflow run. Made by `Tracker.start` and `Tracker.sweep`.
@@ -25,6 +28,7 @@ class RunRecord:
     Attributes:
         known: (name, step) of metrics that the store has of an earlier process; they are not
             recorded again.
+        spent: of a sweep, seconds of wall time that earlier commands have worked on it.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class RunRecord:
         self.name = name
         self.finished = False
         self.known: set[tuple[str, int]] = set()
+        self.spent = 0.0
         self._outbox = outbox
         self._owned = owned
         self._on_finish = on_finish
@@ -89,6 +94,16 @@ class RunRecord:
         if not path.exists():
             raise FileNotFoundError(f"no artifact to record at {path}")
         self._outbox.store(self.id, delivery.file(path, folder))
+
+    def wall_seconds(self, seconds: float) -> float:
+        """Queue for how long this command has worked on the sweep; called again, the last counts.
+
+        Returns:
+            The wall time of all its commands.
+        """
+        whole = self.spent + seconds
+        self.tags({WALL_SECONDS: whole})
+        return whole
 
     def note(self, markdown: str) -> None:
         """Set the description that the UI shows on the run's page."""

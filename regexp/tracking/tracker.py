@@ -25,7 +25,7 @@ from regexp.tracking.earlier import Earlier
 from regexp.tracking.error import StoreAwayError
 from regexp.tracking.outbox import Left, Outbox
 from regexp.tracking.patience import Patience
-from regexp.tracking.record import RunRecord, Status, now
+from regexp.tracking.record import WALL_SECONDS, RunRecord, Status, now
 from regexp.tracking.redelivery import farewell, spool_of
 from regexp.tracking.signals import Terminated
 
@@ -120,6 +120,7 @@ class Tracker:
         with FileLock(self.folder / ".sweep.lock"), store.explained(self.uri):
             run, made = self._parent(key, name)
             record = self._record(run.info.run_id, name, owned=own or made)
+            record.spent = float(run.data.tags.get(WALL_SECONDS, 0))
             if own and not made:
                 self._continue(run)
         values, notes = names.params(config)
@@ -216,18 +217,6 @@ class Tracker:
             found = self._client.get_metric_history(run_id, names.safe(name))
         ordered = sorted(found, key=lambda metric: (metric.step, metric.timestamp))
         return list({metric.step: query.number(metric.value) for metric in ordered}.items())
-
-    def add_seconds(self, sweep: RunRecord, seconds: float) -> float:
-        """Count wall time that a command has spent on a sweep; returns that of all its commands.
-
-        Raises:
-            TrackingError: the store cannot be read.
-        """
-        with store.explained(self.uri):
-            tags = self._client.get_run(sweep.id).data.tags
-        spent = float(tags.get("wall_seconds", 0)) + seconds
-        sweep.tags({"wall_seconds": spent})
-        return spent
 
     def text(self, run_id: str, name: str) -> bytes | None:
         """A text artifact of a run; None where there is none."""

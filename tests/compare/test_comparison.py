@@ -1,5 +1,7 @@
 """What is compared: which runs count, by what, and what a reader is told."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -45,6 +47,8 @@ def test_trials_are_kept_apart() -> None:
     trials = classified(stage="tuning")
     comparison = of(pd.concat([classified(), trials], ignore_index=True))
     assert len(comparison.trials) == len(trials)
+    [remark] = comparison.remarks
+    assert "The verdicts are about what was chosen: another search may choose other" in remark
     assert set(comparison.runs["stage"]) == {""}
     assert comparison.table["runs"].tolist() == [10] * 4
 
@@ -59,6 +63,12 @@ def test_only_what_has_finished_counts_and_the_rest_is_told() -> None:
     assert [remark[:12] for remark in comparison.remarks] == ["4 of 40 runs", "4 of 40 runs"]
     assert "have not ended yet" in comparison.remarks[0]
     assert not of(classified()).remarks
+
+
+def test_a_run_that_a_person_made_below_a_sweep_is_not_compared() -> None:
+    mine = classified(techniques=("none",), seeds=1).assign(technique="", label="", seed=-1)
+    comparison = of(pd.concat([classified(), mine], ignore_index=True))
+    pd.testing.assert_frame_equal(comparison.table, of(classified()).table)
 
 
 def test_a_sweep_of_which_nothing_has_finished_is_empty() -> None:
@@ -167,12 +177,32 @@ def test_techniques_without_a_verdict_are_counted() -> None:
     )
 
 
+def test_what_nothing_could_have_shown_is_not_said_to_have_been_seen() -> None:
+    """An accuracy cannot differ by more than 100 points."""
+    runs = classified(techniques=("none", "l2", "sam", "wild"), seeds=4)
+    wild = runs["technique"] == "wild"
+    runs.loc[wild, "metrics.test/accuracy"] = [0.0, 1.0] * 2
+    [(_, said)] = answers(of(runs))
+    assert re.search(
+        r"no evidence either way; (a difference|differences) of \S+ .*points,? .*"
+        r"would have been seen \(power 80%\), on 1 of them none\.$",
+        said,
+    ), said
+    runs = classified(techniques=("none", "w", "x", "y"), seeds=4)
+    runs.loc[runs["technique"] != "none", "metrics.test/accuracy"] = [0.0, 1.0] * 6
+    [(_, said)] = answers(of(runs))
+    assert said.endswith("no evidence either way; no difference could have been seen.")
+
+
 def test_grids_are_configurations() -> None:
     runs = classified()
     grid = [runs[runs["technique"] == "none"]]
     grid += [runs[runs["technique"] == "l2"].assign(variant=f"x={x}") for x in range(3)]
-    [(_, said)] = answers(of(pd.concat(grid, ignore_index=True)))
+    comparison = of(pd.concat(grid, ignore_index=True))
+    [(_, said)] = answers(comparison)
     assert said.startswith("None of the 3 configurations ")
+    [remark] = comparison.remarks
+    assert "the best of them was found on test rows, and flatters it" in remark
 
 
 def test_many_datasets_are_summed_up_first() -> None:
@@ -187,8 +217,12 @@ def test_many_datasets_are_summed_up_first() -> None:
         "best average rank, 1.0 of 4, is that of dropout; none's is "
     )
     assert said[1][1] == (
-        "Helps: dropout on 4 of 4. Hurts: l1 on 4 of 4. Shown to do neither on any: 1 of 3."
+        "Helps (on the one split, where seeds share one): dropout on 4 of 4. Hurts (on the one "
+        "split, where seeds share one): l1 on 4 of 4. Shown to do neither on any: 1 of 3. False "
+        "claims are held to 5% on each by itself, not over all."
     )
+    anew = of(classified("a", "b", "c", "d", split="seed"))
+    assert answers(anew)[1][1].startswith("Helps: dropout on ")
 
 
 def test_a_difference_across_datasets_is_told() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from regexp.compare import compare
 from regexp.compare.comparison import Comparison
-from regexp.compare.markdown import description, escaped, page
+from regexp.compare.markdown import description, escaped, page, study
 from regexp.tracking.names import TAG_LENGTH
 from tests.compare.sources import Source, classified
 
@@ -89,3 +89,23 @@ def test_what_differs_between_datasets_is_noted_by_dataset() -> None:
     text = page(compare(Source({"a": runs}), ["a"]))
     assert "\ndigits:\n\n- All runs share one split" in text
     assert "\nwine:\n\n- Every seed splits the data anew" in text
+
+
+def test_a_study_has_answer_verdicts_and_ranks_but_no_ids() -> None:
+    one, two = study(of()), study(of("digits", "wine"))
+    assert one.startswith("**Answer.** 1 of 3 techniques helps")
+    assert two.startswith("**Answer.**\n\n- **across 2 datasets**")
+    assert "## Across datasets" not in one
+    assert "## Across datasets" in two
+    for text in (one, two):
+        assert "## Method" in text
+        assert text.endswith("All numbers: [results.csv](results.csv).\n")
+        assert "a" * 32 not in text
+
+
+def test_the_numbers_of_a_search_are_told() -> None:
+    runs = classified().assign(tuned="")
+    assert "Numbers that were chosen" not in study(compare(Source({"a": runs}), ["a"]))
+    runs.loc[runs["technique"] == "l1", "tuned"] = "strength=0.01, lr=0.1"
+    text = study(compare(Source({"a": runs}), ["a"]))
+    assert "| technique | numbers |\n| --- | --- |\n| l1 | strength=0.01, lr=0.1 |\n\n" in text

@@ -10,8 +10,8 @@ import pytest
 from regexp.compare import compare as compared
 from regexp.compare import report, write
 from regexp.compare.curves import curves
-from regexp.compare.report import _as_text
-from regexp.tracking import RunRecord, Tracker
+from regexp.compare.report import _as_text, keep, pictures
+from regexp.tracking import RunRecord, StoreAwayError, Tracker, TrackingError
 from tests.compare.sources import Source, classified
 
 
@@ -51,7 +51,7 @@ def kept(tracker: Tracker, sweep: RunRecord) -> Path:
 
 
 def test_a_report_is_kept_with_the_sweep(tracker: Tracker, sweep: RunRecord) -> None:
-    comparison, pictures = report(tracker, sweep)
+    comparison, drawn = report(tracker, sweep)
     table = comparison.table
     assert table["label"].tolist() == ["none", "l1"]
     assert table["difference"].tolist() == pytest.approx([float("nan"), 0.1], nan_ok=True)
@@ -67,7 +67,7 @@ def test_a_report_is_kept_with_the_sweep(tracker: Tracker, sweep: RunRecord) -> 
         "comparison.csv", "comparison.html", "comparison.md", "figures",
     }  # fmt: skip
     figures = {path.name for path in (folder / "figures").iterdir()}
-    assert figures == {f"{picture.name}.png" for picture in pictures}
+    assert figures == {f"{picture.name}.png" for picture in drawn}
     assert {"forest_digits.png", "learning_curves_loss_digits.png"} <= figures
     markdown = (folder / "comparison.md").read_text()
     for name in figures:
@@ -85,6 +85,41 @@ def test_without_figures_all_else_is_there(tracker: Tracker, sweep: RunRecord) -
     names = {path.name for path in folder.rglob("*")}
     assert names == {"comparison.csv", "comparison.html", "comparison.md"}
     assert "## Pictures" not in (folder / "comparison.md").read_text()
+
+
+def test_pictures_of_another_comparison_are_not_kept(
+    tracker: Tracker, sweep: RunRecord, tmp_path: Path
+) -> None:
+    """`regexp compare` writes into the same folder each time."""
+    other = tmp_path / "comparison" / "figures" / "forest_of_another_sweep.png"
+    other.parent.mkdir(parents=True)
+    other.write_text("a picture")
+    comparison = compared(tracker, [sweep.id])
+    drawn = pictures(tracker, comparison)[:1]
+    write(comparison, drawn, tmp_path / "comparison")
+    keep(comparison, drawn, tmp_path / "comparison", sweep)
+    assert other.exists()
+    names = {path.name for path in (kept(tracker, sweep) / "figures").iterdir()}
+    assert names == {f"{drawn[0].name}.png"}
+
+
+def test_one_artifact_that_cannot_be_read_costs_no_comparison(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(Source):
+        def text(self, run_id: str, name: str) -> bytes | None:
+            raise TrackingError("the artifact has 17000000000 bytes")
+
+    class Away(Source):
+        def text(self, run_id: str, name: str) -> bytes | None:
+            raise StoreAwayError("the store does not answer", "no answer")
+
+    runs = {"a": classified()}
+    comparison = compared(Source(runs), ["a"])
+    assert pictures(Broken(runs), comparison) == []
+    assert "cannot be drawn: TrackingError: the artifact has" in caplog.text
+    with pytest.raises(StoreAwayError):  # to be compared again
+        pictures(Away(runs), comparison)
 
 
 def test_the_numbers_are_written_in_full(tmp_path: Path) -> None:

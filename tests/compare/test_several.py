@@ -83,9 +83,36 @@ def test_classes_are_named_in_short(make_runs: Any) -> None:
     target = "params.model._target_"
     one, two = (frame(make_runs, **{target: f"regexp.model.{name}"}) for name in ("MLP", "CNN"))
     assert set(together({"a": one, "b": two})["setting"]) == {"model=MLP", "model=CNN"}
+    one, two = (frame(make_runs, **{target: f"{module}.MLP"}) for module in ("mine", "yours"))
+    settings = set(together({"a": one, "b": two})["setting"])
+    assert settings == {"model=MLP, sweep a", "model=MLP, sweep b"}
 
 
 def test_a_parameter_that_only_one_sweep_has_is_a_difference(make_runs: Any) -> None:
     one, two = frame(make_runs, **{LR: "0.1"}), frame(make_runs)
     settings = set(together({"a" * 32: one, "b" * 32: two})["setting"])
     assert settings == {"optimizer.lr=0.1", "sweep bbbbbbbb"}
+
+
+def test_a_run_that_has_no_parameters_yet_is_like_its_sweep(make_runs: Any) -> None:
+    """Else two learning rates would pass for repetitions of one."""
+    one, two = (frame(make_runs, **{LR: lr, HIDDEN: "[8]"}) for lr in ("0.1", "0.01"))
+    two.loc[3, [LR, HIDDEN]] = float("nan")
+    two.loc[3, "status"] = "RUNNING"
+    runs = together({"a": one, "b": two})
+    assert runs["setting"].tolist() == ["optimizer.lr=0.1"] * 4 + ["optimizer.lr=0.01"] * 4
+
+
+def test_two_searches_are_never_mixed(make_runs: Any) -> None:
+    """They choose a learning rate for each technique, so that neither sweep has one of its own."""
+    parts = []
+    for rates in (("0.1", "0.2"), ("0.3", "0.4")):
+        parts.append(frame(make_runs, **{LR: "0"}))
+        parts[-1][LR] = [rates[0]] * 2 + [rates[1]] * 2
+    runs = together({"a" * 32: parts[0], "b" * 32: parts[1]})
+    assert runs["setting"].tolist() == ["sweep aaaaaaaa"] * 4 + ["sweep bbbbbbbb"] * 4
+    assert table(runs)["pairs"].tolist() == [0, 2, 0, 2]
+    parts[1].loc[0, LR] = float("nan")
+    parts[1].loc[0, "status"] = "RUNNING"
+    parts[1].loc[1:, LR] = parts[0].loc[1:, LR]
+    assert set(together({"a": parts[0], "b": parts[1]})["setting"]) == {""}

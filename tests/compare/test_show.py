@@ -108,6 +108,7 @@ def test_nothing_is_cut_in_a_terminal(
     wide: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, columns: int, kind: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.delenv("LINES", raising=False)  # rich heeds COLUMNS of a dumb terminal only with it
     monkeypatch.setenv("TERM", kind)
     monkeypatch.setenv("NO_COLOR", "1")
     file = Terminal()

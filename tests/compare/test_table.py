@@ -205,6 +205,31 @@ def test_families_are_corrected_by_themselves(make_runs: MakeRuns) -> None:
         assert part["p_holm"].tolist() == pytest.approx(alone["p_holm"].tolist(), nan_ok=True)
 
 
+def test_settings_are_in_the_order_of_their_numbers(make_runs: MakeRuns) -> None:
+    sizes = ("1000", "50", "1e-3", "200", "0.5")
+    runs = pd.concat([family(make_runs, setting=f"lr={size}") for size in sizes])
+    found = table(runs.reset_index(drop=True))["setting"].unique()
+    assert found.tolist() == ["lr=1e-3", "lr=0.5", "lr=50", "lr=200", "lr=1000"]
+
+
+def test_runs_that_were_started_in_another_order_give_the_same_bits(make_runs: MakeRuns) -> None:
+    scores = {
+        name: np.random.default_rng(seed).uniform(size=11).tolist()
+        for seed, name in enumerate(("none", "l1", "l2"))
+    }
+    runs = family(make_runs, scores)
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(len(runs))
+        other = runs.iloc[order].reset_index(drop=True).assign(start_time=range(len(runs)))
+        pd.testing.assert_frame_equal(table(other), table(runs), check_exact=True)
+
+
+def test_equal_techniques_stand_in_one_order_whatever_ended_first(make_runs: MakeRuns) -> None:
+    rows = [{"technique": name, "seed": 0, "score": 0.5} for name in ("none", "b", "c", "a")]
+    for order in (rows, rows[::-1]):
+        assert table(make_runs(order))["label"].tolist() == ["none", "a", "b", "c"]
+
+
 def test_seeds_without_a_score_of_both_are_counted(make_runs: MakeRuns) -> None:
     runs = family(make_runs, split="shared")
     lost = (runs["technique"] == "none") & (runs["seed"] == 4)

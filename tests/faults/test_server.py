@@ -57,6 +57,7 @@ def recorded(arguments: list[str]) -> dict[str, list[Any]]:
         client = opened._client
         (parent,) = client.search_runs([opened._experiment], "tags.`sweep.key` != ''")
         assert parent.info.status == "FINISHED"
+        assert float(parent.data.tags["wall_seconds"]) > 0
         return {
             str(one.name): [
                 one.status,

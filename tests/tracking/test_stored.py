@@ -36,6 +36,10 @@ def test_a_run_comes_back_as_it_was_recorded(
         assert path.read_bytes() == b"bytes"
     assert not path.exists()
     assert [one.run_id for one in reader.children(sweep.id)] == [record.id]
+    assert reader.text(record.id, "config.yaml") == b"seed: 3\n"
+    assert reader.text(record.id, "other.yaml") is None
+    assert reader.history(record.id, "val/loss") == list(enumerate(values, start=1))
+    assert reader.runs(sweep.id).equals(tracker.runs(sweep.id))
 
 
 def test_the_later_value_of_a_step_counts(folder: Path, tracker: Tracker, sweep: RunRecord, start):

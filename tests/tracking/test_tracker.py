@@ -163,6 +163,15 @@ def test_runs_is_a_table_of_children(tracker: Tracker, sweep: RunRecord, start: 
     assert runs["params.model.hidden"].tolist() == ["[64, 64]"] * 2
 
 
+@pytest.mark.parametrize("seed", ["three", "1.0", "", "²", "1" * 5000])
+def test_a_seed_that_is_none_breaks_no_table(
+    tracker: Tracker, sweep: RunRecord, start: Start, seed: str
+) -> None:
+    """Anybody may make a run below a sweep."""
+    start(tracker, sweep.id, tags={"technique": "l1", "seed": seed}).finish()
+    assert tracker.runs(sweep.id)["seed"].tolist() == [-1]
+
+
 @pytest.mark.parametrize(
     ("error", "status", "reason"),
     [
@@ -243,6 +252,39 @@ def test_store_that_fails_in_the_middle_loses_nothing(
         assert stored(later, sweep.id).info.status == "FINISHED"
         assert later.history(record.id, "val/loss") == [(1, 1.0), (2, 2.0)]
     assert not list((folder / "undelivered").glob("*.jsonl"))
+
+
+def test_wall_time_adds_up_over_commands_and_needs_no_store_to_be_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Tracker(None, "regexp", folder) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        assert sweep.wall_seconds(4.0) == 4.0
+        assert sweep.wall_seconds(5.5) == 5.5  # later in the same command
+
+        def gone(*arguments: object, **named: object) -> None:
+            raise ConnectionError("connection refused")
+
+        tracker.history(sweep.id, "none")
+        for name in ("log_batch", "get_run", "set_terminated"):
+            monkeypatch.setattr(tracker._client, name, gone)
+        assert sweep.wall_seconds(7.0) == 7.0
+        sweep.finish()
+    with Tracker(None, "regexp", folder) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        assert sweep.wall_seconds(0.5) == 7.5
+        sweep.finish()
+    assert stored(tracker, sweep.id).data.tags["wall_seconds"] == "7.5"
+
+
+def test_a_text_is_read_back_by_whoever_recorded_it(
+    tracker: Tracker, sweep: RunRecord, start: Start
+) -> None:
+    record = start(tracker, sweep.id)
+    record.text('{"a": "ü"}', "diagnostics.json")
+    assert tracker.text(record.id, "diagnostics.json") == '{"a": "ü"}'.encode()  # though queued
+    assert tracker.text(record.id, "config.yaml") == b"seeds: 1\n"
+    assert tracker.text(record.id, "other.json") is None
 
 
 def test_deleted_run_is_told_and_stops_nothing(
