@@ -106,7 +106,26 @@ def _of_family(rows: "pd.DataFrame") -> str:
     if "no verdict" in by:
         part = by["no verdict"]
         said.append(f"There is no verdict on {len(part)}; the table tells why.")
-    return " ".join(said)
+    return " ".join([*said, *_against_naive(rows)])
+
+
+def _against_naive(rows: "pd.DataFrame") -> list[str]:
+    """How many forecast a series better than its last value does."""
+    skills = rows.set_index("label")["skill"].dropna()
+    if skills.empty:
+        return []
+    named = [f"{BASELINE} {_below(skills[BASELINE])}"] if BASELINE in skills else []
+    best = str(skills.idxmax())
+    if best != BASELINE:
+        named.append(f"{best}, the lowest, {_below(skills[best])}")
+    better = int((skills > 0).sum())
+    return [
+        f"{better} of {len(skills)} have a mean error below the naive forecast's: {listed(named)}."
+    ]
+
+
+def _below(skill: float) -> str:
+    return f"{abs(skill):.0%} {'below' if skill >= 0 else 'above'}"
 
 
 def _some(part: "pd.DataFrame", kind: str, count: int, does: str) -> str:

@@ -90,7 +90,7 @@ def measures(table: "pd.DataFrame", *, regression: bool) -> list[Column]:
     unit = unit_of(str(table.attrs["metric"]))
     points = f", {unit.name}" if unit.name else ""
     gap = unit_of("accuracy") if not regression else PLAIN
-    found = [] if regression else [_scores(table, *one) for one in _CALIBRATION]
+    found = [_scores(table, *one) for one in ([_SKILL] if regression else _CALIBRATION)]
     found += [
         Column(
             f"gap, {gap.name}" if gap.name else "gap",
@@ -156,6 +156,12 @@ _CALIBRATION = (
     ("ECE", "ece", "Expected calibration error, in 15 bins of equal width; lower is better."),
 )
 
+_SKILL = (
+    "skill",
+    "skill",
+    "1 - RMSE / that of the naive forecast, which says the last value again; above 0 is better.",
+)
+
 
 def _scores(table: "pd.DataFrame", title: str, name: str, hint: str) -> Column:
     cells = written.scores(table[name], table[f"{name}_std"], PLAIN)
@@ -191,14 +197,18 @@ def _detectable(value: float, unit: Unit) -> str:
     return f">{unit.factor:g}" if value > unit.most else written.upwards(value, unit)
 
 
-def ranks(across: Across) -> list[Column]:
+def ranks(across: Across, metric: str) -> list[Column]:
     """The comparison across datasets, in the order of the average ranks.
 
     Args:
         across: of a comparison.
+        metric: that techniques are compared by.
     """
+    unit = unit_of(metric)
     average = across.ranks.mean().sort_values(kind="stable")
     tested = across.wilcoxon.reindex(average.index)
+    middle = across.middle.reindex(average.index)
+    differences = written.differences(middle, unit)
     counts = [
         written.NOTHING if math.isnan(row["wins"]) else
         f"{row['wins']:.0f} / {row['ties']:.0f} / {row['losses']:.0f}"
@@ -224,6 +234,19 @@ def ranks(across: Across) -> list[Column]:
                 [written.p_value(p) for p in tested["p_holm"]],
                 _values(tested, "p_holm"),
                 "Corrected for all techniques of this table; it decides.",
+            ),
+            Column(
+                f"middle half vs {BASELINE}{f', {unit.name}' if unit.name else ''}",
+                [one for one, _ in differences],
+                _values(middle, "difference"),
+                f"Interquartile mean of the differences to {BASELINE} at the same seed, of all "
+                "datasets and seeds together.",
+            ),
+            Column(
+                "its 95% interval",
+                [interval for _, interval in differences],
+                _values(middle, "low"),
+                "By a bootstrap over seeds within each dataset: a picture of the spread, no test.",
             ),
         ]
     )

@@ -100,7 +100,7 @@ def compare(
         trials=trials,
         table=table,
         notes=_notes(families),
-        across=None if both else rank(table),
+        across=None if both else rank(table, runs),
         sweeps={one: (names or {}).get(one, one) for one in sweep_ids},
         remarks=_remarks(runs, both, searched=bool(len(trials))),
     )

@@ -89,7 +89,7 @@ def _across(comparison: Comparison) -> dict[str, Any]:
     assert across is not None
     return {
         "labels": [str(name) for name in across.ranks.mean().sort_values(kind="stable").index],
-        "columns": _columns(ranks(across)),
+        "columns": _columns(ranks(across, comparison.metric)),
         "friedman": markdown.friedman_of(across),
     }
 

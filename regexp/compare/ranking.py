@@ -22,6 +22,9 @@ class Across:
         friedman: whether any two techniques differ.
         wilcoxon: every technique against the baseline, see `across.wilcoxon`; with the columns
             `baseline` and `better`, whether the ranks of the differences speak for the technique.
+        middle: of every technique's differences to the baseline at equal seeds, all datasets
+            together: `difference`, the mean of the middle half, and `low` and `high` of its 95%
+            interval by the stratified bootstrap, NaN where a dataset has less than two seeds.
         notes: what a reader must know of it, in sentences.
     """
 
@@ -29,10 +32,11 @@ class Across:
     ranks: "pd.DataFrame"
     friedman: tests.Friedman
     wilcoxon: "pd.DataFrame"
+    middle: "pd.DataFrame"
     notes: list[str]
 
 
-def rank(table: "pd.DataFrame") -> Across | None:
+def rank(table: "pd.DataFrame", runs: "pd.DataFrame") -> Across | None:
     """Compare the techniques of a table across its datasets.
 
     A dataset counts once, however many settings it has: its score is the mean over the settings
@@ -40,6 +44,7 @@ def rank(table: "pd.DataFrame") -> Across | None:
 
     Args:
         table: from `compare.table`.
+        runs: that it was made of and that count, see `table.counting`.
 
     Returns:
         None where less than two datasets have scores of a technique and its baseline.
@@ -70,7 +75,8 @@ def rank(table: "pd.DataFrame") -> Across | None:
         *tests.notes(scores.shape[1], len(scores)),
     ]
     wilcoxon = _wilcoxon(scores, references, lower)
-    return Across(scores, ranked, tests.friedman(ranked), wilcoxon, notes)
+    middle = _middle(_by_seed(runs, used), references)
+    return Across(scores, ranked, tests.friedman(ranked), wilcoxon, middle, notes)
 
 
 def _references(used: "pd.DataFrame", labels: Sequence[str]) -> dict[str, list[str]]:
@@ -102,6 +108,34 @@ def _wilcoxon(
     held = zip(result.index, result["baseline"], strict=True)
     better = [_better(scores[name], scores[other], lower) for name, other in held]
     return result.assign(p_holm=holm(result["p"].to_numpy(dtype=float)), better=better)
+
+
+def _by_seed(runs: "pd.DataFrame", used: "pd.DataFrame") -> "pd.DataFrame":
+    """The metric of every run behind some rows of a table, [(dataset, setting, seed), labels]."""
+    behind = runs.merge(used[[*KEYS, "label"]], on=KEYS, suffixes=("_recorded", ""))
+    return behind[behind["status"] == "FINISHED"].pivot_table(
+        index=["dataset", "setting", "seed"],
+        columns="label",
+        values=f"metrics.{used.attrs['metric']}",
+        aggfunc="first",
+    )
+
+
+def _middle(values: "pd.DataFrame", references: dict[str, list[str]]) -> "pd.DataFrame":
+    """See `Across.middle`; settings of a dataset are averaged first, seed by seed."""
+    import numpy as np
+    import pandas as pd
+
+    rows = {}
+    for other, names in references.items():
+        for name in names:
+            differences = (values[name] - values[other]).groupby(level=["dataset", "seed"]).mean()
+            seeds = [part.dropna() for _, part in differences.groupby(level="dataset")]
+            # Equal draws for every technique: no interval depends on what else was compared.
+            low, high = tests.bootstrap_interval(seeds, np.random.default_rng(0), resamples=2000)
+            mean = tests.interquartile_mean(differences.dropna())
+            rows[name] = {"difference": mean, "low": low, "high": high}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _better(ours: "pd.Series", theirs: "pd.Series", lower: bool) -> bool:

@@ -38,7 +38,7 @@ TESTED = [
     "simultaneous_low",
     "simultaneous_high",
 ]
-SCORES = {"loss": "test/loss", "brier": "test/brier", "ece": "test/ece"}
+SCORES = {"loss": "test/loss", "brier": "test/brier", "ece": "test/ece", "skill": "test/skill"}
 """Columns of further scores (each with its `_std`) -> the metrics that they are of."""
 MEANS = ("gap", "validation_loss", "epochs", "seconds")
 COLUMNS = [
@@ -104,7 +104,8 @@ def table(
           the baseline
         - `gap`: mean of what the training rows are predicted better than the test rows: accuracy,
           or root mean squared error in regression
-        - `loss`, `brier`, `ece`: means of `test/...`, with their standard deviations `..._std`
+        - `loss`, `brier`, `ece`, `skill`: means of `test/...`, with their standard deviations
+          `..._std`; the skill is 1 - error / that of the naive forecast of a series
         - `validation_loss`, `epochs`, `seconds`: means
         - `relative_seconds`: mean over pairs of seconds / the baseline's
         - `label`: technique and variant, for people

@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from regexp.compare import table
-from regexp.compare.ranking import rank
+from regexp.compare.ranking import Across, rank
+from regexp.compare.table import counting
 
 MakeRuns = Callable[..., pd.DataFrame]
 DATASETS = ("a", "b", "c", "d", "e", "f", "g", "h")
@@ -33,8 +34,12 @@ def runs_of(make_runs: MakeRuns, scores=SCORES, **columns: object) -> pd.DataFra
     )
 
 
+def across_of(runs: pd.DataFrame, *, lower_is_better: bool = False) -> Across | None:
+    return rank(table(runs, lower_is_better=lower_is_better), counting(runs))
+
+
 def test_scores_are_averaged_over_seeds_and_ranked(make_runs: MakeRuns) -> None:
-    across = rank(table(runs_of(make_runs)))
+    across = across_of(runs_of(make_runs))
     assert across is not None
     for name, values in SCORES.items():
         assert across.scores[name].tolist() == pytest.approx(values.tolist())
@@ -46,7 +51,7 @@ def test_scores_are_averaged_over_seeds_and_ranked(make_runs: MakeRuns) -> None:
 
 
 def test_wilcoxon_is_against_the_baseline(make_runs: MakeRuns) -> None:
-    across = rank(table(runs_of(make_runs)))
+    across = across_of(runs_of(make_runs))
     assert across is not None
     p = {
         name: stats.wilcoxon(SCORES[name], SCORES["none"], method="exact").pvalue
@@ -60,15 +65,15 @@ def test_wilcoxon_is_against_the_baseline(make_runs: MakeRuns) -> None:
 
 
 def test_lower_scores_of_a_loss_are_better(make_runs: MakeRuns) -> None:
-    across = rank(table(runs_of(make_runs), lower_is_better=True))
+    across = across_of(runs_of(make_runs), lower_is_better=True)
     assert across is not None
     assert not across.wilcoxon.loc["sam", "better"]
     assert across.wilcoxon.loc["sam", "losses"] == 8
 
 
 def test_one_dataset_is_no_sample(make_runs: MakeRuns) -> None:
-    assert rank(table(runs_of(make_runs).query("dataset == 'a'"))) is None
-    assert rank(table(runs_of(make_runs, {"none": SCORES["none"]}))) is None
+    assert across_of(runs_of(make_runs).query("dataset == 'a'")) is None
+    assert across_of(runs_of(make_runs, {"none": SCORES["none"]})) is None
 
 
 def test_settings_of_a_dataset_are_averaged_over_those_that_all_share(make_runs: MakeRuns) -> None:
@@ -82,7 +87,7 @@ def test_settings_of_a_dataset_are_averaged_over_those_that_all_share(make_runs:
         ],
         ignore_index=True,
     )
-    across = rank(table(runs))
+    across = across_of(runs)
     assert across is not None
     assert len(across.scores) == 8
     for name, values in SCORES.items():
@@ -93,7 +98,7 @@ def test_settings_of_a_dataset_are_averaged_over_those_that_all_share(make_runs:
 def test_datasets_without_a_common_setting_have_all_of_their_own(make_runs: MakeRuns) -> None:
     runs = runs_of(make_runs)
     runs["setting"] = runs["dataset"].map(lambda name: f"model={name}")
-    across = rank(table(runs))
+    across = across_of(runs)
     assert across is not None
     assert across.scores["l1"].tolist() == pytest.approx(SCORES["l1"].tolist())
     assert any("all that a dataset has" in note for note in across.notes)
@@ -104,7 +109,7 @@ def test_what_is_missing_is_left_out_and_told(make_runs: MakeRuns) -> None:
     lost = (runs["technique"] == "l2") & (runs["dataset"] == "c")
     nothing = (runs["technique"] == "none") & (runs["dataset"] == "h")
     runs.loc[lost | nothing, "status"] = "FAILED"
-    across = rank(table(runs))
+    across = across_of(runs)
     assert across is not None
     assert list(across.scores.index) == list(DATASETS[:7])
     assert set(across.scores.columns) == {"none", "l1", "sam"}
@@ -124,10 +129,54 @@ def test_variants_are_held_against_their_own_baseline(make_runs: MakeRuns) -> No
         ],
         ignore_index=True,
     )
-    across = rank(table(runs))
+    across = across_of(runs)
     assert across is not None
     row = across.wilcoxon.loc["l1 (lr=2)"]
     assert row["baseline"] == "none (lr=2)"
     p = stats.wilcoxon(SCORES["l1"], SCORES["l2"], method="exact").pvalue
     assert row["p"] == pytest.approx(p)
     assert across.wilcoxon.loc["sam (lr=1)", "p_holm"] == pytest.approx(min(2 * 2 / 2**8, 1))
+
+
+def test_the_middle_half_is_of_paired_differences(make_runs: MakeRuns) -> None:
+    across = across_of(runs_of(make_runs))
+    assert across is not None
+    for name in ("l1", "l2", "sam"):
+        # The two seeds of a dataset differ by the same, so that the middle half of sixteen values
+        # is that of eight.
+        expected = stats.trim_mean(SCORES[name] - SCORES["none"], 0.25)
+        low, high = across.middle.loc[name, ["low", "high"]]
+        assert across.middle.loc[name, "difference"] == pytest.approx(expected)
+        assert (low, high) == pytest.approx((expected, expected))  # and so do all resamples
+    assert "none" not in across.middle.index
+
+
+def test_the_interval_is_of_seeds_within_datasets(make_runs: MakeRuns) -> None:
+    rng = np.random.default_rng(1)
+    gains = rng.normal(0.01, 0.02, (3, 10))
+    rows = [
+        {"technique": name, "seed": seed, "dataset": one, "score": index / 4 + gain}
+        for index, one in enumerate("abc")
+        for seed in range(10)
+        for name, gain in (("none", 0.0), ("l1", gains[index, seed]))
+    ]
+    runs = make_runs(rows)
+    runs.loc[runs["technique"] == "none", "seed"] = [*range(9, -1, -1)] * 3  # in any order
+    across = across_of(runs)
+    assert across is not None
+    expected = stats.bootstrap(
+        [*gains],
+        lambda *drawn, axis=-1: stats.trim_mean(np.concatenate(drawn, axis=axis), 0.25, axis=axis),
+        method="percentile",
+        rng=np.random.default_rng(2),
+    ).confidence_interval
+    got = across.middle.loc["l1"]
+    assert got["difference"] == pytest.approx(stats.trim_mean(gains, 0.25, axis=None))
+    assert (got["low"], got["high"]) == pytest.approx(tuple(expected), abs=1e-3)
+
+
+def test_one_seed_a_dataset_has_no_interval(make_runs: MakeRuns) -> None:
+    across = across_of(runs_of(make_runs).query("seed == 0"))
+    assert across is not None
+    assert across.middle["low"].isna().all()
+    assert across.middle["difference"].notna().all()
