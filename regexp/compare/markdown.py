@@ -136,8 +136,8 @@ def notes_of(comparison: Comparison) -> list[tuple[str, list[str]]]:
 _TESTS = (
     "Average ranks, 1 for the best, and Friedman's test that all techniques rank alike. Then "
     "Wilcoxon's signed-rank test of each technique against the baseline, over datasets (zeros "
-    "after Pratt), corrected after Holm; it decides. Ranks are of unrounded scores. The middle half "
-    "(interquartile mean) is of all datasets' differences at equal seeds; its interval, by a "
+    "after Pratt), corrected after Holm; it decides. Ranks are of unrounded scores. The middle "
+    "half (interquartile mean) is of all datasets' differences at equal seeds; its interval, by a "
     "bootstrap over seeds within each dataset, shows their spread and tests nothing."
 )
 
