@@ -23,8 +23,8 @@ class Source(Protocol):
     def runs(self, sweep_id: str) -> "pd.DataFrame":
         """One row a run of a sweep, as `Tracker.runs` gives them."""
 
-    def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
-        """(step, value) of a metric, by step."""
+    def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
+        """The values of a metric by step, for every run that has it."""
 
     def text(self, run_id: str, name: str) -> bytes | None:
         """A text artifact of a run; None where there is none."""

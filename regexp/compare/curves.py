@@ -17,8 +17,8 @@ DIAGNOSTICS = "diagnostics.json"
 class Histories(Protocol):
     """What metrics are read from, such as a `Tracker`."""
 
-    def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
-        """(step, value) of a metric, by step."""
+    def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
+        """The values of a metric by step, for every run that has it."""
 
 
 class Texts(Protocol):
@@ -45,13 +45,18 @@ def curves(
 
     names = [*KEYS, "label", "seed"]
     done = runs[runs["status"] == "FINISHED"]
-    there = {name: f"metrics.{name}" for name in metrics if f"metrics.{name}" in done}
+    found = {
+        metric: source.histories(
+            list(done.loc[done[f"metrics.{metric}"].notna(), "run_id"]), metric
+        )
+        for metric in metrics
+        if f"metrics.{metric}" in done
+    }
     rows = [
-        [*(run[name] for name in names), metric, step, value]
-        for _, run in done.iterrows()
-        for metric, column in there.items()
-        if pd.notna(run[column])
-        for step, value in source.history(run["run_id"], metric)
+        [*run, metric, step, value]
+        for run_id, *run in done[["run_id", *names]].itertuples(index=False)
+        for metric, histories in found.items()
+        for step, value in histories.get(run_id, {}).items()
     ]
     return pd.DataFrame(rows, columns=[*names, "metric", "step", "value"])
 

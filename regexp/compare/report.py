@@ -4,10 +4,12 @@ import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from regexp.compare import html, markdown
+from regexp.compare.answer import families
 from regexp.compare.comparison import Comparison, Source, compare
+from regexp.compare.table import KEYS
 
 if TYPE_CHECKING:
     from regexp.compare.figures import Picture
@@ -61,12 +63,15 @@ def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
         StoreAwayError: the store does not answer.
     """
     from regexp.compare.curves import curves, diagnostics
-    from regexp.compare.figures import draw
+    from regexp.compare.figures import draw, shown
     from regexp.tracking import StoreAwayError
 
     runs = comparison.runs
     try:
-        return draw(comparison, curves(source, runs), diagnostics(source, runs))
+        some = set[Any]().union(*(shown(rows) for _, rows in families(comparison)))
+        keys = runs[KEYS].itertuples(index=False, name=None)
+        left = diagnostics(source, runs[[key in some for key in keys]])
+        return draw(comparison, curves(source, runs), left)
     except StoreAwayError:
         raise
     except Exception as error:  # what was found is worth more than its pictures

@@ -29,6 +29,8 @@ def reason(error: BaseException) -> str:
     """
     text = re.sub(r"//[^/\s@]*@", "//", str(error).strip())
     system = re.search(r"\[Errno -?\d+\] ([^'\")\]:]+)", text)
+    # `ConnectionResetError(104, 'Connection reset by peer')`, `RemoteDisconnected('...')`
+    system = system or re.search(r"\w(?:Error|Disconnected)\((?:\d+, )?'([^']+)'\)", text)
     if system and not isinstance(error, OSError):
         return system[1].strip()
     database = re.search(r"\(\w+\.\w*Error\) (.+)", text)

@@ -3,7 +3,9 @@
 import math
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from regexp.tracking import process
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PAGE = 1000
+_AT_ONCE = 100  # runs whose metrics a database is asked for in one query
+_REQUESTS = 8  # to a server, side by side
 _UNEXPLAINED = "its process ended without saying why"
 _TAGS = (
     "technique",
@@ -73,6 +77,39 @@ def recorded(client: Any, run: Any) -> set[tuple[str, int]]:
         (name, metric.step)
         for name in run.data.metrics
         for metric in client.get_metric_history(run.info.run_id, name)
+    }
+
+
+def histories(client: Any, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
+    """The values of a metric by step, for every run that has it.
+
+    Where a step was recorded twice, the later value counts.
+
+    Args:
+        client: of the store.
+        run_ids: of runs, in any number.
+        name: of the metric, as the store has it.
+    """
+    points: dict[str, list[Any]] = defaultdict(list)
+    # A database is asked for many runs at once; MLflow's client of a server knows one at a time.
+    bulk = getattr(client._tracking_client.store, "get_metric_history_bulk", None)
+    if len(run_ids) == 1:
+        points[run_ids[0]] = client.get_metric_history(run_ids[0], name)
+    elif bulk is not None:
+        for first in range(0, len(run_ids), _AT_ONCE):
+            for one in bulk(run_ids[first : first + _AT_ONCE], name, sys.maxsize):
+                points[one.run_id].append(one)
+    else:
+        with ThreadPoolExecutor(_REQUESTS) as threads:
+            found = threads.map(lambda run_id: client.get_metric_history(run_id, name), run_ids)
+            points |= dict(zip(run_ids, found, strict=True))
+    return {
+        run_id: {
+            metric.step: number(metric.value)
+            for metric in sorted(own, key=lambda metric: (metric.step, metric.timestamp))
+        }
+        for run_id, own in points.items()
+        if own
     }
 
 

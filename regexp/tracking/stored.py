@@ -1,6 +1,6 @@
 """Read runs out of the store, as they were recorded. Nothing is written to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,8 +111,12 @@ class Reader:
 
     def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
         """(step, value) of a metric, by step; where a step was recorded twice, the later value."""
+        return list(self.histories([run_id], name).get(run_id, {}).items())
+
+    def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
+        """The values of a metric by step, for every run that has it; as `history` of each."""
         with store.explained(self._uri):
-            return list(self._history(run_id, names.safe(name)).items())
+            return query.histories(self._client, run_ids, names.safe(name))
 
     def experiment(self, run_id: str) -> str:
         """The name of the experiment that a run is in."""
@@ -141,7 +145,10 @@ class Reader:
     def _stored(self, run: Any) -> StoredRun:
         run_id = run.info.run_id
         with store.explained(self._uri):
-            metrics = {name: self._history(run_id, name) for name in sorted(run.data.metrics)}
+            metrics = {
+                name: query.histories(self._client, [run_id], name).get(run_id, {})
+                for name in sorted(run.data.metrics)
+            }
         return StoredRun(
             run_id=run_id,
             sweep_id=run.data.tags.get("mlflow.parentRunId", ""),
@@ -152,11 +159,6 @@ class Reader:
             text=lambda name: self._text(run_id, name),
             file=lambda name: self._file(run_id, name),
         )
-
-    def _history(self, run_id: str, name: str) -> dict[int, float]:
-        found = self._client.get_metric_history(run_id, name)
-        ordered = sorted(found, key=lambda metric: (metric.step, metric.timestamp))
-        return {metric.step: query.number(metric.value) for metric in ordered}
 
     def _text(self, run_id: str, name: str) -> bytes | None:
         with self._file(run_id, name, TEXT_BYTES) as path:
@@ -184,10 +186,15 @@ def artifact(
     Raises:
         TrackingError: it is larger, or the store does not give it.
     """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
     with TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder).resolve()
         with store.explained(uri):
-            listed = client.list_artifacts(run_id, name.rpartition("/")[0] or None)
+            # Not by the client's own methods, each of which asks the store for the run again.
+            place = client.get_run(run_id).info.artifact_uri
+            repository = get_artifact_repository(place, tracking_uri=uri)
+            listed = repository.list_artifacts(name.rpartition("/")[0] or None)
             found = [one for one in listed if one.path == name and not one.is_dir]
             if not found:
                 yield None
@@ -197,7 +204,7 @@ def artifact(
                     f"the artifact {name} of the run {run_id} has {found[0].file_size} bytes; "
                     "expected a small text that regexp wrote"
                 )
-            path = Path(client.download_artifacts(run_id, name, str(folder))).resolve()
+            path = Path(repository.download_artifacts(name, str(folder))).resolve()
         if not path.is_relative_to(folder) or not path.is_file():
             raise TrackingError(f"the artifact {name} of the run {run_id} is no file of its own")
         yield path

@@ -3,7 +3,7 @@
 import atexit
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -212,11 +212,13 @@ class Tracker:
 
     def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
         """(step, value) of a metric, by step; where a step was recorded twice, the later value."""
+        return list(self.histories([run_id], name).get(run_id, {}).items())
+
+    def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
+        """The values of a metric by step, for every run that has it; as `history` of each."""
         self._outbox.drain()
         with store.explained(self.uri):
-            found = self._client.get_metric_history(run_id, names.safe(name))
-        ordered = sorted(found, key=lambda metric: (metric.step, metric.timestamp))
-        return list({metric.step: query.number(metric.value) for metric in ordered}.items())
+            return query.histories(self._client, run_ids, names.safe(name))
 
     def text(self, run_id: str, name: str) -> bytes | None:
         """A text artifact of a run; None where there is none."""

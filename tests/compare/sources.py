@@ -1,6 +1,6 @@
 """A store of runs that is a dictionary."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,8 @@ class Source:
     def runs(self, sweep_id: str) -> pd.DataFrame:
         return self.frames[sweep_id]
 
-    def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
-        return [(1, 1.0), (2, 0.5)]
+    def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
+        return {run_id: {1: 1.0, 2: 0.5} for run_id in run_ids}
 
     def text(self, run_id: str, name: str) -> bytes | None:
         return None

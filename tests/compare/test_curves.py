@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,12 +11,12 @@ class Source:
     """A store: histories and artifacts by id of the run."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
+        self.asked: list[tuple[list[str], str]] = []
         self.texts: dict[str, bytes] = {}
 
-    def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
-        self.asked.append((run_id, name))
-        return [(1, 0.5), (2, 0.25)]
+    def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
+        self.asked.append((list(run_ids), name))
+        return {run_id: {1: 0.5, 2: 0.25} for run_id in run_ids}
 
     def text(self, run_id: str, name: str) -> bytes | None:
         assert name == "diagnostics.json"
@@ -32,7 +33,7 @@ def test_curves_of_finished_runs(make_runs: Any) -> None:
     )
     source = Source()
     found = curves(source, runs)
-    assert source.asked == [("run0", "val/loss")], "only what a run has is asked for"
+    assert source.asked == [(["run0"], "val/loss")], "only what a run has is asked for"
     assert found[["technique", "seed", "metric", "step", "value"]].to_numpy().tolist() == [
         ["none", 0, "val/loss", 1, 0.5],
         ["none", 0, "val/loss", 2, 0.25],

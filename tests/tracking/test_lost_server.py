@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from regexp.tracking import RunRecord, StoreAwayError, Tracker, TrackingError, deliver
+from regexp.tracking.error import reason
 from tests.tracking.mlflow_server import Server
 
 Start = Callable[..., RunRecord]
@@ -62,12 +64,35 @@ def test_lost_for_a_while_everything_arrives_in_order_and_once(
         history = points(tracker, record.id, "val/loss")
         assert [step for step, _ in history] == [0, 1, 2, 3, 4]
         assert [value for _, value in tracker.history(record.id, "val/loss")] == values
+        found = tracker.histories([sweep.id, record.id], "val/loss")
+        assert found == {record.id: dict(enumerate(values))}
         artifact = tracker._client.download_artifacts(record.id, "checkpoints/best.pt")
         assert Path(artifact).read_text() == "weights"
         sweep.finish()
     assert tracker.left.nothing
     (warning,) = told(caplog)
-    assert warning.startswith("The store of runs does not answer (Connection refused).")
+    # A connection that was open is reset, or closed without an answer.
+    assert re.match(
+        r"The store of runs does not answer "
+        r"\((Connection refused|Connection reset by peer|Remote end closed connection[^(]*)\)\.",
+        warning,
+    )
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        ("NewConnectionError('<x>: Failed to establish: [Errno 111] Connection refused')",
+         "Connection refused"),
+        ("ProtocolError('Connection aborted.', ConnectionResetError(104, 'Connection reset by "
+         "peer'))", "Connection reset by peer"),
+        ("ProtocolError('Connection aborted.', RemoteDisconnected('Remote end closed connection "
+         "without response'))", "Remote end closed connection without response"),
+    ],
+)  # fmt: skip
+def test_of_what_mlflow_says_only_the_cause_is_told(cause: str, said: str) -> None:
+    text = f"API request to http://h:1/api failed with exception Max retries (Caused by {cause})"
+    assert reason(RuntimeError(text)) == said
 
 
 def test_lost_for_good_the_command_that_delivers_is_told_and_works(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from regexp.tracking import RunRecord, Tracker, TrackingError, stored
+from regexp.tracking import RunRecord, Tracker, TrackingError, query, stored
 from regexp.tracking.stored import Reader
 
 
@@ -49,6 +49,29 @@ def test_the_later_value_of_a_step_counts(folder: Path, tracker: Tracker, sweep:
     record.metrics({"val/loss": 0.6}, 1, time=2000)
     record.finish()
     assert Reader(None, folder).run(record.id).metrics == {"val/loss": {1: 0.7}}
+
+
+@pytest.mark.parametrize("at_once", [2, 100])
+def test_histories_of_many_runs_are_those_of_each(
+    folder: Path, tracker: Tracker, sweep: RunRecord, start, monkeypatch, at_once: int
+) -> None:
+    monkeypatch.setattr(query, "_AT_ONCE", at_once)
+    records = [start(tracker, sweep.id) for _ in range(5)]
+    for number, record in enumerate(records[:4]):
+        record.metrics({"val/loss": math.inf}, 3, time=1000)
+        record.metrics({"val/loss": 0.5 + number}, 1, time=3000)
+        record.metrics({"val/loss": -1.0, "train/loss": 9.0}, 1, time=2000)  # recorded before it
+    for record in records:
+        record.finish()
+    ids = [record.id for record in records]
+    for reader in (Reader(None, folder), tracker):
+        found = reader.histories(ids, "val/loss")
+        assert set(found) == set(ids[:4])
+        for number, run_id in enumerate(ids[:4]):
+            assert list(found[run_id].items()) == [(1, 0.5 + number), (3, math.inf)]
+            assert reader.history(run_id, "val/loss") == list(found[run_id].items())
+        assert reader.histories(ids, "other") == {}
+        assert reader.histories([], "val/loss") == {}
 
 
 def test_a_text_that_is_too_large_is_not_read(

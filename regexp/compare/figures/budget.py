@@ -100,8 +100,9 @@ def name_ends(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
         axes.annotate(
             short(name, 26), xy=(1, y), xytext=(1.03, place), xycoords=axes.get_yaxis_transform(),
             textcoords=axes.get_yaxis_transform(), va="center", fontsize=8, color=INK,
+            # From the left edge of the name: from its middle, lines would cross other names.
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 1, "shrinkA": 0,
-                        "shrinkB": 0},
+                        "shrinkB": 0, "relpos": (0, 0.5)},
             annotation_clip=False,
         )  # fmt: skip
     axes.set_ylim(low, high)

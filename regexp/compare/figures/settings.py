@@ -23,6 +23,7 @@ from regexp.compare.figures.style import (
     measured,
     panels,
     short,
+    signed,
     single,
     styled,
     usual,
@@ -45,7 +46,8 @@ _CLAIMS = ("helps", "hurts")
 def settings(table: pd.DataFrame, key: str | None = None) -> Figure:
     """Draw the difference to the baseline against a numeric setting, one line a technique.
 
-    Whiskers or bands are 95% intervals; filled markers are verdicts that are claims.
+    Whiskers or bands are 95% intervals; filled markers are verdicts that are claims. What lies far
+    beyond the others ends in an arrow at the edge, with its number.
 
     Args:
         table: of a comparison: one dataset, whose settings differ in the number `key` alone.
@@ -118,6 +120,7 @@ def _together(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title
     figure, axes = single(7.0, 4.4)
     logarithm = _scale([axes], rows["x"])
     ends = []
+    axes.set_ylim(*_heights(rows))
     values = np.unique(rows["x"])
     step = _step(values, logarithm)
     for place, label in enumerate(labels):
@@ -133,7 +136,6 @@ def _together(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title
         if len(finite):
             ends.append((float(finite["difference"].iloc[-1]), label, colour))
     axes.axhline(0, color=INK, linewidth=1)
-    axes.set_ylim(*_heights(rows))
     axes.set_xlabel(key)
     axes.set_ylabel(y)
     axes.set_title(wrapped(title), fontsize=10)
@@ -161,12 +163,21 @@ def _apart(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title: s
 
 
 def _markers(axes: Axes, x: Any, part: pd.DataFrame, marker: str, colour: str) -> None:
-    claims = part["outcome"].isin(_CLAIMS).to_numpy()
-    for chosen, face in ((claims, colour), (~claims, "none")):
+    low, high = axes.get_ylim()
+    for place, value, outcome in zip(x, part["difference"], part["outcome"], strict=True):
+        beyond = value < low or value > high
         axes.plot(
-            np.asarray(x)[chosen], part["difference"].to_numpy()[chosen], marker=marker,
-            color=colour, markerfacecolor=face, markersize=5, linestyle="none",
+            place, np.clip(value, low, high), marker=("v" if value < low else "^") if beyond else
+            marker, color=colour, markerfacecolor=colour if outcome in _CLAIMS else "none",
+            markersize=5, linestyle="none", clip_on=not beyond,
         )  # fmt: skip
+        if beyond:
+            up = 6 if value < low else -6
+            axes.annotate(
+                f"{signed(value, 1)} ", (place, np.clip(value, low, high)), (-3, up),
+                textcoords="offset points", ha="right", va="bottom" if up > 0 else "top",
+                fontsize=7, color=colour,
+            )  # fmt: skip
 
 
 def _scale(axes: Sequence[Axes], x: pd.Series) -> bool:

@@ -250,8 +250,9 @@ def usual(sizes: Any) -> float:
 
 
 def signed(value: float, digits: int) -> str:
-    """A difference with its sign: "+0.42", "−1.30"."""
-    return f"{value:+.{digits}f}".replace("-", "−")
+    """A difference with its sign: "+0.42", "−1.30"; what is rounded to zero has none."""
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "−") if text.strip("+-0.") else text[1:]
 
 
 def number(value: float) -> str:

@@ -229,6 +229,19 @@ def test_a_line_a_technique_against_the_number() -> None:
     assert {"t0", "t1"} <= set(texts(figure))
 
 
+@pytest.mark.parametrize("count", [2, 7])
+def test_what_lies_far_beyond_the_others_is_an_arrow_with_its_number(count: int) -> None:
+    data = sizes(count)
+    wild = (data["label"] == "t1") & data["setting"].str.contains("1000")
+    data.loc[wild, ["difference", "low", "high"]] = [-0.9, -0.91, -0.89]
+    figure = settings(data, "dataset.train_size")
+    axes = figure.axes[0] if count == 2 else panels(figure)["t1"]
+    [arrow] = [line for line in axes.lines if line.get_marker() == "v"]
+    np.testing.assert_allclose(ydata(arrow), [axes.get_ylim()[0]])
+    assert axes.get_ylim()[0] > -90
+    assert "−90.0 " in [text.get_text() for text in axes.texts]
+
+
 def test_many_techniques_get_a_panel_each() -> None:
     found = panels(settings(sizes(7), "dataset.train_size"))
     assert set(found) == {f"t{one}" for one in range(7)}

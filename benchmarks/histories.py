@@ -1,0 +1,70 @@
+"""Reading metrics of many runs at once against run by run: `python -m benchmarks.histories`."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from regexp.tracking import Tracker
+from regexp.tracking.stored import Reader
+
+METRIC = "val/loss"
+METRICS = (METRIC, "val/accuracy", "train/loss", "train/accuracy", "lr", "gradient_norm")
+PARAMS = {f"param_{index}": index for index in range(45)}
+SUMMARY = {f"test/metric_{index}": float(index) for index in range(20)}
+
+
+def fill(folder: Path, runs: int, epochs: int) -> list[str]:
+    """A store with so many runs of about the size of real ones; their ids."""
+    ids = []
+    with Tracker(None, "regexp", folder) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        for seed in range(runs):
+            record = tracker.start(
+                sweep.id, name=f"run {seed}", fingerprint=str(seed), params=PARAMS, artifacts={},
+                tags={"technique": "none", "seed": seed, "dataset": "none"},
+                dataset={"name": "none", "checksum": "00" * 32, "source": "none"},
+            )  # fmt: skip
+            for epoch in range(1, epochs + 1):
+                record.metrics(dict.fromkeys(METRICS, 1 / epoch), epoch)
+            record.summary(SUMMARY)
+            record.finish()
+            ids.append(record.id)
+        sweep.finish()
+    return ids
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--epochs", type=int, default=80)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        ids = fill(Path(name), options.runs, options.epochs)
+        reader = Reader(None, Path(name))
+        together = reader.histories(ids, METRIC)
+        assert {one: dict(reader.history(one, METRIC)) for one in ids} == together
+        ratios = [
+            seconds(lambda: [reader.history(one, METRIC) for one in ids])
+            / seconds(lambda: reader.histories(ids, METRIC))
+            for _ in range(options.rounds)
+        ]
+    print(
+        f"{options.runs} runs, {options.epochs} epochs: reading {METRIC} run by run takes "
+        f"{median(ratios):.1f} times as long as all at once"
+    )
+
+
+if __name__ == "__main__":
+    main()
