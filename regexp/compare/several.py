@@ -20,6 +20,8 @@ _TECHNIQUE = "params.regularizer"
 _IDLE = ("params.seed", "params.stack", "params.trainer.device", "params.trainer.threads")
 """Parameters that change a run's bits at most."""
 
+_DATA = "data.checksum"
+
 
 def together(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     """Put the runs of sweeps below each other.
@@ -40,12 +42,14 @@ def together(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     own = [name for name in params if name.startswith(_TECHNIQUE)]
     runs = _told_apart(runs, FAMILY, "setting", [name for name in params if name not in own])
     runs = _told_apart(runs, KEYS, "variant", [name for name in own if name != _TECHNIQUE])
-    return _kept_apart(runs, params)
+    return _kept_apart(runs, [*params, *({_DATA} & {*runs})])
 
 
-def _kept_apart(runs: "pd.DataFrame", params: Sequence[str]) -> "pd.DataFrame":
-    """Families by their sweep where runs of equal names still differ, as after two searches."""
-    values = runs[params].astype(object)
+def _kept_apart(runs: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame":
+    """Families by their sweep where runs of equal names still differ: after two searches, or with
+    a file of data that was changed.
+    """
+    values = runs[columns].astype(object)
     # Of a run that has not finished some parameters may still be missing.
     values = values.where(values.notna(), "").where(runs["status"] == "FINISHED")
     names = [runs[key] for key in (*KEYS, "seed")]

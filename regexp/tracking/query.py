@@ -27,6 +27,7 @@ _TAGS = (
     "stage",
     "tuned",
     "fingerprint",
+    "data.checksum",
     "reason",
 )
 
@@ -117,8 +118,9 @@ def frame(runs: Sequence[Any]) -> "pd.DataFrame":
     """A table of runs.
 
     Columns: run_id, name, status, start_time (milliseconds), seed (integer, -1 where there is
-    none), the tags technique, variant, setting, label, dataset, split, stage, tuned, fingerprint
-    and reason ("" where absent), then `params.*` and the last value of every metric as `metrics.*`.
+    none), the tags technique, variant, setting, label, dataset, split, stage, tuned, fingerprint,
+    data.checksum and reason ("" where absent), then `params.*` and the last value of every metric
+    as `metrics.*`.
     """
     import pandas as pd
 

@@ -53,6 +53,15 @@ def test_sweeps_of_other_settings_are_told_apart(make_runs: Any) -> None:
     assert len(table(runs)) == 4
 
 
+def test_other_data_of_the_same_name_are_no_repetition(make_runs: Any) -> None:
+    """A file that was changed between two sweeps."""
+    first, second = (frame(make_runs, **{"data.checksum": text * 64}) for text in "ab")
+    runs = together({"a" * 32: first, "b" * 32: second})
+    assert list(dict.fromkeys(runs["setting"])) == ["sweep aaaaaaaa", "sweep bbbbbbbb"]
+    same = together({"a" * 32: first, "b" * 32: first})
+    assert set(same["setting"]) == {""}
+
+
 def test_what_a_sweep_varies_itself_is_told_already(make_runs: Any) -> None:
     parts = [frame(make_runs, setting=f"optimizer.lr={lr}", **{LR: lr}) for lr in ("0.1", "0.01")]
     whole = pd.concat(parts, ignore_index=True)
