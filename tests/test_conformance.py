@@ -86,7 +86,7 @@ WILD = ("trainer.epochs=25", "optimizer.lr=0.5")
 GROUPS = ("dataset", "model", "optimizer", "regularizer")
 
 
-@lru_cache(maxsize=64)
+@cache
 def composed(*choices: str) -> Any:
     register()
     GlobalHydra.instance().clear()
@@ -95,11 +95,18 @@ def composed(*choices: str) -> Any:
 
 
 def config(*overrides: str) -> Any:
-    """A job's configuration: choices of groups by Hydra, and then other keys' values."""
+    """A job's configuration: choices of groups by Hydra, and then other keys' values.
+
+    Every technique and every network is composed once, and not every pair of them: a choice of
+    `regularizer` fills `regularizer.<name>` and nothing else, which another test here makes sure.
+    """
     choices = [override for override in overrides if override.partition("=")[0] in GROUPS]
     values = [override for override in overrides if override not in choices]
-    job = composed(*choices).copy()
+    chosen = [override for override in choices if override.startswith("regularizer=")]
+    job = composed(*(override for override in choices if override not in chosen)).copy()
     OmegaConf.set_struct(job, False)
+    for name in (name for one in chosen for name in one.partition("=")[2].strip("[]").split(",")):
+        job.regularizer.update(composed(f"regularizer={name}").regularizer)
     return OmegaConf.merge(job, OmegaConf.from_dotlist(values))
 
 
@@ -418,10 +425,11 @@ def assert_same_tree(ours: Any, other: Any) -> None:
 
 
 def test_none_is_an_empty_mapping_and_choices_make_a_cocktail() -> None:
-    assert config("regularizer=none").regularizer == {}
-    assert list(config("regularizer=[none,l1]").regularizer) == ["l1"]
-    both = config("regularizer=[dropout,l1]").regularizer
+    assert composed("regularizer=none").regularizer == {}
+    assert list(composed("regularizer=[none,l1]").regularizer) == ["l1"]
+    both = composed("regularizer=[dropout,l1]").regularizer
     assert list(both) == ["dropout", "l1"]  # in the order that is written
+    assert list(both.items()) == list(config("regularizer=[dropout,l1]").regularizer.items())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -430,8 +438,10 @@ def test_yaml_says_where_it_goes_and_what_it_is(name: str) -> None:
     lines = (FOLDER / f"{name}.yaml").read_text().splitlines()
     assert lines[0] == f"# @package regularizer.{name}"
     assert lines[1].startswith("# ")
-    node = config(choice(name)).regularizer
+    whole, none = composed(choice(name)), composed()
+    node = whole.regularizer
     assert list(node) == [name]
+    assert {**whole, "regularizer": {}} == {**none, "regularizer": {}}, "it changes nothing else"
     assert node[name]["_target_"].startswith("regexp.regularizer.")
     fields = {field.name for field in dataclasses.fields(technique(name))}  # type: ignore[arg-type]
     assert set(node[name]) - {"_target_", "search"} == fields
