@@ -263,9 +263,10 @@ def test_stacked_agrees_with_alone(name: str) -> None:
                   f"trainer.precision={precision}")  # fmt: skip
         stacked, parts = results(*common, "seeds=[0,5]")
         assert parts == 1
-        for mine, seed in zip(stacked, (0, 5), strict=True):
-            (alone,) = run_all(*common, f"seeds=[{seed}]")
-            assert_close(mine, alone, tolerance)
+        for place, seed in enumerate((0, 5)):
+            if seed == 5 or network == home(name):  # elsewhere one of the two is enough
+                (alone,) = run_all(*common, f"seeds=[{seed}]")
+                assert_close(stacked[place], alone, tolerance)
 
 
 @pytest.mark.parametrize("name", NAMES)
