@@ -38,7 +38,7 @@ class Comparison:
         metric: that techniques are compared by.
         lower_is_better: True for errors and losses.
         runs: that count: no trials, one run a seed of each technique, dataset and setting; as
-            `Tracker.runs` gives them, with the column `sweep`.
+            `Tracker.runs` gives them, with the column `sweep`, in the order of the table.
         trials: of a search for numbers.
         table: from `compare.table`.
         notes: of each dataset and setting, what a reader must know of its verdicts.
@@ -93,6 +93,10 @@ def compare(
     metric = _checked(runs, metric) if metric else _headline(runs)
     lower = lower_is_better(metric)
     table, families = tabulate(runs, metric, lower_is_better=lower)
+    # In the order of the table, not in that in which jobs happened to start.
+    places = table[KEYS].reset_index(names="place")
+    runs = runs.merge(places, on=KEYS, how="left").sort_values(["place", "seed"], kind="stable")
+    runs = runs.drop(columns="place").reset_index(drop=True)
     return Comparison(
         metric=metric,
         lower_is_better=lower,

@@ -109,6 +109,17 @@ def test_datasets_are_compared_across() -> None:
     assert comparison.across.scores.shape == (3, 4)
 
 
+def test_runs_stand_in_the_order_of_the_table_whenever_they_started() -> None:
+    runs = classified("digits", "wine")
+    shuffled = runs.sample(frac=1, random_state=0)
+    first, second = of(runs), of(shuffled)
+    keys = ["dataset", "technique"]
+    order = first.runs[keys].drop_duplicates().to_numpy().tolist()
+    assert order == first.table[keys].to_numpy().tolist()
+    assert first.runs["run_id"].tolist() == second.runs["run_id"].tolist()
+    assert len(first.runs) == len(runs)
+
+
 def test_several_sweeps_are_one_comparison() -> None:
     comparison = of(classified("digits"), classified("wine"))
     assert list(comparison.sweeps) == ["a" * 32, "b" * 32]
