@@ -81,17 +81,12 @@ def styling() -> Iterator[None]:
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Decorate a function that draws a figure: it draws in this style, and is laid out once."""
+    """Decorate a function that draws a figure: it draws in this style."""
 
     @functools.wraps(draw)
     def inner(*arguments: P.args, **named: P.kwargs) -> Figure:
         with styling():
-            figure = draw(*arguments, **named)
-            if figure.get_layout_engine() is not None:
-                # Else every file that is written moves the panels a little further.
-                figure.draw_without_rendering()
-                figure.set_layout_engine("none")
-            return figure
+            return draw(*arguments, **named)
 
     return inner
 
