@@ -21,12 +21,12 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import torch  # noqa: E402
 from hydra import compose, initialize_config_dir  # noqa: E402
 
-from regexp.config import conf_folder, register  # noqa: E402
-from regexp.nodes import DoesNotApply  # noqa: E402
-from regexp.plan import build_member, plan  # noqa: E402
-from regexp.planned_run import PlannedRun  # noqa: E402
-from regexp.stack import Stack  # noqa: E402
-from regexp.train import train  # noqa: E402
+from regexp.config.schema import conf_folder, register  # noqa: E402
+from regexp.errors import NotApplicable  # noqa: E402
+from regexp.stack.stack import Stack  # noqa: E402
+from regexp.sweep.plan import build_member, plan  # noqa: E402
+from regexp.sweep.planned_run import PlannedRun  # noqa: E402
+from regexp.training.loop import train  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 MODELS = {
@@ -59,7 +59,7 @@ def ratio(model: tuple[str, ...], technique: str) -> float | None:
         ours = job(*model, f"regularizer=[{','.join([*before, technique])}]")
         try:
             runs = plan(ours)
-        except DoesNotApply:
+        except NotApplicable:
             continue
         others, trainer = plan(plain), ours.trainer
         seconds(runs, trainer)  # warm

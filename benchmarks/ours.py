@@ -10,21 +10,21 @@ from torch import nn
 from benchmarks.peers import Trainer
 from benchmarks.problem import BATCH, CLASSES, FEATURES, HIDDEN, LEARNING_RATE, Problem
 from regexp.dataset.base import Data, Split
-from regexp.member import Member
 from regexp.model.mlp import MLP
 from regexp.regularizer.batch_norm import BatchNorm
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.dropout import Dropout
-from regexp.stack import Stack
-from regexp.stepping import Stepper
-from regexp.train import train_step
+from regexp.stack.member import Member
+from regexp.stack.optimizers import Stepper
+from regexp.stack.stack import Stack
+from regexp.training.loop import train_step
 
 
 def train_stack(problem: Problem, runs: int) -> Trainer:
     """Train `runs` runs as one stack; the first has the problem's seed and initial weights.
 
-    What the loop of `regexp.train` does between epochs (validation, best weights) is left out, as
-    it is for the peers. Losses are those of the first run.
+    What the loop of `regexp.training.loop` does between epochs (validation, best weights) is left
+    out, as it is for the peers. Losses are those of the first run.
     """
     split = Split(problem.inputs, problem.targets)
     data = Data(

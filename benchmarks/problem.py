@@ -70,7 +70,7 @@ class Problem:
     def orders(self) -> Iterator[Tensor]:
         """The order of the rows in each epoch [rows], the same sequence at each call."""
         for epoch in itertools.count():
-            yield Rng(self.seed, "order", epoch).permutation(self.rows)  # as in regexp.stack
+            yield Rng(self.seed, "order", epoch).permutation(self.rows)  # as in regexp.stack.stack
 
     def _draws(self, purpose: int) -> torch.Generator:
         return torch.Generator().manual_seed(1000 * self.seed + purpose)

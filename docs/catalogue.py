@@ -21,11 +21,11 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-from regexp.layers import NotApplicable
-from regexp.member import add_layers
-from regexp.nodes import find
+from regexp.config.nodes import find
+from regexp.errors import NotApplicable
 from regexp.regularizer.base import HOOKS, KINDS, Regularizer, overrides
 from regexp.regularizer.cocktail import Cocktail
+from regexp.stack.member import add_layers
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"

@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 
 from regexp.compare.figures.picture import Picture, svg
 from regexp.compare.figures.style import BLUE, around, panels, styled
-from regexp.illustrate.schedules import simulate
-from regexp.plan import build_stepper
+from regexp.sweep.illustrate.schedules import simulate
+from regexp.sweep.plan import build_stepper
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

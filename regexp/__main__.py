@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+from regexp.errors import INTERRUPTED
+
 FAILED = 1
 USAGE_ERROR = 2
-INTERRUPTED = 130  # the exit status that shells give to what Ctrl-C ended
 
 
 def main() -> None:
@@ -15,7 +16,7 @@ def main() -> None:
     0: every run finished. 1: a run or a job failed. 2: the configuration is wrong, and nothing
     was written. 130: Ctrl-C. 128 + n: signal n.
     """
-    from regexp.terminal import close, outlast, plain_warnings, traced
+    from regexp.commands.terminal import close, outlast, plain_warnings, traced
 
     outputs = outlast()
     if not traced(sys.argv):
@@ -30,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     Args:
         arguments: without the program's name.
     """
-    from regexp.terminal import tell, traced
+    from regexp.commands.terminal import tell, traced
 
     trace = traced(arguments)
     if not os.environ.get("REGEXP_DATA"):  # set to nothing is not set
@@ -46,12 +47,13 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     # Imported here, so that Ctrl-C meanwhile is caught as well.
-    from regexp.cli import check_words, compose, compose_one, parse, starts_jobs
-    from regexp.commands import COMMANDS
+    from regexp.commands import COMMANDS, run_command
+    from regexp.commands.arguments import check_words, parse, starts_jobs
+    from regexp.config.jobs import compose, compose_one
 
     words = [argument for argument in arguments if argument != "--debug"]
     if words and words[0] in COMMANDS:
-        return COMMANDS[words[0]](words[1:])
+        return run_command(words[0], words[1:])
     options, arguments = parse(arguments)
     check_words(options, COMMANDS)
     if options.help:
@@ -61,17 +63,17 @@ def _run(arguments: Sequence[str]) -> int:
     if not starts_jobs(options):
         if options.cfg:
             compose(options)  # Hydra's own words for a mistake are long
-        from regexp.sweep import hydra_main
+        from regexp.sweep.execute import hydra_main
 
         hydra_main(arguments)
         return 0
     sweep = compose(options)
     if sweep.config.dry_run:
-        from regexp.dry_run import show
+        from regexp.commands.dry_run import show
 
         show(sweep)
         return 0
-    from regexp.sweep import execute
+    from regexp.sweep.execute import execute
 
     return execute(sweep, arguments)
 
@@ -81,8 +83,8 @@ def _help(arguments: Sequence[str]) -> None:
     import contextlib
     import io
 
-    from regexp.sweep import hydra_main
-    from regexp.terminal import wrapped
+    from regexp.commands.terminal import wrapped
+    from regexp.sweep.execute import hydra_main
 
     with contextlib.redirect_stdout(io.StringIO()) as told, contextlib.suppress(SystemExit):
         hydra_main(arguments)

@@ -35,7 +35,7 @@ def derive(seed: int, *path: str | int) -> int:
 class Rng:
     """One run's stream for one purpose. Its n-th draw is keyed by (seed, purpose, n).
 
-    A stack of runs uses `regexp.stacked_random.StackedRng`, which has the same methods and draws
+    A stack of runs uses `regexp.stack.streams.StackedRng`, which has the same methods and draws
     for every run from that run's own stream; code written for one run serves both.
 
     Args:

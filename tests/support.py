@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from regexp.dataset.base import Data, Split
 from regexp.dataset.lazy import LazyInputs
-from regexp.member import Member
 from regexp.model.mlp import MLP
 from regexp.random import derive
 from regexp.regularizer.base import Regularizer
 from regexp.regularizer.cocktail import Cocktail
-from regexp.stack import Stack
-from regexp.standing import Result
-from regexp.stepping import Stepper
-from regexp.train import train
+from regexp.stack.member import Member
+from regexp.stack.optimizers import Stepper
+from regexp.stack.stack import Stack
+from regexp.training.loop import train
+from regexp.training.state import Result
 
 ADAM = partial(torch.optim.Adam, lr=1e-2)
 CONSTANT = partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)

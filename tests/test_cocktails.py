@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from regexp.layers import NotApplicable
+from regexp.errors import NotApplicable
 from regexp.model.cnn import CNN
 from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.model.resnet_mlp import ResNetMLP
 from regexp.regularizer.cocktail import Cocktail
-from regexp.standing import Result
+from regexp.training.state import Result
 from tests.support import NAMES, make_data, make_member, run, technique
 
 EPOCHS, BATCH = 4, 32  # of 90 rows: twelve steps

@@ -23,18 +23,18 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from regexp import checkpoint
-from regexp.config import ConfigError, conf_folder, register
-from regexp.evaluate import metrics
-from regexp.job import stacks
-from regexp.nodes import DoesNotApply
-from regexp.plan import build_member, plan
+from regexp.config.schema import conf_folder, register
+from regexp.config.validation import validate
+from regexp.errors import ConfigError, NotApplicable
+from regexp.metrics.evaluate import metrics
 from regexp.regularizer.base import KINDS, overrides
 from regexp.regularizer.cocktail import Cocktail
-from regexp.stack import Stack
-from regexp.standing import Result, Standing
-from regexp.train import train
-from regexp.validation import validate
+from regexp.stack.stack import Stack
+from regexp.sweep.job import stacks
+from regexp.sweep.plan import build_member, plan
+from regexp.training import checkpoint
+from regexp.training.loop import train
+from regexp.training.state import Result, Standing
 from tests import support
 from tests.support import FOLDER, NAMES
 
@@ -151,7 +151,7 @@ def fitting(name: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
         for network in networks:
             try:
                 plan(config(*network, choice(*before, name)))
-            except DoesNotApply:
+            except NotApplicable:
                 continue
             found.append(network)
         if found:
@@ -232,7 +232,7 @@ def test_neutral_changes_nothing_in_a_cocktail(name: str, others: tuple[str, ...
     common = (*home(name), *GENTLE, "optimizer.lr=0.1", "seeds=2")
     try:
         without = run_all(*common, choice(*before(name), *names))
-    except DoesNotApply:
+    except NotApplicable:
         pytest.skip(f"{' and '.join(others)} do not apply where {name} does")
     ours = run_all(*common, choice(*before(name), *names, name), *neutral(name))
     for mine, other in zip(ours, without, strict=True):

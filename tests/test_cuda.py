@@ -13,7 +13,7 @@ from regexp.regularizer.ema import EMA
 from regexp.regularizer.mixup import Mixup
 from regexp.regularizer.sam import SAM
 from tests.support import make_data, make_member, run
-from tests.test_train import Everything, NormDropout
+from tests.training.test_loop import Everything, NormDropout
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 

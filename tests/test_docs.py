@@ -23,10 +23,11 @@ import pytest
 import torch
 
 from regexp.__main__ import run
-from regexp.cli import compose, parse
 from regexp.commands import COMMANDS as COMMANDS_BESIDE_TRAINING
-from regexp.plan import load_data
+from regexp.commands.arguments import parse
+from regexp.config.jobs import compose
 from regexp.random import Rng
+from regexp.sweep.plan import load_data
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -300,7 +301,7 @@ COMMANDS = [
     for page in PAGES.values()
     for block in blocks(page, "bash")
     for line in block.replace("\\\n", " ").splitlines()
-    if not re.fullmatch(r"regexp -m experiment=\w+", line)  # tests/test_config.py has those
+    if not re.fullmatch(r"regexp -m experiment=\w+", line)  # tests/config/test_config.py has those
 ]
 
 

@@ -8,7 +8,7 @@ import scipy.stats
 import torch
 
 from regexp.random import Rng, derive
-from regexp.stacked_random import StackedRng
+from regexp.stack.streams import StackedRng
 
 DRAWS = {
     "uniform": lambda rng: rng.uniform((4, 3)),

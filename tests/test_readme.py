@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from regexp.__main__ import run
-from regexp.cli import compose, parse, starts_jobs
 from regexp.commands import COMMANDS
+from regexp.commands.arguments import parse, starts_jobs
+from regexp.config.jobs import compose
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,7 +49,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("command", SHOWN, ids=" ".join)
 def test_commands_are_valid(command: list[str], project: Path) -> None:
     if re.fullmatch(r"regexp -m experiment=\w+", " ".join(command)):
-        return  # tests/test_config.py has those
+        return  # tests/config/test_config.py has those
     if command[0] == "make":
         assert re.search(rf"^{command[1]}:", MAKEFILE, re.MULTILINE), "no such target"
         return

@@ -5,12 +5,12 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from regexp.layers import Block, Inputs
-from regexp.own_loop import Regularized
+from regexp.model.layers import Block, Inputs
 from regexp.regularizer.dropout import Dropout
 from regexp.regularizer.early_stopping import EarlyStopping
 from regexp.regularizer.mixup import Mixup
 from regexp.regularizer.sam import SAM
+from regexp.training.own_loop import Regularized
 
 
 class Network(nn.Module):

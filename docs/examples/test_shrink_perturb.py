@@ -9,7 +9,7 @@ import torch
 from shrink_perturb import ShrinkPerturb
 from torch import Tensor, nn
 
-from regexp.own_loop import Regularized
+from regexp.training.own_loop import Regularized
 
 EPOCHS, STEPS = 3, 4
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from regexp.compare import several, verdict
 from regexp.compare.ranking import Across, rank
 from regexp.compare.table import BASELINE, KEYS, TUNING, Family, counting, tabulate
-from regexp.config import ConfigError
-from regexp.nodes import nearest
-from regexp.tracking.view import lower_is_better
+from regexp.errors import ConfigError, nearest
+from regexp.metrics.names import lower_is_better
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse", "lr")
 DIAGNOSTICS = "diagnostics.json"
-"""Artifact of a finished run, see `regexp.diagnostics`."""
+"""Artifact of a finished run, see `regexp.sweep.diagnostics`."""
 
 
 class Histories(Protocol):

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from regexp.layers import Block, Inputs
 from regexp.model.activation import activation_module
-from regexp.recurrent import Recurrent
+from regexp.model.layers import Block, Inputs
+from regexp.model.recurrent import Recurrent
 
 
 class Last(nn.Module):
@@ -28,7 +28,7 @@ class RecurrentNetwork(nn.Sequential):
     Args:
         input_shape: [time, channels] of one sequence.
         outputs: numbers a sequence (classes, or values in regression).
-        kind: `lstm` or `gru`, see `regexp.recurrent.Recurrent`.
+        kind: `lstm` or `gru`, see `regexp.model.recurrent.Recurrent`.
         features: size of the state of each recurrent layer.
         hidden: units of each linear layer between the last state and the output; may be empty.
         activation: of the linear layers, a name, see `regexp.model.activation`. Recurrent layers

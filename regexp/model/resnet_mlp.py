@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from regexp.layers import Block, Inputs, Residual
 from regexp.model.activation import activation_module
+from regexp.model.layers import Block, Inputs, Residual
 
 
 class ResNetMLP(nn.Sequential):

@@ -19,21 +19,21 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from regexp.layers import (
+from regexp.errors import NotApplicable
+from regexp.model.layers import (
     Block,
     Dropout,
     EachTime,
     Inputs,
     Noise,
-    NotApplicable,
     Residual,
     blocks,
     hidden_weights,
     inputs,
     residuals,
 )
+from regexp.model.recurrent import Recurrent, recurrents
 from regexp.random import Rng
-from regexp.recurrent import Recurrent, recurrents
 
 __all__ = [
     "HOOKS", "KINDS", "Batch", "Block", "Dropout", "EachTime", "Inputs", "Memory", "Noise",
@@ -155,7 +155,7 @@ class Regularizer:
         """Raise NotApplicable for rows of inputs [*features] of a shape it cannot work on."""
 
     def build(self, model: nn.Module) -> nn.Module:
-        """Add layers to the freshly initialised `model` (see `regexp.layers.blocks`).
+        """Add layers to the freshly initialised `model` (see `regexp.model.layers.blocks`).
 
         Raises:
             NotApplicable: if there is nothing in the model that the technique could work on, such

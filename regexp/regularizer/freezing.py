@@ -78,7 +78,7 @@ class Freezing(Regularizer):
 def _depths(parameters: Mapping[str, Tensor]) -> dict[str, int]:
     """The number of the block, from 0, that a parameter belongs to; those of no block are left out.
 
-    A block is what has parameters under its slot `layer` (see `regexp.layers.Block`).
+    A block is what has parameters under its slot `layer` (see `regexp.model.layers.Block`).
     """
     found = dict.fromkeys(n.rpartition(".layer.")[0] for n in parameters if ".layer." in n)
     return {

@@ -1,1 +1,4 @@
-"""Make recorded runs again and hold them against the first; share a sweep in one file."""
+"""Recorded runs made again and held against the first; two recorded runs compared.
+
+`session.run` and `session.diff` are for the commands; `archive` packs sweeps and unpacks them.
+"""

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from regexp import checkpoint
-from regexp.rerun import schema
+from regexp.rerun.archive import schema
 from regexp.rerun.original import Original, OriginalSweep
 from regexp.tracking import TrackingError
 from regexp.tracking.stored import Reader, StoredRun
+from regexp.training import checkpoint
 
 LAST = "checkpoints/last.pt"
 

@@ -5,20 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from regexp import checkpoint
-from regexp.device import device_name, settings
-from regexp.job import progress_bar, record_result, run_stack, start_record
-from regexp.nodes import find
-from regexp.plan import from_resolved
-from regexp.planned_run import PlannedRun
+from regexp.config.nodes import find
 from regexp.rerun import environments, trust
 from regexp.rerun.causes import likely_cause
 from regexp.rerun.environments import Difference
 from regexp.rerun.original import Original
 from regexp.rerun.stacks import RecordedStack
 from regexp.rerun.verify import Results, Verdict, verify
-from regexp.standing import Result
+from regexp.sweep.job import progress_bar, record_result, run_stack, start_record
+from regexp.sweep.plan import from_resolved
+from regexp.sweep.planned_run import PlannedRun
 from regexp.tracking import RunRecord, Tracker, environment, names
+from regexp.training import checkpoint
+from regexp.training.device import device_name, settings
+from regexp.training.state import Result
 
 
 @dataclass

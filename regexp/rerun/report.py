@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from regexp.compare.show import show_columns
-from regexp.progress import count, named
 from regexp.rerun.environments import Difference
 from regexp.rerun.original import Original
 from regexp.rerun.remake import Remade
 from regexp.rerun.verify import MetricDifference, Metrics, Verdict
+from regexp.sweep.progress import count, named
 from regexp.tracking import names
 
 OTHERS = 10

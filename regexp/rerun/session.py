@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from regexp.config import ConfigError, plain
-from regexp.progress import count
-from regexp.rerun import archive, report, trust
-from regexp.rerun.command import Request
+from regexp.config.values import plain
+from regexp.errors import ConfigError
+from regexp.rerun import report, trust
+from regexp.rerun.archive import archive
 from regexp.rerun.environments import of_runs
 from regexp.rerun.original import Original, OriginalSweep
 from regexp.rerun.recorded import read_run, read_sweep, refusal
 from regexp.rerun.remake import Plan, Remade, plan, remake
+from regexp.rerun.request import Request
 from regexp.rerun.stacks import RecordedStack, stacks_of
 from regexp.rerun.verify import Results, verify
-from regexp.sweep import open_tracker
+from regexp.sweep.execute import open_tracker
+from regexp.sweep.progress import count
 from regexp.tracking import RunRecord, Tracker, interruptible
 from regexp.tracking.stored import Reader
-
-INTERRUPTED = 130
 
 
 def run(request: Request) -> int:

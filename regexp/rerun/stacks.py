@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from regexp.config import ConfigError
-from regexp.planned_run import DECIDES
+from regexp.errors import ConfigError
 from regexp.rerun.original import Original
+from regexp.sweep.planned_run import DECIDES
 
 Node = dict[str, Any]
 

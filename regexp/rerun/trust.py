@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from regexp.config import ConfigError, conf_folder
+from regexp.config.schema import conf_folder
+from regexp.errors import ConfigError
 
 TARGET = "_target_"
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from regexp.checkpoint import digest
 from regexp.rerun.original import Original
+from regexp.training.checkpoint import digest
 
 Metrics = Mapping[str, Mapping[int, float]]
 

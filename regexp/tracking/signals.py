@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-INTERRUPTED = 130  # the exit status that shells give to what Ctrl-C ended
+from regexp.errors import INTERRUPTED
 
 
 class Terminated(SystemExit):

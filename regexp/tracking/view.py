@@ -8,10 +8,9 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
-_TAG = "mlflow.sharedViewState."
+from regexp.metrics.names import lower_is_better
 
-_LOW = {"loss", "rmse", "mse", "mae", "error", "brier", "ece", "epochs", "seconds"}
-"""Words in the names of metrics whose small values are good ones: `val_loss`, `rmse_unscaled`."""
+_TAG = "mlflow.sharedViewState."
 
 PAGE = 100
 """Runs that the UI loads at once. Its averages are of the runs loaded so far."""
@@ -64,12 +63,6 @@ def address(ui: str, experiment: str, sweep_id: str, *, charts: bool) -> str:
     if charts:
         query["compareRunsMode"] = "CHART"
     return f"{ui}/#/experiments/{experiment}/runs?{urlencode(query)}"
-
-
-def lower_is_better(metric: str) -> bool:
-    """Whether small values of a metric are good ones, by its name."""
-    name = metric.rpartition("/")[2]
-    return bool(set(name.split("_")) & _LOW) and "accuracy" not in name
 
 
 def _column(kind: str, name: str) -> str:

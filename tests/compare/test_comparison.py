@@ -7,7 +7,7 @@ import pytest
 
 from regexp.compare import compare
 from regexp.compare.answer import answers, leading
-from regexp.config import ConfigError
+from regexp.errors import ConfigError
 from tests.compare.sources import Source, classified, regressed
 
 

@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from regexp import checkpoint
-from regexp.resume import Resume
+from regexp.sweep.resume import Resume
 from regexp.tracking.spool import Spool
+from regexp.training import checkpoint
 from tests.sandbox import SMALL, Sandbox
 
 COMMAND = (

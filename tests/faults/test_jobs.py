@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-import regexp.job
-import regexp.plan
-from regexp.resume import Resume
+import regexp.sweep.job
+import regexp.sweep.plan
+from regexp.sweep.resume import Resume
 from regexp.tracking import Tracker
-from regexp.train import train as train_stack
+from regexp.training.loop import train as train_stack
 from tests.sandbox import SMALL, Sandbox
 
 THREE = ("-m", "regularizer=none,l1,l2", *SMALL)
@@ -33,7 +33,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
         return train_stack(stack, epochs, told, *others)
 
-    monkeypatch.setattr(regexp.job, "train_stack", train)
+    monkeypatch.setattr(regexp.sweep.job, "train_stack", train)
     return seen
 
 
@@ -50,14 +50,14 @@ def test_a_restart_does_only_the_job_that_raised(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with monkeypatch.context() as patch:
-        build = regexp.plan.build_member
+        build = regexp.sweep.plan.build_member
 
         def breaks(run: Any) -> Any:
             if run.technique == "l1":
                 raise RuntimeError("the disk is on fire")
             return build(run)
 
-        patch.setattr(regexp.job, "build_member", breaks)
+        patch.setattr(regexp.sweep.job, "build_member", breaks)
         assert sandbox.run(*THREE) == 1
     printed = capsys.readouterr().out
     assert "l1: RuntimeError: the disk is on fire" in printed.partition("1 failed")[2]
@@ -145,7 +145,7 @@ def test_equal_commands_at_once_share_what_is_left(sandbox: Sandbox) -> None:
     command = ("-m", "regularizer=none,l1", *SMALL, "trainer.epochs=4", "checkpoint.every=1")
     script = (
         "import os, signal, sys\n"
-        "from regexp.resume import Resume\n"
+        "from regexp.sweep.resume import Resume\n"
         "from regexp.__main__ import run\n"
         "whole = Resume.save\n"
         "def save(resume, epoch, content):\n"

@@ -18,10 +18,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from regexp.checkpoint import load, save
-from regexp.stack import Stack
-from regexp.standing import Standing, Unfit
-from regexp.train import train
+from regexp.stack.stack import Stack
+from regexp.training.checkpoint import load, save
+from regexp.training.loop import train
+from regexp.training.state import Standing, Unfit
 from tests.hostile.support import mutated, refused, searching
 from tests.hostile.values import scalars
 from tests.support import make_member, technique

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from regexp.cli import compose, parse
-from regexp.config import ConfigError, flat
-from regexp.overridden import without_strays
-from regexp.validation import validate
+from regexp.commands.arguments import parse
+from regexp.config.jobs import compose
+from regexp.config.strays import without_strays
+from regexp.config.validation import validate
+from regexp.config.values import flat
+from regexp.errors import ConfigError
 from tests.hostile.support import refused, searching
 from tests.hostile.values import values
 

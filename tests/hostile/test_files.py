@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regexp.config.nodes import build_node
 from regexp.dataset import columns, limits
 from regexp.dataset.base import DataError
-from regexp.nodes import ConfigError, build_node
+from regexp.errors import ConfigError
 from tests.dataset.conftest import made_images, make, server, table_lines, write, write_images
 
 __all__ = ["server"]  # the fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from regexp.dataset.base import DataError
-from regexp.nodes import ConfigError
+from regexp.errors import ConfigError
 from tests.hostile import tables
 from tests.hostile.support import mutated, refused, searching
 from tests.hostile.test_tables import check, load

@@ -17,10 +17,11 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regexp.config.nodes import build_node, check_node
 from regexp.dataset.base import Data, DataError
 from regexp.dataset.columns import read_columns, read_fields
 from regexp.dataset.frames import read_frame
-from regexp.nodes import ConfigError, build_node, check_node
+from regexp.errors import ConfigError
 from tests.hostile import tables
 from tests.hostile.support import mutated, refused, searching
 

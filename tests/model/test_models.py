@@ -11,17 +11,18 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-from regexp.config import conf_folder
-from regexp.layers import Block, Dropout, Inputs, NotApplicable, adopt, blocks, inputs, residuals
-from regexp.lift import lift
-from regexp.member import Member
+from regexp.config.schema import conf_folder
+from regexp.errors import NotApplicable
 from regexp.model.activation import ACTIVATIONS
 from regexp.model.cnn import CNN
+from regexp.model.layers import Block, Dropout, Inputs, adopt, blocks, inputs, residuals
 from regexp.model.mlp import MLP
+from regexp.model.recurrent import recurrents
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.model.resnet_mlp import ResNetMLP
-from regexp.recurrent import recurrents
-from regexp.vmapped import Vmapped
+from regexp.stack.lift import lift
+from regexp.stack.member import Member
+from regexp.stack.vmapped import Vmapped
 from tests.support import make_data, make_member, run
 
 FOLDER = conf_folder() / "model"
@@ -169,9 +170,9 @@ def test_layers_stand_in_order_whatever_order_they_come_in() -> None:
 
 def test_models_without_slots_say_so() -> None:
     plain = nn.Sequential(nn.Linear(3, 2))
-    with pytest.raises(ValueError, match=r"no hidden regexp\.layers\.Block"):
+    with pytest.raises(ValueError, match=r"no hidden regexp\.model\.layers\.Block"):
         blocks(plain)
-    with pytest.raises(ValueError, match=r"no regexp\.layers\.Inputs"):
+    with pytest.raises(ValueError, match=r"no regexp\.model\.layers\.Inputs"):
         inputs(plain)
 
 

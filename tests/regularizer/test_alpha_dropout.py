@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from regexp.layers import fill_noise, note_shapes
+from regexp.model.layers import fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.alpha_dropout import AlphaDropoutLayer

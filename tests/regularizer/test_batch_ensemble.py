@@ -8,11 +8,11 @@ from torch import nn
 
 from regexp.model.cnn import CNN
 from regexp.model.mlp import MLP
-from regexp.network import Network
+from regexp.model.recurrent import Recurrent
 from regexp.random import Rng
-from regexp.recurrent import Recurrent
 from regexp.regularizer.base import Batch, Block, NotApplicable
 from regexp.regularizer.batch_ensemble import MemberScale
+from regexp.stack.network import Network
 from tests.support import make_data, make_member, run
 
 MEMBERS = 3

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch.distributions import Categorical
 
-from regexp.loss import cross_entropy
+from regexp.metrics.loss import cross_entropy
 from regexp.regularizer.base import Batch, View
 
 

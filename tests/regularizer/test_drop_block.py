@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from regexp.layers import Dropout, fill_noise, note_shapes
 from regexp.model.cnn import CNN
+from regexp.model.layers import Dropout, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.base import NotApplicable

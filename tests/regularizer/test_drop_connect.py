@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from regexp.layers import fill_noise, note_shapes
-from regexp.lift import LiftedLinear, lift
 from regexp.model.cnn import CNN
+from regexp.model.layers import fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.random import Rng
 from regexp.regularizer.drop_connect import WeightMask
+from regexp.stack.lift import LiftedLinear, lift
 
 
 def masks(model: nn.Module) -> dict[str, WeightMask]:

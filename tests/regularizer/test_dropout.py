@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from regexp.layers import Block, Dropout, Noise, fill_noise, note_shapes
 from regexp.model.cnn import CNN
+from regexp.model.layers import Block, Dropout, Noise, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.cocktail import Cocktail

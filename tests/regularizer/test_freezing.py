@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from regexp.layers import NotApplicable
+from regexp.errors import NotApplicable
 from regexp.model.cnn import CNN
 from regexp.model.mlp import MLP
 from tests.support import make_data, make_member, run

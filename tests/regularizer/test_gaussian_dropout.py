@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
-from regexp.layers import fill_noise, note_shapes
+from regexp.model.layers import fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.gaussian_dropout import GaussianDropoutLayer

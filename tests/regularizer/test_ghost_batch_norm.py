@@ -12,7 +12,7 @@ from regexp.model.cnn import CNN
 from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.regularizer.ghost_batch_norm import Ghost, parts, shares
-from regexp.running_statistics import reestimate
+from regexp.stack.running_statistics import reestimate
 from tests.support import make_member, run
 
 SHAPES = {0: (5,), 1: (6, 5), 2: (5, 4, 3)}

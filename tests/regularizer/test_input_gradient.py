@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from regexp.loss import cross_entropy, squared_error
+from regexp.metrics.loss import cross_entropy, squared_error
 from regexp.regularizer.base import Batch, View
 
 

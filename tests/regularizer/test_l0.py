@@ -10,11 +10,11 @@ import scipy.special
 import torch
 from torch import nn
 
-from regexp.layers import Noise, fill_noise, note_shapes
 from regexp.model.cnn import CNN
+from regexp.model.layers import Noise, fill_noise, note_shapes
 from regexp.model.mlp import MLP
+from regexp.model.recurrent import Recurrent
 from regexp.random import Rng
-from regexp.recurrent import Recurrent
 from regexp.regularizer.base import Block, NotApplicable
 from regexp.regularizer.l0 import HardConcrete, open_probability
 

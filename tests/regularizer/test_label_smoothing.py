@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from regexp.loss import cross_entropy
+from regexp.metrics.loss import cross_entropy
 from regexp.regularizer.base import Batch
 
 

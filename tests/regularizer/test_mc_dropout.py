@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from regexp.ensemble import mean_prediction
-from regexp.layers import Block, Dropout, Inputs, NotApplicable, note_shapes
+from regexp.errors import NotApplicable
+from regexp.metrics.ensemble import mean_prediction
+from regexp.model.layers import Block, Dropout, Inputs, note_shapes
 from regexp.model.mlp import MLP
-from regexp.network import Network
 from regexp.random import Rng
 from regexp.regularizer.cocktail import Cocktail
+from regexp.stack.network import Network
 from tests.support import make_data, make_member, run
 
 

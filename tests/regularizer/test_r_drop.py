@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch.distributions import Categorical, kl_divergence
 
-from regexp.layers import Dropout, fill_noise, note_shapes
-from regexp.loss import cross_entropy
+from regexp.metrics.loss import cross_entropy
+from regexp.model.layers import Dropout, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.base import Batch, View

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from regexp.ensemble import mean_prediction
+from regexp.metrics.ensemble import mean_prediction
 from regexp.random import Rng
 from regexp.scheduler.lengths import share
 from tests.support import make_data, make_member, run

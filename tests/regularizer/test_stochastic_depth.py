@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from regexp.layers import fill_noise, note_shapes
+from regexp.model.layers import fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.model.resnet_mlp import ResNetMLP
 from regexp.random import Rng

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from regexp.layers import Dropout, fill_noise, note_shapes
+from regexp.model.layers import Dropout, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.random import Rng

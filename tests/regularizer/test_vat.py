@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Categorical, kl_divergence
 
-from regexp.loss import cross_entropy
+from regexp.metrics.loss import cross_entropy
 from regexp.regularizer.base import Batch, View
 
 ROWS, FEATURES = 6, 4

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from regexp import checkpoint
-from regexp.config import ConfigError
-from regexp.rerun import archive
+from regexp.errors import ConfigError
+from regexp.rerun.archive import archive
 from regexp.rerun.original import Original, OriginalSweep
+from regexp.training import checkpoint
 
 CONFIG = "runs/00001/config.yaml"
 METRICS = "runs/00001/metrics.json"

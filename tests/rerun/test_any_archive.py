@@ -13,8 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regexp.config import ConfigError
-from regexp.rerun import archive
+from regexp.errors import ConfigError
+from regexp.rerun.archive import archive
 from tests.hostile.support import mutated, refused, searching
 from tests.rerun.archives import original, pack, packed_in, shown, sweep, unpacked
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 import yaml
 
-from regexp.config import ConfigError
-from regexp.rerun import archive
+from regexp.errors import ConfigError
+from regexp.rerun.archive import archive
 from tests.rerun.archives import CONFIG, FILES, METRICS, original, packed_in, shown, sweep, unpacked
 
 

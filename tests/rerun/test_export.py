@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from regexp.__main__ import run
-from regexp.rerun import archive, recorded
-from regexp.rerun.export import shareable
+from regexp.commands.export import shareable
+from regexp.rerun import recorded
+from regexp.rerun.archive import archive
 from regexp.tracking.stored import Reader
 from tests.rerun.archives import METRICS, original, pack, shown, sweep, unpacked
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 import yaml
 
-from regexp.config import ConfigError
-from regexp.rerun import archive, layout, unpack
+from regexp.errors import ConfigError
+from regexp.rerun.archive import archive, layout, unpack
 from tests.rerun.archives import (
     CONFIG,
     LAST,

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from regexp import checkpoint, plan
 from regexp.__main__ import USAGE_ERROR
 from regexp.rerun.original import Original
+from regexp.sweep import plan
 from regexp.tracking import environment
+from regexp.training import checkpoint
 
 from .conftest import SMALL, Store
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from regexp.config import ConfigError
-from regexp.planned_run import PlannedRun, stack_of
+from regexp.errors import ConfigError
 from regexp.rerun.original import Original
 from regexp.rerun.stacks import members_of, stacks_of
+from regexp.sweep.planned_run import PlannedRun, stack_of
 
 CONFIG: dict[str, Any] = {
     "seed": 0,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regexp.config import ConfigError
+from regexp.errors import ConfigError
 from regexp.rerun import trust
 
 EVIL = {"_target_": "os.system", "_args_": ["true"]}

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regexp.checkpoint import digest
 from regexp.rerun.verify import Results, verify
+from regexp.training.checkpoint import digest
 
 METRICS: dict[str, dict[int, float]] = {
     "train/loss": {1: 0.9, 2: 0.7, 3: 0.5},

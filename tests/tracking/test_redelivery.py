@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from regexp.cli import compose_one, parse
+from regexp.commands.arguments import parse
+from regexp.config.jobs import compose_one
 from regexp.tracking import RunRecord, Tracker, deliver, delivery, process
 from regexp.tracking.outbox import Left
 from regexp.tracking.redelivery import command, farewell

@@ -207,10 +207,10 @@ def _trials(trials: pd.DataFrame) -> Iterator[Made]:
 
     def figure() -> Figure:
         from regexp.compare.budget import expected_validation
-        from regexp.tuning import HEADLINES, LOSS
+        from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
 
-        there = [pair for pair in HEADLINES if f"metrics.{pair[0]}" in trials]
-        metric, lower = there[0] if there else (LOSS, True)
+        there = [pair for pair in CHOSEN_BY if f"metrics.{pair[0]}" in trials]
+        metric, lower = there[0] if there else (VALIDATION_LOSS, True)
         return budget(expected_validation(trials, metric, lower))
 
     yield (

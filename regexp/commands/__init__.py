@@ -1,0 +1,26 @@
+"""The words after `regexp`: arguments, terminal, dry run and the commands beside training.
+
+Only `__main__` imports from here. `run_command` is imported; each command is a module's function.
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+
+COMMANDS = {
+    "compare": "compare",
+    "study": "study",
+    "rerun": "rerun",
+    "diff": "rerun",
+    "export": "export",
+    "deliver": "store",
+    "ui": "store",
+}
+"""Name -> the module here that has a function of that name; it takes the arguments and returns the
+exit status. conf/config.yaml has a line on each for `regexp --help`."""
+
+
+def run_command(name: str, arguments: Sequence[str]) -> int:
+    """Run one of `COMMANDS`; its module is imported now, for some take seconds."""
+    module = importlib.import_module(f"regexp.commands.{COMMANDS[name]}")
+    command: Callable[[Sequence[str]], int] = getattr(module, name)
+    return command(arguments)

@@ -1,0 +1,84 @@
+"""From the words of the command line to Hydra's options and overrides."""
+
+import argparse
+import re
+from collections.abc import Iterable, Sequence
+from importlib import metadata
+
+from hydra import __version__ as hydra_version
+from hydra._internal.utils import get_args_parser
+
+from regexp.errors import ConfigError, nearest
+
+# Keys that Hydra wants a plus for, because the composed configuration may not have them.
+NEW = re.compile(r"(grid|tune\.search|regularizer\.\w+)\.[^=]+=")
+
+
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Hydra's options, and the arguments to hand on to it.
+
+    `grid.key=...` becomes `++grid.key=...`, since the grid is empty by default, and so does
+    `regularizer.l1.key=...`: in a sweep over techniques it is meant for the jobs that have l1
+    (see `without_strays`). Options may stand anywhere; Hydra wants them before the overrides.
+    `--debug` becomes `debug=true`, which the jobs read.
+
+    Raises:
+        ConfigError: the option of Hydra's that unpickles a file.
+    """
+    rewritten = [f"++{one}" if NEW.match(one) else one for one in arguments]
+    parsed = _parser().parse_intermixed_args(rewritten)
+    options = [one for one in rewritten if one != "--debug"]
+    for override in parsed.overrides:
+        options.remove(override)
+    if parsed.debug:
+        parsed.overrides.append("debug=true")
+    if parsed.experimental_rerun:
+        raise ConfigError(
+            "--experimental-rerun: it unpickles the file that it is given, which may run any "
+            "code; use regexp rerun RUN_ID"
+        )
+    return parsed, [*options, *parsed.overrides]
+
+
+def check_words(options: argparse.Namespace, commands: Iterable[str]) -> None:
+    """Check that no argument is a word alone, such as a mistyped command.
+
+    Raises:
+        ConfigError: one is.
+    """
+    for word in options.overrides:
+        if "=" not in word and not word.startswith("~"):
+            raise ConfigError(
+                f"{word}: expected key=value, or as the first word a command"
+                + nearest(word, commands)
+            )
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Hydra's own parser, under our name and version."""
+    parser = argparse.ArgumentParser(
+        prog="regexp",
+        usage="regexp [-m] [key=value ...]; see regexp --help",
+        parents=[get_args_parser()],
+        conflict_handler="resolve",
+        add_help=False,
+        allow_abbrev=False,  # Hydra would not know what stands for --debug
+    )
+    try:
+        version = metadata.version("regexp")
+    except metadata.PackageNotFoundError:
+        version = "(not installed)"
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"regexp {version}, Hydra {hydra_version}",
+        help="Show the versions of regexp and Hydra and exit",
+    )
+    parser.add_argument("--debug", action="store_true", help="Show whole tracebacks")
+    return parser
+
+
+def starts_jobs(options: argparse.Namespace) -> bool:
+    """False for --help, --cfg, --info and the like, which Hydra answers alone."""
+    answers = (options.help, options.hydra_help, options.cfg, options.info)
+    return not (any(answers) or options.shell_completion)

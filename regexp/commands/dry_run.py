@@ -1,0 +1,226 @@
+"""`dry_run=true`: what a command would train, what of it is finished, and how long it may take.
+
+Nothing is written: the store is only read, if there is one, and the time is measured by training
+two epochs of each job into the void.
+"""
+
+import contextlib
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from regexp.compare.show import show_columns
+from regexp.config.jobs import Sweep
+from regexp.errors import ConfigError
+from regexp.sweep.execute import key_of, plan_all, repeats
+from regexp.sweep.planned_run import PlannedRun
+from regexp.sweep.progress import count, varied
+from regexp.tracking import Earlier
+
+# Beyond this many seconds of measuring, further jobs are taken to be like the ones before.
+PATIENCE = 15.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job of the plan.
+
+    Attributes:
+        job: its number, from 0.
+        technique: its techniques joined with "+".
+        varied: what beside the technique the sweep varies in it; a remark if it is not run.
+        trials: how many of its runs are trials of a search.
+        runs: how many runs it has; 0 if an earlier job has them all.
+        finished: how many of them the store has already.
+        seconds: that the others may take; None where it cannot be measured.
+    """
+
+    job: int
+    technique: str
+    varied: str
+    trials: int
+    runs: int
+    finished: int
+    seconds: float | None
+
+
+def show(sweep: Sweep) -> None:
+    """Print the table of a sweep's jobs and the runs of each."""
+    if not sweep.jobs:
+        print("The sweeper chooses its jobs one after another: they cannot be listed before.")
+        return
+    rows = rows_of(sweep)
+    head = ["job", "technique", "trials", "runs", "finished", "to run", "time", "swept"]
+    cells = [
+        [
+            str(row.job + 1),
+            row.technique,
+            str(row.trials),
+            str(row.runs),
+            str(row.finished),
+            str(row.runs - row.finished),
+            _duration(row.seconds),
+            row.varied,
+        ]
+        for row in rows
+    ]
+    for name, needed in (
+        ("trials", any(row.trials for row in rows)),
+        ("swept", any(row.varied for row in rows)),
+    ):
+        if not needed:
+            at = head.index(name)
+            head, cells = head[:at] + head[at + 1 :], [row[:at] + row[at + 1 :] for row in cells]
+    show_columns(head, cells, texts=("technique", "swept"), file=sys.stdout)
+    total = sum(row.runs for row in rows)
+    left = total - sum(row.finished for row in rows)
+    known = [row.seconds for row in rows if row.seconds is not None]
+    seconds = sum(known) if len(known) == len(rows) else None
+    print(
+        f"{count(len(rows), 'job')}, {count(total, 'run')}: {total - left} finished, "
+        f"{left} to run in about {_duration(seconds)} of training, one job after another (less "
+        "where it stops early), and about a second a job for the rest. Nothing was written."
+    )
+
+
+def rows_of(sweep: Sweep) -> list[Row]:
+    """The rows of the table, one a job."""
+    planned, left_out = plan_all(sweep.jobs)
+    earlier = earlier_of(sweep.config, key_of(sweep, planned))
+    ended = {fingerprint for fingerprint, one in earlier.items() if one.ended}
+    again = repeats(planned)
+    clock = Stopwatch()
+    rows = []
+    for number, (job, runs) in enumerate(zip(sweep.jobs, planned, strict=True)):
+        trials = sum(bool(run.trial_for) for run in runs)
+        asked: list[PlannedRun | None] = [*runs]
+        if number in again:
+            asked, trials = [], 0
+        elif trials:
+            asked += after(job.config, runs, earlier)
+        own = len(asked)
+        ready = sum(run is not None and run.fingerprint in ended for run in asked)
+        seconds: float | None = 0.0
+        if ready < own:
+            whole = clock.seconds(job.config)
+            seconds = None if whole is None else whole * (own - ready) / own
+        told = varied(job.config, job.overrides, sweep.swept)
+        if number in left_out:
+            told = f"{told} ({left_out[number].partition(';')[0]})".lstrip()
+        if number in again:
+            told = f"{told} (the runs of job {again[number] + 1})".lstrip()
+        rows.append(Row(number, job.technique, told, trials, own, ready, seconds))
+    return rows
+
+
+def after(
+    config: DictConfig, trials: Sequence[PlannedRun], earlier: Mapping[str, Earlier]
+) -> list[PlannedRun | None]:
+    """The runs that follow from a job's trials; None for each as long as not all have ended."""
+    from regexp.sweep.outcome import before, chosen_of
+    from regexp.sweep.plan import plan
+
+    done = before(trials, earlier)
+    if len(done) == len(trials):
+        with contextlib.suppress(ConfigError):  # all diverged
+            return [*plan(config, chosen_of(config, [done[one.fingerprint] for one in trials]))]
+    return [None] * len(trials[0].trial_for)
+
+
+def earlier_of(config: DictConfig, key: str) -> dict[str, Earlier]:
+    """What became of the sweep's runs so far; the store is only read."""
+    from regexp.tracking.peek import peek
+
+    tracking = config.tracking
+    return peek(tracking.uri, tracking.experiment, Path(config.paths.mlruns), key)
+
+
+class Stopwatch:
+    """Measures how long jobs take, for as long as its patience lasts."""
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self.patience = patience
+        self.measured: list[float] = []
+        self.warm = False
+
+    def seconds(self, config: DictConfig) -> float | None:
+        """An estimate for all runs of one job; None if it cannot be trained for two epochs."""
+        if self.patience <= 0 and self.measured:
+            return sum(self.measured) / len(self.measured)
+        if not self.warm:  # what is imported and compiled once is not to be counted
+            self.warm = True
+            _train(config, 1)
+        short, long = _train(config, 1), _train(config, 3)
+        if short is None or long is None:
+            return None
+        estimate = short + max(long - short, 0.0) / 2 * (config.trainer.epochs - 1)
+        self.patience -= short + long
+        self.measured.append(estimate)
+        return estimate
+
+
+class VoidRecord:
+    """Takes the place of a `RunRecord`: keeps nothing."""
+
+    def metrics(self, values: Mapping[str, float], step: int, time: int | None = None) -> None:
+        """Nothing is sent."""
+
+    def summary(self, values: Mapping[str, float]) -> None:
+        """Nothing is sent."""
+
+    def tags(self, values: Mapping[str, object]) -> None:
+        """Nothing is sent."""
+
+    def text(self, content: str, name: str) -> None:
+        """Nothing is stored."""
+
+    def artifact(self, path: Path | str, folder: str = "") -> None:
+        """Nothing is stored."""
+
+    def finish(self, status: str = "FINISHED", reason: str = "") -> None:
+        """There is nothing to end."""
+
+
+class VoidTracker:
+    """Takes the place of a `Tracker`: has no runs, and keeps none."""
+
+    def earlier(self, sweep_id: str) -> dict[str, Any]:
+        """No run was tried before."""
+        return {}
+
+    def start(self, sweep_id: str, **run: object) -> VoidRecord:
+        """A record that keeps nothing."""
+        return VoidRecord()
+
+
+def _train(config: DictConfig, epochs: int) -> float | None:
+    """Seconds that a job of so few epochs takes; None if it fails."""
+    from regexp.sweep.job import train
+
+    short = config.copy()
+    short.trainer.epochs = min(epochs, config.trainer.epochs)
+    short.checkpoint.every = None  # nothing is written
+    began = time.perf_counter()
+    try:
+        outcomes: Sequence[Any] = train(short, VoidTracker(), "void")  # type: ignore[arg-type]
+    except Exception:
+        return None
+    if any(outcome.status != "FINISHED" for outcome in outcomes):
+        return None
+    return time.perf_counter() - began
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    if seconds < 60:
+        return f"{math.ceil(seconds)} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

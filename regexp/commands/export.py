@@ -1,0 +1,169 @@
+"""`regexp export`: a sweep of the store, packed for another person."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from regexp.commands.rerun import OWN
+from regexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from regexp.rerun.original import Original, OriginalSweep
+    from regexp.tracking.stored import Reader
+
+USAGE = """\
+regexp export SWEEP_ID FILE.zip [--checkpoints] [paths.mlruns=FOLDER ...]
+
+Pack the configurations, stacks, environments, metrics, tables and figures of a sweep into a new
+file, with which another person can run it again: regexp rerun FILE.zip
+
+  --checkpoints    the last checkpoint of every run as well"""
+
+# Who recorded a run, and in which process.
+_PERSONAL = re.compile(r"mlflow\..*|host|pid|process")
+_CREDENTIALS = re.compile(r"(\w://)[^/\s@]+@")
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def export(arguments: Sequence[str]) -> int:
+    """Write an archive of a sweep.
+
+    Args:
+        arguments: of the command, without its name.
+
+    Returns:
+        0.
+
+    Raises:
+        ConfigError: the arguments, or a file that cannot be written.
+        TrackingError: the store cannot be used, or has no such sweep.
+    """
+    if {"--help", "-h"} & {*arguments}:
+        print(USAGE)
+        return 0
+    options = _parser().parse_intermixed_args(list(arguments))
+    overrides = [word for word in options.words if "=" in word and word.startswith(OWN)]
+    words = [word for word in options.words if word not in overrides]
+    if len(words) != 2 or not words[1].endswith(".zip"):
+        raise ConfigError(
+            f"regexp export: expected SWEEP_ID FILE.zip, got {' '.join(words) or 'neither'}; "
+            "see regexp export --help"
+        )
+    sweep_id, path = words[0], Path(words[1])
+    from regexp.commands.arguments import parse
+    from regexp.config.jobs import compose_one
+    from regexp.rerun import recorded
+    from regexp.rerun.archive import archive
+    from regexp.sweep.progress import count
+    from regexp.tracking.stored import Reader
+
+    config = compose_one(parse(overrides)[0])
+    archive.check_new(path)
+    reader = Reader(config.tracking.uri, config.paths.mlruns)
+    sweep, left_out = shareable(recorded.read_sweep(reader, sweep_id))
+    with ExitStack() as open_files:
+        files, unsuited = _files(reader, sweep.sweep_id, open_files)
+        checkpoints = _checkpoints(reader, sweep, open_files) if options.checkpoints else {}
+        archive.write(sweep, files, path, checkpoints)
+    for line in [*left_out, *unsuited]:
+        print(line, file=sys.stderr)
+    print(
+        f"{path}: {count(len(sweep.runs), 'run')}, {count(len(files), 'artifact')} of the sweep, "
+        f"{count(len(checkpoints), 'checkpoint')}. To make the runs again: regexp rerun {path}"
+    )
+    return 0
+
+
+def shareable(sweep: "OriginalSweep") -> tuple["OriginalSweep", list[str]]:
+    """A sweep without what is nobody else's business, and lines that say which runs are not in it.
+
+    User names, hosts and processes are left out of the tags, and names and passwords out of
+    addresses; runs that have not ended are left out as a whole.
+    """
+    runs = [_shareable(run) for run in sweep.runs if run.status not in ("RUNNING", "SCHEDULED")]
+    lines = []
+    if len(runs) < len(sweep.runs):
+        unfinished = len(sweep.runs) - len(runs)
+        lines.append(f"left out: runs that have not ended ({unfinished})")
+    settings = _public(sweep.settings)
+    return replace(sweep, name=_printable(sweep.name), settings=settings, runs=runs), lines
+
+
+def _shareable(run: "Original") -> "Original":
+    tags = {key: value for key, value in run.tags.items() if not _PERSONAL.fullmatch(key)}
+    return replace(
+        run,
+        name=_printable(run.name),
+        reason=_printable(run.reason),
+        config=_public(run.config),
+        stack=_public(run.stack),
+        environment=_public(run.environment),
+        tags={_printable(key): _printable(value) for key, value in tags.items()},
+    )
+
+
+def _printable(text: str) -> str:
+    """A text for people, without credentials and without what would steer a terminal."""
+    return _STEERING.sub(" ", _CREDENTIALS.sub(r"\1", text))
+
+
+def _public(value: Any) -> Any:
+    """Nested settings without credentials in the addresses."""
+    if isinstance(value, str):
+        return _CREDENTIALS.sub(r"\1", value)
+    if isinstance(value, dict):
+        return {key: _public(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_public(item) for item in value]
+    return value
+
+
+def _files(
+    reader: "Reader", sweep_id: str, open_files: ExitStack
+) -> tuple[dict[str, Path], list[str]]:
+    """The sweep's tables and figures, and lines that say what is left out."""
+    from regexp.rerun.archive import layout
+    from regexp.rerun.archive.unpack import wrong_name
+
+    files: dict[str, Path] = {}
+    lines = []
+    for name in reader.files(sweep_id):
+        if name == layout.SETTINGS:
+            continue  # written anew
+        wrong = wrong_name(layout.ARTIFACTS + name)
+        path = None if wrong else open_files.enter_context(reader.file(sweep_id, name))
+        if path is not None and path.stat().st_size > layout.ARTIFACT_BYTES:
+            wrong = f"it has more than {layout.ARTIFACT_BYTES} bytes"
+        if wrong:
+            lines.append(f"left out: the artifact {name!a} ({wrong})")
+        elif path is not None:
+            files[name] = path
+    return files, lines
+
+
+def _checkpoints(
+    reader: "Reader", sweep: "OriginalSweep", open_files: ExitStack
+) -> dict[str, Path]:
+    """Run id -> its last checkpoint, of the runs that have one."""
+    from regexp.rerun.recorded import LAST
+
+    found = {
+        run.run_id: open_files.enter_context(reader.file(run.run_id, LAST)) for run in sweep.runs
+    }
+    return {run_id: path for run_id, path in found.items() if path is not None}
+
+
+def _parser() -> argparse.ArgumentParser:
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            raise ConfigError(f"regexp export: {message}; see regexp export --help")
+
+    parser = Parser(prog="regexp export", add_help=False, allow_abbrev=False)
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--checkpoints", action="store_true")
+    return parser

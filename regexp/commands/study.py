@@ -1,0 +1,167 @@
+"""`regexp study`: a sweep that is worth keeping, run and written up in a folder of its own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regexp.commands.arguments import check_words, parse
+from regexp.config.jobs import Sweep, compose
+from regexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from regexp.compare.figures import Picture
+    from regexp.compare.report import Report
+
+STUDY = """\
+regexp study NAME [key=value ...]
+
+Run experiment=NAME as a sweep and write it up: question, command, answer, table and figures in
+FOLDER/NAME/README.md, all numbers in results.csv. What has finished before is not run again.
+
+  --folder FOLDER    where the study's folder is made; by default experiments"""
+
+FAMILIES = 3
+"""Datasets and settings of which all pictures are kept; of more, those that sum them up."""
+
+FIRST = ("heat_map", "critical_difference", "settings", "budget", "forest", "overfitting")
+"""Beginnings of the names of the pictures that sum up."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a study has taken.
+
+    Attributes:
+        seconds: wall time of all its commands together.
+        environment: what it ran on, as of `environment.arithmetic`.
+        cores: of that machine.
+    """
+
+    seconds: float
+    environment: Mapping[str, str]
+    cores: int
+
+    def __str__(self) -> str:
+        minutes = self.seconds / 60
+        time = f"{minutes:.0f} minutes" if minutes >= 2 else f"{self.seconds:.0f} seconds"
+        on = self.environment
+        return f"{time} on {self.cores} cores ({on['processor']}, torch {on['torch']})"
+
+
+def study(arguments: Sequence[str]) -> int:
+    """`regexp study`: the exit status of its sweep.
+
+    Raises:
+        ConfigError: the arguments, or what they ask for.
+        OSError: the folder cannot be written; the runs are kept.
+    """
+    if {"--help", "-h"} & {*arguments}:
+        print(STUDY)
+        return 0
+    name, folder, rest = _read(arguments)
+    options, handed = parse(["-m", f"experiment={name}", *rest])
+    check_words(options, [name])
+    sweep = compose(options)
+    telling = _telling(rest)
+    command = (
+        shlex.join(["regexp", "study", name, *telling]) if telling else f"make study NAME={name}"
+    )
+    from regexp.sweep.execute import execute
+
+    def write_up(report: Report, seconds: float) -> None:
+        from regexp.tracking import environment
+
+        if not report.comparison.table["finished"].any():
+            return
+        cost = Cost(seconds, environment.arithmetic(), os.cpu_count() or 1)
+        write(folder / name, sweep, command, report, cost)
+        print(f"\nThe study is written up: {folder / name / 'README.md'}", flush=True)
+
+    return execute(sweep, handed, write_up)
+
+
+def write(folder: Path, sweep: Sweep, command: str, report: Report, cost: Cost) -> None:
+    """Write README.md, results.csv and the figures of a study; older figures are removed.
+
+    Args:
+        folder: of the study.
+        sweep: whose name and question stand above.
+        command: that made it, for people.
+        report: what the sweep came to.
+        cost: of the study.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    from regexp.compare import markdown
+    from regexp.compare.figures import png
+    from regexp.compare.report import table_csv
+
+    comparison, pictures = report
+    kept = chosen(pictures, len(comparison.notes))
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = folder / "figures"
+    if figures.is_dir():
+        shutil.rmtree(figures)
+    for picture in kept:
+        png(picture, figures / f"{picture.name}.png")
+        shrink(figures / f"{picture.name}.png")
+    (folder / "results.csv").write_text(table_csv(comparison), encoding="utf-8")
+    head = [
+        f"# {sweep.name}",
+        f"**Question.** {sweep.config.study.question or 'Which technique helps?'}",
+        f"**Command.** {cost}, {len(comparison.runs) + len(comparison.trials)} runs:",
+        f"```bash\n{command}\n```",
+    ]
+    body = markdown.study(comparison, kept)
+    (folder / "README.md").write_text("\n\n".join([*head, body]), encoding="utf-8")
+
+
+def chosen(pictures: Sequence[Picture], families: int) -> list[Picture]:
+    """The pictures that a study keeps.
+
+    Args:
+        pictures: of its comparison.
+        families: how many datasets and settings it has.
+    """
+    if families <= FAMILIES:
+        return list(pictures)
+    return [picture for picture in pictures if picture.name.startswith(FIRST)]
+
+
+def shrink(path: Path) -> None:
+    """Write a PNG again with a palette of 64 colours: a third of the bytes, for it is committed."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        few = image.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
+
+
+def _read(arguments: Sequence[str]) -> tuple[str, Path, list[str]]:
+    """(name, folder, what is Hydra's)."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--folder", type=Path, default=Path("experiments"))
+    try:
+        known, rest = parser.parse_known_args(list(arguments))
+    except argparse.ArgumentError as error:
+        raise ConfigError(f"regexp study: {error}") from error
+    if not rest or "=" in rest[0] or rest[0].startswith(("-", "~")):
+        raise ConfigError(
+            "regexp study: expected as its first word the name of an experiment of "
+            f"conf/experiment, got {rest[0] if rest else 'none'}; see regexp study --help"
+        )
+    return rest[0], known.folder, rest[1:]
+
+
+def _telling(overrides: Sequence[str]) -> list[str]:
+    """Overrides but for a machine's folders and how its jobs are launched."""
+    own = ("paths.", "tracking.", "hydra/launcher", "hydra.launcher")
+    return [one for one in overrides if not one.startswith(own)]

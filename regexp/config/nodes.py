@@ -1,0 +1,268 @@
+"""Nodes of a configuration that name a class: `_target_` and its arguments, checked and built.
+
+A wrong argument in such a node fails, in Hydra, only when the node is instantiated, in the middle
+of a sweep and with a traceback. Here the node is held against the signature of its target first.
+"""
+
+import importlib
+import inspect
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from regexp.errors import ConfigError, nearest
+
+# Ends the description of a value that plain YAML cannot write.
+NODE = ", named by _target_"
+# Arguments of hydra.utils.instantiate itself.
+DIRECTIVES = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})
+
+
+def without_search(techniques: Mapping[str, Any]) -> dict[str, Any]:
+    """Techniques by name, without the ranges that they are tuned in: those are no arguments."""
+    return {
+        name: {key: value for key, value in node.items() if key != "search"}
+        if isinstance(node, Mapping)
+        else node
+        for name, node in techniques.items()
+    }
+
+
+def check_node(
+    key: str, node: Mapping[str, Any], *, given: Sequence[str] = (), build: bool = False
+) -> None:
+    """Hold a node against the signature of its target.
+
+    Args:
+        key: the node's dotted key, for messages.
+        node: resolved, plain containers.
+        given: names of arguments that the program adds later, so that they may be missing.
+        build: also instantiate it, so that its own check of ranges speaks.
+
+    Raises:
+        ConfigError: no such target; an argument that is missing, unknown or of a wrong type; a
+            ValueError or TypeError of the constructor.
+    """
+    target = find_target(key, node)
+    for directive, kind in (("_partial_", bool), ("_recursive_", bool), ("_args_", list)):
+        if not isinstance(node.get(directive, kind()), kind):
+            raise ConfigError(f"{key}.{directive}={node[directive]}: expected {_named(kind)}")
+    arguments = {name: value for name, value in node.items() if name not in DIRECTIVES}
+    _check_arguments(key, target, arguments, given, node)
+    for name, value in arguments.items():
+        if isinstance(value, Mapping) and "_target_" in value:
+            check_node(f"{key}.{name}", value)
+    if build:
+        build_node(key, node)
+
+
+def build_node(key: str, node: Mapping[str, Any], /, **arguments: Any) -> Any:
+    """Instantiate a node; an error of its constructor becomes a ConfigError that names the key.
+
+    Raises:
+        ConfigError: whatever was raised; a class of a user's may raise anything.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(node, **arguments)
+    except InstantiationException as error:
+        cause = error.__cause__
+        raise blame(key, node, cause if isinstance(cause, Exception) else error) from error
+    except (TypeError, ValueError) as error:  # a directive of Hydra's
+        raise blame(key, node, error) from error
+
+
+def blame(key: str, node: Mapping[str, Any], error: Exception) -> ConfigError:
+    """The error of a constructor or a step, as one that names its argument where that is clear.
+
+    Args:
+        key: the node's dotted key.
+        node: its arguments.
+        error: what was raised.
+    """
+    # torch appends the frames of its C++ code
+    reason = str(error).partition("\nException raised from")[0] or type(error).__name__
+    if not isinstance(error, ValueError | TypeError):
+        reason = f"{type(error).__name__}: {reason}"
+    group = key.removeprefix("grid.")
+    if reason.startswith((f"{group}.", f"{group}=", f"{group}:")):
+        return ConfigError(f"{key.removesuffix(group)}{reason}")
+    names = [str(name) for name in node if name not in DIRECTIVES]
+    for name in names:
+        if re.match(rf"{re.escape(name)}\b\W*", reason):
+            detail = re.sub(rf"^{re.escape(name)}\b[:\s]*", "", reason)
+            return ConfigError(f"{key}.{name}={node[name]}: {detail}")
+    if isinstance(error, ZeroDivisionError):
+        ends = [name for name in names if type(node[name]) in (int, float) and node[name] == 0]
+    else:
+        ends = [name for name in names if reason.endswith(f" {node[name]}")]
+    if len(ends) == 1:
+        return ConfigError(f"{key}.{ends[0]}={node[ends[0]]}: {reason}")
+    return ConfigError(f"{key}: {reason}")
+
+
+def find_target(key: str, node: Mapping[str, Any]) -> Any:
+    """The class or function that a node names.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    if not isinstance(node.get("_target_"), str):
+        raise ConfigError(f"{key}._target_: expected the dotted path of a class or function")
+    return find(f"{key}._target_", node["_target_"])
+
+
+def find(key: str, path: str) -> Any:
+    """The object at a dotted path.
+
+    Raises:
+        ConfigError: there is none; the nearest names of its module are suggested.
+    """
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        name = ".".join(parts[:length])
+        try:
+            found: Any = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+                continue
+            raise ConfigError(f"{key}={path}: importing {name} failed: {error}") from error
+        except Exception as error:
+            raise ConfigError(f"{key}={path}: importing {name} failed: {error!r}") from error
+        for attribute in parts[length:]:
+            if not hasattr(found, attribute):
+                names = [n for n in dir(found) if not n.startswith("_")]
+                raise ConfigError(
+                    f"{key}={path}: {name} has no {attribute}" + nearest(attribute, names)
+                )
+            found = getattr(found, attribute)
+        if not callable(found):
+            raise ConfigError(f"{key}={path}: expected a class or function")
+        return found
+    raise ConfigError(
+        f"{key}={path}: there is no module {parts[0]}; is the folder that holds it on PYTHONPATH?"
+    )
+
+
+def _check_arguments(
+    key: str, target: Any, arguments: dict[str, Any], given: Sequence[str], node: Mapping[str, Any]
+) -> None:
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError):  # some built-in functions have none
+        return
+    parameters = {
+        name: parameter
+        for name, parameter in signature.parameters.items()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    for name, value in arguments.items():
+        if name not in parameters:
+            if open_ended:
+                continue
+            raise ConfigError(
+                f"{key}.{name}: {node['_target_']} has no such argument"
+                + nearest(name, [n for n in parameters if n not in given])
+            )
+        expected = _hints(target).get(name, Any)
+        if value == "???":
+            raise ConfigError(f"{key}.{name}: expected a value; none is given")
+        if not fits(value, expected):
+            raise ConfigError(f"{key}.{name}={value}: expected {_named(expected)}")
+    if node.get("_args_"):
+        return
+    missing = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty and name not in arguments and name not in given
+    ]
+    if missing and not (node.get("_partial_") and not given):
+        raise ConfigError(
+            f"{key}.{missing[0]}: {node['_target_']} needs this argument; "
+            f"give it: {key}.{missing[0]}=..."
+        )
+
+
+def _hints(target: Any) -> dict[str, Any]:
+    """Annotations of a target's arguments; none where they cannot be evaluated."""
+    function = target.__init__ if inspect.isclass(target) else target
+    try:
+        return typing.get_type_hints(function)
+    except Exception:
+        return {}
+
+
+def fits(value: Any, expected: Any) -> bool:
+    """Whether a plain YAML value may stand for an annotation; what is not understood may.
+
+    An integer stands for a float (1 for 1.0), a bool for neither.
+    """
+    origin, inner = typing.get_origin(expected), typing.get_args(expected)
+    if isinstance(value, Mapping) and "_target_" in value:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, one) for one in inner)
+    if origin is typing.Literal:
+        return value in inner
+    if expected in (None, type(None)):
+        return value is None
+    if expected is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if expected is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if expected in (bool, str):
+        return isinstance(value, expected)
+    kind = origin or expected
+    if not inspect.isclass(kind) or kind in (Any, object):
+        return True
+    if issubclass(kind, PurePath):
+        return isinstance(value, str)
+    if issubclass(kind, Mapping):
+        return isinstance(value, Mapping)
+    if issubclass(kind, Sequence) or kind in (list, tuple, Iterable):
+        if not isinstance(value, list | tuple):
+            return False
+        fixed = kind is tuple and Ellipsis not in inner and inner
+        if fixed:
+            return len(value) == len(inner) and all(map(fits, value, inner))
+        return not inner or all(fits(item, inner[0]) for item in value)
+    # A class that YAML cannot write (a tensor, a module): never a plain value.
+    return isinstance(value, kind)
+
+
+def _named(annotation: Any) -> str:
+    """An annotation in words: "a number", "an integer or null", "a list of integers"."""
+    words = {
+        int: "an integer",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+        type(None): "null",
+        None: "null",
+    }
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(str(choice) for choice in inner)
+    if origin in (typing.Union, types.UnionType):
+        names = [_named(one) for one in inner]
+        written = [name for name in names if not name.endswith(NODE)]
+        return " or ".join(written if set(written) - {"null"} else names)
+    kind = origin or annotation
+    if inspect.isclass(kind) and issubclass(kind, list | tuple | Sequence) and kind is not str:
+        if kind is tuple and Ellipsis not in inner:
+            return f"a list of {len(inner)}: {', '.join(_named(one) for one in inner)}"
+        plural = {int: "integers", float: "numbers", str: "words"}.get(inner[0]) if inner else None
+        return f"a list of {plural} ([...])" if plural else "a list ([...])"
+    if inspect.isclass(kind) and issubclass(kind, Mapping):
+        return "a mapping ({key: value})"
+    try:
+        return words[annotation]
+    except (KeyError, TypeError):
+        name = getattr(annotation, "__name__", str(annotation))
+        return f"a {name}{NODE}"

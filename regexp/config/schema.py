@@ -1,0 +1,110 @@
+"""What a configuration may hold: the typed schema of conf/config.yaml."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class Trainer:
+    """`trainer.*`: the loop's own numbers."""
+
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    device: str = MISSING
+    threads: int = MISSING
+    precision: str = MISSING
+
+
+@dataclass
+class Lengths:
+    """`lengths.*`: how long a run is, filled in by the job once the data are known."""
+
+    epochs: int = MISSING
+    steps_per_epoch: int = MISSING
+    steps: int = MISSING
+
+
+@dataclass
+class Tracking:
+    """`tracking.*`: where runs are recorded; no `uri` means SQLite under `paths.mlruns`."""
+
+    uri: str | None = MISSING
+    experiment: str = MISSING
+    wait: float = MISSING
+    host: str = MISSING
+    port: int = MISSING
+
+
+@dataclass
+class Checkpoint:
+    """`checkpoint.*`: how often the state of unfinished runs is kept; see `every_of`."""
+
+    every: Any = MISSING
+
+
+@dataclass
+class Tune:
+    """`tune.*`: the search for each technique's numbers; none where the budget is 0."""
+
+    budget: int = MISSING
+    seeds: int = MISSING
+    search: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Study:
+    """`study.*`: what an experiment is for."""
+
+    question: str = MISSING
+
+
+@dataclass
+class Paths:
+    """`paths.*`: folders, relative to the working directory of the command."""
+
+    data: str = MISSING
+    mlruns: str = MISSING
+
+
+@dataclass
+class Config:
+    """A job. The six groups are open here: each is checked against the class that it names.
+
+    Every default stands in conf/config.yaml, and nowhere else.
+    """
+
+    dataset: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    regularizer: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    scheduler: dict[str, Any] = field(default_factory=dict)
+    seeds: Any = MISSING
+    grid: dict[str, Any] = field(default_factory=dict)
+    stack: bool = MISSING
+    figures: bool = MISSING
+    dry_run: bool = MISSING
+    debug: bool = MISSING
+    trainer: Trainer = field(default_factory=Trainer)
+    lengths: Lengths = field(default_factory=Lengths)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    tune: Tune = field(default_factory=Tune)
+    study: Study = field(default_factory=Study)
+    tracking: Tracking = field(default_factory=Tracking)
+    paths: Paths = field(default_factory=Paths)
+
+
+def register() -> None:
+    """Make the schema known to Hydra, as the entry `schema` of the defaults list."""
+    from hydra.core.config_store import ConfigStore
+
+    ConfigStore.instance().store(name="schema", node=Config, provider="regexp")
+
+
+def conf_folder() -> Path:
+    """The absolute folder of the YAMLs: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"

@@ -1,0 +1,71 @@
+"""What the overrides of a sweep say of one of its jobs: what it varies, and what is not for it."""
+
+from collections.abc import Sequence
+
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from regexp.config.values import is_number
+
+
+def technique_of(config: DictConfig) -> str:
+    """The names of a job's techniques joined with "+", "none" if there are none."""
+    return "+".join(str(name) for name in config.regularizer) or "none"
+
+
+def without_strays(config: DictConfig) -> DictConfig:
+    """Drop what overrides say of techniques that this job does not have (no `_target_`)."""
+    strays = strays_of(config)
+    if strays:
+        config = config.copy()
+        with read_write(config), open_dict(config):
+            for name in strays:
+                for node in _techniques(config):
+                    node.pop(name, None)
+    return config
+
+
+def strays_of(config: DictConfig) -> list[str]:
+    """Techniques of which a job has overrides or a grid, but which it does not have."""
+    names = {str(name): None for node in _techniques(config) for name in node}
+    given = config.get("regularizer")
+
+    def is_stray(name: str) -> bool:
+        if not isinstance(given, DictConfig) or name not in given:
+            return True
+        return isinstance(given[name], DictConfig) and "_target_" not in given[name]
+
+    return [name for name in names if is_stray(name)]
+
+
+def _techniques(config: DictConfig) -> list[DictConfig]:
+    """The mappings of a job that have techniques as their keys, as far as they are there."""
+    grid = config.get("grid")
+    nodes = [config.get("regularizer"), isinstance(grid, DictConfig) and grid.get("regularizer")]
+    return [node for node in nodes if isinstance(node, DictConfig)]
+
+
+def with_setting(
+    config: DictConfig, overrides: Sequence[str], swept: Sequence[str]
+) -> tuple[DictConfig, str]:
+    """What a job has of the swept keys, for people: "optimizer.lr=0.01, model=cnn".
+
+    The regularizer and the dataset are told apart anyway. A swept number of a technique becomes a
+    grid of one point, so that it is compared as grids are.
+
+    Returns:
+        (the configuration, the setting)
+    """
+    config = config.copy()
+    told = []
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        if key not in swept or key in ("regularizer", "dataset"):
+            continue
+        number = OmegaConf.select(config, key)
+        if not key.startswith("regularizer."):
+            told.append(f"{key}={value}")
+        elif is_number(number) and OmegaConf.select(config, f"grid.{key}") is None:
+            OmegaConf.update(config, f"grid.{key}", [number], force_add=True)
+        elif number is not None:
+            told.append(f"{key}={value}")
+    return config, ", ".join(told)

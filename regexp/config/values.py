@@ -1,0 +1,131 @@
+"""Values of a job's configuration: its seeds, its grid, and leaves as plain numbers and texts."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from regexp.errors import ConfigError, nearest
+
+TIME = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|h)")
+SECONDS = {"s": 1, "min": 60, "h": 3600}
+
+RUNS = 100_000
+"""Of a job, at most: more would not fit into memory."""
+
+GROUPS = ("dataset", "model", "regularizer", "optimizer", "scheduler")
+
+
+def seeds_of(config: DictConfig) -> list[int]:
+    """The seeds of a job: `seeds: 3` is [0, 1, 2]; a list stands for itself.
+
+    Raises:
+        ConfigError: not a positive integer, nor a list of different integers >= 0.
+    """
+    seeds = config.seeds
+    if is_int(seeds) and 1 <= seeds <= RUNS:
+        return list(range(seeds))
+    if isinstance(seeds, ListConfig) and len(seeds):
+        values = list(seeds)
+        if all(is_int(seed) and seed >= 0 for seed in values) and len(set(values)) == len(values):
+            return values
+    raise ConfigError(
+        f"seeds={shown(seeds)}: expected a number of seeds (seeds=10) "
+        "or a list of different integers >= 0 (seeds=[0,1,5])"
+    )
+
+
+def every_of(config: DictConfig) -> tuple[int | None, float | None]:
+    """How often a checkpoint is written: (epochs, seconds); one of them, or neither for never.
+
+    Raises:
+        ConfigError: `checkpoint.every` is neither a number of epochs, a time, nor null.
+    """
+    every = config.checkpoint.every
+    if every is None:
+        return None, None
+    if is_int(every) and every >= 1:
+        return every, None
+    if isinstance(every, str) and (time := TIME.fullmatch(every)) and float(time[1]) > 0:
+        return None, float(time[1]) * SECONDS[time[2]]
+    raise ConfigError(
+        f"checkpoint.every={shown(every)}: expected a number of epochs (10), a time (30s, 5min "
+        "or 1h) or null for never"
+    )
+
+
+def grid_of(config: DictConfig) -> dict[str, list[float]]:
+    """The grid of a job, dotted: {"regularizer.l1.strength": [1e-4, 1e-3]}.
+
+    Raises:
+        ConfigError: a key that is no number of the configuration, or values that are not a list
+            of different numbers.
+    """
+    grid: dict[str, list[float]] = {}
+    present = dict(flat(config))
+    for key, values in flat(config.grid):
+        numbers = [name for name, value in present.items() if _is_swept(name, value)]
+        if key not in numbers:
+            raise ConfigError(
+                f"grid.{key}: expected the key of a number of this job's runs"
+                + nearest(key, numbers)
+            )
+        if not isinstance(values, Sequence | ListConfig) or isinstance(values, str):
+            raise ConfigError(
+                f"grid.{key}={shown(values)}: expected a list of numbers in brackets, "
+                f"such as grid.{key}=[{shown(present[key])}]"
+            )
+        numbers_given = list(values)
+        if not numbers_given or not all(is_number(value) for value in numbers_given):
+            raise ConfigError(f"grid.{key}={shown(values)}: expected one or more numbers")
+        if len(set(numbers_given)) < len(numbers_given):
+            raise ConfigError(f"grid.{key}={shown(values)}: expected different numbers")
+        grid[key] = numbers_given
+    return grid
+
+
+def _is_swept(key: str, value: object) -> bool:
+    """Whether a grid may vary a key: it is a number of a run, not of the machine or the search."""
+    group = key.partition(".")[0]
+    ours = group in GROUPS or key in ("trainer.epochs", "trainer.batch_size")
+    return is_number(value) and ours and ".search." not in key
+
+
+def flat(node: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf of a configuration as (dotted key, value); lists are leaves, `???` is skipped."""
+    for key in map(str, node):
+        if OmegaConf.is_missing(node, key):
+            continue
+        name = f"{prefix}{key}"
+        try:
+            value = node[key]
+        except OmegaConfBaseException:  # ${lengths.steps} before the data are known
+            continue
+        if isinstance(value, DictConfig):
+            yield from flat(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def shown(value: object) -> str:
+    """A value as one would write it on the command line."""
+    if isinstance(value, DictConfig | ListConfig):
+        value = OmegaConf.to_container(value)
+    return "null" if value is None else str(value)
+
+
+def plain(node: DictConfig) -> dict[str, Any]:
+    """A node as plain containers, its interpolations resolved."""
+    container = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}

@@ -1,0 +1,109 @@
+"""The errors that users see: what is wrong as fields, from which the message is made.
+
+Nothing reads a message to find out what happened: whoever wants to know asks the fields. May be
+imported from everywhere, and imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["INTERRUPTED", "ConfigError", "NotApplicable", "nearest"]
+
+INTERRUPTED = 130
+"""The exit status that shells give to what Ctrl-C ended."""
+
+_NOTHING = object()
+
+
+class ConfigError(ValueError):
+    """What was asked for cannot be run. The message is for the user, without a traceback.
+
+    It reads `KEY=GOT: expected EXPECTED; CURE (in the job JOB)`, or `KEY: PROBLEM; CURE` where no
+    expectation says it all.
+
+    Args:
+        problem: what is wrong; the whole message where nothing else is given.
+        key: the dotted key, option or file that is wrong.
+        got: its value, shown as one would write it on the command line; left out if not given.
+        expected: what the value should have been.
+        cure: what to do about it.
+        job: the overrides of the job that is wrong, where a sweep has several.
+    """
+
+    def __init__(
+        self,
+        problem: str = "",
+        *,
+        key: str = "",
+        got: Any = _NOTHING,
+        expected: str = "",
+        cure: str = "",
+        job: str = "",
+    ) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.key = key
+        self.got = got
+        self.expected = expected
+        self.cure = cure
+        self.job = job
+
+    def __str__(self) -> str:
+        head = self.key if self.got is _NOTHING else f"{self.key}={_shown(self.got)}"
+        said = self.problem or f"expected {self.expected}"
+        if self.problem and self.expected:
+            said = f"{self.problem}; expected {self.expected}"
+        message = f"{head}: {said}" if head else said
+        if self.cure:
+            message = f"{message}; {self.cure}"
+        return f"{message} (in the job {self.job})" if self.job else message
+
+    def of_job(self, job: str) -> ConfigError:
+        """The same error, that says in which job it is."""
+        self.job = self.job or job
+        return self
+
+
+class NotApplicable(ConfigError):  # noqa: N818, in a sweep it is no error
+    """A technique has nothing to work on in a job's model or dataset: a sweep leaves it out."""
+
+
+def _shown(value: object) -> str:
+    """A value as one would write it on the command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def nearest(word: str, choices: Iterable[str], prefix: str = "") -> str:
+    """The part of a message that suggests valid choices: the nearest ones, or else all.
+
+    Args:
+        word: what was written.
+        choices: what would have been valid.
+        prefix: stands before each choice in the message.
+    """
+    choices = sorted(set(choices))
+    if close := _close(word, choices) or _close_at_the_end(word, choices):
+        return f". Did you mean {' or '.join(prefix + choice for choice in close)}?"
+    return f". Valid: {', '.join(prefix + choice for choice in choices[:40])}" if choices else ""
+
+
+def _close(word: str, choices: Iterable[str]) -> list[str]:
+    """The choices most like `word`: the best, and what is about as good, at most three."""
+    likeness = {
+        choice: difflib.SequenceMatcher(None, word.lower(), choice.lower()).ratio()
+        for choice in choices
+    }
+    best = max(likeness.values(), default=0.0)
+    close = [one for one, ratio in likeness.items() if ratio >= max(0.6, best - 0.08)]
+    return sorted(close, key=lambda one: -likeness[one])[:3]
+
+
+def _close_at_the_end(word: str, choices: Iterable[str]) -> list[str]:
+    """As `_close`, by the last part of dotted keys: l1.strength for regularizer.l1.strength."""
+    last = {choice.rpartition(".")[2]: choice for choice in choices}
+    return [last[one] for one in _close(word.rpartition(".")[2], last)]

@@ -1,0 +1,93 @@
+"""One run's ingredients, before it joins a stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from regexp.dataset.base import Data
+from regexp.model.layers import adopt
+from regexp.random import derive
+from regexp.regularizer.cocktail import Cocktail
+from regexp.stack.optimizers import Stepper
+
+
+@dataclass
+class Member:
+    """One run's ingredients.
+
+    Attributes:
+        seed: keys every draw of the run.
+        data: its splits.
+        model: initialised, with the layers of its regularizer.
+        regularizer: its techniques.
+        stepper: its optimizer and schedule.
+    """
+
+    seed: int
+    data: Data
+    model: nn.Module
+    regularizer: Cocktail
+    stepper: Stepper
+
+    def structure(self) -> tuple[Any, ...]:
+        """What the runs of one stack must agree on."""
+        splits = (self.data.train, self.data.validation, self.data.test)
+        tensors = [*self.model.named_parameters(), *self.model.named_buffers()]
+        return (
+            self.data.task,
+            tuple((tuple(split.inputs.shape), tuple(split.targets.shape)) for split in splits),
+            tuple((name, tuple(tensor.shape)) for name, tensor in tensors),
+            str(self.model),
+            tuple((name, _settings(module)) for name, module in self.model.named_modules()),
+            self.regularizer.structure(),
+        )
+
+
+def _settings(module: nn.Module) -> tuple[tuple[str, str], ...]:
+    """What a module computes with beside its tensors, and may not show in its repr."""
+    own = {"training", *getattr(module, "numbers", ())}  # these may differ from run to run
+    plain = bool | int | float | str | tuple | None
+    return tuple(
+        (key, repr(value))
+        for key, value in vars(module).items()
+        if isinstance(value, plain) and key not in own
+    )
+
+
+def steps_per_epoch(rows: int, batch_size: int) -> int:
+    """Batches an epoch: the last may be smaller, but a single row left over is skipped."""
+    return rows // batch_size + (rows % batch_size > 1)
+
+
+def lengths(
+    regularizer: Cocktail, rows: int, batch_size: int, epochs: int
+) -> list[tuple[int, int]]:
+    """Rows a batch and batches of every epoch.
+
+    Args:
+        regularizer: its techniques may change the size from epoch to epoch.
+        rows: of the training split, which bounds it.
+        batch_size: as configured.
+        epochs: of the run.
+    """
+    sizes = [min(regularizer.batch_size(epoch, batch_size), rows) for epoch in range(epochs)]
+    return [(size, steps_per_epoch(rows, size)) for size in sizes]
+
+
+def add_layers(model: nn.Module, regularizer: Cocktail, seed: int) -> nn.Module:
+    """The model with the layers of its techniques, each drawing its numbers from its own stream.
+
+    Raises:
+        NotApplicable: if a technique has nothing to work on in the model.
+        ValueError: for layers that draw from torch's global random state.
+    """
+    with torch.random.fork_rng(devices=[]):
+        model = adopt(model)
+        for name, technique in regularizer.techniques.items():
+            torch.manual_seed(derive(seed, "build", name))  # whatever the others draw
+            model = Cocktail({name: technique}).build(model)
+    return model

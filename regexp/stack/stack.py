@@ -1,0 +1,303 @@
+"""A stack: K runs of one structure, trained together as one tensor program.
+
+All that knows the run axis is here and in the modules this one imports (`lift`,
+`lift_regularizer`, `rows`, `stepping`). With one run there is no axis: the network is the user's
+own module and the arithmetic is that of a loop written by hand. With more, every tensor has a
+leading axis [K, ...], and the loop in `train.py` does not notice. In the comments, [runs, ...]
+means either.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from regexp.metrics.ensemble import mean_prediction
+from regexp.metrics.loss import LOSSES
+from regexp.model.layers import note_shapes
+from regexp.random import Rng
+from regexp.regularizer.base import Tensors
+from regexp.regularizer.cocktail import Cocktail
+from regexp.stack.lift import check_lifted, lift
+from regexp.stack.lifted_cocktail import LiftedCocktail
+from regexp.stack.member import Member, lengths
+from regexp.stack.network import Network
+from regexp.stack.optimizers import Optimizers
+from regexp.stack.rows import Rows
+from regexp.stack.running_statistics import reestimate
+from regexp.stack.trainable import Trainable
+from regexp.stack.vmapped import varying
+
+PRECISIONS = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.float32,  # of the parameters; the network computes under autocast
+}
+
+
+class Stack(Trainable):
+    """K runs in training.
+
+    Args:
+        members: the runs, equal in structure. Neighbours with equal optimizers may share one.
+        epochs: of the whole run.
+        batch_size: rows a step, for each run.
+        device: where to train.
+        precision: a key of `PRECISIONS`.
+
+    Attributes:
+        runs: which of `members` are still in the stack, in order.
+        memory: of the techniques, [runs, ...].
+        optimizers: of the runs, with their schedules.
+
+    Raises:
+        ValueError: if the network cannot be lifted over the run axis.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        epochs: int,
+        batch_size: int,
+        device: torch.device | str = "cpu",
+        precision: str = "float32",
+    ) -> None:
+        device = torch.device(device)
+        dtype = PRECISIONS[precision]
+        self.runs = list(range(len(members)))
+        self.task = members[0].data.task
+        lifted = len(members) > 1
+        self._rows = Rows([m.data for m in members], lifted, device, dtype)
+        rows = self._rows.count["train"]
+        self._plan = lengths(members[0].regularizer, rows, batch_size, epochs)
+        self._ends = list(itertools.accumulate(steps for _, steps in self._plan))
+        self.steps = self._ends[-1] if epochs else 0
+        for member in members:
+            member.model.to(device, dtype).train()
+            example = member.data.train.inputs[:1].to(device, dtype)
+            note_shapes(member.model, example)
+        single = members[0].model
+        model = single
+        regularizer: Cocktail | LiftedCocktail = members[0].regularizer
+        if lifted:
+            models = [member.model for member in members]
+            model = lift(models).to(device).train()
+            check_lifted(model, models, next(self._rows.chunks("train", size=2))[0])
+            regularizer = LiftedCocktail([m.regularizer for m in members], single, device)
+        seeds = [member.seed for member in members]
+        super().__init__(
+            model, single, regularizer, seeds, LOSSES[self.task], self._rows.classes, dtype,
+            autocast=precision == "bfloat16",
+        )  # fmt: skip
+        self.device = device
+        self.optimizers = Optimizers(
+            [m.stepper for m in members], list(self.parameters.values()), lifted
+        )
+        self._learning_rate: float | Tensor | None = None
+
+    # --- training --------------------------------------------------------------------------
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """This epoch's batches: inputs [runs, rows, *features] and targets [runs, rows, ...].
+
+        Each run has its own permutation of its rows. What is left over after the full batches
+        makes a last, smaller one, unless it is a single row, which batch normalization could
+        not use.
+        """
+        rows = self._rows.count["train"]
+        # Drawn on the CPU, so that the order does not depend on the device.
+        orders = [Rng(seed, "order", self.epoch).permutation(rows) for seed in self._seeds]
+        order = torch.stack(orders) if self.lifted else orders[0]
+        return self._rows.batches(order, *self._plan[self.epoch])
+
+    @property
+    def ends_epoch(self) -> bool:
+        return self.step_index + 1 == self._ends[self.epoch]
+
+    @property
+    def learning_rate(self) -> float | Tensor:
+        if self._learning_rate is None:
+            rates = self.optimizers.learning_rates()
+            self._learning_rate = self.per_run(rates) if self.lifted else rates[0]
+        return self._learning_rate
+
+    def optimize(self) -> None:
+        """One step of every run's optimizer, and of its schedule if that counts steps."""
+        self.optimizers.step()
+        if self.optimizers.counts_steps:
+            self._learning_rate = None
+        self.step_index += 1
+
+    def end_epoch(self, validation_loss: Tensor) -> None:
+        """Step the schedules that count epochs. `validation_loss`: [runs]."""
+        self.optimizers.step_epoch(validation_loss.reshape(-1).tolist())
+        self._learning_rate = None
+        self.epoch += 1
+
+    def enter(self, epoch: int, step: int) -> None:
+        """Stand after so many epochs and steps; the streams go on from there."""
+        self.epoch, self.step_index = epoch, step
+        self._learning_rate = None
+
+    # --- evaluation ------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def evaluated(self) -> Tensors:
+        """The state to evaluate and save: what the techniques make of the present one."""
+        state = self.state()
+        if not self.regularizer.uses("weights"):
+            return state
+        chosen = self.regularizer.weights(self.memory, state)
+        if not self.regularizer.flag("averages"):
+            return chosen
+        changed = torch.stack([self._differs(chosen[name], state[name]) for name in state]).any(0)
+        return self.where(changed, self._reestimated(chosen), chosen) if changed.any() else chosen
+
+    def _reestimated(self, state: Tensors) -> Tensors:
+        batch_size, steps = self._plan[0]
+        chunks = itertools.islice(self._rows.chunks("train", size=batch_size), steps)
+        with self._autocast():
+            return reestimate(self.model, state, (inputs for inputs, _ in chunks))
+
+    def _differs(self, values: Tensor, others: Tensor) -> Tensor:
+        """Whether any element differs, [runs]."""
+        differs = values != others
+        return differs.flatten(1).any(1) if self.lifted else differs.any()
+
+    @torch.no_grad()
+    def predict(
+        self,
+        split: str,
+        state: Tensors,
+        runs: Sequence[int] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs on a split in evaluation mode, and its targets.
+
+        Args:
+            split: `train`, `validation` or `test`.
+            state: of all runs of the stack.
+            runs: positions in the stack, if not all.
+
+        Returns:
+            [runs, rows, outputs] and [runs, rows, ...].
+        """
+        if runs is not None and self.lifted:
+            # all that carries a run axis: buffers that are not saved have one too
+            state = {n: v for n, v in {**self._buffers_now(), **state}.items() if v.ndim}
+            state = take(state, runs)
+        call = self._caller(state, runs)
+        self.model.eval()
+        outputs: Tensor | None = None
+        targets = []
+        axis, first, total = int(self.lifted), 0, self._rows.count[split]
+        with self._autocast():
+            for inputs, target in self._rows.chunks(split, runs):
+                part = call(inputs)
+                if outputs is None:  # once: parts kept between chunks would fragment the heap
+                    shape = [*part.shape]
+                    shape[axis] = total
+                    outputs = part.new_empty(shape, dtype=self.dtype)
+                outputs.narrow(axis, first, part.shape[axis]).copy_(part)
+                first += part.shape[axis]
+                targets.append(target)
+        self.model.train()
+        self._single.train()
+        assert outputs is not None, "a split has at least one row"
+        return outputs, torch.cat(targets, axis)
+
+    def _caller(self, state: Tensors, runs: Sequence[int] | None) -> Callable[[Tensor], Tensor]:
+        """`call(inputs)` gives the outputs in evaluation mode.
+
+        Args:
+            state: of the chosen runs, with all that carries a run axis.
+            runs: positions in the stack, if not all.
+        """
+        if not self.regularizer.uses("predict"):
+            return lambda inputs: torch.func.functional_call(self.model, state, (inputs,))
+        regularizer, memory, numbers = self.regularizer, self.memory, self._numbers()
+        if runs is not None and isinstance(regularizer, LiftedCocktail):
+            regularizer, memory = regularizer.take(runs), take(memory, runs)
+            numbers = take(numbers, runs)
+        tensors = state if runs is not None and self.lifted else {**self._buffers_now(), **state}
+        known = set(self._state_names)
+        state = {name: value for name, value in tensors.items() if name in known}
+        others = {name: value for name, value in tensors.items() if name not in known}
+        if self.lifted:  # noise that was never drawn has no run axis
+            others = {name: value for name, value in others.items() if value.ndim}
+        self._single.eval()
+        network = Network(self._single, state, others, numbers, self._half)
+
+        def call(inputs: Tensor) -> Tensor:
+            # the same for every chunk of rows: the same members
+            rng = self._rng("predict", runs=runs)
+            return mean_prediction(
+                regularizer.predict(memory, state, network, inputs, rng), self.task
+            )
+
+        return call
+
+    # --- single runs -----------------------------------------------------------------------
+
+    def each(self, values: Tensor) -> list[float]:
+        """[runs] -> one number a run (of one run without an axis: a list of one)."""
+        return values.reshape(-1).tolist()
+
+    def per_run(self, values: Sequence[float]) -> Tensor:
+        """The inverse of `each`: float64."""
+        tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
+        return tensor if self.lifted else tensor[0]
+
+    def one(self, values: Any, run: int) -> Any:
+        """One run's part of nested dicts of [runs, ...] tensors, copied."""
+        return pytree.tree_map(
+            lambda value: (value[run] if self.lifted else value).detach().clone(), values
+        )
+
+    def where(self, chosen: Tensor, values: Tensors, others: Tensors) -> Tensors:
+        """`values` for the chosen runs and `others` for the rest, copied. `chosen`: [runs]."""
+        return {
+            name: torch.where(chosen.view(chosen.shape + (1,) * (value.ndim - chosen.ndim)),
+                              value, others[name])
+            for name, value in values.items()
+        }  # fmt: skip
+
+    def optimizer_state(self, run: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The state dicts of one run's optimizer and scheduler, as if it had been alone."""
+        return self.optimizers.state(run)
+
+    @torch.no_grad()
+    def keep(self, runs: Sequence[int]) -> None:
+        """Let the other runs leave the stack.
+
+        Args:
+            runs: positions in the stack of those that go on, in order; not empty.
+        """
+        assert runs, "a stack has at least one run"
+        assert isinstance(self.regularizer, LiftedCocktail)
+
+        def cut() -> None:
+            for tensor in [*self.parameters.values(), *self.model.buffers()]:
+                tensor.grad = None
+                if tensor.ndim:  # noise that was never drawn has no axes
+                    tensor.data = tensor.data[list(runs)]
+
+        self.optimizers.take(runs, cut)
+        for _, layer in self._noise:
+            for key, value in varying(layer).items():
+                setattr(layer, key, value[list(runs)])
+        self.runs = [self.runs[run] for run in runs]
+        self._seeds = [self._seeds[run] for run in runs]
+        self._rows.take(runs)
+        self.regularizer = self.regularizer.take(runs)
+        self.memory = take(self.memory, runs)
+        self._learning_rate = None
+
+
+def take(values: Any, runs: Sequence[int]) -> Any:
+    """Some runs' part of nested dicts of [runs, ...] tensors, copied."""
+    return pytree.tree_map(lambda value: value[list(runs)], values)

@@ -1,0 +1,127 @@
+"""The streams of K runs, in and out of a `vmap` over the runs, and the noise drawn from them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from regexp.model.layers import Noise
+from regexp.random import Fill, Rng, bits16, derive, scaled_mask
+from regexp.stack.vmapped import varying
+
+
+class Outside(torch.autograd.Function):
+    """Calls `function` on whole [K, ...] tensors from within a `vmap` over K."""
+
+    @staticmethod
+    def forward(function: Callable[..., Any], *tensors: Tensor) -> Any:
+        return function(*tensors)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, function: Callable[..., Any], *tensors: Tensor) -> Any:
+        whole = [
+            tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+            for tensor, dim in zip(tensors, in_dims[1:], strict=True)
+        ]
+        out = function(*whole)
+        return out, tuple(0 for _ in out) if isinstance(out, tuple) else 0
+
+
+class StackedRng(Rng):
+    """The streams of K runs with the methods of one: draws are [K, *shape].
+
+    Within a `vmap` over the runs (`inside`), a draw looks like one run's: [*shape].
+
+    Args:
+        seeds: one a run.
+        path: the purpose, the same for all.
+        device: where the draws are made.
+    """
+
+    def __init__(
+        self, seeds: Sequence[int], *path: str | int, device: torch.device | str = "cpu"
+    ) -> None:
+        super().__init__(seeds[0], *path, device=device)
+        self.seeds = tuple(seeds)
+        self._index: Tensor | None = None
+
+    def fold(self, *path: str | int) -> StackedRng:
+        folded = StackedRng(self.seeds, *self.path, *path, device=self.device)
+        folded._generator = self._workhorse()
+        folded._index = self._index
+        return folded
+
+    def inside(self, index: Tensor) -> StackedRng:
+        """The same streams within a `vmap` whose `index` counts the runs."""
+        inner = self.fold()
+        inner._index = index
+        return inner
+
+    def draw(
+        self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
+    ) -> Tensor:
+        if self._index is None:
+            return self._draw_all(fill, shape, dtype, *parameters)
+        return Outside.apply(
+            lambda _, *values: self._draw_all(fill, shape, dtype, *values),
+            self._index,
+            *(_number(value) for value in parameters),
+        )
+
+    def _draw_all(
+        self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
+    ) -> Tensor:
+        """The draws of all runs, [K, *shape]; parameters are numbers, or tensors [K]."""
+        out = torch.empty((len(self.seeds), *shape), dtype=dtype, device=self.device)
+        generator = self._workhorse()
+        self._draws += 1
+        for run, (seed, part) in enumerate(zip(self.seeds, out.unbind(), strict=True)):
+            own = [v[run] if isinstance(v, Tensor) and v.ndim else v for v in parameters]
+            fill(part, generator.manual_seed(derive(seed, *self.path, self._draws)), *own)
+        return out
+
+    def keep(self, shape: Sequence[int], p: Tensor | float) -> Tensor:
+        if self._index is None:
+            return super().keep(shape, p)
+
+        def masks(_: Tensor, *each: Tensor) -> Tensor:
+            bits = self._draw_all(bits16, shape, torch.int16)
+            if not each:
+                return scaled_mask(bits, p)
+            return scaled_mask(bits, each[0].view(-1, *(1 for _ in shape)))
+
+        return Outside.apply(masks, self._index, *([p] if isinstance(p, Tensor) else []))
+
+
+def _number(value: Tensor | float) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+
+
+def draw_noise(layer: Noise, rng: Rng, rows: int) -> Tensor:
+    """The noise of a layer for a batch of `rows` rows: [rows, ...], or [K, rows, ...] in a stack.
+
+    Args:
+        layer: of a network, or lifted; its numbers may differ from run to run ([K] tensors).
+        rng: the layer's stream at this step.
+        rows: of the batch.
+    """
+    numbers = varying(layer)
+    if not numbers:
+        return layer.draw(rng, rows)
+    assert isinstance(rng, StackedRng)
+    own = copy.copy(layer)
+
+    def one(index: Tensor, values: dict[str, Tensor]) -> Tensor:
+        own.__dict__.update(values)
+        return own.draw(rng.inside(index), rows)
+
+    index = torch.arange(len(rng.seeds), device=rng.device)
+    return torch.vmap(one)(index, {key: value.to(rng.device) for key, value in numbers.items()})

@@ -1,0 +1,225 @@
+"""What one step of training needs: a network, its techniques, and the passes through both.
+
+`train.train_step` is written against this class. `Stack` is one, for K runs with their data and
+optimizers; `own_loop.Regularized` is one, for a loop of the user's own. In the comments,
+[runs, ...] is [K, ...] in a stack of K runs, and [...] for one run, which has no such axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regexp.model.layers import Noise, blocks
+from regexp.random import Rng
+from regexp.regularizer.base import Memory, Step, Tensors
+from regexp.regularizer.cocktail import Cocktail
+from regexp.stack.lift import chain
+from regexp.stack.lifted_cocktail import LiftedCocktail
+from regexp.stack.network import Network
+from regexp.stack.streams import StackedRng, draw_noise
+from regexp.stack.vmapped import Vmapped, varying
+
+
+class Trainable:
+    """A network and its techniques.
+
+    Args:
+        model: of one run, or lifted, in training mode; its `Noise` layers know their shapes.
+        single: the network of one run, for techniques that call it.
+        regularizer: of one run, or lifted.
+        seeds: one a run.
+        loss: `loss(outputs, targets)`, the plain loss of each row.
+        classes: how many; 0 in regression.
+        dtype: of parameters and outputs.
+        autocast: whether the network computes in bfloat16.
+
+    Attributes:
+        lifted: whether there is a run axis.
+        parameters: by name.
+        memory: of the techniques.
+        hidden: outputs of the hidden blocks in the last forward pass, if a technique asks for them.
+        step_index: optimizer steps done.
+        epoch: epochs done.
+        steps: optimizer steps of the whole run.
+
+    Raises:
+        ValueError: if hidden blocks are asked for that a stack cannot show.
+    """
+
+    steps: int
+
+    def __init__(
+        self,
+        model: nn.Module,
+        single: nn.Module,
+        regularizer: Cocktail | LiftedCocktail,
+        seeds: Sequence[int],
+        loss: Callable[[Tensor, Tensor], Tensor],
+        classes: int,
+        dtype: torch.dtype,
+        autocast: bool = False,
+    ) -> None:
+        self.model = model
+        self.regularizer = regularizer
+        self.loss = loss
+        self.dtype = dtype
+        self.lifted = isinstance(regularizer, LiftedCocktail)
+        self.step_index = 0
+        self.epoch = 0
+        self.parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
+        self.device = next((p.device for p in self.parameters.values()), torch.device("cpu"))
+        self._single = single
+        self._seeds = list(seeds)
+        self._classes = classes
+        self._half = autocast
+        self._buffers = dict(model.named_buffers())
+        self._noise = [(n, m) for n, m in model.named_modules() if isinstance(m, Noise)]
+        saved = single.state_dict()
+        self._state_names = [name for name in saved if saved[name].is_floating_point()]
+        self._count_names = [name for name in saved if not saved[name].is_floating_point()]
+        self._chain = chain(model)
+        self.hidden: Tensors = {}
+        if regularizer.flag("uses_hidden"):
+            self._watch_hidden()
+            self._chain = [model]  # the hooks are on its containers
+        with torch.no_grad():
+            self.memory: Memory = regularizer.init(self.state())
+
+    def _watch_hidden(self) -> None:
+        within = [n for n, m in self.model.named_modules() if isinstance(m, Vmapped)]
+        for name in blocks(self._single):
+            if any(name == path or name.startswith(f"{path}.") or not path for path in within):
+                raise ValueError(
+                    f"regularizer: a technique reads the hidden block {name} of "
+                    f"{type(self._single).__name__}, which a stack of runs cannot show; train the "
+                    "runs one after another with stack=false"
+                )
+
+            def note(module: nn.Module, inputs: Any, output: Tensor, name: str = name) -> None:
+                self.hidden[name] = output.to(self.dtype)
+
+            self.model.get_submodule(name).register_forward_hook(note)
+
+    # --- where the runs stand --------------------------------------------------------------
+
+    @property
+    def learning_rate(self) -> float | Tensor:
+        """Of the next step: a float, or [runs]."""
+        raise NotImplementedError
+
+    @property
+    def ends_epoch(self) -> bool:
+        """Whether the next step is the last of its epoch."""
+        raise NotImplementedError
+
+    def optimize(self) -> None:
+        """One step of every run's optimizer, from the gradients of `parameters`."""
+        raise NotImplementedError
+
+    def step(self) -> Step:
+        """Where the runs stand, with the streams of their next step."""
+        rng = self._rng("step", self.step_index)
+        return Step(
+            rng,
+            rng,  # each technique gets its own
+            self.step_index,
+            self.steps,
+            self.epoch,
+            self.ends_epoch,
+            self.learning_rate,
+            self.memory,
+        )
+
+    def _rng(self, *path: str | int, runs: Sequence[int] | None = None) -> Rng:
+        """The streams of all runs, or of those at the positions `runs`."""
+        seeds = self._seeds if runs is None else [self._seeds[run] for run in runs]
+        if self.lifted:
+            return StackedRng(seeds, *path, device=self.device)
+        return Rng(seeds[0], *path, device=self.device)
+
+    def state(self) -> Tensors:
+        """The floating parameters and buffers of the state dict, [runs, ...], not copied."""
+        tensors = {**self.parameters, **self._buffers_now()}
+        return {name: tensors[name].detach() for name in self._state_names if name in tensors}
+
+    def counts(self) -> Tensors:
+        """The integer buffers of the state dict, [runs, ...], not copied."""
+        buffers = self._buffers_now()
+        return {name: buffers[name] for name in self._count_names if name in buffers}
+
+    def _buffers_now(self) -> Tensors:
+        """The buffers by name; noise is a new tensor each step."""
+        return dict(self.model.named_buffers()) if self._noise else self._buffers
+
+    # --- the parts of a step ---------------------------------------------------------------
+
+    def count(self, inputs: Tensor) -> int:
+        """Rows of a batch of each run. `inputs`: [runs, rows, *features]."""
+        return inputs.shape[int(self.lifted)]
+
+    def soft(self, targets: Tensor) -> Tensor:
+        """Targets as techniques see them: class probabilities, or values in regression."""
+        if targets.is_floating_point():
+            return targets
+        return nn.functional.one_hot(targets, self._classes).to(self.dtype)
+
+    def draw_noise(self, step: Step, rows: int) -> None:
+        """Fill the noise layers for a batch of `rows` rows, each run from its own stream."""
+        for name, layer in self._noise:
+            noise = draw_noise(layer, layer.of(step.rng, name), rows)
+            layer._buffers["noise"] = noise  # Module.__setattr__ takes a third of the draw's time
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs [runs, rows, outputs] in training mode; running statistics move."""
+        with self._autocast():
+            for module in self._chain:
+                inputs = module(inputs)
+        return inputs.to(self.dtype)
+
+    def forward_at(self, parameters: Tensors, inputs: Tensor) -> Tensor:
+        """Outputs at other parameters with the same noise; running statistics stay."""
+        return Network(self.model, parameters, self._buffers_now(), half=self._half)(inputs)
+
+    def network(self, parameters: Tensors) -> Network:
+        """The network for penalties that call it, at `parameters` unless they give others."""
+        buffers = self._buffers_now()
+        return Network(self._single, parameters, buffers, self._numbers(), self._half)
+
+    def _numbers(self) -> dict[str, Tensors]:
+        """The numbers of noise layers that differ from run to run, [runs] each."""
+        found = {name: varying(layer) for name, layer in self._noise} if self.lifted else {}
+        return {name: numbers for name, numbers in found.items() if numbers}
+
+    def backward(self, objectives: Tensor) -> None:
+        """Set the gradients of every run's own objective. `objectives`: [runs]."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+        # The runs are independent: the gradient of the sum is that of each.
+        objectives.backward(torch.ones_like(objectives))
+
+    def gradients(self) -> Tensors:
+        """The gradients of the last backward pass, by parameter."""
+        return {n: p.grad.contiguous() for n, p in self.parameters.items() if p.grad is not None}
+
+    def set_gradients(self, gradients: Tensors) -> None:
+        for name, gradient in gradients.items():
+            # torch's fused optimizers take memory as it lies: strides must be the parameter's
+            self.parameters[name].grad = gradient.contiguous()
+
+    def copy_parameters(self) -> Tensors:
+        return {name: value.detach().clone() for name, value in self.parameters.items()}
+
+    @torch.no_grad()
+    def set_parameters(self, parameters: Tensors) -> None:
+        for name, value in parameters.items():
+            own = self.parameters[name]
+            if value is not own and own.requires_grad:  # frozen layers stay as they are
+                own.copy_(value)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self._half else nullcontext()

@@ -1,0 +1,93 @@
+"""The pictures of a sweep that its records do not hold: its data, and its learning rates by step.
+
+They are drawn in the process of the sweep, before its runs, and kept with the parent run.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regexp.compare.figures.picture import Picture, file_name, png
+from regexp.sweep.illustrate.images import examples
+from regexp.sweep.illustrate.schedules import learning_rate
+from regexp.sweep.illustrate.series import windows
+from regexp.sweep.illustrate.tables import features, targets
+from regexp.sweep.plan import load_data
+from regexp.sweep.planned_run import PlannedRun
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from regexp.dataset.base import Data
+    from regexp.tracking import RunRecord
+
+__all__ = ["illustrate", "pictures"]
+
+FOLDER = "figures"
+"""Of the parent's artifacts."""
+
+_PLAN: dict[int, tuple[tuple[str, Callable[[Data, int], Figure]], ...]] = {
+    2: (("features", features), ("targets", targets)),
+    3: (("series", windows),),
+    4: (("examples", examples), ("targets", targets)),
+}
+"""Dimensions of the inputs, as in `Split` -> names and functions of their pictures."""
+
+
+def illustrate(
+    planned: Sequence[Sequence[PlannedRun]], parent: RunRecord, say: Callable[[str], None]
+) -> None:
+    """Draw the pictures of a sweep and keep them with its parent run; it never fails a sweep.
+
+    Args:
+        planned: the runs of every job.
+        parent: of the sweep.
+        say: told in a line of a picture that could not be drawn or kept.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / FOLDER
+            for title, make in pictures([run for runs in planned for run in runs]):
+                try:
+                    picture = make()
+                    png(picture, folder / f"{picture.name}.png")
+                except Exception as error:  # a dataset of a user's may raise anything
+                    say(f"No picture {title}: {type(error).__name__}: {error}")
+            if folder.exists():
+                parent.artifact(folder)
+    except Exception as error:
+        say(f"The pictures of the data cannot be kept: {type(error).__name__}: {error}")
+
+
+def pictures(runs: Sequence[PlannedRun]) -> Iterator[tuple[str, Callable[[], Picture]]]:
+    """What is to be drawn of planned runs: names and what draws them.
+
+    Each dataset of the sweep has its pictures once, of the splits of its first run.
+    """
+    first: dict[str, PlannedRun] = {}
+    for run in runs:
+        first.setdefault(json.dumps(run.config["dataset"], sort_keys=True), run)
+    taken: dict[str, int] = {}
+    for run in first.values():
+        taken[run.dataset] = taken.get(run.dataset, 0) + 1
+        count = taken[run.dataset]
+        name = run.dataset if count == 1 else f"{run.dataset}_{count}"
+        yield from _of_data(run, name)
+    if runs:
+        yield "learning_rate", lambda: _picture("learning_rate", learning_rate(runs))
+
+
+def _of_data(run: PlannedRun, name: str) -> Iterator[tuple[str, Callable[[], Picture]]]:
+    data = load_data(run.config["dataset"], run.config["paths"]["data"], run.seed)
+    for kind, draw in _PLAN.get(len(data.train.inputs.shape), (("targets", targets),)):
+        title = f"{kind}_{name}"
+        yield title, partial(lambda title, draw: _picture(title, draw(data, run.seed)), title, draw)
+
+
+def _picture(name: str, figure: Figure) -> Picture:
+    return Picture(file_name(name), name, "", figure)

@@ -1,0 +1,69 @@
+"""What became of runs, and which numbers follow from what became of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from omegaconf import DictConfig
+
+from regexp.sweep import tuning
+from regexp.sweep.planned_run import PlannedRun
+from regexp.tracking import Earlier
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        name: of the run.
+        status: `FINISHED` or `FAILED`.
+        reason: of a failure.
+        metrics: of its final weights; empty if it failed.
+        diverged: whether it failed because its loss became NaN.
+        before: whether an earlier try of the sweep had ended it.
+        tuned: the numbers that a search has chosen for it, for people.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    diverged: bool = False
+    before: bool = False
+    tuned: str = ""
+
+
+def chosen_of(config: DictConfig, trials: Sequence[Outcome]) -> tuning.Numbers:
+    """The numbers that a job's search chooses.
+
+    Args:
+        config: of the job.
+        trials: what became of all of them, in the order of the plan.
+
+    Raises:
+        ConfigError: every configuration diverged.
+    """
+    drawn, seeds = tuning.draw(config), config.tune.seeds
+    metrics = [None if one.diverged else one.metrics for one in trials]
+    each = [metrics[start : start + seeds] for start in range(0, len(metrics), seeds)]
+    assert len(each) == len(drawn)
+    return drawn[tuning.choose(each)]
+
+
+def before(runs: Sequence[PlannedRun], earlier: Mapping[str, Earlier]) -> dict[str, Outcome]:
+    """Fingerprint -> what became of those runs that an earlier try has ended."""
+    return {
+        run.fingerprint: Outcome(
+            run.name,
+            one.status,
+            one.reason,
+            dict(one.metrics) if one.status == "FINISHED" else {},
+            diverged=one.status != "FINISHED",
+            before=True,
+            tuned=run.tuned,
+        )
+        for run in runs
+        if (one := earlier.get(run.fingerprint)) and one.ended
+    }

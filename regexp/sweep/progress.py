@@ -1,0 +1,231 @@
+"""What a job tells about itself: lines in the terminal, and a report for the sweep's process."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from regexp.config.jobs import Sweep, written
+from regexp.config.values import grid_of, seeds_of, shown
+from regexp.sweep.tuning import draw
+
+if TYPE_CHECKING:
+    import pandas
+
+REPORT = "report.json"
+OPTIMIZED = "optimization_results.yaml"  # of Hydra's sweepers
+
+
+@dataclass
+class Report:
+    """What became of one job.
+
+    Attributes:
+        number: of the job, from 0.
+        technique: the job's techniques joined with "+".
+        varied: what else the sweep varies in it, see `varied`.
+        points: how many points its grid has.
+        outcomes: one dict a run, see `regexp.sweep.outcome.Outcome`.
+        reason: why the job itself failed; empty if it did not.
+        seconds: wall time.
+    """
+
+    number: int
+    technique: str
+    varied: str = ""
+    points: int = 1
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """What tells the job from the sweep's others: "l1, optimizer=muon"."""
+        return named(self.technique, self.varied)
+
+    @property
+    def failures(self) -> list[tuple[str, str]]:
+        """(name, reason) of the job if it failed, and of each of its runs that did."""
+        failed = [(self.name, self.reason)] if self.reason else []
+        return failed + [
+            (
+                named(str(outcome["name"]), self.varied),
+                str(outcome["reason"]) or str(outcome["status"]),
+            )
+            for outcome in self.outcomes
+            if outcome["status"] != "FINISHED"
+        ]
+
+
+def named(technique: str, varied: str) -> str:
+    """A name of a job or run, with what the sweep varies in it if that is anything."""
+    return ", ".join(filter(None, (technique, varied)))
+
+
+def varied(config: DictConfig, overrides: Sequence[str], swept: Sequence[str]) -> str:
+    """What beside its techniques the sweep varies in a job: "optimizer=muon trainer.epochs=9".
+
+    Args:
+        config: the job's, without what its overrides say of techniques that it does not have.
+        overrides: the job's.
+        swept: the keys that differ from job to job.
+    """
+    told = []
+    for override in overrides:
+        key = override.lstrip("+").partition("=")[0]
+        stray = key.startswith("regularizer.") and OmegaConf.select(config, key) is None
+        if key in swept and key != "regularizer" and not stray:
+            told.append(override)
+    return written(told)
+
+
+def points(config: DictConfig) -> int:
+    """How many points a job's grid has; 1 without a grid."""
+    return math.prod(map(len, grid_of(config).values()))
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: "1 run", "10 runs"."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def size(config: DictConfig) -> str:
+    """How many runs a job has: "10 runs", "32 trials, then 10 runs"."""
+    runs = count(len(seeds_of(config)) * points(config), "run")
+    if not (budget := config.tune.budget):
+        return runs
+    tried = len(draw(config))
+    fewer = " (the ranges hold no more)" if tried < budget else ""
+    if tried == 1 < budget:
+        fewer = " (there is nothing to search)"
+    return f"{count(tried * config.tune.seeds, 'trial')}{fewer}, then {runs}"
+
+
+def result(report: Report) -> str:
+    """One line on a job: its test metric with the spread over seeds, its time, its failures.
+
+    The points of a grid are different experiments, so that only their runs are counted.
+    """
+    parts = []
+    if report.outcomes and not report.failures and all(o["before"] for o in report.outcomes):
+        return "finished before"
+    finished = [outcome for outcome in report.outcomes if outcome["status"] == "FINISHED"]
+    if report.points > 1 and finished:
+        parts.append(f"{count(len(finished), 'run')} finished")
+    for name in ("test/accuracy", "test/rmse", "test/loss"):
+        values = [
+            float(outcome["metrics"][name]) for outcome in finished if name in outcome["metrics"]
+        ]
+        if values and report.points == 1:
+            mean = sum(values) / len(values)
+            spread = (sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
+            deviation = f" ± {spread:.3f}" if len(values) > 1 else ""
+            parts.append(f"{name.replace('/', ' ')} {mean:.3f}{deviation}")
+            break
+    parts.append(f"{report.seconds:.1f} s")
+    if tuned := next((outcome["tuned"] for outcome in finished), ""):
+        parts.append(f"with {tuned}")
+    if report.failures:
+        parts.append(f"{len(report.failures)} FAILED ({report.failures[0][1].splitlines()[0]})")
+    return ", ".join(parts)
+
+
+def write(report: Report, folder: Path) -> None:
+    """Leave a job's report in its folder, whole or not at all."""
+    part = folder / f"{REPORT}.part"
+    part.write_text(json.dumps(asdict(report), indent=1, default=str))
+    part.replace(folder / REPORT)
+
+
+def best(folder: Path) -> list[str]:
+    """A line on the best job of a sweeper that optimises; none where there is no such sweeper.
+
+    Args:
+        folder: of Hydra's files, where such sweepers leave what they found.
+    """
+    path = folder / OPTIMIZED
+    if not path.exists():
+        return []
+    found = OmegaConf.load(path)
+    assert isinstance(found, DictConfig)
+    params, value = found.get("best_params"), found.get("best_value")
+    if not params or value is None:  # it minimised several things at once
+        return []
+    told = written([f"{key}={shown(one)}" for key, one in params.items()])
+    return [f"\nThe least validation loss is {value:.4f}, with {told}"]
+
+
+def failures_of(sweep: Sweep, folder: Path) -> list[tuple[str, str]]:
+    """(name, reason) of whatever did not finish, over all jobs."""
+    reports = {}
+    for path in sorted(folder.rglob(REPORT)):
+        report = Report(**json.loads(path.read_text()))
+        reports[report.number] = report
+    failed = [failure for number in sorted(reports) for failure in reports[number].failures]
+    for number, planned in enumerate(sweep.jobs):
+        if number not in reports:
+            told = varied(planned.config, planned.overrides, sweep.swept)
+            reason = f"the job left no {REPORT}: its process was stopped, or the disk is full"
+            failed.append((named(planned.technique, told), reason))
+    return failed
+
+
+def reasons(failures: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines on failures, one a reason: runs of a stack often fail for the same one."""
+    if not failures:
+        return []
+    lines = [f"\n{len(failures)} failed (the same command again skips what is finished):"]
+    for reason in dict.fromkeys(reason for _, reason in failures):
+        names = [name for name, other in failures if other == reason]
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        lines.append(f"  {names[0]}{more}: {reason}")
+    return lines
+
+
+def left_out(sweep: Sweep, why: Mapping[int, str]) -> list[str]:
+    """Lines on the jobs whose technique does not apply.
+
+    Args:
+        sweep: of the jobs.
+        why: the reason by number of the job.
+    """
+    if not why:
+        return []
+    lines = [f"{count(len(why), 'job')} of {len(sweep.jobs)} left out, which do not apply here:"]
+    for job, reason in why.items():
+        technique = sweep.jobs[job].technique
+        own = reason.removeprefix(f"regularizer.{technique}: ").removeprefix("regularizer: ")
+        lines.append(f"  {technique}: {own}")
+    return [*lines, ""]
+
+
+def ensembles(runs: "pandas.DataFrame") -> list[str]:
+    """Lines on the ensembles of the seeds, by technique and variant, where there are any.
+
+    Args:
+        runs: as `Tracker.runs` gives them.
+    """
+    for name in ("ensemble/accuracy", "ensemble/rmse"):
+        if f"metrics.{name}" not in runs:
+            continue
+        found = runs.dropna(subset=[f"metrics.{name}"])
+        keys = [key for key in ("technique", "variant", "setting") if key in found]
+        if "dataset" in found and found["dataset"].nunique() > 1:
+            keys.append("dataset")
+        means = found.groupby(keys, sort=False)[f"metrics.{name}"].last()
+        parts = [
+            f"{' '.join(filter(None, key if isinstance(key, tuple) else (key,)))} {value:.4f}"
+            for key, value in means.items()
+        ]
+        return [f"Mean prediction of the seeds, {name}: {', '.join(parts)}"]
+    return []
+
+
+def summary(failures: Sequence[tuple[str, str]]) -> str:
+    """Of the failures, for the parent's tag; empty if there are none."""
+    lines = [f"{name}: {reason.splitlines()[0]}" for name, reason in failures]
+    return f"{len(failures)} failed: {'; '.join(lines)}" if failures else ""

@@ -1,0 +1,141 @@
+"""The search for the numbers of a job's techniques: the same budget for every technique.
+
+What is searched is each technique's own `search`, and `tune.search`, which is the same for all.
+The first configuration that is tried is the YAMLs' own numbers, the others are quasi-random. The
+best on validation data is chosen; its runs then have seeds that no trial had.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from regexp.config.search_space import space
+from regexp.config.values import flat, is_int, is_number, seeds_of, shown
+from regexp.errors import ConfigError
+from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
+
+Numbers = dict[str, Any]
+"""Dotted key -> value, of one configuration that is tried."""
+
+
+def trial_seeds(config: DictConfig) -> list[int]:
+    """The seeds of the trials: the first integers from 0 that are not among `seeds`."""
+    taken = set(seeds_of(config))
+    free = (seed for seed in itertools.count() if seed not in taken)
+    return list(itertools.islice(free, config.tune.seeds))
+
+
+def draw(config: DictConfig) -> list[Numbers]:
+    """The configurations that a job tries: at most `tune.budget`, all different.
+
+    The first is what the configuration says without a search. The others are the points of a
+    scrambled Sobol sequence, keyed by the first trial's seed and the technique; what all techniques
+    search has a stream of its own, so that the n-th trials of all techniques have it alike. There
+    are fewer than the budget only where the ranges hold no more.
+
+    Raises:
+        ConfigError: see `space`.
+    """
+    shared, own = space(config)
+    present = dict(flat(config))
+    default = {one.key: _plain(present[one.key]) for one in shared + own}
+    found = {_key(default): default}
+    for point in _points(config, len(shared), len(own)) if shared or own else ():
+        if len(found) == config.tune.budget:
+            break
+        numbers = {one.key: one.at(x) for one, x in zip(shared + own, point, strict=True)}
+        found.setdefault(_key(numbers), numbers)
+    return list(found.values())
+
+
+def _plain(value: object) -> object:
+    return OmegaConf.to_container(value) if isinstance(value, ListConfig) else value
+
+
+def _key(numbers: Numbers) -> str:
+    return json.dumps(numbers)
+
+
+def _points(config: DictConfig, shared: int, own: int) -> list[list[float]]:
+    """Points in the unit cube: `shared` coordinates that all techniques have, `own` that one has.
+
+    Both are coordinates of one Sobol sequence, each scrambled by itself. A few points more than the
+    budget replace those that fall on the same choices as others.
+    """
+    import torch
+    from torch.quasirandom import SobolEngine
+
+    from regexp.random import derive
+
+    count = 8 * config.tune.budget + 256
+    first, technique = trial_seeds(config)[0], "+".join(map(str, config.regularizer))
+    parts = []
+    for dimensions, path in ((shared, ("tuning",)), (shared + own, ("tuning", technique))):
+        if not dimensions:
+            parts.append(torch.empty(count, 0, dtype=torch.float64))
+            continue
+        engine = SobolEngine(dimensions, scramble=True, seed=derive(first, *path))
+        parts.append(engine.draw(count, dtype=torch.float64))
+    points: list[list[float]] = torch.cat([parts[0], parts[1][:, shared:]], 1).tolist()
+    return points
+
+
+def choose(trials: Sequence[Sequence[Mapping[str, float] | None]]) -> int:
+    """The position of the best configuration: by mean validation accuracy, or RMSE in regression.
+
+    Equal ones are told apart by their mean validation loss, then the earlier is taken.
+
+    Args:
+        trials: of each configuration, in the order of the draw, its runs' metrics; None for a run
+            that diverged, which makes its configuration the worst.
+
+    Raises:
+        ConfigError: every configuration has a run that diverged.
+    """
+    runs = [run for one in trials for run in one if run is not None]
+    headline, lower = next(
+        (pair for pair in CHOSEN_BY if any(pair[0] in run for run in runs)), (VALIDATION_LOSS, True)
+    )
+
+    def order(position: int) -> tuple[float, float]:
+        own = [run for run in trials[position] if run is not None]
+        return _worth(own, headline, 1 if lower else -1), _worth(own, VALIDATION_LOSS, 1)
+
+    sound = [index for index, one in enumerate(trials) if all(run is not None for run in one)]
+    if not sound:
+        raise ConfigError(
+            f"tune: all {len(trials)} configurations diverged, so that none can be chosen; lower "
+            "optimizer.lr, or the ends of the ranges that are searched"
+        )
+    return min(sound, key=order)  # the first of equal ones
+
+
+def _worth(runs: Sequence[Mapping[str, float]], name: str, sign: int) -> float:
+    """The mean of a metric over runs, by its sign so that lower is better; NaN is the worst."""
+    if any(name not in run for run in runs):
+        raise ConfigError(f"tune: a trial that finished has no {name}; none can be chosen")
+    mean = sign * sum(run[name] for run in runs) / len(runs)
+    return math.inf if math.isnan(mean) else mean
+
+
+def words(numbers: Mapping[str, object]) -> str:
+    """Numbers for people: "strength=0.001, lr=0.01", by the last part of keys if that is enough.
+
+    Args:
+        numbers: by dotted key.
+    """
+    short = [key.rpartition(".")[2] for key in numbers]
+    names = short if len(set(short)) == len(short) else list(numbers)
+    return ", ".join(
+        f"{name}={_written(value)}" for name, value in zip(names, numbers.values(), strict=True)
+    )
+
+
+def _written(value: object) -> str:
+    return f"{value:g}" if is_number(value) and not is_int(value) else shown(value)

@@ -1,0 +1,216 @@
+"""Techniques in a training loop of your own, without Hydra and MLflow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regexp.metrics.ensemble import mean_prediction
+from regexp.metrics.evaluate import metrics
+from regexp.metrics.loss import LOSSES
+from regexp.model.layers import note_shapes
+from regexp.regularizer.base import Regularizer, Tensors
+from regexp.regularizer.cocktail import Cocktail
+from regexp.stack.member import add_layers
+from regexp.stack.network import Network
+from regexp.stack.running_statistics import reestimate
+from regexp.stack.trainable import Trainable
+from regexp.training.loop import train_step
+
+
+class Regularized(Trainable):
+    """A model that trains with techniques, one batch after another, as in `regexp` itself.
+
+    With the same seed, batches and optimizer it makes the same weights, to the bit, as a run of
+    the command line.
+
+        run = Regularized(
+            model,
+            {"l1": L1(strength=1e-4, include="weights"), "mixup": Mixup(alpha=0.2)},
+            lambda parameters: torch.optim.Adam(parameters, lr=1e-3),
+            example=x_train[:1], classes=10, epochs=20, steps_per_epoch=len(loader),
+        )
+        for epoch in range(20):
+            for inputs, targets in loader:
+                run.train_batch(inputs, targets)
+            print(run.end_epoch(x_validation, y_validation))
+            if run.stopped:
+                break
+        run.finish()  # `run.model` has the weights to use
+
+    Args:
+        model: yours. Techniques that add layers look for `regexp.model.layers.Block` and `Inputs`
+            in it and say what they miss. It is changed in place, and is `run.model` afterwards.
+        techniques: by name, in the order in which they act; the names key their random streams.
+        optimizer: makes an optimizer of the parameters; it is `run.optimizer` afterwards, for a
+            scheduler of torch's.
+        example: inputs [rows, *features], one row is enough.
+        classes: how many there are, for targets int64 [rows]; 0 for regression, with targets
+            [rows, outputs].
+        epochs: that the run has at most.
+        steps_per_epoch: batches in each of them.
+        seed: keys every random draw of the techniques.
+
+    Attributes:
+        stopped: whether a technique says, after an epoch, that the run should end.
+
+    Raises:
+        NotApplicable: if a technique has nothing to work on in the model or the data.
+        ValueError: if two techniques do not go together, or if one changes the size of batches,
+            which are yours here.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        techniques: Mapping[str, Regularizer],
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        *,
+        example: Tensor,
+        classes: int,
+        epochs: int,
+        steps_per_epoch: int,
+        seed: int = 0,
+    ) -> None:
+        cocktail = Cocktail(techniques)
+        task = "classification" if classes else "regression"
+        cocktail.check_data("the data", task, example.shape[1:])
+        if cocktail.uses("batch_size"):
+            raise ValueError(
+                f"regularizer: {cocktail.name} changes the size of batches, which a loop of your "
+                "own makes; change it there"
+            )
+        first = next(model.parameters())
+        model = add_layers(model, cocktail, seed).to(first.device, first.dtype).train()
+        floating = example.is_floating_point()
+        note_shapes(model, example.to(first.device, first.dtype if floating else example.dtype))
+        super().__init__(model, model, cocktail, [seed], LOSSES[task], classes, first.dtype)
+        self.task = task
+        self.steps = epochs * steps_per_epoch
+        self.stopped = False
+        self.optimizer = optimizer(model.parameters())
+        self._steps_per_epoch = steps_per_epoch
+        self._final: Tensors | None = None
+        self._losses: list[Tensor] = []
+        self._rows: list[int] = []
+        self._began = time.monotonic()
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def ends_epoch(self) -> bool:
+        return (self.step_index + 1) % self._steps_per_epoch == 0
+
+    def optimize(self) -> None:
+        """One step of the optimizer."""
+        self.optimizer.step()
+        self.step_index += 1
+
+    def train_batch(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """One step on one batch.
+
+        Args:
+            inputs: [rows, *features].
+            targets: classes, int64 [rows], or values [rows, outputs].
+
+        Returns:
+            The mean plain loss of the batch as it was trained on, without penalties; detached.
+
+        Raises:
+            ValueError: for values [rows], which would be taken for [rows, rows].
+        """
+        self._check(targets)
+        self.model.train()
+        loss = train_step(self, inputs, targets)
+        self._losses.append(loss)
+        self._rows.append(len(inputs))
+        return loss
+
+    def end_epoch(
+        self, inputs: Tensor, targets: Tensor, batches: Iterable[Tensor] = ()
+    ) -> dict[str, float]:
+        """Evaluate on validation rows, and let the techniques know (early stopping, say).
+
+        Args:
+            inputs: [rows, *features] of the validation split.
+            targets: its targets.
+            batches: inputs of the training split, from which techniques that average weights
+                estimate the running statistics of normalization layers anew.
+
+        Returns:
+            `loss`, `accuracy` and so on, see `regexp.metrics.evaluate.metrics`.
+
+        Raises:
+            ValueError: if the epoch had other than `steps_per_epoch` batches.
+        """
+        self._check(targets)
+        if len(self._losses) != self._steps_per_epoch:
+            raise ValueError(
+                f"steps_per_epoch={self._steps_per_epoch}: this epoch had {len(self._losses)} "
+                "batches; techniques with a schedule count on it"
+            )
+        state = self.evaluated(batches)
+        scores = metrics(self.predict(inputs, state), targets, self.task)
+        rows = torch.tensor(self._rows, dtype=self.dtype, device=self.device)
+        seen: dict[str, Any] = {
+            **scores,
+            "train_loss": torch.stack(self._losses) @ (rows / rows.sum()),
+            "seconds": torch.tensor(time.monotonic() - self._began, dtype=torch.float64),
+        }
+        with torch.no_grad():
+            self.memory = self.regularizer.observe(self.memory, seen, state)
+            self.stopped = bool(self.regularizer.stop(self.memory))
+        self.epoch += 1
+        self._losses, self._rows = [], []
+        return {name: float(value) for name, value in scores.items()}
+
+    @torch.no_grad()
+    def evaluated(self, batches: Iterable[Tensor] = ()) -> Tensors:
+        """The parameters and buffers that the techniques want evaluated; `batches` as above."""
+        state = self.regularizer.weights(self.memory, self.state())
+        if not self.regularizer.flag("averages"):
+            return state
+        listed = list(batches)
+        return reestimate(self.model, state, listed) if listed else state
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor, state: Tensors | None = None) -> Tensor:
+        """Outputs [rows, outputs] in evaluation, as the techniques have it.
+
+        Args:
+            inputs: [rows, *features].
+            state: parameters and buffers; if none are given those of `evaluated()`, and after
+                `finish()` those that the run ended with.
+        """
+        if state is None:
+            state = self.evaluated() if self._final is None else self._final
+        training = self.model.training
+        self.model.eval()
+        others = {n: v for n, v in self._buffers_now().items() if n not in state}
+        network = Network(self.model, state, others)
+        outputs = self.regularizer.predict(
+            self.memory, state, network, inputs, self._rng("predict")
+        )
+        self.model.train(training)
+        return mean_prediction(outputs, self.task)
+
+    @torch.no_grad()
+    def finish(self, batches: Iterable[Tensor] = ()) -> nn.Module:
+        """Put the weights that the run ends with into the model, and return it."""
+        self._final = self.regularizer.restore(self.memory, self.evaluated(batches))
+        self._final = {name: value.clone() for name, value in self._final.items()}
+        self.model.load_state_dict(self._final, strict=False)
+        return self.model.eval()
+
+    def _check(self, targets: Tensor) -> None:
+        if self.task == "regression" and targets.ndim != 2:
+            raise ValueError(
+                f"targets: expected values [rows, outputs], got {list(targets.shape)}; a single "
+                "output is targets.unsqueeze(1)"
+            )

@@ -1,0 +1,182 @@
+"""Where training stands, as plain tensors and numbers, and back: a run goes on with the same bits.
+
+What is not kept follows from the configuration (the network, the rows, the techniques) or from
+the seeds and the numbers of the step and epoch: a stream needs no other position.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from regexp.regularizer.base import Tensors
+from regexp.stack.stack import Stack, take
+
+
+@dataclass
+class Result:
+    """What a run ended with.
+
+    Attributes:
+        run: its position among the stack's members.
+        status: `FINISHED`, or `FAILED` with the `reason`.
+        epochs: that were trained.
+        seconds: its share of the stack's wall time.
+        metrics: of the final weights on every split, `test/accuracy` and so on.
+        outputs: of the final weights on the test split, [rows, outputs].
+        best: the state at the least validation loss, with its epoch.
+        last: all that training would go on from, and the weights that were tested.
+        diagnostics: the artifact of that name, filled in with what the data add to the metrics.
+    """
+
+    run: int
+    status: str
+    reason: str
+    epochs: int
+    seconds: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    outputs: Tensor = field(default_factory=lambda: torch.empty(0))
+    best: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict)
+    diagnostics: str = ""
+
+
+class Best:
+    """Each run's state at its least validation loss so far."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.state: Tensors = {}
+        self.loss = torch.empty(0)
+        self.epoch = torch.empty(0)
+
+    def update(self, epoch: int, loss: Tensor, state: Tensors) -> None:
+        if not self.state:
+            self.loss = torch.full_like(loss, math.inf)
+            self.epoch = torch.zeros_like(loss, dtype=torch.long)
+            self.state = {name: value.clone() for name, value in state.items()}
+        better = loss < self.loss  # never true of a NaN
+        self.loss = torch.where(better, loss, self.loss)
+        self.epoch = torch.where(better, epoch, self.epoch)
+        self.state = self._stack.where(better, state, self.state)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"loss": self.loss, "epoch": self.epoch, "state": self.state}
+
+    def load_state_dict(self, values: dict[str, Any]) -> None:
+        self.loss, self.epoch, self.state = values["loss"], values["epoch"], values["state"]
+
+    def keep(self, runs: Sequence[int]) -> None:
+        self.loss, self.epoch, self.state = take((self.loss, self.epoch, self.state), runs)
+
+
+class Standing:
+    """Where the training of a stack stands, beside the stack itself.
+
+    Attributes:
+        results: of the runs that ended.
+        seconds: of every run so far.
+        best: every run's state at its least validation loss.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.results: list[Result] = []
+        self.seconds = dict.fromkeys(stack.runs, 0.0)
+        self.best = Best(stack)
+
+    @classmethod
+    def resumed(cls, stack: Stack, content: dict[str, Any]) -> Standing:
+        """Put a new stack and its training where `content` was taken of an equal one.
+
+        Raises:
+            Unfit: it was taken of another stack; this one cannot be used any more.
+        """
+        standing = cls(stack)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of types that do not fit
+                _restore(stack, content["stack"])
+            standing.best.load_state_dict(content["best"])
+            standing.seconds |= content["seconds"]
+            standing.results += [Result(**result) for result in content["results"]]
+        except Exception as error:  # values of any type may stand anywhere
+            raise Unfit(f"it is of other runs: {error}") from error
+        return standing
+
+    def content(self) -> dict[str, Any]:
+        """All that training goes on from, in plain tensors and numbers, not copied."""
+        return {
+            "stack": _snapshot(self._stack),
+            "best": self.best.state_dict(),
+            "seconds": self.seconds,
+            "results": [vars(result) for result in self.results],
+        }
+
+
+class Unfit(Exception):  # noqa: N818, it is no error of the user's
+    """A checkpoint is not one of the stack that should go on from it."""
+
+
+def _snapshot(stack: Stack) -> dict[str, Any]:
+    """All that the training of `stack` goes on from; not copied."""
+    return {
+        "runs": list(stack.runs),
+        "epoch": stack.epoch,
+        "step": stack.step_index,
+        "parameters": {name: value.detach() for name, value in stack.parameters.items()},
+        "buffers": _buffers(stack),
+        "memory": stack.memory,
+        "optimizers": stack.optimizers.state_dict(),
+    }
+
+
+@torch.no_grad()
+def _restore(stack: Stack, content: dict[str, Any]) -> None:
+    """Put a new stack where `_snapshot` found an equal one; it goes on with the same bits.
+
+    Args:
+        stack: made of the same members, not yet trained.
+        content: what `_snapshot` returned, perhaps loaded from a file.
+
+    Raises:
+        ValueError: `content` is of another stack.
+    """
+    runs = list(content["runs"])
+    if not runs or not set(runs) <= set(stack.runs):
+        raise ValueError(f"it holds the runs {runs} of a stack of {len(stack.runs)}")
+    if runs != stack.runs:
+        stack.keep(runs)
+    for kind, own in (("parameters", stack.parameters), ("buffers", _buffers(stack))):
+        _fill(kind, own, content[kind])
+    stack.optimizers.load_state_dict(content["optimizers"])
+    if set(content["memory"]) != set(stack.memory):
+        raise ValueError("the techniques of its memory are others")
+    stack.memory = pytree.tree_map_only(Tensor, lambda t: t.to(stack.device), content["memory"])
+    stack.enter(content["epoch"], content["step"])
+
+
+def _buffers(stack: Stack) -> dict[str, Tensor]:
+    """What a network keeps from step to step; noise is drawn anew in each."""
+    saved = stack.model.state_dict().keys()
+    return {
+        name: value
+        for name, value in stack.model.named_buffers()
+        if name in saved or name.rpartition(".")[2] != "noise"
+    }
+
+
+def _fill(kind: str, own: Any, values: dict[str, Tensor]) -> None:
+    if own.keys() != values.keys():
+        raise ValueError(f"its {kind} have other names")
+    for name, tensor in own.items():
+        if tensor.shape != values[name].shape or tensor.dtype != values[name].dtype:
+            raise ValueError(f"{kind} {name} is of another shape or type")
+        tensor.copy_(values[name])

@@ -1,0 +1,383 @@
+"""The command line: a whole sweep on little data, and what becomes of jobs that fail."""
+
+import errno
+import inspect
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import regexp.sweep.job
+import regexp.tracking
+from regexp.__main__ import USAGE_ERROR, run
+from regexp.commands.dry_run import VoidRecord, VoidTracker
+from regexp.tracking import RunRecord, Tracker
+from tests.sandbox import SMALL, Sandbox
+
+ROOT = Path(__file__).parents[2]
+
+
+def files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file with its size and time of change, but for SQLite's shared memory.
+
+    Files are not opened: closing one would take this process's locks on the database away.
+    """
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    return {
+        str(path): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in found
+        if not path.name.endswith(("-shm", "-wal"))
+    }
+
+
+def test_a_sweep_from_end_to_end(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["-m", "regularizer=none,l1,[l1,dropout]", "regularizer.l1.strength=1e-3", *SMALL]
+
+    before = files(sandbox.store)
+    assert sandbox.run(*command, "dry_run=true") == 0
+    planned = capsys.readouterr().out
+    assert "3 jobs, 6 runs: 0 finished, 6 to run" in planned
+    assert " l1+dropout " in planned
+    assert "unknown" not in planned, "the time could not be measured"
+    assert files(sandbox.store) == before, "a dry run wrote something"
+
+    assert sandbox.run(*command) == 0
+    printed = capsys.readouterr().out
+    assert "[3/3] l1+dropout: test accuracy" in printed
+    assert "vs none" in printed
+    assert "viewStateShareKey" in printed
+    [(parent, status)] = sandbox.parents().items()
+    assert status == "FINISHED"
+    with sandbox.tracker() as tracker:
+        kept = tracker._client.get_run(parent).data.params
+    assert kept["model.hidden"] == "[8]"
+    assert not any(key.startswith("regularizer") for key in kept), "each job has another"
+    runs = sandbox.children()
+    assert list(runs["status"]) == ["FINISHED"] * 6
+    assert sorted(set(runs["technique"])) == ["l1", "l1+dropout", "none"]
+    assert set(runs[runs["technique"] == "l1"]["params.regularizer.l1.strength"]) == {"0.001"}
+
+    # the same again: nothing is run twice, and the sweep stays one
+    before = files(sandbox.store)
+    assert sandbox.run(*command, "dry_run=true") == 0
+    assert "3 jobs, 6 runs: 6 finished, 0 to run" in capsys.readouterr().out
+    assert files(sandbox.store) == before, "a dry run wrote something"
+    assert sandbox.run(*command) == 0
+    assert capsys.readouterr().out.count("finished before") == 3
+    assert list(sandbox.parents()) == [parent]
+    assert len(sandbox.children()) == 6
+    assert not list(sandbox.folder.iterdir()), "files outside paths.mlruns"
+
+
+def test_what_does_not_apply_is_said_and_left_out(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["-m", "regularizer=none,zoneout,stochastic_depth,l1", *SMALL]
+    assert sandbox.run(*command, "dry_run=true") == 0
+    planned = capsys.readouterr().out
+    assert "4 jobs, 4 runs: 0 finished, 4 to run" in planned
+    assert sandbox.run(*command) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("2 jobs of 4 left out, which do not apply here:\n  zoneout: is for")
+    assert "[2/4] zoneout: does not apply" in printed
+    assert sorted(set(sandbox.children()["technique"])) == ["l1", "none"]
+    assert set(sandbox.parents().values()) == {"FINISHED"}
+
+    assert sandbox.run("regularizer=zoneout", *SMALL) == USAGE_ERROR
+    assert "regularizer.zoneout: is for series" in capsys.readouterr().err
+    assert sandbox.run("-m", "regularizer=zoneout,stochastic_depth", *SMALL) == USAGE_ERROR
+
+
+def test_errors_unit_and_the_seeds_ensemble_are_said(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ("trainer.epochs=2", "seeds=2")
+    assert sandbox.run("dataset=diabetes", "dataset.split_seed=0", "model.hidden=[4]", *small) == 0
+    printed = capsys.readouterr().out
+    assert "in their own unit: test/rmse_unscaled" in printed
+    [value] = set(sandbox.children()["metrics.ensemble/rmse"])
+    assert f"Mean prediction of the seeds, ensemble/rmse: none {value:.4f}" in printed
+
+
+def test_a_dry_run_counts_in_english(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sandbox.run("dry_run=true", *SMALL[:-1]) == 0
+    printed = capsys.readouterr().out
+    assert "1 job, 1 run: 0 finished, 1 to run in about " in printed
+    assert "swept" not in printed, "nothing is"
+
+
+def test_a_dry_run_shows_the_names_in_brackets(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["-m", "regularizer=none", "model.hidden=[8],[9]", "trainer.epochs=1"]
+    assert sandbox.run(*command, "dataset.train_size=64", "dry_run=true") == 0
+    assert "model.hidden=[9]" in capsys.readouterr().out
+
+
+def test_a_run_without_m_is_a_sweep_of_one_job(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sandbox.run("regularizer=l1", "grid.regularizer.l1.strength=[1e-4,1e-3]", *SMALL) == 0
+    printed = capsys.readouterr().out
+    assert "[1/1] l1: 4 runs ..." in printed
+    # the points of a grid are different experiments: no mean over them
+    assert "[1/1] l1: 4 runs finished, " in printed
+    assert sorted(set(sandbox.children()["variant"])) == ["strength=0.0001", "strength=0.001"]
+    assert len(sandbox.reports()[-1]["outcomes"]) == 4
+
+
+def test_a_swept_number_of_a_technique_runs_the_others_once(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        sandbox.run("-m", "regularizer=none,l1", "regularizer.l1.strength=1e-4,1e-3", *SMALL) == 0
+    )
+    assert "[2/4] none: the runs of job 1" in capsys.readouterr().out
+    runs = sandbox.children()
+    assert len(runs) == 6
+    assert sorted(set(runs["label"])) == ["l1 (strength=0.0001)", "l1 (strength=0.001)", "none"]
+
+
+def test_what_else_is_swept_is_a_setting(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sandbox.run("-m", "optimizer.lr=0.01,0.1", *SMALL) == 0
+    printed = capsys.readouterr().out
+    for number, rate in enumerate((0.01, 0.1), start=1):
+        assert f"[{number}/2] none, optimizer.lr={rate}: 2 runs ..." in printed
+        assert f"[{number}/2] none, optimizer.lr={rate}: test accuracy" in printed
+    settings = sorted(set(sandbox.children()["setting"]))
+    assert settings == ["optimizer.lr=0.01", "optimizer.lr=0.1"]
+
+
+def test_a_failing_job_does_not_take_the_sweep_with_it(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = regexp.sweep.job.train
+
+    def breaks(config: Any, *args: Any) -> Any:
+        if "l1" in config.regularizer:
+            raise RuntimeError("the disk is on fire")
+        return train(config, *args)
+
+    monkeypatch.setattr(regexp.sweep.job, "train", breaks)
+    assert sandbox.run("-m", "regularizer=none,l1,l2", *SMALL) == 1
+    printed = capsys.readouterr().out
+    assert "[3/3] l2: test accuracy" in printed
+    assert "l1: RuntimeError: the disk is on fire" in printed
+    assert list(sandbox.parents().values()) == ["FAILED"]
+    assert len(sandbox.children()) == 4
+
+
+def test_a_run_that_diverges_fails_with_its_reason(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sandbox.run("optimizer=sgd", "optimizer.lr=1e30", *SMALL) == 1
+    printed = capsys.readouterr().out
+    assert "lower optimizer.lr" in printed.partition("2 failed")[2]
+    assert "viewStateShareKey" in printed
+    assert "test/rmse" not in printed, "accuracy is what this task has"
+    assert "technique  " not in printed, "there is nothing to compare"
+    assert set(sandbox.children()["status"]) == {"FAILED"}
+    assert list(sandbox.parents().values()) == ["FAILED"]
+
+
+def test_a_report_that_cannot_be_written_does_not_take_the_sweep_with_it(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write = Path.write_text
+
+    def full(path: Path, content: str, *args: Any, **kwargs: Any) -> int:
+        if path.name.startswith("report.json") and '"technique": "none"' in content:
+            write(path, content[:10])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert sandbox.run("-m", "regularizer=none,l1", *SMALL) == 1
+    printed = capsys.readouterr().out
+    assert "[1/2] none: cannot write its report.json ([Errno 28] No space left" in printed
+    assert "[2/2] l1: test accuracy" in printed
+    assert "none: the job left no report.json" in printed
+    assert list(sandbox.children()["status"]) == ["FINISHED"] * 4
+    assert list(sandbox.parents().values()) == ["FAILED"]
+
+
+@pytest.mark.parametrize(("void", "real"), [(VoidTracker, Tracker), (VoidRecord, RunRecord)])
+def test_what_a_dry_run_records_to_has_methods_of_the_tracker(void: type, real: type) -> None:
+    methods = [name for name in vars(void) if not name.startswith("_")]
+    assert methods
+    for name in methods:
+        own = inspect.signature(getattr(void, name)).parameters
+        positional = [
+            key
+            for key, parameter in inspect.signature(getattr(real, name)).parameters.items()
+            if parameter.kind is not parameter.KEYWORD_ONLY
+        ]
+        keywords = [key for key, one in own.items() if one.kind is one.VAR_KEYWORD]
+        assert [key for key in own if key not in keywords] == positional
+    with pytest.raises(AttributeError):
+        void().metrcis({}, 0)
+
+
+@pytest.mark.parametrize("how", ["ctrl_c", "sigterm"])
+def test_nothing_stays_running_after_an_interruption(
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    how: str,
+) -> None:
+    start = Tracker.start
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        start(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGINT if how == "ctrl_c" else signal.SIGTERM)
+
+    command = ("-m", "regularizer=none,l1", *SMALL)
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "start", interrupted)
+        if how == "ctrl_c":
+            assert sandbox.run(*command) == 130
+        else:
+            with pytest.raises(SystemExit) as ended:
+                sandbox.run(*command)
+            assert ended.value.code == 128 + signal.SIGTERM
+    printed = capsys.readouterr()
+    assert printed.out.count("Interrupted. The same command again goes on") == 1
+    assert "interrupted\n" not in printed.err, "once is enough"
+    assert list(sandbox.parents().values()) == ["KILLED"]
+    assert list(sandbox.children()["status"]) == ["KILLED"]
+
+    assert sandbox.run(*command) == 0
+    assert list(sandbox.parents().values()) == ["FINISHED"]
+    assert list(sandbox.children()["status"]) == ["FINISHED"] * 4, "the killed one goes on"
+
+
+def test_equal_commands_at_the_same_time_train_nothing_twice(sandbox: Sandbox) -> None:
+    sandbox.run("seeds=1", *SMALL)  # makes the store and the experiment
+    command = [sys.executable, "-m", "regexp", "-m", "regularizer=none,l1", *SMALL]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    both = [
+        subprocess.Popen(
+            [*command, *sandbox.arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    printed = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
+    with sandbox.tracker() as tracker:
+        runs = [tracker.runs(parent) for parent in sandbox.parents()]
+    [own] = [table for table in runs if len(set(table["technique"])) == 2]
+    assert list(own["status"]) == ["FINISHED"] * 4
+    assert own["fingerprint"].is_unique
+
+
+def test_after_kill_9_the_same_command_loses_nothing_and_repeats_nothing(
+    sandbox: Sandbox,
+) -> None:
+    arguments = ["-m", "regularizer=none,l1,l2", *SMALL, "trainer.epochs=300"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "regexp", *arguments, *sandbox.arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("[2/3]"):  # the second job begins
+            break
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+    with sandbox.tracker():  # opening the store tells what died
+        pass
+    before = sandbox.children()
+    assert set(before["status"]) <= {"FINISHED", "FAILED"}
+    finished = before[before["status"] == "FINISHED"]
+    assert sorted(finished["technique"]) == ["none", "none"]
+
+    assert sandbox.run(*arguments) == 0
+    after = sandbox.children()
+    done = after[after["status"] == "FINISHED"]
+    assert sorted(done["technique"]) == sorted(["none", "l1", "l2"] * 2)
+    assert done["fingerprint"].is_unique
+    assert set(finished["run_id"]) <= set(done["run_id"]), "a finished run was run again"
+    assert list(sandbox.parents().values()) == ["FINISHED"]
+
+
+def test_a_batch_larger_than_the_training_split_is_refused_before_anything_is_written(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(sandbox.store)
+    command = ["-m", "regularizer=none,l1", *SMALL, "trainer.batch_size=32,65"]
+    assert sandbox.run(*command) == USAGE_ERROR
+    printed = capsys.readouterr().err
+    assert "trainer.batch_size=65: expected at most the 64 rows" in printed
+    assert "in the job" in printed
+    assert files(sandbox.store) == before
+
+
+@pytest.mark.slow
+def test_jobs_run_side_by_side_with_joblib(
+    sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    command = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "regularizer=none,l1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "regexp", *command, *SMALL, *sandbox.arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "[2/2] l1: test accuracy" in capfd.readouterr().out
+    assert list(sandbox.children()["status"]) == ["FINISHED"] * 4
+
+
+def test_help_lists_the_groups_and_imports_little(sandbox: Sandbox) -> None:
+    script = (
+        "import sys; from regexp.__main__ import run\n"
+        "try: run(['--help'])\n"
+        "finally: print([m for m in ('torch', 'mlflow', 'sklearn', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "dataset: breast_cancer, diabetes" in done.stdout
+    assert "regularizer: accumulation, activation_regularization" in done.stdout
+    assert "trainer:" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert not list(sandbox.folder.iterdir())
+
+
+def test_ui_serves_the_configured_store(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def serve(*args: Any) -> int:
+        asked.append(args)
+        return 0
+
+    monkeypatch.setattr(regexp.tracking, "serve", serve)
+    assert run(["ui", "tracking.port=5001", "paths.mlruns=elsewhere"]) == 0
+    assert asked == [(None, "elsewhere", 5001, "127.0.0.1")]
+    assert run(["ui", "tracking.prot=5001"]) == USAGE_ERROR
+
+
+def test_an_empty_regexp_data_is_no_folder_of_data(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REGEXP_DATA", "")
+    assert sandbox.run("dry_run=true", *SMALL) == 0
+    assert "2 runs" in capsys.readouterr().out

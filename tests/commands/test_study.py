@@ -1,0 +1,89 @@
+"""`regexp study`: an experiment, run and written up."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from regexp.commands.study import Cost, chosen
+from tests.sandbox import SMALL, Sandbox
+
+ARGUMENTS = ("study", "digits_mlp", "regularizer=none,l1", *SMALL, "trainer.batch_size=32")
+
+
+def test_a_study_is_run_and_written_up(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sandbox.folder / "experiments" / "digits_mlp"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures" / "old.png").touch()
+    sandbox.arguments.remove("figures=false")
+    assert sandbox.run(*ARGUMENTS) == 0
+    assert "The study is written up: experiments/digits_mlp/README.md" in capsys.readouterr().out
+
+    results = pd.read_csv(folder / "results.csv").set_index("technique")
+    runs = sandbox.children()
+    l1 = runs[runs["technique"] == "l1"]
+    assert results.loc["l1", "mean"] == pytest.approx(l1["metrics.test/accuracy"].mean())
+
+    written = (folder / "README.md").read_text(encoding="utf-8")
+    assert written.startswith("# digits_mlp\n\n**Question.** Which technique helps")
+    assert "regexp study digits_mlp regularizer=none,l1" in written
+    assert str(sandbox.store) not in written, "a folder of this machine"
+    assert "4 runs:" in written
+    assert "**Answer.** l1: no verdict at n = 2" in written
+    assert "| l1 |" in written
+    figures = {path.name for path in (folder / "figures").iterdir()}
+    assert "forest_digits.png" in figures
+    assert "old.png" not in figures
+    with Image.open(folder / "figures" / "forest_digits.png") as image:
+        assert image.mode == "P"
+    for name in figures:
+        assert f"](figures/{name})" in written
+
+    [parent] = sandbox.parents()
+    with sandbox.tracker() as tracker:
+        first = float(tracker._client.get_run(parent).data.tags["wall_seconds"])
+    assert sandbox.run(*ARGUMENTS, "figures=false") == 0  # nothing is run again
+    with sandbox.tracker() as tracker:
+        assert float(tracker._client.get_run(parent).data.tags["wall_seconds"]) > first
+    assert len(sandbox.children()) == 4
+    assert not (folder / "figures").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "expected as its first word the name of an experiment"),
+        (["seeds=3", "wine_mlp"], "got seeds=3"),
+        (["wine_mlp", "digits_mlp"], "digits_mlp: expected key=value"),
+        (["wine_mpl"], "wine_mlp"),
+    ],
+)
+def test_what_is_no_study_is_told(
+    arguments: list[str], words: str, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sandbox.run("study", *arguments) == 2
+    assert words in capsys.readouterr().err
+    assert not Path("experiments").exists()
+
+
+def test_usage(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sandbox.run("study", "--help") == 0
+    assert "regexp study NAME" in capsys.readouterr().out
+
+
+def test_of_many_datasets_and_settings_the_pictures_that_sum_up_are_kept() -> None:
+    names = ("heat_map", "settings_a", "forest_a", "weights_a", "reliability_a")
+    pictures = [SimpleNamespace(name=name) for name in names]
+    assert chosen(pictures, 1) == pictures  # type: ignore[arg-type]
+    kept = [picture.name for picture in chosen(pictures, 6)]  # type: ignore[arg-type]
+    assert kept == ["heat_map", "settings_a", "forest_a"]
+
+
+def test_cost_in_words() -> None:
+    on = {"processor": "A CPU", "torch": "2.13.0"}
+    assert str(Cost(59.7, on, 2)) == "60 seconds on 2 cores (A CPU, torch 2.13.0)"
+    assert str(Cost(600, on, 4)) == "10 minutes on 4 cores (A CPU, torch 2.13.0)"

@@ -1,0 +1,60 @@
+"""Metrics and losses against scikit-learn and torch, for one run and for several."""
+
+from __future__ import annotations
+
+import pytest
+import sklearn.metrics
+import torch
+import torch.nn.functional as F
+
+from regexp.metrics.evaluate import metrics
+from regexp.metrics.loss import cross_entropy, squared_error
+
+
+def test_classification_against_sklearn() -> None:
+    outputs = torch.randn(4, 50, 3, dtype=torch.float64)
+    targets = torch.randint(3, (4, 50))
+    got = metrics(outputs, targets, "classification")
+    for run in range(4):
+        probabilities = outputs[run].softmax(-1).numpy()
+        loss = sklearn.metrics.log_loss(targets[run], probabilities, labels=[0, 1, 2])
+        assert float(got["loss"][run]) == pytest.approx(loss)
+        accuracy = sklearn.metrics.accuracy_score(targets[run], probabilities.argmax(1))
+        assert float(got["accuracy"][run]) == pytest.approx(accuracy)
+        alone = metrics(outputs[run], targets[run], "classification")
+        assert torch.equal(alone["accuracy"], got["accuracy"][run])
+
+
+def test_regression_against_sklearn() -> None:
+    outputs, targets = torch.randn(4, 50, 1).double(), torch.randn(4, 50, 1).double()
+    got = metrics(outputs, targets, "regression")
+    for run in range(4):
+        pair = targets[run].numpy(), outputs[run].numpy()
+        assert float(got["loss"][run]) == pytest.approx(sklearn.metrics.mean_squared_error(*pair))
+        assert float(got["mae"][run]) == pytest.approx(sklearn.metrics.mean_absolute_error(*pair))
+        rmse = sklearn.metrics.root_mean_squared_error(*pair)
+        assert float(got["rmse"][run]) == pytest.approx(rmse)
+        assert float(got["r2"][run]) == pytest.approx(sklearn.metrics.r2_score(*pair))
+
+
+def test_hard_and_one_hot_targets_give_the_same_gradients_to_the_bit() -> None:
+    targets = torch.randint(10, (8, 128))
+    hard = torch.randn(8, 128, 10, requires_grad=True)
+    soft = hard.detach().clone().requires_grad_()
+    one = cross_entropy(hard, targets)
+    other = cross_entropy(soft, F.one_hot(targets, 10).float())
+    assert torch.equal(one, other)
+    one.mean(-1).sum().backward()
+    other.mean(-1).sum().backward()
+    assert hard.grad is not None
+    assert soft.grad is not None
+    assert torch.equal(hard.grad, soft.grad)
+
+
+def test_losses_against_torch() -> None:
+    outputs, targets = torch.randn(2, 9, 4).double(), torch.rand(2, 9, 4).double().softmax(-1)
+    for run in range(2):
+        expected = F.cross_entropy(outputs[run], targets[run])
+        torch.testing.assert_close(cross_entropy(outputs, targets)[run].mean(), expected)
+        expected = F.mse_loss(outputs[run], targets[run])
+        torch.testing.assert_close(squared_error(outputs, targets)[run].mean(), expected)

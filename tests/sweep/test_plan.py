@@ -1,0 +1,376 @@
+"""From configurations to runs, and from runs to stacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from regexp.commands.arguments import parse
+from regexp.config.jobs import compose
+from regexp.dataset.base import Dataset, Table
+from regexp.errors import ConfigError
+from regexp.regularizer.base import Regularizer, blocks
+from regexp.stack.stack import Stack
+from regexp.sweep.job import stacks, train
+from regexp.sweep.plan import build_member, plan
+from regexp.tracking import Earlier
+from tests.support import tensor
+
+SMALL = ("dataset.train_size=80", "model.hidden=[8]", "trainer.epochs=2", "trainer.batch_size=20")
+
+
+def config(*overrides: str) -> DictConfig:
+    return compose(parse([*SMALL, *overrides])[0]).jobs[0].config
+
+
+def test_a_job_is_its_grid_times_its_seeds() -> None:
+    runs = plan(
+        config(
+            "regularizer=[l1,dropout]", "seeds=3",
+            "grid.regularizer.l1.strength=[1e-4,1e-3]", "grid.optimizer.lr=[0.1,0.2]",
+        )
+    )  # fmt: skip
+    assert len(runs) == 12
+    assert [run.seed for run in runs] == [0, 1, 2] * 4
+    assert {run.technique for run in runs} == {"l1+dropout"}
+    assert runs[3].name == "l1+dropout strength=0.0001, lr=0.2 seed=0"
+    assert runs[3].config["regularizer"]["l1"]["strength"] == 1e-4
+    assert runs[3].config["optimizer"]["lr"] == 0.2
+    assert runs[3].config["seed"] == 0
+    assert "grid" not in runs[3].config
+    assert len({run.fingerprint for run in runs}) == 12
+
+
+def test_lengths_come_from_the_data() -> None:
+    (run,) = plan(config("scheduler=one_cycle_lr", "trainer.batch_size=30"))
+    assert run.config["lengths"] == {"epochs": 2, "steps_per_epoch": 3, "steps": 6}
+    assert run.config["scheduler"]["total_steps"] == 6
+    assert OmegaConf.create(run.config_yaml) == OmegaConf.create(run.config)
+
+
+def test_lengths_follow_techniques_that_change_the_size_of_batches() -> None:
+    growth = ("regularizer=batch_growth", "regularizer.batch_growth.every=1", "trainer.epochs=3")
+    (run,) = plan(config("scheduler=one_cycle_lr", *growth))
+    # 80 rows in batches of 20, 40 and 80
+    assert run.config["lengths"] == {"epochs": 3, "steps_per_epoch": 4, "steps": 7}
+    assert run.config["scheduler"]["total_steps"] == 7
+    member = build_member(run)
+    stack = Stack([member], 3, 20)
+    assert stack.steps == 7
+    sizes, ends = [], []
+    for _ in range(3):
+        for inputs, _targets in stack.batches():
+            sizes.append(len(inputs))
+            ends.append(stack.ends_epoch)
+            stack.optimize()
+        stack.end_epoch(torch.zeros(()))
+    assert sizes == [20] * 4 + [40] * 2 + [80]
+    assert ends == [False, False, False, True, False, True, True]
+
+
+def test_the_range_to_tune_in_is_no_part_of_a_run() -> None:
+    (run,) = plan(config("regularizer=l1"))
+    assert "search" in config("regularizer=l1").regularizer.l1
+    assert "search" not in run.config["regularizer"]["l1"]
+
+
+def test_techniques_that_do_not_go_together_are_refused_with_the_reason() -> None:
+    with pytest.raises(ConfigError, match=r"does not go .* a stopping rule"):
+        config("regularizer=[early_stopping,prechelt]")
+    with pytest.raises(ConfigError, match="brings soft targets"):
+        config("regularizer=[mixup,focal_loss]")
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["trainer.epochs=3", "regularizer=l1", "optimizer.lr=0.5", "seeds=[7]", "dataset.train_size=60",
+     "scheduler=step_lr", "stack=false", "model.activation=tanh"],
+)  # fmt: skip
+def test_whatever_decides_a_runs_bits_is_in_its_fingerprint(override: str) -> None:
+    assert plan(config(override))[0].fingerprint != plan(config())[0].fingerprint
+
+
+def test_where_it_is_recorded_is_not() -> None:
+    elsewhere = config("paths.mlruns=other", "tracking.experiment=other", "debug=true", "seeds=2")
+    assert plan(elsewhere)[0].fingerprint == plan(config())[0].fingerprint
+
+
+def test_the_order_of_a_cocktail_is_in_the_fingerprint() -> None:
+    one, other = plan(config("regularizer=[l1,l2]")), plan(config("regularizer=[l2,l1]"))
+    assert one[0].fingerprint != other[0].fingerprint
+
+
+def test_a_batch_larger_than_the_training_split_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"trainer.batch_size=81: expected at most the 80 rows"):
+        plan(config("trainer.batch_size=81"))
+
+
+def test_a_technique_for_another_task_is_refused() -> None:
+    job = config("regularizer=label_smoothing", "trainer.epochs=20", "optimizer.lr=0.02")
+    job.dataset = {"_target_": f"{__name__}.Slope", "validation": 0.2, "test": 0.2}
+    with pytest.raises(ConfigError, match=r"regularizer.label_smoothing: is for classification"):
+        plan(job)
+    job.regularizer = config("regularizer=l2").regularizer
+    (outcome,) = train(job, Recorder(), "sweep")  # type: ignore[arg-type]
+    assert outcome.metrics["test/rmse"] < 0.9, "no better than the mean, whose error is 1"
+
+
+def test_equal_seeds_are_paired_whatever_the_technique() -> None:
+    members = [
+        build_member(plan(config(f"regularizer={technique}"))[0])
+        for technique in ("none", "[dropout,batch_norm]", "l1")
+    ]
+    reference = members[0]
+    for member in members[1:]:
+        assert torch.equal(tensor(member.data.train.inputs), tensor(reference.data.train.inputs))
+        assert torch.equal(member.data.test.targets, reference.data.test.targets)
+        own = dict(member.model.named_parameters())
+        for name, value in reference.model.named_parameters():
+            assert torch.equal(own[name], value), name
+    other = build_member(plan(config("seeds=[1]"))[0])
+    assert not torch.equal(tensor(other.data.train.inputs), tensor(reference.data.train.inputs))
+    assert not torch.equal(next(other.model.parameters()), next(reference.model.parameters()))
+
+
+def test_building_leaves_the_global_random_state_alone() -> None:
+    state = torch.random.get_rng_state()
+    build_member(plan(config())[0])
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slope(Dataset):
+    """A regression of the test's own."""
+
+    name: ClassVar[str] = "slope"
+    train_size: int | None = None
+    split_seed: int | None = None
+    label_noise: float = 0
+
+    def read(self, folder: Path) -> Table:
+        inputs = np.random.default_rng(0).normal(size=(300, 2))
+        targets = inputs[:, :1]
+        return Table(inputs, targets, ("a", "b"), (), "none", "the test", task="regression")
+
+    def preprocessing(self, table: Table) -> StandardScaler:
+        return StandardScaler()
+
+
+class OwnNetwork(nn.Module):
+    """A user's module, with dropout of torch's and no slots."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(64, width)
+        self.drop = nn.Dropout(0.5)
+        self.second = nn.Linear(width, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(self.drop(self.first(x.flatten(1)).relu()))
+
+
+class Branching(OwnNetwork):
+    """A module whose way depends on its input, which `vmap` cannot follow."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) if x.sum() > -1e9 else x.flatten(1)[:, :10]
+
+
+def own(name: str, *overrides: str) -> DictConfig:
+    """A job with a module of this file as its model, as a user would choose it by `_target_`."""
+    job = config(*overrides)
+    job.model = {"_target_": f"{__name__}.{name}", "width": 12}
+    return job
+
+
+class Recorder:
+    """Stands in for the tracker and for the records of its runs, and remembers."""
+
+    def __init__(self) -> None:
+        self.id = "id"
+        self.done: dict[str, Earlier] = {}
+        self.curves: list[dict[str, float]] = []
+        self.ends: list[tuple[str, str]] = []
+        self.files: list[str] = []
+        self.texts: list[str] = []
+
+    def earlier(self, sweep_id: str) -> dict[str, Earlier]:
+        return self.done
+
+    def start(self, sweep_id: str, **what: object) -> Recorder:
+        return self
+
+    def metrics(self, values: dict[str, float], step: int, time: int) -> None:
+        self.curves.append(values)
+
+    def tags(self, values: dict[str, object]) -> None:
+        pass
+
+    def summary(self, values: dict[str, float]) -> None:
+        self.curves.append(values)
+
+    def text(self, content: str, name: str) -> None:
+        self.texts.append(name)
+
+    def artifact(self, path, folder: str = "") -> None:
+        assert path.stat().st_size > 0
+        self.files.append(path.name)
+
+    def finish(self, status: str, reason: str = "") -> None:
+        self.ends.append((status, reason))
+
+
+def test_a_users_module_trains_stacked_and_alone() -> None:
+    stacked, alone = Recorder(), Recorder()
+    one = train(own("OwnNetwork", "seeds=3"), stacked, "sweep")  # type: ignore[arg-type]
+    other = train(own("OwnNetwork", "seeds=3", "stack=false"), alone, "sweep")  # type: ignore[arg-type]
+    assert stacked.ends == alone.ends == [("FINISHED", "")] * 3
+    assert sorted(stacked.files) == ["best.pt"] * 3 + ["last.pt"] * 3
+    assert stacked.texts == ["diagnostics.json"] * 3
+    for ours, theirs in zip(one, other, strict=True):
+        assert ours.metrics["test/loss"] == pytest.approx(theirs.metrics["test/loss"], rel=1e-3)
+
+
+def test_a_module_that_cannot_be_lifted_is_refused_by_name_and_trains_alone() -> None:
+    recorder = Recorder()
+    outcomes = train(own("Branching", "seeds=2"), recorder, "sweep")  # type: ignore[arg-type]
+    assert [outcome.status for outcome in outcomes] == ["FAILED", "FAILED"]
+    assert "Branching cannot be trained as a stack" in outcomes[0].reason
+    assert "stack=false" in outcomes[0].reason
+    assert recorder.ends == [("FAILED", outcomes[0].reason)] * 2
+    alone = train(own("Branching", "seeds=2", "stack=false"), Recorder(), "sweep")  # type: ignore[arg-type]
+    assert [outcome.status for outcome in alone] == ["FINISHED", "FINISHED"]
+
+
+class Late(OwnNetwork):
+    """A module that fails on the first real batch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training and len(x) > 2:
+            raise KeyError("late")
+        return super().forward(x)
+
+
+def test_what_a_module_raises_in_training_is_its_runs_reason(capsys) -> None:
+    recorder = Recorder()
+    (outcome,) = train(own("Late", "debug=true"), recorder, "sweep")  # type: ignore[arg-type]
+    assert outcome.reason.startswith("training raised KeyError: 'late'")
+    assert recorder.ends == [("FAILED", outcome.reason)]
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("Narrow", r"gives outputs of shape \[9\].*expected \[10\]"), ("Broken", "KeyError: 'boom'")],
+)
+def test_a_module_that_does_not_fit_ends_before_anything_is_written(
+    name: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"model: {name} .*{message}"):
+        plan(own(name))
+
+
+class Narrow(OwnNetwork):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x)[:, :9]
+
+
+class Broken(OwnNetwork):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise KeyError("boom")
+
+
+class Global(OwnNetwork):
+    """A module that draws from the global random state behind our back."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.dropout(super().forward(x), 0.1, self.training)
+
+
+def test_a_module_that_draws_from_the_global_random_state_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"Global draws from torch's global random state"):
+        plan(own("Global"))
+
+
+class Sloped(OwnNetwork):
+    """A module with a number that its repr does not show."""
+
+    def __init__(self, width: int, slope: float) -> None:
+        super().__init__(width)
+        self.slope = slope
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * self.slope
+
+
+def test_runs_whose_networks_differ_in_a_plain_number_do_not_share_a_stack() -> None:
+    job = own("Sloped")
+    job.model = {**job.model, "slope": 1.0}
+    job.grid = {"model": {"slope": [0.5, 2.0]}}
+    runs = plan(job)
+    assert stacks(runs, [build_member(run) for run in runs], stack=True) == [[0], [1]]
+
+
+@dataclass(frozen=True)
+class RandomLayer(Regularizer):
+    """A technique that adds a layer with an initialisation of its own."""
+
+    def build(self, model: nn.Module) -> nn.Module:
+        for block in blocks(model).values():
+            block.dropout.append(nn.Linear(block.features, block.features))
+        return model
+
+
+def test_a_technique_leaves_what_another_draws_alone() -> None:
+    def layers(*names: str) -> list[nn.Module]:
+        job = config()
+        job.regularizer = {name: {"_target_": f"{__name__}.RandomLayer"} for name in names}
+        model = build_member(plan(job)[0]).model
+        return list(next(iter(blocks(model).values())).dropout)
+
+    (alone,), both = layers("b"), layers("a", "b")
+    assert torch.equal(alone.weight, both[1].weight)  # type: ignore[arg-type]
+    assert not torch.equal(both[0].weight, both[1].weight)  # type: ignore[arg-type]
+
+
+def test_a_technique_without_a_place_for_its_layer_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"OwnNetwork has no hidden regexp.model.layers.Block"):
+        train(own("OwnNetwork", "regularizer=batch_norm"), Recorder(), "sweep")  # type: ignore[arg-type]
+
+
+def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
+    job = config("dataset=breast_cancer", "model=cnn", "model.hidden=8")
+    with pytest.raises(ConfigError, match="cnn expects images"):
+        train(job, Recorder(), "sweep")  # type: ignore[arg-type]
+    job = own("OwnNetwork")
+    job.dataset = config("dataset=breast_cancer").dataset
+    with pytest.raises(ConfigError, match="cannot take the rows of breast_cancer"):
+        train(job, Recorder(), "sweep")  # type: ignore[arg-type]
+
+
+def test_finished_runs_are_skipped() -> None:
+    job, recorder = config("seeds=3"), Recorder()
+    runs = plan(job)
+    finished = Earlier("id", runs[1].fingerprint, "FINISHED", "", ended=True, arithmetic="")
+    recorder.done = {finished.fingerprint: finished}
+    outcomes = train(job, recorder, "sweep")  # type: ignore[arg-type]
+    assert [outcome.status for outcome in outcomes] == ["FINISHED"] * 3
+    assert outcomes[1].metrics == {}
+    assert len(recorder.ends) == 2
+
+
+def test_runs_of_different_structure_are_trained_in_stacks_of_their_own() -> None:
+    runs = plan(config("seeds=2", "grid.dataset.train_size=[60,80]", "grid.optimizer.lr=[0.1,0.2]"))
+    members = [build_member(run) for run in runs]
+    assert stacks(runs, members, stack=True) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert stacks(runs, members, stack=False) == [[index] for index in range(8)]
+    runs = plan(config("grid.trainer.batch_size=[20,40]"))
+    assert len(stacks(runs, [build_member(run) for run in runs], stack=True)) == 2

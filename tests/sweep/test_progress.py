@@ -1,0 +1,23 @@
+"""What a sweep tells of itself in the terminal."""
+
+import pandas as pd
+
+from regexp.sweep.progress import ensembles
+
+
+def test_ensembles_of_several_datasets_are_told_apart() -> None:
+    runs = pd.DataFrame(
+        {
+            "technique": ["none", "none", "l1", "l1"],
+            "variant": "",
+            "setting": "",
+            "dataset": ["iris", "wine"] * 2,
+            "metrics.ensemble/accuracy": [0.1, 0.2, 0.3, 0.4],
+        }
+    )
+    said = "Mean prediction of the seeds, ensemble/accuracy: "
+    assert ensembles(runs) == [
+        f"{said}none iris 0.1000, none wine 0.2000, l1 iris 0.3000, l1 wine 0.4000"
+    ]
+    assert ensembles(runs[runs["dataset"] == "wine"]) == [f"{said}none 0.2000, l1 0.4000"]
+    assert ensembles(runs.drop(columns="metrics.ensemble/accuracy")) == []

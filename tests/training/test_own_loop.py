@@ -1,0 +1,218 @@
+"""A loop of the user's own against the loop of the project: the same weights, to the bit."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from regexp.errors import NotApplicable
+from regexp.model.cnn import CNN
+from regexp.model.layers import Block, Inputs
+from regexp.model.mlp import MLP
+from regexp.model.recurrent_network import RecurrentNetwork
+from regexp.model.resnet_mlp import ResNetMLP
+from regexp.random import derive
+from regexp.regularizer.batch_norm import BatchNorm
+from regexp.regularizer.dropout import Dropout
+from regexp.regularizer.early_stopping import EarlyStopping
+from regexp.regularizer.ema import EMA
+from regexp.regularizer.l1 import L1
+from regexp.regularizer.mixup import Mixup
+from regexp.regularizer.sam import SAM
+from regexp.stack.stack import Stack
+from regexp.training.own_loop import Regularized
+from tests.support import ADAM, NAMES, make_data, make_member, run, technique, tensor
+
+COCKTAILS = {
+    "penalty and batch": {"l1": L1(strength=1e-3, include="weights"), "mixup": Mixup(alpha=0.2)},
+    "layers and gradient": {
+        "dropout": Dropout(hidden=0.3, inputs=0.1), "batch_norm": BatchNorm(momentum=0.1, eps=1e-5),
+        "sam": SAM(rho=0.05),
+    },
+    "memory": {
+        "ema": EMA(decay=0.9), "batch_norm": BatchNorm(momentum=0.1, eps=1e-5),
+        "early_stopping": EarlyStopping(
+            patience=2, min_delta=0.0, start_from_epoch=0, restore_best=True
+        ),
+    },
+}  # fmt: skip
+
+
+def mlp(seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "init"))
+        return MLP((5,), 3, [8, 8], "relu")
+
+
+@pytest.mark.parametrize("techniques", COCKTAILS.values(), ids=COCKTAILS)
+def test_same_bits_as_a_run(techniques):
+    data, epochs, batch_size = make_data(), 12, 32
+    ((result,), _) = run([make_member(0, techniques)], epochs, batch_size)
+    batches = Stack([make_member(0, {})], epochs, batch_size)  # the run's order of rows
+    ours = Regularized(
+        mlp(), techniques, ADAM, example=data.train.inputs[:1], classes=3, epochs=epochs,
+        steps_per_epoch=3,
+    )  # fmt: skip
+    for _ in range(epochs):
+        for inputs, targets in batches.batches():
+            ours.train_batch(inputs, targets)
+        batches.epoch += 1
+        chunks = [tensor(data.train.inputs)[first : first + batch_size] for first in (0, 32, 64)]
+        ours.end_epoch(tensor(data.validation.inputs), data.validation.targets, chunks)
+        if ours.stopped:
+            break
+    assert ours.epoch == result.epochs
+    model = ours.finish(chunks)
+    state = model.state_dict()
+    for name, value in result.last["weights"].items():
+        assert torch.equal(state[name], value), name
+    with torch.no_grad():
+        outputs = model(tensor(data.test.inputs))
+    accuracy = (outputs.argmax(1) == data.test.targets).double().mean()
+    assert float(accuracy) == pytest.approx(result.metrics["test/accuracy"], abs=1e-6)
+
+
+def test_a_plain_loop_by_hand():
+    """Without techniques it is what anybody would write."""
+    data, model = make_data(), mlp()
+    other = copy.deepcopy(model)
+    ours = Regularized(
+        model, {}, partial(torch.optim.SGD, lr=0.1), example=data.train.inputs[:1], classes=3,
+        epochs=2, steps_per_epoch=2,
+    )  # fmt: skip
+    optimizer = torch.optim.SGD(other.parameters(), lr=0.1)
+    for _ in range(2):
+        for part in (slice(0, 45), slice(45, 90)):
+            loss = ours.train_batch(tensor(data.train.inputs)[part], data.train.targets[part])
+            optimizer.zero_grad()
+            by_hand = nn.functional.cross_entropy(
+                other(tensor(data.train.inputs)[part]), data.train.targets[part]
+            )
+            by_hand.backward()
+            optimizer.step()
+            torch.testing.assert_close(loss, by_hand.detach())
+    for mine, theirs in zip(ours.model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_a_model_of_the_users_own_with_slots():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inputs = Inputs()
+            self.hidden = Block(nn.Linear(5, 7), nn.ReLU())
+            self.output = nn.Linear(7, 3)
+
+        def forward(self, x):
+            return self.output(self.hidden(self.inputs(x)))
+
+    data = make_data()
+    ours = Regularized(
+        Net(), {"dropout": Dropout(hidden=0.5, inputs=None)}, ADAM,
+        example=data.train.inputs[:1], classes=3, epochs=1, steps_per_epoch=1,
+    )  # fmt: skip
+    first = ours.train_batch(tensor(data.train.inputs), data.train.targets)
+    scores = ours.end_epoch(tensor(data.validation.inputs), data.validation.targets)
+    assert first.isfinite()
+    assert set(scores) == {"loss", "accuracy"}
+    assert torch.equal(
+        ours.predict(tensor(data.test.inputs)), ours.predict(tensor(data.test.inputs))
+    )
+
+
+def test_says_what_a_technique_misses():
+    with pytest.raises(NotApplicable, match="Block"):
+        Regularized(
+            nn.Linear(5, 3), {"dropout": Dropout(hidden=0.5, inputs=None)}, ADAM,
+            example=torch.zeros(1, 5), classes=3, epochs=1, steps_per_epoch=1,
+        )  # fmt: skip
+
+
+def test_predicts_with_what_the_run_ended_with():
+    data, batches = make_data(), [tensor(make_data().train.inputs)]
+    techniques = {"ema": EMA(decay=0.5), "batch_norm": BatchNorm(momentum=0.1, eps=1e-5)}
+    ours = Regularized(
+        mlp(), techniques, ADAM, example=batches[0][:1], classes=3, epochs=1, steps_per_epoch=3
+    )
+    for first in (0, 30, 60):
+        part = slice(first, first + 30)
+        ours.train_batch(batches[0][part], data.train.targets[part])
+    ours.end_epoch(tensor(data.validation.inputs), data.validation.targets, batches)
+    model, test = ours.finish(batches), tensor(data.test.inputs)
+    with torch.no_grad():
+        assert torch.equal(ours.predict(test), model(test))
+    assert not model.training
+
+
+def test_values_without_a_second_axis_are_refused():
+    ours = Regularized(
+        nn.Linear(5, 1), {}, ADAM, example=torch.zeros(1, 5), classes=0, epochs=1, steps_per_epoch=1
+    )
+    with pytest.raises(ValueError, match=r"targets\.unsqueeze\(1\)"):
+        ours.train_batch(torch.zeros(4, 5), torch.zeros(4))
+    with pytest.raises(ValueError, match="steps_per_epoch=1: this epoch had 0"):
+        ours.end_epoch(torch.zeros(4, 5), torch.zeros(4, 1))
+
+
+def test_layers_are_of_the_models_type():
+    data = make_data()
+    ours = Regularized(
+        mlp().double(), {"batch_norm": BatchNorm(momentum=0.1, eps=1e-5)}, ADAM,
+        example=tensor(data.train.inputs)[:1], classes=3, epochs=1, steps_per_epoch=1,
+    )  # fmt: skip
+    assert ours.train_batch(tensor(data.train.inputs).double(), data.train.targets).isfinite()
+
+
+# Shapes of a row, and networks of everyday parts.
+PLACES: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
+    "table": ((5,), lambda: MLP((5,), 3, [6], "relu")),
+    "selu": ((5,), lambda: MLP((5,), 3, [6], "selu")),
+    "residual": ((5,), lambda: ResNetMLP((5,), 3, width=6, hidden=8, depth=2, activation="relu")),
+    "images": ((1, 8, 8), lambda: CNN((1, 8, 8), 3, [4], 6, "relu")),
+    "series": ((6, 2), lambda: RecurrentNetwork((6, 2), 3, "lstm", [4], [], "relu")),
+}  # fmt: skip
+
+
+def started(name: str) -> tuple[Regularized, tuple[int, ...]] | str:
+    """A run with the technique where it applies and its shape of rows, or why there can be none."""
+    own = {name: technique(name)}
+    for before in ({}, {"dropout": Dropout(hidden=0.5, inputs=None)}):
+        for shape, model in PLACES.values():
+            try:
+                run = Regularized(
+                    model(), {**before, **own}, ADAM, example=torch.zeros(1, *shape),
+                    classes=3, epochs=2, steps_per_epoch=2,
+                )  # fmt: skip
+                return run, shape
+            except NotApplicable:
+                continue
+            except ValueError as error:
+                return str(error)
+    raise AssertionError(f"{name} applies nowhere")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_technique_trains_in_a_loop_of_ones_own(name):
+    found = started(name)
+    if isinstance(found, str):
+        assert "changes the size of batches" in found
+        pytest.skip(found)
+    ours, shape = found
+    data = make_data(shape=shape)
+    inputs = tensor(data.train.inputs)
+    before = {key: value.clone() for key, value in ours.state().items()}
+    for _ in range(2):
+        for part in (slice(0, 45), slice(45, 90)):
+            assert ours.train_batch(inputs[part], data.train.targets[part]).isfinite()
+        scores = ours.end_epoch(tensor(data.validation.inputs), data.validation.targets, [inputs])
+    model = ours.finish([inputs])
+    assert all(math.isfinite(score) for score in scores.values())
+    assert ours.predict(tensor(data.test.inputs)).shape == (30, 3)
+    after = model.state_dict()
+    assert any(not torch.equal(value, after[key]) for key, value in before.items())
