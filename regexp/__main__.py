@@ -53,7 +53,9 @@ def _run(arguments: Sequence[str]) -> int:
 
     words = [argument for argument in arguments if argument != "--debug"]
     if words and words[0] in COMMANDS:
-        return run_command(words[0], words[1:])
+        after = list(arguments)
+        after.remove(words[0])
+        return run_command(words[0], after)
     options, arguments = parse(arguments)
     check_words(options, COMMANDS)
     if options.help:

@@ -4,10 +4,12 @@ import argparse
 import re
 from collections.abc import Iterable, Sequence
 from importlib import metadata
+from typing import NoReturn
 
 from hydra import __version__ as hydra_version
 from hydra._internal.utils import get_args_parser
 
+from regexp.config.jobs import compose_one
 from regexp.errors import ConfigError, nearest
 
 # Keys that Hydra wants a plus for, because the composed configuration may not have them.
@@ -25,9 +27,9 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     Raises:
         ConfigError: the option of Hydra's that unpickles a file.
     """
-    rewritten = [f"++{one}" if NEW.match(one) else one for one in arguments]
+    rewritten = [f"++{word}" if NEW.match(word) else word for word in arguments]
     parsed = _parser().parse_intermixed_args(rewritten)
-    options = [one for one in rewritten if one != "--debug"]
+    options = [word for word in rewritten if word != "--debug"]
     for override in parsed.overrides:
         options.remove(override)
     if parsed.debug:
@@ -82,3 +84,44 @@ def starts_jobs(options: argparse.Namespace) -> bool:
     """False for --help, --cfg, --info and the like, which Hydra answers alone."""
     answers = (options.help, options.hydra_help, options.cfg, options.info)
     return not (any(answers) or options.shell_completion)
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The arguments of a command beside training; add its own options to it.
+
+    Mistakes are told as all others are, and point to the command's usage.
+
+    Args:
+        command: its name.
+    """
+
+    def __init__(self, command: str) -> None:
+        super().__init__(prog=f"regexp {command}", add_help=False, allow_abbrev=False)
+        self.add_argument("--debug", action="store_true")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong with the arguments."""
+        raise ConfigError(message, key=self.prog, cure=f"see {self.prog} --help")
+
+    def split(
+        self, arguments: Sequence[str], keys: tuple[str, ...], refusal: str = ""
+    ) -> argparse.Namespace:
+        """The options, the `words` among the arguments, and the `config` that the overrides make.
+
+        Args:
+            arguments: without the command's name.
+            keys: beginnings of the keys that may be overridden.
+            refusal: why no other key may be; if empty, what looks like one is a word.
+
+        Raises:
+            ConfigError: an unknown option, another key, or a value that a key does not take.
+        """
+        self.add_argument("words", nargs="*")
+        given = self.parse_intermixed_args(list(arguments))
+        overrides = [word for word in given.words if "=" in word and word.startswith(keys)]
+        given.words = [word for word in given.words if word not in overrides]
+        for word in given.words:
+            if refusal and "=" in word:
+                raise ConfigError(refusal, key=word)
+        given.config = compose_one(parse([*overrides, *["--debug"] * given.debug])[0])
+        return given

@@ -1,16 +1,13 @@
 """`regexp compare`."""
 
-import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from regexp.commands.arguments import parse
-from regexp.config.jobs import compose_one
+from regexp.commands.arguments import CommandParser
 from regexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,27 +29,8 @@ of its parent run as well.
   --no-record        leave the parent run as it is
   figures=false      without pictures, which is quicker"""
 
-OWN = ("paths.", "tracking.", "figures=", "debug=")
+KEYS = ("paths.", "tracking.", "figures=", "debug=")
 """Beginnings of the keys that the command takes."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the arguments ask for.
-
-    Attributes:
-        sweep_ids: of parent runs.
-        folder: where to write.
-        metric: by which; None is the usual one.
-        record: whether the comparison is recorded with the parent run.
-        config: says where the store is.
-    """
-
-    sweep_ids: tuple[str, ...]
-    folder: Path
-    metric: str | None
-    record: bool
-    config: DictConfig
 
 
 def compare(arguments: Sequence[str]) -> int:
@@ -65,74 +43,46 @@ def compare(arguments: Sequence[str]) -> int:
         ConfigError: the arguments.
         TrackingError: the store, or a run that it does not have.
     """
-    request = read(arguments)
-    if request is None:
-        return 0
+    parser = CommandParser("compare")
+    parser.add_argument("--folder", type=Path, default=Path("comparison"))
+    parser.add_argument("--metric")
+    parser.add_argument("--no-record", action="store_true")
+    given = parser.split(
+        arguments,
+        KEYS,
+        "what is compared has been trained, so that only paths.*, tracking.* and figures may be "
+        "given",
+    )
+    sweep_ids = list(dict.fromkeys(given.words))
+    if not sweep_ids:
+        parser.error("expected SWEEP_ID")
+    config, folder = given.config, given.folder
     from regexp.compare.comparison import compare
     from regexp.compare.report import PAGE, pictures, write
     from regexp.compare.show import show
     from regexp.compare.written import printable
     from regexp.tracking.stored import Reader
 
-    reader = Reader(request.config.tracking.uri, request.config.paths.mlruns)
-    names = {sweep_id: _name(reader, sweep_id) for sweep_id in request.sweep_ids}
-    comparison = compare(reader, request.sweep_ids, request.metric, names)
+    reader = Reader(config.tracking.uri, config.paths.mlruns)
+    names = {sweep_id: _name(reader, sweep_id) for sweep_id in sweep_ids}
+    comparison = compare(reader, sweep_ids, given.metric, names)
     if not len(comparison.table) or not comparison.table["finished"].any():
         raise ConfigError(f"no run of {_those(comparison)} has finished yet{_statuses(comparison)}")
     try:
-        request.folder.mkdir(parents=True, exist_ok=True)
-        drawn = pictures(reader, comparison) if request.config.figures else []
-        write(comparison, drawn, request.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn = pictures(reader, comparison) if config.figures else []
+        write(comparison, drawn, folder)
     except OSError as error:
         raise ConfigError(
-            f"--folder {request.folder}: cannot be written ({error.strerror or error})"
+            f"--folder {folder}: cannot be written ({error.strerror or error})"
         ) from error
     show(comparison.table)
     for remark in comparison.remarks:
         print(remark)
-    print(f"\nThe comparison: {printable(str(request.folder / PAGE))}", flush=True)
-    if len(request.sweep_ids) == 1 and request.record:
-        _record(request, reader, comparison, drawn)
+    print(f"\nThe comparison: {printable(str(folder / PAGE))}", flush=True)
+    if len(sweep_ids) == 1 and not given.no_record:
+        _record(config, reader, comparison, drawn, folder)
     return 0
-
-
-def read(arguments: Sequence[str]) -> Request | None:
-    """What the arguments ask for; None if that is the usage alone, which is printed.
-
-    Raises:
-        ConfigError: an unknown option, or a key that the command does not take.
-    """
-    if {"--help", "-h"} & {*arguments}:
-        print(COMPARE)
-        return None
-    parser = _Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--folder", type=Path, default=Path("comparison"))
-    parser.add_argument("--metric")
-    parser.add_argument("--no-record", action="store_true")
-    parser.add_argument("--debug", action="store_true")
-    parsed = parser.parse_intermixed_args(list(arguments))
-    sweep_ids = tuple(dict.fromkeys(word for word in parsed.words if "=" not in word))
-    overrides = [word for word in parsed.words if "=" in word]
-    for override in overrides:
-        if not override.startswith(OWN):
-            raise ConfigError(
-                f"{override}: what is compared has been trained, so that only paths.*, tracking.* "
-                "and figures may be given"
-            )
-    if not sweep_ids:
-        raise ConfigError("regexp compare: expected SWEEP_ID; see regexp compare --help")
-    if parsed.debug:
-        overrides.append("debug=true")
-    config = compose_one(parse(overrides)[0])
-    return Request(sweep_ids, parsed.folder, parsed.metric, not parsed.no_record, config)
-
-
-class _Parser(argparse.ArgumentParser):
-    """One that complains in the words of the other messages."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; see regexp compare --help")
 
 
 def _name(reader: "Reader", sweep_id: str) -> str:
@@ -159,20 +109,23 @@ def _statuses(comparison: "Comparison") -> str:
 
 
 def _record(
-    request: Request, reader: "Reader", comparison: "Comparison", drawn: "Sequence[Picture]"
+    config: DictConfig,
+    reader: "Reader",
+    comparison: "Comparison",
+    drawn: "Sequence[Picture]",
+    folder: Path,
 ) -> None:
     """Keep what was written with the parent run; where that is not possible, say why."""
     from regexp.compare.report import keep
     from regexp.tracking import StoreAwayError, Tracker, TrackingError
 
-    tracking = request.config.tracking
     [(sweep_id, name)] = comparison.sweeps.items()
     try:
         experiment = reader.experiment(sweep_id)
-        with Tracker(tracking.uri, experiment, request.config.paths.mlruns) as tracker:
+        with Tracker(config.tracking.uri, experiment, config.paths.mlruns) as tracker:
             record = tracker.joined(sweep_id, name)
             try:
-                keep(comparison, drawn, request.folder, record)
+                keep(comparison, drawn, folder, record)
             finally:
                 record.finish()
     except (TrackingError, OSError) as error:

@@ -1,22 +1,21 @@
 """`regexp export`: a sweep of the store, packed for another person."""
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from regexp.commands.rerun import OWN
-from regexp.errors import ConfigError
+from regexp.commands.arguments import CommandParser
+from regexp.commands.rerun import KEYS
 
 if TYPE_CHECKING:
     from regexp.rerun.original import Original, OriginalSweep
     from regexp.tracking.stored import Reader
 
-USAGE = """\
+EXPORT = """\
 regexp export SWEEP_ID FILE.zip [--checkpoints] [paths.mlruns=FOLDER ...]
 
 Pack the configurations, stacks, environments, metrics, tables and figures of a sweep into a new
@@ -43,32 +42,23 @@ def export(arguments: Sequence[str]) -> int:
         ConfigError: the arguments, or a file that cannot be written.
         TrackingError: the store cannot be used, or has no such sweep.
     """
-    if {"--help", "-h"} & {*arguments}:
-        print(USAGE)
-        return 0
-    options = _parser().parse_intermixed_args(list(arguments))
-    overrides = [word for word in options.words if "=" in word and word.startswith(OWN)]
-    words = [word for word in options.words if word not in overrides]
-    if len(words) != 2 or not words[1].endswith(".zip"):
-        raise ConfigError(
-            f"regexp export: expected SWEEP_ID FILE.zip, got {' '.join(words) or 'neither'}; "
-            "see regexp export --help"
-        )
-    sweep_id, path = words[0], Path(words[1])
-    from regexp.commands.arguments import parse
-    from regexp.config.jobs import compose_one
+    parser = CommandParser("export")
+    parser.add_argument("--checkpoints", action="store_true")
+    given = parser.split(arguments, KEYS)
+    if len(given.words) != 2 or not given.words[1].endswith(".zip"):
+        parser.error(f"expected SWEEP_ID FILE.zip, got {' '.join(given.words) or 'neither'}")
+    sweep_id, path, config = given.words[0], Path(given.words[1]), given.config
     from regexp.rerun import recorded
     from regexp.rerun.archive import archive
     from regexp.sweep.progress import count
     from regexp.tracking.stored import Reader
 
-    config = compose_one(parse(overrides)[0])
     archive.check_new(path)
     reader = Reader(config.tracking.uri, config.paths.mlruns)
     sweep, left_out = shareable(recorded.read_sweep(reader, sweep_id))
     with ExitStack() as open_files:
         files, unsuited = _files(reader, sweep.sweep_id, open_files)
-        checkpoints = _checkpoints(reader, sweep, open_files) if options.checkpoints else {}
+        checkpoints = _checkpoints(reader, sweep, open_files) if given.checkpoints else {}
         archive.write(sweep, files, path, checkpoints)
     for line in [*left_out, *unsuited]:
         print(line, file=sys.stderr)
@@ -156,14 +146,3 @@ def _checkpoints(
         run.run_id: open_files.enter_context(reader.file(run.run_id, LAST)) for run in sweep.runs
     }
     return {run_id: path for run_id, path in found.items() if path is not None}
-
-
-def _parser() -> argparse.ArgumentParser:
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> NoReturn:
-            raise ConfigError(f"regexp export: {message}; see regexp export --help")
-
-    parser = Parser(prog="regexp export", add_help=False, allow_abbrev=False)
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--checkpoints", action="store_true")
-    return parser

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from omegaconf import DictConfig
-
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose_one
 
@@ -20,29 +18,17 @@ a lost server could not take. Every training command does so as well."""
 
 
 def ui(arguments: Sequence[str]) -> int:
-    """`regexp ui`: serve the store."""
-    config = _config(arguments, UI)
-    if config is None:
-        return 0
+    """Serve the store until Ctrl-C."""
     from regexp.tracking import serve
 
+    config = compose_one(parse(arguments)[0])
     tracking = config.tracking
     return serve(tracking.uri, config.paths.mlruns, tracking.port, tracking.host)
 
 
 def deliver(arguments: Sequence[str]) -> int:
-    """`regexp deliver`: send what waits on disk."""
-    config = _config(arguments, DELIVER)
-    if config is None:
-        return 0
+    """Send what waits on disk."""
     from regexp.tracking import deliver
 
+    config = compose_one(parse(arguments)[0])
     return deliver(config.tracking.uri, config.paths.mlruns)
-
-
-def _config(arguments: Sequence[str], usage: str) -> DictConfig | None:
-    """The configuration that overrides ask for; None where only the usage is, which is printed."""
-    if {"--help", "-h"} & {*arguments}:
-        print(usage)
-        return None
-    return compose_one(parse(arguments)[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import shutil
@@ -11,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regexp.commands.arguments import check_words, parse
+from regexp.commands.arguments import CommandParser, check_words, parse
 from regexp.config.jobs import Sweep, compose
-from regexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from regexp.compare.figures import Picture
@@ -62,11 +60,16 @@ def study(arguments: Sequence[str]) -> int:
         ConfigError: the arguments, or what they ask for.
         OSError: the folder cannot be written; the runs are kept.
     """
-    if {"--help", "-h"} & {*arguments}:
-        print(STUDY)
-        return 0
-    name, folder, rest = _read(arguments)
-    options, handed = parse(["-m", f"experiment={name}", *rest])
+    parser = CommandParser("study")
+    parser.add_argument("--folder", type=Path, default=Path("experiments"))
+    given, rest = parser.parse_known_args(list(arguments))
+    if not rest or "=" in rest[0] or rest[0].startswith(("-", "~")):
+        parser.error(
+            "expected as its first word the name of an experiment of conf/experiment, got "
+            f"{rest[0] if rest else 'none'}"
+        )
+    name, *rest = rest
+    options, handed = parse(["-m", f"experiment={name}", *rest, *["--debug"] * given.debug])
     check_words(options, [name])
     sweep = compose(options)
     telling = _telling(rest)
@@ -81,8 +84,8 @@ def study(arguments: Sequence[str]) -> int:
         if not report.comparison.table["finished"].any():
             return
         cost = Cost(seconds, environment.arithmetic(), os.cpu_count() or 1)
-        write(folder / name, sweep, command, report, cost)
-        print(f"\nThe study is written up: {folder / name / 'README.md'}", flush=True)
+        write(given.folder / name, sweep, command, report, cost)
+        print(f"\nThe study is written up: {given.folder / name / 'README.md'}", flush=True)
 
     return execute(sweep, handed, write_up)
 
@@ -143,22 +146,6 @@ def shrink(path: Path) -> None:
     with Image.open(path) as image:
         few = image.convert("RGB").quantize(64, dither=Image.Dither.NONE)
     few.save(path, optimize=True)
-
-
-def _read(arguments: Sequence[str]) -> tuple[str, Path, list[str]]:
-    """(name, folder, what is Hydra's)."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--folder", type=Path, default=Path("experiments"))
-    try:
-        known, rest = parser.parse_known_args(list(arguments))
-    except argparse.ArgumentError as error:
-        raise ConfigError(f"regexp study: {error}") from error
-    if not rest or "=" in rest[0] or rest[0].startswith(("-", "~")):
-        raise ConfigError(
-            "regexp study: expected as its first word the name of an experiment of "
-            f"conf/experiment, got {rest[0] if rest else 'none'}; see regexp study --help"
-        )
-    return rest[0], known.folder, rest[1:]
 
 
 def _telling(overrides: Sequence[str]) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
+
 from regexp.config.values import plain
 from regexp.errors import ConfigError
 from regexp.rerun import report, trust
@@ -14,7 +16,6 @@ from regexp.rerun.environments import of_runs
 from regexp.rerun.original import Original, OriginalSweep
 from regexp.rerun.recorded import read_run, read_sweep, refusal
 from regexp.rerun.remake import Plan, Remade, plan, remake
-from regexp.rerun.request import Request
 from regexp.rerun.stacks import RecordedStack, stacks_of
 from regexp.rerun.verify import Results, verify
 from regexp.sweep.execute import open_tracker
@@ -23,22 +24,34 @@ from regexp.tracking import RunRecord, Tracker, interruptible
 from regexp.tracking.stored import Reader
 
 
-def run(request: Request) -> int:
-    """Make the runs again that are asked for; 0 if all are identical, else 1."""
-    sweep = _originals(request)
+def rerun(
+    config: DictConfig, source: str = "", *, sweep_id: str = "", allowed: Sequence[str] = ()
+) -> int:
+    """Make runs again and print how they compare; 0 if all are identical, else 1.
+
+    Args:
+        config: says where the store and the data are.
+        source: the id of a run, or the path of an archive.
+        sweep_id: of a sweep, instead.
+        allowed: targets that the user trusts; see `trust.check`.
+
+    Raises:
+        ConfigError: no run can be made again, or a configuration is not trusted.
+        TrackingError: the store, or a run that it does not have.
+    """
+    sweep = read_sweep(_reader(config), sweep_id) if sweep_id else _originals(config, source)
     stacks, left_out = _stacks(sweep)
     if not stacks:
         original, reason = left_out[0]
         raise ConfigError(
             f"the run {report.name_of(original)} ({original.run_id}) cannot be made again: {reason}"
         )
-    trust.check((member for stack in stacks for member in stack.members), request.allowed)
+    trust.check((member for stack in stacks for member in stack.members), allowed)
 
     asked = sum(len(stack.runs) for stack in stacks)
     _say(f"{count(asked, 'run')} of {report.clean(sweep.name)}, from {sweep.source}")
     for original, reason in left_out:
         _say(f"left out: {report.name_of(original)} ({original.run_id}): {report.clean(reason)}")
-    config = request.config
     here = {"paths": plain(config.paths), "tracking": plain(config.tracking), "debug": config.debug}
     plans = [plan(stack, here) for stack in stacks]
     _say("")
@@ -51,10 +64,10 @@ def run(request: Request) -> int:
         return _finish(remade, left_out, parent)
 
 
-def diff(request: Request) -> int:
+def diff(config: DictConfig, *run_ids: str) -> int:
     """Print what differs between two runs; 0 if their results are identical, else 1."""
-    reader = _reader(request)
-    first, second = (read_run(reader, run_id) for run_id in request.words)
+    reader = _reader(config)
+    first, second = (read_run(reader, run_id) for run_id in run_ids)
     for letter, one in (("A", first), ("B", second)):
         _say(f"{letter}: {report.name_of(one)}, {one.status} ({one.run_id})")
     _say("")
@@ -74,20 +87,17 @@ def diff(request: Request) -> int:
     return 1
 
 
-def _originals(request: Request) -> OriginalSweep:
-    """What is asked for, as a sweep."""
-    if request.sweep:
-        return read_sweep(_reader(request), request.sweep)
-    [word] = request.words
-    if word.endswith(".zip") or not re.fullmatch(r"[0-9a-zA-Z_-]+", word):
-        return archive.read(Path(word))
-    reader = _reader(request)
-    original = read_run(reader, word)
+def _originals(config: DictConfig, source: str) -> OriginalSweep:
+    """A run of the store, or what an archive holds, as a sweep."""
+    if source.endswith(".zip") or not re.fullmatch(r"[0-9a-zA-Z_-]+", source):
+        return archive.read(Path(source))
+    reader = _reader(config)
+    original = read_run(reader, source)
     return OriginalSweep(original.run_id, original.name, [original], {}, reader.source)
 
 
-def _reader(request: Request) -> Reader:
-    return Reader(request.config.tracking.uri, request.config.paths.mlruns)
+def _reader(config: DictConfig) -> Reader:
+    return Reader(config.tracking.uri, config.paths.mlruns)
 
 
 def _stacks(sweep: OriginalSweep) -> tuple[list[RecordedStack], list[tuple[Original, str]]]:

@@ -70,11 +70,6 @@ def test_what_is_no_study_is_told(
     assert not Path("experiments").exists()
 
 
-def test_usage(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    assert sandbox.run("study", "--help") == 0
-    assert "regexp study NAME" in capsys.readouterr().out
-
-
 def test_of_many_datasets_and_settings_the_pictures_that_sum_up_are_kept() -> None:
     names = ("heat_map", "settings_a", "forest_a", "weights_a", "reliability_a")
     pictures = [SimpleNamespace(name=name) for name in names]

@@ -115,12 +115,19 @@ def test_a_fault_of_hydras_is_one_message_too(
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_says_what_it_does(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        status = run([name, "--help"])
-    except SystemExit as left:  # as argparse does
-        status = int(left.code or 0)
-    assert status == 0
-    assert f"regexp {name}" in capsys.readouterr().out
+    assert run([name, "--help"]) == 0
+    assert f"regexp {name} " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["compare", "rerun", "diff", "export"])
+def test_a_command_refuses_an_option_that_it_does_not_have(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([name, "word", "--optoin", "--debug"]) == USAGE_ERROR
+    message = f"regexp {name}: unrecognized arguments: --optoin; see regexp {name} --help"
+    *traceback, last = capsys.readouterr().err.splitlines()
+    assert traceback
+    assert last == f"regexp: {message}"
 
 
 def test_the_help_has_a_line_on_every_command(capsys: pytest.CaptureFixture[str]) -> None:

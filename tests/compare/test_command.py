@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from regexp.__main__ import run
-from regexp.commands import COMMANDS
 from regexp.tracking import Tracker
 
 EXPERIMENT = "somebody's experiment"
@@ -179,10 +178,3 @@ def test_no_store_is_no_sweep(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert run(["compare", "0" * 32, "paths.mlruns=nowhere"]) == 2
     assert "there is no store of runs at" in capsys.readouterr().err
     assert not list(folder.iterdir())
-
-
-def test_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["compare", "--help"]) == 0
-    printed = capsys.readouterr().out
-    assert "regexp compare SWEEP_ID" in printed
-    assert "compare" in COMMANDS
