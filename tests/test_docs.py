@@ -10,7 +10,6 @@ import html
 import importlib.util
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -28,17 +27,13 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.random import Rng
 from regexp.sweep.plan import load_data
+from tests.sandbox import Sandbox
+from tests.shown import ROOT, blocks, commands, is_target, write_files
 
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
 NAMES = {path.stem for path in (ROOT / "conf" / "regularizer").glob("*.yaml")} - {"none"}
-
-
-def blocks(text: str, language: str) -> list[str]:
-    """The fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def load(path: Path) -> ModuleType:
@@ -229,21 +224,22 @@ def test_calls_that_pages_show(docs: Docs) -> None:
 
 
 @pytest.fixture
-def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of the user's own with the files that the pages include, on Python's path."""
-    folder = tmp_path / "my_project"
-    shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(folder)
-    yield folder
-    for name in ("shrink_perturb", "test_shrink_perturb"):
+def examples(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """The files that the pages show in the working directory, and that on Python's path."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(EXAMPLES, sandbox.folder, dirs_exist_ok=True, ignore=ignored)
+    shown = write_files(PAGES["models"], sandbox.folder)
+    assert shown == ["my_project.py", "my_conf/model/network.yaml"]
+    monkeypatch.syspath_prepend(sandbox.folder)
+    yield sandbox
+    for name in ("shrink_perturb", "test_shrink_perturb", "my_project"):
         sys.modules.pop(name, None)
 
 
-def test_the_example_of_a_technique_passes_its_own_test(examples: Path) -> None:
+def test_the_example_of_a_technique_passes_its_own_test(examples: Sandbox) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_shrink_perturb.py"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(examples), str(ROOT)])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(examples.folder), str(ROOT)])},
         capture_output=True,
         text=True,
         check=False,
@@ -253,14 +249,14 @@ def test_the_example_of_a_technique_passes_its_own_test(examples: Path) -> None:
 
 
 def test_the_example_of_a_technique_trains(
-    examples: Path, capsys: pytest.CaptureFixture[str]
+    examples: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["--config-dir", "conf", "-m", "regularizer=none,shrink_perturb", "seeds=2"]
-    assert run([*command, "trainer.epochs=2", "dataset.train_size=64"]) == 0
+    assert examples.run(*command, "trainer.epochs=2", "dataset.train_size=64") == 0
     assert "shrink_perturb: test accuracy" in capsys.readouterr().out
 
 
-def test_the_example_of_a_technique_is_noise_of_its_own_stream(examples: Path) -> None:
+def test_the_example_of_a_technique_is_noise_of_its_own_stream() -> None:
     """Neutral numbers change nothing, to the bit; the noise is the stream's."""
     from regexp.regularizer.base import Step
 
@@ -293,24 +289,38 @@ def test_the_example_of_a_model_takes_techniques() -> None:
     assert len(network.inputs) == len(network.hidden.dropout) == 1
 
 
+def test_the_example_of_a_model_trains(
+    examples: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [command] = [words for words in commands(PAGES["models"]) if "--config-dir" in words]
+    assert examples.run(*command[1:], "dataset.train_size=64") == 0
+    assert "dropout: test accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_imports_that_pages_show_work(page: str) -> None:
+    for block in blocks(PAGES[page], "python"):
+        for line in re.findall(r"^(?:from|import) .*", block, re.MULTILINE):
+            exec(line, {})
+
+
 # --- what the pages say -----------------------------------------------------------------------
 
 # Sweeps of every technique are composed in a small part: the whole takes its time.
 COMMANDS = [
-    shlex.split(line.replace("glob(*)", "glob(dro*)"), comments=True)
+    command
     for page in PAGES.values()
-    for block in blocks(page, "bash")
-    for line in block.replace("\\\n", " ").splitlines()
-    if not re.fullmatch(r"regexp -m experiment=\w+", line)  # tests/config/test_config.py has those
+    for command in commands(page.replace("glob(*)", "glob(dro*)"))
+    # tests/config/test_config.py has those
+    if not re.fullmatch(r"regexp -m experiment=\w+", " ".join(command))
 ]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_commands_are_valid(
-    command: list[str], examples: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("examples")
+def test_commands_are_valid(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     if command[0] == "make":
-        assert f"\n{command[1]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+        assert is_target(command[1])
         return
     assert command[0] == "regexp"
     if command[1] in COMMANDS_BESIDE_TRAINING:
