@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -58,6 +59,11 @@ def technique(name: str, **changes: Any) -> Regularizer:
     node = OmegaConf.load(FOLDER / f"{name}.yaml")
     node.pop("search", None)  # type: ignore[call-arg, arg-type]
     return instantiate(OmegaConf.merge(node, changes))
+
+
+def not_called(*arguments: Any) -> Any:
+    """Stands for a function that a hook is given and must not call."""
+    pytest.fail(f"called with {arguments}")
 
 
 def tensor(inputs: Tensor | LazyInputs) -> Tensor:

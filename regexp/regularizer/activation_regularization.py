@@ -8,7 +8,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from regexp.regularizer.base import NotApplicable, Regularizer, Step, View, blocks, check_range
+from regexp.regularizer.base import (
+    NotApplicable,
+    PenaltyView,
+    Regularizer,
+    Step,
+    blocks,
+    check_range,
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class ActivationRegularization(Regularizer):
             )
         return model
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         last = [h for h in view.hidden.values() if h.ndim == 3][-1].to(view.outputs.dtype)
         term = self.alpha * last.square().mean()
         if last.shape[1] > 1:  # one time has nothing before it

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, check_range, total
+from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range, total
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ActivityL1(Regularizer):
     def check(self) -> None:
         check_range("regularizer.activity_l1.strength", self.strength, 0)
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         return self.strength * _row_mean(view, torch.abs)
 
 
@@ -88,11 +88,11 @@ class ActivityL2(Regularizer):
     def check(self) -> None:
         check_range("regularizer.activity_l2.strength", self.strength, 0)
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         return self.strength * _row_mean(view, torch.square)
 
 
-def _row_mean(view: View, size: Callable[[Tensor], Tensor]) -> Tensor | float:
+def _row_mean(view: PenaltyView, size: Callable[[Tensor], Tensor]) -> Tensor | float:
     """The mean over rows of the sum of `size` over all hidden units."""
     dtype = view.outputs.dtype  # under autocast activations are short
     return total([size(h.to(dtype)).sum() / len(h) for h in view.hidden.values()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.regularizer.base import (
+    GradientView,
     NotApplicable,
     Regularizer,
     Step,
@@ -66,17 +67,11 @@ class AdaptiveGradientClipping(Regularizer):
             )
         return model
 
-    def gradient(
-        self,
-        step: Step,
-        gradients: Tensors,
-        parameters: Tensors,
-        regradient: Callable[[Tensors], Tensors],
-    ) -> Tensors:
-        output = _output(parameters)
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
+        output = _output(view.parameters)
         return {
-            name: g if owner(name) == output else self._clipped(g, parameters[name])
-            for name, g in gradients.items()
+            name: g if owner(name) == output else self._clipped(g, view.parameters[name])
+            for name, g in view.gradients.items()
         }
 
     def _clipped(self, g: Tensor, w: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, check_range
+from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class FGSM(Regularizer):
         check_range("regularizer.fgsm.epsilon", self.epsilon, 0)
         check_range("regularizer.fgsm.share", self.share, 0, 1)
 
-    def penalty(self, step: Step, view: View) -> Tensor:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         x = view.batch.inputs
         return _excess(view, x + self.epsilon * _slope(view, x).sign(), self.epsilon, self.share)
 
@@ -97,7 +97,7 @@ class PGD(Regularizer):
         check_range("regularizer.pgd.steps", self.steps, 1)
         check_range("regularizer.pgd.share", self.share, 0, 1)
 
-    def penalty(self, step: Step, view: View) -> Tensor:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         x = view.batch.inputs
         delta = 2 * step.rng.uniform(x.shape).to(x.dtype) - 1  # in units of epsilon
         for _ in range(self.steps):
@@ -106,7 +106,7 @@ class PGD(Regularizer):
         return _excess(view, x + self.epsilon * delta, self.epsilon, self.share)
 
 
-def _slope(view: View, x: Tensor) -> Tensor:
+def _slope(view: PenaltyView, x: Tensor) -> Tensor:
     """The gradient of the batch's loss with respect to its inputs, at `x`; a constant."""
     constants = {name: value.detach() for name, value in view.parameters.items()}
 
@@ -116,7 +116,7 @@ def _slope(view: View, x: Tensor) -> Tensor:
     return torch.func.grad(loss)(x)
 
 
-def _excess(view: View, x: Tensor, epsilon: float, share: float) -> Tensor:
+def _excess(view: PenaltyView, x: Tensor, epsilon: float, share: float) -> Tensor:
     """share * (L(x) - L at the batch): exactly 0 with zero gradients if epsilon is 0."""
     worse = view.loss(view.network(x), view.batch.targets)
     plain = view.loss(view.outputs, view.batch.targets)

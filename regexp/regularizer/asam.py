@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from regexp.regularizer.base import Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, check_range
 from regexp.regularizer.common import global_norm
 
 
@@ -53,17 +53,13 @@ class ASAM(Regularizer):
         check_range("regularizer.asam.rho", self.rho, 0)
         check_range("regularizer.asam.eta", self.eta, 0)
 
-    def gradient(
-        self,
-        step: Step,
-        gradients: Tensors,
-        parameters: Tensors,
-        regradient: Callable[[Tensors], Tensors],
-    ) -> Tensors:
-        sizes = {name: parameters[name].abs() + self.eta for name in gradients}
-        slopes = {name: sizes[name] * g for name, g in gradients.items()}
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
+        sizes = {name: view.parameters[name].abs() + self.eta for name in view.gradients}
+        slopes = {name: sizes[name] * g for name, g in view.gradients.items()}
         # 1e-16 as in the authors' code: a zero gradient moves nothing.
         scale = self.rho / (global_norm(slopes) + 1e-16)
-        worst = {name: parameters[name] + scale * sizes[name] * s for name, s in slopes.items()}
-        again = regradient(parameters | worst)
-        return {name: again[name] for name in gradients}
+        worst = {
+            name: view.parameters[name] + scale * sizes[name] * s for name, s in slopes.items()
+        }
+        again = view.regradient(view.parameters | worst)
+        return {name: again[name] for name in view.gradients}

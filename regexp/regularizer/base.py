@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from regexp.errors import NotApplicable
 from regexp.model.layers import (
@@ -36,10 +37,10 @@ from regexp.model.recurrent import Recurrent, recurrents
 from regexp.random import Rng
 
 __all__ = [
-    "HOOKS", "KINDS", "Batch", "Block", "Dropout", "EachTime", "Inputs", "Memory", "Noise",
-    "NotApplicable", "Recurrent", "Regularizer", "Residual", "Rng", "Step", "Tensors", "View",
-    "blocks", "check_choice", "check_range", "hidden_weights", "inputs", "overrides", "recurrents",
-    "residuals", "total", "weights",
+    "HOOKS", "KINDS", "Batch", "Block", "Dropout", "EachTime", "Evaluation", "GradientView",
+    "Inputs", "Memory", "Noise", "NotApplicable", "PenaltyView", "PredictionView", "Recurrent",
+    "Regularizer", "Residual", "Rng", "Step", "Tensors", "blocks", "check_choice", "check_range",
+    "hidden_weights", "inputs", "overrides", "recurrents", "residuals", "total", "weights",
 ]  # fmt: skip
 
 Tensors = dict[str, Tensor]
@@ -87,9 +88,11 @@ class Step:
     memory: Memory
 
 
-@dataclass(frozen=True)
-class View:
-    """What a penalty sees of one run.
+pytree.register_dataclass(Step)  # so that `vmap` sees its tensors
+
+
+class PenaltyView(NamedTuple):
+    """What `penalty` sees of one run.
 
     Attributes:
         parameters: all of the network's parameters by name.
@@ -110,7 +113,53 @@ class View:
     batch: Batch
     network: Callable[..., Tensor]
     loss: Callable[[Tensor, Tensor], Tensor]
-    hidden: Tensors = field(default_factory=dict)
+    hidden: Tensors
+
+
+class GradientView(NamedTuple):
+    """What `gradient` sees of one run.
+
+    Attributes:
+        gradients: of the loss with its penalties, by parameter.
+        parameters: the point they were taken at; not to be changed in place.
+        regradient: gives the gradients at other parameters, on the same batch and noise; running
+            statistics are left alone.
+    """
+
+    gradients: Tensors
+    parameters: Tensors
+    regradient: Callable[[Tensors], Tensors]
+
+
+class Evaluation(NamedTuple):
+    """What an epoch ended with, as `observe` sees it.
+
+    Attributes:
+        metrics: `loss`, `accuracy` ... on the validation split, `train_loss` (the plain loss of
+            the epoch's batches) and `seconds` (the run's share of the wall time so far), each of
+            no dimension.
+        state: the parameters and buffers that were evaluated.
+    """
+
+    metrics: dict[str, Tensor]
+    state: Tensors
+
+
+class PredictionView(NamedTuple):
+    """What `predict` sees of one run in evaluation.
+
+    Attributes:
+        state: the parameters and buffers that are evaluated.
+        network: `network(inputs, state=None, rng=None)` calls the network in evaluation mode, at
+            `state` or others; given a stream, its `Noise` layers are on, with noise drawn from it.
+        inputs: [rows, *features].
+        rng: the technique's stream for these rows, the same in every epoch.
+    """
+
+    state: Tensors
+    network: Callable[..., Tensor]
+    inputs: Tensor
+    rng: Rng
 
 
 class Regularizer:
@@ -128,7 +177,7 @@ class Regularizer:
         refuses: what others in the cocktail must not bring.
         averages: `weights` mixes weights of several steps, so the running statistics of batch
             normalization are re-estimated for them before they are evaluated.
-        uses_hidden: `penalty` reads `View.hidden`.
+        uses_hidden: `penalty` reads `PenaltyView.hidden`.
     """
 
     neutral: ClassVar[Mapping[str, Any] | None] = None
@@ -173,27 +222,13 @@ class Regularizer:
         """Change inputs and targets before the step; the number of rows may change too."""
         return batch
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         """A number (no dimension) that is added to the mean loss of the batch."""
         return 0.0
 
-    def gradient(
-        self,
-        step: Step,
-        gradients: Tensors,
-        parameters: Tensors,
-        regradient: Callable[[Tensors], Tensors],
-    ) -> Tensors:
-        """Change the gradients before the optimizer's step.
-
-        Args:
-            step: where the run stands.
-            gradients: of the loss with its penalties, by parameter.
-            parameters: the point they were taken at; not to be changed in place.
-            regradient: gives the gradients at other parameters, on the same batch and noise;
-                running statistics are left alone.
-        """
-        return gradients
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
+        """Change the gradients before the optimizer's step."""
+        return view.gradients
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         """Change the parameters after the optimizer's step from `old` to `new`."""
@@ -211,46 +246,22 @@ class Regularizer:
         """The memory after this step, which ended in `state`."""
         return step.memory
 
-    def observe(self, memory: Memory, metrics: Mapping[str, Tensor], state: Tensors) -> Memory:
-        """The memory after an epoch.
-
-        Args:
-            memory: so far.
-            metrics: `loss`, `accuracy` ... on the validation split, `train_loss` (the plain loss
-                of the epoch's batches) and `seconds` (the run's share of the wall time so far),
-                each of no dimension.
-            state: the parameters and buffers that were evaluated.
-        """
+    def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:
+        """The memory after an epoch."""
         return memory
 
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
         """The parameters and buffers to evaluate and save, where training stands at `state`."""
         return state
 
-    def predict(
-        self,
-        memory: Memory,
-        state: Tensors,
-        network: Callable[..., Tensor],
-        inputs: Tensor,
-        rng: Rng,
-    ) -> Tensor:
+    def predict(self, memory: Memory, view: PredictionView) -> Tensor:
         """Outputs in evaluation, for techniques that average predictions.
-
-        Args:
-            memory: so far.
-            state: the parameters and buffers that are evaluated.
-            network: `network(inputs, state=None, rng=None)` calls the network in evaluation mode,
-                at `state` or others; given a stream, its `Noise` layers are on, with noise drawn
-                from it.
-            inputs: [rows, *features].
-            rng: the technique's stream for these rows, the same in every epoch.
 
         Returns:
             [members, rows, outputs]: the outputs whose mean prediction is evaluated, which is that
             of the probabilities in classification; one member is evaluated as it is.
         """
-        return network(inputs).unsqueeze(0)
+        return view.network(view.inputs).unsqueeze(0)
 
     def restore(self, memory: Memory, state: Tensors) -> Tensors:
         """The parameters and buffers a run ends with, where `state` was evaluated last."""

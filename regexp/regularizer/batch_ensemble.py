@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,10 +13,9 @@ from regexp.regularizer.base import (
     Batch,
     Block,
     Memory,
+    PredictionView,
     Regularizer,
-    Rng,
     Step,
-    Tensors,
     blocks,
     check_range,
 )
@@ -77,15 +76,8 @@ class BatchEnsemble(Regularizer):
     def batch(self, step: Step, batch: Batch) -> Batch:
         return Batch(*(self._repeated(values) for values in batch))
 
-    def predict(
-        self,
-        memory: Memory,
-        state: Tensors,
-        network: Callable[..., Tensor],
-        inputs: Tensor,
-        rng: Rng,
-    ) -> Tensor:
-        outputs = network(self._repeated(inputs))
+    def predict(self, memory: Memory, view: PredictionView) -> Tensor:
+        outputs = view.network(self._repeated(view.inputs))
         return outputs.unflatten(0, (-1, self.members)).transpose(0, 1)
 
     def _repeated(self, values: Tensor) -> Tensor:

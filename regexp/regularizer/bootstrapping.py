@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, check_choice, check_range
+from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_choice, check_range
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Bootstrapping(Regularizer):
         check_range("regularizer.bootstrapping.beta", self.beta, 0, 1)
         check_choice("regularizer.bootstrapping.mode", self.mode, ("soft", "hard"))
 
-    def penalty(self, step: Step, view: View) -> Tensor:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         logarithms = view.outputs.log_softmax(-1)
         if self.mode == "soft":
             own = -(logarithms.exp() * logarithms).sum(-1)

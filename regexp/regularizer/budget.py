@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Memory, Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import Evaluation, Memory, Regularizer, Step, Tensors, check_range
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class Budget(Regularizer):
         device = step.memory["steps"].device
         return {**step.memory, "steps": torch.as_tensor(spent, device=device)}
 
-    def observe(self, memory: Memory, metrics: Mapping[str, Tensor], state: Tensors) -> Memory:
+    def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:
         if self.seconds is None:
             return memory
-        return {**memory, "seconds": metrics["seconds"] >= self.seconds}
+        return {**memory, "seconds": evaluation.metrics["seconds"] >= self.seconds}
 
     def stop(self, memory: Memory) -> Tensor:
         return memory["steps"] | memory["seconds"]

@@ -13,14 +13,16 @@ from torch import Tensor, nn
 from regexp.regularizer.base import (
     HOOKS,
     Batch,
+    Evaluation,
+    GradientView,
     Memory,
     Noise,
     NotApplicable,
+    PenaltyView,
+    PredictionView,
     Regularizer,
-    Rng,
     Step,
     Tensors,
-    View,
     overrides,
     total,
 )
@@ -179,35 +181,32 @@ class Cocktail(Regularizer):
             batch = technique.batch(self._at(step, name, "batch"), batch)
         return batch
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         terms = [t.penalty(self._at(step, n, "penalty"), view) for n, t in self._by_hook["penalty"]]
         device = view.outputs.device
-        return total([torch.as_tensor(term, device=device) for term in terms])
+        return torch.as_tensor(total([torch.as_tensor(term, device=device) for term in terms]))
 
-    def gradient(
-        self,
-        step: Step,
-        gradients: Tensors,
-        parameters: Tensors,
-        regradient: Callable[[Tensors], Tensors],
-    ) -> Tensors:
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
         for name, technique in self._by_hook["gradient"]:
-            here = self._at(step, name, "gradient")
-            gradients = technique.gradient(here, gradients, parameters, regradient)
-            regradient = partial(self._regradient, name, technique, step, regradient)
-        return gradients
+            changed = technique.gradient(self._at(step, name, "gradient"), view)
+            regradient = partial(self._regradient, step, name, technique, view.regradient)
+            view = GradientView(changed, view.parameters, regradient)
+        return view.gradients
 
     def _regradient(
         self,
+        step: Step,
         name: str,
         technique: Regularizer,
-        step: Step,
         before: Callable[[Tensors], Tensors],
         parameters: Tensors,
     ) -> Tensors:
-        """The gradients at `parameters` as the techniques up to `technique` change them."""
-        here = self._at(step, name, "gradient")  # with the draws of the first time
-        return technique.gradient(here, before(parameters), parameters, before)
+        """The gradients at `parameters` as the techniques up to `technique` change them.
+
+        `before` gives them as those before it do.
+        """
+        again = self._at(step, name, "gradient")  # with the draws of the first time
+        return technique.gradient(again, GradientView(before(parameters), parameters, before))
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         for name, technique in self._by_hook["constrain"]:
@@ -218,39 +217,32 @@ class Cocktail(Regularizer):
         return {name: technique.init(state) for name, technique in self.techniques.items()}
 
     def track(self, step: Step, state: Tensors) -> Memory:
-        memory = dict(step.memory)
-        for name, technique in self._by_hook["track"]:
-            memory[name] = technique.track(self._at(step, name, "track"), state)
-        return memory
+        return step.memory | {
+            name: technique.track(self._at(step, name, "track"), state)
+            for name, technique in self._by_hook["track"]
+        }
 
-    def observe(self, memory: Memory, metrics: Mapping[str, Tensor], state: Tensors) -> Memory:
-        memory = dict(memory)
-        for name, technique in self._by_hook["observe"]:
-            memory[name] = technique.observe(memory[name], metrics, state)
-        return memory
+    def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:
+        return memory | {
+            name: technique.observe(memory[name], evaluation)
+            for name, technique in self._by_hook["observe"]
+        }
 
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
         for name, technique in self._by_hook["weights"]:
             state = technique.weights(memory[name], state)
         return state
 
-    def predict(
-        self,
-        memory: Memory,
-        state: Tensors,
-        network: Callable[..., Tensor],
-        inputs: Tensor,
-        rng: Rng,
-    ) -> Tensor:
+    def predict(self, memory: Memory, view: PredictionView) -> Tensor:
         for name, technique in self._by_hook["predict"]:  # one at most
-            return technique.predict(memory[name], state, network, inputs, rng.fold(name))
-        return network(inputs).unsqueeze(0)
+            return technique.predict(memory[name], view._replace(rng=view.rng.fold(name)))
+        return super().predict(memory, view)
 
     def restore(self, memory: Memory, state: Tensors) -> Tensors:
         for name, technique in self._by_hook["restore"]:
             state = technique.restore(memory[name], state)
         return state
 
-    def stop(self, memory: Memory) -> Tensor | bool:
+    def stop(self, memory: Memory) -> Tensor:
         stops = [torch.as_tensor(t.stop(memory[name])) for name, t in self._by_hook["stop"]]
-        return torch.stack(stops).any() if stops else False
+        return torch.stack(stops).any() if stops else torch.tensor(False)

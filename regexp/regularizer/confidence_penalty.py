@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, check_range
+from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ConfidencePenalty(Regularizer):
     def check(self) -> None:
         check_range("regularizer.confidence_penalty.strength", self.strength, 0)
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         logarithms = torch.log_softmax(view.outputs, -1)
         entropies = -(logarithms.exp() * logarithms).sum(-1)
         return -self.strength * entropies.mean()

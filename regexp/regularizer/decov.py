@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, check_range, total
+from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range, total
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class DeCov(Regularizer):
     def check(self) -> None:
         check_range("regularizer.decov.strength", self.strength, 0)
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         dtype = view.outputs.dtype  # under autocast activations are short
         terms = [_off_diagonal(_samples(h).to(dtype)) for h in view.hidden.values()]
         return self.strength / 2 * total(terms)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Memory, Regularizer, Tensors, check_range
+from regexp.regularizer.base import Evaluation, Memory, Regularizer, Tensors, check_range
 from regexp.regularizer.common import select
 
 
@@ -70,8 +70,8 @@ class EarlyStopping(Regularizer):
             memory["weights"] = {name: value.clone() for name, value in state.items()}
         return memory
 
-    def observe(self, memory: Memory, metrics: Mapping[str, Tensor], state: Tensors) -> Memory:
-        loss = metrics["loss"].to(memory["best"].dtype)
+    def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:
+        loss = evaluation.metrics["loss"].to(memory["best"].dtype)
         looked = memory["epochs"] >= self.start_from_epoch
         better = looked & (loss + self.min_delta < memory["best"])
         new = {
@@ -80,7 +80,7 @@ class EarlyStopping(Regularizer):
             "wait": torch.where(better, 0, memory["wait"] + looked),
         }
         if self.restore_best:
-            new["weights"] = select(better, state, memory["weights"])
+            new["weights"] = select(better, evaluation.state, memory["weights"])
         return new
 
     def stop(self, memory: Memory) -> Tensor | bool:

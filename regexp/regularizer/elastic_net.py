@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from regexp.regularizer.base import (
+    PenaltyView,
     Regularizer,
     Step,
-    View,
     check_choice,
     check_range,
     total,
@@ -55,7 +55,7 @@ class ElasticNet(Regularizer):
         check_range("regularizer.elastic_net.ratio", self.ratio, 0, 1)
         check_choice("regularizer.elastic_net.include", self.include, ("weights", "all"))
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         chosen = weights(view.parameters, self.include).values()
         absolute = total([w.abs().sum() for w in chosen])
         squared = total([w.square().sum() for w in chosen])

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, check_range
+from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class FocalLoss(Regularizer):
     def check(self) -> None:
         check_range("regularizer.focal_loss.gamma", self.gamma, 0)
 
-    def penalty(self, step: Step, view: View) -> Tensor:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         loss = view.loss(view.outputs, view.batch.targets)
         # At 1 - p = 0 the slope of a power below 1 is infinite: there the weight is held.
         doubt = torch.clamp(-torch.expm1(-loss), min=torch.finfo(loss.dtype).tiny)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from regexp.regularizer.base import Regularizer, Step, Tensors, blocks, check_range
+from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, blocks, check_range
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,9 @@ class Freezing(Regularizer):
         blocks(model)  # or there is nothing to freeze
         return model
 
-    def gradient(
-        self, step: Step, gradients: Tensors, parameters: Tensors, regradient: Any
-    ) -> Tensors:
-        zeros = {name: torch.zeros_like(gradient) for name, gradient in gradients.items()}
-        return self._where_frozen(step, zeros, gradients)
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
+        zeros = {name: torch.zeros_like(gradient) for name, gradient in view.gradients.items()}
+        return self._where_frozen(step, zeros, view.gradients)
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         return self._where_frozen(step, old, new)

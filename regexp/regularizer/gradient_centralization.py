@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, Tensors, weights
+from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, weights
 
 
 @dataclass(frozen=True)
@@ -31,14 +30,8 @@ class GradientCentralization(Regularizer):
 
     kind: ClassVar[str] = "gradient"
 
-    def gradient(
-        self,
-        step: Step,
-        gradients: Tensors,
-        parameters: Tensors,
-        regradient: Callable[[Tensors], Tensors],
-    ) -> Tensors:
-        return gradients | {n: _centred(g) for n, g in weights(gradients).items()}
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
+        return view.gradients | {n: _centred(g) for n, g in weights(view.gradients).items()}
 
 
 def _centred(g: Tensor) -> Tensor:

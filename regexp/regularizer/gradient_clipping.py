@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, Tensors, check_choice, check_range
+from regexp.regularizer.base import (
+    GradientView,
+    Regularizer,
+    Step,
+    Tensors,
+    check_choice,
+    check_range,
+)
 from regexp.regularizer.common import global_norm
 
 
@@ -49,19 +56,13 @@ class GradientClipping(Regularizer):
         check_range("regularizer.gradient_clipping.limit", self.limit, 0, open_low=True)
         check_choice("regularizer.gradient_clipping.mode", self.mode, ("norm", "value"))
 
-    def gradient(
-        self,
-        step: Step,
-        gradients: Tensors,
-        parameters: Tensors,
-        regradient: Callable[[Tensors], Tensors],
-    ) -> Tensors:
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
         if self.mode == "value":
-            return {name: self._clamped(g) for name, g in gradients.items()}
-        scale = torch.clamp(self.limit / (global_norm(gradients) + 1e-6), max=1)
+            return {name: self._clamped(g) for name, g in view.gradients.items()}
+        scale = torch.clamp(self.limit / (global_norm(view.gradients) + 1e-6), max=1)
         # inf / inf: an infinite limit scales nothing, an infinite gradient included.
         scale = torch.nan_to_num(scale, nan=1.0)
-        return {name: g * scale for name, g in gradients.items()}
+        return {name: g * scale for name, g in view.gradients.items()}
 
     def _clamped(self, g: Tensor) -> Tensor:
         limit = torch.as_tensor(self.limit, dtype=g.dtype, device=g.device)

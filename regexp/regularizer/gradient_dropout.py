@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from regexp.regularizer.base import Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, check_range
 from regexp.regularizer.common import draw_like
 
 
@@ -42,12 +42,6 @@ class GradientDropout(Regularizer):
     def check(self) -> None:
         check_range("regularizer.gradient_dropout.p", self.p, 0, 1, open_high=True)
 
-    def gradient(
-        self,
-        step: Step,
-        gradients: Tensors,
-        parameters: Tensors,
-        regradient: Callable[[Tensors], Tensors],
-    ) -> Tensors:
-        masks = draw_like(gradients, lambda shape: step.rng.keep(shape, self.p))
-        return {name: g * masks[name] for name, g in gradients.items()}
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
+        masks = draw_like(view.gradients, lambda shape: step.rng.keep(shape, self.p))
+        return {name: g * masks[name] for name, g in view.gradients.items()}

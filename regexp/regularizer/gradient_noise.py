@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from regexp.regularizer.base import Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, check_range
 from regexp.regularizer.common import draw_like
 
 
@@ -45,13 +45,7 @@ class GradientNoise(Regularizer):
         check_range("regularizer.gradient_noise.eta", self.eta, 0)
         check_range("regularizer.gradient_noise.decay", self.decay, 0)
 
-    def gradient(
-        self,
-        step: Step,
-        gradients: Tensors,
-        parameters: Tensors,
-        regradient: Callable[[Tensors], Tensors],
-    ) -> Tensors:
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
         std = (self.eta / (1 + step.index) ** self.decay) ** 0.5
-        noise = draw_like(gradients, step.rng.normal)
-        return {name: g + std * noise[name].to(g.dtype) for name, g in gradients.items()}
+        noise = draw_like(view.gradients, step.rng.normal)
+        return {name: g + std * noise[name].to(g.dtype) for name, g in view.gradients.items()}

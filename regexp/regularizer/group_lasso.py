@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from regexp.regularizer.base import (
+    PenaltyView,
     Regularizer,
     Step,
-    View,
     check_choice,
     check_range,
     total,
@@ -62,7 +62,7 @@ class GroupLasso(Regularizer):
         check_range("regularizer.group_lasso.strength", self.strength, 0)
         check_choice("regularizer.group_lasso.groups", self.groups, ("incoming", "outgoing"))
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         return self.strength * total([self._norms(w) for w in weights(view.parameters).values()])
 
     def _norms(self, w: Tensor) -> Tensor:

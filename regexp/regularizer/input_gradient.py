@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, check_range
+from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class InputGradient(Regularizer):
     def check(self) -> None:
         check_range("regularizer.input_gradient.strength", self.strength, 0)
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         inputs, targets = view.batch
 
         def loss(x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, check_range, total
+from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range, total
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Jacobian(Regularizer):
         check_range("regularizer.jacobian.strength", self.strength, 0)
         check_range("regularizer.jacobian.projections", self.projections, 1)
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         outputs, pull_back = torch.func.vjp(view.network, view.batch.inputs)  # type: ignore[misc]
         terms = []
         for _ in range(self.projections):

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from regexp.regularizer.base import (
     Noise,
+    PenaltyView,
     Regularizer,
     Rng,
     Step,
-    View,
     blocks,
     check_range,
     total,
@@ -74,7 +74,7 @@ class L0(Regularizer):
             block.dropout.append(HardConcrete(block.features, block.dimensions, self.closed))
         return model
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         gates = [p for name, p in view.parameters.items() if name.endswith(".log_alpha")]
         return self.strength * total([open_probability(log_alpha).sum() for log_alpha in gates])
 

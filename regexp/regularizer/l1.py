@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from regexp.regularizer.base import (
+    PenaltyView,
     Regularizer,
     Step,
-    View,
     check_choice,
     check_range,
     total,
@@ -53,6 +53,6 @@ class L1(Regularizer):
         check_range("regularizer.l1.strength", self.strength, 0)
         check_choice("regularizer.l1.include", self.include, ("weights", "all"))
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         chosen = weights(view.parameters, self.include).values()
         return self.strength * total([w.abs().sum() for w in chosen])

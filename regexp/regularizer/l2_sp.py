@@ -10,10 +10,10 @@ from torch import Tensor
 
 from regexp.regularizer.base import (
     Memory,
+    PenaltyView,
     Regularizer,
     Step,
     Tensors,
-    View,
     check_choice,
     check_range,
     total,
@@ -60,7 +60,7 @@ class L2SP(Regularizer):
     def init(self, state: Tensors) -> Memory:
         return {name: value.clone() for name, value in weights(state, self.include).items()}
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         chosen = weights(view.parameters, self.include)
         distances = [(w - step.memory[name]).square().sum() for name, w in chosen.items()]
         return self.strength * total(distances)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, check_range
+from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range
 
 
 @dataclass(frozen=True)
@@ -44,5 +44,5 @@ class LogitPenalty(Regularizer):
     def check(self) -> None:
         check_range("regularizer.logit_penalty.strength", self.strength, 0)
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         return self.strength * view.outputs.square().mean()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,9 +13,8 @@ from regexp.regularizer.base import (
     Memory,
     Noise,
     NotApplicable,
+    PredictionView,
     Regularizer,
-    Rng,
-    Tensors,
     check_range,
 )
 
@@ -68,15 +67,10 @@ class MCDropout(Regularizer):
             )
         return model
 
-    def predict(
-        self,
-        memory: Memory,
-        state: Tensors,
-        network: Callable[..., Tensor],
-        inputs: Tensor,
-        rng: Rng,
-    ) -> Tensor:
+    def predict(self, memory: Memory, view: PredictionView) -> Tensor:
         if not self.samples:
-            return network(inputs).unsqueeze(0)
-        passes = [network(inputs, rng=rng.fold(index)) for index in range(self.samples)]
+            return view.network(view.inputs).unsqueeze(0)
+        passes = [
+            view.network(view.inputs, rng=view.rng.fold(index)) for index in range(self.samples)
+        ]
         return torch.stack(passes)

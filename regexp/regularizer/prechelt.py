@@ -10,7 +10,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Memory, Regularizer, Tensors, check_choice, check_range
+from regexp.regularizer.base import (
+    Evaluation,
+    Memory,
+    Regularizer,
+    Tensors,
+    check_choice,
+    check_range,
+)
 from regexp.regularizer.common import select
 
 
@@ -87,8 +94,8 @@ class Prechelt(Regularizer):
             memory["weights"] = {name: value.clone() for name, value in state.items()}
         return memory
 
-    def observe(self, memory: Memory, metrics: Mapping[str, Tensor], state: Tensors) -> Memory:
-        loss, training = (metrics[name].double() for name in ("loss", "train_loss"))
+    def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:
+        loss, training = (evaluation.metrics[name].double() for name in ("loss", "train_loss"))
         better = loss < memory["best"]
         new = {**memory, "best": torch.where(better, loss, memory["best"])}
         new["epochs"] = memory["epochs"] + 1
@@ -112,7 +119,7 @@ class Prechelt(Regularizer):
                 "least": torch.where(ends, math.inf, least),
             }
         if self.restore_best:
-            new["weights"] = select(better, state, memory["weights"])
+            new["weights"] = select(better, evaluation.state, memory["weights"])
         return new
 
     def stop(self, memory: Memory) -> Tensor | bool:

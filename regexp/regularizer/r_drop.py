@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from regexp.regularizer.base import Dropout, Regularizer, Step, View, blocks, check_range
+from regexp.regularizer.base import Dropout, PenaltyView, Regularizer, Step, blocks, check_range
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class RDrop(Regularizer):
                 block.dropout.append(Dropout(self.dropout))
         return model
 
-    def penalty(self, step: Step, view: View) -> Tensor:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         one = view.outputs.log_softmax(-1)
         other = view.network(view.batch.inputs, rng=step.rng).log_softmax(-1)
         # KL(p || q) + KL(q || p) = sum (p - q) (log p - log q)

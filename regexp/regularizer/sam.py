@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from regexp.regularizer.base import Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, check_range
 from regexp.regularizer.common import global_norm
 
 
@@ -42,15 +42,9 @@ class SAM(Regularizer):
     def check(self) -> None:
         check_range("regularizer.sam.rho", self.rho, 0)
 
-    def gradient(
-        self,
-        step: Step,
-        gradients: Tensors,
-        parameters: Tensors,
-        regradient: Callable[[Tensors], Tensors],
-    ) -> Tensors:
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
         # 1e-12 as in the authors' code: a zero gradient moves nothing.
-        scale = self.rho / (global_norm(gradients) + 1e-12)
-        worst = {name: parameters[name] + scale * g for name, g in gradients.items()}
-        again = regradient(parameters | worst)
-        return {name: again[name] for name in gradients}
+        scale = self.rho / (global_norm(view.gradients) + 1e-12)
+        worst = {name: view.parameters[name] + scale * g for name, g in view.gradients.items()}
+        again = view.regradient(view.parameters | worst)
+        return {name: again[name] for name in view.gradients}

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Memory, Regularizer, Rng, Step, Tensors, check_range
+from regexp.regularizer.base import (
+    Memory,
+    PredictionView,
+    Regularizer,
+    Step,
+    Tensors,
+    check_range,
+)
 
 
 @dataclass(frozen=True)
@@ -62,13 +69,6 @@ class Snapshot(Regularizer):
         copied = {name: value.clone() for name, value in state.items()}
         return {**step.memory, str(len(step.memory)): copied}
 
-    def predict(
-        self,
-        memory: Memory,
-        state: Tensors,
-        network: Callable[..., Tensor],
-        inputs: Tensor,
-        rng: Rng,
-    ) -> Tensor:
-        members = list(memory.values()) or [state]
-        return torch.stack([network(inputs, member) for member in members])
+    def predict(self, memory: Memory, view: PredictionView) -> Tensor:
+        members = list(memory.values()) or [view.state]
+        return torch.stack([view.network(view.inputs, member) for member in members])

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, check_range, total, weights
+from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range, total, weights
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class SpectralPenalty(Regularizer):
     def check(self) -> None:
         check_range("regularizer.spectral_penalty.strength", self.strength, 0)
 
-    def penalty(self, step: Step, view: View) -> Tensor | float:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         largest = [_largest_singular_value(w) for w in weights(view.parameters).values()]
         return self.strength * total([sigma.square() for sigma in largest])
 

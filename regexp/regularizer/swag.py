@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Memory, Regularizer, Rng, Step, Tensors, check_range, weights
+from regexp.regularizer.base import (
+    Memory,
+    PredictionView,
+    Regularizer,
+    Rng,
+    Step,
+    Tensors,
+    check_range,
+    weights,
+)
 from regexp.regularizer.common import average_tail, select
 
 
@@ -101,16 +110,11 @@ class SWAG(Regularizer):
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
         return select(memory["count"] > 0, memory["mean"], state)
 
-    def predict(
-        self,
-        memory: Memory,
-        state: Tensors,
-        network: Callable[..., Tensor],
-        inputs: Tensor,
-        rng: Rng,
-    ) -> Tensor:
-        draws = [self._draw(memory, state, rng.fold(index)) for index in range(self.samples)]
-        return torch.stack([network(inputs, draw) for draw in draws])
+    def predict(self, memory: Memory, view: PredictionView) -> Tensor:
+        draws = [
+            self._draw(memory, view.state, view.rng.fold(index)) for index in range(self.samples)
+        ]
+        return torch.stack([view.network(view.inputs, draw) for draw in draws])
 
     def _draw(self, memory: Memory, mean: Tensors, rng: Rng) -> Tensors:
         """The state `mean` with drawn weights."""

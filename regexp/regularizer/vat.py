@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, View, check_range
+from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class VAT(Regularizer):
         check_range("regularizer.vat.epsilon", self.epsilon, 0)
         check_range("regularizer.vat.iterations", self.iterations, 1)
 
-    def penalty(self, step: Step, view: View) -> Tensor:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         x = view.batch.inputs
         constants = {name: value.detach() for name, value in view.parameters.items()}
         before = view.outputs.detach().log_softmax(-1)

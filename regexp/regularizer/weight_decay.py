@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from regexp.regularizer.base import (
+    GradientView,
     Regularizer,
     Step,
     Tensors,
@@ -57,17 +58,12 @@ class WeightDecay(Regularizer):
         check_choice("regularizer.weight_decay.mode", self.mode, ("decoupled", "coupled"))
         check_choice("regularizer.weight_decay.include", self.include, ("weights", "all"))
 
-    def gradient(
-        self,
-        step: Step,
-        gradients: Tensors,
-        parameters: Tensors,
-        regradient: Callable[[Tensors], Tensors],
-    ) -> Tensors:
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
         if self.mode != "coupled":
-            return gradients
-        chosen = weights({name: parameters[name] for name in gradients}, self.include)
-        return gradients | {n: gradients[n] + self.strength * w for n, w in chosen.items()}
+            return view.gradients
+        chosen = weights({name: view.parameters[name] for name in view.gradients}, self.include)
+        decayed = {n: view.gradients[n] + self.strength * w for n, w in chosen.items()}
+        return view.gradients | decayed
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         if self.mode != "decoupled":

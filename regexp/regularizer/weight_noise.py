@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from regexp.regularizer.base import Regularizer, Step, Tensors, check_range, weights
+from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, check_range, weights
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,11 @@ class WeightNoise(Regularizer):
     def check(self) -> None:
         check_range("regularizer.weight_noise.std", self.std, 0)
 
-    def gradient(
-        self,
-        step: Step,
-        gradients: Tensors,
-        parameters: Tensors,
-        regradient: Callable[[Tensors], Tensors],
-    ) -> Tensors:
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
         noisy = {
             name: w + self.std * step.rng.normal(w.shape).to(w)
-            for name, w in weights(parameters).items()
-            if name in gradients
+            for name, w in weights(view.parameters).items()
+            if name in view.gradients
         }
-        again = regradient(parameters | noisy)
-        return {name: again[name] for name in gradients}
+        again = view.regradient(view.parameters | noisy)
+        return {name: again[name] for name in view.gradients}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from regexp.model.layers import Noise
 from regexp.random import Rng
@@ -16,7 +17,7 @@ from regexp.regularizer.base import Tensors
 class Network:
     """Calls a network on other inputs or with other tensors, and leaves its buffers alone.
 
-    Args:
+    Attributes:
         module: of one run.
         parameters: its parameters, or all of its state that is not in `buffers`.
         buffers: its other tensors.
@@ -27,7 +28,7 @@ class Network:
     module: nn.Module
     parameters: Tensors
     buffers: Tensors
-    numbers: dict[str, Tensors] = field(default_factory=dict)
+    numbers: dict[str, Tensors]
     half: bool = False
 
     def __call__(
@@ -60,3 +61,6 @@ class Network:
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.half):
             outputs = torch.func.functional_call(self.module, tensors, (inputs,))
         return outputs.to(inputs.dtype)
+
+
+pytree.register_dataclass(Network)  # so that `vmap` sees its tensors

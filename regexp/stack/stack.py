@@ -21,7 +21,7 @@ from regexp.metrics.ensemble import mean_prediction
 from regexp.metrics.loss import LOSSES
 from regexp.model.layers import note_shapes
 from regexp.random import Rng
-from regexp.regularizer.base import Tensors
+from regexp.regularizer.base import PredictionView, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.lift import check_lifted, lift
 from regexp.stack.lifted_cocktail import LiftedCocktail
@@ -88,7 +88,7 @@ class Stack(Trainable):
             models = [member.model for member in members]
             model = lift(models).to(device).train()
             check_lifted(model, models, next(self._rows.chunks("train", size=2))[0])
-            regularizer = LiftedCocktail([m.regularizer for m in members], single, device)
+            regularizer = LiftedCocktail([m.regularizer for m in members], device)
         seeds = [member.seed for member in members]
         super().__init__(
             model, single, regularizer, seeds, LOSSES[self.task], self._rows.classes, dtype,
@@ -235,9 +235,8 @@ class Stack(Trainable):
         def call(inputs: Tensor) -> Tensor:
             # the same for every chunk of rows: the same members
             rng = self._rng("predict", runs=runs)
-            return mean_prediction(
-                regularizer.predict(memory, state, network, inputs, rng), self.task
-            )
+            view = PredictionView(state, network, inputs, rng)
+            return mean_prediction(regularizer.predict(memory, view), self.task)
 
         return call
 

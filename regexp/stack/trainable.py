@@ -183,7 +183,7 @@ class Trainable:
 
     def forward_at(self, parameters: Tensors, inputs: Tensor) -> Tensor:
         """Outputs at other parameters with the same noise; running statistics stay."""
-        return Network(self.model, parameters, self._buffers_now(), half=self._half)(inputs)
+        return Network(self.model, parameters, self._buffers_now(), {}, self._half)(inputs)
 
     def network(self, parameters: Tensors) -> Network:
         """The network for penalties that call it, at `parameters` unless they give others."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from regexp.metrics.evaluate import metrics
-from regexp.regularizer.base import Batch, Step, Tensors, View
+from regexp.regularizer.base import Batch, Evaluation, GradientView, PenaltyView, Step, Tensors
 from regexp.stack.stack import Stack
 from regexp.stack.trainable import Trainable
 from regexp.training.state import Best, Result, Standing
@@ -72,7 +72,7 @@ def train(
             elapsed = (time.perf_counter() - started) / len(stack.runs)
             spent = stack.per_run([seconds[run] + elapsed for run in stack.runs])
             seen = validation | {"train_loss": train_loss, "seconds": spent}
-            stack.memory = stack.regularizer.observe(stack.memory, seen, state)
+            stack.memory = stack.regularizer.observe(stack.memory, Evaluation(seen, state))
             stops = stack.each(torch.as_tensor(stack.regularizer.stop(stack.memory)))
         stack.end_epoch(validation["loss"])
 
@@ -140,7 +140,8 @@ def train_step(stack: Trainable, inputs: Tensor, targets: Tensor) -> Tensor:
 
         with torch.no_grad():
             point = {n: p.detach() for n, p in stack.parameters.items()}
-            stack.set_gradients(regularizer.gradient(step, stack.gradients(), point, regradient))
+            view = GradientView(stack.gradients(), point, regradient)
+            stack.set_gradients(regularizer.gradient(step, view))
     constrains = regularizer.uses("constrain")
     old = stack.copy_parameters() if constrains else {}
     stack.optimize()
@@ -161,7 +162,7 @@ def _objectives(
     if not stack.regularizer.uses("penalty"):
         return losses, losses
     own = dict(parameters)
-    view = View(own, outputs, batch, stack.network(own), stack.loss, dict(stack.hidden))
+    view = PenaltyView(own, outputs, batch, stack.network(own), stack.loss, dict(stack.hidden))
     return losses, losses + stack.regularizer.penalty(step, view)
 
 

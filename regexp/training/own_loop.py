@@ -13,7 +13,7 @@ from regexp.metrics.ensemble import mean_prediction
 from regexp.metrics.evaluate import metrics
 from regexp.metrics.loss import LOSSES
 from regexp.model.layers import note_shapes
-from regexp.regularizer.base import Regularizer, Tensors
+from regexp.regularizer.base import Evaluation, PredictionView, Regularizer, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import add_layers
 from regexp.stack.network import Network
@@ -164,7 +164,7 @@ class Regularized(Trainable):
             "seconds": torch.tensor(time.monotonic() - self._began, dtype=torch.float64),
         }
         with torch.no_grad():
-            self.memory = self.regularizer.observe(self.memory, seen, state)
+            self.memory = self.regularizer.observe(self.memory, Evaluation(seen, state))
             self.stopped = bool(self.regularizer.stop(self.memory))
         self.epoch += 1
         self._losses, self._rows = [], []
@@ -193,10 +193,9 @@ class Regularized(Trainable):
         training = self.model.training
         self.model.eval()
         others = {n: v for n, v in self._buffers_now().items() if n not in state}
-        network = Network(self.model, state, others)
-        outputs = self.regularizer.predict(
-            self.memory, state, network, inputs, self._rng("predict")
-        )
+        network = Network(self.model, state, others, {})
+        view = PredictionView(state, network, inputs, self._rng("predict"))
+        outputs = self.regularizer.predict(self.memory, view)
         self.model.train(training)
         return mean_prediction(outputs, self.task)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from regexp.random import Rng
-from regexp.regularizer.base import Batch, Step, Tensors, View
+from regexp.regularizer.base import Batch, PenaltyView, Step, Tensors
 from tests import support
 
 
@@ -40,13 +40,13 @@ def make_step() -> Callable[..., Step]:
 
 
 @pytest.fixture
-def make_view() -> Callable[..., View]:
+def make_view() -> Callable[..., PenaltyView]:
     """`make_view(parameters)`: of a penalty that looks at parameters alone."""
 
-    def make(parameters: Tensors) -> View:
+    def make(parameters: Tensors) -> PenaltyView:
         nothing = torch.zeros(0, 0)
         unused = lambda *arguments: pytest.fail("a penalty on weights must not call the network")
-        return View(parameters, nothing, Batch(nothing, nothing), unused, unused)
+        return PenaltyView(parameters, nothing, Batch(nothing, nothing), unused, unused, {})
 
     return make
 

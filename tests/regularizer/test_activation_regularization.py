@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import nn
@@ -12,7 +10,7 @@ from regexp.regularizer.base import Block, NotApplicable
 
 
 def look(make_view, **hidden):
-    return replace(make_view({}), outputs=torch.zeros(6, 2, dtype=torch.float64), hidden=hidden)
+    return make_view({})._replace(outputs=torch.zeros(6, 2, dtype=torch.float64), hidden=hidden)
 
 
 def values(*shape):

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from regexp.regularizer.base import NotApplicable
+from regexp.regularizer.base import GradientView, NotApplicable
+from tests.support import not_called
 
 SHAPES = {
     "conv.weight": (4, 3, 2, 2), "conv.bias": (4,), "norm.weight": (4,), "norm.bias": (4,),
@@ -26,7 +27,7 @@ def tensors(seed, scale=1.0):
 
 def clipped(technique, make_step, gradients, parameters, **numbers):
     made = technique("adaptive_gradient_clipping", **numbers)
-    return made.gradient(make_step(), gradients, parameters, pytest.fail)
+    return made.gradient(make_step(), GradientView(gradients, parameters, not_called))
 
 
 def norm(x):
@@ -89,7 +90,7 @@ def test_the_output_layer_is_known_when_it_is_parametrized(technique, make_step)
 def test_no_limit_changes_no_bit(technique, make_step, limit):
     kind = type(technique("adaptive_gradient_clipping"))
     gradients = tensors(0) | {"conv.bias": torch.tensor([math.inf, 1.0, 0.0, 1e-300])}
-    new = kind(limit, 1e-3).gradient(make_step(), gradients, tensors(1), pytest.fail)
+    new = kind(limit, 1e-3).gradient(make_step(), GradientView(gradients, tensors(1), not_called))
     assert all(torch.equal(new[name], g) for name, g in gradients.items())
 
 
@@ -97,7 +98,9 @@ def test_numbers_may_differ_from_run_to_run(technique, make_step):
     kind = type(technique("adaptive_gradient_clipping"))
 
     def clip(limit, eps, gradients, parameters):
-        return kind(limit, eps).gradient(make_step(), gradients, parameters, pytest.fail)
+        return kind(limit, eps).gradient(
+            make_step(), GradientView(gradients, parameters, not_called)
+        )
 
     stacked = [
         {name: torch.stack([g, 2 * g]).float() for name, g in tensors(seed).items()}

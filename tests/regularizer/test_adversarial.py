@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from regexp.metrics.loss import cross_entropy, squared_error
-from regexp.regularizer.base import Batch, View
+from regexp.regularizer.base import Batch, PenaltyView
 
 
 def view_of(model, inputs, targets, loss):
@@ -18,7 +18,7 @@ def view_of(model, inputs, targets, loss):
     def network(x, other=None):
         return torch.func.functional_call(model, other or parameters, (x,))
 
-    return View(parameters, model(inputs), Batch(inputs, targets), network, loss)
+    return PenaltyView(parameters, model(inputs), Batch(inputs, targets), network, loss, {})
 
 
 def linear(outputs=1):
@@ -80,7 +80,7 @@ def network_view():
             seen.append(x.detach())
         return call(x, other)
 
-    return View(view.parameters, view.outputs, view.batch, network, view.loss), seen
+    return PenaltyView(view.parameters, view.outputs, view.batch, network, view.loss, {}), seen
 
 
 def test_fgsm_is_the_authors_step(technique, make_step):

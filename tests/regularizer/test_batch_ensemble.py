@@ -10,7 +10,7 @@ from regexp.model.cnn import CNN
 from regexp.model.mlp import MLP
 from regexp.model.recurrent import Recurrent
 from regexp.random import Rng
-from regexp.regularizer.base import Batch, Block, NotApplicable
+from regexp.regularizer.base import Batch, Block, NotApplicable, PredictionView
 from regexp.regularizer.batch_ensemble import MemberScale
 from regexp.stack.network import Network
 from tests.support import make_data, make_member, run
@@ -58,7 +58,7 @@ def inputs():
 def test_members_are_networks_with_rank_one_factors(technique, model, inputs):
     state = {name: value.detach() for name, value in model.state_dict().items()}
     ours = technique("batch_ensemble", members=MEMBERS).predict(
-        {}, state, Network(model, state, {}), inputs, Rng(0)
+        {}, PredictionView(state, Network(model, state, {}, {}), inputs, Rng(0))
     )
     expected = torch.stack([member(model, index)(inputs) for index in range(MEMBERS)])
     torch.testing.assert_close(ours, expected.detach(), rtol=0, atol=1e-14)
@@ -115,8 +115,8 @@ def test_one_member_is_the_network_itself(technique, inputs, make_step):
     batch = one.batch(make_step(), Batch(inputs, inputs))
     assert torch.equal(batch.inputs, inputs)
     state = {name: value.detach() for name, value in model.state_dict().items()}
-    network = Network(model, state, {})
-    outputs = one.predict({}, state, network, inputs, Rng(0))
+    network = Network(model, state, {}, {})
+    outputs = one.predict({}, PredictionView(state, network, inputs, Rng(0)))
     assert torch.equal(outputs, network(inputs).unsqueeze(0))
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch.distributions import Categorical
 
 from regexp.metrics.loss import cross_entropy
-from regexp.regularizer.base import Batch, View
+from regexp.regularizer.base import Batch, PenaltyView
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def labelled():
 def total(technique, step, outputs, labels, **changes):
     """The plain loss with the penalty."""
     targets = F.one_hot(labels, outputs.shape[-1]).to(outputs.dtype)
-    view = View({}, outputs, Batch(outputs, targets), lambda *_: outputs, cross_entropy)
+    view = PenaltyView({}, outputs, Batch(outputs, targets), lambda *_: outputs, cross_entropy, {})
     penalty = technique("bootstrapping", **changes).penalty(step, view)
     return F.cross_entropy(outputs, labels) + penalty
 
@@ -62,7 +62,9 @@ def test_one_changes_no_bit(technique, make_step, labelled, mode):
     outputs, labels = labelled
     for one in (1, 1.0, torch.tensor(1.0)):
         targets = F.one_hot(labels, 4).double()
-        view = View({}, outputs, Batch(outputs, targets), lambda *_: outputs, cross_entropy)
+        view = PenaltyView(
+            {}, outputs, Batch(outputs, targets), lambda *_: outputs, cross_entropy, {}
+        )
         penalty = type(technique("bootstrapping"))(one, mode).penalty(make_step(), view)
         assert penalty == 0
         (slope,) = torch.autograd.grad(penalty, outputs)

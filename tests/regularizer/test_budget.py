@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from regexp.regularizer.base import Evaluation
 from tests.support import make_member, run
 
 
@@ -52,7 +53,7 @@ def test_seconds(technique):
     memory = budget.init({"w": torch.zeros(1)})
     stopped = []
     for seconds in (0.9, 2.4999, 2.5, 3.0):
-        memory = budget.observe(memory, {"seconds": torch.tensor(seconds)}, {})
+        memory = budget.observe(memory, Evaluation({"seconds": torch.tensor(seconds)}, {}))
         stopped.append(bool(budget.stop(memory)))
     assert stopped == [False, False, True, True]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,7 @@ from regexp.regularizer.base import NotApplicable
 
 
 def look(make_view, **hidden):
-    return replace(make_view({}), outputs=torch.zeros(30, 2, dtype=torch.float64), hidden=hidden)
+    return make_view({})._replace(outputs=torch.zeros(30, 2, dtype=torch.float64), hidden=hidden)
 
 
 def values(*shape):

@@ -7,13 +7,15 @@ import torch
 import torch.nn.functional as F
 
 from regexp.metrics.loss import cross_entropy
-from regexp.regularizer.base import Batch, View
+from regexp.regularizer.base import Batch, PenaltyView
 
 
 def view_of(outputs, labels):
     targets = F.one_hot(labels, outputs.shape[-1]).to(outputs.dtype)
     unused = lambda *arguments: pytest.fail("it needs no other pass")
-    return View({}, outputs, Batch(torch.zeros(len(labels), 2), targets), unused, cross_entropy)
+    return PenaltyView(
+        {}, outputs, Batch(torch.zeros(len(labels), 2), targets), unused, cross_entropy, {}
+    )
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from regexp.metrics.loss import cross_entropy, squared_error
-from regexp.regularizer.base import Batch, View
+from regexp.regularizer.base import Batch, PenaltyView
 
 
 def look(model, x, targets, loss):
@@ -18,7 +18,7 @@ def look(model, x, targets, loss):
     def network(inputs, parameters=parameters, rng=None):
         return torch.func.functional_call(model, parameters, (inputs,))
 
-    return View(parameters, model(x), Batch(x, targets), network, loss)
+    return PenaltyView(parameters, model(x), Batch(x, targets), network, loss, {})
 
 
 def rows(*shape, seed=0):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from regexp.random import Rng
-from regexp.regularizer.base import Batch, View
+from regexp.regularizer.base import Batch, PenaltyView
 
 
 def look(model, x):
@@ -19,7 +19,9 @@ def look(model, x):
 
     outputs = model(x)
     targets = torch.zeros_like(outputs)
-    return View(parameters, outputs, Batch(x, targets), network, lambda *_: pytest.fail("unused"))
+    return PenaltyView(
+        parameters, outputs, Batch(x, targets), network, lambda *_: pytest.fail("unused"), {}
+    )
 
 
 def rows(*shape):

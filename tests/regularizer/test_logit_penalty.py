@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,7 +10,7 @@ import torch.nn.functional as F
 def test_is_the_mean_square_with_its_gradient(technique, make_step, make_view):
     t = torch.randn(20, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     t.requires_grad_()
-    view = replace(make_view({}), outputs=t)
+    view = make_view({})._replace(outputs=t)
     value = technique("logit_penalty", strength=0.3).penalty(make_step(), view)
     (slope,) = torch.autograd.grad(value, t)
     t = t.detach()
@@ -26,7 +24,7 @@ def test_chooses_logits_of_mean_zero(technique, make_step, make_view, minimize):
     penalty = technique("logit_penalty", strength=0.2)
 
     def objective(t):
-        view = replace(make_view({}), outputs=t)
+        view = make_view({})._replace(outputs=t)
         return F.cross_entropy(t, classes) + penalty.penalty(make_step(), view)
 
     start = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -13,6 +13,7 @@ from regexp.metrics.ensemble import mean_prediction
 from regexp.model.layers import Block, Dropout, Inputs, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
+from regexp.regularizer.base import PredictionView
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.network import Network
 from tests.support import make_data, make_member, run
@@ -27,7 +28,7 @@ def predictor(model, inputs):
     """The network in evaluation mode, as the loop calls it."""
     note_shapes(model, inputs)
     state = {name: value.detach() for name, value in model.state_dict().items()}
-    return Network(model.eval(), state, {})
+    return Network(model.eval(), state, {}, {})
 
 
 def linear(p):
@@ -46,7 +47,7 @@ def test_mean_probability_over_all_masks(technique, inputs):
         expected += chance * model[1](inputs * kept / (1 - p)).detach().softmax(-1)
     network = predictor(model, inputs)
     mc = technique("mc_dropout", samples=samples)
-    outputs = mc.predict({}, {}, network, inputs, Rng(0, "test"))
+    outputs = mc.predict({}, PredictionView({}, network, inputs, Rng(0, "test")))
     ours = mean_prediction(outputs, "classification").exp()
     # five standard errors of a mean of numbers in [0, 1]
     torch.testing.assert_close(ours, expected, rtol=0, atol=5 * 0.5 / samples**0.5)
@@ -59,7 +60,7 @@ def test_moments_of_a_linear_model(technique, inputs):
     p, samples = 0.5, 4000
     model = linear(p)
     outputs = technique("mc_dropout", samples=samples).predict(
-        {}, {}, predictor(model, inputs), inputs, Rng(0, "test")
+        {}, PredictionView({}, predictor(model, inputs), inputs, Rng(0, "test"))
     )
     variance = p / (1 - p) * inputs.square() @ model[1].weight.detach().square().T
     error = 5 * (variance / samples).sqrt()
@@ -73,14 +74,18 @@ def test_normalization_stays_in_evaluation(technique, inputs):
     block.norm.append(nn.BatchNorm1d(8))
     block.dropout.append(Dropout(0.0))
     network = predictor(nn.Sequential(block, nn.Linear(8, 3)), inputs)
-    outputs = technique("mc_dropout", samples=3).predict({}, {}, network, inputs, Rng(0, "test"))
+    outputs = technique("mc_dropout", samples=3).predict(
+        {}, PredictionView({}, network, inputs, Rng(0, "test"))
+    )
     for one in outputs:
         assert torch.equal(one, network(inputs))
 
 
 def test_no_samples_is_the_ordinary_pass(technique, inputs):
     network = predictor(linear(0.5), inputs)
-    outputs = technique("mc_dropout", samples=0).predict({}, {}, network, inputs, Rng(0, "test"))
+    outputs = technique("mc_dropout", samples=0).predict(
+        {}, PredictionView({}, network, inputs, Rng(0, "test"))
+    )
     assert torch.equal(outputs, network(inputs).unsqueeze(0))
 
 

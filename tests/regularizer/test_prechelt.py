@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from regexp.regularizer.base import Evaluation
+
 GENERATOR = np.random.default_rng(0)
 # Falls, then rises slowly, with noise: so that criteria stop at different epochs.
 EPOCHS = np.arange(60)
@@ -30,7 +32,7 @@ def follow(stopping, validation, training):
     for epoch, (loss, train_loss) in enumerate(zip(validation, training, strict=True), 1):
         state = {"w": torch.tensor([float(epoch)])}
         metrics = {"loss": torch.tensor(loss), "train_loss": torch.tensor(train_loss)}
-        memory = stopping.observe(memory, metrics, state)
+        memory = stopping.observe(memory, Evaluation(metrics, state))
         if stopping.stop(memory):
             return epoch, int(stopping.restore(memory, state)["w"])
     return None, int(stopping.restore(memory, state)["w"])
@@ -130,7 +132,7 @@ def test_each_run_of_a_stack_stops_at_its_own_time(technique):
     stops = []
     for epoch in range(60):
         metrics = {"loss": losses[:, 0, epoch], "train_loss": losses[:, 1, epoch]}
-        memory = torch.vmap(stopping.observe)(memory, metrics, {"w": torch.zeros(3, 1)})
+        memory = torch.vmap(stopping.observe)(memory, Evaluation(metrics, {"w": torch.zeros(3, 1)}))
         stops.append(torch.vmap(stopping.stop)(memory))
     first = [1 + column.index(True) if True in column else None
              for column in torch.stack(stops, 1).tolist()]  # fmt: skip

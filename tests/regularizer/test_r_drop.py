@@ -11,7 +11,7 @@ from regexp.metrics.loss import cross_entropy
 from regexp.model.layers import Dropout, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
-from regexp.regularizer.base import Batch, View
+from regexp.regularizer.base import Batch, PenaltyView
 from regexp.regularizer.cocktail import Cocktail
 from tests.support import make_member, run
 
@@ -34,7 +34,9 @@ def passes(technique, **changes):
         return calls[-1]
 
     targets = F.one_hot(torch.arange(ROWS) % 3, 3).double()
-    view = View(dict(model.named_parameters()), outputs, Batch(x, targets), network, cross_entropy)
+    view = PenaltyView(
+        dict(model.named_parameters()), outputs, Batch(x, targets), network, cross_entropy, {}
+    )
     return r_drop, view, calls
 
 

@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from regexp.metrics.ensemble import mean_prediction
 from regexp.random import Rng
+from regexp.regularizer.base import PredictionView
 from regexp.scheduler.lengths import share
 from tests.support import make_data, make_member, run
 
@@ -55,7 +56,7 @@ def test_averages_the_probabilities_of_the_snapshots_so_far(technique, make_step
 
     for index, memory in enumerate(taken(snapshot, make_step, path)):
         current = {"w": path[index]}
-        outputs = snapshot.predict(memory, current, network, inputs, Rng(0))
+        outputs = snapshot.predict(memory, PredictionView(current, network, inputs, Rng(0)))
         ours = mean_prediction(outputs, "classification").softmax(-1)
         members = [path[end] for end in (1, 3, 5) if end <= index] or [path[index]]
         expected = sum((inputs @ w.T).softmax(-1) for w in members) / len(members)
@@ -84,7 +85,9 @@ def test_one_snapshot_is_the_network_itself(technique, make_step):
     path = list(torch.randn(5, 2))
     snapshot = technique("snapshot", snapshots=1)
     assert taken(snapshot, make_step, path)[-1] == {}
-    outputs = snapshot.predict({}, {"w": path[0]}, lambda x, state: x * state["w"], path[1], Rng(0))
+    outputs = snapshot.predict(
+        {}, PredictionView({"w": path[0]}, lambda x, state: x * state["w"], path[1], Rng(0))
+    )
     assert torch.equal(outputs, (path[1] * path[0]).unsqueeze(0))
 
 

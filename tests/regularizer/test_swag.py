@@ -10,16 +10,18 @@ import pytest
 import torch
 
 from regexp.random import Rng
+from regexp.regularizer.base import PredictionView
 from regexp.regularizer.cocktail import Cocktail
 from tests.support import make_data, make_member, run
 
 RANK = 3
 
 
-class UnitRng:
+class UnitRng(Rng):
     """Draws that are zero, but for a one at one place of all that is drawn."""
 
     def __init__(self, place):
+        super().__init__(0)
         self.place = place
 
     def fold(self, *path):
@@ -84,7 +86,7 @@ def test_covariance_of_a_draw(technique, make_step, path, start, rank):
     center = whole(None, mean)
 
     def draw(place):
-        return swag.predict(memory, mean, whole, torch.zeros(1), UnitRng(place))[0]
+        return swag.predict(memory, PredictionView(mean, whole, torch.zeros(1), UnitRng(place)))[0]
 
     a = torch.cat([draw(place) - center for place in range(rank + 4)]).numpy().T
     weights = tail(path, start)
@@ -102,7 +104,10 @@ def test_covariance_of_a_draw(technique, make_step, path, start, rank):
 def test_draws_differ_and_are_the_same_again(technique, make_step, path):
     swag = technique("swag", start=0.0, rank=RANK, samples=4)
     memory = follow(swag, make_step, path)
-    first, again = (swag.predict(memory, path[-1], whole, None, Rng(0, "test")) for _ in range(2))
+    first, again = (
+        swag.predict(memory, PredictionView(path[-1], whole, torch.zeros(1), Rng(0, "test")))
+        for _ in range(2)
+    )
     assert torch.equal(first, again)
     assert len({tuple(row) for row in first[:, 0].tolist()}) == 4
 
@@ -113,7 +118,7 @@ def test_without_a_tail_the_one_draw_is_the_state_to_the_bit(technique, make_ste
         memory = follow(swag, make_step, path)
         state = swag.weights(memory, path[-1])
         assert all(torch.equal(state[name], path[-1][name]) for name in state)
-        outputs = swag.predict(memory, state, whole, torch.zeros(1), Rng(0, "test"))
+        outputs = swag.predict(memory, PredictionView(state, whole, torch.zeros(1), Rng(0, "test")))
         assert torch.equal(outputs[0], whole(None, state))
 
 

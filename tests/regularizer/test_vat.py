@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, kl_divergence
 
 from regexp.metrics.loss import cross_entropy
-from regexp.regularizer.base import Batch, View
+from regexp.regularizer.base import Batch, PenaltyView
 
 ROWS, FEATURES = 6, 4
 
@@ -32,7 +30,7 @@ def seen():
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(ROWS, FEATURES, generator=generator, dtype=torch.float64)
     targets = torch.full((ROWS, 3), 1 / 3).double()
-    view = View(parameters, model(x), Batch(x, targets), network, cross_entropy)
+    view = PenaltyView(parameters, model(x), Batch(x, targets), network, cross_entropy, {})
     return view, calls, model
 
 
@@ -82,7 +80,7 @@ def test_value_and_slope_are_those_of_the_divergence(technique, make_step, seen)
 
 def test_labels_have_no_part(technique, make_step, seen):
     view, _, _ = seen
-    other = dataclasses.replace(view, batch=view.batch._replace(targets=torch.eye(3)[[0] * ROWS]))
+    other = view._replace(batch=view.batch._replace(targets=torch.eye(3)[[0] * ROWS]))
     vat = technique("vat")
     assert torch.equal(vat.penalty(make_step(), view), vat.penalty(make_step(), other))
 
@@ -92,7 +90,7 @@ def test_where_nothing_changes_the_prediction_nothing_is_added(technique, make_s
     view, calls, model = seen
     with torch.no_grad():
         model[2].weight.zero_()
-    flat = dataclasses.replace(view, outputs=model(view.batch.inputs))
+    flat = view._replace(outputs=model(view.batch.inputs))
     penalty = technique("vat").penalty(make_step(), flat)
     assert abs(penalty) < 1e-15
     assert torch.equal(calls[0], view.batch.inputs)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from regexp.random import Rng
+from regexp.regularizer.base import GradientView
 
 
 def test_gradient_is_taken_at_the_weights_plus_the_steps_draws(technique, make_step):
@@ -14,7 +15,9 @@ def test_gradient_is_taken_at_the_weights_plus_the_steps_draws(technique, make_s
     point = {"w": torch.randn(3, 4, generator=generator, dtype=torch.float64)}
     noise = technique("weight_noise", std=0.3)
     for index in range(3):
-        ours = noise.gradient(make_step(index), point, point, lambda p: {"w": p["w"] @ a})
+        ours = noise.gradient(
+            make_step(index), GradientView(point, point, lambda p: {"w": p["w"] @ a})
+        )
         z = Rng(0, "test", index).normal((3, 4)).double()
         torch.testing.assert_close(ours["w"], (point["w"] + 0.3 * z) @ a, rtol=0, atol=1e-14)
 
@@ -25,7 +28,9 @@ def test_expectation_is_the_gradient_of_the_smoothed_loss(technique, make_step):
     w = torch.linspace(-2, 2, 5, dtype=torch.float64)
     point = {"w": w.repeat(count, 1)}
     noise = technique("weight_noise", std=s)
-    slopes = noise.gradient(make_step(), point, point, lambda p: {"w": 4 * p["w"] ** 3})["w"]
+    slopes = noise.gradient(
+        make_step(), GradientView(point, point, lambda p: {"w": 4 * p["w"] ** 3})
+    )["w"]
     error = 5 * slopes.std(0) / count**0.5
     expected = 4 * w**3 + 12 * s**2 * w
     assert ((slopes.mean(0) - expected).abs() < error).all()
@@ -38,7 +43,7 @@ def test_biases_and_normalization_have_no_noise(technique, make_step, network):
             assert torch.equal(value, network[name]) == (value.ndim < 2), name
         return parameters
 
-    ours = technique("weight_noise").gradient(make_step(), network, network, gradient)
+    ours = technique("weight_noise").gradient(make_step(), GradientView(network, network, gradient))
     assert ours.keys() == network.keys()
 
 
@@ -46,7 +51,7 @@ def test_no_noise_changes_no_bit(technique, make_step, network):
     for zero in (0, 0.0, torch.tensor(0.0, dtype=torch.float64)):
         silent = type(technique("weight_noise"))(zero)
         point = {name: value.float() for name, value in network.items()}
-        ours = silent.gradient(make_step(), point, point, lambda p: p)
+        ours = silent.gradient(make_step(), GradientView(point, point, lambda p: p))
         assert all(torch.equal(ours[name], point[name]) for name in point)
 
 

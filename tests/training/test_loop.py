@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from regexp.model.layers import Dropout, Noise, blocks, fill_noise, note_shapes
 from regexp.random import Rng
-from regexp.regularizer.base import Memory, Regularizer, Step, Tensors, View
+from regexp.regularizer.base import Evaluation, Memory, PenaltyView, Regularizer, Step, Tensors
 from regexp.stack.stack import Stack
 from tests.support import History, make_data, make_member, run, tensor
 
@@ -159,7 +159,7 @@ class StopAt(Regularizer):
     def init(self, state: Tensors) -> Memory:
         return {"seen": torch.zeros(())}
 
-    def observe(self, memory: Memory, metrics: object, state: Tensors) -> Memory:
+    def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:
         return {"seen": memory["seen"] + 1}
 
     def stop(self, memory: Memory) -> Tensor | bool:
@@ -237,17 +237,17 @@ class Everything(Regularizer):
         targets = lam * batch.targets + (1 - lam) * batch.targets.flip(0)
         return batch._replace(inputs=batch.inputs + self.strength * noise, targets=targets)
 
-    def penalty(self, step: Step, view: View) -> Tensor:
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         again = view.network(view.batch.inputs + 0.1)
         own = sum(p.square().sum() for p in view.parameters.values())
         hidden = sum(h.abs().mean() for h in view.hidden.values())
         rows = view.loss(again, view.batch.targets).mean()
         return self.strength * (own + hidden + rows + (again - view.outputs).square().mean())
 
-    def gradient(self, step, gradients, parameters, regradient):
-        again = regradient({n: p + self.strength * 0.1 for n, p in parameters.items()})
-        noise = step.rng.uniform(())
-        return {n: g + again[n] * noise for n, g in gradients.items()}
+    def gradient(self, step, view):
+        moved = {n: p + self.strength * 0.1 for n, p in view.parameters.items()}
+        again, noise = view.regradient(moved), step.rng.uniform(())
+        return {n: g + again[n] * noise for n, g in view.gradients.items()}
 
     def constrain(self, step, new, old):
         shrink = step.learning_rate * self.strength
@@ -260,8 +260,8 @@ class Everything(Regularizer):
         mean = {n: 0.9 * m + 0.1 * state[n] for n, m in step.memory["mean"].items()}
         return {**step.memory, "mean": mean}
 
-    def observe(self, memory, metrics, state):
-        return {**memory, "loss": memory["loss"] + metrics["loss"]}
+    def observe(self, memory, evaluation):
+        return {**memory, "loss": memory["loss"] + evaluation.metrics["loss"]}
 
     def weights(self, memory, state):
         return {n: memory["mean"][n] for n in state}
