@@ -7,7 +7,7 @@ TORCH := torch==2.13.0
 TORCH_INDEX ?=
 JOBS ?= 2
 
-.PHONY: ablation study test check lint types docs format ui benchmark clean help
+.PHONY: ablation study fast test check lint types docs format ui benchmark clean help
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -21,6 +21,14 @@ ablation: .venv/.ready
 ## make study NAME=wine_mlp    run conf/experiment/wine_mlp.yaml, write experiments/wine_mlp/
 study: .venv/.ready
 	OMP_NUM_THREADS=1 $(BIN)/regexp study $(NAME) hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS)
+
+# Units, a minute in all. Whole commands, servers, kills and every technique are for `make test`.
+FAST := tests/test_architecture.py tests/test_random.py \
+	$(addprefix tests/,dataset metrics model optimizer scheduler stack)
+
+## make fast        lint and the quick tests: after each change
+fast: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) -m "not slow" $(FAST)
 
 ## make test        environment, then the tests
 test: .venv/.ready

@@ -368,6 +368,14 @@ def test_rows_are_of_the_shape_that_is_said(name: str, tmp_path: Path) -> None:
     assert task.startswith(f"{classes} classes" if classes else "regression")
 
 
+def test_the_files_that_are_named_exist() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), ROOT / "conf" / "config.yaml"]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for name in re.findall(r"\b(?:benchmarks|conf|docs|regexp|tests)/[\w/]+\.(?:csv|md|py|yaml)", text):
+            assert (ROOT / name).exists() or "shrink_perturb" in name, f"{page.name}: {name}"
+
+
 def test_the_tests_that_show_a_fault_exist() -> None:
     named = re.findall(r"`(tests/\S+?\.py)::(\w+)`", PAGES["faults"])
     assert len(named) > 30
