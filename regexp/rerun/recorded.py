@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from regexp.errors import ConfigError
 from regexp.rerun.archive import schema
 from regexp.rerun.original import Original, OriginalSweep
 from regexp.tracking import TrackingError
@@ -108,6 +109,7 @@ def _load(stored: StoredRun) -> dict[str, Any] | None:
             return None
         try:
             return checkpoint.load(path)
-        except ValueError as error:
-            reason = str(error).removeprefix(f"{path}: ")
-            raise TrackingError(f"the artifact {LAST} of {stored.run_id}: {reason}") from error
+        except ConfigError as error:
+            raise TrackingError(
+                f"the artifact {LAST} of {stored.run_id}: {error.problem}"
+            ) from error

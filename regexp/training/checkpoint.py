@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from regexp.errors import ConfigError
+
 _REPEATED = 2**20  # bytes of a tensor that repeats a smaller one, at most
 
 
@@ -52,7 +54,7 @@ def load(path: Path, device: str = "cpu", holds: str = "weights") -> dict[str, A
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: if the file is no such checkpoint, or damaged.
+        ConfigError: if the file is no such checkpoint, or damaged.
     """
     try:
         _check_archive(path)
@@ -64,14 +66,15 @@ def load(path: Path, device: str = "cpu", holds: str = "weights") -> dict[str, A
         raise
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"{path}: expected a checkpoint written by regexp, but it cannot be read ({reason}); "
-            "it may be truncated or come from elsewhere"
+        raise ConfigError(
+            f"expected a checkpoint written by regexp, but it cannot be read ({reason}); "
+            "it may be truncated or come from elsewhere",
+            key=str(path),
         ) from error
     part = content.get(holds) if isinstance(content, dict) else None
     tensors = isinstance(part, dict) and all(isinstance(one, Tensor) for one in part.values())
     if not isinstance(part, dict) or (holds == "weights" and not tensors):
-        raise ValueError(f"{path}: expected a checkpoint written by regexp, with '{holds}'")
+        raise ConfigError(f"expected a checkpoint written by regexp, with '{holds}'", key=str(path))
     return content
 
 

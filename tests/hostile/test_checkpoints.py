@@ -18,6 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from regexp.errors import ConfigError
 from regexp.stack.stack import Stack
 from regexp.training.checkpoint import load, save
 from regexp.training.loop import train
@@ -54,7 +55,7 @@ def same(one: Any, other: Any) -> bool:
 def test_a_damaged_checkpoint_is_refused_or_whole(nowhere: Path, content: bytes) -> None:
     path = nowhere / "last.pt"
     path.write_bytes(content)
-    with refused(nowhere, ValueError, naming=(str(path),)):
+    with refused(nowhere, ConfigError, naming=(str(path),)):
         assert same(load(path), WHOLE)
 
 
@@ -152,7 +153,7 @@ def members_pickle() -> bytes:
 def test_a_foreign_checkpoint_is_refused_and_runs_nothing(nowhere: Path, content: bytes) -> None:
     path = nowhere / "last.pt"
     path.write_bytes(content)
-    with refused(nowhere, ValueError, naming=(str(path),)):
+    with refused(nowhere, ConfigError, naming=(str(path),)):
         weights = load(path)["weights"]
         assert all(isinstance(one, Tensor) for one in weights.values())
 
@@ -191,7 +192,7 @@ nested: st.SearchStrategy[Any] = st.recursive(
 def test_a_checkpoint_of_any_content_is_refused_or_has_weights(nowhere: Path, content: Any) -> None:
     path = nowhere / "last.pt"
     torch.save(content, path)
-    with refused(nowhere, ValueError, naming=(str(path),)):
+    with refused(nowhere, ConfigError, naming=(str(path),)):
         weights = load(path)["weights"]
         assert all(one.nbytes <= path.stat().st_size + 2**20 for one in weights.values())
 
@@ -240,5 +241,5 @@ def test_a_stack_takes_a_standing_or_refuses_it(nowhere: Path, data: st.DataObje
         del node[last]
     path = nowhere / "stack.pt"
     save(path, {"training": content, "history": []})
-    with refused(nowhere, ValueError, Unfit):
+    with refused(nowhere, ConfigError, Unfit):
         Standing.resumed(made_stack(), load(path, holds="training")["training"])

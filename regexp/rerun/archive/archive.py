@@ -52,16 +52,15 @@ def write(
         raise ConfigError(f"the sweep {sweep.name} has no runs, so there is nothing to export")
     members = _members(sweep, files, checkpoints or {})
     digests = {name: _digest(content) for name, content in sorted(members.items())}
-    members[layout.MANIFEST] = encode.json_bytes(
-        {
-            "format": schema.FORMAT,
-            "written_by": f"regexp {__version__}",
-            "sweep_id": sweep.sweep_id,
-            "name": sweep.name,
-            "runs": len(sweep.runs),
-            "members": digests,
-        }
-    )
+    manifest = {
+        "format": schema.FORMAT,
+        "written_by": f"regexp {__version__}",
+        "sweep_id": sweep.sweep_id,
+        "name": sweep.name,
+        "runs": len(sweep.runs),
+        "members": digests,
+    }
+    members[layout.MANIFEST] = encode.json_bytes(manifest)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with zipfile.ZipFile(unfinished, "x") as archive:
@@ -102,14 +101,16 @@ def read(path: Path) -> OriginalSweep:
         ConfigError: whatever is wrong with it, naming the file and the member.
     """
     with Members(path) as members:
-        manifest_bytes = members.read(layout.MANIFEST, layout.DOCUMENT_BYTES)
+        content = members.read(layout.MANIFEST, layout.DOCUMENT_BYTES)
         with refusing(path, layout.MANIFEST):
-            manifest = schema.manifest(manifest_bytes)
-        if manifest.version != schema.FORMAT:
-            raise ConfigError(
-                f"{path}: it is of version {manifest.version} of the format, and this regexp "
-                f"({__version__}) reads version {schema.FORMAT}; install another regexp"
-            )
+            if (version := schema.version(content)) != schema.FORMAT:
+                raise ConfigError(
+                    f"it is of version {version} of the format, and this regexp ({__version__}) "
+                    f"reads version {schema.FORMAT}",
+                    key=str(path),
+                    cure="install another regexp",
+                )
+            manifest = schema.manifest(content)
         with refusing(path):
             layout.check_names(members.names, manifest.runs, manifest.members)
         digests = manifest.members
@@ -149,7 +150,7 @@ def _members(
         for number, run in enumerate(sweep.runs, start=1):
             documents = {
                 "run.json": encode.json_bytes(
-                    {name: getattr(run, name) for name in schema.RUN_FIELDS}
+                    {name: getattr(run, name) for name in schema.RunFields.model_fields}
                 ),
                 "config.yaml": encode.yaml_bytes(run.config),
                 "stack.json": encode.stack_bytes(run.stack),
@@ -191,8 +192,10 @@ def _proofread(unfinished: Path, path: Path) -> None:
     try:
         read(unfinished)
     except ConfigError as error:
-        reason = str(error).removeprefix(f"{unfinished}: ").partition(". The archive")[0]
-        raise ConfigError(f"{path}: not written, for nobody could read it: {reason}") from error
+        place = error.key.replace(str(unfinished), str(path))
+        raise ConfigError(
+            f"not written, for nobody could read it: {error.problem}", key=place
+        ) from error
 
 
 def _digest(content: Content) -> str:
@@ -206,21 +209,22 @@ def _load(path: Path, member: str, sha256: str) -> dict[str, Any]:
     """A checkpoint out of an archive; nothing in it is executed."""
     from regexp.training import checkpoint
 
+    place = f"{path}: {member}"
     try:
         with tempfile.TemporaryDirectory() as folder, Members(path) as members:
             unpacked = Path(folder) / layout.LAST
             with unpacked.open("wb") as file:
                 file.writelines(members.chunks(member, layout.CHECKPOINT_BYTES, sha256))
-            return checkpoint.load(unpacked)
-    except ConfigError:
-        raise
-    except ValueError as error:
-        reason = str(error).partition(": ")[2]  # after the name of the unpacked file
-        raise ConfigError(f"{path}: {member}: {reason}") from error
+            try:
+                return checkpoint.load(unpacked)
+            except ConfigError as error:
+                raise ConfigError(error.problem, key=place) from error
     except OSError as error:
         raise ConfigError(
-            f"{path}: {member}: cannot be unpacked ({error.strerror}) into the temporary folder "
-            f"{tempfile.gettempdir()}; make room there, or name another folder in TMPDIR"
+            f"cannot be unpacked ({error.strerror}) into the temporary folder "
+            f"{tempfile.gettempdir()}",
+            key=place,
+            cure="make room there, or name another folder in TMPDIR",
         ) from error
 
 

@@ -9,8 +9,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from regexp.errors import ConfigError
 
@@ -21,22 +19,15 @@ _CHUNK = 2**20
 _LENGTH = 200
 # Of these a reader may be asked to write files; some mean something to one system or another.
 _ODD = re.compile(r'[\\:*?"<>|]')
-# What zipfile raises at files that are none, beside its own error.
+# What zipfile raises at files that are none.
 _WRONG = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    ValueError,
-    OverflowError,
-    NotImplementedError,
-    RecursionError,
-    struct.error,
-    OSError,
-)
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError,
+    NotImplementedError, RecursionError, OSError,
+)  # fmt: skip
 
 
-class Members:
-    """The members of an archive; use it as a context manager.
+class Members(contextlib.AbstractContextManager["Members"]):
+    """The members of an archive.
 
     Args:
         path: of the archive.
@@ -65,15 +56,7 @@ class Members:
             self._zip.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._zip.close()
 
     @property
@@ -166,14 +149,10 @@ def refusing(path: Path, member: str = "") -> Iterator[None]:
     except ConfigError:
         raise
     except _WRONG as error:
-        where = f"{path}: {member}" if member else str(path)
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
-            f"{where}: {ascii_only(reason)}. The archive is damaged, was changed, or is none of "
-            "regexp's. Ask for it again; regexp export SWEEP_ID FILE.zip writes it"
+            reason if reason.isprintable() else ascii(reason)[1:-1],
+            key=f"{path}: {member}" if member else str(path),
+            cure="the archive is damaged, was changed, or is none of regexp's: ask for it again "
+            "(regexp export SWEEP_ID FILE.zip writes it)",
         ) from error
-
-
-def ascii_only(text: str) -> str:
-    """Words about hostile input, without what could steer a terminal."""
-    return text if text.isprintable() else ascii(text)[1:-1]
