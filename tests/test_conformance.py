@@ -34,7 +34,7 @@ from regexp.sweep.job import stacks
 from regexp.sweep.plan import build_member, plan
 from regexp.training import checkpoint
 from regexp.training.loop import train
-from regexp.training.state import Result, Standing
+from regexp.training.state import Result, TrainingState
 from tests import support
 from tests.support import FOLDER, NAMES
 
@@ -313,8 +313,8 @@ def test_rerun_has_the_same_bits_though_it_is_broken_off(
     with pytest.raises(Broken):
         train(new(), epochs, lambda *point: again.append(point), break_off)
     stack = new()
-    standing = Standing.resumed(stack, checkpoint.load(path, holds="stack"))
-    second = train(stack, epochs, lambda *point: again.append(point), standing=standing)
+    state = TrainingState.resumed(stack, checkpoint.load(path, holds="stack"))
+    second = train(stack, epochs, lambda *point: again.append(point), state=state)
     assert again == curves
     for one, other in zip(first, second, strict=True):
         assert one.run == other.run

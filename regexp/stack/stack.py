@@ -251,7 +251,7 @@ class Stack(Trainable):
         tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
         return tensor if self.lifted else tensor[0]
 
-    def one(self, values: Any, run: int) -> Any:
+    def of_run(self, values: Any, run: int) -> Any:
         """One run's part of nested dicts of [runs, ...] tensors, copied."""
         return pytree.tree_map(
             lambda value: (value[run] if self.lifted else value).detach().clone(), values
@@ -264,10 +264,6 @@ class Stack(Trainable):
                               value, others[name])
             for name, value in values.items()
         }  # fmt: skip
-
-    def optimizer_state(self, run: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The state dicts of one run's optimizer and scheduler, as if it had been alone."""
-        return self.optimizers.state(run)
 
     @torch.no_grad()
     def keep(self, runs: Sequence[int]) -> None:

@@ -7,6 +7,7 @@ optimizers; `own_loop.Regularized` is one, for a loop of the user's own. In the 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from regexp.model.layers import Noise, blocks
 from regexp.random import Rng
-from regexp.regularizer.base import Memory, Step, Tensors
+from regexp.regularizer.base import Evaluation, Memory, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.lift import chain
 from regexp.stack.lifted_cocktail import LiftedCocktail
@@ -25,8 +26,8 @@ from regexp.stack.streams import StackedRng, draw_noise
 from regexp.stack.vmapped import Vmapped, varying
 
 
-class Trainable:
-    """A network and its techniques.
+class Trainable(ABC):
+    """A network and its techniques. A subclass gives `steps` and what is abstract here.
 
     Args:
         model: of one run, or lifted, in training mode; its `Noise` layers know their shapes.
@@ -108,18 +109,18 @@ class Trainable:
     # --- where the runs stand --------------------------------------------------------------
 
     @property
+    @abstractmethod
     def learning_rate(self) -> float | Tensor:
         """Of the next step: a float, or [runs]."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def ends_epoch(self) -> bool:
         """Whether the next step is the last of its epoch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def optimize(self) -> None:
         """One step of every run's optimizer, from the gradients of `parameters`."""
-        raise NotImplementedError
 
     def step(self) -> Step:
         """Where the runs stand, with the streams of their next step."""
@@ -155,6 +156,29 @@ class Trainable:
     def _buffers_now(self) -> Tensors:
         """The buffers by name; noise is a new tensor each step."""
         return dict(self.model.named_buffers()) if self._noise else self._buffers
+
+    @torch.no_grad()
+    def observe(
+        self,
+        state: Tensors,
+        validation: dict[str, Tensor],
+        train_loss: Tensor,
+        seconds: Tensor,
+    ) -> Tensor:
+        """Let the techniques know what an epoch ended with.
+
+        Args:
+            state: the parameters and buffers that were evaluated.
+            validation: their metrics on the validation split, [runs] each.
+            train_loss: [runs].
+            seconds: of training so far, [runs].
+
+        Returns:
+            Whether they say that a run should end, [runs].
+        """
+        seen = validation | {"train_loss": train_loss, "seconds": seconds}
+        self.memory = self.regularizer.observe(self.memory, Evaluation(seen, state))
+        return self.regularizer.stop(self.memory)
 
     # --- the parts of a step ---------------------------------------------------------------
 

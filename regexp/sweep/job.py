@@ -28,9 +28,9 @@ from regexp.sweep.resume import Every, Point, Resume, forget
 from regexp.tracking import DIVERGED, Earlier, environment, now
 from regexp.training import checkpoint
 from regexp.training.device import device_name, settings
-from regexp.training.loop import Report, Save
+from regexp.training.loop import EpochReport, Save
 from regexp.training.loop import train as train_stack
-from regexp.training.state import Result, Standing, Unfit
+from regexp.training.state import Result, TrainingState, Unfit
 
 if TYPE_CHECKING:
     from regexp.tracking import RunRecord, Tracker
@@ -109,7 +109,7 @@ def _train_runs(
     return [replace(outcomes[run.fingerprint], tuned=run.tuned) for run in runs]
 
 
-def run_stack(runs: Sequence[PlannedRun], report: Report) -> list[Result]:
+def run_stack(runs: Sequence[PlannedRun], report: EpochReport) -> list[Result]:
     """Train runs as one stack, from their beginning, and record nothing.
 
     Args:
@@ -202,11 +202,11 @@ def _train_stack(
         return point
 
     try:
-        stack, standing = _stack(members, runs, device, resume)
+        stack, state = _stack(members, runs, device, resume)
         for position, points in enumerate(resume.history):
             for point in points:  # the store may not have them all
                 tell(position, point)
-        results = _run(stack, members, runs, report, resume.save, standing)
+        results = _run(stack, members, runs, report, resume.save, state)
     except Exception as error:
         reason = str(error)
         if not isinstance(error, ValueError):
@@ -234,7 +234,7 @@ def _fail(run: PlannedRun, record: RunRecord | None, reason: str) -> Outcome:
 
 def _stack(
     members: list[Member], runs: Sequence[PlannedRun], device: torch.device, resume: Resume | None
-) -> tuple[Stack, Standing | None]:
+) -> tuple[Stack, TrainingState | None]:
     """The stack of the members, and where it goes on, if not at its beginning."""
     trainer = runs[0].config["trainer"]
     make = partial(
@@ -249,7 +249,7 @@ def _stack(
     if resume is None or content is None:
         return stack, None
     try:
-        return stack, Standing.resumed(stack, content)
+        return stack, TrainingState.resumed(stack, content)
     except Unfit as error:
         resume.refuse(error)
         return make([build_member(run) for run in runs]), None
@@ -259,12 +259,12 @@ def _run(
     stack: Stack,
     members: list[Member],
     runs: Sequence[PlannedRun],
-    report: Report,
+    report: EpochReport,
     save: Save = lambda epoch, content: None,
-    standing: Standing | None = None,
+    state: TrainingState | None = None,
 ) -> list[Result]:
     """Train a stack; its results in the order of the members, with what their data add."""
-    results = train_stack(stack, runs[0].config["trainer"]["epochs"], report, save, standing)
+    results = train_stack(stack, runs[0].config["trainer"]["epochs"], report, save, state)
     results.sort(key=lambda result: result.run)
     for member, result in zip(members, results, strict=True):
         result.metrics |= against_naive(member.data, result.metrics)

@@ -1,42 +1,43 @@
 """THE loop: one for every model, dataset, technique, optimizer and schedule.
 
-It is written as for one run. Whether it trains one or a stack of them is the stack's business,
-and what regularizes is the techniques'.
+It is written as for one run, and trains a stack of them. What the whole stack has at once are
+tensors, with an entry for every run: a step, an epoch, an evaluation, the best weights. What each
+run has are numbers, once an epoch: its metrics, its seconds, whether it ends and with what.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from regexp.metrics.evaluate import metrics
-from regexp.regularizer.base import Batch, Evaluation, GradientView, PenaltyView, Step, Tensors
+from regexp.regularizer.base import Batch, GradientView, PenaltyView, Step, Tensors
 from regexp.stack.stack import Stack
 from regexp.stack.trainable import Trainable
-from regexp.training.state import Best, Result, Standing
+from regexp.training.state import Result, TrainingState
 
-Report = Callable[[int, int, dict[str, float]], None]
+EpochReport = Callable[[int, int, dict[str, float]], None]
 """`report(run, epoch, metrics)` is told of every run after every epoch, counted from 1."""
 
 Save = Callable[[int, Callable[[], dict[str, Any]]], None]
 """`save(epoch, content)` may keep `content()`, from which training goes on after that epoch."""
 
-
-SPLITS = (("train", "final/train_"), ("validation", "final/val_"), ("test", "test/"))
+SPLITS = {"train": "final/train_", "validation": "final/val_", "test": "test/"}
 """The splits that final weights are evaluated on, with the prefix of their metrics."""
 
 
 def train(
     stack: Stack,
     epochs: int,
-    report: Report,
+    report: EpochReport,
     save: Save = lambda epoch, content: None,
-    standing: Standing | None = None,
+    state: TrainingState | None = None,
 ) -> list[Result]:
     """Train the runs of `stack` to their ends.
 
@@ -47,59 +48,58 @@ def train(
             the batches as they were trained on, without penalties), `val/...` (in evaluation
             mode, with the weights that the techniques evaluate), `lr` (of the last step).
         save: asked after every epoch but the last; the content must be kept at once.
-        standing: where training goes on, if not at its beginning; see `Standing.resumed`.
+        state: where training goes on, if not at its beginning; see `TrainingState.resumed`.
 
     Returns:
         One result a run, in the order in which they ended. A run whose loss is no longer a finite
         number ends as FAILED, and leaves the others alone.
     """
-    standing = standing or Standing(stack)
-    results, seconds, best = standing.results, standing.seconds, standing.best
+    state = state or TrainingState(stack)
     for epoch in range(stack.epoch + 1, epochs + 1):
         started = time.perf_counter()
-        losses, rows = [], []
-        for inputs, targets in stack.batches():
-            rate = stack.learning_rate
-            losses.append(train_step(stack, inputs, targets))
-            rows.append(stack.count(inputs))
-        shares = torch.tensor(rows, dtype=stack.dtype, device=stack.device) / sum(rows)
-        train_loss = torch.stack(losses, -1) @ shares
-
-        state = stack.evaluated()
-        validation = metrics(*stack.predict("validation", state), stack.task)
-        best.update(epoch, validation["loss"], state)
-        with torch.no_grad():
-            elapsed = (time.perf_counter() - started) / len(stack.runs)
-            spent = stack.per_run([seconds[run] + elapsed for run in stack.runs])
-            seen = validation | {"train_loss": train_loss, "seconds": spent}
-            stack.memory = stack.regularizer.observe(stack.memory, Evaluation(seen, state))
-            stops = stack.each(torch.as_tensor(stack.regularizer.stop(stack.memory)))
+        train_loss, learning_rate = _train_epoch(stack)
+        weights = stack.evaluated()
+        validation = metrics(*stack.predict("validation", weights), stack.task)
+        state.best.update(epoch, validation["loss"], weights)
+        spent = stack.per_run(state.seconds_since(started))
+        stops = stack.each(stack.observe(weights, validation, train_loss, spent))
         stack.end_epoch(validation["loss"])
+        state.seconds |= zip(stack.runs, state.seconds_since(started), strict=True)
 
-        share = (time.perf_counter() - started) / len(stack.runs)
-        rates = torch.as_tensor(rate, dtype=torch.float64)
-        table = {"train/loss": stack.each(train_loss), "lr": stack.each(rates)}
-        table |= {f"val/{name}": stack.each(value) for name, value in validation.items()}
-        ending = []
-        for position, run in enumerate(stack.runs):
-            seconds[run] += share
-            own = {name: values[position] for name, values in table.items()}
-            report(run, epoch, own)
-            reason = _failure(own, epoch)
-            if reason:
-                results.append(Result(run, "FAILED", reason, epoch, seconds[run]))
-            if reason or epoch == epochs or stops[position]:
-                ending.append((position, bool(reason)))
-        results += _finish(stack, [p for p, failed in ending if not failed], state, best, seconds)
-        leaving = {position for position, _ in ending}
-        staying = [position for position in range(len(stack.runs)) if position not in leaving]
+        curves = {"train/loss": train_loss, "lr": learning_rate}
+        curves |= {f"val/{name}": value for name, value in validation.items()}
+        finished, staying = [], []
+        for position, numbers in enumerate(_by_run(stack, curves)):
+            run = stack.runs[position]
+            report(run, epoch, numbers)
+            if reason := _failure(numbers, epoch):
+                state.results.append(Result(run, "FAILED", reason, epoch, state.seconds[run]))
+            elif epoch == epochs or stops[position]:
+                finished.append(position)
+            else:
+                staying.append(position)
+        state.results += _finished(stack, finished, weights, state)
         if not staying:
             break
-        if leaving:
-            stack.keep(staying)
-            best.keep(staying)
-        save(epoch, standing.content)
-    return results
+        state.keep(staying)
+        save(epoch, state.content)
+    return state.results
+
+
+def _train_epoch(stack: Stack) -> tuple[Tensor, Tensor]:
+    """One step on every batch: the mean plain loss and the last learning rate, [runs] each."""
+    losses, rows, rates = [], [], []
+    for inputs, targets in stack.batches():
+        rates.append(stack.learning_rate)
+        losses.append(train_step(stack, inputs, targets))
+        rows.append(stack.count(inputs))
+    return mean_loss(losses, rows), torch.as_tensor(rates[-1], dtype=torch.float64)
+
+
+def mean_loss(losses: Sequence[Tensor], rows: Sequence[int]) -> Tensor:
+    """The mean over the rows of batches of so many rows each, from their mean losses [runs]."""
+    stacked = torch.stack(list(losses), -1)
+    return stacked @ (torch.tensor(rows, dtype=stacked.dtype, device=stacked.device) / sum(rows))
 
 
 def train_step(stack: Trainable, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -113,8 +113,7 @@ def train_step(stack: Trainable, inputs: Tensor, targets: Tensor) -> Tensor:
     Returns:
         The mean plain loss of each run's batch as it was trained on, [runs], detached.
     """
-    regularizer = stack.regularizer
-    step = stack.step()
+    regularizer, step = stack.regularizer, stack.step()
     batch = Batch(inputs, targets)
     if regularizer.uses("batch"):
         with torch.no_grad():
@@ -124,34 +123,26 @@ def train_step(stack: Trainable, inputs: Tensor, targets: Tensor) -> Tensor:
     outputs = stack.forward(batch.inputs)
     losses, objectives = _objectives(stack, step, stack.parameters, outputs, batch)
     stack.backward(objectives)
-
     if regularizer.uses("gradient"):
-
-        def regradient(parameters: Tensors) -> Tensors:
-            with torch.enable_grad():
-                point = {n: p.detach().requires_grad_() for n, p in parameters.items()}
-                outputs = stack.forward_at(point, batch.inputs)
-                _, objectives = _objectives(stack, step, point, outputs, batch)
-                gradients = torch.autograd.grad(
-                    objectives.sum(), list(point.values()), materialize_grads=True
-                )
-            # of one memory layout with the first: sums over other strides round another way
-            return {n: g.contiguous() for n, g in zip(point, gradients, strict=True)}
-
+        regradient = partial(_regradient, stack, step, batch)
         with torch.no_grad():
-            point = {n: p.detach() for n, p in stack.parameters.items()}
-            view = GradientView(stack.gradients(), point, regradient)
+            view = GradientView(stack.gradients(), _detached(stack.parameters), regradient)
             stack.set_gradients(regularizer.gradient(step, view))
+
     constrains = regularizer.uses("constrain")
     old = stack.copy_parameters() if constrains else {}
     stack.optimize()
     with torch.no_grad():
         if constrains:
-            new = {n: p.detach() for n, p in stack.parameters.items()}
-            stack.set_parameters(regularizer.constrain(step, new, old))
+            new = regularizer.constrain(step, _detached(stack.parameters), old)
+            stack.set_parameters(new)
         if regularizer.uses("track"):
             stack.memory = regularizer.track(step, stack.state())
     return losses.detach()
+
+
+def _detached(parameters: Mapping[str, Tensor]) -> Tensors:
+    return {name: value.detach() for name, value in parameters.items()}
 
 
 def _objectives(
@@ -166,47 +157,28 @@ def _objectives(
     return losses, losses + stack.regularizer.penalty(step, view)
 
 
-def _finish(
-    stack: Stack, positions: list[int], state: Tensors, best: Best, seconds: dict[int, float]
-) -> list[Result]:
-    """The results of the runs at `positions`: here, and only here, test data are used."""
-    if not positions:
-        return []
-    with torch.no_grad():
-        final = stack.regularizer.restore(stack.memory, state)
-    evaluated: dict[str, list[float]] = {}
-    for split, prefix in SPLITS:
-        outputs, targets = stack.predict(split, final, positions)
-        scores = metrics(outputs, targets, stack.task)
-        evaluated |= {prefix + name: stack.each(value) for name, value in scores.items()}
-    results = []
-    for order, position in enumerate(positions):
-        run = stack.runs[position]
-        optimizer, scheduler = stack.optimizer_state(position)
-        epochs = stack.epoch
-        best_epoch = int(best.epoch.reshape(-1)[position])
-        own = {name: values[order] for name, values in evaluated.items()}
-        own |= {"epochs": float(epochs), "seconds": seconds[run], "best_epoch": float(best_epoch)}
-        # the last split is the test split
-        result = Result(run, "FINISHED", "", epochs, seconds[run], own, stack.one(outputs, order))
-        counts = stack.one(stack.counts(), position)  # so that a state dict is whole
-        result.best = {"weights": stack.one(best.state, position) | counts, "epoch": best_epoch}
-        result.last = {
-            "weights": stack.one(final, position) | counts,
-            "state": stack.one(stack.state(), position),
-            "optimizer": optimizer,
-            "scheduler": scheduler,
-            "memory": stack.one(stack.memory, position),
-            "epoch": epochs,
-            "step": stack.step_index,
-        }
-        results.append(result)
-    return results
+def _regradient(stack: Trainable, step: Step, batch: Batch, parameters: Tensors) -> Tensors:
+    """The gradients of the same step at other parameters."""
+    point = {name: value.requires_grad_() for name, value in _detached(parameters).items()}
+    with torch.enable_grad():
+        outputs = stack.forward_at(point, batch.inputs)
+        _, objectives = _objectives(stack, step, point, outputs, batch)
+        gradients = torch.autograd.grad(
+            objectives.sum(), list(point.values()), materialize_grads=True
+        )
+    # of one memory layout with the first: sums over other strides round another way
+    return {name: g.contiguous() for name, g in zip(point, gradients, strict=True)}
 
 
-def _failure(own: dict[str, float], epoch: int) -> str:
+def _by_run(stack: Stack, tensors: Mapping[str, Tensor]) -> list[dict[str, float]]:
+    """Tensors [runs] by name as numbers by name, one mapping a run."""
+    rows = zip(*map(stack.each, tensors.values()), strict=True)
+    return [dict(zip(tensors, row, strict=True)) for row in rows]
+
+
+def _failure(numbers: Mapping[str, float], epoch: int) -> str:
     """Why a run with these metrics cannot go on; empty if it can."""
-    bad = [name for name in ("train/loss", "val/loss") if not math.isfinite(own[name])]
+    bad = [name for name in ("train/loss", "val/loss") if not math.isfinite(numbers[name])]
     if not bad:
         return ""
     cause = (
@@ -216,6 +188,27 @@ def _failure(own: dict[str, float], epoch: int) -> str:
         "of a few rows and averaged weights, or lower optimizer.lr"
     )
     return (
-        f"{bad[0]} became {own[bad[0]]} in epoch {epoch} at learning rate {own['lr']:g}; "
+        f"{bad[0]} became {numbers[bad[0]]} in epoch {epoch} at learning rate {numbers['lr']:g}; "
         f"the likely cause is that {cause}"
     )
+
+
+def _finished(
+    stack: Stack, positions: list[int], weights: Tensors, state: TrainingState
+) -> list[Result]:
+    """The results of the runs at `positions`: here, and only here, test data are used."""
+    if not positions:
+        return []
+    with torch.no_grad():
+        final = stack.regularizer.restore(stack.memory, weights)
+    scores, outputs = {}, {}
+    for split, prefix in SPLITS.items():
+        outputs[split], targets = stack.predict(split, final, positions)
+        for name, value in metrics(outputs[split], targets, stack.task).items():
+            scores[prefix + name] = value
+    return [
+        state.result(position, final, numbers, stack.of_run(outputs["test"], order))
+        for order, (position, numbers) in enumerate(
+            zip(positions, _by_run(stack, scores), strict=True)
+        )
+    ]

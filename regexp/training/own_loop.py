@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +12,13 @@ from regexp.metrics.ensemble import mean_prediction
 from regexp.metrics.evaluate import metrics
 from regexp.metrics.loss import LOSSES
 from regexp.model.layers import note_shapes
-from regexp.regularizer.base import Evaluation, PredictionView, Regularizer, Tensors
+from regexp.regularizer.base import PredictionView, Regularizer, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import add_layers
 from regexp.stack.network import Network
 from regexp.stack.running_statistics import reestimate
 from regexp.stack.trainable import Trainable
-from regexp.training.loop import train_step
+from regexp.training.loop import mean_loss, train_step
 
 
 class Regularized(Trainable):
@@ -157,15 +156,9 @@ class Regularized(Trainable):
             )
         state = self.evaluated(batches)
         scores = metrics(self.predict(inputs, state), targets, self.task)
-        rows = torch.tensor(self._rows, dtype=self.dtype, device=self.device)
-        seen: dict[str, Any] = {
-            **scores,
-            "train_loss": torch.stack(self._losses) @ (rows / rows.sum()),
-            "seconds": torch.tensor(time.monotonic() - self._began, dtype=torch.float64),
-        }
-        with torch.no_grad():
-            self.memory = self.regularizer.observe(self.memory, Evaluation(seen, state))
-            self.stopped = bool(self.regularizer.stop(self.memory))
+        seconds = torch.tensor(time.monotonic() - self._began, dtype=torch.float64)
+        train_loss = mean_loss(self._losses, self._rows)
+        self.stopped = bool(self.observe(state, scores, train_loss, seconds))
         self.epoch += 1
         self._losses, self._rows = [], []
         return {name: float(value) for name, value in scores.items()}

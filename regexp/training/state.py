@@ -7,8 +7,9 @@ the seeds and the numbers of the step and epoch: a stream needs no other positio
 from __future__ import annotations
 
 import math
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +78,7 @@ class Best:
         self.loss, self.epoch, self.state = take((self.loss, self.epoch, self.state), runs)
 
 
-class Standing:
+class TrainingState:
     """Where the training of a stack stands, beside the stack itself.
 
     Attributes:
@@ -92,24 +93,65 @@ class Standing:
         self.seconds = dict.fromkeys(stack.runs, 0.0)
         self.best = Best(stack)
 
+    def seconds_since(self, started: float) -> list[float]:
+        """The seconds of the runs in the stack, with their share of the time since `started`."""
+        share = (time.perf_counter() - started) / len(self._stack.runs)
+        return [self.seconds[run] + share for run in self._stack.runs]
+
+    def keep(self, positions: Sequence[int]) -> None:
+        """Let the runs at other positions leave the stack."""
+        if len(positions) < len(self._stack.runs):
+            self._stack.keep(positions)
+            self.best.keep(positions)
+
+    def result(
+        self, position: int, final: Tensors, scores: Mapping[str, float], outputs: Tensor
+    ) -> Result:
+        """What the run at a position of the stack has finished with.
+
+        Args:
+            position: of the run.
+            final: the weights of all runs that are tested, [runs, ...].
+            scores: the run's metrics of them.
+            outputs: its outputs on the test split.
+        """
+        stack, run = self._stack, self._stack.runs[position]
+        epochs, seconds = stack.epoch, self.seconds[run]
+        best_epoch = int(self.best.epoch.reshape(-1)[position])
+        ended = {"epochs": float(epochs), "seconds": seconds, "best_epoch": float(best_epoch)}
+        counts = stack.of_run(stack.counts(), position)  # so that a state dict is whole
+        best = {"weights": stack.of_run(self.best.state, position) | counts, "epoch": best_epoch}
+        optimizer, scheduler = stack.optimizers.state(position)
+        last = {
+            "weights": stack.of_run(final, position) | counts,
+            "state": stack.of_run(stack.state(), position),
+            "optimizer": optimizer,
+            "scheduler": scheduler,
+            "memory": stack.of_run(stack.memory, position),
+            "epoch": epochs,
+            "step": stack.step_index,
+        }
+        scores = {**scores, **ended}
+        return Result(run, "FINISHED", "", epochs, seconds, scores, outputs, best, last)
+
     @classmethod
-    def resumed(cls, stack: Stack, content: dict[str, Any]) -> Standing:
+    def resumed(cls, stack: Stack, content: dict[str, Any]) -> TrainingState:
         """Put a new stack and its training where `content` was taken of an equal one.
 
         Raises:
             Unfit: it was taken of another stack; this one cannot be used any more.
         """
-        standing = cls(stack)
+        state = cls(stack)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of types that do not fit
                 _restore(stack, content["stack"])
-            standing.best.load_state_dict(content["best"])
-            standing.seconds |= content["seconds"]
-            standing.results += [Result(**result) for result in content["results"]]
+            state.best.load_state_dict(content["best"])
+            state.seconds |= content["seconds"]
+            state.results += [Result(**result) for result in content["results"]]
         except Exception as error:  # values of any type may stand anywhere
             raise Unfit(f"it is of other runs: {error}") from error
-        return standing
+        return state
 
     def content(self) -> dict[str, Any]:
         """All that training goes on from, in plain tensors and numbers, not copied."""

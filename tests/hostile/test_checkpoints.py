@@ -22,7 +22,7 @@ from regexp.errors import ConfigError
 from regexp.stack.stack import Stack
 from regexp.training.checkpoint import load, save
 from regexp.training.loop import train
-from regexp.training.state import Standing, Unfit
+from regexp.training.state import TrainingState, Unfit
 from tests.hostile.support import mutated, refused, searching
 from tests.hostile.values import scalars
 from tests.support import make_member, technique
@@ -242,4 +242,4 @@ def test_a_stack_takes_a_standing_or_refuses_it(nowhere: Path, data: st.DataObje
     path = nowhere / "stack.pt"
     save(path, {"training": content, "history": []})
     with refused(nowhere, ConfigError, Unfit):
-        Standing.resumed(made_stack(), load(path, holds="training")["training"])
+        TrainingState.resumed(made_stack(), load(path, holds="training")["training"])

@@ -72,7 +72,7 @@ def observe(victim: Victim) -> None:
     from regexp.sweep import execute as sweep
     from regexp.tracking import Tracker
     from regexp.training import loop as train
-    from regexp.training.state import Standing
+    from regexp.training.state import TrainingState
 
     def of_job(whole: Function) -> Function:
         def _train(config: Any, order: Any) -> Any:
@@ -116,7 +116,7 @@ def observe(victim: Victim) -> None:
     around(train, "train_step", of_step)
     around(Tracker, "earlier", of_earlier)
     around(Tracker, "start", of_start)
-    around(Standing, "resumed", of_resumed)
+    around(TrainingState, "resumed", of_resumed)
 
 
 def main(arguments: list[str]) -> None:
