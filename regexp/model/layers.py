@@ -194,7 +194,7 @@ class Noise(nn.Module):
         return x
 
 
-class Dropout(Noise):
+class DropoutLayer(Noise):
     """Inverted dropout (Srivastava et al. 2014): x * mask / (1 - p) in training, else x.
 
     Args:
@@ -268,7 +268,7 @@ def fill_noise(model: nn.Module, rng: Rng, rows: int) -> None:
 
 
 def adopt(model: nn.Module) -> nn.Module:
-    """Replace `nn.Dropout` by our `Dropout`, which draws from the run's stream.
+    """Replace `nn.Dropout` by `DropoutLayer`, which draws from the run's stream.
 
     Raises:
         ValueError: for other layers that draw from torch's global random state.
@@ -278,7 +278,7 @@ def adopt(model: nn.Module) -> nn.Module:
         if child is None:
             continue
         if type(child) is nn.Dropout:
-            setattr(model, name, Dropout(child.p))
+            setattr(model, name, DropoutLayer(child.p))
         elif isinstance(child, nn.modules.dropout._DropoutNd | nn.RReLU) or (
             isinstance(child, nn.RNNBase | nn.MultiheadAttention) and child.dropout > 0
         ):

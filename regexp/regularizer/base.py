@@ -23,7 +23,7 @@ from torch.utils import _pytree as pytree
 from regexp.errors import NotApplicable
 from regexp.model.layers import (
     Block,
-    Dropout,
+    DropoutLayer,
     EachTime,
     Inputs,
     Noise,
@@ -37,7 +37,7 @@ from regexp.model.recurrent import Recurrent, recurrents
 from regexp.random import Rng
 
 __all__ = [
-    "HOOKS", "KINDS", "Batch", "Block", "Dropout", "EachTime", "Evaluation", "GradientView",
+    "HOOKS", "KINDS", "Batch", "Block", "DropoutLayer", "EachTime", "Evaluation", "GradientView",
     "Inputs", "Memory", "Noise", "NotApplicable", "PenaltyView", "PredictionView", "Recurrent",
     "Regularizer", "Residual", "Rng", "Step", "Tensors", "blocks", "check_choice", "check_range",
     "hidden_weights", "inputs", "overrides", "recurrents", "residuals", "total", "weights",

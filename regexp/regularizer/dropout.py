@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from regexp.regularizer import base
-from regexp.regularizer.base import Regularizer, blocks, check_range, inputs
+from regexp.regularizer.base import DropoutLayer, Regularizer, blocks, check_range, inputs
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Dropout(Regularizer):
     def build(self, model: nn.Module) -> nn.Module:
         if self.hidden is not None:
             for block in blocks(model).values():
-                block.dropout.append(base.Dropout(self.hidden))
+                block.dropout.append(DropoutLayer(self.hidden))
         if self.inputs is not None:
-            inputs(model).append(base.Dropout(self.inputs))
+            inputs(model).append(DropoutLayer(self.inputs))
         return model

@@ -8,7 +8,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from regexp.regularizer.base import Dropout, PenaltyView, Regularizer, Step, blocks, check_range
+from regexp.regularizer.base import (
+    DropoutLayer,
+    PenaltyView,
+    Regularizer,
+    Step,
+    blocks,
+    check_range,
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class RDrop(Regularizer):
     def build(self, model: nn.Module) -> nn.Module:
         if self.dropout is not None:
             for block in blocks(model).values():
-                block.dropout.append(Dropout(self.dropout))
+                block.dropout.append(DropoutLayer(self.dropout))
         return model
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor:

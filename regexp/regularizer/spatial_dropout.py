@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from regexp.regularizer.base import Dropout, NotApplicable, Regularizer, blocks, check_range
+from regexp.regularizer.base import DropoutLayer, NotApplicable, Regularizer, blocks, check_range
 
 POSITIONS = {1: (0,), 2: (1, 2)}
 """Axes of a row that are no channels: time of [time, features], sides of [channels, h, w]."""
@@ -63,5 +63,5 @@ class SpatialDropout(Regularizer):
                 "regularizer=dropout, or a model such as cnn or lstm"
             )
         for block in found:
-            block.dropout.append(Dropout(self.p, POSITIONS[block.dimensions]))
+            block.dropout.append(DropoutLayer(self.p, POSITIONS[block.dimensions]))
         return model

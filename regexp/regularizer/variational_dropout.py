@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from regexp.regularizer.base import (
-    Dropout,
+    DropoutLayer,
     Regularizer,
     blocks,
     check_range,
@@ -70,9 +70,9 @@ class VariationalDropout(Regularizer):
 
     def build(self, model: nn.Module) -> nn.Module:
         for layer in recurrents(model).values():
-            layer.state.append(Dropout(self.recurrent))  # of [rows, features], used at all times
+            layer.state.append(DropoutLayer(self.recurrent))  # [rows, features]: at all times
         for block in blocks(model).values():
             if block.dimensions == 1:
-                block.dropout.append(Dropout(self.hidden, TIME))
-        inputs(model).append(Dropout(self.inputs, TIME))
+                block.dropout.append(DropoutLayer(self.hidden, TIME))
+        inputs(model).append(DropoutLayer(self.inputs, TIME))
         return model

@@ -15,7 +15,7 @@ from regexp.config.schema import conf_folder
 from regexp.errors import NotApplicable
 from regexp.model.activation import ACTIVATIONS
 from regexp.model.cnn import CNN
-from regexp.model.layers import Block, Dropout, Inputs, adopt, blocks, inputs, residuals
+from regexp.model.layers import Block, DropoutLayer, Inputs, adopt, blocks, inputs, residuals
 from regexp.model.mlp import MLP
 from regexp.model.recurrent import recurrents
 from regexp.model.recurrent_network import RecurrentNetwork
@@ -117,7 +117,7 @@ def test_runs_in_a_stack_agree_with_the_same_runs_alone(name: str) -> None:
     def model() -> nn.Module:
         built = instantiate(config, input_shape=list(shape), outputs=3)
         for block in [module for module in built.modules() if isinstance(module, Block)]:
-            block.dropout.append(Dropout(0.3))
+            block.dropout.append(DropoutLayer(0.3))
         return built
 
     def members(*seeds: int) -> list[Member]:
@@ -159,12 +159,12 @@ def test_what_is_refused(make, message: str) -> None:
 def test_layers_stand_in_order_whatever_order_they_come_in() -> None:
     model = MLP((3,), 2, [4, 4], "relu")
     for block in blocks(model).values():
-        block.dropout.append(Dropout(0.5))
+        block.dropout.append(DropoutLayer(0.5))
         block.norm.append(nn.BatchNorm1d(block.features))
     kinds = [
         type(m) for m in next(iter(blocks(model).values())).modules() if not list(m.children())
     ]
-    assert kinds == [nn.Linear, nn.BatchNorm1d, nn.ReLU, Dropout]
+    assert kinds == [nn.Linear, nn.BatchNorm1d, nn.ReLU, DropoutLayer]
     assert isinstance(inputs(model), Inputs)
 
 
@@ -179,11 +179,11 @@ def test_models_without_slots_say_so() -> None:
 def test_torchs_dropout_becomes_ours_and_other_global_noise_is_refused() -> None:
     model = adopt(nn.Sequential(nn.Linear(3, 3), nn.Sequential(nn.Dropout(0.3))))
     layer = model[1][0]  # type: ignore[index]
-    assert type(layer) is Dropout
+    assert type(layer) is DropoutLayer
     assert layer.p == 0.3
     twice = nn.Dropout(0.2)
     model = adopt(nn.Sequential(twice, nn.Linear(3, 3), twice))
-    assert [type(module) for module in model] == [Dropout, nn.Linear, Dropout]  # type: ignore[attr-defined]
+    assert [type(module) for module in model] == [DropoutLayer, nn.Linear, DropoutLayer]  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="LSTM, which draws from torch's global"):
         adopt(nn.Sequential(nn.LSTM(3, 3, num_layers=2, dropout=0.1)))
     with pytest.raises(ValueError, match="AlphaDropout, which draws from torch's global"):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.model.cnn import CNN
-from regexp.model.layers import Dropout, fill_noise, note_shapes
+from regexp.model.layers import DropoutLayer, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.base import NotApplicable
@@ -69,7 +69,7 @@ def test_kept_share(share, side):
 
 
 def test_size_one_is_dropout():
-    layer, dropout = layer_on((2, 5, 5), 0.25, 1), Dropout(0.25)
+    layer, dropout = layer_on((2, 5, 5), 0.25, 1), DropoutLayer(0.25)
     note_shapes(dropout, torch.zeros(1, 2, 5, 5))
     ours, theirs = layer.draw(Rng(0), 50), dropout.draw(Rng(0), 50)
     assert torch.equal(ours == 0, theirs == 0)

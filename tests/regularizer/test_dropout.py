@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from regexp.model.cnn import CNN
-from regexp.model.layers import Block, Dropout, Noise, fill_noise, note_shapes
+from regexp.model.layers import Block, DropoutLayer, Noise, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.cocktail import Cocktail
@@ -41,7 +41,7 @@ def test_comes_after_normalization_and_activation_in_any_order(technique, names)
     block = next(m for m in model.modules() if isinstance(m, Block))
     kinds = [type(m) for m in block.modules() if not list(m.children())]
     kinds = [kind for kind in kinds if kind is not nn.Sequential]
-    assert kinds == [nn.Linear, nn.BatchNorm1d, nn.ReLU, Dropout]
+    assert kinds == [nn.Linear, nn.BatchNorm1d, nn.ReLU, DropoutLayer]
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5])

@@ -10,7 +10,7 @@ from torch import nn
 
 from regexp.errors import NotApplicable
 from regexp.metrics.ensemble import mean_prediction
-from regexp.model.layers import Block, Dropout, Inputs, note_shapes
+from regexp.model.layers import Block, DropoutLayer, Inputs, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.base import PredictionView
@@ -34,7 +34,7 @@ def predictor(model, inputs):
 def linear(p):
     """A linear network with dropout of its four inputs."""
     torch.manual_seed(0)
-    return nn.Sequential(Inputs(Dropout(p)), nn.Linear(4, 3))
+    return nn.Sequential(Inputs(DropoutLayer(p)), nn.Linear(4, 3))
 
 
 def test_mean_probability_over_all_masks(technique, inputs):
@@ -72,7 +72,7 @@ def test_normalization_stays_in_evaluation(technique, inputs):
     """With no dropout, but with batch normalization, every pass is the ordinary one."""
     block = Block(nn.Linear(4, 8), nn.ReLU())
     block.norm.append(nn.BatchNorm1d(8))
-    block.dropout.append(Dropout(0.0))
+    block.dropout.append(DropoutLayer(0.0))
     network = predictor(nn.Sequential(block, nn.Linear(8, 3)), inputs)
     outputs = technique("mc_dropout", samples=3).predict(
         {}, PredictionView({}, network, inputs, Rng(0, "test"))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch.distributions import Categorical, kl_divergence
 
 from regexp.metrics.loss import cross_entropy
-from regexp.model.layers import Dropout, fill_noise, note_shapes
+from regexp.model.layers import DropoutLayer, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.base import Batch, PenaltyView
@@ -63,7 +63,7 @@ def test_zero_without_dropout(technique, make_step, share):
 def test_null_adds_no_layer(technique):
     for share, count in ((None, 0), (0.3, 2)):
         model = technique("r_drop", dropout=share).build(MLP([5], 3, [16, 16], "relu"))
-        assert sum(isinstance(module, Dropout) for module in model.modules()) == count
+        assert sum(isinstance(module, DropoutLayer) for module in model.modules()) == count
 
 
 def test_uses_the_dropout_of_others(technique):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from regexp.model.cnn import CNN
-from regexp.model.layers import Dropout, fill_noise, note_shapes
+from regexp.model.layers import DropoutLayer, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.random import Rng
@@ -16,8 +16,8 @@ from regexp.regularizer.base import NotApplicable
 ROWS = 300
 
 
-def layers(model: nn.Module) -> dict[str, Dropout]:
-    return {n: m for n, m in model.named_modules() if isinstance(m, Dropout)}
+def layers(model: nn.Module) -> dict[str, DropoutLayer]:
+    return {n: m for n, m in model.named_modules() if isinstance(m, DropoutLayer)}
 
 
 def test_zeroes_whole_channels_of_images(technique):

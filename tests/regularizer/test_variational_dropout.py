@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from regexp.model.layers import Dropout, fill_noise, note_shapes
+from regexp.model.layers import DropoutLayer, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.random import Rng
@@ -32,7 +32,7 @@ def built(technique, kind: str = "lstm", **shares: float) -> Any:
 
 def test_one_mask_a_sequence_in_every_place(technique):
     model = built(technique, inputs=0.2, hidden=0.3, recurrent=0.4)
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, Dropout)}
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, DropoutLayer)}
     found = {name: (layer.p, tuple(layer.noise.shape)) for name, layer in layers.items()}
     assert found == {
         "inputs.0": (0.2, (ROWS, 1, 3)),
@@ -48,7 +48,7 @@ def test_one_mask_a_sequence_in_every_place(technique):
 
 def test_equals_cells_with_masked_states(technique):
     model = built(technique, inputs=0.2, hidden=0.3, recurrent=0.4)
-    noise = {n: m.noise.double() for n, m in model.named_modules() if isinstance(m, Dropout)}
+    noise = {n: m.noise.double() for n, m in model.named_modules() if isinstance(m, DropoutLayer)}
     below = X * noise["inputs.0"]
     for index, size in enumerate((5, 4)):
         layer = model.recurrent[index].layer

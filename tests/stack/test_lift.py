@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from regexp.model.layers import Dropout, Noise, note_shapes
+from regexp.model.layers import DropoutLayer, Noise, note_shapes
 from regexp.random import Rng
 from regexp.stack.lift import lift
 from regexp.stack.vmapped import Vmapped, VmappedNoise
@@ -25,7 +25,7 @@ class Residual(nn.Module):
         self.inner = nn.Linear(6, 6)
         self.norm = nn.BatchNorm1d(6)
         self.scale = nn.Parameter(torch.rand(6))
-        self.drop = Dropout(0.5)
+        self.drop = DropoutLayer(0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.drop(self.norm(self.inner(x)).relu()) * self.scale
@@ -176,7 +176,7 @@ def test_a_lifted_module_agrees_with_its_modules(name: str, training: bool) -> N
 def test_layers_that_matter_are_not_lifted_by_vmap() -> None:
     fast = nn.Sequential(
         nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Linear(18, 4), nn.BatchNorm1d(4), Dropout(0.1),
+        nn.Linear(18, 4), nn.BatchNorm1d(4), DropoutLayer(0.1),
     )  # fmt: skip
     lifted = lift([copy.deepcopy(fast) for _ in range(2)])
     assert not any(isinstance(module, Vmapped) for module in lifted.modules())

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from regexp.model.layers import Dropout, Noise, blocks, fill_noise, note_shapes
+from regexp.model.layers import DropoutLayer, Noise, blocks, fill_noise, note_shapes
 from regexp.random import Rng
 from regexp.regularizer.base import Evaluation, Memory, PenaltyView, Regularizer, Step, Tensors
 from regexp.stack.stack import Stack
@@ -41,7 +41,7 @@ class NormDropout(Regularizer):
         for block in blocks(model).values():
             if self.norm:
                 block.norm.append(nn.BatchNorm1d(block.features))
-            block.dropout.append(Dropout(self.p))
+            block.dropout.append(DropoutLayer(self.p))
         return model
 
 
@@ -314,7 +314,7 @@ def test_averaged_weights_get_their_own_running_statistics() -> None:
         inputs = member.data.train.inputs
         note_shapes(model, inputs[:1])
         for module in model.modules():
-            if isinstance(module, Dropout):
+            if isinstance(module, DropoutLayer):
                 module.noise = torch.ones(())
         torch.optim.swa_utils.update_bn(tensor(inputs).split(32), model)
         for key, value in model.state_dict().items():
@@ -329,7 +329,7 @@ class Own(nn.Module):
         super().__init__()
         self.first = nn.Linear(5, 8)
         self.norm = nn.BatchNorm1d(8)
-        self.drop = Dropout(0.2)
+        self.drop = DropoutLayer(0.2)
         self.second = nn.Linear(8, 3)
         self.register_buffer("scale", torch.ones(8), persistent=False)
         self.frozen = nn.Parameter(torch.ones(8, 1), requires_grad=False)
