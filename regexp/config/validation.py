@@ -38,7 +38,8 @@ def validate(config: DictConfig) -> None:
     grid = grid_of(config)
     searched = check_tune(config)
     for key in ("dataset", "model", "optimizer", "scheduler"):
-        if not config[key]:
+        # without a choice of it, `dataset` has what all datasets have, and no class
+        if not config[key] or config[key].get("_target_", "") is None:
             raise ConfigError(f"{key}: expected a choice of this group; see regexp --help")
     trial = with_lengths(config, steps_per_epoch=10)
     for key in GROUPS:

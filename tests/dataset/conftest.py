@@ -28,9 +28,15 @@ GALAXY_HEADER = (
 )
 
 
+def config_of(name: str) -> Any:
+    """`conf/dataset/<name>.yaml`, after what conf/config.yaml says of all datasets."""
+    common = OmegaConf.load(ROOT / "conf" / "config.yaml").dataset
+    return OmegaConf.merge(common, OmegaConf.load(ROOT / "conf" / "dataset" / f"{name}.yaml"))
+
+
 def make(name: str, **overrides: Any) -> Any:
     """The dataset of `conf/dataset/<name>.yaml`, as Hydra makes it."""
-    config = OmegaConf.load(ROOT / "conf" / "dataset" / f"{name}.yaml")
+    config = config_of(name)
     try:
         return instantiate(config, **overrides)
     except InstantiationException as error:
@@ -132,8 +138,7 @@ def made_files(name: str, folder: Path) -> dict[str, Any]:
         write(folder / "made.csv", galaxy_lines() if name == "galaxies" else wine_lines())
         return {"file": "made.csv", "sha256": None}
     if name == "etth1":
-        columns = OmegaConf.load(ROOT / "conf" / "dataset" / "etth1.yaml").columns
-        write(folder / "made.csv", series_lines(columns))
+        write(folder / "made.csv", series_lines(config_of(name).columns))
         return {"path": "made.csv", "sha256": None}
     if name == "table":
         write(folder / "made.csv", table_lines())

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from regexp.dataset.base import (
     Data,
@@ -20,7 +19,7 @@ from regexp.dataset.base import (
     array_checksum,
 )
 from regexp.dataset.lazy import ArrayImages
-from tests.dataset.conftest import ROOT
+from tests.dataset.conftest import config_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,8 +228,7 @@ def test_numbers_live_in_yaml_alone(dataset, choice):
     """No field has a default, and the YAML names each of them."""
     own = [item for item in fields(dataset) if item.init]
     assert all(item.default is item.default_factory is MISSING for item in own)
-    keys = OmegaConf.load(ROOT / "conf" / "dataset" / f"{choice}.yaml")
-    assert {item.name for item in own} == set(keys) - {"_target_"}
+    assert {item.name for item in own} == set(config_of(choice)) - {"_target_"}
 
 
 @pytest.mark.parametrize(

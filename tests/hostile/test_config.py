@@ -39,6 +39,8 @@ def composed() -> DictConfig:
 def chosen(group: str, choice: str) -> Any:
     """What a YAML puts in its group."""
     node = OmegaConf.load(ROOT / "conf" / group / f"{choice}.yaml")
+    if group == "dataset":
+        return OmegaConf.merge(OmegaConf.load(ROOT / "conf" / "config.yaml").dataset, node)
     return {choice: node} if group == "regularizer" and choice != "none" else node
 
 
