@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from regexp.dataset.base import Data
-
-if TYPE_CHECKING:
-    from regexp.dataset.lazy import LazyInputs
+from regexp.dataset.lazy import LazyInputs
 
 CHUNK = 2048
 """Rows a run that are evaluated at once, at most."""
@@ -21,11 +18,11 @@ CHUNK_BYTES = 4 * 2**20
 """Bytes of a run's inputs that are evaluated at once, at most: hidden layers take many times that.
 Whatever the number of runs, so that a run's chunks are the same alone and in a stack."""
 
-BLOCK = 4 * 2**20
+GATHERED_BYTES = 4 * 2**20
 """Bytes of inputs that are gathered at once for several batches: a call for each takes longer."""
 
 
-class Rows:
+class StackedRows:
     """The splits of K runs' data; runs that share a dataset object share its memory.
 
     Args:
@@ -108,7 +105,7 @@ class Rows:
         """
         places = self.place("train", order)
         size = self._bytes("train") * places[..., :batch_size].numel()
-        block = batch_size * max(1, BLOCK // size)
+        block = batch_size * max(1, GATHERED_BYTES // size)
         axis = int(self.lifted)
         for first in range(0, min(count * batch_size, places.shape[-1]), block):
             part = self.gather("train", places[..., first : first + block])
@@ -128,6 +125,23 @@ class Rows:
             if self.lifted:
                 rows = rows.expand(len(self._owner) if runs is None else len(runs), -1)
             yield self.gather(split, self.place(split, rows, runs))
+
+    def outputs(
+        self, call: Callable[[Tensor], Tensor], split: str, runs: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What `call(inputs)` gives on the whole split, and its targets."""
+        axis, first = int(self.lifted), 0
+        outputs, targets = torch.empty(0), []
+        for inputs, target in self.chunks(split, runs):
+            part = call(inputs)
+            if not first:  # once: parts kept between chunks would fragment the heap
+                shape = [*part.shape]
+                shape[axis] = self.count[split]
+                outputs = part.new_empty(shape, dtype=self._dtype)
+            outputs.narrow(axis, first, part.shape[axis]).copy_(part)
+            first += part.shape[axis]
+            targets.append(target)
+        return outputs, torch.cat(targets, axis)
 
     def _bytes(self, split: str) -> int:
         """Of the inputs of one row."""

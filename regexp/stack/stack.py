@@ -1,10 +1,19 @@
 """A stack: K runs of one structure, trained together as one tensor program.
 
-All that knows the run axis is here and in the modules this one imports (`lift`,
-`lift_regularizer`, `rows`, `stepping`). With one run there is no axis: the network is the user's
-own module and the arithmetic is that of a loop written by hand. With more, every tensor has a
-leading axis [K, ...], and the loop in `train.py` does not notice. In the comments, [runs, ...]
-means either.
+With one run there is no axis: the network is the user's own module and the arithmetic is that of a
+loop written by hand. With more, every tensor has a leading axis [K, ...], and the loop does not
+notice. In the comments, [runs, ...] means either. All that knows the axis is in this package:
+
+- `stack`: K runs in training, which leave the stack when they end.
+- `trainable`: what one step needs of a stack, and of a run in a loop of the user's own.
+- `member`: one run's ingredients, and what those of a stack must agree on.
+- `rows`: the runs' datasets, gathered for all at once.
+- `streams`: the runs' random streams, and how code within a `vmap` reaches all runs.
+- `lift`: K networks as one, of layers that know the axis; `vmapped`: of any layers, by `vmap`.
+- `network`: a run's network as techniques call it.
+- `lifted_cocktail`: the techniques' hooks for all runs, by `vmap`.
+- `optimizers`: the runs' optimizers and schedules, shared where that is exact.
+- `running_statistics`: those of batch normalization for weights they were not gathered with.
 """
 
 from __future__ import annotations
@@ -28,16 +37,17 @@ from regexp.stack.lifted_cocktail import LiftedCocktail
 from regexp.stack.member import Member, lengths
 from regexp.stack.network import Network
 from regexp.stack.optimizers import Optimizers
-from regexp.stack.rows import Rows
+from regexp.stack.rows import StackedRows
 from regexp.stack.running_statistics import reestimate
 from regexp.stack.trainable import Trainable
 from regexp.stack.vmapped import varying
 
-PRECISIONS = {
+PARAMETER_TYPES = {
     "float32": torch.float32,
     "float64": torch.float64,
-    "bfloat16": torch.float32,  # of the parameters; the network computes under autocast
+    "bfloat16": torch.float32,  # the network computes under autocast
 }
+"""By `trainer.precision`."""
 
 
 class Stack(Trainable):
@@ -48,7 +58,7 @@ class Stack(Trainable):
         epochs: of the whole run.
         batch_size: rows a step, for each run.
         device: where to train.
-        precision: a key of `PRECISIONS`.
+        precision: a key of `PARAMETER_TYPES`.
 
     Attributes:
         runs: which of `members` are still in the stack, in order.
@@ -67,21 +77,18 @@ class Stack(Trainable):
         device: torch.device | str = "cpu",
         precision: str = "float32",
     ) -> None:
-        device = torch.device(device)
-        dtype = PRECISIONS[precision]
+        device, dtype = torch.device(device), PARAMETER_TYPES[precision]
+        single, lifted = members[0].model, len(members) > 1
         self.runs = list(range(len(members)))
         self.task = members[0].data.task
-        lifted = len(members) > 1
-        self._rows = Rows([m.data for m in members], lifted, device, dtype)
+        self._rows = StackedRows([m.data for m in members], lifted, device, dtype)
         rows = self._rows.count["train"]
         self._plan = lengths(members[0].regularizer, rows, batch_size, epochs)
         self._ends = list(itertools.accumulate(steps for _, steps in self._plan))
         self.steps = self._ends[-1] if epochs else 0
         for member in members:
             member.model.to(device, dtype).train()
-            example = member.data.train.inputs[:1].to(device, dtype)
-            note_shapes(member.model, example)
-        single = members[0].model
+            note_shapes(member.model, member.data.train.inputs[:1].to(device, dtype))
         model = single
         regularizer: Cocktail | LiftedCocktail = members[0].regularizer
         if lifted:
@@ -89,16 +96,21 @@ class Stack(Trainable):
             model = lift(models).to(device).train()
             check_lifted(model, models, next(self._rows.chunks("train", size=2))[0])
             regularizer = LiftedCocktail([m.regularizer for m in members], device)
-        seeds = [member.seed for member in members]
         super().__init__(
-            model, single, regularizer, seeds, LOSSES[self.task], self._rows.classes, dtype,
+            model,
+            single,
+            regularizer,
+            [member.seed for member in members],
+            LOSSES[self.task],
+            self._rows.classes,
+            dtype,
             autocast=precision == "bfloat16",
-        )  # fmt: skip
+        )
         self.device = device
         self.optimizers = Optimizers(
             [m.stepper for m in members], list(self.parameters.values()), lifted
         )
-        self._learning_rate: float | Tensor | None = None
+        self._learning_rate: float | Tensor | None = None  # computed once a change
 
     # --- training --------------------------------------------------------------------------
 
@@ -156,7 +168,7 @@ class Stack(Trainable):
         if not self.regularizer.flag("averages"):
             return chosen
         changed = torch.stack([self._differs(chosen[name], state[name]) for name in state]).any(0)
-        return self.where(changed, self._reestimated(chosen), chosen) if changed.any() else chosen
+        return where(changed, self._reestimated(chosen), chosen) if changed.any() else chosen
 
     def _reestimated(self, state: Tensors) -> Tensors:
         batch_size, steps = self._plan[0]
@@ -171,10 +183,7 @@ class Stack(Trainable):
 
     @torch.no_grad()
     def predict(
-        self,
-        split: str,
-        state: Tensors,
-        runs: Sequence[int] | None = None,
+        self, split: str, state: Tensors, runs: Sequence[int] | None = None
     ) -> tuple[Tensor, Tensor]:
         """Outputs on a split in evaluation mode, and its targets.
 
@@ -186,56 +195,44 @@ class Stack(Trainable):
         Returns:
             [runs, rows, outputs] and [runs, rows, ...].
         """
-        if runs is not None and self.lifted:
-            # all that carries a run axis: buffers that are not saved have one too
-            state = {n: v for n, v in {**self._buffers_now(), **state}.items() if v.ndim}
-            state = take(state, runs)
-        call = self._caller(state, runs)
+        runs = runs if self.lifted else None
+        tensors = {**self._buffers_now(), **state}
+        if self.lifted:  # noise that was never drawn has no run axis
+            tensors = {name: value for name, value in tensors.items() if value.ndim}
+        if runs is not None:
+            tensors = take(tensors, runs)
         self.model.eval()
-        outputs: Tensor | None = None
-        targets = []
-        axis, first, total = int(self.lifted), 0, self._rows.count[split]
+        self._single.eval()
+        if self.regularizer.uses("predict"):
+            call = self._averaging(tensors, runs)
+        else:
+            call = lambda inputs: torch.func.functional_call(self.model, tensors, (inputs,))
         with self._autocast():
-            for inputs, target in self._rows.chunks(split, runs):
-                part = call(inputs)
-                if outputs is None:  # once: parts kept between chunks would fragment the heap
-                    shape = [*part.shape]
-                    shape[axis] = total
-                    outputs = part.new_empty(shape, dtype=self.dtype)
-                outputs.narrow(axis, first, part.shape[axis]).copy_(part)
-                first += part.shape[axis]
-                targets.append(target)
+            outputs, targets = self._rows.outputs(call, split, runs)
         self.model.train()
         self._single.train()
-        assert outputs is not None, "a split has at least one row"
-        return outputs, torch.cat(targets, axis)
+        return outputs, targets
 
-    def _caller(self, state: Tensors, runs: Sequence[int] | None) -> Callable[[Tensor], Tensor]:
-        """`call(inputs)` gives the outputs in evaluation mode.
+    def _averaging(
+        self, tensors: Tensors, runs: Sequence[int] | None
+    ) -> Callable[[Tensor], Tensor]:
+        """`call(inputs)` gives the mean of the predictions that a technique averages.
 
         Args:
-            state: of the chosen runs, with all that carries a run axis.
+            tensors: parameters and buffers of the runs that predict.
             runs: positions in the stack, if not all.
         """
-        if not self.regularizer.uses("predict"):
-            return lambda inputs: torch.func.functional_call(self.model, state, (inputs,))
         regularizer, memory, numbers = self.regularizer, self.memory, self._numbers()
         if runs is not None and isinstance(regularizer, LiftedCocktail):
-            regularizer, memory = regularizer.take(runs), take(memory, runs)
-            numbers = take(numbers, runs)
-        tensors = state if runs is not None and self.lifted else {**self._buffers_now(), **state}
-        known = set(self._state_names)
-        state = {name: value for name, value in tensors.items() if name in known}
-        others = {name: value for name, value in tensors.items() if name not in known}
-        if self.lifted:  # noise that was never drawn has no run axis
-            others = {name: value for name, value in others.items() if value.ndim}
-        self._single.eval()
+            regularizer = regularizer.take(runs)
+            memory, numbers = take((memory, numbers), runs)
+        state = {name: tensors[name] for name in self._state_names if name in tensors}
+        others = {name: value for name, value in tensors.items() if name not in state}
         network = Network(self._single, state, others, numbers, self._half)
 
         def call(inputs: Tensor) -> Tensor:
             # the same for every chunk of rows: the same members
-            rng = self._rng("predict", runs=runs)
-            view = PredictionView(state, network, inputs, rng)
+            view = PredictionView(state, network, inputs, self._rng("predict", runs=runs))
             return mean_prediction(regularizer.predict(memory, view), self.task)
 
         return call
@@ -256,14 +253,6 @@ class Stack(Trainable):
         return pytree.tree_map(
             lambda value: (value[run] if self.lifted else value).detach().clone(), values
         )
-
-    def where(self, chosen: Tensor, values: Tensors, others: Tensors) -> Tensors:
-        """`values` for the chosen runs and `others` for the rest, copied. `chosen`: [runs]."""
-        return {
-            name: torch.where(chosen.view(chosen.shape + (1,) * (value.ndim - chosen.ndim)),
-                              value, others[name])
-            for name, value in values.items()
-        }  # fmt: skip
 
     @torch.no_grad()
     def keep(self, runs: Sequence[int]) -> None:
@@ -296,3 +285,13 @@ class Stack(Trainable):
 def take(values: Any, runs: Sequence[int]) -> Any:
     """Some runs' part of nested dicts of [runs, ...] tensors, copied."""
     return pytree.tree_map(lambda value: value[list(runs)], values)
+
+
+def where(chosen: Tensor, values: Tensors, others: Tensors) -> Tensors:
+    """`values` for the chosen runs and `others` for the rest, copied. `chosen`: [runs]."""
+
+    def select(value: Tensor, other: Tensor) -> Tensor:
+        axes = (1,) * (value.ndim - chosen.ndim)
+        return torch.where(chosen.view(chosen.shape + axes), value, other)
+
+    return {name: select(value, others[name]) for name, value in values.items()}

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from regexp.regularizer.base import Tensors
-from regexp.stack.stack import Stack, take
+from regexp.stack.stack import Stack, take, where
 
 
 @dataclass
@@ -52,8 +52,7 @@ class Result:
 class Best:
     """Each run's state at its least validation loss so far."""
 
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+    def __init__(self) -> None:
         self.state: Tensors = {}
         self.loss = torch.empty(0)
         self.epoch = torch.empty(0)
@@ -66,7 +65,7 @@ class Best:
         better = loss < self.loss  # never true of a NaN
         self.loss = torch.where(better, loss, self.loss)
         self.epoch = torch.where(better, epoch, self.epoch)
-        self.state = self._stack.where(better, state, self.state)
+        self.state = where(better, state, self.state)
 
     def state_dict(self) -> dict[str, Any]:
         return {"loss": self.loss, "epoch": self.epoch, "state": self.state}
@@ -91,7 +90,7 @@ class TrainingState:
         self._stack = stack
         self.results: list[Result] = []
         self.seconds = dict.fromkeys(stack.runs, 0.0)
-        self.best = Best(stack)
+        self.best = Best()
 
     def seconds_since(self, started: float) -> list[float]:
         """The seconds of the runs in the stack, with their share of the time since `started`."""
