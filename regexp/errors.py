@@ -1,16 +1,17 @@
-"""The errors that users see: what is wrong as fields, from which the message is made.
+"""The errors that users see, and the words that all messages share.
 
-Nothing reads a message to find out what happened: whoever wants to know asks the fields. May be
-imported from everywhere, and imports nothing of the package.
+An error has what is wrong as fields, from which its message is made. Nothing reads a message to
+find out what happened: whoever wants to know asks the fields. May be imported from everywhere, and
+imports nothing of the package.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["INTERRUPTED", "ConfigError", "NotApplicable", "nearest"]
+__all__ = ["INTERRUPTED", "ConfigError", "NotApplicable", "count", "few", "nearest", "printable"]
 
 INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ended."""
@@ -76,6 +77,24 @@ def _shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)
+
+
+def printable(text: str) -> str:
+    """A text from elsewhere without what would steer a terminal or break a line."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: "1 run", "10 runs"."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def few(items: Sequence[str]) -> str:
+    """The first three of several things: "a, b, c and 2 more"."""
+    more = f" and {len(items) - 3} more" if len(items) > 3 else ""
+    return ", ".join(items[:3]) + more
 
 
 def nearest(word: str, choices: Iterable[str], prefix: str = "") -> str:

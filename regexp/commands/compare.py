@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from regexp.commands.arguments import CommandParser
-from regexp.errors import ConfigError
+from regexp.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from regexp.compare.comparison import Comparison
@@ -60,7 +60,6 @@ def compare(arguments: Sequence[str]) -> int:
     from regexp.compare.comparison import compare
     from regexp.compare.report import PAGE, pictures, write
     from regexp.compare.show import show
-    from regexp.compare.written import printable
     from regexp.tracking.stored import Reader
 
     reader = Reader(config.tracking.uri, config.paths.mlruns)

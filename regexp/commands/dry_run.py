@@ -17,10 +17,10 @@ from omegaconf import DictConfig
 
 from regexp.compare.show import show_columns
 from regexp.config.jobs import Sweep
-from regexp.errors import ConfigError
+from regexp.errors import ConfigError, count
 from regexp.sweep.execute import key_of, plan_all, repeats
 from regexp.sweep.planned_run import PlannedRun
-from regexp.sweep.progress import count, varied
+from regexp.sweep.progress import varied
 from regexp.tracking import Earlier
 
 # Beyond this many seconds of measuring, further jobs are taken to be like the ones before.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from regexp.commands.arguments import CommandParser
 from regexp.commands.rerun import KEYS
+from regexp.errors import count
 
 if TYPE_CHECKING:
     from regexp.rerun.original import Original, OriginalSweep
@@ -49,17 +50,16 @@ def export(arguments: Sequence[str]) -> int:
         parser.error(f"expected SWEEP_ID FILE.zip, got {' '.join(given.words) or 'neither'}")
     sweep_id, path, config = given.words[0], Path(given.words[1]), given.config
     from regexp.rerun import recorded
-    from regexp.rerun.archive import archive
-    from regexp.sweep.progress import count
+    from regexp.rerun.archive.archive import check_new, write_archive
     from regexp.tracking.stored import Reader
 
-    archive.check_new(path)
+    check_new(path)
     reader = Reader(config.tracking.uri, config.paths.mlruns)
     sweep, left_out = shareable(recorded.read_sweep(reader, sweep_id))
     with ExitStack() as open_files:
         files, unsuited = _files(reader, sweep.sweep_id, open_files)
         checkpoints = _checkpoints(reader, sweep, open_files) if given.checkpoints else {}
-        archive.write(sweep, files, path, checkpoints)
+        write_archive(sweep, files, path, checkpoints)
     for line in [*left_out, *unsuited]:
         print(line, file=sys.stderr)
     print(
@@ -140,9 +140,10 @@ def _checkpoints(
     reader: "Reader", sweep: "OriginalSweep", open_files: ExitStack
 ) -> dict[str, Path]:
     """Run id -> its last checkpoint, of the runs that have one."""
-    from regexp.rerun.recorded import LAST
+    from regexp.rerun.recorded import LAST_CHECKPOINT
 
     found = {
-        run.run_id: open_files.enter_context(reader.file(run.run_id, LAST)) for run in sweep.runs
+        run.run_id: open_files.enter_context(reader.file(run.run_id, LAST_CHECKPOINT))
+        for run in sweep.runs
     }
     return {run_id: path for run_id, path in found.items() if path is not None}

@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from regexp.errors import ConfigError, printable
+
 LENGTH = 4000
 """Characters of an error message at most: files from elsewhere may have names of any length."""
 
@@ -85,7 +87,6 @@ def explain(error: Exception) -> tuple[str, bool]:
     Returns:
         (one message, whether nothing was run for what the user wrote or has)
     """
-    from regexp.errors import ConfigError
     from regexp.tracking.error import TrackingError
 
     if isinstance(error, ConfigError | TrackingError):
@@ -122,8 +123,5 @@ def wrapped(text: str) -> str:
 
 def _printable(text: str) -> str:
     """A message without what would steer the terminal, and not too long for it."""
-    shown = "".join(
-        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode()
-        for one in text
-    )
+    shown = "\n".join(map(printable, text.split("\n")))
     return shown if len(shown) <= LENGTH else f"{shown[:LENGTH]}..."

@@ -12,6 +12,7 @@ from regexp.compare.columns import measures, ranks, results
 from regexp.compare.comparison import Comparison
 from regexp.compare.ranking import Across
 from regexp.compare.verdict import probability, unit_of
+from regexp.errors import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,7 +180,7 @@ def friedman_of(across: Across) -> str:
 
 def escaped(text: str) -> str:
     """A text from elsewhere as Markdown that shows it as it is, on one line."""
-    text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", " ".join(written.printable(text).split()))
+    text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", " ".join(printable(text).split()))
     text = re.sub(r"&(?=#|\w)", "&amp;", text)
     return re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", text)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 from regexp.compare import written
 from regexp.compare.table import BASELINE
+from regexp.errors import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ def show(table: "pd.DataFrame", file: TextIO | None = None) -> None:
     for name in ("dataset", "setting"):
         values = table[name].unique()
         if len(values) == 1 and values[0]:
-            file.write(f"{name}: {written.printable(str(values[0]))}\n")
+            file.write(f"{name}: {printable(str(values[0]))}\n")
     head, *rows = cells(table)
     spared = _spared(head, rows, file)
     if spared:
@@ -174,8 +175,8 @@ def cells(table: "pd.DataFrame") -> list[list[str]]:
     for _, row in table.iterrows():
         rows.append(
             [
-                *(written.printable(str(row[name])) for name in named),
-                written.printable(row["label"]),
+                *(printable(str(row[name])) for name in named),
+                printable(row["label"]),
                 f"{row['finished']}/{row['runs']}",
                 _number(row["mean"], ".4f"),
                 _number(row["std"], ".4f"),

@@ -126,10 +126,3 @@ def _signed(value: float, digits: int, rounding: str, *, sign: bool = False) -> 
     text = text.lstrip("-") if float(text) == 0 else text
     plus = "+" if sign and float(text) > 0 else ""
     return plus + text.replace("-", MINUS, 1) if text.startswith("-") else plus + text
-
-
-def printable(text: str) -> str:
-    """A name from elsewhere without what would steer a terminal or break a line."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from regexp.rerun.original import Original
-from regexp.tracking import environment, names
+from regexp.tracking import names
 
-Kind = Literal["data", "code", "library", "arithmetic", "other"]
+Origin = Literal["data", "code", "library", "arithmetic", "other"]
 
 UNKNOWN = "(not recorded)"
 
 # Kind and patterns of dotted keys, the likeliest to change results first.
-_RANKS: tuple[tuple[Kind, str], ...] = (
+_RANKS: tuple[tuple[Origin, str], ...] = (
     ("data", r"data\..*"),
     ("code", r"code"),
     ("code", r"own_code\..*"),
@@ -33,41 +33,32 @@ _RANKS: tuple[tuple[Kind, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Difference:
+class EnvironmentDifference:
     """Something of the environment that is not as it was.
 
     Attributes:
         what: for people: "torch", "the code of regexp", "the data digits".
-        then: its value at the first run.
-        now: its value at the second.
-        kind: what sort of thing it is.
     """
 
     what: str
     then: str
     now: str
-    kind: Kind
+    kind: Origin
 
 
-def present() -> dict[str, Any]:
-    """The environment of this process, in the form in which runs record theirs."""
-    return environment.environment()
-
-
-def compare(
+def environment_differences(
     then: Mapping[str, Any],
     now: Mapping[str, Any],
     *,
     data: tuple[str, str, str] | None = None,
     devices: tuple[str, str] = ("cpu", "cpu"),
-) -> list[Difference]:
+) -> list[EnvironmentDifference]:
     """What differs, the likeliest to change results first.
 
     A module of a user's own counts only where both have it: it may not be loaded yet.
 
     Args:
-        then: recorded with the first run.
-        now: of the second.
+        then, now: of the first run and of the second, as runs record it.
         data: name of the dataset, and the SHA-256 of both runs' data.
         devices: `trainer.device` of both.
     """
@@ -88,7 +79,7 @@ def compare(
         if f"packages.{library}" in keys:
             keys.discard(f"arithmetic.{library}")
     return [
-        Difference(
+        EnvironmentDifference(
             _label(key),
             before.get(key, _absent(key, then)),
             after.get(key, _absent(key, now)),
@@ -98,11 +89,11 @@ def compare(
     ]
 
 
-def of_runs(first: Original, second: Original) -> list[Difference]:
+def differences_of_runs(first: Original, second: Original) -> list[EnvironmentDifference]:
     """What differs between the environments and data of two recorded runs."""
     names_of_data = dict.fromkeys(run.tags.get("dataset", "?") for run in (first, second))
     then, now = (run.tags.get("data.checksum", "") for run in (first, second))
-    return compare(
+    return environment_differences(
         first.environment,
         second.environment,
         data=(" / ".join(names_of_data), then, now),

@@ -11,7 +11,7 @@ from regexp.tracking import TrackingError
 from regexp.tracking.stored import Reader, StoredRun
 from regexp.training import checkpoint
 
-LAST = "checkpoints/last.pt"
+LAST_CHECKPOINT = "checkpoints/last.pt"
 
 
 def read_run(reader: Reader, run_id: str) -> Original:
@@ -48,7 +48,7 @@ def read_sweep(reader: Reader, sweep_id: str) -> OriginalSweep:
     runs = [_original(child) for child in reader.children(sweep_id)]
     if not runs:
         raise TrackingError(f"the sweep {parent.name!r} ({sweep_id}) has no runs")
-    settings = _document(parent, "sweep.yaml", schema.settings)
+    settings = _document(parent, "sweep.yaml", schema.read_settings)
     return OriginalSweep(sweep_id, parent.name, runs, settings, reader.source)
 
 
@@ -78,9 +78,9 @@ def _original(stored: StoredRun) -> Original:
         name=stored.name,
         status=stored.status,
         reason=stored.tags.get("reason", ""),
-        config=_document(stored, "config.yaml", schema.config),
-        stack=_document(stored, "stack.yaml", schema.stack),
-        environment=_document(stored, "environment.json", schema.environment),
+        config=_document(stored, "config.yaml", schema.read_config),
+        stack=_document(stored, "stack.yaml", schema.read_stack),
+        environment=_document(stored, "environment.json", schema.read_environment),
         tags=stored.tags,
         metrics=stored.metrics,
         weights_sha256=stored.tags.get("weights.sha256", ""),
@@ -104,12 +104,12 @@ def _document(
 
 
 def _load(stored: StoredRun) -> dict[str, Any] | None:
-    with stored.file(LAST) as path:
+    with stored.file(LAST_CHECKPOINT) as path:
         if path is None:
             return None
         try:
             return checkpoint.load(path)
         except ConfigError as error:
             raise TrackingError(
-                f"the artifact {LAST} of {stored.run_id}: {error.problem}"
+                f"the artifact {LAST_CHECKPOINT} of {stored.run_id}: {error.problem}"
             ) from error

@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regexp.config.nodes import find
-from regexp.rerun import environments, trust
 from regexp.rerun.causes import likely_cause
-from regexp.rerun.environments import Difference
-from regexp.rerun.original import Original
+from regexp.rerun.environments import (
+    EnvironmentDifference,
+    device_of,
+    environment_differences,
+)
+from regexp.rerun.original import Metrics, Original, RunOutcome
 from regexp.rerun.stacks import RecordedStack
-from regexp.rerun.verify import Results, Verdict, verify
+from regexp.rerun.trust import targets_in
+from regexp.rerun.verify import BitVerdict, verify
 from regexp.sweep.job import progress_bar, record_result, run_stack, start_record
 from regexp.sweep.plan import from_resolved
 from regexp.sweep.planned_run import PlannedRun
@@ -22,19 +26,18 @@ from regexp.training.state import Result
 
 
 @dataclass
-class Plan:
+class RerunPlan:
     """A stack that is to be trained again.
 
     Attributes:
-        stack: as it was recorded.
-        runs: its members, planned with the code and the data that are here.
+        runs: the stack's members, planned with the code and the data that are here.
         differences: one list for each run that is asked for, of its environments then and now.
         failure: why it cannot be trained; empty if it can.
     """
 
     stack: RecordedStack
     runs: list[PlannedRun] = field(default_factory=list)
-    differences: list[list[Difference]] = field(default_factory=list)
+    differences: list[list[EnvironmentDifference]] = field(default_factory=list)
     failure: str = ""
 
 
@@ -43,8 +46,7 @@ class Remade:
     """A run that was made again.
 
     Attributes:
-        original: the first time.
-        run_id: MLflow's id of the second; empty if it could not begin.
+        run_id: MLflow's id of the second run; empty if it could not begin.
         verdict: how both compare; None if it could not be made.
         cause: what is likely behind a difference.
         failure: why it could not be made.
@@ -52,22 +54,22 @@ class Remade:
 
     original: Original
     run_id: str = ""
-    verdict: Verdict | None = None
+    verdict: BitVerdict | None = None
     cause: str = ""
     failure: str = ""
 
 
-def plan(stack: RecordedStack, here: Mapping[str, Any]) -> Plan:
+def plan_rerun(stack: RecordedStack, here: Mapping[str, Any]) -> RerunPlan:
     """Plan the runs of a recorded stack; whatever is wrong with it becomes the plan's `failure`.
 
     Args:
         stack: as recorded; its targets are trusted.
         here: `paths`, `tracking` and `debug` of the present command, plain.
     """
-    planned = Plan(stack)
+    planned = RerunPlan(stack)
     try:
         for member in stack.members:
-            for target in trust.targets(member):  # so that a user's own modules are compared
+            for target in targets_in(member):  # so that a user's own modules are compared
                 find("_target_", target)
         planned.runs = [
             from_resolved(member | dict(here), here["paths"]["data"], variant)
@@ -76,25 +78,27 @@ def plan(stack: RecordedStack, here: Mapping[str, Any]) -> Plan:
     except Exception as error:  # one stack must not take the others with it
         planned.failure = _reason(error, here)
         return planned
-    now = environments.present()
+    now = environment.environment()
     for original, position in stack.runs:
         run = planned.runs[position]
         data = (run.dataset, original.tags.get("data.checksum", ""), run.checksum)
-        name = environments.device_of(original.config)
+        device = device_of(original.config)
         planned.differences.append(
-            environments.compare(original.environment, now, data=data, devices=(name, name))
+            environment_differences(original.environment, now, data=data, devices=(device, device))
         )
     return planned
 
 
-def remake(planned: Plan, tracker: Tracker, sweep_id: str, here: Mapping[str, Any]) -> list[Remade]:
+def remake(
+    planned: RerunPlan, tracker: Tracker, sweep_id: str, here: Mapping[str, Any]
+) -> list[Remade]:
     """Train a planned stack, record the runs that are asked for, and compare them.
 
     Args:
-        planned: by `plan`.
+        planned: by `plan_rerun`.
         tracker: records the runs.
         sweep_id: of the parent run.
-        here: as in `plan`.
+        here: as in `plan_rerun`.
 
     Returns:
         One for each run that is asked for. Whatever fails fails these runs alone.
@@ -125,22 +129,22 @@ def remake(planned: Plan, tracker: Tracker, sweep_id: str, here: Mapping[str, An
             record.finish("FAILED", reason)
         return [Remade(original, failure=reason) for original, _ in asked]
     return [
-        _compare(planned, index, records[index], results[position], history[position], here)
-        for index, (_, position) in enumerate(asked)
+        _compare(planned, index, record, results[position], history[position], here)
+        for index, ((_, position), record) in enumerate(zip(asked, records, strict=True))
     ]
 
 
-def results_of(result: Result, history: Mapping[str, Mapping[int, float]]) -> Results:
-    """The results of a run that has just been trained, as the store would give them."""
+def outcome_of(result: Result, history: Metrics) -> RunOutcome:
+    """What a run that has just been trained came to, as the store would give it."""
     metrics = {name: dict(steps) for name, steps in history.items()}
     for name, value in result.metrics.items():
         metrics.setdefault(names.safe(name), {})[0] = value
     weights = checkpoint.digest(result.last["weights"]) if result.last else ""
-    return Results(result.status, result.reason, metrics, weights, lambda: result.last or None)
+    return RunOutcome(result.status, result.reason, metrics, weights, lambda: result.last or None)
 
 
 def _start(
-    planned: Plan, position: int, original: Original, tracker: Tracker, sweep_id: str
+    planned: RerunPlan, position: int, original: Original, tracker: Tracker, sweep_id: str
 ) -> RunRecord:
     with settings(planned.runs[position].config["trainer"]) as device:
         arithmetic = environment.arithmetic() | {"device": device_name(device)}
@@ -153,17 +157,17 @@ def _start(
 
 
 def _compare(
-    planned: Plan,
+    planned: RerunPlan,
     index: int,
     record: RunRecord,
     result: Result,
-    history: Mapping[str, Mapping[int, float]],
+    history: Metrics,
     here: Mapping[str, Any],
 ) -> Remade:
     """Hold one result against the first, and record both it and what came of that."""
     original, position = planned.stack.runs[index]
     try:
-        verdict = verify(Results.of(original), results_of(result, history))
+        verdict = verify(original, outcome_of(result, history))
         cause = likely_cause(verdict, planned.differences[index])
         record.tags({"rerun.identical": verdict.identical})
         if cause:

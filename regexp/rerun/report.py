@@ -1,27 +1,35 @@
 """What `regexp rerun` and `regexp diff` print."""
 
+import itertools
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from regexp.compare.show import show_columns
-from regexp.rerun.environments import Difference
-from regexp.rerun.original import Original
+from regexp.errors import count, few, printable
+from regexp.rerun.environments import EnvironmentDifference
+from regexp.rerun.original import Metrics, Original
 from regexp.rerun.remake import Remade
-from regexp.rerun.verify import MetricDifference, Metrics, Verdict
-from regexp.sweep.progress import count, named
+from regexp.rerun.verify import BitVerdict, MetricDifference
+from regexp.sweep.progress import named
 from regexp.tracking import names
 
 OTHERS = 10
 """Differences that are unlikely to change anything: so many are shown of a rerun."""
 
-_NAMED = 3
+_PARTS = 3  # of a checkpoint that are named
 _HEX = re.compile(r"[0-9a-f]{20,}")
 
 
-def environments(
-    differences: Sequence[Sequence[Difference]],
+def say(line: str) -> None:
+    """Print a line at once, for what follows may take long."""
+    print(line, flush=True)
+
+
+def print_environments(
+    differences: Sequence[Sequence[EnvironmentDifference]],
     titles: tuple[str, str] = ("then", "now"),
     limit: int | None = OTHERS,
 ) -> None:
@@ -35,10 +43,7 @@ def environments(
     runs = len(differences)
     if not runs:
         return
-    shared: dict[Difference, int] = {}
-    for one in differences:
-        for difference in one:
-            shared[difference] = shared.get(difference, 0) + 1
+    shared = Counter(itertools.chain.from_iterable(differences))
     if not shared:
         print("Data, code, libraries and processor are the same, as far as they are recorded.")
         return
@@ -49,45 +54,45 @@ def environments(
         for difference, number in shared.items()
         if difference not in hidden
     ]
-    table(["environment", *titles, "runs"], rows, silent={f"{runs} of {runs}"})
+    print_table(["environment", *titles, "runs"], rows, silent={f"{runs} of {runs}"})
     if hidden:
         print(f"and {len(hidden)} more, which are unlikely to change results")
 
 
-def remade(one: Remade) -> None:
+def print_remade(remade: Remade) -> None:
     """Print whether a run that was made again is identical, and else how it differs first."""
-    name = name_of(one.original)
-    if one.verdict is None:
-        _say(f"  {name}: COULD NOT BE MADE AGAIN: {clean(one.failure)}")
-    elif one.verdict.identical:
-        _say(f"  {name}: identical ({compared(one.verdict)})")
+    name = run_name(remade.original)
+    if remade.verdict is None:
+        say(f"  {name}: COULD NOT BE MADE AGAIN: {printable(remade.failure)}")
+    elif remade.verdict.identical:
+        say(f"  {name}: identical ({what_was_compared(remade.verdict)})")
     else:
-        _say(f"  {name}: DIFFERS")
-        for line in differences(one.verdict):
-            _say(f"    {line}")
-        _say(f"    likely cause: {clean(one.cause)}")
+        say(f"  {name}: DIFFERS")
+        for line in difference_lines(remade.verdict):
+            say(f"    {line}")
+        say(f"    likely cause: {printable(remade.cause)}")
 
 
-def differences(verdict: Verdict) -> list[str]:
+def difference_lines(verdict: BitVerdict) -> list[str]:
     """Lines on what differs: how the runs ended, the first metric, the others, the weights."""
-    lines = [f"ended otherwise: {clean(verdict.outcome)}"] if verdict.outcome else []
+    lines = [f"ended otherwise: {printable(verdict.outcome)}"] if verdict.outcome else []
     if verdict.first is not None:
         lines.append(f"first in {_step(verdict.first)}: {_metric(verdict.first)}")
-        rest = [f"{clean(one.name)} ({_step(one)})" for one in verdict.metrics[1:]]
+        rest = [f"{printable(one.name)} ({_step(one)})" for one in verdict.metrics[1:]]
         if rest:
-            lines.append(f"also {_few(rest)}")
+            lines.append(f"also {few(rest)}")
     elif not verdict.outcome:
         lines.append("all metrics are identical")
     if verdict.weights:
-        lines += [f"{clean(one.name)}: {clean(one.what)}" for one in verdict.weights[:_NAMED]]
-        more = len(verdict.weights) - _NAMED
+        lines += [printable(f"{one.name}: {one.what}") for one in verdict.weights[:_PARTS]]
+        more = len(verdict.weights) - _PARTS
         lines += [f"and {count(more, 'other part')} of the last checkpoint"] if more > 0 else []
     elif verdict.tensors or verdict.digest:
         lines.append("the final weights are identical")
     return lines
 
 
-def configurations(first: Original, second: Original) -> None:
+def print_configurations(first: Original, second: Original) -> None:
     """Print the keys in which two runs' configurations and stacks differ."""
     each = [
         {
@@ -103,12 +108,12 @@ def configurations(first: Original, second: Original) -> None:
         if each[0].get(key) != each[1].get(key)
     ]
     if rows:
-        table(["configuration", "A", "B"], rows)
+        print_table(["configuration", "A", "B"], rows)
     else:
         print("The configurations are the same.")
 
 
-def results(first: Metrics, second: Metrics, verdict: Verdict) -> None:
+def print_results(first: Metrics, second: Metrics, verdict: BitVerdict) -> None:
     """Print the last values of two runs' metrics, and from where on they differ."""
     differing = {one.name: one for one in verdict.metrics}
     rows = []
@@ -126,15 +131,15 @@ def results(first: Metrics, second: Metrics, verdict: Verdict) -> None:
             ]
         )
     head = ["metric", "A, last", "B, last", "differs first in", "by (relative)"]
-    table(head, rows, texts=("metric", "differs first in"), silent={""})
+    print_table(head, rows, texts=("metric", "differs first in"), silent={""})
 
 
-def name_of(run: Original) -> str:
+def run_name(run: Original) -> str:
     """A run's name with what else its sweep varies."""
-    return clean(named(run.name, run.tags.get("setting", "")))
+    return printable(named(run.name, run.tags.get("setting", "")))
 
 
-def summary(identical: int, different: int, failed: int, left_out: int) -> str:
+def summary_line(identical: int, different: int, failed: int, left_out: int) -> str:
     """One line on all runs: "4 runs: 3 identical, 1 different"."""
     parts = [f"{identical} identical"]
     parts += [f"{different} different"] if different else []
@@ -143,7 +148,7 @@ def summary(identical: int, different: int, failed: int, left_out: int) -> str:
     return f"{count(identical + different + failed + left_out, 'run')}: {', '.join(parts)}"
 
 
-def compared(verdict: Verdict) -> str:
+def what_was_compared(verdict: BitVerdict) -> str:
     """What was held against the first time: "3 epochs, 41 values of metrics, 24 tensors"."""
     parts = [count(verdict.epochs, "epoch"), count(verdict.values, "value") + " of metrics"]
     if verdict.tensors:
@@ -153,7 +158,7 @@ def compared(verdict: Verdict) -> str:
     return ", ".join(parts)
 
 
-def table(
+def print_table(
     head: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
@@ -168,7 +173,7 @@ def table(
         texts: titles of columns that are aligned on the left; all if None.
         silent: a column in which nothing else stands is left out.
     """
-    cells = [[_short(clean(cell)) for cell in row] for row in rows]
+    cells = [[_short(printable(cell)) for cell in row] for row in rows]
     kept = [
         column
         for column in range(len(head))
@@ -180,13 +185,6 @@ def table(
         [[row[column] for column in kept] for row in cells],
         texts=titles if texts is None else texts,
         file=sys.stdout,
-    )
-
-
-def clean(text: str) -> str:
-    """A text from elsewhere without what would steer a terminal."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
 
 
@@ -210,21 +208,12 @@ def _metric(difference: MetricDifference) -> str:
     then, now = difference.then, difference.now
     if then is None or now is None:
         has = "the second" if then is None else "the first"
-        return f"{clean(difference.name)} of {has} run alone, {now if then is None else then}"
+        return f"{printable(difference.name)} of {has} run alone, {now if then is None else then}"
     size = ""
     if difference.absolute == difference.absolute:  # no NaN
         size = f" (by {difference.absolute:.2g}, relative {difference.relative:.2g})"
-    return f"{clean(difference.name)} {then!r} -> {now!r}{size}"
+    return f"{printable(difference.name)} {then!r} -> {now!r}{size}"
 
 
 def _last(steps: Mapping[int, float]) -> str:
     return repr(steps[max(steps)]) if steps else "(none)"
-
-
-def _few(items: Sequence[str]) -> str:
-    more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
-    return ", ".join(items[:_NAMED]) + more
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

@@ -9,17 +9,18 @@ from typing import Any
 from omegaconf import DictConfig
 
 from regexp.config.values import plain
-from regexp.errors import ConfigError
-from regexp.rerun import report, trust
-from regexp.rerun.archive import archive
-from regexp.rerun.environments import of_runs
+from regexp.errors import ConfigError, count, printable
+from regexp.rerun import report
+from regexp.rerun.archive.archive import read_archive
+from regexp.rerun.environments import differences_of_runs
 from regexp.rerun.original import Original, OriginalSweep
 from regexp.rerun.recorded import read_run, read_sweep, refusal
-from regexp.rerun.remake import Plan, Remade, plan, remake
+from regexp.rerun.remake import Remade, RerunPlan, plan_rerun, remake
+from regexp.rerun.report import run_name, say
 from regexp.rerun.stacks import RecordedStack, stacks_of
-from regexp.rerun.verify import Results, verify
+from regexp.rerun.trust import check_trusted
+from regexp.rerun.verify import verify
 from regexp.sweep.execute import open_tracker
-from regexp.sweep.progress import count
 from regexp.tracking import RunRecord, Tracker, interruptible
 from regexp.tracking.stored import Reader
 
@@ -44,19 +45,19 @@ def rerun(
     if not stacks:
         original, reason = left_out[0]
         raise ConfigError(
-            f"the run {report.name_of(original)} ({original.run_id}) cannot be made again: {reason}"
+            f"the run {run_name(original)} ({original.run_id}) cannot be made again: {reason}"
         )
-    trust.check((member for stack in stacks for member in stack.members), allowed)
+    check_trusted((member for stack in stacks for member in stack.members), allowed)
 
     asked = sum(len(stack.runs) for stack in stacks)
-    _say(f"{count(asked, 'run')} of {report.clean(sweep.name)}, from {sweep.source}")
+    say(f"{count(asked, 'run')} of {printable(sweep.name)}, from {sweep.source}")
     for original, reason in left_out:
-        _say(f"left out: {report.name_of(original)} ({original.run_id}): {report.clean(reason)}")
+        say(f"left out: {run_name(original)} ({original.run_id}): {printable(reason)}")
     here = {"paths": plain(config.paths), "tracking": plain(config.tracking), "debug": config.debug}
-    plans = [plan(stack, here) for stack in stacks]
-    _say("")
-    report.environments([one for planned in plans for one in planned.differences])
-    _say("")
+    plans = [plan_rerun(stack, here) for stack in stacks]
+    say("")
+    report.print_environments([one for planned in plans for one in planned.differences])
+    say("")
     with interruptible(), open_tracker(config) as tracker:
         settings = {"rerun": {"of": sweep.sweep_id, "source": sweep.source}}
         parent = tracker.sweep(uuid.uuid4().hex, f"rerun of {sweep.name}", settings)
@@ -69,28 +70,28 @@ def diff(config: DictConfig, *run_ids: str) -> int:
     reader = _reader(config)
     first, second = (read_run(reader, run_id) for run_id in run_ids)
     for letter, one in (("A", first), ("B", second)):
-        _say(f"{letter}: {report.name_of(one)}, {one.status} ({one.run_id})")
-    _say("")
-    report.configurations(first, second)
-    _say("")
-    report.environments([of_runs(first, second)], ("A", "B"), limit=None)
-    _say("")
-    verdict = verify(Results.of(first), Results.of(second))
-    report.results(first.metrics, second.metrics, verdict)
-    _say("")
+        say(f"{letter}: {run_name(one)}, {one.status} ({one.run_id})")
+    say("")
+    report.print_configurations(first, second)
+    say("")
+    report.print_environments([differences_of_runs(first, second)], ("A", "B"), limit=None)
+    say("")
+    verdict = verify(first, second)
+    report.print_results(first.metrics, second.metrics, verdict)
+    say("")
     if verdict.identical:
-        _say(f"The results are identical ({report.compared(verdict)}).")
+        say(f"The results are identical ({report.what_was_compared(verdict)}).")
         return 0
-    _say("The results differ:")
-    for line in report.differences(verdict):
-        _say(f"  {line}")
+    say("The results differ:")
+    for line in report.difference_lines(verdict):
+        say(f"  {line}")
     return 1
 
 
 def _originals(config: DictConfig, source: str) -> OriginalSweep:
     """A run of the store, or what an archive holds, as a sweep."""
     if source.endswith(".zip") or not re.fullmatch(r"[0-9a-zA-Z_-]+", source):
-        return archive.read(Path(source))
+        return read_archive(Path(source))
     reader = _reader(config)
     original = read_run(reader, source)
     return OriginalSweep(original.run_id, original.name, [original], {}, reader.source)
@@ -118,7 +119,7 @@ def _stacks(sweep: OriginalSweep) -> tuple[list[RecordedStack], list[tuple[Origi
 
 
 def _remake(
-    plans: Sequence[Plan], tracker: Tracker, parent: RunRecord, here: Mapping[str, Any]
+    plans: Sequence[RerunPlan], tracker: Tracker, parent: RunRecord, here: Mapping[str, Any]
 ) -> list[Remade]:
     """Make every planned stack again, and tell of each of its runs."""
     remade = []
@@ -126,9 +127,9 @@ def _remake(
         size = count(len(planned.stack.runs), "run")
         if len(planned.stack.members) > len(planned.stack.runs):
             size += f" of a stack of {len(planned.stack.members)}"
-        _say(f"[{number + 1}/{len(plans)}] {report.clean(planned.stack.name)}: {size} ...")
+        say(f"[{number + 1}/{len(plans)}] {printable(planned.stack.name)}: {size} ...")
         for one in remake(planned, tracker, parent.id, here):
-            report.remade(one)
+            report.print_remade(one)
             remade.append(one)
     return remade
 
@@ -139,14 +140,11 @@ def _finish(
     """Sum up, and end the parent run."""
     identical = sum(one.verdict is not None and one.verdict.identical for one in remade)
     failed = sum(one.verdict is None for one in remade)
-    told = report.summary(identical, len(remade) - failed - identical, failed, len(left_out))
+    different = len(remade) - failed - identical
+    summary = report.summary_line(identical, different, failed, len(left_out))
     same = identical == len(remade) and not left_out
     parent.tags({"rerun.identical": same})
-    parent.note(f"# {parent.name}\n\n{told}")
-    parent.finish("FAILED" if failed else "FINISHED", told if failed else "")
-    _say(f"\n{told}. Recorded in MLflow as {report.clean(parent.name)} ({parent.id}).")
+    parent.note(f"# {parent.name}\n\n{summary}")
+    parent.finish("FAILED" if failed else "FINISHED", summary if failed else "")
+    say(f"\n{summary}. Recorded in MLflow as {printable(parent.name)} ({parent.id}).")
     return 0 if same else 1
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

@@ -10,8 +10,6 @@ from regexp.errors import ConfigError
 from regexp.rerun.original import Original
 from regexp.sweep.planned_run import DECIDES
 
-Node = dict[str, Any]
-
 
 @dataclass
 class RecordedStack:
@@ -23,7 +21,7 @@ class RecordedStack:
         runs: what is asked for, each with its position in the stack.
     """
 
-    members: list[Node]
+    members: list[dict[str, Any]]
     variants: list[str]
     runs: list[tuple[Original, int]] = field(default_factory=list)
 
@@ -39,17 +37,19 @@ def stacks_of(runs: Sequence[Original]) -> list[RecordedStack]:
     Raises:
         ConfigError: records that do not fit together.
     """
-    found: dict[str, RecordedStack] = {}
+    stacks: dict[str, RecordedStack] = {}
     for run in runs:
         members, variants, position = members_of(run)
         # all that the bits depend on; not sorted, for the order of techniques counts
-        decisive = [{key: one[key] for key in ("seed", *DECIDES)} for one in members]
-        stack = found.setdefault(json.dumps([decisive, variants]), RecordedStack(members, variants))
+        decisive = [{key: member[key] for key in ("seed", *DECIDES)} for member in members]
+        stack = stacks.setdefault(
+            json.dumps([decisive, variants]), RecordedStack(members, variants)
+        )
         stack.runs.append((run, position))
-    return list(found.values())
+    return list(stacks.values())
 
 
-def members_of(run: Original) -> tuple[list[Node], list[str], int]:
+def members_of(run: Original) -> tuple[list[dict[str, Any]], list[str], int]:
     """Configurations and variants of all runs of a run's stack, and its position among them.
 
     Raises:
@@ -62,22 +62,22 @@ def members_of(run: Original) -> tuple[list[Node], list[str], int]:
         if key not in run.config or isinstance(run.config[key], dict) is (key in ("seed", "stack"))
     ]
     if wrong:
-        raise ConfigError(f"{where}: its config.yaml has no proper {', '.join(wrong)}")
+        raise ConfigError(f"its config.yaml has no proper {', '.join(wrong)}", key=where)
     position, members = run.stack["position"], run.stack["members"]
     try:
         configs = [_replaced(run.config, member) for member in members]
     except KeyError as error:
         raise ConfigError(
-            f"{where}: its stack.yaml names {error.args[0]}, which its config.yaml does not have"
+            f"its stack.yaml names {error.args[0]}, which its config.yaml does not have", key=where
         ) from error
     if configs[position] != run.config:
         raise ConfigError(
-            f"{where}: its config.yaml is not that of position {position} in its stack.yaml"
+            f"its config.yaml is not that of position {position} in its stack.yaml", key=where
         )
     return configs, run.stack.get("variants") or [""] * len(members), position
 
 
-def _replaced(config: Node, member: Mapping[str, Any]) -> Node:
+def _replaced(config: dict[str, Any], member: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration with the values of some dotted keys replaced.
 
     Raises:
@@ -89,7 +89,7 @@ def _replaced(config: Node, member: Mapping[str, Any]) -> Node:
     return made
 
 
-def _replace(node: Node, dotted: str, value: Any, whole: str) -> None:
+def _replace(node: dict[str, Any], dotted: str, value: Any, whole: str) -> None:
     if dotted in node:
         node[dotted] = value
         return

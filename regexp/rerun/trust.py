@@ -17,7 +17,7 @@ from regexp.errors import ConfigError
 TARGET = "_target_"
 
 
-def check(configs: Iterable[Mapping[str, Any]], allowed: Sequence[str] = ()) -> None:
+def check_trusted(configs: Iterable[Mapping[str, Any]], allowed: Sequence[str] = ()) -> None:
     """Refuse what regexp's own YAMLs do not name.
 
     Args:
@@ -34,25 +34,26 @@ def check(configs: Iterable[Mapping[str, Any]], allowed: Sequence[str] = ()) -> 
         for key, value in _leaves(config):
             if "${" in key or (isinstance(value, str) and "${" in value):
                 raise ConfigError(
-                    f"{key!a}: the recorded configuration holds an interpolation (${{...}}), "
-                    "which a run's resolved configuration never has; it is not from regexp"
+                    "the recorded configuration holds an interpolation (${...}), which a run's "
+                    "resolved configuration never has; it is not from regexp",
+                    key=ascii(key),
                 )
-        for target in targets(config):
+        for target in targets_in(config):
             if not (target in known() or _is_allowed(target, allowed)):
                 unknown[target] = "calls"
         for _, value in _leaves(config.get("dataset")):
             if _is_address(value) and value not in (*addresses(), *allowed):
                 unknown[value] = "downloads"
     if unknown:
-        told = ", ".join(f"{what} {ascii(name)[1:-1]}" for name, what in unknown.items())
+        named = ", ".join(f"{what} {ascii(name)[1:-1]}" for name, what in unknown.items())
         options = " ".join(f"--allow {ascii(name)[1:-1]}" for name in unknown)
         raise ConfigError(
-            f"the recorded configuration {told}, which is no part of regexp and was left alone. "
+            f"the recorded configuration {named}, which is no part of regexp and was left alone. "
             f"If you know it and trust who recorded the run, add: {options}"
         )
 
 
-def targets(config: Any) -> Iterator[str]:
+def targets_in(config: Any) -> Iterator[str]:
     """Every `_target_` anywhere in a configuration.
 
     Raises:
@@ -65,8 +66,9 @@ def targets(config: Any) -> Iterator[str]:
             if TARGET in node:
                 if not isinstance(node[TARGET], str):
                     raise ConfigError(
-                        f"{TARGET}={ascii(node[TARGET])[:100]}: expected the dotted path of a "
-                        "class or function"
+                        key=TARGET,
+                        got=ascii(node[TARGET])[:100],
+                        expected="the dotted path of a class or function",
                     )
                 yield node[TARGET]
             pending.extend(node.values())
@@ -77,7 +79,7 @@ def targets(config: Any) -> Iterator[str]:
 @lru_cache(maxsize=1)
 def known() -> frozenset[str]:
     """The targets that regexp's own YAMLs name."""
-    return frozenset(target for node in _yamls() for target in targets(node))
+    return frozenset(target for node in _yamls() for target in targets_in(node))
 
 
 @lru_cache(maxsize=1)
@@ -98,8 +100,8 @@ def _is_address(value: object) -> bool:
 
 def _is_allowed(target: str, allowed: Sequence[str]) -> bool:
     return any(
-        target == one or (one.endswith(".") and len(one) > 1 and target.startswith(one))
-        for one in allowed
+        target == name or (name.endswith(".") and len(name) > 1 and target.startswith(name))
+        for name in allowed
     )
 
 

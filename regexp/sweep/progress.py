@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.jobs import Sweep, written
 from regexp.config.values import grid_of, seeds_of, shown
+from regexp.errors import count
 from regexp.sweep.tuning import draw
 
 if TYPE_CHECKING:
@@ -86,11 +87,6 @@ def varied(config: DictConfig, overrides: Sequence[str], swept: Sequence[str]) -
 def points(config: DictConfig) -> int:
     """How many points a job's grid has; 1 without a grid."""
     return math.prod(map(len, grid_of(config).values()))
-
-
-def count(number: int, noun: str) -> str:
-    """A number of things: "1 run", "10 runs"."""
-    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def size(config: DictConfig) -> str:

@@ -10,6 +10,7 @@ import sys
 from functools import cache, lru_cache
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -28,7 +29,7 @@ _VARIABLES = (
 )  # fmt: skip
 
 
-def environment() -> dict[str, object]:
+def environment() -> dict[str, Any]:
     """Code, versions, processor and system, for the artifact `environment.json`."""
     return _environment() | {"own_code": own_code()}
 

@@ -14,11 +14,11 @@ from regexp.compare.written import (
     differences,
     number,
     p_value,
-    printable,
     scores,
     title_of,
     upwards,
 )
+from regexp.errors import printable
 
 PLAIN = Unit()
 POINTS = unit_of("test/accuracy")

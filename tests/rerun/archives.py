@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from regexp.errors import ConfigError
-from regexp.rerun.archive import archive
+from regexp.rerun.archive.archive import read_archive, write_archive
 from regexp.rerun.original import Original, OriginalSweep
 from regexp.training import checkpoint
 
@@ -100,7 +100,7 @@ def packed_in(tmp_path: Path) -> Path:
     path = tmp_path / "sweep.zip"
     last = tmp_path / "last.pt"
     checkpoint.save(last, {"weights": {"w": torch.arange(3.0)}, "epoch": 3})
-    archive.write(sweep(), FILES, path, {original(0).run_id: last})
+    write_archive(sweep(), FILES, path, {original(0).run_id: last})
     last.unlink()
     return path
 
@@ -128,7 +128,7 @@ def pack(path: Path, members: dict[str, bytes], *, listed: bool = True) -> Path:
 
 def refused(path: Path, *words: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        archive.read(path)
+        read_archive(path)
     for word in (str(path), *words):
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -36,20 +36,22 @@ class Store:
         """Train a sweep; its runs."""
         before = self.sweeps()
         with mock.patch("regexp.sweep.execute.present"):  # tables and figures take most of the time
-            self.run("-m", *arguments)
+            self.run("-m", "figures=false", *arguments)
         [made] = [one for one in self.sweeps() if one not in before]
         return self.runs(made)
 
     def sweeps(self) -> list[str]:
         """Ids of all sweeps, oldest first."""
-        if not (self.folder / "mlflow.db").exists():
-            return []
         client = self.client()
-        experiment = client.get_experiment_by_name("regexp").experiment_id
-        found = client.search_runs(
-            [experiment], "tags.`sweep.key` != ''", order_by=["attributes.start_time ASC"]
+        experiment = client.get_experiment_by_name("regexp")
+        if experiment is None:
+            return []
+        runs = client.search_runs(
+            [experiment.experiment_id],
+            "tags.`sweep.key` != ''",
+            order_by=["attributes.start_time ASC"],
         )
-        return [one.info.run_id for one in found]
+        return [run.info.run_id for run in runs]
 
     def runs(self, sweep_id: str) -> list[Original]:
         return read_sweep(Reader(None, self.folder), sweep_id).runs
@@ -60,10 +62,14 @@ class Store:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[Original]]:
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, empty_store: Path
+) -> tuple[Store, list[Original]]:
     """A sweep of several techniques with two seeds, one of them a run after another."""
     folder = tmp_path_factory.mktemp("first")
     store = Store(folder / "mlruns")
+    store.folder.mkdir()
+    shutil.copy(empty_store, store.folder)
     before = Path.cwd()
     os.chdir(folder)
     try:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regexp.errors import ConfigError
-from regexp.rerun.archive import archive
+from regexp.rerun.archive.archive import read_archive, write_archive
 from tests.hostile.support import mutated, refused, searching
 from tests.rerun.archives import original, pack, packed_in, shown, sweep, unpacked
 
@@ -48,8 +48,8 @@ def test_whatever_goes_in_comes_out(
         stack={"position": 0, "members": [options], "variants": [text]},
     )
     one = sweep(run, settings=options, name=text)
-    archive.write(one, {}, path)
-    assert shown(archive.read(path)) == shown(one)
+    write_archive(one, {}, path)
+    assert shown(read_archive(path)) == shown(one)
 
 
 SIGNATURES = (
@@ -81,7 +81,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def reads_or_refuses(place: Path) -> None:
     """Whatever the file holds: a sweep of the right types, or the one error; nothing on disk."""
     with refused(place.parent, ConfigError, naming=(str(place),)):
-        for run in archive.read(place).runs:
+        for run in read_archive(place).runs:
             run.load_last()
             assert isinstance(run.config, dict)
             assert all(isinstance(value, str) for value in run.tags.values())

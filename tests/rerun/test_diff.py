@@ -6,7 +6,7 @@ import pytest
 
 from regexp.__main__ import USAGE_ERROR
 from regexp.rerun import report
-from regexp.rerun.environments import Difference
+from regexp.rerun.environments import EnvironmentDifference
 from regexp.rerun.original import Original
 
 from .conftest import Store
@@ -68,9 +68,11 @@ def test_differences_of_a_sweep_are_counted_and_the_unlikely_ones_cut(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     digest = "0123456789abcdef" * 4
-    data = Difference("the data iris", digest, digest[::-1], "data")
-    others = [Difference(f"library{i:02}", "1", "2", "other") for i in range(report.OTHERS + 3)]
-    report.environments([[data, *others], others, others])
+    data = EnvironmentDifference("the data iris", digest, digest[::-1], "data")
+    others = [
+        EnvironmentDifference(f"library{i:02}", "1", "2", "other") for i in range(report.OTHERS + 3)
+    ]
+    report.print_environments([[data, *others], others, others])
     told = capsys.readouterr().out
     assert ["the", "data", "iris", "0123456789ab...", "fedcba987654...", "1", "of", "3"] in cells(
         told
@@ -80,5 +82,7 @@ def test_differences_of_a_sweep_are_counted_and_the_unlikely_ones_cut(
 
 
 def test_nothing_from_elsewhere_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    report.environments([[Difference("lib\x1b[31m", "1\n2", "\u202eabc", "other")]])
+    report.print_environments(
+        [[EnvironmentDifference("lib\x1b[31m", "1\n2", "\u202eabc", "other")]]
+    )
     assert all(line.isprintable() for line in capsys.readouterr().out.splitlines())

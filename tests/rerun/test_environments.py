@@ -6,24 +6,26 @@ from typing import Any
 import pytest
 
 from regexp.rerun.causes import likely_cause
-from regexp.rerun.environments import Difference, compare, device, present
-from regexp.rerun.verify import MetricDifference, StateDifference, Verdict
+from regexp.rerun.environments import EnvironmentDifference, device, environment_differences
+from regexp.rerun.verify import BitVerdict, MetricDifference, StateDifference
+from regexp.tracking.environment import environment
 
 GPU = {"arithmetic": {"gpus": "NVIDIA A, NVIDIA B"}}
 
 
 def changed(*path: str, value: Any = "other") -> dict[str, Any]:
     """The present environment with one value changed."""
-    environment = copy.deepcopy(present())
-    node: Any = environment
+    changed = copy.deepcopy(environment())
+    node: Any = changed
     for key in path[:-1]:
         node = node.setdefault(key, {})
     node[path[-1]] = value
-    return environment
+    return changed
 
 
 def test_an_environment_equals_itself():
-    assert compare(present(), copy.deepcopy(present()), data=("iris", "ab", "ab")) == []
+    data = ("iris", "ab", "ab")
+    assert environment_differences(environment(), copy.deepcopy(environment()), data=data) == []
 
 
 @pytest.mark.parametrize(
@@ -45,31 +47,31 @@ def test_an_environment_equals_itself():
 def test_a_change_is_named(path, what, kind):
     import tests.support  # noqa: F401, a module of the user's own
 
-    [found] = compare(changed(*path), present())
+    [found] = environment_differences(changed(*path), environment())
     assert (found.what, found.then, found.kind) == (what, "other", kind)
 
 
 def test_the_likeliest_comes_first():
-    then = present() | {"code": "x", "python": "2.7"}
-    then |= {"packages": {**present()["packages"], "torch": "1.0", "tqdm": "1", "scipy": "1"}}
-    then |= {"arithmetic": {**present()["arithmetic"], "processor": "Z80"}}
-    found = compare(then, present(), data=("iris", "ab", "cd"))
+    then = environment() | {"code": "x", "python": "2.7"}
+    then |= {"packages": {**environment()["packages"], "torch": "1.0", "tqdm": "1", "scipy": "1"}}
+    then |= {"arithmetic": {**environment()["arithmetic"], "processor": "Z80"}}
+    found = environment_differences(then, environment(), data=("iris", "ab", "cd"))
     assert [one.what for one in found] == [
         "the data iris", "the code of regexp", "torch", "scipy", "processor", "python", "tqdm",
     ]  # fmt: skip
 
 
 def test_what_was_not_recorded_is_said_to_be_so():
-    then = {key: value for key, value in present().items() if key != "code"}
-    [found] = compare(then, present(), data=("iris", "", ""))
+    then = {key: value for key, value in environment().items() if key != "code"}
+    [found] = environment_differences(then, environment(), data=("iris", "", ""))
     assert (found.what, found.then) == ("the code of regexp", "(not recorded)")
-    packages = {k: v for k, v in present()["packages"].items() if k != "scipy"}
-    [found] = compare(present() | {"packages": packages}, present())
+    packages = {k: v for k, v in environment()["packages"].items() if k != "scipy"}
+    [found] = environment_differences(environment() | {"packages": packages}, environment())
     assert (found.what, found.then) == ("scipy", "(none)")
 
 
 @pytest.mark.parametrize(
-    ("name", "environment", "expected"),
+    ("name", "recorded", "expected"),
     [
         ("cpu", GPU, "cpu"),
         ("auto", {}, "cpu"),
@@ -80,22 +82,22 @@ def test_what_was_not_recorded_is_said_to_be_so():
         ("auto", {"arithmetic": 3}, "cpu"),
     ],
 )
-def test_the_device_follows_from_the_key_and_the_gpus(name, environment, expected):
-    assert device(name, environment) == expected
+def test_the_device_follows_from_the_key_and_the_gpus(name, recorded, expected):
+    assert device(name, recorded) == expected
 
 
-def verdict(step: int, then: float, now: float, weights: bool = True) -> Verdict:
+def verdict(step: int, then: float, now: float, weights: bool = True) -> BitVerdict:
     state = [StateDifference("weights.a", "1 of 1 values")] if weights else []
     first = [MetricDifference("train/loss", step, then, now)] if then != now else []
-    return Verdict("", first, state, 10, 3, 4, True)
+    return BitVerdict("", first, state, 10, 3, 4, True)
 
 
 LARGE, SMALL = verdict(1, 0.5, 0.6), verdict(1, 0.5, 0.5 * (1 + 1e-7))
-DATA = Difference("the data iris", "ab", "cd", "data")
-CODE = Difference("the code of regexp", "x", "y", "code")
-TORCH = Difference("torch", "2.12", "2.13", "library")
-PROCESSOR = Difference("processor", "Z80", "6502", "arithmetic")
-TQDM = Difference("tqdm", "1", "2", "other")
+DATA = EnvironmentDifference("the data iris", "ab", "cd", "data")
+CODE = EnvironmentDifference("the code of regexp", "x", "y", "code")
+TORCH = EnvironmentDifference("torch", "2.12", "2.13", "library")
+PROCESSOR = EnvironmentDifference("processor", "Z80", "6502", "arithmetic")
+TQDM = EnvironmentDifference("tqdm", "1", "2", "other")
 
 
 @pytest.mark.parametrize(

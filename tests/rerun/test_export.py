@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sqlite3
 import zipfile
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from regexp.__main__ import run
 from regexp.commands.export import shareable
 from regexp.rerun import recorded
-from regexp.rerun.archive import archive
+from regexp.rerun.archive.archive import read_archive
 from regexp.tracking.stored import Reader
 from tests.rerun.archives import METRICS, original, pack, shown, sweep, unpacked
 
@@ -22,11 +23,22 @@ SWEEP = ["-m", "regularizer=none,ema", "seeds=2", "dataset=iris", "trainer.epoch
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """`paths.mlruns` with one sweep."""
     folder = tmp_path_factory.mktemp("store") / "mlruns"
-    assert run([*SWEEP, f"paths.mlruns={folder}"]) == 0
+    folder.mkdir()
+    shutil.copy(empty_store, folder)
+    assert run([*SWEEP, f"paths.mlruns={folder}", "figures=false"]) == 0
     return folder
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Another working directory, whose store is empty."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlruns").mkdir()
+    shutil.copy(empty_store, tmp_path / "mlruns")
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +62,7 @@ def test_a_sweep_of_the_store_goes_into_the_file(
     stored, left_out = shareable(recorded.read_sweep(Reader(None, store), sweep_id))
     assert not left_out
     assert len(stored.runs) == 4
-    read = archive.read(exported)
+    read = read_archive(exported)
     assert shown(read) == shown(stored)
     for one, other in zip(read.runs, stored.runs, strict=True):
         mine, theirs = one.load_last(), other.load_last()
@@ -65,29 +77,21 @@ def test_a_sweep_of_the_store_goes_into_the_file(
 
 
 def test_the_file_is_rerun_elsewhere(
-    exported: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    exported: Path, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     assert run(["rerun", str(exported)]) == 0
     assert "4 identical" in capsys.readouterr().out
-    assert (tmp_path / "mlruns" / "mlflow.db").exists()
+    assert list(elsewhere.glob("mlruns/artifacts/*/artifacts/config.yaml"))
 
 
 def test_a_metric_that_was_changed_in_the_file_is_named(
-    exported: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    exported: Path, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     members = unpacked(exported)
     metrics = json.loads(members[METRICS])
     metrics["val/loss"][1][1] = math.nextafter(metrics["val/loss"][1][1], math.inf)
     members[METRICS] = json.dumps(metrics).encode()
-    assert run(["rerun", str(pack(tmp_path / "changed.zip", members))]) == 1
+    assert run(["rerun", str(pack(elsewhere / "changed.zip", members))]) == 1
     told = capsys.readouterr().out
     assert "3 identical" in told
     assert "val/loss" in told
@@ -120,7 +124,7 @@ def test_mistakes_write_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("there.zip").touch()
-    ids = {"SWEEP": sweep_id, "RUN": archive.read(exported).runs[0].run_id}
+    ids = {"SWEEP": sweep_id, "RUN": read_archive(exported).runs[0].run_id}
     given = [ids.get(argument, argument) for argument in arguments]
     assert run(["export", *given, f"paths.mlruns={store}"]) == 2
     told = capsys.readouterr().err

@@ -14,7 +14,8 @@ import torch
 import yaml
 
 from regexp.errors import ConfigError
-from regexp.rerun.archive import archive, layout, unpack
+from regexp.rerun.archive import layout, unpack
+from regexp.rerun.archive.archive import read_archive
 from tests.rerun.archives import (
     CONFIG,
     LAST,
@@ -129,7 +130,7 @@ def test_bombs_of_many_members(packed: Path, monkeypatch: pytest.MonkeyPatch) ->
         if name != LAST
     )
     monkeypatch.setattr(unpack, "TOTAL", size)
-    archive.read(packed)
+    read_archive(packed)
     monkeypatch.setattr(unpack, "TOTAL", size - 1)
     refused(packed, "more than")
     monkeypatch.setattr(unpack, "MEMBERS", 5)
@@ -148,13 +149,13 @@ def test_a_changed_checkpoint(packed: Path) -> None:
     members[LAST] += b"more"
     pack(packed, members, listed=False)
     with pytest.raises(ConfigError, match=f"{LAST}: its SHA-256"):
-        archive.read(packed).runs[0].load_last()
+        read_archive(packed).runs[0].load_last()
 
 
 def test_a_checkpoint_that_is_none(packed: Path) -> None:
     pack(packed, unpacked(packed) | {LAST: b"no checkpoint"})
     with pytest.raises(ConfigError, match=LAST) as caught:
-        archive.read(packed).runs[0].load_last()
+        read_archive(packed).runs[0].load_last()
     assert str(packed) in str(caught.value)
     assert "/tmp" not in str(caught.value).replace(str(packed), "")
 
@@ -168,7 +169,7 @@ def test_a_checkpoint_that_would_run_code(packed: Path, tmp_path: Path) -> None:
     torch.save({"weights": Evil()}, file)
     pack(packed, unpacked(packed) | {LAST: file.read_bytes()})
     with pytest.raises(ConfigError, match=LAST):
-        archive.read(packed).runs[0].load_last()
+        read_archive(packed).runs[0].load_last()
     assert not (tmp_path / "evil").exists()
 
 
@@ -226,7 +227,7 @@ def test_nothing_is_looked_up(packed: Path, text: str) -> None:
     members = unpacked(packed)
     refused(pack(packed, members | {CONFIG: text.encode()}), CONFIG, "looked up")
     pack(packed, members | {"sweep.yaml": text.encode()})  # these are for people alone
-    assert archive.read(packed).settings == yaml.safe_load(text)
+    assert read_archive(packed).settings == yaml.safe_load(text)
 
 
 @pytest.mark.parametrize(

@@ -28,41 +28,41 @@ def nested(inner: Any) -> st.SearchStrategy[Any]:
 
 def test_what_the_yamls_name_is_trusted():
     assert {"torch.optim.Adam", "regexp.regularizer.l1.L1"} <= trust.known()
-    trust.check([{"optimizer": {"_target_": "torch.optim.Adam", "_partial_": True}}])
+    trust.check_trusted([{"optimizer": {"_target_": "torch.optim.Adam", "_partial_": True}}])
 
 
 @given(nested(EVIL))
 def test_a_target_is_found_wherever_it_stands(node):
     with pytest.raises(ConfigError, match=r"calls os\.system"):
-        trust.check([{"model": {"_target_": "regexp.model.mlp.MLP"}, "regularizer": node}])
+        trust.check_trusted([{"model": {"_target_": "regexp.model.mlp.MLP"}, "regularizer": node}])
 
 
 @given(nested("${oc.env:HOME}"))
 def test_nothing_is_looked_up(node):
     with pytest.raises(ConfigError, match="interpolation"):
-        trust.check([{"model": node}])
+        trust.check_trusted([{"model": node}])
 
 
 def test_only_known_addresses_are_downloaded():
     known = "https://archive.ics.uci.edu/ml/machine-learning-databases/wine-quality/"
-    trust.check(
+    trust.check_trusted(
         [{"dataset": {"url": f"{known}winequality-red.csv"}, "tracking": {"uri": "http://a"}}]
     )
     other = {"dataset": {"deep": [{"url": "http://169.254.169.254/latest"}]}}
     with pytest.raises(ConfigError, match=r"downloads .*--allow http://169\.254\.169\.254/latest"):
-        trust.check([other])
-    trust.check([other], ["http://169.254.169.254/latest"])
+        trust.check_trusted([other])
+    trust.check_trusted([other], ["http://169.254.169.254/latest"])
 
 
 def test_an_interpolation_in_a_key_is_refused():
     with pytest.raises(ConfigError, match="interpolation"):
-        trust.check([{"model": {"${oc.env:HOME}": {}}}])
+        trust.check_trusted([{"model": {"${oc.env:HOME}": {}}}])
 
 
 @pytest.mark.parametrize("target", [None, 3, ["os.system"], {"_target_": "os.system"}])
 def test_a_target_that_is_no_text_is_refused(target):
     with pytest.raises(ConfigError, match="expected the dotted path"):
-        trust.check([{"model": {"_target_": target}}])
+        trust.check_trusted([{"model": {"_target_": target}}])
 
 
 @pytest.mark.parametrize(
@@ -83,13 +83,13 @@ def test_a_target_that_is_no_text_is_refused(target):
 def test_a_user_allows_by_the_exact_name_or_by_a_package(allowed, fine):
     config = {"model": {"_target_": "mine.net.Net"}}
     if fine:
-        trust.check([config], allowed)
+        trust.check_trusted([config], allowed)
     else:
         with pytest.raises(ConfigError, match=r"--allow mine\.net\.Net"):
-            trust.check([config], allowed)
+            trust.check_trusted([config], allowed)
 
 
 def test_a_name_made_to_deceive_is_shown_as_it_is():
     with pytest.raises(ConfigError) as refused:
-        trust.check([{"model": {"_target_": "torch\x1b[2Kok\n.Net"}}])
+        trust.check_trusted([{"model": {"_target_": "torch\x1b[2Kok\n.Net"}}])
     assert str(refused.value).isprintable()

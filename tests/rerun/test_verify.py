@@ -1,4 +1,4 @@
-"""Results that differ in one value are told by its name; the oracle is what the test changes."""
+"""RunOutcome that differ in one value are told by its name; the oracle is what the test changes."""
 
 import copy
 import dataclasses
@@ -10,7 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regexp.rerun.verify import Results, verify
+from regexp.rerun.original import RunOutcome
+from regexp.rerun.verify import verify
 from regexp.training.checkpoint import digest
 
 METRICS: dict[str, dict[int, float]] = {
@@ -32,9 +33,9 @@ def last() -> dict[str, Any]:
     }
 
 
-def results(content: dict[str, Any] | None = None, **changes: Any) -> Results:
+def results(content: dict[str, Any] | None = None, **changes: Any) -> RunOutcome:
     content = last() if content is None else content
-    made = Results("FINISHED", "", METRICS, digest(content["weights"]), lambda: content)
+    made = RunOutcome("FINISHED", "", METRICS, digest(content["weights"]), lambda: content)
     return dataclasses.replace(made, **changes)
 
 
@@ -138,7 +139,7 @@ def test_a_checkpoint_that_was_exchanged_is_told_by_its_digest():
 
 
 def test_runs_that_end_otherwise_differ():
-    failed = Results("FAILED", "train/loss became nan", METRICS, "", lambda: None)
+    failed = RunOutcome("FAILED", "train/loss became nan", METRICS, "", lambda: None)
     assert verify(failed, failed).identical
     verdict = verify(failed, dataclasses.replace(failed, status="FINISHED", reason=""))
     assert verdict.outcome == "FAILED (train/loss became nan) -> FINISHED"

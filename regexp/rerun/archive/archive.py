@@ -29,7 +29,7 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 _COMPRESSED = (".pt", ".png", ".jpg", ".zip")  # already
 
 
-def write(
+def write_archive(
     sweep: OriginalSweep,
     files: Mapping[str, Content],
     path: Path,
@@ -91,7 +91,7 @@ def check_new(path: Path) -> None:
         )
 
 
-def read(path: Path) -> OriginalSweep:
+def read_archive(path: Path) -> OriginalSweep:
     """Read an archive that anybody may have written. Nothing is unpacked to disk.
 
     Checkpoints are read, and their digests compared, when they are asked for; until then the file
@@ -103,14 +103,14 @@ def read(path: Path) -> OriginalSweep:
     with Members(path) as members:
         content = members.read(layout.MANIFEST, layout.DOCUMENT_BYTES)
         with refusing(path, layout.MANIFEST):
-            if (version := schema.version(content)) != schema.FORMAT:
+            if (version := schema.read_version(content)) != schema.FORMAT:
                 raise ConfigError(
                     f"it is of version {version} of the format, and this regexp ({__version__}) "
                     f"reads version {schema.FORMAT}",
                     key=str(path),
                     cure="install another regexp",
                 )
-            manifest = schema.manifest(content)
+            manifest = schema.read_manifest(content)
         with refusing(path):
             layout.check_names(members.names, manifest.runs, manifest.members)
         digests = manifest.members
@@ -124,7 +124,7 @@ def read(path: Path) -> OriginalSweep:
             with refusing(path, name):
                 return reader(content)
 
-        settings = document(layout.SETTINGS, schema.settings, layout.SETTINGS_BYTES)
+        settings = document(layout.SETTINGS, schema.read_settings, layout.SETTINGS_BYTES)
         runs = []
         for number in range(1, manifest.runs + 1):
             folder = layout.folder(number)
@@ -190,7 +190,7 @@ def _proofread(unfinished: Path, path: Path) -> None:
         ConfigError: it cannot, because the sweep holds what an archive may not.
     """
     try:
-        read(unfinished)
+        read_archive(unfinished)
     except ConfigError as error:
         place = error.key.replace(str(unfinished), str(path))
         raise ConfigError(

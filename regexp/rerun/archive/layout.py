@@ -35,11 +35,11 @@ YAML_WEIGHT = 32
 """So many bytes of JSON are read in the time of one of YAML."""
 
 RUN: dict[str, tuple[Callable[[bytes], dict[str, Any]], int]] = {
-    "run.json": (schema.run_fields, DOCUMENT_BYTES),
-    "config.yaml": (schema.config, SETTINGS_BYTES),
-    "stack.json": (schema.stack_json, DOCUMENT_BYTES),
-    "environment.json": (schema.environment, DOCUMENT_BYTES),
-    "metrics.json": (schema.metrics, DOCUMENT_BYTES),
+    "run.json": (schema.read_run, DOCUMENT_BYTES),
+    "config.yaml": (schema.read_config, SETTINGS_BYTES),
+    "stack.json": (schema.read_stack_json, DOCUMENT_BYTES),
+    "environment.json": (schema.read_environment, DOCUMENT_BYTES),
+    "metrics.json": (schema.read_metrics, DOCUMENT_BYTES),
 }
 """The documents of every run, with their readers and the most bytes that they may have."""
 

@@ -55,9 +55,9 @@ def _printable(text: str) -> str:
 Text = Annotated[str, Strict(), AfterValidator(_printable)]
 RunId = Annotated[str, _matching(r"[0-9A-Za-z_-]{1,128}", "the id of a run")]
 Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "a SHA-256")]
-Step = Annotated[int, Strict(), Field(ge=-(2**63), lt=2**63)]
-Value = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Word = Literal["NaN", "Infinity", "-Infinity"]
+_Step = Annotated[int, Strict(), Field(ge=-(2**63), lt=2**63)]
+_Value = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+_Word = Literal["NaN", "Infinity", "-Infinity"]
 
 
 class _Document(BaseModel):
@@ -111,26 +111,26 @@ def _each_step_once(points: list[tuple[int, float | str]]) -> list[tuple[int, fl
     return points
 
 
-_Points = Annotated[list[tuple[Step, Value | Word]], AfterValidator(_each_step_once)]
+_Points = Annotated[list[tuple[_Step, _Value | _Word]], AfterValidator(_each_step_once)]
 _METRICS = TypeAdapter(dict[Text, _Points])
 
 
-def version(content: bytes) -> int:
+def read_version(content: bytes) -> int:
     """Of the format, in `sweep.json`: everything else there may be new."""
     return _checked(_Version.model_validate, _json(content)).format
 
 
-def manifest(content: bytes) -> Manifest:
+def read_manifest(content: bytes) -> Manifest:
     """Read `sweep.json` of this version of the format."""
     return _checked(Manifest.model_validate, _json(content))
 
 
-def run_fields(content: bytes) -> dict[str, Any]:
+def read_run(content: bytes) -> dict[str, Any]:
     """Read `run.json`."""
     return _checked(RunFields.model_validate, _json(content)).model_dump()
 
 
-def metrics(content: bytes) -> dict[str, dict[int, float]]:
+def read_metrics(content: bytes) -> dict[str, dict[int, float]]:
     """Read `metrics.json`."""
     return {
         name: {step: WORDS[value] if isinstance(value, str) else value for step, value in points}
@@ -138,27 +138,27 @@ def metrics(content: bytes) -> dict[str, dict[int, float]]:
     }
 
 
-def environment(content: bytes) -> dict[str, Any]:
+def read_environment(content: bytes) -> dict[str, Any]:
     """Read `environment.json`."""
     return _plain(_json(content))
 
 
-def settings(content: bytes) -> dict[str, Any]:
+def read_settings(content: bytes) -> dict[str, Any]:
     """Read `sweep.yaml`."""
     return _plain(_yaml(content))
 
 
-def config(content: bytes) -> dict[str, Any]:
+def read_config(content: bytes) -> dict[str, Any]:
     """Read `config.yaml`, in which nothing is left to be looked up."""
     return _plain(_yaml(content), resolved=True)
 
 
-def stack(content: bytes) -> dict[str, Any]:
+def read_stack(content: bytes) -> dict[str, Any]:
     """Read `stack.yaml`, as runs have it in the store."""
     return _stack(_yaml(content))
 
 
-def stack_json(content: bytes) -> dict[str, Any]:
+def read_stack_json(content: bytes) -> dict[str, Any]:
     """Read `stack.json`, as archives have it: a large stack is read at once."""
     return _stack(_with_numbers(_json(content)))
 
