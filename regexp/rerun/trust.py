@@ -79,7 +79,8 @@ def targets_in(config: Any) -> Iterator[str]:
 @lru_cache(maxsize=1)
 def known() -> frozenset[str]:
     """The targets that regexp's own YAMLs name."""
-    return frozenset(target for node in _yamls() for target in targets_in(node))
+    leaves = (leaf for node in _yamls() for leaf in _leaves(node))
+    return frozenset(value for key, value in leaves if key.endswith(TARGET) and value is not None)
 
 
 @lru_cache(maxsize=1)
