@@ -62,6 +62,9 @@ class ConfigError(ValueError):
             message = f"{message}; {self.cure}"
         return f"{message} (in the job {self.job})" if self.job else message
 
+    def __repr__(self) -> str:  # what Hydra shows of an error in a constructor
+        return f"{type(self).__name__}({str(self)!r})"
+
     def of_job(self, job: str) -> ConfigError:
         """The same error, that says in which job it is."""
         self.job = self.job or job

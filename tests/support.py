@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from regexp.dataset.base import Data, Split
 from regexp.dataset.lazy import LazyInputs
 from regexp.model.mlp import MLP
-from regexp.random import derive
-from regexp.regularizer.base import Regularizer
+from regexp.random import Rng, derive
+from regexp.regularizer.base import Batch, PenaltyView, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member
 from regexp.stack.optimizers import Stepper
@@ -54,11 +54,49 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "none
 """Of all techniques."""
 
 
-def technique(name: str, **changes: Any) -> Regularizer:
+def technique(name: str, **changes: Any) -> Any:
     """As its YAML says, with some values changed."""
     node = OmegaConf.load(FOLDER / f"{name}.yaml")
     node.pop("search", None)  # type: ignore[call-arg, arg-type]
     return instantiate(OmegaConf.merge(node, changes))
+
+
+def make_step(
+    index: int = 0,
+    learning_rate: float | Tensor = 0.1,
+    memory: Any = None,
+    seed: int = 0,
+    epoch: int = 0,
+    ends_epoch: bool = False,
+) -> Step:
+    """A step of a run of 100."""
+    rng, shared = Rng(seed, "test", index), Rng(seed, "test", index, "shared")
+    memory = {} if memory is None else memory
+    return Step(rng, shared, index, 100, epoch, ends_epoch, learning_rate, memory)
+
+
+def make_view(parameters: Tensors) -> PenaltyView:
+    """What a penalty that looks at parameters alone sees."""
+    nothing = torch.zeros(0, 0)
+    return PenaltyView(parameters, nothing, Batch(nothing, nothing), not_called, not_called, {})
+
+
+def minimize(objective: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
+    """The minimum of a smooth convex function, to rounding."""
+    point = start.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [point], max_iter=500, tolerance_grad=1e-14, tolerance_change=0.0,
+        line_search_fn="strong_wolfe",
+    )  # fmt: skip
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = objective(point)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return point.detach()
 
 
 def not_called(*arguments: Any) -> Any:

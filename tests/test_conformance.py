@@ -358,7 +358,7 @@ def test_neutral_is_bit_equal_within_a_grid(name: str) -> None:
 def test_numbers_out_of_range_are_refused_by_name(name: str) -> None:
     numeric = {
         field.name
-        for field in dataclasses.fields(technique(name))  # type: ignore[arg-type]
+        for field in dataclasses.fields(technique(name))
         if isinstance(getattr(technique(name), field.name), int | float)
         and not isinstance(getattr(technique(name), field.name), bool)
     }
@@ -378,7 +378,7 @@ def test_integers_stand_for_floats(name: str) -> None:
     for key, value in floats(name).items():
         for whole in (0, 1):
             try:
-                other = dataclasses.replace(made, **{key: whole})  # type: ignore[type-var]
+                other = dataclasses.replace(made, **{key: whole})
             except ValueError:
                 continue  # out of range
             assert type(getattr(other, key)) is type(value) is float
@@ -444,7 +444,7 @@ def test_yaml_says_where_it_goes_and_what_it_is(name: str) -> None:
     assert list(node) == [name]
     assert {**whole, "regularizer": {}} == {**none, "regularizer": {}}, "it changes nothing else"
     assert node[name]["_target_"].startswith("regexp.regularizer.")
-    fields = {field.name for field in dataclasses.fields(technique(name))}  # type: ignore[arg-type]
+    fields = {field.name for field in dataclasses.fields(technique(name))}
     assert set(node[name]) - {"_target_", "search"} == fields
     ranges = node[name].get("search", {})
     assert set(ranges) <= fields
@@ -457,12 +457,12 @@ def test_yaml_says_where_it_goes_and_what_it_is(name: str) -> None:
 def test_class_is_final_documented_and_has_no_numbers_of_its_own(name: str) -> None:
     kind = type(technique(name))
     assert kind.kind in KINDS
-    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+    assert kind.__dataclass_params__.frozen
+    for field in dataclasses.fields(kind):
         assert field.default is field.default_factory is dataclasses.MISSING, field.name
     documentation = kind.__doc__ or ""
     parts = ["Helps:", "Costs:", "Reference:", "https://"]
-    parts += ["Args:", "Raises:"] if dataclasses.fields(kind) else []  # type: ignore[arg-type]
+    parts += ["Args:", "Raises:"] if dataclasses.fields(kind) else []
     for part in parts:
         assert part in documentation, part
     module = importlib.import_module(kind.__module__)

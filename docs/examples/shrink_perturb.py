@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import Regularizer, Step, Tensors, check_range, weights
+from regexp.regularizer.base import Range, Regularizer, Step, Tensors, weights
 
 
 @dataclass(frozen=True)
-class ShrinkPerturb(Regularizer):
+class ShrinkPerturb(Regularizer, kind="decay", neutral={"shrink": 1.0, "noise": 0.0}):
     """At the end of each epoch, shrink the weights and add noise: w <- shrink * w + noise * z.
 
     z is standard normal and drawn anew in each epoch. Biases and normalization parameters are left
@@ -33,15 +32,8 @@ class ShrinkPerturb(Regularizer):
         perturb, repeat". https://arxiv.org/abs/1910.08475
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"shrink": 1.0, "noise": 0.0}
-    kind: ClassVar[str] = "decay"
-
-    shrink: float
-    noise: float
-
-    def check(self) -> None:
-        check_range("regularizer.shrink_perturb.shrink", self.shrink, 0, 1)
-        check_range("regularizer.shrink_perturb.noise", self.noise, 0)
+    shrink: Annotated[float, Range(0, 1)]
+    noise: Annotated[float, Range(0)]
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         if not step.ends_epoch:

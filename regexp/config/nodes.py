@@ -85,6 +85,8 @@ def blame(key: str, node: Mapping[str, Any], error: Exception) -> ConfigError:
         node: its arguments.
         error: what was raised.
     """
+    if isinstance(error, ConfigError) and error.key in node:
+        return ConfigError(error.problem, key=f"{key}.{error.key}")
     # torch appends the frames of its C++ code
     reason = str(error).partition("\nException raised from")[0] or type(error).__name__
     if not isinstance(error, ValueError | TypeError):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import Regularizer, check_range
+from regexp.regularizer.base import Range, Regularizer
 
 
 @dataclass(frozen=True)
-class Accumulation(Regularizer):
+class Accumulation(
+    Regularizer,
+    kind="schedule",
+    neutral={"micro_batches": 1},
+    provides=("batch size",),
+    refuses=("batch size",),
+):
     """Step along the mean gradient of k micro-batches: that of one batch of k times the rows.
 
     The two are equal by arithmetic, so the batch is simply made larger: nothing is accumulated, the
@@ -35,15 +40,7 @@ class Accumulation(Regularizer):
         2.1 and 3. https://arxiv.org/abs/1706.02677
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"micro_batches": 1}
-    kind: ClassVar[str] = "schedule"
-    provides: ClassVar[tuple[str, ...]] = ("batch size",)
-    refuses: ClassVar[tuple[str, ...]] = ("batch size",)
-
-    micro_batches: int
-
-    def check(self) -> None:
-        check_range("regularizer.accumulation.micro_batches", self.micro_batches, 1)
+    micro_batches: Annotated[int, Range(1)]
 
     def batch_size(self, epoch: int, batch_size: int) -> int:
         return self.micro_batches * batch_size

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import Tensor, nn
 
-from regexp.regularizer.base import (
-    NotApplicable,
-    PenaltyView,
-    Regularizer,
-    Step,
-    blocks,
-    check_range,
-)
+from regexp.regularizer.base import NotApplicable, PenaltyView, Range, Regularizer, Step, blocks
 
 
 @dataclass(frozen=True)
-class ActivationRegularization(Regularizer):
+class ActivationRegularization(
+    Regularizer,
+    kind="penalty",
+    neutral={"alpha": 0.0, "beta": 0.0},
+    data=("series",),
+    uses_hidden=True,
+):
     """Keep a recurrent layer's outputs small and slow (AR and TAR).
 
     loss + alpha * mean h_t^2 + beta * mean (h_t - h_(t-1))^2
@@ -46,17 +44,8 @@ class ActivationRegularization(Regularizer):
         2018, section 4.6. https://arxiv.org/abs/1708.02182
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"alpha": 0.0, "beta": 0.0}
-    kind: ClassVar[str] = "penalty"
-    data: ClassVar[tuple[str, ...]] = ("series",)
-    uses_hidden: ClassVar[bool] = True
-
-    alpha: float
-    beta: float
-
-    def check(self) -> None:
-        check_range("regularizer.activation_regularization.alpha", self.alpha, 0)
-        check_range("regularizer.activation_regularization.beta", self.beta, 0)
+    alpha: Annotated[float, Range(0)]
+    beta: Annotated[float, Range(0)]
 
     def build(self, model: nn.Module) -> nn.Module:
         if not any(block.dimensions == 1 for block in blocks(model).values()):

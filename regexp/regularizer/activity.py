@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range, total
+from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step, total
 
 
 @dataclass(frozen=True)
-class ActivityL1(Regularizer):
+class ActivityL1(Regularizer, kind="penalty", neutral={"strength": 0.0}, uses_hidden=True):
     """Add absolute hidden activations: loss + strength * mean_rows sum |h|.
 
     h are the outputs of the hidden blocks, as the next layer reads them (after activation and
@@ -39,21 +39,14 @@ class ActivityL1(Regularizer):
         The number is that of Keras's `activity_regularizer=L1(strength)` on every hidden layer.
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-    uses_hidden: ClassVar[bool] = True
-
-    strength: float
-
-    def check(self) -> None:
-        check_range("regularizer.activity_l1.strength", self.strength, 0)
+    strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         return self.strength * _row_mean(view, torch.abs)
 
 
 @dataclass(frozen=True)
-class ActivityL2(Regularizer):
+class ActivityL2(Regularizer, kind="penalty", neutral={"strength": 0.0}, uses_hidden=True):
     """Add squared hidden activations: loss + strength * mean_rows sum h^2.
 
     h are the outputs of the hidden blocks, as the next layer reads them (after activation and
@@ -79,14 +72,7 @@ class ActivityL2(Regularizer):
         The number is that of Keras's `activity_regularizer=L2(strength)` on every hidden layer.
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-    uses_hidden: ClassVar[bool] = True
-
-    strength: float
-
-    def check(self) -> None:
-        check_range("regularizer.activity_l2.strength", self.strength, 0)
+    strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         return self.strength * _row_mean(view, torch.square)

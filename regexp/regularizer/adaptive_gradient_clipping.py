@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -13,17 +12,17 @@ from torch import Tensor, nn
 from regexp.regularizer.base import (
     GradientView,
     NotApplicable,
+    Range,
     Regularizer,
     Step,
     Tensors,
-    check_range,
     weights,
 )
 from regexp.regularizer.common import owner, unit_norms
 
 
 @dataclass(frozen=True)
-class AdaptiveGradientClipping(Regularizer):
+class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": math.inf}):
     """Bound each unit's gradient by its weights: g * min(1, limit * norm2(w) / norm2(g)) a unit.
 
     norm2(w) is that of the unit's incoming weights, at least `eps`, so that zeros can move.
@@ -48,15 +47,8 @@ class AdaptiveGradientClipping(Regularizer):
         2021, eq. 3. https://arxiv.org/abs/2102.06171
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"limit": math.inf}
-    kind: ClassVar[str] = "gradient"
-
-    limit: float
-    eps: float
-
-    def check(self) -> None:
-        check_range("regularizer.adaptive_gradient_clipping.limit", self.limit, 0, open_low=True)
-        check_range("regularizer.adaptive_gradient_clipping.eps", self.eps, 0, open_low=True)
+    limit: Annotated[float, Range(0, open_low=True)]
+    eps: Annotated[float, Range(0, open_low=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
         parameters: Tensors = dict(model.named_parameters())

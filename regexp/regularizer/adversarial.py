@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range
+from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class FGSM(Regularizer):
+class FGSM(Regularizer, kind="adversarial", neutral={"epsilon": 0.0}):
     """Train on worse inputs too: (1 - share) * L(x) + share * L(x + epsilon * sign(dL/dx)).
 
     It stands as a penalty, share * (L(x_adv) - L(x)), so the loss that is reported stays L(x). Both
@@ -40,15 +39,8 @@ class FGSM(Regularizer):
         2015, section 6 with alpha = 1 - share. https://arxiv.org/abs/1412.6572
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"epsilon": 0.0}
-    kind: ClassVar[str] = "adversarial"
-
-    epsilon: float
-    share: float
-
-    def check(self) -> None:
-        check_range("regularizer.fgsm.epsilon", self.epsilon, 0)
-        check_range("regularizer.fgsm.share", self.share, 0, 1)
+    epsilon: Annotated[float, Range(0)]
+    share: Annotated[float, Range(0, 1)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         x = view.batch.inputs
@@ -56,7 +48,7 @@ class FGSM(Regularizer):
 
 
 @dataclass(frozen=True)
-class PGD(Regularizer):
+class PGD(Regularizer, kind="adversarial", neutral={"epsilon": 0.0}):
     """Train on the worst inputs nearby: (1 - share) * L(x) + share * L(x + d), |d| <= epsilon.
 
     d starts uniformly within the cube of half-width epsilon and takes `steps` steps of
@@ -83,19 +75,10 @@ class PGD(Regularizer):
         section 2.1 and eq. 2.1. https://arxiv.org/abs/1706.06083
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"epsilon": 0.0}
-    kind: ClassVar[str] = "adversarial"
-
-    epsilon: float
-    step_size: float
-    steps: int
-    share: float
-
-    def check(self) -> None:
-        check_range("regularizer.pgd.epsilon", self.epsilon, 0)
-        check_range("regularizer.pgd.step_size", self.step_size, 0, open_low=True)
-        check_range("regularizer.pgd.steps", self.steps, 1)
-        check_range("regularizer.pgd.share", self.share, 0, 1)
+    epsilon: Annotated[float, Range(0)]
+    step_size: Annotated[float, Range(0, open_low=True)]
+    steps: Annotated[int, Range(1)]
+    share: Annotated[float, Range(0, 1)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         x = view.batch.inputs

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_choice, check_range
-from regexp.regularizer.common import PADDINGS, offsets, resample
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
+from regexp.regularizer.common import Padding, offsets, resample
 
 
 @dataclass(frozen=True)
-class Rotate(Regularizer):
+class Rotate(Regularizer, kind="input", neutral={"degrees": 0.0}, data=("images",)):
     """Rotate each image about its centre by an angle uniform in [-degrees, degrees].
 
     The pixel at the offset (x, y) from the centre takes the value at
@@ -41,16 +40,8 @@ class Rotate(Regularizer):
         document analysis, ICDAR 2003, section 2. https://doi.org/10.1109/ICDAR.2003.1227801
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"degrees": 0.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("images",)
-
-    degrees: float
-    padding: str
-
-    def check(self) -> None:
-        check_range("regularizer.rotate.degrees", self.degrees, 0, 180)
-        check_choice("regularizer.rotate.padding", self.padding, PADDINGS)
+    degrees: Annotated[float, Range(0, 180)]
+    padding: Padding
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         angle = _symmetric(step, batch.inputs) * (self.degrees * (math.pi / 180))
@@ -61,7 +52,7 @@ class Rotate(Regularizer):
 
 
 @dataclass(frozen=True)
-class Zoom(Regularizer):
+class Zoom(Regularizer, kind="input", neutral={"amount": 0.0}, data=("images",)):
     """Magnify each image about its centre by a factor uniform in [1 - amount, 1 + amount].
 
     The pixel at the offset r from the centre takes the value at r / factor, interpolated
@@ -86,16 +77,8 @@ class Zoom(Regularizer):
         prediction, MNRAS 450 (2015), on data augmentation. https://arxiv.org/abs/1503.07077
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"amount": 0.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("images",)
-
-    amount: float
-    padding: str
-
-    def check(self) -> None:
-        check_range("regularizer.zoom.amount", self.amount, 0, 1, open_high=True)
-        check_choice("regularizer.zoom.padding", self.padding, PADDINGS)
+    amount: Annotated[float, Range(0, 1, open_high=True)]
+    padding: Padding
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         factor = 1 + _symmetric(step, batch.inputs) * self.amount
@@ -117,7 +100,7 @@ def _transformed(images: Tensor, matrix: Tensor, moved: Tensor, padding: str) ->
         images: to be resampled, bilinearly.
         matrix: [rows, 2, 2].
         moved: [rows]; the others keep their bits.
-        padding: what lies outside, one of `PADDINGS`.
+        padding: what lies outside, see `Padding`.
     """
     # By hand: affine_grid cannot be lifted over runs, and would shear images that are not square.
     pixels = torch.stack(torch.broadcast_tensors(*offsets(images)), -1)  # [height, width, (x, y)]

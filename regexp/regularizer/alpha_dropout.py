@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from regexp.regularizer.base import Noise, NotApplicable, Regularizer, Rng, blocks, check_range
+from regexp.regularizer.base import Noise, NotApplicable, Range, Regularizer, Rng, blocks
 
 SATURATED = -1.0507009873554805 * 1.6732632423543772
 """What SELU tends to for small inputs, -scale * alpha: here what a dropped unit is set to."""
 
 
 @dataclass(frozen=True)
-class AlphaDropout(Regularizer):
+class AlphaDropout(Regularizer, kind="layer", neutral={"p": 0.0}):
     """Set units to SELU's lower limit at random, and keep mean 0 and variance 1.
 
     h <- a * (h * mask + s * (1 - mask)) + b in training, h in evaluation, where mask is 1 with
@@ -47,13 +46,7 @@ class AlphaDropout(Regularizer):
         dropout technique". https://arxiv.org/abs/1706.02515
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "layer"
-
-    p: float
-
-    def check(self) -> None:
-        check_range("regularizer.alpha_dropout.p", self.p, 0, 1, open_high=True)
+    p: Annotated[float, Range(0, 1, open_high=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for name, block in blocks(model).items():

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import GradientView, Range, Regularizer, Step, Tensors
 from regexp.regularizer.common import global_norm
 
 
 @dataclass(frozen=True)
-class ASAM(Regularizer):
+class ASAM(Regularizer, kind="flatness", neutral={"rho": 0.0}):
     """Use the gradient at the worst point nearby, near by the size of each weight: g(w + e).
 
     e = rho * T^2 g / norm2(T g) with T = |w| + eta, element by element; the norm is over all
@@ -43,15 +42,8 @@ class ASAM(Regularizer):
         deep neural networks, ICML 2021, section 4, algorithm 1. https://arxiv.org/abs/2102.11600
     """
 
-    kind: ClassVar[str] = "flatness"
-    neutral: ClassVar[Mapping[str, Any] | None] = {"rho": 0.0}
-
-    rho: float
-    eta: float
-
-    def check(self) -> None:
-        check_range("regularizer.asam.rho", self.rho, 0)
-        check_range("regularizer.asam.eta", self.eta, 0)
+    rho: Annotated[float, Range(0)]
+    eta: Annotated[float, Range(0)]
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         sizes = {name: view.parameters[name].abs() + self.eta for name in view.gradients}

@@ -11,7 +11,6 @@ To add a technique: one subclass of `Regularizer` in one file here, one YAML in
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from regexp.errors import NotApplicable
+from regexp.errors import ConfigError, NotApplicable
 from regexp.model.layers import (
     Block,
     DropoutLayer,
@@ -35,12 +34,14 @@ from regexp.model.layers import (
 )
 from regexp.model.recurrent import Recurrent, recurrents
 from regexp.random import Rng
+from regexp.regularizer.ranges import Choice, Include, Range, check_value, declared
 
 __all__ = [
-    "HOOKS", "KINDS", "Batch", "Block", "DropoutLayer", "EachTime", "Evaluation", "GradientView",
-    "Inputs", "Memory", "Noise", "NotApplicable", "PenaltyView", "PredictionView", "Recurrent",
-    "Regularizer", "Residual", "Rng", "Step", "Tensors", "blocks", "check_choice", "check_range",
-    "hidden_weights", "inputs", "overrides", "recurrents", "residuals", "total", "weights",
+    "HOOKS", "KINDS", "Batch", "Block", "Choice", "ConfigError", "DropoutLayer", "EachTime",
+    "Evaluation", "GradientView", "Include", "Inputs", "Memory", "Noise", "NotApplicable",
+    "PenaltyView", "PredictionView", "Range", "Recurrent", "Regularizer", "Residual", "Rng", "Step",
+    "Tensors", "blocks", "check_value", "hidden_weights", "inputs", "overrides", "recurrents",
+    "residuals", "total", "weights",
 ]  # fmt: skip
 
 Tensors = dict[str, Tensor]
@@ -48,6 +49,10 @@ Tensors = dict[str, Tensor]
 
 Memory = Any
 """What a technique remembers between steps: nested dicts of tensors."""
+
+KINDS = ("penalty", "decay", "constraint", "sparsity", "layer", "normalization", "input", "label",
+         "adversarial", "gradient", "flatness", "averaging", "ensemble", "stopping",
+         "schedule")  # fmt: skip
 
 
 class Batch(NamedTuple):
@@ -165,11 +170,15 @@ class PredictionView(NamedTuple):
 class Regularizer:
     """One way to regularize. Every hook's default is the identity; override what you need.
 
-    Class attributes:
-        neutral: hyper-parameters at which the technique changes nothing, to the bit; None for a
-            technique that has no such strength (batch normalization).
+    A subclass says what it is by keywords, `class L1(Regularizer, kind="penalty", ...)`, which
+    become attributes of the class, and which values its fields may have by their annotations
+    (`Range`, `Choice`). A value that is none of them is a ConfigError with the field as its key.
+
+    Class keywords:
         kind: what sort of technique it is, one of `KINDS`. What constraints and sparsity make of
             the parameters holds, wherever the technique is listed.
+        neutral: hyper-parameters at which the technique changes nothing, to the bit; None for a
+            technique that has no such strength (batch normalization).
         tasks: kinds of datasets that the technique is for.
         data: kinds of rows that it is for: `table` [features], `series` [time, channels],
             `images` [channels, height, width].
@@ -180,8 +189,8 @@ class Regularizer:
         uses_hidden: `penalty` reads `PenaltyView.hidden`.
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = None
     kind: ClassVar[str] = ""
+    neutral: ClassVar[Mapping[str, Any] | None] = None
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     data: ClassVar[tuple[str, ...]] = ("table", "series", "images")
     provides: ClassVar[tuple[str, ...]] = ()
@@ -189,16 +198,47 @@ class Regularizer:
     averages: ClassVar[bool] = False
     uses_hidden: ClassVar[bool] = False
 
+    def __init_subclass__(
+        cls,
+        *,
+        kind: str | None = None,
+        neutral: Mapping[str, Any] | None = None,
+        tasks: tuple[str, ...] | None = None,
+        data: tuple[str, ...] | None = None,
+        provides: tuple[str, ...] | None = None,
+        refuses: tuple[str, ...] | None = None,
+        averages: bool | None = None,
+        uses_hidden: bool | None = None,
+    ) -> None:
+        super().__init_subclass__()
+        if kind is not None and kind not in KINDS:
+            raise ValueError(f"{cls.__name__}: expected a kind of {', '.join(KINDS)}, got {kind!r}")
+        keywords = {
+            "kind": kind, "neutral": neutral, "tasks": tasks, "data": data, "provides": provides,
+            "refuses": refuses, "averages": averages, "uses_hidden": uses_hidden,
+        }  # fmt: skip
+        for name, value in keywords.items():
+            if value is not None:  # else as its base class says
+                setattr(cls, name, value)
+
     def __post_init__(self) -> None:
-        # YAML writes 1 for 1.0, and only floats may differ from run to run within a stack.
-        for one in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, one.name)
-            if "float" in str(one.type) and isinstance(value, int) and not isinstance(value, bool):
-                object.__setattr__(self, one.name, float(value))
-        self.check()
+        # mypy takes the class for one of its instances
+        for name, (types, allowed) in declared(type(self)).items():  # type: ignore[arg-type]
+            value = getattr(self, name)
+            # YAML writes 1 for 1.0, and only floats may differ from run to run within a stack.
+            if type(value) is int and float in types:
+                value = float(value)
+                object.__setattr__(self, name, value)
+            if allowed is not None and not (value is None and type(None) in types):
+                check_value(name, value, allowed)
+        if not any(isinstance(value, Tensor) for value in vars(self).values()):
+            self.check()
 
     def check(self) -> None:
-        """Raise ValueError for hyper-parameters out of their range."""
+        """Raise ConfigError for values that are good each, but not together (`check_value`).
+
+        Not called inside a stack, where numbers are tensors: they were checked for each run.
+        """
 
     def check_rows(self, shape: Sequence[int]) -> None:
         """Raise NotApplicable for rows of inputs [*features] of a shape it cannot work on."""
@@ -275,10 +315,6 @@ class Regularizer:
 HOOKS = ("build", "batch_size", "batch", "penalty", "gradient", "constrain", "track", "observe",
          "weights", "predict", "restore", "stop")  # fmt: skip
 
-KINDS = ("penalty", "decay", "constraint", "sparsity", "layer", "normalization", "input", "label",
-         "adversarial", "gradient", "flatness", "averaging", "ensemble", "stopping",
-         "schedule")  # fmt: skip
-
 
 def overrides(technique: Regularizer, hook: str) -> bool:
     """Whether `technique` has a `hook` of its own."""
@@ -294,7 +330,7 @@ def weights(parameters: Tensors, include: str = "weights") -> Tensors:
             dimensions) and leaves out biases, the parameters of normalization layers, and the
             lengths of weight normalization (torch's `original0`); `all` takes every one.
     """
-    check_choice("include", include, ("weights", "all"))
+    check_value("include", include, Choice("weights", "all"))
     return {
         name: value
         for name, value in parameters.items()
@@ -305,34 +341,3 @@ def weights(parameters: Tensors, include: str = "weights") -> Tensors:
 def total(terms: list[Tensor]) -> Tensor | float:
     """The sum of `terms`, in their order; 0.0 of none."""
     return torch.stack(terms).sum() if terms else 0.0
-
-
-def check_range(
-    name: str,
-    value: Any,
-    low: float,
-    high: float = float("inf"),
-    *,
-    open_low: bool = False,
-    open_high: bool = False,
-) -> None:
-    """Raise ValueError unless low <= value <= high, or < where an end is open.
-
-    Numbers that are tensors (inside a stack) were checked when their runs were made.
-    """
-    if isinstance(value, Tensor):
-        return
-    good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    good = good and (value > low if open_low else value >= low)
-    good = good and (value < high if open_high else value <= high)
-    if not good:
-        below = f"{'>' if open_low else '>='} {low:g}"
-        above = "" if high == float("inf") else f" and {'<' if open_high else '<='} {high:g}"
-        raise ValueError(f"{name}: expected a number {below}{above}, got {value!r}")
-
-
-def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    """Raise ValueError unless `value` is one of `choices`."""
-    if value not in choices:
-        listed = ", ".join(map(repr, choices))
-        raise ValueError(f"{name}: expected one of {listed}, got {value!r}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +13,21 @@ from regexp.regularizer.base import (
     Block,
     Memory,
     PredictionView,
+    Range,
     Regularizer,
     Step,
     blocks,
-    check_range,
 )
 
 
 @dataclass(frozen=True)
-class BatchEnsemble(Regularizer):
+class BatchEnsemble(
+    Regularizer,
+    kind="ensemble",
+    neutral={"members": 1},
+    provides=("averaged predictions", "rows of several members"),
+    refuses=("averaged predictions",),
+):
     """Train M members at once whose weights are W * (s r'), with s and r of each member's own.
 
     A hidden layer gives activation(s * (W x + b)) * r, with s and r [features] of the member: s of
@@ -55,15 +60,7 @@ class BatchEnsemble(Regularizer):
         ICLR 2025, section 3. https://arxiv.org/abs/2410.24210
     """
 
-    kind: ClassVar[str] = "ensemble"
-    neutral: ClassVar[Mapping[str, Any] | None] = {"members": 1}
-    provides: ClassVar[tuple[str, ...]] = ("averaged predictions", "rows of several members")
-    refuses: ClassVar[tuple[str, ...]] = ("averaged predictions",)
-
-    members: int
-
-    def check(self) -> None:
-        check_range("regularizer.batch_ensemble.members", self.members, 1)
+    members: Annotated[int, Range(1)]
 
     def build(self, model: nn.Module) -> nn.Module:
         if self.members == 1:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import Regularizer, check_range
+from regexp.regularizer.base import Range, Regularizer
 
 
 @dataclass(frozen=True)
-class BatchGrowth(Regularizer):
+class BatchGrowth(
+    Regularizer,
+    kind="schedule",
+    neutral={"factor": 1},
+    provides=("batch size",),
+    refuses=("batch size",),
+):
     """Grow the batch by `factor` every so many epochs: rows * factor^(epoch // every).
 
     The noise of stochastic gradients goes as learning rate / rows, so growing the batch cools the
@@ -35,17 +40,8 @@ class BatchGrowth(Regularizer):
         3 and 5.1 (there by 5, three times). https://arxiv.org/abs/1711.00489
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"factor": 1}
-    kind: ClassVar[str] = "schedule"
-    provides: ClassVar[tuple[str, ...]] = ("batch size",)
-    refuses: ClassVar[tuple[str, ...]] = ("batch size",)
-
-    factor: int
-    every: int
-
-    def check(self) -> None:
-        check_range("regularizer.batch_growth.factor", self.factor, 1)
-        check_range("regularizer.batch_growth.every", self.every, 1)
+    factor: Annotated[int, Range(1)]
+    every: Annotated[int, Range(1)]
 
     def batch_size(self, epoch: int, batch_size: int) -> int:
         return batch_size * self.factor ** (epoch // self.every)

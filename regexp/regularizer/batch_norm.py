@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 from torch import nn
 
-from regexp.regularizer.base import EachTime, Regularizer, blocks, check_range
+from regexp.regularizer.base import EachTime, Range, Regularizer, blocks
 
 
 @dataclass(frozen=True)
-class BatchNorm(Regularizer):
+class BatchNorm(
+    Regularizer, kind="normalization", provides=("normalization",), refuses=("normalization",)
+):
     """Standardize each unit (channel) over the batch: scale * (h - mean) / sqrt(var + eps) + shift.
 
     One layer a hidden block, between the linear layer (convolution, recurrent layer) and the
@@ -40,16 +42,8 @@ class BatchNorm(Regularizer):
         internal covariate shift, ICML 2015, algorithm 1. https://arxiv.org/abs/1502.03167
     """
 
-    kind: ClassVar[str] = "normalization"
-    provides: ClassVar[tuple[str, ...]] = ("normalization",)
-    refuses: ClassVar[tuple[str, ...]] = ("normalization",)
-
-    momentum: float
-    eps: float
-
-    def check(self) -> None:
-        check_range("regularizer.batch_norm.momentum", self.momentum, 0, 1)
-        check_range("regularizer.batch_norm.eps", self.eps, 0)
+    momentum: Annotated[float, Range(0, 1)]
+    eps: Annotated[float, Range(0)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for block in blocks(model).values():

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
-from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_choice, check_range
+from regexp.regularizer.base import Choice, PenaltyView, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class Bootstrapping(Regularizer):
+class Bootstrapping(Regularizer, kind="label", neutral={"beta": 1.0}, tasks=("classification",)):
     """Train towards beta * y + (1 - beta) * the prediction, in place of the label y alone.
 
     The cross-entropy is linear in its target, so the change is a penalty, (1 - beta) * mean(
@@ -38,16 +37,8 @@ class Bootstrapping(Regularizer):
         workshop, section 3.2. https://arxiv.org/abs/1412.6596
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"beta": 1.0}
-    kind: ClassVar[str] = "label"
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-
-    beta: float
-    mode: str
-
-    def check(self) -> None:
-        check_range("regularizer.bootstrapping.beta", self.beta, 0, 1)
-        check_choice("regularizer.bootstrapping.mode", self.mode, ("soft", "hard"))
+    beta: Annotated[float, Range(0, 1)]
+    mode: Annotated[str, Choice("soft", "hard")]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         logarithms = view.outputs.log_softmax(-1)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Evaluation, Memory, Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import (
+    Evaluation,
+    Memory,
+    Range,
+    Regularizer,
+    Step,
+    Tensors,
+)
 
 
 @dataclass(frozen=True)
-class Budget(Regularizer):
+class Budget(Regularizer, kind="stopping", neutral={"share": 1.0, "steps": None, "seconds": None}):
     """Stop a run once it has spent a share of its steps, a number of steps, or a time.
 
     The run ends after the first epoch at whose end any of them is spent, and with the weights that
@@ -43,19 +49,9 @@ class Budget(Regularizer):
         https://www.deeplearningbook.org/contents/regularization.html
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"share": 1.0, "steps": None, "seconds": None}
-    kind: ClassVar[str] = "stopping"
-
-    share: float
-    steps: int | None
-    seconds: float | None
-
-    def check(self) -> None:
-        check_range("regularizer.budget.share", self.share, 0, 1, open_low=True)
-        if self.steps is not None:
-            check_range("regularizer.budget.steps", self.steps, 1)
-        if self.seconds is not None:
-            check_range("regularizer.budget.seconds", self.seconds, 0, open_low=True)
+    share: Annotated[float, Range(0, 1, open_low=True)]
+    steps: Annotated[int | None, Range(1)]
+    seconds: Annotated[float | None, Range(0, open_low=True)]
 
     def init(self, state: Tensors) -> Memory:
         no = next(iter(state.values())).new_zeros((), dtype=torch.bool)

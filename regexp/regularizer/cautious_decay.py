@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import (
-    Regularizer,
-    Step,
-    Tensors,
-    check_choice,
-    check_range,
-    weights,
-)
+from regexp.regularizer.base import Include, Range, Regularizer, Step, Tensors, weights
 
 
 @dataclass(frozen=True)
-class CautiousDecay(Regularizer):
+class CautiousDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
     """Decay only where the update shrinks too: w <- w - lr * (u + d * [u * w >= 0] * w).
 
     u is the optimizer's update, lr * u = w_old - w_new, and all is element by element. Where the
@@ -44,15 +36,8 @@ class CautiousDecay(Regularizer):
         L. Chen et al., Cautious weight decay, 2025, algorithm 1. https://arxiv.org/abs/2510.12402
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "decay"
-
-    strength: float
-    include: str
-
-    def check(self) -> None:
-        check_range("regularizer.cautious_decay.strength", self.strength, 0)
-        check_choice("regularizer.cautious_decay.include", self.include, ("weights", "all"))
+    strength: Annotated[float, Range(0)]
+    include: Include
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         rate = step.learning_rate * self.strength

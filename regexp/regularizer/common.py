@@ -6,21 +6,21 @@ Numbers of techniques come as floats, or as tensors of no dimension inside a sta
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from regexp.random import Rng
-from regexp.regularizer.base import Memory, Step, Tensors
+from regexp.regularizer.base import Choice, Memory, Step, Tensors
 
 __all__ = [
-    "PADDINGS", "average_tail", "covered", "draw_like", "global_norm", "mixed", "offsets", "owner",
+    "Padding", "average_tail", "covered", "draw_like", "global_norm", "mixed", "offsets", "owner",
     "pairs", "resample", "select", "towards", "unit_norms",
 ]  # fmt: skip
 
-PADDINGS = ("zeros", "border", "reflection")
+Padding = Annotated[str, Choice("zeros", "border", "reflection")]
 """What may lie outside an image, in torch's words."""
 
 
@@ -34,9 +34,15 @@ def owner(name: str) -> str:
 
 
 def global_norm(tensors: Tensors) -> Tensor:
-    """The Euclidean norm of all elements of all `tensors` together, of no dimension."""
-    norms = torch.stack([torch.linalg.vector_norm(x) for x in tensors.values()])
-    return torch.linalg.vector_norm(norms)
+    """The Euclidean norm of all elements of all `tensors` together, of no dimension.
+
+    Modules list a parametrized weight after the bias, others before it: the sum has one order.
+    """
+    owners = [owner(name) for name in tensors]
+    names = sorted(tensors, key=lambda n: (owners.index(owner(n)), ".parametrizations." not in n))
+    return torch.linalg.vector_norm(
+        torch.stack([torch.linalg.vector_norm(tensors[name]) for name in names])
+    )
 
 
 def unit_norms(w: Tensor, axis: int = 0) -> Tensor:
@@ -167,7 +173,7 @@ def resample(images: Tensor, seen: Tensor, padding: str = "zeros") -> Tensor:
     Args:
         images: [rows, channels, height, width].
         seen: where each pixel looks, [rows, height, width, (x, y)], in pixels from the centre.
-        padding: what lies outside, one of `PADDINGS`.
+        padding: what lies outside, see `Padding`.
     """
     height, width = images.shape[-2:]
     grid = seen * (2 / torch.tensor([width, height], dtype=seen.dtype, device=seen.device))

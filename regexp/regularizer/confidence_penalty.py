@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range
+from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class ConfidencePenalty(Regularizer):
+class ConfidencePenalty(
+    Regularizer, kind="penalty", neutral={"strength": 0.0}, tasks=("classification",)
+):
     """Reward uncertain predictions: loss - strength * mean_rows H(softmax T), in nats.
 
     H(p) = -sum_k p_k log p_k of the predicted probabilities on the batch as it was trained on. It
@@ -37,14 +38,7 @@ class ConfidencePenalty(Regularizer):
         distributions, 2017, section 3. https://arxiv.org/abs/1701.06548
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-
-    strength: float
-
-    def check(self) -> None:
-        check_range("regularizer.confidence_penalty.strength", self.strength, 0)
+    strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         logarithms = torch.log_softmax(view.outputs, -1)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 from regexp.regularizer.common import covered, mixed
 
 
 @dataclass(frozen=True)
-class CutMix(Regularizer):
+class CutMix(
+    Regularizer, kind="input", neutral={"p": 0.0}, data=("images",), provides=("soft targets",)
+):
     """Paste a box of another image into each image, and mix the targets by the areas.
 
     With probability p a batch gets one box, for all its images, and one permutation for partners,
@@ -40,17 +41,8 @@ class CutMix(Regularizer):
         features, ICCV 2019, eq. 1 and 2. https://arxiv.org/abs/1905.04899
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("images",)
-    provides: ClassVar[tuple[str, ...]] = ("soft targets",)
-
-    alpha: float
-    p: float
-
-    def check(self) -> None:
-        check_range("regularizer.cutmix.alpha", self.alpha, 0, open_low=True)
-        check_range("regularizer.cutmix.p", self.p, 0, 1)
+    alpha: Annotated[float, Range(0, open_low=True)]
+    p: Annotated[float, Range(0, 1)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         (images, targets), rng = batch, step.rng

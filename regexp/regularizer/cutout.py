@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 from regexp.regularizer.common import covered
 
 
 @dataclass(frozen=True)
-class Cutout(Regularizer):
+class Cutout(Regularizer, kind="input", neutral={"side": 0.0}, data=("images",)):
     """Set a square of each image to 0, its centre uniform over the pixels.
 
     The side is round(side * min(height, width)) pixels. The square may stand over the border, so
@@ -38,14 +37,7 @@ class Cutout(Regularizer):
         (2017), section 3. https://arxiv.org/abs/1708.04552
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"side": 0.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("images",)
-
-    side: float
-
-    def check(self) -> None:
-        check_range("regularizer.cutout.side", self.side, 0, 1)
+    side: Annotated[float, Range(0, 1)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         images = batch.inputs

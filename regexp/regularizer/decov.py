@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range, total
+from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step, total
 
 
 @dataclass(frozen=True)
-class DeCov(Regularizer):
+class DeCov(Regularizer, kind="penalty", neutral={"strength": 0.0}, uses_hidden=True):
     """Add the covariances between hidden units: loss + strength * 1/2 sum_{i != j} C_ij^2.
 
     C is the covariance of a hidden block's outputs over the batch, divided by the number of rows
@@ -40,14 +39,7 @@ class DeCov(Regularizer):
         ICLR 2016, eq. 1-2. https://arxiv.org/abs/1511.06068
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-    uses_hidden: ClassVar[bool] = True
-
-    strength: float
-
-    def check(self) -> None:
-        check_range("regularizer.decov.strength", self.strength, 0)
+    strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         dtype = view.outputs.dtype  # under autocast activations are short

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, pad
 
-from regexp.regularizer.base import (
-    Noise,
-    NotApplicable,
-    Regularizer,
-    Rng,
-    blocks,
-    check_range,
-)
+from regexp.regularizer.base import Noise, NotApplicable, Range, Regularizer, Rng, blocks
 
 
 @dataclass(frozen=True)
-class DropBlock(Regularizer):
+class DropBlock(Regularizer, kind="layer", neutral={"p": 0.0}, data=("images",)):
     """Zero squares of pixels in every channel at random: h * mask * size(mask) / sum(mask).
 
     A square begins at each pixel where it fits with probability
@@ -58,16 +50,8 @@ class DropBlock(Regularizer):
         NeurIPS 2018, algorithm 1 and eq. 1. https://arxiv.org/abs/1810.12890
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "layer"
-    data: ClassVar[tuple[str, ...]] = ("images",)
-
-    p: float
-    block_size: int
-
-    def check(self) -> None:
-        check_range("regularizer.drop_block.p", self.p, 0, 1, open_high=True)
-        check_range("regularizer.drop_block.block_size", self.block_size, 1)
+    p: Annotated[float, Range(0, 1, open_high=True)]
+    block_size: Annotated[int, Range(1)]
 
     def build(self, model: nn.Module) -> nn.Module:
         found = [block for block in blocks(model).values() if block.dimensions == 2]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from regexp.regularizer.base import Noise, Recurrent, Regularizer, Rng, check_range, hidden_weights
+from regexp.regularizer.base import Noise, Range, Recurrent, Regularizer, Rng, hidden_weights
 
 
 @dataclass(frozen=True)
-class DropConnect(Regularizer):
+class DropConnect(
+    Regularizer,
+    kind="layer",
+    neutral={"p": 0.0},
+    provides=("parametrized weights",),
+    refuses=("parametrized weights",),
+):
     """Zero single weights at random: w * mask / (1 - p) in training, w in evaluation.
 
     It acts on the weights of hidden blocks, not on biases and not on the output layer; of a
@@ -46,15 +51,7 @@ class DropConnect(Regularizer):
         2018, section 2. https://arxiv.org/abs/1708.02182
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "layer"
-    provides: ClassVar[tuple[str, ...]] = ("parametrized weights",)
-    refuses: ClassVar[tuple[str, ...]] = ("parametrized weights",)
-
-    p: float
-
-    def check(self) -> None:
-        check_range("regularizer.drop_connect.p", self.p, 0, 1, open_high=True)
+    p: Annotated[float, Range(0, 1, open_high=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for layer, name in hidden_weights(model):

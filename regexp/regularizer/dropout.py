@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import nn
 
-from regexp.regularizer.base import DropoutLayer, Regularizer, blocks, check_range, inputs
+from regexp.regularizer.base import DropoutLayer, Range, Regularizer, blocks, inputs
 
 
 @dataclass(frozen=True)
-class Dropout(Regularizer):
+class Dropout(Regularizer, kind="layer", neutral={"hidden": 0.0, "inputs": 0.0}):
     """Zero units at random: h * mask / (1 - p) in training, h in evaluation.
 
     Each element of each row is dropped by itself, in convolutional blocks too. The layer stands
@@ -41,18 +40,8 @@ class Dropout(Regularizer):
         JMLR 15 (2014), section 4. https://jmlr.org/papers/v15/srivastava14a.html
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"hidden": 0.0, "inputs": 0.0}
-    kind: ClassVar[str] = "layer"
-
-    hidden: float | None
-    inputs: float | None
-
-    def check(self) -> None:
-        for name in ("hidden", "inputs"):
-            share = getattr(self, name)
-            if share is None:
-                continue
-            check_range(f"regularizer.dropout.{name}", share, 0, 1, open_high=True)
+    hidden: Annotated[float | None, Range(0, 1, open_high=True)]
+    inputs: Annotated[float | None, Range(0, 1, open_high=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
         if self.hidden is not None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Evaluation, Memory, Regularizer, Tensors, check_range
+from regexp.regularizer.base import Evaluation, Memory, Range, Regularizer, Tensors
 from regexp.regularizer.common import select
 
 
 @dataclass(frozen=True)
-class EarlyStopping(Regularizer):
+class EarlyStopping(
+    Regularizer,
+    kind="stopping",
+    neutral={"patience": None, "restore_best": False},
+    provides=("a stopping rule",),
+    refuses=("a stopping rule",),
+):
     """Stop after `patience` epochs without loss < best - min_delta; end with the best weights.
 
     The rule is that of Keras's EarlyStopping: the best epoch is the last one that improved by more
@@ -32,7 +37,7 @@ class EarlyStopping(Regularizer):
         patience: epochs without improvement after which the run ends, >= 0 (0 acts as 1); None
             never ends it.
         min_delta: the fall of the validation loss, in its units, that counts if exceeded, >= 0.
-        start_from_epoch: the first epoch, from 0, that is looked at.
+        start_from_epoch: the first epoch, >= 0, that is looked at.
         restore_best: whether the run ends with the weights of its best epoch.
 
     Raises:
@@ -43,21 +48,10 @@ class EarlyStopping(Regularizer):
         section 2.2. https://doi.org/10.1007/3-540-49430-8_3
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"patience": None, "restore_best": False}
-    kind: ClassVar[str] = "stopping"
-    provides: ClassVar[tuple[str, ...]] = ("a stopping rule",)
-    refuses: ClassVar[tuple[str, ...]] = ("a stopping rule",)
-
-    patience: int | None
-    min_delta: float
-    start_from_epoch: int
+    patience: Annotated[int | None, Range(0)]
+    min_delta: Annotated[float, Range(0)]
+    start_from_epoch: Annotated[int, Range(0)]
     restore_best: bool
-
-    def check(self) -> None:
-        if self.patience is not None:
-            check_range("regularizer.early_stopping.patience", self.patience, 0)
-        check_range("regularizer.early_stopping.min_delta", self.min_delta, 0)
-        check_range("regularizer.early_stopping.start_from_epoch", self.start_from_epoch, 0)
 
     def init(self, state: Tensors) -> Memory:
         some = next(iter(state.values()))

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
-from regexp.regularizer.base import (
-    PenaltyView,
-    Regularizer,
-    Step,
-    check_choice,
-    check_range,
-    total,
-    weights,
-)
+from regexp.regularizer.base import Include, PenaltyView, Range, Regularizer, Step, total, weights
 
 
 @dataclass(frozen=True)
-class ElasticNet(Regularizer):
+class ElasticNet(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     """Add absolute and squared weights: loss + strength * (r * sum |w| + (1 - r)/2 * sum w^2).
 
     The two parts are parametrized as in scikit-learn, whose loss is half the mean squared error:
@@ -43,17 +34,9 @@ class ElasticNet(Regularizer):
         (2005), eq. 3. https://doi.org/10.1111/j.1467-9868.2005.00503.x
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-
-    strength: float
-    ratio: float
-    include: str
-
-    def check(self) -> None:
-        check_range("regularizer.elastic_net.strength", self.strength, 0)
-        check_range("regularizer.elastic_net.ratio", self.ratio, 0, 1)
-        check_choice("regularizer.elastic_net.include", self.include, ("weights", "all"))
+    strength: Annotated[float, Range(0)]
+    ratio: Annotated[float, Range(0, 1)]
+    include: Include
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         chosen = weights(view.parameters, self.include).values()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import Memory, Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import Memory, Range, Regularizer, Step, Tensors
 from regexp.regularizer.common import towards
 
 
 @dataclass(frozen=True)
-class EMA(Regularizer):
+class EMA(
+    Regularizer,
+    kind="averaging",
+    neutral={"decay": 0.0},
+    provides=("the evaluated weights",),
+    refuses=("the evaluated weights",),
+    averages=True,
+):
     """Evaluate the average a <- d * a + (1 - d) * w over the steps; training itself goes on at w.
 
     The first step copies the weights, as torch.optim.swa_utils does, so the random initial weights
@@ -36,16 +42,7 @@ class EMA(Regularizer):
         Control Optim. 30 (1992). https://doi.org/10.1137/0330046
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"decay": 0.0}
-    kind: ClassVar[str] = "averaging"
-    provides: ClassVar[tuple[str, ...]] = ("the evaluated weights",)
-    refuses: ClassVar[tuple[str, ...]] = ("the evaluated weights",)
-    averages: ClassVar[bool] = True
-
-    decay: float
-
-    def check(self) -> None:
-        check_range("regularizer.ema.decay", self.decay, 0, 1, open_high=True)
+    decay: Annotated[float, Range(0, 1, open_high=True)]
 
     def init(self, state: Tensors) -> Memory:
         return {name: value.clone() for name, value in state.items()}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class FeatureMask(Regularizer):
+class FeatureMask(Regularizer, kind="input", neutral={"p": 0.0}):
     """Set each input of each row to 0 with probability p: x * m, m ~ Bernoulli(1 - p).
 
     The inputs that stay are not scaled by 1 / (1 - p): that would be dropout on the inputs. Zero
@@ -37,13 +36,7 @@ class FeatureMask(Regularizer):
         ICML 2008, section 2.3. https://doi.org/10.1145/1390156.1390294
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "input"
-
-    p: float
-
-    def check(self) -> None:
-        check_range("regularizer.feature_mask.p", self.p, 0, 1)
+    p: Annotated[float, Range(0, 1)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         masked = step.rng.uniform(batch.inputs.shape) < self.p

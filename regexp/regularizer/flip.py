@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_choice, check_range
+from regexp.regularizer.base import Batch, Choice, Range, Regularizer, Step
 
 AXES = {"horizontal": (-1,), "vertical": (-2,), "both": (-1, -2)}
 
 
 @dataclass(frozen=True)
-class Flip(Regularizer):
+class Flip(Regularizer, kind="input", neutral={"p": 0.0}, data=("images",)):
     """Mirror each image with probability p: left and right, top and bottom, or each by its coin.
 
     Pixels are moved, never computed, so every value keeps its bits. Labels stay.
@@ -38,16 +37,8 @@ class Flip(Regularizer):
         NeurIPS 2012, section 4.1. https://doi.org/10.1145/3065386
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("images",)
-
-    p: float
-    axis: str
-
-    def check(self) -> None:
-        check_range("regularizer.flip.p", self.p, 0, 1)
-        check_choice("regularizer.flip.axis", self.axis, tuple(AXES))
+    p: Annotated[float, Range(0, 1)]
+    axis: Annotated[str, Choice(*AXES)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         images = batch.inputs

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range
+from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class FocalLoss(Regularizer):
+class FocalLoss(
+    Regularizer,
+    kind="label",
+    neutral={"gamma": 0.0},
+    tasks=("classification",),
+    refuses=("soft targets",),
+):
     """Weigh each row's loss by how far its true class is from certain: (1 - p)^gamma * -log p.
 
     It stands as a penalty, mean(((1 - p)^gamma - 1) * -log p), which gives the focal loss when it
@@ -37,15 +42,7 @@ class FocalLoss(Regularizer):
         https://arxiv.org/abs/1708.02002
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"gamma": 0.0}
-    kind: ClassVar[str] = "label"
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-    refuses: ClassVar[tuple[str, ...]] = ("soft targets",)
-
-    gamma: float
-
-    def check(self) -> None:
-        check_range("regularizer.focal_loss.gamma", self.gamma, 0)
+    gamma: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         loss = view.loss(view.outputs, view.batch.targets)

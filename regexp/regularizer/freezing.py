@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, blocks, check_range
+from regexp.regularizer.base import GradientView, Range, Regularizer, Step, Tensors, blocks
 
 
 @dataclass(frozen=True)
-class Freezing(Regularizer):
+class Freezing(Regularizer, kind="schedule", neutral={"start": 1.0}):
     """Freeze the hidden blocks one after another, the first after a share `start` of the steps.
 
     Of L hidden blocks, counted from 0 at the inputs, block i is frozen from step
@@ -42,13 +42,7 @@ class Freezing(Regularizer):
         section 2. https://arxiv.org/abs/1706.04983
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"start": 1.0}
-    kind: ClassVar[str] = "schedule"
-
-    start: float
-
-    def check(self) -> None:
-        check_range("regularizer.freezing.start", self.start, 0, 1)
+    start: Annotated[float, Range(0, 1)]
 
     def build(self, model: nn.Module) -> nn.Module:
         blocks(model)  # or there is nothing to freeze

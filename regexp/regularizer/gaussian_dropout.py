@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import Tensor, nn
 
-from regexp.regularizer.base import Noise, Regularizer, Rng, blocks, check_range
+from regexp.regularizer.base import Noise, Range, Regularizer, Rng, blocks
 
 
 @dataclass(frozen=True)
-class GaussianDropout(Regularizer):
+class GaussianDropout(Regularizer, kind="layer", neutral={"p": 0.0}):
     """Multiply units by normal noise of mean 1: h * (1 + sqrt(p / (1 - p)) * N(0, 1)).
 
     The noise has the mean and the variance of inverted dropout's mask at the same p, so for a
@@ -39,13 +38,7 @@ class GaussianDropout(Regularizer):
         JMLR 15 (2014), section 10. https://jmlr.org/papers/v15/srivastava14a.html
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "layer"
-
-    p: float
-
-    def check(self) -> None:
-        check_range("regularizer.gaussian_dropout.p", self.p, 0, 1, open_high=True)
+    p: Annotated[float, Range(0, 1, open_high=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for block in blocks(model).values():

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from regexp.regularizer.base import Regularizer, blocks, check_range
+from regexp.regularizer.base import Range, Regularizer, blocks
 
 ROWS = {0: -2, 1: -3, 2: -4}
 """The axis of the rows, from the last, by the number of dimensions of a block's positions."""
 
 
 @dataclass(frozen=True)
-class GhostBatchNorm(Regularizer):
+class GhostBatchNorm(
+    Regularizer, kind="normalization", provides=("normalization",), refuses=("normalization",)
+):
     """Batch normalization over parts of the batch, as if each part were a batch of its own.
 
     h of each virtual batch <- scale * (h - mean) / sqrt(var + eps) + shift, with the mean and
@@ -53,18 +55,9 @@ class GhostBatchNorm(Regularizer):
         https://arxiv.org/abs/1705.08741
     """
 
-    kind: ClassVar[str] = "normalization"
-    provides: ClassVar[tuple[str, ...]] = ("normalization",)
-    refuses: ClassVar[tuple[str, ...]] = ("normalization",)
-
-    size: int
-    momentum: float
-    eps: float
-
-    def check(self) -> None:
-        check_range("regularizer.ghost_batch_norm.size", self.size, 2)
-        check_range("regularizer.ghost_batch_norm.momentum", self.momentum, 0, 1)
-        check_range("regularizer.ghost_batch_norm.eps", self.eps, 0)
+    size: Annotated[int, Range(2)]
+    momentum: Annotated[float, Range(0, 1)]
+    eps: Annotated[float, Range(0)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for block in blocks(model).values():

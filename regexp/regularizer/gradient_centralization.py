@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -11,7 +10,7 @@ from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, we
 
 
 @dataclass(frozen=True)
-class GradientCentralization(Regularizer):
+class GradientCentralization(Regularizer, kind="gradient"):
     """Take the mean from the gradient of each unit's incoming weights: g_unit - mean(g_unit).
 
     torch stores weights as [units, incoming ...], so the mean is over all axes but the first (a
@@ -27,8 +26,6 @@ class GradientCentralization(Regularizer):
         H. Yong et al., Gradient centralization: a new optimization technique for deep neural
         networks, ECCV 2020, eq. 1. https://arxiv.org/abs/2004.01461
     """
-
-    kind: ClassVar[str] = "gradient"
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         return view.gradients | {n: _centred(g) for n, g in weights(view.gradients).items()}

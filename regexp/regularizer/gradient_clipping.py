@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import (
-    GradientView,
-    Regularizer,
-    Step,
-    Tensors,
-    check_choice,
-    check_range,
-)
+from regexp.regularizer.base import Choice, GradientView, Range, Regularizer, Step, Tensors
 from regexp.regularizer.common import global_norm
 
 
 @dataclass(frozen=True)
-class GradientClipping(Regularizer):
+class GradientClipping(Regularizer, kind="gradient", neutral={"limit": math.inf}):
     """Bound the gradient: g * min(1, limit / (norm2(g) + 1e-6)), or clamp(g, -limit, limit).
 
     The norm is one over all parameters together, so the direction is kept; clipping each parameter
@@ -46,15 +38,8 @@ class GradientClipping(Regularizer):
         ICML 2013, algorithm 1. https://arxiv.org/abs/1211.5063
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"limit": math.inf}
-    kind: ClassVar[str] = "gradient"
-
-    limit: float
-    mode: str
-
-    def check(self) -> None:
-        check_range("regularizer.gradient_clipping.limit", self.limit, 0, open_low=True)
-        check_choice("regularizer.gradient_clipping.mode", self.mode, ("norm", "value"))
+    limit: Annotated[float, Range(0, open_low=True)]
+    mode: Annotated[str, Choice("norm", "value")]
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         if self.mode == "value":

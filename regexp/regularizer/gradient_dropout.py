@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import GradientView, Range, Regularizer, Step, Tensors
 from regexp.regularizer.common import draw_like
 
 
 @dataclass(frozen=True)
-class GradientDropout(Regularizer):
+class GradientDropout(Regularizer, kind="gradient", neutral={"p": 0.0}):
     """Zero elements of the gradient at random: g * mask / (1 - p), so its expectation stays.
 
     Each element is dropped by itself, biases included, with a new mask every step. The network's
@@ -34,13 +33,7 @@ class GradientDropout(Regularizer):
         (the Bernoulli form). https://arxiv.org/abs/2004.05859
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "gradient"
-
-    p: float
-
-    def check(self) -> None:
-        check_range("regularizer.gradient_dropout.p", self.p, 0, 1, open_high=True)
+    p: Annotated[float, Range(0, 1, open_high=True)]
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         masks = draw_like(view.gradients, lambda shape: step.rng.keep(shape, self.p))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import GradientView, Range, Regularizer, Step, Tensors
 from regexp.regularizer.common import draw_like
 
 
 @dataclass(frozen=True)
-class GradientNoise(Regularizer):
+class GradientNoise(Regularizer, kind="gradient", neutral={"eta": 0.0}):
     """Add noise that fades to the gradient: g + N(0, eta / (1 + t)^decay), t steps done before.
 
     `eta` is a variance, that of the first step's noise. The noise is new for every parameter and
@@ -35,15 +34,8 @@ class GradientNoise(Regularizer):
         2015, eq. 1. https://arxiv.org/abs/1511.06807
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"eta": 0.0}
-    kind: ClassVar[str] = "gradient"
-
-    eta: float
-    decay: float
-
-    def check(self) -> None:
-        check_range("regularizer.gradient_noise.eta", self.eta, 0)
-        check_range("regularizer.gradient_noise.decay", self.decay, 0)
+    eta: Annotated[float, Range(0)]
+    decay: Annotated[float, Range(0)]
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         std = (self.eta / (1 + step.index) ** self.decay) ** 0.5

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
-from regexp.regularizer.base import (
-    PenaltyView,
-    Regularizer,
-    Step,
-    check_choice,
-    check_range,
-    total,
-    weights,
-)
+from regexp.regularizer.base import Choice, PenaltyView, Range, Regularizer, Step, total, weights
 from regexp.regularizer.common import unit_norms
 
 
 @dataclass(frozen=True)
-class GroupLasso(Regularizer):
+class GroupLasso(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     """Add the norms of groups of weights: loss + strength * sum_g sqrt(size_g) * norm2(w_g).
 
     `incoming` groups are what leads into a unit: a row of a linear layer, a filter of a
@@ -52,15 +43,8 @@ class GroupLasso(Regularizer):
         241 (2017), section 3 (outgoing groups). https://arxiv.org/abs/1607.00485
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-
-    strength: float
-    groups: str
-
-    def check(self) -> None:
-        check_range("regularizer.group_lasso.strength", self.strength, 0)
-        check_choice("regularizer.group_lasso.groups", self.groups, ("incoming", "outgoing"))
+    strength: Annotated[float, Range(0)]
+    groups: Annotated[str, Choice("incoming", "outgoing")]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         return self.strength * total([self._norms(w) for w in weights(view.parameters).values()])

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 from torch import nn
 
-from regexp.regularizer.base import EachTime, NotApplicable, Regularizer, blocks, check_range
+from regexp.regularizer.base import EachTime, NotApplicable, Range, Regularizer, blocks
 
 SMALLEST = 4
 """Fewest units in a group. Of one number standardized alone nothing is left, of two a sign."""
 
 
 @dataclass(frozen=True)
-class GroupNorm(Regularizer):
+class GroupNorm(
+    Regularizer, kind="normalization", provides=("normalization",), refuses=("normalization",)
+):
     """Standardize each row over groups of its units: scale * (h - mean) / sqrt(var + eps) + shift.
 
     One layer a hidden block, between the linear layer (convolution, recurrent layer) and the
@@ -45,16 +47,8 @@ class GroupNorm(Regularizer):
         https://arxiv.org/abs/1803.08494
     """
 
-    kind: ClassVar[str] = "normalization"
-    provides: ClassVar[tuple[str, ...]] = ("normalization",)
-    refuses: ClassVar[tuple[str, ...]] = ("normalization",)
-
-    groups: int
-    eps: float
-
-    def check(self) -> None:
-        check_range("regularizer.group_norm.groups", self.groups, 1)
-        check_range("regularizer.group_norm.eps", self.eps, 0)
+    groups: Annotated[int, Range(1)]
+    eps: Annotated[float, Range(0)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for name, block in blocks(model).items():

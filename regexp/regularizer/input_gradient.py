@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range
+from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class InputGradient(Regularizer):
+class InputGradient(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     """Add the loss's slope by the inputs: loss + strength * mean_rows norm2(dloss_row/dx_row)^2.
 
     loss_row is the plain loss of one row, not divided by the rows of the batch; x its inputs after
@@ -41,13 +40,7 @@ class InputGradient(Regularizer):
         https://arxiv.org/abs/1711.09404
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-
-    strength: float
-
-    def check(self) -> None:
-        check_range("regularizer.input_gradient.strength", self.strength, 0)
+    strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         inputs, targets = view.batch

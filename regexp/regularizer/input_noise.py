@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class InputNoise(Regularizer):
+class InputNoise(Regularizer, kind="input", neutral={"std": 0.0}):
     """Add noise to the training inputs: x + std * N(0, 1), new for every row, feature and step.
 
     For squared error and small noise this is a penalty on the network's slope (for a linear model
@@ -33,13 +32,7 @@ class InputNoise(Regularizer):
         7 (1995), eq. 2.6-2.9. https://doi.org/10.1162/neco.1995.7.1.108
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"std": 0.0}
-    kind: ClassVar[str] = "input"
-
-    std: float
-
-    def check(self) -> None:
-        check_range("regularizer.input_noise.std", self.std, 0)
+    std: Annotated[float, Range(0)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         noise = step.rng.normal(batch.inputs.shape).to(batch.inputs.dtype)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range, total
+from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step, total
 
 
 @dataclass(frozen=True)
-class Jacobian(Regularizer):
+class Jacobian(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     """Add the size of the outputs' slopes: loss + strength * mean_rows norm_F(dT/dx)^2.
 
     T are the network's outputs (logits), x its inputs after every `batch` hook. The norm is
@@ -43,15 +42,8 @@ class Jacobian(Regularizer):
         algorithm 1. https://arxiv.org/abs/1908.02729
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-
-    strength: float
-    projections: int
-
-    def check(self) -> None:
-        check_range("regularizer.jacobian.strength", self.strength, 0)
-        check_range("regularizer.jacobian.projections", self.projections, 1)
+    strength: Annotated[float, Range(0)]
+    projections: Annotated[int, Range(1)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         outputs, pull_back = torch.func.vjp(view.network, view.batch.inputs)  # type: ignore[misc]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class Jitter(Regularizer):
+class Jitter(Regularizer, kind="input", neutral={"std": 0.0}, data=("series",)):
     """Add noise to every value of a series: x + std * N(0, 1), new at each time and channel.
 
     The noise of sensors. For rows of any other kind the same is called `input_noise`; the two
@@ -33,14 +32,7 @@ class Jitter(Regularizer):
         https://arxiv.org/abs/2007.15951
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"std": 0.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("series",)
-
-    std: float
-
-    def check(self) -> None:
-        check_range("regularizer.jitter.std", self.std, 0)
+    std: Annotated[float, Range(0)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         noise = step.rng.normal(batch.inputs.shape).to(batch.inputs.dtype)

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from regexp.regularizer.base import (
-    Noise,
-    PenaltyView,
-    Regularizer,
-    Rng,
-    Step,
-    blocks,
-    check_range,
-    total,
-)
+from regexp.regularizer.base import Noise, PenaltyView, Range, Regularizer, Rng, Step, blocks, total
 
 TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1
 """Of the hard concrete distribution: beta, gamma and zeta in the paper's experiments."""
 
 
 @dataclass(frozen=True)
-class L0(Regularizer):
+class L0(Regularizer, kind="sparsity"):
     """Learn which hidden units to keep: h * gate, and loss + strength * expected open gates.
 
     Each unit (channel) of each hidden block has a gate with a learned parameter log_alpha. In
@@ -60,14 +51,8 @@ class L0(Regularizer):
         regularization, ICLR 2018, eq. 10-13. https://arxiv.org/abs/1712.01312
     """
 
-    kind: ClassVar[str] = "sparsity"
-
-    strength: float
-    closed: float
-
-    def check(self) -> None:
-        check_range("regularizer.l0.strength", self.strength, 0)
-        check_range("regularizer.l0.closed", self.closed, 0, 1, open_low=True, open_high=True)
+    strength: Annotated[float, Range(0)]
+    closed: Annotated[float, Range(0, 1, open_low=True, open_high=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for block in blocks(model).values():

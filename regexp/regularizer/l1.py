@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
-from regexp.regularizer.base import (
-    PenaltyView,
-    Regularizer,
-    Step,
-    check_choice,
-    check_range,
-    total,
-    weights,
-)
+from regexp.regularizer.base import Include, PenaltyView, Range, Regularizer, Step, total, weights
 
 
 @dataclass(frozen=True)
-class L1(Regularizer):
+class L1(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     """Add the sum of absolute weights to the loss: loss + strength * sum |w|.
 
     Biases and normalization parameters are left out unless asked for. Gradient steps make weights
@@ -43,15 +34,8 @@ class L1(Regularizer):
         https://doi.org/10.1111/j.2517-6161.1996.tb02080.x
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-
-    strength: float
-    include: str
-
-    def check(self) -> None:
-        check_range("regularizer.l1.strength", self.strength, 0)
-        check_choice("regularizer.l1.include", self.include, ("weights", "all"))
+    strength: Annotated[float, Range(0)]
+    include: Include
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         chosen = weights(view.parameters, self.include).values()

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
-from regexp.regularizer.base import (
-    PenaltyView,
-    Regularizer,
-    Step,
-    check_choice,
-    check_range,
-    total,
-    weights,
-)
+from regexp.regularizer.base import Include, PenaltyView, Range, Regularizer, Step, total, weights
 
 
 @dataclass(frozen=True)
-class L2(Regularizer):
+class L2(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     """Add the sum of squared weights to the loss: loss + strength * sum w^2.
 
     The norm is squared and there is no 1/2: the gradient is 2 * strength * w, which torch's coupled
@@ -44,15 +35,8 @@ class L2(Regularizer):
         Technometrics 12 (1970), eq. 2.1-2.3. https://doi.org/10.1080/00401706.1970.10488634
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-
-    strength: float
-    include: str
-
-    def check(self) -> None:
-        check_range("regularizer.l2.strength", self.strength, 0)
-        check_choice("regularizer.l2.include", self.include, ("weights", "all"))
+    strength: Annotated[float, Range(0)]
+    include: Include
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         chosen = weights(view.parameters, self.include).values()

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
 from regexp.regularizer.base import (
+    Include,
     Memory,
     PenaltyView,
+    Range,
     Regularizer,
     Step,
     Tensors,
-    check_choice,
-    check_range,
     total,
     weights,
 )
 
 
 @dataclass(frozen=True)
-class L2SP(Regularizer):
+class L2SP(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     """Pull the weights to where they started: loss + strength * sum (w - w0)^2.
 
     w0 are the weights before the first step. The gradient is 2 * strength * (w - w0); the paper's
@@ -47,15 +46,8 @@ class L2SP(Regularizer):
         convolutional networks, ICML 2018, eq. 2. https://arxiv.org/abs/1802.01483
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-
-    strength: float
-    include: str
-
-    def check(self) -> None:
-        check_range("regularizer.l2_sp.strength", self.strength, 0)
-        check_choice("regularizer.l2_sp.include", self.include, ("weights", "all"))
+    strength: Annotated[float, Range(0)]
+    include: Include
 
     def init(self, state: Tensors) -> Memory:
         return {name: value.clone() for name, value in weights(state, self.include).items()}

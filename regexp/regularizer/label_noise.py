@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class LabelNoise(Regularizer):
+class LabelNoise(Regularizer, kind="label", neutral={"p": 0.0}, tasks=("classification",)):
     """Give a row, with probability p, another class than its own, drawn uniformly; anew each step.
 
     The mean of the targets is that of label smoothing with e = p * K / (K - 1) over K classes. The
@@ -35,14 +34,7 @@ class LabelNoise(Regularizer):
         https://arxiv.org/abs/1605.00055
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "label"
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-
-    p: float
-
-    def check(self) -> None:
-        check_range("regularizer.label_noise.p", self.p, 0, 1)
+    p: Annotated[float, Range(0, 1)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         rows, classes = batch.targets.shape

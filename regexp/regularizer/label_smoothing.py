@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class LabelSmoothing(Regularizer):
+class LabelSmoothing(
+    Regularizer,
+    kind="label",
+    neutral={"smoothing": 0.0},
+    tasks=("classification",),
+    provides=("soft targets",),
+):
     """Mix the labels with the uniform distribution: (1 - e) * y + e / K over all K classes.
 
     torch's convention: the true class has 1 - e + e/K (other codes share e among the K - 1 others).
@@ -32,15 +37,7 @@ class LabelSmoothing(Regularizer):
         section 7. https://arxiv.org/abs/1512.00567
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"smoothing": 0.0}
-    kind: ClassVar[str] = "label"
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-    provides: ClassVar[tuple[str, ...]] = ("soft targets",)
-
-    smoothing: float
-
-    def check(self) -> None:
-        check_range("regularizer.label_smoothing.smoothing", self.smoothing, 0, 1)
+    smoothing: Annotated[float, Range(0, 1)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         classes = batch.targets.shape[-1]

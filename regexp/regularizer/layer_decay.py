@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import (
-    Regularizer,
-    Step,
-    Tensors,
-    check_choice,
-    check_range,
-    weights,
-)
+from regexp.regularizer.base import Include, Range, Regularizer, Step, Tensors, weights
 from regexp.regularizer.common import owner, towards
 
 
 @dataclass(frozen=True)
-class LayerDecay(Regularizer):
+class LayerDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
     """Decay by depth: w <- w - lr * (u + d * factor^k * w), k layers before the output layer.
 
     u is the optimizer's update of the plain gradient and the decay is decoupled from it, as in
@@ -44,17 +36,9 @@ class LayerDecay(Regularizer):
         https://doi.org/10.1007/978-3-319-75786-5_23
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "decay"
-
-    strength: float
-    factor: float
-    include: str
-
-    def check(self) -> None:
-        check_range("regularizer.layer_decay.strength", self.strength, 0)
-        check_range("regularizer.layer_decay.factor", self.factor, 0, open_low=True)
-        check_choice("regularizer.layer_decay.include", self.include, ("weights", "all"))
+    strength: Annotated[float, Range(0)]
+    factor: Annotated[float, Range(0, open_low=True)]
+    include: Include
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         rate = step.learning_rate * self.strength
@@ -64,7 +48,13 @@ class LayerDecay(Regularizer):
 
 
 @dataclass(frozen=True)
-class LayerwiseLRDecay(Regularizer):
+class LayerwiseLRDecay(
+    Regularizer,
+    kind="schedule",
+    neutral={"factor": 1.0},
+    provides=("learning rates by layer",),
+    refuses=("learning rates by layer",),
+):
     """Smaller steps far from the output: w <- w_old + factor^k * (w_new - w_old).
 
     k counts the layers before the output layer, whose learning rate stays. A layer's biases and the
@@ -92,15 +82,7 @@ class LayerwiseLRDecay(Regularizer):
         https://arxiv.org/abs/2003.10555
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"factor": 1.0}
-    kind: ClassVar[str] = "schedule"
-    provides: ClassVar[tuple[str, ...]] = ("learning rates by layer",)
-    refuses: ClassVar[tuple[str, ...]] = ("learning rates by layer",)
-
-    factor: float
-
-    def check(self) -> None:
-        check_range("regularizer.layerwise_lr_decay.factor", self.factor, 0, 1)
+    factor: Annotated[float, Range(0, 1)]
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         before = layers_before_output(old)

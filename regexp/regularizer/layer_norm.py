@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 from torch import nn
 
-from regexp.regularizer.base import Regularizer, blocks, check_range
+from regexp.regularizer.base import Range, Regularizer, blocks
 
 
 @dataclass(frozen=True)
-class LayerNorm(Regularizer):
+class LayerNorm(
+    Regularizer, kind="normalization", provides=("normalization",), refuses=("normalization",)
+):
     """Standardize each row over its units: scale * (h - mean) / sqrt(var + eps) + shift.
 
     One layer a hidden block, between the linear layer (convolution, recurrent layer) and the
@@ -41,14 +43,7 @@ class LayerNorm(Regularizer):
         https://arxiv.org/abs/1607.06450
     """
 
-    kind: ClassVar[str] = "normalization"
-    provides: ClassVar[tuple[str, ...]] = ("normalization",)
-    refuses: ClassVar[tuple[str, ...]] = ("normalization",)
-
-    eps: float
-
-    def check(self) -> None:
-        check_range("regularizer.layer_norm.eps", self.eps, 0)
+    eps: Annotated[float, Range(0)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for block in blocks(model).values():

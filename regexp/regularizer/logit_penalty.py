@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
-from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range
+from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class LogitPenalty(Regularizer):
+class LogitPenalty(
+    Regularizer, kind="penalty", neutral={"strength": 0.0}, tasks=("classification",)
+):
     """Add the mean squared logit: loss + strength * mean T^2, over rows and classes.
 
     Softmax does not change when a constant is added to all logits of a row, so the penalty chooses
@@ -35,14 +36,7 @@ class LogitPenalty(Regularizer):
         NeurIPS 2021, section 2 (logit penalty). https://arxiv.org/abs/2010.16402
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-
-    strength: float
-
-    def check(self) -> None:
-        check_range("regularizer.logit_penalty.strength", self.strength, 0)
+    strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         return self.strength * view.outputs.square().mean()

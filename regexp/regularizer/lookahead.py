@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import Memory, Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import Memory, Range, Regularizer, Step, Tensors
 from regexp.regularizer.common import towards
 
 
 @dataclass(frozen=True)
-class Lookahead(Regularizer):
+class Lookahead(
+    Regularizer,
+    kind="averaging",
+    neutral={"k": 1, "alpha": 1.0},
+    provides=("the evaluated weights",),
+    refuses=("the evaluated weights",),
+    averages=True,
+):
     """Every k steps, step back: slow <- slow + alpha * (fast - slow), and fast <- slow.
 
     The optimizer makes its k steps at the fast weights; its own state (momentum) is kept across
@@ -44,18 +50,8 @@ class Lookahead(Regularizer):
         algorithm 1. https://arxiv.org/abs/1907.08610
     """
 
-    kind: ClassVar[str] = "averaging"
-    neutral: ClassVar[Mapping[str, Any] | None] = {"k": 1, "alpha": 1.0}
-    provides: ClassVar[tuple[str, ...]] = ("the evaluated weights",)
-    refuses: ClassVar[tuple[str, ...]] = ("the evaluated weights",)
-    averages: ClassVar[bool] = True
-
-    k: int
-    alpha: float
-
-    def check(self) -> None:
-        check_range("regularizer.lookahead.k", self.k, 1)
-        check_range("regularizer.lookahead.alpha", self.alpha, 0, 1, open_low=True)
+    k: Annotated[int, Range(1)]
+    alpha: Annotated[float, Range(0, 1, open_low=True)]
 
     def init(self, state: Tensors) -> Memory:
         return {name: value.clone() for name, value in state.items()}

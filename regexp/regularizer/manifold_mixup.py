@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from regexp.regularizer.base import (
-    Batch,
-    Noise,
-    Regularizer,
-    Rng,
-    Step,
-    blocks,
-    check_range,
-    inputs,
-)
+from regexp.regularizer.base import Batch, Noise, Range, Regularizer, Rng, Step, blocks, inputs
 from regexp.regularizer.common import mixed, pairs
 
 
@@ -60,7 +50,13 @@ class Mixing(Noise):
 
 
 @dataclass(frozen=True)
-class ManifoldMixup(Regularizer):
+class ManifoldMixup(
+    Regularizer,
+    kind="input",
+    neutral={"alpha": 0.0},
+    provides=("soft targets",),
+    refuses=("rows of several members",),
+):
     """Mix the rows at one layer: l * h + (1 - l) * h of another row, l ~ Beta(alpha, alpha).
 
     In each step the layer is drawn uniformly among the inputs and the outputs of the hidden blocks;
@@ -84,15 +80,7 @@ class ManifoldMixup(Regularizer):
         ICML 2019, section 2. https://arxiv.org/abs/1806.05236
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"alpha": 0.0}
-    kind: ClassVar[str] = "input"
-    provides: ClassVar[tuple[str, ...]] = ("soft targets",)
-    refuses: ClassVar[tuple[str, ...]] = ("rows of several members",)
-
-    alpha: float
-
-    def check(self) -> None:
-        check_range("regularizer.manifold_mixup.alpha", self.alpha, 0)
+    alpha: Annotated[float, Range(0)]
 
     def build(self, model: nn.Module) -> nn.Module:
         slots = [inputs(model), *(block.dropout for block in blocks(model).values())]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Regularizer, Step, Tensors, check_range, weights
+from regexp.regularizer.base import Range, Regularizer, Step, Tensors, weights
 from regexp.regularizer.common import unit_norms
 
 
 @dataclass(frozen=True)
-class MaxNorm(Regularizer):
+class MaxNorm(
+    Regularizer,
+    kind="constraint",
+    neutral={"limit": math.inf},
+    refuses=("weights whose length has no effect",),
+):
     """Bound each unit's incoming weights after every step: w_unit * min(1, limit / norm2(w_unit)).
 
     torch stores weights as [units, incoming ...], so the norm is over all axes but the first (a
@@ -39,14 +43,7 @@ class MaxNorm(Regularizer):
         https://jmlr.org/papers/v15/srivastava14a.html
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"limit": math.inf}
-    kind: ClassVar[str] = "constraint"
-    refuses: ClassVar[tuple[str, ...]] = ("weights whose length has no effect",)
-
-    limit: float
-
-    def check(self) -> None:
-        check_range("regularizer.max_norm.limit", self.limit, 0, open_low=True)
+    limit: Annotated[float, Range(0, open_low=True)]
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         return new | {name: self._bounded(w) for name, w in weights(new).items()}

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from regexp.regularizer.base import (
-    Memory,
-    Noise,
-    NotApplicable,
-    PredictionView,
-    Regularizer,
-    check_range,
-)
+from regexp.regularizer.base import Memory, Noise, NotApplicable, PredictionView, Range, Regularizer
 
 
 @dataclass(frozen=True)
-class MCDropout(Regularizer):
+class MCDropout(
+    Regularizer,
+    kind="ensemble",
+    neutral={"samples": 0},
+    provides=("averaged predictions",),
+    refuses=("averaged predictions",),
+):
     """Average the predictions of T passes with the noise of the stochastic layers left on.
 
     The mean is that of the probabilities (in regression of the outputs). Training is unchanged and
@@ -47,15 +45,7 @@ class MCDropout(Regularizer):
         in deep learning, ICML 2016, eq. 6. https://arxiv.org/abs/1506.02142
     """
 
-    kind: ClassVar[str] = "ensemble"
-    neutral: ClassVar[Mapping[str, Any] | None] = {"samples": 0}
-    provides: ClassVar[tuple[str, ...]] = ("averaged predictions",)
-    refuses: ClassVar[tuple[str, ...]] = ("averaged predictions",)
-
-    samples: int
-
-    def check(self) -> None:
-        check_range("regularizer.mc_dropout.samples", self.samples, 0)
+    samples: Annotated[int, Range(0)]
 
     def build(self, model: nn.Module) -> nn.Module:
         # noise that techniques share with their other hooks (manifold mixup) is off in evaluation

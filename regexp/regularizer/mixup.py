@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 from regexp.regularizer.common import mixed, pairs
 
 
 @dataclass(frozen=True)
-class Mixup(Regularizer):
+class Mixup(Regularizer, kind="input", neutral={"alpha": 0.0}, provides=("soft targets",)):
     """Train on mixed rows: l * (x, y) + (1 - l) * (x, y) of another row, l ~ Beta(alpha, alpha).
 
     l is drawn once a batch and the partners are one permutation of it, as in the authors' code
@@ -34,14 +33,7 @@ class Mixup(Regularizer):
         https://arxiv.org/abs/1710.09412
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"alpha": 0.0}
-    kind: ClassVar[str] = "input"
-    provides: ClassVar[tuple[str, ...]] = ("soft targets",)
-
-    alpha: float
-
-    def check(self) -> None:
-        check_range("regularizer.mixup.alpha", self.alpha, 0)
+    alpha: Annotated[float, Range(0)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         share, partner = pairs(step.rng, self.alpha, len(batch.inputs))

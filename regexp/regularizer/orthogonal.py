@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range, total, weights
+from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step, total, weights
 
 
 @dataclass(frozen=True)
-class Orthogonal(Regularizer):
+class Orthogonal(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     """Pull weight matrices to orthogonal ones: loss + strength * sum norm_F(W W^T - I)^2.
 
     W is [units, inputs]; a convolution's is [filters, channels * height * width]. A tall matrix
@@ -40,13 +39,7 @@ class Orthogonal(Regularizer):
         deep CNNs?, NeurIPS 2018, section 3.1. https://arxiv.org/abs/1810.09102
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-
-    strength: float
-
-    def check(self) -> None:
-        check_range("regularizer.orthogonal.strength", self.strength, 0)
+    strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         return self.strength * total([_distance(w) for w in weights(view.parameters).values()])

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import (
-    Evaluation,
-    Memory,
-    Regularizer,
-    Tensors,
-    check_choice,
-    check_range,
-)
+from regexp.regularizer.base import Choice, Evaluation, Memory, Range, Regularizer, Tensors
 from regexp.regularizer.common import select
 
 
 @dataclass(frozen=True)
-class Prechelt(Regularizer):
+class Prechelt(
+    Regularizer,
+    kind="stopping",
+    neutral={
+        "criterion": "GL",
+        "alpha": math.inf,
+        "restore_best": False,
+    },
+    provides=("a stopping rule",),
+    refuses=("a stopping rule",),
+):
     """Stop by one of Prechelt's criteria on the validation loss E; end with the best weights.
 
     A strip is `strip` epochs, and the least E so far is E_opt. The run ends
@@ -57,26 +59,11 @@ class Prechelt(Regularizer):
         section 2.2. https://doi.org/10.1007/3-540-49430-8_3
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {
-        "criterion": "GL",
-        "alpha": math.inf,
-        "restore_best": False,
-    }
-    kind: ClassVar[str] = "stopping"
-    provides: ClassVar[tuple[str, ...]] = ("a stopping rule",)
-    refuses: ClassVar[tuple[str, ...]] = ("a stopping rule",)
-
-    criterion: str
-    alpha: float
-    rises: int
-    strip: int
+    criterion: Annotated[str, Choice("GL", "PQ", "UP")]
+    alpha: Annotated[float, Range(0)]
+    rises: Annotated[int, Range(1)]
+    strip: Annotated[int, Range(1)]
     restore_best: bool
-
-    def check(self) -> None:
-        check_choice("regularizer.prechelt.criterion", self.criterion, ("GL", "PQ", "UP"))
-        check_range("regularizer.prechelt.alpha", self.alpha, 0)
-        check_range("regularizer.prechelt.rises", self.rises, 1)
-        check_range("regularizer.prechelt.strip", self.strip, 1)
 
     def init(self, state: Tensors) -> Memory:
         some = next(iter(state.values()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -13,7 +12,7 @@ from regexp.regularizer.common import unit_norms
 
 
 @dataclass(frozen=True)
-class UnitNorm(Regularizer):
+class UnitNorm(Regularizer, kind="constraint", refuses=("weights whose length has no effect",)):
     """Scale each unit's incoming weights to norm 1 after every step: w_unit / norm2(w_unit).
 
     torch stores weights as [units, incoming ...], so the norm is over all axes but the first (a
@@ -39,9 +38,6 @@ class UnitNorm(Regularizer):
         Keras, constraints.UnitNorm. https://keras.io/api/layers/constraints/
     """
 
-    kind: ClassVar[str] = "constraint"
-    refuses: ClassVar[tuple[str, ...]] = ("weights whose length has no effect",)
-
     names: str
 
     def build(self, model: nn.Module) -> nn.Module:
@@ -53,7 +49,7 @@ class UnitNorm(Regularizer):
 
 
 @dataclass(frozen=True)
-class NonNegative(Regularizer):
+class NonNegative(Regularizer, kind="constraint", refuses=("weights that are shifted",)):
     """Set negative weights to zero after every step: max(w, 0).
 
     This is the projection onto the non-negative numbers, so with plain gradient steps the training
@@ -78,9 +74,6 @@ class NonNegative(Regularizer):
         J. Zurada, Learning understandable neural networks with nonnegative weight constraints,
         IEEE TNNLS 26 (2015). https://doi.org/10.1109/TNNLS.2014.2310059
     """
-
-    kind: ClassVar[str] = "constraint"
-    refuses: ClassVar[tuple[str, ...]] = ("weights that are shifted",)
 
     names: str
 

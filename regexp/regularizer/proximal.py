@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import (
-    Regularizer,
-    Step,
-    Tensors,
-    check_choice,
-    check_range,
-    weights,
-)
+from regexp.regularizer.base import Choice, Include, Range, Regularizer, Step, Tensors, weights
 from regexp.regularizer.common import unit_norms
 
 
 @dataclass(frozen=True)
-class ProximalL1(Regularizer):
+class ProximalL1(
+    Regularizer, kind="sparsity", neutral={"strength": 0.0}, refuses=("weights that are shifted",)
+):
     """Soft thresholding after every step: w <- sign(w) * max(|w| - lr * strength, 0).
 
     This is the proximal step of strength * sum |w|, so with plain gradient steps the training is
@@ -49,16 +43,8 @@ class ProximalL1(Regularizer):
         sections 4.2 and 6.5.2. https://web.stanford.edu/~boyd/papers/prox_algs.html
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "sparsity"
-    refuses: ClassVar[tuple[str, ...]] = ("weights that are shifted",)
-
-    strength: float
-    include: str
-
-    def check(self) -> None:
-        check_range("regularizer.proximal_l1.strength", self.strength, 0)
-        check_choice("regularizer.proximal_l1.include", self.include, ("weights", "all"))
+    strength: Annotated[float, Range(0)]
+    include: Include
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         threshold = step.learning_rate * self.strength
@@ -67,7 +53,9 @@ class ProximalL1(Regularizer):
 
 
 @dataclass(frozen=True)
-class ProximalGroupLasso(Regularizer):
+class ProximalGroupLasso(
+    Regularizer, kind="sparsity", neutral={"strength": 0.0}, refuses=("weights that are shifted",)
+):
     """Shrink groups of weights, whole ones to zero: w_g * max(0, 1 - lr * s_g / norm2(w_g)).
 
     s_g = strength * sqrt(size of the group). This is the proximal step of
@@ -96,18 +84,8 @@ class ProximalGroupLasso(Regularizer):
         N. Parikh, S. Boyd, Proximal algorithms, 2014, section 6.5.1.
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "sparsity"
-    refuses: ClassVar[tuple[str, ...]] = ("weights that are shifted",)
-
-    strength: float
-    groups: str
-
-    def check(self) -> None:
-        check_range("regularizer.group_lasso_proximal.strength", self.strength, 0)
-        check_choice(
-            "regularizer.group_lasso_proximal.groups", self.groups, ("outgoing", "incoming")
-        )
+    strength: Annotated[float, Range(0)]
+    groups: Annotated[str, Choice("outgoing", "incoming")]
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         threshold = step.learning_rate * self.strength

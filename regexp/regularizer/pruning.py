@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from regexp.regularizer.base import (
+    Choice,
     Memory,
+    Range,
     Regularizer,
     Step,
     Tensors,
-    check_choice,
-    check_range,
+    check_value,
     weights,
 )
 
 
 @dataclass(frozen=True)
-class Pruning(Regularizer):
+class Pruning(
+    Regularizer, kind="sparsity", neutral={"sparsity": 0.0}, refuses=("weights that are shifted",)
+):
     """Set the smallest weights to zero, more and more of them, and keep them there.
 
     After t of the run's T steps a share s(t) of the weights is zero:
@@ -60,24 +62,14 @@ class Pruning(Regularizer):
         hypothesis, ICLR 2019, section 2. https://arxiv.org/abs/1803.03635
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"sparsity": 0.0}
-    kind: ClassVar[str] = "sparsity"
-    refuses: ClassVar[tuple[str, ...]] = ("weights that are shifted",)
-
-    sparsity: float
-    start: float
+    sparsity: Annotated[float, Range(0, 1, open_high=True)]
+    start: Annotated[float, Range(0, 1, open_high=True)]
     end: float
-    every: int
-    scope: str
+    every: Annotated[int, Range(1)]
+    scope: Annotated[str, Choice("global", "layer")]
 
     def check(self) -> None:
-        check_range("regularizer.pruning.sparsity", self.sparsity, 0, 1, open_high=True)
-        check_range("regularizer.pruning.start", self.start, 0, 1, open_high=True)
-        start: Any = self.start  # a tensor in a stack whose runs differ in it
-        low = 0.0 if isinstance(start, Tensor) else start
-        check_range("regularizer.pruning.end", self.end, low, 1, open_low=True)
-        check_range("regularizer.pruning.every", self.every, 1)
-        check_choice("regularizer.pruning.scope", self.scope, ("global", "layer"))
+        check_value("end", self.end, Range(self.start, 1, open_low=True))
 
     def init(self, state: Tensors) -> Memory:
         return {name: torch.ones_like(w, dtype=torch.bool) for name, w in weights(state).items()}

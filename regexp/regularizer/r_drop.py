@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import Tensor, nn
 
 from regexp.regularizer.base import (
     DropoutLayer,
     PenaltyView,
+    Range,
     Regularizer,
     Step,
     blocks,
-    check_range,
 )
 
 
 @dataclass(frozen=True)
-class RDrop(Regularizer):
+class RDrop(
+    Regularizer,
+    kind="penalty",
+    neutral={"strength": 0.0, "dropout": 0.0},
+    tasks=("classification",),
+):
     """Add strength * mean (KL(P1 || P2) + KL(P2 || P1)) / 2 of two passes with different dropout.
 
     P1 is the pass of the step, P2 another one on the same rows with new noise in every stochastic
@@ -48,17 +52,8 @@ class RDrop(Regularizer):
         section 2.1. https://arxiv.org/abs/2106.14448
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0, "dropout": 0.0}
-    kind: ClassVar[str] = "penalty"
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-
-    strength: float
-    dropout: float | None
-
-    def check(self) -> None:
-        check_range("regularizer.r_drop.strength", self.strength, 0)
-        if self.dropout is not None:
-            check_range("regularizer.r_drop.dropout", self.dropout, 0, 1, open_high=True)
+    strength: Annotated[float, Range(0)]
+    dropout: Annotated[float | None, Range(0, 1, open_high=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
         if self.dropout is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 from regexp.regularizer.common import offsets, resample
 
 OPERATIONS = (
@@ -20,7 +20,7 @@ OPERATIONS = (
 
 
 @dataclass(frozen=True)
-class RandAugment(Regularizer):
+class RandAugment(Regularizer, kind="input", neutral={"magnitude": 0.0}, data=("images",)):
     """Apply `operations` operations to each image, one after another, each drawn out of twelve.
 
     With m = magnitude / 10, a sign s by a coin, and the ranges of AutoAugment:
@@ -57,16 +57,8 @@ class RandAugment(Regularizer):
         space, NeurIPS 2020, section 3. https://arxiv.org/abs/1909.13719
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"magnitude": 0.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("images",)
-
-    operations: int
-    magnitude: float
-
-    def check(self) -> None:
-        check_range("regularizer.rand_augment.operations", self.operations, 0)
-        check_range("regularizer.rand_augment.magnitude", self.magnitude, 0, 10)
+    operations: Annotated[int, Range(0)]
+    magnitude: Annotated[float, Range(0, 10)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         images, rows = batch.inputs, len(batch.inputs)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_choice, check_range
+from regexp.regularizer.base import Batch, Choice, Range, Regularizer, Step, check_value
 from regexp.regularizer.common import covered
 
 TRIES = 10  # as torchvision; the paper tries until a rectangle fits
 
 
 @dataclass(frozen=True)
-class RandomErasing(Regularizer):
+class RandomErasing(Regularizer, kind="input", neutral={"p": 0.0}, data=("images",)):
     """Replace, with probability p, a rectangle of an image by noise or zeros.
 
     Its share of the area is uniform in [smallest, largest], the logarithm of its height / width
@@ -46,25 +45,14 @@ class RandomErasing(Regularizer):
         https://arxiv.org/abs/1708.04896
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("images",)
-
-    p: float
+    p: Annotated[float, Range(0, 1)]
     smallest: float
-    largest: float
-    ratio: float
-    fill: str
+    largest: Annotated[float, Range(0, 1)]
+    ratio: Annotated[float, Range(0, 1, open_low=True)]
+    fill: Annotated[str, Choice("noise", "zeros")]
 
     def check(self) -> None:
-        check_range("regularizer.random_erasing.p", self.p, 0, 1)
-        check_range("regularizer.random_erasing.largest", self.largest, 0, 1)
-        most: Any = self.largest
-        if isinstance(most, Tensor):  # inside a stack; checked when its runs were made
-            most = 1.0
-        check_range("regularizer.random_erasing.smallest", self.smallest, 0, most)
-        check_range("regularizer.random_erasing.ratio", self.ratio, 0, 1, open_low=True)
-        check_choice("regularizer.random_erasing.fill", self.fill, ("noise", "zeros"))
+        check_value("smallest", self.smallest, Range(0, self.largest))
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         images, rng = batch.inputs, step.rng

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from regexp.regularizer.base import Regularizer, blocks, check_range
+from regexp.regularizer.base import Range, Regularizer, blocks
 
 
 @dataclass(frozen=True)
-class RMSNorm(Regularizer):
+class RMSNorm(
+    Regularizer, kind="normalization", provides=("normalization",), refuses=("normalization",)
+):
     """Divide each row by the root mean square of its units: scale * h / sqrt(mean(h^2) + eps).
 
     Layer normalization without centring and without shift. One layer a hidden block, between the
@@ -39,14 +41,7 @@ class RMSNorm(Regularizer):
         https://arxiv.org/abs/1910.07467
     """
 
-    kind: ClassVar[str] = "normalization"
-    provides: ClassVar[tuple[str, ...]] = ("normalization",)
-    refuses: ClassVar[tuple[str, ...]] = ("normalization",)
-
-    eps: float
-
-    def check(self) -> None:
-        check_range("regularizer.rms_norm.eps", self.eps, 0)
+    eps: Annotated[float, Range(0)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for block in blocks(model).values():

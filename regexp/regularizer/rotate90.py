@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 
-from regexp.regularizer.base import Batch, NotApplicable, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, NotApplicable, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class Rotate90(Regularizer):
+class Rotate90(Regularizer, kind="input", neutral={"p": 0.0}, data=("images",)):
     """Turn each image, with probability p, by 0, 90, 180 or 270 degrees, each equally likely.
 
     Pixels are moved, never computed, so every value keeps its bits. Labels stay. With flips these
@@ -35,14 +35,7 @@ class Rotate90(Regularizer):
         prediction, MNRAS 450 (2015), on data augmentation. https://arxiv.org/abs/1503.07077
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("images",)
-
-    p: float
-
-    def check(self) -> None:
-        check_range("regularizer.rotate90.p", self.p, 0, 1)
+    p: Annotated[float, Range(0, 1)]
 
     def check_rows(self, shape: Sequence[int]) -> None:
         height, width = shape[-2:]

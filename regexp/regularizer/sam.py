@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import GradientView, Range, Regularizer, Step, Tensors
 from regexp.regularizer.common import global_norm
 
 
 @dataclass(frozen=True)
-class SAM(Regularizer):
+class SAM(Regularizer, kind="flatness", neutral={"rho": 0.0}):
     """Use the gradient at the worst point nearby: g(w + rho * g(w) / norm2(g(w))).
 
     The norm is over all parameters together. Both gradients see the same batch and the same dropout
@@ -34,13 +33,7 @@ class SAM(Regularizer):
         ICLR 2021, eq. 2-3 with p = 2. https://arxiv.org/abs/2010.01412
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"rho": 0.0}
-    kind: ClassVar[str] = "flatness"
-
-    rho: float
-
-    def check(self) -> None:
-        check_range("regularizer.sam.rho", self.rho, 0)
+    rho: Annotated[float, Range(0)]
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         # 1e-12 as in the authors' code: a zero gradient moves nothing.

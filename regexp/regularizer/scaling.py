@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class Scaling(Regularizer):
+class Scaling(Regularizer, kind="input", neutral={"std": 0.0}, data=("series",)):
     """Multiply each channel of a series by a factor 1 + std * N(0, 1), the same at all times.
 
     The factor is about the zero of the preprocessed inputs, the mean of standardized ones. Targets
@@ -32,14 +31,7 @@ class Scaling(Regularizer):
         using convolutional neural networks, ICMI 2017 (scaling). https://arxiv.org/abs/1706.00527
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"std": 0.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("series",)
-
-    std: float
-
-    def check(self) -> None:
-        check_range("regularizer.scaling.std", self.std, 0)
+    std: Annotated[float, Range(0)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         series = batch.inputs

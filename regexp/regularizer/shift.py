@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_choice, check_range
-from regexp.regularizer.common import PADDINGS
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
+from regexp.regularizer.common import Padding
 
 
 @dataclass(frozen=True)
-class Shift(Regularizer):
+class Shift(Regularizer, kind="input", neutral={"fraction": 0.0}, data=("images",)):
     """Move each image by whole pixels, each direction uniform in -m..m, m = round(fraction * side).
 
     This is to pad the image by m pixels on every side and to cut out its former size at random (at
@@ -39,16 +38,8 @@ class Shift(Regularizer):
         https://arxiv.org/abs/1512.03385
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"fraction": 0.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("images",)
-
-    fraction: float
-    padding: str
-
-    def check(self) -> None:
-        check_range("regularizer.shift.fraction", self.fraction, 0, 1)
-        check_choice("regularizer.shift.padding", self.padding, PADDINGS)
+    fraction: Annotated[float, Range(0, 1)]
+    padding: Padding
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         images = batch.inputs

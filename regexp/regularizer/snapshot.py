@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import (
-    Memory,
-    PredictionView,
-    Regularizer,
-    Step,
-    Tensors,
-    check_range,
-)
+from regexp.regularizer.base import Memory, PredictionView, Range, Regularizer, Step, Tensors
 
 
 @dataclass(frozen=True)
-class Snapshot(Regularizer):
+class Snapshot(
+    Regularizer,
+    kind="ensemble",
+    neutral={"snapshots": 1},
+    provides=("averaged predictions",),
+    # Averaged weights would not be those of the members.
+    refuses=("averaged predictions", "the evaluated weights"),
+):
     """Average the predictions of the networks at the ends of M cycles of the learning rate.
 
     A cycle has ceil(steps / M) steps, so that a run has M of them, or fewer where M does not divide
@@ -51,16 +50,7 @@ class Snapshot(Regularizer):
         https://arxiv.org/abs/1704.00109
     """
 
-    kind: ClassVar[str] = "ensemble"
-    neutral: ClassVar[Mapping[str, Any] | None] = {"snapshots": 1}
-    provides: ClassVar[tuple[str, ...]] = ("averaged predictions",)
-    # Averaged weights would not be those of the members.
-    refuses: ClassVar[tuple[str, ...]] = ("averaged predictions", "the evaluated weights")
-
-    snapshots: int
-
-    def check(self) -> None:
-        check_range("regularizer.snapshot.snapshots", self.snapshots, 1)
+    snapshots: Annotated[int, Range(1)]
 
     def track(self, step: Step, state: Tensors) -> Memory:
         done, length = step.index + 1, -(-step.steps // self.snapshots)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import nn
 
-from regexp.regularizer.base import DropoutLayer, NotApplicable, Regularizer, blocks, check_range
+from regexp.regularizer.base import DropoutLayer, NotApplicable, Range, Regularizer, blocks
 
 POSITIONS = {1: (0,), 2: (1, 2)}
 """Axes of a row that are no channels: time of [time, features], sides of [channels, h, w]."""
 
 
 @dataclass(frozen=True)
-class SpatialDropout(Regularizer):
+class SpatialDropout(Regularizer, kind="layer", neutral={"p": 0.0}, data=("series", "images")):
     """Zero whole channels at random: h * mask / (1 - p), one mask a row and channel.
 
     All pixels of a channel (all times of a feature) are dropped or kept together. Neighbours carry
@@ -45,14 +44,7 @@ class SpatialDropout(Regularizer):
         section 3.2. https://arxiv.org/abs/1411.4280
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "layer"
-    data: ClassVar[tuple[str, ...]] = ("series", "images")
-
-    p: float
-
-    def check(self) -> None:
-        check_range("regularizer.spatial_dropout.p", self.p, 0, 1, open_high=True)
+    p: Annotated[float, Range(0, 1, open_high=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
         found = [block for block in blocks(model).values() if block.dimensions in POSITIONS]

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.nn.utils import parametrize
 
-from regexp.regularizer.base import Regularizer, check_range, hidden_weights
+from regexp.regularizer.base import Range, Regularizer, hidden_weights
 
 TINY = 1e-12
 """Least length of a vector that is divided by its length; torch's."""
 
 
 @dataclass(frozen=True)
-class SpectralNorm(Regularizer):
+class SpectralNorm(
+    Regularizer,
+    kind="normalization",
+    provides=(
+        "parametrized weights",
+        "weights whose length has no effect",
+    ),
+    refuses=("parametrized weights",),
+):
     """Divide weights by their largest singular value: W / sigma(W), so a layer stretches by 1.
 
     For the weights of hidden blocks, as matrices [units, inputs] (a convolution's kernels as
@@ -54,17 +62,7 @@ class SpectralNorm(Regularizer):
         section 2.1 and algorithm 1. https://arxiv.org/abs/1802.05957
     """
 
-    kind: ClassVar[str] = "normalization"
-    provides: ClassVar[tuple[str, ...]] = (
-        "parametrized weights",
-        "weights whose length has no effect",
-    )
-    refuses: ClassVar[tuple[str, ...]] = ("parametrized weights",)
-
-    iterations: int
-
-    def check(self) -> None:
-        check_range("regularizer.spectral_norm.iterations", self.iterations, 1)
+    iterations: Annotated[int, Range(1)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for layer, name in hidden_weights(model):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range, total, weights
+from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step, total, weights
 
 
 @dataclass(frozen=True)
-class SpectralPenalty(Regularizer):
+class SpectralPenalty(
+    Regularizer,
+    kind="penalty",
+    neutral={"strength": 0.0},
+    refuses=("weights whose length has no effect",),
+):
     """Add the squared largest singular values: loss + strength * sum sigma_max(W)^2.
 
     W is [units, inputs]; a convolution's is [filters, channels * height * width], whose singular
@@ -37,14 +41,7 @@ class SpectralPenalty(Regularizer):
         deep learning, 2017, section 3. https://arxiv.org/abs/1705.10941
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "penalty"
-    refuses: ClassVar[tuple[str, ...]] = ("weights whose length has no effect",)
-
-    strength: float
-
-    def check(self) -> None:
-        check_range("regularizer.spectral_penalty.strength", self.strength, 0)
+    strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         largest = [_largest_singular_value(w) for w in weights(view.parameters).values()]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import Tensor, nn
 
-from regexp.regularizer.base import Noise, Regularizer, Rng, check_range, residuals
+from regexp.regularizer.base import Noise, Range, Regularizer, Rng, residuals
 
 
 @dataclass(frozen=True)
-class StochasticDepth(Regularizer):
+class StochasticDepth(Regularizer, kind="layer", neutral={"p": 0.0}):
     """Leave out residual branches at random: x + branch(x) * mask / (1 - p_l), one mask a row.
 
     The l-th of L branches is dropped with probability p_l = l / L * p, so that the first, which
@@ -40,13 +39,7 @@ class StochasticDepth(Regularizer):
         https://arxiv.org/abs/1603.09382
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "layer"
-
-    p: float
-
-    def check(self) -> None:
-        check_range("regularizer.stochastic_depth.p", self.p, 0, 1, open_high=True)
+    p: Annotated[float, Range(0, 1, open_high=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
         branches = residuals(model).values()

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 
-from regexp.regularizer.base import Memory, Regularizer, Step, Tensors, check_range
+from regexp.regularizer.base import Memory, Range, Regularizer, Step, Tensors
 from regexp.regularizer.common import average_tail, select
 
 
 @dataclass(frozen=True)
-class SWA(Regularizer):
+class SWA(
+    Regularizer,
+    kind="averaging",
+    neutral={"start": 1.0},
+    provides=("the evaluated weights",),
+    refuses=("the evaluated weights",),
+    averages=True,
+):
     """Evaluate the mean of the weights at the ends of the epochs in the tail of training.
 
     The tail begins after the share `start` of the steps; until its first epoch ends, the weights
@@ -44,16 +50,7 @@ class SWA(Regularizer):
         UAI 2018, algorithm 1 with a cycle of one epoch. https://arxiv.org/abs/1803.05407
     """
 
-    kind: ClassVar[str] = "averaging"
-    neutral: ClassVar[Mapping[str, Any] | None] = {"start": 1.0}
-    provides: ClassVar[tuple[str, ...]] = ("the evaluated weights",)
-    refuses: ClassVar[tuple[str, ...]] = ("the evaluated weights",)
-    averages: ClassVar[bool] = True
-
-    start: float
-
-    def check(self) -> None:
-        check_range("regularizer.swa.start", self.start, 0, 1)
+    start: Annotated[float, Range(0, 1)]
 
     def init(self, state: Tensors) -> Memory:
         some = next(iter(state.values()))

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from regexp.regularizer.base import (
+    ConfigError,
     Memory,
     PredictionView,
+    Range,
     Regularizer,
     Rng,
     Step,
     Tensors,
-    check_range,
     weights,
 )
 from regexp.regularizer.common import average_tail, select
 
 
 @dataclass(frozen=True)
-class SWAG(Regularizer):
+class SWAG(
+    Regularizer,
+    kind="ensemble",
+    # one draw without a variance: a mean of several equal probabilities is equal but for rounding
+    neutral={"start": 1.0, "samples": 1},
+    provides=("averaged predictions", "the evaluated weights"),
+    # Around weights that a stopping rule went back to, the variance of the end would be drawn.
+    refuses=("averaged predictions", "the evaluated weights", "a stopping rule"),
+    averages=True,
+):
     """Average the predictions of weights drawn from a Gaussian around the mean of the tail.
 
     Mean, variances v and the last K deviations D from the running mean are those of the weights at
@@ -48,7 +57,7 @@ class SWAG(Regularizer):
 
     Args:
         start: share of the steps before the tail, in [0, 1].
-        rank: K, the deviations that are kept, 0 or >= 2.
+        rank: K, the deviations that are kept, >= 0 but not 1.
         samples: draws of the weights in evaluation, >= 1.
 
     Raises:
@@ -59,28 +68,13 @@ class SWAG(Regularizer):
         section 3, eq. 1 and algorithm 1. https://arxiv.org/abs/1902.02476
     """
 
-    kind: ClassVar[str] = "ensemble"
-    # one draw without a variance: a mean of several equal probabilities is equal but for rounding
-    neutral: ClassVar[Mapping[str, Any] | None] = {"start": 1.0, "samples": 1}
-    provides: ClassVar[tuple[str, ...]] = ("averaged predictions", "the evaluated weights")
-    # Around weights that a stopping rule went back to, the variance of the end would be drawn.
-    refuses: ClassVar[tuple[str, ...]] = (
-        "averaged predictions",
-        "the evaluated weights",
-        "a stopping rule",
-    )
-    averages: ClassVar[bool] = True
-
-    start: float
-    rank: int
-    samples: int
+    start: Annotated[float, Range(0, 1)]
+    rank: Annotated[int, Range(0)]
+    samples: Annotated[int, Range(1)]
 
     def check(self) -> None:
-        check_range("regularizer.swag.start", self.start, 0, 1)
-        check_range("regularizer.swag.rank", self.rank, 0)
         if self.rank == 1:
-            raise ValueError("regularizer.swag.rank: expected 0 or a number >= 2, got 1")
-        check_range("regularizer.swag.samples", self.samples, 1)
+            raise ConfigError("expected 0 or a number >= 2, got 1", key="rank")
 
     def init(self, state: Tensors) -> Memory:
         some, drawn = next(iter(state.values())), weights(state)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class SwapNoise(Regularizer):
+class SwapNoise(Regularizer, kind="input", neutral={"p": 0.0}):
     """Replace each input, with probability p, by the same feature of another row of the batch.
 
     x_ij becomes x_kj with k uniform over the rows but i, drawn anew for each row and feature. Each
@@ -40,13 +39,7 @@ class SwapNoise(Regularizer):
         corruption of SCARF: D. Bahri et al., ICLR 2022, section 3. https://arxiv.org/abs/2106.15147
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
-    kind: ClassVar[str] = "input"
-
-    p: float
-
-    def check(self) -> None:
-        check_range("regularizer.swap_noise.p", self.p, 0, 1)
+    p: Annotated[float, Range(0, 1)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         values = batch.inputs

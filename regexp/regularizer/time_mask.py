@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 from regexp.regularizer.common import covered
 
 
 @dataclass(frozen=True)
-class TimeMask(Regularizer):
+class TimeMask(Regularizer, kind="input", neutral={"fraction": 0.0}, data=("series",)):
     """Set consecutive steps of each series to 0: their number uniform in 0..round(fraction * T).
 
     The first of them is uniform where all lie inside. Zero is the mean of standardized inputs. All
@@ -35,14 +34,7 @@ class TimeMask(Regularizer):
         recognition, Interspeech 2019, section 2. https://arxiv.org/abs/1904.08779
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"fraction": 0.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("series",)
-
-    fraction: float
-
-    def check(self) -> None:
-        check_range("regularizer.time_mask.fraction", self.fraction, 0, 1)
+    fraction: Annotated[float, Range(0, 1)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         series = batch.inputs

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from torch import nn
 
-from regexp.regularizer.base import (
-    DropoutLayer,
-    Regularizer,
-    blocks,
-    check_range,
-    inputs,
-    recurrents,
-)
+from regexp.regularizer.base import DropoutLayer, Range, Regularizer, blocks, inputs, recurrents
 
 TIME = (0,)  # of a row [time, features]
 
 
 @dataclass(frozen=True)
-class VariationalDropout(Regularizer):
+class VariationalDropout(
+    Regularizer,
+    kind="layer",
+    neutral={"inputs": 0.0, "hidden": 0.0, "recurrent": 0.0},
+    data=("series",),
+):
     """Dropout with one mask a sequence: the same units are zero at all times.
 
     x_t <- x_t * m_x / (1 - p) where features enter a recurrent layer or the layers after it, and
@@ -55,18 +52,9 @@ class VariationalDropout(Regularizer):
         networks, NeurIPS 2016, section 4, eq. 7. https://arxiv.org/abs/1512.05287
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"inputs": 0.0, "hidden": 0.0, "recurrent": 0.0}
-    kind: ClassVar[str] = "layer"
-    data: ClassVar[tuple[str, ...]] = ("series",)
-
-    inputs: float
-    hidden: float
-    recurrent: float
-
-    def check(self) -> None:
-        for name in ("inputs", "hidden", "recurrent"):
-            share = getattr(self, name)
-            check_range(f"regularizer.variational_dropout.{name}", share, 0, 1, open_high=True)
+    inputs: Annotated[float, Range(0, 1, open_high=True)]
+    hidden: Annotated[float, Range(0, 1, open_high=True)]
+    recurrent: Annotated[float, Range(0, 1, open_high=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for layer in recurrents(model).values():

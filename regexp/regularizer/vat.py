@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from regexp.regularizer.base import PenaltyView, Regularizer, Step, check_range
+from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class VAT(Regularizer):
+class VAT(Regularizer, kind="adversarial", neutral={"strength": 0.0}, tasks=("classification",)):
     """Add strength * mean KL(p(x) || p(x + r)), r being the row's worst change of norm epsilon.
 
     For small r the divergence is r'Hr / 2, so the worst r lies along the first eigenvector of H =
@@ -44,18 +43,9 @@ class VAT(Regularizer):
         https://arxiv.org/abs/1704.03976
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "adversarial"
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-
-    strength: float
-    epsilon: float
-    iterations: int
-
-    def check(self) -> None:
-        check_range("regularizer.vat.strength", self.strength, 0)
-        check_range("regularizer.vat.epsilon", self.epsilon, 0)
-        check_range("regularizer.vat.iterations", self.iterations, 1)
+    strength: Annotated[float, Range(0)]
+    epsilon: Annotated[float, Range(0)]
+    iterations: Annotated[int, Range(1)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         x = view.batch.inputs

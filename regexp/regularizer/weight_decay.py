@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 from regexp.regularizer.base import (
+    Choice,
     GradientView,
+    Include,
+    Range,
     Regularizer,
     Step,
     Tensors,
-    check_choice,
-    check_range,
     weights,
 )
 
 
 @dataclass(frozen=True)
-class WeightDecay(Regularizer):
+class WeightDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
     """Shrink the weights at every step: w <- w - lr * (u + d * w) or g <- g + d * w.
 
     u is the optimizer's update of the plain gradient. `decoupled` is AdamW's (and SGDW's) rule for
@@ -46,17 +46,9 @@ class WeightDecay(Regularizer):
         minimal network construction with back-propagation, NeurIPS 1988.
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
-    kind: ClassVar[str] = "decay"
-
-    strength: float
-    mode: str
-    include: str
-
-    def check(self) -> None:
-        check_range("regularizer.weight_decay.strength", self.strength, 0)
-        check_choice("regularizer.weight_decay.mode", self.mode, ("decoupled", "coupled"))
-        check_choice("regularizer.weight_decay.include", self.include, ("weights", "all"))
+    strength: Annotated[float, Range(0)]
+    mode: Annotated[str, Choice("decoupled", "coupled")]
+    include: Include
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         if self.mode != "coupled":

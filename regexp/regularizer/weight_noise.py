@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, check_range, weights
+from regexp.regularizer.base import GradientView, Range, Regularizer, Step, Tensors, weights
 
 
 @dataclass(frozen=True)
-class WeightNoise(Regularizer):
+class WeightNoise(Regularizer, kind="flatness", neutral={"std": 0.0}):
     """Use the gradient at weights with noise: g(w + std * z), z standard normal.
 
     In expectation it is the gradient of the loss smoothed by a Gaussian, which sharp minima do not
@@ -39,13 +38,7 @@ class WeightNoise(Regularizer):
         neural networks, NeurIPS 2011 (adaptive).
     """
 
-    kind: ClassVar[str] = "flatness"
-    neutral: ClassVar[Mapping[str, Any] | None] = {"std": 0.0}
-
-    std: float
-
-    def check(self) -> None:
-        check_range("regularizer.weight_noise.std", self.std, 0)
+    std: Annotated[float, Range(0)]
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         noisy = {

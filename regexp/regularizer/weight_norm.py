@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +13,15 @@ from regexp.regularizer.common import unit_norms
 
 
 @dataclass(frozen=True)
-class WeightNorm(Regularizer):
+class WeightNorm(
+    Regularizer,
+    kind="normalization",
+    provides=(
+        "parametrized weights",
+        "weights whose length has no effect",
+    ),
+    refuses=("parametrized weights",),
+):
     """Train length and direction of each unit's weights apart: w = g * v / norm2(v).
 
     For the weights of hidden blocks: a unit's are a row of a linear or recurrent layer's matrix, a
@@ -43,13 +50,6 @@ class WeightNorm(Regularizer):
         T. Salimans, D. Kingma, Weight normalization: a simple reparameterization to accelerate
         training of deep neural networks, NeurIPS 2016, eq. 2. https://arxiv.org/abs/1602.07868
     """
-
-    kind: ClassVar[str] = "normalization"
-    provides: ClassVar[tuple[str, ...]] = (
-        "parametrized weights",
-        "weights whose length has no effect",
-    )
-    refuses: ClassVar[tuple[str, ...]] = ("parametrized weights",)
 
     def build(self, model: nn.Module) -> nn.Module:
         for layer, name in hidden_weights(model):

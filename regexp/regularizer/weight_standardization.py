@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from regexp.regularizer.base import Regularizer, check_range, hidden_weights
+from regexp.regularizer.base import Range, Regularizer, hidden_weights
 
 
 @dataclass(frozen=True)
-class WeightStandardization(Regularizer):
+class WeightStandardization(
+    Regularizer,
+    kind="normalization",
+    provides=(
+        "parametrized weights",
+        "weights whose length has no effect",
+        "weights that are shifted",
+    ),
+    refuses=("parametrized weights",),
+):
     """Standardize each unit's weights: w = (v - mean(v)) / sqrt(var(v) + eps) / sqrt(inputs).
 
     For the weights of hidden blocks: a unit's are a row of a linear or recurrent layer's matrix, a
@@ -49,18 +58,7 @@ class WeightStandardization(Regularizer):
         in unnormalized ResNets, ICLR 2021. https://arxiv.org/abs/2101.08692
     """
 
-    kind: ClassVar[str] = "normalization"
-    provides: ClassVar[tuple[str, ...]] = (
-        "parametrized weights",
-        "weights whose length has no effect",
-        "weights that are shifted",
-    )
-    refuses: ClassVar[tuple[str, ...]] = ("parametrized weights",)
-
-    eps: float
-
-    def check(self) -> None:
-        check_range("regularizer.weight_standardization.eps", self.eps, 0, open_low=True)
+    eps: Annotated[float, Range(0, open_low=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for layer, name in hidden_weights(model):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Batch, Regularizer, Step, check_range
+from regexp.regularizer.base import Batch, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class WindowWarp(Regularizer):
+class WindowWarp(Regularizer, kind="input", neutral={"factor": 1.0}, data=("series",)):
     """Stretch a random window of each series by `factor` or 1 / factor; keep the whole length.
 
     On the time axis [0, T - 1] the window has the length w = window * (T - 1) and a start uniform
@@ -41,16 +40,8 @@ class WindowWarp(Regularizer):
         https://arxiv.org/abs/2007.15951
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"factor": 1.0}
-    kind: ClassVar[str] = "input"
-    data: ClassVar[tuple[str, ...]] = ("series",)
-
-    window: float
-    factor: float
-
-    def check(self) -> None:
-        check_range("regularizer.window_warp.window", self.window, 0, 1)
-        check_range("regularizer.window_warp.factor", self.factor, 1)
+    window: Annotated[float, Range(0, 1)]
+    factor: Annotated[float, Range(1)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         series = batch.inputs

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from regexp.regularizer.base import Noise, Regularizer, Rng, check_range, recurrents
+from regexp.regularizer.base import Noise, Range, Regularizer, Rng, recurrents
 
 State = tuple[Tensor, Tensor | None]
 """h and c, each [rows, features]; c is None in a GRU."""
 
 
 @dataclass(frozen=True)
-class Zoneout(Regularizer):
+class Zoneout(Regularizer, kind="layer", neutral={"hidden": 0.0, "cell": 0.0}, data=("series",)):
     """Let units of the recurrent state keep their old value at random.
 
     h_t <- mask * h_(t-1) + (1 - mask) * h_t in training, with a mask that is 1 with probability z,
@@ -43,16 +42,8 @@ class Zoneout(Regularizer):
         ICLR 2017, eq. 3-5. https://arxiv.org/abs/1606.01305
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = {"hidden": 0.0, "cell": 0.0}
-    kind: ClassVar[str] = "layer"
-    data: ClassVar[tuple[str, ...]] = ("series",)
-
-    hidden: float
-    cell: float
-
-    def check(self) -> None:
-        check_range("regularizer.zoneout.hidden", self.hidden, 0, 1, open_high=True)
-        check_range("regularizer.zoneout.cell", self.cell, 0, 1, open_high=True)
+    hidden: Annotated[float, Range(0, 1, open_high=True)]
+    cell: Annotated[float, Range(0, 1, open_high=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
         for layer in recurrents(model).values():

@@ -11,6 +11,7 @@ from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.alpha_dropout import AlphaDropoutLayer
 from regexp.regularizer.base import NotApplicable
+from tests.support import technique
 
 ROWS, UNITS = 2000, 50
 
@@ -57,21 +58,15 @@ def test_moments_are_exact_in_expectation():
     assert abs(square - 1) < 1e-6
 
 
-def test_zero_is_the_identity_and_so_is_evaluation(technique):
+def test_zero_is_the_identity_and_so_is_evaluation():
     x = torch.randn(20, 8)
     assert torch.equal(filled(0.0, x)(x), x)
     assert torch.equal(filled(0.3, x).eval()(x), x)
 
 
-def test_stands_after_every_selu_and_nowhere_else(technique):
+def test_stands_after_every_selu_and_nowhere_else():
     model = technique("alpha_dropout", p=0.1).build(MLP([8], 3, [16, 16], "selu"))
     layers = [n for n, m in model.named_modules() if isinstance(m, AlphaDropoutLayer)]
     assert layers == ["hidden.0.dropout.0", "hidden.1.dropout.0"]
     with pytest.raises(NotApplicable, match=r"hidden\.0 has the activation ReLU; use model\.act"):
         technique("alpha_dropout").build(MLP([8], 3, [16], "relu"))
-
-
-@pytest.mark.parametrize("value", [-0.1, 1])
-def test_refuses_other_shares(technique, value):
-    with pytest.raises(Exception, match=r"regularizer\.alpha_dropout\.p"):
-        technique("alpha_dropout", p=value)

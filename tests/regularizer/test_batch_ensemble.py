@@ -10,16 +10,16 @@ from regexp.model.cnn import CNN
 from regexp.model.mlp import MLP
 from regexp.model.recurrent import Recurrent
 from regexp.random import Rng
-from regexp.regularizer.base import Batch, Block, NotApplicable, PredictionView
+from regexp.regularizer.base import Batch, Block, PredictionView
 from regexp.regularizer.batch_ensemble import MemberScale
 from regexp.stack.network import Network
-from tests.support import make_data, make_member, run
+from tests.support import make_data, make_member, make_step, run, technique
 
 MEMBERS = 3
 
 
 @pytest.fixture
-def model(technique):
+def model():
     """Two hidden layers, with factors that are no mere signs; float64."""
     torch.manual_seed(0)
     plain = MLP((5,), 2, [6, 4], "tanh")
@@ -55,7 +55,7 @@ def inputs():
     return torch.randn(7, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def test_members_are_networks_with_rank_one_factors(technique, model, inputs):
+def test_members_are_networks_with_rank_one_factors(model, inputs):
     state = {name: value.detach() for name, value in model.state_dict().items()}
     ours = technique("batch_ensemble", members=MEMBERS).predict(
         {}, PredictionView(state, Network(model, state, {}, {}), inputs, Rng(0))
@@ -65,7 +65,7 @@ def test_members_are_networks_with_rank_one_factors(technique, model, inputs):
     assert not torch.allclose(ours[0], ours[1])
 
 
-def test_loss_is_the_mean_of_the_members(technique, model, inputs, make_step):
+def test_loss_is_the_mean_of_the_members(model, inputs):
     targets = torch.eye(2, dtype=torch.float64)[torch.arange(7) % 2]
     batch = technique("batch_ensemble", members=MEMBERS).batch(make_step(), Batch(inputs, targets))
     ours = nn.functional.cross_entropy(model(batch.inputs), batch.targets)
@@ -76,7 +76,7 @@ def test_loss_is_the_mean_of_the_members(technique, model, inputs, make_step):
     torch.testing.assert_close(ours, torch.stack(each).mean(), rtol=0, atol=1e-14)
 
 
-def test_channels_of_images_have_factors(technique):
+def test_channels_of_images_have_factors():
     torch.manual_seed(0)
     model = technique("batch_ensemble", members=2).build(CNN((1, 8, 8), 3, [4], 5, "relu"))
     images = torch.randn(1, 1, 8, 8).repeat(4, 1, 1, 1)
@@ -85,7 +85,7 @@ def test_channels_of_images_have_factors(technique):
     assert not torch.allclose(outputs[0], outputs[1])
 
 
-def test_features_of_sequences_have_factors(technique):
+def test_features_of_sequences_have_factors():
     """The same at all times, and again with a leading axis of runs."""
     torch.manual_seed(0)
     block = Block(Recurrent("gru", 2, 6), nn.Identity())
@@ -98,7 +98,7 @@ def test_features_of_sequences_have_factors(technique):
     assert torch.equal(scale(torch.stack([x] * 3)), torch.stack([expected] * 3))
 
 
-def test_a_run_learns_the_factors(technique):
+def test_a_run_learns_the_factors():
     data = make_data()
     techniques = {"ensemble": technique("batch_ensemble", members=MEMBERS)}
     (result,), history = run([make_member(techniques=techniques, data=data)], epochs=8)
@@ -108,7 +108,7 @@ def test_a_run_learns_the_factors(technique):
     assert history[0][-1]["val/loss"] < history[0][0]["val/loss"]
 
 
-def test_one_member_is_the_network_itself(technique, inputs, make_step):
+def test_one_member_is_the_network_itself(inputs):
     one = technique("batch_ensemble", members=1)
     model = one.build(MLP((5,), 2, [6], "tanh").double())
     assert not any("factors" in name for name, _ in model.named_parameters())
@@ -118,13 +118,3 @@ def test_one_member_is_the_network_itself(technique, inputs, make_step):
     network = Network(model, state, {}, {})
     outputs = one.predict({}, PredictionView(state, network, inputs, Rng(0)))
     assert torch.equal(outputs, network(inputs).unsqueeze(0))
-
-
-def test_says_that_it_needs_hidden_blocks(technique):
-    with pytest.raises(NotApplicable, match="Block"):
-        technique("batch_ensemble").build(nn.Linear(3, 2))
-
-
-def test_refuses_no_member(technique):
-    with pytest.raises(Exception, match=r"regularizer\.batch_ensemble\.members"):
-        technique("batch_ensemble", members=0)

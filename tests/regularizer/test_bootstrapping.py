@@ -9,6 +9,7 @@ from torch.distributions import Categorical
 
 from regexp.metrics.loss import cross_entropy
 from regexp.regularizer.base import Batch, PenaltyView
+from tests.support import make_step, technique
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def labelled():
     return outputs.requires_grad_(), torch.randint(4, (50,), generator=generator)
 
 
-def total(technique, step, outputs, labels, **changes):
+def total(step, outputs, labels, **changes):
     """The plain loss with the penalty."""
     targets = F.one_hot(labels, outputs.shape[-1]).to(outputs.dtype)
     view = PenaltyView({}, outputs, Batch(outputs, targets), lambda *_: outputs, cross_entropy, {})
@@ -28,24 +29,22 @@ def total(technique, step, outputs, labels, **changes):
 
 @pytest.mark.parametrize("beta", [0.0, 0.8, 0.95])
 @pytest.mark.parametrize("mode", ["soft", "hard"])
-def test_value_is_the_cross_entropy_of_the_mixed_targets(
-    technique, make_step, labelled, mode, beta
-):
+def test_value_is_the_cross_entropy_of_the_mixed_targets(labelled, mode, beta):
     outputs, labels = labelled
     q = outputs.softmax(-1) if mode == "soft" else F.one_hot(outputs.argmax(-1), 4).double()
     mixed = beta * F.one_hot(labels, 4).double() + (1 - beta) * q
     expected = F.cross_entropy(outputs, mixed.detach())
-    ours = total(technique, make_step(), outputs, labels, beta=beta, mode=mode)
+    ours = total(make_step(), outputs, labels, beta=beta, mode=mode)
     torch.testing.assert_close(ours, expected, rtol=1e-13, atol=0)
     if mode == "hard":  # the target is a constant
         slopes = [torch.autograd.grad(x, outputs, retain_graph=True)[0] for x in (ours, expected)]
         torch.testing.assert_close(*slopes, rtol=1e-12, atol=1e-15)
 
 
-def test_soft_mode_is_a_minimum_of_entropy(technique, make_step, labelled):
+def test_soft_mode_is_a_minimum_of_entropy(labelled):
     """Its slope is not that of the scaled loss, as it would be were q held constant."""
     outputs, labels = labelled
-    ours = total(technique, make_step(), outputs, labels, beta=0.7, mode="soft")
+    ours = total(make_step(), outputs, labels, beta=0.7, mode="soft")
     entropy = Categorical(logits=outputs).entropy().mean()
     scaled = 0.7 * F.cross_entropy(outputs, labels)
     expected = scaled + 0.3 * entropy
@@ -55,23 +54,3 @@ def test_soft_mode_is_a_minimum_of_entropy(technique, make_step, labelled):
     ]
     torch.testing.assert_close(slopes[0], slopes[1], rtol=1e-12, atol=1e-15)
     assert (slopes[0] - slopes[2]).abs().max() > 1e-4
-
-
-@pytest.mark.parametrize("mode", ["soft", "hard"])
-def test_one_changes_no_bit(technique, make_step, labelled, mode):
-    outputs, labels = labelled
-    for one in (1, 1.0, torch.tensor(1.0)):
-        targets = F.one_hot(labels, 4).double()
-        view = PenaltyView(
-            {}, outputs, Batch(outputs, targets), lambda *_: outputs, cross_entropy, {}
-        )
-        penalty = type(technique("bootstrapping"))(one, mode).penalty(make_step(), view)
-        assert penalty == 0
-        (slope,) = torch.autograd.grad(penalty, outputs)
-        assert torch.equal(slope, torch.zeros_like(slope))
-
-
-@pytest.mark.parametrize(("field", "value"), [("beta", 1.1), ("beta", -0.1), ("mode", "firm")])
-def test_refuses_other_values(technique, field, value):
-    with pytest.raises(Exception, match=rf"regularizer\.bootstrapping\.{field}"):
-        technique("bootstrapping", **{field: value})

@@ -10,9 +10,10 @@ import torch
 from scipy import stats
 
 from regexp.regularizer.base import Batch
+from tests.support import make_step, technique
 
 
-def cut(technique, make_step, images, side, index=0):
+def cut(images, side, index=0):
     batch = Batch(images, torch.zeros(len(images), 1))
     return technique("cutout", side=side).batch(make_step(index), batch).inputs
 
@@ -26,9 +27,9 @@ def authors_mask(height, width, y, x, length):
     return torch.from_numpy(mask)
 
 
-def test_masks_are_the_authors_each_as_likely_as_its_centres(technique, make_step):
+def test_masks_are_the_authors_each_as_likely_as_its_centres():
     images = torch.rand(4000, 2, 6, 8) + 1
-    new = cut(technique, make_step, images, 0.6)  # 4 pixels
+    new = cut(images, 0.6)  # 4 pixels
     seen = torch.where(new == 0, 0.0, 1.0)
     assert torch.equal(new, images * seen)
     assert torch.equal(seen[:, 0], seen[:, 1])  # all channels alike
@@ -44,8 +45,8 @@ def test_masks_are_the_authors_each_as_likely_as_its_centres(technique, make_ste
 
 
 @pytest.mark.parametrize("pixels", [1, 2, 3, 5])
-def test_odd_sides_too_have_their_area_away_from_the_border(technique, make_step, pixels):
-    new = cut(technique, make_step, torch.ones(500, 1, 10, 10), pixels / 10)
+def test_odd_sides_too_have_their_area_away_from_the_border(pixels):
+    new = cut(torch.ones(500, 1, 10, 10), pixels / 10)
     areas = (new == 0).sum((1, 2, 3))
     assert areas.max() == pixels**2
     # Of a centre within reach of the border, on average by sides: the share that stands inside.
@@ -53,17 +54,3 @@ def test_odd_sides_too_have_their_area_away_from_the_border(technique, make_step
         [min(c - pixels // 2 + pixels, 10) - max(c - pixels // 2, 0) for c in range(10)]
     )
     assert abs(areas.double().mean() - inside**2) <= 4 * areas.double().std() / 500**0.5
-
-
-@pytest.mark.parametrize("zero", [0, 0.0, torch.tensor(0.0)])
-def test_zero_changes_no_bit_and_targets_stay(technique, make_step, zero):
-    batch = Batch(torch.randn(5, 1, 4, 4), torch.ones(5, 1))
-    new = type(technique("cutout"))(zero).batch(make_step(), batch)
-    assert torch.equal(new.inputs, batch.inputs)
-    assert new.targets is batch.targets
-
-
-@pytest.mark.parametrize("side", [-0.1, 1.1])
-def test_refuses_a_number_out_of_range(technique, side):
-    with pytest.raises(Exception, match=r"regularizer\.cutout\.side"):
-        technique("cutout", side=side)

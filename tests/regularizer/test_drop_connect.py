@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import pytest
 import torch
 from torch import nn
 
@@ -16,13 +15,14 @@ from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.random import Rng
 from regexp.regularizer.drop_connect import WeightMask
 from regexp.stack.lift import LiftedLinear, lift
+from tests.support import technique
 
 
 def masks(model: nn.Module) -> dict[str, WeightMask]:
     return {n: m for n, m in model.named_modules() if isinstance(m, WeightMask)}
 
 
-def test_masks_weights_of_hidden_layers(technique):
+def test_masks_weights_of_hidden_layers():
     torch.manual_seed(0)
     model = technique("drop_connect", p=0.25).build(CNN([1, 8, 8], 3, [20], 50, "relu"))
     note_shapes(model, torch.zeros(1, 1, 8, 8))
@@ -38,7 +38,7 @@ def test_masks_weights_of_hidden_layers(technique):
     assert abs((noise == 0).double().mean() - 0.25) < 4 * (0.25 * 0.75 / noise.numel()) ** 0.5
 
 
-def test_expectation_for_a_linear_model_is_a_scaled_ridge(technique, regression):
+def test_expectation_for_a_linear_model_is_a_scaled_ridge(regression):
     """As dropout of inputs: E = |y - Xw|^2 + p / (1 - p) * sum_j w_j^2 sum_i x_ij^2, exactly."""
     x, y = regression
     share, features = 0.25, x.shape[1]
@@ -59,7 +59,7 @@ def test_expectation_for_a_linear_model_is_a_scaled_ridge(technique, regression)
     torch.testing.assert_close(expected, plain + ridge, rtol=1e-13, atol=0)
 
 
-def test_recurrent_weights_have_one_mask_for_all_times(technique):
+def test_recurrent_weights_have_one_mask_for_all_times():
     """nn.LSTM knows one weight for all times: with the masked one it gives the same."""
     torch.manual_seed(0)
     x = torch.randn(9, 6, 3, dtype=torch.float64)
@@ -84,7 +84,7 @@ def test_recurrent_weights_have_one_mask_for_all_times(technique):
     torch.testing.assert_close(own(x), theirs(x)[0], rtol=0, atol=1e-12)
 
 
-def test_zero_is_the_identity_and_so_is_evaluation(technique):
+def test_zero_is_the_identity_and_so_is_evaluation():
     x = torch.randn(20, 8)
     torch.manual_seed(0)
     plain = MLP([8], 3, [16], "relu")
@@ -95,7 +95,7 @@ def test_zero_is_the_identity_and_so_is_evaluation(technique):
         assert torch.equal(model.train(training)(x), plain(x)) == same
 
 
-def test_gradient_is_that_of_the_masked_weight(technique):
+def test_gradient_is_that_of_the_masked_weight():
     torch.manual_seed(0)
     x = torch.randn(20, 8)
     model = technique("drop_connect", p=0.5).build(MLP([8], 1, [16], "relu"))
@@ -107,7 +107,7 @@ def test_gradient_is_that_of_the_masked_weight(technique):
     assert (gradient[mask.noise != 0] != 0).any()
 
 
-def test_a_stack_keeps_the_form_of_the_layer(technique):
+def test_a_stack_keeps_the_form_of_the_layer():
     """So that at p = 0 it has the bits of a stack without the technique."""
     torch.manual_seed(0)
     plain = [MLP([8], 3, [16], "relu") for _ in range(3)]
@@ -118,9 +118,3 @@ def test_a_stack_keeps_the_form_of_the_layer(technique):
     assert isinstance(ours.hidden[0].layer, LiftedLinear)
     x = torch.randn(3, 20, 8)
     assert torch.equal(ours(x), theirs(x))
-
-
-@pytest.mark.parametrize("value", [-0.1, 1])
-def test_refuses_other_shares(technique, value):
-    with pytest.raises(Exception, match=r"regularizer\.drop_connect\.p"):
-        technique("drop_connect", p=value)

@@ -13,6 +13,7 @@ from regexp.model.layers import Block, DropoutLayer, Noise, fill_noise, note_sha
 from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.cocktail import Cocktail
+from tests.support import technique
 
 
 def mlp(*hidden):
@@ -24,19 +25,19 @@ def noise_layers(model):
     return [(n, m) for n, m in model.named_modules() if isinstance(m, Noise)]
 
 
-def test_stands_after_every_hidden_activation_and_at_the_inputs(technique):
+def test_stands_after_every_hidden_activation_and_at_the_inputs():
     model = technique("dropout", hidden=0.5, inputs=0.25).build(mlp(16, 16))
     shares = {name: layer.p for name, layer in noise_layers(model)}
     assert shares == {"inputs.0": 0.25, "hidden.0.dropout.0": 0.5, "hidden.1.dropout.0": 0.5}
 
 
-def test_null_adds_no_layer_at_the_inputs(technique):
+def test_null_adds_no_layer_at_the_inputs():
     model = technique("dropout", inputs=None).build(mlp(16))
     assert [name for name, _ in noise_layers(model)] == ["hidden.0.dropout.0"]
 
 
 @pytest.mark.parametrize("names", [("dropout", "batch_norm"), ("batch_norm", "dropout")])
-def test_comes_after_normalization_and_activation_in_any_order(technique, names):
+def test_comes_after_normalization_and_activation_in_any_order(names):
     model = Cocktail({name: technique(name) for name in names}).build(mlp(16))
     block = next(m for m in model.modules() if isinstance(m, Block))
     kinds = [type(m) for m in block.modules() if not list(m.children())]
@@ -45,7 +46,7 @@ def test_comes_after_normalization_and_activation_in_any_order(technique, names)
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5])
-def test_rate_and_mean(technique, share):
+def test_rate_and_mean(share):
     rows, units = 400, 100
     model = technique("dropout", hidden=share, inputs=None).build(mlp(units))
     note_shapes(model, torch.zeros(1, 8))
@@ -60,7 +61,7 @@ def test_rate_and_mean(technique, share):
     assert abs((mask == 0).double().mean(0) - share).max() < 5 * deviation * units**0.5
 
 
-def test_drops_single_elements_of_convolutional_blocks(technique):
+def test_drops_single_elements_of_convolutional_blocks():
     torch.manual_seed(0)
     model = technique("dropout", hidden=0.5).build(CNN([1, 8, 8], 3, [4], 16, "relu"))
     note_shapes(model, torch.zeros(1, 1, 8, 8))
@@ -72,7 +73,7 @@ def test_drops_single_elements_of_convolutional_blocks(technique):
     assert ((share > 0.1) & (share < 0.9)).all()
 
 
-def test_does_nothing_in_evaluation(technique):
+def test_does_nothing_in_evaluation():
     plain, dropped = mlp(16), technique("dropout").build(mlp(16))
     x = torch.randn(20, 8)
     note_shapes(dropped, x)
@@ -81,15 +82,7 @@ def test_does_nothing_in_evaluation(technique):
     assert torch.equal(plain.eval()(x), dropped.eval()(x))
 
 
-def test_zero_is_the_identity_in_training(technique):
-    plain, dropped = mlp(16), technique("dropout", hidden=0, inputs=0).build(mlp(16))
-    x = torch.randn(20, 8)
-    note_shapes(dropped, x)
-    fill_noise(dropped, Rng(0, "noise"), 20)
-    assert torch.equal(plain(x), dropped(x))
-
-
-def test_expectation_for_a_linear_model_is_a_scaled_ridge(technique, regression):
+def test_expectation_for_a_linear_model_is_a_scaled_ridge(regression):
     """Wager et al. 2013: E = |y - Xw|^2 + p / (1 - p) * sum_j w_j^2 sum_i x_ij^2, exactly."""
     x, y = regression
     share, features = 0.25, x.shape[1]
@@ -108,15 +101,3 @@ def test_expectation_for_a_linear_model_is_a_scaled_ridge(technique, regression)
     plain = (x @ w - y).square().sum()
     ridge = share / (1 - share) * (w.square() * x.square().sum(0)).sum()
     torch.testing.assert_close(expected, plain + ridge, rtol=1e-13, atol=0)
-
-
-@pytest.mark.parametrize("field", ["hidden", "inputs"])
-@pytest.mark.parametrize("value", [-0.1, 1, 1.2])
-def test_refuses_other_shares(technique, field, value):
-    with pytest.raises(Exception, match=rf"regularizer\.dropout\.{field}"):
-        technique("dropout", **{field: value})
-
-
-def test_refuses_a_model_without_slots(technique):
-    with pytest.raises(ValueError, match="Block"):
-        technique("dropout").build(nn.Linear(3, 2))

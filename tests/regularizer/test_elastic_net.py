@@ -7,9 +7,11 @@ import torch
 import torch.nn.functional as F
 from sklearn.linear_model import ElasticNet
 
+from tests.support import make_step, make_view, technique
+
 
 @pytest.mark.parametrize("ratio", [0.2, 0.7, 1.0])
-def test_optimum_is_that_of_scikit_learn(technique, make_step, make_view, regression, ratio):
+def test_optimum_is_that_of_scikit_learn(regression, ratio):
     x, y = regression
     alpha = 0.25
     net = technique("elastic_net", strength=2 * alpha, ratio=ratio)
@@ -30,7 +32,7 @@ def test_optimum_is_that_of_scikit_learn(technique, make_step, make_view, regres
     torch.testing.assert_close(penalty.detach(), expected, rtol=1e-14, atol=0)
 
 
-def test_its_ends_are_l1_and_half_of_l2(technique, make_step, make_view, network):
+def test_its_ends_are_l1_and_half_of_l2(network):
     step, view = make_step(), make_view(network)
     l1 = technique("l1", strength=0.3).penalty(step, view)
     l2 = technique("l2", strength=0.3).penalty(step, view)
@@ -38,12 +40,3 @@ def test_its_ends_are_l1_and_half_of_l2(technique, make_step, make_view, network
     ridge_end = technique("elastic_net", strength=0.3, ratio=0).penalty(step, view)
     torch.testing.assert_close(lasso_end, l1, rtol=1e-15, atol=0)
     torch.testing.assert_close(ridge_end, l2 / 2, rtol=1e-15, atol=0)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("strength", -0.1), ("ratio", -0.1), ("ratio", 1.1), ("include", "biases")],
-)
-def test_refuses_other_values(technique, field, value):
-    with pytest.raises(Exception, match=rf"regularizer\.elastic_net\.{field}"):
-        technique("elastic_net", **{field: value})

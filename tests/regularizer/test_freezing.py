@@ -7,20 +7,16 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import nn
 
-from regexp.errors import NotApplicable
 from regexp.model.cnn import CNN
-from regexp.model.mlp import MLP
-from regexp.regularizer.base import GradientView
-from tests.support import make_data, make_member, not_called, run
+from tests.support import make_data, make_member, make_step, run, technique
 
 # With momentum and a decay of its own: both move weights whose gradient is zero.
 SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=0.1)
 ADAM = partial(torch.optim.Adam, lr=1e-2, weight_decay=0.1)
 
 
-def weights_after(technique, epochs, total, start, optimizer, others=(), **options):
+def weights_after(epochs, total, start, optimizer, others=(), **options):
     """The weights after `epochs` of a run of `total` epochs of 3 steps, by a budget."""
     names = (*others, "freezing", "budget")
     techniques = {name: technique(name) for name in names}
@@ -42,40 +38,40 @@ def moved(before, after):
 
 
 @pytest.mark.parametrize("optimizer", [SGD, ADAM])
-def test_blocks_freeze_one_after_another(technique, optimizer):
+def test_blocks_freeze_one_after_another(optimizer):
     """Of 8 epochs: block 0 freezes after the 4th, block 1 after the 6th, the output never."""
-    after = [weights_after(technique, n, 8, 0.5, optimizer) for n in range(1, 9)]
+    after = [weights_after(n, 8, 0.5, optimizer) for n in range(1, 9)]
     changes = [moved(*pair) for pair in pairwise(after)]
     first, second, output = "hidden.0.layer", "hidden.1.layer", "output"
     assert changes == [{first, second, output}] * 3 + [{second, output}] * 2 + [{output}] * 2
 
 
-def test_normalization_of_a_block_freezes_but_for_its_running_statistics(technique):
-    after = [weights_after(technique, n, 8, 0.5, SGD, others=("batch_norm",)) for n in (3, 4, 5)]
+def test_normalization_of_a_block_freezes_but_for_its_running_statistics():
+    after = [weights_after(n, 8, 0.5, SGD, others=("batch_norm",)) for n in (3, 4, 5)]
     assert "hidden.0.norm.0" in moved(*after[:2])
     assert "hidden.0.norm.0" not in moved(*after[1:])
     for name in ("running_mean", "running_var"):
         assert not torch.equal(*(each[f"hidden.0.norm.0.{name}"] for each in after[1:]))
 
 
-def test_blocks_of_a_convolutional_network(technique):
+def test_blocks_of_a_convolutional_network():
     options = {
         "model": lambda: CNN((1, 8, 8), 3, [3], 6, "relu"),
         "data": make_data(shape=(1, 8, 8)),
     }
-    after = [weights_after(technique, n, 8, 0.25, SGD, **options) for n in (2, 3, 5, 6)]
+    after = [weights_after(n, 8, 0.25, SGD, **options) for n in (2, 3, 5, 6)]
     changes = [moved(*pair) for pair in pairwise(after)]
     assert changes == [{"hidden.layer", "output"}, {"hidden.layer", "output"}, {"output"}]
 
 
-def test_start_zero_never_trains_the_first_block(technique):
+def test_start_zero_never_trains_the_first_block():
     start = make_member(0).model.state_dict()
-    trained = weights_after(technique, 2, 4, 0.0, ADAM)
+    trained = weights_after(2, 4, 0.0, ADAM)
     assert moved(start, trained) == {"hidden.1.layer", "output"}
 
 
 @pytest.mark.parametrize("first", range(1, 100))
-def test_rounding_adds_no_step(technique, make_step, first):
+def test_rounding_adds_no_step(first):
     """0.07 * 100 is 7.000000000000001, for one; `make_step` has 100 steps."""
     freezing = technique("freezing", start=first / 100)
     old, new = ({"hidden.0.layer.weight": torch.full((1, 1), x)} for x in (0.0, 1.0))
@@ -84,29 +80,3 @@ def test_rounding_adds_no_step(technique, make_step, first):
         for index in (first - 1, first)
     ]
     assert moved == [1.0, 0.0]
-
-
-def test_one_changes_no_bit(technique, make_step):
-    freezing = technique("freezing", start=1.0)
-    tensors = {
-        name: torch.randn(p.shape) for name, p in MLP((5,), 3, [4], "relu").named_parameters()
-    }
-    zeros = {name: torch.zeros_like(value) for name, value in tensors.items()}
-    step = make_step(99)  # the last
-    for ours in (
-        freezing.gradient(step, GradientView(tensors, zeros, not_called)),
-        freezing.constrain(step, tensors, zeros),
-    ):
-        assert list(ours) == list(tensors)
-        assert all(torch.equal(ours[name], value) for name, value in tensors.items())
-
-
-def test_refuses_a_model_without_blocks(technique):
-    with pytest.raises(NotApplicable, match="Block"):
-        technique("freezing").build(nn.Linear(3, 2))
-
-
-@pytest.mark.parametrize("value", [-0.1, 1.1])
-def test_refuses_other_shares(technique, value):
-    with pytest.raises(Exception, match=r"regularizer\.freezing\.start"):
-        technique("freezing", start=value)

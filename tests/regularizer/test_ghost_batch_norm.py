@@ -13,7 +13,7 @@ from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.regularizer.ghost_batch_norm import Ghost, parts, shares
 from regexp.stack.running_statistics import reestimate
-from tests.support import make_member, run
+from tests.support import make_member, run, technique
 
 SHAPES = {0: (5,), 1: (6, 5), 2: (5, 4, 3)}
 
@@ -103,7 +103,7 @@ def test_reestimated_statistics_are_means_over_batches_and_parts():
     torch.testing.assert_close(fresh["0.norm.running_var"], var)
 
 
-def test_stands_between_layer_and_activation(technique):
+def test_stands_between_layer_and_activation():
     for model in (
         MLP([8], 3, [16], "relu"),
         CNN([1, 8, 8], 3, [4], 16, "relu"),
@@ -115,7 +115,7 @@ def test_stands_between_layer_and_activation(technique):
         assert all(name.endswith("norm.0") for name in found)
 
 
-def test_runs_in_a_stack_agree_with_the_same_runs_alone(technique):
+def test_runs_in_a_stack_agree_with_the_same_runs_alone():
     """With several parts a batch, which the YAML's size has not in small runs."""
 
     def members(*seeds):
@@ -128,11 +128,3 @@ def test_runs_in_a_stack_agree_with_the_same_runs_alone(technique):
     (alone,), _ = run(members(1), 2, precision="float64")
     for name, value in alone.last["weights"].items():
         torch.testing.assert_close(stacked[1].last["weights"][name], value, rtol=1e-8, atol=1e-8)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("size", 1), ("momentum", -0.1), ("momentum", 1.1), ("eps", -1)]
-)
-def test_refuses_other_values(technique, field, value):
-    with pytest.raises(Exception, match=rf"regularizer\.ghost_batch_norm\.{field}"):
-        technique("ghost_batch_norm", **{field: value})

@@ -6,16 +6,16 @@ import torch
 from torch import nn
 
 from regexp.regularizer.base import GradientView
-from tests.support import not_called
+from tests.support import make_step, not_called, technique
 
 
-def centred(technique, make_step, gradients):
+def centred(gradients):
     return technique("gradient_centralization").gradient(
         make_step(), GradientView(gradients, gradients, not_called)
     )
 
 
-def test_is_the_projection_of_the_paper(technique, make_step):
+def test_is_the_projection_of_the_paper():
     """Eq. 2: P g with P = I - e e', e = 1 / sqrt(n) in every place."""
     generator = torch.Generator().manual_seed(0)
     for shape in ((6, 5), (4, 3, 2, 2)):
@@ -23,15 +23,15 @@ def test_is_the_projection_of_the_paper(technique, make_step):
         n = g[0].numel()
         e = torch.full((n,), n**-0.5, dtype=torch.float64)
         projection = torch.eye(n, dtype=torch.float64) - torch.outer(e, e)
-        ours = centred(technique, make_step, {"w": g})["w"]
+        ours = centred({"w": g})["w"]
         expected = (g.flatten(1) @ projection).view(shape)
         torch.testing.assert_close(ours, expected, rtol=0, atol=1e-15)
         assert ours.flatten(1).mean(1).abs().max() < 1e-16
-        again = centred(technique, make_step, {"w": ours})["w"]
+        again = centred({"w": ours})["w"]
         torch.testing.assert_close(again, ours, rtol=0, atol=1e-15)
 
 
-def test_sums_of_incoming_weights_stay_in_gradient_descent(technique, make_step):
+def test_sums_of_incoming_weights_stay_in_gradient_descent():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3)).double()
     x, y = torch.randn(30, 5).double(), torch.randn(30, 3).double()
@@ -42,7 +42,7 @@ def test_sums_of_incoming_weights_stay_in_gradient_descent(technique, make_step)
         optimizer.zero_grad()
         (model(x) - y).square().mean().backward()
         gradients = {name: p.grad for name, p in parameters.items()}
-        for name, g in centred(technique, make_step, gradients).items():
+        for name, g in centred(gradients).items():
             parameters[name].grad = g
         optimizer.step()
     for name, p in parameters.items():
@@ -51,13 +51,13 @@ def test_sums_of_incoming_weights_stay_in_gradient_descent(technique, make_step)
             torch.testing.assert_close(p.detach().sum(1), start[name].sum(1), rtol=0, atol=1e-14)
 
 
-def test_leaves_biases_and_normalization_alone(technique, make_step, network):
-    new = centred(technique, make_step, network)
+def test_leaves_biases_and_normalization_alone(network):
+    new = centred(network)
     for name, g in network.items():
         assert torch.equal(new[name], g) == (name not in ("0.weight", "1.weight"))
 
 
-def test_units_with_one_incoming_weight_still_learn(technique, make_step):
+def test_units_with_one_incoming_weight_still_learn():
     for shape in ((4, 1), (4, 1, 1, 1)):
         g = torch.randn(shape)
-        assert torch.equal(centred(technique, make_step, {"w": g})["w"], g)
+        assert torch.equal(centred({"w": g})["w"], g)

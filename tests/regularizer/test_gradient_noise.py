@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 from regexp.regularizer.base import GradientView
-from tests.support import not_called
+from tests.support import make_step, not_called, technique
 
 
-def noise(technique, make_step, gradients, index=0, **numbers):
+def noise(gradients, index=0, **numbers):
     changed = technique("gradient_noise", **numbers).gradient(
         make_step(index), GradientView(gradients, gradients, not_called)
     )
     return {name: changed[name] - g for name, g in gradients.items()}
 
 
-def test_variance_follows_the_schedule(technique, make_step):
+def test_variance_follows_the_schedule():
     """The draws of a step are the same whatever their size, so their ratio is exact."""
     zero = {"w": torch.zeros(50, 3, dtype=torch.float64)}
     for index in (0, 1, 9, 99):
-        plain = noise(technique, make_step, zero, index, eta=1, decay=0)["w"]
-        ours = noise(technique, make_step, zero, index, eta=0.3)["w"]
+        plain = noise(zero, index, eta=1, decay=0)["w"]
+        ours = noise(zero, index, eta=0.3)["w"]
         expected = (0.3 / (1 + index) ** 0.55) ** 0.5
         torch.testing.assert_close(
             ours / plain, torch.full_like(plain, expected), rtol=1e-14, atol=0
         )
 
 
-def test_moments_are_those_of_the_normal_distribution(technique, make_step):
-    draws = noise(technique, make_step, {"w": torch.full((400, 50), 3.0).double()}, eta=0.25)["w"]
+def test_moments_are_those_of_the_normal_distribution():
+    draws = noise({"w": torch.full((400, 50), 3.0).double()}, eta=0.25)["w"]
     count = draws.numel()
     assert abs(draws.mean()) < 4 * 0.5 / count**0.5
     assert abs(draws.std() - 0.5) < 4 * 0.5 / (2 * count) ** 0.5
@@ -37,24 +36,11 @@ def test_moments_are_those_of_the_normal_distribution(technique, make_step):
     assert abs(fourth - 3) < 4 * (96 / count) ** 0.5
 
 
-def test_is_new_for_every_parameter_and_step_and_the_same_again(technique, make_step):
+def test_is_new_for_every_parameter_and_step_and_the_same_again():
     gradients = {name: torch.zeros(20, dtype=torch.float64) for name in ("a", "b")}
-    first, second = (noise(technique, make_step, gradients, index) for index in (0, 1))
-    again = noise(technique, make_step, gradients, 0)
+    first, second = (noise(gradients, index) for index in (0, 1))
+    again = noise(gradients, 0)
     both = torch.stack([first["a"], first["b"], second["a"], second["b"]])
     assert torch.corrcoef(both).triu(1).abs().max() < 0.8
     assert len(both.unique()) == both.numel()
     assert all(torch.equal(first[name], again[name]) for name in first)
-
-
-def test_zero_changes_no_bit(technique, make_step, network):
-    kind = type(technique("gradient_noise"))
-    for zero in (0.0, torch.tensor(0.0)):
-        new = kind(zero, 0.55).gradient(make_step(), GradientView(network, network, not_called))
-        assert all(torch.equal(new[name], g) for name, g in network.items())
-
-
-@pytest.mark.parametrize("field", ["eta", "decay"])
-def test_refuses_negative_numbers(technique, field):
-    with pytest.raises(Exception, match=rf"regularizer\.gradient_noise\.{field}"):
-        technique("gradient_noise", **{field: -0.1})

@@ -9,6 +9,7 @@ from torch import nn
 
 from regexp.metrics.loss import cross_entropy, squared_error
 from regexp.regularizer.base import Batch, PenaltyView
+from tests.support import make_step, technique
 
 
 def look(model, x, targets, loss):
@@ -26,7 +27,7 @@ def rows(*shape, seed=0):
 
 
 @pytest.mark.parametrize("soft", [False, True])
-def test_is_the_closed_form_of_logistic_regression(technique, make_step, soft):
+def test_is_the_closed_form_of_logistic_regression(soft):
     """The loss's slope by a row is W^T (p - y)."""
     torch.manual_seed(0)
     linear = nn.Linear(5, 3).double()
@@ -46,7 +47,7 @@ def test_is_the_closed_form_of_logistic_regression(technique, make_step, soft):
         torch.testing.assert_close(slope, other, rtol=0, atol=1e-14)
 
 
-def test_value_and_gradient_are_the_closed_form_of_linear_regression(technique, make_step):
+def test_value_and_gradient_are_the_closed_form_of_linear_regression():
     """Of (w'x - y)^2: 4 r^2 |w|^2, whose gradient is 8 r |w|^2 x + 8 r^2 w, with r = w'x - y."""
     linear = nn.Linear(5, 1, bias=False).double()
     x, y = rows(20, 5), rows(20, 1, seed=1)
@@ -62,7 +63,7 @@ def test_value_and_gradient_are_the_closed_form_of_linear_regression(technique, 
     torch.testing.assert_close(slope[0], expected, rtol=1e-12, atol=0)
 
 
-def test_is_double_backpropagation_on_images(technique, make_step):
+def test_is_double_backpropagation_on_images():
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(2, 3, 3), nn.Tanh(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(3, 4)
@@ -80,8 +81,3 @@ def test_is_double_backpropagation_on_images(technique, make_step):
     for slope, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(slope, other, rtol=0, atol=1e-14)
         assert (slope != 0).any()
-
-
-def test_refuses_a_negative_strength(technique):
-    with pytest.raises(Exception, match=r"regularizer\.input_gradient\.strength"):
-        technique("input_gradient", strength=-1e-9)

@@ -15,8 +15,9 @@ from regexp.model.layers import Noise, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.model.recurrent import Recurrent
 from regexp.random import Rng
-from regexp.regularizer.base import Block, NotApplicable
+from regexp.regularizer.base import Block
 from regexp.regularizer.l0 import HardConcrete, open_probability
+from tests.support import make_step, make_view, technique
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # of the paper's section 4
 LOCATIONS = [-3.0, -0.5, 0.0, 0.8, 2.5]
@@ -36,7 +37,7 @@ def drawn(log_alpha, rows, seed=0):
     return layer, layer(torch.ones(rows, len(log_alpha), dtype=torch.float64)).detach()
 
 
-def test_expected_open_gates_are_the_closed_form(technique, make_step, make_view):
+def test_expected_open_gates_are_the_closed_form():
     log_alpha = torch.tensor(LOCATIONS, dtype=torch.float64)
     parameters = {"0.layer.weight": torch.ones(5, 3), "0.dropout.0.log_alpha": log_alpha,
                   "1.dropout.0.log_alpha": log_alpha[:2]}  # fmt: skip
@@ -94,7 +95,7 @@ def test_evaluation_uses_the_deterministic_gate_with_exact_zeros():
     assert (out[:, -1] == 1).all()
 
 
-def test_gradient_of_the_penalty_is_that_of_a_sigmoid(technique, make_step, make_view):
+def test_gradient_of_the_penalty_is_that_of_a_sigmoid():
     log_alpha = torch.tensor(LOCATIONS, dtype=torch.float64, requires_grad=True)
     view = make_view({"0.dropout.0.log_alpha": log_alpha})
     (slope,) = torch.autograd.grad(
@@ -108,7 +109,7 @@ def gates_of(model):
     return {name: m for name, m in model.named_modules() if isinstance(m, Noise)}
 
 
-def test_stands_after_every_hidden_activation(technique):
+def test_stands_after_every_hidden_activation():
     torch.manual_seed(0)
     model = technique("l0", closed=0.2).build(MLP([8], 3, [16, 12], "relu"))
     layers = gates_of(model)
@@ -121,7 +122,7 @@ def test_stands_after_every_hidden_activation(technique):
     )
 
 
-def test_a_channel_has_one_gate_a_row_and_a_feature_one_for_all_times(technique):
+def test_a_channel_has_one_gate_a_row_and_a_feature_one_for_all_times():
     torch.manual_seed(0)
     images = technique("l0").build(CNN([1, 8, 8], 3, [4], 16, "relu"))
     sequence = Block(Recurrent("gru", 2, 5), nn.Identity())
@@ -152,14 +153,3 @@ def test_a_run_axis_in_front_changes_nothing(dimensions):
         out = both.train(training)(x)
         for run, layer in enumerate(runs):
             torch.testing.assert_close(out[run], layer.train(training)(x[run]))
-
-
-def test_refuses_a_model_without_hidden_blocks(technique):
-    with pytest.raises(NotApplicable, match="Block"):
-        technique("l0").build(nn.Linear(3, 2))
-
-
-@pytest.mark.parametrize(("field", "value"), [("strength", -0.1), ("closed", 0), ("closed", 1)])
-def test_refuses_other_values(technique, field, value):
-    with pytest.raises(Exception, match=rf"regularizer\.l0\.{field}"):
-        technique("l0", **{field: value})

@@ -8,14 +8,16 @@ import torch
 import torch.nn.functional as F
 from sklearn.linear_model import Lasso, LogisticRegression
 
+from tests.support import make_step, make_view, technique
 
-def test_is_the_sum_of_absolute_weights_without_biases(technique, make_step, make_view, network):
+
+def test_is_the_sum_of_absolute_weights_without_biases(network):
     value = technique("l1", strength=0.3).penalty(make_step(), make_view(network))
     expected = 0.3 * (network["0.weight"].abs().sum() + network["1.weight"].abs().sum())
     torch.testing.assert_close(value, expected, rtol=1e-15, atol=0)
 
 
-def test_include_all_counts_every_parameter(technique, make_step, make_view, network):
+def test_include_all_counts_every_parameter(network):
     value = technique("l1", strength=0.3, include="all").penalty(make_step(), make_view(network))
     expected = 0.3 * sum(p.abs().sum() for p in network.values())
     torch.testing.assert_close(value, expected, rtol=1e-14, atol=0)
@@ -33,7 +35,7 @@ def assert_stationary(weight, loss, penalty, strength, tolerance):
     assert (slope[zero].abs() <= strength + tolerance).all()
 
 
-def test_optimum_is_that_of_lasso(technique, make_step, make_view, regression):
+def test_optimum_is_that_of_lasso(regression):
     x, y = regression
     alpha = 0.2
     l1 = technique("l1", strength=2 * alpha)  # the mean squared error has no 1/2
@@ -52,9 +54,7 @@ def test_optimum_is_that_of_lasso(technique, make_step, make_view, regression):
     assert float(loss(weight) + penalty(weight)) == pytest.approx(expected, abs=1e-12)
 
 
-def test_gradient_descent_reaches_the_objective_of_lasso(
-    technique, make_step, make_view, regression
-):
+def test_gradient_descent_reaches_the_objective_of_lasso(regression):
     x, y = regression
     l1 = technique("l1", strength=0.4)
     best = Lasso(0.2, fit_intercept=False, tol=1e-14, max_iter=100_000).fit(x, y)
@@ -74,7 +74,7 @@ def test_gradient_descent_reaches_the_objective_of_lasso(
     assert 0 <= gap < 1e-6
 
 
-def test_optimum_is_that_of_l1_logistic_regression(technique, make_step, make_view, regression):
+def test_optimum_is_that_of_l1_logistic_regression(regression):
     x, y = regression
     label = (y > 0).double()
     c = 0.2
@@ -92,22 +92,3 @@ def test_optimum_is_that_of_l1_logistic_regression(technique, make_step, make_vi
         return l1.penalty(make_step(), make_view({"weight": w}))
 
     assert_stationary(weight, loss, penalty, strength, tolerance=4e-7)
-
-
-def test_zero_strength_adds_nothing(technique, make_step, make_view, network):
-    for strength in (0.0, torch.tensor(0.0)):
-        assert (
-            technique("l1").__class__(strength, "weights").penalty(make_step(), make_view(network))
-            == 0
-        )
-
-
-@pytest.mark.parametrize("strength", [-1e-9, float("nan"), "much", True, None])
-def test_refuses_other_strengths(technique, strength):
-    with pytest.raises(Exception, match=r"regularizer\.l1\.strength"):
-        technique("l1", strength=strength)
-
-
-def test_refuses_another_choice(technique):
-    with pytest.raises(Exception, match=r"regularizer\.l1\.include"):
-        technique("l1", include="biases")

@@ -16,11 +16,12 @@ from regexp.regularizer.base import Batch
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.common import pairs
 from regexp.regularizer.manifold_mixup import Mixing
+from tests.support import make_step, technique
 
 ROWS, FEATURES = 7, 5
 
 
-def network(technique, alpha=2.0, name="mlp"):
+def network(alpha=2.0, name="mlp"):
     torch.manual_seed(0)
     model: nn.Module
     shape: tuple[int, ...]
@@ -43,7 +44,7 @@ def matrix_of(layer):
     return layer(torch.eye(ROWS, dtype=torch.float64))
 
 
-def drawn(model, make_step, index):
+def drawn(model, index):
     """The step of the cocktail, with the layers' noise filled as the loop does."""
     rng = Rng(0, "step", index)
     fill_noise(model, rng, ROWS)
@@ -52,11 +53,11 @@ def drawn(model, make_step, index):
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
-def test_one_layer_mixes_and_targets_are_mixed_as_it_does(technique, make_step, name):
-    model, cocktail, x = network(technique, name=name)
+def test_one_layer_mixes_and_targets_are_mixed_as_it_does(name):
+    model, cocktail, x = network(name=name)
     eye, turns = torch.eye(ROWS).double(), []
     for index in range(12):
-        step, _ = drawn(model, make_step, index)
+        step, _ = drawn(model, index)
         matrices = [matrix_of(layer) for layer in layers(model)]
         turn = [n for n, matrix in enumerate(matrices) if not torch.equal(matrix, eye)]
         assert len(turn) == 1
@@ -69,11 +70,11 @@ def test_one_layer_mixes_and_targets_are_mixed_as_it_does(technique, make_step, 
     assert set(turns) == {0, 1, 2}
 
 
-def test_hidden_values_are_mixed_by_hand(technique, make_step):
-    model, _, x = network(technique)
-    plain, _, _ = network(technique, alpha=0)
+def test_hidden_values_are_mixed_by_hand():
+    model, _, x = network()
+    plain, _, _ = network(alpha=0)
     for index in range(12):
-        drawn(model, make_step, index)
+        drawn(model, index)
         matrices = [matrix_of(layer) for layer in layers(model)]
         hidden = matrices[0] @ x
         for matrix, block in zip(matrices[1:], blocks(plain.eval()).values(), strict=True):
@@ -81,13 +82,13 @@ def test_hidden_values_are_mixed_by_hand(technique, make_step):
         torch.testing.assert_close(model(x), plain.output(hidden), rtol=0, atol=1e-14)
 
 
-def test_on_the_inputs_it_is_mixup(technique, make_step):
+def test_on_the_inputs_it_is_mixup():
     """With the draws of the same stream: outputs and targets are those of a batch mixed before."""
-    model, cocktail, x = network(technique)
-    plain, mixup = network(technique, alpha=0)[0].eval(), technique("mixup", alpha=2.0)
+    model, cocktail, x = network()
+    plain, mixup = network(alpha=0)[0].eval(), technique("mixup", alpha=2.0)
     targets, found = torch.rand(ROWS, 3).double(), 0
     for index in range(12):
-        step, rng = drawn(model, make_step, index)
+        step, rng = drawn(model, index)
         if torch.equal(matrix_of(layers(model)[0]), torch.eye(ROWS).double()):
             continue
         found += 1
@@ -107,32 +108,17 @@ def test_share_has_the_moments_of_the_beta_distribution():
     assert abs(shares.var() - variance) < 0.15 * variance
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn"])
-def test_zero_changes_no_bit(technique, make_step, name):
-    model, cocktail, x = network(technique, alpha=0, name=name)
-    step, _ = drawn(model, make_step, 0)
-    targets = torch.rand(ROWS, 3)
-    assert torch.equal(cocktail.batch(step, Batch(x, targets)).targets, targets)
-    mixed = model.float()(x.float())
-    assert torch.equal(mixed, model.eval()(x.float()))
-
-
-def test_does_nothing_in_evaluation(technique, make_step):
-    model, _, x = network(technique)
-    plain, _, _ = network(technique, alpha=0)
-    drawn(model, make_step, 0)
+def test_does_nothing_in_evaluation():
+    model, _, x = network()
+    plain, _, _ = network(alpha=0)
+    drawn(model, 0)
     assert not torch.equal(model(x), plain.eval()(x))
     assert torch.equal(model.eval()(x), plain.eval()(x))
 
 
-def test_does_not_mix_the_members_of_an_ensemble(technique):
+def test_does_not_mix_the_members_of_an_ensemble():
     """Listed first it would also mix the targets by another permutation than the hidden rows."""
     names = ("manifold_mixup", "batch_ensemble")
     for order in (names, names[::-1]):
         with pytest.raises(ValueError, match=r"manifold_mixup: does not go .* batch_ensemble"):
             Cocktail({name: technique(name) for name in order})
-
-
-def test_refuses_a_negative_number(technique):
-    with pytest.raises(Exception, match=r"regularizer\.manifold_mixup\.alpha"):
-        technique("manifold_mixup", alpha=-0.1)

@@ -16,7 +16,7 @@ from regexp.random import Rng
 from regexp.regularizer.base import PredictionView
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.network import Network
-from tests.support import make_data, make_member, run
+from tests.support import make_data, make_member, run, technique
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def linear(p):
     return nn.Sequential(Inputs(DropoutLayer(p)), nn.Linear(4, 3))
 
 
-def test_mean_probability_over_all_masks(technique, inputs):
+def test_mean_probability_over_all_masks(inputs):
     p, samples = 0.25, 4000
     model = linear(p)
     expected = torch.zeros(6, 3)
@@ -55,7 +55,7 @@ def test_mean_probability_over_all_masks(technique, inputs):
     assert (ordinary - expected).abs().max() > 0.02
 
 
-def test_moments_of_a_linear_model(technique, inputs):
+def test_moments_of_a_linear_model(inputs):
     """Mean w'x, variance p / (1 - p) * sum of w_j^2 x_j^2."""
     p, samples = 0.5, 4000
     model = linear(p)
@@ -68,7 +68,7 @@ def test_moments_of_a_linear_model(technique, inputs):
     torch.testing.assert_close(outputs.var(0), variance, rtol=0.15, atol=0)
 
 
-def test_normalization_stays_in_evaluation(technique, inputs):
+def test_normalization_stays_in_evaluation(inputs):
     """With no dropout, but with batch normalization, every pass is the ordinary one."""
     block = Block(nn.Linear(4, 8), nn.ReLU())
     block.norm.append(nn.BatchNorm1d(8))
@@ -81,7 +81,7 @@ def test_normalization_stays_in_evaluation(technique, inputs):
         assert torch.equal(one, network(inputs))
 
 
-def test_no_samples_is_the_ordinary_pass(technique, inputs):
+def test_no_samples_is_the_ordinary_pass(inputs):
     network = predictor(linear(0.5), inputs)
     outputs = technique("mc_dropout", samples=0).predict(
         {}, PredictionView({}, network, inputs, Rng(0, "test"))
@@ -89,7 +89,7 @@ def test_no_samples_is_the_ordinary_pass(technique, inputs):
     assert torch.equal(outputs, network(inputs).unsqueeze(0))
 
 
-def test_a_run_trains_as_without_and_is_tested_otherwise(technique):
+def test_a_run_trains_as_without_and_is_tested_otherwise():
     data, dropout = make_data(), technique("dropout")
     both = {"dropout": dropout, "mc_dropout": technique("mc_dropout")}
     (ours,), _ = run([make_member(techniques=both, data=data)])
@@ -99,14 +99,9 @@ def test_a_run_trains_as_without_and_is_tested_otherwise(technique):
     assert ours.metrics["test/loss"] != plain.metrics["test/loss"]
 
 
-def test_says_that_it_needs_a_stochastic_layer(technique):
+def test_says_that_it_needs_a_stochastic_layer():
     mc, dropout = technique("mc_dropout"), technique("dropout")
     for techniques in ({"mc": mc}, {"mc": mc, "dropout": dropout}):
         with pytest.raises(NotApplicable, match=r"regularizer=\[dropout,mc_dropout\]"):
             Cocktail(techniques).build(MLP((4,), 3, [8], "relu"))
     Cocktail({"dropout": dropout, "mc": mc}).build(MLP((4,), 3, [8], "relu"))
-
-
-def test_refuses_a_negative_number(technique):
-    with pytest.raises(Exception, match=r"regularizer\.mc_dropout\.samples"):
-        technique("mc_dropout", samples=-1)

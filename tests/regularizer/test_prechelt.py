@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from regexp.regularizer.base import Evaluation
+from tests.support import technique
 
 GENERATOR = np.random.default_rng(0)
 # Falls, then rises slowly, with noise: so that criteria stop at different epochs.
@@ -69,7 +70,7 @@ def up(validation, training, s, k):
 
 @pytest.mark.parametrize("alpha", [0.5, 2.0, 5.0, 1000.0])
 @pytest.mark.parametrize("history", HISTORIES)
-def test_generalization_loss(technique, history, alpha):
+def test_generalization_loss(history, alpha):
     stopping = technique("prechelt", criterion="GL", alpha=alpha)
     assert follow(stopping, *history)[0] == gl(history[0], history[1], alpha)
 
@@ -77,7 +78,7 @@ def test_generalization_loss(technique, history, alpha):
 @pytest.mark.parametrize("k", [1, 3, 5])
 @pytest.mark.parametrize("alpha", [0.1, 0.5, 2.0])
 @pytest.mark.parametrize("history", HISTORIES)
-def test_quotient_of_generalization_loss_and_progress(technique, history, alpha, k):
+def test_quotient_of_generalization_loss_and_progress(history, alpha, k):
     stopping = technique("prechelt", criterion="PQ", alpha=alpha, strip=k)
     expected = (
         pq(history[0], history[1], alpha, k) if k > 1 else None
@@ -91,7 +92,7 @@ def test_quotient_of_generalization_loss_and_progress(technique, history, alpha,
 @pytest.mark.parametrize("k", [1, 3, 5])
 @pytest.mark.parametrize("s", [1, 2, 3])
 @pytest.mark.parametrize("history", HISTORIES)
-def test_successive_rises(technique, history, s, k):
+def test_successive_rises(history, s, k):
     stopping = technique("prechelt", criterion="UP", rises=s, strip=k)
     assert follow(stopping, *history)[0] == up(history[0], history[1], s, k)
 
@@ -103,7 +104,7 @@ def test_the_histories_tell_criteria_apart():
 
 
 @pytest.mark.parametrize("criterion", ["GL", "PQ", "UP"])
-def test_ends_with_the_weights_of_the_least_validation_loss(technique, criterion):
+def test_ends_with_the_weights_of_the_least_validation_loss(criterion):
     validation, training = HISTORIES[2]
     stopped, restored = follow(
         technique("prechelt", criterion=criterion, alpha=1.0, rises=2), validation, training
@@ -114,18 +115,18 @@ def test_ends_with_the_weights_of_the_least_validation_loss(technique, criterion
 
 
 @pytest.mark.parametrize("criterion", ["GL", "PQ", "UP"])
-def test_a_loss_that_is_no_number_stops_nothing(technique, criterion):
+def test_a_loss_that_is_no_number_stops_nothing(criterion):
     stopping = technique("prechelt", criterion=criterion, alpha=0.0, rises=1, strip=2)
     assert follow(stopping, [math.nan] * 8, [1.0] * 8) == (None, 8)  # nothing was best
     assert follow(stopping, [1.0, 0.9, math.nan, math.nan], [1.0] * 4) == (None, 2)
 
 
-def test_an_infinite_threshold_never_stops(technique):
+def test_an_infinite_threshold_never_stops():
     stopping = technique("prechelt", alpha=math.inf)
     assert follow(stopping, *HISTORIES[2])[0] is None
 
 
-def test_each_run_of_a_stack_stops_at_its_own_time(technique):
+def test_each_run_of_a_stack_stops_at_its_own_time():
     stopping = technique("prechelt", criterion="PQ", alpha=0.5)
     losses = torch.tensor(np.array(HISTORIES))  # [runs, kind, epochs]
     memory = torch.vmap(stopping.init)({"w": torch.zeros(3, 1)})
@@ -137,11 +138,3 @@ def test_each_run_of_a_stack_stops_at_its_own_time(technique):
     first = [1 + column.index(True) if True in column else None
              for column in torch.stack(stops, 1).tolist()]  # fmt: skip
     assert first == [pq(*history, 0.5, 5) for history in HISTORIES]
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("criterion", "LP"), ("alpha", -1.0), ("rises", 0), ("strip", 0)]
-)
-def test_refuses_other_values(technique, field, value):
-    with pytest.raises(Exception, match=rf"regularizer\.prechelt\.{field}"):
-        technique("prechelt", **{field: value})

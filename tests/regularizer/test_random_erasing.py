@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from scipy import stats
 
 from regexp.regularizer.base import Batch
+from tests.support import make_step, technique
 
 
-def erased(technique, make_step, images, index=0, **changes):
+def erased(images, index=0, **changes):
     batch = Batch(images, torch.zeros(len(images), 1))
     return technique("random_erasing", **changes).batch(make_step(index), batch).inputs
 
@@ -35,9 +35,9 @@ def algorithm_1(rng, side, smallest, largest, ratio):
             return tall, wide
 
 
-def test_rectangles_are_those_of_the_algorithm(technique, make_step):
+def test_rectangles_are_those_of_the_algorithm():
     images = torch.rand(2500, 2, 32, 32) + 1
-    new = erased(technique, make_step, images, p=1.0, fill="zeros")
+    new = erased(images, p=1.0, fill="zeros")
     tall, wide = rectangles(new)
     assert len(tall) == 2500  # ten tries suffice
     assert torch.equal(new[new != 0], images[new != 0])
@@ -47,50 +47,31 @@ def test_rectangles_are_those_of_the_algorithm(technique, make_step):
     assert stats.ks_2samp(tall / wide, theirs[0] / theirs[1]).pvalue > 1e-3
 
 
-def test_places_are_uniform(technique, make_step):
+def test_places_are_uniform():
     """One rectangle of 4 x 4 on 8 x 8 pixels has 25 places."""
     one = {"smallest": 0.25, "largest": 0.25, "ratio": 1.0, "fill": "zeros"}
-    new = erased(technique, make_step, torch.ones(5000, 1, 8, 8), p=1.0, **one)
+    new = erased(torch.ones(5000, 1, 8, 8), p=1.0, **one)
     gone = new[:, 0] == 0
     first = gone.any(2).long().argmax(1) * 5 + gone.any(1).long().argmax(1)
     assert stats.chisquare(torch.bincount(first, minlength=25).numpy()).pvalue > 1e-3
 
 
-def test_rate_and_noise(technique, make_step):
+def test_rate_and_noise():
     images = torch.full((2000, 3, 8, 8), 9.0)
-    new = erased(technique, make_step, images, p=0.3)
+    new = erased(images, p=0.3)
     changed = (new != images).any((1, 2, 3)).float().mean()
     assert abs(changed - 0.3) < 4 * (0.3 * 0.7 / 2000) ** 0.5
     noise = new[new != 9]
     assert stats.kstest(noise.numpy(), "norm").pvalue > 1e-3
 
 
-def test_an_image_in_which_nothing_fits_stays(technique, make_step):
+def test_an_image_in_which_nothing_fits_stays():
     """A rectangle of all the area fits as a square alone."""
     images = torch.randn(50, 1, 16, 16)
     whole = {"p": 1.0, "smallest": 1.0, "largest": 1.0, "fill": "zeros"}
-    new = erased(technique, make_step, images, ratio=1.0, **whole)
+    new = erased(images, ratio=1.0, **whole)
     assert not new.any()
-    new = erased(technique, make_step, images, ratio=0.01, **whole)
+    new = erased(images, ratio=0.01, **whole)
     gone = (new == 0).all((1, 2, 3))
     assert 0 < gone.float().mean() < 0.5  # sides are rounded, so few of ten tries fit
     assert torch.equal(new[~gone], images[~gone])
-
-
-@pytest.mark.parametrize("fill", ["noise", "zeros"])
-@pytest.mark.parametrize("zero", [0, 0.0, torch.tensor(0.0)])
-def test_zero_changes_no_bit_and_targets_stay(technique, make_step, zero, fill):
-    batch = Batch(torch.randn(5, 1, 4, 4), torch.ones(5, 1))
-    new = type(technique("random_erasing"))(zero, 0.1, 0.4, 0.3, fill).batch(make_step(), batch)
-    assert torch.equal(new.inputs, batch.inputs)
-    assert new.targets is batch.targets
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("p", 1.1), ("smallest", 0.5), ("largest", 1.1), ("ratio", 0.0), ("ratio", 2.0),
-     ("fill", "mean")],
-)  # fmt: skip
-def test_refuses_by_name(technique, key, value):
-    with pytest.raises(Exception, match=rf"regularizer\.random_erasing\.{key}"):
-        technique("random_erasing", **{key: value})

@@ -8,10 +8,11 @@ import torch
 
 from regexp.regularizer.base import Batch, NotApplicable
 from regexp.regularizer.cocktail import Cocktail
+from tests.support import make_step, technique
 
 
 @pytest.mark.parametrize("p", [0.4, 1.0])
-def test_turns_are_numpys_and_as_frequent_as_they_should_be(technique, make_step, p):
+def test_turns_are_numpys_and_as_frequent_as_they_should_be(p):
     image, rows = torch.randn(2, 3, 3), 2000
     batch = Batch(image.expand(rows, 2, 3, 3), torch.zeros(rows, 1))
     new = technique("rotate90", p=p).batch(make_step(), batch).inputs
@@ -24,22 +25,8 @@ def test_turns_are_numpys_and_as_frequent_as_they_should_be(technique, make_step
     assert sum(shares) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("zero", [0, 0.0, torch.tensor(0.0)])
-def test_zero_changes_no_bit_and_targets_stay(technique, make_step, zero):
-    batch = Batch(torch.randn(5, 1, 4, 4), torch.ones(5, 1))
-    new = type(technique("rotate90"))(zero).batch(make_step(), batch)
-    assert torch.equal(new.inputs, batch.inputs)
-    assert new.targets is batch.targets
-
-
-def test_images_that_are_not_square_are_refused(technique):
+def test_images_that_are_not_square_are_refused():
     cocktail = Cocktail({"rotate90": technique("rotate90")})
     cocktail.check_data("made", "classification", (1, 6, 6))
     with pytest.raises(NotApplicable, match=r"regularizer\.rotate90.*4 x 6.*square"):
         cocktail.check_data("made", "classification", (1, 4, 6))
-
-
-@pytest.mark.parametrize("p", [-0.1, 1.1])
-def test_refuses_what_is_no_probability(technique, p):
-    with pytest.raises(Exception, match=r"regularizer\.rotate90\.p"):
-        technique("rotate90", p=p)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from scipy import stats
 
 from regexp.regularizer.base import Batch
+from tests.support import make_step, technique
 
 
-def test_factors_are_normal_and_constant_in_time(technique, make_step):
+def test_factors_are_normal_and_constant_in_time():
     series = torch.rand(500, 7, 3, dtype=torch.float64) + 1
     batch = Batch(series, torch.zeros(500, 1))
     factors = technique("scaling", std=0.2).batch(make_step(), batch).inputs / series
@@ -17,16 +17,3 @@ def test_factors_are_normal_and_constant_in_time(technique, make_step):
     factors = factors[:, 0]
     assert stats.kstest((factors.flatten().numpy() - 1) / 0.2, "norm").pvalue > 1e-3
     assert abs(torch.corrcoef(factors.T).triu(1)).max() < 4 / 500**0.5  # channels apart
-
-
-@pytest.mark.parametrize("zero", [0, 0.0, torch.tensor(0.0)])
-def test_zero_changes_no_bit_and_targets_stay(technique, make_step, zero):
-    batch = Batch(torch.randn(5, 6, 2), torch.ones(5, 1))
-    new = type(technique("scaling"))(zero).batch(make_step(), batch)
-    assert torch.equal(new.inputs, batch.inputs)
-    assert new.targets is batch.targets
-
-
-def test_refuses_a_negative_number(technique):
-    with pytest.raises(Exception, match=r"regularizer\.scaling\.std"):
-        technique("scaling", std=-0.1)

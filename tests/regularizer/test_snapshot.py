@@ -13,10 +13,10 @@ from regexp.metrics.ensemble import mean_prediction
 from regexp.random import Rng
 from regexp.regularizer.base import PredictionView
 from regexp.scheduler.lengths import share
-from tests.support import make_data, make_member, run
+from tests.support import make_data, make_member, make_step, run, technique
 
 
-def taken(snapshot, make_step, path):
+def taken(snapshot, path):
     """The memory after each step of a run through the states of `path`."""
     memory, memories = snapshot.init({"w": path[0]}), []
     for index, value in enumerate(path):
@@ -27,10 +27,10 @@ def taken(snapshot, make_step, path):
 
 
 @pytest.mark.parametrize(("steps", "snapshots"), [(20, 5), (21, 5), (12, 5), (7, 2), (3, 10)])
-def test_cycles_end_where_those_of_the_scheduler_do(technique, make_step, steps, snapshots):
+def test_cycles_end_where_those_of_the_scheduler_do(steps, snapshots):
     """Just before the rate jumps up again, and at the end of the run."""
     path = [torch.tensor([float(index)]) for index in range(steps)]
-    final = taken(technique("snapshot", snapshots=snapshots), make_step, path)[-1]
+    final = taken(technique("snapshot", snapshots=snapshots), path)[-1]
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     length = share(steps, 1 / snapshots)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, length)
@@ -45,7 +45,7 @@ def test_cycles_end_where_those_of_the_scheduler_do(technique, make_step, steps,
     assert len(ends) <= snapshots
 
 
-def test_averages_the_probabilities_of_the_snapshots_so_far(technique, make_step):
+def test_averages_the_probabilities_of_the_snapshots_so_far():
     snapshot = technique("snapshot", snapshots=3)
     generator = torch.Generator().manual_seed(0)
     path = list(torch.randn(6, 3, 4, generator=generator, dtype=torch.float64))
@@ -54,7 +54,7 @@ def test_averages_the_probabilities_of_the_snapshots_so_far(technique, make_step
     def network(inputs, state=None, rng=None):
         return inputs @ state["w"].T
 
-    for index, memory in enumerate(taken(snapshot, make_step, path)):
+    for index, memory in enumerate(taken(snapshot, path)):
         current = {"w": path[index]}
         outputs = snapshot.predict(memory, PredictionView(current, network, inputs, Rng(0)))
         ours = mean_prediction(outputs, "classification").softmax(-1)
@@ -63,7 +63,7 @@ def test_averages_the_probabilities_of_the_snapshots_so_far(technique, make_step
         torch.testing.assert_close(ours, expected, rtol=0, atol=1e-15)
 
 
-def test_a_run_is_tested_with_its_snapshots(technique):
+def test_a_run_is_tested_with_its_snapshots():
     """The saved snapshots, loaded into a new network, have the probabilities that were tested."""
     data = make_data()
     members = {"snapshot": technique("snapshot", snapshots=3)}
@@ -81,24 +81,19 @@ def test_a_run_is_tested_with_its_snapshots(technique):
     assert result.metrics["test/loss"] != pytest.approx(float(alone), rel=1e-4)
 
 
-def test_one_snapshot_is_the_network_itself(technique, make_step):
+def test_one_snapshot_is_the_network_itself():
     path = list(torch.randn(5, 2))
     snapshot = technique("snapshot", snapshots=1)
-    assert taken(snapshot, make_step, path)[-1] == {}
+    assert taken(snapshot, path)[-1] == {}
     outputs = snapshot.predict(
         {}, PredictionView({"w": path[0]}, lambda x, state: x * state["w"], path[1], Rng(0))
     )
     assert torch.equal(outputs, (path[1] * path[0]).unsqueeze(0))
 
 
-def test_keeps_copies(technique, make_step):
+def test_keeps_copies():
     weight = torch.ones(3)
     step = replace(make_step(index=49), steps=100)
     memory = technique("snapshot", snapshots=2).track(step, {"w": weight})
     weight += 1
     assert torch.equal(memory["0"]["w"], torch.ones(3))
-
-
-def test_refuses_no_snapshot(technique):
-    with pytest.raises(Exception, match=r"regularizer\.snapshot\.snapshots"):
-        technique("snapshot", snapshots=0)

@@ -12,6 +12,7 @@ from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.random import Rng
 from regexp.regularizer.base import NotApplicable
+from tests.support import technique
 
 ROWS = 300
 
@@ -20,7 +21,7 @@ def layers(model: nn.Module) -> dict[str, DropoutLayer]:
     return {n: m for n, m in model.named_modules() if isinstance(m, DropoutLayer)}
 
 
-def test_zeroes_whole_channels_of_images(technique):
+def test_zeroes_whole_channels_of_images():
     model = technique("spatial_dropout", p=0.25).build(CNN([1, 8, 8], 3, [20], 16, "relu"))
     note_shapes(model, torch.zeros(1, 1, 8, 8))
     fill_noise(model, Rng(0, "noise"), ROWS)
@@ -38,7 +39,7 @@ def test_zeroes_whole_channels_of_images(technique):
         assert abs(whole.mean() - 0.25) < 4 * (0.25 * 0.75 / count) ** 0.5
 
 
-def test_zeroes_whole_features_of_sequences(technique):
+def test_zeroes_whole_features_of_sequences():
     model = technique("spatial_dropout", p=0.5).build(
         RecurrentNetwork([6, 2], 1, "gru", [5, 4], [3], "relu")
     )
@@ -51,7 +52,7 @@ def test_zeroes_whole_features_of_sequences(technique):
     assert set(y.unique().tolist()) == {0.0, 2.0}
 
 
-def test_zero_is_the_identity_and_so_is_evaluation(technique):
+def test_zero_is_the_identity_and_so_is_evaluation():
     x = torch.rand(4, 1, 8, 8)
     torch.manual_seed(0)
     plain = CNN([1, 8, 8], 3, [5], 16, "relu")
@@ -63,12 +64,6 @@ def test_zero_is_the_identity_and_so_is_evaluation(technique):
         assert torch.equal(model.train(training)(x), plain(x))
 
 
-def test_models_without_channels_are_told(technique):
+def test_models_without_channels_are_told():
     with pytest.raises(NotApplicable, match=r"regularizer\.spatial_dropout: .* use regularizer=dr"):
         technique("spatial_dropout").build(MLP([8], 3, [16], "relu"))
-
-
-@pytest.mark.parametrize("value", [-0.1, 1])
-def test_refuses_other_shares(technique, value):
-    with pytest.raises(Exception, match=r"regularizer\.spatial_dropout\.p"):
-        technique("spatial_dropout", p=value)

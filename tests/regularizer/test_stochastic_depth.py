@@ -15,6 +15,7 @@ from regexp.model.resnet_mlp import ResNetMLP
 from regexp.random import Rng
 from regexp.regularizer.base import NotApplicable
 from regexp.regularizer.stochastic_depth import DropPath
+from tests.support import technique
 
 
 def network(depth: int = 4, activation: str = "relu") -> Any:
@@ -26,14 +27,14 @@ def paths(model: nn.Module) -> dict[str, DropPath]:
     return {n: m for n, m in model.named_modules() if isinstance(m, DropPath)}
 
 
-def test_rates_are_linear_in_depth(technique):
+def test_rates_are_linear_in_depth():
     model = technique("stochastic_depth", p=0.4).build(network())
     assert {name: layer.p for name, layer in paths(model).items()} == {
         f"residual.{index}.drop.0": pytest.approx(0.4 * (index + 1) / 4) for index in range(4)
     }
 
 
-def test_drops_the_branch_of_whole_rows(technique):
+def test_drops_the_branch_of_whole_rows():
     rows = 500
     x = torch.randn(rows, 8)
     model = technique("stochastic_depth", p=0.4).build(network(1))
@@ -49,7 +50,7 @@ def test_drops_the_branch_of_whole_rows(technique):
     torch.testing.assert_close(residual(h)[~gone], expected[~gone], rtol=0, atol=2e-5)
 
 
-def test_expectation_over_all_masks_is_the_whole_network(technique):
+def test_expectation_over_all_masks_is_the_whole_network():
     """Exact for linear branches: with their products, E of the network is the network of E."""
     model = technique("stochastic_depth", p=0.5).build(network(3, "identity")).double()
     x = torch.randn(7, 8, dtype=torch.float64)
@@ -64,7 +65,7 @@ def test_expectation_over_all_masks_is_the_whole_network(technique):
     torch.testing.assert_close(mean, model.eval()(x), rtol=1e-12, atol=1e-12)
 
 
-def test_zero_is_the_identity_and_so_is_evaluation(technique):
+def test_zero_is_the_identity_and_so_is_evaluation():
     x = torch.randn(20, 8)
     for p, training, same in ((0.0, True, True), (0.5, False, True), (0.5, True, False)):
         model = technique("stochastic_depth", p=p).build(network())
@@ -73,12 +74,6 @@ def test_zero_is_the_identity_and_so_is_evaluation(technique):
         assert torch.equal(model.train(training)(x), network()(x)) == same
 
 
-def test_models_without_branches_are_told(technique):
+def test_models_without_branches_are_told():
     with pytest.raises(NotApplicable, match="model=resnet_mlp"):
         technique("stochastic_depth").build(MLP([8], 3, [16], "relu"))
-
-
-@pytest.mark.parametrize("value", [-0.1, 1])
-def test_refuses_other_shares(technique, value):
-    with pytest.raises(Exception, match=r"regularizer\.stochastic_depth\.p"):
-        technique("stochastic_depth", p=value)

@@ -9,11 +9,13 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from tests.support import make_step, technique
+
 EPOCHS, PER_EPOCH = 12, 5
 STEPS = EPOCHS * PER_EPOCH
 
 
-def evaluated(swa, make_step, path):
+def evaluated(swa, path):
     """What is evaluated after each epoch of a run whose steps end in the states of `path`."""
     memory = swa.init({"w": torch.full_like(path[0], 99.0)})
     given = []
@@ -35,9 +37,9 @@ def path():
 @pytest.mark.parametrize(
     ("start", "first"), [(0.0, 1), (0.5, 7), (0.74, 9), (0.75, 10), (0.95, 12)]
 )
-def test_is_the_mean_of_the_epochs_ends_and_torchs(technique, make_step, path, start, first):
+def test_is_the_mean_of_the_epochs_ends_and_torchs(path, start, first):
     """`first`: the first epoch, from 1, that ends after the share `start` of the steps."""
-    ours = evaluated(technique("swa", start=start), make_step, path)
+    ours = evaluated(technique("swa", start=start), path)
     ends = path[PER_EPOCH - 1 :: PER_EPOCH]
     model = nn.Linear(6, 1, bias=False).double()
     torchs = AveragedModel(model)
@@ -54,7 +56,7 @@ def test_is_the_mean_of_the_epochs_ends_and_torchs(technique, make_step, path, s
         torch.testing.assert_close(ours[epoch - 1], same, rtol=0, atol=1e-15)
 
 
-def test_rounding_of_the_share_adds_no_epoch(technique, make_step):
+def test_rounding_of_the_share_adds_no_epoch():
     """0.29 * 100 is less than 29: the epoch that ends at step 29 is not in the tail."""
     swa = technique("swa", start=0.29)
     memory = swa.init({"w": torch.zeros(1)})
@@ -64,13 +66,13 @@ def test_rounding_of_the_share_adds_no_epoch(technique, make_step):
 
 
 @pytest.mark.parametrize("start", [1, torch.tensor(1.0, dtype=torch.float64)])
-def test_without_a_tail_every_bit_is_the_states(technique, make_step, path, start):
+def test_without_a_tail_every_bit_is_the_states(path, start):
     states = [value.float() for value in path]
-    ours = evaluated(type(technique("swa"))(start), make_step, states)
+    ours = evaluated(type(technique("swa"))(start), states)
     assert all(map(torch.equal, ours, states[PER_EPOCH - 1 :: PER_EPOCH]))
 
 
-def test_runs_of_a_stack_begin_their_tails_at_their_own_times(technique, make_step):
+def test_runs_of_a_stack_begin_their_tails_at_their_own_times():
     kind = type(technique("swa"))
     states = torch.randn(4, 2, 3, generator=torch.Generator().manual_seed(0))
 
@@ -88,14 +90,8 @@ def test_runs_of_a_stack_begin_their_tails_at_their_own_times(technique, make_st
     torch.testing.assert_close(ours[1], states[2:, 1].mean(0))
 
 
-def test_keeps_copies(technique, make_step):
+def test_keeps_copies():
     swa, weight = technique("swa", start=0.0), torch.ones(3)
     memory = swa.track(make_step(memory=swa.init({"w": weight}), ends_epoch=True), {"w": weight})
     weight += 1
     assert torch.equal(memory["mean"]["w"], torch.ones(3))
-
-
-@pytest.mark.parametrize("value", [-0.1, 1.5])
-def test_refuses_other_values(technique, value):
-    with pytest.raises(Exception, match=r"regularizer\.swa\.start"):
-        technique("swa", start=value)

@@ -13,6 +13,7 @@ from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.random import Rng
 from regexp.regularizer.base import NotApplicable
+from tests.support import technique
 
 ROWS, TIMES = 40, 6
 X = torch.randn(ROWS, TIMES, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -23,15 +24,15 @@ def network(kind: str = "lstm") -> Any:
     return RecurrentNetwork([TIMES, 3], 1, kind, [5, 4], [3], "relu").double()
 
 
-def built(technique, kind: str = "lstm", **shares: float) -> Any:
+def built(kind: str = "lstm", **shares: float) -> Any:
     model = technique("variational_dropout", **shares).build(network(kind))
     note_shapes(model, X)
     fill_noise(model, Rng(0, "noise"), ROWS)
     return model
 
 
-def test_one_mask_a_sequence_in_every_place(technique):
-    model = built(technique, inputs=0.2, hidden=0.3, recurrent=0.4)
+def test_one_mask_a_sequence_in_every_place():
+    model = built(inputs=0.2, hidden=0.3, recurrent=0.4)
     layers = {n: m for n, m in model.named_modules() if isinstance(m, DropoutLayer)}
     found = {name: (layer.p, tuple(layer.noise.shape)) for name, layer in layers.items()}
     assert found == {
@@ -46,8 +47,8 @@ def test_one_mask_a_sequence_in_every_place(technique):
         assert layer.noise.max().item() == pytest.approx(1 / (1 - layer.p), rel=1e-4)
 
 
-def test_equals_cells_with_masked_states(technique):
-    model = built(technique, inputs=0.2, hidden=0.3, recurrent=0.4)
+def test_equals_cells_with_masked_states():
+    model = built(inputs=0.2, hidden=0.3, recurrent=0.4)
     noise = {n: m.noise.double() for n, m in model.named_modules() if isinstance(m, DropoutLayer)}
     below = X * noise["inputs.0"]
     for index, size in enumerate((5, 4)):
@@ -66,21 +67,14 @@ def test_equals_cells_with_masked_states(technique):
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_zero_is_the_identity_and_so_is_evaluation(technique, kind):
+def test_zero_is_the_identity_and_so_is_evaluation(kind):
     plain = network(kind)(X)
-    assert torch.equal(built(technique, kind, inputs=0, hidden=0, recurrent=0)(X), plain)
-    model = built(technique, kind)
+    assert torch.equal(built(kind, inputs=0, hidden=0, recurrent=0)(X), plain)
+    model = built(kind)
     assert not torch.equal(model(X), plain)
     assert torch.equal(model.eval()(X), plain)
 
 
-def test_models_without_recurrent_layers_are_told(technique):
+def test_models_without_recurrent_layers_are_told():
     with pytest.raises(NotApplicable, match="model=lstm"):
         technique("variational_dropout").build(MLP([8], 3, [16], "relu"))
-
-
-@pytest.mark.parametrize("field", ["inputs", "hidden", "recurrent"])
-@pytest.mark.parametrize("value", [-0.1, 1])
-def test_refuses_other_shares(technique, field, value):
-    with pytest.raises(Exception, match=rf"regularizer\.variational_dropout\.{field}"):
-        technique("variational_dropout", **{field: value})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 from regexp.random import Rng
 from regexp.regularizer.base import GradientView
+from tests.support import make_step, technique
 
 
-def test_gradient_is_taken_at_the_weights_plus_the_steps_draws(technique, make_step):
+def test_gradient_is_taken_at_the_weights_plus_the_steps_draws():
     generator = torch.Generator().manual_seed(0)
     a = torch.randn(4, 4, generator=generator, dtype=torch.float64)
     point = {"w": torch.randn(3, 4, generator=generator, dtype=torch.float64)}
@@ -22,7 +22,7 @@ def test_gradient_is_taken_at_the_weights_plus_the_steps_draws(technique, make_s
         torch.testing.assert_close(ours["w"], (point["w"] + 0.3 * z) @ a, rtol=0, atol=1e-14)
 
 
-def test_expectation_is_the_gradient_of_the_smoothed_loss(technique, make_step):
+def test_expectation_is_the_gradient_of_the_smoothed_loss():
     """The mean of (w + s z)^4 is w^4 + 6 s^2 w^2 + 3 s^4: slope 4 w^3 + 12 s^2 w."""
     s, count = 0.5, 40000
     w = torch.linspace(-2, 2, 5, dtype=torch.float64)
@@ -37,7 +37,7 @@ def test_expectation_is_the_gradient_of_the_smoothed_loss(technique, make_step):
     assert ((4 * w**3 - expected).abs() > error)[w != 0].all()  # the plain gradient is another
 
 
-def test_biases_and_normalization_have_no_noise(technique, make_step, network):
+def test_biases_and_normalization_have_no_noise(network):
     def gradient(parameters):
         for name, value in parameters.items():
             assert torch.equal(value, network[name]) == (value.ndim < 2), name
@@ -45,16 +45,3 @@ def test_biases_and_normalization_have_no_noise(technique, make_step, network):
 
     ours = technique("weight_noise").gradient(make_step(), GradientView(network, network, gradient))
     assert ours.keys() == network.keys()
-
-
-def test_no_noise_changes_no_bit(technique, make_step, network):
-    for zero in (0, 0.0, torch.tensor(0.0, dtype=torch.float64)):
-        silent = type(technique("weight_noise"))(zero)
-        point = {name: value.float() for name, value in network.items()}
-        ours = silent.gradient(make_step(), GradientView(point, point, lambda p: p))
-        assert all(torch.equal(ours[name], point[name]) for name in point)
-
-
-def test_refuses_a_negative_number(technique):
-    with pytest.raises(Exception, match=r"regularizer\.weight_noise\.std"):
-        technique("weight_noise", std=-0.1)

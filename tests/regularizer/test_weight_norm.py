@@ -12,7 +12,7 @@ from regexp.model.cnn import CNN
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.regularizer.base import weights
 from regexp.regularizer.cocktail import Cocktail
-from tests.support import make_member, run
+from tests.support import make_member, run, technique
 
 
 def network() -> Any:
@@ -20,7 +20,7 @@ def network() -> Any:
     return CNN([1, 8, 8], 3, [4], 16, "relu").double()
 
 
-def test_is_torchs_parametrization_of_hidden_layers(technique):
+def test_is_torchs_parametrization_of_hidden_layers():
     ours, theirs = technique("weight_norm").build(network()), network()
     for block in (theirs.features[0], theirs.hidden):
         parametrizations.weight_norm(block.layer)
@@ -38,7 +38,7 @@ def test_is_torchs_parametrization_of_hidden_layers(technique):
         torch.testing.assert_close(value.grad, other.grad, rtol=1e-11, atol=1e-11)
 
 
-def test_begins_with_the_weights_that_the_model_has(technique):
+def test_begins_with_the_weights_that_the_model_has():
     model, plain = technique("weight_norm").build(network()), network()
     torch.testing.assert_close(
         model.hidden.layer.weight, plain.hidden.layer.weight, rtol=0, atol=1e-15
@@ -46,7 +46,7 @@ def test_begins_with_the_weights_that_the_model_has(technique):
     assert torch.equal(model.output.weight, plain.output.weight)
 
 
-def test_the_length_is_all_that_g_sets(technique):
+def test_the_length_is_all_that_g_sets():
     model = technique("weight_norm").build(network())
     for block in (model.features[0], model.hidden):
         g = block.layer.parametrizations.weight.original0
@@ -61,7 +61,7 @@ def test_the_length_is_all_that_g_sets(technique):
     assert name in weights(dict(model.named_parameters()), "all")
 
 
-def test_a_unit_without_a_direction_has_no_weights_and_no_slope(technique):
+def test_a_unit_without_a_direction_has_no_weights_and_no_slope():
     """Pruning and proximal steps make such units; 0 / 0 would end the run."""
     model = technique("weight_norm").build(network())
     v = model.hidden.layer.parametrizations.weight.original1
@@ -75,7 +75,7 @@ def test_a_unit_without_a_direction_has_no_weights_and_no_slope(technique):
     assert not v.grad[2].any()
 
 
-def test_trains_where_pruning_takes_all_of_a_units_weights(technique):
+def test_trains_where_pruning_takes_all_of_a_units_weights():
     techniques = {
         "weight_norm": technique("weight_norm"),
         "pruning": technique("pruning", sparsity=0.95),
@@ -86,7 +86,7 @@ def test_trains_where_pruning_takes_all_of_a_units_weights(technique):
     assert (v == 0).all(1).any()  # else the test shows nothing
 
 
-def test_recurrent_layers(technique):
+def test_recurrent_layers():
     torch.manual_seed(0)
     model = technique("weight_norm").build(RecurrentNetwork([6, 2], 1, "lstm", [5], [], "relu"))
     names = [n for n, _ in model.recurrent[0].layer.named_parameters()]
@@ -102,6 +102,6 @@ def test_recurrent_layers(technique):
 
 @pytest.mark.parametrize("other", ["max_norm", "unit_norm", "spectral_penalty"])
 @pytest.mark.parametrize("name", ["weight_norm", "spectral_norm", "weight_standardization"])
-def test_bounds_on_weights_whose_length_has_no_effect_are_refused(technique, name, other):
+def test_bounds_on_weights_whose_length_has_no_effect_are_refused(name, other):
     with pytest.raises(ValueError, match=f"{other}: does not go together with {name}"):
         Cocktail({name: technique(name), other: technique(other)})

@@ -15,6 +15,7 @@ from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.random import Rng
 from regexp.regularizer.base import NotApplicable
 from regexp.regularizer.zoneout import ZoneoutLayer
+from tests.support import technique
 
 ROWS, TIMES, SIZE = 40, 6, 5
 X = torch.randn(ROWS, TIMES, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -25,7 +26,7 @@ def network(kind: str) -> Any:
     return RecurrentNetwork([TIMES, 3], 1, kind, [SIZE], [], "relu").double()
 
 
-def built(technique, kind: str, **rates: float) -> Any:
+def built(kind: str, **rates: float) -> Any:
     model = technique("zoneout", **rates).build(network(kind))
     note_shapes(model, X)
     fill_noise(model, Rng(0, "noise"), ROWS)
@@ -53,8 +54,8 @@ def by_hand(model: Any, kind: str, mix_h, mix_c) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_units_keep_their_old_value_in_training(technique, kind):
-    model = built(technique, kind, hidden=0.3, cell=0.6)
+def test_units_keep_their_old_value_in_training(kind):
+    model = built(kind, hidden=0.3, cell=0.6)
     (layer,) = [m for m in model.modules() if isinstance(m, ZoneoutLayer)]
     keeps = layer.noise
     assert keeps.shape == (ROWS, TIMES, SIZE, 2)
@@ -71,8 +72,8 @@ def test_units_keep_their_old_value_in_training(technique, kind):
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_evaluation_takes_the_expectation(technique, kind):
-    model = built(technique, kind, hidden=0.3, cell=0.6).eval()
+def test_evaluation_takes_the_expectation(kind):
+    model = built(kind, hidden=0.3, cell=0.6).eval()
     expected = by_hand(
         model,
         kind,
@@ -95,20 +96,6 @@ def test_mean_over_all_masks_is_the_expectation():
     torch.testing.assert_close(mean, in_evaluation)
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_zero_is_the_identity(technique, kind):
-    model = built(technique, kind, hidden=0, cell=0)
-    assert torch.equal(model(X), network(kind)(X))
-    assert torch.equal(model.eval()(X), network(kind)(X))
-
-
-def test_models_without_recurrent_layers_are_told(technique):
+def test_models_without_recurrent_layers_are_told():
     with pytest.raises(NotApplicable, match="model=lstm"):
         technique("zoneout").build(MLP([8], 3, [16], "relu"))
-
-
-@pytest.mark.parametrize("field", ["hidden", "cell"])
-@pytest.mark.parametrize("value", [-0.1, 1])
-def test_refuses_other_rates(technique, field, value):
-    with pytest.raises(Exception, match=rf"regularizer\.zoneout\.{field}"):
-        technique("zoneout", **{field: value})

@@ -1,0 +1,131 @@
+"""What techniques refuse, held against what the docstrings say of their arguments and models."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from torch import nn
+
+from regexp.errors import ConfigError, NotApplicable
+from regexp.regularizer.base import Regularizer
+from regexp.regularizer.ranges import Choice, Range, declared
+from tests.support import NAMES, technique
+
+DECLARED = {name: declared(type(technique(name))) for name in NAMES}  # type: ignore[arg-type]
+FIELDS = {
+    f"{name}.{field}": (name, field, *declaration)
+    for name, fields in DECLARED.items()
+    for field, declaration in fields.items()
+    if declaration.allowed is not None
+}
+DEPENDENT = {"pruning": "end", "random_erasing": "smallest"}
+"""The number of a technique whose range depends on another field."""
+
+every_field = pytest.mark.parametrize(
+    ("name", "field", "types", "allowed"), FIELDS.values(), ids=FIELDS
+)
+
+
+def test_every_number_has_a_range():
+    numbers = {
+        f"{name}.{field}"
+        for name, fields in DECLARED.items()
+        for field, (types, _) in fields.items()
+        if {int, float} & set(types)
+    }
+    ranges = {key for key, (*_, allowed) in FIELDS.items() if isinstance(allowed, Range)}
+    assert numbers - ranges == {f"{name}.{field}" for name, field in DEPENDENT.items()}
+
+
+@every_field
+def test_the_docstring_says_what_is_allowed(name, field, types, allowed):
+    documentation = inspect.getdoc(type(technique(name))) or ""
+    arguments = documentation.partition("\nArgs:\n")[2].partition("\n\n")[0]
+    said = re.search(rf"^    {field}: (.*(?:\n        .*)*)", arguments, re.MULTILINE)
+    assert said
+    text = " ".join(said[1].split())
+    if isinstance(allowed, Choice):
+        assert set(allowed.words) <= set(re.findall(r"`(\w+)`", text))
+    elif allowed.high == math.inf:
+        assert f"{'>' if allowed.open_low else '>='} {allowed.low:g}" in text
+    else:
+        low, high = "(" if allowed.open_low else "[", ")" if allowed.open_high else "]"
+        assert f"in {low}{allowed.low:g}, {allowed.high:g}{high}" in text
+
+
+def wrong(allowed: Range | Choice) -> Iterator[Any]:
+    yield from (None, True, "other")
+    if isinstance(allowed, Choice):
+        return
+    yield from (math.nan, -math.inf)
+    yield allowed.low if allowed.open_low else allowed.low - 1e-9
+    if allowed.high < math.inf:
+        yield allowed.high if allowed.open_high else allowed.high + 1e-9
+
+
+@every_field
+def test_other_values_are_refused_by_name(name, field, types, allowed):
+    made = technique(name)
+    for value in wrong(allowed):
+        if value is None and type(None) in types:
+            assert getattr(replace(made, **{field: None}), field) is None
+            continue
+        with pytest.raises(ConfigError, match=f"^{field}: expected {re.escape(str(allowed))}, got"):
+            replace(made, **{field: value})
+
+
+@every_field
+def test_closed_ends_are_allowed(name, field, types, allowed):
+    if isinstance(allowed, Choice):
+        ends: tuple[Any, ...] = allowed.words
+    else:
+        ends = (allowed.low,) * (not allowed.open_low) + (allowed.high,) * (not allowed.open_high)
+    for end in ends:
+        try:
+            made = replace(technique(name), **{field: end})
+        except ConfigError as error:
+            if error.key != DEPENDENT[name]:
+                raise
+        else:
+            assert getattr(made, field) == end
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("pruning", {"start": 0.8, "end": 0.5}, "end: expected a number > 0.8 and <= 1, got 0.5"),
+        ("pruning", {"end": 1.1}, "end: .*, got 1.1"),
+        ("pruning", {"start": 0.0, "end": 0.0}, "end: .*, got 0.0"),
+        ("random_erasing", {"smallest": 0.5, "largest": 0.4},
+         "smallest: expected a number >= 0 and <= 0.4, got 0.5"),
+        ("swag", {"rank": 1}, "rank: expected 0 or a number >= 2, got 1"),
+    ],
+)  # fmt: skip
+def test_values_that_do_not_go_together_are_refused(name, changes, message):
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        replace(technique(name), **changes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_those_that_need_hidden_blocks_say_so(name):
+    documentation = inspect.getdoc(type(technique(name))) or ""
+    if "NotApplicable: for a model without hidden blocks." in documentation:
+        with pytest.raises(NotApplicable, match="Block"):
+            technique(name).build(nn.Linear(3, 2))
+    elif "NotApplicable" not in documentation:
+        technique(name).build(nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "message"),
+    [({"knd": "penalty"}, TypeError, "knd"), ({"kind": "punishment"}, ValueError, "punishment")],
+)
+def test_classes_with_a_wrong_keyword_are_refused(keywords, error, message):
+    with pytest.raises(error, match=message):
+        type("Wrong", (Regularizer,), {}, **keywords)
