@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,12 +22,13 @@ from torch.nn.utils import parametrize
 from regexp.model.activation import ACTIVATIONS
 from regexp.model.layers import Noise
 from regexp.stack.vmapped import (
+    Stacked,
     Vmapped,
     VmappedNoise,
     computed,
-    plain,
     stack_numbers,
     stack_tensors,
+    without_parametrizations,
 )
 
 Modules = Sequence[nn.Module]
@@ -68,7 +68,7 @@ def _lift_new(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
     if _hooked(first):
         return Vmapped(modules)
     if parametrize.is_parametrized(first):
-        lifted = _lift_new([plain(module) for module in modules], done)
+        lifted = _lift_new([without_parametrizations(module) for module in modules], done)
         return Vmapped(modules) if isinstance(lifted, Vmapped) else computed(lifted, modules)
     if getattr(first, "broadcasts", False) or type(first) is nn.ModuleList:
         return _lift_broadcasting(modules, done)
@@ -88,13 +88,12 @@ def _lift_new(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
 def _lift_broadcasting(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
     """The module itself with stacked tensors and lifted children: it says that it broadcasts."""
     lifted = copy.copy(modules[0])
-    lifted._parameters, lifted._buffers = Lifted(modules).tensors()
+    lifted._parameters, lifted._buffers = {**lifted._parameters}, {**lifted._buffers}
+    stack_tensors(lifted, modules)
     lifted._modules = {
         name: None if child is None else _lift([m._modules[name] for m in modules], done)  # type: ignore[misc]
         for name, child in modules[0]._modules.items()
     }
-    if isinstance(lifted, Noise):
-        stack_numbers(lifted, modules)
     return lifted
 
 
@@ -148,29 +147,7 @@ def chain(model: nn.Module) -> list[nn.Module]:
     return [leaf for child in model._modules.values() if child is not None for leaf in chain(child)]
 
 
-class Lifted(nn.Module):
-    """A run-aware form of one layer: its parameters and buffers, stacked."""
-
-    def __init__(self, modules: Modules) -> None:
-        super().__init__()
-        self.single: dict[str, Any] = {"module": modules[0]}  # in a dict: not a submodule of ours
-        for name, parameter in modules[0]._parameters.items():  # None where a layer has no bias
-            if parameter is None:
-                self.register_parameter(name, None)
-                continue
-            values = stack_tensors([module.get_parameter(name) for module in modules])
-            self.register_parameter(name, nn.Parameter(values, parameter.requires_grad))
-        for name, buffer in modules[0]._buffers.items():
-            persistent = name not in modules[0]._non_persistent_buffers_set
-            own = None if buffer is None else stack_tensors([m.get_buffer(name) for m in modules])
-            self.register_buffer(name, own, persistent=persistent)
-
-    def tensors(self) -> tuple[dict[str, nn.Parameter | None], dict[str, Tensor | None]]:
-        """The stacked parameters and buffers."""
-        return self._parameters, self._buffers
-
-
-class LiftedLinear(Lifted):
+class LiftedLinear(Stacked):
     """`nn.Linear` for K runs: x [K, ..., in] -> [K, ..., out]."""
 
     weight: Tensor  # [K, out, in]
@@ -186,7 +163,7 @@ class LiftedLinear(Lifted):
         return y if x.ndim == 3 else y.unflatten(1, x.shape[1:-1])
 
 
-class LiftedConv2d(Lifted):
+class LiftedConv2d(Stacked):
     """`nn.Conv2d` for K runs as one grouped convolution: x [K, rows, channels, h, w]."""
 
     weight: Tensor  # [K, out, in / groups, kh, kw]
@@ -207,7 +184,7 @@ class LiftedConv2d(Lifted):
         return _part(y, len(x))
 
 
-class LiftedBatchNorm(Lifted):
+class LiftedBatchNorm(Stacked):
     """`nn.BatchNorm1d/2d` for K runs: torch's batch normalization over K x C channels."""
 
     weight: Tensor | None  # [K, C], as all of these but the last
@@ -240,14 +217,14 @@ class LiftedBatchNorm(Lifted):
         return _part(y, len(x))
 
 
-class LiftedPool(Lifted):
+class LiftedPool(Stacked):
     """A pooling for K runs: the runs are so many more rows."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.single["module"](x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
-class LiftedFlatten(Lifted):
+class LiftedFlatten(Stacked):
     """`nn.Flatten` for K runs."""
 
     def forward(self, x: Tensor) -> Tensor:

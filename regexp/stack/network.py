@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.utils import _pytree as pytree
 from regexp.model.layers import Noise
 from regexp.random import Rng
 from regexp.regularizer.base import Tensors
+from regexp.stack.vmapped import attributes
 
 
 @dataclass(frozen=True)
@@ -39,23 +41,16 @@ class Network:
         if rng is None and not self.numbers:
             return self._call(tensors, inputs)
         layers = {n: m for n, m in self.module.named_modules() if isinstance(m, Noise)}
-        before = {
-            name: {
-                "training": layer.training,
-                **{key: getattr(layer, key) for key in layer.numbers},
-            }
-            for name, layer in layers.items()
-        }
-        try:
-            for name, layer in layers.items():
-                vars(layer).update(self.numbers.get(name, {}))
-                if rng is not None and not layer.shared:
-                    tensors[f"{name}.noise"] = layer.draw(layer.of(rng, name), len(inputs))
-                    layer.training = True  # in evaluation too
+        changes: dict[str, dict[str, Any]] = {n: {**self.numbers.get(n, {})} for n in layers}
+        streams = (
+            {} if rng is None else {n: m.of(rng, n) for n, m in layers.items() if not m.shared}
+        )
+        for name in streams:
+            changes[name]["training"] = True  # in evaluation too
+        with attributes(self.module, changes):
+            for name, stream in streams.items():
+                tensors[f"{name}.noise"] = layers[name].draw(stream, len(inputs))
             return self._call(tensors, inputs)
-        finally:
-            for name, layer in layers.items():
-                vars(layer).update(before[name])
 
     def _call(self, tensors: Tensors, inputs: Tensor) -> Tensor:
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.half):

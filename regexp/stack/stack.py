@@ -27,7 +27,6 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from regexp.metrics.ensemble import mean_prediction
-from regexp.metrics.loss import LOSSES
 from regexp.model.layers import note_shapes
 from regexp.random import Rng
 from regexp.regularizer.base import PredictionView, Tensors
@@ -80,7 +79,6 @@ class Stack(Trainable):
         device, dtype = torch.device(device), PARAMETER_TYPES[precision]
         single, lifted = members[0].model, len(members) > 1
         self.runs = list(range(len(members)))
-        self.task = members[0].data.task
         self._rows = StackedRows([m.data for m in members], lifted, device, dtype)
         rows = self._rows.count["train"]
         self._plan = lengths(members[0].regularizer, rows, batch_size, epochs)
@@ -101,7 +99,7 @@ class Stack(Trainable):
             single,
             regularizer,
             [member.seed for member in members],
-            LOSSES[self.task],
+            members[0].data.task,
             self._rows.classes,
             dtype,
             autocast=precision == "bfloat16",

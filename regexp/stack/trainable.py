@@ -8,13 +8,14 @@ optimizers; `own_loop.Regularized` is one, for a loop of the user's own. In the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from regexp.metrics.loss import LOSSES
 from regexp.model.layers import Noise, blocks
 from regexp.random import Rng
 from regexp.regularizer.base import Evaluation, Memory, Step, Tensors
@@ -34,12 +35,13 @@ class Trainable(ABC):
         single: the network of one run, for techniques that call it.
         regularizer: of one run, or lifted.
         seeds: one a run.
-        loss: `loss(outputs, targets)`, the plain loss of each row.
+        task: `classification` or `regression`.
         classes: how many; 0 in regression.
         dtype: of parameters and outputs.
         autocast: whether the network computes in bfloat16.
 
     Attributes:
+        loss: `loss(outputs, targets)`, the plain loss of each row.
         lifted: whether there is a run axis.
         parameters: by name.
         memory: of the techniques.
@@ -60,14 +62,14 @@ class Trainable(ABC):
         single: nn.Module,
         regularizer: Cocktail | LiftedCocktail,
         seeds: Sequence[int],
-        loss: Callable[[Tensor, Tensor], Tensor],
+        task: str,
         classes: int,
         dtype: torch.dtype,
         autocast: bool = False,
     ) -> None:
         self.model = model
         self.regularizer = regularizer
-        self.loss = loss
+        self.task, self.loss = task, LOSSES[task]
         self.dtype = dtype
         self.lifted = isinstance(regularizer, LiftedCocktail)
         self.step_index = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,31 +15,44 @@ from regexp.model.layers import Noise
 from regexp.random import Rng
 
 
-def stack_tensors(tensors: Sequence[Tensor]) -> Tensor:
-    """K tensors as one [K, ...], a copy without history."""
-    return torch.stack([tensor.detach() for tensor in tensors])
+class Stacked(nn.Module):
+    """The parameters and buffers of K modules, [K, ...] each, under the names of one of them.
 
+    Args:
+        modules: equal but for the values of parameters, buffers and `Noise.numbers`.
 
-class Vmapped(nn.Module):
-    """Any module for K runs, through `torch.vmap` of its functional form."""
+    Attributes:
+        single: the first of them (in a dict, so that it is no submodule).
+    """
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.single: dict[str, nn.Module] = {"module": modules[0]}
-        holder = copy.deepcopy(modules[0])
-        for name, module in holder.named_modules():
-            own = [other.get_submodule(name) for other in modules]
-            for key, parameter in list(module.named_parameters(recurse=False)):
-                values = stack_tensors([other.get_parameter(key) for other in own])
-                setattr(module, key, nn.Parameter(values, parameter.requires_grad))
-            for key, _ in list(module.named_buffers(recurse=False)):
-                module._buffers[key] = stack_tensors([other.get_buffer(key) for other in own])
-            if isinstance(module, Noise):
-                stack_numbers(module, own)
-        self._parameters.update(holder._parameters)
-        self._buffers.update(holder._buffers)
-        self._non_persistent_buffers_set |= holder._non_persistent_buffers_set
-        self._modules.update(holder._modules)
+        self.single: dict[str, Any] = {"module": modules[0]}
+        whole = copy.deepcopy(modules[0])
+        for name, module in whole.named_modules():
+            stack_tensors(module, [other.get_submodule(name) for other in modules])
+        self._parameters.update(whole._parameters)
+        self._buffers.update(whole._buffers)
+        self._non_persistent_buffers_set |= whole._non_persistent_buffers_set
+        self._modules.update(whole._modules)
+
+
+def stack_tensors(module: nn.Module, modules: Sequence[nn.Module]) -> None:
+    """Give `module` the parameters, buffers and numbers that K such modules have of their own."""
+    for name, parameter in module._parameters.items():
+        if parameter is not None:
+            values = torch.stack([other.get_parameter(name).detach() for other in modules])
+            module._parameters[name] = nn.Parameter(values, parameter.requires_grad)
+    for name, buffer in module._buffers.items():
+        if buffer is not None:
+            values = torch.stack([other.get_buffer(name).detach() for other in modules])
+            module._buffers[name] = values
+    if isinstance(module, Noise):
+        stack_numbers(module, modules)
+
+
+class Vmapped(Stacked):
+    """Any module for K runs, through `torch.vmap` of its functional form."""
 
     def forward(self, *inputs: Tensor) -> Tensor:
         single = self.single["module"]
@@ -48,21 +62,29 @@ class Vmapped(nn.Module):
                 single.get_submodule(name).training = module.training
         tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
         numbers = {n: varying(m) for n, m in self.named_modules() if isinstance(m, Noise)}
-        before = {name: dict(vars(single.get_submodule(name))) for name in numbers}
 
-        def one(own: dict[str, Tensor], values: dict[str, Any], *row: Tensor) -> Tensor:
-            for name, each in values.items():
-                vars(single.get_submodule(name)).update(each)
-            return torch.func.functional_call(single, own, row)
+        def single_run(own: dict[str, Tensor], numbers: dict[str, Any], *row: Tensor) -> Tensor:
+            with attributes(single, numbers):
+                return torch.func.functional_call(single, own, row)
 
-        try:
-            return torch.vmap(one)(tensors, numbers, *inputs)
-        finally:
-            for name, each in numbers.items():
-                vars(single.get_submodule(name)).update({key: before[name][key] for key in each})
+        return torch.vmap(single_run)(tensors, numbers, *inputs)
 
 
-def plain(module: nn.Module) -> nn.Module:
+@contextlib.contextmanager
+def attributes(module: nn.Module, values: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Give modules in `module`, by name, other values of some attributes for a while."""
+    inner = {name: vars(module.get_submodule(name)) for name in values}
+    before = {name: {key: inner[name][key] for key in own} for name, own in values.items()}
+    try:
+        for name, own in values.items():
+            inner[name].update(own)
+        yield
+    finally:
+        for name, own in before.items():
+            inner[name].update(own)
+
+
+def without_parametrizations(module: nn.Module) -> nn.Module:
     """A module of `torch.nn.utils.parametrize` without the weights that it computes."""
     kind: Any = type(module).__base__  # torch put a class of its own on top
     copied: nn.Module = kind.__new__(kind)
@@ -72,7 +94,7 @@ def plain(module: nn.Module) -> nn.Module:
 
 
 def computed(lifted: nn.Module, modules: Sequence[nn.Module]) -> nn.Module:
-    """Give `lifted`, made of the `plain` modules, the weights that `modules` compute.
+    """Give `lifted`, made of the modules without them, the weights that `modules` compute.
 
     `vmap` computes the weights alone: under `vmap` as a whole, a layer would be slower and round
     differently from one that is not parametrized.

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from regexp.metrics.ensemble import mean_prediction
 from regexp.metrics.evaluate import metrics
-from regexp.metrics.loss import LOSSES
 from regexp.model.layers import note_shapes
 from regexp.regularizer.base import PredictionView, Regularizer, Tensors
 from regexp.regularizer.cocktail import Cocktail
@@ -87,8 +86,7 @@ class Regularized(Trainable):
         model = add_layers(model, cocktail, seed).to(first.device, first.dtype).train()
         floating = example.is_floating_point()
         note_shapes(model, example.to(first.device, first.dtype if floating else example.dtype))
-        super().__init__(model, model, cocktail, [seed], LOSSES[task], classes, first.dtype)
-        self.task = task
+        super().__init__(model, model, cocktail, [seed], task, classes, first.dtype)
         self.steps = epochs * steps_per_epoch
         self.stopped = False
         self.optimizer = optimizer(model.parameters())
