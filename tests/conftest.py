@@ -1,6 +1,7 @@
 """What the tests of every part share."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,15 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     client = store.open_client(store.resolve(None, folder), folder)
     client._tracking_client.store.engine.dispose()  # writes everything into the one file
     return folder / "mlflow.db"
+
+
+@pytest.fixture
+def fresh_store(tmp_path: Path, empty_store: Path) -> Path:
+    """`paths.mlruns` of a test's own, with a store in which nothing was recorded."""
+    folder = tmp_path / "mlruns"
+    folder.mkdir()
+    shutil.copy(empty_store, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

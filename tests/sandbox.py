@@ -39,7 +39,7 @@ class Sandbox:
     def parents(self) -> dict[str, str]:
         """Id of a parent run -> its status."""
         with self.tracker() as tracker:
-            found = tracker._client.search_runs([tracker._experiment], "tags.`sweep.key` != ''")
+            found = tracker.client.search_runs([tracker.experiment_id], "tags.`sweep.key` != ''")
         return {run.info.run_id: run.info.status for run in found}
 
     def children(self) -> Any:

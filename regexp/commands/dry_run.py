@@ -135,10 +135,10 @@ def after(
 
 def earlier_of(config: DictConfig, key: str) -> dict[str, Earlier]:
     """What became of the sweep's runs so far; the store is only read."""
-    from regexp.tracking.peek import peek
+    from regexp.tracking.stored import earlier_runs
 
     tracking = config.tracking
-    return peek(tracking.uri, tracking.experiment, Path(config.paths.mlruns), key)
+    return earlier_runs(tracking.uri, tracking.experiment, Path(config.paths.mlruns), key)
 
 
 class Stopwatch:

@@ -3,9 +3,9 @@
 Importing this package does not import MLflow, which takes seconds; opening a `Tracker` does.
 """
 
-from regexp.tracking.earlier import DIVERGED, Earlier
 from regexp.tracking.error import StoreAwayError, TrackingError
 from regexp.tracking.patience import Patience
+from regexp.tracking.query import DIVERGED, Earlier
 from regexp.tracking.record import RunRecord, now
 from regexp.tracking.redelivery import deliver
 from regexp.tracking.server import serve

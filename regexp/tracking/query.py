@@ -4,32 +4,76 @@ import math
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from regexp.tracking import process
 
 if TYPE_CHECKING:
     import pandas as pd
 
+DIVERGED = "diverged"
+"""Tag of a run whose loss became NaN: training it again would give the same."""
+
 _PAGE = 1000
 _AT_ONCE = 100  # runs whose metrics a database is asked for in one query
 _REQUESTS = 8  # to a server, side by side
 _UNEXPLAINED = "its process ended without saying why"
 _TAGS = (
-    "technique",
-    "variant",
-    "setting",
-    "label",
-    "dataset",
-    "split",
-    "stage",
-    "tuned",
-    "fingerprint",
-    "data.checksum",
-    "reason",
-)
+    "technique", "variant", "setting", "label", "dataset", "split", "stage", "tuned",
+    "fingerprint", "data.checksum", "reason",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier try at a run came to.
+
+    Attributes:
+        id: MLflow's.
+        status: `FINISHED`, `FAILED`, `KILLED`, or `RUNNING` elsewhere.
+        ended: whether there is nothing left to do: it finished, or its loss became NaN.
+        arithmetic: the tag of that name.
+        metrics: the last value of each.
+    """
+
+    id: str
+    fingerprint: str
+    status: str
+    reason: str
+    ended: bool
+    arithmetic: str
+    metrics: Mapping[str, float]
+
+    @classmethod
+    def of(cls, run: Any) -> Self:
+        """Of MLflow's run."""
+        tags, status = run.data.tags, run.info.status
+        return cls(
+            run.info.run_id,
+            tags.get("fingerprint", ""),  # a person may have made a child run as well
+            status,
+            tags.get("reason", ""),
+            status == "FINISHED" or tags.get(DIVERGED) == "true",
+            tags.get("arithmetic", ""),
+            {name: number(value) for name, value in run.data.metrics.items()},
+        )
+
+    @classmethod
+    def best(cls, runs: Iterable[Any]) -> dict[str, Self]:
+        """Fingerprint -> the best of the tries at it: the first that ended, else the last.
+
+        Args:
+            runs: MLflow's, oldest first.
+        """
+        best: dict[str, Self] = {}
+        for run in map(cls.of, runs):
+            before = best.get(run.fingerprint)
+            if before is None or not before.ended:
+                best[run.fingerprint] = run
+        return best
 
 
 def search(client: Any, experiments: Sequence[str], condition: str) -> list[Any]:
@@ -59,6 +103,11 @@ def quoted(value: str) -> str:
     raise ValueError(f"cannot search for {value!r}: it holds both kinds of quotes")
 
 
+def children(client: Any, experiment: str, sweep_id: str) -> list[Any]:
+    """The runs of a sweep, oldest first."""
+    return search(client, [experiment], f"tags.`mlflow.parentRunId` = {quoted(sweep_id)}")
+
+
 def reap(client: Any) -> list[str]:
     """End RUNNING runs whose process on this host is dead as FAILED; return their ids."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
@@ -72,12 +121,11 @@ def reap(client: Any) -> list[str]:
     return dead
 
 
-def recorded(client: Any, run: Any) -> set[tuple[str, int]]:
-    """(name, step) of every metric value that a run has in the store."""
+def curves(client: Any, run: Any) -> dict[str, dict[int, float]]:
+    """Every metric of a run: name -> step -> value, as `histories` of each."""
+    run_id = run.info.run_id
     return {
-        (name, metric.step)
-        for name in run.data.metrics
-        for metric in client.get_metric_history(run.info.run_id, name)
+        name: histories(client, [run_id], name).get(run_id, {}) for name in sorted(run.data.metrics)
     }
 
 
@@ -88,8 +136,8 @@ def histories(client: Any, run_ids: Sequence[str], name: str) -> dict[str, dict[
 
     Args:
         client: of the store.
-        run_ids: of runs, in any number.
-        name: of the metric, as the store has it.
+        run_ids: in any number.
+        name: as the store has it.
     """
     points: dict[str, list[Any]] = defaultdict(list)
     # A database is asked for many runs at once; MLflow's client of a server knows one at a time.
@@ -98,8 +146,8 @@ def histories(client: Any, run_ids: Sequence[str], name: str) -> dict[str, dict[
         points[run_ids[0]] = client.get_metric_history(run_ids[0], name)
     elif bulk is not None:
         for first in range(0, len(run_ids), _AT_ONCE):
-            for one in bulk(run_ids[first : first + _AT_ONCE], name, sys.maxsize):
-                points[one.run_id].append(one)
+            for metric in bulk(run_ids[first : first + _AT_ONCE], name, sys.maxsize):
+                points[metric.run_id].append(metric)
     else:
         with ThreadPoolExecutor(_REQUESTS) as threads:
             found = threads.map(lambda run_id: client.get_metric_history(run_id, name), run_ids)
@@ -107,10 +155,10 @@ def histories(client: Any, run_ids: Sequence[str], name: str) -> dict[str, dict[
     return {
         run_id: {
             metric.step: number(metric.value)
-            for metric in sorted(own, key=lambda metric: (metric.step, metric.timestamp))
+            for metric in sorted(metrics, key=lambda metric: (metric.step, metric.timestamp))
         }
-        for run_id, own in points.items()
-        if own
+        for run_id, metrics in points.items()
+        if metrics
     }
 
 

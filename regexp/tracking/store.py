@@ -6,6 +6,7 @@ Here one process creates it under a file lock while the others wait.
 
 import os
 import sqlite3
+import tempfile
 import urllib.error
 import urllib.request
 import warnings
@@ -17,9 +18,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from filelock import FileLock
 
-from regexp.tracking import folders
 from regexp.tracking.error import StoreAwayError, TrackingError, reason
 from regexp.tracking.quiet import quiet
+
+INSIDE = ("artifacts", "checkpoints", "hydra", "locks", "undelivered")
+"""Folders that are made in `paths.mlruns`."""
 
 # Written into the database when it is complete; SQLite keeps this number for applications.
 _COMPLETE = 0x72656778
@@ -84,6 +87,35 @@ def identity(uri: str, folder: Path) -> str:
     if database and database.is_relative_to(folder.resolve()):
         return str(database.relative_to(folder.resolve()))
     return public(uri)
+
+
+def check_folders(folder: Path) -> None:
+    """Check that the folders which are in `paths.mlruns` already take files.
+
+    Raises:
+        TrackingError: one does not.
+    """
+    for name in INSIDE:
+        if (folder / name).exists():
+            _make_folder(folder / name, f"paths.mlruns={folder}")
+
+
+def _make_folder(folder: Path, setting: str) -> None:
+    """Create a folder, and a file in it that is gone at once.
+
+    Some places take no file although their permissions say so, and a file lock there waits for
+    one that never comes.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        why = "it is a file" if folder.is_file() else error.strerror
+        raise TrackingError(
+            f"{setting} cannot be used: no file can be made in the folder {folder} ({why}). "
+            "Choose another place, one that you may write."
+        ) from error
 
 
 def open_client(uri: str, folder: Path) -> Any:
@@ -209,8 +241,8 @@ def _create_database(uri: str, folder: Path) -> None:
     """Create tables under a lock, once; later calls only look whether they are complete."""
     database = sqlite_file(uri)
     if database is not None and not _is_complete(database):
-        folders.make(database.parent, _setting(uri, folder))
-    folders.make(folder, f"paths.mlruns={folder}")
+        _make_folder(database.parent, _setting(uri, folder))
+    _make_folder(folder, f"paths.mlruns={folder}")
     if database is None:
         with FileLock(folder / ".initialize.lock", timeout=_LOCK_SECONDS):
             _initialize(uri, folder)

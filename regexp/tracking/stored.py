@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from regexp.tracking import names, query, store
 from regexp.tracking.error import TrackingError
+from regexp.tracking.query import Earlier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,11 +24,8 @@ class StoredRun:
     """A run, or the parent run of a sweep, in the store.
 
     Attributes:
-        run_id: MLflow's id.
         sweep_id: of its parent run; empty for a parent.
-        name: for people.
         status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`.
-        tags: of the run.
         metrics: name -> step -> value, the later one where a step was recorded twice.
         text: reads a text artifact by its name; None where there is none.
         file: gives an artifact as a file for as long as its context lasts; None where there is
@@ -51,6 +50,7 @@ class Reader:
         folder: `paths.mlruns`.
 
     Attributes:
+        client: MLflow's, of the store.
         source: the store's address without credentials, for messages.
 
     Raises:
@@ -67,7 +67,7 @@ class Reader:
                 f"there is no store of runs at {database}; give the one that holds the run by "
                 "paths.mlruns=FOLDER or tracking.uri=ADDRESS"
             )
-        self._client = store.open_client(self._uri, folder)
+        self.client = store.open_client(self._uri, folder)
 
     def run(self, run_id: str) -> StoredRun:
         """A run by its id.
@@ -79,7 +79,7 @@ class Reader:
 
         with store.explained(self._uri):
             try:
-                run = self._client.get_run(run_id)
+                run = self.client.get_run(run_id)
             except MlflowException as error:
                 # an id that is none at all is an invalid value
                 if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
@@ -96,59 +96,50 @@ class Reader:
 
     def children(self, sweep_id: str) -> list[StoredRun]:
         """The runs of a sweep, oldest first."""
-        with store.explained(self._uri):
-            parent = self._client.get_run(sweep_id)
-            condition = f"tags.`mlflow.parentRunId` = {query.quoted(sweep_id)}"
-            found = query.search(self._client, [parent.info.experiment_id], condition)
-        return [self._stored(run) for run in found]
+        return [self._stored(run) for run in self._children(sweep_id)]
 
     def runs(self, sweep_id: str) -> "pd.DataFrame":
         """One row a run of a sweep, oldest first; see `query.frame` for the columns."""
-        with store.explained(self._uri):
-            parent = self._client.get_run(sweep_id)
-            condition = f"tags.`mlflow.parentRunId` = {query.quoted(sweep_id)}"
-            return query.frame(query.search(self._client, [parent.info.experiment_id], condition))
-
-    def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
-        """(step, value) of a metric, by step; where a step was recorded twice, the later value."""
-        return list(self.histories([run_id], name).get(run_id, {}).items())
+        return query.frame(self._children(sweep_id))
 
     def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
-        """The values of a metric by step, for every run that has it; as `history` of each."""
+        """The values of a metric by step, for every run that has it; see `query.histories`."""
         with store.explained(self._uri):
-            return query.histories(self._client, run_ids, names.safe(name))
+            return query.histories(self.client, run_ids, names.safe(name))
 
     def experiment(self, run_id: str) -> str:
         """The name of the experiment that a run is in."""
         with store.explained(self._uri):
-            run = self._client.get_run(run_id)
-            return str(self._client.get_experiment(run.info.experiment_id).name)
+            run = self.client.get_run(run_id)
+            return str(self.client.get_experiment(run.info.experiment_id).name)
 
     def files(self, run_id: str) -> list[str]:
         """Names of all artifacts of a run, those in its folders as well."""
-        found: list[str] = []
+        files: list[str] = []
         folders: list[str | None] = [None]
         with store.explained(self._uri):
             while folders:
-                for one in self._client.list_artifacts(run_id, folders.pop()):
-                    (folders if one.is_dir else found).append(one.path)
-        return sorted(found)
+                for entry in self.client.list_artifacts(run_id, folders.pop()):
+                    (folders if entry.is_dir else files).append(entry.path)
+        return sorted(files)
 
     def file(self, run_id: str, name: str) -> AbstractContextManager[Path | None]:
         """An artifact as a file, for as long as the context lasts; None where there is none."""
-        return self._file(run_id, name)
+        return artifact(self.client, self._uri, run_id, name)
 
     def text(self, run_id: str, name: str) -> bytes | None:
         """A text artifact of a run; None where there is none."""
-        return self._text(run_id, name)
+        return text_artifact(self.client, self._uri, run_id, name)
+
+    def _children(self, sweep_id: str) -> list[Any]:
+        with store.explained(self._uri):
+            experiment = self.client.get_run(sweep_id).info.experiment_id
+            return query.children(self.client, experiment, sweep_id)
 
     def _stored(self, run: Any) -> StoredRun:
         run_id = run.info.run_id
         with store.explained(self._uri):
-            metrics = {
-                name: query.histories(self._client, [run_id], name).get(run_id, {})
-                for name in sorted(run.data.metrics)
-            }
+            metrics = query.curves(self.client, run)
         return StoredRun(
             run_id=run_id,
             sweep_id=run.data.tags.get("mlflow.parentRunId", ""),
@@ -156,18 +147,9 @@ class Reader:
             status=run.info.status,
             tags=dict(run.data.tags),
             metrics=metrics,
-            text=lambda name: self._text(run_id, name),
-            file=lambda name: self._file(run_id, name),
+            text=partial(self.text, run_id),
+            file=partial(self.file, run_id),
         )
-
-    def _text(self, run_id: str, name: str) -> bytes | None:
-        with self._file(run_id, name, TEXT_BYTES) as path:
-            return None if path is None else path.read_bytes()
-
-    def _file(
-        self, run_id: str, name: str, limit: int | None = None
-    ) -> AbstractContextManager[Path | None]:
-        return artifact(self._client, self._uri, run_id, name, limit)
 
 
 @contextmanager
@@ -177,10 +159,8 @@ def artifact(
     """An artifact as a file, downloaded for as long as the context lasts; None where there is none.
 
     Args:
-        client: of the store.
-        uri: of the store.
-        run_id: of the run.
-        name: of the artifact.
+        client, uri: of the store.
+        run_id, name: of the run and of its artifact.
         limit: the most bytes that it may have.
 
     Raises:
@@ -195,16 +175,50 @@ def artifact(
             place = client.get_run(run_id).info.artifact_uri
             repository = get_artifact_repository(place, tracking_uri=uri)
             listed = repository.list_artifacts(name.rpartition("/")[0] or None)
-            found = [one for one in listed if one.path == name and not one.is_dir]
-            if not found:
+            files = [entry for entry in listed if entry.path == name and not entry.is_dir]
+            if not files:
                 yield None
                 return
-            if limit is not None and (found[0].file_size or 0) > limit:
+            if limit is not None and (files[0].file_size or 0) > limit:
                 raise TrackingError(
-                    f"the artifact {name} of the run {run_id} has {found[0].file_size} bytes; "
+                    f"the artifact {name} of the run {run_id} has {files[0].file_size} bytes; "
                     "expected a small text that regexp wrote"
                 )
             path = Path(repository.download_artifacts(name, str(folder))).resolve()
         if not path.is_relative_to(folder) or not path.is_file():
             raise TrackingError(f"the artifact {name} of the run {run_id} is no file of its own")
         yield path
+
+
+def text_artifact(client: Any, uri: str, run_id: str, name: str) -> bytes | None:
+    """The content of a text artifact; None where there is none. For the rest as `artifact`."""
+    with artifact(client, uri, run_id, name, TEXT_BYTES) as path:
+        return None if path is None else path.read_bytes()
+
+
+def earlier_runs(uri: str | None, experiment: str, folder: Path, key: str) -> dict[str, Earlier]:
+    """Fingerprint -> what became of a run of a sweep; nothing if there is no such store or sweep.
+
+    Args:
+        uri: `tracking.uri`; None is the SQLite file in `folder`.
+        experiment: `tracking.experiment`.
+        folder: `paths.mlruns`.
+        key: of the sweep, as in `Tracker.sweep`.
+
+    Raises:
+        TrackingError: the store cannot be used.
+    """
+    resolved = store.resolve(uri, folder)
+    database = store.sqlite_file(resolved)
+    if database is not None and not database.exists():
+        return {}
+    client = store.open_client(resolved, folder)
+    with store.explained(resolved):
+        known = client.get_experiment_by_name(experiment)
+        if known is None:
+            return {}
+        where = known.experiment_id
+        parents = query.search(client, [where], f"tags.`sweep.key` = {query.quoted(key)}")
+        if not parents:
+            return {}
+        return Earlier.best(query.children(client, where, parents[0].info.run_id))

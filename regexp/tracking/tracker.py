@@ -10,21 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock
 
-from regexp.tracking import (
-    delivery,
-    environment,
-    folders,
-    names,
-    process,
-    query,
-    store,
-    stored,
-    view,
-)
-from regexp.tracking.earlier import Earlier
+from regexp.tracking import delivery, environment, names, process, query, store, stored, view
 from regexp.tracking.error import StoreAwayError
 from regexp.tracking.outbox import Left, Outbox
 from regexp.tracking.patience import Patience
+from regexp.tracking.query import Earlier
 from regexp.tracking.record import WALL_SECONDS, RunRecord, Status, now
 from regexp.tracking.redelivery import farewell, spool_of
 from regexp.tracking.signals import Terminated
@@ -49,6 +39,8 @@ class Tracker:
             not answer; opening it waits for none.
 
     Attributes:
+        client: MLflow's, of the store.
+        experiment_id: MLflow's.
         left: after `close`, what could not be delivered.
 
     Raises:
@@ -65,11 +57,11 @@ class Tracker:
         self.folder = Path(folder)
         self.uri = store.resolve(uri, self.folder)
         self._patience = Patience(wait)
-        folders.check_inside(self.folder)
-        self._client = store.open_client(self.uri, self.folder)
+        store.check_folders(self.folder)
+        self.client = store.open_client(self.uri, self.folder)
         with store.explained(self.uri):
-            self._experiment = store.experiment(self._client, experiment, self.uri, self.folder)
-        self._outbox = Outbox(delivery.sender(self._client), spool_of(self.uri, self.folder))
+            self.experiment_id = store.experiment(self.client, experiment, self.uri, self.folder)
+        self._outbox = Outbox(delivery.sender(self.client), spool_of(self.uri, self.folder))
         self._open: dict[str, RunRecord] = {}  # in the order of their start: a parent comes first
         self._closed = False
         # A process that forgets to close must not lose its last metrics.
@@ -80,7 +72,7 @@ class Tracker:
                 _logger.info("Delivered what was kept on disk for %d run(s).", delivered)
             # Only now: what was kept on disk may say how a run ended.
             with store.explained(self.uri):
-                query.reap(self._client)
+                query.reap(self.client)
         except BaseException:
             self.close()
             raise
@@ -160,7 +152,7 @@ class Tracker:
         """Begin a run as the child of a sweep, or go on with one that was broken off.
 
         Args:
-            sweep_id: `RunRecord.id` of the sweep.
+            sweep_id: of the parent run.
             name: shown to people.
             fingerprint: of the resolved config, the data and the code.
             params: nested or flat; see `names.params` for what becomes of odd ones.
@@ -210,21 +202,16 @@ class Tracker:
         """One row a run of a sweep, oldest first; see `query.frame` for the columns."""
         return query.frame(self._children(sweep_id))
 
-    def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
-        """(step, value) of a metric, by step; where a step was recorded twice, the later value."""
-        return list(self.histories([run_id], name).get(run_id, {}).items())
-
     def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
-        """The values of a metric by step, for every run that has it; as `history` of each."""
+        """The values of a metric by step, for every run that has it; see `query.histories`."""
         self._outbox.drain()
         with store.explained(self.uri):
-            return query.histories(self._client, run_ids, names.safe(name))
+            return query.histories(self.client, run_ids, names.safe(name))
 
     def text(self, run_id: str, name: str) -> bytes | None:
         """A text artifact of a run; None where there is none."""
         self._outbox.drain()
-        with stored.artifact(self._client, self.uri, run_id, name, stored.TEXT_BYTES) as path:
-            return None if path is None else path.read_bytes()
+        return stored.text_artifact(self.client, self.uri, run_id, name)
 
     def link(
         self,
@@ -239,7 +226,7 @@ class Tracker:
         The view is written into the store; once more at a sweep's end, it knows all techniques.
 
         Args:
-            sweep_id: `RunRecord.id` of the sweep.
+            sweep_id: of the parent run.
             metric: the first column, by which rows are ordered.
             charts: land on the curves instead of the table.
             address: of the UI; a tracking server shows its own.
@@ -249,8 +236,8 @@ class Tracker:
         tags = [run.data.tags for run in self._children(sweep_id)]
         key, state = view.shared_state(sweep_id, metric, tags)
         with store.explained(self.uri):
-            self._client.set_experiment_tag(self._experiment, key, state)
-        return view.address(address, self._experiment, sweep_id, charts=charts)
+            self.client.set_experiment_tag(self.experiment_id, key, state)
+        return view.address(address, self.experiment_id, sweep_id, charts=charts)
 
     def close(self, status: Status = "FAILED", reason: str = "its run was not finished") -> None:
         """Send what is queued and end runs that are still open, with `status` and `reason`.
@@ -287,9 +274,9 @@ class Tracker:
             wanted = ("mlflow.parentRunId", "fingerprint", "process", "pid")
             condition = " and ".join(f"tags.`{key}` = {query.quoted(tags[key])}" for key in wanted)
             with store.explained(self.uri):
-                found = query.search(self._client, [self._experiment], condition)
+                runs = query.search(self.client, [self.experiment_id], condition)
             made = [
-                run for run in found if not run.data.params and run.info.run_id not in self._open
+                run for run in runs if not run.data.params and run.info.run_id not in self._open
             ]
             return made[0] if made else create()
 
@@ -301,31 +288,31 @@ class Tracker:
     def _resumed(self, run_id: str) -> tuple[Any, set[tuple[str, int]]]:
         """Set a run RUNNING again; the run as it was, and (name, step) of what it recorded."""
         with store.explained(self.uri):
-            run = self._client.get_run(run_id)
+            run = self.client.get_run(run_id)
             self._continue(run)
-            return run, query.recorded(self._client, run)
+            curves = query.curves(self.client, run)
+            return run, {(name, step) for name, steps in curves.items() for step in steps}
 
     def _create(self, name: str, tags: Mapping[str, str]) -> Any:
         cut = {names.safe(key): names.cut(value, names.TAG_LENGTH) for key, value in tags.items()}
-        return self._client.create_run(self._experiment, now(), tags=cut, run_name=name)
+        return self.client.create_run(self.experiment_id, now(), tags=cut, run_name=name)
 
     def _children(self, sweep_id: str) -> list[Any]:
         self._outbox.catch_up()
         with store.explained(self.uri):
-            parent = f"tags.`mlflow.parentRunId` = {query.quoted(sweep_id)}"
-            return query.search(self._client, [self._experiment], parent)
+            return query.children(self.client, self.experiment_id, sweep_id)
 
     def _parent(self, key: str, name: str) -> tuple[Any, bool]:
         """(run, made): the oldest parent with this key; another machine may make one as well."""
         condition = f"tags.`sweep.key` = {query.quoted(key)}"
-        found = query.search(self._client, [self._experiment], condition)
-        if found:
-            return found[0], False
+        parents = query.search(self.client, [self.experiment_id], condition)
+        if parents:
+            return parents[0], False
         tags = process.tags() | environment.common_tags() | {"sweep.key": key}
         mine = self._create(name, tags)
-        first = query.search(self._client, [self._experiment], condition)[0]
+        first = query.search(self.client, [self.experiment_id], condition)[0]
         if first.info.run_id != mine.info.run_id:
-            self._client.delete_run(mine.info.run_id)
+            self.client.delete_run(mine.info.run_id)
             return first, False
         return mine, True
 
@@ -333,8 +320,8 @@ class Tracker:
         from mlflow.entities import RunTag
 
         run_id = run.info.run_id
-        self._client.update_run(run_id, status="RUNNING")
+        self.client.update_run(run_id, status="RUNNING")
         if "reason" in run.data.tags:
-            self._client.delete_tag(run_id, "reason")
+            self.client.delete_tag(run_id, "reason")
         tags = [RunTag(key, value) for key, value in process.tags().items()]
-        self._client.log_batch(run_id, tags=tags)
+        self.client.log_batch(run_id, tags=tags)

@@ -53,7 +53,7 @@ def test_a_sweep_from_end_to_end(sandbox: Sandbox, capsys: pytest.CaptureFixture
     [(parent, status)] = sandbox.parents().items()
     assert status == "FINISHED"
     with sandbox.tracker() as tracker:
-        kept = tracker._client.get_run(parent).data.params
+        kept = tracker.client.get_run(parent).data.params
     assert kept["model.hidden"] == "[8]"
     assert not any(key.startswith("regularizer") for key in kept), "each job has another"
     runs = sandbox.children()

@@ -45,10 +45,10 @@ def test_a_study_is_run_and_written_up(
 
     [parent] = sandbox.parents()
     with sandbox.tracker() as tracker:
-        first = float(tracker._client.get_run(parent).data.tags["wall_seconds"])
+        first = float(tracker.client.get_run(parent).data.tags["wall_seconds"])
     assert sandbox.run(*ARGUMENTS, "figures=false") == 0  # nothing is run again
     with sandbox.tracker() as tracker:
-        assert float(tracker._client.get_run(parent).data.tags["wall_seconds"]) > first
+        assert float(tracker.client.get_run(parent).data.tags["wall_seconds"]) > first
     assert len(sandbox.children()) == 4
     assert not (folder / "figures").exists()
 

@@ -77,13 +77,13 @@ def test_a_sweep_is_written_and_recorded(
     names = {path.name for path in (folder / "comparison").iterdir()}
     assert names == {"comparison.csv", "comparison.html", "comparison.md"}
     with Tracker(None, EXPERIMENT, store) as tracker:
-        parent = tracker._client.get_run(sweeps[0])
+        parent = tracker.client.get_run(sweeps[0])
         assert parent.info.status == "FINISHED"
         assert parent.data.tags["mlflow.note.content"].startswith("l1: helps on this split: ")
         assert "reason" not in parent.data.tags
-        kept = Path(tracker._client.download_artifacts(sweeps[0], "comparison"))
+        kept = Path(tracker.client.download_artifacts(sweeps[0], "comparison"))
         assert {path.name for path in kept.iterdir()} == names
-        experiments = {one.name for one in tracker._client.search_experiments()}
+        experiments = {one.name for one in tracker.client.search_experiments()}
     assert experiments == {"Default", EXPERIMENT}
 
 
@@ -106,7 +106,7 @@ def test_a_sweep_may_be_left_as_it_is(
     assert give(store, sweeps[1], "--no-record") == 0
     assert "Recorded" not in capsys.readouterr().out
     with Tracker(None, EXPERIMENT, store) as tracker:
-        assert "mlflow.note.content" not in tracker._client.get_run(sweeps[1]).data.tags
+        assert "mlflow.note.content" not in tracker.client.get_run(sweeps[1]).data.tags
 
 
 def test_pictures_are_drawn(store: Path, sweeps: list[str], folder: Path) -> None:

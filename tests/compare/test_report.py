@@ -47,7 +47,7 @@ def sweep(tracker: Tracker) -> RunRecord:
 
 
 def kept(tracker: Tracker, sweep: RunRecord) -> Path:
-    return Path(tracker._client.download_artifacts(sweep.id, "comparison"))
+    return Path(tracker.client.download_artifacts(sweep.id, "comparison"))
 
 
 def test_a_report_is_kept_with_the_sweep(tracker: Tracker, sweep: RunRecord) -> None:
@@ -75,7 +75,7 @@ def test_a_report_is_kept_with_the_sweep(tracker: Tracker, sweep: RunRecord) -> 
     html = (folder / "comparison.html").read_text()
     assert html.count("<figure>") == html.count("<svg role=") == len(figures)
     sweep.finish()
-    note = tracker._client.get_run(sweep.id).data.tags["mlflow.note.content"]
+    note = tracker.client.get_run(sweep.id).data.tags["mlflow.note.content"]
     assert note.startswith("l1: no verdict at n = 2")
 
 

@@ -20,6 +20,7 @@ from regexp.sweep.resume import Resume
 from regexp.tracking.spool import Spool
 from regexp.training import checkpoint
 from tests.sandbox import SMALL, Sandbox
+from tests.tracking.runs import curve
 
 COMMAND = (
     "-m",
@@ -74,7 +75,7 @@ def results(sandbox: Sandbox) -> list[tuple[Any, ...]]:
     found = sandbox.children().sort_values("name")
     assert list(found["status"]) == ["FINISHED"] * 4
     with sandbox.tracker() as tracker:
-        histories = [tracker.history(run_id, "val/loss") for run_id in found["run_id"]]
+        histories = [curve(tracker, run_id, "val/loss") for run_id in found["run_id"]]
     return list(zip(found["name"], found["metrics.test/loss"], histories, strict=True))
 
 
@@ -174,8 +175,8 @@ def test_metrics_wait_on_disk_while_the_database_is_full(
     assert list(found["status"]) == ["FINISHED"] * 2
     with sandbox.tracker() as tracker:
         for run_id, (_, loss, history) in zip(found["run_id"], expected[2:], strict=True):
-            assert tracker.history(run_id, "val/loss") == history
-            assert tracker._client.get_run(run_id).data.metrics["test/loss"] == loss
+            assert curve(tracker, run_id, "val/loss") == history
+            assert tracker.client.get_run(run_id).data.metrics["test/loss"] == loss
 
 
 @contextmanager

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from regexp.__main__ import USAGE_ERROR, run
-from regexp.tracking import folders
+from regexp.tracking.store import INSIDE
 from tests.sandbox import SMALL
-
-
-@pytest.fixture
-def store(empty_store: Path, tmp_path: Path) -> Path:
-    """A store of this test's own."""
-    folder = tmp_path / "mlruns"
-    folder.mkdir()
-    shutil.copy(empty_store, folder)
-    return folder
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> str:
@@ -30,18 +20,18 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
     return printed.err
 
 
-@pytest.mark.parametrize("name", folders.INSIDE)
+@pytest.mark.parametrize("name", INSIDE)
 def test_a_folder_of_mlruns_that_takes_no_file(
-    store: Path, name: str, capsys: pytest.CaptureFixture[str]
+    fresh_store: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (store / name).write_text("in its place")
-    before = sorted(path.name for path in store.iterdir())
-    assert run([*SMALL, f"paths.mlruns={store}"]) == USAGE_ERROR
+    (fresh_store / name).write_text("in its place")
+    before = sorted(path.name for path in fresh_store.iterdir())
+    assert run([*SMALL, f"paths.mlruns={fresh_store}"]) == USAGE_ERROR
     assert told(capsys) == (
-        f"regexp: paths.mlruns={store} cannot be used: no file can be made in the folder "
-        f"{store / name} (it is a file). Choose another place, one that you may write.\n"
+        f"regexp: paths.mlruns={fresh_store} cannot be used: no file can be made in the folder "
+        f"{fresh_store / name} (it is a file). Choose another place, one that you may write.\n"
     )
-    assert sorted(path.name for path in store.iterdir()) == before
+    assert sorted(path.name for path in fresh_store.iterdir()) == before
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a place that takes no file")
@@ -62,7 +52,7 @@ def test_data_that_takes_no_file(
 
 
 def test_a_folder_that_takes_nothing_more_fails_its_job_alone(
-    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Made unwritable while the sweep runs, and mended for the next command."""
     import regexp.sweep.execute
@@ -71,10 +61,10 @@ def test_a_folder_that_takes_nothing_more_fails_its_job_alone(
 
     def unwritable(config: Any, name: str, head: str) -> Any:
         if name.endswith("-1"):
-            raise PermissionError(13, "Permission denied", str(store / "locks"))
+            raise PermissionError(13, "Permission denied", str(fresh_store / "locks"))
         return alone(config, name, head)
 
-    command = ["-m", "regularizer=none,l1,l2", *SMALL, f"paths.mlruns={store}"]
+    command = ["-m", "regularizer=none,l1,l2", *SMALL, f"paths.mlruns={fresh_store}"]
     with monkeypatch.context() as patch:
         patch.setattr(regexp.sweep.execute, "_alone", unwritable)
         assert run(command) == 1

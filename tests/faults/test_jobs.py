@@ -133,9 +133,9 @@ def test_a_signal_leaves_a_checkpoint_from_which_the_same_command_goes_on(
     assert list(after["run_id"]) == list(killed["run_id"])
     with sandbox.tracker() as tracker:
         for run_id in after["run_id"]:
-            points = tracker._client.get_metric_history(run_id, "val/loss")
+            points = tracker.client.get_metric_history(run_id, "val/loss")
             assert [point.step for point in points] == [1, 2, 3, 4, 5], "each once"
-            assert tracker._client.get_run(run_id).data.tags["resumed"] == "1"
+            assert tracker.client.get_run(run_id).data.tags["resumed"] == "1"
 
 
 def test_equal_commands_at_once_share_what_is_left(sandbox: Sandbox) -> None:
@@ -170,8 +170,8 @@ def test_equal_commands_at_once_share_what_is_left(sandbox: Sandbox) -> None:
     runs = sandbox.children()
     assert list(runs["status"]) == ["FINISHED"] * 4
     with Tracker(None, sandbox.experiment, sandbox.store) as tracker:
-        resumed = [tracker._client.get_run(one).data.tags.get("resumed") for one in runs["run_id"]]
+        resumed = [tracker.client.get_run(one).data.tags.get("resumed") for one in runs["run_id"]]
         for run_id in runs["run_id"]:
-            points = tracker._client.get_metric_history(run_id, "val/loss")
+            points = tracker.client.get_metric_history(run_id, "val/loss")
             assert [point.step for point in points] == [1, 2, 3, 4]
     assert sorted(resumed, key=str) == ["1", "1", None, None]

@@ -54,8 +54,8 @@ def recorded(arguments: list[str]) -> dict[str, list[Any]]:
     """Name of a run -> its status, and the steps of its curve in the order of their arrival."""
     uri, mlruns, experiment = (argument.partition("=")[2] for argument in arguments)
     with Tracker(uri, experiment, mlruns) as opened:
-        client = opened._client
-        (parent,) = client.search_runs([opened._experiment], "tags.`sweep.key` != ''")
+        client = opened.client
+        (parent,) = client.search_runs([opened.experiment_id], "tags.`sweep.key` != ''")
         assert parent.info.status == "FINISHED"
         assert float(parent.data.tags["wall_seconds"]) > 0
         return {

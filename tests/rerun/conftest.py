@@ -58,7 +58,7 @@ class Store:
 
     def client(self) -> Any:
         """MLflow's own, to tamper with what is recorded."""
-        return Reader(None, self.folder)._client
+        return Reader(None, self.folder).client
 
 
 @pytest.fixture(scope="session")

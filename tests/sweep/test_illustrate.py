@@ -197,7 +197,7 @@ def test_pictures_are_artifacts_of_the_parent(
     assert "No picture" not in capsys.readouterr().out
     [parent] = sandbox.parents()
     with sandbox.tracker() as tracker:
-        found = {one.path for one in tracker._client.list_artifacts(parent, "figures")}
+        found = {one.path for one in tracker.client.list_artifacts(parent, "figures")}
     assert "figures/learning_rate.png" in found
     assert any(name.startswith("figures/targets_") for name in found)
 

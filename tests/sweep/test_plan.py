@@ -359,7 +359,9 @@ def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
 def test_finished_runs_are_skipped() -> None:
     job, recorder = config("seeds=3"), Recorder()
     runs = plan(job)
-    finished = Earlier("id", runs[1].fingerprint, "FINISHED", "", ended=True, arithmetic="")
+    finished = Earlier(
+        "id", runs[1].fingerprint, "FINISHED", "", ended=True, arithmetic="", metrics={}
+    )
     recorder.done = {finished.fingerprint: finished}
     outcomes = train(job, recorder, "sweep")  # type: ignore[arg-type]
     assert [outcome.status for outcome in outcomes] == ["FINISHED"] * 3

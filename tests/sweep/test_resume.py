@@ -70,9 +70,9 @@ def recorded(tracker: Tracker, sweep: Any) -> dict[Any, Any]:
     """Run's name -> what the store has of it: all points of the curves, tags and weights."""
     found = {}
     for row in tracker.runs(sweep.id).itertuples():
-        run = tracker._client.get_run(row.run_id)
+        run = tracker.client.get_run(row.run_id)
         points = {
-            name: [(m.step, m.value) for m in tracker._client.get_metric_history(row.run_id, name)]
+            name: [(m.step, m.value) for m in tracker.client.get_metric_history(row.run_id, name)]
             for name in run.data.metrics
             if name != "seconds"
         }
@@ -315,7 +315,7 @@ def test_a_run_leaves_all_that_makes_it_again(tracker: Tracker, tmp_path: Path) 
     sweep, _ = train(tracker, one)
     runs = plan(one)
     for position, row in enumerate(tracker.runs(sweep.id).itertuples()):
-        folder = tracker._client.download_artifacts(row.run_id, "", str(tmp_path / "down"))
+        folder = tracker.client.download_artifacts(row.run_id, "", str(tmp_path / "down"))
         left = OmegaConf.to_container(OmegaConf.load(Path(folder) / "config.yaml"))
         stack = OmegaConf.to_container(OmegaConf.load(Path(folder) / "stack.yaml"))
         assert isinstance(left, dict)
@@ -329,7 +329,7 @@ def test_a_run_leaves_all_that_makes_it_again(tracker: Tracker, tmp_path: Path) 
         again = from_resolved(left, one.paths.data, stack["variants"][position])  # type: ignore[arg-type]
         assert again == runs[position]
         weights = checkpoint.load(Path(folder) / "checkpoints" / "last.pt")["weights"]
-        tags = tracker._client.get_run(row.run_id).data.tags
+        tags = tracker.client.get_run(row.run_id).data.tags
         assert tags["weights.sha256"] == checkpoint.digest(weights)
         assert tags["data.checksum"] == again.checksum
         changed = {name: value + 1e-7 for name, value in weights.items()}

@@ -307,7 +307,7 @@ def test_a_tuned_sweep(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> 
         assert told
         assert told[1] == best["variant"]
         with sandbox.tracker() as tracker:
-            tags = [tracker._client.get_run(one).data.tags for one in final["run_id"]]
+            tags = [tracker.client.get_run(one).data.tags for one in final["run_id"]]
         assert [one["tuned"] for one in tags] == [told[1]] * 2
         assert [one["stage"] for one in tags] == ["final"] * 2
 
@@ -322,7 +322,7 @@ def wall_seconds(sandbox: Sandbox) -> float:
     """What the only sweep has taken so far."""
     [parent] = sandbox.parents()
     with sandbox.tracker() as tracker:
-        return float(tracker._client.get_run(parent).data.tags["wall_seconds"])
+        return float(tracker.client.get_run(parent).data.tags["wall_seconds"])
 
 
 def broken_at(monkeypatch: pytest.MonkeyPatch, chosen: Callable[[PlannedRun], bool]) -> None:

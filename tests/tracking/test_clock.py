@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from regexp.tracking import RunRecord, Tracker, now
+from regexp.tracking import Tracker, now
+from tests.tracking.runs import curve, start
 
-Start = Callable[..., RunRecord]
 HOUR = 3600.0
 
 
@@ -39,8 +38,8 @@ def test_now_never_goes_back(clock: Clock) -> None:
     assert now() >= first
 
 
-def test_between_the_writes_of_a_process(folder: Path, start: Start, clock: Clock) -> None:
-    with Tracker(None, "regexp", folder) as tracker:
+def test_between_the_writes_of_a_process(fresh_store: Path, clock: Clock) -> None:
+    with Tracker(None, "regexp", fresh_store) as tracker:
         sweep = tracker.sweep("key", "name", {})
         first = start(tracker, sweep.id, fingerprint="first")
         for step in range(1, 5):
@@ -51,21 +50,21 @@ def test_between_the_writes_of_a_process(folder: Path, start: Start, clock: Cloc
         second = start(tracker, sweep.id, fingerprint="second")
         second.finish()
         sweep.finish()
-        assert [step for step, _ in tracker.history(first.id, "val/loss")] == [1, 2, 3, 4]
+        assert [step for step, _ in curve(tracker, first.id, "val/loss")] == [1, 2, 3, 4]
         runs = tracker.runs(sweep.id)
         assert runs["metrics.val/loss"].iloc[0] == 0.25, "the latest epoch is shown"
         assert runs["run_id"].tolist() == [first.id, second.id], "oldest first"
         for run_id in (first.id, sweep.id):
-            info = tracker._client.get_run(run_id).info
+            info = tracker.client.get_run(run_id).info
             assert info.end_time >= info.start_time
 
 
 def test_between_two_processes(
-    folder: Path, start: Start, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    fresh_store: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second goes on with the sweep and the run of the first, and delivers what it left."""
     clock.ahead = 5 * HOUR
-    with Tracker(None, "regexp", folder) as tracker:
+    with Tracker(None, "regexp", fresh_store) as tracker:
         sweep = tracker.sweep("key", "name", {})
         record = start(tracker, sweep.id)
         record.metrics({"val/loss": 1.0}, 1)
@@ -74,7 +73,7 @@ def test_between_two_processes(
         def gone(*args: object, **named: object) -> None:
             raise ConnectionError
 
-        monkeypatch.setattr(tracker._client, "log_batch", gone)
+        monkeypatch.setattr(tracker.client, "log_batch", gone)
         record.metrics({"val/loss": 0.5}, 2)
         record.finish("KILLED")
         sweep.finish("KILLED")
@@ -82,7 +81,7 @@ def test_between_two_processes(
 
     clock.ahead = 0.0
     monkeypatch.setattr("regexp.tracking.record._last", 0)  # another process knows nothing of it
-    with Tracker(None, "regexp", folder) as later:
+    with Tracker(None, "regexp", fresh_store) as later:
         assert later.sweep("key", "name", {}).id == sweep.id, "the parent is found again"
         earlier = later.earlier(sweep.id)["f0"]
         assert (earlier.id, earlier.status) == (record.id, "KILLED")
@@ -90,6 +89,6 @@ def test_between_two_processes(
         for step in (1, 2, 3):
             again.metrics({"val/loss": 1 / step}, step)
         again.finish()
-        assert later.history(record.id, "val/loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+        assert curve(later, record.id, "val/loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
         assert later.runs(sweep.id)["metrics.val/loss"].tolist() == [1 / 3]
         assert later.earlier(sweep.id)["f0"].status == "FINISHED"

@@ -72,10 +72,10 @@ class Content:
         return self.points, self.tags, self.status, self.files
 
 
-def records(folder: Path) -> list[tuple[str, list[Record]]]:
+def records(fresh_store: Path) -> list[tuple[str, list[Record]]]:
     """What two runs record, cut as it is drained."""
-    folder.mkdir(exist_ok=True)
-    best = folder / "best.pt"
+    fresh_store.mkdir(exist_ok=True)
+    best = fresh_store / "best.pt"
     best.write_text("weights")
 
     def points(*steps: int) -> list[Record]:
@@ -90,8 +90,8 @@ def records(folder: Path) -> list[tuple[str, list[Record]]]:
     ]
 
 
-def open_outbox(content: Content, folder: Path, bomb: Bomb | None) -> Outbox:
-    spool = Spool(folder / "undelivered", "store")
+def open_outbox(content: Content, fresh_store: Path, bomb: Bomb | None) -> Outbox:
+    spool = Spool(fresh_store / "undelivered", "store")
 
     def send(run_id: str, batch: Sequence[Record], /) -> None:
         if bomb:
@@ -115,15 +115,15 @@ def record_all(outbox: Outbox, chunks: Iterable[tuple[str, list[Record]]]) -> No
         outbox.drain()
 
 
-def undisturbed(folder: Path) -> Content:
+def undisturbed(fresh_store: Path) -> Content:
     content = Content()
-    outbox = open_outbox(content, folder, None)
-    record_all(outbox, records(folder))
+    outbox = open_outbox(content, fresh_store, None)
+    record_all(outbox, records(fresh_store))
     outbox.close()
     return content
 
 
-def disturbed(folder: Path, at: int, after: bool, killed: bool) -> tuple[Content, bool]:
+def disturbed(fresh_store: Path, at: int, after: bool, killed: bool) -> tuple[Content, bool]:
     """What the store holds after a stop at an operation, and whether there was one.
 
     Args:
@@ -134,8 +134,8 @@ def disturbed(folder: Path, at: int, after: bool, killed: bool) -> tuple[Content
             resumed run does; else the process goes on to its end, and a later one delivers.
     """
     content, bomb = Content(), Bomb(at, after)
-    outbox = open_outbox(content, folder, bomb)
-    chunks = iter(records(folder))
+    outbox = open_outbox(content, fresh_store, bomb)
+    chunks = iter(records(fresh_store))
     stopped = False
     for step in (lambda: record_all(outbox, chunks), outbox.close):
         try:
@@ -147,10 +147,10 @@ def disturbed(folder: Path, at: int, after: bool, killed: bool) -> tuple[Content
             record_all(outbox, chunks)
     bomb.at = -1
     outbox._spool.release()  # the process is dead: its files are free
-    later = open_outbox(content, folder, None)
+    later = open_outbox(content, fresh_store, None)
     later.redeliver()
     if killed:
-        record_all(later, records(folder))
+        record_all(later, records(fresh_store))
     assert later.close().waiting == ()
     return content, stopped
 

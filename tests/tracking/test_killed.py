@@ -3,15 +3,13 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from regexp.tracking import RunRecord, Tracker
-
-Start = Callable[..., RunRecord]
+from regexp.tracking import Tracker
+from tests.tracking.runs import curve, start
 
 RECORD = """
 import signal, sys
@@ -30,9 +28,9 @@ with interruptible(), Tracker(None, "regexp", sys.argv[1]) as tracker:
 """
 
 
-def end(folder: Path, number: signal.Signals) -> tuple[str, str, int]:
+def end(fresh_store: Path, number: signal.Signals) -> tuple[str, str, int]:
     """Start a process that records a run, end it by a signal; (sweep, run, exit status)."""
-    command = [sys.executable, "-c", RECORD, str(folder)]
+    command = [sys.executable, "-c", RECORD, str(fresh_store)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         sweep, run = child.stdout.readline().split()
@@ -48,33 +46,31 @@ def end(folder: Path, number: signal.Signals) -> tuple[str, str, int]:
     ],
 )
 def test_signal_marks_runs_as_killed_and_sends_what_is_queued(
-    folder: Path, number: signal.Signals, code: int, reason: str, capfd: pytest.CaptureFixture
+    fresh_store: Path, number: signal.Signals, code: int, reason: str, capfd: pytest.CaptureFixture
 ) -> None:
-    sweep, run, returned = end(folder, number)
+    sweep, run, returned = end(fresh_store, number)
     assert returned == code
-    with Tracker(None, "regexp", folder) as tracker:
+    with Tracker(None, "regexp", fresh_store) as tracker:
         for run_id in (sweep, run):
-            stored = tracker._client.get_run(run_id)
+            stored = tracker.client.get_run(run_id)
             assert stored.info.status == "KILLED"
             assert stored.data.tags["reason"] == reason
-        assert tracker.history(run, "val/loss") == [(1, 1.0), (2, 2.0)]
+        assert curve(tracker, run, "val/loss") == [(1, 1.0), (2, 2.0)]
 
 
-def test_runs_of_a_process_that_was_killed_are_found_by_the_next(
-    folder: Path, start: Start
-) -> None:
-    with Tracker(None, "regexp", folder) as living:
+def test_runs_of_a_process_that_was_killed_are_found_by_the_next(fresh_store: Path) -> None:
+    with Tracker(None, "regexp", fresh_store) as living:
         own = living.sweep("own", "own", {})
         alive = start(living, own.id)
-        sweep, run, _ = end(folder, signal.SIGKILL)
-        assert living._client.get_run(run).info.status == "RUNNING"
-        with Tracker(None, "another experiment", folder) as tracker:
+        sweep, run, _ = end(fresh_store, signal.SIGKILL)
+        assert living.client.get_run(run).info.status == "RUNNING"
+        with Tracker(None, "another experiment", fresh_store) as tracker:
             for run_id in (sweep, run):
-                stored = tracker._client.get_run(run_id)
+                stored = tracker.client.get_run(run_id)
                 assert stored.info.status == "FAILED"
                 assert stored.data.tags["reason"] == "its process ended without saying why"
-            assert tracker._client.get_run(alive.id).info.status == "RUNNING"
-            assert tracker._client.get_run(own.id).info.status == "RUNNING"
+            assert tracker.client.get_run(alive.id).info.status == "RUNNING"
+            assert tracker.client.get_run(own.id).info.status == "RUNNING"
         alive.finish()
         own.finish()
         again = living.sweep("key", "name", {})
@@ -84,7 +80,7 @@ def test_runs_of_a_process_that_was_killed_are_found_by_the_next(
 
 @pytest.mark.parametrize("delivered", range(8))
 def test_what_a_kill_took_from_the_queue_is_recorded_by_the_next(
-    tracker: Tracker, start: Start, delivered: int
+    tracker: Tracker, delivered: int
 ) -> None:
     def killed() -> None:
         """Let the store get so many records, and lose the others."""
@@ -95,8 +91,8 @@ def test_what_a_kill_took_from_the_queue_is_recorded_by_the_next(
 
     def complete(run_id: str) -> tuple[Any, ...]:
         outbox.drain()
-        run = tracker._client.get_run(run_id)
-        files = {file.path for file in tracker._client.list_artifacts(run_id)}
+        run = tracker.client.get_run(run_id)
+        files = {file.path for file in tracker.client.list_artifacts(run_id)}
         used = [one.dataset.digest for one in run.inputs.dataset_inputs]
         return run.data.params, used, files - {"code.diff"}
 

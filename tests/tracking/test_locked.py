@@ -6,17 +6,17 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from regexp.tracking import RunRecord, Tracker, TrackingError, deliver
+from regexp.tracking import Tracker, TrackingError, deliver
+from tests.tracking.runs import curve, start
 
 ROOT = Path(__file__).parents[2]
-Start = Callable[..., RunRecord]
 POINTS = 300
 
 WRITER = """
@@ -41,9 +41,9 @@ print(tracker.left.nothing, flush=True)
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(fresh_store: Path) -> Iterator[None]:
     """Nobody else writes into the store."""
-    connection = sqlite3.connect(folder / "mlflow.db")
+    connection = sqlite3.connect(fresh_store / "mlflow.db")
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -53,12 +53,12 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_eight_writers_while_somebody_holds_the_lock_lose_nothing(folder: Path) -> None:
-    with Tracker(None, "regexp", folder) as tracker:
+def test_eight_writers_while_somebody_holds_the_lock_lose_nothing(fresh_store: Path) -> None:
+    with Tracker(None, "regexp", fresh_store) as tracker:
         sweep = tracker.sweep("key", "name", {})
         writers = [
             subprocess.Popen(
-                [sys.executable, "-c", WRITER, str(folder), f"run {number}", str(POINTS)],
+                [sys.executable, "-c", WRITER, str(fresh_store), f"run {number}", str(POINTS)],
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -74,7 +74,7 @@ def test_eight_writers_while_somebody_holds_the_lock_lose_nothing(folder: Path) 
                 assert writer.stdout.readline().strip() == word, writer.communicate()[1]
 
         heard("ready")
-        with locked(folder):
+        with locked(fresh_store):
             for writer in writers:
                 assert writer.stdin is not None
                 writer.stdin.write("\n")
@@ -87,26 +87,24 @@ def test_eight_writers_while_somebody_holds_the_lock_lose_nothing(folder: Path) 
         runs = tracker.runs(sweep.id)
         assert runs["status"].tolist() == ["FINISHED"] * 8
         for run_id in runs["run_id"]:
-            points = tracker._client.get_metric_history(run_id, "val/loss")
+            points = tracker.client.get_metric_history(run_id, "val/loss")
             assert [point.step for point in points] == list(range(POINTS))
         sweep.finish()
 
 
-def test_a_lock_that_stays_is_outlived(
-    folder: Path, start: Start, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_lock_that_stays_is_outlived(fresh_store: Path, caplog: pytest.LogCaptureFixture) -> None:
     from sqlalchemy import event
 
     def impatient(_: object, __: object, statement: str, parameters: object, *___: object) -> Any:
         return statement.replace("busy_timeout = 20000", "busy_timeout = 0"), parameters
 
-    with Tracker(None, "regexp", folder) as tracker:
+    with Tracker(None, "regexp", fresh_store) as tracker:
         sweep = tracker.sweep("key", "name", {})
         record = start(tracker, sweep.id)
         tracker.runs(sweep.id)
-        engine = tracker._client._tracking_client.store.engine
+        engine = tracker.client._tracking_client.store.engine
         event.listen(engine, "before_cursor_execute", impatient, retval=True)
-        with locked(folder):
+        with locked(fresh_store):
             record.metrics({"val/loss": 1.0}, 1)
             record.finish()
             with pytest.raises(TrackingError, match="database is locked"):
@@ -116,23 +114,21 @@ def test_a_lock_that_stays_is_outlived(
         event.remove(engine, "before_cursor_execute", impatient)
     assert len(tracker.left.waiting) == 2
     assert "The store of runs does not answer (database is locked)" in caplog.text
-    assert deliver(None, folder) == 0
-    with Tracker(None, "regexp", folder) as later:
-        assert later.history(record.id, "val/loss") == [(1, 1.0)]
+    assert deliver(None, fresh_store) == 0
+    with Tracker(None, "regexp", fresh_store) as later:
+        assert curve(later, record.id, "val/loss") == [(1, 1.0)]
         assert later.earlier(sweep.id)["f0"].status == "FINISHED"
 
 
-def test_a_full_database_loses_nothing(
-    folder: Path, start: Start, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_full_database_loses_nothing(fresh_store: Path, caplog: pytest.LogCaptureFixture) -> None:
     """SQLite's own limit of pages: what it says is what it says on a full disk."""
     from sqlalchemy import event
 
-    with Tracker(None, "regexp", folder) as tracker:
+    with Tracker(None, "regexp", fresh_store) as tracker:
         sweep = tracker.sweep("key", "name", {})
         record = start(tracker, sweep.id)
         tracker.runs(sweep.id)
-        engine = tracker._client._tracking_client.store.engine
+        engine = tracker.client._tracking_client.store.engine
 
         def limit(connection: sqlite3.Connection, *_: object) -> None:
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -149,8 +145,8 @@ def test_a_full_database_loses_nothing(
         engine.dispose()
     assert "The store of runs does not answer (database or disk is full)" in caplog.text
     assert "regexp deliver" in caplog.text
-    assert deliver(None, folder) == 0
-    with Tracker(None, "regexp", folder) as later:
-        points = later._client.get_metric_history(record.id, "val/loss")
+    assert deliver(None, fresh_store) == 0
+    with Tracker(None, "regexp", fresh_store) as later:
+        points = later.client.get_metric_history(record.id, "val/loss")
         assert [point.step for point in points] == list(range(1000))
         assert later.earlier(sweep.id)["f0"].status == "FINISHED"

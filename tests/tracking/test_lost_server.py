@@ -11,16 +11,15 @@ from typing import Any
 
 import pytest
 
-from regexp.tracking import RunRecord, StoreAwayError, Tracker, TrackingError, deliver
+from regexp.tracking import StoreAwayError, Tracker, TrackingError, deliver
 from regexp.tracking.error import reason
 from tests.tracking.mlflow_server import Server
-
-Start = Callable[..., RunRecord]
+from tests.tracking.runs import curve, start
 
 
 @pytest.fixture
-def server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    server = Server(folder, monkeypatch)
+def server(fresh_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    server = Server(fresh_store, monkeypatch)
     yield server
     server.stop()
 
@@ -33,7 +32,7 @@ def own(tmp_path: Path) -> Path:
 
 def points(tracker: Tracker, run_id: str, name: str) -> list[tuple[int, float]]:
     """All points that the store has of a metric, in the order in which it got them."""
-    found = tracker._client.get_metric_history(run_id, name)
+    found = tracker.client.get_metric_history(run_id, name)
     return [(metric.step, metric.value) for metric in found]
 
 
@@ -42,7 +41,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_lost_for_a_while_everything_arrives_in_order_and_once(
-    server: Server, own: Path, start: Start, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    server: Server, own: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     kept = tmp_path / "best.pt"
     kept.write_text("weights")
@@ -63,10 +62,10 @@ def test_lost_for_a_while_everything_arrives_in_order_and_once(
         assert tracker.runs(sweep.id)["status"].tolist() == ["FINISHED"], "what waited came first"
         history = points(tracker, record.id, "val/loss")
         assert [step for step, _ in history] == [0, 1, 2, 3, 4]
-        assert [value for _, value in tracker.history(record.id, "val/loss")] == values
+        assert [value for _, value in curve(tracker, record.id, "val/loss")] == values
         found = tracker.histories([sweep.id, record.id], "val/loss")
         assert found == {record.id: dict(enumerate(values))}
-        artifact = tracker._client.download_artifacts(record.id, "checkpoints/best.pt")
+        artifact = tracker.client.download_artifacts(record.id, "checkpoints/best.pt")
         assert Path(artifact).read_text() == "weights"
         sweep.finish()
     assert tracker.left.nothing
@@ -96,7 +95,7 @@ def test_of_what_mlflow_says_only_the_cause_is_told(cause: str, said: str) -> No
 
 
 def test_lost_for_good_the_command_that_delivers_is_told_and_works(
-    server: Server, own: Path, start: Start, caplog: pytest.LogCaptureFixture,
+    server: Server, own: Path, caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     with Tracker(server.uri, "regexp", own) as tracker:
@@ -123,7 +122,7 @@ def test_lost_for_good_the_command_that_delivers_is_told_and_works(
     with Tracker(server.uri, "regexp", own) as later:
         assert points(later, record.id, "val/loss") == [(3, 4.0)]
         assert later.earlier(sweep.id)["f0"].status == "FINISHED"
-        assert later._client.get_run(sweep.id).info.status == "FINISHED"
+        assert later.client.get_run(sweep.id).info.status == "FINISHED"
 
 
 def waiting(tracker: Tracker, act: Callable[[float], None], seconds: float = 60) -> None:
@@ -140,7 +139,7 @@ def waiting(tracker: Tracker, act: Callable[[float], None], seconds: float = 60)
 
 
 def test_a_run_that_starts_waits_for_the_server_and_says_so_once(
-    server: Server, own: Path, start: Start, caplog: pytest.LogCaptureFixture
+    server: Server, own: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Tracker(server.uri, "regexp", own) as tracker:
         sweep = tracker.sweep("key", "name", {})
@@ -159,18 +158,18 @@ def test_a_run_that_starts_waits_for_the_server_and_says_so_once(
 
 
 def test_a_run_whose_creation_was_not_answered_is_not_made_twice(
-    server: Server, own: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+    server: Server, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Tracker(server.uri, "regexp", own) as tracker:
         sweep = tracker.sweep("key", "name", {})
-        create = tracker._client.create_run
+        create = tracker.client.create_run
 
         def lost(*args: Any, **named: Any) -> None:
-            monkeypatch.setattr(tracker._client, "create_run", create)
+            monkeypatch.setattr(tracker.client, "create_run", create)
             create(*args, **named)
             raise ConnectionError("[Errno 104] Connection reset by peer")
 
-        monkeypatch.setattr(tracker._client, "create_run", lost)
+        monkeypatch.setattr(tracker.client, "create_run", lost)
         record = start(tracker, sweep.id)
         assert tracker.runs(sweep.id)["run_id"].tolist() == [record.id]
         record.finish()
@@ -178,7 +177,7 @@ def test_a_run_whose_creation_was_not_answered_is_not_made_twice(
 
 
 def test_what_was_waited_for_in_vain_fails_with_the_reason_and_the_next_at_once(
-    server: Server, own: Path, start: Start
+    server: Server, own: Path
 ) -> None:
     pauses: list[float] = []
     with Tracker(server.uri, "regexp", own) as tracker:
@@ -197,7 +196,7 @@ def test_what_was_waited_for_in_vain_fails_with_the_reason_and_the_next_at_once(
         sweep.finish()
 
 
-def test_the_end_of_a_sweep_is_kept_too(server: Server, own: Path, start: Start) -> None:
+def test_the_end_of_a_sweep_is_kept_too(server: Server, own: Path) -> None:
     """Interrupted while the server is away: the next tracker finds the run KILLED."""
     with pytest.raises(KeyboardInterrupt), Tracker(server.uri, "regexp", own) as tracker:  # noqa: PT012
         sweep = tracker.sweep("key", "name", {})
@@ -207,7 +206,7 @@ def test_the_end_of_a_sweep_is_kept_too(server: Server, own: Path, start: Start)
         raise KeyboardInterrupt
     server.start()
     with Tracker(server.uri, "regexp", own) as later:
-        run = later._client.get_run(record.id)
+        run = later.client.get_run(record.id)
         assert run.info.status == "KILLED"
         assert run.data.tags["reason"] == "interrupted from the keyboard (Ctrl-C)"
         assert run.data.metrics == {"val/loss": 1.0}

@@ -4,52 +4,52 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose_one
-from regexp.tracking import RunRecord, Tracker, deliver, delivery, process
+from regexp.tracking import Tracker, deliver, delivery, process
 from regexp.tracking.outbox import Left
 from regexp.tracking.redelivery import command, farewell
 from regexp.tracking.spool import Spool
-
-Start = Callable[..., RunRecord]
+from tests.tracking.runs import start
 
 
 @pytest.fixture
-def run_id(folder: Path, start: Start, capsys: pytest.CaptureFixture[str]) -> str:
+def run_id(fresh_store: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """A run whose process died while the store was away: its end waits on disk."""
-    tracker = Tracker(None, "regexp", folder)
+    tracker = Tracker(None, "regexp", fresh_store)
     record = start(tracker, tracker.sweep("key", "name", {}).id)
     tracker.runs(record.id)
     tracker.close()
-    spool = Spool(folder / "undelivered", "mlflow.db")
+    spool = Spool(fresh_store / "undelivered", "mlflow.db")
     metric = delivery.metric("val/loss", 1.0, 1, 1000)
     spool.append(record.id, [metric, delivery.status("FINISHED", 2)])
     spool.release()
     return record.id
 
 
-def test_what_waits_is_sent(folder: Path, run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert deliver(None, folder) == 0
+def test_what_waits_is_sent(
+    fresh_store: Path, run_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deliver(None, fresh_store) == 0
     assert capsys.readouterr().out.startswith("Delivered what waited of 1 run to sqlite:///")
-    with Tracker(None, "regexp", folder) as tracker:
-        run = tracker._client.get_run(run_id)
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        run = tracker.client.get_run(run_id)
         assert run.info.status == "FINISHED"
         assert run.data.metrics == {"val/loss": 1.0}
 
 
 def test_what_others_keep_is_left_and_told(
-    folder: Path, run_id: str, capsys: pytest.CaptureFixture[str]
+    fresh_store: Path, run_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     living = {"kind": "header", "store": "mlflow.db"} | process.tags()
     elsewhere = living | {"store": "http://elsewhere:5000"}
     for name, header in (("living", living), ("elsewhere", elsewhere)):
-        (folder / "undelivered" / f"{name}.jsonl").write_text(json.dumps(header) + "\n")
-    assert deliver(None, folder) == 1
+        (fresh_store / "undelivered" / f"{name}.jsonl").write_text(json.dumps(header) + "\n")
+    assert deliver(None, fresh_store) == 1
     sent, *rest = capsys.readouterr().out.splitlines()
     assert sent.startswith("Delivered what waited of 1 run")
     assert len(rest) == 2
@@ -58,16 +58,18 @@ def test_what_others_keep_is_left_and_told(
 
 
 def test_what_is_refused_is_told(
-    folder: Path, run_id: str, capsys: pytest.CaptureFixture[str]
+    fresh_store: Path, run_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Tracker(None, "regexp", folder) as tracker:  # delivers
-        tracker._client.delete_run(run_id)
-    spool = Spool(folder / "undelivered", "mlflow.db")
+    with Tracker(None, "regexp", fresh_store) as tracker:  # delivers
+        tracker.client.delete_run(run_id)
+    spool = Spool(fresh_store / "undelivered", "mlflow.db")
     spool.append(run_id, [delivery.status("FINISHED", 2), {"kind": "odd"}])
     spool.release()
-    assert deliver(None, folder) == 1
+    assert deliver(None, fresh_store) == 1
     assert f"refused records of run {run_id}" in capsys.readouterr().out
-    assert (folder / "undelivered" / "refused" / f"{run_id}.jsonl").read_text().count("{") == 2 + 1
+    assert (fresh_store / "undelivered" / "refused" / f"{run_id}.jsonl").read_text().count(
+        "{"
+    ) == 2 + 1
 
 
 def test_nothing_waits_and_no_store_is_made(

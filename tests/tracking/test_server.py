@@ -66,11 +66,11 @@ class Stand:
 
 @pytest.mark.parametrize(("host", "warns"), [("127.0.0.1", False), ("0.0.0.0", True)])
 def test_an_address_that_others_reach_is_told(
-    folder: Path, port: int, host: str, warns: bool, monkeypatch: pytest.MonkeyPatch,
+    fresh_store: Path, port: int, host: str, warns: bool, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setattr(subprocess, "Popen", Stand)
-    assert serve(None, folder, port, host) == 0
+    assert serve(None, fresh_store, port, host) == 0
     assert options(Stand.last.command)["--host"] == host
     told = capsys.readouterr().err
     assert ("whoever reaches this address can read, change and delete all runs" in told) is warns
@@ -116,8 +116,8 @@ def orphan() -> Iterator[psutil.Process]:
                 continue
 
 
-def note(folder: Path, owner: dict[str, str], served: dict[str, str]) -> None:
-    (folder / ".ui.json").write_text(json.dumps({"owner": owner, "server": served}))
+def note(fresh_store: Path, owner: dict[str, str], served: dict[str, str]) -> None:
+    (fresh_store / ".ui.json").write_text(json.dumps({"owner": owner, "server": served}))
 
 
 def dead() -> dict[str, str]:
@@ -149,12 +149,12 @@ def test_nothing_else_is_ended(tmp_path: Path, orphan: psutil.Process) -> None:
 
 
 @pytest.mark.slow
-def test_ui_answers_here_alone_and_leaves_nothing_behind(folder: Path, port: int) -> None:
+def test_ui_answers_here_alone_and_leaves_nothing_behind(fresh_store: Path, port: int) -> None:
     """A real one, ended as a service manager ends it."""
     script = (
         "import sys; from regexp.tracking import serve; serve(None, sys.argv[1], int(sys.argv[2]))"
     )
-    command = [sys.executable, "-c", script, str(folder), str(port)]
+    command = [sys.executable, "-c", script, str(fresh_store), str(port)]
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}) as ui:
         while True:
             try:
@@ -177,4 +177,4 @@ def test_ui_answers_here_alone_and_leaves_nothing_behind(folder: Path, port: int
         ui.send_signal(signal.SIGTERM)
         assert ui.wait() == 128 + signal.SIGTERM
     assert [one for one in family if process._start(one.pid) is not None] == []
-    assert not (folder / ".ui.json").exists()
+    assert not (fresh_store / ".ui.json").exists()

@@ -7,10 +7,11 @@ import pytest
 
 from regexp.tracking import RunRecord, Tracker, TrackingError, query, stored
 from regexp.tracking.stored import Reader
+from tests.tracking.runs import curve, start
 
 
 def test_a_run_comes_back_as_it_was_recorded(
-    folder: Path, tracker: Tracker, sweep: RunRecord, start, tmp_path: Path
+    fresh_store: Path, tracker: Tracker, sweep: RunRecord, tmp_path: Path
 ):
     record = start(tracker, sweep.id, artifacts={"config.yaml": "seed: 3\n"})
     values = [0.1 + 0.2, 5e-324, math.inf, -math.inf, 1 / 3]
@@ -21,7 +22,7 @@ def test_a_run_comes_back_as_it_was_recorded(
     (tmp_path / "last.pt").write_bytes(b"bytes")
     record.artifact(tmp_path / "last.pt", "checkpoints")
     record.finish("FAILED", "too bad")
-    reader = Reader(None, folder)
+    reader = Reader(None, fresh_store)
     run = reader.run(record.id)
     assert (run.run_id, run.sweep_id, run.status) == (record.id, sweep.id, "FAILED")
     assert run.tags["reason"] == "too bad"
@@ -38,22 +39,22 @@ def test_a_run_comes_back_as_it_was_recorded(
     assert [one.run_id for one in reader.children(sweep.id)] == [record.id]
     assert reader.text(record.id, "config.yaml") == b"seed: 3\n"
     assert reader.text(record.id, "other.yaml") is None
-    assert reader.history(record.id, "val/loss") == list(enumerate(values, start=1))
+    assert curve(reader, record.id, "val/loss") == list(enumerate(values, start=1))
     assert reader.runs(sweep.id).equals(tracker.runs(sweep.id))
 
 
-def test_the_later_value_of_a_step_counts(folder: Path, tracker: Tracker, sweep: RunRecord, start):
+def test_the_later_value_of_a_step_counts(fresh_store: Path, tracker: Tracker, sweep: RunRecord):
     record = start(tracker, sweep.id)
     record.metrics({"val/loss": 0.5}, 1, time=1000)
     record.metrics({"val/loss": 0.7}, 1, time=3000)
     record.metrics({"val/loss": 0.6}, 1, time=2000)
     record.finish()
-    assert Reader(None, folder).run(record.id).metrics == {"val/loss": {1: 0.7}}
+    assert Reader(None, fresh_store).run(record.id).metrics == {"val/loss": {1: 0.7}}
 
 
 @pytest.mark.parametrize("at_once", [2, 100])
 def test_histories_of_many_runs_are_those_of_each(
-    folder: Path, tracker: Tracker, sweep: RunRecord, start, monkeypatch, at_once: int
+    fresh_store: Path, tracker: Tracker, sweep: RunRecord, monkeypatch, at_once: int
 ) -> None:
     monkeypatch.setattr(query, "_AT_ONCE", at_once)
     records = [start(tracker, sweep.id) for _ in range(5)]
@@ -64,34 +65,34 @@ def test_histories_of_many_runs_are_those_of_each(
     for record in records:
         record.finish()
     ids = [record.id for record in records]
-    for reader in (Reader(None, folder), tracker):
+    for reader in (Reader(None, fresh_store), tracker):
         found = reader.histories(ids, "val/loss")
         assert set(found) == set(ids[:4])
         for number, run_id in enumerate(ids[:4]):
             assert list(found[run_id].items()) == [(1, 0.5 + number), (3, math.inf)]
-            assert reader.history(run_id, "val/loss") == list(found[run_id].items())
+            assert curve(reader, run_id, "val/loss") == list(found[run_id].items())
         assert reader.histories(ids, "other") == {}
         assert reader.histories([], "val/loss") == {}
 
 
 def test_a_text_that_is_too_large_is_not_read(
-    folder: Path, tracker: Tracker, sweep: RunRecord, start, monkeypatch: pytest.MonkeyPatch
+    fresh_store: Path, tracker: Tracker, sweep: RunRecord, monkeypatch: pytest.MonkeyPatch
 ):
     record = start(tracker, sweep.id, artifacts={"config.yaml": "a" * 200})
     record.finish()
     monkeypatch.setattr(stored, "TEXT_BYTES", 100)
     with pytest.raises(TrackingError, match=r"config\.yaml of the run .* has 200 bytes"):
-        Reader(None, folder).run(record.id).text("config.yaml")
+        Reader(None, fresh_store).run(record.id).text("config.yaml")
 
 
-def test_what_is_not_there_is_told(folder: Path, tracker: Tracker, sweep: RunRecord, start):
+def test_what_is_not_there_is_told(fresh_store: Path, tracker: Tracker, sweep: RunRecord):
     record = start(tracker, sweep.id)
     record.finish()
-    reader = Reader(None, folder)
+    reader = Reader(None, fresh_store)
     for run_id in ("0" * 32, "", "../mlflow.db", "a'b\"c"):
         with pytest.raises(TrackingError, match="there is no run"):
             reader.run(run_id)
-    tracker._client.delete_run(record.id)
+    tracker.client.delete_run(record.id)
     with pytest.raises(TrackingError, match=f"--run-id {record.id} restores it"):
         reader.run(record.id)
     assert reader.children(sweep.id) == []

@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,18 @@ import pytest
 
 from regexp.tracking import RunRecord, Terminated, Tracker, TrackingError
 from regexp.tracking.delivery import dataset, sender
-
-Start = Callable[..., RunRecord]
+from tests.tracking.runs import curve, start
 
 
 def stored(tracker: Tracker, run_id: str) -> Any:
-    return tracker._client.get_run(run_id)
+    return tracker.client.get_run(run_id)
 
 
 def artifact(tracker: Tracker, run_id: str, name: str) -> str:
-    return Path(tracker._client.download_artifacts(run_id, name)).read_text()
+    return Path(tracker.client.download_artifacts(run_id, name)).read_text()
 
 
-def test_run_holds_what_was_recorded(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
+def test_run_holds_what_was_recorded(tracker: Tracker, sweep: RunRecord) -> None:
     record = start(tracker, sweep.id, tags={"technique": "l1", "seed": 3, "dataset": "digits"})
     record.finish()
     run = stored(tracker, record.id)
@@ -48,30 +46,28 @@ def test_run_holds_what_was_recorded(tracker: Tracker, sweep: RunRecord, start: 
     assert "torch" in json.loads(artifact(tracker, record.id, "environment.json"))["packages"]
 
 
-def test_metrics_come_back_in_order(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
+def test_metrics_come_back_in_order(tracker: Tracker, sweep: RunRecord) -> None:
     record = start(tracker, sweep.id)
     values = [float((7 * step) % 11) for step in range(1, 1502)]
     for step, value in enumerate(values, 1):
         record.metrics({"val/loss": value, "lr": 0.1}, step)
-    assert tracker.history(record.id, "val/loss") == list(enumerate(values, 1))
-    assert tracker.history(record.id, "absent") == []
+    assert curve(tracker, record.id, "val/loss") == list(enumerate(values, 1))
+    assert curve(tracker, record.id, "absent") == []
 
 
-def test_values_that_are_not_finite_come_back(
-    tracker: Tracker, sweep: RunRecord, start: Start
-) -> None:
+def test_values_that_are_not_finite_come_back(tracker: Tracker, sweep: RunRecord) -> None:
     record = start(tracker, sweep.id)
     for step, value in enumerate([math.inf, -math.inf, math.nan, 1.0]):
         record.metrics({"val/loss": value}, step)
     record.summary({"test/loss": math.inf})
-    history = tracker.history(record.id, "val/loss")
+    history = curve(tracker, record.id, "val/loss")
     assert history[:2] == [(0, math.inf), (1, -math.inf)]
     assert math.isnan(history[2][1])
     assert tracker.runs(sweep.id)["metrics.test/loss"].tolist() == [math.inf]
 
 
 def test_value_recorded_again_for_a_step_replaces_the_first(
-    tracker: Tracker, sweep: RunRecord, start: Start, monkeypatch: pytest.MonkeyPatch
+    tracker: Tracker, sweep: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from regexp.tracking import record as module
 
@@ -79,12 +75,10 @@ def test_value_recorded_again_for_a_step_replaces_the_first(
     for now, value in ((2000, 0.5), (1000, 0.9)):
         monkeypatch.setattr(module, "now", lambda now=now: now)
         record.metrics({"val/loss": value}, 1)
-    assert tracker.history(record.id, "val/loss") == [(1, 0.5)]
+    assert curve(tracker, record.id, "val/loss") == [(1, 0.5)]
 
 
-def test_artifacts_of_files_and_folders(
-    tracker: Tracker, sweep: RunRecord, start: Start, tmp_path: Path
-) -> None:
+def test_artifacts_of_files_and_folders(tracker: Tracker, sweep: RunRecord, tmp_path: Path) -> None:
     record = start(tracker, sweep.id)
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "a.txt").write_text("a")
@@ -98,7 +92,7 @@ def test_artifacts_of_files_and_folders(
         record.artifact(tmp_path / "absent")
 
 
-def test_odd_params_do_not_stop_a_run(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
+def test_odd_params_do_not_stop_a_run(tracker: Tracker, sweep: RunRecord) -> None:
     params = {"a[0]": "x" * 7000, "user@host": float("nan")} | {f"p{i}": i for i in range(250)}
     record = start(tracker, sweep.id, params=params)
     record.finish()
@@ -108,13 +102,13 @@ def test_odd_params_do_not_stop_a_run(tracker: Tracker, sweep: RunRecord, start:
     assert run.data.tags["params.cut"] == "a_0_"
 
 
-def test_sweep_is_found_again_by_its_key(folder: Path) -> None:
-    with Tracker(None, "regexp", folder) as tracker:
+def test_sweep_is_found_again_by_its_key(fresh_store: Path) -> None:
+    with Tracker(None, "regexp", fresh_store) as tracker:
         first = tracker.sweep("it's a key", "name", {"seeds": 3})
         first.finish("FAILED", "one job failed")
         assert stored(tracker, first.id).data.params == {"seeds": "3"}
         assert artifact(tracker, first.id, "sweep.yaml") == "seeds: 3\n"
-    with Tracker(None, "regexp", folder) as tracker:
+    with Tracker(None, "regexp", fresh_store) as tracker:
         again = tracker.sweep("it's a key", "name", {"seeds": 3})
         assert again.id == first.id
         run = stored(tracker, again.id)
@@ -125,18 +119,16 @@ def test_sweep_is_found_again_by_its_key(folder: Path) -> None:
         assert stored(tracker, again.id).info.status == "FINISHED"
 
 
-def test_worker_that_joins_a_sweep_does_not_end_it(folder: Path) -> None:
-    with Tracker(None, "regexp", folder) as main:
+def test_worker_that_joins_a_sweep_does_not_end_it(fresh_store: Path) -> None:
+    with Tracker(None, "regexp", fresh_store) as main:
         parent = main.sweep("key", "name", {})
-        with Tracker(None, "regexp", folder) as worker:
+        with Tracker(None, "regexp", fresh_store) as worker:
             assert worker.sweep("key", "name", {}, own=False).id == parent.id
         assert stored(main, parent.id).info.status == "RUNNING"
         parent.finish()
 
 
-def test_finished_knows_only_finished_runs_of_the_sweep(
-    tracker: Tracker, sweep: RunRecord, start: Start
-) -> None:
+def test_finished_knows_only_finished_runs_of_the_sweep(tracker: Tracker, sweep: RunRecord) -> None:
     done = start(tracker, sweep.id, fingerprint="done")
     done.finish()
     start(tracker, sweep.id, fingerprint="failed").finish("FAILED", "loss is nan")
@@ -147,7 +139,7 @@ def test_finished_knows_only_finished_runs_of_the_sweep(
     assert ended == {"done": done.id}
 
 
-def test_runs_is_a_table_of_children(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
+def test_runs_is_a_table_of_children(tracker: Tracker, sweep: RunRecord) -> None:
     assert tracker.runs(sweep.id).empty
     for seed, variant in enumerate(["", "strength=0.1"]):
         tags = {"technique": "l1", "seed": seed, "dataset": "digits", "variant": variant}
@@ -164,9 +156,7 @@ def test_runs_is_a_table_of_children(tracker: Tracker, sweep: RunRecord, start: 
 
 
 @pytest.mark.parametrize("seed", ["three", "1.0", "", "²", "1" * 5000])
-def test_a_seed_that_is_none_breaks_no_table(
-    tracker: Tracker, sweep: RunRecord, start: Start, seed: str
-) -> None:
+def test_a_seed_that_is_none_breaks_no_table(tracker: Tracker, sweep: RunRecord, seed: str) -> None:
     """Anybody may make a run below a sweep."""
     start(tracker, sweep.id, tags={"technique": "l1", "seed": seed}).finish()
     assert tracker.runs(sweep.id)["seed"].tolist() == [-1]
@@ -181,9 +171,9 @@ def test_a_seed_that_is_none_breaks_no_table(
     ],
 )
 def test_exception_leaves_nothing_running(
-    folder: Path, start: Start, error: BaseException, status: str, reason: str
+    fresh_store: Path, error: BaseException, status: str, reason: str
 ) -> None:
-    with pytest.raises(type(error)), Tracker(None, "regexp", folder) as tracker:  # noqa: PT012
+    with pytest.raises(type(error)), Tracker(None, "regexp", fresh_store) as tracker:  # noqa: PT012
         sweep = tracker.sweep("key", "name", {})
         record = start(tracker, sweep.id)
         record.metrics({"val/loss": 1.0}, 1)
@@ -194,8 +184,8 @@ def test_exception_leaves_nothing_running(
     assert stored(tracker, record.id).data.metrics == {"val/loss": 1.0}
 
 
-def test_run_that_was_forgotten_is_failed(folder: Path, start: Start) -> None:
-    with Tracker(None, "regexp", folder) as tracker:
+def test_run_that_was_forgotten_is_failed(fresh_store: Path) -> None:
+    with Tracker(None, "regexp", fresh_store) as tracker:
         sweep = tracker.sweep("key", "name", {})
         record = start(tracker, sweep.id)
         sweep.finish()
@@ -204,15 +194,15 @@ def test_run_that_was_forgotten_is_failed(folder: Path, start: Start) -> None:
     assert stored(tracker, sweep.id).info.status == "FINISHED"
 
 
-def test_a_run_ends_once(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
+def test_a_run_ends_once(tracker: Tracker, sweep: RunRecord) -> None:
     record = start(tracker, sweep.id)
     record.finish("FAILED", "first")
     record.finish("FINISHED")
     assert stored(tracker, record.id).info.status == "FAILED"
 
 
-def test_two_trackers_at_once(folder: Path, start: Start) -> None:
-    with Tracker(None, "regexp", folder) as one, Tracker(None, "regexp", folder) as two:
+def test_two_trackers_at_once(fresh_store: Path) -> None:
+    with Tracker(None, "regexp", fresh_store) as one, Tracker(None, "regexp", fresh_store) as two:
         sweep = one.sweep("key", "name", {})
         records = [start(one, sweep.id), start(two, sweep.id)]
         for step in range(50):
@@ -222,42 +212,42 @@ def test_two_trackers_at_once(folder: Path, start: Start) -> None:
             record.finish()
         sweep.finish()
         for tracker, record in zip((two, one), records, strict=True):
-            assert len(tracker.history(record.id, "val/loss")) == 50
+            assert len(curve(tracker, record.id, "val/loss")) == 50
 
 
 def test_store_that_fails_in_the_middle_loses_nothing(
-    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Tracker(None, "regexp", folder) as tracker:
+    with Tracker(None, "regexp", fresh_store) as tracker:
         sweep = tracker.sweep("key", "name", {})
         record = start(tracker, sweep.id)
         record.metrics({"val/loss": 1.0}, 1)
-        tracker.history(record.id, "val/loss")
+        curve(tracker, record.id, "val/loss")
 
         def gone(*arguments: object, **named: object) -> None:
             raise ConnectionError("connection refused")
 
         for name in ("log_batch", "set_terminated", "log_artifact"):
-            monkeypatch.setattr(tracker._client, name, gone)
+            monkeypatch.setattr(tracker.client, name, gone)
         record.metrics({"val/loss": 2.0}, 2)
         record.finish("FINISHED")
         sweep.finish()
     told = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert told[-1].startswith("The records of 2 runs could not be delivered to sqlite:///")
-    assert told[-1].endswith(f"\n  regexp deliver paths.mlruns={folder}")
+    assert told[-1].endswith(f"\n  regexp deliver paths.mlruns={fresh_store}")
     assert stored(tracker, record.id).info.status == "RUNNING"
 
-    with Tracker(None, "regexp", folder) as later:
+    with Tracker(None, "regexp", fresh_store) as later:
         assert stored(later, record.id).info.status == "FINISHED"
         assert stored(later, sweep.id).info.status == "FINISHED"
-        assert later.history(record.id, "val/loss") == [(1, 1.0), (2, 2.0)]
-    assert not list((folder / "undelivered").glob("*.jsonl"))
+        assert curve(later, record.id, "val/loss") == [(1, 1.0), (2, 2.0)]
+    assert not list((fresh_store / "undelivered").glob("*.jsonl"))
 
 
 def test_wall_time_adds_up_over_commands_and_needs_no_store_to_be_told(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Tracker(None, "regexp", folder) as tracker:
+    with Tracker(None, "regexp", fresh_store) as tracker:
         sweep = tracker.sweep("key", "name", {})
         assert sweep.wall_seconds(4.0) == 4.0
         assert sweep.wall_seconds(5.5) == 5.5  # later in the same command
@@ -265,21 +255,19 @@ def test_wall_time_adds_up_over_commands_and_needs_no_store_to_be_told(
         def gone(*arguments: object, **named: object) -> None:
             raise ConnectionError("connection refused")
 
-        tracker.history(sweep.id, "none")
+        curve(tracker, sweep.id, "none")
         for name in ("log_batch", "get_run", "set_terminated"):
-            monkeypatch.setattr(tracker._client, name, gone)
+            monkeypatch.setattr(tracker.client, name, gone)
         assert sweep.wall_seconds(7.0) == 7.0
         sweep.finish()
-    with Tracker(None, "regexp", folder) as tracker:
+    with Tracker(None, "regexp", fresh_store) as tracker:
         sweep = tracker.sweep("key", "name", {})
         assert sweep.wall_seconds(0.5) == 7.5
         sweep.finish()
     assert stored(tracker, sweep.id).data.tags["wall_seconds"] == "7.5"
 
 
-def test_a_text_is_read_back_by_whoever_recorded_it(
-    tracker: Tracker, sweep: RunRecord, start: Start
-) -> None:
+def test_a_text_is_read_back_by_whoever_recorded_it(tracker: Tracker, sweep: RunRecord) -> None:
     record = start(tracker, sweep.id)
     record.text('{"a": "ü"}', "diagnostics.json")
     assert tracker.text(record.id, "diagnostics.json") == '{"a": "ü"}'.encode()  # though queued
@@ -288,11 +276,11 @@ def test_a_text_is_read_back_by_whoever_recorded_it(
 
 
 def test_deleted_run_is_told_and_stops_nothing(
-    tracker: Tracker, sweep: RunRecord, start: Start, caplog: pytest.LogCaptureFixture
+    tracker: Tracker, sweep: RunRecord, caplog: pytest.LogCaptureFixture
 ) -> None:
     record, other = start(tracker, sweep.id), start(tracker, sweep.id)
     tracker.runs(sweep.id)
-    tracker._client.delete_run(record.id)
+    tracker.client.delete_run(record.id)
     record.metrics({"val/loss": 1.0}, 1)
     record.finish()
     other.finish()
@@ -310,19 +298,19 @@ def test_note_is_the_description(tracker: Tracker, sweep: RunRecord) -> None:
     assert "[cut: " in note
 
 
-def test_deleted_experiment_is_a_clear_error(folder: Path) -> None:
-    with Tracker(None, "regexp", folder) as tracker:
-        tracker._client.delete_experiment(tracker._experiment)
+def test_deleted_experiment_is_a_clear_error(fresh_store: Path) -> None:
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        tracker.client.delete_experiment(tracker.experiment_id)
     with pytest.raises(TrackingError, match=r"tracking.experiment=regexp was deleted. Restore it"):
-        Tracker(None, "regexp", folder)
+        Tracker(None, "regexp", fresh_store)
 
 
 def test_own_connections_write_ahead_and_do_not_wait_for_the_disk(
-    tracker: Tracker, folder: Path
+    tracker: Tracker, fresh_store: Path
 ) -> None:
-    with tracker._client._tracking_client.store.engine.connect() as connection:
+    with tracker.client._tracking_client.store.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
-    plain = sqlite3.connect(folder / "mlflow.db")
+    plain = sqlite3.connect(fresh_store / "mlflow.db")
     assert plain.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     plain.close()
 
@@ -332,7 +320,7 @@ def test_data_that_another_process_adds_meanwhile_are_recorded(
 ) -> None:
     from mlflow.exceptions import MlflowException
 
-    real, tries = tracker._client.log_inputs, []
+    real, tries = tracker.client.log_inputs, []
 
     def log_inputs(*arguments: Any) -> None:
         tries.append(arguments)
@@ -342,10 +330,10 @@ def test_data_that_another_process_adds_meanwhile_are_recorded(
             )
         real(*arguments)
 
-    monkeypatch.setattr(tracker._client, "log_inputs", log_inputs)
+    monkeypatch.setattr(tracker.client, "log_inputs", log_inputs)
     described = {"name": "digits", "checksum": "ab" * 32, "source": "scikit-learn"}
-    deliver = sender(tracker._client)
+    deliver = sender(tracker.client)
     deliver(sweep.id, [dataset(described)])
-    run = tracker._client.get_run(sweep.id)
+    run = tracker.client.get_run(sweep.id)
     assert [one.dataset.name for one in run.inputs.dataset_inputs] == ["digits"]
     assert len(tries) == 2

@@ -1,26 +1,24 @@
 """The shared view of a sweep in MLflow's UI, as far as it can be told without a browser."""
 
 import json
-from collections.abc import Callable
 
 from regexp.tracking import RunRecord, Tracker, view
+from tests.tracking.runs import start
 
-Start = Callable[..., RunRecord]
 
-
-def test_link_sets_the_shared_view(tracker: Tracker, sweep: RunRecord, start: Start) -> None:
+def test_link_sets_the_shared_view(tracker: Tracker, sweep: RunRecord) -> None:
     start(tracker, sweep.id)
     link = tracker.link(sweep.id, metric="test/rmse")
-    assert link.startswith(f"http://127.0.0.1:5000/#/experiments/{tracker._experiment}/runs?")
+    assert link.startswith(f"http://127.0.0.1:5000/#/experiments/{tracker.experiment_id}/runs?")
     assert f"viewStateShareKey={sweep.id}" in link
     assert "compareRunsMode=CHART" in tracker.link(sweep.id, charts=True, metric="test/rmse")
-    tags = tracker._client.get_experiment(tracker._experiment).tags
+    tags = tracker.client.get_experiment(tracker.experiment_id).tags
     state = json.loads(tags[f"mlflow.sharedViewState.{sweep.id}"])
     assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "label"}]
     assert state["selectedColumns"][0] == "metrics.`test/rmse`"
     assert state["orderByAsc"] is True
     assert state["groupsExpanded"] == {"tag.label.l1": False}
-    found = tracker._client.search_runs([tracker._experiment], state["searchFilter"])
+    found = tracker.client.search_runs([tracker.experiment_id], state["searchFilter"])
     assert len(found) == 1
 
 
