@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from regexp.dataset.checks import is_number, is_whole
+from regexp.dataset.checks import is_number, is_whole, unexpected
 from regexp.dataset.data import (
     CLASSIFICATION,
     REGRESSION,
@@ -32,6 +32,7 @@ from regexp.dataset.data import (
 )
 from regexp.dataset.lazy import LazyInputs
 from regexp.dataset.splitting import Splitter
+from regexp.errors import ConfigError
 from regexp.random import derive
 
 __all__ = [
@@ -68,7 +69,7 @@ class Dataset(ABC):
             rows of a smaller share are among those of a larger one.
 
     Raises:
-        ValueError: a number that is out of its range.
+        ConfigError: a number that is out of its range.
     """
 
     name: ClassVar[str]
@@ -85,32 +86,22 @@ class Dataset(ABC):
         for key in ("validation", "test"):
             share = getattr(self, key)
             if not is_number(share) or not 0 < share < 1:
-                raise ValueError(
-                    f"dataset.{key}: expected a share of the rows between 0 and 1 (both excluded), "
-                    f"got {share!r}"
-                )
+                raise unexpected(key, share, "a share of the rows between 0 and 1 (both excluded)")
         if self.validation + self.test >= 1:
-            raise ValueError(
-                f"dataset.validation + dataset.test: {self.validation} + {self.test} leave no row "
-                "for training; their sum must be below 1"
+            raise ConfigError(
+                f"{self.validation} + {self.test} leave no row for training",
+                key="dataset.validation + dataset.test",
+                cure="their sum must be below 1",
             )
-        size = self.train_size
-        if size is not None and (not is_whole(size) or size < 1):
-            raise ValueError(
-                f"dataset.train_size: expected a whole number of rows (1 or more), or null for "
-                f"the whole training split; got {size!r}"
-            )
-        seed = self.split_seed
-        if seed is not None and (not is_whole(seed) or seed < 0):
-            raise ValueError(
-                "dataset.split_seed: expected a whole number (0 or more) for one split of all "
-                f"runs, or null to split by the run's seed; got {seed!r}"
-            )
+        if self.train_size is not None and not is_whole(self.train_size, 1):
+            rows = "a whole number of rows (1 or more), or null for the whole training split;"
+            raise unexpected("train_size", self.train_size, rows)
+        if self.split_seed is not None and not is_whole(self.split_seed, 0):
+            seed = "a whole number (0 or more) for one split of all runs, or null to split by the "
+            raise unexpected("split_seed", self.split_seed, f"{seed}run's seed;")
         if not is_number(self.label_noise) or not 0 <= self.label_noise < 1:
-            raise ValueError(
-                "dataset.label_noise: expected a share of the training rows in [0, 1), got "
-                f"{self.label_noise!r}"
-            )
+            share = "a share of the training rows in [0, 1)"
+            raise unexpected("label_noise", self.label_noise, share)
 
     @abstractmethod
     def read(self, folder: Path) -> Table:
@@ -141,17 +132,17 @@ class Dataset(ABC):
 
         Raises:
             DataError: no file, a bad one, or rows that cannot be split as asked.
-            ValueError: a `train_size` that the training split cannot give.
+            ConfigError: a setting that does not fit the rows.
         """
         folder = Path(folder).resolve()
         if folder not in self._tables:
             self._tables[folder] = self.read(folder)
         table = self._tables[folder]
         if self.label_noise and table.task != CLASSIFICATION:
-            raise ValueError(
-                f"dataset.label_noise={self.label_noise}: {table.source} is a regression, whose "
-                "targets are no classes; give 0"
-            )
+            raise ConfigError(
+                f"{table.source} is a regression, whose targets are no classes",
+                key="dataset.label_noise", got=self.label_noise, cure="give 0",
+            )  # fmt: skip
         if table.splits is None and self.split_seed is None:
             return self._prepare(table, self.split(table, seed), seed)
         if folder not in self._shared:  # one object for all seeds: a stack holds its rows once
@@ -236,6 +227,7 @@ def _check_finite(table: Table, rows: Rows, values: Any, features: tuple[str, ..
         return
     row, column = np.argwhere(~np.isfinite(flat))[0]
     raise DataError(
-        f"{table.source}: row {rows[row] + 1} becomes {flat[row, column]} in feature "
-        f"{features[column]!r}: a number too large (or, for a logarithm, too small)"
+        f"row {rows[row] + 1} becomes {flat[row, column]} in feature {features[column]!r}: a "
+        "number too large (or, for a logarithm, too small)",
+        key=table.source,
     )

@@ -14,11 +14,7 @@ from regexp.dataset.base import CLASSIFICATION, REGRESSION, Dataset, Table, arra
 
 @dataclass(frozen=True, kw_only=True)
 class Bundled(Dataset, ABC):
-    """A table of numbers, standardized by its training rows; so is the target of a regression.
-
-    Args:
-        validation, test, train_size, split_seed, label_noise: see `Dataset`.
-    """
+    """A table of numbers, standardized by its training rows; so is the target of a regression."""
 
     loader: ClassVar[str]
     """A function of `sklearn.datasets`."""
@@ -53,9 +49,6 @@ class Bundled(Dataset, ABC):
 class BreastCancer(Bundled):
     """569 tumours, malignant or benign, by 30 measures of cell nuclei; inputs [rows, 30].
 
-    Args:
-        validation, test, train_size, split_seed, label_noise: see `Dataset`.
-
     References:
         Wolberg, Mangasarian, Street & Street, "Breast Cancer Wisconsin (Diagnostic)", UCI, 1993,
         https://doi.org/10.24432/C5DW2B
@@ -68,9 +61,6 @@ class BreastCancer(Bundled):
 @dataclass(frozen=True, kw_only=True)
 class Diabetes(Bundled):
     """442 patients: the disease's progression in a year, 25 to 346, by 10 measures; a regression.
-
-    Args:
-        validation, test, train_size, split_seed, label_noise: see `Dataset`.
 
     References:
         Efron, Hastie, Johnstone & Tibshirani, "Least angle regression", Annals of Statistics 32(2),
@@ -87,9 +77,6 @@ class Diabetes(Bundled):
 class Wine(Bundled):
     """178 wines of three growers by 13 measures; inputs [rows, 13].
 
-    Args:
-        validation, test, train_size, split_seed, label_noise: see `Dataset`.
-
     References:
         Aeberhard & Forina, "Wine", UCI, 1992, https://doi.org/10.24432/C5PC7J
     """
@@ -101,9 +88,6 @@ class Wine(Bundled):
 @dataclass(frozen=True, kw_only=True)
 class Iris(Bundled):
     """150 irises of three species by 4 measures; inputs [rows, 4].
-
-    Args:
-        validation, test, train_size, split_seed, label_noise: see `Dataset`.
 
     References:
         Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics 7(2),

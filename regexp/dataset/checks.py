@@ -1,6 +1,12 @@
-"""Which kind of number or name a setting is; YAML and the command line give any."""
+"""Settings of datasets: of which kind they are, and what is said of those that are not."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeGuard
+from urllib.parse import urlsplit
+
+from regexp.errors import ConfigError
 
 Name = str | int | float
 """Of a column; the command line makes numbers of digits."""
@@ -9,29 +15,69 @@ Names = Name | Sequence[Name]
 """Several, or one for a list of one."""
 
 
-def is_number(value: object) -> bool:
+def unexpected(key: str, value: object, expected: str) -> ConfigError:
+    """The error that the setting `dataset.<key>` has this value.
+
+    Args:
+        expected: what it should be; with a semicolon at its end where it has commas.
+    """
+    expected = expected if expected.endswith(";") else f"{expected},"
+    return ConfigError(f"expected {expected} got {value!r}", key=f"dataset.{key}")
+
+
+def is_number(value: object) -> TypeGuard[float]:
     """Whether `value` is a real number (a bool is none)."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def is_whole(value: object) -> bool:
-    """Whether `value` is an int (a bool is none)."""
-    return isinstance(value, int) and not isinstance(value, bool)
+def is_whole(value: object, least: int) -> TypeGuard[int]:
+    """Whether `value` is an int (a bool is none), and not below `least`."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def are_distinct(names: Sequence[object], least: int) -> bool:
+    """Whether these are at least so many names, and none twice."""
+    return len(names) >= least and len(set(names)) == len(names)
+
+
+def is_sha256(text: object) -> bool:
+    """Whether `text` is a checksum of 64 hexadecimal digits."""
+    return isinstance(text, str) and len(text) == 64 and set(text.lower()) <= {*"0123456789abcdef"}
 
 
 def check_separator(separator: object) -> None:
-    """`dataset.separator` is a character that can stand between two fields.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """`dataset.separator` is a character that can stand between two fields."""
     if not isinstance(separator, str) or len(separator) != 1:
-        raise ValueError(f"dataset.separator: expected one character, got {separator!r}")
+        raise unexpected("separator", separator, "one character")
     if not separator.isascii() or separator in '"\r\n\0' or separator.isalnum():
-        raise ValueError(
-            f"dataset.separator: expected a character between two fields, such as a comma, a "
-            f"semicolon or a tab; got {separator!r}"
+        between = "a character between two fields, such as a comma, a semicolon or a tab;"
+        raise unexpected("separator", separator, between)
+
+
+def check_size(size: object) -> None:
+    """`dataset.size` is a number of pixels, or None."""
+    if size is not None and not is_whole(size, 1):
+        pixels = (
+            "a whole number of pixels a side (1 or more), or null to leave the images as they are;"
         )
+        raise unexpected("size", size, pixels)
+
+
+def check_url(url: str) -> None:
+    """`dataset.url` is a public address of a file with a name of its own."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    name = name_in(url)
+    good = parts.scheme in ("http", "https") and parts.netloc and name not in ("", ".", "..")
+    if not good or not name.isprintable() or "\\" in name:
+        raise unexpected("url", url, "the address of a file, http(s)://HOST/.../NAME")
+
+
+def name_in(url: str) -> str:
+    """The name of the file that an address gives: its last part."""
+    return url.rsplit("/", 1)[-1]
 
 
 def as_names(value: Names | None) -> tuple[str, ...]:

@@ -31,19 +31,16 @@ class Columns:
     """Columns read from a file.
 
     Args:
-        path: the file.
-        names: the columns' names.
         values: float64, [rows, columns], finite.
         lines: the line of the file that each row ends on, counted from 1, [rows].
     """
 
     path: Path
-    names: tuple[str, ...]
     values: NDArray[np.float64]
     lines: NDArray[np.int64]
 
     def refuse(self, row: int, column: str, fault: str) -> NoReturn:
-        """Raise the error that names the file, the row (an index of `values`) and the column."""
+        """Raise the error of a field, whose row is an index of `values`."""
         raise DataError(
             f"{self.path}: {_place(row + 1, self.lines[row])}, column {column!r}: {fault}"
         )
@@ -82,7 +79,6 @@ def read_columns(path: Path, columns: Sequence[str], separator: str) -> Columns:
         raise DataError(f"{path}: a header and no rows; the file is cut short")
     return Columns(
         path,
-        tuple(columns),
         np.frombuffer(values, dtype=np.float64).reshape(-1, len(columns)),
         np.frombuffer(lines, dtype=np.int64),
     )
@@ -128,11 +124,7 @@ def read_fields(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _lines(path: Path, file: IO[str]) -> Iterator[str]:
-    """The lines of a text, none of which fills the memory.
-
-    Raises:
-        DataError: it is no text, or unpacks to too much.
-    """
+    """The lines of a text, none of which fills the memory, and `END`."""
     size = 0
     while line := file.readline(LINE):
         size += len(line)
@@ -146,11 +138,7 @@ def _lines(path: Path, file: IO[str]) -> Iterator[str]:
 
 
 def _check_closed(path: Path, fields: list[str]) -> None:
-    """The end of a text is a line of its own.
-
-    Raises:
-        DataError: it is a part of a field, as that began with a quotation mark that has no other.
-    """
+    """`END` is a line of its own; else it is in a field whose quotation mark has no other."""
     if fields != [END]:
         raise DataError(
             f"{path}: a quotation mark is not closed; all that follows it became one field, "
@@ -165,11 +153,7 @@ def _place(row: int, line: int) -> str:
 def find_columns(
     path: Path, header: list[str], columns: Sequence[str], separator: str
 ) -> list[int]:
-    """Where the columns are in the header.
-
-    Raises:
-        DataError: one is missing or stands there twice.
-    """
+    """Where the columns are in the header; DataError if one is missing or stands there twice."""
     if not any(header):
         raise DataError(f"{path}: the file is empty; expected a header with {', '.join(columns)}")
     missing = [column for column in columns if column not in header]

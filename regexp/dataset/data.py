@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from regexp.dataset.lazy import Images, LazyInputs
+from regexp.errors import ConfigError
 
 CLASSIFICATION = "classification"
 REGRESSION = "regression"
@@ -24,27 +25,24 @@ Splits = tuple[Rows, Rows, Rows]
 """The rows of the training, validation and test split."""
 
 
-class DataError(ValueError):
-    """A file of data that is missing, damaged or not what it should be; the message says which."""
+class DataError(ConfigError):
+    """A file or rows that are missing, damaged or not what they should be; `key` says which."""
 
 
 @contextmanager
 def summed(source: str) -> Iterator[None]:
-    """Say that numbers are too large to be squared, added up and made float32.
+    """Raise DataError where numbers are too large to be squared and added up.
 
-    Args:
-        source: of the numbers.
-
-    Raises:
-        DataError: they are; else mean and deviation would be infinite, and the column useless.
+    Mean and deviation would be infinite, and the column useless.
     """
     try:
         with np.errstate(over="raise"):
             yield
     except FloatingPointError as error:
         raise DataError(
-            f"{source}: a number is too large to be standardized ({error}); does it stand for a "
-            "missing value?"
+            f"a number is too large to be standardized ({error})",
+            key=source,
+            cure="does it stand for a missing value?",
         ) from error
 
 

@@ -18,9 +18,6 @@ class Digits(Dataset):
     A pixel counts the dark ones of 4 x 4 finer pixels, 0 to 16, and is divided by 16: a constant
     of the data, so that nothing is fitted.
 
-    Args:
-        validation, test, train_size, split_seed, label_noise: see `Dataset`.
-
     References:
         Alpaydin & Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998,
         https://doi.org/10.24432/C50P49 (scikit-learn ships its test part)

@@ -7,7 +7,6 @@ import shutil
 import sys
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
 
 from regexp.dataset.base import DataError
 from regexp.dataset.limits import DISK
@@ -19,8 +18,7 @@ def download(url: str, path: Path, sha256: str | None, missing: str) -> None:
     Several processes may do so at once: each moves a whole file into place.
 
     Args:
-        url: http or https.
-        path: where to; its folder is made.
+        path: its folder is made.
         sha256: of the file; None accepts any.
         missing: why it is needed, for the error: "wine: no winequality-red.csv is in data".
 
@@ -82,34 +80,6 @@ def _fetch(url: str, to: str, pooch: object) -> None:
     fetch = HTTPDownloader(progressbar=sys.stderr.isatty())
     with Path(to).open("wb") as file:
         fetch(url, _Capped(file, shutil.disk_usage(Path(to).parent).free - DISK), pooch)
-
-
-def check_url(key: str, url: str) -> None:
-    """`url` is a public address of a file with a name of its own.
-
-    Raises:
-        ValueError: it is none.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    name = name_in(url)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.netloc
-        or name in ("", ".", "..")
-        or not name.isprintable()
-        or "\\" in name
-    ):
-        raise ValueError(
-            f"{key}: expected the address of a file, http(s)://HOST/.../NAME, got {url!r}"
-        )
-
-
-def name_in(url: str) -> str:
-    """The name of the file that an address gives: its last part."""
-    return url.rsplit("/", 1)[-1]
 
 
 def _reason(error: OSError) -> str:

@@ -24,12 +24,7 @@ class UnseenAsMissing(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """
 
     def fit(self, X: NDArray[Any], y: object = None) -> Self:
-        """Note the columns without a value.
-
-        Args:
-            X: [rows, columns], NaN where a value is missing.
-            y: not used.
-        """
+        """Note the columns without a value in `X`, [rows, columns], NaN where one is missing."""
         X = validate_data(self, X, ensure_all_finite="allow-nan")
         self.unseen_ = np.isnan(X).all(axis=0)
         return self
@@ -63,12 +58,7 @@ class CorrelationFilter(TransformerMixin, BaseEstimator):
         self.keep = keep
 
     def fit(self, X: NDArray[Any], y: object = None) -> Self:
-        """Choose the features.
-
-        Args:
-            X: [rows, features].
-            y: not used.
-        """
+        """Choose among the features of `X`, [rows, features]."""
         if (self.threshold is None) == (self.keep is None):
             raise ValueError("give either `threshold` or `keep`, and not both")
         X = validate_data(self, X)

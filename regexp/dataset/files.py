@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regexp.dataset.base import DataError, Dataset
-from regexp.dataset.download import check_url, download, name_in
+from regexp.dataset.checks import check_url, is_sha256, name_in, unexpected
+from regexp.dataset.download import download
+from regexp.errors import ConfigError
 
 KNOWN = "known"
 
@@ -18,7 +20,6 @@ class FileDataset(Dataset):
     """A dataset that is read from one file.
 
     Args:
-        validation, test, train_size, split_seed, label_noise: see `Dataset`.
         file: the file's name in the data folder, or a path; None for the first of `known` that
             lies in the data folder. If none does, `url` is downloaded.
         sha256: the checksum that the file must have: 64 hexadecimal digits; "known" for the one
@@ -26,9 +27,6 @@ class FileDataset(Dataset):
         known: file name -> SHA-256, in the order in which they are looked for.
         url: public address (http or https) of the file; the name of the file that it gives is the
             address's last part.
-
-    Raises:
-        ValueError: an argument that is none of these.
     """
 
     file: str | None
@@ -38,22 +36,19 @@ class FileDataset(Dataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.sha256 not in (None, KNOWN) and not _is_sha256(self.sha256):
-            raise ValueError(
-                "dataset.sha256: expected 64 hexadecimal digits, 'known' or null (any file); got "
-                f"{self.sha256!r}"
-            )
-        check_url("dataset.url", self.url)
+        if self.sha256 not in (None, KNOWN) and not is_sha256(self.sha256):
+            digits = "64 hexadecimal digits, 'known' or null (any file);"
+            raise unexpected("sha256", self.sha256, digits)
+        check_url(self.url)
         for name, checksum in self.known.items():
-            if not _is_sha256(checksum):
-                raise ValueError(
-                    f"dataset.known.{name}: expected 64 hexadecimal digits, got {checksum!r}"
-                )
+            if not is_sha256(checksum):
+                raise unexpected(f"known.{name}", checksum, "64 hexadecimal digits")
         name = self._online if self.file is None else self.file
         if self.sha256 == KNOWN and self._pinned(name) is None:
-            raise ValueError(
-                f"dataset.sha256: no checksum is known for the file {name} (known: "
-                f"{', '.join(self.known)}); give the file's own, or null to accept any"
+            raise ConfigError(
+                f"no checksum is known for the file {name} (known: {', '.join(self.known)})",
+                key="dataset.sha256",
+                cure="give the file's own, or null to accept any",
             )
 
     def locate(self, folder: Path) -> tuple[Path, str]:
@@ -74,8 +69,10 @@ class FileDataset(Dataset):
             download(self.url, path, self._expected(online), missing)
         else:
             raise DataError(
-                f"dataset.file: no file {self.file!r} in {folder}; put it there, point paths.data "
-                f"at its folder, or set dataset.file={online} to have it downloaded from {self.url}"
+                f"no file {self.file!r} in {folder}",
+                key="dataset.file",
+                cure=f"put it there, point paths.data at its folder, or set dataset.file={online} "
+                f"to have it downloaded from {self.url}",
             )
         return path, check_file(path, self._expected(path.name))
 
@@ -104,19 +101,20 @@ def find(key: str, path: str, folder: Path) -> Path:
     try:
         places = [Path(path).expanduser()]
     except RuntimeError as error:  # ~somebody
-        raise DataError(f"{key}: {path!r}: {error}") from error
+        raise DataError(f"{path!r}: {error}", key=key) from error
     if not places[0].is_absolute():
         places = [Path.cwd() / path, folder / path]
     for place in places:
         if not _exists(place):
             continue
         if not (place.is_file() or place.is_dir()):  # reading a pipe, say, may have no end
-            raise DataError(f"{key}: {place} is neither a file nor a folder")
+            raise DataError(f"{place} is neither a file nor a folder", key=key)
         return place
     looked = " nor in ".join(str(place.parent) for place in dict.fromkeys(places))
     raise DataError(
-        f"{key}: no {path!r} in {looked}; give an absolute path, or one relative to the folder of "
-        "the command or to paths.data"
+        f"no {path!r} in {looked}",
+        key=key,
+        cure="give an absolute path, or one relative to the folder of the command or to paths.data",
     )
 
 
@@ -128,18 +126,15 @@ def _exists(path: Path) -> bool:
 
 
 def check_file(path: Path, expected: str | None) -> str:
-    """The file's SHA-256, held against the one that it must have, if any.
-
-    Raises:
-        DataError: it has another.
-    """
+    """The file's SHA-256; DataError if it must have another."""
     found = file_checksum(path)
     if expected is not None and found != expected.lower():
         raise DataError(
-            f"{path}: not the file that was expected: its SHA-256 is\n  {found}, expected\n"
-            f"  {expected}.\nDelete it to have it downloaded again, or, if you trust it, set "
-            f"dataset.sha256={found} (dataset.sha256=null accepts any file; the run records "
-            "its checksum)"
+            f"not the file that was expected: its SHA-256 is\n  {found}, expected\n  {expected}.\n"
+            "Delete it to have it downloaded again, or, if you trust it, set "
+            f"dataset.sha256={found} (dataset.sha256=null accepts any file; the run records its "
+            "checksum)",
+            key=str(path),
         )
     return found
 
@@ -150,15 +145,11 @@ def file_checksum(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"cannot be read: {error.strerror}", key=str(path)) from error
 
 
 def joint_checksum(paths: Sequence[Path], folder: Path) -> str:
-    """SHA-256 of a file; of several, that of their names within `folder` and checksums, in order.
-
-    Raises:
-        DataError: one cannot be read.
-    """
+    """SHA-256 of a file; of several, that of their names in `folder` and checksums, in order."""
     if len(paths) == 1:
         return file_checksum(paths[0])
     digest = hashlib.sha256()
@@ -166,23 +157,3 @@ def joint_checksum(paths: Sequence[Path], folder: Path) -> str:
         name = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
         digest.update(f"{name.as_posix()}\0{file_checksum(path)}\n".encode())
     return digest.hexdigest()
-
-
-def check_sha256(key: str, value: object) -> None:
-    """`value` is None or a checksum.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if value is not None and not _is_sha256(value):
-        raise ValueError(
-            f"{key}: expected 64 hexadecimal digits, or null (any file); got {value!r}"
-        )
-
-
-def _is_sha256(text: object) -> bool:
-    return (
-        isinstance(text, str)
-        and len(text) == 64
-        and all(letter in "0123456789abcdef" for letter in text.lower())
-    )

@@ -78,11 +78,7 @@ def read_frame(path: Path, separator: str, missing: Sequence[str]) -> pd.DataFra
 
 
 def check_names(path: Path, names: Sequence[str]) -> None:
-    """Every column has a name of its own.
-
-    Raises:
-        DataError: one has none, or two have the same.
-    """
+    """Raise DataError unless every column has a name of its own."""
     if not any(names):
         raise DataError(f"{path}: the file is empty; expected a header with the columns' names")
     seen: set[str] = set()
@@ -100,11 +96,7 @@ def check_names(path: Path, names: Sequence[str]) -> None:
 
 
 def _check_separator(path: Path, header: Sequence[str], separator: str) -> None:
-    """The header is separated as it was said to be.
-
-    Raises:
-        DataError: it is one name, in which another separator stands.
-    """
+    """Raise DataError where the header is one name in which another separator stands."""
     others = [other for other in SEPARATORS if len(header) == 1 and other in header[0]]
     if others:
         raise DataError(
@@ -115,11 +107,7 @@ def _check_separator(path: Path, header: Sequence[str], separator: str) -> None:
 
 
 def check_columns(path: Path, key: str, wanted: Sequence[str], names: Sequence[str]) -> None:
-    """The columns that a setting names are there.
-
-    Raises:
-        DataError: one is not; the nearest are named.
-    """
+    """Raise DataError where a column that the setting `key` names is not there."""
     for column in wanted:
         if column not in names:
             near = get_close_matches(str(column), names[:1000], n=3) or list(names)[:20]
@@ -152,11 +140,7 @@ def is_category(column: pd.Series) -> bool:
 
 
 def _check_commas(column: pd.Series) -> None:
-    """The words of a column are no numbers with a comma.
-
-    Raises:
-        DataError: they are.
-    """
+    """Raise DataError where the words of a column are numbers with commas."""
     words = column.dropna().astype(str)
     commas = words[words.str.contains(",", regex=False)]
     if len(commas) and words.str.fullmatch(r"[-+]?\d[\d.]*(,\d+)*").all():

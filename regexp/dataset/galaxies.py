@@ -11,13 +11,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from regexp.dataset.base import Table
-from regexp.dataset.checks import is_number, is_whole
+from regexp.dataset.checks import are_distinct, is_number, is_whole, unexpected
 from regexp.dataset.columns import read_columns
 from regexp.dataset.files import FileDataset
+from regexp.errors import ConfigError
 
 VOTES = ("P_EL", "P_CW", "P_ACW", "P_EDGE", "P_DK", "P_MG", "P_CS")
 DEBIASED = ("P_EL_DEBIASED", "P_CS_DEBIASED")
 FLAGS = ("SPIRAL", "ELLIPTICAL", "UNCERTAIN")
+
+COLUMNS = "dataset.columns"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +33,12 @@ class Galaxies(FileDataset):
     columns hold part of the label and are refused as features unless `allow_leakage` is set.
 
     Args:
-        validation, test, train_size, split_seed, label_noise: see `Dataset`.
         file, sha256, known, url: see `FileDataset`.
         columns: the vote fractions that are read as features.
         allow_leakage: accept the debiased columns among them.
         features: "engineered" for `expansion`, "raw" for the standardized columns alone.
         degree, log_offset, threshold, keep: see `regexp.dataset.features.expansion`; give either
             `threshold` or `keep`.
-
-    Raises:
-        ValueError: an argument that is none of these.
 
     References:
         Lintott et al., MNRAS 389, 1179 (2008), https://doi.org/10.1111/j.1365-2966.2008.13689.x;
@@ -60,62 +59,49 @@ class Galaxies(FileDataset):
         super().__post_init__()
         self._check_columns()
         if self.features not in ("engineered", "raw"):
-            raise ValueError(
-                f"dataset.features: expected 'engineered' or 'raw', got {self.features!r}"
-            )
-        if not is_whole(self.degree) or not 1 <= self.degree <= 4:
-            raise ValueError(
-                f"dataset.degree: expected a whole number from 1 to 4, got {self.degree!r}"
-            )
+            raise unexpected("features", self.features, "'engineered' or 'raw'")
+        if not is_whole(self.degree, 1) or self.degree > 4:
+            raise unexpected("degree", self.degree, "a whole number from 1 to 4")
         if not is_number(self.log_offset) or self.log_offset <= 0:
-            raise ValueError(
-                f"dataset.log_offset: expected a number above 0 (log(0) is infinite), got "
-                f"{self.log_offset!r}"
-            )
+            above = "a number above 0 (log(0) is infinite)"
+            raise unexpected("log_offset", self.log_offset, above)
         if (self.threshold is None) == (self.keep is None):
-            raise ValueError(
-                "dataset.threshold, dataset.keep: exactly one of them must be a number and the "
-                f"other null; got {self.threshold!r} and {self.keep!r}"
+            raise ConfigError(
+                "exactly one of them must be a number and the other null; got "
+                f"{self.threshold!r} and {self.keep!r}",
+                key="dataset.threshold, dataset.keep",
             )
         if self.threshold is not None and not (
             is_number(self.threshold) and 0 < self.threshold <= 1
         ):
-            raise ValueError(
-                f"dataset.threshold: expected a correlation above 0, at most 1, got "
-                f"{self.threshold!r}"
-            )
-        if self.keep is not None and (not is_whole(self.keep) or self.keep < 1):
-            raise ValueError(
-                f"dataset.keep: expected a whole number of features (1 or more), got {self.keep!r}"
-            )
+            raise unexpected("threshold", self.threshold, "a correlation above 0, at most 1")
+        if self.keep is not None and not is_whole(self.keep, 1):
+            raise unexpected("keep", self.keep, "a whole number of features (1 or more)")
 
     def _check_columns(self) -> None:
         columns = list(self.columns)
-        if not columns or len(set(columns)) < len(columns):
-            raise ValueError(
-                f"dataset.columns: expected one or more different columns, got {columns}"
-            )
+        if not are_distinct(columns, 1):
+            raise unexpected("columns", columns, "one or more different columns")
         choices = VOTES + DEBIASED
         for column in columns:
             if column in FLAGS:
-                raise ValueError(f"dataset.columns: {column} is the label and can be no feature")
+                raise ConfigError(f"{column} is the label and can be no feature", key=COLUMNS)
             if column not in choices:
                 near = get_close_matches(str(column), choices, n=2) or choices
-                raise ValueError(
-                    f"dataset.columns: no vote fraction is called {column!r}; nearest: "
-                    f"{', '.join(near)}"
-                )
+                raise ConfigError(
+                    f"no vote fraction is called {column!r}",
+                    key=COLUMNS, cure=f"nearest: {', '.join(near)}",
+                )  # fmt: skip
         if not isinstance(self.allow_leakage, bool):
-            raise ValueError(
-                f"dataset.allow_leakage: expected true or false, got {self.allow_leakage!r}"
-            )
+            raise unexpected("allow_leakage", self.allow_leakage, "true or false")
         leaks = [column for column in columns if column in DEBIASED]
         if leaks and not self.allow_leakage:
-            raise ValueError(
-                f"dataset.columns: {', '.join(leaks)} would leak the label: SPIRAL, ELLIPTICAL "
-                "and UNCERTAIN are debiased votes cut at 0.8, so debiased columns give away part "
-                "of the answer (4 to 6 points of accuracy). Leave them out, or set "
-                "dataset.allow_leakage=true if that is what you want to show"
+            raise ConfigError(
+                f"{', '.join(leaks)} would leak the label: SPIRAL, ELLIPTICAL and UNCERTAIN are "
+                "debiased votes cut at 0.8, so debiased columns give away part of the answer (4 to "
+                "6 points of accuracy). Leave them out, or set dataset.allow_leakage=true if that "
+                "is what you want to show",
+                key=COLUMNS,
             )
 
     def read(self, folder: Path) -> Table:
@@ -133,11 +119,8 @@ class Galaxies(FileDataset):
             )
         bad = np.flatnonzero(((flags != 0) & (flags != 1)).any(axis=1) | (flags.sum(axis=1) != 1))
         if len(bad):
-            table.refuse(
-                bad[0],
-                ", ".join(FLAGS),
-                f"{flags[bad[0]].tolist()}, expected one 1 and two 0",
-            )
+            found = f"{flags[bad[0]].tolist()}, expected one 1 and two 0"
+            table.refuse(bad[0], ", ".join(FLAGS), found)
         # A part of the table that has no galaxy of a class is a task without that class.
         present = np.flatnonzero(flags.any(axis=0))
         return Table(

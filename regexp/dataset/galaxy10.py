@@ -10,12 +10,12 @@ from typing import ClassVar
 import numpy as np
 
 from regexp.dataset.base import DataError, Table
-from regexp.dataset.checks import is_number
+from regexp.dataset.checks import are_distinct, check_size, is_number, unexpected
 from regexp.dataset.files import FileDataset
 from regexp.dataset.hdf5 import HDF5Images, import_h5py, open_hdf5, reading, stored_array
 from regexp.dataset.lazy import ArrayImages, ChannelScaler, Images
 from regexp.dataset.limits import check_fits
-from regexp.dataset.pixels import RGB, check_size_setting, pixel_names
+from regexp.dataset.pixels import RGB, pixel_names
 
 IMAGES, ANSWERS = "images", "ans"
 
@@ -28,7 +28,6 @@ class Galaxy10(FileDataset):
     210 MB, with as few as 17 in a class. The file is read with h5py (the extra `hdf5`).
 
     Args:
-        validation, test, train_size, split_seed, label_noise: see `Dataset`.
         file, sha256, known, url: see `FileDataset`.
         classes: the names of the classes by their number in the file.
         size: pixels a side that images are reduced to, see `regexp.dataset.pixels.area_average`;
@@ -36,9 +35,6 @@ class Galaxy10(FileDataset):
         memory: gigabytes (1e9 bytes) that all reduced images may take in memory, once for all runs.
             If they take more, they are read from the file whenever they are asked for: slower, in
             memory of a few hundred images.
-
-    Raises:
-        ValueError: an argument that is none of these.
 
     References:
         Leung & Bovy, "Deep learning of multi-element abundances from high-resolution spectroscopic
@@ -55,13 +51,11 @@ class Galaxy10(FileDataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_size_setting(self.size)
+        check_size(self.size)
         if not is_number(self.memory) or not self.memory >= 0:
-            raise ValueError(f"dataset.memory: expected gigabytes (0 or more), got {self.memory!r}")
-        if len(set(self.classes)) < 2 or len(set(self.classes)) < len(self.classes):
-            raise ValueError(
-                f"dataset.classes: expected two or more different names, got {list(self.classes)}"
-            )
+            raise unexpected("memory", self.memory, "gigabytes (0 or more)")
+        if not are_distinct(self.classes, 2):
+            raise unexpected("classes", list(self.classes), "two or more different names")
 
     def read(self, folder: Path) -> Table:
         """The labels, and the images or where to read them."""

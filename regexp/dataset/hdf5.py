@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from regexp.dataset.base import DataError
 from regexp.dataset.lazy import Images
 from regexp.dataset.limits import check_fits
-from regexp.dataset.pixels import area_average, check_size
+from regexp.dataset.pixels import area_average, check_reducible
 
 
 class HDF5Images(Images):
@@ -43,7 +43,7 @@ class HDF5Images(Images):
         rows, height, width, channels = stored.shape
         self.size = size
         self.shape = (rows, channels, size or height, size or width)
-        check_size(path, size, height, width)
+        check_reducible(path, size, height, width)
         check_fits(path, self.ROWS_AT_ONCE * height * width * channels * 4)  # bytes of a float32
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -67,23 +67,14 @@ class HDF5Images(Images):
 
 
 def open_hdf5(path: Path) -> Any:
-    """The file, open for reading.
-
-    Raises:
-        DataError: no h5py, or a damaged file.
-    """
+    """The file, open for reading; DataError if h5py is missing or the file damaged."""
     library = import_h5py()
     with reading(path):
         return library.File(path, "r")
 
 
 def stored_array(file: Any, path: Path, key: str) -> Any:
-    """An array of a file that lies in the file itself, not yet read.
-
-    Args:
-        file: open.
-        path: of the file.
-        key: of the array.
+    """An array of an open file that lies in the file itself, not yet read.
 
     Raises:
         DataError: there is none; or it would be read from other files, of which the file's author
@@ -104,11 +95,7 @@ def stored_array(file: Any, path: Path, key: str) -> Any:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Say that a file is damaged, of which the library may raise anything.
-
-    Raises:
-        DataError: something was raised.
-    """
+    """Make a DataError of whatever the library raises on a damaged file."""
     try:
         yield
     except DataError:
@@ -118,11 +105,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def import_h5py() -> Any:
-    """The library, which is not installed by default.
-
-    Raises:
-        DataError: it is missing.
-    """
+    """The library, which is not installed by default; DataError if it is missing."""
     try:
         import h5py
     except ImportError as error:

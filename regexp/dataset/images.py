@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.dataset.base import DataError, Dataset, Table
+from regexp.dataset.checks import are_distinct, check_size, unexpected
 from regexp.dataset.columns import find_columns, read_fields
 from regexp.dataset.files import find, joint_checksum
 from regexp.dataset.lazy import ArrayImages, ChannelScaler
 from regexp.dataset.limits import check_fits
-from regexp.dataset.pixels import RGB, area_average, check_size, check_size_setting, pixel_names
+from regexp.dataset.pixels import RGB, area_average, check_reducible, pixel_names
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 BLOCK = 256
@@ -31,7 +32,6 @@ class LabelledImages(Dataset):
     All images are held in memory as bytes, once for all runs.
 
     Args:
-        validation, test, train_size, split_seed, label_noise: see `Dataset`.
         path: absolute, or relative to the working directory or the data folder: an `.npz` file, or
             a folder of PNG and JPEG files (and of its sub-folders).
         array: the name of the images in an `.npz`, uint8 [rows, height, width, 3] or, of grey
@@ -46,9 +46,6 @@ class LabelledImages(Dataset):
         classes: names, if labels are the numbers 0, 1, ...; None if the labels are names.
         size: pixels a side that images are reduced to, see `regexp.dataset.pixels.area_average`;
             None to leave them.
-
-    Raises:
-        ValueError: an argument that is none of these.
     """
 
     name: ClassVar[str] = "galaxy_images"
@@ -64,14 +61,10 @@ class LabelledImages(Dataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_size_setting(self.size)
-        if self.classes is not None and (
-            len(self.classes) < 2 or len(set(self.classes)) < len(self.classes)
-        ):
-            raise ValueError(
-                "dataset.classes: expected two or more different names, or null for labels that "
-                f"are names; got {list(self.classes)}"
-            )
+        check_size(self.size)
+        if self.classes is not None and not are_distinct(self.classes, 2):
+            names = "two or more different names, or null for labels that are names;"
+            raise unexpected("classes", list(self.classes), names)
 
     def read(self, folder: Path) -> Table:
         """All images as bytes, and their labels."""
@@ -106,7 +99,7 @@ class LabelledImages(Dataset):
                 f"{path}: {self.array!r} is {stored.dtype} of shape {list(stored.shape)}, expected "
                 "uint8 [rows, height, width, 3] or [rows, height, width]"
             )
-        check_size(path, self.size, *stored.shape[1:3])
+        check_reducible(path, self.size, *stored.shape[1:3])
         if table is None:
             labels = _texts(path, self.label_column, arrays[self.label_column])
             _check_equal(path, len(stored), len(labels), self.label_column)
@@ -179,7 +172,7 @@ class LabelledImages(Dataset):
                     pixels = np.asarray(image.convert("RGB"))
         except Exception as error:  # a damaged file makes the library raise anything
             raise DataError(f"{file}: cannot be read as an image: {error}") from error
-        check_size(file, self.size, *pixels.shape[:2])
+        check_reducible(file, self.size, *pixels.shape[:2])
         return pixels
 
     def _reduced(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:

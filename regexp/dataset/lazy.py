@@ -19,16 +19,13 @@ from torch import Tensor
 
 
 class Images(ABC):
-    """Images of equal shape as bytes.
-
-    Attributes:
-        shape: (rows, channels, height, width).
-    """
+    """Images of equal shape as bytes."""
 
     ROWS_AT_ONCE: ClassVar[int] = 256
     """So many rows are read at once at most, whatever is asked for."""
 
     shape: tuple[int, int, int, int]
+    """(rows, channels, height, width)"""
 
     @abstractmethod
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:

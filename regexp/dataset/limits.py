@@ -21,17 +21,11 @@ def memory() -> int:
 
 
 def check_fits(path: Path, size: int) -> None:
-    """What is in a file fits into the memory of this machine.
-
-    Args:
-        path: of the file.
-        size: bytes that it unpacks to.
-
-    Raises:
-        DataError: it does not.
-    """
+    """Raise DataError if a file unpacks to more bytes than this machine has memory."""
     if size > memory():
         raise DataError(
-            f"{path}: unpacks to {size / 1e9:,.0f} GB, more than the {memory() / 1e9:,.0f} GB of "
-            "memory that this machine has; if you know what is in it, take a part of it"
+            f"unpacks to {size / 1e9:,.0f} GB, more than the {memory() / 1e9:,.0f} GB of memory "
+            "that this machine has",
+            key=str(path),
+            cure="if you know what is in it, take a part of it",
         )

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from regexp.dataset.base import DataError
-from regexp.dataset.checks import is_whole
 
 RGB = ("red", "green", "blue")
 
@@ -47,36 +46,24 @@ def pixel_names(channels: Sequence[str], height: int, width: int) -> tuple[str, 
     )
 
 
-def check_size(path: Path, size: int | None, height: int, width: int) -> None:
-    """Images of this height and width can be reduced to `size` pixels a side.
+def check_reducible(path: Path, size: int | None, height: int, width: int) -> None:
+    """Raise DataError where images of this height and width cannot be reduced to `size` pixels.
 
-    Raises:
-        DataError: they are no squares, or smaller; or they are huge, and not to be reduced.
+    They cannot if they are no squares, or smaller; and if huge, they have to be.
     """
+    pixels = f"{width} x {height} pixels"
     if size is None and height * width > PIXELS:
         raise DataError(
-            f"{path}: images of {width} x {height} pixels are too large to be inputs; set "
-            "dataset.size"
+            f"images of {pixels} are too large to be inputs", key=str(path), cure="set dataset.size"
         )
     if size is not None and height != width:
         raise DataError(
-            f"{path}: an image of {width} x {height} pixels would be distorted; expected squares"
+            f"an image of {pixels} would be distorted", key=str(path), expected="squares"
         )
     if size is not None and size > height:
         raise DataError(
-            f"dataset.size={size}: {path} has images of {width} x {height} pixels; give at most "
-            f"{height}, as nothing can be gained by enlarging them"
-        )
-
-
-def check_size_setting(size: int | None) -> None:
-    """`dataset.size` is a number of pixels or None.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if size is not None and (not is_whole(size) or size < 1):
-        raise ValueError(
-            f"dataset.size: expected a whole number of pixels a side (1 or more), or null to "
-            f"leave the images as they are; got {size!r}"
+            f"{path} has images of {pixels}",
+            key="dataset.size",
+            got=size,
+            cure=f"give at most {height}, as nothing can be gained by enlarging them",
         )

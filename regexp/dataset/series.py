@@ -20,11 +20,22 @@ from regexp.dataset.base import (
     array_checksum,
     summed,
 )
-from regexp.dataset.checks import Name, Names, as_names, check_separator, is_whole
+from regexp.dataset.checks import (
+    Name,
+    Names,
+    are_distinct,
+    as_names,
+    check_separator,
+    check_url,
+    is_sha256,
+    is_whole,
+    unexpected,
+)
 from regexp.dataset.columns import read_columns
-from regexp.dataset.download import check_url, download
-from regexp.dataset.files import check_file, check_sha256, find
+from regexp.dataset.download import download
+from regexp.dataset.files import check_file, find
 from regexp.dataset.splitting import check_train_size
+from regexp.errors import ConfigError
 
 SUNSPOTS = "SUNACTIVITY"
 
@@ -65,9 +76,6 @@ class Series(Dataset):
         horizon: time steps ahead, all of which are forecast.
         stride: time steps between the starts of two windows.
 
-    Raises:
-        ValueError: an argument that is none of these.
-
     References:
         Zhou et al., "Informer", AAAI 2021, https://arxiv.org/abs/2012.07436 (ETTh1; it splits by
         months); Hyndman & Athanasopoulos, "Forecasting: Principles and Practice", 3rd ed., 5.2,
@@ -90,26 +98,22 @@ class Series(Dataset):
         super().__post_init__()
         for key in ("window", "horizon", "stride"):
             value = getattr(self, key)
-            if not is_whole(value) or value < 1:
-                raise ValueError(
-                    f"dataset.{key}: expected a whole number of time steps (1 or more), got "
-                    f"{value!r}"
-                )
+            if not is_whole(value, 1):
+                raise unexpected(key, value, "a whole number of time steps (1 or more)")
         if self.split_seed is not None:
-            raise ValueError(
-                "dataset.split_seed: a series is split by time, the same for all seeds; leave it "
-                "null"
-            )
+            raise ConfigError(
+                "a series is split by time, the same for all seeds",
+                key="dataset.split_seed", cure="leave it null",
+            )  # fmt: skip
         check_separator(self.separator)
-        channels = self._channels
-        if not channels or len(set(channels)) < len(channels):
-            raise ValueError(
-                f"dataset.columns: expected one or more different columns, or null for the target "
-                f"alone; got {list(channels)}"
-            )
-        check_sha256("dataset.sha256", self.sha256)
+        if not are_distinct(self._channels, 1):
+            columns = "one or more different columns, or null for the target alone;"
+            raise unexpected("columns", list(self._channels), columns)
+        if self.sha256 is not None and not is_sha256(self.sha256):
+            digits = "64 hexadecimal digits, or null (any file);"
+            raise unexpected("sha256", self.sha256, digits)
         if self.url is not None:
-            check_url("dataset.url", self.url)
+            check_url(self.url)
 
     @property
     def _channels(self) -> tuple[str, ...]:
@@ -123,8 +127,9 @@ class Series(Dataset):
         past = slice(splits[0][0], splits[0][-1] + self.window + self.horizon)
         if (target[past] == target[past][0]).all():
             raise DataError(
-                f"{source}: column {self.target!r} is {target[past][0, 0]:g} throughout the "
-                "training part; there is nothing to learn"
+                f"column {self.target!r} is {target[past][0, 0]:g} throughout the training part; "
+                "there is nothing to learn",
+                key=source,
             )
         with summed(source):
             scale = TargetScale.fit(target[past])
@@ -166,8 +171,9 @@ class Series(Dataset):
             name, source = "sunspots", "statsmodels.datasets.sunspots"
             if wanted != (SUNSPOTS,):
                 raise DataError(
-                    f"dataset.columns, dataset.target: the sunspots have the one column {SUNSPOTS}"
-                    f", got {', '.join(wanted)}; set dataset.path for a series of your own"
+                    f"the sunspots have the one column {SUNSPOTS}, got {', '.join(wanted)}",
+                    key="dataset.columns, dataset.target",
+                    cure="set dataset.path for a series of your own",
                 )
             values = _sunspots()
             checksum = array_checksum([values])
@@ -198,10 +204,12 @@ class Series(Dataset):
         starts: list[Rows] = []
         for key, (first, end) in borders.items():
             if end - first < size:
+                raising = "" if key == "train" else f" or raise dataset.{key}"
                 raise DataError(
-                    f"dataset.window + dataset.horizon: {self.window} + {self.horizon} steps are "
-                    f"more than the {end - first} of the {key} part of {source} ({steps} steps); "
-                    f"take shorter windows" + ("" if key == "train" else f" or raise dataset.{key}")
+                    f"{self.window} + {self.horizon} steps are more than the {end - first} of the "
+                    f"{key} part of {source} ({steps} steps)",
+                    key="dataset.window + dataset.horizon",
+                    cure="take shorter windows" + raising,
                 )
             starts.append(np.arange(first, end - size + 1, self.stride))
         train, validation_starts, test_starts = starts

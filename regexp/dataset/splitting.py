@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from regexp.dataset.data import CLASSIFICATION, DataError, Rows, Splits, Table
+from regexp.errors import ConfigError
 from regexp.random import derive
 
 
@@ -31,7 +32,7 @@ class Splitter:
 
         Raises:
             DataError: rows that cannot be split as asked.
-            ValueError: a `train_size` that the training split cannot give.
+            ConfigError: a `train_size` that the training split cannot give.
         """
         from sklearn.model_selection import train_test_split
         from sklearn.utils import resample
@@ -42,8 +43,9 @@ class Splitter:
             self._check_classes()
         elif (constant := (targets == targets[0]).all(axis=0)).any():
             raise DataError(
-                f"{self.table.source}: all of its {len(targets)} rows have the target "
-                f"{targets[0, constant][0]:g}; there is nothing to learn"
+                f"all of its {len(targets)} rows have the target {targets[0, constant][0]:g}; "
+                "there is nothing to learn",
+                key=self.table.source,
             )
         state = derive(seed, "split") % 2**32  # the range that scikit-learn takes
 
@@ -58,8 +60,10 @@ class Splitter:
                 )
             except ValueError as error:
                 raise DataError(
-                    f"dataset.{key}={getattr(self, key)}: of the {len(targets)} rows of "
-                    f"{self.table.source} {size} cannot be cut off: {error}"
+                    f"of the {len(targets)} rows of {self.table.source} {size} cannot be cut off: "
+                    f"{error}",
+                    key=f"dataset.{key}",
+                    got=getattr(self, key),
                 ) from error
 
         rest, test = cut(np.arange(len(targets)), "test")
@@ -85,13 +89,15 @@ class Splitter:
         rows = np.bincount(table.targets, minlength=len(table.classes))
         if (rows > 0).sum() < 2:
             raise DataError(
-                f"{table.source}: all of its {rows.sum()} rows are of one class "
-                f"({table.classes[int(rows.argmax())]!r}); there is nothing to learn"
+                f"all of its {rows.sum()} rows are of one class "
+                f"({table.classes[int(rows.argmax())]!r}); there is nothing to learn",
+                key=table.source,
             )
         if rows.min() < 3:
             raise DataError(
-                f"{table.source}: class {table.classes[int(rows.argmin())]!r} has {rows.min()} "
-                "row(s); training, validation and test split need one each"
+                f"class {table.classes[int(rows.argmin())]!r} has {rows.min()} row(s); training, "
+                "validation and test split need one each",
+                key=table.source,
             )
 
     def _check_split(self, rows: Rows, key: str) -> None:
@@ -102,27 +108,22 @@ class Splitter:
             return
         name = table.classes[int(count.argmin())]
         total = int((table.targets == int(count.argmin())).sum())
-        if key == "train":
-            setting = "dataset.validation + dataset.test"
-            cure = "lower dataset.validation or dataset.test"
-        else:
-            setting = f"dataset.{key}={getattr(self, key)}"
-            cure = f"raise dataset.{key}"
-        raise DataError(
-            f"{setting}: class {name!r} ({total} of the {len(table.targets)} rows of "
-            f"{table.source}) gets none of the {len(rows)} rows of the "
-            f"{key.removesuffix('_size')} split; {cure}"
+        problem = (
+            f"class {name!r} ({total} of the {len(table.targets)} rows of {table.source}) gets "
+            f"none of the {len(rows)} rows of the {key.removesuffix('_size')} split"
         )
+        if key == "train":
+            cure = "lower dataset.validation or dataset.test"
+            raise DataError(problem, key="dataset.validation + dataset.test", cure=cure)
+        cure = f"raise dataset.{key}"
+        raise DataError(problem, key=f"dataset.{key}", got=getattr(self, key), cure=cure)
 
 
 def check_train_size(asked: int, rows: int, name: str) -> None:
-    """The training split of the dataset `name` can give the rows asked for.
-
-    Raises:
-        ValueError: it has fewer.
-    """
+    """Raise ConfigError if the training split of this dataset has fewer rows than asked for."""
     if asked > rows:
-        raise ValueError(
-            f"dataset.train_size: {asked} rows asked for, but the training split of {name} has "
-            f"{rows}; give at most that, or null for all"
+        raise ConfigError(
+            f"{asked} rows asked for, but the training split of {name} has {rows}",
+            key="dataset.train_size",
+            cure="give at most that, or null for all",
         )

@@ -10,8 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, DataError, Dataset, Table
-from regexp.dataset.checks import Names, as_names, check_separator, is_whole
+from regexp.dataset.checks import (
+    Names,
+    are_distinct,
+    as_names,
+    check_separator,
+    is_whole,
+    unexpected,
+)
 from regexp.dataset.files import file_checksum, find
+from regexp.errors import ConfigError
 
 FEW = 20
 """Whole numbers of at most so many different values are classes, if `task` is to be inferred."""
@@ -40,8 +48,6 @@ class TableFile(Dataset):
     leads back to their own unit.
 
     Args:
-        validation, test, train_size, split_seed, label_noise: see `Dataset`. A
-            classification's splits are stratified.
         path: the file, absolute or relative to the working directory or the data folder; Parquet if
             its name ends in .parquet or .pq, else a CSV in UTF-8 with a header, perhaps .gz.
         separator: the character between two fields of a CSV.
@@ -54,9 +60,6 @@ class TableFile(Dataset):
         categorical: columns of numbers that are categories, such as a postal code. In these, and in
             `missing`, one name may stand for a list of one.
         max_levels: of one category; more look like a name or an identifier and are refused.
-
-    Raises:
-        ValueError: an argument that is none of these.
     """
 
     name: ClassVar[str] = "table"
@@ -74,29 +77,24 @@ class TableFile(Dataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.task not in (None, CLASSIFICATION, REGRESSION):
-            raise ValueError(
-                f"dataset.task: expected '{CLASSIFICATION}', '{REGRESSION}' or null (inferred from "
-                f"the target), got {self.task!r}"
-            )
+            inferred = f"'{CLASSIFICATION}', '{REGRESSION}' or null (inferred from the target)"
+            raise unexpected("task", self.task, inferred)
         check_separator(self.separator)
-        if not is_whole(self.max_levels) or self.max_levels < 2:
-            raise ValueError(
-                f"dataset.max_levels: expected a whole number (2 or more), got {self.max_levels!r}"
-            )
+        if not is_whole(self.max_levels, 2):
+            raise unexpected("max_levels", self.max_levels, "a whole number (2 or more)")
         for key in COLUMNS:
             names = as_names(getattr(self, key))
-            if len(set(names)) < len(names):
-                raise ValueError(f"dataset.{key}: a column is named twice in {list(names)}")
+            if not are_distinct(names, 0):
+                raise _refused(key, f"a column is named twice in {list(names)}")
         target, columns, drop = map(as_names, (self.target, self.columns, self.drop))
         if not target:
-            raise ValueError("dataset.target: expected a column, or a list of columns; got none")
-        both = sorted({*drop} & {*target, *columns})
-        if both:
-            raise ValueError(f"dataset.drop: {both[0]!r} is asked for as target or column as well")
+            raise _refused("target", "expected a column, or a list of columns; got none")
+        if both := sorted({*drop} & {*target, *columns}):
+            raise _refused("drop", f"{both[0]!r} is asked for as target or column as well")
         if leaks := sorted({*target} & {*columns}):
-            raise ValueError(f"dataset.columns: {leaks[0]!r} is the target and can be no input")
+            raise _refused("columns", f"{leaks[0]!r} is the target and can be no input")
         if self.task == CLASSIFICATION and len(target) > 1:
-            raise ValueError(f"dataset.target: a classification has one target, got {list(target)}")
+            raise _refused("target", f"a classification has one target, got {list(target)}")
 
     def read(self, folder: Path) -> Table:
         """The inputs as numbers, NaN where missing, categories as numbers of their levels."""
@@ -104,7 +102,9 @@ class TableFile(Dataset):
 
         path = find("dataset.path", self.path, folder)
         if not path.is_file():
-            raise DataError(f"dataset.path: {path} is no file; expected a CSV or Parquet file")
+            raise DataError(
+                f"{path} is no file", key="dataset.path", expected="a CSV or Parquet file"
+            )
         frame = frames.read_frame(path, self.separator, as_names(self.missing))
         names = tuple(str(name) for name in frame.columns)
         for key in COLUMNS:
@@ -113,8 +113,11 @@ class TableFile(Dataset):
         target, categorical = as_names(self.target), as_names(self.categorical)
         inputs = tuple(name for name in chosen if name not in {*target, *as_names(self.drop)})
         if not inputs:
-            raise DataError(f"{path}: no column is left as an input; the targets and dataset.drop "
-                            f"take all of {', '.join(names)}")  # fmt: skip
+            raise DataError(
+                "no column is left as an input; the targets and dataset.drop take all of "
+                f"{', '.join(names)}",
+                key=str(path),
+            )
         levels: dict[str, tuple[str, ...]] = {}
         values = np.empty((len(frame), len(inputs)))
         try:
@@ -131,7 +134,7 @@ class TableFile(Dataset):
                     values[:, place] = frames.numbers(column)
             targets, classes, task = self._read_targets(frame[list(target)])
         except DataError as error:
-            raise DataError(f"{path}: {error}") from error
+            raise DataError(str(error), key=str(path)) from error
         return Table(
             inputs=values,
             targets=targets,
@@ -230,3 +233,7 @@ class TableFile(Dataset):
             ],
             verbose_feature_names_out=False,
         )
+
+
+def _refused(key: str, problem: str) -> ConfigError:
+    return ConfigError(problem, key=f"dataset.{key}")

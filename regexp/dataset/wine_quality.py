@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, Table
-from regexp.dataset.checks import check_separator
+from regexp.dataset.checks import check_separator, unexpected
 from regexp.dataset.columns import read_columns
 from regexp.dataset.files import FileDataset
 
@@ -35,17 +35,12 @@ class WineQuality(FileDataset):
     """1,599 red wines; 11 measures, standardized, to the mark (3 to 8).
 
     As a classification each mark that occurs is a class; as a regression the mark is the target,
-    in its own unit.
+    in its own unit, and splits are not stratified.
 
     Args:
-        validation, test, train_size, split_seed, label_noise: see `Dataset`; a
-            regression's splits are not stratified.
         file, sha256, known, url: see `FileDataset`.
         separator: the character between two fields; UCI's file has a semicolon.
         target: "classification" or "regression".
-
-    Raises:
-        ValueError: an argument that is none of these.
 
     References:
         Cortez et al., "Modeling wine preferences by data mining from physicochemical properties",
@@ -61,10 +56,7 @@ class WineQuality(FileDataset):
         super().__post_init__()
         check_separator(self.separator)
         if self.target not in (CLASSIFICATION, REGRESSION):
-            raise ValueError(
-                f"dataset.target: expected '{CLASSIFICATION}' or '{REGRESSION}', got "
-                f"{self.target!r}"
-            )
+            raise unexpected("target", self.target, f"'{CLASSIFICATION}' or '{REGRESSION}'")
 
     def read(self, folder: Path) -> Table:
         """The measures and the mark of each wine."""
@@ -77,9 +69,8 @@ class WineQuality(FileDataset):
         else:
             bad = np.flatnonzero((marks != marks.round()) | (marks < 0) | (marks > 10))
             if len(bad):
-                table.refuse(
-                    bad[0], QUALITY, f"{marks[bad[0]]}, expected a whole number from 0 to 10"
-                )
+                found = f"{marks[bad[0]]}, expected a whole number from 0 to 10"
+                table.refuse(bad[0], QUALITY, found)
             names, targets = np.unique(marks, return_inverse=True)
             classes = tuple(str(int(name)) for name in names)
         return Table(
