@@ -245,6 +245,8 @@ def load_data(node: Node, folder: str, seed: int) -> Data:
     """
     try:
         return _load(json.dumps(node), str(Path(folder).resolve()), seed)
+    except ConfigError:
+        raise
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
