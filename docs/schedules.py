@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
+from regexp.compare.figures import style as s
 from regexp.compare.figures.picture import Picture, svg
-from regexp.compare.figures.style import BLUE, around, panels, styled
 from regexp.sweep.illustrate.schedules import simulate
 from regexp.sweep.plan import build_stepper
 
@@ -41,16 +41,16 @@ def rates(name: str) -> list[float]:
     return simulate(build_stepper(node), [STEPS] * EPOCHS)[0]
 
 
-@styled
+@s.styled
 def figure() -> Figure:
     """One panel a schedule."""
     names = sorted(path.stem for path in (CONF / "scheduler").glob("*.yaml"))
-    drawn, found = panels(len(names), size=(2.2, 1.5), across=4, head=0.35)
+    drawn, found = s.panels(len(names), size=(2.2, 1.5), across=4, head=0.35)
     for panel, name in zip(found, names, strict=False):
         values = rates(name)
-        panel.plot(range(1, len(values) + 1), values, color=BLUE, linewidth=1.4)
+        panel.plot(range(1, len(values) + 1), values, color=s.BLUE, linewidth=1.4)
         panel.set_title(name, fontsize=8)
-    around(
+    s.around(
         drawn, title="", x=f"step ({EPOCHS} epochs of {STEPS})", y="learning rate, in units of lr"
     )
     return drawn

@@ -75,7 +75,7 @@ def compare(arguments: Sequence[str]) -> int:
         raise ConfigError(
             f"--folder {folder}: cannot be written ({error.strerror or error})"
         ) from error
-    show(comparison.table)
+    show(comparison)
     for remark in comparison.remarks:
         print(remark)
     print(f"\nThe comparison: {printable(str(folder / PAGE))}", flush=True)
@@ -86,13 +86,13 @@ def compare(arguments: Sequence[str]) -> int:
 
 def _name(reader: "Reader", sweep_id: str) -> str:
     """The name of a sweep, if it is one."""
-    found = reader.run(sweep_id)
-    if found.sweep_id:
+    run = reader.run(sweep_id)
+    if run.sweep_id:
         raise ConfigError(
-            f"{sweep_id} is a run, not a sweep; its sweep is {found.sweep_id}: "
-            f"regexp compare {found.sweep_id}"
+            f"{sweep_id} is a run, not a sweep; its sweep is {run.sweep_id}: "
+            f"regexp compare {run.sweep_id}"
         )
-    return found.name
+    return run.name
 
 
 def _those(comparison: "Comparison") -> str:
@@ -103,8 +103,8 @@ def _those(comparison: "Comparison") -> str:
 def _statuses(comparison: "Comparison") -> str:
     """` (2 RUNNING, 1 FAILED)`."""
     counts = comparison.runs["status"].value_counts()
-    told = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return f" ({told or 'it has no runs'})"
+    statuses = ", ".join(f"{count} {status}" for status, count in counts.items())
+    return f" ({statuses or 'it has no runs'})"
 
 
 def _record(

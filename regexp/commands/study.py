@@ -15,7 +15,7 @@ from regexp.config.jobs import Sweep, compose
 
 if TYPE_CHECKING:
     from regexp.compare.figures import Picture
-    from regexp.compare.report import Report
+    from regexp.compare.report import ComparisonReport
 
 STUDY = """\
 regexp study NAME [key=value ...]
@@ -28,8 +28,8 @@ FOLDER/NAME/README.md, all numbers in results.csv. What has finished before is n
 FAMILIES = 3
 """Datasets and settings of which all pictures are kept; of more, those that sum them up."""
 
-FIRST = ("heat_map", "critical_difference", "settings", "budget", "forest", "overfitting")
-"""Beginnings of the names of the pictures that sum up."""
+SUMMARIES = ("heat_map", "critical_difference", "settings", "budget", "forest", "overfitting")
+"""The kinds of pictures that sum up."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ def study(arguments: Sequence[str]) -> int:
     options, handed = parse(["-m", f"experiment={name}", *rest, *["--debug"] * given.debug])
     check_words(options, [name])
     sweep = compose(options)
-    telling = _telling(rest)
-    command = (
-        shlex.join(["regexp", "study", name, *telling]) if telling else f"make study NAME={name}"
-    )
+    shared = _without_machine(rest)
+    command = f"make study NAME={name}"
+    if shared:
+        command = shlex.join(["regexp", "study", name, *shared])
     from regexp.sweep.execute import execute
 
-    def write_up(report: Report, seconds: float) -> None:
+    def write_up(report: ComparisonReport, seconds: float) -> None:
         from regexp.tracking import environment
 
         if not report.comparison.table["finished"].any():
@@ -90,7 +90,7 @@ def study(arguments: Sequence[str]) -> int:
     return execute(sweep, handed, write_up)
 
 
-def write(folder: Path, sweep: Sweep, command: str, report: Report, cost: Cost) -> None:
+def write(folder: Path, sweep: Sweep, command: str, report: ComparisonReport, cost: Cost) -> None:
     """Write README.md, results.csv and the figures of a study; older figures are removed.
 
     Args:
@@ -104,11 +104,12 @@ def write(folder: Path, sweep: Sweep, command: str, report: Report, cost: Cost) 
         OSError: the folder cannot be written.
     """
     from regexp.compare import markdown
+    from regexp.compare.document import document
     from regexp.compare.figures import png
     from regexp.compare.report import table_csv
 
     comparison, pictures = report
-    kept = chosen(pictures, len(comparison.notes))
+    kept = worth_keeping(pictures, len(comparison.families))
     folder.mkdir(parents=True, exist_ok=True)
     figures = folder / "figures"
     if figures.is_dir():
@@ -123,20 +124,15 @@ def write(folder: Path, sweep: Sweep, command: str, report: Report, cost: Cost) 
         f"**Command.** {cost}, {len(comparison.runs) + len(comparison.trials)} runs:",
         f"```bash\n{command}\n```",
     ]
-    body = markdown.study(comparison, kept)
+    body = markdown.study(document(comparison, kept))
     (folder / "README.md").write_text("\n\n".join([*head, body]), encoding="utf-8")
 
 
-def chosen(pictures: Sequence[Picture], families: int) -> list[Picture]:
-    """The pictures that a study keeps.
-
-    Args:
-        pictures: of its comparison.
-        families: how many datasets and settings it has.
-    """
+def worth_keeping(pictures: Sequence[Picture], families: int) -> list[Picture]:
+    """The pictures that a study keeps, which has so many datasets and settings."""
     if families <= FAMILIES:
         return list(pictures)
-    return [picture for picture in pictures if picture.name.startswith(FIRST)]
+    return [picture for picture in pictures if picture.kind in SUMMARIES]
 
 
 def shrink(path: Path) -> None:
@@ -148,7 +144,7 @@ def shrink(path: Path) -> None:
     few.save(path, optimize=True)
 
 
-def _telling(overrides: Sequence[str]) -> list[str]:
+def _without_machine(overrides: Sequence[str]) -> list[str]:
     """Overrides but for a machine's folders and how its jobs are launched."""
-    own = ("paths.", "tracking.", "hydra/launcher", "hydra.launcher")
-    return [one for one in overrides if not one.startswith(own)]
+    machine = ("paths.", "tracking.", "hydra/launcher", "hydra.launcher")
+    return [override for override in overrides if not override.startswith(machine)]

@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from regexp.compare.table import FAMILY, FINISHED
+from regexp.metrics.names import column
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -81,15 +84,15 @@ def expected_validation(
     Returns:
         One row for each dataset, setting, technique (`label`) and `budget` from 1 on: `value`, and
         the ends `low` and `high` of a band in which the best of so many configurations lies with a
-        probability of `BAND[1] - BAND[0]` or more. `attrs` has `metric` and `lower_is_better`.
+        probability of `BAND[1] - BAND[0]` or more.
     """
     import pandas as pd
 
-    column = f"metrics.{metric}"
+    name = column(metric)
     rows: list[tuple[object, ...]] = []
-    ended = trials[trials["status"].isin(["FINISHED", "FAILED"])]
-    for (dataset, setting), family in ended.groupby(["dataset", "setting"], sort=False):
-        scores = _scores(family, column, lower_is_better)
+    ended = trials[trials["status"].isin([FINISHED, "FAILED"])]
+    for (dataset, setting), family in ended.groupby(FAMILY, sort=False):
+        scores = _scores(family, name, lower_is_better)
         most = max(map(len, scores.values()), default=0)
         for technique, values in scores.items():
             sign = -1 if lower_is_better else 1
@@ -102,28 +105,28 @@ def expected_validation(
                 (dataset, setting, technique, budget, *point)
                 for budget, point in enumerate(points, start=1)
             ]
-    result = pd.DataFrame(rows, columns=COLUMNS)
-    result.attrs = {"metric": metric, "lower_is_better": lower_is_better}
-    return result
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _scores(
-    family: "pd.DataFrame", column: str, lower_is_better: bool
+    family: "pd.DataFrame", name: str, lower_is_better: bool
 ) -> "dict[str, np.ndarray[Any, np.dtype[np.float64]]]":
     """Technique -> the score of each of its configurations; no technique that diverged always."""
-    if column not in family:
+    if name not in family:
         return {}
     # A trial that failed and was started again counts once: finished, else as the latest.
-    ordered = family.assign(_finished=family["status"] == "FINISHED")
+    ordered = family.assign(_finished=family["status"] == FINISHED)
     ordered = ordered.sort_values(["_finished", "start_time"], kind="stable")
     once = ordered.drop_duplicates(["technique", "variant", "seed"], keep="last").sort_index()
-    value = once[column].where(once["_finished"] & np.isfinite(once[column]))
+    value = once[name].where(once["_finished"] & np.isfinite(once[name]))
     worst = float(value.max() if lower_is_better else value.min())
-    found = {}
+    scores = {}
     for technique, part in value.groupby(once["technique"], sort=False):
         # NaN of one seed makes the mean NaN: the configuration diverged
-        means = part.groupby(once["variant"], sort=False).apply(lambda one: one.mean(skipna=False))
+        means = part.groupby(once["variant"], sort=False).apply(
+            lambda scores: scores.mean(skipna=False)
+        )
         if means.notna().any():
             filled = means.fillna(worst).to_numpy(dtype=np.float64)
-            found[cast("str", technique)] = filled
-    return found
+            scores[cast("str", technique)] = filled
+    return scores

@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from regexp.compare import several, verdict
+from regexp.compare.metric import Metric, metric_of
 from regexp.compare.ranking import Across, rank
-from regexp.compare.table import BASELINE, KEYS, TUNING, Family, counting, tabulate
+from regexp.compare.table import BASELINE, FAMILY, FINISHED, KEYS, Tested, counting, tabulate
 from regexp.errors import ConfigError, nearest
-from regexp.metrics.names import lower_is_better
+from regexp.metrics.names import ACCURACY, LOSS, METRIC, RMSE, TUNING_STAGE, column
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ACCURACY, ERROR, LOSS = "test/accuracy", "test/rmse", "test/loss"
 
 
 class Source(Protocol):
@@ -30,28 +29,49 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
+class Family:
+    """A dataset and setting, whose verdicts are corrected together.
+
+    Attributes:
+        dataset, setting: their names.
+        rows: of the comparison's table.
+        one_split: whether all runs share one split of the data.
+        notes: what a reader must know of the verdicts.
+    """
+
+    dataset: str
+    setting: str
+    rows: "pd.DataFrame"
+    one_split: bool
+    notes: list[str]
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return ", ".join(filter(None, (self.dataset, self.setting))) or "no dataset"
+
+
+@dataclass(frozen=True)
 class Comparison:
     """What the runs of sweeps allow one to say.
 
     Attributes:
         metric: that techniques are compared by.
-        lower_is_better: True for errors and losses.
         runs: that count: no trials, one run a seed of each technique, dataset and setting; as
             `Tracker.runs` gives them, with the column `sweep`, in the order of the table.
         trials: of a search for numbers.
         table: from `compare.table`.
-        notes: of each dataset and setting, what a reader must know of its verdicts.
+        families: the table by dataset and setting.
         across: the comparison across datasets; None where there are less than two.
         sweeps: id -> name of the sweeps.
         remarks: what a reader must know of all of it.
     """
 
-    metric: str
-    lower_is_better: bool
+    metric: Metric
     runs: "pd.DataFrame"
     trials: "pd.DataFrame"
     table: "pd.DataFrame"
-    notes: dict[tuple[str, str], list[str]]
+    families: list[Family]
     across: Across | None
     sweeps: dict[str, str]
     remarks: list[str] = field(default_factory=list)
@@ -59,7 +79,7 @@ class Comparison:
     @property
     def regression(self) -> bool:
         """Whether numbers are predicted, not classes."""
-        return has(self.runs, ERROR)
+        return has(self.runs, RMSE)
 
 
 def compare(
@@ -83,41 +103,42 @@ def compare(
     Raises:
         ConfigError: no finished run has the metric.
     """
+
     sweep_ids = list(dict.fromkeys(sweep_ids))
-    recorded = several.together({one: source.runs(one) for one in sweep_ids})
+    recorded = several.together({sweep_id: source.runs(sweep_id) for sweep_id in sweep_ids})
     recorded = recorded[recorded["technique"] != ""]  # a person may have made a child run as well
-    searched = recorded["stage"] == TUNING if "stage" in recorded else recorded["status"] == ""
+    searched = (
+        recorded["stage"] == TUNING_STAGE if "stage" in recorded else recorded["status"] == ""
+    )
     trials, runs = recorded[searched], counting(recorded[~searched])
-    both = has(runs, ACCURACY) and has(runs, ERROR)
-    metric = _checked(runs, metric) if metric else _headline(runs)
-    lower = lower_is_better(metric)
-    table, families = tabulate(runs, metric, lower_is_better=lower)
+    both = has(runs, ACCURACY) and has(runs, RMSE)
+    judged_by = metric_of(_checked(runs, metric) if metric else _headline(runs))
+    table, tested = tabulate(runs, judged_by)
     # In the order of the table, not in that in which jobs happened to start.
     places = table[KEYS].reset_index(names="place")
     runs = runs.merge(places, on=KEYS, how="left").sort_values(["place", "seed"], kind="stable")
     runs = runs.drop(columns="place").reset_index(drop=True)
     return Comparison(
-        metric=metric,
-        lower_is_better=lower,
+        metric=judged_by,
         runs=runs,
         trials=trials,
         table=table,
-        notes=_notes(families),
-        across=None if both else rank(table, runs),
-        sweeps={one: (names or {}).get(one, one) for one in sweep_ids},
+        families=_families(table, tested),
+        across=None if both else rank(table, runs, judged_by),
+        sweeps={sweep_id: (names or {}).get(sweep_id, sweep_id) for sweep_id in sweep_ids},
         remarks=_remarks(runs, both, searched=bool(len(trials))),
     )
 
 
 def has(runs: "pd.DataFrame", metric: str) -> bool:
     """Whether a finished run has a metric."""
-    name = f"metrics.{metric}"
-    return name in runs and bool(runs.loc[runs["status"] == "FINISHED", name].notna().any())
+    name = column(metric)
+    return name in runs and bool(runs.loc[runs["status"] == FINISHED, name].notna().any())
 
 
 def _headline(runs: "pd.DataFrame") -> str:
-    if has(runs, ERROR):
-        return LOSS if has(runs, ACCURACY) else ERROR
+    if has(runs, RMSE):
+        return LOSS if has(runs, ACCURACY) else RMSE
     return ACCURACY
 
 
@@ -125,52 +146,54 @@ def _checked(runs: "pd.DataFrame", metric: str) -> str:
     """A metric that was asked for, if any finished run has it."""
     if has(runs, metric):
         return metric
-    names = [
-        name.removeprefix("metrics.") for name in map(str, runs) if name.startswith("metrics.")
-    ]
-    there = [name for name in names if has(runs, name)]
+    recorded = [name.removeprefix(METRIC) for name in map(str, runs) if name.startswith(METRIC)]
+    there = [name for name in recorded if has(runs, name)]
     raise ConfigError(f"--metric {metric}: no finished run has it{nearest(metric, there)}")
 
 
-def _notes(families: Mapping[tuple[str, str], Family]) -> dict[tuple[str, str], list[str]]:
-    compared = [key for key, family in families.items() if len(family.compared)]
-    return {
-        key: [*verdict.notes(family.compared, families=len(compared)), *family.remarks]
-        if key in compared
-        else [f"There is nothing to compare: it takes runs of {BASELINE} and of a technique."]
-        for key, family in families.items()
-    }
+def _families(table: "pd.DataFrame", tested: Mapping[tuple[str, str], Tested]) -> list[Family]:
+    """In the order of the table."""
+    compared = sum(len(family.compared) > 0 for family in tested.values())
+    families = []
+    for name, rows in table.groupby(FAMILY, sort=False):
+        key = cast("tuple[str, str]", name)
+        test = tested[key]
+        notes = [f"There is nothing to compare: it takes runs of {BASELINE} and of a technique."]
+        if len(test.compared):
+            notes = verdict.notes(test.compared, test.overlap, families=compared) + test.remarks
+        families.append(Family(*key, rows, test.overlap is None, notes))
+    return families
 
 
 def _remarks(runs: "pd.DataFrame", both: bool, *, searched: bool) -> list[str]:
-    said = []
+    remarks = []
     running = int((runs["status"] == "RUNNING").sum())
     if running:
-        said.append(
+        remarks.append(
             f"{running} of {len(runs)} runs have not ended yet. This is a look at what has "
             "finished; the verdicts hold for a sweep that is looked at once, at its end."
         )
     failed = int(runs["status"].isin(["FAILED", "KILLED"]).sum())
     if failed:
-        said.append(
+        remarks.append(
             f"{failed} of {len(runs)} runs failed or were killed, and are left out. Where a "
             "technique fails on hard seeds alone, what is left flatters it."
         )
     if searched:
-        said.append(
+        remarks.append(
             "Numbers were chosen by a search on validation rows, once for each technique. The "
             "verdicts are about what was chosen: another search may choose other numbers, and "
             "neither intervals nor p-values hold that."
         )
     techniques = runs[runs["technique"] != BASELINE].groupby(KEYS[:-1], sort=False)["variant"]
     if (techniques.nunique() > 1).any():
-        said.append(
+        remarks.append(
             "Some techniques have several configurations. The verdict on each is corrected for "
             "that; but the mean of the best of them was found on test rows, and flatters it."
         )
     if both:
-        said.append(
+        remarks.append(
             "Some of these datasets are classified and others regressed. Each has its verdicts, "
             "but no ranks are formed across them."
         )
-    return said
+    return remarks

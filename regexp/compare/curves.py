@@ -4,12 +4,19 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from regexp.compare.table import KEYS
+from regexp.compare.table import FINISHED, KEYS
+from regexp.metrics import names
 
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse", "lr")
+METRICS = (
+    names.EPOCH_TRAINING_LOSS,
+    names.EPOCH_VALIDATION_LOSS,
+    names.EPOCH_VALIDATION_ACCURACY,
+    names.EPOCH_VALIDATION_RMSE,
+    names.LEARNING_RATE,
+)
 DIAGNOSTICS = "diagnostics.json"
 """Artifact of a finished run, see `regexp.sweep.diagnostics`."""
 
@@ -43,22 +50,20 @@ def curves(
     """
     import pandas as pd
 
-    names = [*KEYS, "label", "seed"]
-    done = runs[runs["status"] == "FINISHED"]
-    found = {
-        metric: source.histories(
-            list(done.loc[done[f"metrics.{metric}"].notna(), "run_id"]), metric
-        )
+    keys = [*KEYS, "label", "seed"]
+    done = runs[runs["status"] == FINISHED]
+    recorded = {
+        metric: source.histories(list(done.loc[done[name].notna(), "run_id"]), metric)
         for metric in metrics
-        if f"metrics.{metric}" in done
+        if (name := names.column(metric)) in done
     }
     rows = [
         [*run, metric, step, value]
-        for run_id, *run in done[["run_id", *names]].itertuples(index=False)
-        for metric, histories in found.items()
+        for run_id, *run in done[["run_id", *keys]].itertuples(index=False)
+        for metric, histories in recorded.items()
         for step, value in histories.get(run_id, {}).items()
     ]
-    return pd.DataFrame(rows, columns=[*names, "metric", "step", "value"])
+    return pd.DataFrame(rows, columns=[*keys, "metric", "step", "value"])
 
 
 def diagnostics(source: Texts, runs: "pd.DataFrame") -> "pd.DataFrame":
@@ -74,14 +79,14 @@ def diagnostics(source: Texts, runs: "pd.DataFrame") -> "pd.DataFrame":
     """
     import pandas as pd
 
-    names = [*KEYS, "label", "seed"]
+    keys = [*KEYS, "label", "seed"]
     rows = []
-    for _, run in runs[runs["status"] == "FINISHED"].iterrows():
-        found = source.text(run["run_id"], DIAGNOSTICS)
+    for _, run in runs[runs["status"] == FINISHED].iterrows():
+        text = source.text(run["run_id"], DIAGNOSTICS)
         try:
-            content = json.loads(found) if found else None
+            content = json.loads(text) if text else None
         except ValueError:
             continue
         if isinstance(content, dict):
-            rows.append([*(run[name] for name in names), content])
-    return pd.DataFrame(rows, columns=[*names, "content"])
+            rows.append([*(run[key] for key in keys), content])
+    return pd.DataFrame(rows, columns=[*keys, "content"])

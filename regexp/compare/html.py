@@ -4,20 +4,16 @@ import base64
 import hashlib
 import math
 import re
+import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from regexp.compare import markdown
-from regexp.compare.answer import answers, families, leading, name_of
-from regexp.compare.columns import Column, measures, ranks, results
-from regexp.compare.comparison import Comparison
+from regexp.compare.document import Document
 
 if TYPE_CHECKING:
-    import pandas as pd
     from markupsafe import Markup
-
-    from regexp.compare.figures import Picture
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 MARKS = {"helps": "▲", "hurts": "▼", "no evidence": "○", "no verdict": "·", "baseline": ""}
@@ -26,13 +22,8 @@ MARKS = {"helps": "▲", "hurts": "▼", "no evidence": "○", "no verdict": "·
 _WIDE = 120  # of an interval's picture, in pixels
 
 
-def render(comparison: Comparison, pictures: "Sequence[Picture]" = ()) -> str:
-    """The page. Names come from the store of runs, which anybody may write to: all are escaped.
-
-    Args:
-        comparison: from `compare.compare`.
-        pictures: to be shown in it.
-    """
+def page(document: Document) -> str:
+    """The page. Names come from the store of runs, which anybody may write to: all are escaped."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -41,57 +32,15 @@ def render(comparison: Comparison, pictures: "Sequence[Picture]" = ()) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    # Drawn by ourselves: matplotlib escapes the names in it.
+    environment.filters["svg"] = lambda picture: Markup(svg(picture))
     environment.filters["breakable"] = _breakable
+    environment.filters["sortable"] = lambda value: "" if math.isnan(value) else repr(value)
+    environment.filters["drawn"] = drawn
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    first = leading(comparison)
-    several = len(comparison.notes) > 1
-    across = comparison.across
-    shown = [
-        # Drawn by ourselves: matplotlib escapes the names in it.
-        {"title": one.title, "caption": one.caption, "svg": Markup(svg(one))}
-        for one in pictures
-    ]
     return template.render(
-        title=markdown.title_of(comparison),
-        what=markdown.what(comparison),
-        answers=answers(comparison)[:first],
-        details=answers(comparison)[first:],
-        families=[_family(comparison, key, rows, several) for key, rows in families(comparison)],
-        across=None if across is None else _across(comparison),
-        pictures=shown,
-        notes=markdown.notes_of(comparison),
-        commands=markdown.commands(comparison),
-        script=Markup(SCRIPT),
-        digest=_digest(SCRIPT),
+        document=document, marks=MARKS, script=Markup(SCRIPT), digest=digest(SCRIPT)
     )
-
-
-def _family(
-    comparison: Comparison, key: tuple[str, str], rows: "pd.DataFrame", several: bool
-) -> dict[str, Any]:
-    """What the template needs of a dataset and setting."""
-    drawn = _intervals(rows)
-    return {
-        "name": name_of(key) if several else "",
-        "labels": list(rows["label"]),
-        "outcomes": list(rows["outcome"]),
-        "marks": [MARKS.get(outcome, "") for outcome in rows["outcome"]],
-        "verdicts": list(rows["verdict"]),
-        "drawn": drawn if any(drawn) else None,
-        "sides": "better ⇠ ⇢ worse" if comparison.lower_is_better else "worse ⇠ ⇢ better",
-        "results": _columns(results(rows)),
-        "measures": _columns(measures(rows, regression=comparison.regression)),
-    }
-
-
-def _across(comparison: Comparison) -> dict[str, Any]:
-    across = comparison.across
-    assert across is not None
-    return {
-        "labels": [str(name) for name in across.ranks.mean().sort_values(kind="stable").index],
-        "columns": _columns(ranks(across, comparison.metric)),
-        "friedman": markdown.friedman_of(across),
-    }
 
 
 def _breakable(name: str) -> "Markup":
@@ -101,42 +50,35 @@ def _breakable(name: str) -> "Markup":
     return Markup("<wbr>").join(re.split(r"(?<=[+_=,./])(?=.)", name))
 
 
-def _columns(columns: Sequence[Column]) -> list[dict[str, Any]]:
-    """Columns whose cells are pairs of text and of what they are sorted by."""
-    return [
-        {
-            "title": one.title,
-            "hint": one.hint,
-            "cells": list(zip(one.cells, map(_sorted_by, one.values), strict=True)),
-        }
-        for one in columns
-    ]
+@dataclass(frozen=True)
+class Interval:
+    """Where an interval stands on a line around zero, in pixels, and whether it leaves it."""
+
+    low: float
+    middle: float
+    high: float
+    out: bool
 
 
-def _sorted_by(value: float) -> str:
-    return "" if math.isnan(value) else repr(value)
-
-
-def _intervals(rows: "pd.DataFrame") -> list[dict[str, Any] | None]:
-    """For each row, where its 95% interval stands on a line around zero, in pixels."""
-    reach = rows[["low", "high"]].abs().max(axis=1)
-    reach = reach[reach.notna() & (reach < math.inf) & (reach > 0)]
-    if reach.empty:
-        return [None] * len(rows)
+def drawn(intervals: Sequence[tuple[float, float, float]]) -> list[Interval | None]:
+    """For each (low, difference, high) its place; an empty list where none is known."""
+    reach = [max(abs(low), abs(high)) for low, _, high in intervals]
+    reach = [end for end in reach if math.isfinite(end) and end > 0]
+    if not reach:
+        return []
     # A technique that breaks the network must not flatten the others: it leaves the picture.
-    limit = min(float(reach.max()), 4 * float(reach.median()))
+    limit = min(max(reach), 4 * statistics.median(reach))
 
     def place(value: float) -> float:
-        if math.isnan(value):
-            return value
         return round(_WIDE / 2 * (1 + 0.94 * max(-1.0, min(1.0, value / limit))), 1)
 
-    drawn: list[dict[str, Any] | None] = []
-    for low, middle, high in zip(rows["low"], rows["difference"], rows["high"], strict=True):
-        ends = {"low": place(low), "middle": place(middle), "high": place(high)}
-        known = math.isfinite(low + middle + high)
-        drawn.append({**ends, "out": abs(middle) > limit} if known else None)
-    return drawn
+    places = [
+        Interval(place(low), place(middle), place(high), out=abs(middle) > limit)
+        if math.isfinite(low + middle + high)
+        else None
+        for low, middle, high in intervals
+    ]
+    return places if any(places) else []
 
 
 SCRIPT = """
@@ -167,6 +109,6 @@ document.querySelectorAll("table.sorted").forEach(table => {
 """
 
 
-def _digest(script: str) -> str:
+def digest(script: str) -> str:
     """What the page's policy knows its one script by; no other is run."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from regexp.compare import across as tests
+from regexp.compare.metric import Metric
 from regexp.compare.statistics import holm
-from regexp.compare.table import BASELINE, KEYS, Key, baseline
+from regexp.compare.table import BASELINE, FINISHED, KEYS, Key, baseline
+from regexp.metrics.names import column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +38,7 @@ class Across:
     notes: list[str]
 
 
-def rank(table: "pd.DataFrame", runs: "pd.DataFrame") -> Across | None:
+def rank(table: "pd.DataFrame", runs: "pd.DataFrame", metric: Metric) -> Across | None:
     """Compare the techniques of a table across its datasets.
 
     A dataset counts once, however many settings it has: its score is the mean over the settings
@@ -45,14 +47,15 @@ def rank(table: "pd.DataFrame", runs: "pd.DataFrame") -> Across | None:
     Args:
         table: from `compare.table`.
         runs: that it was made of and that count, see `table.counting`.
+        metric: that it was made by.
 
     Returns:
         None where less than two datasets have scores of a technique and its baseline.
     """
-    lower = bool(table.attrs["lower_is_better"])
+    lower = metric.lower_is_better
     scored = table[table["mean"].notna()]
-    own = scored[scored["technique"] == BASELINE].groupby("dataset", sort=False)["setting"]
-    settings = {str(dataset): set(values) for dataset, values in own}
+    baselines = scored[scored["technique"] == BASELINE].groupby("dataset", sort=False)
+    settings = {str(dataset): set(rows["setting"]) for dataset, rows in baselines}
     if len(settings) < 2:
         return None
     scored = scored[scored["dataset"].isin(list(settings))]
@@ -75,7 +78,7 @@ def rank(table: "pd.DataFrame", runs: "pd.DataFrame") -> Across | None:
         *tests.notes(scores.shape[1], len(scores)),
     ]
     wilcoxon = _wilcoxon(scores, references, lower)
-    middle = _middle(_by_seed(runs, used), references)
+    middle = _middle(_by_seed(runs, used, metric), references)
     return Across(scores, ranked, tests.friedman(ranked), wilcoxon, middle, notes)
 
 
@@ -86,12 +89,12 @@ def _references(used: "pd.DataFrame", labels: Sequence[str]) -> dict[str, list[s
     # of one dataset and setting, for `baseline` looks for those
     same = {label: ("", "", key[2], key[3]) for label, key in keys.items()}
     baselines = {same[label]: label for label in labels if same[label][2] == BASELINE}
-    found: dict[str, list[str]] = {}
+    references: dict[str, list[str]] = {}
     for label, key in same.items():
         reference = baseline(key, baselines)
         if reference and key[2] != BASELINE:
-            found.setdefault(baselines[reference], []).append(label)
-    return found
+            references.setdefault(baselines[reference], []).append(label)
+    return references
 
 
 def _wilcoxon(
@@ -110,13 +113,13 @@ def _wilcoxon(
     return result.assign(p_holm=holm(result["p"].to_numpy(dtype=float)), better=better)
 
 
-def _by_seed(runs: "pd.DataFrame", used: "pd.DataFrame") -> "pd.DataFrame":
+def _by_seed(runs: "pd.DataFrame", used: "pd.DataFrame", metric: Metric) -> "pd.DataFrame":
     """The metric of every run behind some rows of a table, [(dataset, setting, seed), labels]."""
     behind = runs.merge(used[[*KEYS, "label"]], on=KEYS, suffixes=("_recorded", ""))
-    return behind[behind["status"] == "FINISHED"].pivot_table(
+    return behind[behind["status"] == FINISHED].pivot_table(
         index=["dataset", "setting", "seed"],
         columns="label",
-        values=f"metrics.{used.attrs['metric']}",
+        values=column(metric.name),
         aggfunc="first",
     )
 
@@ -151,22 +154,22 @@ def _formed(
     table: "pd.DataFrame", used: "pd.DataFrame", settings: dict[str, set[str]], shared: set[str]
 ) -> list[str]:
     """How the scores came about."""
-    said = [
+    notes = [
         f"{len(settings)} datasets are the sample: what is said is about other datasets like "
         "these, each of them with equal weight. A dataset's score is the mean over its seeds."
     ]
     if max(map(len, settings.values())) > 1 or len(shared) < max(map(len, settings.values())):
         which = f"the {len(shared)} that all datasets share" if shared else "all that a dataset has"
-        said.append(
+        notes.append(
             "Settings of one dataset are no further datasets: scores are averaged over settings "
             f"within each ({which})."
         )
     if (used["finished"] < used["runs"]).any():
-        said.append("Some seeds have not finished, so that some means rest on fewer seeds.")
+        notes.append("Some seeds have not finished, so that some means rest on fewer seeds.")
     lost = [name for name in table["dataset"].unique() if name not in settings]
     if lost:
-        said.append(f"Left out, as {BASELINE} has no score on them: {', '.join(map(str, lost))}.")
-    return said
+        notes.append(f"Left out, as {BASELINE} has no score on them: {', '.join(map(str, lost))}.")
+    return notes
 
 
 def _left_out(table: "pd.DataFrame", scores: "pd.DataFrame") -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from regexp.compare import html, markdown
-from regexp.compare.answer import families
 from regexp.compare.comparison import Comparison, Source, compare
+from regexp.compare.document import document
 from regexp.compare.table import KEYS
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ FIGURES = "figures"
 _logger = logging.getLogger(__name__)
 
 
-class Report(NamedTuple):
+class ComparisonReport(NamedTuple):
     """What a sweep came to: its comparison, and the pictures of it."""
 
     comparison: Comparison
     pictures: "list[Picture]"
 
 
-def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> Report:
+def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> ComparisonReport:
     """Compare the runs of a sweep, and keep the result as its artifacts and description.
 
     Args:
@@ -49,7 +49,7 @@ def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> R
         folder = Path(name) / FOLDER
         write(comparison, drawn, folder)
         keep(comparison, drawn, folder, sweep)
-    return Report(comparison, drawn)
+    return ComparisonReport(comparison, drawn)
 
 
 def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
@@ -68,7 +68,9 @@ def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
 
     runs = comparison.runs
     try:
-        some = set[Any]().union(*(shown(rows) for _, rows in families(comparison)))
+        some = set[Any]().union(
+            *(shown(family.rows, comparison.metric) for family in comparison.families)
+        )
         keys = runs[KEYS].itertuples(index=False, name=None)
         left = diagnostics(source, runs[[key in some for key in keys]])
         return draw(comparison, curves(source, runs), left)
@@ -96,15 +98,15 @@ def write(comparison: Comparison, pictures: "Sequence[Picture]", folder: Path) -
     (folder / f"{FOLDER}.csv").write_text(table_csv(comparison), encoding="utf-8")
     for picture in pictures:
         png(picture, folder / FIGURES / f"{picture.name}.png")
-    page = markdown.page(comparison, pictures)
-    (folder / f"{FOLDER}.md").write_text(page, encoding="utf-8")
-    (folder / PAGE).write_text(html.render(comparison, pictures), encoding="utf-8")
+    said = document(comparison, pictures)
+    (folder / f"{FOLDER}.md").write_text(markdown.page(said), encoding="utf-8")
+    (folder / PAGE).write_text(html.page(said), encoding="utf-8")
 
 
 def table_csv(comparison: Comparison) -> str:
     """The table with all its columns, and the metric."""
     table = comparison.table.copy()
-    table.insert(list(table).index("label") + 1, "metric", comparison.metric)
+    table.insert(list(table).index("label") + 1, "metric", comparison.metric.name)
     return table.map(_as_text).to_csv(index=False)
 
 
@@ -124,7 +126,7 @@ def keep(
         sweep.artifact(folder / f"{FOLDER}.{ending}", FOLDER)
     for picture in pictures:
         sweep.artifact(folder / FIGURES / f"{picture.name}.png", f"{FOLDER}/{FIGURES}")
-    sweep.note(markdown.description(comparison))
+    sweep.note(markdown.description(document(comparison)))
 
 
 def _as_text(value: object) -> object:

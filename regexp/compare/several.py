@@ -6,9 +6,11 @@ of its own for each, since such runs must not pass for each other's repetition.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING
 
-from regexp.compare.table import FAMILY, KEYS
+from regexp.compare.table import FAMILY, FINISHED, KEYS
+from regexp.metrics.names import PARAMETER, parameter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 NAMED = 3
 """Differences that the name of a setting tells; of the others it has the sweep's id."""
 
-_TECHNIQUE = "params.regularizer"
-_IDLE = ("params.seed", "params.stack", "params.trainer.device", "params.trainer.threads")
+_TECHNIQUE = parameter("regularizer")
+_IDLE = tuple(map(parameter, ("seed", "stack", "trainer.device", "trainer.threads")))
 """Parameters that change a run's bits at most."""
 
 _DATA = "data.checksum"
@@ -38,10 +40,13 @@ def together(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     runs = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     if runs["sweep"].nunique() < 2:
         return runs
-    params = [name for name in map(str, runs) if name.startswith("params.") and name not in _IDLE]
-    own = [name for name in params if name.startswith(_TECHNIQUE)]
-    runs = _told_apart(runs, FAMILY, "setting", [name for name in params if name not in own])
-    runs = _told_apart(runs, KEYS, "variant", [name for name in own if name != _TECHNIQUE])
+    params = [name for name in map(str, runs) if name.startswith(PARAMETER) and name not in _IDLE]
+    numbers = [name for name in params if name.startswith(_TECHNIQUE)]
+    others = [name for name in params if name not in numbers]
+    runs = _with_differences(runs, FAMILY, "setting", others)
+    runs = _with_differences(
+        runs, KEYS, "variant", [name for name in numbers if name != _TECHNIQUE]
+    )
     return _kept_apart(runs, [*params, *({_DATA} & {*runs})])
 
 
@@ -51,23 +56,23 @@ def _kept_apart(runs: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame":
     """
     values = runs[columns].astype(object)
     # Of a run that has not finished some parameters may still be missing.
-    values = values.where(values.notna(), "").where(runs["status"] == "FINISHED")
+    values = values.where(values.notna(), "").where(runs["status"] == FINISHED)
     names = [runs[key] for key in (*KEYS, "seed")]
     differs = (values.groupby(names, sort=False).transform("nunique") > 1).any(axis=1)
     differs &= runs["sweep"].groupby(names, sort=False).transform("nunique") > 1
     mixed = differs.groupby([runs[key] for key in FAMILY], sort=False).transform("any")
-    told = "sweep " + runs["sweep"].astype(str).str[:8]
-    named = (runs["setting"] + ", " + told).where(runs["setting"] != "", told)
+    sweep = "sweep " + runs["sweep"].astype(str).str[:8]
+    named = (runs["setting"] + ", " + sweep).where(runs["setting"] != "", sweep)
     return runs.assign(setting=runs["setting"].where(~mixed, named))
 
 
 def _bare(runs: "pd.DataFrame") -> "pd.Series":
     """Runs without any parameter: they have only begun, or were broken off then."""
-    params = [name for name in runs if str(name).startswith("params.")]
+    params = [name for name in runs if str(name).startswith(PARAMETER)]
     return runs[params].isna().all(axis=1)
 
 
-def _told_apart(
+def _with_differences(
     runs: "pd.DataFrame", keys: list[str], name: str, params: Sequence[str]
 ) -> "pd.DataFrame":
     """Where sweeps differ in a parameter that each of them has one value of, say so in a name.
@@ -92,30 +97,32 @@ def _told_apart(
     if not differs.any(axis=None):
         return runs
     rows = zip(texts.to_dict("records"), differs.to_numpy(), runs["sweep"], strict=True)
-    told = [
-        _told(values, [param for param, one in zip(params, row, strict=True) if one], sweep)
-        for values, row, sweep in rows
+    added = [
+        _differences(values, list(compress(params, row)), sweep) for values, row, sweep in rows
     ]
     runs = runs.copy()
-    runs[name] = [", ".join(filter(None, both)) for both in zip(runs[name], told, strict=True)]
+    runs[name] = [", ".join(filter(None, both)) for both in zip(runs[name], added, strict=True)]
     variant, technique = runs["variant"], runs["technique"]
     runs["label"] = technique.where(variant == "", technique + " (" + variant + ")")
     return runs
 
 
-def _told(values: Mapping[Hashable, object], params: Sequence[str], sweep: object) -> str:
+def _differences(values: Mapping[Hashable, object], params: Sequence[str], sweep: object) -> str:
     """`model=MLP, optimizer.lr=0.01`."""
-    names = [_short(param) for param in params]
-    told = [
-        f"{name}={str(values[param]).rpartition('.')[2] if param.endswith('_') else values[param]}"
-        for name, param in zip(names, params, strict=True)
+    parts = [
+        f"{_short(param)}={_class_name(values[param]) if param.endswith('_') else values[param]}"
+        for param in params
         if values[param] != ""
     ]
-    if len(told) > NAMED or len(told) < len(params):
-        return ", ".join([*told[:NAMED], f"sweep {str(sweep)[:8]}"])
-    return ", ".join(told)
+    if len(parts) > NAMED or len(parts) < len(params):
+        return ", ".join([*parts[:NAMED], f"sweep {str(sweep)[:8]}"])
+    return ", ".join(parts)
+
+
+def _class_name(target: object) -> str:
+    return str(target).rpartition(".")[2]
 
 
 def _short(param: str) -> str:
-    name = param.removeprefix("params.").removesuffix("._target_")
+    name = param.removeprefix(PARAMETER).removesuffix("._target_")
     return name.rpartition(".")[2] if name.startswith("regularizer.") else name

@@ -1,51 +1,60 @@
 """Print a comparison table: in a terminal, or into a pipe."""
 
-import math
 import re
 import sys
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from regexp.compare import written
-from regexp.compare.table import BASELINE
+from regexp.compare import tables
+from regexp.compare.comparison import Comparison
+from regexp.compare.table import FAMILY
 from regexp.errors import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-# The columns that begin on the left, and are broken where there is no room; all others hold
-# numbers.
-TEXTS = ("dataset", "setting", "technique", "95% interval", "outcome")
 GAP = 2
 
 SPARE = ("epochs", "time", "std", "p (Holm)")
 """Columns that a terminal does without if it is too narrow, the first of them first."""
 
 
-def show(table: "pd.DataFrame", file: TextIO | None = None) -> None:
-    """Print a table from `compare.table`, under the dataset and setting that its rows share.
+def show(comparison: Comparison, file: TextIO | None = None) -> None:
+    """Print a comparison's table, under the dataset and setting that its rows share.
 
     Args:
-        table: from `compare.table`.
+        comparison: from `compare.compare`.
         file: standard output if None.
     """
     file = file or sys.stdout
-    for name in ("dataset", "setting"):
-        values = table[name].unique()
+    rows, metric = comparison.table, comparison.metric
+    for name in FAMILY:
+        values = rows[name].unique()
         if len(values) == 1 and values[0]:
             file.write(f"{name}: {printable(str(values[0]))}\n")
-    head, *rows = cells(table)
-    spared = _spared(head, rows, file)
-    if spared:
-        kept = [index for index, title in enumerate(head) if title not in spared]
-        head, *rows = ([line[index] for index in kept] for line in [head, *rows])
-    show_columns(head, rows, texts=TEXTS, file=file, bold=best_row(table))
+    columns = tables.overview(rows, metric)
+    spared = _spared(columns, file)
+    kept = [column for column in columns if column.title not in spared]
+    show_columns(
+        [column.title for column in kept],
+        list(zip(*(column.cells for column in kept), strict=True)),
+        texts=[column.title for column in kept if column.words],
+        file=file,
+        bold=best_row(rows, lower_is_better=metric.lower_is_better),
+    )
     if spared:
         file.write(f"(left out of this narrow terminal: {', '.join(spared)})\n")
 
 
-def _spared(head: Sequence[str], rows: Sequence[Sequence[str]], file: TextIO) -> list[str]:
+def best_row(rows: "pd.DataFrame", *, lower_is_better: bool) -> int | None:
+    """Position of the best mean; None when several datasets share the table, or none has one."""
+    means = rows["mean"]
+    if means.isna().all() or rows[FAMILY].drop_duplicates().shape[0] != 1:
+        return None
+    return int(means.argmin() if lower_is_better else means.argmax())
+
+
+def _spared(columns: Sequence[tables.Column], file: TextIO) -> list[str]:
     """Titles of columns without which the table fits into a terminal."""
     from rich.cells import cell_len
     from rich.console import Console
@@ -53,13 +62,14 @@ def _spared(head: Sequence[str], rows: Sequence[Sequence[str]], file: TextIO) ->
     if not file.isatty():
         return []
     room = Console(file=file).width
-    columns = {title: [title, *column] for title, *column in zip(head, *rows, strict=True)}
+    left = {column.title: column for column in columns}
     spared: list[str] = []
-    for title in [None, *(one for one in SPARE if one in columns)]:
+    for title in [None, *(spare for spare in SPARE if spare in left)]:
         if title:
             spared.append(title)
-            del columns[title]
-        folded = fit(list(columns.values()), [one in TEXTS for one in columns], room)
+            del left[title]
+        cells = [[column.title, *column.cells] for column in left.values()]
+        folded = fit(cells, [column.words for column in left.values()], room)
         lines = ((line for cell in column for line in cell.split("\n")) for column in folded)
         if sum(max(map(cell_len, each)) + GAP for each in lines) - GAP <= room:
             return spared
@@ -152,72 +162,3 @@ def _fold(cell: str, width: int) -> str:
             lines.append("")
         lines[-1] += piece
     return "\n".join(line.rstrip() for line in lines)
-
-
-def cells(table: "pd.DataFrame") -> list[list[str]]:
-    """The table as text, its head first; columns that say nothing are left out."""
-    metric = table.attrs.get("metric", "metric")
-    named = [name for name in ("dataset", "setting") if table[name].nunique() > 1]
-    head = [
-        *named,
-        "technique",
-        "runs",
-        metric,
-        "std",
-        f"vs {BASELINE}",
-        "95% interval",
-        "p (Holm)",
-        "outcome",
-        "epochs",
-        "time",
-    ]
-    rows = []
-    for _, row in table.iterrows():
-        rows.append(
-            [
-                *(printable(str(row[name])) for name in named),
-                printable(row["label"]),
-                f"{row['finished']}/{row['runs']}",
-                _number(row["mean"], ".4f"),
-                _number(row["std"], ".4f"),
-                _difference(row),
-                _interval(row),
-                "-" if math.isnan(row["p_holm"]) else written.p_value(row["p_holm"]),
-                "-" if row["outcome"] == "baseline" else row["outcome"],
-                _number(row["epochs"], ".1f"),
-                _number(row["relative_seconds"], ".2f", "×"),
-            ]
-        )
-    # such as the spread of a single seed
-    silent = {
-        title
-        for title, *column in zip(head, *rows, strict=True)
-        if title != metric and column and set(column) == {"-"}
-    }
-    return [
-        [cell for title, cell in zip(head, row, strict=True) if title not in silent]
-        for row in [head, *rows]
-    ]
-
-
-def best_row(table: "pd.DataFrame") -> int | None:
-    """Position of the best mean; None when several datasets share the table, or none has one."""
-    means = table["mean"]
-    if means.isna().all() or table[["dataset", "setting"]].drop_duplicates().shape[0] != 1:
-        return None
-    return int(means.argmin() if table.attrs.get("lower_is_better") else means.argmax())
-
-
-def _difference(row: "pd.Series") -> str:
-    text = _number(row["difference"], "+.4f")
-    if 0 < row["pairs"] < row["finished"]:
-        text += f" ({row['pairs']} pair{'s' if row['pairs'] != 1 else ''})"
-    return text
-
-
-def _interval(row: "pd.Series") -> str:
-    return "-" if math.isnan(row["low"]) else f"{row['low']:+.4f}, {row['high']:+.4f}"
-
-
-def _number(value: float, form: str, before: str = "") -> str:
-    return "-" if math.isnan(value) else before + format(value, form)

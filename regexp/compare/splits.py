@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from regexp.compare.statistics import overlap_of
+from regexp.metrics.names import parameter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ def overlap(runs: "pd.DataFrame") -> tuple[float | None, list[str]]:
     Returns:
         (the ratio, what a reader must know of it beside)
     """
-    shared = [_shared(run) for run in _columns(runs, "split", "params.dataset.split_seed")]
+    shared = [_shared(run) for run in _columns(runs, "split", parameter("dataset.split_seed"))]
     if shared and all(shared):
         return None, []
     remarks = []
@@ -34,15 +35,14 @@ def overlap(runs: "pd.DataFrame") -> tuple[float | None, list[str]]:
             "Some runs share one split of the data and others split it by their seed, so that "
             "pairs of equal seeds differ in more than the technique."
         )
-    shares = {
-        _shares(run) for run in _columns(runs, "params.dataset.test", "params.dataset.validation")
-    }
+    columns = parameter("dataset.test"), parameter("dataset.validation")
+    shares = {_shares(run) for run in _columns(runs, *columns)}
     if None in shares:
         remarks.append(
             "Not every run tells its shares of test and validation rows; they are taken as "
             f"{SHARE:.0%} each."
         )
-    known = {one or (SHARE, SHARE) for one in shares} or {(SHARE, SHARE)}
+    known = {share or (SHARE, SHARE) for share in shares} or {(SHARE, SHARE)}
     return max(overlap_of(test, validation) for test, validation in known), remarks
 
 

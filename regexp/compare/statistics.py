@@ -271,8 +271,6 @@ def compare(
         - `simultaneous_low`, `simultaneous_high`: of all intervals that cover with 95% together
         - `detectable`: the difference that would have been found with a probability of 80%
 
-        `attrs` keeps the arguments `overlap` and `lower_is_better`.
-
     Raises:
         ValueError: a seed that has two scores.
     """
@@ -293,6 +291,4 @@ def compare(
     columns["p_holm"] = holm(columns["p"])
     columns["simultaneous_low"], columns["simultaneous_high"] = interval(*summary, each)
     columns["detectable"] = detectable(*summary[1:], each)
-    compared = pd.DataFrame(columns, index=pd.Index(list(pairs), tupleize_cols=False))
-    compared.attrs = {"overlap": overlap, "lower_is_better": lower_is_better}
-    return compared
+    return pd.DataFrame(columns, index=pd.Index(list(pairs), tupleize_cols=False))

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from regexp.compare.metric import Metric
 from regexp.compare.splits import overlap
 from regexp.compare.statistics import compare
 from regexp.compare.verdict import verdicts
+from regexp.metrics import names
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BASELINE = "none"
-TUNING = "tuning"
+FINISHED = "FINISHED"
+CLAIMS = ("helps", "hurts")
+"""Outcomes that say more than that nothing was seen."""
 
-# Of the weights that the run ends with, which early stopping and averages choose; else of the
-# last epoch.
-_VALIDATION = ("final/val_loss", "val/loss")
 Key = tuple[str, str, str, str]  # dataset, setting, technique, variant
 
 # What makes two runs the same row. Everything but the seed that a sweep varies must be here.
@@ -38,7 +39,12 @@ TESTED = [
     "simultaneous_low",
     "simultaneous_high",
 ]
-SCORES = {"loss": "test/loss", "brier": "test/brier", "ece": "test/ece", "skill": "test/skill"}
+SCORES = {
+    "loss": names.LOSS,
+    "brier": names.BRIER,
+    "ece": names.CALIBRATION_ERROR,
+    "skill": names.SKILL,
+}
 """Columns of further scores (each with its `_std`) -> the metrics that they are of."""
 MEANS = ("gap", "validation_loss", "epochs", "seconds")
 COLUMNS = [
@@ -62,21 +68,24 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class Family:
+class Tested:
     """The comparisons of one dataset and setting, which are corrected together.
 
     Attributes:
         compared: from `statistics.compare`, one row a technique and variant beside the baseline.
+        overlap: n_test / n_train, None where all runs share one split.
         remarks: what a reader must know of them beside `verdict.notes`.
     """
 
     compared: "pd.DataFrame"
+    overlap: float | None
     remarks: list[str]
 
 
-def table(
-    runs: "pd.DataFrame", metric: str = "test/accuracy", *, lower_is_better: bool = False
-) -> "pd.DataFrame":
+_ACCURACY = Metric(names.ACCURACY)
+
+
+def table(runs: "pd.DataFrame", metric: Metric = _ACCURACY) -> "pd.DataFrame":
     """Average runs over their seeds and compare them with the baseline.
 
     Where a seed was run more than once (a failed run that was started again), the latest finished
@@ -84,12 +93,11 @@ def table(
 
     Args:
         runs: from `Tracker.runs`.
-        metric: the headline metric.
-        lower_is_better: True for errors and losses; rows are ordered with the best first, after
-            the baseline, and equal ones by their label.
+        metric: that techniques are compared by.
 
     Returns:
-        One row for each dataset, setting, technique and variant (the numbers of a grid):
+        One row for each dataset, setting, technique and variant (the numbers of a grid); within a
+        dataset and setting the best first, after the baseline, and equal ones by their label:
 
         - `runs`, `finished`: number of seeds, and of those that finished; only they count below
         - `mean`, `std`: of the metric over seeds (sample standard deviation, NaN for one seed)
@@ -109,26 +117,20 @@ def table(
         - `validation_loss`, `epochs`, `seconds`: means
         - `relative_seconds`: mean over pairs of seconds / the baseline's
         - `label`: technique and variant, for people
-
-        `attrs["metric"]` and `attrs["lower_is_better"]` keep the arguments.
     """
-    return tabulate(runs, metric, lower_is_better=lower_is_better)[0]
+    return tabulate(runs, metric)[0]
 
 
 def tabulate(
-    runs: "pd.DataFrame", metric: str, *, lower_is_better: bool
-) -> "tuple[pd.DataFrame, dict[tuple[str, str], Family]]":
-    """`table`, and the families of its comparisons by dataset and setting.
-
-    Args:
-        runs, metric, lower_is_better: as of `table`.
-    """
+    runs: "pd.DataFrame", metric: Metric
+) -> "tuple[pd.DataFrame, dict[tuple[str, str], Tested]]":
+    """`table`, and its comparisons by dataset and setting."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    families = {}
+    tested = {}
     latest = counting(runs)
-    values = _values(latest, metric)
+    values = _values(latest, metric.name)
     for name, members in latest.groupby(FAMILY, sort=False):
         groups = {
             cast("Key", key): group.set_index("seed").sort_index()
@@ -142,25 +144,24 @@ def tabulate(
             if other and key[2] != BASELINE
         }
         ratio, remarks = overlap(members)
-        compared = compare(pairs, overlap=ratio, lower_is_better=lower_is_better)
-        families[cast("tuple[str, str]", name)] = Family(compared, remarks)
-        judged = compared.join(verdicts(compared, metric)).rename(columns={"mean": "difference"})
+        compared = compare(pairs, overlap=ratio, lower_is_better=metric.lower_is_better)
+        tested[cast("tuple[str, str]", name)] = Tested(compared, ratio, remarks)
+        judged = compared.join(verdicts(compared, metric, one_split=ratio is None))
+        judged = judged.rename(columns={"mean": "difference"})
         records = cast("list[dict[str, Any]]", judged.to_dict("records"))
-        said = dict(zip(pairs, records, strict=True))
+        comparisons = dict(zip(pairs, records, strict=True))
         for key, group in groups.items():
             other = reference[key]
             theirs = group["seconds"] * math.nan if other is None else groups[other]["seconds"]
-            row = _row(key, group) | (said.get(key) or _not_compared(key))
+            row = _row(key, group) | (comparisons.get(key) or _not_compared(key))
             rows.append(row | {"relative_seconds": (group["seconds"] / theirs).mean()})
     result = pd.DataFrame(rows, columns=COLUMNS)
     result["other"] = result["technique"] != BASELINE
-    result["order"] = result["mean"] if lower_is_better else -result["mean"]
+    result["order"] = result["mean"] if metric.lower_is_better else -result["mean"]
     places = [f"{key}_place" for key in FAMILY]
     result[places] = result[FAMILY].apply(_counted)
     result = result.sort_values([*places, "other", "order", "label"], kind="stable")
-    result = result[COLUMNS].reset_index(drop=True)
-    result.attrs = {"metric": metric, "lower_is_better": lower_is_better}
-    return result, families
+    return result[COLUMNS].reset_index(drop=True), tested
 
 
 def _counted(names: "pd.Series") -> "pd.Series":
@@ -177,8 +178,8 @@ def _counted(names: "pd.Series") -> "pd.Series":
 def counting(runs: "pd.DataFrame") -> "pd.DataFrame":
     """The runs that count: no trials, and one run a seed."""
     if "stage" in runs:
-        runs = runs[runs["stage"] != TUNING]
-    ordered = runs.assign(_finished=runs["status"] == "FINISHED")
+        runs = runs[runs["stage"] != names.TUNING_STAGE]
+    ordered = runs.assign(_finished=runs["status"] == FINISHED)
     ordered = ordered.sort_values(["_finished", "start_time"], kind="stable")
     kept = ordered.drop_duplicates([*KEYS, "seed"], keep="last")
     return kept.sort_index()
@@ -212,24 +213,25 @@ def _values(latest: "pd.DataFrame", metric: str) -> "pd.DataFrame":
     """What rows are made of, one run each: NaN in runs that have not finished."""
     import pandas as pd
 
-    done = latest["status"] == "FINISHED"
+    done = latest["status"] == FINISHED
 
     def column(*metrics: str) -> "pd.Series":
         """The first of these metrics that was recorded at all."""
-        for name in metrics:
-            if f"metrics.{name}" in latest:
-                return latest[f"metrics.{name}"].astype(float).where(done)
+        for name in map(names.column, metrics):
+            if name in latest:
+                return latest[name].astype(float).where(done)
         return pd.Series(math.nan, index=latest.index)
 
-    accuracies = column("final/train_accuracy") - column("test/accuracy")
-    errors = column("test/rmse") - column("final/train_rmse")
-    seconds = column("seconds")
+    accuracies = column(f"{names.TRAINING}accuracy") - column(names.ACCURACY)
+    errors = column(names.RMSE) - column(f"{names.TRAINING}rmse")
+    seconds = column(names.SECONDS)
     values = {
         "done": done,
         "score": column(metric),
         "gap": accuracies.fillna(errors),
-        "validation_loss": column(*_VALIDATION),
-        "epochs": column("epochs"),
+        # Of the weights that the run ends with, which early stopping and averages choose.
+        "validation_loss": column(names.VALIDATION_LOSS, names.EPOCH_VALIDATION_LOSS),
+        "epochs": column(names.EPOCHS),
         "seconds": seconds.where(seconds > 0),
         **{name: column(of) for name, of in SCORES.items()},
     }
@@ -259,11 +261,8 @@ def _row(key: Key, group: "pd.DataFrame") -> dict[str, Any]:
 
 def _not_compared(key: Key) -> dict[str, Any]:
     """The rest of a row that is compared with nothing."""
-    if key[2] == BASELINE:
-        said = {"outcome": "baseline", "verdict": ""}
-    else:
-        said = {
-            "outcome": "no verdict",
-            "verdict": f"no verdict: no run of {BASELINE} to compare it with",
-        }
-    return {"difference": math.nan, "pairs": 0, "missing": 0, **said}
+    judged = {"outcome": "baseline", "verdict": ""}
+    if key[2] != BASELINE:
+        lacking = f"no verdict: no run of {BASELINE} to compare it with"
+        judged = {"outcome": "no verdict", "verdict": lacking}
+    return {"difference": math.nan, "pairs": 0, "missing": 0, **judged}

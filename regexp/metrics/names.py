@@ -6,14 +6,53 @@ TUNING_STAGE = "tuning"
 FINAL_STAGE = "final"
 """The tag `stage` of the runs that trials have chosen the numbers of."""
 
-CHOSEN_BY = (("final/val_accuracy", False), ("final/val_rmse", True))
+TRAINING, VALIDATION, TEST = "final/train_", "final/val_", "test/"
+"""Before the names of metrics of the final weights, by split: `final/val_loss`."""
+
+ACCURACY, RMSE, LOSS = f"{TEST}accuracy", f"{TEST}rmse", f"{TEST}loss"
+"""What techniques are compared by: classes, numbers, and both together."""
+
+HEADLINES = (ACCURACY, RMSE, LOSS)
+"""The metrics that sum up a run: the first that it has."""
+
+MAE, RMSE_UNSCALED, RMSE_NAIVE = f"{TEST}mae", f"{RMSE}_unscaled", f"{RMSE}_naive"
+SKILL = f"{TEST}skill"
+"""1 - RMSE / that of the naive forecast, which says the last value again."""
+
+BRIER, CALIBRATION_ERROR = f"{TEST}brier", f"{TEST}ece"
+ENSEMBLES = ("ensemble/accuracy", "ensemble/rmse")
+
+VALIDATION_ACCURACY, VALIDATION_RMSE = f"{VALIDATION}accuracy", f"{VALIDATION}rmse"
+
+CHOSEN_BY = ((VALIDATION_ACCURACY, False), (VALIDATION_RMSE, True))
 """(the metric by which a search chooses, whether lower is better): the first that runs have."""
 
-VALIDATION_LOSS = "final/val_loss"
+VALIDATION_LOSS = f"{VALIDATION}loss"
 """Of the final weights, the plain loss on the validation split."""
+
+EPOCH_TRAINING_LOSS, EPOCH_VALIDATION_LOSS = "train/loss", "val/loss"
+EPOCH_VALIDATION_ACCURACY, EPOCH_VALIDATION_RMSE = "val/accuracy", "val/rmse"
+LEARNING_RATE = "lr"
+"""Metrics of every epoch."""
+
+EPOCHS, SECONDS = "epochs", "seconds"
+"""What a run took."""
+
+METRIC, PARAMETER = "metrics.", "params."
+"""Before the names of columns of metrics and parameters in a frame of runs, see `Tracker.runs`."""
 
 _LOW = {"loss", "rmse", "mse", "mae", "error", "brier", "ece", "epochs", "seconds"}
 """Words in the names of metrics whose small values are good ones: `val_loss`, `rmse_unscaled`."""
+
+
+def column(metric: str) -> str:
+    """The column of a metric in a frame of runs."""
+    return f"{METRIC}{metric}"
+
+
+def parameter(key: str) -> str:
+    """The column of a parameter in a frame of runs."""
+    return f"{PARAMETER}{key}"
 
 
 def lower_is_better(metric: str) -> bool:

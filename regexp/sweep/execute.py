@@ -30,10 +30,11 @@ from regexp.config.search_space import check_swept
 from regexp.config.strays import technique_of, with_setting, without_strays
 from regexp.config.validation import validate
 from regexp.errors import INTERRUPTED, ConfigError, NotApplicable
+from regexp.metrics.names import RMSE_UNSCALED, VALIDATION_LOSS, column
 from regexp.sweep import progress
 
 if TYPE_CHECKING:
-    from regexp.compare.report import Report
+    from regexp.compare.report import ComparisonReport
     from regexp.sweep.outcome import Outcome
     from regexp.sweep.planned_run import PlannedRun
     from regexp.tracking import RunRecord, Tracker
@@ -123,7 +124,7 @@ def open_tracker(config: DictConfig) -> "Tracker":
     return Tracker(tracking.uri, tracking.experiment, folder, wait=tracking.wait)
 
 
-Then = Callable[["Report", float], None]
+Then = Callable[["ComparisonReport", float], None]
 """`then(report, seconds)` is called when a sweep has been presented, with the wall time that all
 commands together have spent on it."""
 
@@ -317,7 +318,7 @@ def job(config: DictConfig) -> float:
         progress.write(report, Path(hydra.runtime.output_dir))
     except OSError as error:  # a full disk must not take the others either
         _say(f"{head}: cannot write its {progress.REPORT} ({error})")
-    losses = [outcome["metrics"].get("final/val_loss") for outcome in report.outcomes]
+    losses = [outcome["metrics"].get(VALIDATION_LOSS) for outcome in report.outcomes]
     if report.failures or not losses or None in losses:
         return float("inf")
     return sum(losses) / len(losses)
@@ -350,7 +351,9 @@ def _tolerant() -> Iterator[None]:
         _say(f"\nThe runs cannot be compared now: {why}. The same command again compares them.")
 
 
-def present(tracker: "Tracker", parent: "RunRecord", figures: bool = True) -> "Report | None":
+def present(
+    tracker: "Tracker", parent: "RunRecord", figures: bool = True
+) -> "ComparisonReport | None":
     """Print the comparison of a sweep's runs, keep it with the parent, and show the way to it.
 
     Returns:
@@ -364,12 +367,12 @@ def present(tracker: "Tracker", parent: "RunRecord", figures: bool = True) -> "R
         return None
     reported = report(tracker, parent, figures=figures)
     compared = reported.comparison
-    runs, metric = compared.runs, compared.metric
+    runs, metric = compared.runs, compared.metric.name
     if (runs["status"] == "FINISHED").any():
         print()
-        show(compared.table)
-        if "metrics.test/rmse_unscaled" in runs:
-            _say("Errors are of standardized targets; in their own unit: test/rmse_unscaled.")
+        show(compared)
+        if column(RMSE_UNSCALED) in runs:
+            _say(f"Errors are of standardized targets; in their own unit: {RMSE_UNSCALED}.")
         for line in progress.ensembles(runs):
             _say(line)
         _say(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from regexp.dataset.base import CLASSIFICATION, Data
+from regexp.metrics import names
 from regexp.metrics.calibration import Reliability, brier_score
 from regexp.metrics.ensemble import ensemble_metrics
 from regexp.stack.member import Member
@@ -27,16 +28,14 @@ def against_naive(data: Data, metrics: Mapping[str, float]) -> dict[str, float]:
         `test/rmse_naive`, and `test/skill` = 1 - rmse / rmse_naive, where there is such a forecast.
     """
     own: dict[str, float] = {}
-    if "test/rmse" not in metrics:
+    if names.RMSE not in metrics:
         return own
     scales = set() if data.target_scale is None else set(data.target_scale.scale)
     if len(scales) == 1:  # of one unit
         scale = scales.pop()
-        own |= {
-            f"test/{name}_unscaled": metrics[f"test/{name}"] * scale for name in ("rmse", "mae")
-        }
+        own |= {f"{name}_unscaled": metrics[name] * scale for name in (names.RMSE, names.MAE)}
     if naive := data.naive.get("test"):
-        own |= {"test/rmse_naive": naive, "test/skill": 1 - metrics["test/rmse"] / naive}
+        own |= {names.RMSE_NAIVE: naive, names.SKILL: 1 - metrics[names.RMSE] / naive}
     return own
 
 
@@ -54,8 +53,8 @@ def calibration(data: Data, outputs: Tensor) -> dict[str, float]:
         return {}
     targets = data.test.targets.to(outputs.device)
     return {
-        "test/brier": brier_score(outputs, targets),
-        "test/ece": Reliability.of(outputs, targets).error,
+        names.BRIER: brier_score(outputs, targets),
+        names.CALIBRATION_ERROR: Reliability.of(outputs, targets).error,
     }
 
 

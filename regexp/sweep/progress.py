@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from regexp.config.jobs import Sweep, written
 from regexp.config.values import grid_of, seeds_of, shown
 from regexp.errors import count
+from regexp.metrics.names import ENSEMBLES, HEADLINES, column
 from regexp.sweep.tuning import draw
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def result(report: Report) -> str:
     finished = [outcome for outcome in report.outcomes if outcome["status"] == "FINISHED"]
     if report.points > 1 and finished:
         parts.append(f"{count(len(finished), 'run')} finished")
-    for name in ("test/accuracy", "test/rmse", "test/loss"):
+    for name in HEADLINES:
         values = [
             float(outcome["metrics"][name]) for outcome in finished if name in outcome["metrics"]
         ]
@@ -205,14 +206,14 @@ def ensembles(runs: "pandas.DataFrame") -> list[str]:
     Args:
         runs: as `Tracker.runs` gives them.
     """
-    for name in ("ensemble/accuracy", "ensemble/rmse"):
-        if f"metrics.{name}" not in runs:
+    for name in ENSEMBLES:
+        if column(name) not in runs:
             continue
-        found = runs.dropna(subset=[f"metrics.{name}"])
+        found = runs.dropna(subset=[column(name)])
         keys = [key for key in ("technique", "variant", "setting") if key in found]
         if "dataset" in found and found["dataset"].nunique() > 1:
             keys.append("dataset")
-        means = found.groupby(keys, sort=False)[f"metrics.{name}"].last()
+        means = found.groupby(keys, sort=False)[column(name)].last()
         parts = [
             f"{' '.join(filter(None, key if isinstance(key, tuple) else (key,)))} {value:.4f}"
             for key, value in means.items()

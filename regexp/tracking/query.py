@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from regexp.metrics.names import column, parameter
 from regexp.tracking import process
 
 if TYPE_CHECKING:
@@ -183,8 +184,8 @@ def frame(runs: Sequence[Any]) -> "pd.DataFrame":
             "seed": _seed(tags.get("seed", "")),
         }
         row |= {name: tags.get(name, "") for name in _TAGS}
-        row |= {f"params.{name}": value for name, value in run.data.params.items()}
-        row |= {f"metrics.{name}": number(value) for name, value in run.data.metrics.items()}
+        row |= {parameter(name): value for name, value in run.data.params.items()}
+        row |= {column(name): number(value) for name, value in run.data.metrics.items()}
         rows.append(row)
     first = ["run_id", "name", "status", "start_time", "seed", *_TAGS]
     table = pd.DataFrame(rows, columns=None if rows else first)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock
 
+from regexp.metrics.names import ACCURACY
 from regexp.tracking import delivery, environment, names, process, query, store, stored, view
 from regexp.tracking.error import StoreAwayError
 from regexp.tracking.outbox import Left, Outbox
@@ -217,7 +218,7 @@ class Tracker:
         self,
         sweep_id: str,
         *,
-        metric: str = "test/accuracy",
+        metric: str = ACCURACY,
         charts: bool = False,
         address: str = "http://127.0.0.1:5000",
     ) -> str:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
-from regexp.metrics.names import lower_is_better
+from regexp.metrics import names
 
 _TAG = "mlflow.sharedViewState."
 
@@ -27,24 +27,26 @@ def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) 
         runs: the tags of the runs that exist by now; their groups are shown folded, and split by
             dataset and setting where the sweep varies them.
     """
-    finals = [run for run in runs if run.get("stage") == "final"]
+    finals = [run for run in runs if run.get("stage") == names.FINAL_STAGE]
     runs = finals or runs
     varied = any(len({run.get(tag) for run in runs}) > 1 for tag in ("dataset", "setting"))
     # One tag: the UI cuts the names of groups by several down to a few letters.
     group = "row" if varied else "label"
     ids = {f"tag.{group}.{run.get(group) or 'null'}" for run in runs}
-    metrics = dict.fromkeys(
-        [metric, "test/loss", "final/val_loss", "val/loss", "train/loss", "epochs", "seconds"]
+    further = (
+        *(names.LOSS, names.VALIDATION_LOSS, names.EPOCH_VALIDATION_LOSS),
+        *(names.EPOCH_TRAINING_LOSS, names.EPOCHS, names.SECONDS),
     )
+    metrics = dict.fromkeys([metric, *further])
     columns = [_column("metrics", name) for name in metrics]
     whole = len(runs) <= PAGE
     wanted = f"tags.`mlflow.parentRunId` = '{sweep_id}'"
     if finals:  # of a search, without its trials
-        wanted += " and tags.stage = 'final'"
+        wanted += f" and tags.stage = '{names.FINAL_STAGE}'"
     state = {
         "searchFilter": wanted,
         "orderByKey": _column("metrics", metric) if whole else _column("params", "seed"),
-        "orderByAsc": lower_is_better(metric) if whole else True,
+        "orderByAsc": names.lower_is_better(metric) if whole else True,
         "selectedColumns": [*columns, _column("tags", "seed"), "attributes.`Status`"],
         "groupBy": {
             "aggregateFunction": "average",

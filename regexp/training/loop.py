@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from regexp.metrics import names
 from regexp.metrics.evaluate import metrics
 from regexp.regularizer.base import Batch, GradientView, PenaltyView, Step, Tensors
 from regexp.stack.stack import Stack
@@ -28,7 +29,7 @@ EpochReport = Callable[[int, int, dict[str, float]], None]
 Save = Callable[[int, Callable[[], dict[str, Any]]], None]
 """`save(epoch, content)` may keep `content()`, from which training goes on after that epoch."""
 
-SPLITS = {"train": "final/train_", "validation": "final/val_", "test": "test/"}
+SPLITS = {"train": names.TRAINING, "validation": names.VALIDATION, "test": names.TEST}
 """The splits that final weights are evaluated on, with the prefix of their metrics."""
 
 

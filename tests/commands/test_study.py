@@ -1,13 +1,14 @@
 """`regexp study`: an experiment, run and written up."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
-from regexp.commands.study import Cost, chosen
+from regexp.commands.study import Cost, worth_keeping
+from regexp.compare.figures import Picture
 from tests.sandbox import SMALL, Sandbox
 
 ARGUMENTS = ("study", "digits_mlp", "regularizer=none,l1", *SMALL, "trainer.batch_size=32")
@@ -71,11 +72,11 @@ def test_what_is_no_study_is_told(
 
 
 def test_of_many_datasets_and_settings_the_pictures_that_sum_up_are_kept() -> None:
-    names = ("heat_map", "settings_a", "forest_a", "weights_a", "reliability_a")
-    pictures = [SimpleNamespace(name=name) for name in names]
-    assert chosen(pictures, 1) == pictures  # type: ignore[arg-type]
-    kept = [picture.name for picture in chosen(pictures, 6)]  # type: ignore[arg-type]
-    assert kept == ["heat_map", "settings_a", "forest_a"]
+    kinds = ("heat_map", "settings", "forest", "weights", "reliability")
+    pictures = [Picture(f"{kind}_a", "", "", Figure(), kind) for kind in kinds]
+    assert worth_keeping(pictures, 1) == pictures
+    kept = [picture.name for picture in worth_keeping(pictures, 6)]
+    assert kept == ["heat_map_a", "settings_a", "forest_a"]
 
 
 def test_cost_in_words() -> None:

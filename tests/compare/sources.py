@@ -6,6 +6,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from regexp.compare import Comparison, compare
+
+
+def make_runs(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Runs as `Tracker.runs` gives them: rows need a technique, seed and score."""
+    full = []
+    for index, given in enumerate(rows):
+        row = dict(given)
+        variant = row.get("variant", "")
+        base = {
+            "run_id": f"run{index}",
+            "status": "FINISHED",
+            "start_time": index,
+            "dataset": "digits",
+            "setting": "",
+            "variant": "",
+            "label": f"{row['technique']} ({variant})" if variant else row["technique"],
+            "metrics.test/accuracy": row.pop("score", None),
+            "metrics.final/val_loss": 0.5,
+            "metrics.epochs": 10.0,
+            "metrics.seconds": 2.0,
+        }
+        full.append(base | row)
+    return pd.DataFrame(full)
+
+
 TECHNIQUES = ("none", "dropout", "l1", "l2")
 GAINS = {"dropout": 0.06, "l1": -0.05}
 
@@ -64,6 +90,14 @@ def classified(
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def compared(
+    *frames: pd.DataFrame, metric: str | None = None, name: str = "an ablation"
+) -> Comparison:
+    """The comparison of sweeps with these runs."""
+    sweeps = {letter * 32: frame for letter, frame in zip("abc", frames, strict=False)}
+    return compare(Source(sweeps), list(sweeps), metric, dict.fromkeys(sweeps, name))
 
 
 def regressed(**columns: Any) -> pd.DataFrame:

@@ -5,24 +5,28 @@ import re
 import pandas as pd
 import pytest
 
-from regexp.compare import compare
-from regexp.compare.answer import answers, leading
+from regexp.compare.answer import answers
+from regexp.compare.metric import Metric
 from regexp.errors import ConfigError
-from tests.compare.sources import Source, classified, regressed
+from regexp.tracking.query import frame
+from tests.compare.sources import classified, regressed
+from tests.compare.sources import compared as of
 
 
-def of(*frames: pd.DataFrame, metric: str | None = None):
-    sweeps = {letter * 32: frame for letter, frame in zip("abc", frames, strict=False)}
-    return compare(Source(sweeps), list(sweeps), metric)
+def answer(*frames: pd.DataFrame) -> str:
+    """The answer of one dataset and setting."""
+    [(subject, text)], [] = answers(of(*frames))
+    assert subject == ""
+    return text
 
 
 def test_a_sweep_is_compared_by_its_task() -> None:
     comparison = of(classified())
-    assert (comparison.metric, comparison.lower_is_better) == ("test/accuracy", False)
+    assert comparison.metric == Metric("test/accuracy", lower_is_better=False)
     assert not comparison.regression
     assert comparison.across is None
     comparison = of(regressed())
-    assert (comparison.metric, comparison.lower_is_better) == ("test/rmse", True)
+    assert comparison.metric == Metric("test/rmse", lower_is_better=True)
     assert comparison.regression
     outcomes = comparison.table.set_index("technique")["outcome"].to_dict()
     assert outcomes == {
@@ -32,7 +36,7 @@ def test_a_sweep_is_compared_by_its_task() -> None:
 
 def test_any_metric_may_be_asked_for() -> None:
     comparison = of(classified(), metric="test/loss")
-    assert comparison.lower_is_better
+    assert comparison.metric.lower_is_better
     assert comparison.table["outcome"].tolist() == ["baseline", "helps", "no evidence", "hurts"]
 
 
@@ -74,13 +78,11 @@ def test_a_run_that_a_person_made_below_a_sweep_is_not_compared() -> None:
 def test_a_sweep_of_which_nothing_has_finished_is_empty() -> None:
     comparison = of(classified(status="RUNNING"))
     assert comparison.table["finished"].sum() == 0
-    assert comparison.metric == "test/accuracy"
+    assert comparison.metric.name == "test/accuracy"
     assert comparison.across is None
 
 
 def test_a_sweep_without_runs_is_empty() -> None:
-    from regexp.tracking.query import frame
-
     assert of(frame([])).table.empty
 
 
@@ -88,19 +90,22 @@ def test_old_runs_without_the_new_columns_are_compared() -> None:
     runs = classified().drop(columns=["stage", "split"])
     comparison = of(runs)
     assert comparison.trials.empty
-    [notes] = comparison.notes.values()
-    assert "corrected resampled t-test" in notes[0]
-    assert "20% each" in notes[-1]
+    [family] = comparison.families
+    assert "corrected resampled t-test" in family.notes[0]
+    assert "20% each" in family.notes[-1]
 
 
 def test_every_family_has_its_notes() -> None:
-    comparison = of(classified("digits", "wine"))
-    assert set(comparison.notes) == {("digits", ""), ("wine", "")}
-    assert "each of the 2 datasets and settings" in comparison.notes["digits", ""][1]
+    runs = pd.concat([classified("digits", "wine"), classified("iris", split="seed")])
+    digits, iris, wine = of(runs.reset_index(drop=True)).families
+    assert [family.name for family in (digits, iris, wine)] == ["digits", "iris", "wine"]
+    assert (digits.one_split, iris.one_split) == (True, False)
+    assert "each of the 3 datasets and settings" in digits.notes[1]
+    assert digits.rows["outcome"].tolist() == ["baseline", "helps", "no evidence", "hurts"]
     alone = classified("iris", techniques=("none",))
-    comparison = of(pd.concat([classified(), alone], ignore_index=True))
-    assert comparison.notes["iris", ""][0].startswith("There is nothing to compare")
-    assert "datasets and settings" not in comparison.notes["digits", ""][1]
+    digits, iris = of(classified(), alone).families
+    assert iris.notes[0].startswith("There is nothing to compare")
+    assert "datasets and settings" not in digits.notes[1]
 
 
 def test_datasets_are_compared_across() -> None:
@@ -129,27 +134,24 @@ def test_several_sweeps_are_one_comparison() -> None:
 
 def test_classification_and_regression_are_not_ranked_together() -> None:
     comparison = of(classified("digits", "wine"), regressed())
-    assert comparison.metric == "test/loss"
+    assert comparison.metric.name == "test/loss"
     assert comparison.across is None
     assert "no ranks are formed" in comparison.remarks[0]
 
 
 def test_the_answer_of_one_dataset() -> None:
-    comparison = of(classified())
-    [(whom, said)] = answers(comparison)
-    assert whom == ""
-    assert said.startswith(
+    assert answer(classified()).startswith(
         "1 of 3 techniques helps on this split: dropout (+6.00 points). "
         "1 hurts on this split: l1 (−5.00 points). "
         "There is no evidence either way on 1; a difference of "
     )
-    assert leading(comparison) == 1
+    anew = answer(classified(split="seed"))
+    assert anew.startswith("1 of 3 techniques helps: dropout (+6.0 points). 1 hurts: l1 (")
 
 
 def test_the_answer_when_nothing_helps() -> None:
     runs = classified(techniques=("none", "l2", "sam", "swa"))
-    [(_, said)] = answers(of(runs))
-    assert said.startswith(
+    assert answer(runs).startswith(
         "None of the 3 techniques is shown to help or to hurt. There is no evidence either way; "
         "differences of "
     )
@@ -158,8 +160,7 @@ def test_the_answer_when_nothing_helps() -> None:
 def test_the_answer_when_all_help() -> None:
     runs = classified(techniques=("none", "a", "b", "c"))
     runs.loc[runs["technique"] != "none", "metrics.test/accuracy"] += 0.05
-    [(_, said)] = answers(of(runs))
-    assert said.startswith("All 3 help on this split: ")
+    assert answer(runs).startswith("All 3 help on this split: ")
 
 
 def test_a_forecast_is_held_against_the_naive_one() -> None:
@@ -167,38 +168,31 @@ def test_a_forecast_is_held_against_the_naive_one() -> None:
     runs["metrics.test/skill"] = 1 - runs["metrics.test/rmse"] / 0.18
     means = runs.groupby("technique")["metrics.test/rmse"].mean()
     none, dropout = (1 - means[name] / 0.18 for name in ("none", "dropout"))
-    [(_, said)] = answers(of(runs))
-    assert said.endswith(
+    assert answer(runs).endswith(
         "3 of 4 have a mean error below the naive forecast's: "
         f"none {none:.0%} below and dropout, the lowest, {dropout:.0%} below."
     )
     runs["metrics.test/skill"] -= 1
-    [(_, said)] = answers(of(runs))
-    assert "0 of 4 have a mean error below the naive forecast's: none 8" in said
-    assert said.endswith("% above.")
+    text = answer(runs)
+    assert "0 of 4 have a mean error below the naive forecast's: none 8" in text
+    assert text.endswith("% above.")
 
 
 def test_few_techniques_are_told_with_their_verdicts() -> None:
-    comparison = of(classified(techniques=("none", "dropout")))
-    [(_, said)] = answers(comparison)
-    assert said == f"dropout: {comparison.table['verdict'].iloc[1]}."
-    assert answers(of(classified(techniques=("none",)))) == [
-        ("", "Nothing is compared with none yet.")
-    ]
+    runs = classified(techniques=("none", "dropout"))
+    assert answer(runs) == f"dropout: {of(runs).table['verdict'].iloc[1]}."
+    assert answer(classified(techniques=("none",))) == "Nothing is compared with none yet."
 
 
 def test_many_techniques_are_not_all_named() -> None:
     techniques = ("none", *(f"t{index}" for index in range(9)))
     runs = classified(techniques=techniques)
     runs.loc[runs["technique"] != "none", "metrics.test/accuracy"] += 0.05
-    [(_, said)] = answers(of(runs))
-    assert " and 4 more." in said
+    assert " and 4 more." in answer(runs)
 
 
 def test_techniques_without_a_verdict_are_counted() -> None:
-    runs = classified(seeds=2)
-    [(_, said)] = answers(of(runs))
-    assert said == (
+    assert answer(classified(seeds=2)) == (
         "None of the 3 techniques is shown to help or to hurt. There is no verdict on 3; the table "
         "tells why."
     )
@@ -209,54 +203,48 @@ def test_what_nothing_could_have_shown_is_not_said_to_have_been_seen() -> None:
     runs = classified(techniques=("none", "l2", "sam", "wild"), seeds=4)
     wild = runs["technique"] == "wild"
     runs.loc[wild, "metrics.test/accuracy"] = [0.0, 1.0] * 2
-    [(_, said)] = answers(of(runs))
     assert re.search(
         r"no evidence either way; (a difference|differences) of \S+ .*points,? .*"
         r"would have been seen \(power 80%\), on 1 of them none\.$",
-        said,
-    ), said
+        answer(runs),
+    )
     runs = classified(techniques=("none", "w", "x", "y"), seeds=4)
     runs.loc[runs["technique"] != "none", "metrics.test/accuracy"] = [0.0, 1.0] * 6
-    [(_, said)] = answers(of(runs))
-    assert said.endswith("no evidence either way; no difference could have been seen.")
+    assert answer(runs).endswith("no evidence either way; no difference could have been seen.")
 
 
 def test_grids_are_configurations() -> None:
     runs = classified()
     grid = [runs[runs["technique"] == "none"]]
     grid += [runs[runs["technique"] == "l2"].assign(variant=f"x={x}") for x in range(3)]
-    comparison = of(pd.concat(grid, ignore_index=True))
-    [(_, said)] = answers(comparison)
-    assert said.startswith("None of the 3 configurations ")
-    [remark] = comparison.remarks
+    runs = pd.concat(grid, ignore_index=True)
+    assert answer(runs).startswith("None of the 3 configurations ")
+    [remark] = of(runs).remarks
     assert "the best of them was found on test rows, and flatters it" in remark
 
 
 def test_many_datasets_are_summed_up_first() -> None:
-    comparison = of(classified("a", "b", "c", "d"))
-    said = answers(comparison)
-    assert [whom for whom, _ in said] == [
-        "across 4 datasets", "on each of 4 datasets and settings", "a", "b", "c", "d",
-    ]  # fmt: skip
-    assert leading(comparison) == 2
-    assert said[0][1].startswith(
+    [across, each], details = answers(of(classified("a", "b", "c", "d")))
+    assert [subject for subject, _ in details] == ["a", "b", "c", "d"]
+    assert across[0] == "across 4 datasets"
+    assert across[1].startswith(
         "No technique is shown to be better or worse than none; smallest corrected p: 0.38. The "
         "best average rank, 1.0 of 4, is that of dropout; none's is "
     )
-    assert said[1][1] == (
+    assert each == (
+        "on each of 4 datasets and settings",
         "Helps (on the one split, where seeds share one): dropout on 4 of 4. Hurts (on the one "
         "split, where seeds share one): l1 on 4 of 4. Shown to do neither on any: 1 of 3. False "
-        "claims are held to 5% on each by itself, not over all."
+        "claims are held to 5% on each by itself, not over all.",
     )
-    anew = of(classified("a", "b", "c", "d", split="seed"))
-    assert answers(anew)[1][1].startswith("Helps: dropout on ")
+    [_, each], _ = answers(of(classified("a", "b", "c", "d", split="seed")))
+    assert each[1].startswith("Helps: dropout on ")
 
 
 def test_a_difference_across_datasets_is_told() -> None:
-    comparison = of(classified(*"abcdefgh"))
-    (whom, said), *_ = answers(comparison)
-    assert whom == "across 8 datasets"
-    assert said.startswith("dropout is better than none. l1 is worse than none. The best average ")
+    [(subject, text), _], _ = answers(of(classified(*"abcdefgh")))
+    assert subject == "across 8 datasets"
+    assert text.startswith("dropout is better than none. l1 is worse than none. The best average ")
 
 
 @pytest.mark.parametrize(
@@ -280,5 +268,4 @@ def test_a_difference_across_datasets_is_told() -> None:
 def test_what_is_better_is_told_by_the_name(metric: str, lower: bool) -> None:
     runs = classified()
     runs[f"metrics.{metric}"] = 0.5
-    comparison = of(runs, metric=metric)
-    assert comparison.lower_is_better == lower
+    assert of(runs, metric=metric).metric == Metric(metric, lower)

@@ -1,10 +1,10 @@
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
 from regexp.compare.curves import METRICS, curves, diagnostics
+from tests.compare.sources import make_runs
 
 
 class Source:
@@ -23,7 +23,7 @@ class Source:
         return self.texts.get(run_id)
 
 
-def test_curves_of_finished_runs(make_runs: Any) -> None:
+def test_curves_of_finished_runs() -> None:
     runs = make_runs(
         [
             {"technique": "none", "seed": 0, "metrics.val/loss": 0.25},
@@ -41,7 +41,7 @@ def test_curves_of_finished_runs(make_runs: Any) -> None:
     assert {"train/loss", "val/loss", "lr"} <= set(METRICS)
 
 
-def test_diagnostics_of_runs_that_left_some(make_runs: Any) -> None:
+def test_diagnostics_of_runs_that_left_some() -> None:
     runs = make_runs([{"technique": "l1", "seed": seed} for seed in range(4)])
     source = Source()
     source.texts = {

@@ -1,18 +1,19 @@
 """The page: it says what was compared, needs nothing else, and takes no name for markup."""
 
-import html
+import hashlib
 import re
+from base64 import b64encode
+from collections.abc import Sequence
+from html import unescape
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
 
-from regexp.compare import compare
-from regexp.compare.comparison import Comparison
+from regexp.compare.document import document
 from regexp.compare.figures import Picture
-from regexp.compare.html import MARKS, SCRIPT, _digest, _intervals, render
-from tests.compare.sources import Source, classified
+from regexp.compare.html import MARKS, SCRIPT, drawn, page
+from tests.compare.sources import classified, compared
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -56,9 +57,8 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
-def of(*datasets: str, name: str = "an ablation", **columns: Any) -> Comparison:
-    runs = classified(*datasets, **columns)
-    return compare(Source({"a" * 32: runs}), ["a" * 32], names={"a" * 32: name})
+def of(*datasets: str, pictures: Sequence[Picture] = ()) -> str:
+    return page(document(compared(classified(*datasets)), pictures))
 
 
 def words(text: str) -> str:
@@ -72,7 +72,7 @@ def picture(name: str = "forest_digits", title: str = "Forest") -> Picture:
 
 
 def test_the_page_answers_in_order() -> None:
-    said = words(render(of(), [picture()]))
+    said = words(of(pictures=[picture()]))
     order = [
         "an ablation", "digits", "test/accuracy (higher is better)", "40 finished of 40",
         "1 of 3 techniques helps on this split", "Verdicts", " ± ",
@@ -86,72 +86,78 @@ def test_the_page_answers_in_order() -> None:
         assert place >= 0, part
 
 
-def test_every_verdict_stands_in_it() -> None:
-    comparison = of("digits", "wine")
-    said = words(render(comparison))
-    for verdict in comparison.table["verdict"]:
-        assert verdict in said
-    assert said.count("baseline") >= 2
-    assert MARKS["helps"] in said
+def test_every_outcome_has_its_mark_and_verdict() -> None:
+    comparison = compared(classified("digits", "wine"))
+    said = words(page(document(comparison)))
+    for _, row in comparison.table.iterrows():
+        assert f"{MARKS[row['outcome']]} {row['outcome']}".strip() in said
+        assert row["verdict"] in said
     assert "Friedman's test over 2 datasets and 4 techniques" in said
+    assert "One by one" not in said
+    assert "One by one a: 1 of 3 techniques helps" in words(of("a", "b", "c", "d"))
 
 
 def test_elements_are_closed_and_nothing_is_fetched() -> None:
-    page = Page(render(of("digits", "wine", "iris", "a"), [picture()]))
-    assert not page.open
-    for _, name, value in page.attributes:
+    parsed = Page(of("digits", "wine", "iris", "a", pictures=[picture()]))
+    assert not parsed.open
+    for _, name, value in parsed.attributes:
         assert name not in ("src", "srcset", "action", "data", "background")
         assert not name.startswith("on")
         if name in ("href", "xlink:href"):
             assert value.startswith("#")
-    assert page.seen.count("script") == 1
-    assert "link" not in page.seen
-    assert "base" not in page.seen
+    assert parsed.seen.count("script") == 1
+    assert "link" not in parsed.seen
+    assert "base" not in parsed.seen
 
 
 def test_ids_are_unique() -> None:
-    page = Page(render(of(), [picture("one"), picture("two")]))
-    ids = [value for _, name, value in page.attributes if name == "id"]
+    parsed = Page(of(pictures=[picture("one"), picture("two")]))
+    ids = [value for _, name, value in parsed.attributes if name == "id"]
     assert len(ids) == len(set(ids)) > 2
 
 
-def test_only_the_own_script_may_run() -> None:
-    text = render(of())
+def test_only_the_script_of_the_page_may_run() -> None:
+    text = of()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy
-    assert "default-src &#39;none&#39;" in policy[1] or "default-src 'none'" in policy[1]
-    assert f"script-src 'sha256-{html.unescape(_digest(SCRIPT))}'" in html.unescape(policy[1])
+    digest = b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    rules = unescape(policy[1]).split("; ")
+    assert {"default-src 'none'", f"script-src 'sha256-{digest}'"} <= set(rules)
     assert f"<script>{SCRIPT}</script>" in text
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_are_no_markup(name: str) -> None:
-    plain = Page(render(of(), [picture()]))
+    plain = Page(of(pictures=[picture()]))
     runs = classified(name, setting=f"x={name}")
     runs["technique"] = runs["technique"].replace({"dropout": name, "l1": f"l1{name}"})
-    runs["variant"] = runs["technique"].map(lambda one: "" if one == "none" else name)
-    comparison = compare(Source({name: runs}), [name], names={name: name})
-    page = Page(render(comparison, [picture(title=name)]))
-    assert page.seen.count("script") == plain.seen.count("script") == 1
-    assert page.seen.count("style") == plain.seen.count("style")
-    assert "img" not in page.seen
-    assert not [attribute for _, attribute, _ in page.attributes if attribute.startswith("on")]
-    shown = "".join(page.texts)
-    assert name in shown.replace("\u200b", "")
+    runs["variant"] = runs["technique"].map(lambda technique: "" if technique == "none" else name)
+    comparison = compared(runs, name=name)
+    parsed = Page(page(document(comparison, [picture(title=name)])))
+    for tag in ("script", "style"):
+        assert parsed.seen.count(tag) == plain.seen.count(tag)
+    assert "img" not in parsed.seen
+    assert not [attribute for _, attribute, _ in parsed.attributes if attribute.startswith("on")]
+    assert name in "".join(parsed.texts).replace("\u200b", "")
 
 
 def test_intervals_are_drawn_in_their_place() -> None:
-    drawn = _intervals(of().table)
-    assert drawn[0] is None
-    for one, (_, row) in zip(drawn[1:], of().table.iloc[1:].iterrows(), strict=True):
-        assert one
-        assert 0 <= one["low"] < one["middle"] < one["high"] <= 120
-        assert (one["middle"] > 60) == (row["difference"] > 0) or abs(row["difference"]) < 1e-9
+    nan = float("nan")
+    none, better, worse, beyond = drawn(
+        [(nan, nan, nan), (0.01, 0.02, 0.03), (-0.03, -0.02, 0.01), (5.0, 6.0, 7.0)]
+    )
+    assert none is None
+    assert better is not None
+    assert worse is not None
+    assert beyond is not None
+    assert 60 < better.low < better.middle < better.high <= 120
+    assert 0 <= worse.low < worse.middle < 60 < worse.high
+    assert (better.out, worse.out, beyond.out) == (False, False, True)
+    assert beyond.high <= 120
+    assert drawn([(nan, nan, nan), (nan, 0.1, nan)]) == []
 
 
 def test_a_page_without_verdicts_is_a_page() -> None:
-    runs = classified(techniques=("none",), seeds=1)
-    comparison = compare(Source({"a": runs}), ["a"])
-    page = Page(render(comparison))
-    assert not page.open
-    assert "Nothing is compared with none yet." in " ".join(page.texts)
+    parsed = Page(page(document(compared(classified(techniques=("none",), seeds=1)))))
+    assert not parsed.open
+    assert "Nothing is compared with none yet." in " ".join(parsed.texts)

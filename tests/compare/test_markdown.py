@@ -1,24 +1,86 @@
-"""The Markdown: a page, and a description that MLflow does not cut."""
+"""The Markdown: a page, a study's, and a description that MLflow does not cut."""
 
 import re
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from regexp.compare import compare
-from regexp.compare.comparison import Comparison
+from regexp.compare.document import AcrossPart, Document, FamilyPart, document
 from regexp.compare.markdown import description, escaped, page, study
+from regexp.compare.tables import Column
 from regexp.tracking.names import TAG_LENGTH
-from tests.compare.sources import Source, classified
+from tests.compare.sources import classified, compared
+
+NAN = float("nan")
+TABLE = [
+    Column("technique", ["none", "x | y\n<b>"], words=True),
+    Column("vs none", ["–", "+0.5"], [NAN, 0.5]),
+    Column("verdict", ["", "helps"], words=True),
+]
+DOCUMENT = Document(
+    title="t\n# title <script>",
+    facts=[("dataset", "digits")],
+    answers=[("", "x helps.")],
+    details=[],
+    lower_is_better=False,
+    families=[FamilyPart("", ["baseline", "helps"], [(NAN, NAN, NAN)] * 2, TABLE, TABLE, TABLE)],
+    across=None,
+    tuned=[],
+    notes=[("", ["A note."])],
+    commands=["regexp compare a", "regexp rerun --sweep a"],
+)
+ROWS = """\
+| technique | vs none | verdict |
+| --- | ---: | --- |
+| none | – | – |
+| x \\| y\\\\n&lt;b> | +0.5 | helps |"""
 
 
-def of(*datasets: str, name: str = "an ablation", **options: Any) -> Comparison:
-    runs = classified(*datasets, **options)
-    return compare(Source({"a" * 32: runs}), ["a" * 32], names={"a" * 32: name})
+def test_a_page() -> None:
+    assert page(DOCUMENT) == (
+        "# t\\\\n# title &lt;script>\n\n- dataset: digits\n\n## Answer\n\nx helps.\n\n"
+        f"## Verdicts\n\n{ROWS}\n\n### Scores and costs\n\n{ROWS}\n\n"
+        "## Method\n\n- A note.\n\n"
+        "## Again\n\n```bash\nregexp compare a\nregexp rerun --sweep a\n```\n"
+    )
+
+
+def test_a_study_has_answer_verdicts_and_ranks_but_no_ids() -> None:
+    assert study(DOCUMENT) == (
+        f"**Answer.** x helps.\n\n## Verdicts\n\n{ROWS}\n\n## Method\n\n- A note.\n\n"
+        "All numbers: [results.csv](results.csv).\n"
+    )
+
+
+def test_of_several_datasets_all_have_their_headings() -> None:
+    [family] = DOCUMENT.families
+    both = replace(
+        DOCUMENT,
+        families=[replace(family, name="digits"), replace(family, name="wine")],
+        answers=[("across 2 datasets", "x is better."), ("digits", "x helps.")],
+        details=[("wine", "x hurts.")],
+        across=AcrossPart("Friedman's test.", TABLE),
+        tuned=TABLE[:1],
+        notes=[("digits", ["One."]), ("wine", ["Two."])],
+    )
+    answer = "- **across 2 datasets**: x is better.\n- **digits**: x helps.\n- **wine**: x hurts."
+    shared = [
+        f"## Across datasets\n\nFriedman's test.\n\n{ROWS}\n\n",
+        "## Numbers that were chosen on validation data\n\n| technique |\n| --- |\n| none |\n",
+        "## Method\n\ndigits:\n\n- One.\n\nwine:\n\n- Two.\n\n",
+    ]
+    for text, headings in (
+        (page(both), [f"## Answer\n\n{answer}\n\n", "## Verdicts: digits\n\n",
+                      "### Scores and costs: wine\n\n"]),
+        (study(both), [f"**Answer.**\n\n{answer}\n\n", "## Verdicts\n\n### digits\n\n",
+                       "### wine\n\n"]),
+    ):  # fmt: skip
+        for part in [*headings, *shared]:
+            assert part in text
 
 
 def test_the_description_has_answer_and_table() -> None:
-    text = description(of())
+    text = description(document(compared(classified())))
     lines = text.splitlines()
     assert lines[0].startswith("1 of 3 techniques helps on this split: dropout (+6.00 points).")
     head = "| technique | test/accuracy, % | difference, points (95% interval) | verdict |"
@@ -36,7 +98,8 @@ def test_the_description_has_answer_and_table() -> None:
 def test_a_description_is_never_cut_by_mlflow(count: int, datasets: int) -> None:
     techniques = ("none", *(f"technique_of_a_long_name_{index}" for index in range(count)))
     names = [f"dataset_{index}" for index in range(datasets)]
-    text = description(of(*names, techniques=techniques, seeds=2, name="x" * 9000))
+    runs = classified(*names, techniques=techniques, seeds=2)
+    text = description(document(compared(runs, name="x" * 9000)))
     assert len(text) < TAG_LENGTH
     assert text.endswith("`comparison/comparison.html`.\n")
     left = re.search(r"(\d+) rows left out here", text)
@@ -52,60 +115,3 @@ def test_names_stay_what_they_are() -> None:
     assert escaped("a|b *c* [x](y) `z`") == "a\\|b \\*c\\* \\[x\\](y) \\`z\\`"
     assert escaped("<img src=x>&lt;") == "&lt;img src=x>&amp;lt;"
     assert escaped("one\ntwo\t3") == "one\\\\ntwo\\\\t3"
-
-
-def test_no_name_breaks_a_table() -> None:
-    runs = classified("a|b\n| c")
-    runs["technique"] = runs["technique"].replace({"dropout": "x | y\n<b>"})
-    comparison = compare(Source({"a": runs}), ["a"], names={"a": "t\n# title <script>"})
-    for text in (page(comparison), description(comparison)):
-        assert "<b>" not in text
-        assert "<script>" not in text
-        assert len(re.findall(r"^# ", text, re.MULTILINE)) == (text == page(comparison))
-        tables = [line for line in text.splitlines() if line.startswith("| ")]
-        columns = {len(re.findall(r"(?<!\\)\|", line)) for line in tables[:6]}
-        assert len(columns) == 1
-
-
-def test_the_page_says_what_the_html_says() -> None:
-    comparison = of("digits", "wine")
-    text = page(comparison)
-    for part in (
-        "# an ablation", "## Answer", "## Verdicts: digits", "### Scores and costs: wine",
-        "## Across datasets", "## Method", "## Again", "- **across 2 datasets**: ",
-        f"regexp compare {'a' * 32} --metric test/accuracy",
-    ):  # fmt: skip
-        assert part in text
-    for verdict in comparison.table["verdict"]:
-        assert verdict in text
-    for notes in comparison.notes.values():
-        assert all(escaped(note) in text for note in notes)
-
-
-def test_what_differs_between_datasets_is_noted_by_dataset() -> None:
-    import pandas as pd
-
-    runs = pd.concat([classified("digits"), classified("wine", split="seed")], ignore_index=True)
-    text = page(compare(Source({"a": runs}), ["a"]))
-    assert "\ndigits:\n\n- All runs share one split" in text
-    assert "\nwine:\n\n- Every seed splits the data anew" in text
-
-
-def test_a_study_has_answer_verdicts_and_ranks_but_no_ids() -> None:
-    one, two = study(of()), study(of("digits", "wine"))
-    assert one.startswith("**Answer.** 1 of 3 techniques helps")
-    assert two.startswith("**Answer.**\n\n- **across 2 datasets**")
-    assert "## Across datasets" not in one
-    assert "## Across datasets" in two
-    for text in (one, two):
-        assert "## Method" in text
-        assert text.endswith("All numbers: [results.csv](results.csv).\n")
-        assert "a" * 32 not in text
-
-
-def test_the_numbers_of_a_search_are_told() -> None:
-    runs = classified().assign(tuned="")
-    assert "Numbers that were chosen" not in study(compare(Source({"a": runs}), ["a"]))
-    runs.loc[runs["technique"] == "l1", "tuned"] = "strength=0.01, lr=0.1"
-    text = study(compare(Source({"a": runs}), ["a"]))
-    assert "| technique | numbers |\n| --- | --- |\n| l1 | strength=0.01, lr=0.1 |\n\n" in text

@@ -1,17 +1,16 @@
 """The comparison across datasets, made of a comparison's table."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from regexp.compare import table
+from regexp.compare.metric import Metric
 from regexp.compare.ranking import Across, rank
 from regexp.compare.table import counting
+from tests.compare.sources import make_runs
 
-MakeRuns = Callable[..., pd.DataFrame]
 DATASETS = ("a", "b", "c", "d", "e", "f", "g", "h")
 RNG = np.random.default_rng(0)
 SCORES = {
@@ -22,7 +21,7 @@ SCORES = {
 SCORES["sam"] = SCORES["none"] + np.linspace(0.01, 0.02, 8)
 
 
-def runs_of(make_runs: MakeRuns, scores=SCORES, **columns: object) -> pd.DataFrame:
+def runs_of(scores=SCORES, **columns: object) -> pd.DataFrame:
     return make_runs(
         [
             {"technique": name, "seed": seed, "score": value + seed / 1000 - 0.0005, "dataset": one}
@@ -35,11 +34,12 @@ def runs_of(make_runs: MakeRuns, scores=SCORES, **columns: object) -> pd.DataFra
 
 
 def across_of(runs: pd.DataFrame, *, lower_is_better: bool = False) -> Across | None:
-    return rank(table(runs, lower_is_better=lower_is_better), counting(runs))
+    metric = Metric("test/accuracy", lower_is_better)
+    return rank(table(runs, metric), counting(runs), metric)
 
 
-def test_scores_are_averaged_over_seeds_and_ranked(make_runs: MakeRuns) -> None:
-    across = across_of(runs_of(make_runs))
+def test_scores_are_averaged_over_seeds_and_ranked() -> None:
+    across = across_of(runs_of())
     assert across is not None
     for name, values in SCORES.items():
         assert across.scores[name].tolist() == pytest.approx(values.tolist())
@@ -50,8 +50,8 @@ def test_scores_are_averaged_over_seeds_and_ranked(make_runs: MakeRuns) -> None:
     assert across.friedman.p == pytest.approx(friedman.pvalue)
 
 
-def test_wilcoxon_is_against_the_baseline(make_runs: MakeRuns) -> None:
-    across = across_of(runs_of(make_runs))
+def test_wilcoxon_is_against_the_baseline() -> None:
+    across = across_of(runs_of())
     assert across is not None
     p = {
         name: stats.wilcoxon(SCORES[name], SCORES["none"], method="exact").pvalue
@@ -64,26 +64,26 @@ def test_wilcoxon_is_against_the_baseline(make_runs: MakeRuns) -> None:
     assert (across.wilcoxon["baseline"] == "none").all()
 
 
-def test_lower_scores_of_a_loss_are_better(make_runs: MakeRuns) -> None:
-    across = across_of(runs_of(make_runs), lower_is_better=True)
+def test_lower_scores_of_a_loss_are_better() -> None:
+    across = across_of(runs_of(), lower_is_better=True)
     assert across is not None
     assert not across.wilcoxon.loc["sam", "better"]
     assert across.wilcoxon.loc["sam", "losses"] == 8
 
 
-def test_one_dataset_is_no_sample(make_runs: MakeRuns) -> None:
-    assert across_of(runs_of(make_runs).query("dataset == 'a'")) is None
-    assert across_of(runs_of(make_runs, {"none": SCORES["none"]})) is None
+def test_one_dataset_is_no_sample() -> None:
+    assert across_of(runs_of().query("dataset == 'a'")) is None
+    assert across_of(runs_of({"none": SCORES["none"]})) is None
 
 
-def test_settings_of_a_dataset_are_averaged_over_those_that_all_share(make_runs: MakeRuns) -> None:
+def test_settings_of_a_dataset_are_averaged_over_those_that_all_share() -> None:
     shifted = {name: values + 0.1 for name, values in SCORES.items()}
     wild = {name: values[:1] * 0 for name, values in SCORES.items()}
     runs = pd.concat(
         [
-            runs_of(make_runs, SCORES, setting="model=mlp"),
-            runs_of(make_runs, shifted, setting="model=cnn"),
-            runs_of(make_runs, wild, setting="model=lstm"),  # of dataset a alone
+            runs_of(SCORES, setting="model=mlp"),
+            runs_of(shifted, setting="model=cnn"),
+            runs_of(wild, setting="model=lstm"),  # of dataset a alone
         ],
         ignore_index=True,
     )
@@ -95,8 +95,8 @@ def test_settings_of_a_dataset_are_averaged_over_those_that_all_share(make_runs:
     assert any("the 2 that all datasets share" in note for note in across.notes)
 
 
-def test_datasets_without_a_common_setting_have_all_of_their_own(make_runs: MakeRuns) -> None:
-    runs = runs_of(make_runs)
+def test_datasets_without_a_common_setting_have_all_of_their_own() -> None:
+    runs = runs_of()
     runs["setting"] = runs["dataset"].map(lambda name: f"model={name}")
     across = across_of(runs)
     assert across is not None
@@ -104,8 +104,8 @@ def test_datasets_without_a_common_setting_have_all_of_their_own(make_runs: Make
     assert any("all that a dataset has" in note for note in across.notes)
 
 
-def test_what_is_missing_is_left_out_and_told(make_runs: MakeRuns) -> None:
-    runs = runs_of(make_runs)
+def test_what_is_missing_is_left_out_and_told() -> None:
+    runs = runs_of()
     lost = (runs["technique"] == "l2") & (runs["dataset"] == "c")
     nothing = (runs["technique"] == "none") & (runs["dataset"] == "h")
     runs.loc[lost | nothing, "status"] = "FAILED"
@@ -119,13 +119,13 @@ def test_what_is_missing_is_left_out_and_told(make_runs: MakeRuns) -> None:
     assert "Nemenyi" in told
 
 
-def test_variants_are_held_against_their_own_baseline(make_runs: MakeRuns) -> None:
+def test_variants_are_held_against_their_own_baseline() -> None:
     runs = pd.concat(
         [
-            runs_of(make_runs, {"none": SCORES["none"]}, variant="lr=1"),
-            runs_of(make_runs, {"none": SCORES["l2"]}, variant="lr=2"),
-            runs_of(make_runs, {"l1": SCORES["l1"]}, variant="lr=2"),
-            runs_of(make_runs, {"sam": SCORES["sam"]}, variant="lr=1"),
+            runs_of({"none": SCORES["none"]}, variant="lr=1"),
+            runs_of({"none": SCORES["l2"]}, variant="lr=2"),
+            runs_of({"l1": SCORES["l1"]}, variant="lr=2"),
+            runs_of({"sam": SCORES["sam"]}, variant="lr=1"),
         ],
         ignore_index=True,
     )
@@ -138,8 +138,8 @@ def test_variants_are_held_against_their_own_baseline(make_runs: MakeRuns) -> No
     assert across.wilcoxon.loc["sam (lr=1)", "p_holm"] == pytest.approx(min(2 * 2 / 2**8, 1))
 
 
-def test_the_middle_half_is_of_paired_differences(make_runs: MakeRuns) -> None:
-    across = across_of(runs_of(make_runs))
+def test_the_middle_half_is_of_paired_differences() -> None:
+    across = across_of(runs_of())
     assert across is not None
     for name in ("l1", "l2", "sam"):
         # The two seeds of a dataset differ by the same, so that the middle half of sixteen values
@@ -151,7 +151,7 @@ def test_the_middle_half_is_of_paired_differences(make_runs: MakeRuns) -> None:
     assert "none" not in across.middle.index
 
 
-def test_the_interval_is_of_seeds_within_datasets(make_runs: MakeRuns) -> None:
+def test_the_interval_is_of_seeds_within_datasets() -> None:
     rng = np.random.default_rng(1)
     gains = rng.normal(0.01, 0.02, (3, 10))
     rows = [
@@ -175,8 +175,8 @@ def test_the_interval_is_of_seeds_within_datasets(make_runs: MakeRuns) -> None:
     assert (got["low"], got["high"]) == pytest.approx(tuple(expected), abs=1e-3)
 
 
-def test_one_seed_a_dataset_has_no_interval(make_runs: MakeRuns) -> None:
-    across = across_of(runs_of(make_runs).query("seed == 0"))
+def test_one_seed_a_dataset_has_no_interval() -> None:
+    across = across_of(runs_of().query("seed == 0"))
     assert across is not None
     assert across.middle["low"].isna().all()
     assert across.middle["difference"].notna().all()

@@ -6,12 +6,13 @@ import pandas as pd
 
 from regexp.compare import table
 from regexp.compare.several import together
+from tests.compare.sources import make_runs
 
 LR, HIDDEN = "params.optimizer.lr", "params.model.hidden"
 STRENGTH = "params.regularizer.l1.strength"
 
 
-def frame(make_runs: Any, **columns: Any) -> pd.DataFrame:
+def frame(**columns: Any) -> pd.DataFrame:
     rows = [
         {"technique": name, "seed": seed, "score": 0.5 + seed / 10, **columns}
         for name in ("none", "l1")
@@ -23,8 +24,8 @@ def frame(make_runs: Any, **columns: Any) -> pd.DataFrame:
     return make_runs(rows)
 
 
-def test_one_sweep_stays_as_it_is(make_runs: Any) -> None:
-    runs = together({"a": frame(make_runs, **{LR: "0.1"})})
+def test_one_sweep_stays_as_it_is() -> None:
+    runs = together({"a": frame(**{LR: "0.1"})})
     assert set(runs["sweep"]) == {"a"}
     assert set(runs["setting"]) == {""}
 
@@ -35,8 +36,8 @@ def test_no_runs_at_all() -> None:
     assert together({"a": empty([]), "b": empty([])}).empty
 
 
-def test_equal_sweeps_are_one_and_the_latest_finished_run_counts(make_runs: Any) -> None:
-    first, second = frame(make_runs), frame(make_runs)
+def test_equal_sweeps_are_one_and_the_latest_finished_run_counts() -> None:
+    first, second = frame(), frame()
     second["start_time"] += 100
     second["metrics.test/accuracy"] = 0.9
     second.loc[0, "status"] = "FAILED"
@@ -45,32 +46,32 @@ def test_equal_sweeps_are_one_and_the_latest_finished_run_counts(make_runs: Any)
     assert compared.set_index("technique")["mean"].to_dict() == {"none": (0.5 + 0.9) / 2, "l1": 0.9}
 
 
-def test_sweeps_of_other_settings_are_told_apart(make_runs: Any) -> None:
-    one = frame(make_runs, **{LR: "0.1", HIDDEN: "[8]", "params.trainer.threads": "1"})
-    two = frame(make_runs, **{LR: "0.01", HIDDEN: "[8]", "params.trainer.threads": "2"})
+def test_sweeps_of_other_settings_are_told_apart() -> None:
+    one = frame(**{LR: "0.1", HIDDEN: "[8]", "params.trainer.threads": "1"})
+    two = frame(**{LR: "0.01", HIDDEN: "[8]", "params.trainer.threads": "2"})
     runs = together({"a": one, "b": two})
     assert list(dict.fromkeys(runs["setting"])) == ["optimizer.lr=0.1", "optimizer.lr=0.01"]
     assert len(table(runs)) == 4
 
 
-def test_other_data_of_the_same_name_are_no_repetition(make_runs: Any) -> None:
+def test_other_data_of_the_same_name_are_no_repetition() -> None:
     """A file that was changed between two sweeps."""
-    first, second = (frame(make_runs, **{"data.checksum": text * 64}) for text in "ab")
+    first, second = (frame(**{"data.checksum": text * 64}) for text in "ab")
     runs = together({"a" * 32: first, "b" * 32: second})
     assert list(dict.fromkeys(runs["setting"])) == ["sweep aaaaaaaa", "sweep bbbbbbbb"]
     same = together({"a" * 32: first, "b" * 32: first})
     assert set(same["setting"]) == {""}
 
 
-def test_what_a_sweep_varies_itself_is_told_already(make_runs: Any) -> None:
-    parts = [frame(make_runs, setting=f"optimizer.lr={lr}", **{LR: lr}) for lr in ("0.1", "0.01")]
+def test_what_a_sweep_varies_itself_is_told_already() -> None:
+    parts = [frame(setting=f"optimizer.lr={lr}", **{LR: lr}) for lr in ("0.1", "0.01")]
     whole = pd.concat(parts, ignore_index=True)
     runs = together({"a": whole, "b": whole})
     assert set(runs["setting"]) == {"optimizer.lr=0.1", "optimizer.lr=0.01"}
 
 
-def test_numbers_of_a_technique_become_variants(make_runs: Any) -> None:
-    one, two = (frame(make_runs, **{STRENGTH: value}) for value in ("0.1", "0.2"))
+def test_numbers_of_a_technique_become_variants() -> None:
+    one, two = (frame(**{STRENGTH: value}) for value in ("0.1", "0.2"))
     runs = together({"a": one, "b": two})
     compared = table(runs)
     assert compared["label"].tolist() == ["none", "l1 (strength=0.1)", "l1 (strength=0.2)"]
@@ -78,9 +79,9 @@ def test_numbers_of_a_technique_become_variants(make_runs: Any) -> None:
     assert set(runs["label"]) == set(compared["label"])
 
 
-def test_many_differences_are_named_by_the_sweep(make_runs: Any) -> None:
+def test_many_differences_are_named_by_the_sweep() -> None:
     names = [f"params.model.part{index}" for index in range(5)]
-    one, two = (frame(make_runs, **dict.fromkeys(names, value)) for value in ("1", "2"))
+    one, two = (frame(**dict.fromkeys(names, value)) for value in ("1", "2"))
     settings = set(together({"a" * 32: one, "b" * 32: two})["setting"])
     assert settings == {
         f"model.part0={value}, model.part1={value}, model.part2={value}, sweep {name * 8}"
@@ -88,35 +89,35 @@ def test_many_differences_are_named_by_the_sweep(make_runs: Any) -> None:
     }
 
 
-def test_classes_are_named_in_short(make_runs: Any) -> None:
+def test_classes_are_named_in_short() -> None:
     target = "params.model._target_"
-    one, two = (frame(make_runs, **{target: f"regexp.model.{name}"}) for name in ("MLP", "CNN"))
+    one, two = (frame(**{target: f"regexp.model.{name}"}) for name in ("MLP", "CNN"))
     assert set(together({"a": one, "b": two})["setting"]) == {"model=MLP", "model=CNN"}
-    one, two = (frame(make_runs, **{target: f"{module}.MLP"}) for module in ("mine", "yours"))
+    one, two = (frame(**{target: f"{module}.MLP"}) for module in ("mine", "yours"))
     settings = set(together({"a": one, "b": two})["setting"])
     assert settings == {"model=MLP, sweep a", "model=MLP, sweep b"}
 
 
-def test_a_parameter_that_only_one_sweep_has_is_a_difference(make_runs: Any) -> None:
-    one, two = frame(make_runs, **{LR: "0.1"}), frame(make_runs)
+def test_a_parameter_that_only_one_sweep_has_is_a_difference() -> None:
+    one, two = frame(**{LR: "0.1"}), frame()
     settings = set(together({"a" * 32: one, "b" * 32: two})["setting"])
     assert settings == {"optimizer.lr=0.1", "sweep bbbbbbbb"}
 
 
-def test_a_run_that_has_no_parameters_yet_is_like_its_sweep(make_runs: Any) -> None:
+def test_a_run_that_has_no_parameters_yet_is_like_its_sweep() -> None:
     """Else two learning rates would pass for repetitions of one."""
-    one, two = (frame(make_runs, **{LR: lr, HIDDEN: "[8]"}) for lr in ("0.1", "0.01"))
+    one, two = (frame(**{LR: lr, HIDDEN: "[8]"}) for lr in ("0.1", "0.01"))
     two.loc[3, [LR, HIDDEN]] = float("nan")
     two.loc[3, "status"] = "RUNNING"
     runs = together({"a": one, "b": two})
     assert runs["setting"].tolist() == ["optimizer.lr=0.1"] * 4 + ["optimizer.lr=0.01"] * 4
 
 
-def test_two_searches_are_never_mixed(make_runs: Any) -> None:
+def test_two_searches_are_never_mixed() -> None:
     """They choose a learning rate for each technique, so that neither sweep has one of its own."""
     parts = []
     for rates in (("0.1", "0.2"), ("0.3", "0.4")):
-        parts.append(frame(make_runs, **{LR: "0"}))
+        parts.append(frame(**{LR: "0"}))
         parts[-1][LR] = [rates[0]] * 2 + [rates[1]] * 2
     runs = together({"a" * 32: parts[0], "b" * 32: parts[1]})
     assert runs["setting"].tolist() == ["sweep aaaaaaaa"] * 4 + ["sweep bbbbbbbb"] * 4

@@ -1,13 +1,13 @@
 import io
 import re
-from collections.abc import Callable
+from typing import Any
 
-import pandas as pd
 import pytest
 
-from regexp.compare import show, table
+from regexp.compare import Comparison, show
+from regexp.tracking.query import frame
+from tests.compare.sources import compared, make_runs
 
-MakeRuns = Callable[..., pd.DataFrame]
 COCKTAIL = "l1+dropout+batch_norm+early_stopping+label_smoothing"
 
 
@@ -16,26 +16,22 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def compared(make_runs: MakeRuns) -> pd.DataFrame:
-    return table(
-        make_runs(
-            [
-                {"technique": "none", "seed": 0, "score": 0.8},
-                {"technique": "none", "seed": 1, "score": 0.9},
-                {"technique": "l1", "seed": 0, "score": 0.9, "variant": "a|b=1"},
-                {"technique": "l1", "seed": 1, "status": "FAILED", "variant": "a|b=1"},
-                {"technique": "l1", "seed": 2, "score": 0.94, "variant": "a|b=1"},
-                {"technique": "sam", "seed": 0, "status": "FAILED"},
-            ]
-        )
-    )
-
-
-def test_plain_table_is_aligned(compared: pd.DataFrame) -> None:
+def shown(*rows: dict[str, Any]) -> list[str]:
+    """The lines that are printed of runs into a pipe."""
     file = io.StringIO()
-    show(compared, file)
-    head, *lines = file.getvalue().splitlines()
+    show(compared(make_runs(rows)), file)
+    return file.getvalue().splitlines()
+
+
+def test_plain_table_is_aligned() -> None:
+    head, *lines = shown(
+        {"technique": "none", "seed": 0, "score": 0.8},
+        {"technique": "none", "seed": 1, "score": 0.9},
+        {"technique": "l1", "seed": 0, "score": 0.9, "variant": "a|b=1"},
+        {"technique": "l1", "seed": 1, "status": "FAILED", "variant": "a|b=1"},
+        {"technique": "l1", "seed": 2, "score": 0.94, "variant": "a|b=1"},
+        {"technique": "sam", "seed": 0, "status": "FAILED"},
+    )
     assert head == "dataset: digits"
     assert [line.rstrip() for line in lines] == [
         "technique   runs  test/accuracy     std           vs none  outcome     epochs   time",
@@ -45,26 +41,26 @@ def test_plain_table_is_aligned(compared: pd.DataFrame) -> None:
     ]
 
 
-def test_verdicts_are_told_in_short(make_runs: MakeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verdicts_are_told_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
     base = [0.80, 0.84, 0.79, 0.81, 0.83]
     gains = {"none": [0.0] * 5, "l1": [0.05, 0.04, 0.06, 0.05, 0.05], "l2": [0, 0.01, -0.01, 0, 0]}
-    compared = table(
+    comparison = compared(
         make_runs(
             [
                 {"technique": name, "seed": seed, "score": score + gain, "split": "shared"}
-                for name, own in gains.items()
-                for seed, (score, gain) in enumerate(zip(base, own, strict=True))
+                for name, gained in gains.items()
+                for seed, (score, gain) in enumerate(zip(base, gained, strict=True))
             ]
         )
     )
     file = io.StringIO()
-    show(compared, file)
+    show(comparison, file)
     lines = [re.split(r"\s{2,}", line.strip()) for line in file.getvalue().splitlines()[1:]]
     assert lines[0] == [
         "technique", "runs", "test/accuracy", "std", "vs none", "95% interval", "p (Holm)",
         "outcome", "epochs", "time",
     ]  # fmt: skip
-    row = compared.iloc[1]
+    row = comparison.table.iloc[1]
     assert lines[2][4:8] == [
         "+0.0500", f"{row['low']:+.4f}, {row['high']:+.4f}", "<0.001", "helps",
     ]  # fmt: skip
@@ -73,25 +69,15 @@ def test_verdicts_are_told_in_short(make_runs: MakeRuns, monkeypatch: pytest.Mon
     for width, left_out in ((100, ""), (80, "(left out of this narrow terminal: epochs)")):
         monkeypatch.setenv("COLUMNS", str(width))
         terminal = Terminal()
-        show(compared, terminal)
+        show(comparison, terminal)
         printed = re.sub(r"\x1b\[\d*m", "", terminal.getvalue())
         assert ("left out" in printed) == bool(left_out)
         assert left_out in printed
         assert max(map(len, printed.splitlines())) <= width
 
 
-def test_terminal_gets_the_same_numbers(
-    compared: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "140")
-    file = Terminal()
-    show(compared, file)
-    for cell in ("l1 (a|b=1)", "0.9200", "+0.1000 (1 pair)", "2/3"):
-        assert cell in file.getvalue()
-
-
 @pytest.fixture
-def wide(make_runs: MakeRuns) -> pd.DataFrame:
+def wide() -> Comparison:
     """Long names in every column of names."""
     rows = []
     for number, technique in enumerate(("none", COCKTAIL)):
@@ -99,13 +85,13 @@ def wide(make_runs: MakeRuns) -> pd.DataFrame:
             for seed in range(2):
                 row = {"technique": technique, "setting": f"optimizer={optimizer}", "seed": seed}
                 rows.append({**row, "score": 0.123 + number / 10 + seed / 100})
-    return table(make_runs(rows))
+    return compared(make_runs(rows))
 
 
 @pytest.mark.parametrize("columns", [20, 80, 120])
 @pytest.mark.parametrize("kind", ["xterm", "dumb"])
 def test_nothing_is_cut_in_a_terminal(
-    wide: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, columns: int, kind: str
+    wide: Comparison, monkeypatch: pytest.MonkeyPatch, columns: int, kind: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.delenv("LINES", raising=False)  # rich heeds COLUMNS of a dumb terminal only with it
@@ -129,7 +115,7 @@ def test_nothing_is_cut_in_a_terminal(
 
 
 def test_lines_of_a_pipe_are_as_long_as_they_must_be(
-    wide: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    wide: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     file = io.StringIO()
@@ -139,54 +125,38 @@ def test_lines_of_a_pipe_are_as_long_as_they_must_be(
     assert lines[-1].split()[:2] == ["optimizer=rmsprop", COCKTAIL]
 
 
-def test_columns_that_say_nothing_are_left_out(make_runs: MakeRuns) -> None:
-    file = io.StringIO()
-    show(table(make_runs([{"technique": "none", "seed": 0, "score": 0.8}])), file)
-    assert file.getvalue().splitlines()[1].split() == [
+def test_columns_that_say_nothing_are_left_out() -> None:
+    assert shown({"technique": "none", "seed": 0, "score": 0.8})[1].split() == [
         *("technique", "runs", "test/accuracy", "epochs", "time")
     ]
 
 
-def test_shared_setting_stands_above(make_runs: MakeRuns) -> None:
-    file = io.StringIO()
-    runs = make_runs([{"technique": "l1", "seed": 0, "score": 0.8, "setting": "model=cnn"}])
-    show(table(runs), file)
-    assert file.getvalue().splitlines()[:2] == ["dataset: digits", "setting: model=cnn"]
+def test_shared_setting_stands_above() -> None:
+    lines = shown({"technique": "l1", "seed": 0, "score": 0.8, "setting": "model=cnn"})
+    assert lines[:2] == ["dataset: digits", "setting: model=cnn"]
 
 
-def test_name_in_brackets_is_no_markup(
-    make_runs: MakeRuns, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_name_in_brackets_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "140")
     file = Terminal()
-    show(table(make_runs([{"technique": "[bold]", "seed": 0, "score": 0.8}])), file)
+    show(compared(make_runs([{"technique": "[bold]", "seed": 0, "score": 0.8}])), file)
     assert "[bold]" in file.getvalue()
 
 
-def test_datasets_are_shown_when_there_are_several(make_runs: MakeRuns) -> None:
-    compared = table(
-        make_runs(
-            [
-                {"technique": "none", "seed": 0, "score": 0.8},
-                {"technique": "none", "seed": 0, "score": 0.9, "dataset": "wine"},
-            ]
-        )
-    )
-    file = io.StringIO()
-    show(compared, file)
-    assert file.getvalue().splitlines()[2].split()[:3] == ["wine", "none", "1/1"]
+def test_datasets_are_shown_when_there_are_several() -> None:
+    row = {"technique": "none", "seed": 0, "score": 0.8}
+    assert shown(row, row | {"dataset": "wine"})[2].split()[:3] == ["wine", "none", "1/1"]
 
 
-def test_what_steers_a_terminal_is_shown(make_runs: MakeRuns) -> None:
-    file = io.StringIO()
+def test_what_steers_a_terminal_is_shown() -> None:
     row = {"technique": "a\x1b[31m", "seed": 0, "score": 0.8, "dataset": "b\x07"}
-    show(table(make_runs([row])), file)
-    assert "\x1b" not in file.getvalue()
-    assert "\x07" not in file.getvalue()
-    assert "a\\x1b[31m" in file.getvalue()
+    printed = "\n".join(shown(row))
+    assert "\x1b" not in printed
+    assert "\x07" not in printed
+    assert "a\\x1b[31m" in printed
 
 
-def test_empty_table_shows_its_head(compared: pd.DataFrame) -> None:
+def test_empty_table_shows_its_head() -> None:
     file = io.StringIO()
-    show(compared.iloc[:0], file)
+    show(compared(frame([])), file)
     assert file.getvalue().split()[:3] == ["technique", "runs", "test/accuracy"]

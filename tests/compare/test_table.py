@@ -1,5 +1,4 @@
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -7,15 +6,15 @@ import pytest
 from scipy import stats
 
 from regexp.compare import table
-
-MakeRuns = Callable[..., pd.DataFrame]
+from regexp.compare.metric import Metric, metric_of
+from tests.compare.sources import make_runs
 
 
 def row(compared: pd.DataFrame, label: str) -> pd.Series:
     return compared[compared["label"] == label].iloc[0]
 
 
-def test_statistics_agree_with_numpy(make_runs: MakeRuns) -> None:
+def test_statistics_agree_with_numpy() -> None:
     scores = {"none": [0.80, 0.84, 0.79], "l1": [0.85, 0.83, 0.88]}
     runs = make_runs(
         [
@@ -35,7 +34,7 @@ def test_statistics_agree_with_numpy(make_runs: MakeRuns) -> None:
     assert math.isnan(row(compared, "none")["difference"])
 
 
-def test_difference_is_paired_by_seed_and_uses_common_seeds_only(make_runs: MakeRuns) -> None:
+def test_difference_is_paired_by_seed_and_uses_common_seeds_only() -> None:
     runs = make_runs(
         [
             {"technique": "none", "seed": 0, "score": 0.1},
@@ -50,7 +49,7 @@ def test_difference_is_paired_by_seed_and_uses_common_seeds_only(make_runs: Make
     assert compared["pairs"] == 1
 
 
-def test_failed_runs_are_counted_and_left_out(make_runs: MakeRuns) -> None:
+def test_failed_runs_are_counted_and_left_out() -> None:
     runs = make_runs(
         [
             {"technique": "none", "seed": 0, "score": 0.8},
@@ -65,7 +64,7 @@ def test_failed_runs_are_counted_and_left_out(make_runs: MakeRuns) -> None:
     assert math.isnan(row(compared, "l1")["mean"])
 
 
-def test_run_that_was_started_again_counts_once(make_runs: MakeRuns) -> None:
+def test_run_that_was_started_again_counts_once() -> None:
     runs = make_runs(
         [
             {"technique": "none", "seed": 0, "score": 0.7},
@@ -79,7 +78,7 @@ def test_run_that_was_started_again_counts_once(make_runs: MakeRuns) -> None:
     assert compared[["finished", "runs", "mean"]].tolist() == [2, 2, 0.7]
 
 
-def test_numbers_of_a_grid_and_datasets_are_rows_of_their_own(make_runs: MakeRuns) -> None:
+def test_numbers_of_a_grid_and_datasets_are_rows_of_their_own() -> None:
     runs = make_runs(
         [
             {"technique": "none", "seed": 0, "score": 0.5},
@@ -96,7 +95,7 @@ def test_numbers_of_a_grid_and_datasets_are_rows_of_their_own(make_runs: MakeRun
     assert math.isnan(alone["difference"])
 
 
-def test_baseline_of_a_grid_is_the_one_with_the_same_numbers(make_runs: MakeRuns) -> None:
+def test_baseline_of_a_grid_is_the_one_with_the_same_numbers() -> None:
     runs = make_runs(
         [
             {"technique": "none", "seed": 0, "score": 0.5, "variant": "lr=0.1"},
@@ -113,9 +112,7 @@ def test_baseline_of_a_grid_is_the_one_with_the_same_numbers(make_runs: MakeRuns
 @pytest.mark.parametrize(
     ("lower", "order"), [(False, ["none", "b", "a"]), (True, ["none", "a", "b"])]
 )
-def test_baseline_comes_first_then_the_best(
-    make_runs: MakeRuns, lower: bool, order: list[str]
-) -> None:
+def test_baseline_comes_first_then_the_best(lower: bool, order: list[str]) -> None:
     runs = make_runs(
         [
             {"technique": "a", "seed": 0, "score": 0.1},
@@ -123,21 +120,20 @@ def test_baseline_comes_first_then_the_best(
             {"technique": "b", "seed": 0, "score": 0.9},
         ]
     )
-    compared = table(runs, lower_is_better=lower)
+    compared = table(runs, Metric("test/accuracy", lower))
     assert compared["technique"].tolist() == order
-    assert compared.attrs == {"metric": "test/accuracy", "lower_is_better": lower}
 
 
-def test_validation_loss_is_that_of_the_final_weights(make_runs: MakeRuns) -> None:
+def test_validation_loss_is_that_of_the_final_weights() -> None:
     runs = make_runs([{"technique": "none", "seed": 0, "score": 0.5, "metrics.val/loss": 9.0}])
     assert table(runs)["validation_loss"].tolist() == [0.5]
     runs = runs.drop(columns="metrics.final/val_loss")
     assert table(runs)["validation_loss"].tolist() == [9.0]
 
 
-def test_metric_that_nobody_recorded(make_runs: MakeRuns) -> None:
+def test_metric_that_nobody_recorded() -> None:
     runs = make_runs([{"technique": "none", "seed": 0, "score": 0.5}])
-    compared = table(runs, "test/rmse")
+    compared = table(runs, Metric("test/rmse"))
     assert compared["mean"].isna().all()
     assert compared["finished"].tolist() == [1]
 
@@ -157,7 +153,7 @@ SCORES = {
 }
 
 
-def family(make_runs: MakeRuns, scores: dict[str, list[float]] = SCORES, **columns: object):
+def family(scores: dict[str, list[float]] = SCORES, **columns: object):
     return make_runs(
         [
             {"technique": name, "seed": seed, "score": value, **columns}
@@ -167,8 +163,8 @@ def family(make_runs: MakeRuns, scores: dict[str, list[float]] = SCORES, **colum
     )
 
 
-def test_one_split_is_tested_by_the_paired_t_test(make_runs: MakeRuns) -> None:
-    compared = table(family(make_runs, split="shared"))
+def test_one_split_is_tested_by_the_paired_t_test() -> None:
+    compared = table(family(split="shared"))
     p = {n: stats.ttest_rel(SCORES[n], SCORES["none"]).pvalue for n in ("l1", "l2", "sam")}
     for name in p:
         assert row(compared, name)["p"] == pytest.approx(p[name])
@@ -184,8 +180,8 @@ def test_one_split_is_tested_by_the_paired_t_test(make_runs: MakeRuns) -> None:
     assert compared["outcome"].tolist() == ["baseline", "helps", "no evidence", "hurts"]
 
 
-def test_splits_by_seed_are_tested_by_the_corrected_test(make_runs: MakeRuns) -> None:
-    runs = family(make_runs, split="seed")
+def test_splits_by_seed_are_tested_by_the_corrected_test() -> None:
+    runs = family(split="seed")
     runs[["params.dataset.test", "params.dataset.validation"]] = ["0.25", "0.15"]
     compared = table(runs)
     difference = np.subtract(SCORES["l1"], SCORES["none"])
@@ -196,42 +192,42 @@ def test_splits_by_seed_are_tested_by_the_corrected_test(make_runs: MakeRuns) ->
     assert "on this split" not in row(compared, "l1")["verdict"]
 
 
-def test_families_are_corrected_by_themselves(make_runs: MakeRuns) -> None:
-    one = family(make_runs, split="shared")
-    both = pd.concat([one, family(make_runs, split="shared", dataset="wine")], ignore_index=True)
+def test_families_are_corrected_by_themselves() -> None:
+    one = family(split="shared")
+    both = pd.concat([one, family(split="shared", dataset="wine")], ignore_index=True)
     alone, together = table(one), table(both)
     for dataset in ("digits", "wine"):
         part = together[together["dataset"] == dataset]
         assert part["p_holm"].tolist() == pytest.approx(alone["p_holm"].tolist(), nan_ok=True)
 
 
-def test_settings_are_in_the_order_of_their_numbers(make_runs: MakeRuns) -> None:
+def test_settings_are_in_the_order_of_their_numbers() -> None:
     sizes = ("1000", "50", "1e-3", "200", "0.5")
-    runs = pd.concat([family(make_runs, setting=f"lr={size}") for size in sizes])
+    runs = pd.concat([family(setting=f"lr={size}") for size in sizes])
     found = table(runs.reset_index(drop=True))["setting"].unique()
     assert found.tolist() == ["lr=1e-3", "lr=0.5", "lr=50", "lr=200", "lr=1000"]
 
 
-def test_runs_that_were_started_in_another_order_give_the_same_bits(make_runs: MakeRuns) -> None:
+def test_runs_that_were_started_in_another_order_give_the_same_bits() -> None:
     scores = {
         name: np.random.default_rng(seed).uniform(size=11).tolist()
         for seed, name in enumerate(("none", "l1", "l2"))
     }
-    runs = family(make_runs, scores)
+    runs = family(scores)
     for seed in range(5):
         order = np.random.default_rng(seed).permutation(len(runs))
         other = runs.iloc[order].reset_index(drop=True).assign(start_time=range(len(runs)))
         pd.testing.assert_frame_equal(table(other), table(runs), check_exact=True)
 
 
-def test_equal_techniques_stand_in_one_order_whatever_ended_first(make_runs: MakeRuns) -> None:
+def test_equal_techniques_stand_in_one_order_whatever_ended_first() -> None:
     rows = [{"technique": name, "seed": 0, "score": 0.5} for name in ("none", "b", "c", "a")]
     for order in (rows, rows[::-1]):
         assert table(make_runs(order))["label"].tolist() == ["none", "a", "b", "c"]
 
 
-def test_seeds_without_a_score_of_both_are_counted(make_runs: MakeRuns) -> None:
-    runs = family(make_runs, split="shared")
+def test_seeds_without_a_score_of_both_are_counted() -> None:
+    runs = family(split="shared")
     lost = (runs["technique"] == "none") & (runs["seed"] == 4)
     runs.loc[lost, ["status", "metrics.test/accuracy"]] = ["FAILED", 0.1]
     compared = row(table(runs), "l1")
@@ -241,33 +237,33 @@ def test_seeds_without_a_score_of_both_are_counted(make_runs: MakeRuns) -> None:
     assert compared["verdict"].endswith("left out: 1 seed without a score of both")
 
 
-def test_trials_of_a_search_are_left_out(make_runs: MakeRuns) -> None:
-    runs = family(make_runs)
-    trials = family(make_runs, {"none": [0.1] * 5, "l1": [0.99] * 5}, stage="tuning")
+def test_trials_of_a_search_are_left_out() -> None:
+    runs = family()
+    trials = family({"none": [0.1] * 5, "l1": [0.99] * 5}, stage="tuning")
     compared = table(pd.concat([runs.assign(stage=""), trials], ignore_index=True))
     pd.testing.assert_frame_equal(compared, table(runs))
 
 
-def test_baseline_is_no_comparison(make_runs: MakeRuns) -> None:
-    none = row(table(family(make_runs)), "none")
+def test_baseline_is_no_comparison() -> None:
+    none = row(table(family()), "none")
     assert none[["outcome", "verdict", "pairs", "missing"]].tolist() == ["baseline", "", 0, 0]
     assert none[["difference", "p", "low", "improvement", "detectable"]].isna().all()
     assert none["relative_seconds"] == 1.0
 
 
-def test_technique_without_a_baseline_has_no_verdict(make_runs: MakeRuns) -> None:
-    compared = row(table(family(make_runs, {"l1": SCORES["l1"]})), "l1")
+def test_technique_without_a_baseline_has_no_verdict() -> None:
+    compared = row(table(family({"l1": SCORES["l1"]})), "l1")
     assert compared["outcome"] == "no verdict"
     assert compared["verdict"] == "no verdict: no run of none to compare it with"
     assert compared[["pairs", "missing"]].tolist() == [0, 0]
 
 
-def test_variants_are_tested_against_their_own_baseline(make_runs: MakeRuns) -> None:
+def test_variants_are_tested_against_their_own_baseline() -> None:
     runs = pd.concat(
         [
-            family(make_runs, {"none": SCORES["none"]}, split="shared", variant="lr=1"),
-            family(make_runs, {"none": SCORES["l2"]}, split="shared", variant="lr=2"),
-            family(make_runs, {"l1": SCORES["l1"]}, split="shared", variant="lr=2"),
+            family({"none": SCORES["none"]}, split="shared", variant="lr=1"),
+            family({"none": SCORES["l2"]}, split="shared", variant="lr=2"),
+            family({"l1": SCORES["l1"]}, split="shared", variant="lr=2"),
         ],
         ignore_index=True,
     )
@@ -275,7 +271,7 @@ def test_variants_are_tested_against_their_own_baseline(make_runs: MakeRuns) -> 
     assert row(table(runs), "l1 (lr=2)")["p"] == pytest.approx(expected)
 
 
-def test_gap_and_further_scores(make_runs: MakeRuns) -> None:
+def test_gap_and_further_scores() -> None:
     runs = make_runs(
         [
             {
@@ -298,15 +294,15 @@ def test_gap_and_further_scores(make_runs: MakeRuns) -> None:
     assert spreads == pytest.approx([1 / root, 0.01 / root, 0.1 / root])
 
 
-def test_gap_of_regression_is_of_errors(make_runs: MakeRuns) -> None:
+def test_gap_of_regression_is_of_errors() -> None:
     errors = {"metrics.test/rmse": 0.7, "metrics.final/train_rmse": 0.5}
     runs = make_runs([{"technique": "none", "seed": 0, **errors}])
-    compared = table(runs, "test/rmse", lower_is_better=True).iloc[0]
+    compared = table(runs, metric_of("test/rmse")).iloc[0]
     assert compared["gap"] == pytest.approx(0.2)
     assert math.isnan(compared["brier"])
 
 
-def test_relative_seconds_are_of_pairs(make_runs: MakeRuns) -> None:
+def test_relative_seconds_are_of_pairs() -> None:
     seconds = {"none": [1.0, 2.0, 5.0], "l1": [3.0, 3.0]}
     runs = make_runs(
         [
@@ -318,8 +314,8 @@ def test_relative_seconds_are_of_pairs(make_runs: MakeRuns) -> None:
     assert row(table(runs), "l1")["relative_seconds"] == pytest.approx((3 / 1 + 3 / 2) / 2)
 
 
-def test_scores_that_are_no_numbers_are_told(make_runs: MakeRuns) -> None:
-    runs = family(make_runs, {"none": SCORES["none"], "l1": [math.inf, *SCORES["l1"][1:]]})
-    compared = row(table(runs, "test/accuracy", lower_is_better=True), "l1")
+def test_scores_that_are_no_numbers_are_told() -> None:
+    runs = family({"none": SCORES["none"], "l1": [math.inf, *SCORES["l1"][1:]]})
+    compared = row(table(runs, Metric("test/accuracy", lower_is_better=True)), "l1")
     assert compared["outcome"] == "no verdict"
     assert "infinite at 1 seed" in compared["verdict"]

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regexp.compare.metric import Metric, metric_of
 from regexp.compare.statistics import ALPHA, compare
-from regexp.compare.verdict import notes, outcome, probability, sentence, verdicts
+from regexp.compare.verdict import notes, outcome, sentence, verdicts
 
 SPREAD = np.array([-0.015, 0.02, -0.005, 0.0, 0.01, -0.02, 0.005, 0.015, -0.01, 0.0])
 BASELINE = pd.Series(np.linspace(0.8, 0.9, 10))
@@ -21,15 +22,15 @@ def judged(
     difference: Any,
     *,
     metric: str = "test/accuracy",
-    lower: bool = False,
     overlap: float | None = 0.25,
     others: int = 0,
 ) -> str:
     """The sentence on a technique with these differences, beside others that do nothing."""
     pairs = {"it": (BASELINE + difference, BASELINE)}
     pairs |= {f"other {index}": (BASELINE + SPREAD, BASELINE) for index in range(others)}
-    compared = compare(pairs, overlap=overlap, lower_is_better=lower)
-    return str(verdicts(compared, metric)["verdict"].iloc[0])
+    judged_by = metric_of(metric)
+    compared = compare(pairs, overlap=overlap, lower_is_better=judged_by.lower_is_better)
+    return str(verdicts(compared, judged_by, one_split=overlap is None)["verdict"].iloc[0])
 
 
 def test_a_clear_difference_helps_or_hurts() -> None:
@@ -42,10 +43,10 @@ def test_a_clear_difference_helps_or_hurts() -> None:
 
 
 def test_losses_are_written_as_they_are_and_lower_is_better() -> None:
-    assert judged(SPREAD - 0.04, metric="test/loss", lower=True) == (
+    assert judged(SPREAD - 0.04, metric="test/loss") == (
         "helps: 0.040 lower (95% interval 0.022 to 0.058, corrected p < 0.001, n = 10)"
     )
-    assert judged(SPREAD + 0.04, metric="test/rmse", lower=True).startswith("hurts: 0.040 higher")
+    assert judged(SPREAD + 0.04, metric="test/rmse").startswith("hurts: 0.040 higher")
 
 
 def test_an_interval_next_to_zero_shows_that_it_leaves_it_out() -> None:
@@ -59,7 +60,7 @@ def test_every_technique_gets_a_word_and_a_sentence() -> None:
         ("digits", "", "swa", ""): (BASELINE.iloc[:1], BASELINE),
     }
     compared = compare(pairs, overlap=None, lower_is_better=True)
-    said = verdicts(compared, "test/loss")
+    said = verdicts(compared, metric_of("test/loss"), one_split=True)
     assert said.index.equals(compared.index)
     assert said["outcome"].tolist() == ["helps", "no evidence", "no verdict"]
     for word, verdict in zip(said["outcome"], said["verdict"], strict=True):
@@ -118,14 +119,6 @@ def test_missing_seeds_are_told() -> None:
     assert said.endswith("n = 9); left out: 1 seed without a score of both")
 
 
-@pytest.mark.parametrize(
-    ("p", "written"),
-    [(0.0, "< 0.001"), (0.0123, "= 0.012"), (0.04999, "= 0.04999"), (0.05, "= 0.05"), (1, "= 1")],
-)
-def test_p_is_written_on_its_side_of_five_percent(p: float, written: str) -> None:
-    assert probability(p) == written
-
-
 differences = st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=12)
 
 
@@ -141,7 +134,7 @@ def test_no_sentence_is_stronger_than_the_numbers(
     pairs = {"it": (ours, pd.Series(0.0, index=ours.index))}
     compared = compare(pairs, overlap=overlap, lower_is_better=lower)
     row = compared.iloc[0]
-    said = sentence(row, "test/loss", lower_is_better=lower, one_split=overlap is None)
+    said = sentence(row, Metric("test/loss", lower), one_split=overlap is None)
     better = row["mean"] < 0 if lower else row["mean"] > 0
     if said.startswith(("helps", "hurts")):
         assert said.startswith("helps") == better
@@ -177,13 +170,13 @@ def test_a_loss_is_judged_as_its_negative(values: list[float], overlap: float | 
 
 def test_notes_tell_what_is_inferred_and_when_seeds_are_few() -> None:
     pairs = {index: (BASELINE + SPREAD * index, BASELINE) for index in range(1, 17)}
-    ten = notes(compare(pairs, overlap=0.25))
+    ten = notes(compare(pairs, overlap=0.25), 0.25)
     assert "n_test/n_train = 0.25" in ten[0]
     assert "stays above 0.50 standard deviations" in ten[0]
     assert "16 comparisons" in ten[1]
     assert len(ten) == 2
     few = {index: (ours.iloc[:9], theirs.iloc[:9]) for index, (ours, theirs) in pairs.items()}
-    nine = notes(compare(few, overlap=None), families=3)
+    nine = notes(compare(few, overlap=None), None, families=3)
     assert "other seeds on this split" in nine[0]
     assert "each of the 3 datasets and settings" in nine[1]
     assert nine[2].startswith("9 seeds are few for 16 comparisons: below 10 ")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
+from regexp.compare.figures import style as s
 from regexp.compare.figures.budget import budget
 from regexp.compare.figures.cost import cost, placed
 from regexp.compare.figures.critical_difference import critical_difference
@@ -18,9 +19,11 @@ from regexp.compare.figures.picture import Picture, file_name, png, svg
 from regexp.compare.figures.rates import rates
 from regexp.compare.figures.reliability import reliability
 from regexp.compare.figures.settings import groups, settings
-from regexp.compare.figures.style import measured, where
 from regexp.compare.figures.weights import weights
+from regexp.compare.metric import Metric
+from regexp.compare.statistics import ALPHA
 from regexp.compare.table import BASELINE, FAMILY, KEYS, Key, baseline
+from regexp.metrics import names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,8 +54,15 @@ BEST, WORST = 11, 4
 
 _logger = logging.getLogger(__name__)
 
-Made = tuple[str, str, str, "Callable[[], Figure]"]
-"""Name, title, caption, and what draws it."""
+
+class Sketch(NamedTuple):
+    """A picture that is not drawn yet; `of` stands after its kind in the name of its file."""
+
+    kind: str
+    title: str
+    caption: str
+    figure: Callable[[], Figure]
+    of: str = ""
 
 
 def draw(comparison: Comparison, curves: pd.DataFrame, diagnostics: pd.DataFrame) -> list[Picture]:
@@ -65,120 +75,124 @@ def draw(comparison: Comparison, curves: pd.DataFrame, diagnostics: pd.DataFrame
         curves, diagnostics: from `compare.curves` and `compare.diagnostics`, of the same runs.
     """
     pictures = []
-    for name, title, caption, figure in [
+    for sketch in [
         *_across(comparison),
         *_families(comparison, curves, diagnostics),
         *_rates(curves),
     ]:
+        name = file_name("_".join(filter(None, [sketch.kind, sketch.of])))
         try:
-            pictures.append(Picture(file_name(name), title, caption, figure()))
+            figure = sketch.figure()
         except Exception as error:  # a picture must not take the comparison with it
-            _logger.warning("%s: cannot be drawn (%s: %s)", title, type(error).__name__, error)
+            kind = type(error).__name__
+            _logger.warning("%s: cannot be drawn (%s: %s)", sketch.title, kind, error)
+        else:
+            pictures.append(Picture(name, sketch.title, sketch.caption, figure, sketch.kind))
     return pictures
 
 
-def shown(table: pd.DataFrame) -> set[Key]:
+def shown(table: pd.DataFrame, metric: Metric) -> set[Key]:
     """The rows that pictures of small panels show: all, or the baseline, the best and the worst.
 
     Args:
         table: of one dataset and setting.
+        metric: that techniques are compared by.
     """
     keys = [cast("Key", tuple(row)) for row in table[KEYS].itertuples(index=False)]
     if len(keys) <= 1 + BEST + WORST:
         return set(keys)
     others = table[(table["technique"] != BASELINE) & table["mean"].notna()]
-    others = others.sort_values(
-        "mean", ascending=table.attrs["lower_is_better"], kind="stable"
-    ).drop_duplicates(KEYS)
+    others = others.sort_values("mean", ascending=metric.lower_is_better, kind="stable")
+    others = others.drop_duplicates(KEYS)
     count = len(others)
     ends = others.iloc[[*range(min(BEST, count)), *range(max(BEST, count - WORST), count)]]
     chosen = [cast("Key", tuple(row)) for row in ends[KEYS].itertuples(index=False)]
-    return {*chosen, *(key for one in chosen if (key := baseline(one, keys)))}
+    return {*chosen, *(reference for key in chosen if (reference := baseline(key, keys)))}
 
 
-def _across(comparison: Comparison) -> Iterator[Made]:
-    table, lower = comparison.table, comparison.lower_is_better
-    metric = measured(comparison.metric)
+def _across(comparison: Comparison) -> Iterator[Sketch]:
+    table, metric = comparison.table, comparison.metric
+    measured = s.measured(metric.name)
     compared = table[table["difference"].notna() & (table["technique"] != BASELINE)]
     if len(compared[FAMILY].drop_duplicates()) > 1:
-        yield (
+        yield Sketch(
             "heat_map", "All differences to the baseline",
-            f"Each number is the mean paired difference of {metric} to {BASELINE}, rows ordered by "
-            "their mean. Blue is better, red is worse; bold and framed where the corrected p-value "
-            "makes it a verdict.",
-            partial(heat_map, table),
+            f"Each number is the mean paired difference of {measured} to {BASELINE}, rows ordered "
+            "by their mean. Blue is better, red is worse; bold and framed where the corrected "
+            "p-value makes it a verdict.",
+            partial(heat_map, table, metric),
         )  # fmt: skip
     ranked = comparison.across
     if ranked is not None and ranked.scores.shape[1] > 1:
-        claims = ranked.wilcoxon.index[ranked.wilcoxon["p_holm"] < 0.05]
-        yield (
+        claims = set(map(str, ranked.wilcoxon.index[ranked.wilcoxon["p_holm"] < ALPHA]))
+        yield Sketch(
             "critical_difference", "Average ranks across datasets",
             "Techniques by their average rank over the datasets, the best on the left. A bar joins "
             "those that Nemenyi's test cannot tell apart, which it seldom can for many techniques "
             "on few datasets; a star marks those that differ from the baseline by Wilcoxon's test, "
             "corrected after Holm.",
-            partial(critical_difference, ranked.scores, lower, {str(name) for name in claims}),
+            partial(critical_difference, ranked.scores, metric.lower_is_better, claims),
         )  # fmt: skip
     for dataset, key, rest, rows in groups(table):
         if (rows["difference"].notna() & (rows["technique"] != BASELINE)).any():
-            said = ", ".join(filter(None, [dataset, rest]))
-            yield (
-                "_".join(filter(None, ["settings", key, dataset, rest])),
-                f"Difference to the baseline against {key}: {said}",
-                f"The mean paired difference of {metric} to {BASELINE} at each {key}, with its 95% "
-                "interval; a filled marker is a verdict, an empty one no evidence.",
-                partial(settings, rows, key),
+            place = ", ".join(filter(None, [dataset, rest]))
+            yield Sketch(
+                "settings", f"Difference to the baseline against {key}: {place}",
+                f"The mean paired difference of {measured} to {BASELINE} at each {key}, with its "
+                "95% interval; a filled marker is a verdict, an empty one no evidence.",
+                partial(settings, rows, metric, key), "_".join(filter(None, [key, dataset, rest])),
             )  # fmt: skip
 
 
-def _rates(curves: pd.DataFrame) -> Iterator[Made]:
-    for name, part in curves[curves["metric"] == "lr"].groupby("dataset", sort=False):
-        yield (
-            f"learning_rate_{name}", f"Learning rates: {name}",
+def _rates(curves: pd.DataFrame) -> Iterator[Sketch]:
+    for name, part in curves[curves["metric"] == names.LEARNING_RATE].groupby(
+        "dataset", sort=False
+    ):
+        yield Sketch(
+            "learning_rate", f"Learning rates: {name}",
             "The learning rate of each epoch's last step as it was recorded, one line for all runs "
             "that share it; where runs have their own, the mean over seeds.",
-            partial(rates, part),
+            partial(rates, part), str(name),
         )  # fmt: skip
 
 
 def _families(
     comparison: Comparison, curves: pd.DataFrame, diagnostics: pd.DataFrame
-) -> Iterator[Made]:
-    for place, table in comparison.table.groupby(FAMILY, sort=False):
-        own = [frame[(frame[FAMILY] == list(place)).all(axis=1)] for frame in
-               (curves, diagnostics, comparison.runs, comparison.trials)]  # fmt: skip
-        table = table.copy()
-        table.attrs = dict(comparison.table.attrs)
-        suffix = "_".join(filter(None, map(str, place)))
-        said = where(table)
-        for name, title, caption, figure in _family(comparison, table, *own):
-            yield f"{name}_{suffix}", f"{title}: {said}" if said else title, caption, figure
+) -> Iterator[Sketch]:
+    for family in comparison.families:
+        place = [family.dataset, family.setting]
+        parts = [frame[(frame[FAMILY] == place).all(axis=1)] for frame in
+                 (curves, diagnostics, comparison.runs, comparison.trials)]  # fmt: skip
+        for sketch in _family(family.rows, comparison.metric, *parts):
+            title = s.entitled(sketch.title, family.rows)
+            yield sketch._replace(title=title, of="_".join(filter(None, place)))
 
 
 def _family(
-    comparison: Comparison, table: pd.DataFrame, curves: pd.DataFrame, diagnostics: pd.DataFrame,
+    table: pd.DataFrame, metric: Metric, curves: pd.DataFrame, diagnostics: pd.DataFrame,
     runs: pd.DataFrame, trials: pd.DataFrame,
-) -> Iterator[Made]:  # fmt: skip
-    metric = measured(comparison.metric)
+) -> Iterator[Sketch]:  # fmt: skip
+    measured = s.measured(metric.name)
     if (table["difference"].notna() & (table["technique"] != BASELINE)).any():
-        yield (
+        yield Sketch(
             "forest", "Difference to the baseline",
-            f"Each row is the mean of {metric} minus that of {BASELINE} at equal seeds. The thick "
-            "line is its 95% interval, looked at alone; the thin one holds for all rows together. "
-            "Only filled diamonds (helps) and squares (hurts) are claims.",
-            partial(forest, table),
+            f"Each row is the mean of {measured} minus that of {BASELINE} at equal seeds. The "
+            "thick line is its 95% interval, looked at alone; the thin one holds for all rows "
+            "together. Only filled diamonds (helps) and squares (hurts) are claims.",
+            partial(forest, table, metric),
         )  # fmt: skip
     if len(placed(table)) > 1:
-        yield (
-            "cost", f"{metric} against cost".capitalize(),
-            f"Mean {metric} against training time in units of the baseline's. No technique beats "
+        yield Sketch(
+            "cost", f"{measured} against cost".capitalize(),
+            f"Mean {measured} against training time in units of the baseline's. No technique beats "
             "those on the stepped line in both.",
-            partial(cost, table),
+            partial(cost, table, metric),
         )  # fmt: skip
     yield from _trials(trials)
     there = set(curves["metric"])
-    if {"train/loss", "val/loss"} <= set(curves.loc[curves["technique"] == BASELINE, "metric"]):
-        yield (
+    losses = [names.EPOCH_TRAINING_LOSS, names.EPOCH_VALIDATION_LOSS]
+    if set(losses) <= set(curves.loc[curves["technique"] == BASELINE, "metric"]):
+        yield Sketch(
             "overfitting", "Overfitting of the baseline",
             "Losses of the baseline on training and validation rows: thin lines are seeds, thick "
             "ones their mean. Where the validation loss turns up while the training loss goes on "
@@ -190,30 +204,29 @@ def _family(
         "Means over seeds, with a band of one standard deviation. The baseline is behind in grey; "
         "a line is dotted where some seeds have stopped."
     )
-    for metrics in (["train/loss", "val/loss"], ["val/accuracy"], ["val/rmse"]):
+    for metrics in (losses, [names.EPOCH_VALIDATION_ACCURACY], [names.EPOCH_VALIDATION_RMSE]):
         if there & set(metrics):
             kind = metrics[-1].rpartition("/")[2]
-            yield (
-                f"learning_curves_{kind}", f"Learning curves, {measured(kind)}", explained,
+            yield Sketch(
+                f"learning_curves_{kind}", f"Learning curves, {s.measured(kind)}", explained,
                 partial(learning_curves, curves, metrics=metrics),
             )  # fmt: skip
-    yield from _distributions(table, diagnostics)
+    yield from _distributions(table, metric, diagnostics)
 
 
-def _trials(trials: pd.DataFrame) -> Iterator[Made]:
+def _trials(trials: pd.DataFrame) -> Iterator[Sketch]:
     """Expected validation performance, where numbers were searched for."""
     if trials.empty:
         return
 
     def figure() -> Figure:
         from regexp.compare.budget import expected_validation
-        from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
 
-        there = [pair for pair in CHOSEN_BY if f"metrics.{pair[0]}" in trials]
-        metric, lower = there[0] if there else (VALIDATION_LOSS, True)
-        return budget(expected_validation(trials, metric, lower))
+        chosen_by = [Metric(*pair) for pair in names.CHOSEN_BY if names.column(pair[0]) in trials]
+        metric = [*chosen_by, Metric(names.VALIDATION_LOSS, lower_is_better=True)][0]
+        return budget(expected_validation(trials, metric.name, metric.lower_is_better), metric)
 
-    yield (
+    yield Sketch(
         "budget", "Validation performance against budget",
         "What the best of so many configurations, drawn at random from those that were tried, is "
         "expected to score on validation rows (Tang et al. 2020), with a band that holds it in at "
@@ -222,23 +235,25 @@ def _trials(trials: pd.DataFrame) -> Iterator[Made]:
     )  # fmt: skip
 
 
-def _distributions(table: pd.DataFrame, diagnostics: pd.DataFrame) -> Iterator[Made]:
+def _distributions(
+    table: pd.DataFrame, metric: Metric, diagnostics: pd.DataFrame
+) -> Iterator[Sketch]:
     if diagnostics.empty:
         return
-    chosen = shown(table)
+    chosen = shown(table, metric)
     keys = [tuple(row) for row in diagnostics[KEYS].itertuples(index=False)]
     some = diagnostics[[key in chosen for key in keys]]
     left = len(table) - len(chosen)
     only = f" Of {len(table)} rows, the best {BEST} and the worst {WORST}." if left > 0 else ""
     if any("weights" in content for content in some["content"]):
-        yield (
+        yield Sketch(
             "weights", "Sizes of the weights",
             "Histograms of log10 |w| at the end of training, all seeds together; the line is the "
             f"baseline. Zeros have no place on the axis: their share is written.{only}",
             partial(weights, some),
         )  # fmt: skip
     if any("reliability" in content for content in some["content"]):
-        yield (
+        yield Sketch(
             "reliability", "Reliability diagrams",
             "How often predictions are right (above) and how many there are (below), by how sure "
             "they are; all seeds' test rows together. Above the diagonal a network is too modest, "

@@ -5,20 +5,8 @@ from __future__ import annotations
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from regexp.compare.figures.style import (
-    COLOURS,
-    DASHES,
-    FAINT,
-    INK,
-    MARKERS,
-    entitled,
-    measured,
-    short,
-    single,
-    spread,
-    styled,
-    wrapped,
-)
+from regexp.compare.figures import style as s
+from regexp.compare.metric import Metric
 from regexp.compare.table import BASELINE
 
 if TYPE_CHECKING:
@@ -33,8 +21,8 @@ BANDS = 4
 """Of those, so many have a band: more would cover each other."""
 
 
-@styled
-def budget(evp: pd.DataFrame) -> Figure:
+@s.styled
+def budget(evp: pd.DataFrame, metric: Metric) -> Figure:
     """Draw the expected best validation score against the number of configurations tried.
 
     The best at the largest budget and the baseline are named; the first of them have bands. All
@@ -42,22 +30,20 @@ def budget(evp: pd.DataFrame) -> Figure:
 
     Args:
         evp: from `compare.budget.expected_validation`, of one dataset and setting.
+        metric: that it was made by.
     """
     from matplotlib.ticker import MaxNLocator
 
-    metric = str(evp.attrs.get("metric", "validation score"))
-    lower = bool(evp.attrs.get("lower_is_better", False))
-    figure, axes = single(7.0, 4.6)
-    chosen = leaders(evp, lower_is_better=lower)
+    figure, axes = s.single(7.0, 4.6)
+    chosen = leaders(evp, lower_is_better=metric.lower_is_better)
     for label, part in evp.groupby("label", sort=False):
         if label not in chosen:
-            axes.plot(part["budget"], part["value"], color=INK, linewidth=0.6, alpha=FAINT)
-    looks = cycle(zip(COLOURS * 3, (*DASHES, *DASHES, *DASHES)[:12], (*MARKERS, *MARKERS)[:12],
-                      strict=False))  # fmt: skip
+            axes.plot(part["budget"], part["value"], color=s.INK, linewidth=0.6, alpha=s.FAINT)
+    looks = zip(cycle(s.COLOURS), cycle(s.DASHES), cycle(s.MARKERS), strict=False)
     ends: list[tuple[float, str, str]] = []
     for place, label in enumerate(chosen):
         part = evp[evp["label"] == label].sort_values("budget")
-        colour, dash, marker = (INK, "-", "*") if label == BASELINE else next(looks)
+        colour, dash, marker = (s.INK, "-", "*") if label == BASELINE else next(looks)
         if place < BANDS:
             axes.fill_between(part["budget"], part["low"], part["high"], color=colour, alpha=0.15,
                               linewidth=0)  # fmt: skip
@@ -69,9 +55,9 @@ def budget(evp: pd.DataFrame) -> Figure:
     if len(evp):
         axes.set_xlim(0, float(evp["budget"].max()))
     axes.set_xlabel("configurations tried")
-    axes.set_ylabel(f"expected best {measured(metric)}   {'← better' if lower else 'better →'}")
+    axes.set_ylabel(f"expected best {s.measured(metric.name)}   {metric.direction}")
     title = "Expected validation performance against budget"
-    axes.set_title(wrapped(entitled(title, evp)), fontsize=10)
+    axes.set_title(s.wrapped(s.entitled(title, evp)), fontsize=10)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     name_ends(axes, ends)
     return figure
@@ -96,11 +82,11 @@ def name_ends(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
     ends = [(min(max(y, low), high), name, colour) for y, name, colour in ends]
     size = axes.figure.get_window_extent().height / axes.figure.dpi  # inches
     gap = 0.2 / size * (high - low)  # of a line of text
-    places = spread([y for y, _, _ in ends], gap)
+    places = s.spread([y for y, _, _ in ends], gap)
     for (y, name, colour), place in zip(ends, places, strict=True):
         axes.annotate(
-            short(name, 26), xy=(1, y), xytext=(1.03, place), xycoords=axes.get_yaxis_transform(),
-            textcoords=axes.get_yaxis_transform(), va="center", fontsize=8, color=INK,
+            s.short(name, 26), xy=(1, y), xytext=(1.03, place), xycoords=axes.get_yaxis_transform(),
+            textcoords=axes.get_yaxis_transform(), va="center", fontsize=8, color=s.INK,
             # From the left edge of the name: from its middle, lines would cross other names.
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 1, "shrinkA": 0,
                         "shrinkB": 0, "relpos": (0, 0.5)},

@@ -6,20 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regexp.compare.figures import style as s
 from regexp.compare.figures.forest import LOOKS
 from regexp.compare.figures.labels import place_labels
-from regexp.compare.figures.style import (
-    FAINT,
-    INK,
-    entitled,
-    logarithmic,
-    measured,
-    short,
-    single,
-    styled,
-    usual,
-    wrapped,
-)
+from regexp.compare.metric import Metric
 from regexp.compare.table import BASELINE
 
 if TYPE_CHECKING:
@@ -31,8 +21,8 @@ NAMED = 24
 """Techniques whose names are written, at most."""
 
 
-@styled
-def cost(table: pd.DataFrame) -> Figure:
+@s.styled
+def cost(table: pd.DataFrame, metric: Metric) -> Figure:
     """Draw the mean metric against the training time in units of the baseline's.
 
     The stepped line joins the techniques that none beats in both. They, the baseline, the best and
@@ -40,20 +30,22 @@ def cost(table: pd.DataFrame) -> Figure:
 
     Args:
         table: of a comparison, one dataset and setting.
+        metric: that techniques are compared by.
     """
-    metric, lower = table.attrs["metric"], table.attrs["lower_is_better"]
+    lower = metric.lower_is_better
+    measured = s.measured(metric.name)
     rows = placed(table)
-    figure, axes = single(6.6, 4.4)
+    figure, axes = s.single(6.6, 4.4)
     x, y = rows["relative_seconds"].to_numpy(), rows["mean"].to_numpy()
     front = pareto(x, y, lower_is_better=lower)
     order = front[np.argsort(x[front], kind="stable")]
     if len(rows):
         ends = [(x[order[0]], y[order[0]]), *zip(x[order[1:]], y[order[1:]], strict=True)]
-        axes.step(*zip(*ends, strict=True), where="post", color=INK, linewidth=0.9, alpha=FAINT)
+        axes.step(*zip(*ends, strict=True), where="post", color=s.INK, linewidth=0.9, alpha=s.FAINT)
     low, high = _heights(y)
     for outcome in rows["outcome"].unique():
         chosen = (rows["outcome"] == outcome).to_numpy()
-        marker, colour, filled = LOOKS.get(outcome, ("*", INK, True))
+        marker, colour, filled = LOOKS.get(outcome, ("*", s.INK, True))
         axes.plot(
             x[chosen], np.clip(y[chosen], low, high), marker=marker, color=colour, linestyle="none",
             markerfacecolor=colour if filled else "none",
@@ -62,13 +54,12 @@ def cost(table: pd.DataFrame) -> Figure:
         )  # fmt: skip
     for beyond, marker in ((y < low, "v"), (y > high, "^")):
         edge = np.clip(y[beyond], low, high) + (-1 if marker == "v" else 1) * 0.045 * (high - low)
-        axes.plot(x[beyond], edge, marker=marker, color=INK, linestyle="none", markersize=4)
+        axes.plot(x[beyond], edge, marker=marker, color=s.INK, linestyle="none", markersize=4)
     _scales(axes, x, y)
-    better = "← better" if lower else "better →"
     axes.set_xlabel("training time in units of the baseline's at equal seeds (log)   ← cheaper")
-    axes.set_ylabel(f"{measured(metric)}   {better}")
-    axes.set_title(wrapped(entitled(f"{measured(metric)} against cost".capitalize(), table)),
-                   fontsize=10)  # fmt: skip
+    axes.set_ylabel(f"{measured}   {metric.direction}")
+    title = f"{measured} against cost".capitalize()
+    axes.set_title(s.wrapped(s.entitled(title, table)), fontsize=10)
     if len(rows):
         figure.legend(loc="outside lower center", ncols=5)
     _names(figure, axes, rows, front, lower=lower)
@@ -111,7 +102,7 @@ def _scales(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
     low, high = min(x.min(), 1 / 1.1), max(x.max(), 1.1)
     room = (high / low) ** 0.08
     axes.set_xlim(low / room, high * room)
-    logarithmic(axes, "x", "×")
+    s.logarithmic(axes, "x", "×")
     low, high = _heights(y)
     room = 0.06 * (high - low)
     axes.set_ylim(low - room, high + room)
@@ -122,7 +113,7 @@ def _heights(scores: np.ndarray) -> tuple[float, float]:
     if not len(scores):
         return 0.0, 1.0
     middle = float(np.median(scores))
-    most = usual(np.abs(scores - middle)) or 0.05 * abs(middle) or 0.05
+    most = s.usual(np.abs(scores - middle)) or 0.05 * abs(middle) or 0.05
     low, high = max(float(scores.min()), middle - most), min(float(scores.max()), middle + most)
     return (low, high) if low < high else (low - most, high + most)
 
@@ -142,7 +133,7 @@ def _names(
     drawn = np.clip(scores, *_heights(scores))
     points = list(zip(rows["relative_seconds"], drawn.tolist(), strict=True))
     names = [
-        (index, short(str(rows["label"][index]), 26)
+        (index, s.short(str(rows["label"][index]), 26)
          + (f" at {scores[index]:.3g}" if scores[index] != drawn[index] else ""))
         for index in wanted
     ]  # fmt: skip

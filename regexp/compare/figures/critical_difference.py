@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regexp.compare import across
-from regexp.compare.figures.style import INK, short, single, styled, wrapped
+from regexp.compare.figures import style as s
 from regexp.compare.statistics import ALPHA
 from regexp.compare.table import BASELINE
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@styled
+@s.styled
 def critical_difference(
     scores: pd.DataFrame, lower_is_better: bool = False, stars: Collection[str] | None = None
 ) -> Figure:
@@ -39,7 +39,7 @@ def critical_difference(
     ranked = across.ranks(whole, lower_is_better=lower_is_better)
     ranks = ranked.mean()
     datasets, techniques = ranked.shape
-    figure, axes = single(7.6, 1.6 + 0.13 * max(techniques, 4))
+    figure, axes = s.single(7.6, 1.6 + 0.13 * max(techniques, 4))
     if techniques < 2 or datasets < 2:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "It takes two techniques and two datasets.", ha="center")
@@ -47,7 +47,9 @@ def critical_difference(
     critical = across.critical_difference(techniques, datasets)
     if stars is None:
         stars = starred(whole, lower_is_better=lower_is_better)
-    names = {name: f"{short(str(name), 30)}{' *' if name in stars else ''}" for name in ranks.index}
+    names = {
+        name: f"{s.short(str(name), 30)}{' *' if name in stars else ''}" for name in ranks.index
+    }
     critical_difference_diagram(
         {_unique(name, names): float(rank) for name, rank in ranks.items()},
         nemenyi(ranks, datasets).rename(
@@ -57,9 +59,9 @@ def critical_difference(
         label_fmt_left="{label} ({rank:.2f})",
         label_fmt_right="({rank:.2f}) {label}",
         label_props={"fontsize": 8},
-        elbow_props={"color": INK, "linewidth": 0.8},
+        elbow_props={"color": s.INK, "linewidth": 0.8},
         marker_props={"s": 14},
-        crossbar_props={"color": INK, "linewidth": 2.6, "alpha": 0.75, "solid_capstyle": "butt"},
+        crossbar_props={"color": s.INK, "linewidth": 2.6, "alpha": 0.75, "solid_capstyle": "butt"},
         text_h_margin=0.02 * max(float(np.ptp(ranks)), 1),
     )
     axes.grid(visible=False)
@@ -69,7 +71,7 @@ def critical_difference(
     all_alike = "" if math.isnan(test.p) else f"; Friedman's test of all: p = {test.p:.2g}"
     star = f"; * differs from {BASELINE} (Wilcoxon, Holm)" if stars else ""
     figure.suptitle(
-        wrapped(
+        s.wrapped(
             f"Average ranks on {datasets} datasets. Bars join what Nemenyi's test at {ALPHA:.0%} "
             f"cannot tell apart (ranks closer than {critical:.2f}){star}{all_alike}",
             95,

@@ -6,21 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regexp.compare.figures.style import (
-    BLUE,
-    FAINT,
-    INK,
-    VERMILION,
-    entitled,
-    measured,
-    short,
-    signed,
-    single,
-    styled,
-    usual,
-    with_unit,
-    wrapped,
-)
+from regexp.compare.figures import style as s
+from regexp.compare.metric import Metric
 from regexp.compare.table import BASELINE
 
 if TYPE_CHECKING:
@@ -29,16 +16,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOOKS = {
-    "helps": ("D", BLUE, True),
-    "hurts": ("s", VERMILION, True),
-    "no evidence": ("o", INK, False),
-    "no verdict": ("x", INK, True),
+    "helps": ("D", s.BLUE, True),
+    "hurts": ("s", s.VERMILION, True),
+    "no evidence": ("o", s.INK, False),
+    "no verdict": ("x", s.INK, True),
 }
 """Of an outcome: marker, colour, whether it is filled."""
 
 
-@styled
-def forest(table: pd.DataFrame) -> Figure:
+@s.styled
+def forest(table: pd.DataFrame, metric: Metric) -> Figure:
     """Draw the paired difference of each technique to the baseline.
 
     The thick line is the 95% interval of the technique looked at alone, the thin one that of all
@@ -47,16 +34,16 @@ def forest(table: pd.DataFrame) -> Figure:
 
     Args:
         table: of a comparison, one dataset and setting.
+        metric: that techniques are compared by.
     """
-    metric, lower = table.attrs["metric"], table.attrs["lower_is_better"]
-    factor, unit = with_unit(metric)
-    rows = table[table["technique"] != BASELINE]
-    rows = rows.sort_values("difference", ascending=lower, na_position="last", kind="stable")
+    rows = table[table["technique"] != BASELINE].sort_values(
+        "difference", ascending=metric.lower_is_better, na_position="last", kind="stable"
+    )
     names = ["difference", "low", "high", "simultaneous_low", "simultaneous_high"]
-    values = rows[names].to_numpy(dtype=float) * factor
-    figure, axes = single(7.6, 1.5 + 0.21 * max(len(rows), 2))
+    values = rows[names].to_numpy(dtype=float) * metric.unit.factor
+    figure, axes = s.single(7.6, 1.5 + 0.21 * max(len(rows), 2))
     low, high = _range(values)
-    axes.axvline(0, color=INK, linewidth=1)
+    axes.axvline(0, color=s.INK, linewidth=1)
     for place, (line, (_, row)) in enumerate(zip(values, rows.iterrows(), strict=True)):
         _interval(axes, place, line[3:], (low, high), 1.0)
         _interval(axes, place, line[1:3], (low, high), 2.8)
@@ -80,19 +67,15 @@ def forest(table: pd.DataFrame) -> Figure:
             1.02, place, _numbers(line, int(row["pairs"])),
             transform=axes.get_yaxis_transform(), va="center", fontsize=7,
         )  # fmt: skip
-    axes.set_yticks(range(len(rows)), [short(str(name)) for name in rows["label"]])
+    axes.set_yticks(range(len(rows)), [s.short(str(name)) for name in rows["label"]])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(low, high)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    better = "← better" if lower else "better →"
-    axes.set_xlabel(
-        f"{measured(metric)} − that of {BASELINE}{f', {unit}' if unit else ''}   {better}"
-    )
-    axes.set_title(
-        wrapped(entitled(f"Difference of {measured(metric)} to {BASELINE}", table)), fontsize=10
-    )
+    axes.set_xlabel(s.difference_label(metric))
+    title = f"Difference of {s.measured(metric.name)} to {BASELINE}"
+    axes.set_title(s.wrapped(s.entitled(title, table)), fontsize=10)
     _legend(figure)
     return figure
 
@@ -101,7 +84,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
     """Limits of the axis: all intervals but those far beyond the rest, and zero."""
     finite = values[np.isfinite(values).all(axis=1)] if len(values) else values
     points = values[:, 0][np.isfinite(values[:, 0])] if len(values) else np.zeros(0)
-    most = usual(np.abs(finite).max(axis=1) if len(finite) else points)
+    most = s.usual(np.abs(finite).max(axis=1) if len(finite) else points)
     if most == 0:
         return -1.0, 1.0
     shown = np.concatenate([np.clip(finite, -most, most).ravel(), np.clip(points, -most, most)])
@@ -116,8 +99,8 @@ def _interval(
     if not np.isfinite(ends).all() or ends[1] < shown[0] or ends[0] > shown[1]:
         return
     low, high = np.clip(ends, *shown)
-    alpha = FAINT if width > 2 else 1.0
-    axes.plot([low, high], [place, place], color=INK, linewidth=width, alpha=alpha,
+    alpha = s.FAINT if width > 2 else 1.0
+    axes.plot([low, high], [place, place], color=s.INK, linewidth=width, alpha=alpha,
               solid_capstyle="butt")  # fmt: skip
 
 
@@ -128,10 +111,10 @@ def _numbers(line: np.ndarray, pairs: int) -> str:
     finite = np.abs(line[:3][np.isfinite(line[:3])])
     size = float(finite.max())
     digits = int(np.clip(2 - np.floor(np.log10(size)), 0, 8)) if size > 0 else 2
-    said = signed(line[0], digits)
+    text = s.signed(line[0], digits)
     if np.isfinite(line[1:3]).all():
-        said += f" [{signed(line[1], digits)}, {signed(line[2], digits)}]"
-    return f"{said}  n = {pairs}"
+        text += f" [{s.signed(line[1], digits)}, {s.signed(line[2], digits)}]"
+    return f"{text}  n = {pairs}"
 
 
 def _legend(figure: Figure) -> None:
@@ -143,7 +126,7 @@ def _legend(figure: Figure) -> None:
         for name, (marker, colour, filled) in LOOKS.items()
     ]  # fmt: skip
     handles += [
-        Line2D([], [], color=INK, linewidth=2.8, alpha=FAINT, label="95% interval"),
-        Line2D([], [], color=INK, linewidth=1.0, label="95%, all together"),
+        Line2D([], [], color=s.INK, linewidth=2.8, alpha=s.FAINT, label="95% interval"),
+        Line2D([], [], color=s.INK, linewidth=1.0, label="95%, all together"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=7)

@@ -6,29 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regexp.compare.figures.style import (
-    INK,
-    measured,
-    short,
-    signed,
-    single,
-    styled,
-    usual,
-    with_unit,
-    wrapped,
-)
-from regexp.compare.table import BASELINE
+from regexp.compare.figures import style as s
+from regexp.compare.metric import Metric
+from regexp.compare.table import BASELINE, CLAIMS, FAMILY
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-_CLAIMS = ("helps", "hurts")
 
-
-@styled
-def heat_map(table: pd.DataFrame) -> Figure:
+@s.styled
+def heat_map(table: pd.DataFrame, metric: Metric) -> Figure:
     """Draw the difference of each technique to the baseline on each dataset and setting.
 
     Blue is better, red is worse, and the number says how much; verdicts that are claims are bold
@@ -36,18 +25,18 @@ def heat_map(table: pd.DataFrame) -> Figure:
 
     Args:
         table: of a comparison.
+        metric: that techniques are compared by.
     """
     from matplotlib.colors import Normalize
     from matplotlib.patches import Rectangle
 
-    metric, lower = table.attrs["metric"], table.attrs["lower_is_better"]
-    factor, unit = with_unit(metric)
-    values, claims = cells(table)
-    numbers = values.to_numpy(dtype=float) * factor
+    lower, unit = metric.lower_is_better, metric.unit
+    values, claims = cells(table, lower_is_better=lower)
+    numbers = values.to_numpy(dtype=float) * unit.factor
     rows, columns = numbers.shape
-    figure, axes = single(2.6 + 0.85 * max(columns, 3), 1.7 + 0.235 * max(rows, 2))
+    figure, axes = s.single(2.6 + 0.85 * max(columns, 3), 1.7 + 0.235 * max(rows, 2))
     finite = np.abs(numbers[np.isfinite(numbers)])
-    most = usual(finite) or 1.0
+    most = s.usual(finite) or 1.0
     colours = _map().reversed() if lower else _map()
     norm = Normalize(-most, most)
     image = axes.imshow(np.ma.masked_invalid(numbers), cmap=colours, norm=norm, aspect="auto")
@@ -60,15 +49,15 @@ def heat_map(table: pd.DataFrame) -> Figure:
             axes.text(
                 column, row, _written(value, numbers) if known else "–", ha="center", va="center",
                 fontsize=7, fontweight="bold" if claim else "normal",
-                color=ink if known else INK,
+                color=ink if known else s.INK,
             )  # fmt: skip
             if claim:
                 axes.add_patch(
                     Rectangle((column - 0.47, row - 0.45), 0.94, 0.9, fill=False, linewidth=1.6,
                               edgecolor=ink)
                 )  # fmt: skip
-    axes.set_yticks(range(rows), [short(str(label)) for label in values.index])
-    places = [short(" ".join(filter(None, map(str, place))), 30) for place in values.columns]
+    axes.set_yticks(range(rows), [s.short(str(label)) for label in values.index])
+    places = [s.short(" ".join(filter(None, map(str, place))), 30) for place in values.columns]
     axes.set_xticks(range(columns), places, rotation=30, ha="right", rotation_mode="anchor")
     axes.tick_params(length=0)
     axes.grid(visible=False)
@@ -76,26 +65,27 @@ def heat_map(table: pd.DataFrame) -> Figure:
         spine.set_visible(False)
     bar = figure.colorbar(image, ax=axes, extend="both" if (finite > most).any() else "neither",
                           fraction=0.05, aspect=30, shrink=0.9)  # fmt: skip
-    bar.set_label(f"difference of {measured(metric)}{f' ({unit})' if unit else ''}")
-    title = f"Difference of {measured(metric)} to {BASELINE}; bold and framed: helps or hurts"
-    figure.suptitle(wrapped(title, max(40, int(figure.get_figwidth() * 10))))
+    measured = s.measured(metric.name)
+    bar.set_label(f"difference of {measured}{f' ({unit.name})' if unit.name else ''}")
+    title = f"Difference of {measured} to {BASELINE}; bold and framed: helps or hurts"
+    figure.suptitle(s.wrapped(title, max(40, int(figure.get_figwidth() * 10))))
     return figure
 
 
-def cells(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def cells(table: pd.DataFrame, *, lower_is_better: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The differences, and whether the verdict is a claim: [labels, (dataset, setting)].
 
     Rows are ordered by their mean difference, the best first.
     """
-    rows = table[table["technique"] != BASELINE].drop_duplicates(["dataset", "setting", "label"])
+    rows = table[table["technique"] != BASELINE].drop_duplicates([*FAMILY, "label"])
     places = list(dict.fromkeys(zip(table["dataset"], table["setting"], strict=True)))
-    wide = rows.pivot(index="label", columns=["dataset", "setting"], values="difference")
+    wide = rows.pivot(index="label", columns=FAMILY, values="difference")
     wide = wide.reindex(columns=places)
     order = wide.mean(axis=1).sort_values(
-        ascending=table.attrs["lower_is_better"], na_position="last", kind="stable"
+        ascending=lower_is_better, na_position="last", kind="stable"
     )
-    claims = rows.assign(claim=rows["outcome"].isin(_CLAIMS))
-    marks = claims.pivot(index="label", columns=["dataset", "setting"], values="claim")
+    claims = rows.assign(claim=rows["outcome"].isin(CLAIMS))
+    marks = claims.pivot(index="label", columns=FAMILY, values="claim")
     marks = marks.reindex(index=order.index, columns=places)
     return wide.loc[order.index], marks.eq(True)
 
@@ -112,6 +102,6 @@ def _map() -> Colormap:
 def _written(value: float, numbers: np.ndarray) -> str:
     """With as many digits as the usual size of the differences asks for."""
     sizes = np.abs(numbers[np.isfinite(numbers) & (numbers != 0)])
-    usual = float(np.median(sizes)) if len(sizes) else 1.0
-    digits = int(np.clip(1 - np.floor(np.log10(usual)), 0, 5))
-    return signed(value, digits) if abs(value) < 1e6 else f"{value:+.1e}"
+    typical = float(np.median(sizes)) if len(sizes) else 1.0
+    digits = int(np.clip(1 - np.floor(np.log10(typical)), 0, 5))
+    return s.signed(value, digits) if abs(value) < 1e6 else f"{value:+.1e}"

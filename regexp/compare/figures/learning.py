@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from regexp.compare.figures.style import (
-    BLUE,
-    FAINT,
-    INK,
-    around,
-    entitled,
-    limits,
-    measured,
-    panels,
-    short,
-    styled,
-)
+from regexp.compare.figures import style as s
 from regexp.compare.table import BASELINE, KEYS, Key, baseline
+from regexp.metrics.names import EPOCH_TRAINING_LOSS, EPOCH_VALIDATION_LOSS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +19,9 @@ BAND = 200
 """Epochs at which a band is drawn, at most: its outline is not simplified as lines are."""
 
 
-@styled
+@s.styled
 def learning_curves(
-    curves: pd.DataFrame, *, metrics: Sequence[str] = ("train/loss", "val/loss")
+    curves: pd.DataFrame, *, metrics: Sequence[str] = (EPOCH_TRAINING_LOSS, EPOCH_VALIDATION_LOSS)
 ) -> Figure:
     """Draw one panel a technique, with the baseline behind it.
 
@@ -46,9 +36,9 @@ def learning_curves(
     chosen = curves[curves["metric"].isin(metrics)]
     parts = {cast("Key", key): part for key, part in chosen.groupby(KEYS, sort=False)}
     keys = sorted(parts, key=lambda key: key[2] != BASELINE)  # stable: the baseline first
-    figure, found = panels(len(keys))
+    figure, found = s.panels(len(keys))
     # before anything is drawn: scaling so many shared axes anew takes long
-    if range_ := limits(chosen["value"]):
+    if range_ := s.limits(chosen["value"]):
         found[0].set_ylim(*range_)
         last = float(chosen["step"].max())
         found[0].set_xlim(-0.03 * last, 1.03 * last)
@@ -57,12 +47,12 @@ def learning_curves(
     for panel, key in zip(found, keys, strict=False):
         reference = baseline(key, keys)
         if reference and reference != key:
-            _draw(panel, wide[reference], colour=INK, band=False)
-        _draw(panel, wide[key], colour=BLUE, band=True)
-        panel.set_title(short(str(parts[key]["label"].iloc[0])))
-    kinds = sorted({measured(metric).split(" ", 1)[-1] for metric in metrics})
-    title = entitled(f"Learning curves, {' and '.join(kinds)}", curves)
-    around(figure, title=title, x="epoch", y=", ".join(kinds), handles=_handles(metrics))
+            _draw(panel, wide[reference], colour=s.INK, band=False)
+        _draw(panel, wide[key], colour=s.BLUE, band=True)
+        panel.set_title(s.short(str(parts[key]["label"].iloc[0])))
+    kinds = sorted({s.measured(metric).split(" ", 1)[-1] for metric in metrics})
+    title = s.entitled(f"Learning curves, {' and '.join(kinds)}", curves)
+    s.around(figure, title=title, x="epoch", y=", ".join(kinds), handles=_handles(metrics))
     return figure
 
 
@@ -83,13 +73,13 @@ def by_epoch(values: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.Series
 
 def style_of(metric: str) -> Literal["--", "-"]:
     """Dashed for training, solid for the rest."""
-    return "--" if metric.startswith("train/") else "-"
+    return "--" if metric == EPOCH_TRAINING_LOSS else "-"
 
 
 def _draw(
     panel: Axes, metrics: Mapping[str, tuple[pd.DataFrame, pd.Series]], *, colour: str, band: bool
 ) -> None:
-    behind = 1.0 if band else FAINT
+    behind = 1.0 if band else s.FAINT
     for metric, (wide, stopped) in metrics.items():
         if wide.empty:
             continue
@@ -110,8 +100,8 @@ def _handles(metrics: Sequence[str]) -> list[Line2D]:
     from matplotlib.lines import Line2D
 
     lines = [
-        Line2D([], [], color=BLUE, linestyle=style_of(name), label=measured(name))
+        Line2D([], [], color=s.BLUE, linestyle=style_of(name), label=s.measured(name))
         for name in metrics
     ]
-    lines.append(Line2D([], [], color=INK, alpha=FAINT, label=f"the same of {BASELINE}"))
-    return [*lines, Line2D([], [], color=BLUE, linestyle=":", label="some seeds have stopped")]
+    lines.append(Line2D([], [], color=s.INK, alpha=s.FAINT, label=f"the same of {BASELINE}"))
+    return [*lines, Line2D([], [], color=s.BLUE, linestyle=":", label="some seeds have stopped")]

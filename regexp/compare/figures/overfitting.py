@@ -7,29 +7,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from regexp.compare.figures import style as s
 from regexp.compare.figures.learning import by_epoch, style_of
-from regexp.compare.figures.style import (
-    BLUE,
-    INK,
-    VERMILION,
-    entitled,
-    limits,
-    short,
-    single,
-    spread,
-    styled,
-    wrapped,
-)
-from regexp.compare.table import BASELINE
+from regexp.compare.table import BASELINE, FINISHED
+from regexp.metrics import names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LOSSES = {"train/loss": ("training loss", VERMILION), "val/loss": ("validation loss", BLUE)}
+_LOSSES = {
+    names.EPOCH_TRAINING_LOSS: ("training loss", s.VERMILION),
+    names.EPOCH_VALIDATION_LOSS: ("validation loss", s.BLUE),
+}
 
 
-@styled
+@s.styled
 def overfitting(curves: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     """Draw training and validation loss of the baseline against the epoch.
 
@@ -39,39 +32,39 @@ def overfitting(curves: pd.DataFrame, runs: pd.DataFrame) -> Figure:
 
     Args:
         curves: from `compare.curves`, of one dataset and setting.
-        runs: from `Tracker.runs`, of the same; their `metrics.epochs` tell where they ended.
+        runs: from `Tracker.runs`, of the same; their epochs tell where they ended.
     """
     own = curves[curves["technique"] == BASELINE]
     if len(own):  # of a grid, the first
         own = own[own["variant"] == own["variant"].iloc[0]]
-    figure, axes = single(6.6, 4.4)
+    figure, axes = s.single(6.6, 4.4)
     for metric, (label, colour) in _LOSSES.items():
         wide, _ = by_epoch(own, metric)
         if wide.empty:
             continue
-        style = style_of(metric)
+        line = style_of(metric)
         for seed in wide:
             axes.plot(wide.index, wide[seed], color=colour, linewidth=0.6, alpha=0.6,
-                      linestyle=style)  # fmt: skip
+                      linestyle=line)  # fmt: skip
         mean = wide.mean(axis=1)
         axes.plot(
-            mean.index, mean, color=colour, linewidth=2.4, linestyle=style,
+            mean.index, mean, color=colour, linewidth=2.4, linestyle=line,
             label=f"{label}, mean of {wide.shape[1]} seed{'' if wide.shape[1] == 1 else 's'}",
         )  # fmt: skip
-        if metric == "val/loss" and mean.notna().any():
+        if metric == names.EPOCH_VALIDATION_LOSS and mean.notna().any():
             best = int(mean.index[int(np.nanargmin(mean))])
-            axes.axvline(best, color=INK, linewidth=1)
+            axes.axvline(best, color=s.INK, linewidth=1)
             axes.plot(
-                best, mean[best], marker="o", color=INK, markersize=7, linestyle="none", zorder=5,
+                best, mean[best], marker="o", color=s.INK, markersize=7, linestyle="none", zorder=5,
                 label=f"least validation loss: epoch {best}",
             )  # fmt: skip
     chosen = own[own["metric"].isin(list(_LOSSES))]
-    if range_ := limits(chosen["value"]):
+    if range_ := s.limits(chosen["value"]):
         axes.set_ylim(*range_)
     _stops(axes, runs)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
-    figure.suptitle(wrapped(entitled(f"Losses of {BASELINE}", curves)))
+    figure.suptitle(s.wrapped(s.entitled(f"Losses of {BASELINE}", curves)))
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=2)
     return figure
@@ -86,11 +79,12 @@ def stops(runs: pd.DataFrame) -> pd.Series:
     Returns:
         Epochs by label, in their order.
     """
-    if "metrics.epochs" not in runs:
+    epochs = names.column(names.EPOCHS)
+    if epochs not in runs:
         return pd.Series(dtype=float)
-    done = runs[runs["status"] == "FINISHED"]
-    full = done.loc[done["technique"] == BASELINE, "metrics.epochs"].median()
-    ended = done[done["technique"] != BASELINE].groupby("label")["metrics.epochs"].median()
+    done = runs[runs["status"] == FINISHED]
+    full = done.loc[done["technique"] == BASELINE, epochs].median()
+    ended = done[done["technique"] != BASELINE].groupby("label")[epochs].median()
     return ended[ended < full].sort_values(kind="stable")
 
 
@@ -100,14 +94,14 @@ def _stops(axes: Axes, runs: pd.DataFrame) -> None:
         return
     low, high = axes.get_xlim()
     gap = 0.035 * (high - low)
-    for (label, epoch), place in zip(found.items(), spread(list(found), gap), strict=True):
-        axes.axvline(epoch, color=INK, linewidth=1.1, linestyle=(0, (1, 1.5)))
+    for (label, epoch), place in zip(found.items(), s.spread(list(found), gap), strict=True):
+        axes.axvline(epoch, color=s.INK, linewidth=1.1, linestyle=(0, (1, 1.5)))
         axes.annotate(
-            f"{short(str(label), 28)}: {epoch:g}",
+            f"{s.short(str(label), 28)}: {epoch:g}",
             xy=(epoch, 1), xytext=(place, 1.05), xycoords=axes.get_xaxis_transform(),
             textcoords=axes.get_xaxis_transform(), rotation=40, fontsize=7, ha="left", va="bottom",
             rotation_mode="anchor",
-            arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.6, "shrinkA": 0,
+            arrowprops={"arrowstyle": "-", "color": s.INK, "linewidth": 0.6, "shrinkA": 0,
                         "shrinkB": 0},
         )  # fmt: skip
     axes.set_xlim(low, high)

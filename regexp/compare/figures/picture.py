@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from regexp.compare.figures.style import INK, styling
+from regexp.compare.figures import style as s
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,12 +28,14 @@ class Picture:
         title: for a heading.
         caption: what is seen and how to read it, in a sentence or two.
         figure: drawn.
+        kind: what pictures of several datasets and settings have in common, such as `forest`.
     """
 
     name: str
     title: str
     caption: str
     figure: Figure
+    kind: str = ""
 
 
 def png(picture: Picture, path: Path) -> None:
@@ -41,7 +43,7 @@ def png(picture: Picture, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     longest = max(picture.figure.get_size_inches())
     dots = min(RESOLUTION, _LONGEST / longest)
-    with styling():
+    with s.styling():
         picture.figure.savefig(
             path, format="png", dpi=dots, facecolor="white", metadata={"Software": None}
         )
@@ -57,7 +59,7 @@ def svg(picture: Picture) -> str:
     import matplotlib
 
     buffer = io.StringIO()
-    with styling():
+    with s.styling():
         matplotlib.rcParams["svg.hashsalt"] = picture.name
         matplotlib.rcParams["svg.fonttype"] = "path"
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -68,7 +70,7 @@ def svg(picture: Picture) -> str:
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     own = file_name(picture.name) + "-"
     text = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{own}", text)
-    text = re.sub(re.escape(INK), "currentColor", text, flags=re.IGNORECASE)
+    text = re.sub(re.escape(s.INK), "currentColor", text, flags=re.IGNORECASE)
     return re.sub(
         r"^<svg ([^>]*)>",
         lambda head: f'<svg role="img" {head[1]}>\n <title>{escape(picture.title)}</title>',

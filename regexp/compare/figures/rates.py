@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from regexp.compare.figures.style import (
-    COLOURS,
-    DASHES,
-    INK,
-    entitled,
-    short,
-    single,
-    styled,
-    wrapped,
-)
+from regexp.compare.figures import style as s
+from regexp.metrics.names import LEARNING_RATE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +35,7 @@ class Rate:
     rows: list[tuple[str, str]]
 
 
-@styled
+@s.styled
 def rates(curves: pd.DataFrame) -> Figure:
     """Draw the learning rate against the epoch, one line for each that differs.
 
@@ -58,13 +50,13 @@ def rates(curves: pd.DataFrame) -> Figure:
     names = [named(rate.rows, rows) for rate in found]
     lines = [(rate.steps, rate.values, name) for rate, name in zip(found, names, strict=True)]
     return lines_of(
-        lines, entitled("Learning rate of the last step of each epoch", curves), "epoch"
+        lines, s.entitled("Learning rate of the last step of each epoch", curves), "epoch"
     )
 
 
 def recorded(curves: pd.DataFrame) -> list[Rate]:
     """The distinct learning rates by epoch, with the rows that have them."""
-    chosen = curves[curves["metric"] == "lr"]
+    chosen = curves[curves["metric"] == LEARNING_RATE]
     means = []
     for key, part in chosen.groupby(["setting", "label"], sort=False):
         mean = part.groupby("step")["value"].mean()
@@ -96,11 +88,15 @@ def named(rows: Sequence[tuple[str, str]], of: Sequence[tuple[str, str]]) -> str
     settings = list(dict.fromkeys(setting for setting, _ in rows))
     labels = list(dict.fromkeys(label for _, label in rows))
     whole = len(rows) == sum(setting in settings for setting, _ in of)
-    said = [setting or "default" for setting in settings] if len({s for s, _ in of}) > 1 else []
+    said = (
+        [setting or "default" for setting in settings]
+        if len({setting for setting, _ in of}) > 1
+        else []
+    )
     if not whole or not said:
         everyone = len(labels) == len({label for _, label in of})
         said.append("all techniques" if everyone else _listed(labels))
-    return short("; ".join(said), 70)
+    return s.short("; ".join(said), 70)
 
 
 def _listed(labels: Sequence[str]) -> str:
@@ -119,21 +115,23 @@ def lines_of(lines: Sequence[tuple[Any, Any, str]], title: str, x: str) -> Figur
         title: of the figure.
         x: what is counted on the x axis.
     """
-    figure, axes = single(6.8, 3.4 + 0.17 * ((min(len(lines), MOST) + 1) // 2))
-    looks = cycle((dash, colour) for shift in range(len(DASHES)) for dash, colour in _pairs(shift))
+    figure, axes = s.single(6.8, 3.4 + 0.17 * ((min(len(lines), MOST) + 1) // 2))
+    looks = cycle(
+        (dash, colour) for shift in range(len(s.DASHES)) for dash, colour in _pairs(shift)
+    )
     for count, (steps, values, name) in enumerate(lines):
         dash, colour = next(looks)
         known = count < MOST
         axes.plot(
             steps, values,
-            color=colour if known else INK, linestyle=dash if known else "-",
+            color=colour if known else s.INK, linestyle=dash if known else "-",
             linewidth=1.6 if known else 0.6, alpha=1 if known else 0.3,
             label=name if known else None, drawstyle="default",
         )  # fmt: skip
     axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])
     axes.set_xlabel(x)
     axes.set_ylabel("learning rate")
-    axes.set_title(wrapped(title), fontsize=10)
+    axes.set_title(s.wrapped(title), fontsize=10)
     if lines:
         figure.legend(loc="outside lower center", ncols=2, fontsize=7)
     return figure
@@ -141,5 +139,5 @@ def lines_of(lines: Sequence[tuple[Any, Any, str]], title: str, x: str) -> Figur
 
 def _pairs(shift: int) -> Sequence[tuple[Any, str]]:
     """Line styles and colours that both change from line to line."""
-    colours = (*COLOURS, INK)
-    return [(DASHES[(place + shift) % len(DASHES)], colours[place]) for place in range(5)]
+    colours = (*s.COLOURS, s.INK)
+    return [(s.DASHES[(place + shift) % len(s.DASHES)], colours[place]) for place in range(5)]

@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regexp.compare.figures import style as s
 from regexp.compare.figures.distributions import by_key, labels, pooled_reliability
-from regexp.compare.figures.style import (
-    BLUE,
-    FAINT,
-    INK,
-    around,
-    entitled,
-    short,
-    styled,
-)
 from regexp.compare.table import BASELINE, baseline
 
 if TYPE_CHECKING:
@@ -29,7 +21,7 @@ FEW = 10
 """Predictions of a bin below which its accuracy says little: its marker is empty."""
 
 
-@styled
+@s.styled
 def reliability(diagnostics: pd.DataFrame) -> Figure:
     """Draw accuracy against confidence on the test split, one panel a technique.
 
@@ -47,36 +39,37 @@ def reliability(diagnostics: pd.DataFrame) -> Figure:
     names = labels(diagnostics)
     figure, found = _panels(len(pooled))
     for (upper, lower), (key, own) in zip(found, pooled.items(), strict=True):
-        upper.plot([0, 1], [0, 1], color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)))
+        upper.plot([0, 1], [0, 1], color=s.INK, linewidth=0.9, linestyle=(0, (1, 1.5)))
         reference = baseline(key, pooled)
         if reference and reference != key:
             other = pooled[reference]
             there = other.count > 0
-            upper.plot(other.confidence[there], other.accuracy[there], color=INK, alpha=FAINT,
+            upper.plot(other.confidence[there], other.accuracy[there], color=s.INK, alpha=s.FAINT,
                        linewidth=1.3)  # fmt: skip
         there = own.count > 0
-        upper.plot(own.confidence[there], own.accuracy[there], color=BLUE, linewidth=1.3)
-        for chosen, face in ((own.count >= FEW, BLUE), (there & (own.count < FEW), "none")):
+        upper.plot(own.confidence[there], own.accuracy[there], color=s.BLUE, linewidth=1.3)
+        for chosen, face in ((own.count >= FEW, s.BLUE), (there & (own.count < FEW), "none")):
             upper.plot(
-                own.confidence[chosen], own.accuracy[chosen], color=BLUE, marker="o",
+                own.confidence[chosen], own.accuracy[chosen], color=s.BLUE, marker="o",
                 markersize=3.5, markerfacecolor=face, linestyle="none", clip_on=False,
             )  # fmt: skip
-        upper.set_title(short(names[key]))
+        upper.set_title(s.short(names[key]))
         upper.text(0.04, 0.95, f"ECE {own.error:.3f}", transform=upper.transAxes, va="top",
                    fontsize=7)  # fmt: skip
         share = own.count / (own.count.sum() or np.nan)
         lower.bar(own.edges[:-1], share * 100, width=np.diff(own.edges) * 0.9, align="edge",
-                  color=BLUE, alpha=0.6)  # fmt: skip
+                  color=s.BLUE, alpha=0.6)  # fmt: skip
     handles = [
-        Line2D([], [], color=BLUE, marker="o", markersize=3, label="the technique"),
-        Line2D([], [], color=BLUE, marker="o", markersize=3.5, markerfacecolor="none",
+        Line2D([], [], color=s.BLUE, marker="o", markersize=3, label="the technique"),
+        Line2D([], [], color=s.BLUE, marker="o", markersize=3.5, markerfacecolor="none",
                linestyle="none", label=f"fewer than {FEW} predictions"),
-        Line2D([], [], color=INK, alpha=FAINT, label=BASELINE),
-        Line2D([], [], color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), label="as sure as right"),
+        Line2D([], [], color=s.INK, alpha=s.FAINT, label=BASELINE),
+        Line2D([], [], color=s.INK, linewidth=0.9, linestyle=(0, (1, 1.5)),
+               label="as sure as right"),
     ]  # fmt: skip
-    around(
+    s.around(
         figure,
-        title=entitled("Reliability on the test split", diagnostics),
+        title=s.entitled("Reliability on the test split", diagnostics),
         x="confidence: the probability given to the predicted class",
         y="",
         handles=handles,

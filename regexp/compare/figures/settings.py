@@ -9,28 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from regexp.compare.figures import style as s
 from regexp.compare.figures.budget import name_ends
-from regexp.compare.figures.style import (
-    BLUE,
-    COLOURS,
-    DASHES,
-    FAINT,
-    INK,
-    MARKERS,
-    around,
-    entitled,
-    logarithmic,
-    measured,
-    panels,
-    short,
-    signed,
-    single,
-    styled,
-    usual,
-    with_unit,
-    wrapped,
-)
-from regexp.compare.table import BASELINE
+from regexp.compare.metric import Metric
+from regexp.compare.table import BASELINE, CLAIMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,11 +21,10 @@ if TYPE_CHECKING:
 
 TOGETHER = 5
 """Techniques that share a panel, at most; more get one each."""
-_CLAIMS = ("helps", "hurts")
 
 
-@styled
-def settings(table: pd.DataFrame, key: str | None = None) -> Figure:
+@s.styled
+def settings(table: pd.DataFrame, metric: Metric, key: str) -> Figure:
     """Draw the difference to the baseline against a numeric setting, one line a technique.
 
     Whiskers or bands are 95% intervals; filled markers are verdicts that are claims. What lies far
@@ -51,23 +32,18 @@ def settings(table: pd.DataFrame, key: str | None = None) -> Figure:
 
     Args:
         table: of a comparison: one dataset, whose settings differ in the number `key` alone.
-        key: such as `dataset.train_size`; None for the first that varies.
+        metric: that techniques are compared by.
+        key: such as `dataset.train_size`.
     """
-    metric, lower = table.attrs["metric"], table.attrs["lower_is_better"]
-    factor, unit = with_unit(metric)
-    if key is None:
-        key = next(iter(numeric_keys(table)), "")
     rows = table[table["technique"] != BASELINE].copy()
     rows["x"] = [parsed(setting).get(key, math.nan) for setting in rows["setting"]]
     rows = rows[np.isfinite(rows["x"])].sort_values("x", kind="stable")
     for name in ("difference", "low", "high"):
-        rows[name] = rows[name].astype(float) * factor
+        rows[name] = rows[name].astype(float) * metric.unit.factor
     labels = list(dict.fromkeys(table.loc[table["label"].isin(rows["label"]), "label"]))
     draw = _together if len(labels) <= TOGETHER else _apart
-    better = "← better" if lower else "better →"
-    y = f"{measured(metric)} − that of {BASELINE}{f', {unit}' if unit else ''}   {better}"
-    title = entitled(f"Difference to {BASELINE} against {key}", table)
-    return draw(rows, labels, key, y, title)
+    title = s.entitled(f"Difference to {BASELINE} against {key}", table)
+    return draw(rows, labels, key, s.difference_label(metric), title)
 
 
 def parsed(setting: str) -> dict[str, float]:
@@ -110,14 +86,12 @@ def groups(table: pd.DataFrame) -> list[tuple[str, str, str, pd.DataFrame]]:
             for other, rows in part.groupby(rest, sort=False):
                 numbers = {parsed(str(setting)).get(key) for setting in rows["setting"]} - {None}
                 if len(numbers) > 1:
-                    rows = rows.copy()
-                    rows.attrs = dict(table.attrs)
                     found.append((str(dataset), key, str(other), rows))
     return found
 
 
 def _together(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title: str) -> Figure:
-    figure, axes = single(7.0, 4.4)
+    figure, axes = s.single(7.0, 4.4)
     logarithm = _scale([axes], rows["x"])
     ends = []
     axes.set_ylim(*_heights(rows))
@@ -127,38 +101,40 @@ def _together(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title
         part = rows[rows["label"] == label]
         shift = (place - (len(labels) - 1) / 2) * step * 0.07
         x = part["x"] * math.exp(shift) if logarithm else part["x"] + shift
-        colour = COLOURS[place % len(COLOURS)] if place < len(COLOURS) else INK
-        marker, dash = MARKERS[place], DASHES[place]
+        colour = s.COLOURS[place % len(s.COLOURS)] if place < len(s.COLOURS) else s.INK
+        marker, dash = s.MARKERS[place], s.DASHES[place]
         axes.plot(x, part["difference"], color=colour, linestyle=dash, linewidth=1.4)
         axes.vlines(x, part["low"], part["high"], color=colour, linewidth=1)
         _markers(axes, x, part, marker, colour)
         finite = part.dropna(subset="difference")
         if len(finite):
             ends.append((float(finite["difference"].iloc[-1]), label, colour))
-    axes.axhline(0, color=INK, linewidth=1)
+    axes.axhline(0, color=s.INK, linewidth=1)
     axes.set_xlabel(key)
     axes.set_ylabel(y)
-    axes.set_title(wrapped(title), fontsize=10)
+    axes.set_title(s.wrapped(title), fontsize=10)
     name_ends(axes, ends)
     return figure
 
 
 def _apart(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title: str) -> Figure:
-    figure, found = panels(len(labels))
+    figure, found = s.panels(len(labels))
     _scale(found[: len(labels)], rows["x"])
     found[0].set_ylim(*_heights(rows))
     for panel, label in zip(found, labels, strict=False):
         for other in labels:
             if other != label:
                 part = rows[rows["label"] == other]
-                panel.plot(part["x"], part["difference"], color=INK, linewidth=0.5, alpha=0.2)
+                panel.plot(part["x"], part["difference"], color=s.INK, linewidth=0.5, alpha=0.2)
         part = rows[rows["label"] == label]
-        panel.axhline(0, color=INK, linewidth=0.9)
-        panel.fill_between(part["x"], part["low"], part["high"], color=BLUE, alpha=0.2, linewidth=0)
-        panel.plot(part["x"], part["difference"], color=BLUE, linewidth=1.4)
-        _markers(panel, part["x"], part, "o", BLUE)
-        panel.set_title(short(str(label)))
-    around(figure, title=title, x=key, y=y, handles=_handles())
+        panel.axhline(0, color=s.INK, linewidth=0.9)
+        panel.fill_between(
+            part["x"], part["low"], part["high"], color=s.BLUE, alpha=0.2, linewidth=0
+        )
+        panel.plot(part["x"], part["difference"], color=s.BLUE, linewidth=1.4)
+        _markers(panel, part["x"], part, "o", s.BLUE)
+        panel.set_title(s.short(str(label)))
+    s.around(figure, title=title, x=key, y=y, handles=_handles())
     return figure
 
 
@@ -168,13 +144,13 @@ def _markers(axes: Axes, x: Any, part: pd.DataFrame, marker: str, colour: str) -
         beyond = value < low or value > high
         axes.plot(
             place, np.clip(value, low, high), marker=("v" if value < low else "^") if beyond else
-            marker, color=colour, markerfacecolor=colour if outcome in _CLAIMS else "none",
+            marker, color=colour, markerfacecolor=colour if outcome in CLAIMS else "none",
             markersize=5, linestyle="none", clip_on=not beyond,
         )  # fmt: skip
         if beyond:
             up = 6 if value < low else -6
             axes.annotate(
-                f"{signed(value, 1)} ", (place, np.clip(value, low, high)), (-3, up),
+                f"{s.signed(value, 1)} ", (place, np.clip(value, low, high)), (-3, up),
                 textcoords="offset points", ha="right", va="bottom" if up > 0 else "top",
                 fontsize=7, color=colour,
             )  # fmt: skip
@@ -189,7 +165,7 @@ def _scale(axes: Sequence[Axes], x: pd.Series) -> bool:
     for one in axes:
         if logarithm:
             one.set_xlim(values[0] / 1.3, values[-1] * 1.3)
-            logarithmic(one, "x")
+            s.logarithmic(one, "x")
         one.set_xticks(values, [f"{value:g}" for value in values])
         one.minorticks_off()
     return logarithm
@@ -198,7 +174,7 @@ def _scale(axes: Sequence[Axes], x: pd.Series) -> bool:
 def _heights(rows: pd.DataFrame) -> tuple[float, float]:
     """Limits of the y axis, which nothing far beyond the rest stretches."""
     ends = rows[["difference", "low", "high"]].to_numpy(dtype=float)
-    most = usual(np.abs(ends)) or 1.0
+    most = s.usual(np.abs(ends)) or 1.0
     drawn = np.append(np.clip(ends[np.isfinite(ends)], -most, most), 0.0)
     margin = 0.05 * float(np.ptp(drawn)) or 1.0
     return float(drawn.min()) - margin, float(drawn.max()) + margin
@@ -212,10 +188,10 @@ def _step(values: np.ndarray, logarithm: bool) -> float:
 def _handles() -> list[Any]:
     from matplotlib.lines import Line2D
 
-    look = {"color": BLUE, "marker": "o", "markersize": 5, "linestyle": "none"}
+    look = {"color": s.BLUE, "marker": "o", "markersize": 5, "linestyle": "none"}
     return [
-        Line2D([], [], markerfacecolor=BLUE, label="helps or hurts", **cast("Any", look)),
+        Line2D([], [], markerfacecolor=s.BLUE, label="helps or hurts", **cast("Any", look)),
         Line2D([], [], markerfacecolor="none", label="no evidence", **cast("Any", look)),
-        Line2D([], [], color=BLUE, alpha=0.3, linewidth=6, label="95% interval"),
-        Line2D([], [], color=INK, alpha=FAINT, linewidth=0.6, label="the other techniques"),
+        Line2D([], [], color=s.BLUE, alpha=0.3, linewidth=6, label="95% interval"),
+        Line2D([], [], color=s.INK, alpha=s.FAINT, linewidth=0.6, label="the other techniques"),
     ]

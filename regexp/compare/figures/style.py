@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
-from regexp.compare.verdict import unit_of
+from regexp.compare.formats import MINUS
+from regexp.compare.metric import Metric
+from regexp.compare.table import BASELINE, FAMILY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,12 +165,9 @@ def around(figure: Figure, *, title: str, x: str, y: str, handles: Sequence[Any]
 
 def where(frame: pd.DataFrame) -> str:
     """The dataset and setting that the rows share, for a title: "digits, optimizer.lr=0.1"."""
-    said = []
-    for name in ("dataset", "setting"):
-        values = list(frame[name].unique()) if name in frame else []
-        if len(values) == 1 and values[0]:
-            said.append(short(str(values[0]), 90))
-    return ", ".join(said)
+    shared = [frame[name].unique() for name in FAMILY if name in frame]
+    names = [str(values[0]) for values in shared if len(values) == 1 and values[0]]
+    return ", ".join(short(name, 90) for name in names)
 
 
 def entitled(title: str, frame: pd.DataFrame) -> str:
@@ -197,10 +196,10 @@ def measured(metric: str) -> str:
     return " ".join(_NAMES.get(word, word) for word in words)
 
 
-def with_unit(metric: str) -> tuple[float, str]:
-    """What differences of a metric are multiplied by, and the unit they then have."""
-    unit = unit_of(metric)
-    return unit.factor, unit.name
+def difference_label(metric: Metric) -> str:
+    """For an axis of differences to the baseline."""
+    difference = f"{measured(metric.name)} − that of {BASELINE}{metric.unit.suffix}"
+    return f"{difference}   {metric.direction}"
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -252,7 +251,7 @@ def usual(sizes: Any) -> float:
 def signed(value: float, digits: int) -> str:
     """A difference with its sign: "+0.42", "−1.30"; what is rounded to zero has none."""
     text = f"{value:+.{digits}f}"
-    return text.replace("-", "−") if text.strip("+-0.") else text[1:]
+    return text.replace("-", MINUS) if text.strip("+-0.") else text[1:]
 
 
 def number(value: float) -> str:

@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regexp.compare.figures import style as s
 from regexp.compare.figures.distributions import SMALL, Weights, by_key, labels, pooled_weights
-from regexp.compare.figures.style import (
-    BLUE,
-    INK,
-    around,
-    entitled,
-    number,
-    panels,
-    short,
-    styled,
-)
 from regexp.compare.table import BASELINE, baseline
 
 if TYPE_CHECKING:
@@ -25,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@styled
+@s.styled
 def weights(diagnostics: pd.DataFrame) -> Figure:
     """Draw the histogram of the sizes of the weights, one panel a technique.
 
@@ -41,25 +32,25 @@ def weights(diagnostics: pd.DataFrame) -> Figure:
     contents = by_key(diagnostics, "weights")
     pooled = {key: pooled_weights(parts) for key, parts in contents.items()}
     names = labels(diagnostics)
-    figure, found = panels(len(pooled))
+    figure, found = s.panels(len(pooled))
     _axis(found[0], list(pooled.values()))
     for panel, (key, own) in zip(found, pooled.items(), strict=False):
-        panel.stairs(own.shares * 100, own.edges, fill=True, color=BLUE, alpha=0.45)
+        panel.stairs(own.shares * 100, own.edges, fill=True, color=s.BLUE, alpha=0.45)
         reference = baseline(key, pooled)
         if reference and reference != key:
-            panel.stairs(pooled[reference].shares * 100, pooled[reference].edges, color=INK,
+            panel.stairs(pooled[reference].shares * 100, pooled[reference].edges, color=s.INK,
                          linewidth=1.1)  # fmt: skip
-        panel.set_title(short(names[key]))
+        panel.set_title(s.short(names[key]))
         panel.text(
             0.03, 0.96, f"zeros {percent(own.zeros)}\nbelow {SMALL:g}: {percent(own.small)}",
             transform=panel.transAxes, va="top", fontsize=7,
         )  # fmt: skip
     handles = [
-        Patch(color=BLUE, alpha=0.45, label="the technique"),
-        Line2D([], [], color=INK, linewidth=1.1, label=BASELINE),
+        Patch(color=s.BLUE, alpha=0.45, label="the technique"),
+        Line2D([], [], color=s.INK, linewidth=1.1, label=BASELINE),
     ]
-    title = entitled("Sizes of the weights at the end of training", diagnostics)
-    around(figure, title=title, x="|w|", y="share of the weights (%)", handles=handles)
+    title = s.entitled("Sizes of the weights at the end of training", diagnostics)
+    s.around(figure, title=title, x="|w|", y="share of the weights (%)", handles=handles)
     return figure
 
 
@@ -86,6 +77,6 @@ def _axis(panel: Axes, pooled: list[Weights]) -> None:
     panel.set_xlim(low - 0.1, high + 0.1)
     whole = np.arange(np.ceil(low), np.floor(high) + 1)
     whole = whole[:: max(1, -(-len(whole) // 6))]
-    panel.set_xticks(whole, [number(10.0**power) for power in whole])
+    panel.set_xticks(whole, [s.number(10.0**power) for power in whole])
     highest = max(float(np.nanmax(own.shares)) for own in pooled) * 100
     panel.set_ylim(0, highest * 1.35 or 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from regexp.compare.figures.style import short, single, styled, wrapped
+from regexp.compare.figures import style as s
 from regexp.dataset.base import CLASSIFICATION
 from regexp.random import Rng
 
@@ -21,7 +21,7 @@ CLASSES, EXAMPLES = 12, 8
 """Rows and columns of the grid, at most."""
 
 
-@styled
+@s.styled
 def examples(data: Data, seed: int) -> Figure:
     """Draw some training images of each class, a row a class; only those are read.
 
@@ -35,10 +35,10 @@ def examples(data: Data, seed: int) -> Figure:
     images = data.train.inputs.index_select(0, torch.tensor(rows, dtype=torch.int64)).numpy()
     shown = dict(zip(rows, displayed(images), strict=True))
     down, (high, wide) = len(groups), images.shape[2:]
-    figure, axes = single(0.8 * EXAMPLES + 1.4, 0.85 * down * high / wide + 0.6)
+    figure, axes = s.single(0.8 * EXAMPLES + 1.4, 0.85 * down * high / wide + 0.6)
     axes.imshow(montage([[shown[row] for row in group] for group in groups], high, wide))
     middles = [line * (high + gap(high)) + (high - 1) / 2 for line in range(down)]
-    names = [short(str(name), 18) for name in data.classes[:down]]
+    names = [s.short(str(name), 18) for name in data.classes[:down]]
     axes.set_yticks(middles if names else [], names)
     axes.set_xticks([])
     axes.tick_params(length=0, labelsize=8)
@@ -46,7 +46,7 @@ def examples(data: Data, seed: int) -> Figure:
     for spine in axes.spines.values():
         spine.set_visible(False)
     many = f", the first {down} of {total} classes" if down < total else ""
-    figure.suptitle(wrapped(f"{data.name}: training images of the first seed{many}"))
+    figure.suptitle(s.wrapped(f"{data.name}: training images of the first seed{many}"))
     return figure
 
 

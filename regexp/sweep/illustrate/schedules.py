@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from regexp.compare.figures import style as s
 from regexp.compare.figures.rates import lines_of
-from regexp.compare.figures.style import styled
 from regexp.scheduler import Schedule
 from regexp.stack.member import lengths
 from regexp.stack.optimizers import Stepper
@@ -27,7 +27,7 @@ POINTS = 2_000
 """Points of a line, at most."""
 
 
-@styled
+@s.styled
 def learning_rate(runs: Sequence[PlannedRun]) -> Figure:
     """Draw the learning rate of every step, one line for each distinct setting of the schedule.
 

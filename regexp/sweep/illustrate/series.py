@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regexp.compare.figures.style import BLUE, GREEN, INK, VERMILION, styled, wrapped
+from regexp.compare.figures import style as s
 from regexp.dataset.base import CLASSIFICATION
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ MOST = 4000
 """Windows of a split whose targets are drawn, at most: evenly chosen."""
 
 
-@styled
+@s.styled
 def windows(data: Data, seed: int) -> Figure:
     """Draw the first target of every window in the order of time, and a window of each split.
 
@@ -35,9 +35,9 @@ def windows(data: Data, seed: int) -> Figure:
     axes = figure.add_subplot(grid[0, :])
     below = [figure.add_subplot(grid[1, place]) for place in range(3)]
     splits = {
-        "training": (data.train, BLUE, "-"),
-        "validation": (data.validation, VERMILION, (0, (4, 1))),
-        "test": (data.test, GREEN, (0, (1, 0.7))),
+        "training": (data.train, s.BLUE, "-"),
+        "validation": (data.validation, s.VERMILION, (0, (4, 1))),
+        "test": (data.test, s.GREEN, (0, (1, 0.7))),
     }
     start = 0
     for panel, (name, (split, colour, dash)) in zip(below, splits.items(), strict=True):
@@ -47,9 +47,9 @@ def windows(data: Data, seed: int) -> Figure:
         start += len(split)
         past, future = window(data, split, len(split) // 2)
         panel.plot(range(-len(past), 0), past, color=colour, linewidth=1.2)
-        panel.plot(range(len(future)), future, color=INK, linestyle="none", marker="o",
+        panel.plot(range(len(future)), future, color=s.INK, linestyle="none", marker="o",
                    markersize=3)  # fmt: skip
-        panel.axvline(-0.5, color=INK, linewidth=0.8, linestyle=(0, (1, 1.5)))
+        panel.axvline(-0.5, color=s.INK, linewidth=0.8, linestyle=(0, (1, 1.5)))
         panel.set_title(f"a {name} window")
         panel.set_xlabel("steps from the forecast")
     below[0].set_ylabel("as the network sees it")
@@ -57,7 +57,7 @@ def windows(data: Data, seed: int) -> Figure:
     axes.set_ylabel("the first value to forecast")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     figure.suptitle(
-        wrapped(f"{data.name}: what is forecast; below, inputs (lines) and targets (points)", 90)
+        s.wrapped(f"{data.name}: what is forecast; below, inputs (lines) and targets (points)", 90)
     )
     return figure
 

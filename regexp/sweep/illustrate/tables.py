@@ -7,17 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regexp.compare.figures.style import (
-    BLUE,
-    COLOURS,
-    DASHES,
-    INK,
-    MARKERS,
-    short,
-    single,
-    styled,
-    wrapped,
-)
+from regexp.compare.figures import style as s
 from regexp.dataset.base import CLASSIFICATION
 from regexp.random import Rng
 
@@ -37,7 +27,7 @@ CORRELATED = 4
 _Pairs = tuple[str, np.ndarray]
 
 
-@styled
+@s.styled
 def features(data: Data, seed: int) -> Figure:
     """Draw the features of the training rows against each other, classes by marker and colour.
 
@@ -62,7 +52,7 @@ def features(data: Data, seed: int) -> Figure:
     return pairplot(inputs, names, title, groups, data.classes)
 
 
-@styled
+@s.styled
 def targets(data: Data, seed: int) -> Figure:
     """Draw the targets.
 
@@ -149,7 +139,7 @@ def pairplot(
                 bins = np.histogram_bin_edges(values[:, row], 20)
                 for place, (part, (_, _, colour, _)) in enumerate(zip(parts, looks, strict=True)):
                     axes.hist(part, bins=bins.tolist(), histtype="step", color=colour, linewidth=1,
-                              linestyle=DASHES[place % len(DASHES)])  # fmt: skip
+                              linestyle=s.DASHES[place % len(s.DASHES)])  # fmt: skip
                 axes.tick_params(labelleft=False, left=False)
             else:
                 for where, _, colour, marker in looks:
@@ -164,14 +154,14 @@ def pairplot(
             last = row == count - 1
             axes.tick_params(labelbottom=last, labelleft=column == 0 and row > 0)
             if last:
-                axes.set_xlabel(short(str(names[column]), 20), fontsize=7)
+                axes.set_xlabel(s.short(str(names[column]), 20), fontsize=7)
             if column == 0 and row > 0:
-                axes.set_ylabel(short(str(names[row]), 20), fontsize=7)
+                axes.set_ylabel(s.short(str(names[row]), 20), fontsize=7)
     figure.subplots_adjust(
         left=0.75 / size, right=1 - 0.1 / size, bottom=0.5 / size, top=1 - 0.55 / size,
         wspace=0.12, hspace=0.12,
     )  # fmt: skip
-    figure.suptitle(wrapped(title, max(40, round(11 * size))), y=1 - 0.1 / size, va="top")
+    figure.suptitle(s.wrapped(title, max(40, round(11 * size))), y=1 - 0.1 / size, va="top")
     handles = [
         Line2D([], [], linestyle="none", marker=marker, color=colour, markerfacecolor="none",
                label=name)
@@ -195,17 +185,17 @@ def _looks(
 ) -> list[tuple[np.ndarray | slice, str, str, str]]:
     """(rows, name, colour, marker) of each class; those beyond the last marker are drawn alike."""
     if groups is None:
-        return [(slice(None), "", BLUE, "o")]
-    colours = (*COLOURS, INK)
+        return [(slice(None), "", s.BLUE, "o")]
+    colours = (*s.COLOURS, s.INK)
     known = min(len(classes), CLASSES)
     found: list[tuple[np.ndarray | slice, str, str, str]] = [
-        (groups == index, short(str(classes[index]), 20), colours[index % len(colours)],
-         MARKERS[index % len(MARKERS)])
+        (groups == index, s.short(str(classes[index]), 20), colours[index % len(colours)],
+         s.MARKERS[index % len(s.MARKERS)])
         for index in range(known)
     ]  # fmt: skip
     if known < len(classes):
         rest = groups >= known
-        found.append((rest, f"{len(classes) - known} more", INK, "."))
+        found.append((rest, f"{len(classes) - known} more", s.INK, "."))
     return found
 
 
@@ -213,23 +203,23 @@ def _classes(data: Data) -> Figure:
     """Bars: the rows of each class in each split."""
     count = len(data.classes)
     splits = {"training": data.train, "validation": data.validation, "test": data.test}
-    figure, axes = single(max(4.5, min(1.5 + 0.5 * count, 40)), 3.4)
+    figure, axes = s.single(max(4.5, min(1.5 + 0.5 * count, 40)), 3.4)
     hatches = ("", "///", "...")
     for place, (name, split) in enumerate(splits.items()):
         rows = np.bincount(split.targets.numpy(), minlength=count)
         share = rows / max(len(split), 1) * 100
         axes.bar(
-            np.arange(count) + (place - 1) * 0.27, share, width=0.25, color=COLOURS[place],
-            alpha=0.75, hatch=hatches[place], edgecolor=INK, linewidth=0.4,
+            np.arange(count) + (place - 1) * 0.27, share, width=0.25, color=s.COLOURS[place],
+            alpha=0.75, hatch=hatches[place], edgecolor=s.INK, linewidth=0.4,
             label=f"{name} ({len(split)} rows)",
         )  # fmt: skip
     slanted: dict[str, Any] = {}
     if sum(len(name) + 2 for name in data.classes) > 60:
         slanted = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(range(count), [short(str(name), 24) for name in data.classes], **slanted)
+    axes.set_xticks(range(count), [s.short(str(name), 24) for name in data.classes], **slanted)
     axes.grid(visible=False, axis="x")
     axes.set_ylabel("share of the split's rows (%)")
-    axes.set_title(wrapped(f"{data.name}: classes of the first seed's splits"), fontsize=10)
+    axes.set_title(s.wrapped(f"{data.name}: classes of the first seed's splits"), fontsize=10)
     figure.legend(loc="outside lower center", ncols=3, fontsize=7)
     return figure
 

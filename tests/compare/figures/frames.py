@@ -8,15 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from regexp.compare.metric import Metric
+
+ACCURACY = Metric("test/accuracy")
 NUMBERS = (
     "difference", "low", "high", "simultaneous_low", "simultaneous_high", "mean",
     "relative_seconds",
 )  # fmt: skip
 
 
-def table(
-    rows: list[dict[str, Any]], *, metric: str = "test/accuracy", lower: bool = False
-) -> pd.DataFrame:
+def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows need a technique; the rest is filled in, the baseline as `compare.table` has it."""
     full = []
     for row in rows:
@@ -32,9 +33,7 @@ def table(
             **dict.fromkeys(NUMBERS, np.nan),
         }
         full.append(base | row)
-    result = pd.DataFrame(full)
-    result.attrs = {"metric": metric, "lower_is_better": lower}
-    return result
+    return pd.DataFrame(full)
 
 
 def technique(name: str, difference: float, error: float = 0.01, **more: Any) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from regexp.compare.figures.budget import BANDS, NAMED, leaders
 from regexp.compare.figures.overfitting import stops
 from regexp.compare.figures.rates import recorded
 from regexp.compare.figures.style import BLUE, VERMILION, spread
+from regexp.compare.metric import Metric
 from tests.compare.figures.frames import curve, texts, xy, ydata
+
+VALIDATION_ACCURACY = Metric("final/val_accuracy")
 
 # --- overfitting ----------------------------------------------------------------------------
 
@@ -125,9 +128,7 @@ def tried(names: list[str]) -> pd.DataFrame:
                           "budget": [1, 2, 3], "value": value, "low": value - 0.1,
                           "high": value + 0.1})
         )  # fmt: skip
-    evp = pd.concat(parts)
-    evp.attrs = {"metric": "final/val_accuracy", "lower_is_better": False}
-    return evp
+    return pd.concat(parts)
 
 
 def test_budget_names_the_best_and_the_baseline() -> None:
@@ -136,7 +137,7 @@ def test_budget_names_the_best_and_the_baseline() -> None:
         "none", *(f"t{place}" for place in range(12, 12 - NAMED, -1))
     ]  # fmt: skip
     assert leaders(evp, lower_is_better=True)[1] == "t1"
-    figure = budget(evp)
+    figure = budget(evp, VALIDATION_ACCURACY)
     axes = figure.axes[0]
     assert len(axes.lines) == 13
     best = next(line for line in axes.lines if ydata(line)[-1] == pytest.approx(0.77))
@@ -148,4 +149,4 @@ def test_budget_names_the_best_and_the_baseline() -> None:
 
 
 def test_budget_of_one_technique() -> None:
-    budget(tried(["l1"])).draw_without_rendering()
+    budget(tried(["l1"]), VALIDATION_ACCURACY).draw_without_rendering()

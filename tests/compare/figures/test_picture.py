@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -11,19 +10,20 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from regexp.compare import figures
+from regexp.compare import Comparison, figures
+from regexp.compare.comparison import Family
 from regexp.compare.figures import Picture, draw, forest, png, shown, svg
 from regexp.compare.figures.picture import file_name
 from regexp.compare.figures.style import INK, measured, short, usual
 from tests.compare.figures import frames
-from tests.compare.figures.frames import curve, table, technique
+from tests.compare.figures.frames import ACCURACY, curve, table, technique
 
 BASE = {"technique": "none", "mean": 0.9}
 
 
 def picture(name: str = "forest") -> Picture:
     rows = [BASE, technique("<script>alert(1)</script> $\\frac$ 漢", 0.02, outcome="helps")]
-    return Picture(name, "A & B", "seen", forest(table(rows)))
+    return Picture(name, "A & B", "seen", forest(table(rows), ACCURACY))
 
 
 def test_svg_is_transparent_and_its_ink_is_the_text_colour() -> None:
@@ -84,15 +84,16 @@ def test_usual_size_leaves_out_what_is_far_beyond() -> None:
 # --- which pictures -------------------------------------------------------------------------
 
 
-def comparison(rows: list[dict[str, Any]], **more: Any) -> Any:
+def comparison(rows: list[dict[str, Any]]) -> Comparison:
     data = table(rows)
     runs = data[["dataset", "setting", "technique", "variant", "label"]].assign(
         seed=0, status="FINISHED", **{"metrics.epochs": 2.0}
     )
-    return SimpleNamespace(
-        metric="test/accuracy", lower_is_better=False, table=data, runs=runs, trials=runs.iloc[:0],
-        across=None, **more,
-    )  # fmt: skip
+    families = [
+        Family(str(dataset), "", part, one_split=False, notes=[])
+        for dataset, part in data.groupby("dataset", sort=False)
+    ]
+    return Comparison(ACCURACY, runs, runs.iloc[:0], data, families, across=None, sweeps={})
 
 
 def curves_of(dataset: str) -> list[pd.DataFrame]:
@@ -116,6 +117,7 @@ def test_draw_chooses_what_applies() -> None:
     assert set(found) == expected
     assert all(one.caption and one.title for one in found.values())
     assert found["forest_iris"].title.endswith("iris")
+    assert found["forest_iris"].kind == "forest"
 
 
 def test_one_run_alone_has_few_pictures() -> None:
@@ -141,7 +143,7 @@ def test_a_picture_that_fails_is_left_out(
 
 def test_small_panels_show_the_best_and_the_worst() -> None:
     rows = [technique(f"t{place:02}", 0.001 * place) for place in range(40)]
-    chosen = {key[2] for key in shown(table([BASE, *rows]))}
+    chosen = {key[2] for key in shown(table([BASE, *rows]), ACCURACY)}
     assert chosen == {"none", *(f"t{place:02}" for place in [*range(29, 40), *range(4)])}
     few = table([BASE, *rows[:15]])
-    assert len(shown(few)) == 16
+    assert len(shown(few, ACCURACY)) == 16

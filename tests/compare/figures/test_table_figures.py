@@ -10,7 +10,8 @@ from regexp.compare.figures.cost import pareto
 from regexp.compare.figures.heat_map import cells
 from regexp.compare.figures.settings import groups, parsed, split
 from regexp.compare.figures.style import BLUE, INK, VERMILION
-from tests.compare.figures.frames import panels, table, technique, texts, xy, ydata
+from regexp.compare.metric import Metric, metric_of
+from tests.compare.figures.frames import ACCURACY, panels, table, technique, texts, xy, ydata
 
 BASE = {"technique": "none", "mean": 0.9}
 
@@ -30,7 +31,7 @@ def test_forest_draws_differences_and_intervals_in_points() -> None:
         technique("ema", 0.001),
         {"technique": "mixup", "outcome": "no verdict", "pairs": 0},
     ]
-    figure = forest(table(rows))
+    figure = forest(table(rows), ACCURACY)
     assert names(figure) == ["dropout", "ema", "l1", "mixup"], "the best on top"
     axes = figure.axes[0]
     drawn = [line for line in axes.lines if line.get_marker() not in ("None", "")]
@@ -49,7 +50,7 @@ def test_forest_draws_differences_and_intervals_in_points() -> None:
 
 def test_forest_of_errors_has_the_least_on_top_and_no_unit() -> None:
     rows = [BASE, technique("l1", 0.5), technique("l2", -0.5)]
-    figure = forest(table(rows, metric="test/rmse", lower=True))
+    figure = forest(table(rows), metric_of("test/rmse"))
     assert names(figure) == ["l2", "l1"]
     assert "points" not in figure.axes[0].get_xlabel()
     assert "← better" in figure.axes[0].get_xlabel()
@@ -57,7 +58,7 @@ def test_forest_of_errors_has_the_least_on_top_and_no_unit() -> None:
 
 def test_one_failure_does_not_flatten_the_forest() -> None:
     good = [technique(f"t{place}", 0.001 * place) for place in range(8)]
-    figure = forest(table([BASE, *good, technique("broken", -0.9)]))
+    figure = forest(table([BASE, *good, technique("broken", -0.9)]), ACCURACY)
     low, high = figure.axes[0].get_xlim()
     assert low > -10
     assert high < 10
@@ -69,7 +70,7 @@ def test_one_failure_does_not_flatten_the_forest() -> None:
 @pytest.mark.parametrize("count", [0, 1, 90])
 def test_forest_of_few_and_many(count: int) -> None:
     rows = [technique(f"t{place}", 0.001 * place) for place in range(count)]
-    figure = forest(table([BASE, *rows]))
+    figure = forest(table([BASE, *rows]), ACCURACY)
     figure.draw_without_rendering()
     assert len(names(figure)) == count
 
@@ -91,7 +92,7 @@ def test_cost_places_means_against_relative_seconds() -> None:
         technique("sam", 0.02, relative_seconds=2.1),
         technique("ema", -0.01, relative_seconds=np.nan),
     ]
-    figure = cost(table(rows))
+    figure = cost(table(rows), ACCURACY)
     axes = figure.axes[0]
     assert axes.get_xscale() == "log"
     drawn = {
@@ -114,7 +115,7 @@ def test_names_do_not_overlap() -> None:
                   relative_seconds=float(np.exp(generator.normal(0.3, 0.2))))
         for place in range(12)
     ]  # fmt: skip
-    figure = cost(table([BASE, *rows]))
+    figure = cost(table([BASE, *rows]), ACCURACY)
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert len(boxes) == 13
@@ -126,7 +127,7 @@ def test_names_do_not_overlap() -> None:
 
 def test_a_failure_stands_at_the_border_with_its_score() -> None:
     rows = [technique(f"t{place}", 0.001 * place) for place in range(8)]
-    figure = cost(table([BASE, *rows, technique("broken", -0.8)]))
+    figure = cost(table([BASE, *rows, technique("broken", -0.8)]), ACCURACY)
     assert figure.axes[0].get_ylim()[0] > 0.8
     assert "broken at 0.1" in texts(figure)
 
@@ -134,7 +135,7 @@ def test_a_failure_stands_at_the_border_with_its_score() -> None:
 @pytest.mark.parametrize("count", [0, 1, 90])
 def test_cost_of_few_and_many(count: int) -> None:
     rows = [technique(f"t{place}", 0.001 * place) for place in range(count)]
-    cost(table([BASE, *rows])).draw_without_rendering()
+    cost(table([BASE, *rows]), ACCURACY).draw_without_rendering()
 
 
 # --- heat map -------------------------------------------------------------------------------
@@ -152,12 +153,12 @@ def several() -> pd.DataFrame:
 
 
 def test_heat_map_has_every_difference_in_its_cell() -> None:
-    values, claims = cells(several())
+    values, claims = cells(several(), lower_is_better=False)
     assert values.index.tolist() == ["dropout", "l1", "ema"], "by their mean, the best first"
     assert list(map(tuple, values.columns)) == [("iris", ""), ("wine", "")]
     np.testing.assert_allclose(values.to_numpy(), [[0.05, 0.05], [0, 0.01], [-0.02, np.nan]])
     assert claims.to_numpy().tolist() == [[False, False], [True, True], [False, False]]
-    figure = heat_map(several())
+    figure = heat_map(several(), ACCURACY)
     axes = figure.axes[0]
     written = {tuple(map(float, text.get_position())): text for text in axes.texts}
     assert written[0.0, 0.0].get_text() == "+5.0"
@@ -173,9 +174,7 @@ def test_heat_map_has_every_difference_in_its_cell() -> None:
 
 @pytest.mark.parametrize("lower", [False, True])
 def test_blue_is_better(lower: bool) -> None:
-    data = several()
-    data.attrs["lower_is_better"] = lower
-    image = heat_map(data).axes[0].images[0]
+    image = heat_map(several(), Metric("test/accuracy", lower)).axes[0].images[0]
     red, _, blue, _ = image.to_rgba(np.array([5.0]))[0]
     assert (blue > red) != lower
 
@@ -208,12 +207,11 @@ def test_groups_have_one_number_that_varies() -> None:
         ("digits", "dataset.train_size", "model=mlp"),
     ]
     assert [len(rows) for *_, rows in found] == [6, 6]
-    assert found[0][3].attrs["metric"] == "test/accuracy"
     assert not groups(table([BASE, technique("l1", 0.1)]))
 
 
 def test_a_line_a_technique_against_the_number() -> None:
-    figure = settings(sizes(2), "dataset.train_size")
+    figure = settings(sizes(2), ACCURACY, "dataset.train_size")
     axes = figure.axes[0]
     lines = [
         line for line in axes.lines if len(xy(line)[0]) == 3 and line.get_linestyle() != "None"
@@ -234,7 +232,7 @@ def test_what_lies_far_beyond_the_others_is_an_arrow_with_its_number(count: int)
     data = sizes(count)
     wild = (data["label"] == "t1") & data["setting"].str.contains("1000")
     data.loc[wild, ["difference", "low", "high"]] = [-0.9, -0.91, -0.89]
-    figure = settings(data, "dataset.train_size")
+    figure = settings(data, ACCURACY, "dataset.train_size")
     axes = figure.axes[0] if count == 2 else panels(figure)["t1"]
     [arrow] = [line for line in axes.lines if line.get_marker() == "v"]
     np.testing.assert_allclose(ydata(arrow), [axes.get_ylim()[0]])
@@ -243,7 +241,7 @@ def test_what_lies_far_beyond_the_others_is_an_arrow_with_its_number(count: int)
 
 
 def test_many_techniques_get_a_panel_each() -> None:
-    found = panels(settings(sizes(7), "dataset.train_size"))
+    found = panels(settings(sizes(7), ACCURACY, "dataset.train_size"))
     assert set(found) == {f"t{one}" for one in range(7)}
     own = next(line for line in found["t3"].lines if line.get_color() == BLUE)
     np.testing.assert_allclose(ydata(own), [0.35, 0.5, 1.3])

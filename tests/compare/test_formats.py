@@ -7,21 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regexp.compare.verdict import Unit, unit_of
-from regexp.compare.written import (
+from regexp.compare.formats import (
     MINUS,
     NOTHING,
+    counting,
     differences,
-    number,
+    listed,
     p_value,
+    relation,
+    rounded,
     scores,
-    title_of,
     upwards,
 )
+from regexp.compare.metric import PERCENT, PLAIN, POINTS, Unit, metric_of
 from regexp.errors import printable
-
-PLAIN = Unit()
-POINTS = unit_of("test/accuracy")
 
 
 def read(text: str) -> float:
@@ -41,8 +40,8 @@ def test_a_column_of_scores_has_the_digits_of_its_spreads() -> None:
 
 
 def test_titles_have_their_unit() -> None:
-    assert title_of("test/accuracy") == "test/accuracy, %"
-    assert title_of("test/rmse") == "test/rmse"
+    assert metric_of("test/accuracy").title == "test/accuracy, %"
+    assert metric_of("test/rmse").title == "test/rmse"
 
 
 def test_differences_are_rounded_outwards() -> None:
@@ -87,16 +86,39 @@ def test_what_would_have_been_seen_is_rounded_up() -> None:
 
 
 def test_numbers_are_written_with_their_signs() -> None:
-    assert number(-0.0004, PLAIN, 2) == "0.00"
-    assert number(-0.5, PLAIN, 1, sign=True) == f"{MINUS}0.5"
-    assert number(0.5, PLAIN, 1, sign=True) == "+0.5"
-    assert number(12345678.0, PLAIN, 1) == "1.23e+7"
-    assert number(math.nan, PLAIN, 1) == NOTHING
+    assert rounded(-0.0004, 2) == "0.00"
+    assert rounded(-0.5, 1, sign=True) == f"{MINUS}0.5"
+    assert rounded(0.5, 1, sign=True) == "+0.5"
+    assert rounded(12345678.0, 1) == "1.23e+7"
+    assert rounded(math.nan, 1) == NOTHING
 
 
-@pytest.mark.parametrize(("p", "text"), [(0.0123, "0.012"), (0.0, "<0.001"), (math.nan, NOTHING)])
-def test_p_values(p: float, text: str) -> None:
-    assert p_value(p) == text
+def test_no_digit_before_the_point_is_lost() -> None:
+    values = (0.51234, 1234.0, 0.0)
+    assert [counting(value, PLAIN, 3) for value in values] == ["0.512", "1234.0", "0"]
+    assert counting(0.5, PERCENT, 2) == "50"
+    assert counting(math.inf, PLAIN, 3) == "∞"
+
+
+@pytest.mark.parametrize(
+    ("p", "cell", "sentence"),
+    [
+        (0.0, "<0.001", "< 0.001"),
+        (0.0123, "0.012", "= 0.012"),
+        (0.04999, "0.04999", "= 0.04999"),  # on its side of 5%
+        (0.05, "0.05", "= 0.05"),
+        (1, "1", "= 1"),
+        (math.nan, NOTHING, f"= {NOTHING}"),
+    ],
+)
+def test_p_values(p: float, cell: str, sentence: str) -> None:
+    assert (p_value(p), relation(p)) == (cell, sentence)
+
+
+def test_names_are_listed() -> None:
+    assert [listed(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "", "a", "a and b", "a, b and c",
+    ]  # fmt: skip
 
 
 def test_what_steers_a_terminal_is_shown() -> None:

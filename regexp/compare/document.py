@@ -1,0 +1,187 @@
+"""What a comparison says, as data: sentences and tables, which Markdown and HTML only lay out."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from regexp.compare import tables
+from regexp.compare.answer import answers
+from regexp.compare.comparison import Comparison, Family
+from regexp.compare.formats import relation
+from regexp.compare.metric import Metric
+from regexp.compare.ranking import Across
+from regexp.compare.tables import Column
+
+if TYPE_CHECKING:
+    from regexp.compare.figures import Picture
+
+
+@dataclass(frozen=True)
+class FamilyPart:
+    """A dataset and setting.
+
+    Attributes:
+        name: empty where there is only one.
+        outcomes: of each technique, in a word.
+        intervals: of each technique, (low, difference, high); NaN where there is none.
+        verdicts: scores, differences and verdicts in sentences.
+        measures: further scores and costs.
+        summary: scores, differences and verdicts in words.
+    """
+
+    name: str
+    outcomes: list[str]
+    intervals: list[tuple[float, float, float]]
+    verdicts: list[Column]
+    measures: list[Column]
+    summary: list[Column]
+
+
+@dataclass(frozen=True)
+class AcrossPart:
+    """The comparison across datasets: Friedman's test, and the techniques by their ranks."""
+
+    friedman: str
+    ranks: list[Column]
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a comparison says; of every table the first column names the rows.
+
+    Attributes:
+        title: the names of the sweeps.
+        facts: what was compared, (name, value).
+        answers: in a few sentences, (of what, sentences).
+        details: the answers one by one, where there are many.
+        lower_is_better: which side of zero is the better one.
+        families: by dataset and setting.
+        across: None where there is only one dataset.
+        tuned: the numbers that a search has chosen; no columns where there was none.
+        notes: how to read it, (of what, sentences).
+        commands: what makes it, and its runs, again.
+        pictures: in their order.
+    """
+
+    title: str
+    facts: list[tuple[str, str]]
+    answers: list[tuple[str, str]]
+    details: list[tuple[str, str]]
+    lower_is_better: bool
+    families: list[FamilyPart]
+    across: AcrossPart | None
+    tuned: list[Column]
+    notes: list[tuple[str, list[str]]]
+    commands: list[str]
+    pictures: Sequence[Picture] = field(default=())
+
+
+def document(comparison: Comparison, pictures: Sequence[Picture] = ()) -> Document:
+    """Put what a comparison allows one to say into words and tables."""
+    first, details = answers(comparison)
+    across = comparison.across
+    ids = list(comparison.sweeps)
+    return Document(
+        title=", ".join(comparison.sweeps.values()),
+        facts=_facts(comparison),
+        answers=first,
+        details=details,
+        lower_is_better=comparison.metric.lower_is_better,
+        families=[_family(comparison, family) for family in comparison.families],
+        across=None if across is None else _across(across, comparison.metric),
+        tuned=_tuned(comparison),
+        notes=_notes(comparison),
+        commands=[
+            f"regexp compare {' '.join(ids)} --metric {shlex.quote(comparison.metric.name)}",
+            *(f"regexp rerun --sweep {sweep_id}" for sweep_id in ids),
+        ],
+        pictures=pictures,
+    )
+
+
+def _family(comparison: Comparison, family: Family) -> FamilyPart:
+    rows, metric = family.rows, comparison.metric
+    ends = rows[["low", "difference", "high"]].astype(float)
+    return FamilyPart(
+        name=family.name if len(comparison.families) > 1 else "",
+        outcomes=list(rows["outcome"]),
+        intervals=list(ends.itertuples(index=False, name=None)),
+        verdicts=tables.verdicts(rows, metric),
+        measures=tables.measures(rows, metric, regression=comparison.regression),
+        summary=tables.summary(rows, metric),
+    )
+
+
+def _across(across: Across, metric: Metric) -> AcrossPart:
+    test = across.friedman
+    sentence = (
+        f"Friedman's test over {test.datasets} datasets and {test.techniques} techniques: "
+        f"chi-squared {test.statistic:.2f}, p {relation(test.p)}."
+    )
+    if math.isnan(test.p):
+        sentence = "Friedman's test takes three techniques or more, with the baseline."
+    return AcrossPart(sentence, tables.ranks(across, metric))
+
+
+def _facts(comparison: Comparison) -> list[tuple[str, str]]:
+    metric, families = comparison.metric, comparison.families
+    datasets = list(dict.fromkeys(family.dataset for family in families))
+    settings = list(dict.fromkeys(family.setting for family in families if family.setting))
+    seeds = comparison.table["finished"]
+    span = list(dict.fromkeys([int(seeds.min()), int(seeds.max())])) if len(seeds) else [0]
+    facts = []
+    if any(datasets):
+        facts.append(("dataset" if len(datasets) == 1 else "datasets", ", ".join(datasets)))
+    if settings:
+        varied = tables.shortened(", ".join(settings), 500)
+        facts.append(("setting" if len(settings) == 1 else "settings", varied))
+    better = "lower" if metric.lower_is_better else "higher"
+    facts += [
+        ("compared by", f"{metric.name} ({better} is better)"),
+        ("seeds", " to ".join(map(str, span))),
+        ("runs", f"{int(seeds.sum())} finished of {len(comparison.runs)}"),
+    ]
+    if trials := len(comparison.trials):
+        facts.append(("tried in a search", f"{trials} runs, which are left out"))
+    sweeps = comparison.sweeps
+    return [*facts, ("sweep" if len(sweeps) == 1 else "sweeps", ", ".join(sweeps))]
+
+
+def _tuned(comparison: Comparison) -> list[Column]:
+    """The numbers that a search has chosen, of each technique (dataset, setting)."""
+    runs = comparison.runs
+    if "tuned" not in runs or not (runs["tuned"] != "").any():
+        return []
+    keys = ["label", *(["dataset", "setting"] if len(comparison.families) > 1 else [])]
+    rows = runs[runs["tuned"] != ""].drop_duplicates(["dataset", "setting", "label"])
+    names = [", ".join(filter(None, row)) for row in rows[keys].itertuples(index=False)]
+    return [
+        Column("technique", names, words=True),
+        Column("numbers", list(map(str, rows["tuned"])), words=True),
+    ]
+
+
+_TESTS = (
+    "Average ranks, 1 for the best, and Friedman's test that all techniques rank alike. Then "
+    "Wilcoxon's signed-rank test of each technique against the baseline, over datasets (zeros "
+    "after Pratt), corrected after Holm; it decides. Ranks are of unrounded scores. The middle "
+    "half (interquartile mean) is of all datasets' differences at equal seeds; its interval, by a "
+    "bootstrap over seeds within each dataset, shows their spread and tests nothing."
+)
+
+
+def _notes(comparison: Comparison) -> list[tuple[str, list[str]]]:
+    """Remarks on all of it, then notes: datasets and settings that share theirs together."""
+    sharing: dict[tuple[str, ...], list[str]] = {}
+    for family in comparison.families:
+        sharing.setdefault(tuple(family.notes), []).append(family.name)
+    notes = [("", comparison.remarks)] if comparison.remarks else []
+    for sentences, names in sharing.items():
+        notes.append(("" if len(sharing) == 1 else "; ".join(names), list(sentences)))
+    if comparison.across is not None:
+        notes.append(("Across datasets", [_TESTS, *comparison.across.notes]))
+    return notes

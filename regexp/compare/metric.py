@@ -1,0 +1,65 @@
+"""What techniques are compared by: a metric, which way is better, and the unit it is written in."""
+
+import math
+from dataclasses import dataclass
+
+from regexp.metrics import names
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How differences of a metric are written.
+
+    Attributes:
+        factor: from the metric to the unit.
+        name: stands after the number.
+        most: no difference is larger, in the metric's own numbers.
+    """
+
+    factor: float = 1.0
+    name: str = ""
+    most: float = math.inf
+
+    @property
+    def suffix(self) -> str:
+        """Stands after what is measured in it: ", points"."""
+        return f", {self.name}" if self.name else ""
+
+
+PLAIN = Unit()
+POINTS = Unit(100, "points", 1.0)
+PERCENT = Unit(100)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric that techniques are compared by.
+
+    Attributes:
+        name: as recorded, such as `test/accuracy`.
+        lower_is_better: True for errors and losses.
+    """
+
+    name: str
+    lower_is_better: bool = False
+
+    @property
+    def unit(self) -> Unit:
+        """Points (hundredths) for accuracies; all else as it is."""
+        accuracy = self.name.rpartition("/")[2].endswith("accuracy")
+        return POINTS if accuracy else PLAIN
+
+    @property
+    def title(self) -> str:
+        """For the head of a column of scores."""
+        return f"{self.name}, %" if self.unit is POINTS else self.name
+
+    @property
+    def direction(self) -> str:
+        """For an axis of differences or scores."""
+        return "← better" if self.lower_is_better else "better →"
+
+
+def metric_of(name: str) -> Metric:
+    """A metric by its name, which tells which way is better."""
+    return Metric(name, names.lower_is_better(name))
