@@ -65,9 +65,9 @@ def _run(arguments: Sequence[str]) -> int:
     if not starts_jobs(options):
         if options.cfg:
             compose(options)  # Hydra's own words for a mistake are long
-        from regexp.sweep.execute import hydra_main
+        from regexp.config.launching import answer
 
-        hydra_main(arguments)
+        answer(arguments)
         return 0
     sweep = compose(options)
     if sweep.config.dry_run:
@@ -77,7 +77,7 @@ def _run(arguments: Sequence[str]) -> int:
         return 0
     from regexp.sweep.execute import execute
 
-    return execute(sweep, arguments)
+    return execute(sweep)
 
 
 def _help(arguments: Sequence[str]) -> None:
@@ -86,10 +86,10 @@ def _help(arguments: Sequence[str]) -> None:
     import io
 
     from regexp.commands.terminal import wrapped
-    from regexp.sweep.execute import hydra_main
+    from regexp.config.launching import answer
 
     with contextlib.redirect_stdout(io.StringIO()) as told, contextlib.suppress(SystemExit):
-        hydra_main(arguments)
+        answer(arguments)
     print(wrapped(told.getvalue()))
 
 

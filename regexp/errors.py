@@ -65,11 +65,6 @@ class ConfigError(ValueError):
     def __repr__(self) -> str:  # what Hydra shows of an error in a constructor
         return f"{type(self).__name__}({str(self)!r})"
 
-    def of_job(self, job: str) -> ConfigError:
-        """The same error, that says in which job it is."""
-        self.job = self.job or job
-        return self
-
 
 class NotApplicable(ConfigError):  # noqa: N818, in a sweep it is no error
     """A technique has nothing to work on in a job's model or dataset: a sweep leaves it out."""

@@ -50,5 +50,6 @@ class Sandbox:
 
     def reports(self) -> list[dict[str, Any]]:
         """What the jobs of this test said of themselves."""
-        paths = sorted(self.store.rglob("report.json"), key=lambda path: path.stat().st_mtime_ns)
+        files = self.store.glob("hydra/*/plans/*.json")
+        paths = sorted(files, key=lambda path: path.stat().st_mtime_ns)
         return [json.loads(path.read_text()) for path in paths]

@@ -11,15 +11,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
 from regexp.compare.show import show_columns
 from regexp.config.jobs import Sweep
 from regexp.errors import ConfigError, count
-from regexp.sweep.execute import key_of, plan_all, repeats
-from regexp.sweep.planned_run import PlannedRun
+from regexp.sweep.plan import plan_all
+from regexp.sweep.planned_run import PlannedRun, key_of, repeats
 from regexp.sweep.progress import varied
 from regexp.tracking import Earlier
 
@@ -92,7 +91,7 @@ def show(sweep: Sweep) -> None:
 def rows_of(sweep: Sweep) -> list[Row]:
     """The rows of the table, one a job."""
     planned, left_out = plan_all(sweep.jobs)
-    earlier = earlier_of(sweep.config, key_of(sweep, planned))
+    earlier = earlier_of(sweep.config, key_of(planned, sweep.command))
     ended = {fingerprint for fingerprint, one in earlier.items() if one.ended}
     again = repeats(planned)
     clock = Stopwatch()
@@ -109,7 +108,7 @@ def rows_of(sweep: Sweep) -> list[Row]:
         seconds: float | None = 0.0
         if ready < own:
             whole = clock.seconds(job.config)
-            seconds = None if whole is None else whole * (own - ready) / own
+            seconds = None if whole is None else whole * (own - ready) / len(runs)
         told = varied(job.config, job.overrides, sweep.swept)
         if number in left_out:
             told = f"{told} ({left_out[number].partition(';')[0]})".lstrip()
@@ -150,7 +149,7 @@ class Stopwatch:
         self.warm = False
 
     def seconds(self, config: DictConfig) -> float | None:
-        """An estimate for all runs of one job; None if it cannot be trained for two epochs."""
+        """An estimate for the planned runs of a job; None if they cannot be trained."""
         if self.patience <= 0 and self.measured:
             return sum(self.measured) / len(self.measured)
         if not self.warm:  # what is imported and compiled once is not to be counted
@@ -165,55 +164,25 @@ class Stopwatch:
         return estimate
 
 
-class VoidRecord:
-    """Takes the place of a `RunRecord`: keeps nothing."""
-
-    def metrics(self, values: Mapping[str, float], step: int, time: int | None = None) -> None:
-        """Nothing is sent."""
-
-    def summary(self, values: Mapping[str, float]) -> None:
-        """Nothing is sent."""
-
-    def tags(self, values: Mapping[str, object]) -> None:
-        """Nothing is sent."""
-
-    def text(self, content: str, name: str) -> None:
-        """Nothing is stored."""
-
-    def artifact(self, path: Path | str, folder: str = "") -> None:
-        """Nothing is stored."""
-
-    def finish(self, status: str = "FINISHED", reason: str = "") -> None:
-        """There is nothing to end."""
-
-
-class VoidTracker:
-    """Takes the place of a `Tracker`: has no runs, and keeps none."""
-
-    def earlier(self, sweep_id: str) -> dict[str, Any]:
-        """No run was tried before."""
-        return {}
-
-    def start(self, sweep_id: str, **run: object) -> VoidRecord:
-        """A record that keeps nothing."""
-        return VoidRecord()
-
-
 def _train(config: DictConfig, epochs: int) -> float | None:
-    """Seconds that a job of so few epochs takes; None if it fails."""
-    from regexp.sweep.job import train
+    """Seconds that the runs of a job take for so few epochs; None if they fail."""
+    from regexp.sweep.job import run_stack, stacks
+    from regexp.sweep.plan import build_member, plan
 
     short = config.copy()
     short.trainer.epochs = min(epochs, config.trainer.epochs)
-    short.checkpoint.every = None  # nothing is written
-    began = time.perf_counter()
+    seconds = 0.0
     try:
-        outcomes: Sequence[Any] = train(short, VoidTracker(), "void")  # type: ignore[arg-type]
+        runs = plan(short)
+        for part in stacks(runs, [build_member(run) for run in runs], short.stack):
+            began = time.perf_counter()
+            results = run_stack([runs[index] for index in part], lambda *_: None)
+            seconds += time.perf_counter() - began
+            if any(result.status != "FINISHED" for result in results):
+                return None
     except Exception:
         return None
-    if any(outcome.status != "FINISHED" for outcome in outcomes):
-        return None
-    return time.perf_counter() - began
+    return seconds
 
 
 def _duration(seconds: float | None) -> str:

@@ -69,7 +69,7 @@ def study(arguments: Sequence[str]) -> int:
             f"{rest[0] if rest else 'none'}"
         )
     name, *rest = rest
-    options, handed = parse(["-m", f"experiment={name}", *rest, *["--debug"] * given.debug])
+    options, _ = parse(["-m", f"experiment={name}", *rest, *["--debug"] * given.debug])
     check_words(options, [name])
     sweep = compose(options)
     shared = _without_machine(rest)
@@ -87,7 +87,7 @@ def study(arguments: Sequence[str]) -> int:
         write(given.folder / name, sweep, command, report, cost)
         print(f"\nThe study is written up: {given.folder / name / 'README.md'}", flush=True)
 
-    return execute(sweep, handed, write_up)
+    return execute(sweep, write_up)
 
 
 def write(folder: Path, sweep: Sweep, command: str, report: ComparisonReport, cost: Cost) -> None:

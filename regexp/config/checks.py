@@ -7,7 +7,17 @@ from dataclasses import fields
 
 from omegaconf import DictConfig, OmegaConf
 
-from regexp.config.schema import Checkpoint, Config, Lengths, Paths, Study, Tracking, Trainer, Tune
+from regexp.config.schema import (
+    Checkpoint,
+    Config,
+    Launch,
+    Lengths,
+    Paths,
+    Study,
+    Tracking,
+    Trainer,
+    Tune,
+)
 from regexp.config.values import every_of
 from regexp.errors import ConfigError, nearest
 
@@ -35,6 +45,7 @@ def _check_keys(config: DictConfig) -> None:
         ("trainer.", Trainer),
         ("lengths.", Lengths),
         ("checkpoint.", Checkpoint),
+        ("launch.", Launch),
         ("tune.", Tune),
         ("study.", Study),
         ("tracking.", Tracking),

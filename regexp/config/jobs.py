@@ -7,14 +7,10 @@ message. Imports neither torch nor MLflow, so that `--help` and completion are q
 
 import argparse
 import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hydra._internal.utils import create_automatic_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -30,9 +26,10 @@ from regexp.config.composition import (
     seed_sampler,
     without_hydra,
 )
-from regexp.config.schema import conf_folder, register
+from regexp.config.prepared import PreparedLoader, prepared_hydra
+from regexp.config.schema import register
 from regexp.config.search_space import check_swept
-from regexp.config.strays import strays_of, technique_of, without_strays
+from regexp.config.strays import strays_of, technique_of, with_setting, without_strays
 from regexp.config.validation import validate
 from regexp.errors import ConfigError
 
@@ -48,11 +45,16 @@ class Job:
 
     Attributes:
         overrides: what the sweeper gives this job.
-        config: composed, checked, not resolved; without Hydra's own node.
+        config: composed, checked, not resolved; without Hydra's own node. A number of a technique
+            that the sweep varies is in it a grid of one point.
+        setting: what beside techniques and dataset the sweep varies in it, for people.
+        choices: of the configuration's groups, by group.
     """
 
     overrides: tuple[str, ...]
     config: DictConfig
+    setting: str = ""
+    choices: dict[str, object] = field(default_factory=dict)
 
     @property
     def technique(self) -> str:
@@ -68,15 +70,21 @@ class Sweep:
         jobs: in the order in which they are launched; empty if only the sweeper knows them.
         config: what the jobs have in common; the first job's where they are known.
         name: for people: the experiment's name, or what is swept.
-        command: the arguments that make this sweep.
+        command: the overrides that make this sweep.
+        options: Hydra's options of the command line.
+        master: the configuration with Hydra's own node, which says how jobs are launched.
+        multirun: whether a launcher starts the jobs; else there is one, and Hydra runs it.
         swept: the keys that differ from job to job.
-        seeding: what Hydra is told beside the arguments, so that a sweeper draws the same again.
+        seeding: what Hydra is told beside the overrides, so that a sweeper draws the same again.
     """
 
     jobs: tuple[Job, ...]
     config: DictConfig
     name: str
     command: tuple[str, ...]
+    options: argparse.Namespace
+    master: DictConfig
+    multirun: bool = False
     swept: tuple[str, ...] = ()
     seeding: tuple[str, ...] = ()
 
@@ -94,90 +102,112 @@ def compose(options: argparse.Namespace) -> Sweep:
     """
     register()
     name = options.config_name or CONFIG_NAME
-    with _hydra(options) as hydra:
-        overrides = list(options.overrides)
+    overrides = list(options.overrides)
+    for override in overrides:
+        if override.lstrip("+~").startswith("launch."):
+            raise ConfigError("the command fills it in for its jobs; leave it out", key=override)
+    with prepared_hydra(options.config_path, options.config_dir) as hydra:
         try:
             check_choices(hydra, overrides)
-            mode = hydra.get_mode(config_name=name, overrides=overrides)
-            if not (options.multirun or mode == RunMode.MULTIRUN):
-                return _sweep(hydra, name, overrides, (), [overrides])
-            master = load(hydra, name, overrides, RunMode.MULTIRUN)
-            seeding = seed_sampler(master)
-            swept, batches = _split(hydra, master)
+            master, multirun = _master(hydra, name, overrides, options.multirun)
+            seeding = seed_sampler(master) if multirun else ()
+            swept, batches = _split(hydra, master) if multirun else ((), [overrides])
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(explain(error, hydra, name, overrides)) from error
-        return replace(_sweep(hydra, name, overrides, swept, batches, master), seeding=seeding)
+        if batches is not None and not batches:
+            raise ConfigError(
+                f"{written(overrides)}: a glob that matches no choice, so there is no job; "
+                "see regexp --help"
+            )
+        jobs, strays = _jobs(hydra, name, batches or [], swept)
+    _check_strays(strays, jobs)
+    titles = [str(job.choices.get("experiment") or "") for job in jobs]
+    title = next((title for title in titles if title and title != "None"), "")
+    if not title:
+        title = written(overrides) or (jobs[0].technique if jobs else "sweep")
+    common = jobs[0].config if jobs else without_hydra(master)
+    return Sweep(
+        tuple(jobs), common, title, tuple(overrides), options, master, multirun, swept, seeding
+    )
 
 
-def compose_one(options: argparse.Namespace) -> DictConfig:
-    """The configuration that `options` ask for, of no job: only the schema checks it."""
-    register()
-    name = options.config_name or CONFIG_NAME
-    with _hydra(options) as hydra:
+def _master(
+    hydra: "Hydra", name: str, overrides: list[str], multirun: bool
+) -> tuple[DictConfig, bool]:
+    """The configuration with Hydra's own node, and whether a launcher starts the jobs.
+
+    It does with --multirun, and where `hydra.mode` says so.
+    """
+    if not multirun:
         try:
-            check_choices(hydra, options.overrides)
-            config = without_hydra(load(hydra, name, options.overrides, RunMode.RUN))
-            check_schema(config)
-            return config
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(explain(error, hydra, name, options.overrides)) from error
+            master = load(hydra, name, overrides, RunMode.RUN)
+            if master.hydra.mode != RunMode.MULTIRUN:
+                return master, False
+        except HydraException:  # overrides with several values, which only a multirun has
+            if hydra.get_mode(config_name=name, overrides=overrides) != RunMode.MULTIRUN:
+                raise
+    return load(hydra, name, overrides, RunMode.MULTIRUN), True
 
 
-@contextmanager
-def _hydra(options: argparse.Namespace) -> "Iterator[Hydra]":
-    """Hydra with the search path that `hydra.main` would give it."""
-    from hydra._internal.hydra import Hydra
-    from hydra.core.global_hydra import GlobalHydra
+def _jobs(
+    hydra: "Hydra", name: str, batches: list[list[str]], swept: tuple[str, ...]
+) -> tuple[list[Job], set[str]]:
+    """Compose and check a job of each of `batches`, which are the overrides of one each.
 
-    folder = Path(options.config_path).resolve() if options.config_path else conf_folder()
-    path = create_automatic_config_search_path(None, None, str(folder))
-    if options.config_dir is not None:
-        extra = Path(options.config_dir).resolve()
-        if not extra.is_dir():
-            raise ConfigError(f"--config-dir {options.config_dir}: there is no such folder")
-        path.prepend("command-line", f"file://{extra}", SearchPathQuery(provider="schema"))
-    GlobalHydra.instance().clear()
-    try:
-        yield Hydra.create_main_hydra2(task_name="regexp", config_search_path=path)
-    except RecursionError as error:
-        raise ConfigError("an override has brackets nested too deeply to be read") from error
-    finally:
-        GlobalHydra.instance().clear()
-
-
-def _sweep(
-    hydra: "Hydra",
-    name: str,
-    overrides: list[str],
-    swept: tuple[str, ...],
-    batches: list[list[str]] | None,
-    master: DictConfig | None = None,
-) -> Sweep:
-    """Compose each of `batches` (the overrides of one job each) and check it."""
-    if batches is not None and not batches:
-        raise ConfigError(
-            f"{written(overrides)}: a glob that matches no choice, so there is no job; "
-            "see regexp --help"
-        )
-    jobs = []
+    Returns:
+        (the jobs, the techniques of which some have overrides without having the technique)
+    """
+    assert isinstance(hydra.config_loader, PreparedLoader)
+    jobs: list[Job] = []
     strays: set[str] = set()
-    title = ""
-    for batch in batches or []:
-        where = f" (in the job {written(batch)})" if len(batches or []) > 1 else ""
+    checked: set[str] = set()
+    valid: set[str] = set()
+    for batch in batches:
+        where = written(batch) if len(batches) > 1 else ""
         try:
-            check_choices(hydra, batch)
-            config = load(hydra, name, batch, RunMode.RUN)
-            title = title or str(config.hydra.runtime.choices.get("experiment") or "")
-            config = without_hydra(config)
+            check_choices(hydra, [override for override in batch if override not in checked])
+            checked.update(batch)
+            config, choices = hydra.config_loader.compose_job(name, batch)
             strays.update(strays_of(config))
-            config = without_strays(config)
-            validate(config)
-            check_swept(config, swept)
+            config, setting = checked_job(config, batch, swept, valid)
         except ConfigError as error:
-            raise ConfigError(f"{error}{where}") from error
+            error.job = where
+            raise
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(f"{explain(error, hydra, name, batch)}{where}") from error
-        jobs.append(Job(tuple(batch), config))
+            raise ConfigError(explain(error, hydra, name, batch), job=where) from error
+        jobs.append(Job(tuple(batch), config, setting, choices))
+    return jobs, strays
+
+
+def checked_job(
+    config: DictConfig,
+    overrides: Sequence[str],
+    swept: Sequence[str],
+    valid: set[str] | None = None,
+) -> tuple[DictConfig, str]:
+    """A job's configuration as it is trained, and its setting; see `Job`.
+
+    Args:
+        config: composed, without Hydra's own node.
+        overrides: the job's.
+        swept: the keys that differ from job to job.
+        valid: see `validate`.
+
+    Raises:
+        ConfigError: the first thing that is wrong.
+    """
+    config = without_strays(config)
+    validate(config, valid)
+    check_swept(config, swept)
+    return with_setting(config, overrides, swept)
+
+
+def _check_strays(strays: set[str], jobs: Sequence[Job]) -> None:
+    """Check that every technique which overrides name is one of some job.
+
+    Raises:
+        ConfigError: one is not.
+    """
     present = {str(technique) for job in jobs for technique in job.config.regularizer}
     for stray in sorted(strays - present if jobs else ()):
         raise ConfigError(
@@ -186,13 +216,20 @@ def _sweep(
             + f" the technique {stray}; it has {' and '.join(sorted(present)) or 'none'}. "
             f"Choose it by regularizer={stray}"
         )
-    if not title or title == "None":
-        title = written(overrides) or (jobs[0].technique if jobs else "sweep")
-    if jobs or master is None:
-        common = jobs[0].config
-    else:
-        common = without_hydra(master)
-    return Sweep(tuple(jobs), common, title, tuple(overrides), swept)
+
+
+def compose_one(options: argparse.Namespace) -> DictConfig:
+    """The configuration that `options` ask for, of no job: only the schema checks it."""
+    register()
+    name = options.config_name or CONFIG_NAME
+    with prepared_hydra(options.config_path, options.config_dir) as hydra:
+        try:
+            check_choices(hydra, options.overrides)
+            config = without_hydra(load(hydra, name, options.overrides, RunMode.RUN))
+            check_schema(config)
+            return config
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(explain(error, hydra, name, options.overrides)) from error
 
 
 def _split(hydra: "Hydra", master: DictConfig) -> tuple[tuple[str, ...], list[list[str]] | None]:

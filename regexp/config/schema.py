@@ -46,6 +46,14 @@ class Checkpoint:
 
 
 @dataclass
+class Launch:
+    """`launch.*`: filled in by the command for its jobs."""
+
+    folder: str = MISSING
+    plan: str | None = MISSING
+
+
+@dataclass
 class Tune:
     """`tune.*`: the search for each technique's numbers; none where the budget is 0."""
 
@@ -91,6 +99,7 @@ class Config:
     lengths: Lengths = field(default_factory=Lengths)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     tune: Tune = field(default_factory=Tune)
+    launch: Launch = field(default_factory=Launch)
     study: Study = field(default_factory=Study)
     tracking: Tracking = field(default_factory=Tracking)
     paths: Paths = field(default_factory=Paths)

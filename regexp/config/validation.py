@@ -23,11 +23,13 @@ from regexp.errors import ConfigError
 UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
 
 
-def validate(config: DictConfig) -> None:
+def validate(config: DictConfig, valid: set[str] | None = None) -> None:
     """Check all of a job's configuration that can be checked without its data.
 
     Args:
         config: composed by Hydra, not resolved; left as it is.
+        valid: groups as they were found valid in other jobs of the sweep, which most have alike;
+            this job's are added.
 
     Raises:
         ConfigError: the first thing that is wrong.
@@ -42,8 +44,12 @@ def validate(config: DictConfig) -> None:
         if not config[key] or config[key].get("_target_", "") is None:
             raise ConfigError(f"{key}: expected a choice of this group; see regexp --help")
     trial = with_lengths(config, steps_per_epoch=10)
+    valid = set() if valid is None else valid
     for key in GROUPS:
-        check_group(trial, key)
+        text = _text_of(trial, key)
+        if text not in valid:
+            check_group(trial, key)
+            valid.add(text)
     for key, values in grid.items():
         group = key.split(".")[0]
         for value in values:
@@ -55,6 +61,12 @@ def validate(config: DictConfig) -> None:
                 check_group(point, group, label="grid.")
     for one in searched:
         _check_range(trial, one)
+
+
+def _text_of(config: DictConfig, group: str) -> str:
+    """What the check of a group looks at: a scheduler is checked on its optimizer."""
+    nodes = {one: OmegaConf.to_container(config[one]) for one in {group, "optimizer"}}
+    return f"{group} {sorted(nodes.items())} {config.lengths} {config.trainer}"
 
 
 def _check_range(config: DictConfig, one: Dimension) -> None:

@@ -20,7 +20,7 @@ from regexp.rerun.report import run_name, say
 from regexp.rerun.stacks import RecordedStack, stacks_of
 from regexp.rerun.trust import check_trusted
 from regexp.rerun.verify import verify
-from regexp.sweep.execute import open_tracker
+from regexp.sweep.launched import open_tracker
 from regexp.tracking import RunRecord, Tracker, interruptible
 from regexp.tracking.stored import Reader
 

@@ -36,14 +36,21 @@ if TYPE_CHECKING:
     from regexp.tracking import RunRecord, Tracker
 
 
-def train(config: DictConfig, tracker: Tracker, sweep_id: str, setting: str = "") -> list[Outcome]:
+def train(
+    runs: Sequence[PlannedRun],
+    config: DictConfig,
+    tracker: Tracker,
+    sweep_id: str,
+    setting: str = "",
+) -> list[Outcome]:
     """Train and record the runs of a job that the sweep has not ended yet.
 
     Where the job searches numbers, its trials come first, and the best on validation data says what
     the runs that count are.
 
     Args:
-        config: composed and validated, not resolved.
+        runs: the job's as planned: of a search, its trials.
+        config: of the job, composed and validated, not resolved.
         tracker: records the runs.
         sweep_id: of the parent run.
         setting: what beside the technique the sweep varies in this job, for people.
@@ -55,7 +62,6 @@ def train(config: DictConfig, tracker: Tracker, sweep_id: str, setting: str = ""
         ConfigError: what only the data can tell is wrong, and nothing was recorded; or every trial
             diverged.
     """
-    runs = plan(config)
     outcomes = _train_runs(runs, config, tracker, sweep_id, setting)
     if not config.tune.budget:
         return outcomes

@@ -6,7 +6,7 @@ import copy
 import inspect
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,11 +17,12 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from regexp.config.jobs import Job, written
 from regexp.config.nodes import build_node, find, without_search
 from regexp.config.validation import with_lengths
 from regexp.config.values import grid_of, seeds_of
 from regexp.dataset.base import Data, Dataset
-from regexp.errors import ConfigError
+from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.names import FINAL_STAGE, TUNING_STAGE
 from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
@@ -31,8 +32,8 @@ from regexp.sweep import tuning
 from regexp.sweep.planned_run import Node, PlannedRun, planned
 from regexp.sweep.tuning import Numbers, words
 
-JOB = ("seeds", "grid", "tune")
-"""The keys that say which runs a job has, and are none of a run's own."""
+JOB = ("seeds", "grid", "tune", "launch")
+"""The keys that say which runs a job has and how it is launched, and are none of a run's own."""
 
 
 def plan(config: DictConfig, chosen: Numbers | None = None) -> list[PlannedRun]:
@@ -55,6 +56,30 @@ def plan(config: DictConfig, chosen: Numbers | None = None) -> list[PlannedRun]:
     if chosen is None:
         return runs
     return [replace(run, tuned=words(chosen), stage=FINAL_STAGE) for run in runs]
+
+
+def plan_all(jobs: Sequence[Job]) -> tuple[list[list[PlannedRun]], dict[int, str]]:
+    """The runs of every job, and why some jobs have none: their technique does not apply.
+
+    Raises:
+        ConfigError: what only the data can tell, such as a batch larger than the training split,
+            or that no job applies.
+    """
+    planned: list[list[PlannedRun]] = []
+    left_out: dict[int, str] = {}
+    for number, job in enumerate(jobs):
+        try:
+            planned.append(plan(job.config))
+        except NotApplicable as error:
+            if number + 1 == len(jobs) == len(left_out) + 1:
+                raise  # no job is left
+            left_out[number] = str(error)
+            planned.append([])
+        except ConfigError as error:
+            if len(jobs) > 1:
+                error.job = written(job.overrides)
+            raise
+    return planned, left_out
 
 
 def _plan_trials(config: DictConfig) -> list[PlannedRun]:

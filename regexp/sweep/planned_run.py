@@ -59,6 +59,15 @@ class PlannedRun:
         """What is asked for by planning the run: the run, and those that follow from a trial."""
         return f"{self.fingerprint} {self.trial_for}" if self.trial_for else self.fingerprint
 
+    def as_plain(self) -> Node:
+        """The run as plain containers, for a file; runs of one configuration share its parts."""
+        return vars(self) | {"trial_for": list(self.trial_for)}
+
+    @classmethod
+    def from_plain(cls, content: Node) -> PlannedRun:
+        """The run that `as_plain` wrote."""
+        return cls(**(content | {"trial_for": tuple(content["trial_for"])}))
+
     @property
     def params(self) -> Node:
         """What MLflow shows as the run's parameters."""
@@ -97,6 +106,32 @@ def planned(config: Node, variant: str, data: Data) -> PlannedRun:
         source=data.source,
         shared_split=data.shared_split,
     )
+
+
+def key_of(planned: Sequence[Sequence[PlannedRun]], command: Sequence[str]) -> str:
+    """What makes two sweeps the same one, to be continued: the same runs.
+
+    Args:
+        planned: the runs of each job.
+        command: the overrides, which stand for the runs where only a sweeper knows them.
+    """
+    names = sorted({run.asked for runs in planned for run in runs}) or command
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def repeats(planned: Sequence[Sequence[PlannedRun]]) -> dict[int, int]:
+    """Jobs that an earlier job of the sweep does already: number -> number of the earlier one.
+
+    A sweep over a number of one technique asks for every other technique several times.
+    """
+    first: dict[str, int] = {}
+    repeated = {}
+    for number, runs in enumerate(planned):
+        if runs and all(run.asked in first for run in runs):
+            repeated[number] = first[runs[0].asked]
+        for run in runs:
+            first.setdefault(run.asked, number)
+    return repeated
 
 
 def stack_of(runs: Sequence[PlannedRun], position: int) -> Node:

@@ -18,12 +18,16 @@ from regexp.sweep.tuning import draw
 if TYPE_CHECKING:
     import pandas
 
-REPORT = "report.json"
 OPTIMIZED = "optimization_results.yaml"  # of Hydra's sweepers
 
 
+def say(line: str) -> None:
+    """Print a line at once, for whoever waits."""
+    print(line, flush=True)
+
+
 @dataclass
-class Report:
+class JobReport:
     """What became of one job.
 
     Attributes:
@@ -102,7 +106,7 @@ def size(config: DictConfig) -> str:
     return f"{count(tried * config.tune.seeds, 'trial')}{fewer}, then {runs}"
 
 
-def result(report: Report) -> str:
+def result(report: JobReport) -> str:
     """One line on a job: its test metric with the spread over seeds, its time, its failures.
 
     The points of a grid are different experiments, so that only their runs are counted.
@@ -131,11 +135,11 @@ def result(report: Report) -> str:
     return ", ".join(parts)
 
 
-def write(report: Report, folder: Path) -> None:
-    """Leave a job's report in its folder, whole or not at all."""
-    part = folder / f"{REPORT}.part"
+def write(report: JobReport, path: Path) -> None:
+    """Leave a job's report in its file, whole or not at all."""
+    part = path.with_suffix(".part")
     part.write_text(json.dumps(asdict(report), indent=1, default=str))
-    part.replace(folder / REPORT)
+    part.replace(path)
 
 
 def best(folder: Path) -> list[str]:
@@ -157,16 +161,16 @@ def best(folder: Path) -> list[str]:
 
 
 def failures_of(sweep: Sweep, folder: Path) -> list[tuple[str, str]]:
-    """(name, reason) of whatever did not finish, over all jobs."""
+    """(name, reason) of whatever did not finish, over all jobs, whose reports are in `folder`."""
     reports = {}
-    for path in sorted(folder.rglob(REPORT)):
-        report = Report(**json.loads(path.read_text()))
+    for path in folder.glob("*.json"):
+        report = JobReport(**json.loads(path.read_text()))
         reports[report.number] = report
     failed = [failure for number in sorted(reports) for failure in reports[number].failures]
     for number, planned in enumerate(sweep.jobs):
         if number not in reports:
             told = varied(planned.config, planned.overrides, sweep.swept)
-            reason = f"the job left no {REPORT}: its process was stopped, or the disk is full"
+            reason = "the job left no report: its process was stopped, or the disk is full"
             failed.append((named(planned.technique, told), reason))
     return failed
 

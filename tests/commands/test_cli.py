@@ -1,7 +1,6 @@
 """The command line: a whole sweep on little data, and what becomes of jobs that fail."""
 
 import errno
-import inspect
 import os
 import signal
 import subprocess
@@ -14,8 +13,7 @@ import pytest
 import regexp.sweep.job
 import regexp.tracking
 from regexp.__main__ import USAGE_ERROR, run
-from regexp.commands.dry_run import VoidRecord, VoidTracker
-from regexp.tracking import RunRecord, Tracker
+from regexp.tracking import Tracker
 from tests.sandbox import SMALL, Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -205,23 +203,6 @@ def test_a_report_that_cannot_be_written_does_not_take_the_sweep_with_it(
     assert "none: the job left no report.json" in printed
     assert list(sandbox.children()["status"]) == ["FINISHED"] * 4
     assert list(sandbox.parents().values()) == ["FAILED"]
-
-
-@pytest.mark.parametrize(("void", "real"), [(VoidTracker, Tracker), (VoidRecord, RunRecord)])
-def test_what_a_dry_run_records_to_has_methods_of_the_tracker(void: type, real: type) -> None:
-    methods = [name for name in vars(void) if not name.startswith("_")]
-    assert methods
-    for name in methods:
-        own = inspect.signature(getattr(void, name)).parameters
-        positional = [
-            key
-            for key, parameter in inspect.signature(getattr(real, name)).parameters.items()
-            if parameter.kind is not parameter.KEYWORD_ONLY
-        ]
-        keywords = [key for key, one in own.items() if one.kind is one.VAR_KEYWORD]
-        assert [key for key in own if key not in keywords] == positional
-    with pytest.raises(AttributeError):
-        void().metrcis({}, 0)
 
 
 @pytest.mark.parametrize("how", ["ctrl_c", "sigterm"])

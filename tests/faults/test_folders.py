@@ -55,9 +55,9 @@ def test_a_folder_that_takes_nothing_more_fails_its_job_alone(
     fresh_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Made unwritable while the sweep runs, and mended for the next command."""
-    import regexp.sweep.execute
+    import regexp.sweep.launched
 
-    alone = regexp.sweep.execute._alone
+    alone = regexp.sweep.launched._alone
 
     def unwritable(config: Any, name: str, head: str) -> Any:
         if name.endswith("-1"):
@@ -66,7 +66,7 @@ def test_a_folder_that_takes_nothing_more_fails_its_job_alone(
 
     command = ["-m", "regularizer=none,l1,l2", *SMALL, f"paths.mlruns={fresh_store}"]
     with monkeypatch.context() as patch:
-        patch.setattr(regexp.sweep.execute, "_alone", unwritable)
+        patch.setattr(regexp.sweep.launched, "_alone", unwritable)
         assert run(command) == 1
     printed = capsys.readouterr().out
     assert "Permission denied" in printed.partition("1 failed")[2]

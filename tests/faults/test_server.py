@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import regexp.sweep.execute
+import regexp.sweep.present
 from regexp.__main__ import run
 from regexp.sweep.resume import Resume
 from regexp.tracking import Patience, Tracker, tracker
@@ -157,7 +158,7 @@ def test_a_comparison_that_cannot_be_kept_costs_no_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The server goes away between the last run and the table."""
-    present = regexp.sweep.execute.present
+    present = regexp.sweep.present.present
 
     def lost(*args: Any) -> None:
         server.stop()

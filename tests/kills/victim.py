@@ -69,16 +69,16 @@ def observe(victim: Victim) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from regexp.config.strays import technique_of
-    from regexp.sweep import execute as sweep
+    from regexp.sweep import launched
     from regexp.tracking import Tracker
     from regexp.training import loop as train
     from regexp.training.state import TrainingState
 
     def of_job(whole: Function) -> Function:
-        def _train(config: Any, order: Any) -> Any:
+        def _train(config: Any, *given: Any) -> Any:
             victim.job, victim.epoch = int(HydraConfig.get().job.num), 0
             victim.technique = technique_of(config)
-            return whole(config, order)
+            return whole(config, *given)
 
         return _train
 
@@ -112,7 +112,7 @@ def observe(victim: Victim) -> None:
 
         return resumed
 
-    around(sweep, "_train", of_job)
+    around(launched, "_train", of_job)
     around(train, "train_step", of_step)
     around(Tracker, "earlier", of_earlier)
     around(Tracker, "start", of_start)

@@ -264,13 +264,13 @@ def _hurried(victim: Victim) -> None:
 def before_the_first_job(victim: Victim) -> None:
     from regexp.sweep import execute as sweep
 
-    around(sweep, "hydra_main", lambda whole: lambda *given: victim.die())
+    around(sweep, "launch", lambda whole: lambda *given: victim.die())
 
 
 def before_a_job(victim: Victim) -> None:
-    from regexp.sweep import execute as sweep
+    from regexp.sweep import launched
 
-    before(victim, sweep, "_train")
+    before(victim, launched, "_train")
 
 
 def before_a_text(victim: Victim) -> None:

@@ -15,11 +15,11 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, Data, Split, TargetScale
 from regexp.dataset.lazy import Images
-from regexp.sweep.execute import plan_all
 from regexp.sweep.illustrate import illustrate, pictures
 from regexp.sweep.illustrate.images import displayed, examples, picked
 from regexp.sweep.illustrate.series import windows
 from regexp.sweep.illustrate.tables import ROWS, chosen, features, most_correlated, targets
+from regexp.sweep.plan import plan_all
 from tests.sandbox import SMALL, Sandbox
 
 RGB = (3, 4, 4)

@@ -19,7 +19,9 @@ from regexp.dataset.base import Dataset, Table
 from regexp.errors import ConfigError
 from regexp.regularizer.base import Regularizer, blocks
 from regexp.stack.stack import Stack
-from regexp.sweep.job import stacks, train
+from regexp.sweep import job as sweep_job
+from regexp.sweep.job import stacks
+from regexp.sweep.outcome import Outcome
 from regexp.sweep.plan import build_member, plan
 from regexp.tracking import Earlier
 from tests.support import tensor
@@ -119,7 +121,7 @@ def test_a_technique_for_another_task_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"regularizer.label_smoothing: is for classification"):
         plan(job)
     job.regularizer = config("regularizer=l2").regularizer
-    (outcome,) = train(job, Recorder(), "sweep")  # type: ignore[arg-type]
+    (outcome,) = train(job, Recorder())
     assert outcome.metrics["test/rmse"] < 0.9, "no better than the mean, whose error is 1"
 
 
@@ -228,10 +230,15 @@ class Recorder:
         self.ends.append((status, reason))
 
 
+def train(config: DictConfig, recorder: Recorder) -> list[Outcome]:
+    """Train the runs of a job."""
+    return sweep_job.train(plan(config), config, recorder, "sweep")  # type: ignore[arg-type]
+
+
 def test_a_users_module_trains_stacked_and_alone() -> None:
     stacked, alone = Recorder(), Recorder()
-    one = train(own("OwnNetwork", "seeds=3"), stacked, "sweep")  # type: ignore[arg-type]
-    other = train(own("OwnNetwork", "seeds=3", "stack=false"), alone, "sweep")  # type: ignore[arg-type]
+    one = train(own("OwnNetwork", "seeds=3"), stacked)
+    other = train(own("OwnNetwork", "seeds=3", "stack=false"), alone)
     assert stacked.ends == alone.ends == [("FINISHED", "")] * 3
     assert sorted(stacked.files) == ["best.pt"] * 3 + ["last.pt"] * 3
     assert stacked.texts == ["diagnostics.json"] * 3
@@ -241,12 +248,12 @@ def test_a_users_module_trains_stacked_and_alone() -> None:
 
 def test_a_module_that_cannot_be_lifted_is_refused_by_name_and_trains_alone() -> None:
     recorder = Recorder()
-    outcomes = train(own("Branching", "seeds=2"), recorder, "sweep")  # type: ignore[arg-type]
+    outcomes = train(own("Branching", "seeds=2"), recorder)
     assert [outcome.status for outcome in outcomes] == ["FAILED", "FAILED"]
     assert "Branching cannot be trained as a stack" in outcomes[0].reason
     assert "stack=false" in outcomes[0].reason
     assert recorder.ends == [("FAILED", outcomes[0].reason)] * 2
-    alone = train(own("Branching", "seeds=2", "stack=false"), Recorder(), "sweep")  # type: ignore[arg-type]
+    alone = train(own("Branching", "seeds=2", "stack=false"), Recorder())
     assert [outcome.status for outcome in alone] == ["FINISHED", "FINISHED"]
 
 
@@ -261,7 +268,7 @@ class Late(OwnNetwork):
 
 def test_what_a_module_raises_in_training_is_its_runs_reason(capsys) -> None:
     recorder = Recorder()
-    (outcome,) = train(own("Late", "debug=true"), recorder, "sweep")  # type: ignore[arg-type]
+    (outcome,) = train(own("Late", "debug=true"), recorder)
     assert outcome.reason.startswith("training raised KeyError: 'late'")
     assert recorder.ends == [("FAILED", outcome.reason)]
     assert "Traceback" in capsys.readouterr().err
@@ -343,17 +350,17 @@ def test_a_technique_leaves_what_another_draws_alone() -> None:
 
 def test_a_technique_without_a_place_for_its_layer_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"OwnNetwork has no hidden regexp.model.layers.Block"):
-        train(own("OwnNetwork", "regularizer=batch_norm"), Recorder(), "sweep")  # type: ignore[arg-type]
+        train(own("OwnNetwork", "regularizer=batch_norm"), Recorder())
 
 
 def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
     job = config("dataset=breast_cancer", "model=cnn", "model.hidden=8")
     with pytest.raises(ConfigError, match="cnn expects images"):
-        train(job, Recorder(), "sweep")  # type: ignore[arg-type]
+        train(job, Recorder())
     job = own("OwnNetwork")
     job.dataset = config("dataset=breast_cancer").dataset
     with pytest.raises(ConfigError, match="cannot take the rows of breast_cancer"):
-        train(job, Recorder(), "sweep")  # type: ignore[arg-type]
+        train(job, Recorder())
 
 
 def test_finished_runs_are_skipped() -> None:
@@ -363,7 +370,7 @@ def test_finished_runs_are_skipped() -> None:
         "id", runs[1].fingerprint, "FINISHED", "", ended=True, arithmetic="", metrics={}
     )
     recorder.done = {finished.fingerprint: finished}
-    outcomes = train(job, recorder, "sweep")  # type: ignore[arg-type]
+    outcomes = train(job, recorder)
     assert [outcome.status for outcome in outcomes] == ["FINISHED"] * 3
     assert outcomes[1].metrics == {}
     assert len(recorder.ends) == 2

@@ -63,7 +63,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, epoch: int, error: BaseException)
 
 def train(tracker: Tracker, one: DictConfig, key: str = "key") -> tuple[Any, list[Outcome]]:
     sweep = tracker.sweep(key, key, {})
-    return sweep, job.train(one, tracker, sweep.id)
+    return sweep, job.train(plan(one), one, tracker, sweep.id)
 
 
 def recorded(tracker: Tracker, sweep: Any) -> dict[Any, Any]:

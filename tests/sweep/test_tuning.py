@@ -19,9 +19,8 @@ from regexp.config.jobs import compose
 from regexp.config.search_space import Dimension, space
 from regexp.errors import ConfigError
 from regexp.sweep import job
-from regexp.sweep.execute import key_of, plan_all, repeats
-from regexp.sweep.plan import build_member, plan
-from regexp.sweep.planned_run import PlannedRun
+from regexp.sweep.plan import build_member, plan, plan_all
+from regexp.sweep.planned_run import PlannedRun, key_of, repeats
 from regexp.sweep.resume import Resume
 from regexp.sweep.tuning import choose, draw, trial_seeds, words
 from tests.sandbox import Sandbox
@@ -263,7 +262,7 @@ def test_equal_trials_for_other_seeds_are_another_sweep() -> None:
     def of(*overrides: str) -> tuple[str, dict[int, int]]:
         sweep = compose(parse([*SMALL, "tune.budget=3", LR, *overrides])[0])
         planned, _ = plan_all(sweep.jobs)
-        return key_of(sweep, planned), repeats(planned)
+        return key_of(planned, sweep.command), repeats(planned)
 
     one, other = of("seeds=[1,2]")[0], of("seeds=[1,2,3]")[0]
     assert one == of("seeds=[1,2]")[0] != other

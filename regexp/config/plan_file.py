@@ -1,0 +1,49 @@
+"""What a job gets from the command that planned it: a file that its configuration names.
+
+The path travels in the job's own configuration, under the key `launch.plan`, and not in the
+environment, which some launchers' workers do not inherit.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+KEY = "launch.plan"
+"""The configuration's key with the file's path; null outside a sweep."""
+
+# C, where PyYAML has it: files of many runs would take seconds.
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def override(path: Path) -> str:
+    """The override that gives a job its file."""
+    quoted = str(path.absolute()).replace("\\", "\\\\").replace("'", "\\'")
+    return f"{KEY}='{quoted}'"
+
+
+def path_in(overrides: Sequence[str]) -> Path | None:
+    """The file that `override` gave a job, if its overrides have one."""
+    for override in reversed(overrides):
+        key, _, value = override.partition("=")
+        if key == KEY:
+            return Path(re.sub(r"\\(.)", r"\1", value[1:-1]))
+    return None
+
+
+def write(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a plan, of plain containers; what several of its parts share is written once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = yaml.dump(dict(content), Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A plan that `write` wrote."""
+    with Path(path).open(encoding="utf-8") as file:
+        content: dict[str, Any] = yaml.load(file, Loader=_LOADER)
+    return content

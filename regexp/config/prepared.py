@@ -1,0 +1,198 @@
+"""One prepared Hydra for all jobs of a command.
+
+Hydra composes a job's configuration together with its own node, from files that it reads anew for
+each job. Here every file is read once, and a job is composed without Hydra's node, which is that
+of the whole sweep: a fifth of the time, and the same configuration.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
+from hydra._internal.defaults_list import create_defaults_list
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_automatic_config_search_path
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.default_element import GroupDefault
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from regexp.config import plan_file
+from regexp.config.schema import conf_folder
+from regexp.errors import ConfigError
+
+
+@contextmanager
+def prepared_hydra(config_path: str | None, config_dir: str | None) -> Iterator[Hydra]:
+    """Hydra as `hydra.main` would make it, but for its `PreparedLoader`.
+
+    Args:
+        config_path: the folder of the YAMLs, if not ours.
+        config_dir: a folder with further ones.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    version.setbase("1.3")
+    folder = Path(config_path).resolve() if config_path else conf_folder()
+    search_path = create_automatic_config_search_path(None, None, str(folder))
+    if config_dir is not None:
+        extra = Path(config_dir).resolve()
+        if not extra.is_dir():
+            raise ConfigError(f"--config-dir {config_dir}: there is no such folder")
+        provider = SearchPathQuery(provider="schema")
+        search_path.prepend("command-line", f"file://{extra}", provider)
+    GlobalHydra.instance().clear()
+    try:
+        hydra = Hydra(task_name="regexp", config_loader=PreparedLoader(search_path))
+        GlobalHydra.instance().initialize(hydra)
+        yield hydra
+    except RecursionError as error:
+        raise ConfigError("an override has brackets nested too deeply to be read") from error
+    finally:
+        GlobalHydra.instance().clear()
+
+
+class PreparedLoader(ConfigLoaderImpl):
+    """Hydra's loader, which also composes jobs without Hydra's node, or takes planned ones."""
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        super().__init__(config_search_path)
+        self.repository = _RememberingRepository(config_search_path)
+
+    def compose_job(
+        self, config_name: str, overrides: Sequence[str]
+    ) -> tuple[DictConfig, dict[str, Any]]:
+        """A job's configuration without Hydra's node, and the choices of its groups.
+
+        Args:
+            config_name: of the YAML.
+            overrides: of the job, none of them swept; those of Hydra's keys are left out.
+
+        Raises:
+            HydraException, OmegaConfBaseException: what cannot be composed.
+        """
+        overrides_of_job = [
+            override
+            for override in OverridesParser.create().parse_overrides(list(overrides))
+            if not override.is_hydra_override()
+        ]
+        repository = _JobRepository(self.repository)
+        defaults = create_defaults_list(
+            repo=repository,
+            config_name=config_name,
+            overrides_list=overrides_of_job,
+            prepend_hydra=False,
+            skip_missing=False,
+        )
+        config = self._compose_config_from_defaults_list(defaults.defaults, repository)
+        OmegaConf.set_struct(config, True)
+        self._apply_overrides_to_config(defaults.config_overrides, config)
+        return config, dict(defaults.overrides.known_choices)
+
+    def load_sweep_config(
+        self, master_config: DictConfig, sweep_overrides: list[str]
+    ) -> DictConfig:
+        """What a launcher gives a job: as planned, or composed if a foreign sweeper made it."""
+        path = plan_file.path_in(sweep_overrides)
+        plan = plan_file.read(path) if path else {}
+        if "config" not in plan:
+            return super().load_sweep_config(master_config, sweep_overrides)
+        return with_hydra(master_config.hydra, plan)
+
+
+def with_hydra(node: DictConfig, plan: dict[str, Any]) -> DictConfig:
+    """The configuration of a planned job with Hydra's node of its sweep.
+
+    Args:
+        node: of the sweep.
+        plan: as in the job's file: its `config`, and its `overrides` and the `choices` of its
+            groups, which names of folders may be made of.
+    """
+    node = copy.deepcopy(node)
+    task = [one for one in plan["overrides"] if not one.startswith(("hydra.", "hydra/"))]
+    pairs = [
+        SimpleNamespace(key_or_group=one.partition("=")[0].lstrip("+~"), input_line=one)
+        for one in task
+    ]
+    with read_write(node), open_dict(node):
+        node.overrides.task = task
+        node.runtime.choices.update(plan["choices"])
+        node.job.override_dirname = get_overrides_dirname(
+            overrides=pairs,  # type: ignore[arg-type]
+            kv_sep=node.job.config.override_dirname.kv_sep,
+            item_sep=node.job.config.override_dirname.item_sep,
+            exclude_keys=node.job.config.override_dirname.exclude_keys,
+        )
+    config = OmegaConf.create(plan["config"])
+    config.hydra = node
+    OmegaConf.set_struct(config, True)
+    OmegaConf.set_readonly(config.hydra, False)
+    return config
+
+
+class _RememberingRepository(ConfigRepository):
+    """Hydra's access to the YAMLs, each of which is read once."""
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        super().initialize_sources(config_search_path)
+        self._configs: dict[str, ConfigResult | None] = {}
+        self._found: dict[tuple[str, ObjectType | None], ConfigSource | None] = {}
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """As Hydra's; a copy, for composing changes what it composes."""
+        if config_path not in self._configs:
+            self._configs[config_path] = super().load_config(config_path)
+        kept = self._configs[config_path]
+        if kept is None:
+            return None
+        result = copy.copy(kept)
+        result.config = copy.deepcopy(kept.config)
+        result.defaults_list = copy.deepcopy(kept.defaults_list)
+        return result
+
+    def _find_object_source(
+        self, config_path: str, object_type: ObjectType | None
+    ) -> ConfigSource | None:
+        key = (config_path, object_type)
+        if key not in self._found:
+            self._found[key] = super()._find_object_source(config_path, object_type)
+        return self._found[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # launchers send it to their workers, with every job
+        return vars(self) | {"_configs": {}, "_found": {}}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_RememberingRepository":
+        return self  # Hydra copies its repository for every composition
+
+
+class _JobRepository(CachingConfigRepository):
+    """The files of one composition, without what they say of Hydra itself."""
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        known = f"config_path={config_path}" in self.cache
+        result = super().load_config(config_path)
+        if result is None or known:
+            return result
+        if isinstance(result.config, DictConfig) and "hydra" in result.config:
+            result.config.pop("hydra")
+        result.defaults_list = [
+            default
+            for default in result.defaults_list or []
+            if not (isinstance(default, GroupDefault) and _is_of_hydra(default.group))
+        ]
+        return result
+
+
+def _is_of_hydra(group: str | None) -> bool:
+    return (group or "").lstrip("/").split("/")[0] == "hydra"

@@ -1,0 +1,216 @@
+"""What a launcher starts: one job, in this process or another, on this machine or another."""
+
+import contextlib
+import logging
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from regexp.config import plan_file
+from regexp.config.jobs import Job, checked_job
+from regexp.config.launching import current_job
+from regexp.config.strays import technique_of, without_strays
+from regexp.errors import ConfigError, NotApplicable
+from regexp.metrics.names import VALIDATION_LOSS
+from regexp.sweep import progress
+from regexp.sweep.progress import say
+
+if TYPE_CHECKING:
+    from regexp.sweep.outcome import Outcome
+    from regexp.sweep.planned_run import PlannedRun
+    from regexp.tracking import Tracker
+
+# The tracker of the sweep, for jobs in the same process: opening another takes its time.
+_tracker: "Tracker | None" = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a job has to know of its sweep.
+
+    Attributes:
+        sweep_id: of the parent run.
+        jobs: how many the sweep has; 0 where only the sweeper knows.
+        swept: the keys that differ from job to job.
+        folder: where the reports of the jobs go.
+    """
+
+    sweep_id: str
+    jobs: int
+    swept: Sequence[str]
+    folder: str
+
+    def report_of(self, number: int) -> Path:
+        """The file of a job's report."""
+        return Path(self.folder) / f"{number}.json"
+
+
+def write_plan(
+    path: Path,
+    order: Order,
+    number: int,
+    job: Job,
+    runs: "Sequence[PlannedRun]",
+    *,
+    repeated: int | None,
+    applies: bool,
+) -> None:
+    """Write what a job needs, so that it plans nothing again.
+
+    Args:
+        path: of the file, which the job's configuration names.
+        order: of the sweep.
+        number: of the job, from 0.
+        job: as composed.
+        runs: as planned.
+        repeated: the number of an earlier job that has all the runs, if there is one.
+        applies: whether its technique does.
+    """
+    config = OmegaConf.to_container(job.config)
+    assert isinstance(config, dict)
+    config["launch"] = {"folder": str(path.parent.parent), "plan": str(path)}
+    content = {
+        "order": asdict(order),
+        "job": {
+            "number": number,
+            "technique": job.technique,
+            "varied": progress.varied(job.config, job.overrides, order.swept),
+            "setting": job.setting,
+            "repeated": repeated,
+            "applies": applies,
+        },
+        "overrides": list(job.overrides),
+        "choices": job.choices,
+        "config": config,
+        "runs": [run.as_plain() for run in runs],
+    }
+    plan_file.write(path, content)
+
+
+def open_tracker(config: DictConfig) -> "Tracker":
+    """A tracker of the store that a job's configuration names."""
+    from regexp.tracking import Tracker
+
+    tracking = config.tracking
+    folder = Path(config.paths.mlruns)
+    # A log file that a full disk does not take must not print tracebacks.
+    logging.raiseExceptions = config.debug
+    return Tracker(tracking.uri, tracking.experiment, folder, wait=tracking.wait)
+
+
+@contextlib.contextmanager
+def shared_tracker(config: DictConfig) -> "Iterator[Tracker]":
+    """The tracker of a sweep, which its jobs in this process use as well."""
+    global _tracker
+    with open_tracker(config) as _tracker:
+        try:
+            yield _tracker
+        finally:
+            _tracker = None
+
+
+def job(config: DictConfig) -> float:
+    """Train the runs of one job. Never raises but to be interrupted.
+
+    Returns:
+        The mean validation loss of its runs, for sweepers that optimise; infinite on failure.
+    """
+    content = plan_file.read(config.launch.plan)
+    order = Order(**content["order"])
+    planned: dict[str, Any] | None = content.get("job")
+    if planned is None:
+        number, overrides = current_job()
+        config = without_strays(config)
+        varied = progress.varied(config, overrides, order.swept)
+        report = progress.JobReport(number, technique_of(config), varied)
+    else:
+        report = progress.JobReport(planned["number"], planned["technique"], planned["varied"])
+    head = f"[{report.number + 1}/{order.jobs or '?'}] {report.name}"
+    repeated: int | None = planned["repeated"] if planned else None
+    applies = planned is None or planned["applies"]
+    began = time.monotonic()
+    try:
+        if planned is None:  # of a foreign sweeper, which the command could not plan
+            config, setting = checked_job(config, overrides, order.swept)
+            runs = None
+        else:
+            setting, runs = planned["setting"], content["runs"]
+        if applies and repeated is None:
+            report.points = progress.points(config)
+            say(f"{head}: {progress.size(config)} ...")
+            with _alone(config, f"{order.sweep_id}-{report.number}", head):
+                outcomes = _train(config, runs, order, setting)
+                report.outcomes = [asdict(outcome) for outcome in outcomes]
+    except NotApplicable as error:
+        applies = False
+        say(f"{head}: {error}")
+    except Exception as error:  # a failing job must not take the others with it
+        report.reason = _reason(error)
+        if config.debug and report.reason != str(error):
+            traceback.print_exc()
+    report.seconds = time.monotonic() - began
+    became = progress.result(report) if repeated is None else f"the runs of job {repeated + 1}"
+    say(f"{head}: {became if applies else 'does not apply'}")
+    try:
+        progress.write(report, order.report_of(report.number))
+    except OSError as error:  # a full disk must not take the others either
+        say(f"{head}: cannot write its report ({error})")
+    losses = [outcome["metrics"].get(VALIDATION_LOSS) for outcome in report.outcomes]
+    if report.failures or not losses or None in losses:
+        return float("inf")
+    return sum(losses) / len(losses)
+
+
+def _reason(error: Exception) -> str:
+    """Why a job failed: an error that is for users speaks for itself."""
+    from regexp.tracking import TrackingError
+
+    if isinstance(error, ConfigError | TrackingError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _train(
+    config: DictConfig, runs: list[dict[str, Any]] | None, order: Order, setting: str
+) -> "list[Outcome]":
+    """Train with the tracker of the sweep, or with one of its own in another process."""
+    from regexp.sweep.job import train
+    from regexp.sweep.plan import plan
+    from regexp.sweep.planned_run import PlannedRun
+    from regexp.tracking import Patience, interruptible
+
+    planned = plan(config) if runs is None else [PlannedRun.from_plain(run) for run in runs]
+    if _tracker is not None:
+        return list(train(planned, config, _tracker, order.sweep_id, setting))
+    patience = Patience(config.tracking.wait)
+    with interruptible(), patience(lambda: open_tracker(config)) as tracker:
+        return list(train(planned, config, tracker, order.sweep_id, setting))
+
+
+@contextlib.contextmanager
+def _alone(config: DictConfig, name: str, head: str) -> Iterator[None]:
+    """Let one process at a time train a job: a second one then finds its runs finished.
+
+    Args:
+        config: of the job.
+        name: of the sweep's job.
+        head: begins the line that says why nothing happens.
+    """
+    folder = Path(config.paths.mlruns) / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(f"{head}: waits for another process that trains the same runs")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
