@@ -104,9 +104,15 @@ def quoted(value: str) -> str:
     raise ValueError(f"cannot search for {value!r}: it holds both kinds of quotes")
 
 
+def tagged(client: Any, experiment: str, tags: Mapping[str, str]) -> list[Any]:
+    """The runs of an experiment that have all these tags, oldest first."""
+    condition = " and ".join(f"tags.`{key}` = {quoted(value)}" for key, value in tags.items())
+    return search(client, [experiment], condition)
+
+
 def children(client: Any, experiment: str, sweep_id: str) -> list[Any]:
     """The runs of a sweep, oldest first."""
-    return search(client, [experiment], f"tags.`mlflow.parentRunId` = {quoted(sweep_id)}")
+    return tagged(client, experiment, {"mlflow.parentRunId": sweep_id})
 
 
 def reap(client: Any) -> list[str]:

@@ -20,10 +20,10 @@ class RunRecord:
     Args:
         run_id: MLflow's id.
         outbox: takes the records.
+        on_finish: told once, when the run ends.
         name: shown to people.
         owned: whether this process decides how the run ends; `finish` of one that only joined a
             sweep sends what is queued and leaves the status alone.
-        on_finish: told once, when the run ends.
 
     Attributes:
         known: (name, step) of metrics that the store has of an earlier process; they are not
@@ -35,10 +35,10 @@ class RunRecord:
         self,
         run_id: str,
         outbox: Outbox,
+        on_finish: Callable[["RunRecord"], None],
         *,
         name: str,
         owned: bool = True,
-        on_finish: Callable[["RunRecord"], None] = lambda record: None,
     ) -> None:
         self.id = run_id
         self.name = name
@@ -52,13 +52,8 @@ class RunRecord:
     def metrics(self, values: Mapping[str, float], step: int, time: int | None = None) -> None:
         """Queue metrics of one step; they are sent in batches by a thread.
 
-        Args:
-            values: by name.
-            step: of the run.
-            time: milliseconds since 1970, if not now.
-
-        NaN is kept as NaN. MLflow's databases hold an infinity as +-1.8e308, which `Tracker.runs`
-        and `Tracker.history` turn back.
+        `time` is in milliseconds since 1970, if not now. NaN is kept as NaN. MLflow's databases
+        hold an infinity as +-1.8e308, which `Tracker.runs` and `Tracker.histories` turn back.
         """
         moment = now() if time is None else time
         for name, value in values.items():
@@ -67,10 +62,9 @@ class RunRecord:
                 self._outbox.put(self.id, delivery.metric(key, float(value), int(step), moment))
 
     def summary(self, values: Mapping[str, float]) -> None:
-        """Queue metrics of the whole run, such as `test/accuracy`.
+        """Queue metrics of the whole run, such as `test/accuracy`, at step 0.
 
-        They get step 0, which the UI draws as bars; at any other step it draws a line through
-        single points.
+        The UI draws that as bars; at any other step it draws a line through single points.
         """
         self.metrics(values, step=0)
 

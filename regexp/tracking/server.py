@@ -39,7 +39,7 @@ def serve(uri: str | None, folder: Path | str, port: int = 5000, host: str = HOS
     """
     folder = Path(folder)
     resolved = store.resolve(uri, folder)
-    if resolved.startswith(("http://", "https://")):
+    if store.is_server(resolved):
         raise TrackingError(
             f"tracking.uri={store.public(resolved)} is a server with a UI of its own: open that "
             "address in a browser."

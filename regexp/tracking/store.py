@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -68,6 +68,11 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
+def is_server(uri: str) -> bool:
+    """Whether it is the address of an MLflow server."""
+    return uri.startswith(("http://", "https://"))
+
+
 def public(uri: str) -> str:
     """The address without a user's name and password, to be shown and written to disk."""
     parts = urlsplit(uri)
@@ -121,23 +126,19 @@ def _make_folder(folder: Path, setting: str) -> None:
 def open_client(uri: str, folder: Path) -> Any:
     """Create the store where needed and return an `MlflowClient` for it.
 
-    Args:
-        uri: absolute, from `resolve`.
-        folder: `paths.mlruns`.
-
     Raises:
         StoreAwayError: the server does not answer.
         TrackingError: a folder cannot be written, or the database cannot be used.
     """
     prepare_environment()
-    if uri.startswith(("http://", "https://")):
+    if is_server(uri):
         _probe(uri)
     with warnings.catch_warnings(), explained(uri, folder):
         # MLflow's own use of SQLAlchemy is not for our users to mend.
         warnings.simplefilter("ignore", DeprecationWarning)
         from mlflow import MlflowClient
 
-        if not uri.startswith(("http://", "https://")):
+        if not is_server(uri):
             _create_database(uri, folder)
         client = MlflowClient(tracking_uri=uri)
         if sqlite_file(uri):
@@ -154,21 +155,21 @@ def experiment(client: Any, name: str, uri: str, folder: Path) -> str:
     from mlflow.exceptions import MlflowException
 
     # A server says itself where artifacts go.
-    place = None if uri.startswith(("http://", "https://")) else artifact_folder(folder)
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    place = None if is_server(uri) else artifact_folder(folder)
+    known = client.get_experiment_by_name(name)
+    if known is None:
         try:
             return str(client.create_experiment(name, artifact_location=place))
         except MlflowException:  # another process was faster
-            found = client.get_experiment_by_name(name)
-            if found is None:
+            known = client.get_experiment_by_name(name)
+            if known is None:
                 raise
-    if found.lifecycle_stage != "active":
+    if known.lifecycle_stage != "active":
         raise TrackingError(
             f"tracking.experiment={name} was deleted. Restore it (mlflow experiments restore "
-            f"--experiment-id {found.experiment_id}) or choose another name."
+            f"--experiment-id {known.experiment_id}) or choose another name."
         )
-    return str(found.experiment_id)
+    return str(known.experiment_id)
 
 
 @contextmanager
@@ -177,8 +178,7 @@ def explained(uri: str, folder: Path | None = None) -> Iterator[None]:
 
     Args:
         uri: absolute, from `resolve`.
-        folder: `paths.mlruns`, which is named where the store is the one that lies in it by
-            default; None names `tracking.uri` in any case.
+        folder: `paths.mlruns`, which is named where the store lies in it by default.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -253,14 +253,11 @@ def _create_database(uri: str, folder: Path) -> None:
         if _is_complete(database):
             return
         _initialize(uri, folder)
-        connection = sqlite3.connect(database, timeout=20)
-        try:
+        with closing(sqlite3.connect(database, timeout=20)) as connection:
             # Readers and the writer no longer wait for each other. The mode stays in the file.
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA user_version={_COMPLETE}")
             connection.commit()
-        finally:
-            connection.close()
 
 
 def _setting(uri: str, folder: Path | None) -> str:
@@ -280,18 +277,14 @@ def _initialize(uri: str, folder: Path) -> None:
 def _is_complete(database: Path) -> bool:
     if not database.exists():
         return False
-    connection = sqlite3.connect(database, timeout=20)
-    try:
+    with closing(sqlite3.connect(database, timeout=20)) as connection:
         return bool(connection.execute("PRAGMA user_version").fetchone()[0] == _COMPLETE)
-    finally:
-        connection.close()
 
 
 def _relax(client: Any) -> None:
     """Let this process's connections skip a disk flush at every commit.
 
-    With a write-ahead log this is safe against crashes of the process; only a power cut may take
-    the last seconds.
+    With a write-ahead log only a power cut may take the last seconds, no crash of the process.
     """
     from sqlalchemy import event
 

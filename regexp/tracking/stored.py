@@ -218,7 +218,7 @@ def earlier_runs(uri: str | None, experiment: str, folder: Path, key: str) -> di
         if known is None:
             return {}
         where = known.experiment_id
-        parents = query.search(client, [where], f"tags.`sweep.key` = {query.quoted(key)}")
+        parents = query.tagged(client, where, {"sweep.key": key})
         if not parents:
             return {}
         return Earlier.best(query.children(client, where, parents[0].info.run_id))

@@ -5,7 +5,6 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock
@@ -68,8 +67,7 @@ class Tracker:
         # A process that forgets to close must not lose its last metrics.
         atexit.register(self.close)
         try:
-            delivered = self._outbox.redeliver()
-            if delivered:
+            if delivered := self._outbox.redeliver():
                 _logger.info("Delivered what was kept on disk for %d run(s).", delivered)
             # Only now: what was kept on disk may say how a run ended.
             with store.explained(self.uri):
@@ -81,12 +79,7 @@ class Tracker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             self.close()
         elif isinstance(error, KeyboardInterrupt | Terminated):
@@ -94,17 +87,13 @@ class Tracker:
         else:
             self.close("FAILED", f"{type(error).__name__}: {error}")
 
-    def sweep(
-        self, key: str, name: str, config: Mapping[str, object], *, own: bool = True
-    ) -> RunRecord:
+    def sweep(self, key: str, name: str, config: Mapping[str, object]) -> RunRecord:
         """Find the parent run with this key and continue it, or make one.
 
         Args:
             key: tells sweeps apart; the same command gives the same key.
             name: shown to people.
             config: the sweep's settings, kept as params and as the artifact `sweep.yaml`.
-            own: False in a worker that joins the sweep of another process, which then decides
-                how the sweep ends.
 
         Raises:
             TrackingError: the store cannot be used.
@@ -112,9 +101,9 @@ class Tracker:
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".sweep.lock"), store.explained(self.uri):
             run, made = self._parent(key, name)
-            record = self._record(run.info.run_id, name, owned=own or made)
+            record = self._record(run.info.run_id, name)
             record.spent = float(run.data.tags.get(WALL_SECONDS, 0))
-            if own and not made:
+            if not made:
                 self._continue(run)
         values, notes = names.params(config)
         missing = values.keys() - run.data.params.keys()
@@ -130,12 +119,7 @@ class Tracker:
         return record
 
     def joined(self, run_id: str, name: str) -> RunRecord:
-        """A run that another process made, to record more with it; how it ended stays as it is.
-
-        Args:
-            run_id: of a run, or of a sweep's parent run.
-            name: shown to people.
-        """
+        """A run or sweep of another process, to record more with it; how it ends is not changed."""
         return self._record(run_id, name, owned=False)
 
     def start(
@@ -168,18 +152,11 @@ class Tracker:
             TrackingError: the store cannot be used.
         """
         values, notes = names.params(params)
-        technique, variant = str(tags.get("technique", "none")), str(tags.get("variant", ""))
-        label = f"{technique} ({variant})" if variant else technique
-        row = [label, str(tags.get("dataset", "")), str(tags.get("setting", ""))]
         all_tags = {key: names.text(value) for key, value in tags.items() if value != ""}
-        all_tags |= process.tags() | environment.common_tags() | notes
+        all_tags |= process.tags() | environment.common_tags() | notes | view.grouping(tags)
         all_tags |= {
-            "mlflow.parentRunId": sweep_id,
-            "sweep": sweep_id,
-            "fingerprint": fingerprint,
-            "label": label,
-            "row": ", ".join(filter(None, row)),
-        }
+            "mlflow.parentRunId": sweep_id, "sweep": sweep_id, "fingerprint": fingerprint,
+        }  # fmt: skip
         if resume is None:
             record = self._record(self._new(name, all_tags).info.run_id, name)
         else:
@@ -232,7 +209,7 @@ class Tracker:
             charts: land on the curves instead of the table.
             address: of the UI; a tracking server shows its own.
         """
-        if self.uri.startswith(("http://", "https://")):
+        if store.is_server(self.uri):
             address = store.public(self.uri).rstrip("/")
         tags = [run.data.tags for run in self._children(sweep_id)]
         key, state = view.shared_state(sweep_id, metric, tags)
@@ -243,8 +220,7 @@ class Tracker:
     def close(self, status: Status = "FAILED", reason: str = "its run was not finished") -> None:
         """Send what is queued and end runs that are still open, with `status` and `reason`.
 
-        What cannot be delivered stays on disk for the next tracker, and the user is told: see
-        `left`.
+        What cannot be delivered stays on disk for the next tracker, and is told of: see `left`.
         """
         if self._closed:
             return
@@ -260,9 +236,8 @@ class Tracker:
         def forget(record: RunRecord) -> None:
             self._open.pop(record.id, None)
 
-        record = RunRecord(run_id, self._outbox, name=name, owned=owned, on_finish=forget)
-        self._open[run_id] = record
-        return record
+        self._open[run_id] = RunRecord(run_id, self._outbox, forget, name=name, owned=owned)
+        return self._open[run_id]
 
     def _new(self, name: str, tags: Mapping[str, str]) -> Any:
         """Make a run of a sweep; where only the answer was lost, find the one that was made."""
@@ -272,14 +247,14 @@ class Tracker:
                 return self._create(name, tags)
 
         def find() -> Any:
-            wanted = ("mlflow.parentRunId", "fingerprint", "process", "pid")
-            condition = " and ".join(f"tags.`{key}` = {query.quoted(tags[key])}" for key in wanted)
+            mine = {
+                key: tags[key] for key in ("mlflow.parentRunId", "fingerprint", "process", "pid")
+            }
             with store.explained(self.uri):
-                runs = query.search(self.client, [self.experiment_id], condition)
-            made = [
-                run for run in runs if not run.data.params and run.info.run_id not in self._open
-            ]
-            return made[0] if made else create()
+                for run in query.tagged(self.client, self.experiment_id, mine):
+                    if not run.data.params and run.info.run_id not in self._open:
+                        return run
+            return create()
 
         try:
             return create()
@@ -305,13 +280,11 @@ class Tracker:
 
     def _parent(self, key: str, name: str) -> tuple[Any, bool]:
         """(run, made): the oldest parent with this key; another machine may make one as well."""
-        condition = f"tags.`sweep.key` = {query.quoted(key)}"
-        parents = query.search(self.client, [self.experiment_id], condition)
-        if parents:
+        wanted = {"sweep.key": key}
+        if parents := query.tagged(self.client, self.experiment_id, wanted):
             return parents[0], False
-        tags = process.tags() | environment.common_tags() | {"sweep.key": key}
-        mine = self._create(name, tags)
-        first = query.search(self.client, [self.experiment_id], condition)[0]
+        mine = self._create(name, process.tags() | environment.common_tags() | wanted)
+        first = query.tagged(self.client, self.experiment_id, wanted)[0]
         if first.info.run_id != mine.info.run_id:
             self.client.delete_run(mine.info.run_id)
             return first, False

@@ -16,6 +16,14 @@ PAGE = 100
 """Runs that the UI loads at once. Its averages are of the runs loaded so far."""
 
 
+def grouping(tags: Mapping[str, object]) -> dict[str, str]:
+    """The tags by which the UI groups runs: `label`, and `row` where more than it varies."""
+    technique, variant = str(tags.get("technique", "none")), tags.get("variant", "")
+    label = f"{technique} ({variant})" if variant else technique
+    row = [label, str(tags.get("dataset", "")), str(tags.get("setting", ""))]
+    return {"label": label, "row": ", ".join(filter(None, row))}
+
+
 def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) -> tuple[str, str]:
     """(experiment tag, its JSON value) of the view of a sweep, grouped by technique.
 

@@ -72,10 +72,10 @@ class Content:
         return self.points, self.tags, self.status, self.files
 
 
-def records(fresh_store: Path) -> list[tuple[str, list[Record]]]:
+def records(folder: Path) -> list[tuple[str, list[Record]]]:
     """What two runs record, cut as it is drained."""
-    fresh_store.mkdir(exist_ok=True)
-    best = fresh_store / "best.pt"
+    folder.mkdir(exist_ok=True)
+    best = folder / "best.pt"
     best.write_text("weights")
 
     def points(*steps: int) -> list[Record]:
@@ -90,8 +90,8 @@ def records(fresh_store: Path) -> list[tuple[str, list[Record]]]:
     ]
 
 
-def open_outbox(content: Content, fresh_store: Path, bomb: Bomb | None) -> Outbox:
-    spool = Spool(fresh_store / "undelivered", "store")
+def open_outbox(content: Content, folder: Path, bomb: Bomb | None) -> Outbox:
+    spool = Spool(folder / "undelivered", "store")
 
     def send(run_id: str, batch: Sequence[Record], /) -> None:
         if bomb:
@@ -115,15 +115,15 @@ def record_all(outbox: Outbox, chunks: Iterable[tuple[str, list[Record]]]) -> No
         outbox.drain()
 
 
-def undisturbed(fresh_store: Path) -> Content:
+def undisturbed(folder: Path) -> Content:
     content = Content()
-    outbox = open_outbox(content, fresh_store, None)
-    record_all(outbox, records(fresh_store))
+    outbox = open_outbox(content, folder, None)
+    record_all(outbox, records(folder))
     outbox.close()
     return content
 
 
-def disturbed(fresh_store: Path, at: int, after: bool, killed: bool) -> tuple[Content, bool]:
+def disturbed(folder: Path, at: int, after: bool, killed: bool) -> tuple[Content, bool]:
     """What the store holds after a stop at an operation, and whether there was one.
 
     Args:
@@ -134,8 +134,8 @@ def disturbed(fresh_store: Path, at: int, after: bool, killed: bool) -> tuple[Co
             resumed run does; else the process goes on to its end, and a later one delivers.
     """
     content, bomb = Content(), Bomb(at, after)
-    outbox = open_outbox(content, fresh_store, bomb)
-    chunks = iter(records(fresh_store))
+    outbox = open_outbox(content, folder, bomb)
+    chunks = iter(records(folder))
     stopped = False
     for step in (lambda: record_all(outbox, chunks), outbox.close):
         try:
@@ -147,10 +147,10 @@ def disturbed(fresh_store: Path, at: int, after: bool, killed: bool) -> tuple[Co
             record_all(outbox, chunks)
     bomb.at = -1
     outbox._spool.release()  # the process is dead: its files are free
-    later = open_outbox(content, fresh_store, None)
+    later = open_outbox(content, folder, None)
     later.redeliver()
     if killed:
-        record_all(later, records(fresh_store))
+        record_all(later, records(folder))
     assert later.close().waiting == ()
     return content, stopped
 

@@ -28,9 +28,9 @@ with interruptible(), Tracker(None, "regexp", sys.argv[1]) as tracker:
 """
 
 
-def end(fresh_store: Path, number: signal.Signals) -> tuple[str, str, int]:
+def end(folder: Path, number: signal.Signals) -> tuple[str, str, int]:
     """Start a process that records a run, end it by a signal; (sweep, run, exit status)."""
-    command = [sys.executable, "-c", RECORD, str(fresh_store)]
+    command = [sys.executable, "-c", RECORD, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         sweep, run = child.stdout.readline().split()

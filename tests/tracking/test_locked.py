@@ -22,11 +22,10 @@ POINTS = 300
 WRITER = """
 import sys
 from regexp.tracking import Tracker
-folder, name, points = sys.argv[1:]
+folder, sweep_id, name, points = sys.argv[1:]
 with Tracker(None, "regexp", folder) as tracker:
-    sweep = tracker.sweep("key", "name", {}, own=False)
     record = tracker.start(
-        sweep.id, name=name, fingerprint=name, params={"model": "mlp"}, artifacts={"a.txt": "a"},
+        sweep_id, name=name, fingerprint=name, params={"model": "mlp"}, artifacts={"a.txt": "a"},
         tags={"technique": "l1", "seed": 0}, dataset={"name": "digits"},
     )
     print("ready", flush=True)
@@ -35,15 +34,15 @@ with Tracker(None, "regexp", folder) as tracker:
         record.metrics({"val/loss": float(step), "lr": 0.1}, step)
     print("recorded", flush=True)
     record.finish()
-    sweep.finish()
 print(tracker.left.nothing, flush=True)
 """
+WRITE = (sys.executable, "-c", WRITER)
 
 
 @contextmanager
-def locked(fresh_store: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Nobody else writes into the store."""
-    connection = sqlite3.connect(fresh_store / "mlflow.db")
+    connection = sqlite3.connect(folder / "mlflow.db")
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -58,7 +57,7 @@ def test_eight_writers_while_somebody_holds_the_lock_lose_nothing(fresh_store: P
         sweep = tracker.sweep("key", "name", {})
         writers = [
             subprocess.Popen(
-                [sys.executable, "-c", WRITER, str(fresh_store), f"run {number}", str(POINTS)],
+                [*WRITE, str(fresh_store), sweep.id, f"run {number}", str(POINTS)],
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

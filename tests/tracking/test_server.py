@@ -116,8 +116,8 @@ def orphan() -> Iterator[psutil.Process]:
                 continue
 
 
-def note(fresh_store: Path, owner: dict[str, str], served: dict[str, str]) -> None:
-    (fresh_store / ".ui.json").write_text(json.dumps({"owner": owner, "server": served}))
+def note(folder: Path, owner: dict[str, str], served: dict[str, str]) -> None:
+    (folder / ".ui.json").write_text(json.dumps({"owner": owner, "server": served}))
 
 
 def dead() -> dict[str, str]:

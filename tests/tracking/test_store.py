@@ -16,7 +16,7 @@ OPEN = """
 import sys
 from regexp.tracking import Tracker
 with Tracker(None, "regexp", sys.argv[1]) as tracker:
-    sweep = tracker.sweep("key", "name", {}, own=False)
+    sweep = tracker.sweep("key", "name", {})
     print(sweep.id)
 """
 

@@ -123,8 +123,9 @@ def test_worker_that_joins_a_sweep_does_not_end_it(fresh_store: Path) -> None:
     with Tracker(None, "regexp", fresh_store) as main:
         parent = main.sweep("key", "name", {})
         with Tracker(None, "regexp", fresh_store) as worker:
-            assert worker.sweep("key", "name", {}, own=False).id == parent.id
-        assert stored(main, parent.id).info.status == "RUNNING"
+            worker.joined(parent.id, "name").tags({"seen": True})
+        run = stored(main, parent.id)
+        assert (run.info.status, run.data.tags["seen"]) == ("RUNNING", "true")
         parent.finish()
 
 
