@@ -45,6 +45,7 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 napoleon_custom_sections = [
     ("Attributes", "params_style"),
+    ("Class attributes", "params_style"),
     ("Class keywords", "params_style"),
     ("Reference", "References"),
 ]

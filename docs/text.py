@@ -14,7 +14,7 @@ CODE = re.compile(r"(`+[^`]+`+)")
 ADDRESS = re.compile(r"(https?://[^\s,;)]*[^\s,;).])")
 OUTER = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")  # underscores but those within a word
 SECTION = re.compile(
-    r"^(Args|Attributes|Class keywords|Raises|References?|Returns|Helps|Costs):"
+    r"^(Args|Attributes|Class attributes|Class keywords|Raises|References?|Returns|Helps|Costs):"
 )  # fmt: skip
 
 
