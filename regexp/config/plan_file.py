@@ -5,7 +5,6 @@ environment, which some launchers' workers do not inherit.
 """
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def override(path: Path) -> str:
     """The override that gives a job its file."""
-    quoted = str(path.absolute()).replace("\\", "\\\\").replace("'", "\\'")
+    quoted = str(path.absolute()).replace("'", "\\'")
     return f"{KEY}='{quoted}'"
 
 
@@ -31,7 +30,7 @@ def path_in(overrides: Sequence[str]) -> Path | None:
     for override in reversed(overrides):
         key, _, value = override.partition("=")
         if key == KEY:
-            return Path(re.sub(r"\\(.)", r"\1", value[1:-1]))
+            return Path(value[1:-1].replace("\\'", "'"))
     return None
 
 

@@ -1,0 +1,57 @@
+"""Jobs are planned once, by the command, and train what it planned."""
+
+from pathlib import Path
+
+import pytest
+
+from regexp.commands.arguments import parse
+from regexp.config import plan_file
+from regexp.config.jobs import compose
+from regexp.sweep import plan as planning
+from regexp.sweep.planned_run import PlannedRun
+from tests.sandbox import SMALL, Sandbox
+
+SWEEP = ["-m", "regularizer=none,l1", "regularizer.l1.strength=1e-4,1e-3", *SMALL]
+
+
+def test_a_job_is_planned_once_and_its_runs_are_recorded_as_planned(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A number that the sweep varies was a variant in the job alone."""
+    planned: list[list[PlannedRun]] = []
+    plan = planning.plan
+
+    def noting(*arguments: object) -> list[PlannedRun]:
+        planned.append(plan(*arguments))  # type: ignore[arg-type]
+        return planned[-1]
+
+    monkeypatch.setattr(planning, "plan", noting)
+    assert sandbox.run(*SWEEP) == 0
+    assert len(planned) == 4, "two techniques at two strengths, of which none has one"
+    runs = {run.fingerprint: run for job in planned for run in job}
+    assert {run.variant for run in runs.values()} == {"", "strength=0.0001", "strength=0.001"}
+    recorded = sandbox.children().set_index("fingerprint")
+    assert set(recorded.index) == set(runs)
+    for fingerprint, row in recorded.iterrows():
+        run = runs[str(fingerprint)]
+        assert (row["name"], row["variant"], row["seed"]) == (run.name, run.variant, run.seed)
+
+
+def test_a_run_comes_out_of_its_file_as_it_went_in(tmp_path: Path) -> None:
+    overrides = ["model.hidden=[8]", "trainer.epochs=2", "tune.budget=2", "dataset.split_seed=0"]
+    [job] = compose(parse(["regularizer=l1", "seeds=3", *overrides])[0]).jobs
+    runs = planning.plan(job.config)
+    plan_file.write(tmp_path / "plan.yaml", {"runs": [run.as_plain() for run in runs]})
+    content = plan_file.read(tmp_path / "plan.yaml")
+    assert [PlannedRun.from_plain(run) for run in content["runs"]] == runs
+    assert runs[0].trial_for == (0, 1, 2)
+
+
+def test_what_runs_share_is_written_once(tmp_path: Path) -> None:
+    sizes = []
+    for seeds in (1, 50):
+        [job] = compose(parse([f"seeds={seeds}", "dataset.split_seed=0"])[0]).jobs
+        runs = planning.plan(job.config)
+        plan_file.write(tmp_path / "plan.yaml", {"runs": [run.as_plain() for run in runs]})
+        sizes.append((tmp_path / "plan.yaml").stat().st_size)
+    assert sizes[1] < 25 * sizes[0]
