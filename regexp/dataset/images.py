@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import RGB, area_average, check_reducible, pixel_names
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+Place = TypeVar("Place")
+"""Of an image: its row in an array, or its file."""
+
 BLOCK = 256
 """Images that are reduced at once."""
 
@@ -112,10 +115,8 @@ class LabelledImages(Dataset):
             names = _texts(path, self.identifiers, arrays[self.identifiers])
             _check_equal(path, len(stored), len(names), self.identifiers)
             place = {name: row for row, name in enumerate(names)}
-            pairs = self._read_labels(table)
-            _check_known([name for name, _ in pairs], place, table, path)
-            chosen = np.array([place[name] for name, _ in pairs], dtype=np.int64)
-            labels = [label for _, label in pairs]
+            rows, labels = self._labelled(table, path, place)
+            chosen = np.array(rows, dtype=np.int64)
         return np.concatenate([
             self._reduced(stored[chosen[first : first + BLOCK]])
             for first in range(0, len(chosen), BLOCK)
@@ -132,25 +133,21 @@ class LabelledImages(Dataset):
             raise DataError(f"{path}: no {', '.join(SUFFIXES)} file in this folder")
         if table is None:
             labels = [file.parent.name for file in files]
-            if files[0].parent == path or path in {file.parent for file in files}:
+            if path in {file.parent for file in files}:
                 raise DataError(
                     f"{path}: without dataset.labels the classes are the names of its sub-folders, "
                     "but images lie in the folder itself; give dataset.labels, a CSV of file names "
                     "and labels"
                 )
         else:
-            place: dict[str, Path] = {file.stem: file for file in files}
-            place |= {file.name: file for file in files}
+            place = {file.stem: file for file in files} | {file.name: file for file in files}
             twice = len(files) - len({file.stem for file in files})
             if twice:
                 raise DataError(
                     f"{path}: {twice} files share their name, but for folder and suffix, with "
                     "another, so that dataset.labels cannot tell them apart; rename them"
                 )
-            pairs = self._read_labels(table)
-            _check_known([name for name, _ in pairs], place, table, path)
-            files = [place[name] for name, _ in pairs]
-            labels = [label for _, label in pairs]
+            files, labels = self._labelled(table, path, place)
         images = [self._reduced(self._open(file)[None]) for file in files]
         shapes = {image.shape[2:] for image in images}
         if len(shapes) > 1:
@@ -194,6 +191,19 @@ class LabelledImages(Dataset):
         if len({name for name, _ in pairs}) < len(pairs):
             raise DataError(f"{table}: column {columns[0]!r} has the same identifier twice")
         return pairs
+
+    def _labelled(
+        self, table: Path, path: Path, places: Mapping[str, Place]
+    ) -> tuple[list[Place], list[str]]:
+        """Where the images are that the rows of the CSV name, and the label of each."""
+        pairs = self._read_labels(table)
+        missing = [name for name, _ in pairs if name not in places]
+        if missing:
+            raise DataError(
+                f"{table}: {len(missing)} of {len(pairs)} rows have no image in {path}; the first "
+                f"is {missing[0]!r}"
+            )
+        return [places[name] for name, _ in pairs], [label for _, label in pairs]
 
     def _numbered(
         self, labels: Sequence[str], source: str
@@ -241,14 +251,3 @@ def _texts(path: Path, name: str, array: NDArray[Any]) -> list[str]:
 def _check_equal(path: Path, images: int, others: int, what: str) -> None:
     if images != others:
         raise DataError(f"{path}: {others} {what}, but {images} images")
-
-
-def _check_known(
-    names: Sequence[str], known: Mapping[str, object], table: Path, path: Path
-) -> None:
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise DataError(
-            f"{table}: {len(missing)} of {len(names)} rows have no image in {path}; the first is "
-            f"{missing[0]!r}"
-        )

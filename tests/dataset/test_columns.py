@@ -9,7 +9,7 @@ import pytest
 
 from regexp.dataset.base import DataError
 from regexp.dataset.columns import read_columns
-from tests.dataset.conftest import galaxy_lines, make, wine_lines, write
+from tests.dataset.made import galaxy_lines, make, wine_lines, write
 
 
 def edit(lines: list[str], row: int, column: str, text: str, separator: str = ",") -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from requests import exceptions
 
 from regexp.dataset.base import DataError
-from tests.dataset.conftest import make, wine_lines, write
+from tests.dataset.made import make, wine_lines, write
 
 NAME = "winequality-red.csv"
 CONTENT = "".join(f"{line}\n" for line in wine_lines()).encode()

@@ -11,7 +11,7 @@ import torch
 from regexp.dataset.base import DataError
 from regexp.dataset.hdf5 import HDF5Images
 from regexp.dataset.lazy import ArrayImages
-from tests.dataset.conftest import make, write_hdf5
+from tests.dataset.made import make, write_hdf5
 
 NAMES = ("galaxy10", "galaxy10_sdss")
 
@@ -63,16 +63,3 @@ def test_nothing_is_downloaded_without_h5py(server, tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"regexp\[hdf5\]"):
         make("galaxy10", url=f"{server.address}/Galaxy10_DECals.h5").load(0, tmp_path)
     assert server.requests == []
-
-
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        ({"size": 0}, "dataset.size: expected a whole number of pixels"),
-        ({"memory": -1}, "dataset.memory: expected gigabytes"),
-        ({"classes": ["a", "a"]}, "dataset.classes: expected two or more different names"),
-    ],
-)
-def test_impossible_choices_are_refused(overrides, message):
-    with pytest.raises(ValueError, match=message):
-        make("galaxy10", **overrides)

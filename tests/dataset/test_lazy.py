@@ -15,7 +15,7 @@ from regexp.dataset.hdf5 import HDF5Images
 from regexp.dataset.lazy import ArrayImages, ChannelScaler, LazyInputs
 from regexp.dataset.pixels import area_average, pixel_names
 from regexp.model.mlp import MLP
-from tests.dataset.conftest import made_images, write_hdf5
+from tests.dataset.made import made_images, write_hdf5
 from tests.support import make_member, run
 
 ROWS = np.array([50, 3, 17, 4, 0, 59, 31])

@@ -10,7 +10,7 @@ import torch
 from sklearn.linear_model import LinearRegression
 
 from regexp.dataset.base import DataError
-from tests.dataset.conftest import make, series_lines, write
+from tests.dataset.made import make, real_folder, series_lines, write
 
 
 def series(folder, lines=None, **overrides):
@@ -148,24 +148,6 @@ def test_a_gap_and_a_constant_target_are_refused(tmp_path):
         series(tmp_path, lines).load(0, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        ({"window": 0}, "dataset.window: expected a whole number of time steps"),
-        ({"horizon": 1.5}, "dataset.horizon: expected a whole number of time steps"),
-        ({"stride": True}, "dataset.stride: expected a whole number of time steps"),
-        ({"split_seed": 1}, "dataset.split_seed: a series is split by time"),
-        ({"separator": ""}, "dataset.separator: expected one character"),
-        ({"columns": []}, "dataset.columns: expected one or more different columns"),
-        ({"columns": ["a", "a"]}, "dataset.columns: expected one or more different columns"),
-        ({"sha256": "abc"}, "dataset.sha256: expected 64 hexadecimal digits, or null"),
-    ],
-)
-def test_impossible_choices_are_refused(overrides, message):
-    with pytest.raises(ValueError, match=message):
-        make("series", **overrides)
-
-
 def test_missing_file_is_downloaded_from_its_address(server, tmp_path):
     columns = [*"abcdef", "OT"]
     content = "".join(f"{line}\n" for line in series_lines(columns)).encode()
@@ -197,9 +179,9 @@ def test_sunspots_and_the_skill_of_a_linear_model(tmp_path):
     assert skill(data, "test") == pytest.approx(0.416, abs=0.005)
 
 
-def test_real_etth1(real_file):
+def test_real_etth1():
     """Yardsticks: naive RMSE 0.656 degrees, which a linear model of 24 hours does not beat."""
-    data = make("etth1").load(0, real_file("ETTh1.csv"))
+    data = make("etth1").load(0, real_folder("ETTh1.csv"))
     assert data.checksum.startswith("f18de3ad")
     assert data.train.inputs.shape == (10428, 24, 7)
     assert data.naive["test"] * data.target_scale.scale[0] == pytest.approx(0.6555, abs=0.0005)

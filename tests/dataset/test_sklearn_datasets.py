@@ -8,7 +8,7 @@ import torch
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from tests.dataset.conftest import make
+from tests.dataset.made import make
 
 TABLES = {
     "breast_cancer": (341, 30, ("malignant", "benign")),

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from regexp.dataset.base import DataError
-from tests.dataset.conftest import make, table_lines, write
+from tests.dataset.made import make, real_folder, table_lines, write
 
 
 def table(folder, lines=None, **overrides):
@@ -255,28 +255,11 @@ def test_dates_and_damaged_parquet_are_refused(tmp_path):
         make("table", path="bad.parquet", target="y").load(0, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        ({"task": "ranking"}, "dataset.task: expected 'classification', 'regression' or null"),
-        ({"separator": ""}, "dataset.separator: expected one character"),
-        ({"max_levels": 1}, "dataset.max_levels: expected a whole number"),
-        ({"target": []}, "dataset.target: expected a column"),
-        ({"target": ["a", "a"]}, "dataset.target: a column is named twice"),
-        ({"target": ["a", "b"], "task": "classification"}, "a classification has one target"),
-        ({"columns": ["kind", "age"]}, "dataset.columns: 'kind' is the target"),
-        ({"drop": ["kind"]}, "dataset.drop: 'kind' is asked for as target or column as well"),
-    ],
-)
-def test_impossible_choices_are_refused(overrides, message):
-    with pytest.raises(ValueError, match=message):
-        make("table", **{"path": "mine.csv", "target": "kind", **overrides})
-
-
-def test_the_real_wines_as_a_table_are_the_wines(real_data):
-    wines = make("wine_quality").load(0, real_data)
-    path = str(real_data / "winequality-red.csv")
-    data = make("table", path=path, separator=";", target="quality").load(0, real_data)
+def test_the_real_wines_as_a_table_are_the_wines():
+    folder = real_folder("winequality-red.csv")
+    wines = make("wine_quality").load(0, folder)
+    path = str(folder / "winequality-red.csv")
+    data = make("table", path=path, separator=";", target="quality").load(0, folder)
     assert data.classes == wines.classes
     assert data.checksum == wines.checksum
     assert torch.equal(data.train.targets, wines.train.targets)

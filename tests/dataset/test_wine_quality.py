@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
-from tests.dataset.conftest import make, wine_lines, write
+from tests.dataset.made import make, real_folder, wine_lines, write
 
 
 def wine(**overrides):
@@ -35,20 +34,8 @@ def test_another_separator_can_be_asked_for(tmp_path):
     assert len(wine(separator=",").load(0, tmp_path).train) == 72
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        ({"separator": ""}, "dataset.separator: expected one character"),
-        ({"target": "ranking"}, "dataset.target: expected 'classification' or 'regression'"),
-    ],
-)
-def test_impossible_choices_are_refused(overrides, message):
-    with pytest.raises(ValueError, match=message):
-        wine(**overrides)
-
-
-def test_real_table(real_data):
-    data = make("wine_quality").load(0, real_data)
+def test_real_table():
+    data = make("wine_quality").load(0, real_folder("winequality-red.csv"))
     targets = torch.cat([data.train.targets, data.validation.targets, data.test.targets])
     assert data.classes == ("3", "4", "5", "6", "7", "8")
     assert torch.bincount(targets).tolist() == [10, 53, 681, 638, 199, 18]

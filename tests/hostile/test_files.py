@@ -19,7 +19,8 @@ from regexp.config.nodes import build_node
 from regexp.dataset import columns, limits
 from regexp.dataset.base import DataError
 from regexp.errors import ConfigError
-from tests.dataset.conftest import made_images, make, server, table_lines, write, write_images
+from tests.dataset.conftest import server
+from tests.dataset.made import made_images, make, table_lines, write, write_images
 
 __all__ = ["server"]  # the fixture
 
