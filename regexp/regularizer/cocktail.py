@@ -96,11 +96,7 @@ class Cocktail(Regularizer):
     def numbers(self) -> Numbers:
         """The hyper-parameters that are floats, by technique."""
         return {
-            name: {
-                field.name: getattr(technique, field.name)
-                for field in dataclasses.fields(technique)  # type: ignore[arg-type]
-                if isinstance(getattr(technique, field.name), (float, Tensor))
-            }
+            name: {k: v for k, v in _values(technique).items() if isinstance(v, (float, Tensor))}
             for name, technique in self.techniques.items()
         }
 
@@ -114,10 +110,9 @@ class Cocktail(Regularizer):
                 name,
                 type(technique),
                 tuple(
-                    (field.name, repr(getattr(technique, field.name)))
-                    for field in dataclasses.fields(technique)  # type: ignore[arg-type]
-                    if not isinstance(getattr(technique, field.name), float)
-                    or overrides(technique, "batch_size")
+                    (key, repr(value))
+                    for key, value in _values(technique).items()
+                    if not isinstance(value, float) or overrides(technique, "batch_size")
                 ),
             )
             for name, technique in self.techniques.items()
@@ -246,3 +241,9 @@ class Cocktail(Regularizer):
     def stop(self, memory: Memory) -> Tensor:
         stops = [torch.as_tensor(t.stop(memory[name])) for name, t in self._by_hook["stop"]]
         return torch.stack(stops).any() if stops else torch.tensor(False)
+
+
+def _values(technique: Regularizer) -> dict[str, Any]:
+    """The hyper-parameters of a technique, by name."""
+    fields = dataclasses.fields(technique)  # type: ignore[arg-type]
+    return {field.name: getattr(technique, field.name) for field in fields}

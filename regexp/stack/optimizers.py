@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from torch import Size, Tensor, nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -53,27 +53,48 @@ def _same(one: Any, other: Any) -> bool:
     return one is other
 
 
-@dataclass
 class _Group:
     """Neighbouring runs stepped by one optimizer.
 
-    Attributes:
+    Args:
         runs: their positions in the stack.
-        parameters: the stack's own (`whole`), or views of their part of them.
-        axis: whether `parameters` have a run axis.
-        whole: whether `parameters` are the stack's own.
+        stepper: of the runs.
+        parameters: the stack's, [K, ...] each if `lifted`.
+        lifted: whether they have a run axis.
+        whole: whether the runs are all of the stack, whose own parameters are then stepped.
     """
 
-    runs: list[int]
-    parameters: list[nn.Parameter]
-    axis: bool
-    whole: bool
-    optimizer: Optimizer
-    schedule: Schedule = field(init=False)
+    def __init__(
+        self,
+        runs: list[int],
+        stepper: Stepper,
+        parameters: list[nn.Parameter],
+        lifted: bool,
+        whole: bool,
+    ) -> None:
+        self.runs = runs
+        self.whole = whole
+        self.axis = lifted and len(runs) > 1
+        self.parameters = (
+            parameters if whole else [nn.Parameter(self.part(p.data)) for p in parameters]
+        )
+        self.optimizer = stepper.optimizer(self.parameters)
+        self.schedule = Schedule(stepper.scheduler, stepper.interval, self.optimizer)
 
     def part(self, tensor: Tensor) -> Tensor:
-        """The group's part of a stacked tensor."""
+        """The group's part of a stacked tensor, a view."""
         return tensor[self.runs[0] : self.runs[-1] + 1] if self.axis else tensor[self.runs[0]]
+
+    def stacked(self, value: Any, parameter: Tensor) -> bool:
+        """Whether a value in the optimizer's state of a parameter has a run axis."""
+        return self.axis and isinstance(value, Tensor) and value.shape == parameter.shape
+
+    def keep(self, positions: list[int]) -> None:
+        """Keep the optimizer's state of the runs at these positions within the group."""
+        for parameter, values in self.optimizer.state.items():
+            for key, value in values.items():
+                if self.stacked(value, parameter):
+                    values[key] = value[positions]
 
 
 class Optimizers:
@@ -94,26 +115,15 @@ class Optimizers:
         for run, stepper in enumerate(steppers):
             runs.append(run)
             if run + 1 == len(steppers) or not stepper.shares(steppers[run + 1]):
-                self.groups += self._make(runs, stepper, len(steppers), lifted)
+                whole = len(runs) == len(steppers)
+                group = _Group(runs, stepper, self.parameters, lifted, whole)
+                if group.axis and group.schedule.uses_metric:  # of each run's own losses
+                    make = partial(_Group, stepper=stepper, parameters=self.parameters)
+                    self.groups += [make([run], lifted=lifted, whole=False) for run in runs]
+                else:
+                    self.groups.append(group)
                 runs = []
         self.counts_steps = any(group.schedule.interval == "step" for group in self.groups)
-
-    def _make(self, runs: list[int], stepper: Stepper, total: int, lifted: bool) -> list[_Group]:
-        """One group of the runs, or one each if their schedule follows their own losses."""
-        group = self._group(runs, stepper, len(runs) == total, lifted)
-        if group.axis and group.schedule.uses_metric:
-            return [self._group([run], stepper, False, lifted) for run in runs]
-        return [group]
-
-    def _group(self, runs: list[int], stepper: Stepper, whole: bool, lifted: bool) -> _Group:
-        axis = lifted and len(runs) > 1
-        whole = whole and (axis or not lifted)
-        group = _Group(runs, self.parameters, axis, whole, None)  # type: ignore[arg-type]
-        if not whole:
-            group.parameters = [nn.Parameter(group.part(p.data)) for p in self.parameters]
-        group.optimizer = stepper.optimizer(group.parameters)
-        group.schedule = Schedule(stepper.scheduler, stepper.interval, group.optimizer)
-        return group
 
     def step(self) -> None:
         """One step of every run from the gradients of the stack's parameters."""
@@ -137,16 +147,15 @@ class Optimizers:
         """The state dicts of one run's optimizer and scheduler, as if it had been alone."""
         group = next(group for group in self.groups if run in group.runs)
         position = group.runs.index(run)
-        shapes = [parameter.shape for parameter in group.parameters]
 
-        def own(value: Any, shape: Size) -> Any:
-            if group.axis and _stacked(value, shape):
+        def of_run(value: Any, parameter: Tensor) -> Any:
+            if group.stacked(value, parameter):
                 value = value[position]
             return value.clone() if isinstance(value, Tensor) else value
 
         state = group.optimizer.state_dict()
         state["state"] = {
-            index: {key: own(value, shapes[index]) for key, value in values.items()}
+            index: {key: of_run(value, group.parameters[index]) for key, value in values.items()}
             for index, values in state["state"].items()
         }
         return state, copy.deepcopy(group.schedule.state_dict())
@@ -164,35 +173,17 @@ class Optimizers:
             group.optimizer.load_state_dict(state["optimizer"])
             group.schedule.load_state_dict(state["schedule"])
 
-    def take(self, runs: Sequence[int], parameters: Callable[[], None]) -> None:
-        """Keep only these runs.
-
-        Args:
-            runs: positions in the stack, in order.
-            parameters: cuts the stack's own parameters down to them.
-        """
-        before = {id(group): [p.shape for p in group.parameters] for group in self.groups}
-        parameters()
+    def take(self, runs: Sequence[int]) -> None:
+        """Keep only the runs at these positions in the stack, in order, and their parameters."""
         place = {run: position for position, run in enumerate(runs)}
-        kept = []
         for group in self.groups:
-            inner = [position for position, run in enumerate(group.runs) if run in place]
-            if not inner:
-                continue
-            group.runs = [place[group.runs[position]] for position in inner]
-            for own, parameter, shape in zip(
-                group.parameters, self.parameters, before[id(group)], strict=True
-            ):
-                if not group.whole:
+            group.keep([position for position, run in enumerate(group.runs) if run in place])
+            group.runs = [place[run] for run in group.runs if run in place]
+        self.groups = [group for group in self.groups if group.runs]
+        for parameter in self.parameters:
+            parameter.grad = None
+            parameter.data = parameter.data[list(runs)]
+        for group in self.groups:
+            if not group.whole:
+                for own, parameter in zip(group.parameters, self.parameters, strict=True):
                     own.data = group.part(parameter.data)
-                if group.axis:
-                    values = group.optimizer.state.get(own, {})
-                    for key, value in values.items():
-                        if _stacked(value, shape):
-                            values[key] = value[inner]
-            kept.append(group)
-        self.groups = kept
-
-
-def _stacked(value: Any, shape: Size) -> bool:
-    return isinstance(value, Tensor) and value.shape == shape

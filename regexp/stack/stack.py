@@ -261,14 +261,10 @@ class Stack(Trainable):
         """
         assert runs, "a stack has at least one run"
         assert isinstance(self.regularizer, LiftedCocktail)
-
-        def cut() -> None:
-            for tensor in [*self.parameters.values(), *self.model.buffers()]:
-                tensor.grad = None
-                if tensor.ndim:  # noise that was never drawn has no axes
-                    tensor.data = tensor.data[list(runs)]
-
-        self.optimizers.take(runs, cut)
+        self.optimizers.take(runs)
+        for buffer in self.model.buffers():
+            if buffer.ndim:  # noise that was never drawn has no axes
+                buffer.data = buffer.data[list(runs)]
         for _, layer in self._noise:
             for key, value in varying(layer).items():
                 setattr(layer, key, value[list(runs)])
