@@ -54,13 +54,14 @@ class ConfigError(ValueError):
 
     def __str__(self) -> str:
         head = self.key if self.got is _NOTHING else f"{self.key}={_shown(self.got)}"
-        said = self.problem or f"expected {self.expected}"
-        if self.problem and self.expected:
-            said = f"{self.problem}; expected {self.expected}"
-        message = f"{head}: {said}" if head else said
-        if self.cure:
-            message = f"{message}; {self.cure}"
+        message = f"{head}: {self.reason}" if head else self.reason
         return f"{message} (in the job {self.job})" if self.job else message
+
+    @property
+    def reason(self) -> str:
+        """The message without the key and the job."""
+        expected = f"expected {self.expected}" if self.expected else ""
+        return "; ".join(filter(None, (self.problem, expected, self.cure)))
 
     def __repr__(self) -> str:  # what Hydra shows of an error in a constructor
         return f"{type(self).__name__}({str(self)!r})"

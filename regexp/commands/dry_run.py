@@ -111,7 +111,8 @@ def rows_of(sweep: Sweep) -> list[Row]:
             seconds = None if whole is None else whole * (own - ready) / len(runs)
         told = varied(job.config, job.overrides, sweep.swept)
         if number in left_out:
-            told = f"{told} ({left_out[number].partition(';')[0]})".lstrip()
+            error = left_out[number]
+            told = f"{told} ({error.key}: {error.problem})".lstrip()
         if number in again:
             told = f"{told} (the runs of job {again[number] + 1})".lstrip()
         rows.append(Row(number, job.technique, told, trials, own, ready, seconds))

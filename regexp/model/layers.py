@@ -79,7 +79,7 @@ class Residual(nn.Module):
 Kind = TypeVar("Kind", bound=nn.Module)
 
 
-def modules_of(model: nn.Module, kind: type[Kind], missing: str) -> dict[str, Kind]:
+def modules_of(model: nn.Module, kind: type[Kind], missing: str, cure: str) -> dict[str, Kind]:
     """The modules of a kind in `model`, by name, from inputs to outputs.
 
     Raises:
@@ -87,7 +87,8 @@ def modules_of(model: nn.Module, kind: type[Kind], missing: str) -> dict[str, Ki
     """
     found = {name: module for name, module in model.named_modules() if isinstance(module, kind)}
     if not found:
-        raise NotApplicable(f"regularizer: {type(model).__name__} has no {missing}")
+        problem = f"{type(model).__name__} has no {missing}"
+        raise NotApplicable(problem, key="regularizer", cure=cure)
     return found
 
 
@@ -100,8 +101,8 @@ def blocks(model: nn.Module) -> dict[str, Block]:
     return modules_of(
         model,
         Block,
-        "hidden regexp.model.layers.Block, so there is nowhere to add a layer; build its hidden "
-        "layers as Block(nn.Linear(...), nn.ReLU())",
+        "hidden regexp.model.layers.Block, so there is nowhere to add a layer",
+        "build its hidden layers as Block(nn.Linear(...), nn.ReLU())",
     )
 
 
@@ -128,8 +129,8 @@ def residuals(model: nn.Module) -> dict[str, Residual]:
     return modules_of(
         model,
         Residual,
-        "regexp.model.layers.Residual, so there is no branch to drop; use a residual network such "
-        "as model=resnet_mlp",
+        "regexp.model.layers.Residual, so there is no branch to drop",
+        "use a residual network such as model=resnet_mlp",
     )
 
 
@@ -139,11 +140,13 @@ def inputs(model: nn.Module) -> Inputs:
     Raises:
         NotApplicable: if the model has none.
     """
-    missing = (
-        "regexp.model.layers.Inputs, so there is nowhere to add a layer at its inputs; begin its "
-        "forward with one"
+    slots = modules_of(
+        model,
+        Inputs,
+        "regexp.model.layers.Inputs, so there is nowhere to add a layer at its inputs",
+        "begin its forward with one",
     )
-    return next(iter(modules_of(model, Inputs, missing).values()))
+    return next(iter(slots.values()))
 
 
 class Noise(nn.Module):

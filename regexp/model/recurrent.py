@@ -137,6 +137,6 @@ def recurrents(model: nn.Module) -> dict[str, Recurrent]:
     return modules_of(
         model,
         Recurrent,
-        "regexp.model.recurrent.Recurrent, so there is no state to work on; use model=lstm or "
-        "model=gru",
+        "regexp.model.recurrent.Recurrent, so there is no state to work on",
+        "use model=lstm or model=gru",
     )

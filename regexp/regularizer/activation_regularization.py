@@ -50,8 +50,9 @@ class ActivationRegularization(
     def build(self, model: nn.Module) -> nn.Module:
         if not any(block.dimensions == 1 for block in blocks(model).values()):
             raise NotApplicable(
-                f"regularizer.activation_regularization: {type(model).__name__} has no recurrent "
-                "hidden block; use model=lstm or model=gru, or regularizer=activity_l2"
+                f"{type(model).__name__} has no recurrent hidden block",
+                key="regularizer.activation_regularization",
+                cure="use model=lstm or model=gru, or regularizer=activity_l2",
             )
         return model
 

@@ -54,8 +54,9 @@ class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": m
         parameters: Tensors = dict(model.named_parameters())
         if {owner(name) for name in weights(parameters)} == {_output(parameters)}:
             raise NotApplicable(
-                "regularizer.adaptive_gradient_clipping: the output layer, which is not clipped, "
-                "is all that the model has; use gradient_clipping"
+                "the output layer, which is not clipped, is all that the model has",
+                key="regularizer.adaptive_gradient_clipping",
+                cure="use gradient_clipping",
             )
         return model
 

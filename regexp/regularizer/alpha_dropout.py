@@ -52,9 +52,10 @@ class AlphaDropout(Regularizer, kind="layer", neutral={"p": 0.0}):
         for name, block in blocks(model).items():
             if not isinstance(block.activation, nn.SELU):
                 raise NotApplicable(
-                    "regularizer.alpha_dropout: keeps the moments of SELU, but the block "
-                    f"{name} has the activation {type(block.activation).__name__}; use "
-                    "model.activation=selu, or regularizer=dropout"
+                    f"keeps the moments of SELU, but the block {name} has the activation "
+                    f"{type(block.activation).__name__}",
+                    key="regularizer.alpha_dropout",
+                    cure="use model.activation=selu, or regularizer=dropout",
                 )
             block.dropout.append(AlphaDropoutLayer(self.p))
         return model

@@ -152,8 +152,9 @@ class Cocktail(Regularizer):
             for asked, given in ((technique.tasks, task), (technique.data, kind)):
                 if given not in asked:
                     raise NotApplicable(
-                        f"regularizer.{key}: is for {' or '.join(asked)}, not for {given} (the "
-                        f"dataset {name}); leave the technique out"
+                        f"is for {' or '.join(asked)}, not for {given} (the dataset {name})",
+                        key=f"regularizer.{key}",
+                        cure="leave the technique out",
                     )
             technique.check_rows(shape)
 

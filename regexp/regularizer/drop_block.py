@@ -57,8 +57,9 @@ class DropBlock(Regularizer, kind="layer", neutral={"p": 0.0}, data=("images",))
         found = [block for block in blocks(model).values() if block.dimensions == 2]
         if not found:
             raise NotApplicable(
-                f"regularizer.drop_block: no hidden block of {type(model).__name__} gives images; "
-                "use regularizer=dropout, or model=cnn"
+                f"no hidden block of {type(model).__name__} gives images",
+                key="regularizer.drop_block",
+                cure="use regularizer=dropout, or model=cnn",
             )
         for block in found:
             block.dropout.append(DropBlockLayer(self.p, self.block_size))

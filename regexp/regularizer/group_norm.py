@@ -54,8 +54,9 @@ class GroupNorm(
         for name, block in blocks(model).items():
             if block.features == 1 and block.dimensions != 2:
                 raise NotApplicable(
-                    f"regularizer.group_norm: the block {name} has a single unit, which would "
-                    "always be zero; make it wider, or use regularizer=batch_norm"
+                    f"the block {name} has a single unit, which would always be zero",
+                    key="regularizer.group_norm",
+                    cure="make it wider, or use regularizer=batch_norm",
                 )
             groups = number_of_groups(block.features, self.groups)
             norm = nn.GroupNorm(groups, block.features, eps=self.eps)

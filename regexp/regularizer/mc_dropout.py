@@ -52,8 +52,9 @@ class MCDropout(
         redrawn = any(isinstance(m, Noise) and not m.shared for m in model.modules())
         if self.samples and not redrawn:
             raise NotApplicable(
-                "regularizer.mc_dropout: no technique before it adds a stochastic layer, so all "
-                "passes would be the same; use regularizer=[dropout,mc_dropout]"
+                "no technique before it adds a stochastic layer, so all passes would be the same",
+                key="regularizer.mc_dropout",
+                cure="use regularizer=[dropout,mc_dropout]",
             )
         return model
 

@@ -94,8 +94,9 @@ def _check_names(technique: str, pattern: str, model: nn.Module) -> None:
     parameters: Tensors = dict(model.named_parameters())
     if not chosen(parameters, pattern):
         raise NotApplicable(
-            f"regularizer.{technique}.names: {pattern!r} is the name of none of the model's "
-            f"weights; they are {', '.join(weights(parameters))}"
+            f"{pattern!r} is the name of none of the model's weights",
+            key=f"regularizer.{technique}.names",
+            cure=f"they are {', '.join(weights(parameters))}",
         )
 
 

@@ -41,8 +41,9 @@ class Rotate90(Regularizer, kind="input", neutral={"p": 0.0}, data=("images",)):
         height, width = shape[-2:]
         if height != width:
             raise NotApplicable(
-                f"regularizer.rotate90: a quarter turn of {height} x {width} pixels has another "
-                "shape; use square images, or regularizer=flip"
+                f"a quarter turn of {height} x {width} pixels has another shape",
+                key="regularizer.rotate90",
+                cure="use square images, or regularizer=flip",
             )
 
     def batch(self, step: Step, batch: Batch) -> Batch:

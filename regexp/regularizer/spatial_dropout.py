@@ -50,9 +50,9 @@ class SpatialDropout(Regularizer, kind="layer", neutral={"p": 0.0}, data=("serie
         found = [block for block in blocks(model).values() if block.dimensions in POSITIONS]
         if not found:
             raise NotApplicable(
-                "regularizer.spatial_dropout: no hidden block of "
-                f"{type(model).__name__} has channels of images or sequences; use "
-                "regularizer=dropout, or a model such as cnn or lstm"
+                f"no hidden block of {type(model).__name__} has channels of images or sequences",
+                key="regularizer.spatial_dropout",
+                cure="use regularizer=dropout, or a model such as cnn or lstm",
             )
         for block in found:
             block.dropout.append(DropoutLayer(self.p, POSITIONS[block.dimensions]))

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from regexp.config import plan_file
 from regexp.config.jobs import Sweep, written
 from regexp.config.launching import launch
-from regexp.errors import INTERRUPTED
+from regexp.errors import INTERRUPTED, NotApplicable
 from regexp.sweep import progress
 from regexp.sweep.launched import Order, job, shared_tracker, write_plan
 from regexp.sweep.present import present
@@ -70,7 +70,7 @@ def execute(sweep: Sweep, then: Then = lambda report, seconds: None) -> int:
 def _execute(
     sweep: Sweep,
     planned: Sequence[Sequence["PlannedRun"]],
-    left_out: Mapping[int, str],
+    left_out: Mapping[int, NotApplicable],
     then: Then,
 ) -> bool:
     """Run a planned sweep and print what came of it; whether anything failed."""
@@ -121,7 +121,7 @@ def _write_plans(
     folder: Path,
     sweep: Sweep,
     planned: Sequence[Sequence["PlannedRun"]],
-    left_out: Mapping[int, str],
+    left_out: Mapping[int, NotApplicable],
     order: Order,
 ) -> list[Path]:
     """Write the plan of every job; of a sweep whose jobs only the sweeper knows, one for all."""

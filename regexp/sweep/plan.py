@@ -58,7 +58,7 @@ def plan(config: DictConfig, chosen: Numbers | None = None) -> list[PlannedRun]:
     return [replace(run, tuned=words(chosen), stage=FINAL_STAGE) for run in runs]
 
 
-def plan_all(jobs: Sequence[Job]) -> tuple[list[list[PlannedRun]], dict[int, str]]:
+def plan_all(jobs: Sequence[Job]) -> tuple[list[list[PlannedRun]], dict[int, NotApplicable]]:
     """The runs of every job, and why some jobs have none: their technique does not apply.
 
     Raises:
@@ -66,14 +66,14 @@ def plan_all(jobs: Sequence[Job]) -> tuple[list[list[PlannedRun]], dict[int, str
             or that no job applies.
     """
     planned: list[list[PlannedRun]] = []
-    left_out: dict[int, str] = {}
+    left_out: dict[int, NotApplicable] = {}
     for number, job in enumerate(jobs):
         try:
             planned.append(plan(job.config))
         except NotApplicable as error:
             if number + 1 == len(jobs) == len(left_out) + 1:
                 raise  # no job is left
-            left_out[number] = str(error)
+            left_out[number] = error
             planned.append([])
         except ConfigError as error:
             if len(jobs) > 1:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.jobs import Sweep, written
 from regexp.config.values import grid_of, seeds_of, shown
-from regexp.errors import count
+from regexp.errors import NotApplicable, count
 from regexp.metrics.names import ENSEMBLES, HEADLINES, column
 from regexp.sweep.tuning import draw
 
@@ -187,7 +187,7 @@ def reasons(failures: Sequence[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def left_out(sweep: Sweep, why: Mapping[int, str]) -> list[str]:
+def left_out(sweep: Sweep, why: Mapping[int, NotApplicable]) -> list[str]:
     """Lines on the jobs whose technique does not apply.
 
     Args:
@@ -197,10 +197,10 @@ def left_out(sweep: Sweep, why: Mapping[int, str]) -> list[str]:
     if not why:
         return []
     lines = [f"{count(len(why), 'job')} of {len(sweep.jobs)} left out, which do not apply here:"]
-    for job, reason in why.items():
+    for job, error in why.items():
         technique = sweep.jobs[job].technique
-        own = reason.removeprefix(f"regularizer.{technique}: ").removeprefix("regularizer: ")
-        lines.append(f"  {technique}: {own}")
+        named = error.key in ("regularizer", f"regularizer.{technique}")
+        lines.append(f"  {technique}: {error.reason if named else error}")
     return [*lines, ""]
 
 
