@@ -21,7 +21,6 @@ from regexp.compare.figures.reliability import reliability
 from regexp.compare.figures.settings import groups, settings
 from regexp.compare.figures.weights import weights
 from regexp.compare.metric import Metric
-from regexp.compare.statistics import ALPHA
 from regexp.compare.table import BASELINE, FAMILY, KEYS, Key, baseline
 from regexp.metrics import names
 
@@ -122,16 +121,14 @@ def _across(comparison: Comparison) -> Iterator[Sketch]:
             "p-value makes it a verdict.",
             partial(heat_map, table, metric),
         )  # fmt: skip
-    ranked = comparison.across
-    if ranked is not None and ranked.scores.shape[1] > 1:
-        claims = set(map(str, ranked.wilcoxon.index[ranked.wilcoxon["p_holm"] < ALPHA]))
+    if comparison.across is not None:
         yield Sketch(
             "critical_difference", "Average ranks across datasets",
             "Techniques by their average rank over the datasets, the best on the left. A bar joins "
             "those that Nemenyi's test cannot tell apart, which it seldom can for many techniques "
             "on few datasets; a star marks those that differ from the baseline by Wilcoxon's test, "
             "corrected after Holm.",
-            partial(critical_difference, ranked.scores, metric.lower_is_better, claims),
+            partial(critical_difference, comparison.across),
         )  # fmt: skip
     for dataset, key, rest, rows in groups(table):
         if (rows["difference"].notna() & (rows["technique"] != BASELINE)).any():

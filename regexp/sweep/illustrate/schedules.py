@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from regexp.stack.member import lengths
 from regexp.stack.optimizers import Stepper
 from regexp.sweep.plan import build_regularizer, build_stepper, load_data
 from regexp.sweep.planned_run import Node, PlannedRun
+from regexp.tracking.names import flatten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,10 +35,10 @@ def learning_rate(runs: Sequence[PlannedRun]) -> Figure:
     Args:
         runs: as planned.
     """
-    found = distinct(runs)
-    nodes = [run.config for run, _ in found]
+    settings = distinct(runs)
     lines, spent = [], 0
-    for (run, counts), name in zip(found, names(nodes), strict=True):
+    labels = names([run.config for run, _ in settings])
+    for (run, counts), label in zip(settings, labels, strict=True):
         spent += sum(counts)
         if spent > STEPS:
             break
@@ -45,24 +46,25 @@ def learning_rate(runs: Sequence[PlannedRun]) -> Figure:
         blind = ", if the validation loss never improves" if plateau else ""
         every = -(-len(rates) // POINTS)
         steps = np.arange(1, len(rates) + 1)
-        lines.append((steps[::every], np.array(rates)[::every], f"{name}{blind}"))
-    left = f" ({len(found) - len(lines)} more are too long)" if len(lines) < len(found) else ""
+        lines.append((steps[::every], np.array(rates)[::every], f"{label}{blind}"))
+    more = len(settings) - len(lines)
+    left = f" ({more} more are too long)" if more else ""
     return lines_of(lines, f"Learning rate of every step{left}", "step")
 
 
 def distinct(runs: Sequence[PlannedRun]) -> list[tuple[PlannedRun, list[int]]]:
     """The first run of each setting of optimizer and schedule, with the steps of its epochs."""
-    found: dict[str, tuple[PlannedRun, list[int]]] = {}
+    settings: dict[str, tuple[PlannedRun, list[int]]] = {}
     counted: dict[str, list[int]] = {}
     for run in runs:
         config = run.config
-        parts = {key: config[key] for key in ("dataset", "regularizer", "trainer")}
-        text = json.dumps(parts)
-        if text not in counted:
-            counted[text] = steps(run)
-        key = json.dumps([config["optimizer"], config["scheduler"], counted[text]], sort_keys=True)
-        found.setdefault(key, (run, counted[text]))
-    return list(found.values())
+        counts_by = json.dumps([config[key] for key in ("dataset", "regularizer", "trainer")])
+        if counts_by not in counted:
+            counted[counts_by] = steps(run)
+        counts = counted[counts_by]
+        setting = json.dumps([config["optimizer"], config["scheduler"], counts], sort_keys=True)
+        settings.setdefault(setting, (run, counts))
+    return list(settings.values())
 
 
 def steps(run: PlannedRun) -> list[int]:
@@ -104,31 +106,22 @@ def simulate(stepper: Stepper, counts: Sequence[int]) -> tuple[list[float], bool
 
 def names(configs: Sequence[Node]) -> list[str]:
     """What each setting is called: its schedule's class, and the numbers that tell it apart."""
-    flat = [
-        dict(_leaves({"lr": one["optimizer"].get("lr"), **one["scheduler"]})) for one in configs
+    settings = [
+        flatten({"lr": config["optimizer"].get("lr"), **config["scheduler"]}) for config in configs
     ]
-    found = []
-    for own in flat:
-        alike = [other for other in flat if _kind(other) == _kind(own)]
-        told = [
+    labels = []
+    for setting in settings:
+        alike = [other for other in settings if _class(other) == _class(setting)]
+        numbers = [
             f"{key}={value}"
-            for key, value in own.items()
+            for key, value in setting.items()
             if "_target_" not in key and any(other.get(key) != value for other in alike)
         ]
-        found.append(" ".join([_kind(own), *told]))
-    return found
+        labels.append(" ".join([_class(setting), *numbers]))
+    return labels
 
 
-def _kind(leaves: dict[str, Any]) -> str:
+def _class(setting: Mapping[str, object]) -> str:
     """`CosineAnnealingLR`; of a schedule by a function, the function's."""
-    inner = [value for key, value in leaves.items() if key.endswith("lr_lambda._target_")]
-    return str((inner or [leaves.get("_target_", "schedule")])[0]).rpartition(".")[2]
-
-
-def _leaves(node: Node, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(key, value) of all that is no mapping."""
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    inner = [value for key, value in setting.items() if key.endswith("lr_lambda._target_")]
+    return str([*inner, setting.get("_target_", "schedule")][0]).rpartition(".")[2]

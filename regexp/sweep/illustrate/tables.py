@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from regexp.dataset.base import CLASSIFICATION
 from regexp.random import Rng
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from regexp.dataset.base import Data
@@ -120,83 +122,78 @@ def pairplot(
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
     count = values.shape[1]
-    side = 1.35 if count > 3 else 2.2
-    size = side * count + 1.2
+    size = (1.35 if count > 3 else 2.2) * count + 1.2
     figure = Figure(figsize=(max(size, 4.5), max(size, 4.5)))
     FigureCanvasAgg(figure)
+    panels: Any = figure.subplots(count, count, squeeze=False, sharex="col")
     looks = _looks(groups, classes)
-    ends = [_ends(column) for column in values.T]
-    for row in range(count):
-        for column in range(row + 1):
-            axes = figure.add_subplot(count, count, row * count + column + 1)
-            axes.grid(visible=False)
-            axes.locator_params(nbins=3)
+    for row, column in np.ndindex(count, count):
+        axes: Axes = panels[row, column]
+        if column > row:
+            axes.remove()
+            continue
+        axes.grid(visible=False)
+        axes.locator_params(nbins=3)
+        bins = np.histogram_bin_edges(values[:, row], 20).tolist()
+        for (members, _, colour, marker), dash in zip(looks, cycle(s.DASHES), strict=False):
             if row == column:
-                parts = [values[where, row] for where, *_ in looks]
-                bins = np.histogram_bin_edges(values[:, row], 20)
-                for place, (part, (_, _, colour, _)) in enumerate(zip(parts, looks, strict=True)):
-                    axes.hist(part, bins=bins.tolist(), histtype="step", color=colour, linewidth=1,
-                              linestyle=s.DASHES[place % len(s.DASHES)])  # fmt: skip
-                axes.tick_params(labelleft=False, left=False)
+                axes.hist(values[members, row], bins=bins, histtype="step", color=colour,
+                          linewidth=1, linestyle=dash)  # fmt: skip
             else:
-                for where, _, colour, marker in looks:
-                    axes.plot(
-                        values[where, column], values[where, row], linestyle="none",
-                        marker=marker, markersize=2.4, color=colour, alpha=0.6,
-                        markeredgewidth=0.5, markerfacecolor="none",
-                    )  # fmt: skip
-            axes.set_xlim(*ends[column])
-            if row != column:
-                axes.set_ylim(*ends[row])
-            last = row == count - 1
-            axes.tick_params(labelbottom=last, labelleft=column == 0 and row > 0)
-            if last:
-                axes.set_xlabel(s.short(str(names[column]), 20), fontsize=7)
-            if column == 0 and row > 0:
-                axes.set_ylabel(s.short(str(names[row]), 20), fontsize=7)
+                axes.plot(
+                    values[members, column], values[members, row], linestyle="none",
+                    marker=marker, markersize=2.4, color=colour, alpha=0.6, markeredgewidth=0.5,
+                    markerfacecolor="none",
+                )  # fmt: skip
+        if row == column:
+            axes.tick_params(labelleft=False, left=False)
+        elif column == 0:
+            axes.set_ylabel(s.short(str(names[row]), 20), fontsize=7)
+        else:
+            axes.tick_params(labelleft=False)
+        if row == count - 1:
+            axes.set_xlabel(s.short(str(names[column]), 20), fontsize=7)
     figure.subplots_adjust(
         left=0.75 / size, right=1 - 0.1 / size, bottom=0.5 / size, top=1 - 0.55 / size,
         wspace=0.12, hspace=0.12,
     )  # fmt: skip
     figure.suptitle(s.wrapped(title, max(40, round(11 * size))), y=1 - 0.1 / size, va="top")
+    if groups is not None:
+        _legend(figure, looks, (1 - 0.1 / size, 1 - 0.6 / size))
+    return figure
+
+
+Look = tuple[np.ndarray | slice, str, str, str]
+"""The rows of a class, its name, colour and marker."""
+
+
+def _looks(groups: np.ndarray | None, classes: Sequence[str]) -> list[Look]:
+    """Of each class; those beyond the last marker are drawn alike."""
+    if groups is None:
+        return [(slice(None), "", s.BLUE, "o")]
+    names = [s.short(str(name), 20) for name in classes[:CLASSES]]
+    looks: list[Look] = [
+        (groups == index, *look)
+        for index, look in enumerate(
+            zip(names, cycle((*s.COLOURS, s.INK)), s.MARKERS, strict=False)
+        )
+    ]
+    if more := len(classes) - len(names):
+        looks.append((groups >= CLASSES, f"{more} more", s.INK, "."))
+    return looks
+
+
+def _legend(figure: Figure, looks: Sequence[Look], corner: tuple[float, float]) -> None:
+    from matplotlib.lines import Line2D
+
     handles = [
         Line2D([], [], linestyle="none", marker=marker, color=colour, markerfacecolor="none",
                label=name)
         for _, name, colour, marker in looks
-        if name
     ]  # fmt: skip
-    if handles:
-        figure.legend(handles=handles, loc="upper right",
-                      bbox_to_anchor=(1 - 0.1 / size, 1 - 0.6 / size))  # fmt: skip
-    return figure
-
-
-def _ends(column: np.ndarray) -> tuple[float, float]:
-    low, high = float(column.min()), float(column.max())
-    margin = 0.05 * (high - low) or 0.5
-    return low - margin, high + margin
-
-
-def _looks(
-    groups: np.ndarray | None, classes: Sequence[str]
-) -> list[tuple[np.ndarray | slice, str, str, str]]:
-    """(rows, name, colour, marker) of each class; those beyond the last marker are drawn alike."""
-    if groups is None:
-        return [(slice(None), "", s.BLUE, "o")]
-    colours = (*s.COLOURS, s.INK)
-    known = min(len(classes), CLASSES)
-    found: list[tuple[np.ndarray | slice, str, str, str]] = [
-        (groups == index, s.short(str(classes[index]), 20), colours[index % len(colours)],
-         s.MARKERS[index % len(s.MARKERS)])
-        for index in range(known)
-    ]  # fmt: skip
-    if known < len(classes):
-        rest = groups >= known
-        found.append((rest, f"{len(classes) - known} more", s.INK, "."))
-    return found
+    figure.legend(handles=handles, loc="upper right", bbox_to_anchor=corner)
 
 
 def _classes(data: Data) -> Figure:

@@ -1,18 +1,19 @@
 """Weights, reliability and ranks, each held against a computation of its own."""
 
-import re
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import scikit_posthocs
+from scipy import stats
 
+from regexp.compare import across
 from regexp.compare.figures import critical_difference, reliability, weights
-from regexp.compare.figures.critical_difference import nemenyi, starred
 from regexp.compare.figures.distributions import pooled_reliability, pooled_weights
 from regexp.compare.figures.style import BLUE, INK
 from regexp.compare.figures.weights import percent
+from regexp.compare.ranking import Across
 from tests.compare.figures import frames
 from tests.compare.figures.frames import panels, texts, xy
 
@@ -102,6 +103,13 @@ def test_reliability_draws_accuracy_against_confidence_and_counts() -> None:
 # --- ranks ----------------------------------------------------------------------------------
 
 
+def ranked(scores: pd.DataFrame) -> Across:
+    """What a comparison across datasets makes of scores, [datasets, techniques]."""
+    ranks = across.ranks(scores)
+    wilcoxon = across.wilcoxon(scores, "none")
+    return Across(scores, ranks, across.friedman(ranks), wilcoxon, pd.DataFrame(), notes=[])
+
+
 def scores(techniques: int, datasets: int, seed: int = 0) -> pd.DataFrame:
     generator = np.random.default_rng(seed)
     names = ["none", *(f"t{place}" for place in range(1, techniques))]
@@ -109,51 +117,44 @@ def scores(techniques: int, datasets: int, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(values, columns=names)
 
 
-def test_nemenyi_against_scikit_posthocs() -> None:
-    values = scores(5, 12)
-    ranks = values.rank(axis=1, ascending=False).mean()
-    own = nemenyi(ranks, 12)
-    theirs = scikit_posthocs.posthoc_nemenyi_friedman(values.to_numpy())
-    np.testing.assert_allclose(own.to_numpy(), theirs.to_numpy(), atol=1e-9)
+def nemenyi(ranks: pd.Series, datasets: int) -> pd.DataFrame:
+    """p-values by the definition, P(q > |difference| sqrt(2) / sqrt(k (k + 1) / (6 N)))."""
+    count = len(ranks)
+    gaps = np.abs(np.subtract.outer(ranks.to_numpy(), ranks.to_numpy()))
+    error = math.sqrt(count * (count + 1) / (6 * datasets))
+    p = stats.studentized_range.sf(gaps * math.sqrt(2) / error, count, np.inf)
+    return pd.DataFrame(p, index=ranks.index, columns=ranks.index)
 
 
 def test_diagram_shows_ranks_and_joins_what_cannot_be_told_apart() -> None:
-    values = scores(5, 12)
-    ranks = values.rank(axis=1, ascending=False).mean()
-    figure = critical_difference(values)
+    across = ranked(scores(5, 12))
+    ranks = across.ranks.mean()
+    figure = critical_difference(across)
     written = " ".join(texts(figure))
-    stars = starred(values, lower_is_better=False)
-    assert stars
+    stars = set(across.wilcoxon.index[across.wilcoxon["p_holm"] < 0.05])
+    assert 0 < len(stars) < 5
     for name, rank in ranks.items():
         label = f"{name} *" if name in stars else str(name)
-        assert f"{label} ({rank:.2f})" in written or f"({rank:.2f}) {label}" in written
+        assert f" {label} ({rank:.2f})" in f" {written}" or f"({rank:.2f}) {label}" in written
     assert "Nemenyi" in written
     p = nemenyi(ranks, 12)
     bars = [xy(line)[0] for line in figure.axes[0].lines if line.get_linewidth() == 2.6]
     assert bars
-    for bar in bars:
-        joined = [ranks.index[int(np.argmin(np.abs(ranks - x)))] for x in (bar.min(), bar.max())]
+    for left, right in bars:
+        joined = [ranks.index[int(np.argmin(np.abs(ranks - x)))] for x in (left, right)]
         assert p.loc[joined[0], joined[1]] >= 0.05
     apart = [(a, b) for a in ranks.index for b in ranks.index if p.loc[a, b] < 0.05]
     assert apart
     for a, b in apart:
-        assert not any(
-            bar.min() - 1e-9 <= min(ranks[a], ranks[b])
-            and max(ranks[a], ranks[b]) <= bar.max() + 1e-9
-            for bar in bars
-        )
+        low, high = sorted((ranks[a], ranks[b]))
+        assert not any(left - 1e-9 <= low and high <= right + 1e-9 for left, right in bars)
 
 
-def test_diagram_of_equal_long_names_and_too_few() -> None:
+def test_diagram_of_equal_long_names_and_of_two_techniques() -> None:
     long = "x" * 100
-    values = scores(3, 4).set_axis([f"{long}1{long}", f"{long}2{long}", "none"], axis=1)
-    critical_difference(values).draw_without_rendering()
-    critical_difference(scores(1, 4)).draw_without_rendering()
-    critical_difference(scores(4, 1)).draw_without_rendering()
-
-
-def test_given_stars_are_drawn() -> None:
-    figure = critical_difference(scores(3, 5), True, {"t2"})
-    labels = {text for text in texts(figure) if re.search(r"\(\d\.\d\d\)", text)}
-    assert len(labels) == 3
-    assert [label for label in labels if " *" in label] == [one for one in labels if "t2" in one]
+    values = scores(3, 4).set_axis(["none", f"{long}1{long}", f"{long}2{long}"], axis=1)
+    figure = critical_difference(ranked(values))
+    figure.draw_without_rendering()
+    written = " ".join(texts(figure))
+    assert all(f"x #{number}" in written for number in (1, 2))
+    critical_difference(ranked(scores(2, 4))).draw_without_rendering()
