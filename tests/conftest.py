@@ -53,9 +53,11 @@ def fresh_store(tmp_path: Path, empty_store: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mlruns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mlruns(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """`paths.mlruns` of every sandbox: to make a store takes seconds."""
-    return tmp_path_factory.mktemp("mlruns")
+    folder = tmp_path_factory.mktemp("mlruns")
+    shutil.copy(empty_store, folder)
+    return folder
 
 
 @pytest.fixture

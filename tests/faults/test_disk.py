@@ -8,7 +8,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +79,13 @@ def results(sandbox: Sandbox) -> list[tuple[Any, ...]]:
     return list(zip(found["name"], found["metrics.test/loss"], histories, strict=True))
 
 
-@pytest.fixture
-def expected(sandbox: Sandbox) -> list[tuple[Any, ...]]:
+@pytest.fixture(scope="module")
+def expected(mlruns: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
     """What the command comes to without a fault."""
-    other = Sandbox(sandbox.folder, sandbox.store, f"{sandbox.experiment} undisturbed")
-    assert other.run(*COMMAND) == 0
-    return results(other)
+    sandbox = Sandbox(tmp_path_factory.mktemp("undisturbed"), mlruns, "undisturbed")
+    with chdir(sandbox.folder):
+        assert sandbox.run(*COMMAND) == 0
+    return results(sandbox)
 
 
 def test_a_checkpoint_that_cannot_be_written_does_not_stop_training(

@@ -64,7 +64,13 @@ def test_a_folder_that_takes_nothing_more_fails_its_job_alone(
             raise PermissionError(13, "Permission denied", str(fresh_store / "locks"))
         return alone(config, name, head)
 
-    command = ["-m", "regularizer=none,l1,l2", *SMALL, f"paths.mlruns={fresh_store}"]
+    command = [
+        "-m",
+        "regularizer=none,l1,l2",
+        *SMALL,
+        f"paths.mlruns={fresh_store}",
+        "figures=false",
+    ]
     with monkeypatch.context() as patch:
         patch.setattr(regexp.sweep.launched, "_alone", unwritable)
         assert run(command) == 1

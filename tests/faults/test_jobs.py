@@ -138,6 +138,7 @@ def test_a_signal_leaves_a_checkpoint_from_which_the_same_command_goes_on(
             assert tracker.client.get_run(run_id).data.tags["resumed"] == "1"
 
 
+@pytest.mark.slow
 def test_equal_commands_at_once_share_what_is_left(sandbox: Sandbox) -> None:
     """Both find a sweep that was broken off: the runs are resumed once."""
     import subprocess

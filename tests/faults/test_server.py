@@ -34,7 +34,7 @@ def server(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def arguments(server: Server, tmp_path: Path) -> list[str]:
     return [f"tracking.uri={server.uri}", f"paths.mlruns={tmp_path / 'mlruns'}",
-            "tracking.experiment=lost"]  # fmt: skip
+            "tracking.experiment=lost", "figures=false"]  # fmt: skip
 
 
 def lose(server: Server, patch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def lose(server: Server, patch: pytest.MonkeyPatch) -> None:
 
 def recorded(arguments: list[str]) -> dict[str, list[Any]]:
     """Name of a run -> its status, and the steps of its curve in the order of their arrival."""
-    uri, mlruns, experiment = (argument.partition("=")[2] for argument in arguments)
+    uri, mlruns, experiment = (argument.partition("=")[2] for argument in arguments[:3])
     with Tracker(uri, experiment, mlruns) as opened:
         client = opened.client
         (parent,) = client.search_runs([opened.experiment_id], "tags.`sweep.key` != ''")

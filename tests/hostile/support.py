@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 GIVEN = os.environ.get("REGEXP_EXAMPLES")
-EXAMPLES = int(GIVEN or 150)
+EXAMPLES = int(GIVEN or 40)
 
 
 def searching(share: float = 1.0) -> settings:

@@ -18,6 +18,7 @@ from tests.tracking.runs import curve, start
 
 ROOT = Path(__file__).parents[2]
 POINTS = 300
+WRITERS = 4
 
 WRITER = """
 import sys
@@ -52,7 +53,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_eight_writers_while_somebody_holds_the_lock_lose_nothing(fresh_store: Path) -> None:
+def test_writers_while_somebody_holds_the_lock_lose_nothing(fresh_store: Path) -> None:
     with Tracker(None, "regexp", fresh_store) as tracker:
         sweep = tracker.sweep("key", "name", {})
         writers = [
@@ -64,7 +65,7 @@ def test_eight_writers_while_somebody_holds_the_lock_lose_nothing(fresh_store: P
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            for number in range(8)
+            for number in range(WRITERS)
         ]
 
         def heard(word: str) -> None:
@@ -84,7 +85,7 @@ def test_eight_writers_while_somebody_holds_the_lock_lose_nothing(fresh_store: P
             _, errors = writer.communicate()
             assert (writer.returncode, errors) == (0, "")
         runs = tracker.runs(sweep.id)
-        assert runs["status"].tolist() == ["FINISHED"] * 8
+        assert runs["status"].tolist() == ["FINISHED"] * WRITERS
         for run_id in runs["run_id"]:
             points = tracker.client.get_metric_history(run_id, "val/loss")
             assert [point.step for point in points] == list(range(POINTS))

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regexp.tracking import delivery, process
 from regexp.tracking.outbox import Left, Outbox
 from regexp.tracking.spool import UNREADABLE, Spool
+from tests.hostile.support import searching
 from tests.tracking.fakes import Store, left_behind
 
 ROOT = Path(__file__).parents[2]
@@ -245,7 +246,7 @@ RECORDS = st.builds(
 LINES = RECORDS | JSON.map(json.dumps) | st.text(max_size=40) | st.just(dead())
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+@searching(4)
 @given(st.lists(LINES, max_size=6).map("\n".join).map(lambda text: text.encode(errors="replace"))
        | st.binary(max_size=200))  # fmt: skip
 def test_whatever_lies_in_the_folder_is_read_or_left(tmp_path: Path, content: bytes) -> None:
