@@ -67,7 +67,6 @@ class Rng:
         Args:
             fill: writes the draws into its first argument, from the generator that is its second.
             shape: the shape for one run.
-            dtype: the type of the tensor.
             parameters: numbers of the distribution (tensors of one element, or floats).
         """
         out = torch.empty(tuple(shape), dtype=dtype, device=self.device)
@@ -108,7 +107,6 @@ class Rng:
         rounded p, so that the mean is kept exactly.
 
         Args:
-            shape: the mask's shape, for one run.
             p: share that is dropped, in [0, 1).
 
         Returns:

@@ -39,7 +39,6 @@ class Reliability:
         Args:
             outputs: logits [rows, classes].
             targets: classes, int64 [rows].
-            bins: their number.
         """
         probabilities = outputs.double().softmax(-1)
         confidence, predicted = probabilities.max(-1)

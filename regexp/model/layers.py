@@ -244,7 +244,6 @@ def note_shapes(model: nn.Module, example: Tensor) -> None:
     """Call `model` once in evaluation mode, so that its `Noise` layers know their shapes.
 
     Args:
-        model: any network.
         example: inputs [rows, *features]; one row is enough.
     """
     training = model.training
@@ -263,7 +262,6 @@ def fill_noise(model: nn.Module, rng: Rng, rows: int) -> None:
     Args:
         model: a network that was called once in evaluation mode (`note_shapes`).
         rng: the stream of the step; each layer has its own below it.
-        rows: rows of the batch.
     """
     for name, module in model.named_modules():
         if isinstance(module, Noise):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from regexp.errors import ConfigError
 from regexp.regularizer.base import (
     HOOKS,
     Batch,
@@ -57,25 +58,29 @@ class Cocktail(Regularizer):
         self.techniques = dict(techniques)
         for name, technique in self.techniques.items():
             if not isinstance(technique, Regularizer):
-                raise ValueError(
-                    f"regularizer.{name}: expected a regexp.regularizer.base.Regularizer, "
-                    f"got {type(technique).__name__}"
+                raise ConfigError(
+                    "expected a regexp.regularizer.base.Regularizer, "
+                    f"got {type(technique).__name__}",
+                    key=f"regularizer.{name}",
                 )
         for name, technique in self.techniques.items():
             for other, brings in self.techniques.items():
                 for word in technique.refuses:
                     if other != name and word in brings.provides:
-                        raise ValueError(
-                            f"regularizer.{name}: does not go together with {other}, which brings "
-                            f"{word}; leave one of the two out"
+                        raise ConfigError(
+                            f"does not go together with {other}, which brings {word}",
+                            key=f"regularizer.{name}",
+                            cure="leave one of the two out",
                         )
         self._by_hook = {
             hook: [(n, t) for n, t in self.techniques.items() if overrides(t, hook)]
             for hook in HOOKS
         }
         if len(several := [name for name, _ in self._by_hook["predict"]]) > 1:
-            raise ValueError(
-                f"regularizer: {' and '.join(several)} both say what is predicted; leave one out"
+            raise ConfigError(
+                f"{' and '.join(several)} both say what is predicted",
+                key="regularizer",
+                cure="leave one out",
             )
         for hook in ("constrain", "weights"):
             self._by_hook[hook].sort(key=lambda pair: LATE.get(pair[1].kind, 0))  # stable

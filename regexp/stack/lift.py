@@ -112,7 +112,6 @@ def check_lifted(lifted: nn.Module, modules: Modules, inputs: Tensor) -> None:
     """Refuse, by name, networks that cannot be lifted, or that would be others then.
 
     Args:
-        lifted: what `lift` made of them.
         modules: the K networks, in training mode.
         inputs: a few rows for each, [K, rows, *features].
 

@@ -50,7 +50,6 @@ class LiftedCocktail:
 
     Args:
         cocktails: one a run, equal but for their numbers.
-        device: of the stack.
     """
 
     def __init__(self, cocktails: Sequence[Cocktail], device: torch.device) -> None:

@@ -71,8 +71,6 @@ def lengths(
     Args:
         regularizer: its techniques may change the size from epoch to epoch.
         rows: of the training split, which bounds it.
-        batch_size: as configured.
-        epochs: of the run.
     """
     sizes = [min(regularizer.batch_size(epoch, batch_size), rows) for epoch in range(epochs)]
     return [(size, steps_per_epoch(rows, size)) for size in sizes]

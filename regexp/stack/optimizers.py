@@ -58,9 +58,7 @@ class _Group:
 
     Args:
         runs: their positions in the stack.
-        stepper: of the runs.
         parameters: the stack's, [K, ...] each if `lifted`.
-        lifted: whether they have a run axis.
         whole: whether the runs are all of the stack, whose own parameters are then stepped.
     """
 
@@ -101,9 +99,7 @@ class Optimizers:
     """The optimizers and schedules of K runs.
 
     Args:
-        steppers: one a run.
         parameters: the stack's, [K, ...] each if `lifted`.
-        lifted: whether parameters have a run axis.
     """
 
     def __init__(

@@ -28,7 +28,6 @@ class StackedRows:
     Args:
         datasets: one a run, with splits of equal shapes.
         lifted: whether results carry a run axis.
-        device: where the rows live.
         dtype: of inputs, and of targets in regression.
 
     Inputs that are read when they are asked for (`LazyInputs`) stay where they are.
@@ -62,7 +61,6 @@ class StackedRows:
         """Row numbers within each run's split [runs, rows] -> places for `gather`, on the device.
 
         Args:
-            split: `train`, `validation` or `test`.
             rows: [runs, rows], or [rows] for one run without a run axis.
             runs: which runs, if not all.
         """
@@ -101,7 +99,6 @@ class StackedRows:
         Args:
             order: each run's permutation of its rows, [runs, rows].
             batch_size: rows a batch; the last may have fewer.
-            count: of the batches.
         """
         places = self.place("train", order)
         size = self._bytes("train") * places[..., :batch_size].numel()

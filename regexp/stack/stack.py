@@ -54,15 +54,12 @@ class Stack(Trainable):
 
     Args:
         members: the runs, equal in structure. Neighbours with equal optimizers may share one.
-        epochs: of the whole run.
         batch_size: rows a step, for each run.
-        device: where to train.
         precision: a key of `PARAMETER_TYPES`.
 
     Attributes:
         runs: which of `members` are still in the stack, in order.
         memory: of the techniques, [runs, ...].
-        optimizers: of the runs, with their schedules.
 
     Raises:
         ValueError: if the network cannot be lifted over the run axis.

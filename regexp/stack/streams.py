@@ -43,7 +43,6 @@ class StackedRng(Rng):
     Args:
         seeds: one a run.
         path: the purpose, the same for all.
-        device: where the draws are made.
     """
 
     def __init__(
@@ -110,8 +109,6 @@ def draw_noise(layer: Noise, rng: Rng, rows: int) -> Tensor:
 
     Args:
         layer: of a network, or lifted; its numbers may differ from run to run ([K] tensors).
-        rng: the layer's stream at this step.
-        rows: of the batch.
     """
     numbers = varying(layer)
     if not numbers:

@@ -33,18 +33,14 @@ class Trainable(ABC):
     Args:
         model: of one run, or lifted, in training mode; its `Noise` layers know their shapes.
         single: the network of one run, for techniques that call it.
-        regularizer: of one run, or lifted.
         seeds: one a run.
         task: `classification` or `regression`.
         classes: how many; 0 in regression.
-        dtype: of parameters and outputs.
         autocast: whether the network computes in bfloat16.
 
     Attributes:
         loss: `loss(outputs, targets)`, the plain loss of each row.
         lifted: whether there is a run axis.
-        parameters: by name.
-        memory: of the techniques.
         hidden: outputs of the hidden blocks in the last forward pass, if a technique asks for them.
         step_index: optimizer steps done.
         epoch: epochs done.

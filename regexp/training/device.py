@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from regexp.errors import ConfigError
+
 THREADS = 1024
 
 
@@ -16,14 +18,11 @@ THREADS = 1024
 def settings(trainer: Mapping[str, Any]) -> Iterator[torch.device]:
     """Threads, the device, and deterministic algorithms on it, for a while.
 
-    Args:
-        trainer: of a configuration.
-
     Raises:
         ValueError: more threads than any machine has; to start them would end the process.
     """
     if not 1 <= trainer["threads"] <= THREADS:  # of a recorded configuration, say
-        raise ValueError(f"trainer.threads={trainer['threads']}: expected 1 to {THREADS}")
+        raise ConfigError(key="trainer.threads", got=trainer["threads"], expected=f"1 to {THREADS}")
     name = trainer["device"]
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -43,7 +43,6 @@ def train(
     """Train the runs of `stack` to their ends.
 
     Args:
-        stack: the runs.
         epochs: at most so many.
         report: told of every run's metrics after every epoch: `train/loss` (the plain loss of
             the batches as they were trained on, without penalties), `val/...` (in evaluation
@@ -107,7 +106,6 @@ def train_step(stack: Trainable, inputs: Tensor, targets: Tensor) -> Tensor:
     """One step of every run.
 
     Args:
-        stack: the runs.
         inputs: [runs, rows, *features].
         targets: [runs, rows] classes, or [runs, rows, outputs] values.
 

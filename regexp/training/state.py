@@ -109,10 +109,7 @@ class TrainingState:
         """What the run at a position of the stack has finished with.
 
         Args:
-            position: of the run.
             final: the weights of all runs that are tested, [runs, ...].
-            scores: the run's metrics of them.
-            outputs: its outputs on the test split.
         """
         stack, run = self._stack, self._stack.runs[position]
         epochs, seconds = stack.epoch, self.seconds[run]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 import subprocess
 import sys
@@ -16,12 +15,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.testing import assert_close
 
 from regexp.model.layers import DropoutLayer, Noise, blocks, fill_noise, note_shapes
 from regexp.random import Rng
 from regexp.regularizer.base import Evaluation, Memory, PenaltyView, Regularizer, Step, Tensors
 from regexp.stack.stack import Stack
-from tests.support import History, make_data, make_member, run, tensor
+from regexp.training.checkpoint import digest
+from tests.support import make_data, make_member, run, tensor
+
+assert_same_bits = partial(assert_close, rtol=0, atol=0)
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
@@ -73,17 +76,12 @@ def test_one_run_is_bit_equal_to_the_loop_written_by_hand(name: str) -> None:
             float(F.cross_entropy(outputs, data.validation.targets)), rel=1e-6
         )
 
-    state = model.state_dict()
     assert len(result.last["weights"]) >= 14
-    for key, value in result.last["weights"].items():
-        assert torch.equal(value, state[key]), key
+    assert_same_bits(result.last["weights"], dict(model.state_dict()))
     with torch.no_grad():
         right = (model(data.test.inputs).argmax(1) == data.test.targets).float().mean()
     assert result.metrics["test/accuracy"] == float(right)
-    ours, theirs = result.last["optimizer"]["state"], optimizer.state_dict()["state"]
-    for index, values in theirs.items():
-        for key, value in values.items():
-            assert torch.equal(torch.as_tensor(ours[index][key]), torch.as_tensor(value)), key
+    assert_same_bits(result.last["optimizer"]["state"], optimizer.state_dict()["state"])
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -97,10 +95,7 @@ def test_a_run_in_a_stack_of_8_agrees_with_the_same_run_alone(name: str, epochs:
     stacked, histories = run([member(seed) for seed in range(8)], epochs, precision="float64")
     (alone,), history = run([member(5)], epochs, precision="float64")
     tolerance = 1e-10 if epochs == 1 else 1e-6
-    for key, value in alone.last["weights"].items():
-        torch.testing.assert_close(
-            stacked[5].last["weights"][key], value, rtol=tolerance, atol=tolerance, msg=key
-        )
+    assert_close(stacked[5].last["weights"], alone.last["weights"], rtol=tolerance, atol=tolerance)
     for ours, theirs in zip(histories[5], history[0], strict=True):
         assert ours == pytest.approx(theirs, rel=tolerance, abs=tolerance)
 
@@ -119,18 +114,10 @@ def test_a_run_in_a_stack_agrees_with_the_same_run_alone_in_float32(name: str) -
         assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-4)
 
 
-def fingerprint(histories: History) -> str:
-    return hashlib.sha256(repr(sorted(histories.items())).encode()).hexdigest()
-
-
 def stacked_job() -> str:
+    """The digests of all weights and metrics of a stack of three runs."""
     results, histories = run([make_member(s, {"layers": NormDropout(0.3)}) for s in range(3)])
-    weights = [result.last["weights"] for result in results]
-    digest = hashlib.sha256(fingerprint(histories).encode())
-    for own in weights:
-        for value in own.values():
-            digest.update(value.numpy().tobytes())
-    return digest.hexdigest()
+    return repr([[digest(result.last["weights"]) for result in results], histories])
 
 
 def test_a_rerun_in_a_new_process_gives_the_same_bits() -> None:
@@ -186,13 +173,8 @@ def test_runs_that_stop_early_are_frozen_while_the_others_go_on(scheduler) -> No
         (alone,), history = run([member(seed)], 6, precision="float64")
         assert [e["epoch"] for e in histories[seed]] == [e["epoch"] for e in history[0]]
         assert [e["lr"] for e in histories[seed]] == [e["lr"] for e in history[0]]
-        for key, value in alone.last["weights"].items():
-            torch.testing.assert_close(stacked[seed].last["weights"][key], value)
-        for index, values in alone.last["optimizer"]["state"].items():
-            for key, value in values.items():
-                torch.testing.assert_close(
-                    stacked[seed].last["optimizer"]["state"][index][key], value
-                )
+        assert_close(stacked[seed].last["weights"], alone.last["weights"])
+        assert_close(stacked[seed].last["optimizer"]["state"], alone.last["optimizer"]["state"])
 
 
 def test_a_loss_that_is_no_number_ends_its_run_and_not_the_stack() -> None:
@@ -206,8 +188,7 @@ def test_a_loss_that_is_no_number_ends_its_run_and_not_the_stack() -> None:
     assert not math.isfinite(histories[1][-1]["train/loss"] + histories[1][-1]["val/loss"])
     assert len(histories[0]) == 4
     (alone,), _ = run([member(2, 0.1)], 4)
-    for key, value in alone.last["weights"].items():
-        torch.testing.assert_close(results[2].last["weights"][key], value, rtol=1e-5, atol=1e-6)
+    assert_close(results[2].last["weights"], alone.last["weights"], rtol=1e-5, atol=1e-6)
 
 
 def test_runs_of_different_learning_rates_share_a_stack() -> None:
@@ -220,8 +201,7 @@ def test_runs_of_different_learning_rates_share_a_stack() -> None:
     for seed, rate in enumerate(rates):
         (alone,), _ = run([member(seed)], 3, precision="float64")
         assert histories[seed][0]["lr"] == rate
-        for key, value in alone.last["weights"].items():
-            torch.testing.assert_close(stacked[seed].last["weights"][key], value)
+        assert_close(stacked[seed].last["weights"], alone.last["weights"])
 
 
 @dataclass(frozen=True)
@@ -281,11 +261,8 @@ def test_every_hook_agrees_stacked_and_alone(same: bool) -> None:
     stacked, histories = run([member(seed) for seed in range(3)], 3, precision="float64")
     for seed in range(3):
         (alone,), history = run([member(seed)], 3, precision="float64")
-        for key, value in alone.last["weights"].items():
-            # float32 numbers (strength, draws) meet float64 tensors: equal to float32's rounding
-            torch.testing.assert_close(
-                stacked[seed].last["weights"][key], value, rtol=1e-5, atol=1e-6, msg=key
-            )
+        # float32 numbers (strength, draws) meet float64 tensors: equal to float32's rounding
+        assert_close(stacked[seed].last["weights"], alone.last["weights"], rtol=1e-5, atol=1e-6)
         for ours, theirs in zip(histories[seed], history[0], strict=True):
             assert ours == pytest.approx(theirs, rel=1e-5)
 
@@ -319,7 +296,7 @@ def test_averaged_weights_get_their_own_running_statistics() -> None:
         torch.optim.swa_utils.update_bn(tensor(inputs).split(32), model)
         for key, value in model.state_dict().items():
             if "running" in key:
-                torch.testing.assert_close(result.last["weights"][key], value)
+                assert_close(result.last["weights"][key], value)
 
 
 class Own(nn.Module):
@@ -369,8 +346,7 @@ def test_a_users_module_with_state_and_noise_agrees_stacked_and_alone() -> None:
     for seed in range(3):
         (alone,), _ = run([member(seed)], 3, precision="float64")
         assert stacked[seed].status == alone.status == "FINISHED"
-        for key, value in alone.last["weights"].items():
-            torch.testing.assert_close(stacked[seed].last["weights"][key], value, msg=key)
+        assert_close(stacked[seed].last["weights"], alone.last["weights"])
         assert torch.equal(alone.last["state"]["frozen"], torch.ones(8, 1, dtype=torch.float64))
 
 
