@@ -33,9 +33,6 @@ _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def export(arguments: Sequence[str]) -> int:
     """Write an archive of a sweep.
 
-    Args:
-        arguments: of the command, without its name.
-
     Returns:
         0.
 

@@ -24,7 +24,6 @@ def likely_cause(verdict: BitVerdict, differences: Sequence[EnvironmentDifferenc
     processor, unless the results differ by no more than rounding.
 
     Args:
-        verdict: how two runs compare.
         differences: of their environments, the likeliest first.
 
     Returns:

@@ -14,7 +14,6 @@ class RunOutcome:
 
     Attributes:
         status: `FINISHED`, `FAILED` or `KILLED`.
-        reason: why it failed.
         metrics: where a step was recorded twice, the later value.
         weights_sha256: digest of the final weights; empty if there are none.
         load_last: reads the checkpoint `last.pt`; None where there is none.
@@ -32,11 +31,8 @@ class Original(RunOutcome):
     """A run as it was recorded.
 
     Attributes:
-        sweep_id: MLflow's id of the parent run.
-        config: the resolved configuration.
         stack: `position` of the run and the `members` of the stack that it trained in: of each
             the dotted keys, with their values, in which the members differ.
-        environment: what it ran on.
     """
 
     run_id: str

@@ -26,7 +26,7 @@ def read_run(reader: Reader, run_id: str) -> Original:
             f"{run_id} is the sweep {stored.name!r}, not one of its runs; for all of its runs: "
             f"regexp rerun --sweep {run_id}"
         )
-    return _original(stored)
+    return _original(reader, stored)
 
 
 def read_sweep(reader: Reader, sweep_id: str) -> OriginalSweep:
@@ -45,10 +45,10 @@ def read_sweep(reader: Reader, sweep_id: str) -> OriginalSweep:
                 else "no sweep has it"
             )
         )
-    runs = [_original(child) for child in reader.children(sweep_id)]
+    runs = [_original(reader, child) for child in reader.children(sweep_id)]
     if not runs:
         raise TrackingError(f"the sweep {parent.name!r} ({sweep_id}) has no runs")
-    settings = _document(parent, "sweep.yaml", schema.read_settings)
+    settings = _document(reader, sweep_id, "sweep.yaml", schema.read_settings)
     return OriginalSweep(sweep_id, parent.name, runs, settings, reader.source)
 
 
@@ -71,45 +71,46 @@ def refusal(run: Original) -> str:
     return ""
 
 
-def _original(stored: StoredRun) -> Original:
+def _original(reader: Reader, stored: StoredRun) -> Original:
+    run_id, tags = stored.run_id, stored.tags
     return Original(
-        run_id=stored.run_id,
+        run_id=run_id,
         sweep_id=stored.sweep_id,
         name=stored.name,
         status=stored.status,
-        reason=stored.tags.get("reason", ""),
-        config=_document(stored, "config.yaml", schema.read_config),
-        stack=_document(stored, "stack.yaml", schema.read_stack),
-        environment=_document(stored, "environment.json", schema.read_environment),
-        tags=stored.tags,
+        reason=tags.get("reason", ""),
+        config=_document(reader, run_id, "config.yaml", schema.read_config),
+        stack=_document(reader, run_id, "stack.yaml", schema.read_stack),
+        environment=_document(reader, run_id, "environment.json", schema.read_environment),
+        tags=tags,
         metrics=stored.metrics,
-        weights_sha256=stored.tags.get("weights.sha256", ""),
-        load_last=partial(_load, stored),
+        weights_sha256=tags.get("weights.sha256", ""),
+        load_last=partial(_load, reader, run_id),
     )
 
 
 def _document(
-    stored: StoredRun, name: str, read: Callable[[bytes], dict[str, Any]]
+    reader: Reader, run_id: str, name: str, read: Callable[[bytes], dict[str, Any]]
 ) -> dict[str, Any]:
     """A text artifact, read; {} where there is none."""
-    content = stored.text(name)
+    content = reader.text(run_id, name)
     if content is None:
         return {}
     try:
         return read(content)
     except (ValueError, RecursionError) as error:
         raise TrackingError(
-            f"the artifact {name} of the run {stored.run_id} is not as regexp writes it: {error}"
+            f"the artifact {name} of the run {run_id} is not as regexp writes it: {error}"
         ) from error
 
 
-def _load(stored: StoredRun) -> dict[str, Any] | None:
-    with stored.file(LAST_CHECKPOINT) as path:
+def _load(reader: Reader, run_id: str) -> dict[str, Any] | None:
+    with reader.file(run_id, LAST_CHECKPOINT) as path:
         if path is None:
             return None
         try:
             return checkpoint.load(path)
         except ConfigError as error:
             raise TrackingError(
-                f"the artifact {LAST_CHECKPOINT} of {stored.run_id}: {error.problem}"
+                f"the artifact {LAST_CHECKPOINT} of {run_id}: {error.problem}"
             ) from error

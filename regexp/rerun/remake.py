@@ -48,8 +48,6 @@ class Remade:
     Attributes:
         run_id: MLflow's id of the second run; empty if it could not begin.
         verdict: how both compare; None if it could not be made.
-        cause: what is likely behind a difference.
-        failure: why it could not be made.
     """
 
     original: Original
@@ -93,12 +91,6 @@ def remake(
     planned: RerunPlan, tracker: Tracker, sweep_id: str, here: Mapping[str, Any]
 ) -> list[Remade]:
     """Train a planned stack, record the runs that are asked for, and compare them.
-
-    Args:
-        planned: by `plan_rerun`.
-        tracker: records the runs.
-        sweep_id: of the parent run.
-        here: as in `plan_rerun`.
 
     Returns:
         One for each run that is asked for. Whatever fails fails these runs alone.

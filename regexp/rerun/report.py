@@ -37,7 +37,6 @@ def print_environments(
 
     Args:
         differences: one sequence a run, the likeliest to change results first.
-        titles: of the columns of both environments.
         limit: of those that are unlikely to change anything.
     """
     runs = len(differences)
@@ -168,8 +167,6 @@ def print_table(
     """Print columns of texts.
 
     Args:
-        head: titles.
-        rows: one cell a title.
         texts: titles of columns that are aligned on the left; all if None.
         silent: a column in which nothing else stands is left out.
     """

@@ -21,7 +21,6 @@ def check_trusted(configs: Iterable[Mapping[str, Any]], allowed: Sequence[str] =
     """Refuse what regexp's own YAMLs do not name.
 
     Args:
-        configs: resolved, plain.
         allowed: dotted paths that the user trusts: `my_package.MyModel`, or with a dot at the end
             all that begins so: `my_package.`; or whole addresses of data.
 

@@ -53,7 +53,6 @@ class StateDifference:
 
     Attributes:
         name: its dotted place, such as `weights.layers.0.weight`.
-        what: how it differs, in words.
     """
 
     name: str
@@ -151,7 +150,6 @@ def _compare_last(then: RunOutcome, now: RunOutcome, tensors: list[str]) -> list
     """What differs of the last checkpoints, by digest alone where one of them is not there.
 
     Args:
-        then, now: of both runs.
         tensors: gets the names of those that are compared.
     """
     differences: list[StateDifference] = []

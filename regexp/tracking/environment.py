@@ -73,11 +73,7 @@ def arithmetic() -> dict[str, str]:
 
 
 def _blas(build: str) -> str:
-    """The libraries that torch multiplies matrices with: "mkl 2024.2, oneDNN 3.7.1".
-
-    Args:
-        build: `torch.__config__.show()`.
-    """
+    """The libraries that torch multiplies matrices with: "mkl 2024.2, oneDNN 3.7.1"."""
     name = re.search(r"BLAS_INFO=(\w+)", build)
     mkl = re.search(r"Math Kernel Library Version (\d[\w.]*)", build)
     onednn = re.search(r"(?:MKL-DNN|oneDNN) v(\d[\w.]*)", build)

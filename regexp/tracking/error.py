@@ -10,12 +10,7 @@ class TrackingError(RuntimeError):
 
 
 class StoreAwayError(TrackingError):
-    """The store does not answer for now: no server, a locked database, a full disk.
-
-    Args:
-        message: for a user.
-        why: the reason alone.
-    """
+    """The store does not answer for now: no server, a locked database, a full disk."""
 
     def __init__(self, message: str, why: str) -> None:
         super().__init__(message)

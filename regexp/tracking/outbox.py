@@ -65,10 +65,8 @@ class Outbox:
 
     Args:
         send: delivers at most one batch.
-        spool: where records wait on disk.
         interval: seconds between two deliveries.
         pause: seconds after a failure during which the store is left alone.
-        clock: a monotonic clock in seconds.
     """
 
     def __init__(

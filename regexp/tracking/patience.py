@@ -22,8 +22,6 @@ class Patience:
 
     Args:
         seconds: `tracking.wait`, how long to go on asking; 0 to ask once.
-        clock: a monotonic clock in seconds.
-        sleep: waits for so many seconds.
     """
 
     def __init__(

@@ -33,11 +33,8 @@ class Earlier:
     """What an earlier try at a run came to.
 
     Attributes:
-        id: MLflow's.
         status: `FINISHED`, `FAILED`, `KILLED`, or `RUNNING` elsewhere.
         ended: whether there is nothing left to do: it finished, or its loss became NaN.
-        arithmetic: the tag of that name.
-        metrics: the last value of each.
     """
 
     id: str
@@ -64,11 +61,7 @@ class Earlier:
 
     @classmethod
     def best(cls, runs: Iterable[Any]) -> dict[str, Self]:
-        """Fingerprint -> the best of the tries at it: the first that ended, else the last.
-
-        Args:
-            runs: MLflow's, oldest first.
-        """
+        """Fingerprint -> the best of the tries at it: the first that ended, else the last."""
         best: dict[str, Self] = {}
         for run in map(cls.of, runs):
             before = best.get(run.fingerprint)
@@ -140,11 +133,6 @@ def histories(client: Any, run_ids: Sequence[str], name: str) -> dict[str, dict[
     """The values of a metric by step, for every run that has it.
 
     Where a step was recorded twice, the later value counts.
-
-    Args:
-        client: of the store.
-        run_ids: in any number.
-        name: as the store has it.
     """
     points: dict[str, list[Any]] = defaultdict(list)
     # A database is asked for many runs at once; MLflow's client of a server knows one at a time.

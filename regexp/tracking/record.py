@@ -18,10 +18,7 @@ class RunRecord:
     """One MLflow run. Made by `Tracker.start` and `Tracker.sweep`.
 
     Args:
-        run_id: MLflow's id.
-        outbox: takes the records.
         on_finish: told once, when the run ends.
-        name: shown to people.
         owned: whether this process decides how the run ends; `finish` of one that only joined a
             sweep sends what is queued and leaves the status alone.
 

@@ -11,21 +11,12 @@ from regexp.tracking.spool import Spool
 
 
 def spool_of(uri: str, folder: Path) -> Spool:
-    """Where records for a store wait on disk.
-
-    Args:
-        uri: absolute, from `store.resolve`.
-        folder: `paths.mlruns`.
-    """
+    """Where records for a store wait on disk."""
     return Spool(folder / "undelivered", store.identity(uri, folder))
 
 
 def deliver(uri: str | None, folder: Path | str) -> int:
     """Send the records of `folder` that wait for a store, and print what came of it.
-
-    Args:
-        uri: `tracking.uri`; None is the SQLite file in `folder`.
-        folder: `paths.mlruns`.
 
     Returns:
         0 if nothing waits in the folder any more, else 1.
@@ -54,13 +45,7 @@ def deliver(uri: str | None, folder: Path | str) -> int:
 
 
 def farewell(left: Left, uri: str | None, folder: Path) -> list[str]:
-    """What a user must know of records that were not delivered.
-
-    Args:
-        left: by an outbox.
-        uri: `tracking.uri`, as it was given.
-        folder: `paths.mlruns`, as it was given.
-    """
+    """What a user must know of records that were not delivered."""
     address = store.public(store.resolve(uri, folder))
     undelivered = folder / "undelivered"
     lines = []

@@ -27,9 +27,6 @@ def serve(uri: str | None, folder: Path | str, port: int = 5000, host: str = HOS
     A server whose `regexp ui` was killed is ended first: nobody else would.
 
     Args:
-        uri: `tracking.uri`; None is the SQLite file in `folder`.
-        folder: `paths.mlruns`.
-        port: of the UI.
         host: the address that it listens on; with any but a loopback address a line says that
             others reach it.
 

@@ -1,9 +1,8 @@
 """Read runs out of the store, as they were recorded. Nothing is written to it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -27,9 +26,6 @@ class StoredRun:
         sweep_id: of its parent run; empty for a parent.
         status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`.
         metrics: name -> step -> value, the later one where a step was recorded twice.
-        text: reads a text artifact by its name; None where there is none.
-        file: gives an artifact as a file for as long as its context lasts; None where there is
-            none.
     """
 
     run_id: str
@@ -38,19 +34,12 @@ class StoredRun:
     status: str
     tags: dict[str, str]
     metrics: dict[str, dict[int, float]]
-    text: Callable[[str], bytes | None]
-    file: Callable[[str], AbstractContextManager[Path | None]]
 
 
 class Reader:
     """A store that runs are read from.
 
-    Args:
-        uri: `tracking.uri`; None is the SQLite file in `folder`.
-        folder: `paths.mlruns`.
-
     Attributes:
-        client: MLflow's, of the store.
         source: the store's address without credentials, for messages.
 
     Raises:
@@ -147,8 +136,6 @@ class Reader:
             status=run.info.status,
             tags=dict(run.data.tags),
             metrics=metrics,
-            text=partial(self.text, run_id),
-            file=partial(self.file, run_id),
         )
 
 
@@ -159,8 +146,6 @@ def artifact(
     """An artifact as a file, downloaded for as long as the context lasts; None where there is none.
 
     Args:
-        client, uri: of the store.
-        run_id, name: of the run and of its artifact.
         limit: the most bytes that it may have.
 
     Raises:
@@ -200,9 +185,6 @@ def earlier_runs(uri: str | None, experiment: str, folder: Path, key: str) -> di
     """Fingerprint -> what became of a run of a sweep; nothing if there is no such store or sweep.
 
     Args:
-        uri: `tracking.uri`; None is the SQLite file in `folder`.
-        experiment: `tracking.experiment`.
-        folder: `paths.mlruns`.
         key: of the sweep, as in `Tracker.sweep`.
 
     Raises:

@@ -40,7 +40,6 @@ class Tracker:
 
     Attributes:
         client: MLflow's, of the store.
-        experiment_id: MLflow's.
         left: after `close`, what could not be delivered.
 
     Raises:
@@ -92,7 +91,6 @@ class Tracker:
 
         Args:
             key: tells sweeps apart; the same command gives the same key.
-            name: shown to people.
             config: the sweep's settings, kept as params and as the artifact `sweep.yaml`.
 
         Raises:
@@ -137,8 +135,6 @@ class Tracker:
         """Begin a run as the child of a sweep, or go on with one that was broken off.
 
         Args:
-            sweep_id: of the parent run.
-            name: shown to people.
             fingerprint: of the resolved config, the data and the code.
             params: nested or flat; see `names.params` for what becomes of odd ones.
             tags: `technique`, `seed`, `dataset`; `variant` holds the numbers of a grid, such as
@@ -204,7 +200,6 @@ class Tracker:
         The view is written into the store; once more at a sweep's end, it knows all techniques.
 
         Args:
-            sweep_id: of the parent run.
             metric: the first column, by which rows are ordered.
             charts: land on the curves instead of the table.
             address: of the UI; a tracking server shows its own.

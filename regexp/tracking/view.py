@@ -28,7 +28,6 @@ def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) 
     """(experiment tag, its JSON value) of the view of a sweep, grouped by technique.
 
     Args:
-        sweep_id: the parent run.
         metric: rows are ordered by it; errors and losses ascending. A sweep of more runs than
             the UI loads at once is ordered by seed instead: the best `PAGE` runs would make
             averages that flatter, while the first seeds are the same for every technique.

@@ -29,10 +29,8 @@ def test_a_run_comes_back_as_it_was_recorded(
     assert run.metrics["val/loss"] == dict(enumerate(values, start=1))
     assert math.isnan(run.metrics["train/loss"][1])
     assert run.metrics["test/loss"] == {0: 0.25}
-    assert run.text("config.yaml") == b"seed: 3\n"
-    assert run.text("other.yaml") is None
-    assert run.text("checkpoints") is None  # a folder
-    with run.file("checkpoints/last.pt") as path:
+    assert reader.text(record.id, "checkpoints") is None  # a folder
+    with reader.file(record.id, "checkpoints/last.pt") as path:
         assert path is not None
         assert path.read_bytes() == b"bytes"
     assert not path.exists()
@@ -82,7 +80,7 @@ def test_a_text_that_is_too_large_is_not_read(
     record.finish()
     monkeypatch.setattr(stored, "TEXT_BYTES", 100)
     with pytest.raises(TrackingError, match=r"config\.yaml of the run .* has 200 bytes"):
-        Reader(None, fresh_store).run(record.id).text("config.yaml")
+        Reader(None, fresh_store).text(record.id, "config.yaml")
 
 
 def test_what_is_not_there_is_told(fresh_store: Path, tracker: Tracker, sweep: RunRecord):

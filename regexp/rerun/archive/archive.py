@@ -38,9 +38,7 @@ def write_archive(
     """Write a sweep into a new archive; a reader sees the whole of it or nothing.
 
     Args:
-        sweep: with at least one run.
         files: the sweep's tables and figures: relative name -> content.
-        path: of the archive. Nothing is overwritten.
         checkpoints: run id -> its `last.pt`.
 
     Raises:

@@ -87,7 +87,6 @@ def check_names(names: set[str], runs: int, listed: Iterable[str]) -> None:
     """Hold the members of an archive against its manifest, and that against what there may be.
 
     Args:
-        names: of the members.
         runs: how many the manifest tells of.
         listed: the names in the manifest.
 

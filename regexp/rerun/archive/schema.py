@@ -238,7 +238,6 @@ def _plain(document: object, *, resolved: bool = False) -> dict[str, Any]:
     """A document that is a mapping and holds nothing but plain values.
 
     Args:
-        document: of any content.
         resolved: refuse what would be looked up, such as environment variables.
     """
 

@@ -29,9 +29,6 @@ _WRONG = (
 class Members(contextlib.AbstractContextManager["Members"]):
     """The members of an archive.
 
-    Args:
-        path: of the archive.
-
     Raises:
         ConfigError: there is no such file, it is no zip file, or a member's name or kind is none
             that an archive of ours has.
@@ -67,7 +64,6 @@ class Members(contextlib.AbstractContextManager["Members"]):
         """The content of a member.
 
         Args:
-            name: of the member.
             limit: bytes that it may have at most.
             sha256: what its content must have.
             weight: what each of its bytes counts of `TOTAL`: more where they take long to read.
@@ -136,10 +132,6 @@ def wrong_name(name: str) -> str:
 @contextlib.contextmanager
 def refusing(path: Path, member: str = "") -> Iterator[None]:
     """Turn whatever is wrong with an archive into the one error that users see.
-
-    Args:
-        path: of the archive.
-        member: the part that is being read, if any.
 
     Raises:
         ConfigError: naming both, with what is wrong and what to do.
