@@ -62,9 +62,8 @@ def environment_differences(
         data: name of the dataset, and the SHA-256 of both runs' data.
         devices: `trainer.device` of both.
     """
-    before, after = _flat(then), _flat(now)
-    for flat, name, recorded in ((before, devices[0], then), (after, devices[1], now)):
-        flat["device"] = device(name, recorded)
+    before, after = names.texts(then), names.texts(now)
+    before["device"], after["device"] = device(devices[0], then), device(devices[1], now)
     if data is not None:
         key = f"data.{data[0]}"
         before[key], after[key] = (checksum or UNKNOWN for checksum in data[1:])
@@ -122,13 +121,6 @@ def device(name: str, environment: Mapping[str, Any]) -> str:
     index = name.partition(":")[2]
     number = int(index) if index.isdecimal() else 0
     return found[number] if number < len(found) else name
-
-
-def _flat(environment: Mapping[str, Any]) -> dict[str, str]:
-    """Dotted keys with their values as text; empty mappings say nothing."""
-    return {
-        key: names.text(value) for key, value in names.flatten(environment).items() if value != {}
-    }
 
 
 def _label(key: str) -> str:

@@ -93,18 +93,11 @@ def difference_lines(verdict: BitVerdict) -> list[str]:
 
 def print_configurations(first: Original, second: Original) -> None:
     """Print the keys in which two runs' configurations and stacks differ."""
-    each = [
-        {
-            key: names.text(value)
-            for key, value in names.flatten(_settings(run)).items()
-            if value != {}  # the keys in the other one say it all
-        }
-        for run in (first, second)
-    ]
+    a, b = (names.texts(_settings(run)) for run in (first, second))
     rows = [
-        [key, each[0].get(key, "(none)"), each[1].get(key, "(none)")]
-        for key in sorted(each[0].keys() | each[1].keys())
-        if each[0].get(key) != each[1].get(key)
+        [key, a.get(key, "(none)"), b.get(key, "(none)")]
+        for key in sorted(a.keys() | b.keys())
+        if a.get(key) != b.get(key)
     ]
     if rows:
         print_table(["configuration", "A", "B"], rows)

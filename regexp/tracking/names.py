@@ -26,6 +26,11 @@ def flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, object]
     return flat
 
 
+def texts(config: Mapping[str, object]) -> dict[str, str]:
+    """Dotted keys with their values as `text`; empty mappings are left out."""
+    return {key: text(value) for key, value in flatten(config).items() if value != {}}
+
+
 @lru_cache(maxsize=4096)
 def safe(name: str) -> str:
     """Map a name to one that MLflow accepts; most names come back unchanged.

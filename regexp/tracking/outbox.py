@@ -65,7 +65,7 @@ class Outbox:
 
     Args:
         send: delivers at most one batch.
-        interval: seconds between two deliveries.
+        interval: seconds between two deliveries by a thread; None for none but those asked for.
         pause: seconds after a failure during which the store is left alone.
     """
 
@@ -74,7 +74,7 @@ class Outbox:
         send: Send,
         spool: Spool,
         *,
-        interval: float = 2.0,
+        interval: float | None = 2.0,
         pause: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -94,7 +94,8 @@ class Outbox:
         self._behind: set[str] = set()  # runs with records on disk: newer ones queue behind
         self._refused: dict[str, str] = {}
         self._thread = threading.Thread(target=self._work, name="regexp tracking", daemon=True)
-        self._thread.start()
+        if interval is not None:
+            self._thread.start()
 
     def put(self, run_id: str, record: Record) -> None:
         """Queue a record; never blocks."""
@@ -125,11 +126,17 @@ class Outbox:
             self.drain()
             self._deliver(run_id, [record])
 
+    def retry(self) -> None:
+        """Send what waits on disk, if the pause after a failure is over."""
+        for run_id in sorted(self._behind):
+            if self._clock() < self._retry_at or not self._catch_up(run_id):
+                return
+
     def catch_up(self) -> None:
         """Send now what waits on disk, also that of processes that have ended."""
         with self._lock:
             self._retry_at = -_NEVER
-            self._retry()
+            self.retry()
             self.drain()
             if self._clock() >= self._retry_at:  # the store has answered, or had nothing to
                 self.redeliver()
@@ -151,10 +158,11 @@ class Outbox:
         self._closing = True
         self._wake.set()
         try:
-            self._thread.join()
+            if self._thread.is_alive():
+                self._thread.join()
             with self._lock:
                 self._retry_at = -_NEVER
-                self._retry()
+                self.retry()
                 self.drain()
         except BaseException:  # a second Ctrl-C: what is left goes to disk, without the store
             self._retry_at = _NEVER
@@ -172,7 +180,7 @@ class Outbox:
             self._wake.clear()
             with self._lock:
                 self.drain()
-                self._retry()
+                self.retry()
 
     def _drain(self, queued: list[tuple[str, Record]]) -> None:
         """Deliver what is stuck and what is queued; what nothing takes is stuck thereafter."""
@@ -201,12 +209,6 @@ class Outbox:
     def _keep(self, run_id: str, records: list[Record]) -> None:
         self._spool.append(run_id, records)
         self._behind.add(run_id)
-
-    def _retry(self) -> None:
-        """Send what waits on disk when the pause is over."""
-        for run_id in sorted(self._behind):
-            if self._clock() < self._retry_at or not self._catch_up(run_id):
-                return
 
     def _catch_up(self, run_id: str) -> bool:
         """Send what waits of a run on disk; whether nothing does any more."""

@@ -32,7 +32,7 @@ def deliver(uri: str | None, folder: Path | str) -> int:
         return _rest(spool)
     client = store.open_client(resolved, folder)
     with interruptible():
-        outbox = Outbox(delivery.sender(client), spool)
+        outbox = Outbox(delivery.sender(client), spool, interval=None)
         try:
             delivered = outbox.redeliver()
         finally:

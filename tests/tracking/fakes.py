@@ -51,11 +51,3 @@ def left_behind(spool: Spool, run_id: str = "run") -> list[int]:
         found = [record["step"] for record in later.read(run_id) if record["kind"] == "metric"]
     later.release()
     return found
-
-
-def alone(outbox: Outbox) -> Outbox:
-    """End the outbox's thread, so that only the test sends."""
-    outbox._closing = True
-    outbox._wake.set()
-    outbox._thread.join()
-    return outbox

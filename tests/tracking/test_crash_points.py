@@ -14,7 +14,6 @@ import pytest
 from regexp.tracking import delivery
 from regexp.tracking.outbox import Outbox
 from regexp.tracking.spool import Record, Spool
-from tests.tracking.fakes import alone
 
 OPERATIONS = ("append", "read", "remove", "refuse", "touch", "release", "_create", "_adopt")
 
@@ -100,9 +99,8 @@ def open_outbox(content: Content, folder: Path, bomb: Bomb | None) -> Outbox:
                 raise ConnectionError("connection refused")
         content.take(run_id, batch)
 
-    outbox = alone(Outbox(send, spool, interval=3600, pause=0))
+    outbox = Outbox(bomb.guard(send) if bomb else send, spool, interval=None, pause=0)
     if bomb:
-        outbox._send = bomb.guard(send)
         for name in OPERATIONS:
             setattr(spool, name, bomb.guard(getattr(spool, name)))
     return outbox

@@ -12,7 +12,7 @@ import pytest
 from regexp.tracking import delivery
 from regexp.tracking.outbox import Left, Outbox, batches
 from regexp.tracking.spool import Record, Spool
-from tests.tracking.fakes import Clock, Store, alone, left_behind, put
+from tests.tracking.fakes import Clock, Store, left_behind, put
 
 
 @pytest.fixture
@@ -32,8 +32,7 @@ def spool(tmp_path: Path) -> Spool:
 
 @pytest.fixture
 def outbox(store: Store, spool: Spool, clock: Clock) -> Iterator[Outbox]:
-    # The thread would wake after an hour: here only the test drains.
-    outbox = Outbox(store, spool, interval=3600, clock=clock)
+    outbox = Outbox(store, spool, interval=None, clock=clock)
     yield outbox
     outbox.close()
 
@@ -77,7 +76,7 @@ def test_full_queue_wakes_the_thread(store: Store, spool: Spool) -> None:
 
 
 def test_close_sends_what_is_queued(store: Store, spool: Spool) -> None:
-    outbox = Outbox(store, spool, interval=3600)
+    outbox = Outbox(store, spool, interval=None)
     put(outbox, range(3))
     assert outbox.close() == Left()
     assert store.steps() == [0, 1, 2]
@@ -120,7 +119,7 @@ def test_store_that_comes_back_gets_everything_in_order(
     outbox.drain()
     assert store.steps() == [0, 1]  # still left alone; newer ones wait behind older ones
     clock.now = 31
-    outbox._retry()
+    outbox.retry()
     put(outbox, range(6, 8))
     outbox.drain()
     assert store.steps() == list(range(8))
@@ -131,7 +130,7 @@ def test_next_outbox_delivers_what_is_left_once(store: Store, spool: Spool, tmp_
     kept = tmp_path / "best.pt"
     kept.write_text("weights")
     store.up = False
-    first = Outbox(store, spool, interval=3600)
+    first = Outbox(store, spool, interval=None)
     put(first, range(3))
     first.put("run", delivery.file(kept, ""))
     first.put("run", delivery.status("FINISHED", 7))
@@ -139,7 +138,7 @@ def test_next_outbox_delivers_what_is_left_once(store: Store, spool: Spool, tmp_
     kept.unlink()
 
     store.up = True
-    second = Outbox(store, spool, interval=3600)
+    second = Outbox(store, spool, interval=None)
     assert second.redeliver() == 1
     assert second.redeliver() == 0
     assert second.close() == Left()
@@ -151,10 +150,10 @@ def test_next_outbox_delivers_what_is_left_once(store: Store, spool: Spool, tmp_
 
 def test_redelivery_that_fails_keeps_everything(store: Store, spool: Spool) -> None:
     store.up = False
-    first = Outbox(store, spool, interval=3600)
+    first = Outbox(store, spool, interval=None)
     put(first, range(3))
     first.close()
-    second = Outbox(store, spool, interval=3600)
+    second = Outbox(store, spool, interval=None)
     assert second.redeliver() == 0
     assert second.close() == Left(waiting=("run",))
     assert left_behind(spool) == [0, 1, 2]
@@ -180,7 +179,7 @@ def test_interrupt_while_sending_loses_nothing(store: Store, spool: Spool) -> No
         if store.calls == 2:
             raise KeyboardInterrupt
 
-    outbox = Outbox(interrupted, spool, interval=3600)
+    outbox = Outbox(interrupted, spool, interval=None)
     put(outbox, range(2), "a")
     put(outbox, range(2), "b")
     put(outbox, range(2), "c")
@@ -273,18 +272,18 @@ def test_newer_records_wait_behind_those_of_a_dead_process(
     store: Store, spool: Spool, clock: Clock
 ) -> None:
     store.up = False
-    first = Outbox(store, spool, interval=3600)
+    first = Outbox(store, spool, interval=None)
     put(first, range(2))
     first.put("run", delivery.status("KILLED", 1))
     first.close()
-    second = Outbox(store, Spool(spool.folder, spool.store), interval=3600, clock=clock)
+    second = Outbox(store, Spool(spool.folder, spool.store), interval=None, clock=clock)
     assert second.redeliver() == 0
     store.up = True
     clock.now = 31
     put(second, range(2, 4))
     second.put("run", delivery.status("FINISHED", 2))
     second.drain()
-    third = Outbox(store, Spool(spool.folder, spool.store), interval=3600)
+    third = Outbox(store, Spool(spool.folder, spool.store), interval=None)
     assert third.redeliver() == 0, "the second has it now"
     third.close()
     second.close()
@@ -292,16 +291,16 @@ def test_newer_records_wait_behind_those_of_a_dead_process(
     assert store.taken["run"][-1]["status"] == "FINISHED"
 
 
-def test_second_interrupt_while_closing_puts_everything_on_disk(
-    store: Store, spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def impatient() -> None:
+def test_second_interrupt_while_closing_puts_everything_on_disk(spool: Spool) -> None:
+    calls: list[str] = []
+
+    def impatient(run_id: str, records: Sequence[Record], /) -> None:
+        calls.append(run_id)
         raise KeyboardInterrupt
 
-    outbox = alone(Outbox(store, spool, interval=3600))
+    outbox = Outbox(impatient, spool, interval=None)
     put(outbox, range(3))
-    monkeypatch.setattr(outbox._thread, "join", impatient)
     with pytest.raises(KeyboardInterrupt):
         outbox.close()
-    assert store.calls == 0, "a store that hangs must not be asked again"
+    assert calls == ["run"], "a store that hangs must not be asked again"
     assert left_behind(spool) == [0, 1, 2]

@@ -211,7 +211,7 @@ def test_files_of_others_and_places_outside_the_run_are_refused(
     assert Path(kept["path"]).read_text() == "weights"
 
     store = Store()
-    outbox = Outbox(store, Spool(spool.folder, spool.store), interval=3600)
+    outbox = Outbox(store, Spool(spool.folder, spool.store), interval=None)
     spool.release()
     assert outbox.redeliver() == 1
     ((run_id, why),) = outbox.close().refused
@@ -255,7 +255,7 @@ def test_whatever_lies_in_the_folder_is_read_or_left(tmp_path: Path, content: by
     spool.folder.mkdir(exist_ok=True)
     (spool.folder / "run.jsonl").write_bytes(dead().encode() + b"\n" + content)
     store = Store()
-    outbox = Outbox(store, spool, interval=3600)
+    outbox = Outbox(store, spool, interval=None)
     outbox.redeliver()
     assert outbox.close().lost == Left().lost
     for record in store.taken.get("run", []):
