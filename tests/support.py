@@ -15,7 +15,10 @@ from torch import Tensor, nn
 
 from regexp.dataset.base import Data, Split
 from regexp.dataset.lazy import LazyInputs
+from regexp.model.cnn import CNN
 from regexp.model.mlp import MLP
+from regexp.model.recurrent_network import RecurrentNetwork
+from regexp.model.resnet_mlp import ResNetMLP
 from regexp.random import Rng, derive
 from regexp.regularizer.base import Batch, PenaltyView, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
@@ -31,21 +34,42 @@ CONSTANT = partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
 History = dict[int, list[dict[str, float]]]
 
 
-def make_data(seed: int = 0, rows: int = 90, shape: tuple[int, ...] = (5,)) -> Data:
-    """Three noisy linear classes."""
+def make_data(
+    seed: int = 0, rows: int = 90, shape: tuple[int, ...] = (5,), task: str = "classification"
+) -> Data:
+    """Three noisy linear classes; or the first of their scores, as a regression."""
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(rows + 60, *shape, generator=generator)
     directions = torch.randn(inputs[0].numel(), 3, generator=torch.Generator().manual_seed(99))
-    noise = torch.randn(rows + 60, 3, generator=generator)
-    targets = (inputs.flatten(1) @ directions + noise).argmax(1)
+    scores = inputs.flatten(1) @ directions + torch.randn(rows + 60, 3, generator=generator)
+    classes = task == "classification"
+    targets = scores.argmax(1) if classes else scores[:, :1]
 
     def split(first: int, last: int) -> Split:
         return Split(inputs[first:last], targets[first:last])
 
     train, validation, test = split(0, rows), split(rows, rows + 30), split(rows + 30, rows + 60)
-    return Data(
-        train, validation, test, "classification", ("a", "b", "c"), (), "none", "made", "the test"
-    )
+    names = ("a", "b", "c") if classes else ()
+    return Data(train, validation, test, task, names, (), "none", "made", "the test")
+
+
+def recurrent(kind: str, outputs: int = 3) -> nn.Module:
+    return RecurrentNetwork((6, 2), outputs, kind=kind, features=[5], hidden=[4], activation="relu")
+
+
+NETWORKS: dict[str, tuple[tuple[int, ...], str, Callable[[], nn.Module]]] = {
+    "mlp": ((5,), "classification", lambda: MLP((5,), 3, [8, 6], "relu")),
+    "selu": ((5,), "classification", lambda: MLP((5,), 3, [8, 6], "selu")),
+    "logistic": ((5,), "classification", lambda: MLP((5,), 3, [], "relu")),
+    "resnet_mlp": (
+        (5,), "classification",
+        lambda: ResNetMLP((5,), 3, width=6, hidden=8, depth=2, activation="relu"),
+    ),
+    "cnn": ((2, 8, 8), "classification", lambda: CNN((2, 8, 8), 3, [4, 4], 6, "relu")),
+    "lstm": ((6, 2), "regression", lambda: recurrent("lstm", outputs=1)),
+    "gru": ((6, 2), "classification", lambda: recurrent("gru")),
+}  # fmt: skip
+"""Shape of a row, task, and how it is made, of small networks for `make_data`."""
 
 
 FOLDER = Path(__file__).parents[1] / "conf" / "regularizer"

@@ -5,7 +5,6 @@ and stacked as alone.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,59 +12,42 @@ import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from regexp.errors import NotApplicable
-from regexp.model.cnn import CNN
-from regexp.model.mlp import MLP
-from regexp.model.recurrent_network import RecurrentNetwork
-from regexp.model.resnet_mlp import ResNetMLP
 from regexp.regularizer.cocktail import Cocktail
 from regexp.training.state import Result
-from tests.support import NAMES, make_data, make_member, run, technique
+from tests.support import NAMES, NETWORKS, make_data, make_member, run, technique
 
-EPOCHS, BATCH = 4, 32  # of 90 rows: twelve steps
-
-MODELS: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
-    "mlp": ((5,), lambda: MLP((5,), 3, [8, 6], "relu")),
-    "logistic": ((5,), lambda: MLP((5,), 3, [], "relu")),
-    "resnet_mlp": ((5,), lambda: ResNetMLP((5,), 3, width=6, hidden=8, depth=2, activation="relu")),
-    "cnn": ((2, 8, 8), lambda: CNN((2, 8, 8), 3, [4, 4], 6, "relu")),
-    "lstm": ((6, 2), lambda: recurrent("lstm")),
-    "gru": ((6, 2), lambda: recurrent("gru")),
-}
+EPOCHS, BATCH = 3, 32  # of 90 rows: nine steps
 
 
-def recurrent(kind: str) -> nn.Module:
-    return RecurrentNetwork((6, 2), 3, kind=kind, features=[5], hidden=[4], activation="relu")
-
-
-def trained(model: str, cocktail: dict[str, Any], seeds: tuple[int, ...]) -> list[Result]:
+def trained(network: str, cocktail: dict[str, Any], seeds: tuple[int, ...]) -> list[Result]:
     """Runs with plain steps in float64: what Adam makes of rounding would hide what differs."""
-    shape, build = MODELS[model]
+    shape, task, build = NETWORKS[network]
     members = [
         make_member(
             seed, cocktail, partial(torch.optim.SGD, lr=0.02), model=build,
-            data=make_data(seed, shape=shape),
+            data=make_data(seed, shape=shape, task=task),
         )
         for seed in seeds
     ]  # fmt: skip
     return run(members, EPOCHS, BATCH, precision="float64")[0]
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("network", NETWORKS)
 @given(names=st.lists(st.sampled_from(NAMES), min_size=2, max_size=5, unique=True))
 @settings(
-    max_examples=8, derandomize=True, deadline=None, database=None,
+    max_examples=6, derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
-def test_random_cocktails(model: str, names: list[str]) -> None:
+def test_random_cocktails(network: str, names: list[str]) -> None:
+    shape, task, build = NETWORKS[network]
     cocktail: dict[str, Any] = {}
     for name in names:  # what goes together and applies
         try:
             wider = cocktail | {name: technique(name)}
-            Cocktail(wider).check_data("made", "classification", MODELS[model][0])
-            make_member(0, wider, model=MODELS[model][1])
+            Cocktail(wider).check_data("made", task, shape)
+            make_member(0, wider, model=build)
             cocktail = wider
         except NotApplicable:
             continue
@@ -75,10 +57,10 @@ def test_random_cocktails(model: str, names: list[str]) -> None:
     assume(len(cocktail) > 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        stacked = trained(model, cocktail, (0, 1))
-    again = trained(model, cocktail, (0, 1))
+        stacked = trained(network, cocktail, (0, 1))
+    again = trained(network, cocktail, (0, 1))
     for seed in (0, 1):
-        (alone,) = trained(model, cocktail, (seed,))
+        (alone,) = trained(network, cocktail, (seed,))
         assert stacked[seed].status == alone.status == "FINISHED", stacked[seed].reason
         for name, value in stacked[seed].last["weights"].items():
             assert value.isfinite().all(), name

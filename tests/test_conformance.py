@@ -1,8 +1,8 @@
 """What every technique must keep, for every YAML of conf/regularizer that is there.
 
 Nothing here names the technique it tests: a new one is covered when its YAML appears. The runs are
-real ones of small networks on small parts of real data, made from composed configurations as a job
-makes them, on every network that the technique applies to.
+those of small networks on small made data, on every network that the technique applies to. Tests
+of one technique stand together, so that they share its runs.
 """
 
 from __future__ import annotations
@@ -11,155 +11,122 @@ import ast
 import dataclasses
 import importlib
 import re
-from functools import cache, lru_cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
 from torch import Tensor
 
+from regexp.config.nodes import check_node
 from regexp.config.schema import conf_folder, register
-from regexp.config.validation import validate
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.evaluate import metrics
-from regexp.regularizer.base import KINDS, overrides
+from regexp.regularizer.base import KINDS, Batch, Evaluation, Memory, Range, Regularizer, overrides
 from regexp.regularizer.cocktail import Cocktail
+from regexp.stack.member import Member
 from regexp.stack.stack import Stack
-from regexp.sweep.job import stacks
-from regexp.sweep.plan import build_member, plan
 from regexp.training import checkpoint
 from regexp.training.loop import train
 from regexp.training.state import Result, TrainingState
 from tests import support
-from tests.support import FOLDER, NAMES
+from tests.support import ADAM, FOLDER, NAMES, NETWORKS, History, make_data, make_member, make_step
 
 ROOT = Path(__file__).parents[1]
 technique = cache(support.technique)
 
+Mix = tuple[tuple[str, Regularizer], ...]
+"""Techniques by name, in their order."""
+
+# Where runs are compared but for rounding: Adam would blow up the rounding of gradients that are
+# zero (of a bias before batch normalization) to whole steps.
+SMOOTH = partial(torch.optim.SGD, lr=0.05, momentum=0.9)
+# Steps so large that limits are reached and validation losses rise.
+WILD = partial(torch.optim.Adam, lr=0.2)
+ROWS, BATCH_SIZE, EPOCHS = 60, 32, 3  # six steps, the batches of 32 and 28 rows
+
+# Those without (batch normalization) have no strength at which they change nothing.
+NEUTRAL = [name for name in NAMES if technique(name).neutral is not None]
+# Those with a float among their neutral values, so that it may differ from run to run.
+NEUTRAL_NUMBERS = {
+    name: key
+    for name in NEUTRAL
+    for key, value in technique(name).neutral.items()
+    if isinstance(value, float)
+}
+
+every_technique = pytest.mark.parametrize("name", NAMES, scope="module")
+
+
+# --- runs ----------------------------------------------------------------------------------
+
+
+def mix(*names: str, **others: Regularizer) -> Mix:
+    """Techniques as their YAML says, and then others."""
+    return (*((name, technique(name)) for name in names), *others.items())
+
+
+def member(network: str, seed: int, techniques: Mix, optimizer: Any = ADAM) -> Member:
+    shape, task, build = NETWORKS[network]
+    data = make_data(seed, ROWS, shape, task)
+    return make_member(seed, dict(techniques), optimizer, model=build, data=data)
+
+
+@lru_cache(maxsize=512)
+def trained(
+    network: str,
+    *runs: tuple[int, Mix],
+    optimizer: Any = ADAM,
+    epochs: int = EPOCHS,
+    precision: str = "float32",
+) -> tuple[list[Result], History]:
+    """The results of a stack of runs, each (its seed, its techniques), and what it reported."""
+    members = [member(network, seed, techniques, optimizer) for seed, techniques in runs]
+    return support.run(members, epochs, BATCH_SIZE, precision=precision)
+
+
+def alone(network: str, seed: int, techniques: Mix, **options: Any) -> Result:
+    return trained(network, (seed, techniques), **options)[0][0]
+
+
+# --- where a technique applies ---------------------------------------------------------------
+
+
+def applies(network: str, techniques: Mix) -> bool:
+    shape, task, _ = NETWORKS[network]
+    try:
+        Cocktail(dict(techniques)).check_data("made", task, shape)
+        member(network, 0, techniques)
+    except NotApplicable:
+        return False
+    return True
+
 
 def go_together(*names: str) -> bool:
     try:
-        Cocktail({name: technique(name) for name in names})
+        Cocktail(dict(mix(*names)))
     except ValueError:
         return False
     return True
 
 
-# Those without (batch normalization) have no strength at which they change nothing.
-NEUTRAL = [name for name in NAMES if type(technique(name)).neutral is not None]
-# Those with a float among their neutral values, so that it may differ from run to run.
-NEUTRAL_NUMBERS = {
-    name: key
-    for name in NEUTRAL
-    for key, value in (type(technique(name)).neutral or {}).items()
-    if isinstance(value, float)
-}
-COCKTAILS = [
-    (name, others)
-    for name in NEUTRAL
-    for others in (("batch_norm", "dropout"), ("gradient_clipping", "mixup"))
-    if name not in others and go_together(name, *others)
-]
-
-MLP = ("dataset=breast_cancer", "dataset.train_size=90", "model=mlp", "model.hidden=[8,6]")
-CNN = ("dataset=digits", "dataset.train_size=90", "model=cnn", "model.channels=[3]",
-       "model.hidden=8")  # fmt: skip
-LSTM = ("dataset=series", "dataset.train_size=60", "dataset.window=6", "model=lstm",
-        "model.features=[5]", "model.hidden=[4]")  # fmt: skip
-RESNET = ("dataset=breast_cancer", "dataset.train_size=90", "model=resnet_mlp", "model.width=8",
-          "model.hidden=6", "model.depth=2")  # fmt: skip
-NETWORKS = {"mlp": MLP, "cnn": CNN, "lstm": LSTM, "resnet_mlp": RESNET}
-SELU = (*MLP, "model.activation=selu")
-GENTLE = ("trainer.epochs=3", "optimizer.lr=0.01")
-# Where runs are compared but for rounding: Adam would blow up the rounding of gradients that are
-# zero (of a bias before batch normalization) to whole steps.
-SMOOTH = ("optimizer=sgd", "optimizer.lr=0.05", "optimizer.momentum=0.9")
-# Steps so large that limits are reached and validation losses rise.
-WILD = ("trainer.epochs=25", "optimizer.lr=0.5")
-
-
-GROUPS = ("dataset", "model", "optimizer", "regularizer")
-
-
 @cache
-def composed(*choices: str) -> Any:
-    register()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return compose("config", ["trainer.batch_size=32", "trainer.device=cpu", *choices])
-
-
-def config(*overrides: str) -> Any:
-    """A job's configuration: choices of groups by Hydra, and then other keys' values.
-
-    Every technique and every network is composed once, and not every pair of them: a choice of
-    `regularizer` fills `regularizer.<name>` and nothing else, which another test here makes sure.
-    """
-    choices = [override for override in overrides if override.partition("=")[0] in GROUPS]
-    values = [override for override in overrides if override not in choices]
-    chosen = [override for override in choices if override.startswith("regularizer=")]
-    job = composed(*(override for override in choices if override not in chosen)).copy()
-    OmegaConf.set_struct(job, False)
-    for name in (name for one in chosen for name in one.partition("=")[2].strip("[]").split(",")):
-        job.regularizer.update(composed(f"regularizer={name}").regularizer)
-    return OmegaConf.merge(job, OmegaConf.from_dotlist(values))
-
-
-def choice(*names: str) -> str:
-    return f"regularizer=[{','.join(names)}]" if names else "regularizer=none"
-
-
-@lru_cache(maxsize=64)
-def results(*overrides: str) -> tuple[list[Result], int]:
-    """The results of a job's runs, in the order of its plan, and the number of its stacks."""
-    job = config(*overrides)
-    runs = plan(job)
-    members = [build_member(run) for run in runs]
-    ordered: dict[int, Result] = {}
-    parts = stacks(runs, members, job.stack)
-    for part in parts:
-        stack = Stack(
-            [members[index] for index in part], job.trainer.epochs, job.trainer.batch_size,
-            precision=job.trainer.precision,
-        )  # fmt: skip
-        for result in train(stack, job.trainer.epochs, lambda run, epoch, own: None):
-            ordered[part[result.run]] = result
-    return [ordered[index] for index in range(len(runs))], len(parts)
-
-
-def run_all(*overrides: str) -> list[Result]:
-    return results(*overrides)[0]
-
-
-def neutral(name: str) -> list[str]:
-    """The overrides that make a technique the identity."""
-    values = type(technique(name)).neutral or {}
-    return [f"regularizer.{name}.{key}={written(value)}" for key, value in values.items()]
-
-
-@cache
-def fitting(name: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def fitting(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(techniques that it does not work without, the networks that it applies to)."""
-    ordinary = tuple(NETWORKS.values())
-    for before, networks in (((), ordinary), (("dropout",), ordinary), ((), (SELU,))):
-        found = []
-        for network in networks:
-            try:
-                plan(config(*network, choice(*before, name)))
-            except NotApplicable:
-                continue
-            found.append(network)
-        if found:
-            return before, tuple(found)
+    ordinary = ("mlp", "cnn", "lstm", "resnet_mlp")
+    for before, networks in (((), ordinary), (("dropout",), ordinary), ((), ("selu",))):
+        where = tuple(network for network in networks if applies(network, mix(*before, name)))
+        if where:
+            return before, where
     raise AssertionError(f"{name} applies to none of {', '.join(NETWORKS)}")
 
 
-def home(name: str) -> tuple[str, ...]:
+def home(name: str) -> str:
     """The first of the networks that the technique applies to."""
     return fitting(name)[1][0]
 
@@ -169,21 +136,23 @@ def before(name: str) -> tuple[str, ...]:
     return fitting(name)[0]
 
 
-def beside(name: str, *others: str) -> str:
-    """The choice of the technique, with the others if they go together."""
+def beside(name: str, *others: str, **changes: Any) -> Mix:
+    """The technique, with some values changed, and the others if they go together."""
     names = (*before(name), name)
-    more = tuple(other for other in others if other not in names and go_together(*names, other))
-    return choice(*names, *more)
+    more = (other for other in others if other not in names and go_together(*names, other))
+    changed = replace(technique(name), **changes)
+    return (*mix(*before(name)), (name, changed), *mix(*more))
 
 
-def written(value: Any) -> str:
-    """As in YAML."""
-    words = {"None": "null", "True": "true", "False": "false", "inf": ".inf"}
-    return words.get(str(value), str(value))
+def neutral(name: str) -> Mix:
+    return beside(name, **technique(name).neutral)
 
 
 def floats(name: str) -> dict[str, float]:
-    return Cocktail({name: technique(name)}).numbers()[name]
+    return Cocktail(dict(mix(name))).numbers()[name]
+
+
+# --- comparisons -----------------------------------------------------------------------------
 
 
 def within(ours: dict[str, Any], plain: dict[str, Any]) -> dict[str, Any]:
@@ -206,206 +175,6 @@ def assert_close(ours: Result, other: Result, tolerance: float) -> None:
         assert ours.metrics[key] == pytest.approx(other.metrics[key], abs=tolerance, rel=tolerance)
 
 
-# --- neutral and active --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", NEUTRAL)
-def test_neutral_is_bit_equal_to_none(name: str) -> None:
-    jobs = [(network, 1) for network in fitting(name)[1]] + [(home(name), 2)]
-    for network, seeds in jobs:
-        common = (*network, *GENTLE, f"seeds={seeds}")
-        ours = run_all(*common, beside(name), *neutral(name))
-        for mine, none in zip(ours, run_all(*common, choice(*before(name))), strict=True):
-            plain = none.last["weights"]
-            # a layer that does nothing may have numbers
-            assert_same_bits(within(mine.last["weights"], plain), plain)
-            assert mine.epochs == none.epochs
-            assert {k: v for k, v in mine.metrics.items() if k != "seconds"} == {
-                k: v for k, v in none.metrics.items() if k != "seconds"
-            }
-
-
-@pytest.mark.parametrize(("name", "others"), COCKTAILS)
-def test_neutral_changes_nothing_in_a_cocktail(name: str, others: tuple[str, ...]) -> None:
-    """Noise, running statistics and gradients of other techniques stay as they are."""
-    names = tuple(other for other in others if other not in before(name))
-    common = (*home(name), *GENTLE, "optimizer.lr=0.1", "seeds=2")
-    try:
-        without = run_all(*common, choice(*before(name), *names))
-    except NotApplicable:
-        pytest.skip(f"{' and '.join(others)} do not apply where {name} does")
-    ours = run_all(*common, choice(*before(name), *names, name), *neutral(name))
-    for mine, other in zip(ours, without, strict=True):
-        # What training stands at; averaged weights get running statistics of their own.
-        plain = other.last["state"]
-        assert_same_bits(within(mine.last["state"], plain), plain)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_default_changes_something(name: str) -> None:
-    (ours,) = run_all(*home(name), *WILD, beside(name))
-    (none,) = run_all(*home(name), *WILD, choice(*before(name)))
-    mine, plain = ours.last["weights"], none.last["weights"]
-    changed = any(not torch.equal(value, plain[key]) for key, value in mine.items() if key in plain)
-    predicts = overrides(technique(name), "predict")
-    assert changed or (predicts and ours.metrics["test/loss"] != none.metrics["test/loss"])
-    assert all(value.isfinite().all() for value in mine.values())
-
-
-# --- stacks --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_stacked_agrees_with_alone(name: str) -> None:
-    jobs = [(network, "float64", 1e-11) for network in fitting(name)[1]]
-    for network, precision, tolerance in [*jobs, (home(name), "float32", 2e-4)]:
-        common = (*network, *SMOOTH, "trainer.epochs=3", beside(name),
-                  f"trainer.precision={precision}")  # fmt: skip
-        stacked, parts = results(*common, "seeds=[0,5]")
-        assert parts == 1
-        for place, seed in enumerate((0, 5)):
-            if seed == 5 or network == home(name):  # elsewhere one of the two is enough
-                (alone,) = run_all(*common, f"seeds=[{seed}]")
-                assert_close(stacked[place], alone, tolerance)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_runs_that_end_early_leave_the_others_alone(name: str) -> None:
-    early = ("regularizer.early_stopping.patience=1", "regularizer.early_stopping.min_delta=0.01")
-    stopped = beside(name, "early_stopping")
-    if "early_stopping" not in stopped:
-        pytest.skip("has a rule of its own for stopping")
-    common = (*home(name), *SMOOTH, "trainer.epochs=15", "trainer.precision=float64", stopped,
-              *early)  # fmt: skip
-    stacked = run_all(*common, "seeds=3")
-    for mine, seed in zip(stacked, range(3), strict=True):
-        (alone,) = run_all(*common, f"seeds=[{seed}]")
-        assert_close(mine, alone, 1e-10)
-    if name == "early_stopping":
-        assert len({result.epochs for result in stacked}) > 1, "the test shows nothing"
-
-
-class Broken(Exception):  # noqa: N818, no error
-    """Breaks a training off."""
-
-
-@pytest.mark.parametrize("seeds", ["seeds=1", "seeds=3"])
-@pytest.mark.parametrize("name", NAMES)
-def test_rerun_has_the_same_bits_though_it_is_broken_off(
-    name: str, seeds: str, tmp_path: Path
-) -> None:
-    runs = plan(config(*home(name), *GENTLE, beside(name, "dropout"), seeds))
-    epochs, batch_size = (runs[0].config["trainer"][key] for key in ("epochs", "batch_size"))
-    path = tmp_path / "training.pt"
-    curves: list[tuple[Any, ...]] = []
-    again: list[tuple[Any, ...]] = []
-
-    def new() -> Stack:
-        return Stack([build_member(run) for run in runs], epochs, batch_size)
-
-    def break_off(epoch: int, content: Any) -> None:
-        if epoch == min(2, last):
-            checkpoint.save(path, content())
-            raise Broken
-
-    first = train(new(), epochs, lambda *point: curves.append(point))
-    last = max(result.epochs for result in first) - 1  # some stop early
-    with pytest.raises(Broken):
-        train(new(), epochs, lambda *point: again.append(point), break_off)
-    stack = new()
-    state = TrainingState.resumed(stack, checkpoint.load(path, holds="stack"))
-    second = train(stack, epochs, lambda *point: again.append(point), state=state)
-    assert again == curves
-    for one, other in zip(first, second, strict=True):
-        assert one.run == other.run
-        for part in ("best", "last"):
-            assert_same_tree(getattr(one, part), getattr(other, part))
-        assert_same_bits({"outputs": one.outputs}, {"outputs": other.outputs})
-
-
-# --- numbers -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_numbers_may_differ_from_run_to_run(name: str) -> None:
-    job = (*home(name), *SMOOTH, "trainer.epochs=4", "trainer.precision=float64", beside(name))
-    for key, default in floats(name).items():
-        values = (default, default / 2 if default else 0.01)
-        points = ",".join(written(value) for value in values)
-        stacked = run_all(*job, f"grid.regularizer.{name}.{key}=[{points}]")
-        for value, mine in zip(values, stacked, strict=True):
-            (alone,) = run_all(*job, f"regularizer.{name}.{key}={written(value)}")
-            assert_close(mine, alone, 1e-11)
-
-
-@pytest.mark.parametrize("name", NEUTRAL_NUMBERS)
-def test_neutral_is_bit_equal_within_a_grid(name: str) -> None:
-    """Numbers are tensors in a stack where they differ; neutral ones must be exact there too."""
-    key = NEUTRAL_NUMBERS[name]
-    value = (type(technique(name)).neutral or {})[key]
-    grid = f"grid.regularizer.{name}.{key}=[{written(value)},{floats(name)[key]}]"
-    common = (*home(name), *GENTLE)
-    ours, parts = results(*common, beside(name), *neutral(name), grid)
-    together = not overrides(technique(name), "batch_size")  # else each has batches of its own
-    assert parts == (1 if together else 2)
-    # a stack of two as well
-    plain = run_all(*common, choice(*before(name)), "seeds=2" if together else "seeds=1")
-    same = plain[0].last["weights"]
-    assert_same_bits(within(ours[0].last["weights"], same), same)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_numbers_out_of_range_are_refused_by_name(name: str) -> None:
-    numeric = {
-        field.name
-        for field in dataclasses.fields(technique(name))
-        if isinstance(getattr(technique(name), field.name), int | float)
-        and not isinstance(getattr(technique(name), field.name), bool)
-    }
-    for key in numeric:
-        bad = [f"regularizer.{name}.{key}=-1"]
-        if key in floats(name):
-            bad += [f"regularizer.{name}.{key}=.nan", f"grid.regularizer.{name}.{key}=[0.1,-1]"]
-        for override in bad:
-            with pytest.raises(ConfigError, match=rf"regularizer\.{name}\.{key}"):
-                validate(config(choice(name), override))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_integers_stand_for_floats(name: str) -> None:
-    """Only floats may differ across a stack, and YAML's 0 and 1 are integers."""
-    made = technique(name)
-    for key, value in floats(name).items():
-        for whole in (0, 1):
-            try:
-                other = dataclasses.replace(made, **{key: whole})
-            except ValueError:
-                continue  # out of range
-            assert type(getattr(other, key)) is type(value) is float
-
-
-# --- saved and loaded ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_survives_save_and_load(name: str, tmp_path: Path) -> None:
-    """Weights that are read back into a new network give the metrics that were reported."""
-    job = (*home(name), *GENTLE, beside(name), "seeds=2")
-    for run, result in zip(plan(config(*job)), run_all(*job), strict=True):
-        path = tmp_path / "last.pt"
-        checkpoint.save(path, result.last)
-        loaded = checkpoint.load(path)
-        assert_same_tree(loaded, result.last)
-        member = build_member(run)
-        member.model.load_state_dict(loaded["weights"])
-        epochs, batch_size = run.config["trainer"]["epochs"], run.config["trainer"]["batch_size"]
-        stack = Stack([member], epochs, batch_size)  # for techniques that average predictions
-        stack.memory = loaded["memory"]
-        state = stack.state() | loaded["weights"]
-        scores = metrics(*stack.predict("test", state), member.data.task)
-        assert float(scores["loss"]) == pytest.approx(result.metrics["test/loss"], rel=1e-5)
-
-
 def assert_same_tree(ours: Any, other: Any) -> None:
     if isinstance(ours, Tensor):
         assert ours.dtype == other.dtype
@@ -422,38 +191,258 @@ def assert_same_tree(ours: Any, other: Any) -> None:
         assert ours == other
 
 
+# --- neutral and active --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NEUTRAL, scope="module")
+def test_neutral_is_bit_equal_to_none(name: str) -> None:
+    for network in fitting(name)[1]:
+        for seeds in [(0,), (0, 1)] if network == home(name) else [(0,)]:
+            ours, _ = trained(network, *((seed, neutral(name)) for seed in seeds))
+            none, _ = trained(network, *((seed, mix(*before(name))) for seed in seeds))
+            for mine, other in zip(ours, none, strict=True):
+                plain = other.last["weights"]
+                # a layer that does nothing may have numbers
+                assert_same_bits(within(mine.last["weights"], plain), plain)
+                assert mine.epochs == other.epochs
+                assert mine.metrics | {"seconds": 0} == other.metrics | {"seconds": 0}
+
+
+@pytest.mark.parametrize("others", [("batch_norm", "dropout"), ("gradient_clipping", "mixup")])
+@pytest.mark.parametrize("name", NEUTRAL, scope="module")
+def test_neutral_changes_nothing_in_a_cocktail(name: str, others: tuple[str, ...]) -> None:
+    """Noise, running statistics and gradients of other techniques stay as they are."""
+    names = tuple(dict.fromkeys((*before(name), *others)))
+    if name in names or not go_together(name, *names) or not applies(home(name), mix(*names)):
+        pytest.skip(f"{' and '.join(others)} are not for where {name} is")
+    wilder = partial(torch.optim.Adam, lr=0.1)
+    ours, without = (
+        trained(home(name), (0, techniques), (1, techniques), optimizer=wilder)[0]
+        for techniques in ((*mix(*names), neutral(name)[-1]), mix(*names))
+    )
+    for mine, other in zip(ours, without, strict=True):
+        # What training stands at; averaged weights get running statistics of their own.
+        plain = other.last["state"]
+        assert_same_bits(within(mine.last["state"], plain), plain)
+
+
+@every_technique
+def test_default_changes_something(name: str) -> None:
+    options = {"optimizer": WILD, "epochs": 25}
+    ours = alone(home(name), 0, beside(name), **options)
+    none = alone(home(name), 0, mix(*before(name)), **options)
+    mine, plain = ours.last["weights"], none.last["weights"]
+    changed = any(not torch.equal(value, plain[key]) for key, value in mine.items() if key in plain)
+    predicts = overrides(technique(name), "predict")
+    assert changed or (predicts and ours.metrics["test/loss"] != none.metrics["test/loss"])
+    assert all(value.isfinite().all() for value in mine.values())
+
+
+@every_technique
+def test_of_a_batch_only_its_side_is_changed(name: str) -> None:
+    """Labels change targets alone, and inputs change inputs alone unless they mix rows."""
+    shape, task, _ = NETWORKS[home(name)]
+    inputs = make_data(shape=shape, task=task).train.inputs
+    batch = Batch(support.tensor(inputs), torch.eye(3)[torch.arange(len(inputs)) % 3])
+    changed = technique(name).batch(make_step(), batch)
+    if technique(name).kind == "label":
+        assert changed.inputs is batch.inputs
+    if technique(name).kind == "input" and "soft targets" not in technique(name).provides:
+        assert changed.targets is batch.targets
+
+
+# --- stacks --------------------------------------------------------------------------------
+
+
+@every_technique
+def test_stacked_agrees_with_alone(name: str) -> None:
+    jobs = [(network, "float64", 1e-11) for network in fitting(name)[1]]
+    for network, precision, tolerance in [*jobs, (home(name), "float32", 2e-4)]:
+        options = {"optimizer": SMOOTH, "precision": precision}
+        stacked, _ = trained(network, (0, beside(name)), (5, beside(name)), **options)
+        # one of the two is enough, but for once
+        for place, seed in [(0, 0), (1, 5)] if network == home(name) else [(1, 5)]:
+            assert_close(stacked[place], alone(network, seed, beside(name), **options), tolerance)
+
+
+@dataclass(frozen=True)
+class StopAfter(Regularizer):
+    """Stop after some epochs."""
+
+    epochs: Annotated[float, Range(1)]
+
+    def init(self, state: dict[str, Tensor]) -> Memory:
+        return {"epochs": torch.zeros(())}
+
+    def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:
+        return {"epochs": memory["epochs"] + 1}
+
+    def stop(self, memory: Memory) -> Tensor:
+        return memory["epochs"] >= self.epochs
+
+
+@every_technique
+def test_runs_that_end_early_leave_the_others_alone(name: str) -> None:
+    options = {"optimizer": SMOOTH, "precision": "float64"}
+    runs = [
+        (seed, (*beside(name), ("stop", StopAfter(epochs))))
+        for seed, epochs in enumerate((1.0, EPOCHS, 2.0))
+    ]
+    stacked, _ = trained(home(name), *runs, **options)
+    for mine, (seed, techniques) in zip(stacked, runs, strict=True):
+        assert_close(mine, alone(home(name), seed, techniques, **options), 1e-10)
+    assert len({result.epochs for result in stacked}) > 1, "the test shows nothing"
+
+
+class Broken(Exception):  # noqa: N818, no error
+    """Breaks a training off."""
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["alone", "stacked"])
+@every_technique
+def test_rerun_has_the_same_bits_though_it_is_broken_off(
+    name: str, seeds: tuple[int, ...], tmp_path: Path
+) -> None:
+    runs = [(seed, beside(name, "dropout")) for seed in seeds]
+    first, history = trained(home(name), *runs)
+    last = max(result.epochs for result in first) - 1  # some stop early
+    path = tmp_path / "training.pt"
+    again: History = {}
+
+    def new() -> Stack:
+        members = [member(home(name), seed, techniques) for seed, techniques in runs]
+        return Stack(members, EPOCHS, BATCH_SIZE)
+
+    def report(run: int, epoch: int, scores: dict[str, float]) -> None:
+        again.setdefault(run, []).append({"epoch": epoch, **scores})
+
+    def break_off(epoch: int, content: Any) -> None:
+        if epoch == min(2, last):
+            checkpoint.save(path, content())
+            raise Broken
+
+    with pytest.raises(Broken):
+        train(new(), EPOCHS, report, break_off)
+    stack = new()
+    state = TrainingState.resumed(stack, checkpoint.load(path, holds="stack"))
+    second = train(stack, EPOCHS, report, state=state)
+    assert again == history
+    for one, other in zip(first, sorted(second, key=lambda result: result.run), strict=True):
+        assert one.run == other.run
+        for part in ("best", "last"):
+            assert_same_tree(getattr(one, part), getattr(other, part))
+        assert_same_bits({"outputs": one.outputs}, {"outputs": other.outputs})
+
+
+# --- numbers -------------------------------------------------------------------------------
+
+
+@every_technique
+def test_numbers_may_differ_from_run_to_run(name: str) -> None:
+    options = {"optimizer": SMOOTH, "precision": "float64"}
+    for key, default in floats(name).items():
+        values = (default, default / 2 if default else 0.01)
+        runs = [(0, beside(name, **{key: value})) for value in values]
+        if len({member(home(name), *run).structure() for run in runs}) > 1:
+            continue  # layers with other settings: they are not stacked
+        stacked, _ = trained(home(name), *runs, **options)
+        for mine, (seed, techniques) in zip(stacked, runs, strict=True):
+            assert_close(mine, alone(home(name), seed, techniques, **options), 1e-11)
+
+
+@pytest.mark.parametrize("name", NEUTRAL_NUMBERS, scope="module")
+def test_neutral_is_bit_equal_in_a_stack_of_other_numbers(name: str) -> None:
+    """Numbers are tensors in a stack where they differ; neutral ones must be exact there too."""
+    key, silent = NEUTRAL_NUMBERS[name], technique(name).neutral
+    active = beside(name, **silent | {key: floats(name)[key]})
+    ours, _ = trained(home(name), (0, neutral(name)), (0, active))
+    plain, _ = trained(home(name), *[(0, mix(*before(name)))] * 2)  # a stack of two as well
+    same = plain[0].last["weights"]
+    assert_same_bits(within(ours[0].last["weights"], same), same)
+
+
+@every_technique
+def test_numbers_out_of_range_are_refused_by_name(name: str) -> None:
+    node = dict(composed().regularizer[name])
+    node.pop("search", None)
+    for key, value in node.items():
+        if type(value) in (int, float):
+            with pytest.raises(ConfigError, match=rf"^regularizer\.{name}\.{key}\b"):
+                check_node(f"regularizer.{name}", {**node, key: -1}, build=True)
+
+
+@every_technique
+def test_integers_stand_for_floats(name: str) -> None:
+    """Only floats may differ across a stack, and YAML's 0 and 1 are integers."""
+    for key in floats(name):
+        for whole in (0, 1):
+            try:
+                other = replace(technique(name), **{key: whole})
+            except ConfigError:
+                continue  # out of range
+            assert type(getattr(other, key)) is float
+
+
+# --- saved and loaded ----------------------------------------------------------------------
+
+
+@every_technique
+def test_survives_save_and_load(name: str, tmp_path: Path) -> None:
+    """Weights that are read back into a new network give the metrics that were reported."""
+    runs = [(seed, beside(name, "dropout")) for seed in (0, 1)]
+    for (seed, techniques), result in zip(runs, trained(home(name), *runs)[0], strict=True):
+        path = tmp_path / "last.pt"
+        checkpoint.save(path, result.last)
+        loaded = checkpoint.load(path)
+        assert_same_tree(loaded, result.last)
+        new = member(home(name), seed, techniques)
+        new.model.load_state_dict(loaded["weights"])
+        stack = Stack([new], EPOCHS, BATCH_SIZE)  # for techniques that average predictions
+        stack.memory = loaded["memory"]
+        state = stack.state() | loaded["weights"]
+        scores = metrics(*stack.predict("test", state), new.data.task)
+        assert float(scores["loss"]) == pytest.approx(result.metrics["test/loss"], rel=1e-5)
+
+
 # --- files ---------------------------------------------------------------------------------
 
 
-def test_none_is_an_empty_mapping_and_choices_make_a_cocktail() -> None:
-    assert composed("regularizer=none").regularizer == {}
-    assert list(composed("regularizer=[none,l1]").regularizer) == ["l1"]
-    both = composed("regularizer=[dropout,l1]").regularizer
-    assert list(both) == ["dropout", "l1"]  # in the order that is written
-    assert list(both.items()) == list(config("regularizer=[dropout,l1]").regularizer.items())
+@cache
+def composed(choice: str = f"[{','.join(NAMES)}]") -> Any:
+    """The configuration of a choice of techniques; of all of them."""
+    register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return compose("config", [f"regularizer={choice}"])
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_choices_of_techniques_fill_their_group_and_nothing_else() -> None:
+    none = composed("none")
+    assert none.regularizer == {}
+    assert list(composed("[none,l1]").regularizer) == ["l1"]
+    assert list(composed("[dropout,l1]").regularizer) == ["dropout", "l1"]  # as it is written
+    assert list(composed().regularizer) == NAMES
+    assert {**composed(), "regularizer": {}} == {**none, "regularizer": {}}
+
+
+@every_technique
 def test_yaml_says_where_it_goes_and_what_it_is(name: str) -> None:
     assert not {"_group_", "_name_"} & {f"_{part}_" for part in name.split("_")[1:-1]}, "Hydra's"
     lines = (FOLDER / f"{name}.yaml").read_text().splitlines()
     assert lines[0] == f"# @package regularizer.{name}"
     assert lines[1].startswith("# ")
-    whole, none = composed(choice(name)), composed()
-    node = whole.regularizer
-    assert list(node) == [name]
-    assert {**whole, "regularizer": {}} == {**none, "regularizer": {}}, "it changes nothing else"
-    assert node[name]["_target_"].startswith("regexp.regularizer.")
+    node = composed().regularizer[name]
+    assert node["_target_"].startswith("regexp.regularizer.")
     fields = {field.name for field in dataclasses.fields(technique(name))}
-    assert set(node[name]) - {"_target_", "search"} == fields
-    ranges = node[name].get("search", {})
+    assert set(node) - {"_target_", "search"} == fields
+    ranges = node.get("search", {})
     assert set(ranges) <= fields
     for key, text in ranges.items():
         parsed = OverridesParser.create().parse_override(f"{key}={text}")
         assert parsed.is_sweep_override(), f"{key}: {text}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_technique
 def test_class_is_final_documented_and_has_no_numbers_of_its_own(name: str) -> None:
     kind = type(technique(name))
     assert kind.kind in KINDS
