@@ -85,11 +85,11 @@ def modules_of(model: nn.Module, kind: type[Kind], missing: str, cure: str) -> d
     Raises:
         NotApplicable: if there is none; `missing` follows "the model has no".
     """
-    found = {name: module for name, module in model.named_modules() if isinstance(module, kind)}
-    if not found:
+    modules = {name: module for name, module in model.named_modules() if isinstance(module, kind)}
+    if not modules:
         problem = f"{type(model).__name__} has no {missing}"
         raise NotApplicable(problem, key="regularizer", cure=cure)
-    return found
+    return modules
 
 
 def blocks(model: nn.Module) -> dict[str, Block]:

@@ -167,8 +167,8 @@ class Cocktail(Regularizer):
         for name, technique in self.techniques.items():
             before = set(model.modules())
             model = technique.build(model)
-            own = [m for m in model.modules() if isinstance(m, Noise) and m not in before]
-            for index, module in enumerate(own):
+            added = [m for m in model.modules() if isinstance(m, Noise) and m not in before]
+            for index, module in enumerate(added):
                 module.stream, module.key = name, str(index)
         return model
 

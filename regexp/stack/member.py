@@ -49,12 +49,12 @@ class Member:
 
 def _settings(module: nn.Module) -> tuple[tuple[str, str], ...]:
     """What a module computes with beside its tensors, and may not show in its repr."""
-    own = {"training", *getattr(module, "numbers", ())}  # these may differ from run to run
+    differ = {"training", *getattr(module, "numbers", ())}  # from run to run, perhaps
     plain = bool | int | float | str | tuple | None
     return tuple(
         (key, repr(value))
         for key, value in vars(module).items()
-        if isinstance(value, plain) and key not in own
+        if isinstance(value, plain) and key not in differ
     )
 
 

@@ -47,10 +47,12 @@ class Stepper:
         )
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, partial) and isinstance(other, partial):
-        return (one.func, one.args, one.keywords) == (other.func, other.args, other.keywords)
-    return one is other
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, partial) and isinstance(second, partial):
+        return (first.func, first.args, first.keywords) == (
+            second.func, second.args, second.keywords,
+        )  # fmt: skip
+    return first is second
 
 
 class _Group:
@@ -125,8 +127,8 @@ class Optimizers:
         """One step of every run from the gradients of the stack's parameters."""
         for group in self.groups:
             if not group.whole:
-                for own, parameter in zip(group.parameters, self.parameters, strict=True):
-                    own.grad = None if parameter.grad is None else group.part(parameter.grad)
+                for view, whole in zip(group.parameters, self.parameters, strict=True):
+                    view.grad = None if whole.grad is None else group.part(whole.grad)
             group.optimizer.step()
             group.schedule.step_batch()
 
@@ -181,5 +183,5 @@ class Optimizers:
             parameter.data = parameter.data[list(runs)]
         for group in self.groups:
             if not group.whole:
-                for own, parameter in zip(group.parameters, self.parameters, strict=True):
-                    own.data = group.part(parameter.data)
+                for view, whole in zip(group.parameters, self.parameters, strict=True):
+                    view.data = group.part(whole.data)

@@ -159,11 +159,11 @@ class Stack(Trainable):
         state = self.state()
         if not self.regularizer.uses("weights"):
             return state
-        chosen = self.regularizer.weights(self.memory, state)
+        averaged = self.regularizer.weights(self.memory, state)
         if not self.regularizer.flag("averages"):
-            return chosen
-        changed = torch.stack([self._differs(chosen[name], state[name]) for name in state]).any(0)
-        return where(changed, self._reestimated(chosen), chosen) if changed.any() else chosen
+            return averaged
+        differ = torch.stack([self._differs(averaged[name], state[name]) for name in state]).any(0)
+        return where(differ, self._reestimated(averaged), averaged) if differ.any() else averaged
 
     def _reestimated(self, state: Tensors) -> Tensors:
         batch_size, steps = self._plan[0]

@@ -83,8 +83,8 @@ class StackedRng(Rng):
         generator = self._workhorse()
         self._draws += 1
         for run, (seed, part) in enumerate(zip(self.seeds, out.unbind(), strict=True)):
-            own = [v[run] if isinstance(v, Tensor) and v.ndim else v for v in parameters]
-            fill(part, generator.manual_seed(derive(seed, *self.path, self._draws)), *own)
+            numbers = [v[run] if isinstance(v, Tensor) and v.ndim else v for v in parameters]
+            fill(part, generator.manual_seed(derive(seed, *self.path, self._draws)), *numbers)
         return out
 
     def keep(self, shape: Sequence[int], p: Tensor | float) -> Tensor:
@@ -114,11 +114,11 @@ def draw_noise(layer: Noise, rng: Rng, rows: int) -> Tensor:
     if not numbers:
         return layer.draw(rng, rows)
     assert isinstance(rng, StackedRng)
-    own = copy.copy(layer)
+    single = copy.copy(layer)
 
-    def one(index: Tensor, values: dict[str, Tensor]) -> Tensor:
-        own.__dict__.update(values)
-        return own.draw(rng.inside(index), rows)
+    def single_run(index: Tensor, values: dict[str, Tensor]) -> Tensor:
+        vars(single).update(values)
+        return single.draw(rng.inside(index), rows)
 
     index = torch.arange(len(rng.seeds), device=rng.device)
-    return torch.vmap(one)(index, {key: value.to(rng.device) for key, value in numbers.items()})
+    return torch.vmap(single_run)(index, {key: n.to(rng.device) for key, n in numbers.items()})

@@ -1,7 +1,7 @@
 """What one step of training needs: a network, its techniques, and the passes through both.
 
-`train.train_step` is written against this class. `Stack` is one, for K runs with their data and
-optimizers; `own_loop.Regularized` is one, for a loop of the user's own. In the comments,
+`regexp.training.loop.train_step` is written against this class. `Stack` is one, for K runs with
+their data and optimizers; `Regularized` is one, for a loop of the user's own. In the comments,
 [runs, ...] is [K, ...] in a stack of K runs, and [...] for one run, which has no such axis.
 """
 
@@ -214,8 +214,9 @@ class Trainable(ABC):
 
     def _numbers(self) -> dict[str, Tensors]:
         """The numbers of noise layers that differ from run to run, [runs] each."""
-        found = {name: varying(layer) for name, layer in self._noise} if self.lifted else {}
-        return {name: numbers for name, numbers in found.items() if numbers}
+        if not self.lifted:
+            return {}
+        return {name: numbers for name, layer in self._noise if (numbers := varying(layer))}
 
     def backward(self, objectives: Tensor) -> None:
         """Set the gradients of every run's own objective. `objectives`: [runs]."""
@@ -239,9 +240,9 @@ class Trainable(ABC):
     @torch.no_grad()
     def set_parameters(self, parameters: Tensors) -> None:
         for name, value in parameters.items():
-            own = self.parameters[name]
-            if value is not own and own.requires_grad:  # frozen layers stay as they are
-                own.copy_(value)
+            parameter = self.parameters[name]
+            if value is not parameter and parameter.requires_grad:  # frozen ones stay as they are
+                parameter.copy_(value)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self._half else nullcontext()

@@ -63,9 +63,11 @@ class Vmapped(Stacked):
         tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
         numbers = {n: varying(m) for n, m in self.named_modules() if isinstance(m, Noise)}
 
-        def single_run(own: dict[str, Tensor], numbers: dict[str, Any], *row: Tensor) -> Tensor:
+        def single_run(
+            tensors: dict[str, Tensor], numbers: dict[str, Any], *inputs: Tensor
+        ) -> Tensor:
             with attributes(single, numbers):
-                return torch.func.functional_call(single, own, row)
+                return torch.func.functional_call(single, tensors, inputs)
 
         return torch.vmap(single_run)(tensors, numbers, *inputs)
 
@@ -74,14 +76,14 @@ class Vmapped(Stacked):
 def attributes(module: nn.Module, values: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
     """Give modules in `module`, by name, other values of some attributes for a while."""
     inner = {name: vars(module.get_submodule(name)) for name in values}
-    before = {name: {key: inner[name][key] for key in own} for name, own in values.items()}
+    before = {name: {key: inner[name][key] for key in new} for name, new in values.items()}
     try:
-        for name, own in values.items():
-            inner[name].update(own)
+        for name, new in values.items():
+            inner[name].update(new)
         yield
     finally:
-        for name, own in before.items():
-            inner[name].update(own)
+        for name, old in before.items():
+            inner[name].update(old)
 
 
 def without_parametrizations(module: nn.Module) -> nn.Module:
@@ -126,20 +128,20 @@ class VmappedNoise(Noise):
         stack_numbers(self, modules)
 
     def draw(self, rng: Rng, rows: int) -> Tensor:
-        return self._one({key: getattr(self, key) for key in self.numbers}).draw(rng, rows)
+        return self._single({key: getattr(self, key) for key in self.numbers}).draw(rng, rows)
 
     def forward(self, x: Tensor) -> Tensor:
         shared = {key: getattr(self, key) for key in self.numbers}
 
-        def one(row: Tensor, noise: Tensor, own: dict[str, Tensor]) -> Tensor:
-            layer = self._one(shared | own).train(self.training)
+        def single_run(x: Tensor, noise: Tensor, differing: dict[str, Tensor]) -> Tensor:
+            layer = self._single(shared | differing).train(self.training)
             layer._buffers = {**layer._buffers, "noise": noise}
-            return layer(row)
+            return layer(x)
 
         axis = 0 if self.noise.ndim else None  # not drawn yet
-        return torch.vmap(one, in_dims=(0, axis, 0))(x, self.noise, varying(self))
+        return torch.vmap(single_run, in_dims=(0, axis, 0))(x, self.noise, varying(self))
 
-    def _one(self, numbers: dict[str, Any]) -> Noise:
+    def _single(self, numbers: dict[str, Any]) -> Noise:
         """The layer of one run, with its numbers."""
         layer = copy.copy(self.single["module"])
         vars(layer).update(numbers)

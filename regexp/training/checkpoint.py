@@ -72,7 +72,7 @@ def load(path: Path, device: str = "cpu", holds: str = "weights") -> dict[str, A
             key=str(path),
         ) from error
     part = content.get(holds) if isinstance(content, dict) else None
-    tensors = isinstance(part, dict) and all(isinstance(one, Tensor) for one in part.values())
+    tensors = isinstance(part, dict) and all(isinstance(value, Tensor) for value in part.values())
     if not isinstance(part, dict) or (holds == "weights" and not tensors):
         raise ConfigError(f"expected a checkpoint written by regexp, with '{holds}'", key=str(path))
     return content
@@ -101,18 +101,18 @@ def _check_plain(content: object) -> None:
     """
     pending = [content]
     while pending:
-        one = pending.pop()
-        if isinstance(one, dict):
-            pending += [*one, *one.values()]
-        elif isinstance(one, list | tuple):
-            pending += one
-        elif isinstance(one, Tensor):
+        part = pending.pop()
+        if isinstance(part, dict):
+            pending += [*part, *part.values()]
+        elif isinstance(part, list | tuple):
+            pending += part
+        elif isinstance(part, Tensor):
             # a view may be many times larger than what it shows over and over again
-            whole = one.layout == torch.strided and one.nbytes <= max(_storage(one), _REPEATED)
-            if not whole or type(one) not in (Tensor, torch.nn.Parameter):
+            whole = part.layout == torch.strided and part.nbytes <= max(_storage(part), _REPEATED)
+            if not whole or type(part) not in (Tensor, torch.nn.Parameter):
                 raise ValueError("a tensor in it is no plain one")
-        elif not isinstance(one, str | int | float | bool | None):
-            raise ValueError(f"it holds a {type(one).__name__}")
+        elif not isinstance(part, str | int | float | bool | None):
+            raise ValueError(f"it holds a {type(part).__name__}")
 
 
 def _storage(tensor: Tensor) -> int:

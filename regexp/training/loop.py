@@ -151,8 +151,9 @@ def _objectives(
     losses = stack.loss(outputs, batch.targets).mean(-1)
     if not stack.regularizer.uses("penalty"):
         return losses, losses
-    own = dict(parameters)
-    view = PenaltyView(own, outputs, batch, stack.network(own), stack.loss, dict(stack.hidden))
+    network = stack.network(dict(parameters))
+    hidden = dict(stack.hidden)
+    view = PenaltyView(network.parameters, outputs, batch, network, stack.loss, hidden)
     return losses, losses + stack.regularizer.penalty(step, view)
 
 

@@ -192,8 +192,8 @@ def _restore(stack: Stack, content: dict[str, Any]) -> None:
         raise ValueError(f"it holds the runs {runs} of a stack of {len(stack.runs)}")
     if runs != stack.runs:
         stack.keep(runs)
-    for kind, own in (("parameters", stack.parameters), ("buffers", _buffers(stack))):
-        _fill(kind, own, content[kind])
+    for kind, tensors in (("parameters", stack.parameters), ("buffers", _buffers(stack))):
+        _fill(kind, tensors, content[kind])
     stack.optimizers.load_state_dict(content["optimizers"])
     if set(content["memory"]) != set(stack.memory):
         raise ValueError("the techniques of its memory are others")
@@ -211,10 +211,10 @@ def _buffers(stack: Stack) -> dict[str, Tensor]:
     }
 
 
-def _fill(kind: str, own: Any, values: dict[str, Tensor]) -> None:
-    if own.keys() != values.keys():
+def _fill(kind: str, tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    if tensors.keys() != values.keys():
         raise ValueError(f"its {kind} have other names")
-    for name, tensor in own.items():
+    for name, tensor in tensors.items():
         if tensor.shape != values[name].shape or tensor.dtype != values[name].dtype:
             raise ValueError(f"{kind} {name} is of another shape or type")
         tensor.copy_(values[name])
