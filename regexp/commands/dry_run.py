@@ -167,8 +167,8 @@ class Stopwatch:
 
 def _train(config: DictConfig, epochs: int) -> float | None:
     """Seconds that the runs of a job take for so few epochs; None if they fail."""
-    from regexp.sweep.job import run_stack, stacks
     from regexp.sweep.plan import build_member, plan
+    from regexp.sweep.stacks import run_stack, stacks
 
     short = config.copy()
     short.trainer.epochs = min(epochs, config.trainer.epochs)

@@ -17,8 +17,6 @@ METRICS = (
     names.EPOCH_VALIDATION_RMSE,
     names.LEARNING_RATE,
 )
-DIAGNOSTICS = "diagnostics.json"
-"""Artifact of a finished run, see `regexp.sweep.diagnostics`."""
 
 
 class Histories(Protocol):
@@ -82,7 +80,7 @@ def diagnostics(source: Texts, runs: "pd.DataFrame") -> "pd.DataFrame":
     keys = [*KEYS, "label", "seed"]
     rows = []
     for _, run in runs[runs["status"] == FINISHED].iterrows():
-        text = source.text(run["run_id"], DIAGNOSTICS)
+        text = source.text(run["run_id"], names.DIAGNOSTICS)
         try:
             content = json.loads(text) if text else None
         except ValueError:

@@ -59,3 +59,7 @@ def lower_is_better(metric: str) -> bool:
     """Whether small values of a metric are good ones, by its name."""
     name = metric.rpartition("/")[2]
     return bool(set(name.split("_")) & _LOW) and "accuracy" not in name
+
+
+DIAGNOSTICS = "diagnostics.json"
+"""Artifact of a finished run: its reliability, and the sizes of its weights."""

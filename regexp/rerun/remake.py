@@ -16,9 +16,11 @@ from regexp.rerun.original import Metrics, Original, RunOutcome
 from regexp.rerun.stacks import RecordedStack
 from regexp.rerun.trust import targets_in
 from regexp.rerun.verify import BitVerdict, verify
-from regexp.sweep.job import progress_bar, record_result, run_stack, start_record
+from regexp.sweep.job import progress_bar
 from regexp.sweep.plan import from_resolved
 from regexp.sweep.planned_run import PlannedRun
+from regexp.sweep.recording import Recorder, record_result
+from regexp.sweep.stacks import run_stack
 from regexp.tracking import RunRecord, Tracker, environment, names
 from regexp.training import checkpoint
 from regexp.training.device import device_name, settings
@@ -141,7 +143,7 @@ def _start(
     with settings(planned.runs[position].config["trainer"]) as device:
         arithmetic = environment.arithmetic() | {"device": device_name(device)}
     setting = original.tags.get("setting", "")
-    record = start_record(tracker, sweep_id, planned.runs, position, setting, arithmetic, {})
+    record = Recorder(tracker, sweep_id, setting, arithmetic, {}).start(planned.runs, position)
     of = {"rerun.of": original.run_id}
     of |= {name: original.tags[name] for name in ("stage", "tuned") if name in original.tags}
     record.tags(of)

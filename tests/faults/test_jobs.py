@@ -13,6 +13,7 @@ import pytest
 
 import regexp.sweep.job
 import regexp.sweep.plan
+import regexp.sweep.stacks
 from regexp.sweep.resume import Resume
 from regexp.tracking import Tracker
 from regexp.training.loop import train as train_stack
@@ -33,7 +34,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
         return train_stack(stack, epochs, told, *others)
 
-    monkeypatch.setattr(regexp.sweep.job, "train_stack", train)
+    monkeypatch.setattr(regexp.sweep.stacks, "train_stack", train)
     return seen
 
 

@@ -283,9 +283,9 @@ def before_a_text(victim: Victim) -> None:
 
 def between_two_starts(victim: Victim) -> None:
     """The first run of the stack is in the store, the second is not."""
-    from regexp.sweep import job
+    from regexp.sweep.recording import Recorder
 
-    after(victim, job, "start_record")
+    after(victim, Recorder, "start")
 
 
 def before_the_checkpoint_is_removed(victim: Victim) -> None:

@@ -20,9 +20,9 @@ from regexp.errors import ConfigError
 from regexp.regularizer.base import Regularizer, blocks
 from regexp.stack.stack import Stack
 from regexp.sweep import job as sweep_job
-from regexp.sweep.job import stacks
 from regexp.sweep.outcome import Outcome
 from regexp.sweep.plan import build_member, plan
+from regexp.sweep.stacks import stacks
 from regexp.tracking import Earlier
 from tests.support import tensor
 

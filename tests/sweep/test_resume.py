@@ -14,7 +14,7 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.config.values import every_of
 from regexp.errors import ConfigError
-from regexp.sweep import job
+from regexp.sweep import job, recording
 from regexp.sweep.outcome import Outcome
 from regexp.sweep.plan import plan
 from regexp.sweep.resume import Every, Point, Resume
@@ -116,7 +116,7 @@ def test_a_run_alone_of_a_stack_is_made_again_with_the_stacks_bits(
     """Killed while runs are recorded: two are finished, the third is not."""
     one = config(tmp_path, "checkpoint.every=null")
     undisturbed, _ = train(tracker, one, "undisturbed")
-    whole, calls = job.record_result, []
+    whole, calls = recording.record_result, []
 
     def record_result(*given: Any) -> Outcome:
         calls.append(given)

@@ -22,6 +22,7 @@ from regexp.sweep import job
 from regexp.sweep.plan import build_member, plan, plan_all
 from regexp.sweep.planned_run import PlannedRun, key_of, repeats
 from regexp.sweep.resume import Resume
+from regexp.sweep.stacks import stacks
 from regexp.sweep.tuning import choose, draw, trial_seeds, words
 from tests.sandbox import Sandbox
 
@@ -238,7 +239,7 @@ def test_numbers_in_words() -> None:
 def test_numbers_of_trials_train_as_one_stack_and_choices_as_several() -> None:
     def parts(*overrides: str) -> list[int]:
         runs = plan(config("tune.budget=8", LR, *overrides))
-        found = job.stacks(runs, [build_member(run) for run in runs], stack=True)
+        found = stacks(runs, [build_member(run) for run in runs], stack=True)
         return sorted(map(len, found))
 
     assert parts("regularizer=[l1,dropout]") == [8]

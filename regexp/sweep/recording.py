@@ -1,0 +1,104 @@
+"""What MLflow keeps of a run: from its start to what it ended with."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from regexp.metrics.names import DIAGNOSTICS
+from regexp.sweep.outcome import Outcome
+from regexp.sweep.planned_run import PlannedRun, stack_of
+from regexp.tracking import DIVERGED, Earlier, RunRecord, Tracker
+from regexp.training import checkpoint
+from regexp.training.state import Result
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Begins the records of a job's runs.
+
+    Attributes:
+        tracker: of the store.
+        sweep_id: of the parent run.
+        setting: what beside the technique the sweep varies in the job, for people.
+        arithmetic: what bits depend on beside configuration, data and code.
+        earlier: what earlier tries of the sweep have left, by fingerprint.
+    """
+
+    tracker: Tracker
+    sweep_id: str
+    setting: str
+    arithmetic: Mapping[str, str]
+    earlier: Mapping[str, Earlier]
+
+    def start(self, stack: Sequence[PlannedRun], position: int) -> RunRecord:
+        """Begin the record of a stack's run, or go on with the one of a try that was broken off."""
+        run = stack[position]
+        before = self.earlier.get(run.fingerprint)
+        bits = ", ".join(f"{name} {value}" for name, value in self.arithmetic.items())
+        return self.tracker.start(
+            self.sweep_id,
+            name=run.name,
+            fingerprint=run.fingerprint,
+            params=run.params,
+            tags={
+                "technique": run.technique,
+                "variant": run.variant,
+                "setting": self.setting,
+                "seed": str(run.seed),
+                "dataset": run.dataset,
+                "data.checksum": run.checksum,
+                "split": "shared" if run.shared_split else "seed",
+                "stage": run.stage,
+                "tuned": run.tuned,
+                "arithmetic": bits,
+            },
+            artifacts={
+                "config.yaml": run.config_yaml,
+                "stack.yaml": yaml.safe_dump(stack_of(stack, position), sort_keys=False),
+            },
+            dataset={"name": run.dataset, "checksum": run.checksum, "source": run.source},
+            # on another machine its other epochs would have other bits
+            resume=before.id if before and before.arithmetic == bits else None,
+        )
+
+
+def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> Outcome:
+    """Record what a run ended with: its metrics and checkpoints, and that it ended.
+
+    Args:
+        run: as planned.
+        record: of the run; None if nothing is to be recorded.
+        result: of its training.
+
+    Raises:
+        OSError: the checkpoints cannot be written.
+    """
+    diverged = result.status != "FINISHED"
+    outcome = Outcome(run.name, result.status, result.reason, result.metrics, diverged)
+    if record is None:
+        return outcome
+    if result.status == "FINISHED":
+        record.summary(result.metrics)
+        record.text(result.diagnostics, DIAGNOSTICS)
+        record.tags({"weights.sha256": checkpoint.digest(result.last["weights"])})
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in (("best", result.best), ("last", result.last)):
+                path = Path(folder) / f"{name}.pt"
+                checkpoint.save(path, content)
+                record.artifact(path, "checkpoints")
+    else:
+        record.tags({DIVERGED: True})
+    record.finish(result.status, result.reason)  # type: ignore[arg-type]
+    return outcome
+
+
+def record_failure(run: PlannedRun, record: RunRecord | None, reason: str) -> Outcome:
+    """Record that a run failed, where anything is to be recorded."""
+    if record is not None:
+        record.finish("FAILED", reason)
+    return Outcome(run.name, "FAILED", reason)

@@ -1,0 +1,103 @@
+"""Planned runs as stacks: which train together, made, and trained to their results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from regexp.stack.member import Member
+from regexp.stack.stack import Stack
+from regexp.sweep.final_metrics import add_ensembles, against_naive, calibration, diagnostics
+from regexp.sweep.plan import build_member
+from regexp.sweep.planned_run import PlannedRun
+from regexp.sweep.resume import Resume
+from regexp.training.device import settings
+from regexp.training.loop import EpochReport, Save
+from regexp.training.loop import train as train_stack
+from regexp.training.state import Result, TrainingState, Unfit
+
+
+def stacks(runs: Sequence[PlannedRun], members: Sequence[Member], stack: bool) -> list[list[int]]:
+    """Which runs train together: those of equal structure, in their order.
+
+    Args:
+        runs: of the job.
+        members: their ingredients.
+        stack: False for every run by itself.
+
+    Returns:
+        Positions of the runs, one list a stack.
+    """
+    if not stack:
+        return [[index] for index in range(len(runs))]
+    groups: dict[Any, list[int]] = {}
+    for index, (run, member) in enumerate(zip(runs, members, strict=True)):
+        trainer = run.config["trainer"]
+        key = (trainer["epochs"], trainer["batch_size"], member.structure())
+        groups.setdefault(key, []).append(index)
+    return list(groups.values())
+
+
+def run_stack(runs: Sequence[PlannedRun], report: EpochReport) -> list[Result]:
+    """Train runs as one stack, from their beginning, and record nothing.
+
+    Args:
+        runs: of equal structure, in the stack's order.
+        report: told of every run's metrics after every epoch.
+
+    Returns:
+        One result a run, in their order.
+
+    Raises:
+        ConfigError: if the parts of a run do not fit together.
+    """
+    with settings(runs[0].config["trainer"]) as device:
+        members = [build_member(run) for run in runs]
+        stack, _ = make_stack(members, runs, device, None)
+        return train_members(stack, members, runs, report)
+
+
+def make_stack(
+    members: list[Member], runs: Sequence[PlannedRun], device: torch.device, resume: Resume | None
+) -> tuple[Stack, TrainingState | None]:
+    """The stack of the members, and where it goes on, if not at its beginning."""
+    trainer = runs[0].config["trainer"]
+    make = partial(
+        Stack,
+        epochs=trainer["epochs"],
+        batch_size=trainer["batch_size"],
+        device=device,
+        precision=trainer["precision"],
+    )
+    stack = make(members)
+    content = None if resume is None else resume.load(device)
+    if resume is None or content is None:
+        return stack, None
+    try:
+        return stack, TrainingState.resumed(stack, content)
+    except Unfit as error:
+        resume.refuse(error)
+        return make([build_member(run) for run in runs]), None
+
+
+def train_members(
+    stack: Stack,
+    members: list[Member],
+    runs: Sequence[PlannedRun],
+    report: EpochReport,
+    save: Save = lambda epoch, content: None,
+    state: TrainingState | None = None,
+) -> list[Result]:
+    """Train a stack; its results in the order of the members, with what their data add."""
+    results = train_stack(stack, runs[0].config["trainer"]["epochs"], report, save, state)
+    results.sort(key=lambda result: result.run)
+    for member, result in zip(members, results, strict=True):
+        result.metrics |= against_naive(member.data, result.metrics)
+        if result.status == "FINISHED":
+            result.metrics |= calibration(member.data, result.outputs)
+            result.diagnostics = diagnostics(member.data, result)
+    add_ensembles(members, runs, results)
+    return results
