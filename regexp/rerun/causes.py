@@ -34,7 +34,7 @@ def likely_cause(verdict: BitVerdict, differences: Sequence[EnvironmentDifferenc
     first = verdict.first
     size = _size(first)
     for origin in _LIKELY_ROUNDING if size == "rounding" else _LIKELY:
-        if whats := [one.what for one in differences if one.kind == origin]:
+        if whats := [difference.what for difference in differences if difference.kind == origin]:
             group = {"library": "the libraries: ", "arithmetic": "the arithmetic: "}.get(origin, "")
             return group + few(whats) + _remark(origin, size)
     same_weights = not verdict.weights and (verdict.digest or verdict.tensors)

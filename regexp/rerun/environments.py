@@ -115,12 +115,12 @@ def device(name: str, environment: Mapping[str, Any]) -> str:
     """
     arithmetic = environment.get("arithmetic")
     gpus = arithmetic.get("gpus", "") if isinstance(arithmetic, Mapping) else ""
-    found = [gpu for gpu in str(gpus).split(", ") if gpu]
-    if name == "cpu" or (name == "auto" and not found):
+    known = [gpu for gpu in str(gpus).split(", ") if gpu]
+    if name == "cpu" or (name == "auto" and not known):
         return "cpu"
     index = name.partition(":")[2]
     number = int(index) if index.isdecimal() else 0
-    return found[number] if number < len(found) else name
+    return known[number] if number < len(known) else name
 
 
 def _label(key: str) -> str:

@@ -77,13 +77,13 @@ def difference_lines(verdict: BitVerdict) -> list[str]:
     lines = [f"ended otherwise: {printable(verdict.outcome)}"] if verdict.outcome else []
     if verdict.first is not None:
         lines.append(f"first in {_step(verdict.first)}: {_metric(verdict.first)}")
-        rest = [f"{printable(one.name)} ({_step(one)})" for one in verdict.metrics[1:]]
+        rest = [f"{printable(metric.name)} ({_step(metric)})" for metric in verdict.metrics[1:]]
         if rest:
             lines.append(f"also {few(rest)}")
     elif not verdict.outcome:
         lines.append("all metrics are identical")
     if verdict.weights:
-        lines += [printable(f"{one.name}: {one.what}") for one in verdict.weights[:_PARTS]]
+        lines += [printable(f"{part.name}: {part.what}") for part in verdict.weights[:_PARTS]]
         more = len(verdict.weights) - _PARTS
         lines += [f"and {count(more, 'other part')} of the last checkpoint"] if more > 0 else []
     elif verdict.tensors or verdict.digest:
@@ -107,7 +107,7 @@ def print_configurations(first: Original, second: Original) -> None:
 
 def print_results(first: Metrics, second: Metrics, verdict: BitVerdict) -> None:
     """Print the last values of two runs' metrics, and from where on they differ."""
-    differing = {one.name: one for one in verdict.metrics}
+    differing = {metric.name: metric for metric in verdict.metrics}
     rows = []
     for name in sorted(first.keys() | second.keys()):
         if name == "seconds":
@@ -186,7 +186,7 @@ def _settings(run: Original) -> Mapping[str, Any]:
 
 def _short(cell: str) -> str:
     """A cell with its checksums cut."""
-    return _HEX.sub(lambda found: f"{found[0][:12]}...", cell)
+    return _HEX.sub(lambda checksum: f"{checksum[0][:12]}...", cell)
 
 
 def _step(difference: MetricDifference) -> str:

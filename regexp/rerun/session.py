@@ -34,7 +34,7 @@ def rerun(
         config: says where the store and the data are.
         source: the id of a run, or the path of an archive.
         sweep_id: of a sweep, instead.
-        allowed: targets that the user trusts; see `trust.check`.
+        allowed: targets that the user trusts; see `check_trusted`.
 
     Raises:
         ConfigError: no run can be made again, or a configuration is not trusted.
@@ -56,7 +56,7 @@ def rerun(
     here = {"paths": plain(config.paths), "tracking": plain(config.tracking), "debug": config.debug}
     plans = [plan_rerun(stack, here) for stack in stacks]
     say("")
-    report.print_environments([one for planned in plans for one in planned.differences])
+    report.print_environments([run for planned in plans for run in planned.differences])
     say("")
     with interruptible(), open_tracker(config) as tracker:
         settings = {"rerun": {"of": sweep.sweep_id, "source": sweep.source}}
@@ -69,8 +69,8 @@ def diff(config: DictConfig, *run_ids: str) -> int:
     """Print what differs between two runs; 0 if their results are identical, else 1."""
     reader = _reader(config)
     first, second = (read_run(reader, run_id) for run_id in run_ids)
-    for letter, one in (("A", first), ("B", second)):
-        say(f"{letter}: {run_name(one)}, {one.status} ({one.run_id})")
+    for letter, original in (("A", first), ("B", second)):
+        say(f"{letter}: {run_name(original)}, {original.status} ({original.run_id})")
     say("")
     report.print_configurations(first, second)
     say("")
@@ -128,9 +128,9 @@ def _remake(
         if len(planned.stack.members) > len(planned.stack.runs):
             size += f" of a stack of {len(planned.stack.members)}"
         say(f"[{number + 1}/{len(plans)}] {printable(planned.stack.name)}: {size} ...")
-        for one in remake(planned, tracker, parent.id, here):
-            report.print_remade(one)
-            remade.append(one)
+        for again in remake(planned, tracker, parent.id, here):
+            report.print_remade(again)
+            remade.append(again)
     return remade
 
 
@@ -138,8 +138,8 @@ def _finish(
     remade: Sequence[Remade], left_out: Sequence[tuple[Original, str]], parent: RunRecord
 ) -> int:
     """Sum up, and end the parent run."""
-    identical = sum(one.verdict is not None and one.verdict.identical for one in remade)
-    failed = sum(one.verdict is None for one in remade)
+    identical = sum(again.verdict is not None and again.verdict.identical for again in remade)
+    failed = sum(again.verdict is None for again in remade)
     different = len(remade) - failed - identical
     summary = report.summary_line(identical, different, failed, len(left_out))
     same = identical == len(remade) and not left_out

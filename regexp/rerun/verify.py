@@ -183,7 +183,7 @@ def _compare_last(then: RunOutcome, now: RunOutcome, tensors: list[str]) -> list
 def _digest(content: Mapping[str, Any]) -> str:
     weights = content.get("weights")
     tensors = weights if isinstance(weights, Mapping) else {}
-    return digest({str(name): one for name, one in tensors.items() if isinstance(one, Tensor)})
+    return digest({str(name): part for name, part in tensors.items() if isinstance(part, Tensor)})
 
 
 def _differ(name: str, then: Any, now: Any, tensors: list[str]) -> Iterator[StateDifference]:

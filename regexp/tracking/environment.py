@@ -56,7 +56,7 @@ def arithmetic() -> dict[str, str]:
     import numpy
     import torch
 
-    found = {
+    recorded = {
         "torch": torch.__version__,
         "numpy": numpy.__version__,
         "blas": _blas(torch.__config__.show()),
@@ -66,10 +66,10 @@ def arithmetic() -> dict[str, str]:
     }
     if torch.cuda.is_available():
         devices = range(torch.cuda.device_count())
-        found["gpus"] = ", ".join(torch.cuda.get_device_name(device) for device in devices)
-        found["cuda"] = str(torch.version.cuda)
-        found["cudnn"] = str(torch.backends.cudnn.version())
-    return found
+        recorded["gpus"] = ", ".join(torch.cuda.get_device_name(device) for device in devices)
+        recorded["cuda"] = str(torch.version.cuda)
+        recorded["cudnn"] = str(torch.backends.cudnn.version())
+    return recorded
 
 
 def _blas(build: str) -> str:
@@ -95,13 +95,13 @@ def _processor() -> str:
 @lru_cache(maxsize=1)
 def packages() -> dict[str, str]:
     """Version of every installed distribution, by its name in lower case."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for distribution in distributions():
         name = distribution.name
         if name:  # what a broken installation left behind has none
             # the first on the path is the one that is imported
-            found.setdefault(name.lower().replace("_", "-"), distribution.version)
-    return dict(sorted(found.items()))
+            versions.setdefault(name.lower().replace("_", "-"), distribution.version)
+    return dict(sorted(versions.items()))
 
 
 @lru_cache(maxsize=1)
@@ -120,13 +120,13 @@ def own_code() -> dict[str, str]:
 
     These are a user's own networks and techniques, as far as they have been imported by now.
     """
-    found = {}
+    hashes = {}
     for name, module in sorted(sys.modules.items()):
         file = getattr(module, "__file__", None)
         own = name != "__main__" and isinstance(file, str) and file.endswith(".py")
         if own and (digest := _own_file(file)):
-            found[name] = digest
-    return found
+            hashes[name] = digest
+    return hashes
 
 
 @cache

@@ -83,12 +83,12 @@ def text(value: object) -> str:
     return str(value)
 
 
-def plain(value: object) -> object:
+def built_in(value: object) -> object:
     """Copy nested settings into built-in types, as YAML and JSON writers want them."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): built_in(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [built_in(item) for item in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 

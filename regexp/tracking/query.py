@@ -72,7 +72,7 @@ class Earlier:
 
 def search(client: Any, experiments: Sequence[str], condition: str) -> list[Any]:
     """All active runs that match, oldest first."""
-    found: list[Any] = []
+    runs: list[Any] = []
     token = None
     while True:
         page = client.search_runs(
@@ -82,10 +82,10 @@ def search(client: Any, experiments: Sequence[str], condition: str) -> list[Any]
             order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
             page_token=token,
         )
-        found.extend(page)
+        runs.extend(page)
         token = page.token
         if not token:
-            return found
+            return runs
 
 
 def quoted(value: str) -> str:
@@ -121,7 +121,7 @@ def reap(client: Any) -> list[str]:
     return dead
 
 
-def curves(client: Any, run: Any) -> dict[str, dict[int, float]]:
+def curves_of(client: Any, run: Any) -> dict[str, dict[int, float]]:
     """Every metric of a run: name -> step -> value, as `histories` of each."""
     run_id = run.info.run_id
     return {
@@ -145,8 +145,8 @@ def histories(client: Any, run_ids: Sequence[str], name: str) -> dict[str, dict[
                 points[metric.run_id].append(metric)
     else:
         with ThreadPoolExecutor(_REQUESTS) as threads:
-            found = threads.map(lambda run_id: client.get_metric_history(run_id, name), run_ids)
-            points |= dict(zip(run_ids, found, strict=True))
+            answers = threads.map(lambda run_id: client.get_metric_history(run_id, name), run_ids)
+            points |= dict(zip(run_ids, answers, strict=True))
     return {
         run_id: {
             metric.step: number(metric.value)

@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+from regexp.errors import count
 from regexp.tracking import delivery, store
 from regexp.tracking.outbox import Left, Outbox
 from regexp.tracking.signals import interruptible
@@ -38,7 +39,7 @@ def deliver(uri: str | None, folder: Path | str) -> int:
         finally:
             left = outbox.close()
     refused = dict(left.refused)
-    print(f"Delivered what waited of {_runs(delivered)} to {store.public(resolved)}.")
+    print(f"Delivered what waited of {count(delivered, 'run')} to {store.public(resolved)}.")
     for line in farewell(left, uri, folder):
         print(line)
     return 1 if left.waiting or refused else _rest(spool)
@@ -51,9 +52,10 @@ def farewell(left: Left, uri: str | None, folder: Path) -> list[str]:
     lines = []
     if left.waiting:
         lines.append(
-            f"The records of {_runs(len(left.waiting))} could not be delivered to {address}. They "
-            f"are kept in {undelivered}; when the store answers again, deliver them by\n"
-            f"  {command(uri, folder)}"
+            f"The records of {count(len(left.waiting), 'run')} could not be delivered to "
+            f"{address}. They are kept in {undelivered}; when the store answers again, deliver "
+            "them by\n"
+            f"  {deliver_command(uri, folder)}"
         )
     for run_id, why in left.refused:
         lines.append(
@@ -68,7 +70,7 @@ def farewell(left: Left, uri: str | None, folder: Path) -> list[str]:
     return lines
 
 
-def command(uri: str | None, folder: Path) -> str:
+def deliver_command(uri: str | None, folder: Path) -> str:
     """The command that delivers what waits, to be copied into a terminal."""
     words = ["regexp", "deliver"]
     if uri is not None:
@@ -85,9 +87,7 @@ def _override(key: str, value: str) -> str:
     if re.fullmatch(r"[\w./:@%+-]+", value):
         return f"{key}={value}"
     # In Hydra's quotes a backslash stands for itself, but before a quote.
-    escaped = re.sub(
-        r'(\\*)("|$)', lambda found: found[1] * 2 + found[2].replace('"', '\\"'), value
-    )
+    escaped = re.sub(r'(\\*)("|$)', lambda part: part[1] * 2 + part[2].replace('"', '\\"'), value)
     return shlex.quote(f'{key}="{escaped}"')
 
 
@@ -97,7 +97,3 @@ def _rest(spool: Spool) -> int:
     for path, owner in owners.items():
         print(f"{path} waits still: {owner or 'it could not be sent'}.")
     return 1 if owners else 0
-
-
-def _runs(number: int) -> str:
-    return f"{number} run{'s' if number != 1 else ''}"

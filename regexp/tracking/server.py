@@ -49,7 +49,7 @@ def serve(uri: str | None, folder: Path | str, port: int = 5000, host: str = HOS
     with interruptible():
         # In a session of its own: only this process tells it to end, and its children with it.
         server = subprocess.Popen(
-            command(resolved, folder, port, host), env=_environment(), start_new_session=True
+            server_command(resolved, folder, port, host), env=_environment(), start_new_session=True
         )
         try:
             _note(folder, server.pid)
@@ -61,7 +61,7 @@ def serve(uri: str | None, folder: Path | str, port: int = 5000, host: str = HOS
             (folder / _NOTE).unlink(missing_ok=True)
 
 
-def command(uri: str, folder: Path, port: int, host: str = HOST) -> list[str]:
+def server_command(uri: str, folder: Path, port: int, host: str = HOST) -> list[str]:
     """The server's command line; one worker, because each takes seconds to start."""
     return [
         *(sys.executable, "-m", "mlflow", "server"),
@@ -100,8 +100,8 @@ def end_stale(folder: Path) -> bool:
 def _note(folder: Path, server: int) -> None:
     """Leave word of the server, for the case that this process is killed."""
     with suppress(OSError):
-        told = {"owner": process.tags(), "server": process.tags(server)}
-        (folder / _NOTE).write_text(json.dumps(told))
+        note = {"owner": process.tags(), "server": process.tags(server)}
+        (folder / _NOTE).write_text(json.dumps(note))
 
 
 def _end(number: int) -> None:
@@ -110,13 +110,13 @@ def _end(number: int) -> None:
         family = [parent := psutil.Process(number), *parent.children(recursive=True)]
     except psutil.NoSuchProcess:
         return
-    for one in family:
+    for relative in family:
         with suppress(psutil.NoSuchProcess):
-            one.send_signal(signal.SIGTERM)
+            relative.send_signal(signal.SIGTERM)
     _, alive = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
-    for one in alive:
+    for relative in alive:
         with suppress(psutil.NoSuchProcess):
-            one.kill()
+            relative.kill()
     psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
 
 
@@ -133,8 +133,8 @@ def _environment() -> dict[str, str]:
     store.prepare_environment()
     # MLflow's job runner starts more processes; nothing here needs them. What its own code is
     # warned of is nothing for our users.
-    own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
-    return own | dict(os.environ)
+    ours = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
+    return ours | dict(os.environ)
 
 
 def _check_free(host: str, port: int) -> None:

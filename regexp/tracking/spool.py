@@ -22,6 +22,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from regexp.errors import printable
 from regexp.tracking import process
 from regexp.tracking.untrusted import fault
 
@@ -120,15 +121,15 @@ class Spool:
             yield []
             return
         try:
-            found: dict[str, None] = {}
+            claimed: dict[str, None] = {}
             for path in paths:
                 run_id = _run_id(path)
                 if path not in self._own.get(run_id, ()) and self.owner(path) is None:
                     self._own.setdefault(run_id, []).append(path)
                     self._own[run_id].sort(key=_number)
-                    found[run_id] = None
-            yield list(found)
-            for run_id in found:
+                    claimed[run_id] = None
+            yield list(claimed)
+            for run_id in claimed:
                 self._adopt(run_id)
         finally:
             lock.release()
@@ -146,10 +147,10 @@ class Spool:
         header = headers[-1]
         store = header.get("store")
         if store != self.store:
-            return f"for another store, {_shown(store)}"
+            return f"for another store, {printable(str(store))}"
         if lines[-1].get("kind") == "closed":
             return None
-        who = f"process {_shown(header.get('pid'))} on {_shown(header.get('host'))}"
+        who = printable(f"process {header.get('pid')} on {header.get('host')}")
         tags = {key: value for key, value in header.items() if isinstance(value, str)}
         lives = process.alive(tags)
         if lives:
@@ -204,8 +205,8 @@ class Spool:
 
     def _paths(self) -> list[Path]:
         """All files of records, those of a run from the oldest on."""
-        found = [path for path in self.folder.glob("*.jsonl") if _NAME.fullmatch(path.name)]
-        return sorted(found, key=lambda path: (_run_id(path), _number(path)))
+        paths = [path for path in self.folder.glob("*.jsonl") if _NAME.fullmatch(path.name)]
+        return sorted(paths, key=lambda path: (_run_id(path), _number(path)))
 
 
 def _write(path: Path, lines: Iterable[Record]) -> None:
@@ -252,11 +253,6 @@ def _lines(path: Path) -> list[Record]:
         if isinstance(parsed, dict):
             lines.append(parsed)
     return lines
-
-
-def _shown(value: object) -> str:
-    """What a file says of itself, without what would steer a terminal."""
-    return str(value) if str(value).isprintable() else repr(value)
 
 
 def _run_id(path: Path) -> str:

@@ -128,7 +128,7 @@ class Reader:
     def _stored(self, run: Any) -> StoredRun:
         run_id = run.info.run_id
         with store.explained(self._uri):
-            metrics = query.curves(self.client, run)
+            metrics = query.curves_of(self.client, run)
         return StoredRun(
             run_id=run_id,
             sweep_id=run.data.tags.get("mlflow.parentRunId", ""),

@@ -108,7 +108,7 @@ class Tracker:
         if made or missing:  # whoever made it may have been killed
             import yaml
 
-            record.text(yaml.safe_dump(names.plain(config), sort_keys=False), "sweep.yaml")
+            record.text(yaml.safe_dump(names.built_in(config), sort_keys=False), "sweep.yaml")
             if diff := environment.kept_diff():
                 record.text(diff, "code.diff")
             record.tags(notes)
@@ -261,7 +261,7 @@ class Tracker:
         with store.explained(self.uri):
             run = self.client.get_run(run_id)
             self._continue(run)
-            curves = query.curves(self.client, run)
+            curves = query.curves_of(self.client, run)
             return run, {(name, step) for name, steps in curves.items() for step in steps}
 
     def _create(self, name: str, tags: Mapping[str, str]) -> Any:

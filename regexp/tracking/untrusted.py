@@ -82,10 +82,10 @@ def _fault_of_file(record: dict[str, Any], files: Path) -> str:
     # Nothing that is named below may be a link either.
     if not path or not inside(path) or files.is_symlink():
         return f"a file that is not its own: {path!r}"
-    found = files / path
-    if not found.resolve().is_relative_to(files.resolve()) or not found.exists():
+    file = files / path
+    if not file.resolve().is_relative_to(files.resolve()) or not file.exists():
         return f"a file that is not there: {path!r}"
-    if not all(map(_is_plain, (found, *found.rglob("*")))):
+    if not all(map(_is_plain, (file, *file.rglob("*")))):
         return f"a link or a device in place of a file: {path!r}"
     return ""
 

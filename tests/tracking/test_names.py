@@ -63,4 +63,4 @@ def test_mlflow_accepts_what_safe_returns() -> None:
 def test_plain_makes_builtin_types() -> None:
     from pathlib import PurePosixPath
 
-    assert names.plain({1: (PurePosixPath("a/b"), None)}) == {"1": ["a/b", None]}
+    assert names.built_in({1: (PurePosixPath("a/b"), None)}) == {"1": ["a/b", None]}

@@ -12,7 +12,7 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose_one
 from regexp.tracking import Tracker, deliver, delivery, process
 from regexp.tracking.outbox import Left
-from regexp.tracking.redelivery import command, farewell
+from regexp.tracking.redelivery import deliver_command, farewell
 from regexp.tracking.spool import Spool
 from tests.tracking.runs import start
 
@@ -83,14 +83,14 @@ def test_nothing_waits_and_no_store_is_made(
 @pytest.mark.parametrize("folder", ["mlruns", '/a b/it\'s "mine"', "a,b\\c", "{x}", 'a\\"b\\'])
 def test_the_command_is_understood_by_shell_and_hydra(folder: str) -> None:
     uri = "http://127.0.0.1:5000/a?b=c"
-    name, verb, *arguments = shlex.split(command(uri, Path(folder)))
+    name, verb, *arguments = shlex.split(deliver_command(uri, Path(folder)))
     assert (name, verb) == ("regexp", "deliver")
     config = compose_one(parse(arguments)[0])
     assert (config.tracking.uri, config.paths.mlruns) == (uri, folder)
 
 
 def test_the_command_shows_no_password() -> None:
-    shown = command("http://me:secret@host:5000", Path("mlruns"))
+    shown = deliver_command("http://me:secret@host:5000", Path("mlruns"))
     assert shown == "regexp deliver tracking.uri=http://USER:PASSWORD@host:5000 paths.mlruns=mlruns"
 
 

@@ -110,7 +110,7 @@ def read_archive(path: Path) -> OriginalSweep:
                 )
             manifest = schema.read_manifest(content)
         with refusing(path):
-            layout.check_names(members.names, manifest.runs, manifest.members)
+            layout.check_members(members.names, manifest.runs, manifest.members)
         digests = manifest.members
         for name in sorted(digests):
             if name.startswith(layout.ARTIFACTS) or name == layout.README:

@@ -35,7 +35,7 @@ YAML_WEIGHT = 32
 """So many bytes of JSON are read in the time of one of YAML."""
 
 RUN: dict[str, tuple[Callable[[bytes], dict[str, Any]], int]] = {
-    "run.json": (schema.read_run, DOCUMENT_BYTES),
+    "run.json": (schema.read_run_fields, DOCUMENT_BYTES),
     "config.yaml": (schema.read_config, SETTINGS_BYTES),
     "stack.json": (schema.read_stack_json, DOCUMENT_BYTES),
     "environment.json": (schema.read_environment, DOCUMENT_BYTES),
@@ -83,7 +83,7 @@ def readme(sweep: OriginalSweep) -> str:
     )
 
 
-def check_names(names: set[str], runs: int, listed: Iterable[str]) -> None:
+def check_members(names: set[str], runs: int, listed: Iterable[str]) -> None:
     """Hold the members of an archive against its manifest, and that against what there may be.
 
     Args:
@@ -96,8 +96,8 @@ def check_names(names: set[str], runs: int, listed: Iterable[str]) -> None:
     if runs > len(names):
         raise ValueError(f"{MANIFEST} tells of more runs than there are members")
     folders = [folder(number) for number in range(1, runs + 1)]
-    required = {MANIFEST, README, SETTINGS} | {one + name for one in folders for name in RUN}
-    allowed = required | {one + LAST for one in folders}
+    required = {MANIFEST, README, SETTINGS} | {run + name for run in folders for name in RUN}
+    allowed = required | {run + LAST for run in folders}
     listed = {MANIFEST, *listed}
     for name in sorted((required | listed) - names):
         raise ValueError(f"the member {name!a} is missing")

@@ -125,7 +125,7 @@ def read_manifest(content: bytes) -> Manifest:
     return _checked(Manifest.model_validate, _json(content))
 
 
-def read_run(content: bytes) -> dict[str, Any]:
+def read_run_fields(content: bytes) -> dict[str, Any]:
     """Read `run.json`."""
     return _checked(RunFields.model_validate, _json(content)).model_dump()
 
