@@ -3,12 +3,12 @@
 import argparse
 import re
 from collections.abc import Iterable, Sequence
-from importlib import metadata
 from typing import NoReturn
 
 from hydra import __version__ as hydra_version
 from hydra._internal.utils import get_args_parser
 
+from regexp import __version__
 from regexp.config.jobs import compose_one
 from regexp.errors import ConfigError, nearest
 
@@ -66,14 +66,10 @@ def _parser() -> argparse.ArgumentParser:
         add_help=False,
         allow_abbrev=False,  # Hydra would not know what stands for --debug
     )
-    try:
-        version = metadata.version("regexp")
-    except metadata.PackageNotFoundError:
-        version = "(not installed)"
     parser.add_argument(
         "--version",
         action="version",
-        version=f"regexp {version}, Hydra {hydra_version}",
+        version=f"regexp {__version__}, Hydra {hydra_version}",
         help="Show the versions of regexp and Hydra and exit",
     )
     parser.add_argument("--debug", action="store_true", help="Show whole tracebacks")
