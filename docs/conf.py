@@ -33,11 +33,11 @@ html_show_copyright = False
 
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "substitution"]
-FOUND = catalogue.entries()
+ENTRIES = catalogue.entries()
 myst_substitutions = {
     "optimizer": tables.choices("optimizer"),
     "scheduler": tables.choices("scheduler"),
-    "words": generate.words(FOUND),
+    "words": generate.words(ENTRIES),
 }
 
 autodoc_member_order = "bysource"
@@ -50,7 +50,7 @@ napoleon_custom_sections = [
     ("Reference", "References"),
 ]
 
-generate.write(HERE, FOUND)
+generate.write(HERE, ENTRIES)
 schedules.write(HERE)
 
 

@@ -68,99 +68,109 @@ technique that ends training early shows less than 1, and so does one that makes
 """
 
 
-def write(docs: Path, found: list[Entry]) -> None:
+def write(docs: Path, entries: list[Entry]) -> None:
     """Write the pages into `docs`/techniques."""
     folder = docs / "techniques"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    for one in found:
-        (folder / f"{one.name}.md").write_text(page(one, found), encoding="utf-8")
-    (folder / "index.md").write_text(overview(found), encoding="utf-8")
+    for entry in entries:
+        (folder / f"{entry.name}.md").write_text(page(entry, entries), encoding="utf-8")
+    (folder / "index.md").write_text(overview(entries), encoding="utf-8")
 
 
-def overview(found: list[Entry]) -> str:
+def overview(entries: list[Entry]) -> str:
     """The table of all techniques, a part for each kind."""
-    lines = [INTRODUCTION.format(count=len(found))]
+    lines = [INTRODUCTION.format(count=len(entries))]
     for kind in KINDS:
         rows = [
             [
-                f"[{one.name}]({one.name}.md)",
-                ", ".join(f"`{hook}`" for hook in one.hooks),
-                *(cost(one, model) for model in SETTINGS),
-                cell(markdown(one.oracle)),
+                f"[{entry.name}]({entry.name}.md)",
+                ", ".join(f"`{hook}`" for hook in entry.hooks),
+                *(cost(entry, model) for model in SETTINGS),
+                cell(markdown(entry.oracle)),
             ]
-            for one in found
-            if one.technique.kind == kind
+            for entry in entries
+            if entry.technique.kind == kind
         ]
         if rows:
             lines += [f"## {GROUPS[kind]}", ""]
             head = ["technique", "hooks", *SETTINGS, "oracle of its test"]
             lines += ["```{table}", ":class: techniques", "", *table(head, rows), "```", ""]
-    lines += [MEASUREMENT, "```{toctree}", ":hidden:", "", *(one.name for one in found), "```", ""]
+    lines += [
+        MEASUREMENT,
+        "```{toctree}",
+        ":hidden:",
+        "",
+        *(entry.name for entry in entries),
+        "```",
+        "",
+    ]
     return "\n".join(lines)
 
 
-def cost(one: Entry, model: str) -> str:
+def cost(entry: Entry, model: str) -> str:
     """What stands in the table for a technique and a model."""
     setting = SETTINGS[model]
-    if measured := one.costs.get(model):
+    if measured := entry.costs.get(model):
         return measured
-    if model not in one.fits or setting.kind not in one.technique.data:
+    if model not in entry.fits or setting.kind not in entry.technique.data:
         return "–"
-    return one.fits[model] or "✓"
+    return entry.fits[model] or "✓"
 
 
-def page(one: Entry, found: list[Entry]) -> str:
+def page(entry: Entry, entries: list[Entry]) -> str:
     """The page of one technique."""
-    kind = one.technique
-    prose = partial(markdown, link=partial(linked, one, {other.name for other in found}))
-    lines = [f"# {one.name}", "", prose(one.summary), "", prose(one.body), ""]
-    lines += facts(one, found)
+    kind = entry.technique
+    prose = partial(markdown, link=partial(linked, entry, {other.name for other in entries}))
+    lines = [f"# {entry.name}", "", prose(entry.summary), "", prose(entry.body), ""]
+    lines += facts(entry, entries)
     for section, title in (("Helps", "When it helps"), ("Costs", "What it costs")):
-        said = one.sections.get(section, "")
-        lines += [f"## {title}", "", prose(said[:1].upper() + said[1:]), ""]
-    if measured := [f"{cost} on `{model}`" for model in SETTINGS if (cost := one.costs.get(model))]:
+        text = entry.sections.get(section, "")
+        lines += [f"## {title}", "", prose(text[:1].upper() + text[1:]), ""]
+    if measured := [
+        f"{cost} on `{model}`" for model in SETTINGS if (cost := entry.costs.get(model))
+    ]:
         lines += [f"Measured, in units of the time of `none`: {', '.join(measured)}.", ""]
     lines += ["## Numbers", ""]
-    if about := arguments(one):
+    if about := arguments(entry):
         head = ["argument", "default", "to tune in", "what it is"]
         lines += table(
             head,
             [
-                [f"`{key}`", value(one.values[key]), search_range(one.search.get(key)),
+                [f"`{key}`", value(entry.values[key]), search_range(entry.search.get(key)),
                  cell(prose(text))]
                 for key, text in about.items()
             ],
         )  # fmt: skip
-    lines += [f"`conf/regularizer/{one.name}.yaml`, the one place where they stand:", ""]
-    lines += ["```yaml", one.yaml.rstrip(), "```", ""]
-    lines += ["## Use", "", "```bash", command(one), "```", ""]
+    lines += [f"`conf/regularizer/{entry.name}.yaml`, the one place where they stand:", ""]
+    lines += ["```yaml", entry.yaml.rstrip(), "```", ""]
+    lines += ["## Use", "", "```bash", command(entry), "```", ""]
     lines += ["In [a loop of your own](../own_loop.md):", "", "```python"]
-    lines += [f"from {kind.__module__} import {kind.__qualname__}", "", *call(one), "```", ""]
-    lines += ["## Reference", "", markdown(one.sections.get("Reference", "")), ""]
-    proof = f"`tests/regularizer/test_{one.module}.py`"
-    lines += ["## Proved by", "", f"{markdown(one.oracle)} {proof}", ""]
+    lines += [f"from {kind.__module__} import {kind.__qualname__}", "", *call(entry), "```", ""]
+    lines += ["## Reference", "", markdown(entry.sections.get("Reference", "")), ""]
+    proof = f"`tests/regularizer/test_{entry.module}.py`"
+    lines += ["## Proved by", "", f"{markdown(entry.oracle)} {proof}", ""]
     return "\n".join(lines)
 
 
-def call(one: Entry) -> list[str]:
+def call(entry: Entry) -> list[str]:
     """A cocktail of the technique with its defaults, in Python."""
-    given = [f"{key}={number!r}" for key, number in one.values.items()]
-    head = f'techniques = {{"{one.name}": {one.technique.__qualname__}('
+    given = [f"{key}={number!r}" for key, number in entry.values.items()]
+    head = f'techniques = {{"{entry.name}": {entry.technique.__qualname__}('
     line = f"{head}{', '.join(given)})}}"
     return [line] if len(line) <= 88 else [head, *(f"    {part}," for part in given), ")}"]
 
 
-def facts(one: Entry, found: list[Entry]) -> list[str]:
+def facts(entry: Entry, entries: list[Entry]) -> list[str]:
     """The table at the head of a page."""
-    kind = one.technique
+    kind = entry.technique
     needs = {"": "", "dropout": " after dropout", "selu": " with activation selu"}
-    models = [f"`{model}`{needs[need]}" for model, need in one.fits.items()]
-    others = [f"[{other.name}]({other.name}.md)" for other in found if one.refuses(other)]
+    models = [f"`{model}`{needs[need]}" for model, need in entry.fits.items()]
+    others = [f"[{other.name}]({other.name}.md)" for other in entries if entry.refuses(other)]
     neutral = [f"`{key}` {value(number)}" for key, number in (kind.neutral or {}).items()]
     rows = [
         ["kind", f"[{kind.kind}](index.md#{GROUPS[kind.kind].lower().replace(' ', '-')})"],
-        ["hooks", ", ".join(f"`{hook}`" for hook in one.hooks)],
+        ["hooks", ", ".join(f"`{hook}`" for hook in entry.hooks)],
         ["tasks", ", ".join(kind.tasks)],
         ["data", ", ".join(kind.data)],
         ["models", ", ".join(models)],
@@ -170,32 +180,32 @@ def facts(one: Entry, found: list[Entry]) -> list[str]:
     return table(["", ""], rows)
 
 
-def linked(one: Entry, names: set[str], code: str) -> str:
+def linked(entry: Entry, names: set[str], code: str) -> str:
     """Code, with a link where it is the name of another technique."""
-    own = {one.name, *one.values}
-    return f"[`{code}`]({code}.md)" if code in names - own else f"`{code}`"
+    own_words = {entry.name, *entry.values}
+    return f"[`{code}`]({code}.md)" if code in names - own_words else f"`{code}`"
 
 
-def command(one: Entry) -> str:
+def command(entry: Entry) -> str:
     """A sweep that compares the technique with none, on data and a model that it applies to."""
-    technique = one.technique(**one.values)
+    technique = entry.technique(**entry.values)
     for model, setting in SETTINGS.items():
-        need = one.fits.get(model)
-        if need is None or setting.task not in one.technique.tasks:
+        need = entry.fits.get(model)
+        if need is None or setting.task not in entry.technique.tasks:
             continue
-        if applies(one.name, technique, model, setting.kind, need):
-            chosen = f"regularizer=none,{one.name}"
+        if applies(entry.name, technique, model, setting.kind, need):
+            choices = f"regularizer=none,{entry.name}"
             if need == "dropout":
-                chosen = f"'regularizer=dropout,[dropout,{one.name}]'"
+                choices = f"'regularizer=dropout,[dropout,{entry.name}]'"
             elif need == "selu":
-                chosen = f"model.activation=selu {chosen}"
-            return f"regexp -m {setting.command}{chosen} seeds=10"
-    raise ValueError(f"{one.name} applies to none of {', '.join(SETTINGS)}")
+                choices = f"model.activation=selu {choices}"
+            return f"regexp -m {setting.command}{choices} seeds=10"
+    raise ValueError(f"{entry.name} applies to none of {', '.join(SETTINGS)}")
 
 
-def words(found: list[Entry]) -> str:
+def words(entries: list[Entry]) -> str:
     """What techniques provide and refuse, a row a word."""
-    said = sorted({word for one in found for word in one.technique.refuses})
+    refused = sorted({word for entry in entries for word in entry.technique.refuses})
 
     def links(names: list[str]) -> str:
         return ", ".join(f"[{name}](techniques/{name}.md)" for name in names) or "–"
@@ -203,9 +213,9 @@ def words(found: list[Entry]) -> str:
     rows = [
         [
             word,
-            links([one.name for one in found if word in one.technique.provides]),
-            links([one.name for one in found if word in one.technique.refuses]),
+            links([entry.name for entry in entries if word in entry.technique.provides]),
+            links([entry.name for entry in entries if word in entry.technique.refuses]),
         ]
-        for word in said
+        for word in refused
     ]
     return "\n".join(table(["word", "provided by", "refused by"], rows))

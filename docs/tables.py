@@ -35,12 +35,12 @@ def search_range(override: str | None) -> str:
     """A range of Hydra's sweep grammar, in words."""
     if override is None:
         return "–"
-    found = OverridesParser.create().parse_override(f"key={override}").value()
-    if isinstance(found, IntervalSweep):
-        scale = ", logarithmic" if "log" in found.tags else ""
-        return f"{found.start:g} to {found.end:g}{scale}"
-    if isinstance(found, ChoiceSweep):
-        return ", ".join(map(str, found.list))
+    space = OverridesParser.create().parse_override(f"key={override}").value()
+    if isinstance(space, IntervalSweep):
+        scale = ", logarithmic" if "log" in space.tags else ""
+        return f"{space.start:g} to {space.end:g}{scale}"
+    if isinstance(space, ChoiceSweep):
+        return ", ".join(map(str, space.list))
     return f"`{override}`"
 
 

@@ -25,17 +25,17 @@ def markdown(text: str, link: Callable[[str], str] = "`{}`".format) -> str:
         text: a docstring, or a part of one.
         link: turns what stands between backticks into Markdown.
     """
-    found: list[str] = []
+    result: list[str] = []
     in_list = False
     for line, verbatim in _lines(text.splitlines()):
-        begins = line.startswith("- ") and (in_list or not found or not found[-1].strip())
+        begins = line.startswith("- ") and (in_list or not result or not result[-1].strip())
         in_list = begins or (in_list and line.startswith("  "))
         if not verbatim:
             line = _inline(line, link)
         if not (verbatim or begins):  # a sign of a wrapped formula begins no list
             line = re.sub(r"^(\s*)([-+=>])(?=\s|$)", r"\1\\\2", line)
-        found.append(line)
-    return "\n".join(found)
+        result.append(line)
+    return "\n".join(result)
 
 
 def _inline(line: str, link: Callable[[str], str]) -> str:
@@ -50,8 +50,8 @@ def _inline(line: str, link: Callable[[str], str]) -> str:
     return "".join(parts)
 
 
-def _escape(found: re.Match[str]) -> str:
-    return "".join(f"\\{sign}" for sign in found.group())
+def _escape(match: re.Match[str]) -> str:
+    return "".join(f"\\{sign}" for sign in match.group())
 
 
 def restructured(lines: list[str], *, whole: bool = False) -> list[str]:
@@ -63,19 +63,19 @@ def restructured(lines: list[str], *, whole: bool = False) -> list[str]:
             type, in attributes and in the section on what is returned: there it is `COLON`, to be
             turned back afterwards.
     """
-    found: list[str] = []
+    result: list[str] = []
     inside = returns = False
     for line, verbatim in _lines(lines):
         if verbatim and not inside:
-            found += ["::", ""]
+            result += ["::", ""]
         inside = verbatim or (inside and not line.strip())
         if heading := SECTION.match(line):
             returns = heading.group(1) == "Returns"
         elif not verbatim:
             line = _escaped(line)
             line = line.replace(":", COLON) if whole or returns else line
-        found.append(line)
-    return found
+        result.append(line)
+    return result
 
 
 def _escaped(line: str) -> str:

@@ -55,8 +55,8 @@ class Docs:
         self.tables = load(DOCS / "tables.py")
         self.catalogue = load(DOCS / "catalogue.py")
         self.generate = load(DOCS / "generate.py")
-        self.found: list[Any] = self.catalogue.entries()
-        self.by_name = {one.name: one for one in self.found}
+        self.entries: list[Any] = self.catalogue.entries()
+        self.by_name = {entry.name: entry for entry in self.entries}
 
 
 OWN = ("text", "tables", "catalogue", "generate", "shrink_perturb", "test_shrink_perturb")
@@ -75,7 +75,7 @@ def docs() -> Iterator[Docs]:
 
 
 def test_every_technique_has_a_page(docs: Docs, tmp_path: Path) -> None:
-    docs.generate.write(tmp_path, docs.found)
+    docs.generate.write(tmp_path, docs.entries)
     written = {path.stem: path.read_text() for path in (tmp_path / "techniques").glob("*.md")}
     assert set(written) == NAMES | {"index"}
     for name in NAMES:
@@ -86,14 +86,14 @@ def test_every_technique_has_a_page(docs: Docs, tmp_path: Path) -> None:
 
 
 def test_every_docstring_has_its_sections(docs: Docs) -> None:
-    for one in docs.found:
+    for entry in docs.entries:
         for section in ("Helps", "Costs", "Reference"):
-            assert one.sections.get(section), f"{one.name}: no {section}"
-        assert re.search(r"https?://\S+", one.sections["Reference"]), f"{one.name}: no address"
-        assert set(docs.catalogue.arguments(one)) == set(one.values), one.name
-        assert set(one.search) <= set(one.values), one.name
-        assert one.oracle, one.name
-        assert one.fits, f"{one.name} applies to no model"
+            assert entry.sections.get(section), f"{entry.name}: no {section}"
+        assert re.search(r"https?://\S+", entry.sections["Reference"]), f"{entry.name}: no address"
+        assert set(docs.catalogue.arguments(entry)) == set(entry.values), entry.name
+        assert set(entry.search) <= set(entry.values), entry.name
+        assert entry.oracle, entry.name
+        assert entry.fits, f"{entry.name} applies to no model"
 
 
 def test_sections_are_told_apart(docs: Docs) -> None:
@@ -132,9 +132,9 @@ def test_formulas_come_out_as_written(docs: Docs, text: str) -> None:
 
 
 def test_docstrings_of_techniques_come_out_as_written(docs: Docs) -> None:
-    for one in docs.found:
-        for text in (one.summary, one.body, one.sections["Helps"], one.sections["Costs"]):
-            assert seen_in_markdown(docs.text.markdown(text)) == plain(text), one.name
+    for entry in docs.entries:
+        for text in (entry.summary, entry.body, entry.sections["Helps"], entry.sections["Costs"]):
+            assert seen_in_markdown(docs.text.markdown(text)) == plain(text), entry.name
 
 
 def seen_in_markdown(text: str) -> str:
@@ -151,7 +151,7 @@ def seen_in_restructured(text: str) -> str:
 
 def test_where_a_technique_applies(docs: Docs) -> None:
     models = {path.stem for path in (ROOT / "conf" / "model").glob("*.yaml")}
-    fits = {name: one.fits for name, one in docs.by_name.items()}
+    fits = {name: entry.fits for name, entry in docs.by_name.items()}
     assert fits["l1"] == dict.fromkeys(sorted(models), "")
     assert set(fits["dropout"]) == models - {"logistic"}
     assert set(fits["zoneout"]) == {"gru", "lstm"}
@@ -163,8 +163,8 @@ def test_where_a_technique_applies(docs: Docs) -> None:
 
 def test_cells_of_the_table(docs: Docs, monkeypatch: pytest.MonkeyPatch) -> None:
     def cells(name: str, **costs: str) -> list[str]:
-        one = docs.by_name[name]
-        monkeypatch.setattr(docs.catalogue, "where", lambda *_: one.fits)
+        fits = docs.by_name[name].fits
+        monkeypatch.setattr(docs.catalogue, "where", lambda *_: fits)
         path = ROOT / "conf" / "regularizer" / f"{name}.yaml"
         entry = docs.catalogue.entry(path, costs)
         return [docs.generate.cost(entry, model) for model in docs.generate.SETTINGS]
@@ -180,9 +180,9 @@ def test_conflicts_are_listed_on_both_sides(docs: Docs) -> None:
     assert swa.refuses(ema)
     assert not ema.refuses(ema)
     assert not ema.refuses(l1)
-    for one in docs.found:
-        for other in docs.found:
-            assert one.refuses(other) == other.refuses(one)
+    for entry in docs.entries:
+        for other in docs.entries:
+            assert entry.refuses(other) == other.refuses(entry)
 
 
 @pytest.mark.parametrize(
@@ -214,10 +214,10 @@ def test_commands_that_pages_show(docs: Docs, name: str, choices: str) -> None:
 
 
 def test_calls_that_pages_show(docs: Docs) -> None:
-    for one in docs.found:
-        given: dict[str, Any] = {one.technique.__qualname__: one.technique}
-        exec("\n".join(docs.generate.call(one)), given)
-        assert given["techniques"] == {one.name: one.technique(**one.values)}
+    for entry in docs.entries:
+        given: dict[str, Any] = {entry.technique.__qualname__: entry.technique}
+        exec("\n".join(docs.generate.call(entry)), given)
+        assert given["techniques"] == {entry.name: entry.technique(**entry.values)}
 
 
 # --- the examples -----------------------------------------------------------------------------

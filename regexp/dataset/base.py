@@ -97,8 +97,11 @@ class Dataset(ABC):
             rows = "a whole number of rows (1 or more), or null for the whole training split;"
             raise unexpected("train_size", self.train_size, rows)
         if self.split_seed is not None and not is_whole(self.split_seed, 0):
-            seed = "a whole number (0 or more) for one split of all runs, or null to split by the "
-            raise unexpected("split_seed", self.split_seed, f"{seed}run's seed;")
+            seed = (
+                "a whole number (0 or more) for one split of all runs, or null to split by the "
+                "run's seed;"
+            )
+            raise unexpected("split_seed", self.split_seed, seed)
         if not is_number(self.label_noise) or not 0 <= self.label_noise < 1:
             share = "a share of the training rows in [0, 1)"
             raise unexpected("label_noise", self.label_noise, share)
@@ -146,8 +149,9 @@ class Dataset(ABC):
         if table.splits is None and self.split_seed is None:
             return self._prepare(table, self.split(table, seed), seed)
         if folder not in self._shared:  # one object for all seeds: a stack holds its rows once
-            own = self.split_seed or 0
-            self._shared[folder] = self._prepare(table, self.split(table, own), own)
+            shared_seed = self.split_seed or 0
+            splits = self.split(table, shared_seed)
+            self._shared[folder] = self._prepare(table, splits, shared_seed)
         return self._shared[folder]
 
     def split(self, table: Table, seed: int) -> Splits:

@@ -30,7 +30,7 @@ def download(url: str, path: Path, sha256: str | None, missing: str) -> None:
     if path.name in ("", ".", ".."):
         raise DataError(f"{missing}, and {str(path)!r} is no name of a file to download to")
     pooch.get_logger().setLevel("WARNING")  # the progress bar says it all
-    made = [one for one in (path.parent, *path.parent.parents) if not one.exists()]
+    made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     try:
         pooch.retrieve(
             url,
@@ -51,9 +51,9 @@ def download(url: str, path: Path, sha256: str | None, missing: str) -> None:
             "paths.data at the folder that has the file"
         ) from error
     finally:
-        for one in made:
+        for folder in made:
             with contextlib.suppress(OSError):  # it has the file, or another process's
-                one.rmdir()
+                folder.rmdir()
 
 
 class _Capped:

@@ -59,8 +59,8 @@ class FileDataset(Dataset):
         """
         online = self._online
         names = list(self.known) if self.file is None else [self.file]
-        found = [folder / name for name in names if _exists(folder / name)]
-        present = [path for path in found if path.is_file()]
+        existing = [folder / name for name in names if _exists(folder / name)]
+        present = [path for path in existing if path.is_file()]
         if present:
             path = present[0]
         elif self.file is None or self.file == online:
@@ -127,16 +127,16 @@ def _exists(path: Path) -> bool:
 
 def check_file(path: Path, expected: str | None) -> str:
     """The file's SHA-256; DataError if it must have another."""
-    found = file_checksum(path)
-    if expected is not None and found != expected.lower():
+    actual = file_checksum(path)
+    if expected is not None and actual != expected.lower():
         raise DataError(
-            f"not the file that was expected: its SHA-256 is\n  {found}, expected\n  {expected}.\n"
+            f"not the file that was expected: its SHA-256 is\n  {actual}, expected\n  {expected}.\n"
             "Delete it to have it downloaded again, or, if you trust it, set "
-            f"dataset.sha256={found} (dataset.sha256=null accepts any file; the run records its "
+            f"dataset.sha256={actual} (dataset.sha256=null accepts any file; the run records its "
             "checksum)",
             key=str(path),
         )
-    return found
+    return actual
 
 
 def file_checksum(path: Path) -> str:

@@ -119,8 +119,8 @@ class Galaxies(FileDataset):
             )
         bad = np.flatnonzero(((flags != 0) & (flags != 1)).any(axis=1) | (flags.sum(axis=1) != 1))
         if len(bad):
-            found = f"{flags[bad[0]].tolist()}, expected one 1 and two 0"
-            table.refuse(bad[0], ", ".join(FLAGS), found)
+            fault = f"{flags[bad[0]].tolist()}, expected one 1 and two 0"
+            table.refuse(bad[0], ", ".join(FLAGS), fault)
         # A part of the table that has no galaxy of a class is a task without that class.
         present = np.flatnonzero(flags.any(axis=0))
         return Table(

@@ -106,20 +106,20 @@ class LabelledImages(Dataset):
         if table is None:
             labels = _texts(path, self.label_column, arrays[self.label_column])
             _check_equal(path, len(stored), len(labels), self.label_column)
-            chosen = np.arange(len(stored))
+            selected = np.arange(len(stored))
         elif self.identifiers is None:
             labels = [label for _, label in self._read_labels(table)]
             _check_equal(table, len(stored), len(labels), "labels")
-            chosen = np.arange(len(stored))
+            selected = np.arange(len(stored))
         else:
             names = _texts(path, self.identifiers, arrays[self.identifiers])
             _check_equal(path, len(stored), len(names), self.identifiers)
             place = {name: row for row, name in enumerate(names)}
             rows, labels = self._labelled(table, path, place)
-            chosen = np.array(rows, dtype=np.int64)
+            selected = np.array(rows, dtype=np.int64)
         return np.concatenate([
-            self._reduced(stored[chosen[first : first + BLOCK]])
-            for first in range(0, len(chosen), BLOCK)
+            self._reduced(stored[selected[first : first + BLOCK]])
+            for first in range(0, len(selected), BLOCK)
         ]), labels  # fmt: skip
 
     def _read_folder(
@@ -245,7 +245,7 @@ def _texts(path: Path, name: str, array: NDArray[Any]) -> list[str]:
     """An array of labels or identifiers as texts."""
     if array.ndim != 1:
         raise DataError(f"{path}: {name!r} is of shape {list(array.shape)}, expected [rows]")
-    return [str(one) for one in array]
+    return [str(value) for value in array]
 
 
 def _check_equal(path: Path, images: int, others: int, what: str) -> None:

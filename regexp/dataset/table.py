@@ -109,9 +109,9 @@ class TableFile(Dataset):
         names = tuple(str(name) for name in frame.columns)
         for key in COLUMNS:
             frames.check_columns(path, f"dataset.{key}", as_names(getattr(self, key)), names)
-        chosen = names if self.columns is None else as_names(self.columns)
+        columns = names if self.columns is None else as_names(self.columns)
         target, categorical = as_names(self.target), as_names(self.categorical)
-        inputs = tuple(name for name in chosen if name not in {*target, *as_names(self.drop)})
+        inputs = tuple(name for name in columns if name not in {*target, *as_names(self.drop)})
         if not inputs:
             raise DataError(
                 "no column is left as an input; the targets and dataset.drop take all of "
@@ -178,8 +178,8 @@ class TableFile(Dataset):
         words = [name for name in targets if frames.is_category(frame[name])]
         task = self.task
         if task is None:
-            one = frame[targets[0]]
-            few = not words and one.nunique() <= FEW and (frames.numbers(one) % 1 == 0).all()
+            column = frame[targets[0]]
+            few = not words and column.nunique() <= FEW and (frames.numbers(column) % 1 == 0).all()
             task = CLASSIFICATION if len(targets) == 1 and (words or few) else REGRESSION
         if task == CLASSIFICATION:
             numbered, classes = frames.codes(frame[targets[0]])

@@ -69,8 +69,8 @@ class WineQuality(FileDataset):
         else:
             bad = np.flatnonzero((marks != marks.round()) | (marks < 0) | (marks > 10))
             if len(bad):
-                found = f"{marks[bad[0]]}, expected a whole number from 0 to 10"
-                table.refuse(bad[0], QUALITY, found)
+                fault = f"{marks[bad[0]]}, expected a whole number from 0 to 10"
+                table.refuse(bad[0], QUALITY, fault)
             names, targets = np.unique(marks, return_inverse=True)
             classes = tuple(str(int(name)) for name in names)
         return Table(
