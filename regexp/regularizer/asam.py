@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from regexp.regularizer.base import GradientView, Range, Regularizer, Step, Tensors
-from regexp.regularizer.common import global_norm
+from regexp.regularizer.common import global_norm, gradients_at
 
 
 @dataclass(frozen=True)
@@ -53,5 +53,4 @@ class ASAM(Regularizer, kind="flatness", neutral={"rho": 0.0}):
         worst = {
             name: view.parameters[name] + scale * sizes[name] * s for name, s in slopes.items()
         }
-        again = view.regradient(view.parameters | worst)
-        return {name: again[name] for name in view.gradients}
+        return gradients_at(view, worst)

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from regexp.random import Rng
-from regexp.regularizer.base import Choice, Memory, Step, Tensors
+from regexp.regularizer.base import Choice, GradientView, Memory, Step, Tensors
 
 __all__ = [
-    "Padding", "average_tail", "covered", "draw_like", "global_norm", "mixed", "offsets", "owner",
-    "pairs", "resample", "select", "towards", "unit_norms",
+    "Padding", "average_tail", "copied", "covered", "draw_like", "global_norm", "gradients_at",
+    "mixed", "offsets", "owner", "pairs", "resample", "select", "towards", "unit_norms",
 ]  # fmt: skip
 
 Padding = Annotated[str, Choice("zeros", "border", "reflection")]
@@ -33,6 +33,11 @@ def owner(name: str) -> str:
     return module if parametrized else name.rpartition(".")[0]
 
 
+def copied(tensors: Tensors) -> Tensors:
+    """A copy of each tensor, by name."""
+    return {name: x.clone() for name, x in tensors.items()}
+
+
 def global_norm(tensors: Tensors) -> Tensor:
     """The Euclidean norm of all elements of all `tensors` together, of no dimension.
 
@@ -43,6 +48,12 @@ def global_norm(tensors: Tensors) -> Tensor:
     return torch.linalg.vector_norm(
         torch.stack([torch.linalg.vector_norm(tensors[name]) for name in names])
     )
+
+
+def gradients_at(view: GradientView, moved: Tensors) -> Tensors:
+    """The gradients at other values, `moved`, of some of the parameters."""
+    again = view.regradient(view.parameters | moved)
+    return {name: again[name] for name in view.gradients}
 
 
 def unit_norms(w: Tensor, axis: int = 0) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from regexp.regularizer.base import Evaluation, Memory, Range, Regularizer, Tensors
-from regexp.regularizer.common import select
+from regexp.regularizer.common import copied, select
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class EarlyStopping(
             "wait": some.new_zeros((), dtype=torch.int64),
         }
         if self.restore_best:
-            memory["weights"] = {name: value.clone() for name, value in state.items()}
+            memory["weights"] = copied(state)
         return memory
 
     def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from regexp.regularizer.base import Memory, Range, Regularizer, Step, Tensors
-from regexp.regularizer.common import towards
+from regexp.regularizer.common import copied, towards
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class EMA(
     decay: Annotated[float, Range(0, 1, open_high=True)]
 
     def init(self, state: Tensors) -> Memory:
-        return {name: value.clone() for name, value in state.items()}
+        return copied(state)
 
     def track(self, step: Step, state: Tensors) -> Memory:
         newest = 1.0 if step.index == 0 else 1 - self.decay

@@ -18,6 +18,7 @@ from regexp.regularizer.base import (
     total,
     weights,
 )
+from regexp.regularizer.common import copied
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class L2SP(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     include: Include
 
     def init(self, state: Tensors) -> Memory:
-        return {name: value.clone() for name, value in weights(state, self.include).items()}
+        return copied(weights(state, self.include))
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         chosen = weights(view.parameters, self.include)

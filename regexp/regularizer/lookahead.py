@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from regexp.regularizer.base import Memory, Range, Regularizer, Step, Tensors
-from regexp.regularizer.common import towards
+from regexp.regularizer.common import copied, towards
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Lookahead(
     alpha: Annotated[float, Range(0, 1, open_low=True)]
 
     def init(self, state: Tensors) -> Memory:
-        return {name: value.clone() for name, value in state.items()}
+        return copied(state)
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         if not self._synchronizes(step):
@@ -65,7 +65,7 @@ class Lookahead(
     def track(self, step: Step, state: Tensors) -> Memory:
         if not self._synchronizes(step):
             return step.memory
-        return {name: value.clone() for name, value in state.items()}
+        return copied(state)
 
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
         return memory

@@ -60,7 +60,7 @@ class MCDropout(
 
     def predict(self, memory: Memory, view: PredictionView) -> Tensor:
         if not self.samples:
-            return view.network(view.inputs).unsqueeze(0)
+            return super().predict(memory, view)
         passes = [
             view.network(view.inputs, rng=view.rng.fold(index)) for index in range(self.samples)
         ]

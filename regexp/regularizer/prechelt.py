@@ -10,18 +10,14 @@ import torch
 from torch import Tensor
 
 from regexp.regularizer.base import Choice, Evaluation, Memory, Range, Regularizer, Tensors
-from regexp.regularizer.common import select
+from regexp.regularizer.common import copied, select
 
 
 @dataclass(frozen=True)
 class Prechelt(
     Regularizer,
     kind="stopping",
-    neutral={
-        "criterion": "GL",
-        "alpha": math.inf,
-        "restore_best": False,
-    },
+    neutral={"criterion": "GL", "alpha": math.inf, "restore_best": False},
     provides=("a stopping rule",),
     refuses=("a stopping rule",),
 ):
@@ -78,7 +74,7 @@ class Prechelt(
             "stop": none.bool(),
         }
         if self.restore_best:
-            memory["weights"] = {name: value.clone() for name, value in state.items()}
+            memory["weights"] = copied(state)
         return memory
 
     def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:

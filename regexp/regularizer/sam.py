@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from regexp.regularizer.base import GradientView, Range, Regularizer, Step, Tensors
-from regexp.regularizer.common import global_norm
+from regexp.regularizer.common import global_norm, gradients_at
 
 
 @dataclass(frozen=True)
@@ -39,5 +39,4 @@ class SAM(Regularizer, kind="flatness", neutral={"rho": 0.0}):
         # 1e-12 as in the authors' code: a zero gradient moves nothing.
         scale = self.rho / (global_norm(view.gradients) + 1e-12)
         worst = {name: view.parameters[name] + scale * g for name, g in view.gradients.items()}
-        again = view.regradient(view.parameters | worst)
-        return {name: again[name] for name in view.gradients}
+        return gradients_at(view, worst)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from regexp.regularizer.base import Memory, PredictionView, Range, Regularizer, Step, Tensors
+from regexp.regularizer.common import copied
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,7 @@ class Snapshot(
         done, length = step.index + 1, -(-step.steps // self.snapshots)
         if self.snapshots == 1 or (done % length and done < step.steps):
             return step.memory
-        copied = {name: value.clone() for name, value in state.items()}
-        return {**step.memory, str(len(step.memory)): copied}
+        return {**step.memory, str(len(step.memory)): copied(state)}
 
     def predict(self, memory: Memory, view: PredictionView) -> Tensor:
         members = list(memory.values()) or [view.state]

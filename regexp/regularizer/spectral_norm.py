@@ -20,10 +20,7 @@ TINY = 1e-12
 class SpectralNorm(
     Regularizer,
     kind="normalization",
-    provides=(
-        "parametrized weights",
-        "weights whose length has no effect",
-    ),
+    provides=("parametrized weights", "weights whose length has no effect"),
     refuses=("parametrized weights",),
 ):
     """Divide weights by their largest singular value: W / sigma(W), so a layer stretches by 1.

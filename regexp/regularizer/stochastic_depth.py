@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from torch import Tensor, nn
+from torch import nn
 
-from regexp.regularizer.base import Noise, Range, Regularizer, Rng, residuals
+from regexp.regularizer.base import DropoutLayer, Range, Regularizer, residuals
+
+WHOLE = (0, 1, 2)
+"""Axes of a row: all that there may be."""
 
 
 @dataclass(frozen=True)
@@ -44,26 +47,5 @@ class StochasticDepth(Regularizer, kind="layer", neutral={"p": 0.0}):
     def build(self, model: nn.Module) -> nn.Module:
         branches = residuals(model).values()
         for index, residual in enumerate(branches, start=1):
-            residual.drop.append(DropPath(self.p * index / len(branches)))
+            residual.drop.append(DropoutLayer(self.p * index / len(branches), WHOLE))
         return model
-
-
-class DropPath(Noise):
-    """x * mask / (1 - p) in training, else x; the mask is one number a row.
-
-    Args:
-        p: share of rows that is dropped, in [0, 1).
-    """
-
-    numbers = ("p",)
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-
-    def draw(self, rng: Rng, rows: int) -> Tensor:
-        assert self.shape is not None, "call the network once before drawing its noise"
-        return rng.keep((rows, *(1 for _ in self.shape)), self.p)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.noise * x if self.training else self.note(x)

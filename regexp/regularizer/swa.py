@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 
 from regexp.regularizer.base import Memory, Range, Regularizer, Step, Tensors
-from regexp.regularizer.common import average_tail, select
+from regexp.regularizer.common import average_tail, copied, select
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class SWA(
     def init(self, state: Tensors) -> Memory:
         some = next(iter(state.values()))
         return {
-            "mean": {name: value.clone() for name, value in state.items()},
+            "mean": copied(state),
             "count": some.new_zeros((), dtype=torch.float64),
         }
 

@@ -19,7 +19,7 @@ from regexp.regularizer.base import (
     Tensors,
     weights,
 )
-from regexp.regularizer.common import average_tail, select
+from regexp.regularizer.common import average_tail, copied, select
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class SWAG(
         some, drawn = next(iter(state.values())), weights(state)
         return {
             "count": some.new_zeros((), dtype=torch.float64),
-            "mean": {name: value.clone() for name, value in state.items()},
+            "mean": copied(state),
             "squares": {name: torch.zeros_like(w) for name, w in drawn.items()},
             "deviations": {name: w.new_zeros(self.rank, *w.shape) for name, w in drawn.items()},
         }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from regexp.regularizer.base import GradientView, Range, Regularizer, Step, Tensors, weights
+from regexp.regularizer.common import gradients_at
 
 
 @dataclass(frozen=True)
@@ -46,5 +47,4 @@ class WeightNoise(Regularizer, kind="flatness", neutral={"std": 0.0}):
             for name, w in weights(view.parameters).items()
             if name in view.gradients
         }
-        again = view.regradient(view.parameters | noisy)
-        return {name: again[name] for name in view.gradients}
+        return gradients_at(view, noisy)

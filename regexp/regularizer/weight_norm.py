@@ -16,10 +16,7 @@ from regexp.regularizer.common import unit_norms
 class WeightNorm(
     Regularizer,
     kind="normalization",
-    provides=(
-        "parametrized weights",
-        "weights whose length has no effect",
-    ),
+    provides=("parametrized weights", "weights whose length has no effect"),
     refuses=("parametrized weights",),
 ):
     """Train length and direction of each unit's weights apart: w = g * v / norm2(v).

@@ -48,13 +48,3 @@ def test_rows_that_are_certain_have_a_slope_of_zero(gamma):
     (slope,) = torch.autograd.grad(penalty, outputs)
     assert penalty == 0
     assert torch.equal(slope, torch.zeros_like(slope))
-
-
-def test_each_run_of_a_stack_has_its_own_gamma(labelled):
-    outputs, labels = labelled
-    kind = type(technique("focal_loss"))
-    view = view_of(outputs.detach(), labels)
-    gammas = torch.tensor([0.0, 0.5, 2.0], dtype=torch.float64)
-    together = torch.vmap(lambda gamma: kind(gamma).penalty(make_step(), view))(gammas)
-    alone = [kind(gamma).penalty(make_step(), view) for gamma in gammas.tolist()]
-    torch.testing.assert_close(together, torch.stack(alone), rtol=1e-14, atol=0)

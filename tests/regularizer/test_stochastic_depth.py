@@ -9,12 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from regexp.model.layers import fill_noise, note_shapes
+from regexp.model.layers import DropoutLayer, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.model.resnet_mlp import ResNetMLP
 from regexp.random import Rng
 from regexp.regularizer.base import NotApplicable
-from regexp.regularizer.stochastic_depth import DropPath
 from tests.support import technique
 
 
@@ -23,8 +22,8 @@ def network(depth: int = 4, activation: str = "relu") -> Any:
     return ResNetMLP([8], 3, 6, 5, depth, activation)
 
 
-def paths(model: nn.Module) -> dict[str, DropPath]:
-    return {n: m for n, m in model.named_modules() if isinstance(m, DropPath)}
+def paths(model: nn.Module) -> dict[str, DropoutLayer]:
+    return {n: m for n, m in model.named_modules() if isinstance(m, DropoutLayer)}
 
 
 def test_rates_are_linear_in_depth():
