@@ -21,7 +21,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-from regexp.config.nodes import find
+from regexp.config.nodes import import_target
 from regexp.errors import NotApplicable
 from regexp.regularizer.base import HOOKS, KINDS, Regularizer, overrides
 from regexp.regularizer.cocktail import Cocktail
@@ -114,7 +114,7 @@ def entry(path: Path, costs: dict[str, str]) -> Entry:
     values = read(path)
     search = values.pop("search", {})
     fits = where(path.stem, instantiate(values))
-    technique = find(f"regularizer.{path.stem}", values.pop("_target_"))
+    technique = import_target(f"regularizer.{path.stem}", values.pop("_target_"))
     summary, body, sections = parsed(inspect.getdoc(technique) or "")
     module = technique.__module__.rpartition(".")[2]
     test = (ROOT / "tests" / "regularizer" / f"test_{module}.py").read_text()

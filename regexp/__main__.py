@@ -16,10 +16,10 @@ def main() -> None:
     0: every run finished. 1: a run or a job failed. 2: the configuration is wrong, and nothing
     was written. 130: Ctrl-C. 128 + n: signal n.
     """
-    from regexp.commands.terminal import close, outlast, plain_warnings, traced
+    from regexp.commands.terminal import close, outlast, plain_warnings, wants_traceback
 
     outputs = outlast()
-    if not traced(sys.argv):
+    if not wants_traceback(sys.argv):
         plain_warnings()
     status = run(sys.argv[1:])
     sys.exit((close(outputs) and not status) or status)
@@ -31,9 +31,9 @@ def run(arguments: Sequence[str]) -> int:
     Args:
         arguments: without the program's name.
     """
-    from regexp.commands.terminal import tell, traced
+    from regexp.commands.terminal import print_error, wants_traceback
 
-    trace = traced(arguments)
+    trace = wants_traceback(arguments)
     if not os.environ.get("REGEXP_DATA"):  # set to nothing is not set
         os.environ.pop("REGEXP_DATA", None)
     try:
@@ -42,14 +42,14 @@ def run(arguments: Sequence[str]) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        return USAGE_ERROR if tell(error, trace=trace) else FAILED
+        return USAGE_ERROR if print_error(error, trace=trace) else FAILED
 
 
 def _run(arguments: Sequence[str]) -> int:
     # Imported here, so that Ctrl-C meanwhile is caught as well.
     from regexp.commands import COMMANDS, run_command
     from regexp.commands.arguments import check_words, parse, starts_jobs
-    from regexp.config.jobs import compose, compose_one
+    from regexp.config.jobs import compose, compose_config
 
     words = [argument for argument in arguments if argument != "--debug"]
     if words and words[0] in COMMANDS:
@@ -59,7 +59,7 @@ def _run(arguments: Sequence[str]) -> int:
     options, arguments = parse(arguments)
     check_words(options, COMMANDS)
     if options.help:
-        compose_one(options)
+        compose_config(options)
         _help(arguments)
         return 0
     if not starts_jobs(options):
@@ -71,9 +71,9 @@ def _run(arguments: Sequence[str]) -> int:
         return 0
     sweep = compose(options)
     if sweep.config.dry_run:
-        from regexp.commands.dry_run import show
+        from regexp.commands.dry_run import show_dry_run
 
-        show(sweep)
+        show_dry_run(sweep)
         return 0
     from regexp.sweep.execute import execute
 

@@ -9,7 +9,7 @@ from hydra import __version__ as hydra_version
 from hydra._internal.utils import get_args_parser
 
 from regexp import __version__
-from regexp.config.jobs import compose_one
+from regexp.config.jobs import compose_config
 from regexp.errors import ConfigError, nearest
 
 # Keys that Hydra wants a plus for, because the composed configuration may not have them.
@@ -119,5 +119,5 @@ class CommandParser(argparse.ArgumentParser):
         for word in given.words:
             if refusal and "=" in word:
                 raise ConfigError(refusal, key=word)
-        given.config = compose_one(parse([*overrides, *["--debug"] * given.debug])[0])
+        given.config = compose_config(parse([*overrides, *["--debug"] * given.debug])[0])
         return given

@@ -49,7 +49,7 @@ class Row:
     seconds: float | None
 
 
-def show(sweep: Sweep) -> None:
+def show_dry_run(sweep: Sweep) -> None:
     """Print the table of a sweep's jobs and the runs of each."""
     if not sweep.jobs:
         print("The sweeper chooses its jobs one after another: they cannot be listed before.")
@@ -123,13 +123,15 @@ def after(
     config: DictConfig, trials: Sequence[PlannedRun], earlier: Mapping[str, Earlier]
 ) -> list[PlannedRun | None]:
     """The runs that follow from a job's trials; None for each as long as not all have ended."""
-    from regexp.sweep.outcome import before, chosen_of
+    from regexp.sweep.outcome import chosen_numbers, ended_before
     from regexp.sweep.plan import plan
 
-    done = before(trials, earlier)
+    done = ended_before(trials, earlier)
     if len(done) == len(trials):
         with contextlib.suppress(ConfigError):  # all diverged
-            return [*plan(config, chosen_of(config, [done[one.fingerprint] for one in trials]))]
+            return [
+                *plan(config, chosen_numbers(config, [done[one.fingerprint] for one in trials]))
+            ]
     return [None] * len(trials[0].trial_for)
 
 
@@ -168,14 +170,14 @@ class Stopwatch:
 def _train(config: DictConfig, epochs: int) -> float | None:
     """Seconds that the runs of a job take for so few epochs; None if they fail."""
     from regexp.sweep.plan import build_member, plan
-    from regexp.sweep.stacks import run_stack, stacks
+    from regexp.sweep.stacks import group_by_structure, run_stack
 
     short = config.copy()
     short.trainer.epochs = min(epochs, config.trainer.epochs)
     seconds = 0.0
     try:
         runs = plan(short)
-        for part in stacks(runs, [build_member(run) for run in runs], short.stack):
+        for part in group_by_structure(runs, [build_member(run) for run in runs], short.stack):
             began = time.perf_counter()
             results = run_stack([runs[index] for index in part], lambda *_: None)
             seconds += time.perf_counter() - began

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from regexp.commands.arguments import parse
-from regexp.config.jobs import compose_one
+from regexp.config.jobs import compose_config
 
 UI = """\
 regexp ui [tracking.uri=...] [paths.mlruns=...] [tracking.port=...] [tracking.host=...]
@@ -21,7 +21,7 @@ def ui(arguments: Sequence[str]) -> int:
     """Serve the store until Ctrl-C."""
     from regexp.tracking import serve
 
-    config = compose_one(parse(arguments)[0])
+    config = compose_config(parse(arguments)[0])
     tracking = config.tracking
     return serve(tracking.uri, config.paths.mlruns, tracking.port, tracking.host)
 
@@ -30,5 +30,5 @@ def deliver(arguments: Sequence[str]) -> int:
     """Send what waits on disk."""
     from regexp.tracking import deliver
 
-    config = compose_one(parse(arguments)[0])
+    config = compose_config(parse(arguments)[0])
     return deliver(config.tracking.uri, config.paths.mlruns)

@@ -66,7 +66,7 @@ def close(outputs: Sequence[Lasting]) -> bool:
     return bool(lost)
 
 
-def traced(arguments: Sequence[str]) -> bool:
+def wants_traceback(arguments: Sequence[str]) -> bool:
     """Whether a command asks for tracebacks: --debug, debug=true or Hydra's own variable."""
     asked = {"--debug", "debug=true"} & {argument.lower() for argument in arguments}
     return bool(asked or os.environ.get("HYDRA_FULL_ERROR"))
@@ -81,7 +81,7 @@ def plain_warnings() -> None:
     warnings.formatwarning = one_line
 
 
-def explain(error: Exception) -> tuple[str, bool]:
+def explain_error(error: Exception) -> tuple[str, bool]:
     """What a user is told of an error, and whether it is the command that is wrong.
 
     Returns:
@@ -102,11 +102,11 @@ def explain(error: Exception) -> tuple[str, bool]:
     return f"unexpected {kind}{': ' * bool(reason)}{reason}; --debug shows where", False
 
 
-def tell(error: Exception, *, trace: bool) -> bool:
-    """Print `explain` of an error, and its traceback if that is asked for."""
+def print_error(error: Exception, *, trace: bool) -> bool:
+    """Print `explain_error` of an error, and its traceback if that is asked for."""
     if trace:
         traceback.print_exception(error)
-    message, mistaken = explain(error)
+    message, mistaken = explain_error(error)
     print(f"regexp: {message}", file=sys.stderr)
     return mistaken
 

@@ -35,7 +35,7 @@ EXTRAS = {"hydra/launcher=joblib": "parallel", "hydra/sweeper=optuna": "optuna"}
 """Choices of Hydra's plugins -> the extra of this package that has the plugin."""
 
 
-def load(hydra: "Hydra", name: str, overrides: Sequence[str], mode: RunMode) -> DictConfig:
+def load_config(hydra: "Hydra", name: str, overrides: Sequence[str], mode: RunMode) -> DictConfig:
     """The configuration `name` with `overrides`, and with Hydra's own node."""
     return hydra.compose_config(
         config_name=name,
@@ -122,7 +122,7 @@ def seed_sampler(config: DictConfig) -> tuple[str, ...]:
     return () if seeded else ("hydra.sweeper.sampler.seed=0",)
 
 
-def explain(error: Exception, hydra: "Hydra", name: str, overrides: Sequence[str]) -> str:
+def explain_hydra(error: Exception, hydra: "Hydra", name: str, overrides: Sequence[str]) -> str:
     """One message for what Hydra refuses.
 
     Args:
@@ -218,7 +218,7 @@ def _keys(key: str, hydra: "Hydra", name: str, overrides: Sequence[str]) -> list
     chosen = [one for one in overrides if one.partition("=")[0] in groups and "," not in one]
     for attempt in (chosen, []):
         try:
-            config: Any = load(hydra, name, attempt, RunMode.RUN)
+            config: Any = load_config(hydra, name, attempt, RunMode.RUN)
         except (HydraException, OmegaConfBaseException):
             continue
         if key.startswith("hydra."):

@@ -21,8 +21,8 @@ from regexp.config.checks import check_schema
 from regexp.config.composition import (
     CONFIG_NAME,
     check_choices,
-    explain,
-    load,
+    explain_hydra,
+    load_config,
     seed_sampler,
     without_hydra,
 )
@@ -113,7 +113,7 @@ def compose(options: argparse.Namespace) -> Sweep:
             seeding = seed_sampler(master) if multirun else ()
             swept, batches = _split(hydra, master) if multirun else ((), [overrides])
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(explain(error, hydra, name, overrides)) from error
+            raise ConfigError(explain_hydra(error, hydra, name, overrides)) from error
         if batches is not None and not batches:
             raise ConfigError(
                 f"{written(overrides)}: a glob that matches no choice, so there is no job; "
@@ -140,13 +140,13 @@ def _master(
     """
     if not multirun:
         try:
-            master = load(hydra, name, overrides, RunMode.RUN)
+            master = load_config(hydra, name, overrides, RunMode.RUN)
             if master.hydra.mode != RunMode.MULTIRUN:
                 return master, False
         except HydraException:  # overrides with several values, which only a multirun has
             if hydra.get_mode(config_name=name, overrides=overrides) != RunMode.MULTIRUN:
                 raise
-    return load(hydra, name, overrides, RunMode.MULTIRUN), True
+    return load_config(hydra, name, overrides, RunMode.MULTIRUN), True
 
 
 def _jobs(
@@ -174,7 +174,7 @@ def _jobs(
             error.job = where
             raise
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(explain(error, hydra, name, batch), job=where) from error
+            raise ConfigError(explain_hydra(error, hydra, name, batch), job=where) from error
         jobs.append(Job(tuple(batch), config, setting, choices))
     return jobs, strays
 
@@ -218,18 +218,18 @@ def _check_strays(strays: set[str], jobs: Sequence[Job]) -> None:
         )
 
 
-def compose_one(options: argparse.Namespace) -> DictConfig:
+def compose_config(options: argparse.Namespace) -> DictConfig:
     """The configuration that `options` ask for, of no job: only the schema checks it."""
     register()
     name = options.config_name or CONFIG_NAME
     with prepared_hydra(options.config_path, options.config_dir) as hydra:
         try:
             check_choices(hydra, options.overrides)
-            config = without_hydra(load(hydra, name, options.overrides, RunMode.RUN))
+            config = without_hydra(load_config(hydra, name, options.overrides, RunMode.RUN))
             check_schema(config)
             return config
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(explain(error, hydra, name, options.overrides)) from error
+            raise ConfigError(explain_hydra(error, hydra, name, options.overrides)) from error
 
 
 def _split(hydra: "Hydra", master: DictConfig) -> tuple[tuple[str, ...], list[list[str]] | None]:

@@ -116,10 +116,10 @@ def find_target(key: str, node: Mapping[str, Any]) -> Any:
     """
     if not isinstance(node.get("_target_"), str):
         raise ConfigError(f"{key}._target_: expected the dotted path of a class or function")
-    return find(f"{key}._target_", node["_target_"])
+    return import_target(f"{key}._target_", node["_target_"])
 
 
-def find(key: str, path: str) -> Any:
+def import_target(key: str, path: str) -> Any:
     """The object at a dotted path.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from regexp.config.nodes import find
+from regexp.config.nodes import import_target
 from regexp.rerun.causes import likely_cause
 from regexp.rerun.environments import (
     EnvironmentDifference,
@@ -23,7 +23,7 @@ from regexp.sweep.recording import Recorder, record_result
 from regexp.sweep.stacks import run_stack
 from regexp.tracking import RunRecord, Tracker, environment, names
 from regexp.training import checkpoint
-from regexp.training.device import device_name, settings
+from regexp.training.device import device_name, device_settings
 from regexp.training.state import Result
 
 
@@ -70,7 +70,7 @@ def plan_rerun(stack: RecordedStack, here: Mapping[str, Any]) -> RerunPlan:
     try:
         for member in stack.members:
             for target in targets_in(member):  # so that a user's own modules are compared
-                find("_target_", target)
+                import_target("_target_", target)
         planned.runs = [
             from_resolved(member | dict(here), here["paths"]["data"], variant)
             for member, variant in zip(stack.members, stack.variants, strict=True)
@@ -140,7 +140,7 @@ def outcome_of(result: Result, history: Metrics) -> RunOutcome:
 def _start(
     planned: RerunPlan, position: int, original: Original, tracker: Tracker, sweep_id: str
 ) -> RunRecord:
-    with settings(planned.runs[position].config["trainer"]) as device:
+    with device_settings(planned.runs[position].config["trainer"]) as device:
         arithmetic = environment.arithmetic() | {"device": device_name(device)}
     setting = original.tags.get("setting", "")
     record = Recorder(tracker, sweep_id, setting, arithmetic, {}).start(planned.runs, position)

@@ -13,7 +13,7 @@ from regexp.rerun.environments import EnvironmentDifference
 from regexp.rerun.original import Metrics, Original
 from regexp.rerun.remake import Remade
 from regexp.rerun.verify import BitVerdict, MetricDifference
-from regexp.sweep.progress import named
+from regexp.sweep.progress import full_name
 from regexp.tracking import names
 
 OTHERS = 10
@@ -128,7 +128,7 @@ def print_results(first: Metrics, second: Metrics, verdict: BitVerdict) -> None:
 
 def run_name(run: Original) -> str:
     """A run's name with what else its sweep varies."""
-    return printable(named(run.name, run.tags.get("setting", "")))
+    return printable(full_name(run.name, run.tags.get("setting", "")))
 
 
 def summary_line(identical: int, different: int, failed: int, left_out: int) -> str:

@@ -55,7 +55,7 @@ def execute(sweep: Sweep, then: Then = lambda report, seconds: None) -> int:
     from regexp.tracking import Terminated
 
     planned, left_out = plan_all(sweep.jobs)
-    for line in progress.left_out(sweep, left_out):
+    for line in progress.left_out_lines(sweep, left_out):
         say(line)
     try:
         return 1 if _execute(sweep, planned, left_out, then) else 0
@@ -107,10 +107,10 @@ def _execute(
                 if reported is not None:
                     then(reported, parent.wall_seconds(time.monotonic() - began))
             failures = progress.failures_of(sweep, plans)
-            for line in [*progress.best(folder), *progress.reasons(failures)]:
+            for line in [*progress.best_line(folder), *progress.failure_lines(failures)]:
                 say(line)
             status = "FAILED" if failures or broken else "FINISHED"
-            parent.finish(status, progress.summary(failures))
+            parent.finish(status, progress.failure_summary(failures))
         finally:
             if parent is not None:  # time counts, however the command ends
                 parent.wall_seconds(time.monotonic() - began)

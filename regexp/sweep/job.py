@@ -13,14 +13,14 @@ from omegaconf import DictConfig
 
 from regexp.config.values import every_of
 from regexp.stack.member import Member
-from regexp.sweep.outcome import Outcome, before, chosen_of
+from regexp.sweep.outcome import Outcome, chosen_numbers, ended_before
 from regexp.sweep.plan import build_member, plan
 from regexp.sweep.planned_run import PlannedRun
 from regexp.sweep.recording import Recorder, record_failure, record_result
-from regexp.sweep.resume import Every, Point, Resume, forget
-from regexp.sweep.stacks import make_stack, stacks, train_members
+from regexp.sweep.resume import Every, Point, Resume, remove_checkpoints
+from regexp.sweep.stacks import group_by_structure, make_stack, train_members
 from regexp.tracking import RunRecord, Tracker, environment, now
-from regexp.training.device import device_name, settings
+from regexp.training.device import device_name, device_settings
 
 Advance = Callable[[int], object]
 """Tells the progress bar of epochs that were trained."""
@@ -59,7 +59,7 @@ def train(
     if broken:
         return broken
     return _train_runs(
-        plan(config, chosen_of(config, outcomes)), config, tracker, sweep_id, setting
+        plan(config, chosen_numbers(config, outcomes)), config, tracker, sweep_id, setting
     )
 
 
@@ -72,25 +72,25 @@ def _train_runs(
     as a whole, from its last checkpoint where there is one.
     """
     earlier = tracker.earlier(sweep_id)
-    outcomes = before(runs, earlier)
+    outcomes = ended_before(runs, earlier)
     left = [run.fingerprint for run in runs if run.fingerprint not in outcomes]
     folder = Path(config.paths.mlruns) / "checkpoints" / sweep_id
     if not left:
-        forget(folder, list(outcomes))
+        remove_checkpoints(folder, list(outcomes))
         return [outcomes[run.fingerprint] for run in runs]
     members = [build_member(run) for run in runs]
     every = Every(*every_of(config))
     with (
         progress_bar(config.trainer.epochs * len(left)) as advance,
-        settings(runs[0].config["trainer"]) as device,
+        device_settings(runs[0].config["trainer"]) as device,
     ):
         arithmetic = environment.arithmetic() | {"device": device_name(device)}
         recorder = Recorder(tracker, sweep_id, setting, arithmetic, earlier)
-        for part in stacks(runs, members, config.stack):
+        for part in group_by_structure(runs, members, config.stack):
             together = [runs[index] for index in part]
             fingerprints = [run.fingerprint for run in together]
             if not set(fingerprints) & set(left):
-                forget(folder, fingerprints)
+                remove_checkpoints(folder, fingerprints)
                 continue
             records = [
                 recorder.start(together, position) if fingerprint in left else None

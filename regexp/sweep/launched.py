@@ -155,10 +155,10 @@ def job(config: DictConfig) -> float:
         if config.debug and report.reason != str(error):
             traceback.print_exc()
     report.seconds = time.monotonic() - began
-    became = progress.result(report) if repeated is None else f"the runs of job {repeated + 1}"
+    became = progress.result_line(report) if repeated is None else f"the runs of job {repeated + 1}"
     say(f"{head}: {became if applies else 'does not apply'}")
     try:
-        progress.write(report, order.report_of(report.number))
+        progress.write_report(report, order.report_of(report.number))
     except OSError as error:  # a full disk must not take the others either
         say(f"{head}: cannot write its report ({error})")
     losses = [outcome["metrics"].get(VALIDATION_LOSS) for outcome in report.outcomes]

@@ -35,7 +35,7 @@ class Outcome:
     tuned: str = ""
 
 
-def chosen_of(config: DictConfig, trials: Sequence[Outcome]) -> tuning.Numbers:
+def chosen_numbers(config: DictConfig, trials: Sequence[Outcome]) -> tuning.Numbers:
     """The numbers that a job's search chooses.
 
     Args:
@@ -45,14 +45,14 @@ def chosen_of(config: DictConfig, trials: Sequence[Outcome]) -> tuning.Numbers:
     Raises:
         ConfigError: every configuration diverged.
     """
-    drawn, seeds = tuning.draw(config), config.tune.seeds
+    drawn, seeds = tuning.draw_configurations(config), config.tune.seeds
     metrics = [None if one.diverged else one.metrics for one in trials]
     each = [metrics[start : start + seeds] for start in range(0, len(metrics), seeds)]
     assert len(each) == len(drawn)
-    return drawn[tuning.choose(each)]
+    return drawn[tuning.choose_configuration(each)]
 
 
-def before(runs: Sequence[PlannedRun], earlier: Mapping[str, Earlier]) -> dict[str, Outcome]:
+def ended_before(runs: Sequence[PlannedRun], earlier: Mapping[str, Earlier]) -> dict[str, Outcome]:
     """Fingerprint -> what became of those runs that an earlier try has ended."""
     return {
         run.fingerprint: Outcome(

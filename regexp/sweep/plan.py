@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from regexp.config.jobs import Job, written
-from regexp.config.nodes import build_node, find, without_search
+from regexp.config.nodes import build_node, import_target, without_search
 from regexp.config.validation import with_lengths
 from regexp.config.values import grid_of, seeds_of
 from regexp.dataset.base import Data, Dataset
@@ -30,7 +30,7 @@ from regexp.stack.member import Member, add_layers, lengths, steps_per_epoch
 from regexp.stack.optimizers import Stepper
 from regexp.sweep import tuning
 from regexp.sweep.planned_run import Node, PlannedRun, planned
-from regexp.sweep.tuning import Numbers, words
+from regexp.sweep.tuning import Numbers, numbers_in_words
 
 JOB = ("seeds", "grid", "tune", "launch")
 """The keys that say which runs a job has and how it is launched, and are none of a run's own."""
@@ -52,10 +52,12 @@ def plan(config: DictConfig, chosen: Numbers | None = None) -> list[PlannedRun]:
     grid, runs = grid_of(config), []
     for values in itertools.product(*grid.values()):
         point: Numbers = dict(zip(grid, values, strict=True))
-        runs += _plan_point(config, (chosen or {}) | point, words(point), seeds_of(config))
+        runs += _plan_point(
+            config, (chosen or {}) | point, numbers_in_words(point), seeds_of(config)
+        )
     if chosen is None:
         return runs
-    return [replace(run, tuned=words(chosen), stage=FINAL_STAGE) for run in runs]
+    return [replace(run, tuned=numbers_in_words(chosen), stage=FINAL_STAGE) for run in runs]
 
 
 def plan_all(jobs: Sequence[Job]) -> tuple[list[list[PlannedRun]], dict[int, NotApplicable]]:
@@ -86,8 +88,8 @@ def _plan_trials(config: DictConfig) -> list[PlannedRun]:
     """The trials of a job's search, one configuration after another."""
     seeds, runs = tuning.trial_seeds(config), []
     point: Numbers = {key: value for key, [value] in grid_of(config).items()}
-    for number, tried in enumerate(tuning.draw(config)):
-        variant = words(point | tried)
+    for number, tried in enumerate(tuning.draw_configurations(config)):
+        variant = numbers_in_words(point | tried)
         try:
             own = _plan_point(config, point | tried, variant, seeds)
         except ConfigError as error:
@@ -210,7 +212,7 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
     """
     shape = tuple(data.train.inputs.shape[1:])
     offered = {"input_shape": shape, "outputs": _outputs(data)}
-    accepted = inspect.signature(find("model._target_", node["_target_"])).parameters
+    accepted = inspect.signature(import_target("model._target_", node["_target_"])).parameters
     given = {key: value for key, value in offered.items() if key in accepted}
     # torch's initialisers draw from the global state: it is lent to them and put back.
     with torch.random.fork_rng(devices=[]):

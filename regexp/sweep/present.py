@@ -33,7 +33,7 @@ def present(
         show(compared)
         if column(RMSE_UNSCALED) in runs:
             say(f"Errors are of standardized targets; in their own unit: {RMSE_UNSCALED}.")
-        for line in progress.ensembles(runs):
+        for line in progress.ensemble_line(runs):
             say(line)
         say(
             "\nVerdicts in words, scores, costs and pictures, in one page:\n"

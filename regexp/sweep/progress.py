@@ -13,7 +13,7 @@ from regexp.config.jobs import Sweep, written
 from regexp.config.values import grid_of, seeds_of, shown
 from regexp.errors import NotApplicable, count
 from regexp.metrics.names import ENSEMBLES, HEADLINES, column
-from regexp.sweep.tuning import draw
+from regexp.sweep.tuning import draw_configurations
 
 if TYPE_CHECKING:
     import pandas
@@ -51,7 +51,7 @@ class JobReport:
     @property
     def name(self) -> str:
         """What tells the job from the sweep's others: "l1, optimizer=muon"."""
-        return named(self.technique, self.varied)
+        return full_name(self.technique, self.varied)
 
     @property
     def failures(self) -> list[tuple[str, str]]:
@@ -59,7 +59,7 @@ class JobReport:
         failed = [(self.name, self.reason)] if self.reason else []
         return failed + [
             (
-                named(str(outcome["name"]), self.varied),
+                full_name(str(outcome["name"]), self.varied),
                 str(outcome["reason"]) or str(outcome["status"]),
             )
             for outcome in self.outcomes
@@ -67,7 +67,7 @@ class JobReport:
         ]
 
 
-def named(technique: str, varied: str) -> str:
+def full_name(technique: str, varied: str) -> str:
     """A name of a job or run, with what the sweep varies in it if that is anything."""
     return ", ".join(filter(None, (technique, varied)))
 
@@ -99,14 +99,14 @@ def size(config: DictConfig) -> str:
     runs = count(len(seeds_of(config)) * points(config), "run")
     if not (budget := config.tune.budget):
         return runs
-    tried = len(draw(config))
+    tried = len(draw_configurations(config))
     fewer = " (the ranges hold no more)" if tried < budget else ""
     if tried == 1 < budget:
         fewer = " (there is nothing to search)"
     return f"{count(tried * config.tune.seeds, 'trial')}{fewer}, then {runs}"
 
 
-def result(report: JobReport) -> str:
+def result_line(report: JobReport) -> str:
     """One line on a job: its test metric with the spread over seeds, its time, its failures.
 
     The points of a grid are different experiments, so that only their runs are counted.
@@ -135,14 +135,14 @@ def result(report: JobReport) -> str:
     return ", ".join(parts)
 
 
-def write(report: JobReport, path: Path) -> None:
+def write_report(report: JobReport, path: Path) -> None:
     """Leave a job's report in its file, whole or not at all."""
     part = path.with_suffix(".part")
     part.write_text(json.dumps(asdict(report), indent=1, default=str))
     part.replace(path)
 
 
-def best(folder: Path) -> list[str]:
+def best_line(folder: Path) -> list[str]:
     """A line on the best job of a sweeper that optimises; none where there is no such sweeper.
 
     Args:
@@ -171,11 +171,11 @@ def failures_of(sweep: Sweep, folder: Path) -> list[tuple[str, str]]:
         if number not in reports:
             told = varied(planned.config, planned.overrides, sweep.swept)
             reason = "the job left no report: its process was stopped, or the disk is full"
-            failed.append((named(planned.technique, told), reason))
+            failed.append((full_name(planned.technique, told), reason))
     return failed
 
 
-def reasons(failures: Sequence[tuple[str, str]]) -> list[str]:
+def failure_lines(failures: Sequence[tuple[str, str]]) -> list[str]:
     """Lines on failures, one a reason: runs of a stack often fail for the same one."""
     if not failures:
         return []
@@ -187,7 +187,7 @@ def reasons(failures: Sequence[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def left_out(sweep: Sweep, why: Mapping[int, NotApplicable]) -> list[str]:
+def left_out_lines(sweep: Sweep, why: Mapping[int, NotApplicable]) -> list[str]:
     """Lines on the jobs whose technique does not apply.
 
     Args:
@@ -204,7 +204,7 @@ def left_out(sweep: Sweep, why: Mapping[int, NotApplicable]) -> list[str]:
     return [*lines, ""]
 
 
-def ensembles(runs: "pandas.DataFrame") -> list[str]:
+def ensemble_line(runs: "pandas.DataFrame") -> list[str]:
     """Lines on the ensembles of the seeds, by technique and variant, where there are any.
 
     Args:
@@ -226,7 +226,7 @@ def ensembles(runs: "pandas.DataFrame") -> list[str]:
     return []
 
 
-def summary(failures: Sequence[tuple[str, str]]) -> str:
+def failure_summary(failures: Sequence[tuple[str, str]]) -> str:
     """Of the failures, for the parent's tag; empty if there are none."""
     lines = [f"{name}: {reason.splitlines()[0]}" for name, reason in failures]
     return f"{len(failures)} failed: {'; '.join(lines)}" if failures else ""

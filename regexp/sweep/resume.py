@@ -137,7 +137,7 @@ class Resume:
         return False
 
 
-def forget(folder: Path, fingerprints: Sequence[str]) -> None:
+def remove_checkpoints(folder: Path, fingerprints: Sequence[str]) -> None:
     """Remove the checkpoints of stacks that have ended: a kill may have come before `remove`.
 
     Args:

@@ -14,13 +14,15 @@ from regexp.sweep.final_metrics import add_ensembles, against_naive, calibration
 from regexp.sweep.plan import build_member
 from regexp.sweep.planned_run import PlannedRun
 from regexp.sweep.resume import Resume
-from regexp.training.device import settings
+from regexp.training.device import device_settings
 from regexp.training.loop import EpochReport, Save
 from regexp.training.loop import train as train_stack
 from regexp.training.state import Result, TrainingState, Unfit
 
 
-def stacks(runs: Sequence[PlannedRun], members: Sequence[Member], stack: bool) -> list[list[int]]:
+def group_by_structure(
+    runs: Sequence[PlannedRun], members: Sequence[Member], stack: bool
+) -> list[list[int]]:
     """Which runs train together: those of equal structure, in their order.
 
     Args:
@@ -54,7 +56,7 @@ def run_stack(runs: Sequence[PlannedRun], report: EpochReport) -> list[Result]:
     Raises:
         ConfigError: if the parts of a run do not fit together.
     """
-    with settings(runs[0].config["trainer"]) as device:
+    with device_settings(runs[0].config["trainer"]) as device:
         members = [build_member(run) for run in runs]
         stack, _ = make_stack(members, runs, device, None)
         return train_members(stack, members, runs, report)

@@ -31,7 +31,7 @@ def trial_seeds(config: DictConfig) -> list[int]:
     return list(itertools.islice(free, config.tune.seeds))
 
 
-def draw(config: DictConfig) -> list[Numbers]:
+def draw_configurations(config: DictConfig) -> list[Numbers]:
     """The configurations that a job tries: at most `tune.budget`, all different.
 
     The first is what the configuration says without a search. The others are the points of a
@@ -86,7 +86,7 @@ def _points(config: DictConfig, shared: int, own: int) -> list[list[float]]:
     return points
 
 
-def choose(trials: Sequence[Sequence[Mapping[str, float] | None]]) -> int:
+def choose_configuration(trials: Sequence[Sequence[Mapping[str, float] | None]]) -> int:
     """The position of the best configuration: by mean validation accuracy, or RMSE in regression.
 
     Equal ones are told apart by their mean validation loss, then the earlier is taken.
@@ -124,7 +124,7 @@ def _worth(runs: Sequence[Mapping[str, float]], name: str, sign: int) -> float:
     return math.inf if math.isnan(mean) else mean
 
 
-def words(numbers: Mapping[str, object]) -> str:
+def numbers_in_words(numbers: Mapping[str, object]) -> str:
     """Numbers for people: "strength=0.001, lr=0.01", by the last part of keys if that is enough.
 
     Args:

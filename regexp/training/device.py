@@ -15,7 +15,7 @@ THREADS = 1024
 
 
 @contextlib.contextmanager
-def settings(trainer: Mapping[str, Any]) -> Iterator[torch.device]:
+def device_settings(trainer: Mapping[str, Any]) -> Iterator[torch.device]:
     """Threads, the device, and deterministic algorithms on it, for a while.
 
     Raises:

@@ -15,7 +15,7 @@ import regexp.config.jobs
 from regexp.__main__ import FAILED, USAGE_ERROR, run
 from regexp.commands import COMMANDS
 from regexp.commands.arguments import parse
-from regexp.commands.terminal import LENGTH, Lasting, explain, wrapped
+from regexp.commands.terminal import LENGTH, Lasting, explain_error, wrapped
 from regexp.config.jobs import compose
 from regexp.errors import ConfigError
 from regexp.tracking import TrackingError
@@ -75,7 +75,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     ],
 )  # fmt: skip
 def test_an_error_is_one_message(error: Exception, message: str, mistaken: bool) -> None:
-    assert explain(error) == (message, mistaken)
+    assert explain_error(error) == (message, mistaken)
 
 
 @pytest.mark.parametrize("option", ["--debug", "debug=true", "HYDRA_FULL_ERROR", None])

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from regexp.__main__ import run
 from regexp.config import plan_file
-from regexp.config.composition import load, without_hydra
+from regexp.config.composition import load_config, without_hydra
 from regexp.config.prepared import PreparedLoader, prepared_hydra, with_hydra
 from regexp.config.schema import register
 
@@ -47,7 +47,7 @@ JOBS = [
 def test_a_job_is_composed_as_hydra_composes_it(hydra: Hydra, overrides: list[str]) -> None:
     config, choices = loader(hydra).compose_job("config", overrides)
     own = Hydra("regexp", ConfigLoaderImpl(loader(hydra).config_search_path))
-    whole = load(own, "config", overrides, RunMode.RUN)
+    whole = load_config(own, "config", overrides, RunMode.RUN)
     assert OmegaConf.to_yaml(config) == OmegaConf.to_yaml(without_hydra(whole))
     of_groups = {k: v for k, v in whole.hydra.runtime.choices.items() if "hydra/" not in str(k)}
     assert choices == of_groups
@@ -79,9 +79,9 @@ def test_a_planned_job_has_hydras_node_as_if_hydra_had_composed_it(hydra: Hydra)
     overrides = ["regularizer=l1", "seeds=2"]
     config, choices = loader(hydra).compose_job("config", overrides)
     plan = {"overrides": overrides, "choices": choices, "config": OmegaConf.to_container(config)}
-    master = load(hydra, "config", ["regularizer=none,l1", "seeds=2"], RunMode.MULTIRUN)
+    master = load_config(hydra, "config", ["regularizer=none,l1", "seeds=2"], RunMode.MULTIRUN)
     job = with_hydra(copy.deepcopy(master.hydra), plan)
-    own = load(hydra, "config", overrides, RunMode.RUN)
+    own = load_config(hydra, "config", overrides, RunMode.RUN)
     assert job.hydra.overrides.task == own.hydra.overrides.task
     assert job.hydra.job.override_dirname == own.hydra.job.override_dirname
     assert job.hydra.runtime.choices == own.hydra.runtime.choices

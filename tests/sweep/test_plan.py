@@ -22,7 +22,7 @@ from regexp.stack.stack import Stack
 from regexp.sweep import job as sweep_job
 from regexp.sweep.outcome import Outcome
 from regexp.sweep.plan import build_member, plan
-from regexp.sweep.stacks import stacks
+from regexp.sweep.stacks import group_by_structure
 from regexp.tracking import Earlier
 from tests.support import tensor
 
@@ -323,7 +323,7 @@ def test_runs_whose_networks_differ_in_a_plain_number_do_not_share_a_stack() -> 
     job.model = {**job.model, "slope": 1.0}
     job.grid = {"model": {"slope": [0.5, 2.0]}}
     runs = plan(job)
-    assert stacks(runs, [build_member(run) for run in runs], stack=True) == [[0], [1]]
+    assert group_by_structure(runs, [build_member(run) for run in runs], stack=True) == [[0], [1]]
 
 
 @dataclass(frozen=True)
@@ -379,7 +379,7 @@ def test_finished_runs_are_skipped() -> None:
 def test_runs_of_different_structure_are_trained_in_stacks_of_their_own() -> None:
     runs = plan(config("seeds=2", "grid.dataset.train_size=[60,80]", "grid.optimizer.lr=[0.1,0.2]"))
     members = [build_member(run) for run in runs]
-    assert stacks(runs, members, stack=True) == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert stacks(runs, members, stack=False) == [[index] for index in range(8)]
+    assert group_by_structure(runs, members, stack=True) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert group_by_structure(runs, members, stack=False) == [[index] for index in range(8)]
     runs = plan(config("grid.trainer.batch_size=[20,40]"))
-    assert len(stacks(runs, [build_member(run) for run in runs], stack=True)) == 2
+    assert len(group_by_structure(runs, [build_member(run) for run in runs], stack=True)) == 2

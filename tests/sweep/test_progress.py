@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from regexp.sweep.progress import ensembles
+from regexp.sweep.progress import ensemble_line
 
 
 def test_ensembles_of_several_datasets_are_told_apart() -> None:
@@ -16,8 +16,8 @@ def test_ensembles_of_several_datasets_are_told_apart() -> None:
         }
     )
     said = "Mean prediction of the seeds, ensemble/accuracy: "
-    assert ensembles(runs) == [
+    assert ensemble_line(runs) == [
         f"{said}none iris 0.1000, none wine 0.2000, l1 iris 0.3000, l1 wine 0.4000"
     ]
-    assert ensembles(runs[runs["dataset"] == "wine"]) == [f"{said}none 0.2000, l1 0.4000"]
-    assert ensembles(runs.drop(columns="metrics.ensemble/accuracy")) == []
+    assert ensemble_line(runs[runs["dataset"] == "wine"]) == [f"{said}none 0.2000, l1 0.4000"]
+    assert ensemble_line(runs.drop(columns="metrics.ensemble/accuracy")) == []

@@ -22,8 +22,13 @@ from regexp.sweep import job
 from regexp.sweep.plan import build_member, plan, plan_all
 from regexp.sweep.planned_run import PlannedRun, key_of, repeats
 from regexp.sweep.resume import Resume
-from regexp.sweep.stacks import stacks
-from regexp.sweep.tuning import choose, draw, trial_seeds, words
+from regexp.sweep.stacks import group_by_structure
+from regexp.sweep.tuning import (
+    choose_configuration,
+    draw_configurations,
+    numbers_in_words,
+    trial_seeds,
+)
 from tests.sandbox import Sandbox
 
 SMALL = ("dataset=iris", "dataset.split_seed=0", "model.hidden=[4]", "trainer.epochs=2")
@@ -69,7 +74,10 @@ def test_numbers_have_four_digits_and_stay_inside() -> None:
 def test_choices_may_be_words_and_lists() -> None:
     one = config("tune.budget=9", 'tune.search.model.activation="choice(relu, tanh)"',
                  'tune.search.model.hidden="choice([4],[8,4])"')  # fmt: skip
-    found = [(numbers["model.activation"], numbers["model.hidden"]) for numbers in draw(one)]
+    found = [
+        (numbers["model.activation"], numbers["model.hidden"])
+        for numbers in draw_configurations(one)
+    ]
     assert sorted(found) == [(a, h) for a in ("relu", "tanh") for h in ([4], [8, 4])]
     assert {tuple(run.config["model"]["hidden"]) for run in plan(one)} == {(4,), (8, 4)}
 
@@ -136,18 +144,18 @@ def test_an_invalid_configuration_inside_a_range_is_told() -> None:
 
 def test_the_first_configuration_is_the_yamls_own_and_all_are_different() -> None:
     one = config("tune.budget=16", LR, "regularizer=[l1,dropout]")
-    drawn = draw(one)
+    drawn = draw_configurations(one)
     assert drawn[0] == {
         "optimizer.lr": 0.001, "regularizer.l1.strength": 1e-4,
         "regularizer.dropout.hidden": 0.5, "regularizer.dropout.inputs": 0.2,
     }  # fmt: skip
     assert len({str(numbers) for numbers in drawn}) == len(drawn) == 16
-    assert drawn == draw(one)
-    assert draw(config("tune.budget=4", LR, "regularizer=[l1,dropout]")) == drawn[:4]
+    assert drawn == draw_configurations(one)
+    assert draw_configurations(config("tune.budget=4", LR, "regularizer=[l1,dropout]")) == drawn[:4]
 
 
 def test_what_all_techniques_search_is_paired_and_what_one_searches_is_its_own() -> None:
-    drawn = {name: draw(config("tune.budget=16", LR, f"regularizer={name}"))
+    drawn = {name: draw_configurations(config("tune.budget=16", LR, f"regularizer={name}"))
              for name in ("none", "l1", "l2", "dropout")}  # fmt: skip
     rates = {name: [one["optimizer.lr"] for one in own] for name, own in drawn.items()}
     assert all(rate == rates["none"] for rate in rates.values())
@@ -159,14 +167,16 @@ def test_what_all_techniques_search_is_paired_and_what_one_searches_is_its_own()
 
 
 def test_other_trial_seeds_draw_other_numbers() -> None:
-    one, other = (draw(config("tune.budget=8", LR, f"seeds={seeds}")) for seeds in (3, 4))
+    one, other = (
+        draw_configurations(config("tune.budget=8", LR, f"seeds={seeds}")) for seeds in (3, 4)
+    )
     assert one[0] == other[0]
     assert one[1:] != other[1:]
 
 
 def test_draws_fill_the_space_evenly() -> None:
     """Each dimension by itself, and shared with own ones: no corner is left out."""
-    drawn = draw(config("tune.budget=257", LR, "regularizer=l1"))[1:]
+    drawn = draw_configurations(config("tune.budget=257", LR, "regularizer=l1"))[1:]
     shares = np.log10([(one["optimizer.lr"], one["regularizer.l1.strength"]) for one in drawn])
     shares = (shares - [-4, -6]) / [3, 4]
     for column in shares.T:
@@ -179,11 +189,11 @@ def test_ranges_that_hold_less_than_the_budget_are_tried_as_a_whole() -> None:
     patience = config("tune.budget=32", "regularizer=early_stopping",
                       'regularizer.early_stopping.search.patience="choice(5,7,40)"')  # fmt: skip
     default = patience.regularizer.early_stopping.patience
-    found = [one["regularizer.early_stopping.patience"] for one in draw(patience)]
+    found = [one["regularizer.early_stopping.patience"] for one in draw_configurations(patience)]
     assert found[0] == default
     assert sorted(found) == sorted({default, 5, 7, 40})
-    assert draw(config("tune.budget=32")) == [{}]
-    assert draw(
+    assert draw_configurations(config("tune.budget=32")) == [{}]
+    assert draw_configurations(
         config("tune.budget=32", "regularizer=l1", "regularizer.l1.search.strength=null")
     ) == [{}]
 
@@ -217,21 +227,21 @@ def score(accuracy: float, loss: float = 0.0) -> dict[str, float]:
     ],
 )  # fmt: skip
 def test_the_choice(trials: list[list[dict[str, float] | None]], best: int) -> None:
-    assert choose(trials) == best
+    assert choose_configuration(trials) == best
 
 
 def test_there_is_no_choice_where_all_diverged() -> None:
     with pytest.raises(ConfigError, match=r"all 2 configurations diverged.* lower optimizer.lr"):
-        choose([[None], [score(0.1), None]])
+        choose_configuration([[None], [score(0.1), None]])
     with pytest.raises(ConfigError, match=r"has no final/val_accuracy"):
-        choose([[score(0.1)], [{}]])
+        choose_configuration([[score(0.1)], [{}]])
 
 
 def test_numbers_in_words() -> None:
-    assert words({"regularizer.l1.strength": 0.001234, "model.n": 1234567, "a.mode": "soft"}) == (
-        "strength=0.001234, n=1234567, mode=soft"
-    )
-    assert words({"regularizer.l1.strength": 1.0, "regularizer.l2.strength": 2.0}) == (
+    assert numbers_in_words(
+        {"regularizer.l1.strength": 0.001234, "model.n": 1234567, "a.mode": "soft"}
+    ) == ("strength=0.001234, n=1234567, mode=soft")
+    assert numbers_in_words({"regularizer.l1.strength": 1.0, "regularizer.l2.strength": 2.0}) == (
         "regularizer.l1.strength=1, regularizer.l2.strength=2"
     )
 
@@ -239,7 +249,7 @@ def test_numbers_in_words() -> None:
 def test_numbers_of_trials_train_as_one_stack_and_choices_as_several() -> None:
     def parts(*overrides: str) -> list[int]:
         runs = plan(config("tune.budget=8", LR, *overrides))
-        found = stacks(runs, [build_member(run) for run in runs], stack=True)
+        found = group_by_structure(runs, [build_member(run) for run in runs], stack=True)
         return sorted(map(len, found))
 
     assert parts("regularizer=[l1,dropout]") == [8]
@@ -434,7 +444,7 @@ def test_the_experiment_gives_every_technique_the_same_budget(tmp_path: Path) ->
     sweep = compose(parse(["-m", "experiment=tuned_ablation"])[0])
     assert len(sweep.jobs) >= 12
     assert any("+" in one.technique for one in sweep.jobs)
-    drawn = [draw(one.config) for one in sweep.jobs]
+    drawn = [draw_configurations(one.config) for one in sweep.jobs]
     assert {len(one) for one in drawn} == {sweep.config.tune.budget} == {32}
     rates = {tuple(numbers["optimizer.lr"] for numbers in one) for one in drawn}
     assert len(rates) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from regexp.commands.arguments import parse
-from regexp.config.jobs import compose_one
+from regexp.config.jobs import compose_config
 from regexp.tracking import Tracker, deliver, delivery, process
 from regexp.tracking.outbox import Left
 from regexp.tracking.redelivery import deliver_command, farewell
@@ -85,7 +85,7 @@ def test_the_command_is_understood_by_shell_and_hydra(folder: str) -> None:
     uri = "http://127.0.0.1:5000/a?b=c"
     name, verb, *arguments = shlex.split(deliver_command(uri, Path(folder)))
     assert (name, verb) == ("regexp", "deliver")
-    config = compose_one(parse(arguments)[0])
+    config = compose_config(parse(arguments)[0])
     assert (config.tracking.uri, config.paths.mlruns) == (uri, folder)
 
 

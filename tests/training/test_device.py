@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from regexp.training.device import settings
+from regexp.training.device import device_settings
 
 
 def test_threads_are_set_for_a_while() -> None:
     before = torch.get_num_threads()
-    with settings({"threads": before + 1, "device": "cpu"}) as device:
+    with device_settings({"threads": before + 1, "device": "cpu"}) as device:
         assert torch.get_num_threads() == before + 1
         assert device.type == "cpu"
     assert torch.get_num_threads() == before
@@ -17,5 +17,5 @@ def test_threads_are_set_for_a_while() -> None:
 @pytest.mark.parametrize("threads", [0, -1, 1025, 10**9])
 def test_a_recorded_number_of_threads_is_one_that_a_machine_has(threads: int) -> None:
     trainer = {"threads": threads, "device": "cpu"}
-    with pytest.raises(ValueError, match=f"trainer.threads={threads}: "), settings(trainer):
+    with pytest.raises(ValueError, match=f"trainer.threads={threads}: "), device_settings(trainer):
         pass
