@@ -23,15 +23,15 @@ def write(docs: Path) -> None:
     """Write the picture into `docs`/figures."""
     folder = docs / "figures"
     folder.mkdir(exist_ok=True)
-    found = Picture("schedules", "Learning rate against step of every schedule", "", figure())
-    (folder / "schedules.svg").write_text(svg(found), encoding="utf-8")
+    picture = Picture("schedules", "Learning rate against step of every schedule", "", figure())
+    (folder / "schedules.svg").write_text(svg(picture), encoding="utf-8")
 
 
 def rates(name: str) -> list[float]:
     """The learning rate of every step of a run with the schedule's defaults, in units of its lr."""
     parts = {
-        group: OmegaConf.load(CONF / group / f"{one}.yaml")
-        for group, one in (("optimizer", "sgd"), ("scheduler", name))
+        group: OmegaConf.load(CONF / group / f"{choice}.yaml")
+        for group, choice in (("optimizer", "sgd"), ("scheduler", name))
     }
     lengths = {"epochs": EPOCHS, "steps_per_epoch": STEPS, "steps": EPOCHS * STEPS}
     config = OmegaConf.create({**parts, "lengths": lengths})
@@ -45,8 +45,8 @@ def rates(name: str) -> list[float]:
 def figure() -> Figure:
     """One panel a schedule."""
     names = sorted(path.stem for path in (CONF / "scheduler").glob("*.yaml"))
-    drawn, found = s.panels(len(names), size=(2.2, 1.5), across=4, head=0.35)
-    for panel, name in zip(found, names, strict=False):
+    drawn, panels = s.panels(len(names), size=(2.2, 1.5), across=4, head=0.35)
+    for panel, name in zip(panels, names, strict=False):
         values = rates(name)
         panel.plot(range(1, len(values) + 1), values, color=s.BLUE, linewidth=1.4)
         panel.set_title(name, fontsize=8)

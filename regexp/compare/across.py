@@ -181,28 +181,28 @@ def critical_difference(techniques: int, datasets: int) -> float:
 
 def notes(techniques: int, datasets: int) -> list[str]:
     """What these numbers of techniques (with the baseline) and datasets cannot show, for people."""
-    found: list[str] = []
+    sentences: list[str] = []
     if techniques < 2 or datasets < 1:
-        return found
+        return sentences
     critical, most = critical_difference(techniques, datasets), techniques - 1
     if critical >= most:
-        found.append(
+        sentences.append(
             f"Nemenyi's critical difference is {critical:.1f} ranks, and average ranks of "
             f"{techniques} techniques lie at most {most} apart: on {datasets} dataset(s) it can "
             "tell no two of them apart."
         )
     elif critical > most / 2:
-        found.append(
+        sentences.append(
             f"Nemenyi's critical difference is {critical:.1f} ranks of the {most} that are "
             "possible: it can tell only extremes apart."
         )
     if datasets < (needed := least_pairs(techniques - 1)):
-        found.append(
+        sentences.append(
             f"Wilcoxon's test cannot give a Holm-corrected p below {ALPHA:.2f} for "
             f"{techniques - 1} technique(s) on {datasets} dataset(s), whatever the scores; that "
             f"takes {needed}."
         )
-    return found
+    return sentences
 
 
 def interquartile_mean(values: ArrayLike, axis: int = -1) -> Any:

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from regexp.compare.comparison import Source
 from regexp.compare.table import FINISHED, KEYS
 from regexp.metrics import names
 
@@ -19,22 +20,8 @@ METRICS = (
 )
 
 
-class Histories(Protocol):
-    """What metrics are read from, such as a `Tracker`."""
-
-    def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
-        """The values of a metric by step, for every run that has it."""
-
-
-class Texts(Protocol):
-    """What artifacts are read from, such as a `Tracker`."""
-
-    def text(self, run_id: str, name: str) -> bytes | None:
-        """A text artifact; None where there is none."""
-
-
 def curves(
-    source: Histories, runs: "pd.DataFrame", metrics: Sequence[str] = METRICS
+    source: Source, runs: "pd.DataFrame", metrics: Sequence[str] = METRICS
 ) -> "pd.DataFrame":
     """Fetch the metrics of FINISHED runs by epoch.
 
@@ -64,7 +51,7 @@ def curves(
     return pd.DataFrame(rows, columns=[*keys, "metric", "step", "value"])
 
 
-def diagnostics(source: Texts, runs: "pd.DataFrame") -> "pd.DataFrame":
+def diagnostics(source: Source, runs: "pd.DataFrame") -> "pd.DataFrame":
     """Fetch the diagnostics of FINISHED runs; runs that left none (or no JSON) are missing.
 
     Args:

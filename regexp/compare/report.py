@@ -98,9 +98,9 @@ def write(comparison: Comparison, pictures: "Sequence[Picture]", folder: Path) -
     (folder / f"{FOLDER}.csv").write_text(table_csv(comparison), encoding="utf-8")
     for picture in pictures:
         png(picture, folder / FIGURES / f"{picture.name}.png")
-    said = document(comparison, pictures)
-    (folder / f"{FOLDER}.md").write_text(markdown.page(said), encoding="utf-8")
-    (folder / PAGE).write_text(html.page(said), encoding="utf-8")
+    content = document(comparison, pictures)
+    (folder / f"{FOLDER}.md").write_text(markdown.page(content), encoding="utf-8")
+    (folder / PAGE).write_text(html.page(content), encoding="utf-8")
 
 
 def table_csv(comparison: Comparison) -> str:

@@ -93,20 +93,20 @@ def notes(compared: pd.DataFrame, overlap: float | None, *, families: int = 1) -
     """
     comparisons = count(len(compared), "comparison")
     if overlap is None:
-        said = [
+        sentences = [
             "All runs share one split of the data. Intervals and p-values (paired t-test) are "
             "about other seeds on this split, not about other rows: a technique that helps here "
             "may have been lucky with the test rows."
         ]
     else:
-        said = [
+        sentences = [
             "Every seed splits the data anew, and these splits overlap. Intervals and p-values "
             "are those of the corrected resampled t-test (Nadeau and Bengio 2003, n_test/n_train "
             f"= {overlap:.2f}). However many the seeds, the standard error stays above "
             f"{math.sqrt(overlap):.2f} standard deviations of the difference."
         ]
     family = "" if families == 1 else f" of each of the {families} datasets and settings"
-    said.append(
+    sentences.append(
         f"Every technique is compared with none at equal seeds. p-values are corrected after "
         f"Holm for {comparisons}{family}, so that the probability "
         f"of any false claim {'' if families == 1 else 'in each '}is at most {ALPHA:.0%}. The "
@@ -115,12 +115,12 @@ def notes(compared: pd.DataFrame, overlap: float | None, *, families: int = 1) -
     )
     tested = compared.loc[compared["pairs"] >= LEAST, "pairs"]
     if len(tested) and (fewest := int(tested.min())) < (needed := least_pairs(len(compared))):
-        said.append(
+        sentences.append(
             f"{fewest} seeds are few for {comparisons}: below "
             f"{needed} no test that is free of assumptions can give a corrected p below "
             f"{ALPHA:.2f}, so the verdicts rest on the differences being normally distributed."
         )
-    return said
+    return sentences
 
 
 def _why_none(row: pd.Series, metric: Metric) -> str:

@@ -66,7 +66,7 @@ def train(
         stack.end_epoch(validation["loss"])
         state.seconds |= zip(stack.runs, state.seconds_since(started), strict=True)
 
-        curves = {"train/loss": train_loss, "lr": learning_rate}
+        curves = {names.EPOCH_TRAINING_LOSS: train_loss, names.LEARNING_RATE: learning_rate}
         curves |= {f"val/{name}": value for name, value in validation.items()}
         finished, staying = [], []
         for position, numbers in enumerate(_by_run(stack, curves)):
@@ -178,17 +178,19 @@ def _by_run(stack: Stack, tensors: Mapping[str, Tensor]) -> list[dict[str, float
 
 def _failure(numbers: Mapping[str, float], epoch: int) -> str:
     """Why a run with these metrics cannot go on; empty if it can."""
-    bad = [name for name in ("train/loss", "val/loss") if not math.isfinite(numbers[name])]
+    losses = names.EPOCH_TRAINING_LOSS, names.EPOCH_VALIDATION_LOSS
+    bad = [name for name in losses if not math.isfinite(numbers[name])]
     if not bad:
         return ""
     cause = (
         "the steps are too large: lower optimizer.lr, or add gradient_clipping"
-        if "train/loss" in bad
+        if names.EPOCH_TRAINING_LOSS in bad
         else "the weights blow up only in evaluation mode: look at normalization layers, batches "
         "of a few rows and averaged weights, or lower optimizer.lr"
     )
+    learning_rate = numbers[names.LEARNING_RATE]
     return (
-        f"{bad[0]} became {numbers[bad[0]]} in epoch {epoch} at learning rate {numbers['lr']:g}; "
+        f"{bad[0]} became {numbers[bad[0]]} in epoch {epoch} at learning rate {learning_rate:g}; "
         f"the likely cause is that {cause}"
     )
 

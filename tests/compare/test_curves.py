@@ -4,13 +4,14 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regexp.compare.curves import METRICS, curves, diagnostics
-from tests.compare.sources import make_runs
+from tests.compare.sources import Source, make_runs
 
 
-class Source:
-    """A store: histories and artifacts by id of the run."""
+class Recorder(Source):
+    """A store: artifacts by id of the run, and the histories that it was asked for."""
 
     def __init__(self) -> None:
+        super().__init__({})
         self.asked: list[tuple[list[str], str]] = []
         self.texts: dict[str, bytes] = {}
 
@@ -31,7 +32,7 @@ def test_curves_of_finished_runs() -> None:
             {"technique": "l1", "seed": 4, "metrics.val/loss": None},
         ]
     )
-    source = Source()
+    source = Recorder()
     found = curves(source, runs)
     assert source.asked == [(["run0"], "val/loss")], "only what a run has is asked for"
     assert found[["technique", "seed", "metric", "step", "value"]].to_numpy().tolist() == [
@@ -43,7 +44,7 @@ def test_curves_of_finished_runs() -> None:
 
 def test_diagnostics_of_runs_that_left_some() -> None:
     runs = make_runs([{"technique": "l1", "seed": seed} for seed in range(4)])
-    source = Source()
+    source = Recorder()
     source.texts = {
         "run0": json.dumps({"weights": {"zeros": 1}}).encode(),
         "run1": b"{",
@@ -59,5 +60,5 @@ def test_no_runs() -> None:
     runs = pd.DataFrame(
         columns=["run_id", "status", "dataset", "setting", "technique", "variant", "label", "seed"]
     )
-    assert curves(Source(), runs).empty
-    assert diagnostics(Source(), runs).empty
+    assert curves(Recorder(), runs).empty
+    assert diagnostics(Recorder(), runs).empty

@@ -18,7 +18,7 @@ from regexp.dataset.lazy import Images
 from regexp.sweep.illustrate import illustrate, pictures
 from regexp.sweep.illustrate.images import displayed, examples, picked
 from regexp.sweep.illustrate.series import windows
-from regexp.sweep.illustrate.tables import ROWS, chosen, features, most_correlated, targets
+from regexp.sweep.illustrate.tables import ROWS, features, most_correlated, sampled, targets
 from regexp.sweep.plan import plan_all
 from tests.sandbox import SMALL, Sandbox
 
@@ -56,7 +56,7 @@ def test_features_are_drawn_against_each_other_by_class() -> None:
     assert "the first 8 of 10 features" in title(figure)
     assert "500 of 700 training rows" in title(figure)
     assert len(figure.axes) == 8 * 9 // 2
-    rows = chosen(700, 0)
+    rows = sampled(700, 0)
     assert len(set(rows.tolist())) == ROWS
     panel = figure.axes[1]  # second row, first column: x1 against x0
     for place, line in enumerate(panel.lines):
@@ -69,9 +69,9 @@ def test_features_are_drawn_against_each_other_by_class() -> None:
 
 
 def test_rows_are_chosen_by_the_seed() -> None:
-    assert chosen(10, 3).tolist() == list(range(10))
-    assert chosen(2000, 3).tolist() == chosen(2000, 3).tolist()
-    assert chosen(2000, 3).tolist() != chosen(2000, 4).tolist()
+    assert sampled(10, 3).tolist() == list(range(10))
+    assert sampled(2000, 3).tolist() == sampled(2000, 3).tolist()
+    assert sampled(2000, 3).tolist() != sampled(2000, 4).tolist()
 
 
 def test_one_feature_and_many_classes() -> None:

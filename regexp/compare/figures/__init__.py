@@ -105,8 +105,8 @@ def shown(table: pd.DataFrame, metric: Metric) -> set[Key]:
     others = others.drop_duplicates(KEYS)
     count = len(others)
     ends = others.iloc[[*range(min(BEST, count)), *range(max(BEST, count - WORST), count)]]
-    chosen = [cast("Key", tuple(row)) for row in ends[KEYS].itertuples(index=False)]
-    return {*chosen, *(reference for key in chosen if (reference := baseline(key, keys)))}
+    extremes = [cast("Key", tuple(row)) for row in ends[KEYS].itertuples(index=False)]
+    return {*extremes, *(reference for key in extremes if (reference := baseline(key, keys)))}
 
 
 def _across(comparison: Comparison) -> Iterator[Sketch]:
@@ -237,10 +237,10 @@ def _distributions(
 ) -> Iterator[Sketch]:
     if diagnostics.empty:
         return
-    chosen = shown(table, metric)
+    drawn = shown(table, metric)
     keys = [tuple(row) for row in diagnostics[KEYS].itertuples(index=False)]
-    some = diagnostics[[key in chosen for key in keys]]
-    left = len(table) - len(chosen)
+    some = diagnostics[[key in drawn for key in keys]]
+    left = len(table) - len(drawn)
     only = f" Of {len(table)} rows, the best {BEST} and the worst {WORST}." if left > 0 else ""
     if any("weights" in content for content in some["content"]):
         yield Sketch(

@@ -35,13 +35,13 @@ def budget(evp: pd.DataFrame, metric: Metric) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = s.single(7.0, 4.6)
-    chosen = leaders(evp, lower_is_better=metric.lower_is_better)
+    named = leaders(evp, lower_is_better=metric.lower_is_better)
     for label, part in evp.groupby("label", sort=False):
-        if label not in chosen:
+        if label not in named:
             axes.plot(part["budget"], part["value"], color=s.INK, linewidth=0.6, alpha=s.FAINT)
     looks = zip(cycle(s.COLOURS), cycle(s.DASHES), cycle(s.MARKERS), strict=False)
     ends: list[tuple[float, str, str]] = []
-    for place, label in enumerate(chosen):
+    for place, label in enumerate(named):
         part = evp[evp["label"] == label].sort_values("budget")
         colour, dash, marker = (s.INK, "-", "*") if label == BASELINE else next(looks)
         if place < BANDS:

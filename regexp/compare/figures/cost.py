@@ -44,10 +44,10 @@ def cost(table: pd.DataFrame, metric: Metric) -> Figure:
         axes.step(*zip(*ends, strict=True), where="post", color=s.INK, linewidth=0.9, alpha=s.FAINT)
     low, high = _heights(y)
     for outcome in rows["outcome"].unique():
-        chosen = (rows["outcome"] == outcome).to_numpy()
+        these = (rows["outcome"] == outcome).to_numpy()
         marker, colour, filled = LOOKS.get(outcome, ("*", s.INK, True))
         axes.plot(
-            x[chosen], np.clip(y[chosen], low, high), marker=marker, color=colour, linestyle="none",
+            x[these], np.clip(y[these], low, high), marker=marker, color=colour, linestyle="none",
             markerfacecolor=colour if filled else "none",
             label=BASELINE if outcome == "baseline" else outcome,
             markersize=10 if outcome == "baseline" else 5.5, clip_on=False,

@@ -53,11 +53,11 @@ class Reliability:
 
 def by_key(diagnostics: pd.DataFrame, part: str) -> dict[Key, list[dict[str, Any]]]:
     """A part of the diagnostics of every technique's runs, the baseline first."""
-    found: dict[Key, list[dict[str, Any]]] = {}
+    contents: dict[Key, list[dict[str, Any]]] = {}
     for _, row in diagnostics.iterrows():
         if content := row["content"].get(part):
-            found.setdefault(cast("Key", tuple(row[KEYS])), []).append(content)
-    return dict(sorted(found.items(), key=lambda item: item[0][2] != BASELINE))
+            contents.setdefault(cast("Key", tuple(row[KEYS])), []).append(content)
+    return dict(sorted(contents.items(), key=lambda item: item[0][2] != BASELINE))
 
 
 def labels(diagnostics: pd.DataFrame) -> dict[Key, str]:

@@ -33,18 +33,18 @@ def learning_curves(
         curves: from `compare.curves`, of one dataset and setting.
         metrics: of one kind, as they share an axis; training first.
     """
-    chosen = curves[curves["metric"].isin(metrics)]
-    parts = {cast("Key", key): part for key, part in chosen.groupby(KEYS, sort=False)}
+    values = curves[curves["metric"].isin(metrics)]
+    parts = {cast("Key", key): part for key, part in values.groupby(KEYS, sort=False)}
     keys = sorted(parts, key=lambda key: key[2] != BASELINE)  # stable: the baseline first
-    figure, found = s.panels(len(keys))
+    figure, panels = s.panels(len(keys))
     # before anything is drawn: scaling so many shared axes anew takes long
-    if range_ := s.limits(chosen["value"]):
-        found[0].set_ylim(*range_)
-        last = float(chosen["step"].max())
-        found[0].set_xlim(-0.03 * last, 1.03 * last)
+    if range_ := s.limits(values["value"]):
+        panels[0].set_ylim(*range_)
+        last = float(values["step"].max())
+        panels[0].set_xlim(-0.03 * last, 1.03 * last)
     wide = {key: {metric: by_epoch(part, metric) for metric in metrics}
             for key, part in parts.items()}  # fmt: skip
-    for panel, key in zip(found, keys, strict=False):
+    for panel, key in zip(panels, keys, strict=False):
         reference = baseline(key, keys)
         if reference and reference != key:
             _draw(panel, wide[reference], colour=s.INK, band=False)

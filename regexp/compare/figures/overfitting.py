@@ -34,12 +34,12 @@ def overfitting(curves: pd.DataFrame, runs: pd.DataFrame) -> Figure:
         curves: from `compare.curves`, of one dataset and setting.
         runs: from `Tracker.runs`, of the same; their epochs tell where they ended.
     """
-    own = curves[curves["technique"] == BASELINE]
-    if len(own):  # of a grid, the first
-        own = own[own["variant"] == own["variant"].iloc[0]]
+    baseline = curves[curves["technique"] == BASELINE]
+    if len(baseline):  # of a grid, the first
+        baseline = baseline[baseline["variant"] == baseline["variant"].iloc[0]]
     figure, axes = s.single(6.6, 4.4)
     for metric, (label, colour) in _LOSSES.items():
-        wide, _ = by_epoch(own, metric)
+        wide, _ = by_epoch(baseline, metric)
         if wide.empty:
             continue
         line = style_of(metric)
@@ -58,8 +58,8 @@ def overfitting(curves: pd.DataFrame, runs: pd.DataFrame) -> Figure:
                 best, mean[best], marker="o", color=s.INK, markersize=7, linestyle="none", zorder=5,
                 label=f"least validation loss: epoch {best}",
             )  # fmt: skip
-    chosen = own[own["metric"].isin(list(_LOSSES))]
-    if range_ := s.limits(chosen["value"]):
+    losses = baseline[baseline["metric"].isin(list(_LOSSES))]
+    if range_ := s.limits(losses["value"]):
         axes.set_ylim(*range_)
     _stops(axes, runs)
     axes.set_xlabel("epoch")
@@ -89,12 +89,12 @@ def stops(runs: pd.DataFrame) -> pd.Series:
 
 
 def _stops(axes: Axes, runs: pd.DataFrame) -> None:
-    found = stops(runs)
-    if found.empty:
+    ended = stops(runs)
+    if ended.empty:
         return
     low, high = axes.get_xlim()
     gap = 0.035 * (high - low)
-    for (label, epoch), place in zip(found.items(), s.spread(list(found), gap), strict=True):
+    for (label, epoch), place in zip(ended.items(), s.spread(list(ended), gap), strict=True):
         axes.axvline(epoch, color=s.INK, linewidth=1.1, linestyle=(0, (1, 1.5)))
         axes.annotate(
             f"{s.short(str(label), 28)}: {epoch:g}",

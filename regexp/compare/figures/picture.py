@@ -68,8 +68,8 @@ def svg(picture: Picture) -> str:
     text = text[text.index("<svg") :].strip()
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    own = file_name(picture.name) + "-"
-    text = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{own}", text)
+    prefix = file_name(picture.name) + "-"
+    text = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{prefix}", text)
     text = re.sub(re.escape(s.INK), "currentColor", text, flags=re.IGNORECASE)
     return re.sub(
         r"^<svg ([^>]*)>",

@@ -45,10 +45,10 @@ def rates(curves: pd.DataFrame) -> Figure:
     Args:
         curves: from `compare.curves`, of one dataset.
     """
-    found = recorded(curves)
-    rows = [row for rate in found for row in rate.rows]
-    names = [named(rate.rows, rows) for rate in found]
-    lines = [(rate.steps, rate.values, name) for rate, name in zip(found, names, strict=True)]
+    distinct = recorded(curves)
+    rows = [row for rate in distinct for row in rate.rows]
+    names = [named(rate.rows, rows) for rate in distinct]
+    lines = [(rate.steps, rate.values, name) for rate, name in zip(distinct, names, strict=True)]
     return lines_of(
         lines, s.entitled("Learning rate of the last step of each epoch", curves), "epoch"
     )
@@ -56,19 +56,19 @@ def rates(curves: pd.DataFrame) -> Figure:
 
 def recorded(curves: pd.DataFrame) -> list[Rate]:
     """The distinct learning rates by epoch, with the rows that have them."""
-    chosen = curves[curves["metric"] == LEARNING_RATE]
+    learning_rates = curves[curves["metric"] == LEARNING_RATE]
     means = []
-    for key, part in chosen.groupby(["setting", "label"], sort=False):
+    for key, part in learning_rates.groupby(["setting", "label"], sort=False):
         mean = part.groupby("step")["value"].mean()
         means.append((cast("tuple[str, str]", key), mean.index.to_numpy(), mean.to_numpy()))
-    found: list[Rate] = []
-    for row, steps, values in sorted(means, key=lambda one: -len(one[1])):  # the longest first
-        same = (rate for rate in found if _begins(rate, steps, values))
+    distinct: list[Rate] = []
+    for row, steps, values in sorted(means, key=lambda mean: -len(mean[1])):  # the longest first
+        same = (rate for rate in distinct if _begins(rate, steps, values))
         if rate := next(same, None):
             rate.rows.append(row)
         else:
-            found.append(Rate(steps, values, [row]))
-    return found
+            distinct.append(Rate(steps, values, [row]))
+    return distinct
 
 
 def _begins(rate: Rate, steps: np.ndarray, values: np.ndarray) -> bool:
@@ -88,15 +88,15 @@ def named(rows: Sequence[tuple[str, str]], of: Sequence[tuple[str, str]]) -> str
     settings = list(dict.fromkeys(setting for setting, _ in rows))
     labels = list(dict.fromkeys(label for _, label in rows))
     whole = len(rows) == sum(setting in settings for setting, _ in of)
-    said = (
+    parts = (
         [setting or "default" for setting in settings]
         if len({setting for setting, _ in of}) > 1
         else []
     )
-    if not whole or not said:
+    if not whole or not parts:
         everyone = len(labels) == len({label for _, label in of})
-        said.append("all techniques" if everyone else _listed(labels))
-    return s.short("; ".join(said), 70)
+        parts.append("all techniques" if everyone else _listed(labels))
+    return s.short("; ".join(parts), 70)
 
 
 def _listed(labels: Sequence[str]) -> str:

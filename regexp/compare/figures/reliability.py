@@ -37,8 +37,8 @@ def reliability(diagnostics: pd.DataFrame) -> Figure:
     contents = by_key(diagnostics, "reliability")
     pooled = {key: pooled_reliability(parts) for key, parts in contents.items()}
     names = labels(diagnostics)
-    figure, found = _panels(len(pooled))
-    for (upper, lower), (key, own) in zip(found, pooled.items(), strict=True):
+    figure, panels = _panels(len(pooled))
+    for (upper, lower), (key, pool) in zip(panels, pooled.items(), strict=True):
         upper.plot([0, 1], [0, 1], color=s.INK, linewidth=0.9, linestyle=(0, (1, 1.5)))
         reference = baseline(key, pooled)
         if reference and reference != key:
@@ -46,18 +46,21 @@ def reliability(diagnostics: pd.DataFrame) -> Figure:
             there = other.count > 0
             upper.plot(other.confidence[there], other.accuracy[there], color=s.INK, alpha=s.FAINT,
                        linewidth=1.3)  # fmt: skip
-        there = own.count > 0
-        upper.plot(own.confidence[there], own.accuracy[there], color=s.BLUE, linewidth=1.3)
-        for chosen, face in ((own.count >= FEW, s.BLUE), (there & (own.count < FEW), "none")):
+        there = pool.count > 0
+        upper.plot(pool.confidence[there], pool.accuracy[there], color=s.BLUE, linewidth=1.3)
+        for shown, face in (
+            (pool.count >= FEW, s.BLUE),
+            (there & (pool.count < FEW), "none"),
+        ):
             upper.plot(
-                own.confidence[chosen], own.accuracy[chosen], color=s.BLUE, marker="o",
+                pool.confidence[shown], pool.accuracy[shown], color=s.BLUE, marker="o",
                 markersize=3.5, markerfacecolor=face, linestyle="none", clip_on=False,
             )  # fmt: skip
         upper.set_title(s.short(names[key]))
-        upper.text(0.04, 0.95, f"ECE {own.error:.3f}", transform=upper.transAxes, va="top",
+        upper.text(0.04, 0.95, f"ECE {pool.error:.3f}", transform=upper.transAxes, va="top",
                    fontsize=7)  # fmt: skip
-        share = own.count / (own.count.sum() or np.nan)
-        lower.bar(own.edges[:-1], share * 100, width=np.diff(own.edges) * 0.9, align="edge",
+        share = pool.count / (pool.count.sum() or np.nan)
+        lower.bar(pool.edges[:-1], share * 100, width=np.diff(pool.edges) * 0.9, align="edge",
                   color=s.BLUE, alpha=0.6)  # fmt: skip
     handles = [
         Line2D([], [], color=s.BLUE, marker="o", markersize=3, label="the technique"),
@@ -92,7 +95,7 @@ def _panels(count: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
         down, across, left=left / width, right=1 - 0.1 / width, bottom=foot / height,
         top=1 - head / height, wspace=0.2, hspace=0.22,
     )  # fmt: skip
-    found: list[tuple[Axes, Axes]] = []
+    panels: list[tuple[Axes, Axes]] = []
     for index in range(count):
         inner = outer[index // across, index % across].subgridspec(2, 1, height_ratios=[3, 1],
                                                                    hspace=0.1)  # fmt: skip
@@ -110,5 +113,5 @@ def _panels(count: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
             lower.set_ylabel("share (%)", fontsize=8)
         if index + across < count:
             lower.tick_params(labelbottom=False)
-        found.append((upper, lower))
-    return figure, found
+        panels.append((upper, lower))
+    return figure, panels

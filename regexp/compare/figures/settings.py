@@ -48,7 +48,7 @@ def settings(table: pd.DataFrame, metric: Metric, key: str) -> Figure:
 
 def parsed(setting: str) -> dict[str, float]:
     """The numbers of a setting: "optimizer.lr=0.1, model=cnn" has one."""
-    found = {}
+    numbers = {}
     for part in split(setting):
         key, _, text = part.partition("=")
         try:
@@ -56,8 +56,8 @@ def parsed(setting: str) -> dict[str, float]:
         except ValueError:
             continue
         if math.isfinite(value):
-            found[key] = value
-    return found
+            numbers[key] = value
+    return numbers
 
 
 def split(setting: str) -> list[str]:
@@ -71,23 +71,23 @@ def numeric_keys(table: pd.DataFrame) -> list[str]:
     for setting in table["setting"].unique():
         for key, value in parsed(str(setting)).items():
             values.setdefault(key, set()).add(value)
-    return [key for key, found in values.items() if len(found) > 1]
+    return [key for key, numbers in values.items() if len(numbers) > 1]
 
 
 def groups(table: pd.DataFrame) -> list[tuple[str, str, str, pd.DataFrame]]:
     """What `settings` can draw: (dataset, key, rest of the setting, rows), two numbers or more."""
-    found = []
+    drawable = []
     for dataset, part in table.groupby("dataset", sort=False):
         for key in numeric_keys(part):
             rest = [
-                ", ".join(one for one in split(str(setting)) if not one.startswith(f"{key}="))
+                ", ".join(text for text in split(str(setting)) if not text.startswith(f"{key}="))
                 for setting in part["setting"]
             ]
             for other, rows in part.groupby(rest, sort=False):
                 numbers = {parsed(str(setting)).get(key) for setting in rows["setting"]} - {None}
                 if len(numbers) > 1:
-                    found.append((str(dataset), key, str(other), rows))
-    return found
+                    drawable.append((str(dataset), key, str(other), rows))
+    return drawable
 
 
 def _together(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title: str) -> Figure:
@@ -118,10 +118,10 @@ def _together(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title
 
 
 def _apart(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title: str) -> Figure:
-    figure, found = s.panels(len(labels))
-    _scale(found[: len(labels)], rows["x"])
-    found[0].set_ylim(*_heights(rows))
-    for panel, label in zip(found, labels, strict=False):
+    figure, panels = s.panels(len(labels))
+    _scale(panels[: len(labels)], rows["x"])
+    panels[0].set_ylim(*_heights(rows))
+    for panel, label in zip(panels, labels, strict=False):
         for other in labels:
             if other != label:
                 part = rows[rows["label"] == other]
@@ -162,12 +162,12 @@ def _scale(axes: Sequence[Axes], x: pd.Series) -> bool:
     if not len(values):
         return False
     logarithm = bool(values[0] > 0 and values[-1] / values[0] > 8)
-    for one in axes:
+    for panel in axes:
         if logarithm:
-            one.set_xlim(values[0] / 1.3, values[-1] * 1.3)
-            s.logarithmic(one, "x")
-        one.set_xticks(values, [f"{value:g}" for value in values])
-        one.minorticks_off()
+            panel.set_xlim(values[0] / 1.3, values[-1] * 1.3)
+            s.logarithmic(panel, "x")
+        panel.set_xticks(values, [f"{value:g}" for value in values])
+        panel.minorticks_off()
     return logarithm
 
 

@@ -142,12 +142,12 @@ def panels(
     grid = figure.subplots(
         down, across, squeeze=False, sharex=True, sharey=sharey, gridspec_kw=inner
     )
-    found: list[Axes] = list(grid.ravel())
-    for index in range(count, len(found)):
-        found[index].set_visible(False)
+    drawn: list[Axes] = list(grid.ravel())
+    for index in range(count, len(drawn)):
+        drawn[index].set_visible(False)
         if index >= across:
-            found[index - across].tick_params(labelbottom=True)
-    return figure, found
+            drawn[index - across].tick_params(labelbottom=True)
+    return figure, drawn
 
 
 def around(figure: Figure, *, title: str, x: str, y: str, handles: Sequence[Any] = ()) -> None:
@@ -254,23 +254,18 @@ def signed(value: float, digits: int) -> str:
     return text.replace("-", MINUS) if text.strip("+-0.") else text[1:]
 
 
-def number(value: float) -> str:
-    """A number of an axis, as plain text: 0.5, 20, 1e-05."""
-    return f"{value:g}"
-
-
 def logarithmic(axes: Axes, axis: str, suffix: str = "") -> None:
     """Make an axis logarithmic, with plain numbers at its ticks."""
     from matplotlib import ticker
 
     axes.set_xscale("log") if axis == "x" else axes.set_yscale("log")
-    one = axes.xaxis if axis == "x" else axes.yaxis
+    scaled = axes.xaxis if axis == "x" else axes.yaxis
     low, high = axes.get_xlim() if axis == "x" else axes.get_ylim()
     narrow = high / low < 8
-    one.set_major_locator(
+    scaled.set_major_locator(
         ticker.MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
         if narrow
         else ticker.LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 1e3 else (1.0,))
     )
-    one.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}{suffix}"))
-    one.set_minor_locator(ticker.NullLocator())
+    scaled.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}{suffix}"))
+    scaled.set_minor_locator(ticker.NullLocator())

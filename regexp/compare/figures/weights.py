@@ -32,17 +32,17 @@ def weights(diagnostics: pd.DataFrame) -> Figure:
     contents = by_key(diagnostics, "weights")
     pooled = {key: pooled_weights(parts) for key, parts in contents.items()}
     names = labels(diagnostics)
-    figure, found = s.panels(len(pooled))
-    _axis(found[0], list(pooled.values()))
-    for panel, (key, own) in zip(found, pooled.items(), strict=False):
-        panel.stairs(own.shares * 100, own.edges, fill=True, color=s.BLUE, alpha=0.45)
+    figure, panels = s.panels(len(pooled))
+    _axis(panels[0], list(pooled.values()))
+    for panel, (key, pool) in zip(panels, pooled.items(), strict=False):
+        panel.stairs(pool.shares * 100, pool.edges, fill=True, color=s.BLUE, alpha=0.45)
         reference = baseline(key, pooled)
         if reference and reference != key:
             panel.stairs(pooled[reference].shares * 100, pooled[reference].edges, color=s.INK,
                          linewidth=1.1)  # fmt: skip
         panel.set_title(s.short(names[key]))
         panel.text(
-            0.03, 0.96, f"zeros {percent(own.zeros)}\nbelow {SMALL:g}: {percent(own.small)}",
+            0.03, 0.96, f"zeros {percent(pool.zeros)}\nbelow {SMALL:g}: {percent(pool.small)}",
             transform=panel.transAxes, va="top", fontsize=7,
         )  # fmt: skip
     handles = [
@@ -69,7 +69,7 @@ def _axis(panel: Axes, pooled: list[Weights]) -> None:
     """The sizes that any weight has, and head room for the text."""
     if not pooled:
         return
-    used = np.nonzero(np.nansum([own.shares for own in pooled], axis=0))[0]
+    used = np.nonzero(np.nansum([pool.shares for pool in pooled], axis=0))[0]
     if not len(used):
         return
     edges = pooled[0].edges
@@ -77,6 +77,6 @@ def _axis(panel: Axes, pooled: list[Weights]) -> None:
     panel.set_xlim(low - 0.1, high + 0.1)
     whole = np.arange(np.ceil(low), np.floor(high) + 1)
     whole = whole[:: max(1, -(-len(whole) // 6))]
-    panel.set_xticks(whole, [s.number(10.0**power) for power in whole])
-    highest = max(float(np.nanmax(own.shares)) for own in pooled) * 100
+    panel.set_xticks(whole, [f"{10.0**power:g}" for power in whole])
+    highest = max(float(np.nanmax(pool.shares)) for pool in pooled) * 100
     panel.set_ylim(0, highest * 1.35 or 1)

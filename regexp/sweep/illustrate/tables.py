@@ -40,14 +40,14 @@ def features(data: Data, seed: int) -> Figure:
         seed: keys the choice of rows.
     """
     split = data.train
-    rows = chosen(len(split), seed)
+    rows = sampled(len(split), seed)
     inputs = _values(split.inputs, rows)[:, :FEATURES]
     names = [*data.features[: inputs.shape[1]]]
     names += [f"feature {index + 1}" for index in range(len(names), inputs.shape[1])]
     total = split.inputs.shape[1]
-    said = f"the first {len(names)} of {total} features" if total > len(names) else "all features"
+    which = f"the first {len(names)} of {total} features" if total > len(names) else "all features"
     many = f"{len(rows)} of {len(split)}" if len(rows) < len(split) else f"all {len(split)}"
-    title = f"{data.name}: {said} as the network sees them, {many} training rows"
+    title = f"{data.name}: {which} as the network sees them, {many} training rows"
     groups = None
     if data.task == CLASSIFICATION:
         groups = split.targets[rows].numpy()
@@ -68,7 +68,7 @@ def targets(data: Data, seed: int) -> Figure:
     if data.task == CLASSIFICATION:
         return _classes(data)
     split = data.train
-    rows = chosen(len(split), seed)
+    rows = sampled(len(split), seed)
     values = _original(data, split.targets[rows].numpy())
     outputs = values.shape[1]
     names = ["target"] if outputs == 1 else [f"target {index + 1}" for index in range(outputs)]
@@ -87,7 +87,7 @@ def targets(data: Data, seed: int) -> Figure:
     return pairplot(values[:, :FEATURES], names[:FEATURES], title)
 
 
-def chosen(count: int, seed: int) -> np.ndarray:
+def sampled(count: int, seed: int) -> np.ndarray:
     """At most `ROWS` of so many rows, in order, drawn from the run's stream."""
     if count <= ROWS:
         return np.arange(count)
