@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -162,3 +162,13 @@ def run(
 
     results = train(Stack(members, epochs, batch_size, **options), epochs, report)
     return sorted(results, key=lambda result: result.run), history
+
+
+def stacked_and_alone(
+    make: Callable[[int], Member], seeds: Sequence[int], epochs: int = 3
+) -> Iterator[tuple[Result, list[dict[str, float]], Result, list[dict[str, float]]]]:
+    """In float64, for each seed: result and metrics of its run in a stack, and of it alone."""
+    stacked, histories = run([make(seed) for seed in seeds], epochs, precision="float64")
+    for position, seed in enumerate(seeds):
+        (alone,), history = run([make(seed)], epochs, precision="float64")
+        yield stacked[position], histories[position], alone, history[0]

@@ -23,7 +23,7 @@ from regexp.model.resnet_mlp import ResNetMLP
 from regexp.stack.lift import lift
 from regexp.stack.member import Member
 from regexp.stack.vmapped import Vmapped
-from tests.support import make_data, make_member, run
+from tests.support import make_data, make_member, stacked_and_alone
 
 FOLDER = conf_folder() / "model"
 
@@ -120,17 +120,17 @@ def test_runs_in_a_stack_agree_with_the_same_runs_alone(name: str) -> None:
             block.dropout.append(DropoutLayer(0.3))
         return built
 
-    def members(*seeds: int) -> list[Member]:
-        return [make_member(s, model=model, data=make_data(s, 64, shape)) for s in seeds]
+    def member(seed: int) -> Member:
+        return make_member(seed, model=model, data=make_data(seed, 64, shape))
 
     lifted = lift([model() for _ in range(2)])
     assert not any(isinstance(module, Vmapped) for module in lifted.modules())
-    stacked, histories = run(members(0, 1, 2), 2, precision="float64")
-    (alone,), history = run(members(1), 2, precision="float64")
-    for key, value in alone.last["weights"].items():
-        torch.testing.assert_close(stacked[1].last["weights"][key], value, rtol=1e-8, atol=1e-8)
-    for ours, expected in zip(histories[1], history[0], strict=True):
-        assert ours == pytest.approx(expected, rel=1e-8, abs=1e-8)
+    for result, metrics, alone, expected in stacked_and_alone(member, range(2), 2):
+        torch.testing.assert_close(
+            result.last["weights"], alone.last["weights"], rtol=1e-8, atol=1e-8
+        )
+        for ours, theirs in zip(metrics, expected, strict=True):
+            assert ours == pytest.approx(theirs, rel=1e-8, abs=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -15,20 +15,16 @@ from regexp.regularizer.ema import EMA
 from regexp.regularizer.mc_dropout import MCDropout
 from regexp.regularizer.snapshot import Snapshot
 from regexp.regularizer.zoneout import Zoneout
-from tests.support import make_data, make_member, run
+from tests.support import make_data, make_member, run, stacked_and_alone
 
 SGD = partial(torch.optim.SGD, lr=0.05)
 
 
 def assert_alike(make) -> None:
-    stacked, history = run([make(seed) for seed in range(3)], precision="float64")
-    for seed in range(3):
-        (alone,), own = run([make(seed)], precision="float64")
-        assert stacked[seed].metrics["test/loss"] == pytest.approx(
-            alone.metrics["test/loss"], rel=1e-9
-        )
-        for mine, other in zip(history[seed], own[0], strict=True):
-            assert mine["val/loss"] == pytest.approx(other["val/loss"], rel=1e-9)
+    for result, metrics, alone, expected in stacked_and_alone(make, range(3)):
+        assert result.metrics["test/loss"] == pytest.approx(alone.metrics["test/loss"], rel=1e-9)
+        for ours, theirs in zip(metrics, expected, strict=True):
+            assert ours["val/loss"] == pytest.approx(theirs["val/loss"], rel=1e-9)
 
 
 def snapshot() -> Snapshot:

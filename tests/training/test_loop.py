@@ -22,7 +22,7 @@ from regexp.random import Rng
 from regexp.regularizer.base import Evaluation, Memory, PenaltyView, Regularizer, Step, Tensors
 from regexp.stack.stack import Stack
 from regexp.training.checkpoint import digest
-from tests.support import make_data, make_member, run, tensor
+from tests.support import make_data, make_member, run, stacked_and_alone, tensor
 
 assert_same_bits = partial(assert_close, rtol=0, atol=0)
 
@@ -167,14 +167,12 @@ def test_runs_that_stop_early_are_frozen_while_the_others_go_on(scheduler) -> No
         techniques = {"layers": NormDropout(0.2), "stop": StopAt(stops[seed])}
         return make_member(seed, techniques, scheduler=scheduler)
 
-    stacked, histories = run([member(seed) for seed in range(4)], 6, precision="float64")
-    assert [result.epochs for result in stacked] == [4, 2, 6, 2]
-    for seed in range(4):
-        (alone,), history = run([member(seed)], 6, precision="float64")
-        assert [e["epoch"] for e in histories[seed]] == [e["epoch"] for e in history[0]]
-        assert [e["lr"] for e in histories[seed]] == [e["lr"] for e in history[0]]
-        assert_close(stacked[seed].last["weights"], alone.last["weights"])
-        assert_close(stacked[seed].last["optimizer"]["state"], alone.last["optimizer"]["state"])
+    for result, metrics, alone, expected in stacked_and_alone(member, range(4), 6):
+        assert result.epochs == stops[result.run]
+        assert [e["epoch"] for e in metrics] == [e["epoch"] for e in expected]
+        assert [e["lr"] for e in metrics] == [e["lr"] for e in expected]
+        assert_close(result.last["weights"], alone.last["weights"])
+        assert_close(result.last["optimizer"]["state"], alone.last["optimizer"]["state"])
 
 
 def test_a_loss_that_is_no_number_ends_its_run_and_not_the_stack() -> None:
@@ -197,11 +195,9 @@ def test_runs_of_different_learning_rates_share_a_stack() -> None:
     def member(seed: int):
         return make_member(seed, optimizer=partial(torch.optim.Adam, lr=rates[seed]))
 
-    stacked, histories = run([member(seed) for seed in range(4)], 3, precision="float64")
-    for seed, rate in enumerate(rates):
-        (alone,), _ = run([member(seed)], 3, precision="float64")
-        assert histories[seed][0]["lr"] == rate
-        assert_close(stacked[seed].last["weights"], alone.last["weights"])
+    for result, metrics, alone, _ in stacked_and_alone(member, range(4)):
+        assert metrics[0]["lr"] == rates[result.run]
+        assert_close(result.last["weights"], alone.last["weights"])
 
 
 @dataclass(frozen=True)
@@ -258,12 +254,10 @@ def test_every_hook_agrees_stacked_and_alone(same: bool) -> None:
         techniques = {"layers": NormDropout(0.2), "all": Everything(strengths[seed])}
         return make_member(seed, techniques, OPTIMIZERS["adam"])
 
-    stacked, histories = run([member(seed) for seed in range(3)], 3, precision="float64")
-    for seed in range(3):
-        (alone,), history = run([member(seed)], 3, precision="float64")
+    for result, metrics, alone, expected in stacked_and_alone(member, range(3)):
         # float32 numbers (strength, draws) meet float64 tensors: equal to float32's rounding
-        assert_close(stacked[seed].last["weights"], alone.last["weights"], rtol=1e-5, atol=1e-6)
-        for ours, theirs in zip(histories[seed], history[0], strict=True):
+        assert_close(result.last["weights"], alone.last["weights"], rtol=1e-5, atol=1e-6)
+        for ours, theirs in zip(metrics, expected, strict=True):
             assert ours == pytest.approx(theirs, rel=1e-5)
 
 
@@ -342,11 +336,9 @@ def test_a_users_module_with_state_and_noise_agrees_stacked_and_alone() -> None:
         techniques = {"stop": StopAt(stops[seed]), "decay": Decay()}
         return make_member(seed, techniques, OPTIMIZERS["sgd"], model=Own)
 
-    stacked, _ = run([member(seed) for seed in range(3)], 3, precision="float64")
-    for seed in range(3):
-        (alone,), _ = run([member(seed)], 3, precision="float64")
-        assert stacked[seed].status == alone.status == "FINISHED"
-        assert_close(stacked[seed].last["weights"], alone.last["weights"])
+    for result, _, alone, _ in stacked_and_alone(member, range(3)):
+        assert result.status == alone.status == "FINISHED"
+        assert_close(result.last["weights"], alone.last["weights"])
         assert torch.equal(alone.last["state"]["frozen"], torch.ones(8, 1, dtype=torch.float64))
 
 
