@@ -9,6 +9,7 @@ from typing import Any
 
 from regexp.compare.show import show_columns
 from regexp.errors import count, few, printable
+from regexp.metrics.names import SECONDS
 from regexp.rerun.environments import EnvironmentDifference
 from regexp.rerun.original import Metrics, Original
 from regexp.rerun.remake import Remade
@@ -110,7 +111,7 @@ def print_results(first: Metrics, second: Metrics, verdict: BitVerdict) -> None:
     differing = {metric.name: metric for metric in verdict.metrics}
     rows = []
     for name in sorted(first.keys() | second.keys()):
-        if name == "seconds":
+        if name == SECONDS:
             continue
         difference = differing.get(name)
         size = f"{difference.relative:.2g}" if difference else ""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from regexp.metrics.names import EPOCH_TRAINING_LOSS, SECONDS
 from regexp.rerun.original import Metrics, RunOutcome
 from regexp.training.checkpoint import digest
 
@@ -44,7 +45,7 @@ class MetricDifference:
     @property
     def order(self) -> tuple[float, bool, str]:
         """What comes first in a run: of an epoch training before validation, last the whole."""
-        return (self.step or math.inf, not self.name.startswith("train/"), self.name)
+        return (self.step or math.inf, self.name != EPOCH_TRAINING_LOSS, self.name)
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _values(metrics: Metrics) -> dict[tuple[str, int], float]:
         (name, step): value
         for name, steps in metrics.items()
         for step, value in steps.items()
-        if name != "seconds"
+        if name != SECONDS
     }
 
 

@@ -58,7 +58,7 @@ def dataset(described: Mapping[str, str]) -> Record:
 
 
 def status(status: str, time: int) -> Record:
-    """How a run stands; `time` in milliseconds since 1970."""
+    """How a run ended; `time` in milliseconds since 1970."""
     return {"kind": "status", "status": status, "time": time}
 
 
@@ -111,10 +111,7 @@ def _send(client: Any, run_id: str, records: Sequence[Record]) -> None:
                     raise
                 client.log_inputs(run_id, data)
         case "status":
-            if first["status"] == "RUNNING":
-                client.update_run(run_id, status="RUNNING")
-            else:
-                client.set_terminated(run_id, first["status"], first["time"])
+            client.set_terminated(run_id, first["status"], first["time"])
         case kind:  # pragma: no cover - the functions above are the only makers
             raise AssertionError(kind)
 

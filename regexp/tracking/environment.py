@@ -59,7 +59,7 @@ def arithmetic() -> dict[str, str]:
     recorded = {
         "torch": torch.__version__,
         "numpy": numpy.__version__,
-        "blas": _blas(torch.__config__.show()),
+        "blas": blas(torch.__config__.show()),
         "processor": _processor(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "matmul_precision": torch.get_float32_matmul_precision(),
@@ -72,7 +72,7 @@ def arithmetic() -> dict[str, str]:
     return recorded
 
 
-def _blas(build: str) -> str:
+def blas(build: str) -> str:
     """The libraries that torch multiplies matrices with: "mkl 2024.2, oneDNN 3.7.1"."""
     name = re.search(r"BLAS_INFO=(\w+)", build)
     mkl = re.search(r"Math Kernel Library Version (\d[\w.]*)", build)

@@ -94,7 +94,7 @@ def test_lost_for_a_while_the_next_job_waits_and_the_sweep_ends_well(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def bring_back(seconds: float) -> None:
-        if server._server is None:
+        if not server.running:
             server.start()
 
     with monkeypatch.context() as patch:

@@ -46,6 +46,10 @@ class Server:
     def uri(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def running(self) -> bool:
+        return self._server is not None
+
     def start(self) -> None:
         from werkzeug.serving import make_server
 

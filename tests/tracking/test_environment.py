@@ -80,6 +80,6 @@ def test_the_libraries_of_matrix_products_are_read_off_the_build():
         "  - Intel(R) oneAPI Math Kernel Library Version 2024.2-Product Build 20240605\n"
         "  - Intel(R) MKL-DNN v3.7.1 (Git Hash 8d)\n  - Build settings: BLAS_INFO=mkl, X=1"
     )
-    assert environment._blas(build) == "mkl 2024.2, oneDNN 3.7.1"
-    assert environment._blas("BLAS_INFO=open") == "open"
-    assert environment._blas("") == "unknown"
+    assert environment.blas(build) == "mkl 2024.2, oneDNN 3.7.1"
+    assert environment.blas("BLAS_INFO=open") == "open"
+    assert environment.blas("") == "unknown"

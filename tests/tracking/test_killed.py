@@ -1,5 +1,6 @@
 """Processes that are ended from outside leave no run RUNNING."""
 
+import math
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from regexp.tracking import Tracker
+from regexp.tracking.outbox import Outbox, Send
+from regexp.tracking.spool import Record, Spool
 from tests.tracking.runs import curve, start
 
 RECORD = """
@@ -78,34 +81,51 @@ def test_runs_of_a_process_that_was_killed_are_found_by_the_next(fresh_store: Pa
         again.finish()
 
 
+class Killed(Outbox):
+    """It sends the first few records that it is given, and loses those that follow."""
+
+    def __init__(self, send: Send, spool: Spool) -> None:
+        super().__init__(send, spool, interval=None)
+        self.left = math.inf
+
+    def put(self, run_id: str, record: Record) -> None:
+        self.left -= 1
+        if self.left >= 0:
+            super().put(run_id, record)
+
+
 @pytest.mark.parametrize("delivered", range(8))
 def test_what_a_kill_took_from_the_queue_is_recorded_by_the_next(
-    tracker: Tracker, delivered: int
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch, delivered: int
 ) -> None:
-    def killed() -> None:
-        """Let the store get so many records, and lose the others."""
-        records = list(outbox._queue)[:delivered]
-        outbox._queue.clear()
-        outbox._queue.extend(records)
-        outbox.drain()
+    outboxes: list[Killed] = []
+
+    def made(send: Send, spool: Spool) -> Killed:
+        outboxes.append(Killed(send, spool))
+        return outboxes[0]
 
     def complete(run_id: str) -> tuple[Any, ...]:
-        outbox.drain()
+        outboxes[0].drain()
         run = tracker.client.get_run(run_id)
         files = {file.path for file in tracker.client.list_artifacts(run_id)}
         used = [one.dataset.digest for one in run.inputs.dataset_inputs]
         return run.data.params, used, files - {"code.diff"}
 
-    outbox = tracker._outbox
-    with outbox._lock:  # its thread sends nothing meanwhile
+    monkeypatch.setattr("regexp.tracking.tracker.Outbox", made)
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        [outbox] = outboxes
+        outbox.left = delivered
         sweep = tracker.sweep("key", "name", {"seeds": 2, "model": {"hidden": [3]}})
-        killed()
+        outbox.drain()
+        outbox.left = math.inf
         again = tracker.sweep("key", "name", {"seeds": 2, "model": {"hidden": [3]}})
         params = {"seeds": "2", "model.hidden": "[3]"}
         assert complete(again.id) == (params, [], {"sweep.yaml"})
 
+        outbox.left = delivered
         run = start(tracker, sweep.id)
-        killed()
+        outbox.drain()
+        outbox.left = math.inf
         resumed = start(tracker, sweep.id, resume=run.id)
         assert resumed.id == run.id
         params = {"model.hidden": "[64, 64]"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from regexp.tracking import StoreAwayError, Tracker, TrackingError, deliver
+from regexp.tracking import Patience, StoreAwayError, Tracker, TrackingError, deliver
 from regexp.tracking.error import reason
 from tests.tracking.mlflow_server import Server
 from tests.tracking.runs import curve, start
@@ -125,26 +125,25 @@ def test_lost_for_good_the_command_that_delivers_is_told_and_works(
         assert later.client.get_run(sweep.id).info.status == "FINISHED"
 
 
-def waiting(tracker: Tracker, act: Callable[[float], None], seconds: float = 60) -> None:
-    """Let a tracker wait without time going by; `act` is told of every pause."""
+def waiting(patch: pytest.MonkeyPatch, act: Callable[[float], None]) -> None:
+    """Let the next tracker wait for 60 s without time going by; `act` is told of every pause."""
     now = [0.0]
 
     def sleep(pause: float) -> None:
         now[0] += pause
         act(now[0])
 
-    tracker._patience._seconds = seconds
-    tracker._patience._clock = lambda: now[0]
-    tracker._patience._sleep = sleep
+    patient = Patience(60, clock=lambda: now[0], sleep=sleep)
+    patch.setattr("regexp.tracking.tracker.Patience", lambda seconds: patient)
 
 
 def test_a_run_that_starts_waits_for_the_server_and_says_so_once(
-    server: Server, own: Path, caplog: pytest.LogCaptureFixture
+    server: Server, own: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    waiting(monkeypatch, lambda now: server.start() if not server.running and now > 5 else None)
     with Tracker(server.uri, "regexp", own) as tracker:
         sweep = tracker.sweep("key", "name", {})
         server.stop()
-        waiting(tracker, lambda now: server.start() if server._server is None and now > 5 else None)
         assert tracker.earlier(sweep.id) == {}
         server.stop()
         record = start(tracker, sweep.id)
@@ -177,13 +176,13 @@ def test_a_run_whose_creation_was_not_answered_is_not_made_twice(
 
 
 def test_what_was_waited_for_in_vain_fails_with_the_reason_and_the_next_at_once(
-    server: Server, own: Path
+    server: Server, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
+    waiting(monkeypatch, pauses.append)
     with Tracker(server.uri, "regexp", own) as tracker:
         sweep = tracker.sweep("key", "name", {})
         server.stop()
-        waiting(tracker, pauses.append)
         with pytest.raises(TrackingError, match=r"did not answer for 60 s \(tracking.wait\): Conn"):
             start(tracker, sweep.id)
         assert pauses[-1] == 60

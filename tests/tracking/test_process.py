@@ -8,7 +8,7 @@ import pytest
 from regexp.tracking import process
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def dead() -> dict[str, str]:
     """The tags of a process that has ended."""
     script = "import json; from regexp.tracking import process; print(json.dumps(process.tags()))"
@@ -34,12 +34,16 @@ def test_another_boot_is_dead() -> None:
 
 
 def test_a_zombie_is_dead() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "pass"], stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    child.stdout.read()  # ends when the child does; nobody has asked for its status yet
-    child.stdout.close()
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    )
+    tags = process.tags(child.pid)
+    assert process.alive(tags) is True
+    assert child.stdin is not None
+    child.stdin.close()
+    # It has ended, and nobody has asked for its status yet.
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert process._start(child.pid) is None
+    assert process.alive(tags) is False
     child.wait()
 
 

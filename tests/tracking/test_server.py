@@ -128,11 +128,11 @@ def dead() -> dict[str, str]:
 def test_a_server_whose_ui_was_killed_is_ended_with_its_children(
     tmp_path: Path, orphan: psutil.Process
 ) -> None:
-    (child,) = orphan.children()
-    note(tmp_path, dead(), process.tags(orphan.pid))
+    family = [process.tags(relative.pid) for relative in (orphan, *orphan.children())]
+    assert [process.alive(relative) for relative in family] == [True, True]
+    note(tmp_path, dead(), family[0])
     assert server.end_stale(tmp_path)
-    assert process._start(orphan.pid) is None
-    assert process._start(child.pid) is None
+    assert [process.alive(relative) for relative in family] == [False, False]
 
 
 def test_nothing_else_is_ended(tmp_path: Path, orphan: psutil.Process) -> None:
@@ -171,10 +171,11 @@ def test_ui_answers_here_alone_and_leaves_nothing_behind(fresh_store: Path, port
             if connection.status == psutil.CONN_LISTEN
         }
         assert bound == {"127.0.0.1"}
+        tags = [process.tags(one.pid) for one in family]
         request = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": "evil.org"})
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(request, timeout=60)
         ui.send_signal(signal.SIGTERM)
         assert ui.wait() == 128 + signal.SIGTERM
-    assert [one for one in family if process._start(one.pid) is not None] == []
+    assert not any(map(process.alive, tags))
     assert not (fresh_store / ".ui.json").exists()
