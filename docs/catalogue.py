@@ -71,8 +71,8 @@ class Entry:
     @property
     def hooks(self) -> list[str]:
         """The hooks it has of its own."""
-        one = object.__new__(self.technique)
-        return [hook for hook in HOOKS if overrides(one, hook)]
+        technique = object.__new__(self.technique)
+        return [hook for hook in HOOKS if overrides(technique, hook)]
 
     @property
     def module(self) -> str:
@@ -82,19 +82,19 @@ class Entry:
     def refuses(self, other: Entry) -> bool:
         """Whether the two cannot stand in one cocktail."""
         a, b = self.technique, other.technique
-        own = set(a.refuses) & set(b.provides) | set(b.refuses) & set(a.provides)
-        return self.name != other.name and bool(own)
+        conflicts = set(a.refuses) & set(b.provides) | set(b.refuses) & set(a.provides)
+        return self.name != other.name and bool(conflicts)
 
 
 def entries() -> list[Entry]:
     """Every technique, by kind and name."""
     costs = measured(ROOT / "docs" / "costs.csv")
-    found = [
+    listed = [
         entry(path, costs.get(path.stem, {}))
         for path in sorted((CONF / "regularizer").glob("*.yaml"))
         if path.stem != "none"
     ]
-    return sorted(found, key=lambda one: (KINDS.index(one.technique.kind), one.name))
+    return sorted(listed, key=lambda each: (KINDS.index(each.technique.kind), each.name))
 
 
 def measured(path: Path) -> dict[str, dict[str, str]]:
@@ -149,15 +149,15 @@ def parsed(docstring: str) -> tuple[str, str, dict[str, str]]:
 
 def arguments(entry: Entry) -> dict[str, str]:
     """What the docstring says of each argument."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     name = ""
     for line in entry.sections.get("Args", "").splitlines():
         if line and not line.startswith(" "):
             name, _, text = line.partition(": ")
-            found[name] = text
+            texts[name] = text
         elif name:
-            found[name] = f"{found[name]} {line.strip()}".strip()
-    return found
+            texts[name] = f"{texts[name]} {line.strip()}".strip()
+    return texts
 
 
 def where(name: str, technique: Regularizer) -> dict[str, str]:

@@ -8,6 +8,7 @@ of one technique stand together, so that they share its runs.
 from __future__ import annotations
 
 import ast
+import copy
 import dataclasses
 import importlib
 import re
@@ -185,8 +186,8 @@ def assert_same_tree(ours: Any, other: Any) -> None:
             assert_same_tree(value, other[key])
     elif isinstance(ours, list | tuple):
         assert len(ours) == len(other)
-        for one, another in zip(ours, other, strict=True):
-            assert_same_tree(one, another)
+        for mine, theirs in zip(ours, other, strict=True):
+            assert_same_tree(mine, theirs)
     else:
         assert ours == other
 
@@ -249,6 +250,19 @@ def test_of_a_batch_only_its_side_is_changed(name: str) -> None:
         assert changed.inputs is batch.inputs
     if technique(name).kind == "input" and "soft targets" not in technique(name).provides:
         assert changed.targets is batch.targets
+
+
+@every_technique
+def test_memory_is_a_copy(name: str) -> None:
+    """The usual mistake: to remember the very tensors that training goes on to change."""
+    made, state = technique(name), {"0.weight": torch.ones(2, 3), "1.weight": torch.ones(3, 2)}
+    last = make_step(99, memory=made.init(state), ends_epoch=True)
+    scores = {key: torch.tensor(0.5) for key in ("loss", "train_loss", "seconds")}
+    memory = made.observe(made.track(last, state), Evaluation(scores, state))
+    before = copy.deepcopy((last.memory, memory))
+    for value in state.values():
+        value.add_(1)
+    assert_same_tree((last.memory, memory), before)
 
 
 # --- stacks --------------------------------------------------------------------------------
@@ -327,11 +341,11 @@ def test_rerun_has_the_same_bits_though_it_is_broken_off(
     state = TrainingState.resumed(stack, checkpoint.load(path, holds="stack"))
     second = train(stack, EPOCHS, report, state=state)
     assert again == history
-    for one, other in zip(first, sorted(second, key=lambda result: result.run), strict=True):
-        assert one.run == other.run
+    for whole, resumed in zip(first, sorted(second, key=lambda result: result.run), strict=True):
+        assert whole.run == resumed.run
         for part in ("best", "last"):
-            assert_same_tree(getattr(one, part), getattr(other, part))
-        assert_same_bits({"outputs": one.outputs}, {"outputs": other.outputs})
+            assert_same_tree(getattr(whole, part), getattr(resumed, part))
+        assert_same_bits({"outputs": whole.outputs}, {"outputs": resumed.outputs})
 
 
 # --- numbers -------------------------------------------------------------------------------

@@ -103,9 +103,9 @@ class MemberScale(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         rows = x.shape[-2 - self.dimensions]
         member = torch.arange(rows, device=x.device) % self.members
-        own = self.factors.unflatten(-1, (self.members, -1)).index_select(-2, member)
+        factors = self.factors.unflatten(-1, (self.members, -1)).index_select(-2, member)
         if self.dimensions == 1:  # [rows, time, features]
-            own = own.unsqueeze(-2)
+            factors = factors.unsqueeze(-2)
         elif self.dimensions == 2:  # [rows, channels, height, width]
-            own = own[..., None, None]
-        return x * own
+            factors = factors[..., None, None]
+        return x * factors

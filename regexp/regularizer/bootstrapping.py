@@ -43,7 +43,7 @@ class Bootstrapping(Regularizer, kind="label", neutral={"beta": 1.0}, tasks=("cl
     def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         logarithms = view.outputs.log_softmax(-1)
         if self.mode == "soft":
-            own = -(logarithms.exp() * logarithms).sum(-1)
+            self_loss = -(logarithms.exp() * logarithms).sum(-1)
         else:
-            own = -logarithms.max(-1).values
-        return (1 - self.beta) * (own - view.loss(view.outputs, view.batch.targets)).mean()
+            self_loss = -logarithms.max(-1).values
+        return (1 - self.beta) * (self_loss - view.loss(view.outputs, view.batch.targets)).mean()

@@ -41,8 +41,8 @@ class CautiousDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         rate = step.learning_rate * self.strength
-        chosen = weights(old, self.include)
-        return new | {n: new[n] - rate * _agreeing(w, w - new[n]) for n, w in chosen.items()}
+        selected = weights(old, self.include)
+        return new | {n: new[n] - rate * _agreeing(w, w - new[n]) for n, w in selected.items()}
 
 
 def _agreeing(w: Tensor, update: Tensor) -> Tensor:

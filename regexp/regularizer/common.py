@@ -75,15 +75,15 @@ def towards(a: Tensor, b: Tensor, share: float | Tensor) -> Tensor:
     return torch.lerp(a, b, torch.as_tensor(share, dtype=a.dtype, device=a.device))
 
 
-def select(condition: Tensor, chosen: Tensors, other: Tensors) -> Tensors:
-    """By name of `other`: the tensor of `chosen` where `condition` holds, else that of `other`.
+def select(condition: Tensor, tensors: Tensors, other: Tensors) -> Tensors:
+    """By name of `other`: that of `tensors` where `condition` holds, else that of `other`.
 
     Args:
         condition: bool of no dimension.
-        chosen: has all names of `other`, with the same shapes.
+        tensors: has all names of `other`, with the same shapes.
         other: named tensors.
     """
-    return {name: torch.where(condition, chosen[name], x) for name, x in other.items()}
+    return {name: torch.where(condition, tensors[name], x) for name, x in other.items()}
 
 
 def average_tail(step: Step, start: float | Tensor, state: Tensors) -> Memory:

@@ -54,14 +54,14 @@ class DropBlock(Regularizer, kind="layer", neutral={"p": 0.0}, data=("images",))
     block_size: Annotated[int, Range(1)]
 
     def build(self, model: nn.Module) -> nn.Module:
-        found = [block for block in blocks(model).values() if block.dimensions == 2]
-        if not found:
+        convolutional = [block for block in blocks(model).values() if block.dimensions == 2]
+        if not convolutional:
             raise NotApplicable(
                 f"no hidden block of {type(model).__name__} gives images",
                 key="regularizer.drop_block",
                 cure="use regularizer=dropout, or model=cnn",
             )
-        for block in found:
+        for block in convolutional:
             block.dropout.append(DropBlockLayer(self.p, self.block_size))
         return model
 

@@ -58,13 +58,13 @@ class Freezing(Regularizer, kind="schedule", neutral={"start": 1.0}):
     def _where_frozen(self, step: Step, frozen: Tensors, free: Tensors) -> Tensors:
         depths = _depths(free)
         count = max(depths.values(), default=-1) + 1
-        chosen = dict(free)
+        result = dict(free)
         for name, depth in depths.items():
             begins = (self.start + (1 - self.start) * depth / count) * step.steps
             # 0.07 * 100 is 7.000000000000001: rounding must not add a step
             now = torch.as_tensor(step.index >= begins - 1e-6, device=free[name].device)
-            chosen[name] = torch.where(now, frozen[name], free[name])
-        return chosen
+            result[name] = torch.where(now, frozen[name], free[name])
+        return result
 
 
 def _depths(parameters: Mapping[str, Tensor]) -> dict[str, int]:
@@ -72,10 +72,10 @@ def _depths(parameters: Mapping[str, Tensor]) -> dict[str, int]:
 
     A block is what has parameters under its slot `layer` (see `regexp.model.layers.Block`).
     """
-    found = dict.fromkeys(n.rpartition(".layer.")[0] for n in parameters if ".layer." in n)
+    block_names = dict.fromkeys(n.rpartition(".layer.")[0] for n in parameters if ".layer." in n)
     return {
         name: depth
-        for depth, block in enumerate(found)
+        for depth, block in enumerate(block_names)
         for name in parameters
         if name.startswith(f"{block}.")
     }

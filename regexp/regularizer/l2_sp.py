@@ -54,6 +54,6 @@ class L2SP(Regularizer, kind="penalty", neutral={"strength": 0.0}):
         return copied(weights(state, self.include))
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
-        chosen = weights(view.parameters, self.include)
-        distances = [(w - step.memory[name]).square().sum() for name, w in chosen.items()]
+        selected = weights(view.parameters, self.include)
+        distances = [(w - step.memory[name]).square().sum() for name, w in selected.items()]
         return self.strength * total(distances)

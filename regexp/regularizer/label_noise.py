@@ -40,6 +40,6 @@ class LabelNoise(Regularizer, kind="label", neutral={"p": 0.0}, tasks=("classifi
         rows, classes = batch.targets.shape
         flipped = step.rng.uniform((rows,)) < self.p
         shift = torch.where(flipped, 1 + step.rng.integers(classes - 1, (rows,)), 0)
-        own = torch.arange(classes, device=shift.device)
-        rolled = batch.targets.gather(1, (own - shift.unsqueeze(1)) % classes)
+        column = torch.arange(classes, device=shift.device)
+        rolled = batch.targets.gather(1, (column - shift.unsqueeze(1)) % classes)
         return batch._replace(targets=rolled)

@@ -43,8 +43,8 @@ class LayerDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         rate = step.learning_rate * self.strength
         before = layers_before_output(old)
-        chosen = weights(old, self.include)
-        return new | {n: new[n] - rate * self.factor ** before[n] * w for n, w in chosen.items()}
+        selected = weights(old, self.include)
+        return new | {n: new[n] - rate * self.factor ** before[n] * w for n, w in selected.items()}
 
 
 @dataclass(frozen=True)

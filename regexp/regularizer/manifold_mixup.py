@@ -37,8 +37,8 @@ class Mixing(Noise):
         """Each row's share l and the number of its other row, [rows, 2] in float64."""
         share, partner = pairs(rng, self.alpha, rows)
         turn = rng.integers(self.places, ()) == self.place
-        own = torch.where(turn, share, 1.0)[..., None].expand(partner.shape)
-        return torch.stack([own, partner.double()], -1)
+        shares = torch.where(turn, share, 1.0)[..., None].expand(partner.shape)
+        return torch.stack([shares, partner.double()], -1)
 
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and self.noise.ndim):  # nor before its first draw

@@ -45,7 +45,7 @@ class UnitNorm(Regularizer, kind="constraint", refuses=("weights whose length ha
         return model
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        return new | {name: _unit(w) for name, w in chosen(new, self.names).items()}
+        return new | {name: _unit(w) for name, w in matching(new, self.names).items()}
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,17 @@ class NonNegative(Regularizer, kind="constraint", refuses=("weights that are shi
         return model
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        return new | {name: w.clamp(min=0) for name, w in chosen(new, self.names).items()}
+        return new | {name: w.clamp(min=0) for name, w in matching(new, self.names).items()}
 
 
-def chosen(parameters: Tensors, pattern: str) -> Tensors:
+def matching(parameters: Tensors, pattern: str) -> Tensors:
     """The weights whose names match `pattern`."""
     return {n: w for n, w in weights(parameters).items() if fnmatchcase(n, pattern)}
 
 
 def _check_names(technique: str, pattern: str, model: nn.Module) -> None:
     parameters: Tensors = dict(model.named_parameters())
-    if not chosen(parameters, pattern):
+    if not matching(parameters, pattern):
         raise NotApplicable(
             f"{pattern!r} is the name of none of the model's weights",
             key=f"regularizer.{technique}.names",

@@ -48,8 +48,8 @@ class ProximalL1(
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         threshold = step.learning_rate * self.strength
-        chosen = weights(new, self.include)
-        return new | {n: w.sign() * (w.abs() - threshold).relu() for n, w in chosen.items()}
+        selected = weights(new, self.include)
+        return new | {n: w.sign() * (w.abs() - threshold).relu() for n, w in selected.items()}
 
 
 @dataclass(frozen=True)

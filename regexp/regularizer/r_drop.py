@@ -62,8 +62,8 @@ class RDrop(
         return model
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor:
-        one = view.outputs.log_softmax(-1)
-        other = view.network(view.batch.inputs, rng=step.rng).log_softmax(-1)
+        first = view.outputs.log_softmax(-1)
+        second = view.network(view.batch.inputs, rng=step.rng).log_softmax(-1)
         # KL(p || q) + KL(q || p) = sum (p - q) (log p - log q)
-        both = ((one.exp() - other.exp()) * (one - other)).sum(-1)
-        return self.strength * both.mean() / 2
+        divergence = ((first.exp() - second.exp()) * (first - second)).sum(-1)
+        return self.strength * divergence.mean() / 2

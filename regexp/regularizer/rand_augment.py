@@ -80,7 +80,7 @@ def transform(images: Tensor, operation: Tensor, sign: Tensor, magnitude: Tensor
         sign: -1 or 1, [rows].
         magnitude: in [0, 1], no dimension.
     """
-    chosen = {
+    masks = {
         name: (operation == index)[:, None, None, None] for index, name in enumerate(OPERATIONS)
     }
     signed = (sign.to(images.dtype) * magnitude)[:, None, None, None]
@@ -93,17 +93,17 @@ def transform(images: Tensor, operation: Tensor, sign: Tensor, magnitude: Tensor
         ("color", images.mean(1, keepdim=True)),
         ("sharpness", _smooth(images)),
     ):
-        base = torch.where(chosen[name], value, base)
+        base = torch.where(masks[name], value, base)
     result = images + 0.9 * signed * (images - base)
 
     bright = images > white - magnitude * (white - black)
-    result = torch.where(chosen["solarize"] & bright, black + white - images, result)
+    result = torch.where(masks["solarize"] & bright, black + white - images, result)
     levels = torch.exp2(8 - 4 * magnitude).round()
-    result = torch.where(chosen["posterize"], _posterize(images, black, white, levels), result)
+    result = torch.where(masks["posterize"], _posterize(images, black, white, levels), result)
 
     moves = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
-    moved = torch.stack([chosen[name] for name in moves]).any(0)
-    return torch.where(moved, _move(images, chosen, signed), result)
+    moved = torch.stack([masks[name] for name in moves]).any(0)
+    return torch.where(moved, _move(images, masks, signed), result)
 
 
 def _smooth(images: Tensor) -> Tensor:
@@ -123,12 +123,12 @@ def _posterize(images: Tensor, black: Tensor, white: Tensor, levels: Tensor) -> 
     return black + torch.minimum(level, levels - 1) * width
 
 
-def _move(images: Tensor, chosen: Mapping[str, Tensor], signed: Tensor) -> Tensor:
+def _move(images: Tensor, masks: Mapping[str, Tensor], signed: Tensor) -> Tensor:
     """Images rotated, sheared or translated, resampled bilinearly, with 0 from outside."""
     height, width = images.shape[-2:]
 
     def amount(name: str, most: float) -> Tensor:
-        return torch.where(chosen[name], most * signed, 0).squeeze(1)  # [rows, 1, 1]
+        return torch.where(masks[name], most * signed, 0).squeeze(1)  # [rows, 1, 1]
 
     x, y = offsets(images)
     angle = amount("rotate", math.pi / 6)

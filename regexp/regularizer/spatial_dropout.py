@@ -47,13 +47,13 @@ class SpatialDropout(Regularizer, kind="layer", neutral={"p": 0.0}, data=("serie
     p: Annotated[float, Range(0, 1, open_high=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
-        found = [block for block in blocks(model).values() if block.dimensions in POSITIONS]
-        if not found:
+        with_channels = [block for block in blocks(model).values() if block.dimensions in POSITIONS]
+        if not with_channels:
             raise NotApplicable(
                 f"no hidden block of {type(model).__name__} has channels of images or sequences",
                 key="regularizer.spatial_dropout",
                 cure="use regularizer=dropout, or a model such as cnn or lstm",
             )
-        for block in found:
+        for block in with_channels:
             block.dropout.append(DropoutLayer(self.p, POSITIONS[block.dimensions]))
         return model

@@ -48,6 +48,6 @@ class SwapNoise(Regularizer, kind="input", neutral={"p": 0.0}):
             return batch
         swapped = step.rng.uniform(values.shape) < self.p
         ahead = 1 + step.rng.integers(rows - 1, values.shape)  # so that no row is its own partner
-        own = torch.arange(rows, device=values.device).view(-1, *(1 for _ in values.shape[1:]))
-        others = values.gather(0, (own + ahead) % rows)
+        row = torch.arange(rows, device=values.device).view(-1, *(1 for _ in values.shape[1:]))
+        others = values.gather(0, (row + ahead) % rows)
         return batch._replace(inputs=torch.where(swapped, others, values))

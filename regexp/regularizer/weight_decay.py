@@ -53,8 +53,8 @@ class WeightDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         if self.mode != "coupled":
             return view.gradients
-        chosen = weights({name: view.parameters[name] for name in view.gradients}, self.include)
-        decayed = {n: view.gradients[n] + self.strength * w for n, w in chosen.items()}
+        selected = weights({name: view.parameters[name] for name in view.gradients}, self.include)
+        decayed = {n: view.gradients[n] + self.strength * w for n, w in selected.items()}
         return view.gradients | decayed
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:

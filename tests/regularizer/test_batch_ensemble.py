@@ -106,15 +106,3 @@ def test_a_run_learns_the_factors():
     assert len(factors) == 4
     assert all(value.ndim == 1 and not value.abs().eq(1).any() for value in factors)
     assert history[0][-1]["val/loss"] < history[0][0]["val/loss"]
-
-
-def test_one_member_is_the_network_itself(inputs):
-    one = technique("batch_ensemble", members=1)
-    model = one.build(MLP((5,), 2, [6], "tanh").double())
-    assert not any("factors" in name for name, _ in model.named_parameters())
-    batch = one.batch(make_step(), Batch(inputs, inputs))
-    assert torch.equal(batch.inputs, inputs)
-    state = {name: value.detach() for name, value in model.state_dict().items()}
-    network = Network(model, state, {}, {})
-    outputs = one.predict({}, PredictionView(state, network, inputs, Rng(0)))
-    assert torch.equal(outputs, network(inputs).unsqueeze(0))

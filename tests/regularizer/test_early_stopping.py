@@ -80,16 +80,6 @@ def test_without_restoring_the_last_weights_stay():
     assert follow(stopping, TRACE) == (6, 6)
 
 
-def test_keeps_a_copy_of_the_best_weights():
-    """The usual mistake: the best state is the very tensor that training goes on to change."""
-    stopping = technique("early_stopping", patience=5)
-    weight = torch.tensor([1.0])
-    memory = stopping.init({"w": weight})
-    memory = stopping.observe(memory, Evaluation({"loss": torch.tensor(0.5)}, {"w": weight}))
-    weight.fill_(7.0)
-    assert stopping.restore(memory, {"w": weight})["w"].item() == 1.0
-
-
 def test_each_run_of_a_stack_stops_at_its_own_time():
     stopping = technique("early_stopping", patience=2)
     losses = torch.tensor([TRACE, [1.0, 2.0, *[3.0] * 9]])

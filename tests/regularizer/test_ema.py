@@ -47,20 +47,3 @@ def test_closed_form(path):
 
 def test_the_first_step_copies(path):
     assert torch.equal(averaged(technique("ema"), path)[0], path[0])
-
-
-@pytest.mark.parametrize("decay", [0, torch.tensor(0.0)])
-def test_no_decay_is_the_last_state_to_the_bit(path, decay):
-    ema = type(technique("ema"))(decay)
-    for dtype in (torch.float64, torch.float32):
-        states = [value.to(dtype) for value in path]
-        ours = averaged(ema, states)
-        assert all(map(torch.equal, ours, states))
-
-
-def test_training_goes_on_at_the_weights_themselves():
-    ema = technique("ema")
-    state = {"w": torch.ones(3)}
-    memory = ema.init(state)
-    state["w"] += 1
-    assert torch.equal(memory["w"], torch.ones(3))  # a copy

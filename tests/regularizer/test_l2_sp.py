@@ -40,15 +40,6 @@ def test_include_all_counts_every_parameter(network):
     assert float(value) == pytest.approx(sum(p.numel() for p in network.values()), rel=1e-14)
 
 
-def test_memory_is_a_copy_and_stays(network):
-    l2_sp = technique("l2_sp", strength=1.0)
-    start = {name: value.clone() for name, value in network.items()}
-    memory = l2_sp.init(start)
-    for value in start.values():
-        value.add_(1)
-    assert float(l2_sp.penalty(make_step(memory=memory), make_view(start))) == pytest.approx(20)
-
-
 def test_optimum_is_ridge_towards_the_start(regression):
     """With v = w - w0 the objective is that of ridge regression on y - x w0."""
     x, y = regression

@@ -76,12 +76,3 @@ def test_the_last_step_synchronizes_whatever_its_number(start):
     expected = start * ((1 + 0.99**3) / 2) ** 33 * (1 + 0.99) / 2
     for last in ours[-1]:
         torch.testing.assert_close(last, expected, rtol=1e-14, atol=0)
-
-
-def test_keeps_copies():
-    lookahead, weight = technique("lookahead", k=1), torch.ones(3)
-    first = lookahead.init({"w": weight})
-    second = lookahead.track(make_step(memory=first), {"w": weight})
-    weight += 1
-    assert torch.equal(first["w"], torch.ones(3))
-    assert torch.equal(second["w"], torch.ones(3))

@@ -81,14 +81,6 @@ def test_normalization_stays_in_evaluation(inputs):
         assert torch.equal(one, network(inputs))
 
 
-def test_no_samples_is_the_ordinary_pass(inputs):
-    network = predictor(linear(0.5), inputs)
-    outputs = technique("mc_dropout", samples=0).predict(
-        {}, PredictionView({}, network, inputs, Rng(0, "test"))
-    )
-    assert torch.equal(outputs, network(inputs).unsqueeze(0))
-
-
 def test_a_run_trains_as_without_and_is_tested_otherwise():
     data, dropout = make_data(), technique("dropout")
     both = {"dropout": dropout, "mc_dropout": technique("mc_dropout")}

@@ -47,9 +47,9 @@ def test_every_number_has_a_range():
 def test_the_docstring_says_what_is_allowed(name, field, types, allowed):
     documentation = inspect.getdoc(type(technique(name))) or ""
     arguments = documentation.partition("\nArgs:\n")[2].partition("\n\n")[0]
-    said = re.search(rf"^    {field}: (.*(?:\n        .*)*)", arguments, re.MULTILINE)
-    assert said
-    text = " ".join(said[1].split())
+    argument = re.search(rf"^    {field}: (.*(?:\n        .*)*)", arguments, re.MULTILINE)
+    assert argument
+    text = " ".join(argument[1].split())
     if isinstance(allowed, Choice):
         assert set(allowed.words) <= set(re.findall(r"`(\w+)`", text))
     elif allowed.high == math.inf:

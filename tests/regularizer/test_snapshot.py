@@ -79,21 +79,3 @@ def test_a_run_is_tested_with_its_snapshots():
     assert result.metrics["test/loss"] == pytest.approx(float(loss), rel=1e-6)
     alone = nn.functional.nll_loss(probabilities[-1].log(), data.test.targets)
     assert result.metrics["test/loss"] != pytest.approx(float(alone), rel=1e-4)
-
-
-def test_one_snapshot_is_the_network_itself():
-    path = list(torch.randn(5, 2))
-    snapshot = technique("snapshot", snapshots=1)
-    assert taken(snapshot, path)[-1] == {}
-    outputs = snapshot.predict(
-        {}, PredictionView({"w": path[0]}, lambda x, state: x * state["w"], path[1], Rng(0))
-    )
-    assert torch.equal(outputs, (path[1] * path[0]).unsqueeze(0))
-
-
-def test_keeps_copies():
-    weight = torch.ones(3)
-    step = replace(make_step(index=49), steps=100)
-    memory = technique("snapshot", snapshots=2).track(step, {"w": weight})
-    weight += 1
-    assert torch.equal(memory["0"]["w"], torch.ones(3))

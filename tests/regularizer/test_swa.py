@@ -65,13 +65,6 @@ def test_rounding_of_the_share_adds_no_epoch():
         assert swa.track(step, {"w": torch.ones(1)})["count"] == expected
 
 
-@pytest.mark.parametrize("start", [1, torch.tensor(1.0, dtype=torch.float64)])
-def test_without_a_tail_every_bit_is_the_states(path, start):
-    states = [value.float() for value in path]
-    ours = evaluated(type(technique("swa"))(start), states)
-    assert all(map(torch.equal, ours, states[PER_EPOCH - 1 :: PER_EPOCH]))
-
-
 def test_runs_of_a_stack_begin_their_tails_at_their_own_times():
     kind = type(technique("swa"))
     states = torch.randn(4, 2, 3, generator=torch.Generator().manual_seed(0))
@@ -88,10 +81,3 @@ def test_runs_of_a_stack_begin_their_tails_at_their_own_times():
     ours = torch.vmap(run, in_dims=(0, 1))(starts, states)
     torch.testing.assert_close(ours[0], states[:, 0].mean(0))
     torch.testing.assert_close(ours[1], states[2:, 1].mean(0))
-
-
-def test_keeps_copies():
-    swa, weight = technique("swa", start=0.0), torch.ones(3)
-    memory = swa.track(make_step(memory=swa.init({"w": weight}), ends_epoch=True), {"w": weight})
-    weight += 1
-    assert torch.equal(memory["mean"]["w"], torch.ones(3))

@@ -112,16 +112,6 @@ def test_draws_differ_and_are_the_same_again(path):
     assert len({tuple(row) for row in first[:, 0].tolist()}) == 4
 
 
-def test_without_a_tail_the_one_draw_is_the_state_to_the_bit(path):
-    for start in (1, torch.tensor(1.0, dtype=torch.float64)):
-        swag = type(technique("swag"))(start=start, rank=RANK, samples=1)
-        memory = follow(swag, path)
-        state = swag.weights(memory, path[-1])
-        assert all(torch.equal(state[name], path[-1][name]) for name in state)
-        outputs = swag.predict(memory, PredictionView(state, whole, torch.zeros(1), Rng(0, "test")))
-        assert torch.equal(outputs[0], whole(None, state))
-
-
 def test_a_run_saves_the_mean_and_is_tested_with_draws():
     data = make_data()
     sgd = partial(torch.optim.SGD, lr=0.1)
