@@ -30,13 +30,17 @@ CHOSEN_BY = ((VALIDATION_ACCURACY, False), (VALIDATION_RMSE, True))
 VALIDATION_LOSS = f"{VALIDATION}loss"
 """Of the final weights, the plain loss on the validation split."""
 
-EPOCH_TRAINING_LOSS, EPOCH_VALIDATION_LOSS = "train/loss", "val/loss"
-EPOCH_VALIDATION_ACCURACY, EPOCH_VALIDATION_RMSE = "val/accuracy", "val/rmse"
+EPOCH_VALIDATION = "val/"
+"""Before the names of metrics of every epoch on the validation split."""
+
+EPOCH_TRAINING_LOSS, EPOCH_VALIDATION_LOSS = "train/loss", f"{EPOCH_VALIDATION}loss"
+EPOCH_VALIDATION_ACCURACY = f"{EPOCH_VALIDATION}accuracy"
+EPOCH_VALIDATION_RMSE = f"{EPOCH_VALIDATION}rmse"
 LEARNING_RATE = "lr"
 """Metrics of every epoch."""
 
-EPOCHS, SECONDS = "epochs", "seconds"
-"""What a run took."""
+EPOCHS, SECONDS, BEST_EPOCH = "epochs", "seconds", "best_epoch"
+"""What a run took, and the epoch of its least validation loss."""
 
 METRIC, PARAMETER = "metrics.", "params."
 """Before the names of columns of metrics and parameters in a frame of runs, see `Tracker.runs`."""

@@ -67,7 +67,7 @@ def train(
         state.seconds |= zip(stack.runs, state.seconds_since(started), strict=True)
 
         curves = {names.EPOCH_TRAINING_LOSS: train_loss, names.LEARNING_RATE: learning_rate}
-        curves |= {f"val/{name}": value for name, value in validation.items()}
+        curves |= {names.EPOCH_VALIDATION + name: value for name, value in validation.items()}
         finished, staying = [], []
         for position, numbers in enumerate(_by_run(stack, curves)):
             run = stack.runs[position]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from regexp.metrics.names import BEST_EPOCH, EPOCHS, SECONDS
 from regexp.regularizer.base import Tensors
 from regexp.stack.stack import Stack, take, where
 
@@ -114,7 +115,7 @@ class TrainingState:
         stack, run = self._stack, self._stack.runs[position]
         epochs, seconds = stack.epoch, self.seconds[run]
         best_epoch = int(self.best.epoch.reshape(-1)[position])
-        ended = {"epochs": float(epochs), "seconds": seconds, "best_epoch": float(best_epoch)}
+        ended = {EPOCHS: float(epochs), SECONDS: seconds, BEST_EPOCH: float(best_epoch)}
         counts = stack.of_run(stack.counts(), position)  # so that a state dict is whole
         best = {"weights": stack.of_run(self.best.state, position) | counts, "epoch": best_epoch}
         optimizer, scheduler = stack.optimizers.state(position)
