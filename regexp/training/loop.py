@@ -1,8 +1,8 @@
 """THE loop: one for every model, dataset, technique, optimizer and schedule.
 
-It is written as for one run, and trains a stack of them. What the whole stack has at once are
-tensors, with an entry for every run: a step, an epoch, an evaluation, the best weights. What each
-run has are numbers, once an epoch: its metrics, its seconds, whether it ends and with what.
+It is written as for one run, and trains a stack of them. Steps, evaluations and the best weights
+are of the whole stack, in tensors with an entry for every run. Once an epoch each run has numbers
+of its own: its metrics, its seconds, whether it ends and with what.
 """
 
 from __future__ import annotations
@@ -56,16 +56,18 @@ def train(
     """
     state = state or TrainingState(stack)
     for epoch in range(stack.epoch + 1, epochs + 1):
+        # of the stack: tensors with an entry for every run
         started = time.perf_counter()
         train_loss, learning_rate = _train_epoch(stack)
         weights = stack.evaluated()
         validation = metrics(*stack.predict("validation", weights), stack.task)
-        state.best.update(epoch, validation["loss"], weights)
+        state.best = state.best.update(epoch, validation["loss"], weights)
         spent = stack.per_run(state.seconds_since(started))
         stops = stack.each(stack.observe(weights, validation, train_loss, spent))
         stack.end_epoch(validation["loss"])
         state.seconds |= zip(stack.runs, state.seconds_since(started), strict=True)
 
+        # of each run: numbers
         curves = {names.EPOCH_TRAINING_LOSS: train_loss, names.LEARNING_RATE: learning_rate}
         curves |= {names.EPOCH_VALIDATION + name: value for name, value in validation.items()}
         finished, staying = [], []

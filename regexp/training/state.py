@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,32 +50,26 @@ class Result:
     diagnostics: str = ""
 
 
-class Best:
-    """Each run's state at its least validation loss so far."""
+class Best(NamedTuple):
+    """Each run's state at its least validation loss so far.
 
-    def __init__(self) -> None:
-        self.state: Tensors = {}
-        self.loss = torch.empty(0)
-        self.epoch = torch.empty(0)
+    Attributes:
+        loss: [runs].
+        epoch: int64 [runs].
+        state: parameters and buffers, [runs, ...].
+    """
 
-    def update(self, epoch: int, loss: Tensor, state: Tensors) -> None:
-        if not self.state:
-            self.loss = torch.full_like(loss, math.inf)
-            self.epoch = torch.zeros_like(loss, dtype=torch.long)
-            self.state = {name: value.clone() for name, value in state.items()}
+    loss: Tensor
+    epoch: Tensor
+    state: Tensors
+
+    def update(self, epoch: int, loss: Tensor, state: Tensors) -> Best:
         better = loss < self.loss  # never true of a NaN
-        self.loss = torch.where(better, loss, self.loss)
-        self.epoch = torch.where(better, epoch, self.epoch)
-        self.state = where(better, state, self.state)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"loss": self.loss, "epoch": self.epoch, "state": self.state}
-
-    def load_state_dict(self, values: dict[str, Any]) -> None:
-        self.loss, self.epoch, self.state = values["loss"], values["epoch"], values["state"]
-
-    def keep(self, runs: Sequence[int]) -> None:
-        self.loss, self.epoch, self.state = take((self.loss, self.epoch, self.state), runs)
+        return Best(
+            torch.where(better, loss, self.loss),
+            torch.where(better, epoch, self.epoch),
+            where(better, state, self.state),
+        )
 
 
 class TrainingState:
@@ -91,7 +85,9 @@ class TrainingState:
         self._stack = stack
         self.results: list[Result] = []
         self.seconds = dict.fromkeys(stack.runs, 0.0)
-        self.best = Best()
+        none = stack.per_run([math.inf] * len(stack.runs)).to(stack.dtype)
+        state = {name: value.clone() for name, value in stack.state().items()}
+        self.best = Best(none, torch.zeros_like(none, dtype=torch.long), state)
 
     def seconds_since(self, started: float) -> list[float]:
         """The seconds of the runs in the stack, with their share of the time since `started`."""
@@ -102,7 +98,7 @@ class TrainingState:
         """Let the runs at other positions leave the stack."""
         if len(positions) < len(self._stack.runs):
             self._stack.keep(positions)
-            self.best.keep(positions)
+            self.best = take(self.best, positions)
 
     def result(
         self, position: int, final: Tensors, scores: Mapping[str, float], outputs: Tensor
@@ -143,7 +139,7 @@ class TrainingState:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of types that do not fit
                 _restore(stack, content["stack"])
-            state.best.load_state_dict(content["best"])
+            state.best = Best(**content["best"])
             state.seconds |= content["seconds"]
             state.results += [Result(**result) for result in content["results"]]
         except Exception as error:  # values of any type may stand anywhere
@@ -154,7 +150,7 @@ class TrainingState:
         """All that training goes on from, in plain tensors and numbers, not copied."""
         return {
             "stack": _snapshot(self._stack),
-            "best": self.best.state_dict(),
+            "best": self.best._asdict(),
             "seconds": self.seconds,
             "results": [vars(result) for result in self.results],
         }
