@@ -72,9 +72,8 @@ def compare(arguments: Sequence[str]) -> int:
         drawn = pictures(reader, comparison) if config.figures else []
         write(comparison, drawn, folder)
     except OSError as error:
-        raise ConfigError(
-            f"--folder {folder}: cannot be written ({error.strerror or error})"
-        ) from error
+        problem = f"cannot be written ({error.strerror or error})"
+        raise ConfigError(problem, key=f"--folder {folder}") from error
     show(comparison)
     for remark in comparison.remarks:
         print(remark)

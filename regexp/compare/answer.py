@@ -84,11 +84,11 @@ def _of_family(family: Family, metric: Metric) -> str:
     by_outcome = dict(iter(compared.groupby("outcome", sort=False)))
     split = " on this split" if family.one_split else ""
     sentences = []
-    for outcome, among in (("helps", f" of {count} {kind}"), ("hurts", "")):
+    for outcome, plural, among in (("helps", "help", f" of {count} {kind}"), ("hurts", "hurt", "")):
         if (rows := by_outcome.get(outcome)) is not None:
-            some = f"All {count} {outcome[:-1]}"
-            if len(rows) < count:
-                some = f"{len(rows)}{among} {outcome if len(rows) == 1 else outcome[:-1]}"
+            some = f"{len(rows)}{among} {outcome if len(rows) == 1 else plural}"
+            if len(rows) == count:
+                some = f"All {count} {plural}"
             sentences.append(f"{some}{split}: {_named(rows, metric.unit)}.")
         elif outcome == "helps":
             or_hurt = "" if "hurts" in by_outcome else " or to hurt"

@@ -103,7 +103,6 @@ def compare(
     Raises:
         ConfigError: no finished run has the metric.
     """
-
     sweep_ids = list(dict.fromkeys(sweep_ids))
     recorded = several.together({sweep_id: source.runs(sweep_id) for sweep_id in sweep_ids})
     recorded = recorded[recorded["technique"] != ""]  # a person may have made a child run as well
@@ -148,7 +147,8 @@ def _checked(runs: "pd.DataFrame", metric: str) -> str:
         return metric
     recorded = [name.removeprefix(METRIC) for name in map(str, runs) if name.startswith(METRIC)]
     there = [name for name in recorded if has(runs, name)]
-    raise ConfigError(f"--metric {metric}: no finished run has it{nearest(metric, there)}")
+    problem = f"no finished run has it{nearest(metric, there)}"
+    raise ConfigError(problem, key=f"--metric {metric}")
 
 
 def _families(table: "pd.DataFrame", tested: Mapping[tuple[str, str], Tested]) -> list[Family]:

@@ -1,7 +1,7 @@
 """The tables of a comparison, as text that a terminal, Markdown or HTML lays out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,34 +52,32 @@ def overview(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
     def fixed(name: str, form: str) -> list[str]:
         return ["-" if math.isnan(value) else form.format(value) for value in rows[name]]
 
-    counts = list(zip(rows["runs"], rows["finished"], rows["pairs"], strict=True))
-    differences = [
-        f"{difference} ({count(pairs, 'pair')})" if 0 < pairs < finished
-        else difference
-        for difference, (_, finished, pairs) in zip(fixed("difference", "{:+.4f}"), counts,
-                                                    strict=True)
-    ]  # fmt: skip
+    few_pairs = [
+        f" ({count(pairs, 'pair')})" if 0 < pairs < finished else ""
+        for pairs, finished in zip(rows["pairs"], rows["finished"], strict=True)
+    ]
+    differences = map(str.__add__, fixed("difference", "{:+.4f}"), few_pairs)
     intervals = [
         "-" if math.isnan(low) else f"{low:+.4f}, {high:+.4f}"
         for low, high in zip(rows["low"], rows["high"], strict=True)
     ]
     corrected = ["-" if math.isnan(p) else formats.p_value(p) for p in rows["p_holm"]]
-    compared = rows["outcome"] != "baseline"
+    outcomes = list(rows["outcome"].replace("baseline", "-"))
     columns = [
         *(Column(name, _printable(rows[name]), words=True) for name in names),
         Column("technique", _printable(rows["label"]), words=True),
-        Column("runs", [f"{finished}/{runs}" for runs, finished, _ in counts]),
+        Column("runs", list(map("{}/{}".format, rows["finished"], rows["runs"]))),
         Column(metric.name, fixed("mean", "{:.4f}")),
-        Column("std", fixed("std", "{:.4f}"), _numbers(rows, "std")),
-        Column(f"vs {BASELINE}", differences, _numbers(rows, "difference")),
-        Column("95% interval", intervals, _numbers(rows, "low"), words=True),
-        Column("p (Holm)", corrected, _numbers(rows, "p_holm")),
-        *([Column("outcome", list(rows["outcome"].where(compared, "-")), words=True)]
-          if compared.any() or rows.empty else []),
-        Column("epochs", fixed("epochs", "{:.1f}"), _numbers(rows, "epochs")),
-        Column("time", fixed("relative_seconds", "×{:.2f}"), _numbers(rows, "relative_seconds")),
+        _column("std", rows["std"], fixed("std", "{:.4f}")),
+        _column(f"vs {BASELINE}", rows["difference"], differences),
+        _column("95% interval", rows["low"], intervals, words=True),
+        _column("p (Holm)", rows["p_holm"], corrected),
+        Column("outcome", outcomes, [math.nan if cell == "-" else 1 for cell in outcomes],
+               words=True),
+        _column("epochs", rows["epochs"], fixed("epochs", "{:.1f}")),
+        _column("time", rows["relative_seconds"], fixed("relative_seconds", "×{:.2f}")),
     ]  # fmt: skip
-    return [column for column in columns if not column.silent]
+    return _telling(columns)
 
 
 def verdicts(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
@@ -91,21 +89,19 @@ def verdicts(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
     """
     differences, intervals = zip(*formats.differences(rows, metric.unit), strict=True)
     runs = [
-        str(count) if finished == count else f"{finished} of {count}"
-        for finished, count in zip(rows["finished"], rows["runs"], strict=True)
+        str(started) if finished == started else f"{finished} of {started}"
+        for finished, started in zip(rows["finished"], rows["runs"], strict=True)
     ]
+    scores = formats.scores(rows["mean"], rows["std"], metric.unit)
     columns = [
-        Column("runs", runs, _numbers(rows, "finished"),
-               "Seeds that finished, of all where some did not."),
-        Column(metric.title, formats.scores(rows["mean"], rows["std"], metric.unit),
-               _numbers(rows, "mean"), "Mean and standard deviation over seeds."),
-        Column(f"vs {BASELINE}{metric.unit.suffix}", list(differences),
-               _numbers(rows, "difference"),
-               f"Mean over seeds of the difference to {BASELINE} at the same seed."),
-        Column("95% interval", list(intervals), _numbers(rows, "low"),
-               "Of this technique looked at alone; among many some leave out zero by luck."),
-        Column("p (Holm)", list(map(formats.p_value, rows["p_holm"])), _numbers(rows, "p_holm"),
-               "Corrected for all techniques of this table; it decides the verdict."),
+        _column("runs", rows["finished"], runs, "Seeds that finished, of all where some did not."),
+        _column(metric.title, rows["mean"], scores, "Mean and standard deviation over seeds."),
+        _column(f"vs {BASELINE}{metric.unit.suffix}", rows["difference"], differences,
+                f"Mean over seeds of the difference to {BASELINE} at the same seed."),
+        _column("95% interval", rows["low"], intervals,
+                "Of this technique looked at alone; among many some leave out zero by luck."),
+        _column("p (Holm)", rows["p_holm"], map(formats.p_value, rows["p_holm"]),
+                "Corrected for all techniques of this table; it decides the verdict."),
     ]  # fmt: skip
     if len(set(runs)) == 1:
         del columns[0]
@@ -136,58 +132,46 @@ def measures(rows: "pd.DataFrame", metric: Metric, *, regression: bool) -> list[
     """
 
     def number(name: str, title: str, unit: Unit, digits: int, hint: str = "") -> Column:
-        cells = [counting(value, unit, digits) for value in rows[name]]
-        return Column(title, cells, _numbers(rows, name), hint)
-
-    def score(title: str, name: str, hint: str) -> Column:
-        cells = formats.scores(rows[name], rows[f"{name}_std"], PLAIN)
-        return Column(title, cells, _numbers(rows, name), hint)
+        return _column(title, rows[name], (counting(v, unit, digits) for v in rows[name]), hint)
 
     gap = PLAIN if regression else POINTS
     simultaneous = formats.differences(rows, metric.unit, "simultaneous_")
-    times = [
-        NOTHING if math.isnan(value) else f"×{formats.rounded(value, 2)}"
-        for value in rows["relative_seconds"]
-    ]
+    times = rows["relative_seconds"]
     columns = [
-        *(score(*scored) for scored in ([_SKILL] if regression else _CALIBRATION)),
+        *(_column(title, rows[name], formats.scores(rows[name], rows[f"{name}_std"], PLAIN), hint)
+          for title, name, hint in (_SKILL if regression else _CALIBRATION)),
         number("gap", f"gap{gap.suffix}", gap, 2,
                "Generalization gap: training rows are predicted so much better than test rows."),
         number("validation_loss", "validation loss", PLAIN, 3,
                "Without penalty, smoothing or noise."),
         number("improvement", "P(better)", PERCENT, 2,
                f"Share of seeds, in %, at which the technique beats {BASELINE}; ties count half."),
-        Column(f"detectable{metric.unit.suffix}",
-               [_detectable(value, metric.unit) for value in rows["detectable"]],
-               _numbers(rows, "detectable"),
-               "The difference that would have been found with a probability of 80%."),
-        Column("simultaneous interval", [interval for _, interval in simultaneous],
-               _numbers(rows, "simultaneous_low"),
-               "All differences of this table lie within theirs with a probability of 95%."),
+        _column(f"detectable{metric.unit.suffix}", rows["detectable"],
+                (_detectable(difference, metric.unit) for difference in rows["detectable"]),
+                "The difference that would have been found with a probability of 80%."),
+        _column("simultaneous interval", rows["simultaneous_low"],
+                (interval for _, interval in simultaneous),
+                "All differences of this table lie within theirs with a probability of 95%."),
         number("epochs", "epochs", PLAIN, 3),
         number("seconds", "seconds", PLAIN, 2,
                "Of one run: its share of the time of those that train together."),
-        Column(f"time vs {BASELINE}", times, _numbers(rows, "relative_seconds"),
-               f"Seconds over those of {BASELINE} at the same seed."),
+        _column(f"time vs {BASELINE}", times,
+                (NOTHING if math.isnan(time) else f"×{formats.rounded(time, 2)}" for time in times),
+                f"Seconds over those of {BASELINE} at the same seed."),
     ]  # fmt: skip
     return [_named(rows), *_telling(columns)]
 
 
 _CALIBRATION = (
     ("NLL", "loss", "Negative log-likelihood of the test rows, in nats; lower is better."),
-    (
-        "Brier",
-        "brier",
-        "Squared distance of the probabilities to the truth, 0 to 2; lower is better.",
-    ),
+    ("Brier", "brier",
+     "Squared distance of the probabilities to the truth, 0 to 2; lower is better."),
     ("ECE", "ece", "Expected calibration error, in 15 bins of equal width; lower is better."),
-)
-
+)  # fmt: skip
 _SKILL = (
-    "skill",
-    "skill",
-    "1 - RMSE / that of the naive forecast, which says the last value again; above 0 is better.",
-)
+    ("skill", "skill",
+     "1 - RMSE / that of the naive forecast, which says the last value again; above 0 is better."),
+)  # fmt: skip
 
 
 def ranks(across: Across, metric: Metric) -> list[Column]:
@@ -196,28 +180,30 @@ def ranks(across: Across, metric: Metric) -> list[Column]:
     tested = across.wilcoxon.reindex(average.index)
     middle = across.middle.reindex(average.index)
     differences, intervals = zip(*formats.differences(middle, metric.unit), strict=True)
-    outcomes = zip(tested["wins"], tested["ties"], tested["losses"], strict=True)
     counts = [
         NOTHING if math.isnan(wins) else f"{wins:.0f} / {ties:.0f} / {losses:.0f}"
-        for wins, ties, losses in outcomes
+        for wins, ties, losses in zip(tested["wins"], tested["ties"], tested["losses"], strict=True)
     ]
     columns = [
-        Column("average rank", [f"{value:.2f}" for value in average], list(map(float, average)),
-               "1 is the best."),
-        Column("wins / ties / losses", counts, _numbers(tested, "wins"),
-               f"Datasets on which the mean is better than that of {BASELINE}, equal, worse."),
-        Column("p (Wilcoxon)", list(map(formats.p_value, tested["p"])), _numbers(tested, "p")),
-        Column("p (Holm)", list(map(formats.p_value, tested["p_holm"])),
-               _numbers(tested, "p_holm"),
-               "Corrected for all techniques of this table; it decides."),
-        Column(f"middle half vs {BASELINE}{metric.unit.suffix}", list(differences),
-               _numbers(middle, "difference"),
-               f"Interquartile mean of the differences to {BASELINE} at the same seed, of all "
-               "datasets and seeds together."),
-        Column("its 95% interval", list(intervals), _numbers(middle, "low"),
-               "By a bootstrap over seeds within each dataset: a picture of the spread, no test."),
+        _column("average rank", average, map("{:.2f}".format, average), "1 is the best."),
+        _column("wins / ties / losses", tested["wins"], counts,
+                f"Datasets on which the mean is better than that of {BASELINE}, equal, worse."),
+        _column("p (Wilcoxon)", tested["p"], map(formats.p_value, tested["p"])),
+        _column("p (Holm)", tested["p_holm"], map(formats.p_value, tested["p_holm"]),
+                "Corrected for all techniques of this table; it decides."),
+        _column(f"middle half vs {BASELINE}{metric.unit.suffix}", middle["difference"], differences,
+                f"Interquartile mean of the differences to {BASELINE} at the same seed, of all "
+                "datasets and seeds together."),
+        _column("its 95% interval", middle["low"], intervals,
+                "By a bootstrap over seeds within each dataset: a picture of the spread, no test."),
     ]  # fmt: skip
     return [Column("technique", list(map(str, average.index)), words=True), *_telling(columns)]
+
+
+def _column(
+    title: str, values: "pd.Series", cells: Iterable[str], hint: str = "", *, words: bool = False
+) -> Column:
+    return Column(title, list(cells), [float(value) for value in values], hint, words)
 
 
 def _named(rows: "pd.DataFrame") -> Column:
@@ -226,10 +212,6 @@ def _named(rows: "pd.DataFrame") -> Column:
 
 def _telling(columns: Sequence[Column]) -> list[Column]:
     return [column for column in columns if not column.silent]
-
-
-def _numbers(rows: "pd.DataFrame", name: str) -> list[float]:
-    return [float(value) for value in rows[name]]
 
 
 def _printable(names: "pd.Series") -> list[str]:
