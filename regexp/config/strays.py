@@ -55,17 +55,20 @@ def with_setting(
     Returns:
         (the configuration, the setting)
     """
-    config = config.copy()
-    told = []
+    setting, points = [], {}
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
         if key not in swept or key in ("regularizer", "dataset"):
             continue
         number = OmegaConf.select(config, key)
         if not key.startswith("regularizer."):
-            told.append(f"{key}={value}")
+            setting.append(f"{key}={value}")
         elif is_number(number) and OmegaConf.select(config, f"grid.{key}") is None:
-            OmegaConf.update(config, f"grid.{key}", [number], force_add=True)
+            points[key] = number
         elif number is not None:
-            told.append(f"{key}={value}")
-    return config, ", ".join(told)
+            setting.append(f"{key}={value}")
+    if points:
+        config = config.copy()
+        for key, number in points.items():
+            OmegaConf.update(config, f"grid.{key}", [number], force_add=True)
+    return config, ", ".join(setting)

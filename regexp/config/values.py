@@ -64,6 +64,8 @@ def grid_of(config: DictConfig) -> dict[str, list[float]]:
             of different numbers.
     """
     grid: dict[str, list[float]] = {}
+    if not config.grid:
+        return grid
     present = dict(flat(config))
     for key, values in flat(config.grid):
         numbers = [name for name, value in present.items() if _is_swept(name, value)]

@@ -120,7 +120,7 @@ def _plan_point(
         variant: what tells its runs from others of the job, for people.
         seeds: of the runs.
     """
-    point = config.copy()
+    point = config.copy() if values else config
     for key, value in values.items():
         OmegaConf.update(point, key, value)
     runs = list(_resolve(point, variant, seeds))
