@@ -32,6 +32,17 @@ def make_runs(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(full)
 
 
+def scored(scores: Mapping[str, Sequence[float]], **columns: Any) -> pd.DataFrame:
+    """Runs with these scores of each technique, by seed."""
+    return make_runs(
+        [
+            {"technique": name, "seed": seed, "score": score, **columns}
+            for name, values in scores.items()
+            for seed, score in enumerate(values)
+        ]
+    )
+
+
 TECHNIQUES = ("none", "dropout", "l1", "l2")
 GAINS = {"dropout": 0.06, "l1": -0.05}
 

@@ -6,7 +6,7 @@ import pytest
 from regexp.compare.comparison import Comparison
 from regexp.compare.document import Document, document
 from regexp.compare.tables import Column
-from tests.compare.sources import classified, compared, make_runs, regressed
+from tests.compare.sources import classified, compared, regressed, scored
 
 ID = "a" * 32
 
@@ -91,12 +91,7 @@ def test_runs_are_counted_where_some_have_not_finished() -> None:
 
 def test_a_difference_that_no_sweep_could_show_has_no_number() -> None:
     scores = {"none": [0.0, 1.0, 0.0, 1.0], "wild": [1.0, 0.0, 0.0, 1.0]}
-    rows = [
-        {"technique": name, "seed": seed, "score": score}
-        for name, values in scores.items()
-        for seed, score in enumerate(values)
-    ]
-    _, said = of(make_runs(rows))
+    _, said = of(scored(scores))
     assert cells(said.families[0].measures)["detectable, points"] == ["–", ">100"]
 
 

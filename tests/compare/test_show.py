@@ -2,11 +2,12 @@ import io
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from regexp.compare import Comparison, show
 from regexp.tracking.query import frame
-from tests.compare.sources import compared, make_runs
+from tests.compare.sources import compared, make_runs, scored
 
 COCKTAIL = "l1+dropout+batch_norm+early_stopping+label_smoothing"
 
@@ -44,15 +45,8 @@ def test_plain_table_is_aligned() -> None:
 def test_verdicts_are_told_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
     base = [0.80, 0.84, 0.79, 0.81, 0.83]
     gains = {"none": [0.0] * 5, "l1": [0.05, 0.04, 0.06, 0.05, 0.05], "l2": [0, 0.01, -0.01, 0, 0]}
-    comparison = compared(
-        make_runs(
-            [
-                {"technique": name, "seed": seed, "score": score + gain, "split": "shared"}
-                for name, gained in gains.items()
-                for seed, (score, gain) in enumerate(zip(base, gained, strict=True))
-            ]
-        )
-    )
+    scores = {name: np.add(base, gained).tolist() for name, gained in gains.items()}
+    comparison = compared(scored(scores, split="shared"))
     file = io.StringIO()
     show(comparison, file)
     lines = [re.split(r"\s{2,}", line.strip()) for line in file.getvalue().splitlines()[1:]]

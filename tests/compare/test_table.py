@@ -1,4 +1,6 @@
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -7,7 +9,8 @@ from scipy import stats
 
 from regexp.compare import table
 from regexp.compare.metric import Metric, metric_of
-from tests.compare.sources import make_runs
+from regexp.tracking.query import frame
+from tests.compare.sources import make_runs, scored
 
 
 def row(compared: pd.DataFrame, label: str) -> pd.Series:
@@ -16,13 +19,8 @@ def row(compared: pd.DataFrame, label: str) -> pd.Series:
 
 def test_statistics_agree_with_numpy() -> None:
     scores = {"none": [0.80, 0.84, 0.79], "l1": [0.85, 0.83, 0.88]}
-    runs = make_runs(
-        [
-            {"technique": name, "seed": seed, "score": value, "metrics.epochs": 10.0 * seed}
-            for name, values in scores.items()
-            for seed, value in enumerate(values)
-        ]
-    )
+    runs = scored(scores)
+    runs["metrics.epochs"] = 10.0 * runs["seed"]
     compared = table(runs)
     for name, values in scores.items():
         assert row(compared, name)["mean"] == pytest.approx(np.mean(values), rel=1e-12)
@@ -113,36 +111,25 @@ def test_baseline_of_a_grid_is_the_one_with_the_same_numbers() -> None:
     ("lower", "order"), [(False, ["none", "b", "a"]), (True, ["none", "a", "b"])]
 )
 def test_baseline_comes_first_then_the_best(lower: bool, order: list[str]) -> None:
-    runs = make_runs(
-        [
-            {"technique": "a", "seed": 0, "score": 0.1},
-            {"technique": "none", "seed": 0, "score": 0.5},
-            {"technique": "b", "seed": 0, "score": 0.9},
-        ]
-    )
-    compared = table(runs, Metric("test/accuracy", lower))
-    assert compared["technique"].tolist() == order
+    runs = scored({"a": [0.1], "none": [0.5], "b": [0.9]})
+    assert table(runs, Metric("test/accuracy", lower))["technique"].tolist() == order
 
 
 def test_validation_loss_is_that_of_the_final_weights() -> None:
-    runs = make_runs([{"technique": "none", "seed": 0, "score": 0.5, "metrics.val/loss": 9.0}])
+    runs = scored({"none": [0.5]}, **{"metrics.val/loss": 9.0})
     assert table(runs)["validation_loss"].tolist() == [0.5]
     runs = runs.drop(columns="metrics.final/val_loss")
     assert table(runs)["validation_loss"].tolist() == [9.0]
 
 
 def test_metric_that_nobody_recorded() -> None:
-    runs = make_runs([{"technique": "none", "seed": 0, "score": 0.5}])
-    compared = table(runs, Metric("test/rmse"))
+    compared = table(scored({"none": [0.5]}), Metric("test/rmse"))
     assert compared["mean"].isna().all()
     assert compared["finished"].tolist() == [1]
 
 
 def test_no_runs_give_an_empty_table() -> None:
-    from regexp.tracking.query import frame
-
-    compared = table(frame([]))
-    assert compared.empty
+    assert table(frame([])).empty
 
 
 SCORES = {
@@ -153,14 +140,8 @@ SCORES = {
 }
 
 
-def family(scores: dict[str, list[float]] = SCORES, **columns: object):
-    return make_runs(
-        [
-            {"technique": name, "seed": seed, "score": value, **columns}
-            for name, values in scores.items()
-            for seed, value in enumerate(values)
-        ]
-    )
+def family(scores: Mapping[str, Sequence[float]] = SCORES, **columns: Any) -> pd.DataFrame:
+    return scored(scores, **columns)
 
 
 def test_one_split_is_tested_by_the_paired_t_test() -> None:
@@ -220,10 +201,10 @@ def test_runs_that_were_started_in_another_order_give_the_same_bits() -> None:
         pd.testing.assert_frame_equal(table(other), table(runs), check_exact=True)
 
 
-def test_equal_techniques_stand_in_one_order_whatever_ended_first() -> None:
-    rows = [{"technique": name, "seed": 0, "score": 0.5} for name in ("none", "b", "c", "a")]
-    for order in (rows, rows[::-1]):
-        assert table(make_runs(order))["label"].tolist() == ["none", "a", "b", "c"]
+@pytest.mark.parametrize("order", ["nbca", "acbn"])
+def test_equal_techniques_stand_in_one_order_whatever_ended_first(order: str) -> None:
+    runs = scored({{"n": "none"}.get(name, name): [0.5] for name in order})
+    assert table(runs)["label"].tolist() == ["none", "a", "b", "c"]
 
 
 def test_seeds_without_a_score_of_both_are_counted() -> None:
@@ -272,26 +253,19 @@ def test_variants_are_tested_against_their_own_baseline() -> None:
 
 
 def test_gap_and_further_scores() -> None:
-    runs = make_runs(
-        [
-            {
-                "technique": "none",
-                "seed": seed,
-                "score": 0.8 + seed / 10,
-                "metrics.final/train_accuracy": 0.95,
-                "metrics.test/loss": 0.5 + seed,
-                "metrics.test/brier": 0.2 + seed / 100,
-                "metrics.test/ece": 0.1 * seed,
-            }
-            for seed in range(2)
-        ]
+    runs = scored({"none": [0.8, 0.9]}).assign(
+        **{
+            "metrics.final/train_accuracy": 0.95,
+            "metrics.test/loss": [0.5, 1.5],
+            "metrics.test/brier": [0.2, 0.21],
+            "metrics.test/ece": [0.0, 0.1],
+        }
     )
     compared = table(runs).iloc[0]
     assert compared["gap"] == pytest.approx(0.1)
     assert compared[["loss", "brier", "ece"]].tolist() == pytest.approx([1.0, 0.205, 0.05])
-    root = math.sqrt(2)
     spreads = compared[["loss_std", "brier_std", "ece_std"]].tolist()
-    assert spreads == pytest.approx([1 / root, 0.01 / root, 0.1 / root])
+    assert spreads == pytest.approx([size / math.sqrt(2) for size in (1.0, 0.01, 0.1)])
 
 
 def test_gap_of_regression_is_of_errors() -> None:
@@ -304,13 +278,8 @@ def test_gap_of_regression_is_of_errors() -> None:
 
 def test_relative_seconds_are_of_pairs() -> None:
     seconds = {"none": [1.0, 2.0, 5.0], "l1": [3.0, 3.0]}
-    runs = make_runs(
-        [
-            {"technique": name, "seed": seed, "score": 0.5, "metrics.seconds": value}
-            for name, values in seconds.items()
-            for seed, value in enumerate(values)
-        ]
-    )
+    runs = scored(seconds)
+    runs["metrics.seconds"] = runs["metrics.test/accuracy"]
     assert row(table(runs), "l1")["relative_seconds"] == pytest.approx((3 / 1 + 3 / 2) / 2)
 
 
