@@ -210,7 +210,8 @@ def test_equal_techniques_stand_in_one_order_whatever_ended_first(order: str) ->
 def test_seeds_without_a_score_of_both_are_counted() -> None:
     runs = family(split="shared")
     lost = (runs["technique"] == "none") & (runs["seed"] == 4)
-    runs.loc[lost, ["status", "metrics.test/accuracy"]] = ["FAILED", 0.1]
+    runs.loc[lost, "status"] = "FAILED"
+    runs.loc[lost, "metrics.test/accuracy"] = 0.1
     compared = row(table(runs), "l1")
     assert compared[["pairs", "missing"]].tolist() == [4, 1]
     difference = np.subtract(SCORES["l1"], SCORES["none"])[:4]
@@ -253,14 +254,10 @@ def test_variants_are_tested_against_their_own_baseline() -> None:
 
 
 def test_gap_and_further_scores() -> None:
-    runs = scored({"none": [0.8, 0.9]}).assign(
-        **{
-            "metrics.final/train_accuracy": 0.95,
-            "metrics.test/loss": [0.5, 1.5],
-            "metrics.test/brier": [0.2, 0.21],
-            "metrics.test/ece": [0.0, 0.1],
-        }
-    )
+    runs = scored({"none": [0.8, 0.9]}, **{"metrics.final/train_accuracy": 0.95})
+    runs["metrics.test/loss"] = [0.5, 1.5]
+    runs["metrics.test/brier"] = [0.2, 0.21]
+    runs["metrics.test/ece"] = [0.0, 0.1]
     compared = table(runs).iloc[0]
     assert compared["gap"] == pytest.approx(0.1)
     assert compared[["loss", "brier", "ece"]].tolist() == pytest.approx([1.0, 0.205, 0.05])
