@@ -15,7 +15,7 @@ LAST_CHECKPOINT = "checkpoints/last.pt"
 
 
 def read_run(reader: Reader, run_id: str) -> Original:
-    """A run of the store, in whatever state it is; `refusal` says whether it can be made again.
+    """A run of the store, in whatever state it is.
 
     Raises:
         TrackingError: there is no such run, it is a sweep, or its records are damaged.
@@ -55,20 +55,6 @@ def read_sweep(reader: Reader, sweep_id: str) -> OriginalSweep:
 def is_sweep(stored: StoredRun) -> bool:
     """Whether it is the parent run of a sweep."""
     return "sweep.key" in stored.tags
-
-
-def refusal(run: Original) -> str:
-    """Why a run cannot be made again and compared; empty if it can."""
-    if run.status == "RUNNING":
-        return "it is still running, or its end waits to be delivered (regexp deliver)"
-    diverged = run.tags.get("diverged") == "true"
-    if run.status != "FINISHED" and not diverged:
-        reason = f" ({run.reason.splitlines()[0]})" if run.reason else ""
-        return f"it did not end by itself: {run.status}{reason}; the sweep's command resumes it"
-    for name, content in (("config.yaml", run.config), ("stack.yaml", run.stack)):
-        if not content:
-            return f"it has no {name}: an older version of regexp recorded it, or it is no run"
-    return ""
 
 
 def _original(reader: Reader, stored: StoredRun) -> Original:

@@ -14,10 +14,10 @@ from regexp.rerun import report
 from regexp.rerun.archive.archive import read_archive
 from regexp.rerun.environments import differences_of_runs
 from regexp.rerun.original import Original, OriginalSweep
-from regexp.rerun.recorded import read_run, read_sweep, refusal
+from regexp.rerun.recorded import read_run, read_sweep
 from regexp.rerun.remake import Remade, RerunPlan, plan_rerun, remake
 from regexp.rerun.report import run_name, say
-from regexp.rerun.stacks import RecordedStack, stacks_of
+from regexp.rerun.stacks import stacks_of
 from regexp.rerun.trust import check_trusted
 from regexp.rerun.verify import verify
 from regexp.sweep.launched import open_tracker
@@ -41,7 +41,7 @@ def rerun(
         TrackingError: the store, or a run that it does not have.
     """
     sweep = read_sweep(_reader(config), sweep_id) if sweep_id else _originals(config, source)
-    stacks, left_out = _stacks(sweep)
+    stacks, left_out = stacks_of(sweep.runs)
     if not stacks:
         original, reason = left_out[0]
         raise ConfigError(
@@ -99,23 +99,6 @@ def _originals(config: DictConfig, source: str) -> OriginalSweep:
 
 def _reader(config: DictConfig) -> Reader:
     return Reader(config.tracking.uri, config.paths.mlruns)
-
-
-def _stacks(sweep: OriginalSweep) -> tuple[list[RecordedStack], list[tuple[Original, str]]]:
-    """The stacks of a sweep's runs, and the runs that cannot be made again with the reason."""
-    fit, left_out = [], []
-    for original in sweep.runs:
-        reason = refusal(original)
-        if not reason:
-            try:
-                stacks_of([original])
-            except ConfigError as error:
-                reason = str(error)
-        if reason:
-            left_out.append((original, reason))
-        else:
-            fit.append(original)
-    return stacks_of(fit), left_out
 
 
 def _remake(

@@ -9,6 +9,7 @@ from typing import Any
 from regexp.errors import ConfigError
 from regexp.rerun.original import Original
 from regexp.sweep.planned_run import DECIDES
+from regexp.tracking import DIVERGED
 
 
 @dataclass
@@ -31,22 +32,43 @@ class RecordedStack:
         return "+".join(map(str, self.members[0]["regularizer"])) or "none"
 
 
-def stacks_of(runs: Sequence[Original]) -> list[RecordedStack]:
-    """The stacks of recorded runs, each once, in the order of their first runs.
+LeftOut = list[tuple[Original, str]]
+"""Runs that cannot be made again, with the reason."""
 
-    Raises:
-        ConfigError: records that do not fit together.
-    """
+
+def stacks_of(runs: Sequence[Original]) -> tuple[list[RecordedStack], LeftOut]:
+    """The stacks of recorded runs, each once, in the order of their first runs; and what is left out."""
     stacks: dict[str, RecordedStack] = {}
+    left_out: LeftOut = []
     for run in runs:
-        members, variants, position = members_of(run)
+        try:
+            _check_ended(run)
+            members, variants, position = members_of(run)
+        except ConfigError as error:
+            left_out.append((run, str(error)))
+            continue
         # all that the bits depend on; not sorted, for the order of techniques counts
         decisive = [{key: member[key] for key in ("seed", *DECIDES)} for member in members]
-        stack = stacks.setdefault(
-            json.dumps([decisive, variants]), RecordedStack(members, variants)
-        )
+        key = json.dumps([decisive, variants])
+        stack = stacks.setdefault(key, RecordedStack(members, variants))
         stack.runs.append((run, position))
-    return list(stacks.values())
+    return list(stacks.values()), left_out
+
+
+def _check_ended(run: Original) -> None:
+    """Refuse a run that has nothing to be held against, or is not known well enough."""
+    if run.status == "RUNNING":
+        raise ConfigError("it is still running, or its end waits to be delivered (regexp deliver)")
+    if run.status != "FINISHED" and run.tags.get(DIVERGED) != "true":
+        reason = f" ({run.reason.splitlines()[0]})" if run.reason else ""
+        raise ConfigError(
+            f"it did not end by itself: {run.status}{reason}", cure="the sweep's command resumes it"
+        )
+    for name, content in (("config.yaml", run.config), ("stack.yaml", run.stack)):
+        if not content:
+            raise ConfigError(
+                f"it has no {name}: an older version of regexp recorded it, or it is no run"
+            )
 
 
 def members_of(run: Original) -> tuple[list[dict[str, Any]], list[str], int]:

@@ -54,7 +54,7 @@ def test_every_run_knows_the_configurations_of_its_stack(position):
 
 
 def test_a_run_alone_is_a_stack():
-    [stack] = stacks_of([original(RUNS[2:3], 0)])
+    [stack], _ = stacks_of([original(RUNS[2:3], 0)])
     assert stack.members == [RUNS[2].config]
 
 
@@ -64,7 +64,7 @@ def test_runs_of_one_stack_are_trained_once_wherever_their_data_lay():
         for run in RUNS
     ]
     first, other, alone = original(RUNS, 3), original(moved, 1), original(RUNS[:1], 0)
-    stacks = stacks_of([first, alone, other])
+    stacks, _ = stacks_of([first, alone, other])
     assert [[position for _, position in stack.runs] for stack in stacks] == [[3, 1], [0]]
     assert stacks[0].runs[0][0] is first
 
@@ -74,7 +74,8 @@ def test_the_order_of_techniques_makes_another_stack():
         config = CONFIG | {"regularizer": {name: {} for name in names}}
         return original([dataclasses.replace(RUNS[0], config=config)], 0)
 
-    assert len(stacks_of([cocktail("l1", "sam"), cocktail("sam", "l1")])) == 2
+    stacks, _ = stacks_of([cocktail("l1", "sam"), cocktail("sam", "l1")])
+    assert len(stacks) == 2
 
 
 @pytest.mark.parametrize(
