@@ -37,7 +37,7 @@ LeftOut = list[tuple[Original, str]]
 
 
 def stacks_of(runs: Sequence[Original]) -> tuple[list[RecordedStack], LeftOut]:
-    """The stacks of recorded runs, each once, in the order of their first runs; and what is left out."""
+    """The stacks of recorded runs, each once, by their first runs; and what is left out."""
     stacks: dict[str, RecordedStack] = {}
     left_out: LeftOut = []
     for run in runs:
