@@ -76,10 +76,10 @@ class Residual(nn.Module):
         return x + self.drop(self.branch(x))
 
 
-Kind = TypeVar("Kind", bound=nn.Module)
+_M = TypeVar("_M", bound=nn.Module)
 
 
-def modules_of(model: nn.Module, kind: type[Kind], missing: str, cure: str) -> dict[str, Kind]:
+def modules_of(model: nn.Module, kind: type[_M], missing: str, cure: str) -> dict[str, _M]:
     """The modules of a kind in `model`, by name, from inputs to outputs.
 
     Raises:

@@ -34,7 +34,7 @@ DATA_KINDS = {1: "table", 2: "series", 3: "images"}
 LATE = {"constraint": 1, "sparsity": 2}
 """Kinds of techniques whose result must hold: they see the parameters after all others."""
 
-Numbers = dict[str, dict[str, Any]]
+TechniqueNumbers = dict[str, dict[str, Any]]
 """Hyper-parameters that are floats, by technique and name."""
 
 
@@ -98,7 +98,7 @@ class Cocktail(Regularizer):
         """Whether any technique sets the class attribute `name` (`averages`, `uses_hidden`)."""
         return any(getattr(technique, name) for technique in self.techniques.values())
 
-    def numbers(self) -> Numbers:
+    def numbers(self) -> TechniqueNumbers:
         """The hyper-parameters that are floats, by technique."""
         return {
             name: {k: v for k, v in _values(technique).items() if isinstance(v, (float, Tensor))}
@@ -123,7 +123,7 @@ class Cocktail(Regularizer):
             for name, technique in self.techniques.items()
         )
 
-    def with_numbers(self, numbers: Numbers) -> Cocktail:
+    def with_numbers(self, numbers: TechniqueNumbers) -> Cocktail:
         """The same techniques with other hyper-parameters."""
         return Cocktail(
             {

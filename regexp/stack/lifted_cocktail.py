@@ -14,13 +14,13 @@ from regexp.regularizer.base import GradientView, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.streams import Outside, StackedRng
 
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 def lifted(
-    hook: Callable[Concatenate[Cocktail, Arguments], Result],
-) -> Callable[Concatenate[LiftedCocktail, Arguments], Result]:
+    hook: Callable[Concatenate[Cocktail, _Arguments], _Result],
+) -> Callable[Concatenate[LiftedCocktail, _Arguments], _Result]:
     """A hook of `Cocktail` for all runs of a `LiftedCocktail` at once.
 
     Wherever its arguments hold a tensor [K, ...], the hook sees one run's, [...], and wherever they
