@@ -58,12 +58,6 @@ def test_moments_are_exact_in_expectation():
     assert abs(square - 1) < 1e-6
 
 
-def test_zero_is_the_identity_and_so_is_evaluation():
-    x = torch.randn(20, 8)
-    assert torch.equal(filled(0.0, x)(x), x)
-    assert torch.equal(filled(0.3, x).eval()(x), x)
-
-
 def test_stands_after_every_selu_and_nowhere_else():
     model = technique("alpha_dropout", p=0.1).build(MLP([8], 3, [16, 16], "selu"))
     layers = [n for n, m in model.named_modules() if isinstance(m, AlphaDropoutLayer)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.model.cnn import CNN
-from regexp.model.layers import DropoutLayer, fill_noise, note_shapes
+from regexp.model.layers import DropoutLayer, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
 from regexp.regularizer.base import NotApplicable
@@ -82,17 +82,6 @@ def test_squares_are_no_larger_than_the_image():
     assert ((noise == 0).sum(2) != 1).all()  # both lines of a column together
     assert (noise == 0).any()
     assert (noise != 0).any()
-
-
-def test_zero_is_the_identity_and_so_is_evaluation():
-    x = torch.rand(5, 2, 6, 6)
-    layer = layer_on((2, 6, 6), 0.0, 3)
-    fill_noise(layer, Rng(0), 5)
-    assert torch.equal(layer(x), x)
-    layer = layer_on((2, 6, 6), 0.5, 3)
-    fill_noise(layer, Rng(0), 5)
-    assert not torch.equal(layer(x), x)
-    assert torch.equal(layer.eval()(x), x)
 
 
 def test_stands_after_convolutions_alone():

@@ -84,17 +84,6 @@ def test_recurrent_weights_have_one_mask_for_all_times():
     torch.testing.assert_close(own(x), theirs(x)[0], rtol=0, atol=1e-12)
 
 
-def test_zero_is_the_identity_and_so_is_evaluation():
-    x = torch.randn(20, 8)
-    torch.manual_seed(0)
-    plain = MLP([8], 3, [16], "relu")
-    for p, training, same in ((0.0, True, True), (0.5, False, True), (0.5, True, False)):
-        torch.manual_seed(0)
-        model = technique("drop_connect", p=p).build(MLP([8], 3, [16], "relu"))
-        fill_noise(model, Rng(0, "noise"), 20)
-        assert torch.equal(model.train(training)(x), plain(x)) == same
-
-
 def test_gradient_is_that_of_the_masked_weight():
     torch.manual_seed(0)
     x = torch.randn(20, 8)

@@ -73,15 +73,6 @@ def test_drops_single_elements_of_convolutional_blocks():
     assert ((share > 0.1) & (share < 0.9)).all()
 
 
-def test_does_nothing_in_evaluation():
-    plain, dropped = mlp(16), technique("dropout").build(mlp(16))
-    x = torch.randn(20, 8)
-    note_shapes(dropped, x)
-    fill_noise(dropped, Rng(0, "noise"), 20)
-    assert not torch.equal(plain(x), dropped(x))
-    assert torch.equal(plain.eval()(x), dropped.eval()(x))
-
-
 def test_expectation_for_a_linear_model_is_a_scaled_ridge(regression):
     """Wager et al. 2013: E = |y - Xw|^2 + p / (1 - p) * sum_j w_j^2 sum_i x_ij^2, exactly."""
     x, y = regression

@@ -62,13 +62,6 @@ def test_expectation_for_a_linear_model_is_the_scaled_ridge_of_dropout():
     torch.testing.assert_close(expected, (y - x @ w).square().sum() + ridge, rtol=1e-12, atol=0)
 
 
-def test_zero_is_the_identity_and_so_is_evaluation():
-    x = torch.randn(20, 8)
-    assert torch.equal(filled(0.0, x)(x), x)
-    assert torch.equal(filled(0.3, x).eval()(x), x)
-    assert not torch.equal(filled(0.3, x)(x), x)
-
-
 def test_stands_after_every_hidden_activation():
     model = technique("gaussian_dropout", p=0.1).build(MLP([8], 3, [16, 16], "relu"))
     layers = {n: m.p for n, m in model.named_modules() if isinstance(m, GaussianDropoutLayer)}

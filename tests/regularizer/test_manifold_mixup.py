@@ -108,14 +108,6 @@ def test_share_has_the_moments_of_the_beta_distribution():
     assert abs(shares.var() - variance) < 0.15 * variance
 
 
-def test_does_nothing_in_evaluation():
-    model, _, x = network()
-    plain, _, _ = network(alpha=0)
-    drawn(model, 0)
-    assert not torch.equal(model(x), plain.eval()(x))
-    assert torch.equal(model.eval()(x), plain.eval()(x))
-
-
 def test_does_not_mix_the_members_of_an_ensemble():
     """Listed first it would also mix the targets by another permutation than the hidden rows."""
     names = ("manifold_mixup", "batch_ensemble")

@@ -7,9 +7,9 @@ import itertools
 import pytest
 import torch
 
-from regexp.regularizer.base import weights
+from regexp.regularizer.base import Regularizer, weights
 from regexp.regularizer.cocktail import Cocktail
-from tests.support import make_member, run, technique
+from tests.support import make_member, make_step, run, technique
 
 
 def trained(*names, **changes):
@@ -32,8 +32,22 @@ def test_weights_that_must_not_be_negative_are_not():
 
 
 def test_sparsity_comes_after_constraints_and_these_after_decay():
-    names = ("pruning", "non_negative", "weight_decay", "max_norm")
-    cocktail = Cocktail({name: technique(name) for name in names})
-    order = [name for name, _ in cocktail._by_hook["constrain"]]
-    assert order == ["weight_decay", "non_negative", "max_norm", "pruning"]
-    assert [name for name, _ in cocktail._by_hook["weights"]] == ["pruning"]
+    calls = []
+
+    def recorder(kind):
+        class Recorder(Regularizer, kind=kind):
+            def constrain(self, step, new, old):
+                calls.append(kind)
+                return new
+
+            def weights(self, memory, state):
+                calls.append(kind)
+                return state
+
+        return Recorder()
+
+    cocktail = Cocktail({kind: recorder(kind) for kind in ("sparsity", "constraint", "decay")})
+    memory = cocktail.init({})
+    cocktail.constrain(make_step(memory=memory), {}, {})
+    cocktail.weights(memory, {})
+    assert calls == ["decay", "constraint", "sparsity"] * 2

@@ -52,18 +52,6 @@ def test_zeroes_whole_features_of_sequences():
     assert set(y.unique().tolist()) == {0.0, 2.0}
 
 
-def test_zero_is_the_identity_and_so_is_evaluation():
-    x = torch.rand(4, 1, 8, 8)
-    torch.manual_seed(0)
-    plain = CNN([1, 8, 8], 3, [5], 16, "relu")
-    for p, training in ((0.0, True), (0.4, False)):
-        torch.manual_seed(0)
-        model = technique("spatial_dropout", p=p).build(CNN([1, 8, 8], 3, [5], 16, "relu"))
-        note_shapes(model, x)
-        fill_noise(model, Rng(0, "noise"), 4)
-        assert torch.equal(model.train(training)(x), plain(x))
-
-
 def test_models_without_channels_are_told():
     with pytest.raises(NotApplicable, match=r"regularizer\.spatial_dropout: .* use regularizer=dr"):
         technique("spatial_dropout").build(MLP([8], 3, [16], "relu"))

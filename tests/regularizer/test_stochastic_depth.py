@@ -64,15 +64,6 @@ def test_expectation_over_all_masks_is_the_whole_network():
     torch.testing.assert_close(mean, model.eval()(x), rtol=1e-12, atol=1e-12)
 
 
-def test_zero_is_the_identity_and_so_is_evaluation():
-    x = torch.randn(20, 8)
-    for p, training, same in ((0.0, True, True), (0.5, False, True), (0.5, True, False)):
-        model = technique("stochastic_depth", p=p).build(network())
-        note_shapes(model, x)
-        fill_noise(model, Rng(0, "noise"), 20)
-        assert torch.equal(model.train(training)(x), network()(x)) == same
-
-
 def test_models_without_branches_are_told():
     with pytest.raises(NotApplicable, match="model=resnet_mlp"):
         technique("stochastic_depth").build(MLP([8], 3, [16], "relu"))

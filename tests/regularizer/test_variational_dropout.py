@@ -66,15 +66,6 @@ def test_equals_cells_with_masked_states():
     torch.testing.assert_close(model(X), expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_zero_is_the_identity_and_so_is_evaluation(kind):
-    plain = network(kind)(X)
-    assert torch.equal(built(kind, inputs=0, hidden=0, recurrent=0)(X), plain)
-    model = built(kind)
-    assert not torch.equal(model(X), plain)
-    assert torch.equal(model.eval()(X), plain)
-
-
 def test_models_without_recurrent_layers_are_told():
     with pytest.raises(NotApplicable, match="model=lstm"):
         technique("variational_dropout").build(MLP([8], 3, [16], "relu"))
