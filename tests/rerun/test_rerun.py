@@ -261,14 +261,16 @@ def test_runs_that_did_not_end_by_themselves_are_left_out(
 def test_a_target_of_elsewhere_is_not_called(
     trained: Trained, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store, _ = trained
-    [original] = store.sweep("seeds=1", *SMALL)
+    store, originals = trained
+    run_id = originals[0].run_id
     client = store.client()
-    text = client.download_artifacts(original.run_id, "config.yaml", str(elsewhere))
-    changed = Path(text).read_text().replace("regexp.model.mlp.MLP", "os.system")
-    client.log_text(original.run_id, changed, "config.yaml")
+    config = Path(client.download_artifacts(run_id, "config.yaml", str(elsewhere))).read_text()
+    client.log_text(run_id, config.replace("regexp.model.mlp.MLP", "os.system"), "config.yaml")
     before = store.sweeps()
-    assert store.run("rerun", original.run_id) == USAGE_ERROR
+    try:
+        assert store.run("rerun", run_id) == USAGE_ERROR
+    finally:
+        client.log_text(run_id, config, "config.yaml")
     told = capsys.readouterr().err
     assert "calls os.system" in told
     assert "--allow os.system" in told
