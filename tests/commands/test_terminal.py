@@ -14,7 +14,7 @@ import regexp.commands.terminal
 import regexp.config.jobs
 from regexp.__main__ import FAILED, USAGE_ERROR, run
 from regexp.commands import COMMANDS
-from regexp.commands.arguments import parse
+from regexp.commands.arguments import CommandParser, parse
 from regexp.commands.terminal import LENGTH, Lasting, explain_error, wrapped
 from regexp.config.jobs import compose
 from regexp.errors import ConfigError
@@ -100,6 +100,8 @@ def test_debug_is_a_key_for_the_jobs() -> None:
     options, arguments = parse(["--debug", "seeds=2"])
     assert arguments == ["seeds=2", "debug=true"]
     assert compose(options).config.debug is True
+    given = CommandParser("rerun").split(["--debug", "RUN_ID"], keys=("paths.",))
+    assert (given.words, given.config.debug) == (["RUN_ID"], True)
 
 
 def test_a_fault_of_hydras_is_one_message_too(

@@ -14,6 +14,8 @@ from regexp.rerun.original import Original
 from regexp.rerun.recorded import read_sweep
 from regexp.tracking.stored import Reader
 
+from .archives import packed_in
+
 SMALL = ("dataset=iris", "model.hidden=[8]", "trainer.epochs=3", "trainer.batch_size=32")
 TECHNIQUES = "none,dropout,[l1,ema],[batch_norm,early_stopping],sam"
 
@@ -61,10 +63,12 @@ class Store:
         return Reader(None, self.folder).client
 
 
+Trained = tuple[Store, list[Original]]
+"""A store, and the runs of the sweep in it."""
+
+
 @pytest.fixture(scope="session")
-def trained(
-    tmp_path_factory: pytest.TempPathFactory, empty_store: Path
-) -> tuple[Store, list[Original]]:
+def trained(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Trained:
     """A sweep of several techniques with two seeds, one of them a run after another."""
     folder = tmp_path_factory.mktemp("first")
     store = Store(folder / "mlruns")
@@ -85,3 +89,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Another working directory than that of the first run, and empty."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    """An archive of two runs, the first with its checkpoint."""
+    return packed_in(tmp_path)

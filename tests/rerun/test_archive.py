@@ -16,13 +16,7 @@ import yaml
 
 from regexp.errors import ConfigError
 from regexp.rerun.archive.archive import read_archive, write_archive
-from tests.rerun.archives import CONFIG, FILES, METRICS, original, packed_in, shown, sweep, unpacked
-
-
-@pytest.fixture
-def packed(tmp_path: Path) -> Path:
-    return packed_in(tmp_path)
-
+from tests.rerun.archives import CONFIG, FILES, METRICS, original, shown, sweep, unpacked
 
 # --- what goes in comes out -------------------------------------------------------------------
 

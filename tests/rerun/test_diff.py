@@ -7,11 +7,8 @@ import pytest
 from regexp.__main__ import USAGE_ERROR
 from regexp.rerun import report
 from regexp.rerun.environments import EnvironmentDifference
-from regexp.rerun.original import Original
 
-from .conftest import Store
-
-Trained = tuple[Store, list[Original]]
+from .conftest import Trained
 
 
 def cells(told: str) -> list[list[str]]:

@@ -23,15 +23,9 @@ from tests.rerun.archives import (
     RUN,
     STACK,
     pack,
-    packed_in,
     refused,
     unpacked,
 )
-
-
-@pytest.fixture
-def packed(tmp_path: Path) -> Path:
-    return packed_in(tmp_path)
 
 
 def test_files_that_are_no_archive(tmp_path: Path) -> None:

@@ -13,9 +13,7 @@ from regexp.sweep import plan
 from regexp.tracking import environment
 from regexp.training import checkpoint
 
-from .conftest import SMALL, Store
-
-Trained = tuple[Store, list[Original]]
+from .conftest import SMALL, Store, Trained
 
 
 def named(runs: list[Original], name: str) -> Original:
