@@ -38,11 +38,10 @@ def deliver(uri: str | None, folder: Path | str) -> int:
             delivered = outbox.redeliver()
         finally:
             left = outbox.close()
-    refused = dict(left.refused)
     print(f"Delivered what waited of {count(delivered, 'run')} to {store.public(resolved)}.")
     for line in farewell(left, uri, folder):
         print(line)
-    return 1 if left.waiting or refused else _rest(spool)
+    return 1 if left.waiting or left.refused else _rest(spool)
 
 
 def farewell(left: Left, uri: str | None, folder: Path) -> list[str]:

@@ -67,9 +67,8 @@ def test_what_is_refused_is_told(
     spool.release()
     assert deliver(None, fresh_store) == 1
     assert f"refused records of run {run_id}" in capsys.readouterr().out
-    assert (fresh_store / "undelivered" / "refused" / f"{run_id}.jsonl").read_text().count(
-        "{"
-    ) == 2 + 1
+    refused = fresh_store / "undelivered" / "refused" / f"{run_id}.jsonl"
+    assert refused.read_text().count("{") == 2 + 1
 
 
 def test_nothing_waits_and_no_store_is_made(

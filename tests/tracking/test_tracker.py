@@ -66,18 +66,6 @@ def test_values_that_are_not_finite_come_back(tracker: Tracker, sweep: RunRecord
     assert tracker.runs(sweep.id)["metrics.test/loss"].tolist() == [math.inf]
 
 
-def test_value_recorded_again_for_a_step_replaces_the_first(
-    tracker: Tracker, sweep: RunRecord, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from regexp.tracking import record as module
-
-    record = start(tracker, sweep.id)
-    for now, value in ((2000, 0.5), (1000, 0.9)):
-        monkeypatch.setattr(module, "now", lambda now=now: now)
-        record.metrics({"val/loss": value}, 1)
-    assert curve(tracker, record.id, "val/loss") == [(1, 0.5)]
-
-
 def test_artifacts_of_files_and_folders(tracker: Tracker, sweep: RunRecord, tmp_path: Path) -> None:
     record = start(tracker, sweep.id)
     (tmp_path / "figures").mkdir()
