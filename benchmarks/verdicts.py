@@ -27,7 +27,7 @@ import pandas as pd  # noqa: E402
 from numpy.random import Generator, default_rng  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from regexp.compare.statistics import ALPHA, compare, holm, overlap_of, p_value  # noqa: E402
+from regexp.compare.statistics import ALPHA, compare_family, holm, overlap_of, p_value  # noqa: E402
 from regexp.compare.verdict import outcome  # noqa: E402
 
 Scores = NDArray[np.float64]
@@ -70,7 +70,7 @@ class World:
         scores = self.draw(data, runs, techniques + 1, self.seeds)
         scores[1] += -effect if self.lower_is_better else effect
         baseline, *others = map(pd.Series, scores)
-        return compare(
+        return compare_family(
             {arm: (other, baseline) for arm, other in enumerate(others)},
             overlap=self.overlap,
             lower_is_better=self.lower_is_better,

@@ -124,7 +124,7 @@ def write(folder: Path, sweep: Sweep, command: str, report: ComparisonReport, co
         f"**Command.** {cost}, {len(comparison.runs) + len(comparison.trials)} runs:",
         f"```bash\n{command}\n```",
     ]
-    body = markdown.study(document(comparison, kept))
+    body = markdown.study_page(document(comparison, kept))
     (folder / "README.md").write_text("\n\n".join([*head, body]), encoding="utf-8")
 
 

@@ -164,7 +164,7 @@ def _signed_rank(difference: Floats, grain: Floats) -> tuple[float, float, str]:
     return float(result.statistic), min(float(result.pvalue), 1.0), name
 
 
-def critical_difference(techniques: int, datasets: int) -> float:
+def critical_rank_difference(techniques: int, datasets: int) -> float:
     """The difference of two average ranks that Nemenyi's test calls significant at 5%.
 
     q sqrt(k (k + 1) / (6 N)), with q the studentized range's quantile over sqrt(2).
@@ -184,7 +184,7 @@ def notes(techniques: int, datasets: int) -> list[str]:
     sentences: list[str] = []
     if techniques < 2 or datasets < 1:
         return sentences
-    critical, most = critical_difference(techniques, datasets), techniques - 1
+    critical, most = critical_rank_difference(techniques, datasets), techniques - 1
     if critical >= most:
         sentences.append(
             f"Nemenyi's critical difference is {critical:.1f} ranks, and average ranks of "

@@ -161,7 +161,7 @@ def _of_datasets(across: Across) -> str:
             sentences.append(f"{listed(_few(names))} {verb} {does} than {BASELINE}.")
     if not sentences:
         least = tested["p_holm"].min()
-        p = "" if math.isnan(least) else f"; smallest corrected p: {formats.p_value(least)}"
+        p = "" if math.isnan(least) else f"; smallest corrected p: {formats.p_text(least)}"
         sentences.append(f"No technique is shown to be better or worse than {BASELINE}{p}.")
     rank = f"The best average rank, {average.min():.1f} of {len(average)}, is "
     if best == BASELINE:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from regexp.compare import several, verdict
 from regexp.compare.metric import Metric, metric_of
 from regexp.compare.ranking import Across, rank
-from regexp.compare.table import BASELINE, FAMILY, FINISHED, KEYS, Tested, counting, tabulate
+from regexp.compare.table import BASELINE, FAMILY, FINISHED, KEYS, Tested, counted_runs, tabulate
 from regexp.errors import ConfigError, nearest
 from regexp.metrics.names import ACCURACY, LOSS, METRIC, RMSE, TUNING_STAGE, column
 
@@ -109,7 +109,7 @@ def compare(
     searched = (
         recorded["stage"] == TUNING_STAGE if "stage" in recorded else recorded["status"] == ""
     )
-    trials, runs = recorded[searched], counting(recorded[~searched])
+    trials, runs = recorded[searched], counted_runs(recorded[~searched])
     both = has(runs, ACCURACY) and has(runs, RMSE)
     judged_by = metric_of(_checked(runs, metric) if metric else _headline(runs))
     table, tested = tabulate(runs, judged_by)

@@ -110,9 +110,9 @@ def _family(comparison: Comparison, family: Family) -> FamilyPart:
         name=family.name if len(comparison.families) > 1 else "",
         outcomes=list(rows["outcome"]),
         intervals=list(ends.itertuples(index=False, name=None)),
-        verdicts=tables.verdicts(rows, metric),
-        measures=tables.measures(rows, metric, regression=comparison.regression),
-        summary=tables.summary(rows, metric),
+        verdicts=tables.verdict_columns(rows, metric),
+        measures=tables.measure_columns(rows, metric, regression=comparison.regression),
+        summary=tables.summary_columns(rows, metric),
     )
 
 
@@ -124,7 +124,7 @@ def _across(across: Across, metric: Metric) -> AcrossPart:
     )
     if math.isnan(test.p):
         sentence = "Friedman's test takes three techniques or more, with the baseline."
-    return AcrossPart(sentence, tables.ranks(across, metric))
+    return AcrossPart(sentence, tables.rank_columns(across, metric))
 
 
 def _facts(comparison: Comparison) -> list[tuple[str, str]]:

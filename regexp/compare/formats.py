@@ -54,7 +54,7 @@ def digits_of(value: float, unit: Unit) -> int:
     return max(0, 1 - math.floor(math.log10(size))) if size > 0 else 0
 
 
-def counting(value: float, unit: Unit, digits: int) -> str:
+def counted_digits(value: float, unit: Unit, digits: int) -> str:
     """A number with at least so many digits that count, none of them before the point lost."""
     known = math.isfinite(value) and value != 0
     after_point = max(0, digits_of(value, unit) + digits - 2) if known else 0
@@ -66,7 +66,7 @@ def upwards(value: float, unit: Unit) -> str:
     return rounded(value, digits_of(value, unit), ROUND_CEILING, unit=unit)
 
 
-def interval(
+def interval_text(
     low: float, high: float, digits: int, unit: Unit, *, sign: bool = False
 ) -> tuple[str, int]:
     """`+1.9 to +3.4`, rounded outwards, and the digits after the point that it has.
@@ -122,7 +122,7 @@ def _difference(mean: float, low: float, high: float, unit: Unit, digits: int) -
     if math.isnan(low):
         digits = digits_of(mean, unit) if math.isfinite(mean) else 0
         return rounded(mean, digits, unit=unit, sign=True), NOTHING
-    ends, digits = interval(low, high, digits, unit, sign=True)
+    ends, digits = interval_text(low, high, digits, unit, sign=True)
     return rounded(mean, digits, unit=unit, sign=True), ends
 
 
@@ -138,7 +138,7 @@ def _common(spreads: Sequence[float], unit: Unit, without: int) -> int:
     return digits_of(known[len(known) // 2], unit) if known else without
 
 
-def p_value(p: float) -> str:
+def p_text(p: float) -> str:
     """`0.012`, `<0.001`: with digits enough to tell it from 5%."""
     if math.isnan(p):
         return NOTHING
@@ -150,7 +150,7 @@ def p_value(p: float) -> str:
 
 def relation(p: float) -> str:
     """A p-value for a sentence: `= 0.012`, `< 0.001`."""
-    return "< 0.001" if p < 0.001 else f"= {p_value(p)}"
+    return "< 0.001" if p < 0.001 else f"= {p_text(p)}"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -39,7 +39,7 @@ def page(document: Document) -> str:
     environment.filters["drawn"] = drawn
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
-        document=document, marks=MARKS, script=Markup(SCRIPT), digest=digest(SCRIPT)
+        document=document, marks=MARKS, script=Markup(SCRIPT), digest=_digest(SCRIPT)
     )
 
 
@@ -109,6 +109,6 @@ document.querySelectorAll("table.sorted").forEach(table => {
 """
 
 
-def digest(script: str) -> str:
+def _digest(script: str) -> str:
     """What the page's policy knows its one script by; no other is run."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -30,7 +30,7 @@ def page(document: Document) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def study(document: Document) -> str:
+def study_page(document: Document) -> str:
     """What a study's page says below its question: answer, verdicts, pictures, method."""
     gap = "\n\n" if len(document.families) > 1 else " "  # several answers are a list
     parts = [f"**Answer.**{gap}{_answer(document)}", "## Verdicts"]

@@ -46,7 +46,7 @@ def rank(table: "pd.DataFrame", runs: "pd.DataFrame", metric: Metric) -> Across 
 
     Args:
         table: from `compare.table`.
-        runs: that it was made of and that count, see `table.counting`.
+        runs: that it was made of and that count, see `table.counted_runs`.
         metric: that it was made by.
 
     Returns:

@@ -63,13 +63,13 @@ def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
         StoreAwayError: the store does not answer.
     """
     from regexp.compare.curves import curves, diagnostics
-    from regexp.compare.figures import draw, shown
+    from regexp.compare.figures import draw, panel_keys
     from regexp.tracking import StoreAwayError
 
     runs = comparison.runs
     try:
         some = set[Any]().union(
-            *(shown(family.rows, comparison.metric) for family in comparison.families)
+            *(panel_keys(family.rows, comparison.metric) for family in comparison.families)
         )
         keys = runs[KEYS].itertuples(index=False, name=None)
         left = diagnostics(source, runs[[key in some for key in keys]])

@@ -247,7 +247,7 @@ def least_pairs(comparisons: int) -> int:
     return 2 + math.floor(math.log2(max(comparisons, 1) / ALPHA))
 
 
-def compare(
+def compare_family(
     pairs: Mapping[Any, tuple[pd.Series, pd.Series]],
     *,
     overlap: float | None,

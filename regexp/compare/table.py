@@ -10,7 +10,7 @@ import numpy as np
 
 from regexp.compare.metric import Metric
 from regexp.compare.splits import overlap
-from regexp.compare.statistics import compare
+from regexp.compare.statistics import compare_family
 from regexp.compare.verdict import verdicts
 from regexp.metrics import names
 
@@ -72,7 +72,7 @@ class Tested:
     """The comparisons of one dataset and setting, which are corrected together.
 
     Attributes:
-        compared: from `statistics.compare`, one row a technique and variant beside the baseline.
+        compared: from `statistics.compare_family`, one row a technique and variant.
         overlap: n_test / n_train, None where all runs share one split.
         remarks: what a reader must know of them beside `verdict.notes`.
     """
@@ -106,8 +106,8 @@ def table(runs: "pd.DataFrame", metric: Metric = _ACCURACY) -> "pd.DataFrame":
         - `pairs`, `missing`: number of seeds that this difference rests on, and of those that it
           lacks
         - `sd`, `error`, `low`, `high`, `p`, `p_holm`, `improvement`, `detectable`,
-          `simultaneous_low`, `simultaneous_high`: see `statistics.compare`; one family is one
-          dataset and setting
+          `simultaneous_low`, `simultaneous_high`: see `statistics.compare_family`; a dataset and
+          setting are a family
         - `outcome`, `verdict`: a word and a sentence, see `verdict`; `baseline` and nothing for
           the baseline
         - `gap`: mean of what the training rows are predicted better than the test rows: accuracy,
@@ -129,7 +129,7 @@ def tabulate(
 
     rows: list[dict[str, Any]] = []
     tested = {}
-    latest = counting(runs)
+    latest = counted_runs(runs)
     values = _values(latest, metric.name)
     for name, members in latest.groupby(FAMILY, sort=False):
         groups = {
@@ -144,7 +144,7 @@ def tabulate(
             if other and key[2] != BASELINE
         }
         ratio, remarks = overlap(members)
-        compared = compare(pairs, overlap=ratio, lower_is_better=metric.lower_is_better)
+        compared = compare_family(pairs, overlap=ratio, lower_is_better=metric.lower_is_better)
         tested[cast("tuple[str, str]", name)] = Tested(compared, ratio, remarks)
         judged = compared.join(verdicts(compared, metric, one_split=ratio is None))
         judged = judged.rename(columns={"mean": "difference"})
@@ -175,7 +175,7 @@ def _counted(names: "pd.Series") -> "pd.Series":
     return names.map(places)
 
 
-def counting(runs: "pd.DataFrame") -> "pd.DataFrame":
+def counted_runs(runs: "pd.DataFrame") -> "pd.DataFrame":
     """The runs that count: no trials, and one run a seed."""
     if "stage" in runs:
         runs = runs[runs["stage"] != names.TUNING_STAGE]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from regexp.compare import formats
-from regexp.compare.formats import NOTHING, counting
+from regexp.compare.formats import NOTHING, counted_digits
 from regexp.compare.metric import PERCENT, PLAIN, POINTS, Metric, Unit
 from regexp.compare.ranking import Across
 from regexp.compare.table import BASELINE, FAMILY
@@ -45,7 +45,7 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def overview(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
+def terminal_columns(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
     """The table of a terminal: numbers with a fixed count of digits, a dash for nothing."""
     names = [name for name in FAMILY if rows[name].nunique() > 1]
 
@@ -61,7 +61,7 @@ def overview(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
         "-" if math.isnan(low) else f"{low:+.4f}, {high:+.4f}"
         for low, high in zip(rows["low"], rows["high"], strict=True)
     ]
-    corrected = ["-" if math.isnan(p) else formats.p_value(p) for p in rows["p_holm"]]
+    corrected = ["-" if math.isnan(p) else formats.p_text(p) for p in rows["p_holm"]]
     outcomes = list(rows["outcome"].replace("baseline", "-"))
     columns = [
         *(Column(name, _printable(rows[name]), words=True) for name in names),
@@ -80,7 +80,7 @@ def overview(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
     return _telling(columns)
 
 
-def verdicts(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
+def verdict_columns(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
     """Score, difference, how sure it is, and the verdict in a sentence.
 
     Args:
@@ -100,7 +100,7 @@ def verdicts(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
                 f"Mean over seeds of the difference to {BASELINE} at the same seed."),
         _column("95% interval", rows["low"], intervals,
                 "Of this technique looked at alone; among many some leave out zero by luck."),
-        _column("p (Holm)", rows["p_holm"], map(formats.p_value, rows["p_holm"]),
+        _column("p (Holm)", rows["p_holm"], map(formats.p_text, rows["p_holm"]),
                 "Corrected for all techniques of this table; it decides the verdict."),
     ]  # fmt: skip
     if len(set(runs)) == 1:
@@ -108,7 +108,7 @@ def verdicts(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
     return [_named(rows), *_telling(columns), Column("verdict", list(rows["verdict"]), words=True)]
 
 
-def summary(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
+def summary_columns(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
     """Technique, score, difference with its interval, and the verdict in a word."""
     differences = [
         difference if interval == NOTHING else f"{difference} ({interval})"
@@ -122,7 +122,7 @@ def summary(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
     ]
 
 
-def measures(rows: "pd.DataFrame", metric: Metric, *, regression: bool) -> list[Column]:
+def measure_columns(rows: "pd.DataFrame", metric: Metric, *, regression: bool) -> list[Column]:
     """Further scores, what the test could have found, and costs.
 
     Args:
@@ -132,7 +132,8 @@ def measures(rows: "pd.DataFrame", metric: Metric, *, regression: bool) -> list[
     """
 
     def number(name: str, title: str, unit: Unit, digits: int, hint: str = "") -> Column:
-        return _column(title, rows[name], (counting(v, unit, digits) for v in rows[name]), hint)
+        cells = (counted_digits(value, unit, digits) for value in rows[name])
+        return _column(title, rows[name], cells, hint)
 
     gap = PLAIN if regression else POINTS
     simultaneous = formats.differences(rows, metric.unit, "simultaneous_")
@@ -174,7 +175,7 @@ _SKILL = (
 )  # fmt: skip
 
 
-def ranks(across: Across, metric: Metric) -> list[Column]:
+def rank_columns(across: Across, metric: Metric) -> list[Column]:
     """The comparison across datasets, in the order of the average ranks."""
     average = across.ranks.mean().sort_values(kind="stable")
     tested = across.wilcoxon.reindex(average.index)
@@ -188,8 +189,8 @@ def ranks(across: Across, metric: Metric) -> list[Column]:
         _column("average rank", average, map("{:.2f}".format, average), "1 is the best."),
         _column("wins / ties / losses", tested["wins"], counts,
                 f"Datasets on which the mean is better than that of {BASELINE}, equal, worse."),
-        _column("p (Wilcoxon)", tested["p"], map(formats.p_value, tested["p"])),
-        _column("p (Holm)", tested["p_holm"], map(formats.p_value, tested["p_holm"]),
+        _column("p (Wilcoxon)", tested["p"], map(formats.p_text, tested["p"])),
+        _column("p (Holm)", tested["p_holm"], map(formats.p_text, tested["p_holm"]),
                 "Corrected for all techniques of this table; it decides."),
         _column(f"middle half vs {BASELINE}{metric.unit.suffix}", middle["difference"], differences,
                 f"Interquartile mean of the differences to {BASELINE} at the same seed, of all "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from regexp.compare.formats import digits_of, interval, relation, rounded, upwards
+from regexp.compare.formats import digits_of, interval_text, relation, rounded, upwards
 from regexp.compare.metric import Metric
 from regexp.compare.statistics import ALPHA, POWER, least_pairs
 from regexp.errors import count
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 LEAST = 3
 """Pairs below which there is no verdict: two differences hardly tell their spread."""
 
-Outcome = Literal["helps", "hurts", "no evidence", "no verdict"]
+OutcomeWord = Literal["helps", "hurts", "no evidence", "no verdict"]
 
 
-def outcome(row: pd.Series, *, lower_is_better: bool) -> Outcome:
+def outcome(row: pd.Series, *, lower_is_better: bool) -> OutcomeWord:
     """The verdict in a word.
 
     Args:
-        row: of `statistics.compare`.
+        row: of `statistics.compare_family`.
         lower_is_better: True for errors and losses.
 
     Returns:
@@ -43,7 +43,7 @@ def sentence(row: pd.Series, metric: Metric, *, one_split: bool) -> str:
     Numbers are rounded against the claim: intervals outwards, the detectable difference up.
 
     Args:
-        row: of `statistics.compare`.
+        row: of `statistics.compare_family`.
         metric: of the scores.
         one_split: whether all runs share one split of the data.
     """
@@ -64,7 +64,7 @@ def verdicts(compared: pd.DataFrame, metric: Metric, *, one_split: bool) -> pd.D
     """The verdict on every technique of a family.
 
     Args:
-        compared: from `statistics.compare`.
+        compared: from `statistics.compare_family`.
         metric: of the scores.
         one_split: whether all runs share one split of the data.
 
@@ -87,7 +87,7 @@ def notes(compared: pd.DataFrame, overlap: float | None, *, families: int = 1) -
     """What a reader must know of all verdicts of a family, in sentences.
 
     Args:
-        compared: from `statistics.compare`.
+        compared: from `statistics.compare_family`.
         overlap: n_test / n_train, None where all runs share one split; as it took it.
         families: number of datasets and settings that the sweep has.
     """
@@ -149,7 +149,7 @@ def _seen(row: pd.Series, metric: Metric) -> str:
 def _difference(row: pd.Series, metric: Metric) -> str:
     """`0.42 points higher (95% interval 0.15 to 0.69, corrected p = 0.012, n = 10)`."""
     low, high = sorted(abs(end) for end in (row["low"], row["high"]))  # on one side of zero
-    ends, digits = interval(low, high, digits_of((high - low) / 2, metric.unit), metric.unit)
+    ends, digits = interval_text(low, high, digits_of((high - low) / 2, metric.unit), metric.unit)
     return (
         f"{_size(row['mean'], digits, metric)} (95% interval {ends}, corrected p "
         f"{relation(row['p_holm'])}, n = {int(row['pairs'])})"

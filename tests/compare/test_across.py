@@ -13,7 +13,7 @@ from scipy import stats
 from regexp.compare.across import (
     bootstrap_interval,
     complete,
-    critical_difference,
+    critical_rank_difference,
     friedman,
     interquartile_mean,
     notes,
@@ -72,12 +72,12 @@ def test_friedmans_statistic_is_demsars_but_for_ties() -> None:
 @pytest.mark.parametrize(("k", "q"), [(2, 1.960), (3, 2.343), (4, 2.569), (5, 2.728), (10, 3.164)])
 def test_critical_difference_has_demsars_quantiles(k: int, q: float) -> None:
     expected = q * math.sqrt(k * (k + 1) / (6 * 14))
-    assert critical_difference(k, 14) == pytest.approx(expected, rel=4e-4)
+    assert critical_rank_difference(k, 14) == pytest.approx(expected, rel=4e-4)
 
 
 def test_critical_difference_of_two_is_the_normal_quantile() -> None:
     """The range of two normal numbers over sqrt(2) is the size of one."""
-    assert critical_difference(2, 1) == pytest.approx(stats.norm.ppf(0.975))
+    assert critical_rank_difference(2, 1) == pytest.approx(stats.norm.ppf(0.975))
 
 
 def test_wilcoxon_is_demsars() -> None:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from regexp.compare.formats import (
     MINUS,
     NOTHING,
-    counting,
+    counted_digits,
     differences,
     listed,
-    p_value,
+    p_text,
     relation,
     rounded,
     scores,
@@ -95,9 +95,9 @@ def test_numbers_are_written_with_their_signs() -> None:
 
 def test_no_digit_before_the_point_is_lost() -> None:
     values = (0.51234, 1234.0, 0.0)
-    assert [counting(value, PLAIN, 3) for value in values] == ["0.512", "1234.0", "0"]
-    assert counting(0.5, PERCENT, 2) == "50"
-    assert counting(math.inf, PLAIN, 3) == "∞"
+    assert [counted_digits(value, PLAIN, 3) for value in values] == ["0.512", "1234.0", "0"]
+    assert counted_digits(0.5, PERCENT, 2) == "50"
+    assert counted_digits(math.inf, PLAIN, 3) == "∞"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_no_digit_before_the_point_is_lost() -> None:
     ],
 )
 def test_p_values(p: float, cell: str, sentence: str) -> None:
-    assert (p_value(p), relation(p)) == (cell, sentence)
+    assert (p_text(p), relation(p)) == (cell, sentence)
 
 
 def test_names_are_listed() -> None:

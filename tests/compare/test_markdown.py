@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from regexp.compare.document import AcrossPart, Document, FamilyPart, document
-from regexp.compare.markdown import description, escaped, page, study
+from regexp.compare.markdown import description, escaped, page, study_page
 from regexp.compare.tables import Column
 from regexp.tracking.names import TAG_LENGTH
 from tests.compare.sources import classified, compared
@@ -46,7 +46,7 @@ def test_a_page() -> None:
 
 
 def test_a_study_has_answer_verdicts_and_ranks_but_no_ids() -> None:
-    assert study(DOCUMENT) == (
+    assert study_page(DOCUMENT) == (
         f"**Answer.** x helps.\n\n## Verdicts\n\n{ROWS}\n\n## Method\n\n- A note.\n\n"
         "All numbers: [results.csv](results.csv).\n"
     )
@@ -72,7 +72,7 @@ def test_of_several_datasets_all_have_their_headings() -> None:
     for text, headings in (
         (page(both), [f"## Answer\n\n{answer}\n\n", "## Verdicts: digits\n\n",
                       "### Scores and costs: wine\n\n"]),
-        (study(both), [f"**Answer.**\n\n{answer}\n\n", "## Verdicts\n\n### digits\n\n",
+        (study_page(both), [f"**Answer.**\n\n{answer}\n\n", "## Verdicts\n\n### digits\n\n",
                        "### wine\n\n"]),
     ):  # fmt: skip
         for part in [*headings, *shared]:

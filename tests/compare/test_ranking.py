@@ -8,7 +8,7 @@ from scipy import stats
 from regexp.compare import table
 from regexp.compare.metric import Metric
 from regexp.compare.ranking import Across, rank
-from regexp.compare.table import counting
+from regexp.compare.table import counted_runs
 from tests.compare.sources import make_runs
 
 DATASETS = ("a", "b", "c", "d", "e", "f", "g", "h")
@@ -35,7 +35,7 @@ def runs_of(scores=SCORES, **columns: object) -> pd.DataFrame:
 
 def across_of(runs: pd.DataFrame, *, lower_is_better: bool = False) -> Across | None:
     metric = Metric("test/accuracy", lower_is_better)
-    return rank(table(runs, metric), counting(runs), metric)
+    return rank(table(runs, metric), counted_runs(runs), metric)
 
 
 def test_scores_are_averaged_over_seeds_and_ranked() -> None:

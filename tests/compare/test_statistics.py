@@ -17,7 +17,7 @@ from statsmodels.stats.power import TTestPower
 from regexp.compare.statistics import (
     ALPHA,
     POWER,
-    compare,
+    compare_family,
     detectable,
     holm,
     interval,
@@ -42,7 +42,7 @@ def family(techniques: int, seeds: int, overlap: float | None = None, shift: flo
         f"t{index}": (pd.Series(rng.normal(shift * index, size=seeds)), baseline)
         for index in range(techniques)
     }
-    return given, compare(given, overlap=overlap)
+    return given, compare_family(given, overlap=overlap)
 
 
 def differing(pairs: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -212,7 +212,7 @@ def test_overlap_is_that_of_real_splits() -> None:
 @settings(max_examples=50)
 def test_intervals_and_corrected_p_agree(techniques, baseline, overlap: float | None) -> None:
     base = pd.Series(baseline)
-    compared = compare(
+    compared = compare_family(
         {index: (pd.Series(row), base) for index, row in enumerate(techniques)}, overlap=overlap
     )
     for _, row in compared.dropna().iterrows():
@@ -243,7 +243,7 @@ def test_one_technique_needs_no_correction() -> None:
 def test_seeds_are_paired_whatever_their_order() -> None:
     baseline = pd.Series({0: 1.0, 1: 5.0, 2: 9.0, 3: 2.0})
     technique = pd.Series({3: 4.0, 1: 6.0, 0: 1.5, 7: 100.0})
-    row = compare({("data", "", "l1", ""): (technique, baseline)}, overlap=None).iloc[0]
+    row = compare_family({("data", "", "l1", ""): (technique, baseline)}, overlap=None).iloc[0]
     differences = [2.0, 1.0, 0.5]
     assert row[["pairs", "missing"]].tolist() == [3, 2]
     assert row["mean"] == pytest.approx(statistics.fmean(differences))
@@ -253,11 +253,11 @@ def test_seeds_are_paired_whatever_their_order() -> None:
 def test_a_seed_with_two_scores_is_refused() -> None:
     twice = pd.Series([1.0, 2.0], index=[0, 0])
     with pytest.raises(ValueError, match="l1: a seed has two scores"):
-        compare({"l1": (twice, twice)}, overlap=None)
+        compare_family({"l1": (twice, twice)}, overlap=None)
 
 
 def test_a_sweep_without_techniques_has_no_rows() -> None:
-    assert compare({}, overlap=None).empty
+    assert compare_family({}, overlap=None).empty
 
 
 NAN, INF = math.nan, math.inf
@@ -289,7 +289,7 @@ UNKNOWN = ["sd", "error", "low", "high", "p", "p_holm", "detectable"]
     ],
 )
 def test_odd_scores_give_no_certainty_and_no_warning(ours, theirs, expected, unknown) -> None:
-    compared = compare(
+    compared = compare_family(
         {"l1": (pd.Series(ours, dtype=float), pd.Series(theirs, dtype=float))}, overlap=0.25
     )
     row = compared.iloc[0]
@@ -301,7 +301,7 @@ def test_a_failed_technique_makes_nothing_easier_for_the_others() -> None:
     given_scores, whole = family(3, 5, shift=1.0)
     ours, theirs = given_scores["t0"]
     given_scores["t0"] = ours.iloc[:0], theirs
-    less = compare(given_scores, overlap=None)
+    less = compare_family(given_scores, overlap=None)
     for name in ("t1", "t2"):
         assert less.loc[name, "p_holm"] >= whole.loc[name, "p"] * 2 - 1e-12
         assert less.loc[name, "detectable"] == whole.loc[name, "detectable"]

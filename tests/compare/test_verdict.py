@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regexp.compare.metric import Metric, metric_of
-from regexp.compare.statistics import ALPHA, compare
+from regexp.compare.statistics import ALPHA, compare_family
 from regexp.compare.verdict import notes, outcome, sentence, verdicts
 
 SPREAD = np.array([-0.015, 0.02, -0.005, 0.0, 0.01, -0.02, 0.005, 0.015, -0.01, 0.0])
@@ -29,7 +29,7 @@ def judged(
     pairs = {"it": (BASELINE + difference, BASELINE)}
     pairs |= {f"other {index}": (BASELINE + SPREAD, BASELINE) for index in range(others)}
     judged_by = metric_of(metric)
-    compared = compare(pairs, overlap=overlap, lower_is_better=judged_by.lower_is_better)
+    compared = compare_family(pairs, overlap=overlap, lower_is_better=judged_by.lower_is_better)
     return str(verdicts(compared, judged_by, one_split=overlap is None)["verdict"].iloc[0])
 
 
@@ -59,7 +59,7 @@ def test_every_technique_gets_a_word_and_a_sentence() -> None:
         ("digits", "", "l2", ""): (BASELINE + SPREAD, BASELINE),
         ("digits", "", "swa", ""): (BASELINE.iloc[:1], BASELINE),
     }
-    compared = compare(pairs, overlap=None, lower_is_better=True)
+    compared = compare_family(pairs, overlap=None, lower_is_better=True)
     said = verdicts(compared, metric_of("test/loss"), one_split=True)
     assert said.index.equals(compared.index)
     assert said["outcome"].tolist() == ["helps", "no evidence", "no verdict"]
@@ -132,7 +132,7 @@ def test_no_sentence_is_stronger_than_the_numbers(
     unit = 10.0**exponent
     ours = pd.Series(values) * unit + shift * 1e4 * unit
     pairs = {"it": (ours, pd.Series(0.0, index=ours.index))}
-    compared = compare(pairs, overlap=overlap, lower_is_better=lower)
+    compared = compare_family(pairs, overlap=overlap, lower_is_better=lower)
     row = compared.iloc[0]
     said = sentence(row, Metric("test/loss", lower), one_split=overlap is None)
     better = row["mean"] < 0 if lower else row["mean"] > 0
@@ -160,7 +160,7 @@ def test_a_loss_is_judged_as_its_negative(values: list[float], overlap: float | 
     theirs = pd.Series(0.0, index=ours.index)
     words = [
         outcome(
-            compare({"it": pair}, overlap=overlap, lower_is_better=lower).iloc[0],
+            compare_family({"it": pair}, overlap=overlap, lower_is_better=lower).iloc[0],
             lower_is_better=lower,
         )
         for pair, lower in (((ours, theirs), False), ((-ours, -theirs), True))
@@ -170,13 +170,13 @@ def test_a_loss_is_judged_as_its_negative(values: list[float], overlap: float | 
 
 def test_notes_tell_what_is_inferred_and_when_seeds_are_few() -> None:
     pairs = {index: (BASELINE + SPREAD * index, BASELINE) for index in range(1, 17)}
-    ten = notes(compare(pairs, overlap=0.25), 0.25)
+    ten = notes(compare_family(pairs, overlap=0.25), 0.25)
     assert "n_test/n_train = 0.25" in ten[0]
     assert "stays above 0.50 standard deviations" in ten[0]
     assert "16 comparisons" in ten[1]
     assert len(ten) == 2
     few = {index: (ours.iloc[:9], theirs.iloc[:9]) for index, (ours, theirs) in pairs.items()}
-    nine = notes(compare(few, overlap=None), None, families=3)
+    nine = notes(compare_family(few, overlap=None), None, families=3)
     assert "other seeds on this split" in nine[0]
     assert "each of the 3 datasets and settings" in nine[1]
     assert nine[2].startswith("9 seeds are few for 16 comparisons: below 10 ")

@@ -15,7 +15,7 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, Data, Split, TargetScale
 from regexp.dataset.lazy import Images
-from regexp.sweep.illustrate import illustrate, pictures
+from regexp.sweep.illustrate import illustrate, planned_pictures
 from regexp.sweep.illustrate.images import displayed, examples, picked
 from regexp.sweep.illustrate.series import windows
 from regexp.sweep.illustrate.tables import ROWS, features, most_correlated, sampled, targets
@@ -183,7 +183,7 @@ def test_series_are_drawn_in_the_order_of_time_in_their_own_unit() -> None:
 def test_every_dataset_of_a_sweep_has_its_pictures_once() -> None:
     command = ["-m", "dataset=iris,digits", "seeds=2", "trainer.epochs=1"]
     planned, _ = plan_all(compose(parse(command)[0]).jobs)
-    assert [name for name, _ in pictures([run for runs in planned for run in runs])] == [
+    assert [name for name, _ in planned_pictures([run for runs in planned for run in runs])] == [
         "features_iris", "targets_iris", "examples_digits", "targets_digits", "learning_rate",
     ]  # fmt: skip
 

@@ -90,7 +90,7 @@ def draw(comparison: Comparison, curves: pd.DataFrame, diagnostics: pd.DataFrame
     return pictures
 
 
-def shown(table: pd.DataFrame, metric: Metric) -> set[Key]:
+def panel_keys(table: pd.DataFrame, metric: Metric) -> set[Key]:
     """The rows that pictures of small panels show: all, or the baseline, the best and the worst.
 
     Args:
@@ -237,7 +237,7 @@ def _distributions(
 ) -> Iterator[Sketch]:
     if diagnostics.empty:
         return
-    drawn = shown(table, metric)
+    drawn = panel_keys(table, metric)
     keys = [tuple(row) for row in diagnostics[KEYS].itertuples(index=False)]
     some = diagnostics[[key in drawn for key in keys]]
     left = len(table) - len(drawn)

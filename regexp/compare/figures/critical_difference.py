@@ -52,7 +52,7 @@ def critical_difference(across: Across) -> Figure:
     axes.grid(visible=False)
     axes.set_xlabel("average rank, 1 is the best")
     axes.xaxis.set_label_position("top")
-    critical = tests.critical_difference(techniques, datasets)
+    critical = tests.critical_rank_difference(techniques, datasets)
     p = across.friedman.p
     all_alike = "" if math.isnan(p) else f"; Friedman's test of all: p = {p:.2g}"
     star = f"; * differs from {BASELINE} (Wilcoxon, Holm)" if starred else ""

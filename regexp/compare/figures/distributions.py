@@ -17,7 +17,7 @@ SMALL = 1e-3
 
 
 @dataclass(frozen=True)
-class Weights:
+class PooledWeights:
     """The weights of a technique's runs.
 
     Attributes:
@@ -34,7 +34,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Reliability:
+class PooledReliability:
     """Confidence and accuracy of a technique's runs on the test split, by bin of confidence.
 
     Attributes:
@@ -65,7 +65,7 @@ def labels(diagnostics: pd.DataFrame) -> dict[Key, str]:
     return {cast("Key", tuple(row[KEYS])): str(row["label"]) for _, row in diagnostics.iterrows()}
 
 
-def pooled_weights(contents: list[dict[str, Any]]) -> Weights:
+def pooled_weights(contents: list[dict[str, Any]]) -> PooledWeights:
     """The weights of several runs, as if of one."""
     edges = np.asarray(contents[0]["edges"], dtype=float)
     counts = np.sum([content["counts"] for content in contents], axis=0)
@@ -74,12 +74,12 @@ def pooled_weights(contents: list[dict[str, Any]]) -> Weights:
     )
     inside = counts[edges[1:] <= np.log10(SMALL) + 1e-9].sum()
     total = total or np.nan
-    return Weights(
+    return PooledWeights(
         edges, counts / total, float(zeros / total), float((zeros + below + inside) / total)
     )
 
 
-def pooled_reliability(contents: list[dict[str, Any]]) -> Reliability:
+def pooled_reliability(contents: list[dict[str, Any]]) -> PooledReliability:
     """The predictions of several runs, as if of one."""
     counts = np.array([content["count"] for content in contents], dtype=float)
     total = counts.sum(axis=0)
@@ -91,7 +91,7 @@ def pooled_reliability(contents: list[dict[str, Any]]) -> Reliability:
         confidence, accuracy = sums["confidence"] / total, sums["accuracy"] / total
     edges = np.asarray(contents[0]["edges"], dtype=float)
     error = float(np.mean([_error(content) for content in contents]))
-    return Reliability(edges, total, confidence, accuracy, error)
+    return PooledReliability(edges, total, confidence, accuracy, error)
 
 
 def _error(content: dict[str, Any]) -> float:

@@ -163,7 +163,7 @@ def around(figure: Figure, *, title: str, x: str, y: str, handles: Sequence[Any]
     figure.supylabel(y, fontsize=9, x=0.08 / width, ha="left")
 
 
-def where(frame: pd.DataFrame) -> str:
+def place_of(frame: pd.DataFrame) -> str:
     """The dataset and setting that the rows share, for a title: "digits, optimizer.lr=0.1"."""
     shared = [frame[name].unique() for name in FAMILY if name in frame]
     names = [str(values[0]) for values in shared if len(values) == 1 and values[0]]
@@ -172,7 +172,7 @@ def where(frame: pd.DataFrame) -> str:
 
 def entitled(title: str, frame: pd.DataFrame) -> str:
     """A title with the dataset and setting that the rows share."""
-    place = where(frame)
+    place = place_of(frame)
     return f"{title}: {place}" if place else title
 
 

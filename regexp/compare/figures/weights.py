@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regexp.compare.figures import style as s
-from regexp.compare.figures.distributions import SMALL, Weights, by_key, labels, pooled_weights
+from regexp.compare.figures.distributions import (
+    SMALL,
+    PooledWeights,
+    by_key,
+    labels,
+    pooled_weights,
+)
 from regexp.compare.table import BASELINE, baseline
 
 if TYPE_CHECKING:
@@ -65,7 +71,7 @@ def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
-def _axis(panel: Axes, pooled: list[Weights]) -> None:
+def _axis(panel: Axes, pooled: list[PooledWeights]) -> None:
     """The sizes that any weight has, and head room for the text."""
     if not pooled:
         return

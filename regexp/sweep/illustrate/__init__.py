@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from regexp.dataset.base import Data
     from regexp.tracking import RunRecord
 
-__all__ = ["illustrate", "pictures"]
+__all__ = ["illustrate", "planned_pictures"]
 
 FOLDER = "figures"
 """Of the parent's artifacts."""
@@ -52,7 +52,7 @@ def illustrate(
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / FOLDER
-            for title, make in pictures([run for runs in planned for run in runs]):
+            for title, make in planned_pictures([run for runs in planned for run in runs]):
                 try:
                     picture = make()
                     png(picture, folder / f"{picture.name}.png")
@@ -64,7 +64,7 @@ def illustrate(
         say(f"The pictures of the data cannot be kept: {type(error).__name__}: {error}")
 
 
-def pictures(runs: Sequence[PlannedRun]) -> Iterator[tuple[str, Callable[[], Picture]]]:
+def planned_pictures(runs: Sequence[PlannedRun]) -> Iterator[tuple[str, Callable[[], Picture]]]:
     """What is to be drawn of planned runs: names and what draws them.
 
     Each dataset of the sweep has its pictures once, of the splits of its first run.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 STEPS = 400_000
 """Steps that are simulated for a picture, at most; settings beyond are left out."""
-POINTS = 2_000
+LINE_POINTS = 2_000
 """Points of a line, at most."""
 
 
@@ -44,7 +44,7 @@ def learning_rate(runs: Sequence[PlannedRun]) -> Figure:
             break
         rates, plateau = simulate(build_stepper(run.config), counts)
         blind = ", if the validation loss never improves" if plateau else ""
-        every = -(-len(rates) // POINTS)
+        every = -(-len(rates) // LINE_POINTS)
         steps = np.arange(1, len(rates) + 1)
         lines.append((steps[::every], np.array(rates)[::every], f"{label}{blind}"))
     more = len(settings) - len(lines)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from regexp.compare import Comparison, figures
 from regexp.compare.comparison import Family
-from regexp.compare.figures import Picture, draw, forest, png, shown, svg
+from regexp.compare.figures import Picture, draw, forest, panel_keys, png, svg
 from regexp.compare.figures.picture import file_name
 from regexp.compare.figures.style import INK, measured, short, usual
 from tests.compare.figures import frames
@@ -143,7 +143,7 @@ def test_a_picture_that_fails_is_left_out(
 
 def test_small_panels_show_the_best_and_the_worst() -> None:
     rows = [technique(f"t{place:02}", 0.001 * place) for place in range(40)]
-    chosen = {key[2] for key in shown(table([BASE, *rows]), ACCURACY)}
+    chosen = {key[2] for key in panel_keys(table([BASE, *rows]), ACCURACY)}
     assert chosen == {"none", *(f"t{place:02}" for place in [*range(29, 40), *range(4)])}
     few = table([BASE, *rows[:15]])
-    assert len(shown(few, ACCURACY)) == 16
+    assert len(panel_keys(few, ACCURACY)) == 16
