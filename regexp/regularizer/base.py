@@ -11,13 +11,11 @@ To add a technique: one subclass of `Regularizer` in one file here, one YAML in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from regexp.errors import ConfigError, NotApplicable
 from regexp.model.layers import (
@@ -35,6 +33,16 @@ from regexp.model.layers import (
 from regexp.model.recurrent import Recurrent, recurrents
 from regexp.random import Rng
 from regexp.regularizer.ranges import Choice, Include, Range, check_value, declared
+from regexp.regularizer.views import (
+    Batch,
+    Evaluation,
+    GradientView,
+    Memory,
+    PenaltyView,
+    PredictionView,
+    Step,
+    Tensors,
+)
 
 __all__ = [
     "HOOKS", "KINDS", "Batch", "Block", "Choice", "ConfigError", "DropoutLayer", "EachTime",
@@ -44,127 +52,9 @@ __all__ = [
     "residuals", "total", "weights",
 ]  # fmt: skip
 
-Tensors = dict[str, Tensor]
-"""Named tensors: a run's parameters, gradients or state (parameters and buffers)."""
-
-Memory = Any
-"""What a technique remembers between steps: nested dicts of tensors."""
-
 KINDS = ("penalty", "decay", "constraint", "sparsity", "layer", "normalization", "input", "label",
          "adversarial", "gradient", "flatness", "averaging", "ensemble", "stopping",
          "schedule")  # fmt: skip
-
-
-class Batch(NamedTuple):
-    """A batch of one run.
-
-    Attributes:
-        inputs: [rows, *features].
-        targets: class probabilities [rows, classes], or values [rows, outputs] in regression.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where a run stands, and what a hook may use beside its tensors.
-
-    Attributes:
-        rng: the stream of this technique's hook in this run at this step.
-        shared: a stream of this technique at this step that is the same in all its hooks, and in
-            those of its `Noise` layers that are `shared`.
-        index: optimizer steps done before this one.
-        steps: optimizer steps that the whole run has.
-        epoch: epochs done before this one.
-        ends_epoch: whether this is the last step of its epoch.
-        learning_rate: of this step (a float, or a tensor of no dimension in a stack).
-        memory: what the technique's `init` and `track` returned last.
-    """
-
-    rng: Rng
-    shared: Rng
-    index: int
-    steps: int
-    epoch: int
-    ends_epoch: bool
-    learning_rate: float | Tensor
-    memory: Memory
-
-
-pytree.register_dataclass(Step)  # so that `vmap` sees its tensors
-
-
-class PenaltyView(NamedTuple):
-    """What `penalty` sees of one run.
-
-    Attributes:
-        parameters: all of the network's parameters by name.
-        outputs: the network's outputs [rows, outputs] on `batch`.
-        batch: what the network was trained on in this step (after every `batch` hook).
-        network: `network(inputs, parameters=None, rng=None)` calls the network again, on other
-            inputs or with other parameters, in training mode, with the same noise or, given a
-            stream, with noise drawn from it; it leaves the running statistics of normalization
-            layers alone. Differentiate it with `torch.func` (`grad`, `vjp`, `jvp`), which works
-            in a stack too.
-        loss: `loss(outputs, targets)`, the plain loss of each row [rows].
-        hidden: outputs of the hidden blocks by name, of the type of `outputs` (under autocast they
-            are shorter), if a technique says `uses_hidden`.
-    """
-
-    parameters: Tensors
-    outputs: Tensor
-    batch: Batch
-    network: Callable[..., Tensor]
-    loss: Callable[[Tensor, Tensor], Tensor]
-    hidden: Tensors
-
-
-class GradientView(NamedTuple):
-    """What `gradient` sees of one run.
-
-    Attributes:
-        gradients: of the loss with its penalties, by parameter.
-        parameters: the point they were taken at; not to be changed in place.
-        regradient: gives the gradients at other parameters, on the same batch and noise; running
-            statistics are left alone.
-    """
-
-    gradients: Tensors
-    parameters: Tensors
-    regradient: Callable[[Tensors], Tensors]
-
-
-class Evaluation(NamedTuple):
-    """What an epoch ended with, as `observe` sees it.
-
-    Attributes:
-        metrics: `loss`, `accuracy` ... on the validation split, `train_loss` (the plain loss of
-            the epoch's batches) and `seconds` (the run's share of the wall time so far), each of
-            no dimension.
-        state: the parameters and buffers that were evaluated.
-    """
-
-    metrics: dict[str, Tensor]
-    state: Tensors
-
-
-class PredictionView(NamedTuple):
-    """What `predict` sees of one run in evaluation.
-
-    Attributes:
-        state: the parameters and buffers that are evaluated.
-        network: `network(inputs, state=None, rng=None)` calls the network in evaluation mode, at
-            `state` or others; given a stream, its `Noise` layers are on, with noise drawn from it.
-        inputs: [rows, *features].
-        rng: the technique's stream for these rows, the same in every epoch.
-    """
-
-    state: Tensors
-    network: Callable[..., Tensor]
-    inputs: Tensor
-    rng: Rng
 
 
 class Regularizer:
