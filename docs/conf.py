@@ -64,7 +64,13 @@ def with_colons(_: Any, kind: str, name: str, obj: Any, options: Any, lines: lis
     lines[:] = [line.replace(text.COLON, ":") for line in lines]
 
 
+def without_fields(_: Any, kind: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out the fields of named tuples: their classes' docstrings say what they are."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def setup(app: Any) -> None:
     """Sphinx calls this. Napoleon has priority 500."""
+    app.connect("autodoc-skip-member", without_fields)
     app.connect("autodoc-process-docstring", as_written, priority=400)
     app.connect("autodoc-process-docstring", with_colons, priority=600)
