@@ -12,7 +12,7 @@ from regexp.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from regexp.compare.comparison import Comparison
-    from regexp.compare.figures import Picture
+    from regexp.compare.report import ComparisonReport
     from regexp.tracking.stored import Reader
 
 COMPARE = """\
@@ -58,7 +58,7 @@ def compare(arguments: Sequence[str]) -> int:
         parser.error("expected SWEEP_ID")
     config, folder = given.config, given.folder
     from regexp.compare.comparison import compare
-    from regexp.compare.report import PAGE, pictures, write
+    from regexp.compare.report import PAGE, ComparisonReport, pictures, write
     from regexp.compare.show import show
     from regexp.tracking.stored import Reader
 
@@ -69,8 +69,10 @@ def compare(arguments: Sequence[str]) -> int:
         raise ConfigError(f"no run of {_those(comparison)} has finished yet{_statuses(comparison)}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        drawn = pictures(reader, comparison) if config.figures else []
-        write(comparison, drawn, folder)
+        report = ComparisonReport(
+            comparison, pictures(reader, comparison) if config.figures else ()
+        )
+        write(report, folder)
     except OSError as error:
         problem = f"cannot be written ({error.strerror or error})"
         raise ConfigError(problem, key=f"--folder {folder}") from error
@@ -79,7 +81,7 @@ def compare(arguments: Sequence[str]) -> int:
         print(remark)
     print(f"\nThe comparison: {printable(str(folder / PAGE))}", flush=True)
     if len(sweep_ids) == 1 and not given.no_record:
-        _record(config, reader, comparison, drawn, folder)
+        _record(config, reader, report, folder)
     return 0
 
 
@@ -106,24 +108,18 @@ def _statuses(comparison: "Comparison") -> str:
     return f" ({statuses or 'it has no runs'})"
 
 
-def _record(
-    config: DictConfig,
-    reader: "Reader",
-    comparison: "Comparison",
-    drawn: "Sequence[Picture]",
-    folder: Path,
-) -> None:
+def _record(config: DictConfig, reader: "Reader", report: "ComparisonReport", folder: Path) -> None:
     """Keep what was written with the parent run; where that is not possible, say why."""
     from regexp.compare.report import keep
     from regexp.tracking import StoreAwayError, Tracker, TrackingError
 
-    [(sweep_id, name)] = comparison.sweeps.items()
+    [(sweep_id, name)] = report.comparison.sweeps.items()
     try:
         experiment = reader.experiment(sweep_id)
         with Tracker(config.tracking.uri, experiment, config.paths.mlruns) as tracker:
             record = tracker.joined(sweep_id, name)
             try:
-                keep(comparison, drawn, folder, record)
+                keep(report, folder, record)
             finally:
                 record.finish()
     except (TrackingError, OSError) as error:

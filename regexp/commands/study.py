@@ -108,8 +108,8 @@ def write(folder: Path, sweep: Sweep, command: str, report: ComparisonReport, co
     from regexp.compare.figures import png
     from regexp.compare.report import table_csv
 
-    comparison, pictures = report
-    kept = worth_keeping(pictures, len(comparison.families))
+    comparison = report.comparison
+    kept = worth_keeping(report.pictures, len(comparison.families))
     folder.mkdir(parents=True, exist_ok=True)
     figures = folder / "figures"
     if figures.is_dir():

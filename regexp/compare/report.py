@@ -3,12 +3,14 @@
 import logging
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from regexp.compare import html, markdown
 from regexp.compare.comparison import Comparison, Source, compare
-from regexp.compare.document import document
+from regexp.compare.document import Document, document
 from regexp.compare.table import KEYS
 
 if TYPE_CHECKING:
@@ -24,11 +26,17 @@ FIGURES = "figures"
 _logger = logging.getLogger(__name__)
 
 
-class ComparisonReport(NamedTuple):
-    """What a sweep came to: its comparison, and the pictures of it."""
+@dataclass(frozen=True)
+class ComparisonReport:
+    """What sweeps came to: their comparison, and the pictures of it."""
 
     comparison: Comparison
-    pictures: "list[Picture]"
+    pictures: "Sequence[Picture]" = ()
+
+    @cached_property
+    def document(self) -> Document:
+        """What the comparison says."""
+        return document(self.comparison, self.pictures)
 
 
 def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> ComparisonReport:
@@ -44,12 +52,12 @@ def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> C
         OSError: neither the store nor the disk took the files.
     """
     comparison = compare(tracker, [sweep.id], names={sweep.id: sweep.name})
-    drawn = pictures(tracker, comparison) if figures else []
+    made = ComparisonReport(comparison, pictures(tracker, comparison) if figures else ())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / FOLDER
-        write(comparison, drawn, folder)
-        keep(comparison, drawn, folder, sweep)
-    return ComparisonReport(comparison, drawn)
+        write(made, folder)
+        keep(made, folder, sweep)
+    return made
 
 
 def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
@@ -68,11 +76,11 @@ def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
 
     runs = comparison.runs
     try:
-        some = set[Any]().union(
-            *(panel_keys(family.rows, comparison.metric) for family in comparison.families)
-        )
+        drawn: set[Any] = set()
+        for family in comparison.families:
+            drawn |= panel_keys(family.rows, comparison.metric)
         keys = runs[KEYS].itertuples(index=False, name=None)
-        left = diagnostics(source, runs[[key in some for key in keys]])
+        left = diagnostics(source, runs[[key in drawn for key in keys]])
         return draw(comparison, curves(source, runs), left)
     except StoreAwayError:
         raise
@@ -81,12 +89,11 @@ def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
         return []
 
 
-def write(comparison: Comparison, pictures: "Sequence[Picture]", folder: Path) -> None:
+def write(report: ComparisonReport, folder: Path) -> None:
     """Write `comparison.csv`, `comparison.md`, `comparison.html` and `figures/*.png`.
 
     Args:
-        comparison: from `compare.compare`.
-        pictures: from `figures.draw`.
+        report: of sweeps.
         folder: made where it is not; files of these names are replaced.
 
     Raises:
@@ -95,12 +102,11 @@ def write(comparison: Comparison, pictures: "Sequence[Picture]", folder: Path) -
     from regexp.compare.figures import png
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{FOLDER}.csv").write_text(table_csv(comparison), encoding="utf-8")
-    for picture in pictures:
+    (folder / f"{FOLDER}.csv").write_text(table_csv(report.comparison), encoding="utf-8")
+    for picture in report.pictures:
         png(picture, folder / FIGURES / f"{picture.name}.png")
-    content = document(comparison, pictures)
-    (folder / f"{FOLDER}.md").write_text(markdown.page(content), encoding="utf-8")
-    (folder / PAGE).write_text(html.page(content), encoding="utf-8")
+    (folder / f"{FOLDER}.md").write_text(markdown.page(report.document), encoding="utf-8")
+    (folder / PAGE).write_text(html.page(report.document), encoding="utf-8")
 
 
 def table_csv(comparison: Comparison) -> str:
@@ -110,23 +116,20 @@ def table_csv(comparison: Comparison) -> str:
     return table.map(_as_text).to_csv(index=False)
 
 
-def keep(
-    comparison: Comparison, pictures: "Sequence[Picture]", folder: Path, sweep: "RunRecord"
-) -> None:
+def keep(report: ComparisonReport, folder: Path, sweep: "RunRecord") -> None:
     """Record what was written as artifacts of a parent run, and set its description.
 
     Args:
-        comparison: that was written.
-        pictures: that were written.
+        report: that was written.
         folder: where to; nothing else in it, such as the pictures of another comparison, is
             recorded.
         sweep: the parent run.
     """
     for ending in ("csv", "md", "html"):
         sweep.artifact(folder / f"{FOLDER}.{ending}", FOLDER)
-    for picture in pictures:
+    for picture in report.pictures:
         sweep.artifact(folder / FIGURES / f"{picture.name}.png", f"{FOLDER}/{FIGURES}")
-    sweep.note(markdown.description(document(comparison)))
+    sweep.note(markdown.description(report.document))
 
 
 def _as_text(value: object) -> object:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regexp.compare import compare, report, write
+from regexp.compare import ComparisonReport, compare, report, write
 from regexp.compare.curves import curves
 from regexp.compare.report import keep, pictures, table_csv
 from regexp.tracking import RunRecord, StoreAwayError, Tracker, TrackingError
@@ -50,11 +50,11 @@ def kept(tracker: Tracker, sweep: RunRecord) -> Path:
 
 
 def test_a_report_is_kept_with_the_sweep(tracker: Tracker, sweep: RunRecord) -> None:
-    comparison, drawn = report(tracker, sweep)
-    table = comparison.table
+    made = report(tracker, sweep)
+    table = made.comparison.table
     assert table["label"].tolist() == ["none", "l1"]
     assert table["difference"].tolist() == pytest.approx([float("nan"), 0.1], nan_ok=True)
-    assert comparison.sweeps == {sweep.id: "an ablation"}
+    assert made.comparison.sweeps == {sweep.id: "an ablation"}
 
     fetched = curves(tracker, tracker.runs(sweep.id))
     assert len(fetched) == 4 * 3 * 2
@@ -66,7 +66,7 @@ def test_a_report_is_kept_with_the_sweep(tracker: Tracker, sweep: RunRecord) -> 
         "comparison.csv", "comparison.html", "comparison.md", "figures",
     }  # fmt: skip
     figures = {path.name for path in (folder / "figures").iterdir()}
-    assert figures == {f"{picture.name}.png" for picture in drawn}
+    assert figures == {f"{picture.name}.png" for picture in made.pictures}
     assert {"forest_digits.png", "learning_curves_loss_digits.png"} <= figures
     markdown = (folder / "comparison.md").read_text()
     for name in figures:
@@ -94,12 +94,12 @@ def test_pictures_of_another_comparison_are_not_kept(
     other.parent.mkdir(parents=True)
     other.write_text("a picture")
     comparison = compare(tracker, [sweep.id])
-    drawn = pictures(tracker, comparison)[:1]
-    write(comparison, drawn, tmp_path / "comparison")
-    keep(comparison, drawn, tmp_path / "comparison", sweep)
+    made = ComparisonReport(comparison, pictures(tracker, comparison)[:1])
+    write(made, tmp_path / "comparison")
+    keep(made, tmp_path / "comparison", sweep)
     assert other.exists()
     names = {path.name for path in (kept(tracker, sweep) / "figures").iterdir()}
-    assert names == {f"{drawn[0].name}.png"}
+    assert names == {f"{made.pictures[0].name}.png"}
 
 
 def test_one_artifact_that_cannot_be_read_costs_no_comparison(
@@ -123,7 +123,7 @@ def test_one_artifact_that_cannot_be_read_costs_no_comparison(
 
 def test_the_numbers_are_written_in_full(tmp_path: Path) -> None:
     comparison = compared(classified("digits", "wine"))
-    write(comparison, [], tmp_path / "new" / "folder")
+    write(ComparisonReport(comparison), tmp_path / "new" / "folder")
     saved = pd.read_csv(tmp_path / "new" / "folder" / "comparison.csv", keep_default_na=False)
     assert saved.pop("metric").tolist() == ["test/accuracy"] * 8
     assert list(saved) == list(comparison.table)
@@ -135,7 +135,7 @@ def test_the_numbers_are_written_in_full(tmp_path: Path) -> None:
 def test_files_of_a_name_are_replaced_and_no_others(tmp_path: Path) -> None:
     (tmp_path / "comparison.csv").write_text("old")
     (tmp_path / "mine.txt").write_text("mine")
-    write(compared(classified()), [], tmp_path)
+    write(ComparisonReport(compared(classified())), tmp_path)
     assert "old" not in (tmp_path / "comparison.csv").read_text()
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
