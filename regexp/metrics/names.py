@@ -20,7 +20,10 @@ SKILL = f"{TEST}skill"
 """1 - RMSE / that of the naive forecast, which says the last value again."""
 
 BRIER, CALIBRATION_ERROR = f"{TEST}brier", f"{TEST}ece"
-ENSEMBLES = ("ensemble/accuracy", "ensemble/rmse")
+ENSEMBLE = "ensemble/"
+"""Before the names of metrics of the mean prediction of a stack's runs."""
+
+ENSEMBLES = (f"{ENSEMBLE}accuracy", f"{ENSEMBLE}rmse")
 
 VALIDATION_ACCURACY, VALIDATION_RMSE = f"{VALIDATION}accuracy", f"{VALIDATION}rmse"
 

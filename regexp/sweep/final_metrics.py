@@ -85,8 +85,8 @@ def add_ensembles(
         targets = data.test.targets.to(outputs.device)
         scores = ensemble_metrics(outputs, targets, data.task)
         for index in indices:
-            results[index].metrics |= {f"ensemble/{n}": float(v) for n, v in scores.items()}
-            results[index].metrics["ensemble/members"] = float(len(indices))
+            results[index].metrics |= {f"{names.ENSEMBLE}{n}": float(v) for n, v in scores.items()}
+            results[index].metrics[f"{names.ENSEMBLE}members"] = float(len(indices))
 
 
 def diagnostics(data: Data, result: Result) -> str:
