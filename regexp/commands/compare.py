@@ -29,7 +29,7 @@ of its parent run as well.
   --no-record        leave the parent run as it is
   figures=false      without pictures, which is quicker"""
 
-KEYS = ("paths.", "tracking.", "figures=", "debug=")
+_KEYS = ("paths.", "tracking.", "figures=", "debug=")
 """Beginnings of the keys that the command takes."""
 
 
@@ -49,7 +49,7 @@ def compare(arguments: Sequence[str]) -> int:
     parser.add_argument("--no-record", action="store_true")
     given = parser.split(
         arguments,
-        KEYS,
+        _KEYS,
         "what is compared has been trained, so that only paths.*, tracking.* and figures may be "
         "given",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regexp.commands.arguments import CommandParser
-from regexp.commands.rerun import KEYS
+from regexp.commands.rerun import STORE_KEYS
 from regexp.errors import count
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def export(arguments: Sequence[str]) -> int:
     """
     parser = CommandParser("export")
     parser.add_argument("--checkpoints", action="store_true")
-    given = parser.split(arguments, KEYS)
+    given = parser.split(arguments, STORE_KEYS)
     if len(given.words) != 2 or not given.words[1].endswith(".zip"):
         parser.error(f"expected SWEEP_ID FILE.zip, got {' '.join(given.words) or 'neither'}")
     sweep_id, path, config = given.words[0], Path(given.words[1]), given.config

@@ -26,7 +26,7 @@ regexp diff RUN_ID RUN_ID [paths.mlruns=FOLDER ...]
 What differs between two runs of the store: configuration, environment and data, results. The exit
 status is 0 if the results are identical to the bit, else 1."""
 
-KEYS = ("paths.", "tracking.", "debug=")
+STORE_KEYS = ("paths.", "tracking.", "debug=")
 """Beginnings of the keys that these commands take."""
 
 _REFUSAL = (
@@ -49,7 +49,7 @@ def rerun(arguments: Sequence[str]) -> int:
     parser = CommandParser("rerun")
     parser.add_argument("--sweep", default="")
     parser.add_argument("--allow", action="append", default=[])
-    given = parser.split(arguments, KEYS, _REFUSAL)
+    given = parser.split(arguments, STORE_KEYS, _REFUSAL)
     if len(given.words) + bool(given.sweep) != 1:
         parser.error("expected one of RUN_ID, --sweep SWEEP_ID and FILE.zip")
     from regexp.rerun import session
@@ -75,7 +75,7 @@ def diff(arguments: Sequence[str]) -> int:
         TrackingError: the store, or a run that it does not have.
     """
     parser = CommandParser("diff")
-    given = parser.split(arguments, KEYS, _REFUSAL)
+    given = parser.split(arguments, STORE_KEYS, _REFUSAL)
     if len(given.words) != 2:
         parser.error("expected RUN_ID RUN_ID")
     from regexp.rerun import session

@@ -14,7 +14,7 @@ from regexp.rerun.environments import EnvironmentDifference
 from regexp.rerun.original import Metrics, Original
 from regexp.rerun.remake import Remade
 from regexp.rerun.verify import BitVerdict, MetricDifference
-from regexp.sweep.progress import full_name
+from regexp.sweep.progress import full_name, say
 from regexp.tracking import names
 
 OTHERS = 10
@@ -22,11 +22,6 @@ OTHERS = 10
 
 _PARTS = 3  # of a checkpoint that are named
 _HEX = re.compile(r"[0-9a-f]{20,}")
-
-
-def say(line: str) -> None:
-    """Print a line at once, for what follows may take long."""
-    print(line, flush=True)
 
 
 def print_environments(

@@ -16,11 +16,12 @@ from regexp.rerun.environments import differences_of_runs
 from regexp.rerun.original import Original, OriginalSweep
 from regexp.rerun.recorded import read_run, read_sweep
 from regexp.rerun.remake import Remade, RerunPlan, plan_rerun, remake
-from regexp.rerun.report import run_name, say
+from regexp.rerun.report import run_name
 from regexp.rerun.stacks import stacks_of
 from regexp.rerun.trust import check_trusted
 from regexp.rerun.verify import verify
 from regexp.sweep.launched import open_tracker
+from regexp.sweep.progress import say
 from regexp.tracking import RunRecord, Tracker, interruptible
 from regexp.tracking.stored import Reader
 

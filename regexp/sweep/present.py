@@ -20,7 +20,7 @@ def present(
         What was reported; None where there are no runs.
     """
     from regexp.compare import report, show
-    from regexp.tracking.view import PAGE as UI_PAGE
+    from regexp.tracking.view import UI_PAGE
 
     all_runs = tracker.runs(parent.id)
     if all_runs.empty:

@@ -12,7 +12,7 @@ from regexp.metrics import names
 
 _TAG = "mlflow.sharedViewState."
 
-PAGE = 100
+UI_PAGE = 100
 """Runs that the UI loads at once. Its averages are of the runs loaded so far."""
 
 
@@ -29,7 +29,7 @@ def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) 
 
     Args:
         metric: rows are ordered by it; errors and losses ascending. A sweep of more runs than
-            the UI loads at once is ordered by seed instead: the best `PAGE` runs would make
+            the UI loads at once is ordered by seed instead: the best `UI_PAGE` runs would make
             averages that flatter, while the first seeds are the same for every technique.
         runs: the tags of the runs that exist by now; their groups are shown folded, and split by
             dataset and setting where the sweep varies them.
@@ -46,7 +46,7 @@ def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) 
     )
     metrics = dict.fromkeys([metric, *further])
     columns = [_column("metrics", name) for name in metrics]
-    whole = len(runs) <= PAGE
+    whole = len(runs) <= UI_PAGE
     wanted = f"tags.`mlflow.parentRunId` = '{sweep_id}'"
     if finals:  # of a search, without its trials
         wanted += f" and tags.stage = '{names.FINAL_STAGE}'"

@@ -38,7 +38,7 @@ def test_view_of_several_datasets_does_not_mix_them() -> None:
 
 def test_a_sweep_of_more_runs_than_the_ui_loads_is_not_ordered_by_its_results() -> None:
     """The UI averages the runs it has loaded: the best 100 would flatter every technique."""
-    runs = [{"label": "l1"}] * view.PAGE
+    runs = [{"label": "l1"}] * view.UI_PAGE
     _, state = view.shared_state("sweep", "test/accuracy", runs)
     assert json.loads(state)["orderByKey"] == "metrics.`test/accuracy`"
     _, state = view.shared_state("sweep", "test/accuracy", [*runs, {"label": "none"}])
