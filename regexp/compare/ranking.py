@@ -47,7 +47,6 @@ def rank(table: "pd.DataFrame", runs: "pd.DataFrame", metric: Metric) -> Across 
     Args:
         table: from `compare.table`.
         runs: that it was made of and that count, see `table.counted_runs`.
-        metric: that it was made by.
 
     Returns:
         None where less than two datasets have scores of a technique and its baseline.

@@ -93,7 +93,6 @@ def table(runs: "pd.DataFrame", metric: Metric = _ACCURACY) -> "pd.DataFrame":
 
     Args:
         runs: from `Tracker.runs`.
-        metric: that techniques are compared by.
 
     Returns:
         One row for each dataset, setting, technique and variant (the numbers of a grid); within a

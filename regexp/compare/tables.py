@@ -85,7 +85,6 @@ def verdict_columns(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
 
     Args:
         rows: of one dataset and setting.
-        metric: that they are compared by.
     """
     differences, intervals = zip(*formats.differences(rows, metric.unit), strict=True)
     runs = [
@@ -127,7 +126,6 @@ def measure_columns(rows: "pd.DataFrame", metric: Metric, *, regression: bool) -
 
     Args:
         rows: of one dataset and setting.
-        metric: that they are compared by.
         regression: whether numbers are predicted, not classes.
     """
 

@@ -44,7 +44,6 @@ def sentence(row: pd.Series, metric: Metric, *, one_split: bool) -> str:
 
     Args:
         row: of `statistics.compare_family`.
-        metric: of the scores.
         one_split: whether all runs share one split of the data.
     """
     n, lost = int(row["pairs"]), int(row["missing"])
@@ -65,7 +64,6 @@ def verdicts(compared: pd.DataFrame, metric: Metric, *, one_split: bool) -> pd.D
 
     Args:
         compared: from `statistics.compare_family`.
-        metric: of the scores.
         one_split: whether all runs share one split of the data.
 
     Returns:

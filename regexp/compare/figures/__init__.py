@@ -95,7 +95,6 @@ def panel_keys(table: pd.DataFrame, metric: Metric) -> set[Key]:
 
     Args:
         table: of one dataset and setting.
-        metric: that techniques are compared by.
     """
     keys = [cast("Key", tuple(row)) for row in table[KEYS].itertuples(index=False)]
     if len(keys) <= 1 + BEST + WORST:

@@ -30,7 +30,6 @@ def budget(evp: pd.DataFrame, metric: Metric) -> Figure:
 
     Args:
         evp: from `compare.budget.expected_validation`, of one dataset and setting.
-        metric: that it was made by.
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -30,7 +30,6 @@ def cost(table: pd.DataFrame, metric: Metric) -> Figure:
 
     Args:
         table: of a comparison, one dataset and setting.
-        metric: that techniques are compared by.
     """
     lower = metric.lower_is_better
     measured = s.measured(metric.name)

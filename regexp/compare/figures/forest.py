@@ -34,7 +34,6 @@ def forest(table: pd.DataFrame, metric: Metric) -> Figure:
 
     Args:
         table: of a comparison, one dataset and setting.
-        metric: that techniques are compared by.
     """
     rows = table[table["technique"] != BASELINE].sort_values(
         "difference", ascending=metric.lower_is_better, na_position="last", kind="stable"

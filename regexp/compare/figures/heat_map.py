@@ -25,7 +25,6 @@ def heat_map(table: pd.DataFrame, metric: Metric) -> Figure:
 
     Args:
         table: of a comparison.
-        metric: that techniques are compared by.
     """
     from matplotlib.colors import Normalize
     from matplotlib.patches import Rectangle

@@ -32,7 +32,6 @@ def settings(table: pd.DataFrame, metric: Metric, key: str) -> Figure:
 
     Args:
         table: of a comparison: one dataset, whose settings differ in the number `key` alone.
-        metric: that techniques are compared by.
         key: such as `dataset.train_size`.
     """
     rows = table[table["technique"] != BASELINE].copy()
