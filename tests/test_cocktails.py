@@ -13,25 +13,11 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from regexp.errors import NotApplicable
-from regexp.regularizer.cocktail import Cocktail
-from regexp.training.state import Result
-from tests.support import NAMES, NETWORKS, make_data, make_member, run, technique
+from tests.support import NAMES, NETWORKS
+from tests.technique_runs import Mix, applies, go_together, mix, train_stack
 
-EPOCHS, BATCH = 3, 32  # of 90 rows: nine steps
-
-
-def trained(network: str, cocktail: dict[str, Any], seeds: tuple[int, ...]) -> list[Result]:
-    """Runs with plain steps in float64: what Adam makes of rounding would hide what differs."""
-    shape, task, build = NETWORKS[network]
-    members = [
-        make_member(
-            seed, cocktail, partial(torch.optim.SGD, lr=0.02), model=build,
-            data=make_data(seed, shape=shape, task=task),
-        )
-        for seed in seeds
-    ]  # fmt: skip
-    return run(members, EPOCHS, BATCH, precision="float64")[0]
+# Plain steps in float64: what Adam makes of rounding would hide what differs.
+PLAIN: Any = {"optimizer": partial(torch.optim.SGD, lr=0.02), "precision": "float64"}
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -41,26 +27,18 @@ def trained(network: str, cocktail: dict[str, Any], seeds: tuple[int, ...]) -> l
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
 def test_random_cocktails(network: str, names: list[str]) -> None:
-    shape, task, build = NETWORKS[network]
-    cocktail: dict[str, Any] = {}
-    for name in names:  # what goes together and applies
-        try:
-            wider = cocktail | {name: technique(name)}
-            Cocktail(wider).check_data("made", task, shape)
-            make_member(0, wider, model=build)
-            cocktail = wider
-        except NotApplicable:
-            continue
-        except ValueError as error:
-            if "does not go together" not in str(error):
-                raise
-    assume(len(cocktail) > 1)
+    techniques: Mix = ()
+    for name in names:
+        if go_together(*dict(techniques), name) and applies(network, (*techniques, *mix(name))):
+            techniques = (*techniques, *mix(name))
+    assume(len(techniques) > 1)
+    runs = [(seed, techniques) for seed in (0, 1)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        stacked = trained(network, cocktail, (0, 1))
-    again = trained(network, cocktail, (0, 1))
+        stacked, _ = train_stack(network, *runs, **PLAIN)
+    again, _ = train_stack(network, *runs, **PLAIN)
     for seed in (0, 1):
-        (alone,) = trained(network, cocktail, (seed,))
+        ((alone,), _) = train_stack(network, (seed, techniques), **PLAIN)
         assert stacked[seed].status == alone.status == "FINISHED", stacked[seed].reason
         for name, value in stacked[seed].last["weights"].items():
             assert value.isfinite().all(), name
