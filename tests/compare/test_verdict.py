@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import verdicts as simulation
 from regexp.compare.metric import Metric, metric_of
 from regexp.compare.statistics import ALPHA, compare_family
 from regexp.compare.verdict import notes, outcome, sentence, verdicts
@@ -182,13 +183,7 @@ def test_notes_tell_what_is_inferred_and_when_seeds_are_few() -> None:
     assert nine[2].startswith("9 seeds are few for 16 comparisons: below 10 ")
 
 
-@pytest.fixture(scope="module")
-def simulation():
-    """benchmarks/verdicts.py, which an unpacked source archive lacks."""
-    return pytest.importorskip("benchmarks.verdicts")
-
-
-def world(simulation, name: str, seeds: int):
+def world(name: str, seeds: int):
     found = [one for one in simulation.worlds() if one.name == name and one.seeds == seeds]
     assert len(found) == 1
     return found[0]
@@ -198,8 +193,8 @@ def world(simulation, name: str, seeds: int):
     ("name", "seeds"),
     [("normal, correlated as splits are", 5), ("ridge, 60 rows, accuracy", 10)],
 )
-def test_few_sweeps_claim_what_is_not_so(simulation, name: str, seeds: int) -> None:
-    shares = simulation.errors(world(simulation, name, seeds), 8, 200, 0)
+def test_few_sweeps_claim_what_is_not_so(name: str, seeds: int) -> None:
+    shares = simulation.errors(world(name, seeds), 8, 200, 0)
     # At most 5% are expected: of 200 sweeps 17 or more are, with 1%.
     assert shares["any"] <= 0.08
     assert shares["helps"] <= shares["any"]
@@ -208,6 +203,6 @@ def test_few_sweeps_claim_what_is_not_so(simulation, name: str, seeds: int) -> N
     assert shares["single"] > 0.1
 
 
-def test_a_difference_that_would_have_been_seen_is_seen(simulation) -> None:
-    share = simulation.power(world(simulation, "normal, correlated as splits are", 5), 4, 200, 0)
+def test_a_difference_that_would_have_been_seen_is_seen() -> None:
+    share = simulation.power(world("normal, correlated as splits are", 5), 4, 200, 0)
     assert share == pytest.approx(0.8, abs=0.075)  # 99% of such simulations lie within
