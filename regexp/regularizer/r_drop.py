@@ -44,7 +44,6 @@ class RDrop(
             layers of its own.
 
     Raises:
-        ValueError: for a number out of its range.
         NotApplicable: for a model without slots for the layers, unless `dropout` is null.
 
     Reference:

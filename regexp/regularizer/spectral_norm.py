@@ -51,7 +51,6 @@ class SpectralNorm(
         iterations: steps of power iteration in a forward pass of training, >= 1.
 
     Raises:
-        ValueError: for a number out of its range.
         NotApplicable: for a model without hidden blocks.
 
     Reference:

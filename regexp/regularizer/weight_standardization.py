@@ -48,7 +48,6 @@ class WeightStandardization(
         eps: added to the variance, > 0.
 
     Raises:
-        ValueError: for a number out of its range.
         NotApplicable: for a model without hidden blocks.
 
     Reference:
