@@ -169,7 +169,8 @@ class Stopwatch:
 
 def _train(config: DictConfig, epochs: int) -> float | None:
     """Seconds that the runs of a job take for so few epochs; None if they fail."""
-    from regexp.sweep.plan import build_member, plan
+    from regexp.sweep.ingredients import build_member
+    from regexp.sweep.plan import plan
     from regexp.sweep.stacks import group_by_structure, run_stack
 
     short = config.copy()

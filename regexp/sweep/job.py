@@ -13,8 +13,9 @@ from omegaconf import DictConfig
 
 from regexp.config.values import every_of
 from regexp.stack.member import Member
+from regexp.sweep.ingredients import build_member
 from regexp.sweep.outcome import Outcome, chosen_numbers, ended_before
-from regexp.sweep.plan import build_member, plan
+from regexp.sweep.plan import plan
 from regexp.sweep.planned_run import PlannedRun
 from regexp.sweep.recording import Recorder, record_failure, record_result
 from regexp.sweep.resume import Every, Point, Resume, remove_checkpoints

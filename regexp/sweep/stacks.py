@@ -11,7 +11,7 @@ import torch
 from regexp.stack.member import Member
 from regexp.stack.stack import Stack
 from regexp.sweep.final_metrics import add_ensembles, against_naive, calibration, diagnostics
-from regexp.sweep.plan import build_member
+from regexp.sweep.ingredients import build_member
 from regexp.sweep.planned_run import PlannedRun
 from regexp.sweep.resume import Resume
 from regexp.training.device import device_settings

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+import regexp.sweep.ingredients
 import regexp.sweep.job
-import regexp.sweep.plan
 import regexp.sweep.stacks
 from regexp.sweep.resume import Resume
 from regexp.tracking import Tracker
@@ -51,7 +51,7 @@ def test_a_restart_does_only_the_job_that_raised(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with monkeypatch.context() as patch:
-        build = regexp.sweep.plan.build_member
+        build = regexp.sweep.ingredients.build_member
 
         def breaks(run: Any) -> Any:
             if run.technique == "l1":

@@ -9,7 +9,7 @@ import torch
 
 from regexp.__main__ import USAGE_ERROR
 from regexp.rerun.original import Original
-from regexp.sweep import plan
+from regexp.sweep import ingredients
 from regexp.tracking import environment
 from regexp.training import checkpoint
 
@@ -23,9 +23,9 @@ def named(runs: list[Original], name: str) -> Original:
 
 def forget_data() -> None:
     """Make this process like another one, which has not read the file before."""
-    plan._load.cache_clear()
-    plan._dataset.cache_clear()
-    plan._alive.clear()
+    ingredients._load.cache_clear()
+    ingredients._dataset.cache_clear()
+    ingredients._alive.clear()
 
 
 def test_a_whole_sweep_is_identical_and_recorded_beside_the_first(

@@ -11,7 +11,8 @@ import pytest
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.sweep.illustrate.schedules import distinct, learning_rate, names, simulate, steps
-from regexp.sweep.plan import build_stepper, plan
+from regexp.sweep.ingredients import build_stepper
+from regexp.sweep.plan import plan
 from regexp.sweep.planned_run import PlannedRun
 
 DOCS = Path(__file__).parents[2] / "docs"

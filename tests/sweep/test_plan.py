@@ -20,8 +20,9 @@ from regexp.errors import ConfigError
 from regexp.regularizer.base import Regularizer, blocks
 from regexp.stack.stack import Stack
 from regexp.sweep import job as sweep_job
+from regexp.sweep.ingredients import build_member
 from regexp.sweep.outcome import Outcome
-from regexp.sweep.plan import build_member, plan
+from regexp.sweep.plan import plan
 from regexp.sweep.stacks import group_by_structure
 from regexp.tracking import Earlier
 from tests.support import tensor

@@ -19,7 +19,8 @@ from regexp.config.jobs import compose
 from regexp.config.search_space import Dimension, space
 from regexp.errors import ConfigError
 from regexp.sweep import job
-from regexp.sweep.plan import build_member, plan, plan_all
+from regexp.sweep.ingredients import build_member
+from regexp.sweep.plan import plan, plan_all
 from regexp.sweep.planned_run import PlannedRun, key_of, repeats
 from regexp.sweep.resume import Resume
 from regexp.sweep.stacks import group_by_structure

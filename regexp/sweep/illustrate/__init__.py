@@ -17,7 +17,7 @@ from regexp.sweep.illustrate.images import examples
 from regexp.sweep.illustrate.schedules import learning_rate
 from regexp.sweep.illustrate.series import windows
 from regexp.sweep.illustrate.tables import features, targets
-from regexp.sweep.plan import load_data
+from regexp.sweep.ingredients import load_data
 from regexp.sweep.planned_run import PlannedRun
 
 if TYPE_CHECKING:

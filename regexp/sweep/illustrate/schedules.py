@@ -15,7 +15,7 @@ from regexp.compare.figures.rates import lines_of
 from regexp.scheduler import Schedule
 from regexp.stack.member import lengths
 from regexp.stack.optimizers import Stepper
-from regexp.sweep.plan import build_regularizer, build_stepper, load_data
+from regexp.sweep.ingredients import build_regularizer, build_stepper, load_data
 from regexp.sweep.planned_run import Node, PlannedRun
 from regexp.tracking.names import flatten
 
