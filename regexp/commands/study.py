@@ -93,13 +93,6 @@ def study(arguments: Sequence[str]) -> int:
 def write(folder: Path, sweep: Sweep, command: str, report: ComparisonReport, cost: Cost) -> None:
     """Write README.md, results.csv and the figures of a study; older figures are removed.
 
-    Args:
-        folder: of the study.
-        sweep: whose name and question stand above.
-        command: that made it, for people.
-        report: what the sweep came to.
-        cost: of the study.
-
     Raises:
         OSError: the folder cannot be written.
     """

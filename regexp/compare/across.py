@@ -80,11 +80,7 @@ class Friedman:
 
 
 def friedman(ranked: pd.DataFrame) -> Friedman:
-    """Test whether any two techniques differ; NaN for less than 3 techniques or 2 datasets.
-
-    Args:
-        ranked: from `ranks`.
-    """
+    """Test whether any two techniques differ; NaN for less than 3 techniques or 2 datasets."""
     from scipy.stats import friedmanchisquare
 
     datasets, techniques = ranked.shape

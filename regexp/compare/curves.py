@@ -54,10 +54,6 @@ def curves(
 def diagnostics(source: Source, runs: "pd.DataFrame") -> "pd.DataFrame":
     """Fetch the diagnostics of FINISHED runs; runs that left none (or no JSON) are missing.
 
-    Args:
-        source: of the runs.
-        runs: from `Tracker.runs`.
-
     Returns:
         One row a run: dataset, setting, technique, variant, label, seed, and `content`, the parts
         of `diagnostics.json` by name.

@@ -42,11 +42,6 @@ class ComparisonReport:
 def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> ComparisonReport:
     """Compare the runs of a sweep, and keep the result as its artifacts and description.
 
-    Args:
-        tracker: of the sweep's store.
-        sweep: its parent run.
-        figures: whether pictures are drawn.
-
     Raises:
         TrackingError: the store cannot be read.
         OSError: neither the store nor the disk took the files.
@@ -62,10 +57,6 @@ def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> C
 
 def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
     """The pictures of a comparison; none where they cannot be drawn, which is said in the log.
-
-    Args:
-        source: of the runs.
-        comparison: of them.
 
     Raises:
         StoreAwayError: the store does not answer.

@@ -91,9 +91,6 @@ def table(runs: "pd.DataFrame", metric: Metric = _ACCURACY) -> "pd.DataFrame":
     Where a seed was run more than once (a failed run that was started again), the latest finished
     run counts, else the latest. Trials of a search for numbers are left out.
 
-    Args:
-        runs: from `Tracker.runs`.
-
     Returns:
         One row for each dataset, setting, technique and variant (the numbers of a grid); within a
         dataset and setting the best first, after the baseline, and equal ones by their label:

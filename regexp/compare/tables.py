@@ -81,11 +81,7 @@ def terminal_columns(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
 
 
 def verdict_columns(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
-    """Score, difference, how sure it is, and the verdict in a sentence.
-
-    Args:
-        rows: of one dataset and setting.
-    """
+    """Score, difference, how sure it is, and the verdict in a sentence."""
     differences, intervals = zip(*formats.differences(rows, metric.unit), strict=True)
     runs = [
         str(started) if finished == started else f"{finished} of {started}"

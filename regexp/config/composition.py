@@ -176,12 +176,7 @@ def _expected(detail: str) -> str:
 
 
 def _ungrammatical(override: str, text: str) -> str:
-    """The message for an override that Hydra cannot read.
-
-    Args:
-        override: as the shell handed it over.
-        text: Hydra's own words.
-    """
+    """The message for an override that Hydra cannot read."""
     expected = f"{override}: expected key=value"
     reason = " ".join(
         line for line in text.splitlines() if not line.startswith(("See ", "Error "))

@@ -78,13 +78,7 @@ def build_node(key: str, node: Mapping[str, Any], /, **arguments: Any) -> Any:
 
 
 def blame(key: str, node: Mapping[str, Any], error: Exception) -> ConfigError:
-    """The error of a constructor or a step, as one that names its argument where that is clear.
-
-    Args:
-        key: the node's dotted key.
-        node: its arguments.
-        error: what was raised.
-    """
+    """The error of a constructor or a step, as one that names its argument where that is clear."""
     if isinstance(error, ConfigError) and error.key in node:
         return ConfigError(error.problem, key=f"{key}.{error.key}")
     # torch appends the frames of its C++ code

@@ -159,11 +159,7 @@ class TableFile(Dataset):
             )
 
     def _read_targets(self, frame: Any) -> tuple[NDArray[Any], tuple[str, ...], str]:
-        """Targets, classes and task.
-
-        Args:
-            frame: the data frame of the targets alone.
-        """
+        """Targets, classes and task."""
         from regexp.dataset import frames
 
         for name in frame:

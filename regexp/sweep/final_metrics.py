@@ -30,10 +30,6 @@ EXPONENTS = np.arange(-8, 2.25, 0.25)
 def against_naive(data: Data, metrics: Mapping[str, float]) -> dict[str, float]:
     """Errors of a regression in the target's own unit, and against the naive forecast.
 
-    Args:
-        data: one run's.
-        metrics: of its final weights.
-
     Returns:
         `test/rmse_unscaled` and `test/mae_unscaled` where targets of one unit were scaled;
         `test/rmse_naive`, and `test/skill` = 1 - rmse / rmse_naive, where there is such a forecast.
@@ -91,10 +87,6 @@ def add_ensembles(
 
 def diagnostics(data: Data, result: Result) -> str:
     """The artifact `diagnostics.json` of a run that finished.
-
-    Args:
-        data: one run's.
-        result: what it ended with.
 
     Returns:
         JSON: `weights`, see `weight_sizes`; in classification `reliability` on the test split:

@@ -137,10 +137,6 @@ def repeats(planned: Sequence[Sequence[PlannedRun]]) -> dict[int, int]:
 def stack_of(runs: Sequence[PlannedRun], position: int) -> Node:
     """The stack that a run trains in, without which its bits cannot be made again.
 
-    Args:
-        runs: of one stack, in order.
-        position: of the run among them.
-
     Returns:
         For the artifact `stack.yaml`: `position`; `members`, for each run of the stack the dotted
         keys of its configuration in which the stack's runs differ; `variants`, one a run.

@@ -188,12 +188,7 @@ def failure_lines(failures: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def left_out_lines(sweep: Sweep, why: Mapping[int, NotApplicable]) -> list[str]:
-    """Lines on the jobs whose technique does not apply.
-
-    Args:
-        sweep: of the jobs.
-        why: the reason by number of the job.
-    """
+    """Lines on the jobs whose technique does not apply."""
     if not why:
         return []
     lines = [f"{count(len(why), 'job')} of {len(sweep.jobs)} left out, which do not apply here:"]
@@ -205,11 +200,7 @@ def left_out_lines(sweep: Sweep, why: Mapping[int, NotApplicable]) -> list[str]:
 
 
 def ensemble_line(runs: "pandas.DataFrame") -> list[str]:
-    """Lines on the ensembles of the seeds, by technique and variant, where there are any.
-
-    Args:
-        runs: as `Tracker.runs` gives them.
-    """
+    """Lines on the ensembles of the seeds, by technique and variant, where there are any."""
     for name in ENSEMBLES:
         if column(name) not in runs:
             continue

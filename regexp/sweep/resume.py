@@ -138,12 +138,7 @@ class Resume:
 
 
 def remove_checkpoints(folder: Path, fingerprints: Sequence[str]) -> None:
-    """Remove the checkpoints of stacks that have ended: a kill may have come before `remove`.
-
-    Args:
-        folder: of the sweep's checkpoints.
-        fingerprints: of runs that have ended.
-    """
+    """Remove the checkpoints of stacks that have ended: a kill may have come before `remove`."""
     for fingerprint in fingerprints:
         _remove(folder, f"{fingerprint}-*")
 

@@ -125,11 +125,7 @@ def _worth(runs: Sequence[Mapping[str, float]], name: str, sign: int) -> float:
 
 
 def numbers_in_words(numbers: Mapping[str, object]) -> str:
-    """Numbers for people: "strength=0.001, lr=0.01", by the last part of keys if that is enough.
-
-    Args:
-        numbers: by dotted key.
-    """
+    """Numbers for people: "strength=0.001, lr=0.01", by the last part of keys if that is enough."""
     short = [key.rpartition(".")[2] for key in numbers]
     names = short if len(set(short)) == len(short) else list(numbers)
     return ", ".join(

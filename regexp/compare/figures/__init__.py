@@ -91,11 +91,7 @@ def draw(comparison: Comparison, curves: pd.DataFrame, diagnostics: pd.DataFrame
 
 
 def panel_keys(table: pd.DataFrame, metric: Metric) -> set[Key]:
-    """The rows that pictures of small panels show: all, or the baseline, the best and the worst.
-
-    Args:
-        table: of one dataset and setting.
-    """
+    """The rows that pictures of small panels show: all, or the baseline, the best and the worst."""
     keys = [cast("Key", tuple(row)) for row in table[KEYS].itertuples(index=False)]
     if len(keys) <= 1 + BEST + WORST:
         return set(keys)

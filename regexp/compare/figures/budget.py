@@ -71,12 +71,7 @@ def leaders(evp: pd.DataFrame, *, lower_is_better: bool) -> list[str]:
 
 
 def name_ends(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
-    """Write names at the right ends of lines, moved apart; at its edge if they leave the panel.
-
-    Args:
-        axes: the panel.
-        ends: (y, name, colour).
-    """
+    """Write names at the right ends of lines, moved apart; at its edge if they leave the panel."""
     low, high = axes.get_ylim()
     ends = [(min(max(y, low), high), name, colour) for y, name, colour in ends]
     size = axes.figure.get_window_extent().height / axes.figure.dpi  # inches

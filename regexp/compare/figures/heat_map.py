@@ -22,9 +22,6 @@ def heat_map(table: pd.DataFrame, metric: Metric) -> Figure:
 
     Blue is better, red is worse, and the number says how much; verdicts that are claims are bold
     and framed. What is far beyond the others shares the last colour, so that the others are seen.
-
-    Args:
-        table: of a comparison.
     """
     from matplotlib.colors import Normalize
     from matplotlib.patches import Rectangle

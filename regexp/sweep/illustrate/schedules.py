@@ -30,11 +30,7 @@ LINE_POINTS = 2_000
 
 @s.styled
 def learning_rate(runs: Sequence[PlannedRun]) -> Figure:
-    """Draw the learning rate of every step, one line for each distinct setting of the schedule.
-
-    Args:
-        runs: as planned.
-    """
+    """Draw the learning rate of every step, one line for each distinct setting of the schedule."""
     settings = distinct(runs)
     lines, spent = [], 0
     labels = names([run.config for run, _ in settings])
@@ -81,10 +77,6 @@ def simulate(stepper: Stepper, counts: Sequence[int]) -> tuple[list[float], bool
 
     The optimizer steps parameters without gradients, which leaves them as they are. A schedule that
     follows the validation loss sees one that never improves.
-
-    Args:
-        stepper: of the run.
-        counts: the steps of every epoch.
     """
     # two matrices and a vector: some optimizers ask for a hidden layer
     dummy = [nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,), (2, 2))]

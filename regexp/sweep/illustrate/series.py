@@ -63,13 +63,7 @@ def windows(data: Data, seed: int) -> Figure:
 
 
 def over_time(data: Data, split: Split, start: int) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of a split's windows and their first targets, in the targets' own unit.
-
-    Args:
-        data: of the split.
-        split: one of its splits.
-        start: windows before it.
-    """
+    """Numbers of a split's windows and their first targets, in the targets' own unit."""
     every = -(-len(split) // MOST)
     values = split.targets.reshape(len(split), -1)[::every, 0].numpy().astype(float)
     if data.task != CLASSIFICATION and (scale := data.target_scale):

@@ -34,10 +34,6 @@ def features(data: Data, seed: int) -> Figure:
     """Draw the features of the training rows against each other, classes by marker and colour.
 
     They are as the network sees them, after preprocessing.
-
-    Args:
-        data: with inputs [rows, features].
-        seed: keys the choice of rows.
     """
     split = data.train
     rows = sampled(len(split), seed)
@@ -60,10 +56,6 @@ def targets(data: Data, seed: int) -> Figure:
 
     Several a row, or one number: against each other, and the one number against the features that
     it correlates with most. Classes: how many rows each split has of each.
-
-    Args:
-        data: one run's.
-        seed: keys the choice of rows.
     """
     if data.task == CLASSIFICATION:
         return _classes(data)
