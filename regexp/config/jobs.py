@@ -7,6 +7,7 @@ message. Imports neither torch nor MLflow, so that `--help` and completion are q
 
 import argparse
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -49,12 +50,15 @@ class Job:
             that the sweep varies is in it a grid of one point.
         setting: what beside techniques and dataset the sweep varies in it, for people.
         choices: of the configuration's groups, by group.
+        hydra: Hydra's own node, where a choice that is swept says something of it; else it is that
+            of the sweep.
     """
 
     overrides: tuple[str, ...]
     config: DictConfig
     setting: str = ""
     choices: dict[str, object] = field(default_factory=dict)
+    hydra: DictConfig | None = None
 
     @property
     def technique(self) -> str:
@@ -104,7 +108,7 @@ def compose(options: argparse.Namespace) -> Sweep:
     name = options.config_name or CONFIG_NAME
     overrides = list(options.overrides)
     for override in overrides:
-        if override.lstrip("+~").startswith("launch."):
+        if re.match(r"[+~]*launch\b", override):
             raise ConfigError("the command fills it in for its jobs; leave it out", key=override)
     with prepared_hydra(options.config_path, options.config_dir) as hydra:
         try:
@@ -119,7 +123,8 @@ def compose(options: argparse.Namespace) -> Sweep:
                 f"{written(overrides)}: a glob that matches no choice, so there is no job; "
                 "see regexp --help"
             )
-        jobs, strays = _jobs(hydra, name, batches or [], swept)
+        files = {f"{group}/{choice}" for group, choice in master.hydra.runtime.choices.items()}
+        jobs, strays = _jobs(hydra, name, batches or [], swept, files | {name})
     _check_strays(strays, jobs)
     titles = [str(job.choices.get("experiment") or "") for job in jobs]
     title = next((title for title in titles if title and title != "None"), "")
@@ -150,9 +155,16 @@ def _master(
 
 
 def _jobs(
-    hydra: "Hydra", name: str, batches: list[list[str]], swept: tuple[str, ...]
+    hydra: "Hydra",
+    name: str,
+    batches: list[list[str]],
+    swept: tuple[str, ...],
+    files: set[str],
 ) -> tuple[list[Job], set[str]]:
     """Compose and check a job of each of `batches`, which are the overrides of one each.
+
+    Args:
+        files: that the sweep's own configuration is composed of.
 
     Returns:
         (the jobs, the techniques of which some have overrides without having the technique)
@@ -167,15 +179,18 @@ def _jobs(
         try:
             check_choices(hydra, [override for override in batch if override not in checked])
             checked.update(batch)
-            config, choices = hydra.config_loader.compose_job(name, batch)
-            strays.update(strays_of(config))
-            config, setting = checked_job(config, batch, swept, valid)
+            composed = hydra.config_loader.compose_job(name, batch)
+            strays.update(strays_of(composed.config))
+            config, setting = checked_job(composed.config, batch, swept, valid)
+            node = None
+            if composed.of_hydra - files:
+                node = load_config(hydra, name, batch, RunMode.RUN).hydra
         except ConfigError as error:
             error.job = where
             raise
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(explain_hydra(error, hydra, name, batch), job=where) from error
-        jobs.append(Job(tuple(batch), config, setting, choices))
+        jobs.append(Job(tuple(batch), config, setting, composed.choices, node))
     return jobs, strays
 
 

@@ -42,7 +42,7 @@ def launch(sweep: Sweep, function: Function, folder: Path, plans: Sequence[Path]
     with prepared_hydra(options.config_path, options.config_dir) as hydra:
         if not sweep.jobs:
             overrides = [*sweep.command, *sweep.seeding]
-            overrides += [f"launch.folder='{folder}'", plan_file.override(plans[0])]
+            overrides += [plan_file.override(folder, "launch.folder"), plan_file.override(plans[0])]
             hydra.multirun(options.config_name or CONFIG_NAME, function, overrides)
             return
         master = copy.deepcopy(sweep.master)
@@ -51,7 +51,7 @@ def launch(sweep: Sweep, function: Function, folder: Path, plans: Sequence[Path]
         if sweep.multirun:
             _launch_all(hydra, master, sweep, function, plans)
         else:
-            _run(hydra, master, function, plans[0])
+            _run(hydra, master, function, plans[0], options.config_name or CONFIG_NAME)
 
 
 def current_job() -> tuple[int, list[str]]:
@@ -110,13 +110,13 @@ def _launch_all(
     context.callbacks.on_multirun_end(config=master, config_name=name)
 
 
-def _run(hydra: Hydra, master: DictConfig, function: Function, plan: Path) -> JobReturn:
+def _run(hydra: Hydra, master: DictConfig, function: Function, plan: Path, name: str) -> JobReturn:
     """What Hydra does for a command without --multirun, with the job that is composed already."""
     config = with_hydra(master.hydra, plan_file.read(plan))
     config.hydra.mode = RunMode.RUN
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     context = HydraContext(hydra.config_loader, Callbacks(config))
-    context.callbacks.on_run_start(config=config, config_name=CONFIG_NAME)
+    context.callbacks.on_run_start(config=config, config_name=name)
     result: Any = run_job(
         hydra_context=context,
         task_function=function,
@@ -124,5 +124,5 @@ def _run(hydra: Hydra, master: DictConfig, function: Function, plan: Path) -> Jo
         job_dir_key="hydra.run.dir",
         job_subdir_key=None,
     )
-    context.callbacks.on_run_end(config=config, config_name=CONFIG_NAME, job_return=result)
+    context.callbacks.on_run_end(config=config, config_name=name, job_return=result)
     return result.return_value

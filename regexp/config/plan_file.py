@@ -19,10 +19,10 @@ _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def override(path: Path) -> str:
+def override(path: Path, key: str = KEY) -> str:
     """The override that gives a job its file."""
     quoted = str(path.absolute()).replace("'", "\\'")
-    return f"{KEY}='{quoted}'"
+    return f"{key}='{quoted}'"
 
 
 def path_in(overrides: Sequence[str]) -> Path | None:

@@ -10,11 +10,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
-from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
+from hydra._internal.config_repository import (
+    CachingConfigRepository,
+    ConfigRepository,
+    IConfigRepository,
+)
 from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_automatic_config_search_path
@@ -62,6 +66,20 @@ def prepared_hydra(config_path: str | None, config_dir: str | None) -> Iterator[
         GlobalHydra.instance().clear()
 
 
+class ComposedJob(NamedTuple):
+    """A job as composed.
+
+    Attributes:
+        config: without Hydra's node.
+        choices: of the groups, by group.
+        of_hydra: the files, such as `experiment/digits_mlp`, that say something of Hydra itself.
+    """
+
+    config: DictConfig
+    choices: dict[str, Any]
+    of_hydra: set[str]
+
+
 class PreparedLoader(ConfigLoaderImpl):
     """Hydra's loader, which also composes jobs without Hydra's node, or takes planned ones."""
 
@@ -69,10 +87,8 @@ class PreparedLoader(ConfigLoaderImpl):
         super().__init__(config_search_path)
         self.repository = _RememberingRepository(config_search_path)
 
-    def compose_job(
-        self, config_name: str, overrides: Sequence[str]
-    ) -> tuple[DictConfig, dict[str, Any]]:
-        """A job's configuration without Hydra's node, and the choices of its groups.
+    def compose_job(self, config_name: str, overrides: Sequence[str]) -> ComposedJob:
+        """A job's configuration without Hydra's node.
 
         Args:
             config_name: of the YAML.
@@ -94,10 +110,11 @@ class PreparedLoader(ConfigLoaderImpl):
             prepend_hydra=False,
             skip_missing=False,
         )
-        config = self._compose_config_from_defaults_list(defaults.defaults, repository)
+        parts = [part for part in defaults.defaults if not _is_of_hydra(part.package, ".")]
+        config = self._compose_config_from_defaults_list(parts, repository)
         OmegaConf.set_struct(config, True)
         self._apply_overrides_to_config(defaults.config_overrides, config)
-        return config, dict(defaults.overrides.known_choices)
+        return ComposedJob(config, dict(defaults.overrides.known_choices), repository.of_hydra)
 
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: list[str]
@@ -106,8 +123,15 @@ class PreparedLoader(ConfigLoaderImpl):
         path = plan_file.path_in(sweep_overrides)
         plan = plan_file.read(path) if path else {}
         if "config" not in plan:
-            return super().load_sweep_config(master_config, sweep_overrides)
-        return with_hydra(master_config.hydra, plan)
+            # they are the command's, and no part of the names that Hydra makes of overrides
+            given = [override for override in sweep_overrides if not override.startswith("launch.")]
+            config = super().load_sweep_config(master_config, given)
+            if path is not None:
+                config.launch = master_config.launch
+            return config
+        config = with_hydra(master_config.hydra, plan)
+        OmegaConf.copy_cache(from_config=master_config, to_config=config)  # ${now:} is one time
+        return config
 
 
 def with_hydra(node: DictConfig, plan: dict[str, Any]) -> DictConfig:
@@ -115,18 +139,19 @@ def with_hydra(node: DictConfig, plan: dict[str, Any]) -> DictConfig:
 
     Args:
         node: of the sweep.
-        plan: as in the job's file: its `config`, and its `overrides` and the `choices` of its
-            groups, which names of folders may be made of.
+        plan: as in the job's file: its `config`; its `overrides` and the `choices` of its groups,
+            which names of folders may be made of; its own `hydra` node, if it has one.
     """
-    node = copy.deepcopy(node)
-    task = [one for one in plan["overrides"] if not one.startswith(("hydra.", "hydra/"))]
+    node = OmegaConf.create(plan["hydra"]) if plan.get("hydra") else copy.deepcopy(node)
     pairs = [
-        SimpleNamespace(key_or_group=one.partition("=")[0].lstrip("+~"), input_line=one)
-        for one in task
+        SimpleNamespace(key_or_group=override.partition("=")[0].lstrip("+~"), input_line=override)
+        for override in plan["overrides"]
     ]
+    pairs = [pair for pair in pairs if not pair.key_or_group.startswith(("hydra.", "hydra/"))]
     with read_write(node), open_dict(node):
-        node.overrides.task = task
-        node.runtime.choices.update(plan["choices"])
+        node.overrides.task = [pair.input_line for pair in pairs]
+        of_hydra = {k: v for k, v in node.runtime.choices.items() if _is_of_hydra(str(k))}
+        node.runtime.choices = of_hydra | plan["choices"]
         node.job.override_dirname = get_overrides_dirname(
             overrides=pairs,  # type: ignore[arg-type]
             kv_sep=node.job.config.override_dirname.kv_sep,
@@ -177,7 +202,15 @@ class _RememberingRepository(ConfigRepository):
 
 
 class _JobRepository(CachingConfigRepository):
-    """The files of one composition, without what they say of Hydra itself."""
+    """The files of one composition, without what they say of Hydra itself.
+
+    Attributes:
+        of_hydra: the files that say something of it.
+    """
+
+    def __init__(self, delegate: IConfigRepository) -> None:
+        super().__init__(delegate)
+        self.of_hydra: set[str] = set()
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         known = f"config_path={config_path}" in self.cache
@@ -186,6 +219,7 @@ class _JobRepository(CachingConfigRepository):
             return result
         if isinstance(result.config, DictConfig) and "hydra" in result.config:
             result.config.pop("hydra")
+            self.of_hydra.add(config_path)
         result.defaults_list = [
             default
             for default in result.defaults_list or []
@@ -194,5 +228,6 @@ class _JobRepository(CachingConfigRepository):
         return result
 
 
-def _is_of_hydra(group: str | None) -> bool:
-    return (group or "").lstrip("/").split("/")[0] == "hydra"
+def _is_of_hydra(path: str | None, separator: str = "/") -> bool:
+    """Whether the path of a group, or of a package, lies in Hydra's own."""
+    return (path or "").lstrip(separator).split(separator)[0] == "hydra"

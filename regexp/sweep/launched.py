@@ -87,6 +87,7 @@ def write_plan(
         },
         "overrides": list(job.overrides),
         "choices": job.choices,
+        "hydra": job.hydra and OmegaConf.to_container(job.hydra, enum_to_str=True),
         "config": config,
         "runs": [run.as_plain() for run in runs],
     }

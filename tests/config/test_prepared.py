@@ -15,8 +15,10 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from regexp.__main__ import run
+from regexp.commands.arguments import parse
 from regexp.config import plan_file
 from regexp.config.composition import load_config, without_hydra
+from regexp.config.jobs import compose
 from regexp.config.prepared import PreparedLoader, prepared_hydra, with_hydra
 from regexp.config.schema import register
 
@@ -45,7 +47,7 @@ JOBS = [
 
 @pytest.mark.parametrize("overrides", JOBS, ids=" ".join)
 def test_a_job_is_composed_as_hydra_composes_it(hydra: Hydra, overrides: list[str]) -> None:
-    config, choices = loader(hydra).compose_job("config", overrides)
+    config, choices, _ = loader(hydra).compose_job("config", overrides)
     own = Hydra("regexp", ConfigLoaderImpl(loader(hydra).config_search_path))
     whole = load_config(own, "config", overrides, RunMode.RUN)
     assert OmegaConf.to_yaml(config) == OmegaConf.to_yaml(without_hydra(whole))
@@ -54,10 +56,10 @@ def test_a_job_is_composed_as_hydra_composes_it(hydra: Hydra, overrides: list[st
 
 
 def test_composing_one_job_leaves_no_trace_in_the_next(hydra: Hydra) -> None:
-    plain, _ = loader(hydra).compose_job("config", [])
+    plain = loader(hydra).compose_job("config", [])
     loader(hydra).compose_job("config", ["model.hidden=[1]", "++regularizer.l1.strength=9"])
-    again, _ = loader(hydra).compose_job("config", [])
-    assert OmegaConf.to_yaml(plain) == OmegaConf.to_yaml(again)
+    again = loader(hydra).compose_job("config", [])
+    assert OmegaConf.to_yaml(plain.config) == OmegaConf.to_yaml(again.config)
 
 
 def test_every_file_is_read_once(hydra: Hydra, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +79,7 @@ def test_every_file_is_read_once(hydra: Hydra, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_planned_job_has_hydras_node_as_if_hydra_had_composed_it(hydra: Hydra) -> None:
     overrides = ["regularizer=l1", "seeds=2"]
-    config, choices = loader(hydra).compose_job("config", overrides)
+    config, choices, _ = loader(hydra).compose_job("config", overrides)
     plan = {"overrides": overrides, "choices": choices, "config": OmegaConf.to_container(config)}
     master = load_config(hydra, "config", ["regularizer=none,l1", "seeds=2"], RunMode.MULTIRUN)
     job = with_hydra(copy.deepcopy(master.hydra), plan)
@@ -90,7 +92,7 @@ def test_a_planned_job_has_hydras_node_as_if_hydra_had_composed_it(hydra: Hydra)
 
 def test_a_loader_travels_to_other_processes_without_what_it_has_read(hydra: Hydra) -> None:
     before = len(pickle.dumps(loader(hydra)))
-    expected, _ = loader(hydra).compose_job("config", [])
+    expected, *_ = loader(hydra).compose_job("config", [])
     sent = pickle.dumps(loader(hydra))
     assert len(sent) < 1.1 * before
     assert pickle.loads(sent).compose_job("config", [])[0] == expected
@@ -103,6 +105,73 @@ def test_a_path_travels_in_an_override(hydra: Hydra, path: str) -> None:
     assert loader(hydra).compose_job("config", [override])[0].launch.plan == path
 
 
-def test_what_the_command_fills_in_is_not_the_users(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["launch.plan=other.yaml"]) == 2
-    assert "launch.plan=other.yaml: the command fills it in" in capsys.readouterr().err
+@pytest.mark.parametrize("override", ["launch.plan=other.yaml", "launch={plan: x}", "~launch"])
+def test_what_the_command_fills_in_is_not_the_users(
+    override: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([override]) == 2
+    assert f"{override}: the command fills it in" in capsys.readouterr().err
+
+
+def write_plan(loader: PreparedLoader, path: Path, overrides: list[str]) -> str:
+    """The override that names the plan of a job with these overrides."""
+    config, choices, _ = loader.compose_job("config", overrides)
+    content = {"overrides": overrides, "choices": choices, "config": OmegaConf.to_container(config)}
+    plan_file.write(path, content)
+    return plan_file.override(path)
+
+
+def test_jobs_of_a_sweep_have_one_time(hydra: Hydra, tmp_path: Path) -> None:
+    master = load_config(hydra, "config", ["hydra.sweep.dir=x/${now:%f}"], RunMode.MULTIRUN)
+    folder = master.hydra.sweep.dir
+    override = write_plan(loader(hydra), tmp_path / "plan.yaml", ["seeds=2"])
+    job = loader(hydra).load_sweep_config(master, ["seeds=2", override])
+    assert job.hydra.sweep.dir == folder
+    assert job.seeds == 2
+
+
+def test_overrides_of_hydra_and_of_the_command_are_not_the_tasks(
+    hydra: Hydra, tmp_path: Path
+) -> None:
+    overrides = ["seeds=2", "+hydra.job.env_set.A=1", "hydra.verbose=false"]
+    master = load_config(hydra, "config", overrides, RunMode.MULTIRUN)
+    planned = write_plan(loader(hydra), tmp_path / "plan.yaml", overrides)
+    for given in ([*overrides, planned], ["seeds=2", "launch.folder='a b'"]):  # planned, foreign
+        job = loader(hydra).load_sweep_config(master, given)
+        assert job.hydra.overrides.task == ["seeds=2"]
+        assert job.hydra.job.override_dirname == "seeds=2"
+
+
+@pytest.fixture
+def extra(tmp_path: Path) -> Path:
+    """A folder of YAMLs that say something of Hydra itself."""
+    for name, text in {
+        "experiment/a": "# @package _global_\nhydra: {sweep: {subdir: of_a}}",
+        "experiment/b": "# @package _global_\nhydra: {sweep: {subdir: of_b}}\nseeds: 3",
+        "environment/here": "# @package hydra.job\nenv_set: {PLACE: here}",
+    }.items():
+        path = tmp_path / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_choices_that_are_swept_may_say_something_of_hydra(extra: Path) -> None:
+    options, _ = parse(["--config-dir", str(extra), "-m", "experiment=a,b"])
+    first, second = compose(options).jobs
+    assert first.hydra is not None
+    assert first.hydra.sweep.subdir == "of_a"
+    assert second.hydra is not None
+    assert second.hydra.sweep.subdir == "of_b"
+    assert second.config.seeds == 3
+    options, _ = parse(["--config-dir", str(extra), "-m", "experiment=a", "seeds=2,3"])
+    sweep = compose(options)
+    assert sweep.master.hydra.sweep.subdir == "of_a"
+    assert [job.hydra for job in sweep.jobs] == [None, None], "that of the sweep serves"
+
+
+def test_a_group_may_lie_in_hydras_node(extra: Path) -> None:
+    options, _ = parse(["--config-dir", str(extra), "+environment=here"])
+    sweep = compose(options)
+    assert sweep.master.hydra.job.env_set == {"PLACE": "here"}
+    assert "hydra" not in sweep.jobs[0].config
