@@ -142,13 +142,14 @@ def with_hydra(node: DictConfig, plan: dict[str, Any]) -> DictConfig:
         plan: as in the job's file: its `config`; its `overrides` and the `choices` of its groups,
             which names of folders may be made of; its own `hydra` node, if it has one.
     """
-    node = OmegaConf.create(plan["hydra"]) if plan.get("hydra") else copy.deepcopy(node)
+    node = copy.deepcopy(node)
     pairs = [
         SimpleNamespace(key_or_group=override.partition("=")[0].lstrip("+~"), input_line=override)
         for override in plan["overrides"]
     ]
     pairs = [pair for pair in pairs if not pair.key_or_group.startswith(("hydra.", "hydra/"))]
     with read_write(node), open_dict(node):
+        node.merge_with(plan.get("hydra") or {})
         node.overrides.task = [pair.input_line for pair in pairs]
         of_hydra = {k: v for k, v in node.runtime.choices.items() if _is_of_hydra(str(k))}
         node.runtime.choices = of_hydra | plan["choices"]

@@ -10,6 +10,7 @@ import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.hydra import Hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import OmegaConf
@@ -164,6 +165,13 @@ def test_choices_that_are_swept_may_say_something_of_hydra(extra: Path) -> None:
     assert second.hydra is not None
     assert second.hydra.sweep.subdir == "of_b"
     assert second.config.seeds == 3
+    plan = {
+        "overrides": second.overrides, "choices": second.choices,
+        "config": OmegaConf.to_container(second.config),
+        "hydra": OmegaConf.to_container(second.hydra, enum_to_str=True),
+    }  # fmt: skip
+    HydraConfig.instance().set_config(with_hydra(first.hydra, plan))  # checks its type
+    assert HydraConfig.get().sweep.subdir == "of_b"
     options, _ = parse(["--config-dir", str(extra), "-m", "experiment=a", "seeds=2,3"])
     sweep = compose(options)
     assert sweep.master.hydra.sweep.subdir == "of_a"
