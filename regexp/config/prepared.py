@@ -110,11 +110,13 @@ class PreparedLoader(ConfigLoaderImpl):
             prepend_hydra=False,
             skip_missing=False,
         )
-        parts = [part for part in defaults.defaults if not _is_of_hydra(part.package, ".")]
+        in_node = [part for part in defaults.defaults if _is_of_hydra(part.package, ".")]
+        parts = [part for part in defaults.defaults if part not in in_node]
         config = self._compose_config_from_defaults_list(parts, repository)
         OmegaConf.set_struct(config, True)
         self._apply_overrides_to_config(defaults.config_overrides, config)
-        return ComposedJob(config, dict(defaults.overrides.known_choices), repository.of_hydra)
+        of_hydra = repository.of_hydra | {str(part.config_path) for part in in_node}
+        return ComposedJob(config, dict(defaults.overrides.known_choices), of_hydra)
 
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: list[str]

@@ -150,6 +150,7 @@ def extra(tmp_path: Path) -> Path:
         "experiment/a": "# @package _global_\nhydra: {sweep: {subdir: of_a}}",
         "experiment/b": "# @package _global_\nhydra: {sweep: {subdir: of_b}}\nseeds: 3",
         "environment/here": "# @package hydra.job\nenv_set: {PLACE: here}",
+        "environment/there": "# @package hydra.job\nenv_set: {PLACE: there}",
     }.items():
         path = tmp_path / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
@@ -183,3 +184,6 @@ def test_a_group_may_lie_in_hydras_node(extra: Path) -> None:
     sweep = compose(options)
     assert sweep.master.hydra.job.env_set == {"PLACE": "here"}
     assert "hydra" not in sweep.jobs[0].config
+    options, _ = parse(["--config-dir", str(extra), "-m", "+environment=here,there"])
+    nodes = [job.hydra for job in compose(options).jobs]
+    assert [node and node.job.env_set.PLACE for node in nodes] == ["here", "there"]
