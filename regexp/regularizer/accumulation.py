@@ -32,6 +32,9 @@ class Accumulation(
     Args:
         micro_batches: k, of trainer.batch_size rows each, >= 1.
 
+    Raises:
+        ValueError: for a number below 1.
+
     Reference:
         P. Goyal et al., Accurate, large minibatch SGD: training ImageNet in 1 hour (2017), section
         2.1 and 3. https://arxiv.org/abs/1706.02677

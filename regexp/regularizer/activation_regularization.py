@@ -36,6 +36,7 @@ class ActivationRegularization(
         beta: of the change from time to time (TAR), per unit of the mean loss of a batch, >= 0.
 
     Raises:
+        ValueError: for a negative number.
         NotApplicable: for a model without a recurrent hidden block.
 
     Reference:

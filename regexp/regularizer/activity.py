@@ -30,6 +30,7 @@ class ActivityL1(Regularizer, kind="penalty", neutral={"strength": 0.0}, uses_hi
         strength: per unit of the mean loss of a batch, >= 0.
 
     Raises:
+        ValueError: for a negative strength.
         NotApplicable: for a model without hidden blocks.
 
     Reference:
@@ -62,6 +63,7 @@ class ActivityL2(Regularizer, kind="penalty", neutral={"strength": 0.0}, uses_hi
         strength: per unit of the mean loss of a batch, >= 0.
 
     Raises:
+        ValueError: for a negative strength.
         NotApplicable: for a model without hidden blocks.
 
     Reference:

@@ -39,6 +39,7 @@ class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": m
         eps: least norm that weights are taken to have, > 0.
 
     Raises:
+        ValueError: for a number out of its range.
         NotApplicable: if the output layer is the model's only one.
 
     Reference:

@@ -31,6 +31,9 @@ class FGSM(Regularizer, kind="adversarial", neutral={"epsilon": 0.0}):
         epsilon: largest change of a feature, in units of the preprocessed inputs, >= 0.
         share: weight of the adversarial loss, in [0, 1].
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         I. Goodfellow, J. Shlens, C. Szegedy, Explaining and harnessing adversarial examples, ICLR
         2015, section 6 with alpha = 1 - share. https://arxiv.org/abs/1412.6572
@@ -63,6 +66,9 @@ class PGD(Regularizer, kind="adversarial", neutral={"epsilon": 0.0}):
         step_size: of one step, in units of epsilon, > 0.
         steps: how many, >= 1.
         share: weight of the adversarial loss, in [0, 1]; the paper trains on it alone.
+
+    Raises:
+        ValueError: for a number out of its range.
 
     Reference:
         A. Madry et al., Towards deep learning models resistant to adversarial attacks, ICLR 2018,

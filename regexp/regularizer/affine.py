@@ -32,6 +32,9 @@ class Rotate(Regularizer, kind="input", neutral={"degrees": 0.0}, data=("images"
         padding: outside the image lie `zeros` (the mean of standardized inputs), the pixels of
             its `border`, or its `reflection` (edge pixel repeated).
 
+    Raises:
+        ValueError: for a number out of its range or another padding.
+
     Reference:
         P. Simard et al., Best practices for convolutional neural networks applied to visual
         document analysis, ICDAR 2003, section 2. https://doi.org/10.1109/ICDAR.2003.1227801
@@ -65,6 +68,9 @@ class Zoom(Regularizer, kind="input", neutral={"amount": 0.0}, data=("images",))
         amount: largest change of the factor, in [0, 1).
         padding: outside the image lie `zeros` (the mean of standardized inputs), the pixels of
             its `border`, or its `reflection` (edge pixel repeated).
+
+    Raises:
+        ValueError: for a number out of its range or another padding.
 
     Reference:
         S. Dieleman et al., Rotation-invariant convolutional neural networks for galaxy morphology

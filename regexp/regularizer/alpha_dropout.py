@@ -38,6 +38,7 @@ class AlphaDropout(Regularizer, kind="layer", neutral={"p": 0.0}):
         p: share of every hidden block's outputs that is dropped, in [0, 1).
 
     Raises:
+        ValueError: for a share out of its range.
         NotApplicable: for a model without hidden blocks, or with another activation than SELU.
 
     Reference:

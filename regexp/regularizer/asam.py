@@ -34,6 +34,9 @@ class ASAM(Regularizer, kind="flatness", neutral={"rho": 0.0}):
             SAM's for the same effect.
         eta: added to |w|, so that weights near zero move too, >= 0, in units of the weights.
 
+    Raises:
+        ValueError: for a negative number.
+
     Reference:
         J. Kwon et al., ASAM: adaptive sharpness-aware minimization for scale-invariant learning of
         deep neural networks, ICML 2021, section 4, algorithm 1. https://arxiv.org/abs/2102.11600

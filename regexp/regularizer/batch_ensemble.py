@@ -51,6 +51,7 @@ class BatchEnsemble(
         members: M, >= 1; 1 is the network itself.
 
     Raises:
+        ValueError: for a number below 1.
         NotApplicable: if the model has no hidden blocks.
 
     Reference:

@@ -32,6 +32,9 @@ class BatchGrowth(
         factor: by which the rows grow, >= 1.
         every: epochs between two growths, >= 1.
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         S. Smith et al., Don't decay the learning rate, increase the batch size, ICLR 2018, section
         3 and 5.1 (there by 5, three times). https://arxiv.org/abs/1711.00489

@@ -34,6 +34,7 @@ class BatchNorm(
         eps: added to the variance, >= 0.
 
     Raises:
+        ValueError: for a number out of its range.
         NotApplicable: for a model without hidden blocks.
 
     Reference:

@@ -29,6 +29,9 @@ class Bootstrapping(Regularizer, kind="label", neutral={"beta": 1.0}, tasks=("cl
         beta: weight of the label, in [0, 1]; the paper's are 0.95 (soft) and 0.8 (hard).
         mode: `soft` or `hard`.
 
+    Raises:
+        ValueError: for a weight out of its range or another mode.
+
     Reference:
         S. Reed et al., Training deep neural networks on noisy labels with bootstrapping, ICLR 2015
         workshop, section 3.2. https://arxiv.org/abs/1412.6596

@@ -40,6 +40,9 @@ class Budget(Regularizer, kind="stopping", neutral={"share": 1.0, "steps": None,
         steps: optimizer steps, >= 1; null for no such bound.
         seconds: wall time, > 0; null for no such bound.
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         I. Goodfellow, Y. Bengio, A. Courville, Deep learning, MIT Press (2016), section 7.8, eq.
         7.33-7.45 (early stopping as weight decay).

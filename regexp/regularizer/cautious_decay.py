@@ -29,6 +29,9 @@ class CautiousDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
         strength: d, per step and unit of learning rate, >= 0; the scale of `weight_decay`.
         include: `weights` (no biases, no normalization parameters), or `all` parameters.
 
+    Raises:
+        ValueError: for a negative strength or another `include`.
+
     Reference:
         L. Chen et al., Cautious weight decay, 2025, algorithm 1. https://arxiv.org/abs/2510.12402
     """

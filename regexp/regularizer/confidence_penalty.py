@@ -30,6 +30,9 @@ class ConfidencePenalty(
     Args:
         strength: beta of the paper, in units of loss a nat, >= 0.
 
+    Raises:
+        ValueError: for a negative strength.
+
     Reference:
         G. Pereyra et al., Regularizing neural networks by penalizing confident output
         distributions, 2017, section 3. https://arxiv.org/abs/1701.06548

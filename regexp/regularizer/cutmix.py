@@ -33,6 +33,9 @@ class CutMix(
         alpha: of the Beta distribution, > 0; 1 draws l uniformly.
         p: probability that a batch is mixed, in [0, 1].
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         S. Yun et al., CutMix: regularization strategy to train strong classifiers with localizable
         features, ICCV 2019, eq. 1 and 2. https://arxiv.org/abs/1905.04899

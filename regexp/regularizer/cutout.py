@@ -29,6 +29,9 @@ class Cutout(Regularizer, kind="input", neutral={"side": 0.0}, data=("images",))
         side: of the square, as a share of the image's shorter side, in [0, 1]. The paper has 16 of
             32 pixels for CIFAR-10, 8 for CIFAR-100, 20 for SVHN.
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         T. DeVries, G. Taylor, Improved regularization of convolutional neural networks with cutout
         (2017), section 3. https://arxiv.org/abs/1708.04552

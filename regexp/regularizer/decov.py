@@ -31,6 +31,7 @@ class DeCov(Regularizer, kind="penalty", neutral={"strength": 0.0}, uses_hidden=
         strength: per unit of the mean loss of a batch, >= 0.
 
     Raises:
+        ValueError: for a negative strength.
         NotApplicable: for a model without hidden blocks.
 
     Reference:

@@ -42,6 +42,7 @@ class DropBlock(Regularizer, kind="layer", neutral={"p": 0.0}, data=("images",))
         block_size: side of a square in pixels of the block's output, >= 1; 1 is dropout.
 
     Raises:
+        ValueError: for a number out of its range.
         NotApplicable: for a model without hidden blocks on images.
 
     Reference:

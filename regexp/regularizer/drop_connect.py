@@ -41,6 +41,7 @@ class DropConnect(
         p: share of the weights that is dropped, in [0, 1).
 
     Raises:
+        ValueError: for a share out of its range.
         NotApplicable: for a model without hidden blocks.
 
     Reference:

@@ -32,6 +32,7 @@ class Dropout(Regularizer, kind="layer", neutral={"hidden": 0.0, "inputs": 0.0})
         inputs: share of the features that is dropped, in [0, 1); None for no layer there.
 
     Raises:
+        ValueError: for a share out of its range.
         NotApplicable: for a model without slots for the layers.
 
     Reference:

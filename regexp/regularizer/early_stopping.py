@@ -40,6 +40,9 @@ class EarlyStopping(
         start_from_epoch: the first epoch, >= 0, that is looked at.
         restore_best: whether the run ends with the weights of its best epoch.
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         L. Prechelt, Early stopping - but when?, in: Neural Networks: Tricks of the Trade (1998),
         section 2.2. https://doi.org/10.1007/3-540-49430-8_3

@@ -26,6 +26,9 @@ class ElasticNet(Regularizer, kind="penalty", neutral={"strength": 0.0}):
         ratio: the share r of the absolute weights, in [0, 1].
         include: `weights` (no biases, no normalization parameters), or `all` parameters.
 
+    Raises:
+        ValueError: for a number out of its range or another `include`.
+
     Reference:
         H. Zou, T. Hastie, Regularization and variable selection via the elastic net, JRSS B 67
         (2005), eq. 3. https://doi.org/10.1111/j.1467-9868.2005.00503.x

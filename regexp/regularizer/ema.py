@@ -34,6 +34,9 @@ class EMA(
         decay: d, the weight of the past, in [0, 1): the average reaches back about 1 / (1 - d)
             steps, which should be far fewer than a run has.
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         B. Polyak, A. Juditsky, Acceleration of stochastic approximation by averaging, SIAM J.
         Control Optim. 30 (1992). https://doi.org/10.1137/0330046

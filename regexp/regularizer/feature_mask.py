@@ -28,6 +28,9 @@ class FeatureMask(Regularizer, kind="input", neutral={"p": 0.0}):
     Args:
         p: probability that an input is masked, in [0, 1].
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         P. Vincent et al., Extracting and composing robust features with denoising autoencoders,
         ICML 2008, section 2.3. https://doi.org/10.1145/1390156.1390294

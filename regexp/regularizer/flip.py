@@ -29,6 +29,9 @@ class Flip(Regularizer, kind="input", neutral={"p": 0.0}, data=("images",)):
         axis: `horizontal` mirrors left and right, `vertical` top and bottom, `both` each of the
             two with its own coin.
 
+    Raises:
+        ValueError: for a number out of its range or another axis.
+
     Reference:
         A. Krizhevsky et al., ImageNet classification with deep convolutional neural networks,
         NeurIPS 2012, section 4.1. https://doi.org/10.1145/3065386

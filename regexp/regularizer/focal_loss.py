@@ -34,6 +34,9 @@ class FocalLoss(
     Args:
         gamma: exponent, >= 0; 0 is the cross-entropy, 2 the paper's choice.
 
+    Raises:
+        ValueError: for a negative exponent.
+
     Reference:
         T.-Y. Lin et al., Focal loss for dense object detection, ICCV 2017, eq. 4.
         https://arxiv.org/abs/1708.02002

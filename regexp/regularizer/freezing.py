@@ -34,6 +34,7 @@ class Freezing(Regularizer, kind="schedule", neutral={"start": 1.0}):
         start: when the first block is frozen, as a share of the run's steps, in [0, 1]; at 1 none.
 
     Raises:
+        ValueError: for a share out of its range.
         NotApplicable: for a model without hidden blocks.
 
     Reference:

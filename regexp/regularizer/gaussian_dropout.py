@@ -30,6 +30,7 @@ class GaussianDropout(Regularizer, kind="layer", neutral={"p": 0.0}):
         p: share that dropout of the same variance would drop, in [0, 1).
 
     Raises:
+        ValueError: for a number out of its range.
         NotApplicable: for a model without hidden blocks.
 
     Reference:

@@ -30,6 +30,9 @@ class GradientClipping(Regularizer, kind="gradient", neutral={"limit": math.inf}
         limit: of the norm, or of each element's size, in units of the gradient, > 0.
         mode: `norm` or `value`.
 
+    Raises:
+        ValueError: for a limit that is not positive or another mode.
+
     Reference:
         R. Pascanu, T. Mikolov, Y. Bengio, On the difficulty of training recurrent neural networks,
         ICML 2013, algorithm 1. https://arxiv.org/abs/1211.5063

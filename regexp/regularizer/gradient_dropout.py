@@ -25,6 +25,9 @@ class GradientDropout(Regularizer, kind="gradient", neutral={"p": 0.0}):
     Args:
         p: share of the gradient's elements that is dropped, in [0, 1).
 
+    Raises:
+        ValueError: for a share out of its range.
+
     Reference:
         H.-Y. Tseng et al., Regularizing meta-learning via gradient dropout, ACCV 2020, section 3
         (the Bernoulli form). https://arxiv.org/abs/2004.05859

@@ -26,6 +26,9 @@ class GradientNoise(Regularizer, kind="gradient", neutral={"eta": 0.0}):
         eta: variance at the first step, in squared units of the gradient, >= 0.
         decay: exponent by which the variance falls with the steps, >= 0; 0 keeps it.
 
+    Raises:
+        ValueError: for a negative number.
+
     Reference:
         A. Neelakantan et al., Adding gradient noise improves learning for very deep networks,
         2015, eq. 1. https://arxiv.org/abs/1511.06807

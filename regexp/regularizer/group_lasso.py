@@ -33,6 +33,9 @@ class GroupLasso(Regularizer, kind="penalty", neutral={"strength": 0.0}):
         strength: per unit of the mean loss of a batch, >= 0.
         groups: `incoming` or `outgoing`.
 
+    Raises:
+        ValueError: for a negative strength or another choice.
+
     Reference:
         M. Yuan, Y. Lin, Model selection and estimation in regression with grouped variables, JRSS
         B 68 (2006), eq. 2.1. https://doi.org/10.1111/j.1467-9868.2005.00532.x

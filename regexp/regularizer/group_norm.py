@@ -39,6 +39,7 @@ class GroupNorm(
         eps: added to the variance, >= 0.
 
     Raises:
+        ValueError: for a number out of its range.
         NotApplicable: for a model without hidden blocks, or with one of a single unit.
 
     Reference:

@@ -29,6 +29,9 @@ class InputGradient(Regularizer, kind="penalty", neutral={"strength": 0.0}):
         strength: per unit of the mean loss of a batch, >= 0, in inverse units of the squared
             slopes: its right size depends on the scale of the inputs.
 
+    Raises:
+        ValueError: for a negative strength.
+
     Reference:
         H. Drucker, Y. LeCun, Improving generalization performance using double backpropagation,
         IEEE Trans. Neural Networks 3 (1992). https://doi.org/10.1109/72.165600

@@ -24,6 +24,9 @@ class InputNoise(Regularizer, kind="input", neutral={"std": 0.0}):
     Args:
         std: standard deviation, in units of the preprocessed inputs, >= 0.
 
+    Raises:
+        ValueError: for a negative number.
+
     Reference:
         C. Bishop, Training with noise is equivalent to Tikhonov regularization, Neural Computation
         7 (1995), eq. 2.6-2.9. https://doi.org/10.1162/neco.1995.7.1.108

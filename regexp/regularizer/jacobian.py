@@ -34,6 +34,9 @@ class Jacobian(Regularizer, kind="penalty", neutral={"strength": 0.0}):
             slopes: its right size depends on the scale of the inputs.
         projections: random vectors a row, >= 1.
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         J. Hoffman, D. Roberts, S. Yaida, Robust learning with Jacobian regularization, 2019,
         algorithm 1. https://arxiv.org/abs/1908.02729

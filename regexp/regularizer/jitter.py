@@ -22,6 +22,9 @@ class Jitter(Regularizer, kind="input", neutral={"std": 0.0}, data=("series",)):
     Args:
         std: standard deviation, in units of the preprocessed inputs, >= 0.
 
+    Raises:
+        ValueError: for a negative number.
+
     Reference:
         T. Um et al., Data augmentation of wearable sensor data for Parkinson's disease monitoring
         using convolutional neural networks, ICMI 2017 (jittering). https://arxiv.org/abs/1706.00527

@@ -43,6 +43,7 @@ class L0(Regularizer, kind="sparsity"):
             and .5 on average.
 
     Raises:
+        ValueError: for a number out of its range.
         NotApplicable: if the model has no hidden blocks.
 
     Reference:

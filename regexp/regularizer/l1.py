@@ -26,6 +26,9 @@ class L1(Regularizer, kind="penalty", neutral={"strength": 0.0}):
         strength: per unit of the mean loss of a batch, >= 0.
         include: `weights`, or `all` parameters.
 
+    Raises:
+        ValueError: for a negative strength or another `include`.
+
     Reference:
         R. Tibshirani, Regression shrinkage and selection via the lasso, JRSS B 58 (1996), eq. 1.
         https://doi.org/10.1111/j.2517-6161.1996.tb02080.x

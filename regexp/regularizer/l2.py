@@ -27,6 +27,9 @@ class L2(Regularizer, kind="penalty", neutral={"strength": 0.0}):
         strength: per unit of the mean loss of a batch, >= 0.
         include: `weights` (no biases, no normalization parameters), or `all` parameters.
 
+    Raises:
+        ValueError: for a negative strength or another `include`.
+
     Reference:
         A. Hoerl, R. Kennard, Ridge regression: biased estimation for nonorthogonal problems,
         Technometrics 12 (1970), eq. 2.1-2.3. https://doi.org/10.1080/00401706.1970.10488634

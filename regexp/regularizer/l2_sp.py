@@ -39,6 +39,9 @@ class L2SP(Regularizer, kind="penalty", neutral={"strength": 0.0}):
         strength: per unit of the mean loss of a batch, >= 0.
         include: `weights` (no biases, no normalization parameters), or `all` parameters.
 
+    Raises:
+        ValueError: for a negative strength or another `include`.
+
     Reference:
         X. Li, Y. Grandvalet, F. Davoine, Explicit inductive bias for transfer learning with
         convolutional networks, ICML 2018, eq. 2. https://arxiv.org/abs/1802.01483

@@ -26,6 +26,9 @@ class LabelNoise(Regularizer, kind="label", neutral={"p": 0.0}, tasks=("classifi
     Args:
         p: share of the rows of a batch that is changed, in [0, 1].
 
+    Raises:
+        ValueError: for a share out of its range.
+
     Reference:
         L. Xie et al., DisturbLabel: regularizing CNN on the loss layer, CVPR 2016, section 3.
         https://arxiv.org/abs/1605.00055

@@ -29,6 +29,9 @@ class LabelSmoothing(
     Args:
         smoothing: e, in [0, 1].
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         C. Szegedy et al., Rethinking the Inception architecture for computer vision, CVPR 2016,
         section 7. https://arxiv.org/abs/1512.00567

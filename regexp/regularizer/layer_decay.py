@@ -28,6 +28,9 @@ class LayerDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
         factor: strength of a layer relative to the next nearer to the output, > 0.
         include: `weights` (no biases, no normalization parameters), or `all` parameters.
 
+    Raises:
+        ValueError: for a number out of its range or another `include`.
+
     Reference:
         M. Ishii, A. Sato, Layer-wise weight decay for deep neural networks, PSIVT 2017.
         https://doi.org/10.1007/978-3-319-75786-5_23
@@ -68,6 +71,9 @@ class LayerwiseLRDecay(
     Args:
         factor: learning rate of a layer relative to the next nearer to the output, in [0, 1]; 1
             changes nothing, 0 trains the output layer alone.
+
+    Raises:
+        ValueError: for a number out of its range.
 
     Reference:
         J. Howard, S. Ruder, Universal language model fine-tuning for text classification, ACL

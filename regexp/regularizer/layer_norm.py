@@ -35,6 +35,7 @@ class LayerNorm(
         eps: added to the variance, >= 0.
 
     Raises:
+        ValueError: for a number out of its range.
         NotApplicable: for a model without hidden blocks.
 
     Reference:

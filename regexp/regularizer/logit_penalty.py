@@ -28,6 +28,9 @@ class LogitPenalty(
     Args:
         strength: per unit of the mean loss of a batch, >= 0.
 
+    Raises:
+        ValueError: for a negative strength.
+
     Reference:
         S. Kornblith et al., Why do better loss functions lead to less transferable features?,
         NeurIPS 2021, section 2 (logit penalty). https://arxiv.org/abs/2010.16402

@@ -42,6 +42,9 @@ class Lookahead(
         alpha: the share of the way that the slow weights go, in (0, 1]; at 1 training is the plain
             one, and with k = 1 evaluation too.
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         M. Zhang et al., Lookahead optimizer: k steps forward, 1 step back, NeurIPS 2019,
         algorithm 1. https://arxiv.org/abs/1907.08610

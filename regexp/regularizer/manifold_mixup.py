@@ -72,6 +72,7 @@ class ManifoldMixup(
         alpha: of the Beta distribution, >= 0; 0 mixes nothing, 1 mixes uniformly.
 
     Raises:
+        ValueError: for a negative number.
         NotApplicable: for a model without slots for the layers.
 
     Reference:

@@ -34,6 +34,9 @@ class MaxNorm(
     Args:
         limit: largest norm of a unit's incoming weights, > 0.
 
+    Raises:
+        ValueError: for a limit that is not positive.
+
     Reference:
         N. Srebro, J. Rennie, T. Jaakkola, Maximum-margin matrix factorization, NeurIPS 2005;
         N. Srivastava et al., Dropout, JMLR 15 (2014), section 5.1.

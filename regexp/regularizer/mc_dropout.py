@@ -37,6 +37,7 @@ class MCDropout(
         samples: T, >= 0; 0 makes the ordinary pass, without noise.
 
     Raises:
+        ValueError: for a negative number.
         NotApplicable: if the techniques listed before it add no stochastic layer.
 
     Reference:

@@ -25,6 +25,9 @@ class Mixup(Regularizer, kind="input", neutral={"alpha": 0.0}, provides=("soft t
     Args:
         alpha: of the Beta distribution, >= 0; 0 mixes nothing, 1 mixes uniformly.
 
+    Raises:
+        ValueError: for a negative number.
+
     Reference:
         H. Zhang et al., mixup: beyond empirical risk minimization, ICLR 2018, section 2.
         https://arxiv.org/abs/1710.09412

@@ -29,6 +29,9 @@ class Orthogonal(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     Args:
         strength: per unit of the mean loss of a batch, >= 0.
 
+    Raises:
+        ValueError: for a negative strength.
+
     Reference:
         A. Brock et al., Neural photo editing with introspective adversarial networks, ICLR 2017,
         section 3.3. https://arxiv.org/abs/1609.07093

@@ -47,6 +47,9 @@ class Prechelt(
         strip: epochs in a strip of PQ and UP, >= 1.
         restore_best: whether the run ends with the weights of its least validation loss.
 
+    Raises:
+        ValueError: for a number out of its range or another criterion.
+
     Reference:
         L. Prechelt, Early stopping - but when?, in: Neural Networks: Tricks of the Trade (1998),
         section 2.2. https://doi.org/10.1007/3-540-49430-8_3

@@ -35,6 +35,9 @@ class ProximalL1(
         strength: per unit of the mean loss of a batch, >= 0; the scale of `l1`.
         include: `weights` (no biases, no normalization parameters), or `all` parameters.
 
+    Raises:
+        ValueError: for a negative strength or another `include`.
+
     Reference:
         N. Parikh, S. Boyd, Proximal algorithms, Foundations and Trends in Optimization 1 (2014),
         sections 4.2 and 6.5.2. https://web.stanford.edu/~boyd/papers/prox_algs.html
@@ -70,6 +73,9 @@ class ProximalGroupLasso(
     Args:
         strength: per unit of the mean loss of a batch, >= 0.
         groups: `outgoing` or `incoming`.
+
+    Raises:
+        ValueError: for a negative strength or other `groups`.
 
     Reference:
         M. Yuan, Y. Lin, Model selection and estimation in regression with grouped variables, JRSS

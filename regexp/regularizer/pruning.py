@@ -53,6 +53,9 @@ class Pruning(
         scope: `global` compares all weights of the network, `layer` those of each layer, where
             every layer then has the same sparsity.
 
+    Raises:
+        ValueError: for a number out of its range or another `scope`.
+
     Reference:
         M. Zhu, S. Gupta, To prune, or not to prune, 2017, eq. 1 (from an initial sparsity of 0).
         https://arxiv.org/abs/1710.01878. Masks: J. Frankle, M. Carbin, The lottery ticket

@@ -44,6 +44,7 @@ class RDrop(
             layers of its own.
 
     Raises:
+        ValueError: for a number out of its range.
         NotApplicable: for a model without slots for the layers, unless `dropout` is null.
 
     Reference:

@@ -49,6 +49,9 @@ class RandAugment(Regularizer, kind="input", neutral={"magnitude": 0.0}, data=("
         operations: applied to each image, >= 0.
         magnitude: in [0, 10]; 0 changes nothing.
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         E. Cubuk et al., RandAugment: practical automated data augmentation with a reduced search
         space, NeurIPS 2020, section 3. https://arxiv.org/abs/1909.13719

@@ -37,6 +37,9 @@ class RandomErasing(Regularizer, kind="input", neutral={"p": 0.0}, data=("images
         ratio: of the rectangle's sides, at the most extreme, in (0, 1].
         fill: `noise`, or `zeros` (the mean of standardized inputs).
 
+    Raises:
+        ValueError: for a number out of its range or another `fill`.
+
     Reference:
         Z. Zhong et al., Random erasing data augmentation, AAAI 2020, algorithm 1.
         https://arxiv.org/abs/1708.04896

@@ -33,6 +33,7 @@ class RMSNorm(
         eps: added to the mean square, >= 0.
 
     Raises:
+        ValueError: for a number out of its range.
         NotApplicable: for a model without hidden blocks.
 
     Reference:

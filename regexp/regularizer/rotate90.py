@@ -27,6 +27,7 @@ class Rotate90(Regularizer, kind="input", neutral={"p": 0.0}, data=("images",)):
         p: probability that an image is turned (in one of four cases by 0 degrees), in [0, 1].
 
     Raises:
+        ValueError: for a number out of its range.
         NotApplicable: for images that are not square.
 
     Reference:

@@ -25,6 +25,9 @@ class SAM(Regularizer, kind="flatness", neutral={"rho": 0.0}):
     Args:
         rho: radius of the neighbourhood, in units of the parameters' norm, >= 0.
 
+    Raises:
+        ValueError: for a negative radius.
+
     Reference:
         P. Foret et al., Sharpness-aware minimization for efficiently improving generalization,
         ICLR 2021, eq. 2-3 with p = 2. https://arxiv.org/abs/2010.01412

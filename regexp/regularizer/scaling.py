@@ -23,6 +23,9 @@ class Scaling(Regularizer, kind="input", neutral={"std": 0.0}, data=("series",))
     Args:
         std: standard deviation of the factor, >= 0.
 
+    Raises:
+        ValueError: for a negative number.
+
     Reference:
         T. Um et al., Data augmentation of wearable sensor data for Parkinson's disease monitoring
         using convolutional neural networks, ICMI 2017 (scaling). https://arxiv.org/abs/1706.00527

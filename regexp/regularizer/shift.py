@@ -30,6 +30,9 @@ class Shift(Regularizer, kind="input", neutral={"fraction": 0.0}, data=("images"
         padding: from outside the image come `zeros` (the mean of standardized inputs), the pixels
             of its `border`, or its `reflection` (edge pixel repeated).
 
+    Raises:
+        ValueError: for a number out of its range or another padding.
+
     Reference:
         K. He et al., Deep residual learning for image recognition, CVPR 2016, section 4.2.
         https://arxiv.org/abs/1512.03385

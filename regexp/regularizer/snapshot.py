@@ -43,6 +43,9 @@ class Snapshot(
     Args:
         snapshots: M, >= 1; 1 is the network itself.
 
+    Raises:
+        ValueError: for a number below 1.
+
     Reference:
         G. Huang et al., Snapshot ensembles: train 1, get M for free, ICLR 2017, section 3.
         https://arxiv.org/abs/1704.00109

@@ -36,6 +36,7 @@ class SpatialDropout(Regularizer, kind="layer", neutral={"p": 0.0}, data=("serie
         p: share of the channels that is dropped, in [0, 1).
 
     Raises:
+        ValueError: for a share out of its range.
         NotApplicable: for a model whose hidden blocks see neither images nor sequences.
 
     Reference:

@@ -51,6 +51,7 @@ class SpectralNorm(
         iterations: steps of power iteration in a forward pass of training, >= 1.
 
     Raises:
+        ValueError: for a number out of its range.
         NotApplicable: for a model without hidden blocks.
 
     Reference:

@@ -33,6 +33,9 @@ class SpectralPenalty(
     Args:
         strength: per unit of the mean loss of a batch, >= 0.
 
+    Raises:
+        ValueError: for a negative strength.
+
     Reference:
         Y. Yoshida, T. Miyato, Spectral norm regularization for improving the generalizability of
         deep learning, 2017, section 3. https://arxiv.org/abs/1705.10941

@@ -34,6 +34,7 @@ class StochasticDepth(Regularizer, kind="layer", neutral={"p": 0.0}):
         p: share of rows for which the last branch is dropped, in [0, 1).
 
     Raises:
+        ValueError: for a share out of its range.
         NotApplicable: for a model without residual branches.
 
     Reference:

@@ -42,6 +42,9 @@ class SWA(
     Args:
         start: share of the steps before the tail, in [0, 1]; 1 averages nothing.
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         P. Izmailov et al., Averaging weights leads to wider optima and better generalization,
         UAI 2018, algorithm 1 with a cycle of one epoch. https://arxiv.org/abs/1803.05407

@@ -60,6 +60,9 @@ class SWAG(
         rank: K, the deviations that are kept, >= 0 but not 1.
         samples: draws of the weights in evaluation, >= 1.
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         W. Maddox et al., A simple baseline for Bayesian uncertainty in deep learning, NeurIPS 2019,
         section 3, eq. 1 and algorithm 1. https://arxiv.org/abs/1902.02476

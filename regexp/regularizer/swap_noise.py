@@ -30,6 +30,9 @@ class SwapNoise(Regularizer, kind="input", neutral={"p": 0.0}):
     Args:
         p: probability that an input is replaced, in [0, 1].
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         M. Jahrer, 1st place solution, Porto Seguro's Safe Driver Prediction (2017),
         https://www.kaggle.com/c/porto-seguro-safe-driver-prediction/discussion/44629; as the

@@ -26,6 +26,9 @@ class TimeMask(Regularizer, kind="input", neutral={"fraction": 0.0}, data=("seri
     Args:
         fraction: the longest mask as a share of the series, in [0, 1].
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         D. Park et al., SpecAugment: a simple data augmentation method for automatic speech
         recognition, Interspeech 2019, section 2. https://arxiv.org/abs/1904.08779

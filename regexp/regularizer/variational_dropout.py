@@ -44,6 +44,7 @@ class VariationalDropout(
             [0, 1).
 
     Raises:
+        ValueError: for a share out of its range.
         NotApplicable: for a model without recurrent layers.
 
     Reference:

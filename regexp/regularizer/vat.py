@@ -34,6 +34,9 @@ class VAT(Regularizer, kind="adversarial", neutral={"strength": 0.0}, tasks=("cl
             preprocessed inputs, >= 0.
         iterations: of the power method, >= 1.
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         T. Miyato et al., Virtual adversarial training: a regularization method for supervised and
         semi-supervised learning, TPAMI 41 (2019), section 3 and algorithm 1.

@@ -37,6 +37,9 @@ class WeightDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
         include: `weights` (no biases, no normalization parameters), or `all` parameters, as
             torch's optimizers do.
 
+    Raises:
+        ValueError: for a negative strength, another `mode` or `include`.
+
     Reference:
         I. Loshchilov, F. Hutter, Decoupled weight decay regularization, ICLR 2019, algorithm 2.
         https://arxiv.org/abs/1711.05101. Coupled: S. Hanson, L. Pratt, Comparing biases for

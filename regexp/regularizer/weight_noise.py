@@ -29,6 +29,9 @@ class WeightNoise(Regularizer, kind="flatness", neutral={"std": 0.0}):
     Args:
         std: standard deviation of the noise, in units of the weights, >= 0.
 
+    Raises:
+        ValueError: for a negative number.
+
     Reference:
         G. An, The effects of adding noise during backpropagation training on a generalization
         performance, Neural Computation 8 (1996), section 4.

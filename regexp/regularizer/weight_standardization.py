@@ -48,6 +48,7 @@ class WeightStandardization(
         eps: added to the variance, > 0.
 
     Raises:
+        ValueError: for a number out of its range.
         NotApplicable: for a model without hidden blocks.
 
     Reference:

@@ -29,6 +29,9 @@ class WindowWarp(Regularizer, kind="input", neutral={"factor": 1.0}, data=("seri
         window: length of the window as a share of the series, in [0, 1].
         factor: by which it is stretched, or shrunk, >= 1.
 
+    Raises:
+        ValueError: for a number out of its range.
+
     Reference:
         A. Le Guennec et al., Data augmentation for time series classification using convolutional
         neural networks, ECML/PKDD workshop AALTD 2016 (window warping).

@@ -34,6 +34,7 @@ class Zoneout(Regularizer, kind="layer", neutral={"hidden": 0.0, "cell": 0.0}, d
         cell: the same for the cell c of an LSTM, in [0, 1); a GRU has none.
 
     Raises:
+        ValueError: for a probability out of its range.
         NotApplicable: for a model without recurrent layers.
 
     Reference:
