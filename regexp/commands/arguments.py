@@ -9,6 +9,7 @@ from hydra import __version__ as hydra_version
 from hydra._internal.utils import get_args_parser
 
 from regexp import __version__
+from regexp.config.composition import CONFIG_NAME
 from regexp.config.jobs import compose_config
 from regexp.errors import ConfigError, nearest
 
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         version=f"regexp {__version__}, Hydra {hydra_version}",
         help="Show the versions of regexp and Hydra and exit",
     )
+    parser.set_defaults(config_name=CONFIG_NAME)
     parser.add_argument("--debug", action="store_true", help="Show whole tracebacks")
     return parser
 

@@ -20,7 +20,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from regexp.config.checks import check_schema
 from regexp.config.composition import (
-    CONFIG_NAME,
     check_choices,
     explain_hydra,
     load_config,
@@ -105,7 +104,7 @@ def compose(options: argparse.Namespace) -> Sweep:
         ConfigError: the first thing that is wrong, in words.
     """
     register()
-    name = options.config_name or CONFIG_NAME
+    name = options.config_name
     overrides = list(options.overrides)
     for override in overrides:
         if re.match(r"[+~]*launch\b", override):
@@ -236,7 +235,7 @@ def _check_strays(strays: set[str], jobs: Sequence[Job]) -> None:
 def compose_config(options: argparse.Namespace) -> DictConfig:
     """The configuration that `options` ask for, of no job: only the schema checks it."""
     register()
-    name = options.config_name or CONFIG_NAME
+    name = options.config_name
     with prepared_hydra(options.config_path, options.config_dir) as hydra:
         try:
             check_choices(hydra, options.overrides)

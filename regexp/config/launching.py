@@ -1,7 +1,6 @@
 """Jobs given to Hydra: its launchers, its sweepers that draw, and its own answers."""
 
 import copy
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, configure_log, run_job
+from hydra.core.utils import JobReturn, configure_log, env_override, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -43,7 +42,7 @@ def launch(sweep: Sweep, function: Function, folder: Path, plans: Sequence[Path]
         if not sweep.jobs:
             overrides = [*sweep.command, *sweep.seeding]
             overrides += [plan_file.override(folder, "launch.folder"), plan_file.override(plans[0])]
-            hydra.multirun(options.config_name or CONFIG_NAME, function, overrides)
+            hydra.multirun(options.config_name, function, overrides)
             return
         master = copy.deepcopy(sweep.master)
         with read_write(master), open_dict(master):
@@ -51,7 +50,7 @@ def launch(sweep: Sweep, function: Function, folder: Path, plans: Sequence[Path]
         if sweep.multirun:
             _launch_all(hydra, master, sweep, function, plans)
         else:
-            _run(hydra, master, function, plans[0], options.config_name or CONFIG_NAME)
+            _run(hydra, master, function, plans[0], options.config_name)
 
 
 def current_job() -> tuple[int, list[str]]:
@@ -66,20 +65,15 @@ def answer(arguments: Sequence[str]) -> None:
     import hydra
 
     register()
-    before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    main = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=CONFIG_NAME)
+    before = sys.argv
     sys.argv = ["regexp", *arguments]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # what fails is raised, for the caller to say
     try:
-        main = hydra.main(
-            version_base="1.3", config_path=str(conf_folder()), config_name=CONFIG_NAME
-        )
-        main(_no_job)()
+        # what fails is raised, for the caller to say
+        with env_override({"HYDRA_FULL_ERROR": "1"}):
+            main(_no_job)()
     finally:
         sys.argv = before
-        if full is None:
-            del os.environ["HYDRA_FULL_ERROR"]
-        else:
-            os.environ["HYDRA_FULL_ERROR"] = full
 
 
 def _no_job(config: DictConfig) -> None:
@@ -91,7 +85,7 @@ def _launch_all(
 ) -> None:
     """What Hydra's basic sweeper does, with jobs that are composed already."""
     context = HydraContext(hydra.config_loader, Callbacks(master))
-    name = sweep.options.config_name or CONFIG_NAME
+    name = sweep.options.config_name
     context.callbacks.on_multirun_start(config=master, config_name=name)
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=function, config=master

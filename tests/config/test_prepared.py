@@ -22,6 +22,7 @@ from regexp.config.composition import load_config, without_hydra
 from regexp.config.jobs import compose
 from regexp.config.prepared import PreparedLoader, prepared_hydra, with_hydra
 from regexp.config.schema import register
+from regexp.errors import ConfigError
 
 
 @pytest.fixture
@@ -187,3 +188,14 @@ def test_a_group_may_lie_in_hydras_node(extra: Path) -> None:
     options, _ = parse(["--config-dir", str(extra), "-m", "+environment=here,there"])
     nodes = [job.hydra for job in compose(options).jobs]
     assert [node and node.job.env_set.PLACE for node in nodes] == ["here", "there"]
+
+
+def test_a_group_that_follows_another_is_checked_in_every_job(tmp_path: Path) -> None:
+    """Groups that are alike are checked once; this one is alike only as it is written."""
+    path = tmp_path / "experiment" / "follows.yaml"
+    path.parent.mkdir()
+    path.write_text("# @package _global_\ndataset: {validation: '${regularizer.dropout.hidden}'}")
+    command = ["--config-dir", str(tmp_path), "-m", "experiment=follows", "regularizer=dropout"]
+    compose(parse([*command, "regularizer.dropout.hidden=0.2,0.3"])[0])
+    with pytest.raises(ConfigError, match=r"dataset\.validation.*in the job .*hidden=0\.95"):
+        compose(parse([*command, "regularizer.dropout.hidden=0.2,0.95"])[0])
