@@ -16,10 +16,10 @@ from omegaconf import DictConfig
 
 from regexp.compare.show import show_columns
 from regexp.config.jobs import Sweep
-from regexp.errors import ConfigError, count
+from regexp.errors import ConfigError, NotApplicable, count
 from regexp.sweep.plan import plan_all
 from regexp.sweep.planned_run import PlannedRun, key_of, repeats
-from regexp.sweep.progress import varied
+from regexp.sweep.progress import remark_lines, varied
 from regexp.tracking import Earlier
 
 # Beyond this many seconds of measuring, further jobs are taken to be like the ones before.
@@ -54,7 +54,10 @@ def show_dry_run(sweep: Sweep) -> None:
     if not sweep.jobs:
         print("The sweeper chooses its jobs one after another: they cannot be listed before.")
         return
-    rows = rows_of(sweep)
+    planned, left_out = plan_all(sweep.jobs)
+    for line in remark_lines(planned):
+        print(line)
+    rows = rows_of(sweep, planned, left_out)
     head = ["job", "technique", "trials", "runs", "finished", "to run", "time", "swept"]
     cells = [
         [
@@ -88,9 +91,16 @@ def show_dry_run(sweep: Sweep) -> None:
     )
 
 
-def rows_of(sweep: Sweep) -> list[Row]:
-    """The rows of the table, one a job."""
-    planned, left_out = plan_all(sweep.jobs)
+def rows_of(
+    sweep: Sweep, planned: Sequence[Sequence[PlannedRun]], left_out: Mapping[int, NotApplicable]
+) -> list[Row]:
+    """The rows of the table, one a job.
+
+    Args:
+        sweep: composed and checked.
+        planned: the runs of each job.
+        left_out: why some jobs have none.
+    """
     earlier = earlier_of(sweep.config, key_of(planned, sweep.command))
     ended = {fingerprint for fingerprint, one in earlier.items() if one.ended}
     again = repeats(planned)

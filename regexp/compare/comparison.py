@@ -166,7 +166,8 @@ def _families(table: "pd.DataFrame", tested: Mapping[tuple[str, str], Tested]) -
 
 
 def _remarks(runs: "pd.DataFrame", both: bool, *, searched: bool) -> list[str]:
-    remarks = []
+    lines = (line for text in runs.get("remarks", ()) for line in str(text).splitlines())
+    remarks = list(dict.fromkeys(lines))
     running = int((runs["status"] == "RUNNING").sum())
     if running:
         remarks.append(

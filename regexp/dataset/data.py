@@ -104,6 +104,7 @@ class Data:
         naive: for a series, the root mean squared error of the naive forecast (the last value
             persists) on "train", "validation" and "test", in the unit of `targets`; else empty.
         shared_split: whether all seeds have the same rows in each split.
+        remarks: what a user must know of these data before training, one line each.
     """
 
     train: Split
@@ -118,6 +119,7 @@ class Data:
     target_scale: TargetScale | None = None
     naive: Mapping[str, float] = field(default_factory=dict)
     shared_split: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

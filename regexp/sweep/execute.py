@@ -55,7 +55,7 @@ def execute(sweep: Sweep, then: Then = lambda report, seconds: None) -> int:
     from regexp.tracking import Terminated
 
     planned, left_out = plan_all(sweep.jobs)
-    for line in progress.left_out_lines(sweep, left_out):
+    for line in [*progress.left_out_lines(sweep, left_out), *progress.remark_lines(planned)]:
         say(line)
     try:
         return 1 if _execute(sweep, planned, left_out, then) else 0

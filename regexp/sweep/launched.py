@@ -187,6 +187,9 @@ def _train(
     from regexp.tracking import Patience, interruptible
 
     planned = plan(config) if runs is None else [PlannedRun.from_plain(run) for run in runs]
+    if runs is None and current_job()[0] == 0:  # the command could not plan it, and said nothing
+        for line in progress.remark_lines([planned]):
+            say(line)
     if _tracker is not None:
         return list(train(planned, config, _tracker, order.sweep_id, setting))
     patience = Patience(config.tracking.wait)

@@ -18,6 +18,9 @@ Node = dict[str, Any]
 DECIDES = ("dataset", "model", "regularizer", "optimizer", "scheduler", "trainer", "stack")
 """The parts of a configuration that a run's bits depend on, beside its seed."""
 
+_TUPLES = ("trial_for", "remarks")
+"""The attributes of a run that are lists in a file."""
+
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -38,6 +41,8 @@ class PlannedRun:
             empty for a run that counts.
         tuned: the numbers that a search has chosen for the run, for people.
         stage: `tuning` of a trial, `final` of a run that follows from trials; empty without them.
+        remarks: what a user must know before it is trained, such as of its data; one line each. A
+            command says each once, whatever number of runs has it.
     """
 
     name: str
@@ -53,6 +58,7 @@ class PlannedRun:
     trial_for: tuple[int, ...] = ()
     tuned: str = ""
     stage: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def asked(self) -> str:
@@ -61,12 +67,12 @@ class PlannedRun:
 
     def as_plain(self) -> Node:
         """The run as plain containers, for a file; runs of one configuration share its parts."""
-        return vars(self) | {"trial_for": list(self.trial_for)}
+        return vars(self) | {key: list(getattr(self, key)) for key in _TUPLES}
 
     @classmethod
     def from_plain(cls, content: Node) -> PlannedRun:
         """The run that `as_plain` wrote."""
-        return cls(**(content | {"trial_for": tuple(content["trial_for"])}))
+        return cls(**(content | {key: tuple(content[key]) for key in _TUPLES}))
 
     @property
     def params(self) -> Node:
@@ -105,6 +111,7 @@ def planned(config: Node, variant: str, data: Data) -> PlannedRun:
         checksum=data.checksum,
         source=data.source,
         shared_split=data.shared_split,
+        remarks=data.remarks,
     )
 
 

@@ -18,6 +18,8 @@ from regexp.sweep.tuning import draw_configurations
 if TYPE_CHECKING:
     import pandas
 
+    from regexp.sweep.planned_run import PlannedRun
+
 OPTIMIZED = "optimization_results.yaml"  # of Hydra's sweepers
 
 
@@ -197,6 +199,12 @@ def left_out_lines(sweep: Sweep, why: Mapping[int, NotApplicable]) -> list[str]:
         named = error.key in ("regularizer", f"regularizer.{technique}")
         lines.append(f"  {technique}: {error.reason if named else error}")
     return [*lines, ""]
+
+
+def remark_lines(planned: "Sequence[Sequence[PlannedRun]]") -> list[str]:
+    """What a user must know before the runs of some jobs are trained, each line once."""
+    remarks = dict.fromkeys(line for runs in planned for run in runs for line in run.remarks)
+    return [*remarks, ""] if remarks else []
 
 
 def ensemble_line(runs: "pandas.DataFrame") -> list[str]:

@@ -55,6 +55,7 @@ class Recorder:
                 "split": "shared" if run.shared_split else "seed",
                 "stage": run.stage,
                 "tuned": run.tuned,
+                "remarks": "\n".join(run.remarks),
                 "arithmetic": bits,
             },
             artifacts={

@@ -24,7 +24,7 @@ _REQUESTS = 8  # to a server, side by side
 _UNEXPLAINED = "its process ended without saying why"
 _TAGS = (
     "technique", "variant", "setting", "label", "dataset", "split", "stage", "tuned",
-    "fingerprint", "data.checksum", "reason",
+    "fingerprint", "data.checksum", "reason", "remarks",
 )  # fmt: skip
 
 
@@ -162,8 +162,8 @@ def frame(runs: Sequence[Any]) -> "pd.DataFrame":
 
     Columns: run_id, name, status, start_time (milliseconds), seed (integer, -1 where there is
     none), the tags technique, variant, setting, label, dataset, split, stage, tuned, fingerprint,
-    data.checksum and reason ("" where absent), then `params.*` and the last value of every metric
-    as `metrics.*`.
+    data.checksum, reason and remarks ("" where absent), then `params.*` and the last value of every
+    metric as `metrics.*`.
     """
     import pandas as pd
 

@@ -213,6 +213,12 @@ def test_what_nothing_could_have_shown_is_not_said_to_have_been_seen() -> None:
     assert answer(runs).endswith("no evidence either way; no difference could have been seen.")
 
 
+def test_what_was_said_of_runs_before_training_is_told_once() -> None:
+    runs = classified(remarks="iris: 2 rows repeat")
+    runs.loc[runs["technique"] == "l2", "remarks"] = "iris: 2 rows repeat\nl2: too strong"
+    assert of(runs).remarks == ["iris: 2 rows repeat", "l2: too strong"]
+
+
 def test_grids_are_configurations() -> None:
     runs = classified()
     grid = [runs[runs["technique"] == "none"]]

@@ -1,5 +1,6 @@
 """Jobs are planned once, by the command, and train what it planned."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_job_is_planned_once_and_its_runs_are_recorded_as_planned(
 def test_a_run_comes_out_of_its_file_as_it_went_in(tmp_path: Path) -> None:
     overrides = ["model.hidden=[8]", "trainer.epochs=2", "tune.budget=2", "dataset.split_seed=0"]
     [job] = compose(parse(["regularizer=l1", "seeds=3", *overrides])[0]).jobs
-    runs = planning.plan(job.config)
+    runs = [replace(run, remarks=("a", "b: c")) for run in planning.plan(job.config)]
     plan_file.write(tmp_path / "plan.yaml", {"runs": [run.as_plain() for run in runs]})
     content = plan_file.read(tmp_path / "plan.yaml")
     assert [PlannedRun.from_plain(run) for run in content["runs"]] == runs

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from regexp.sweep.progress import ensemble_line
+from regexp.sweep.planned_run import PlannedRun
+from regexp.sweep.progress import ensemble_line, remark_lines
 
 
 def test_ensembles_of_several_datasets_are_told_apart() -> None:
@@ -21,3 +22,13 @@ def test_ensembles_of_several_datasets_are_told_apart() -> None:
     ]
     assert ensemble_line(runs[runs["dataset"] == "wine"]) == [f"{said}none 0.2000, l1 0.4000"]
     assert ensemble_line(runs.drop(columns="metrics.ensemble/accuracy")) == []
+
+
+def test_a_remark_is_said_once_whatever_number_of_runs_has_it() -> None:
+    def run(seed: int, *remarks: str) -> PlannedRun:
+        name = f"seed={seed}"
+        return PlannedRun(name, "", "", seed, "", {}, "", "", "", False, remarks=remarks)
+
+    jobs = [[run(0, "one"), run(1, "one")], [], [run(0, "one", "two")]]
+    assert remark_lines(jobs) == ["one", "two", ""]
+    assert remark_lines([[run(0)], []]) == []
