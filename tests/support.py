@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.model.resnet_mlp import ResNetMLP
 from regexp.random import Rng, derive
-from regexp.regularizer.base import Batch, PenaltyView, Step, Tensors
+from regexp.regularizer.base import Batch, ParameterKinds, PenaltyView, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member
 from regexp.stack.optimizers import Stepper
@@ -85,6 +85,23 @@ def technique(name: str, **changes: Any) -> Any:
     return instantiate(OmegaConf.merge(node, changes))
 
 
+class KindsByName(Mapping[str, str]):
+    """Kinds of any parameters, for tests of techniques on tensors that belong to no network."""
+
+    def __getitem__(self, name: str) -> str:
+        path, _, own = name.rpartition(".")
+        return "bias" if "bias" in own else "normalization" if "norm" in path else "weight"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("any.weight",))
+
+    def __len__(self) -> int:
+        return 1
+
+
+BY_NAME = KindsByName()
+
+
 def make_step(
     index: int = 0,
     learning_rate: float | Tensor = 0.1,
@@ -92,11 +109,12 @@ def make_step(
     seed: int = 0,
     epoch: int = 0,
     ends_epoch: bool = False,
+    kinds: ParameterKinds = BY_NAME,
 ) -> Step:
     """A step of a run of 100."""
     rng, shared = Rng(seed, "test", index), Rng(seed, "test", index, "shared")
     memory = {} if memory is None else memory
-    return Step(rng, shared, index, 100, epoch, ends_epoch, learning_rate, memory)
+    return Step(rng, shared, index, 100, epoch, ends_epoch, learning_rate, memory, kinds)
 
 
 def make_view(parameters: Tensors) -> PenaltyView:

@@ -27,7 +27,16 @@ from regexp.config.nodes import check_node
 from regexp.config.schema import conf_folder, register
 from regexp.errors import ConfigError
 from regexp.metrics.evaluate import metrics
-from regexp.regularizer.base import KINDS, Batch, Evaluation, Memory, Range, Regularizer, overrides
+from regexp.regularizer.base import (
+    KINDS,
+    Batch,
+    Evaluation,
+    Memory,
+    ParameterKinds,
+    Range,
+    Regularizer,
+    overrides,
+)
 from regexp.stack.stack import Stack
 from regexp.training import checkpoint
 from regexp.training.loop import train
@@ -137,7 +146,7 @@ def test_of_a_batch_only_its_side_is_changed(name: str) -> None:
 def test_memory_is_a_copy(name: str) -> None:
     """The usual mistake: to remember the very tensors that training goes on to change."""
     made, state = technique(name), {"0.weight": torch.ones(2, 3), "1.weight": torch.ones(3, 2)}
-    last = make_step(99, memory=made.init(state), ends_epoch=True)
+    last = make_step(99, memory=made.init(state, support.BY_NAME), ends_epoch=True)
     scores = {key: torch.tensor(0.5) for key in ("loss", "train_loss", "seconds")}
     memory = made.observe(made.track(last, state), Evaluation(scores, state))
     before = copy.deepcopy((last.memory, memory))
@@ -166,7 +175,7 @@ class StopAfter(Regularizer):
 
     epochs: Annotated[float, Range(1)]
 
-    def init(self, state: dict[str, Tensor]) -> Memory:
+    def init(self, state: dict[str, Tensor], kinds: ParameterKinds) -> Memory:
         return {"epochs": torch.zeros(())}
 
     def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:

@@ -261,10 +261,11 @@ def test_the_example_of_a_technique_is_noise_of_its_own_stream() -> None:
     from regexp.regularizer.base import Step
 
     technique = load(EXAMPLES / "shrink_perturb.py").ShrinkPerturb
-    step = Step(Rng(0, "a"), Rng(0, "b"), 3, 8, 0, True, 0.1, {})
+    kinds = {"weight": "weight", "bias": "bias"}
+    step = Step(Rng(0, "a"), Rng(0, "b"), 3, 8, 0, True, 0.1, {}, kinds)
     new = {"weight": torch.randn(3, 4), "bias": torch.randn(3)}
     assert torch.equal(technique(1, 0).constrain(step, new, new)["weight"], new["weight"])
-    step = Step(Rng(0, "a"), Rng(0, "b"), 3, 8, 0, True, 0.1, {})
+    step = Step(Rng(0, "a"), Rng(0, "b"), 3, 8, 0, True, 0.1, {}, kinds)
     changed = technique(0.5, 2.0).constrain(step, new, new)
     expected = 0.5 * new["weight"] + 2.0 * Rng(0, "a").normal((3, 4))
     torch.testing.assert_close(changed["weight"], expected)

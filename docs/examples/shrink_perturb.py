@@ -40,6 +40,6 @@ class ShrinkPerturb(Regularizer, kind="decay", neutral={"shrink": 1.0, "noise": 
             return new
         changed = {
             name: self.shrink * w + self.noise * step.rng.normal(w.shape).to(w)
-            for name, w in weights(new).items()
+            for name, w in weights(new, step.kinds).items()
         }
         return new | changed

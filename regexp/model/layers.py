@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.errors import NotApplicable
+from regexp.model.kinds import own_kinds
 from regexp.random import Rng
 
 
@@ -115,8 +116,8 @@ def hidden_weights(model: nn.Module) -> list[tuple[nn.Module, str]]:
     return [
         (block.layer, name)
         for block in blocks(model).values()
-        for name, parameter in block.layer.named_parameters(recurse=False)
-        if parameter.ndim >= 2
+        for name, kind in own_kinds(block.layer).items()
+        if kind == "weight"
     ]
 
 

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from regexp.regularizer.base import (
     GradientView,
     NotApplicable,
+    ParameterKinds,
     Range,
     Regularizer,
     Step,
     Tensors,
+    parameter_kinds,
     weights,
 )
 from regexp.regularizer.common import owner, unit_norms
@@ -52,7 +54,8 @@ class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": m
 
     def build(self, model: nn.Module) -> nn.Module:
         parameters: Tensors = dict(model.named_parameters())
-        if {owner(name) for name in weights(parameters)} == {_output(parameters)}:
+        kinds = parameter_kinds(model)
+        if {owner(name) for name in weights(parameters, kinds)} == {_output(parameters, kinds)}:
             raise NotApplicable(
                 "the output layer, which is not clipped, is all that the model has",
                 key="regularizer.adaptive_gradient_clipping",
@@ -61,7 +64,7 @@ class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": m
         return model
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
-        output = _output(view.parameters)
+        output = _output(view.parameters, step.kinds)
         return {
             name: g if owner(name) == output else self._clipped(g, view.parameters[name])
             for name, g in view.gradients.items()
@@ -77,9 +80,9 @@ class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": m
         return g * torch.where(norms > bound, bound / norms, 1.0)
 
 
-def _output(parameters: Tensors) -> str:
+def _output(parameters: Tensors, kinds: ParameterKinds) -> str:
     """The name of the output layer."""
-    return owner(list(weights(parameters))[-1])
+    return owner(list(weights(parameters, kinds))[-1])
 
 
 def _norms(x: Tensor) -> Tensor:

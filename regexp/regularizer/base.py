@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.errors import ConfigError, NotApplicable
+from regexp.model.kinds import ParameterKinds, parameter_kinds
 from regexp.model.layers import (
     Block,
     DropoutLayer,
@@ -47,9 +48,9 @@ from regexp.regularizer.views import (
 __all__ = [
     "HOOKS", "KINDS", "Batch", "Block", "Choice", "ConfigError", "DropoutLayer", "EachTime",
     "Evaluation", "GradientView", "Include", "Inputs", "Memory", "Noise", "NotApplicable",
-    "PenaltyView", "PredictionView", "Range", "Recurrent", "Regularizer", "Residual", "Rng", "Step",
-    "Tensors", "blocks", "check_value", "hidden_weights", "inputs", "overrides", "recurrents",
-    "residuals", "total", "weights",
+    "ParameterKinds", "PenaltyView", "PredictionView", "Range", "Recurrent", "Regularizer",
+    "Residual", "Rng", "Step", "Tensors", "blocks", "check_value", "hidden_weights", "inputs",
+    "overrides", "parameter_kinds", "recurrents", "residuals", "total", "weights",
 ]  # fmt: skip
 
 KINDS = ("penalty", "decay", "constraint", "sparsity", "layer", "normalization", "input", "label",
@@ -164,11 +165,12 @@ class Regularizer:
         """Change the parameters after the optimizer's step from `old` to `new`."""
         return new
 
-    def init(self, state: Tensors) -> Memory:
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         """The memory at the start: nested dicts of tensors (copy what you keep of `state`).
 
         Args:
             state: parameters and buffers of floating point, by name.
+            kinds: of the parameters, by name; buffers are not in it.
         """
         return {}
 
@@ -211,21 +213,30 @@ def overrides(technique: Regularizer, hook: str) -> bool:
     return getattr(type(technique), hook) is not getattr(Regularizer, hook)
 
 
-def weights(parameters: Tensors, include: str = "weights") -> Tensors:
+def weights(tensors: Tensors, kinds: ParameterKinds, include: str = "weights") -> Tensors:
     """The parameters that penalties, decay and constraints act on.
 
     Args:
-        parameters: of one run, by name.
-        include: `weights` takes those of linear, convolution and recurrent layers (two or more
-            dimensions) and leaves out biases, the parameters of normalization layers, and the
-            lengths of weight normalization (torch's `original0`); `all` takes every one.
+        tensors: of one run, by name: its parameters, their gradients, or its state.
+        kinds: of the parameters (`Step.kinds`; `parameter_kinds(model)` in `build`).
+        include: `weights` takes those of linear, convolution, recurrent and attention layers, and
+            leaves out biases, the parameters of normalization layers, embeddings, tokens,
+            positions, and the lengths of weight normalization (see `parameter_kinds`); `all` takes
+            every parameter. Neither takes a buffer.
+
+    Raises:
+        NotApplicable: for `weights` of a network that has none by the kinds of its parameters.
     """
     check_value("include", include, Choice("weights", "all"))
-    return {
-        name: value
-        for name, value in parameters.items()
-        if include == "all" or (value.ndim >= 2 and not name.endswith(".original0"))
-    }
+    if include == "all":
+        return {name: value for name, value in tensors.items() if name in kinds}
+    if "weight" not in kinds.values():
+        raise NotApplicable(
+            "no parameter of the model is the weight of a layer, going by its module and its name",
+            key="regularizer",
+            cure="let the module that owns it say so: parameter_kinds = {'kernel': 'weight'}",
+        )
+    return {name: value for name, value in tensors.items() if kinds.get(name) == "weight"}
 
 
 def total(terms: list[Tensor]) -> Tensor | float:

@@ -11,6 +11,7 @@ from torch import Tensor
 from regexp.regularizer.base import (
     Evaluation,
     Memory,
+    ParameterKinds,
     Range,
     Regularizer,
     Step,
@@ -53,7 +54,7 @@ class Budget(Regularizer, kind="stopping", neutral={"share": 1.0, "steps": None,
     steps: Annotated[int | None, Range(1)]
     seconds: Annotated[float | None, Range(0, open_low=True)]
 
-    def init(self, state: Tensors) -> Memory:
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         no = next(iter(state.values())).new_zeros((), dtype=torch.bool)
         return {"steps": no, "seconds": no.clone()}
 

@@ -41,7 +41,7 @@ class CautiousDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         rate = step.learning_rate * self.strength
-        selected = weights(old, self.include)
+        selected = weights(old, step.kinds, self.include)
         return new | {n: new[n] - rate * _agreeing(w, w - new[n]) for n, w in selected.items()}
 
 

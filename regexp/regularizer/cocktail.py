@@ -19,6 +19,7 @@ from regexp.regularizer.base import (
     Memory,
     Noise,
     NotApplicable,
+    ParameterKinds,
     PenaltyView,
     PredictionView,
     Regularizer,
@@ -214,8 +215,8 @@ class Cocktail(Regularizer):
             new = technique.constrain(self._at(step, name, "constrain"), new, old)
         return new
 
-    def init(self, state: Tensors) -> Memory:
-        return {name: technique.init(state) for name, technique in self.techniques.items()}
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
+        return {name: technique.init(state, kinds) for name, technique in self.techniques.items()}
 
     def track(self, step: Step, state: Tensors) -> Memory:
         return step.memory | {

@@ -9,7 +9,14 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Evaluation, Memory, Range, Regularizer, Tensors
+from regexp.regularizer.base import (
+    Evaluation,
+    Memory,
+    ParameterKinds,
+    Range,
+    Regularizer,
+    Tensors,
+)
 from regexp.regularizer.common import copied, select
 
 
@@ -53,7 +60,7 @@ class EarlyStopping(
     start_from_epoch: Annotated[int, Range(0)]
     restore_best: bool
 
-    def init(self, state: Tensors) -> Memory:
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         some = next(iter(state.values()))
         memory: dict[str, Any] = {
             "best": some.new_full((), math.inf, dtype=torch.float64),

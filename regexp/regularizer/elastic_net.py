@@ -39,7 +39,7 @@ class ElasticNet(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     include: Include
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
-        selected = weights(view.parameters, self.include).values()
+        selected = weights(view.parameters, step.kinds, self.include).values()
         absolute = total([w.abs().sum() for w in selected])
         squared = total([w.square().sum() for w in selected])
         return self.strength * (self.ratio * absolute + (1 - self.ratio) / 2 * squared)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from regexp.regularizer.base import Memory, Range, Regularizer, Step, Tensors
+from regexp.regularizer.base import (
+    Memory,
+    ParameterKinds,
+    Range,
+    Regularizer,
+    Step,
+    Tensors,
+)
 from regexp.regularizer.common import copied, towards
 
 
@@ -44,7 +51,7 @@ class EMA(
 
     decay: Annotated[float, Range(0, 1, open_high=True)]
 
-    def init(self, state: Tensors) -> Memory:
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         return copied(state)
 
     def track(self, step: Step, state: Tensors) -> Memory:

@@ -28,7 +28,9 @@ class GradientCentralization(Regularizer, kind="gradient"):
     """
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
-        return view.gradients | {n: _centred(g) for n, g in weights(view.gradients).items()}
+        return view.gradients | {
+            n: _centred(g) for n, g in weights(view.gradients, step.kinds).items()
+        }
 
 
 def _centred(g: Tensor) -> Tensor:

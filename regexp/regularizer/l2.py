@@ -39,5 +39,5 @@ class L2(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     include: Include
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
-        selected = weights(view.parameters, self.include).values()
+        selected = weights(view.parameters, step.kinds, self.include).values()
         return self.strength * total([w.square().sum() for w in selected])

@@ -10,6 +10,7 @@ from torch import Tensor
 from regexp.regularizer.base import (
     Include,
     Memory,
+    ParameterKinds,
     PenaltyView,
     Range,
     Regularizer,
@@ -50,10 +51,10 @@ class L2SP(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     strength: Annotated[float, Range(0)]
     include: Include
 
-    def init(self, state: Tensors) -> Memory:
-        return copied(weights(state, self.include))
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
+        return copied(weights(state, kinds, self.include))
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
-        selected = weights(view.parameters, self.include)
+        selected = weights(view.parameters, step.kinds, self.include)
         distances = [(w - step.memory[name]).square().sum() for name, w in selected.items()]
         return self.strength * total(distances)

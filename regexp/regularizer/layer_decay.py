@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from regexp.regularizer.base import Include, Range, Regularizer, Step, Tensors, weights
+from regexp.regularizer.base import (
+    Include,
+    ParameterKinds,
+    Range,
+    Regularizer,
+    Step,
+    Tensors,
+    weights,
+)
 from regexp.regularizer.common import owner, towards
 
 
@@ -42,8 +50,8 @@ class LayerDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         rate = step.learning_rate * self.strength
-        before = layers_before_output(old)
-        selected = weights(old, self.include)
+        before = layers_before_output(old, step.kinds)
+        selected = weights(old, step.kinds, self.include)
         return new | {n: new[n] - rate * self.factor ** before[n] * w for n, w in selected.items()}
 
 
@@ -85,21 +93,23 @@ class LayerwiseLRDecay(
     factor: Annotated[float, Range(0, 1)]
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        before = layers_before_output(old)
+        before = layers_before_output(old, step.kinds)
         return {n: towards(old[n], w, self.factor ** before[n]) for n, w in new.items()}
 
 
-def layers_before_output(parameters: Tensors) -> dict[str, int]:
+def layers_before_output(parameters: Tensors, kinds: ParameterKinds) -> dict[str, int]:
     """How many layers with weights lie between each parameter and the output.
 
     Args:
         parameters: all of a network's, by name, in its order from inputs to outputs.
+        kinds: of them.
 
     Returns:
         By name: 0 in the last layer, 1 in the one before it. A parameter of a module without
         weights (normalization) counts with the layer before it, or the first.
     """
-    layers = {module: i for i, module in enumerate(dict.fromkeys(map(owner, weights(parameters))))}
+    owners = dict.fromkeys(owner(name) for name in weights(parameters, kinds))
+    layers = {module: i for i, module in enumerate(owners)}
     distances, current = {}, 0
     for name in parameters:
         current = layers.get(owner(name), current)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from regexp.regularizer.base import Memory, Range, Regularizer, Step, Tensors
+from regexp.regularizer.base import (
+    Memory,
+    ParameterKinds,
+    Range,
+    Regularizer,
+    Step,
+    Tensors,
+)
 from regexp.regularizer.common import copied, towards
 
 
@@ -53,7 +60,7 @@ class Lookahead(
     k: Annotated[int, Range(1)]
     alpha: Annotated[float, Range(0, 1, open_low=True)]
 
-    def init(self, state: Tensors) -> Memory:
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         return copied(state)
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:

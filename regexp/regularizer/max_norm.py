@@ -46,7 +46,7 @@ class MaxNorm(
     limit: Annotated[float, Range(0, open_low=True)]
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        return new | {name: self._bounded(w) for name, w in weights(new).items()}
+        return new | {name: self._bounded(w) for name, w in weights(new, step.kinds).items()}
 
     def _bounded(self, w: Tensor) -> Tensor:
         norms = unit_norms(w)

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Choice, Evaluation, Memory, Range, Regularizer, Tensors
+from regexp.regularizer.base import (
+    Choice,
+    Evaluation,
+    Memory,
+    ParameterKinds,
+    Range,
+    Regularizer,
+    Tensors,
+)
 from regexp.regularizer.common import copied, select
 
 
@@ -61,7 +69,7 @@ class Prechelt(
     strip: Annotated[int, Range(1)]
     restore_best: bool
 
-    def init(self, state: Tensors) -> Memory:
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         some = next(iter(state.values()))
         never = some.new_full((), math.inf, dtype=torch.float64)
         none = some.new_zeros((), dtype=torch.int64)

@@ -7,7 +7,15 @@ from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
 
-from regexp.regularizer.base import NotApplicable, Regularizer, Step, Tensors, weights
+from regexp.regularizer.base import (
+    NotApplicable,
+    ParameterKinds,
+    Regularizer,
+    Step,
+    Tensors,
+    parameter_kinds,
+    weights,
+)
 from regexp.regularizer.common import unit_norms
 
 
@@ -45,7 +53,7 @@ class UnitNorm(Regularizer, kind="constraint", refuses=("weights whose length ha
         return model
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        return new | {name: _unit(w) for name, w in matching(new, self.names).items()}
+        return new | {name: _unit(w) for name, w in matching(new, step.kinds, self.names).items()}
 
 
 @dataclass(frozen=True)
@@ -82,21 +90,24 @@ class NonNegative(Regularizer, kind="constraint", refuses=("weights that are shi
         return model
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        return new | {name: w.clamp(min=0) for name, w in matching(new, self.names).items()}
+        return new | {
+            name: w.clamp(min=0) for name, w in matching(new, step.kinds, self.names).items()
+        }
 
 
-def matching(parameters: Tensors, pattern: str) -> Tensors:
+def matching(parameters: Tensors, kinds: ParameterKinds, pattern: str) -> Tensors:
     """The weights whose names match `pattern`."""
-    return {n: w for n, w in weights(parameters).items() if fnmatchcase(n, pattern)}
+    return {n: w for n, w in weights(parameters, kinds).items() if fnmatchcase(n, pattern)}
 
 
 def _check_names(technique: str, pattern: str, model: nn.Module) -> None:
     parameters: Tensors = dict(model.named_parameters())
-    if not matching(parameters, pattern):
+    kinds = parameter_kinds(model)
+    if not matching(parameters, kinds, pattern):
         raise NotApplicable(
             f"{pattern!r} is the name of none of the model's weights",
             key=f"regularizer.{technique}.names",
-            cure=f"they are {', '.join(weights(parameters))}",
+            cure=f"they are {', '.join(weights(parameters, kinds))}",
         )
 
 

@@ -48,7 +48,7 @@ class ProximalL1(
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         threshold = step.learning_rate * self.strength
-        selected = weights(new, self.include)
+        selected = weights(new, step.kinds, self.include)
         return new | {n: w.sign() * (w.abs() - threshold).relu() for n, w in selected.items()}
 
 
@@ -89,7 +89,9 @@ class ProximalGroupLasso(
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         threshold = step.learning_rate * self.strength
-        return new | {name: self._shrunk(w, threshold) for name, w in weights(new).items()}
+        return new | {
+            name: self._shrunk(w, threshold) for name, w in weights(new, step.kinds).items()
+        }
 
     def _shrunk(self, w: Tensor, threshold: float | Tensor) -> Tensor:
         axis = 1 if self.groups == "outgoing" else 0  # weights are [out, in, ...]

@@ -11,6 +11,7 @@ from torch import Tensor
 from regexp.regularizer.base import (
     Choice,
     Memory,
+    ParameterKinds,
     Range,
     Regularizer,
     Step,
@@ -71,11 +72,13 @@ class Pruning(
     def check(self) -> None:
         check_value("end", self.end, Range(self.start, 1, open_low=True))
 
-    def init(self, state: Tensors) -> Memory:
-        return {name: torch.ones_like(w, dtype=torch.bool) for name, w in weights(state).items()}
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
+        return {
+            name: torch.ones_like(w, dtype=torch.bool) for name, w in weights(state, kinds).items()
+        }
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        kept = {n: torch.where(step.memory[n], w, 0.0) for n, w in weights(new).items()}
+        kept = {n: torch.where(step.memory[n], w, 0.0) for n, w in weights(new, step.kinds).items()}
         return new | (self._pruned(kept, self._share(step)) if self._updates(step) else kept)
 
     def track(self, step: Step, state: Tensors) -> Memory:

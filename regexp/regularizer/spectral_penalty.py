@@ -44,7 +44,9 @@ class SpectralPenalty(
     strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
-        largest = [_largest_singular_value(w) for w in weights(view.parameters).values()]
+        largest = [
+            _largest_singular_value(w) for w in weights(view.parameters, step.kinds).values()
+        ]
         return self.strength * total([sigma.square() for sigma in largest])
 
 

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import torch
 
-from regexp.regularizer.base import Memory, Range, Regularizer, Step, Tensors
+from regexp.regularizer.base import (
+    Memory,
+    ParameterKinds,
+    Range,
+    Regularizer,
+    Step,
+    Tensors,
+)
 from regexp.regularizer.common import average_tail, copied, select
 
 
@@ -52,7 +59,7 @@ class SWA(
 
     start: Annotated[float, Range(0, 1)]
 
-    def init(self, state: Tensors) -> Memory:
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         some = next(iter(state.values()))
         return {
             "mean": copied(state),

@@ -11,6 +11,7 @@ from torch import Tensor
 from regexp.regularizer.base import (
     ConfigError,
     Memory,
+    ParameterKinds,
     PredictionView,
     Range,
     Regularizer,
@@ -76,8 +77,8 @@ class SWAG(
         if self.rank == 1:
             raise ConfigError("expected 0 or a number >= 2, got 1", key="rank")
 
-    def init(self, state: Tensors) -> Memory:
-        some, drawn = next(iter(state.values())), weights(state)
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
+        some, drawn = next(iter(state.values())), weights(state, kinds)
         return {
             "count": some.new_zeros((), dtype=torch.float64),
             "mean": copied(state),

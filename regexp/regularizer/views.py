@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from regexp.model.kinds import ParameterKinds
 from regexp.random import Rng
 
 __all__ = [
@@ -49,6 +50,7 @@ class Step:
         ends_epoch: whether this is the last step of its epoch.
         learning_rate: of this step (a float, or a tensor of no dimension in a stack).
         memory: what the technique's `init` and `track` returned last.
+        kinds: of the network's parameters, by name (see `regexp.model.kinds.parameter_kinds`).
     """
 
     rng: Rng
@@ -59,6 +61,7 @@ class Step:
     ends_epoch: bool
     learning_rate: float | Tensor
     memory: Memory
+    kinds: ParameterKinds
 
 
 pytree.register_dataclass(Step)  # so that `vmap` sees its tensors

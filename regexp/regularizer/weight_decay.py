@@ -53,7 +53,8 @@ class WeightDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         if self.mode != "coupled":
             return view.gradients
-        selected = weights({name: view.parameters[name] for name in view.gradients}, self.include)
+        trained = {name: view.parameters[name] for name in view.gradients}
+        selected = weights(trained, step.kinds, self.include)
         decayed = {n: view.gradients[n] + self.strength * w for n, w in selected.items()}
         return view.gradients | decayed
 
@@ -61,4 +62,6 @@ class WeightDecay(Regularizer, kind="decay", neutral={"strength": 0.0}):
         if self.mode != "decoupled":
             return new
         rate = step.learning_rate * self.strength
-        return new | {n: new[n] - rate * w for n, w in weights(old, self.include).items()}
+        return new | {
+            n: new[n] - rate * w for n, w in weights(old, step.kinds, self.include).items()
+        }

@@ -44,7 +44,7 @@ class WeightNoise(Regularizer, kind="flatness", neutral={"std": 0.0}):
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         noisy = {
             name: w + self.std * step.rng.normal(w.shape).to(w)
-            for name, w in weights(view.parameters).items()
+            for name, w in weights(view.parameters, step.kinds).items()
             if name in view.gradients
         }
         return gradients_at(view, noisy)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from regexp.regularizer.base import Regularizer, hidden_weights
+from regexp.regularizer.base import ParameterKinds, Regularizer, hidden_weights
 from regexp.regularizer.common import unit_norms
 
 
@@ -59,6 +60,8 @@ class LengthAndDirection(nn.Module):
 
     Torch's own, whose names and shapes these are, has no rule for `torch.vmap`.
     """
+
+    parameter_kinds: ClassVar[ParameterKinds] = {"original0": "other"}
 
     def forward(self, g: Tensor, v: Tensor) -> Tensor:
         length = unit_norms(v)

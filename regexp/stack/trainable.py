@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.metrics.loss import LOSSES
+from regexp.model.kinds import parameter_kinds
 from regexp.model.layers import Noise, blocks
 from regexp.random import Rng
 from regexp.regularizer.base import Evaluation, Memory, Step, Tensors
@@ -41,6 +42,7 @@ class Trainable(ABC):
     Attributes:
         loss: `loss(outputs, targets)`, the plain loss of each row.
         lifted: whether there is a run axis.
+        kinds: of the parameters, by name.
         hidden: outputs of the hidden blocks in the last forward pass, if a technique asks for them.
         step_index: optimizer steps done.
         epoch: epochs done.
@@ -72,6 +74,7 @@ class Trainable(ABC):
         self.epoch = 0
         self.parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
         self.device = next((p.device for p in self.parameters.values()), torch.device("cpu"))
+        self.kinds = parameter_kinds(single)
         self._single = single
         self._seeds = list(seeds)
         self._classes = classes
@@ -87,7 +90,7 @@ class Trainable(ABC):
             self._watch_hidden()
             self._chain = [model]  # the hooks are on its containers
         with torch.no_grad():
-            self.memory: Memory = regularizer.init(self.state())
+            self.memory: Memory = regularizer.init(self.state(), self.kinds)
 
     def _watch_hidden(self) -> None:
         within = [n for n, m in self.model.named_modules() if isinstance(m, Vmapped)]
@@ -132,6 +135,7 @@ class Trainable(ABC):
             self.ends_epoch,
             self.learning_rate,
             self.memory,
+            self.kinds,
         )
 
     def _rng(self, *path: str | int, runs: Sequence[int] | None = None) -> Rng:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from regexp.regularizer.base import Evaluation
-from tests.support import make_member, make_step, run, technique
+from tests.support import BY_NAME, make_member, make_step, run, technique
 
 
 def epochs_trained(epochs=8, **changes):
@@ -31,7 +31,7 @@ def test_share_of_the_steps(share, expected):
 def test_rounding_adds_no_epoch(share):
     """0.07 * 100 is 7.000000000000001, for one; `make_step` has 100 steps."""
     budget = technique("budget", share=share)
-    memory = budget.init({"w": torch.zeros(1)})
+    memory = budget.init({"w": torch.zeros(1)}, BY_NAME)
     last = math.ceil(round(share * 100, 9))
     for index in (last - 2, last - 1):
         memory = budget.track(make_step(index, memory=memory), {})
@@ -50,7 +50,7 @@ def test_whichever_comes_first():
 
 def test_seconds():
     budget = technique("budget", share=1.0, seconds=2.5)
-    memory = budget.init({"w": torch.zeros(1)})
+    memory = budget.init({"w": torch.zeros(1)}, BY_NAME)
     stopped = []
     for seconds in (0.9, 2.4999, 2.5, 3.0):
         memory = budget.observe(memory, Evaluation({"seconds": torch.tensor(seconds)}, {}))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from regexp.regularizer.base import Evaluation
-from tests.support import technique
+from tests.support import BY_NAME, technique
 
 NAN, INF = math.nan, math.inf
 TRACE = [1, 0.9, 0.895, 0.80, 0.799, 0.81, 0.80, 0.798, 0.82, 0.70, 0.71]
@@ -19,7 +19,7 @@ def follow(stopping, losses):
 
     The weights of an epoch are its number; those at the start are -1.
     """
-    memory = stopping.init({"w": torch.tensor([-1.0])})
+    memory = stopping.init({"w": torch.tensor([-1.0])}, BY_NAME)
     state = {"w": torch.tensor([-1.0])}
     for epoch, loss in enumerate(losses):
         state = {"w": torch.tensor([float(epoch)])}
@@ -83,7 +83,7 @@ def test_without_restoring_the_last_weights_stay():
 def test_each_run_of_a_stack_stops_at_its_own_time():
     stopping = technique("early_stopping", patience=2)
     losses = torch.tensor([TRACE, [1.0, 2.0, *[3.0] * 9]])
-    memory = torch.vmap(stopping.init)({"w": torch.zeros(2, 1)})
+    memory = torch.vmap(lambda state: stopping.init(state, BY_NAME))({"w": torch.zeros(2, 1)})
     stopped = []
     for epoch in range(len(TRACE)):
         state = {"w": torch.full((2, 1), float(epoch))}

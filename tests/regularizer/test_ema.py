@@ -7,12 +7,12 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tests.support import make_step, technique
+from tests.support import BY_NAME, make_step, technique
 
 
 def averaged(ema, path):
     """The average after each state of `path`, from another state at the start."""
-    memory = ema.init({"w": torch.full_like(path[0], 99.0)})
+    memory = ema.init({"w": torch.full_like(path[0], 99.0)}, BY_NAME)
     given = []
     for index, value in enumerate(path):
         memory = ema.track(make_step(index, memory=memory), {"w": value})

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from sklearn.linear_model import Ridge
 
-from tests.support import make_step, make_view, minimize, technique
+from tests.support import BY_NAME, make_step, make_view, minimize, technique
 
 
 def penalty(start, parameters, **changes):
     l2_sp = technique("l2_sp", **changes)
-    return l2_sp.penalty(make_step(memory=l2_sp.init(start)), make_view(parameters))
+    return l2_sp.penalty(make_step(memory=l2_sp.init(start, BY_NAME)), make_view(parameters))
 
 
 @pytest.mark.parametrize("include", ["weights", "all"])
@@ -45,7 +45,7 @@ def test_optimum_is_ridge_towards_the_start(regression):
     x, y = regression
     start = torch.randn(1, 8, generator=torch.Generator().manual_seed(3), dtype=x.dtype)
     l2_sp = technique("l2_sp", strength=0.05)
-    step = make_step(memory=l2_sp.init({"weight": start}))
+    step = make_step(memory=l2_sp.init({"weight": start}, BY_NAME))
 
     def objective(w):
         return F.mse_loss((x @ w.T).squeeze(1), y) + l2_sp.penalty(step, make_view({"weight": w}))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from regexp.regularizer.base import parameter_kinds
 from regexp.regularizer.layer_decay import layers_before_output
 from tests.support import make_step, technique
 
@@ -78,7 +79,8 @@ def test_layers_are_counted_from_the_output():
             self.scale = nn.LayerNorm(3)
             self.output = nn.Linear(3, 2)
 
-    before = layers_before_output(dict(Normalized().named_parameters()))
+    model = Normalized()
+    before = layers_before_output(dict(model.named_parameters()), parameter_kinds(model))
     expected = {"first": 3, "norm": 3, "rnn": 2, "middle": 1, "scale": 1, "output": 0}
     assert before == {name: expected[name.partition(".")[0]] for name in before}
     assert sum(name.startswith("middle.") for name in before) == 3  # bias, length, direction

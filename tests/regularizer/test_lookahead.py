@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support import make_step, technique
+from tests.support import BY_NAME, make_step, technique
 
 
 def follow(lookahead, fast, optimizer_step, steps):
     """Fast weights after each step, and those that are evaluated then."""
-    memory = lookahead.init({"w": fast})
+    memory = lookahead.init({"w": fast}, BY_NAME)
     path = []
     for index in range(steps):
         step = make_step(index, memory=memory)

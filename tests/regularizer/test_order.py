@@ -7,15 +7,17 @@ import itertools
 import pytest
 import torch
 
-from regexp.regularizer.base import Regularizer, weights
+from regexp.regularizer.base import Regularizer, parameter_kinds, weights
 from regexp.regularizer.cocktail import Cocktail
-from tests.support import make_member, make_step, run, technique
+from tests.support import BY_NAME, make_member, make_step, run, technique
 
 
 def trained(*names, **changes):
     cocktail = {name: technique(name, **changes.get(name, {})) for name in names}
-    (result,), _ = run([make_member(0, cocktail)], epochs=6)
-    return weights(result.last["weights"])
+    member = make_member(0, cocktail)
+    (result,), _ = run([member], epochs=6)
+    kinds = parameter_kinds(member.model)
+    return weights(result.last["weights"], kinds)
 
 
 @pytest.mark.parametrize("other", ["weight_decay", "ema", "lookahead", "layerwise_lr_decay"])
@@ -47,7 +49,7 @@ def test_sparsity_comes_after_constraints_and_these_after_decay():
         return Recorder()
 
     cocktail = Cocktail({kind: recorder(kind) for kind in ("sparsity", "constraint", "decay")})
-    memory = cocktail.init({})
+    memory = cocktail.init({}, BY_NAME)
     cocktail.constrain(make_step(memory=memory), {}, {})
     cocktail.weights(memory, {})
     assert calls == ["decay", "constraint", "sparsity"] * 2

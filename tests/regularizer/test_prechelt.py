@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from regexp.regularizer.base import Evaluation
-from tests.support import technique
+from tests.support import BY_NAME, technique
 
 GENERATOR = np.random.default_rng(0)
 # Falls, then rises slowly, with noise: so that criteria stop at different epochs.
@@ -29,7 +29,7 @@ def follow(stopping, validation, training):
     The weights of an epoch are its number; those at the start are 0.
     """
     state = {"w": torch.tensor([0.0])}
-    memory = stopping.init(state)
+    memory = stopping.init(state, BY_NAME)
     for epoch, (loss, train_loss) in enumerate(zip(validation, training, strict=True), 1):
         state = {"w": torch.tensor([float(epoch)])}
         metrics = {"loss": torch.tensor(loss), "train_loss": torch.tensor(train_loss)}
@@ -129,7 +129,7 @@ def test_an_infinite_threshold_never_stops():
 def test_each_run_of_a_stack_stops_at_its_own_time():
     stopping = technique("prechelt", criterion="PQ", alpha=0.5)
     losses = torch.tensor(np.array(HISTORIES))  # [runs, kind, epochs]
-    memory = torch.vmap(stopping.init)({"w": torch.zeros(3, 1)})
+    memory = torch.vmap(lambda state: stopping.init(state, BY_NAME))({"w": torch.zeros(3, 1)})
     stops = []
     for epoch in range(60):
         metrics = {"loss": losses[:, 0, epoch], "train_loss": losses[:, 1, epoch]}

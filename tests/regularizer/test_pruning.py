@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from tests.support import make_step, technique
+from tests.support import BY_NAME, make_step, technique
 
 STEPS = 100  # of the step that `make_step` makes
 
@@ -26,7 +26,7 @@ def run(regularizer, steps=STEPS, decay=0.9):
     """A walk of weights under the regularizer; the state and the memory after each step."""
     generator = torch.Generator().manual_seed(0)
     state = weights_of(generator, (7, 5), (4, 3, 3, 3), (2, 7))
-    memory, history = regularizer.init(state), []
+    memory, history = regularizer.init(state, BY_NAME), []
     for index in range(steps):
         step = dataclasses.replace(make_step(index, memory=memory), steps=steps)
         moved = {n: decay * w + torch.randn(w.shape, generator=generator) for n, w in state.items()}
@@ -81,7 +81,7 @@ def modules(state):
 def test_masks_are_those_of_torch(scope, share):
     state = weights_of(torch.Generator().manual_seed(3), (17, 5), (4, 3, 3, 3), (2, 17))
     pruning = technique("pruning", sparsity=share, end=0.5, every=1, scope=scope)
-    ours = pruning.constrain(make_step(60, memory=pruning.init(state)), state, state)
+    ours = pruning.constrain(make_step(60, memory=pruning.init(state, BY_NAME)), state, state)
     layers = modules(state)
     if scope == "global":
         pairs = [(layer, "weight") for layer in layers.values()]
@@ -103,7 +103,7 @@ def test_training_is_that_of_torchs_pruned_network():
     ours = state["weight"].clone().requires_grad_()
     optimizers = [torch.optim.SGD([p], lr=0.05, momentum=0.9) for p in (theirs.weight, ours)]
     pruning = technique("pruning", sparsity=0.6, end=0.5, every=5)
-    memory, pruned = pruning.init(state), 0
+    memory, pruned = pruning.init(state, BY_NAME), 0
     for index in range(STEPS):
         for optimizer, outputs in zip(optimizers, (theirs(x), x @ ours.T), strict=True):
             optimizer.zero_grad()
@@ -138,7 +138,7 @@ def test_averaged_weights_are_evaluated_pruned():
 def test_of_equal_sizes_the_right_number_goes():
     state = {"weight": torch.tensor([[1.0, -1.0, 1.0, 1.0, -1.0, 1.0]])}
     pruning = technique("pruning", sparsity=0.5)
-    memory = pruning.init(state)
+    memory = pruning.init(state, BY_NAME)
     new = pruning.constrain(make_step(99, memory=memory), state, state)
     assert zeros(new) == 3
 
@@ -146,7 +146,7 @@ def test_of_equal_sizes_the_right_number_goes():
 def test_initial_zeros_may_move_before_pruning_begins():
     pruning = technique("pruning", start=0.5, every=1)
     state = {"weight": torch.zeros(2, 2)}
-    memory = pruning.init(state)
+    memory = pruning.init(state, BY_NAME)
     for index in (0, 40):
         step = make_step(index, memory=memory)
         memory = pruning.track(step, pruning.constrain(step, state, state))

@@ -13,12 +13,12 @@ from regexp.metrics.ensemble import mean_prediction
 from regexp.random import Rng
 from regexp.regularizer.base import PredictionView
 from regexp.scheduler.lengths import share
-from tests.support import make_data, make_member, make_step, run, technique
+from tests.support import BY_NAME, make_data, make_member, make_step, run, technique
 
 
 def taken(snapshot, path):
     """The memory after each step of a run through the states of `path`."""
-    memory, memories = snapshot.init({"w": path[0]}), []
+    memory, memories = snapshot.init({"w": path[0]}, BY_NAME), []
     for index, value in enumerate(path):
         step = replace(make_step(index, memory=memory), steps=len(path))
         memory = snapshot.track(step, {"w": value})

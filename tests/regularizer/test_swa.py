@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from tests.support import make_step, technique
+from tests.support import BY_NAME, make_step, technique
 
 EPOCHS, PER_EPOCH = 12, 5
 STEPS = EPOCHS * PER_EPOCH
@@ -17,7 +17,7 @@ STEPS = EPOCHS * PER_EPOCH
 
 def evaluated(swa, path):
     """What is evaluated after each epoch of a run whose steps end in the states of `path`."""
-    memory = swa.init({"w": torch.full_like(path[0], 99.0)})
+    memory = swa.init({"w": torch.full_like(path[0], 99.0)}, BY_NAME)
     given = []
     for index, value in enumerate(path):
         ends = (index + 1) % PER_EPOCH == 0
@@ -59,7 +59,7 @@ def test_is_the_mean_of_the_epochs_ends_and_torchs(path, start, first):
 def test_rounding_of_the_share_adds_no_epoch():
     """0.29 * 100 is less than 29: the epoch that ends at step 29 is not in the tail."""
     swa = technique("swa", start=0.29)
-    memory = swa.init({"w": torch.zeros(1)})
+    memory = swa.init({"w": torch.zeros(1)}, BY_NAME)
     for index, expected in ((28, 0), (29, 1)):
         step = make_step(index, memory=memory, ends_epoch=True)
         assert swa.track(step, {"w": torch.ones(1)})["count"] == expected
@@ -71,7 +71,7 @@ def test_runs_of_a_stack_begin_their_tails_at_their_own_times():
 
     def run(start, own):
         swa = kind(start)
-        memory = swa.init({"w": own[0]})
+        memory = swa.init({"w": own[0]}, BY_NAME)
         for index, value in enumerate(own.unbind()):
             step = replace(make_step(index, memory=memory, ends_epoch=True), steps=len(own))
             memory = swa.track(step, {"w": value})

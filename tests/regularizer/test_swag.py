@@ -12,7 +12,7 @@ import torch
 from regexp.random import Rng
 from regexp.regularizer.base import PredictionView
 from regexp.regularizer.cocktail import Cocktail
-from tests.support import make_data, make_member, make_step, run, technique
+from tests.support import BY_NAME, make_data, make_member, make_step, run, technique
 
 RANK = 3
 
@@ -53,7 +53,7 @@ def path():
 
 def follow(swag, path):
     """The memory after a run whose every step ends an epoch."""
-    memory = swag.init(path[0])
+    memory = swag.init(path[0], BY_NAME)
     for index, state in enumerate(path):
         step = replace(make_step(index, memory=memory, ends_epoch=True), steps=len(path))
         memory = swag.track(step, state)

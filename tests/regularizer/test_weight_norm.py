@@ -10,7 +10,7 @@ from torch.nn.utils import parametrizations
 
 from regexp.model.cnn import CNN
 from regexp.model.recurrent_network import RecurrentNetwork
-from regexp.regularizer.base import weights
+from regexp.regularizer.base import parameter_kinds, weights
 from regexp.regularizer.cocktail import Cocktail
 from tests.support import make_member, run, technique
 
@@ -57,8 +57,9 @@ def test_the_length_is_all_that_g_sets():
         # what L2 sees of g, with include=all, is what it would see of the weights
         torch.testing.assert_close(g.square().sum(), block.layer.weight.square().sum())
     name = "hidden.layer.parametrizations.weight.original0"
-    assert name not in weights(dict(model.named_parameters()))
-    assert name in weights(dict(model.named_parameters()), "all")
+    parameters, kinds = dict(model.named_parameters()), parameter_kinds(model)
+    assert name not in weights(parameters, kinds)
+    assert name in weights(parameters, kinds, "all")
 
 
 def test_a_unit_without_a_direction_has_no_weights_and_no_slope():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from regexp.regularizer.base import GradientView
-from tests.support import make_step, not_called, technique
+from tests.support import BY_NAME, make_step, not_called, technique
 
 ON_WEIGHTS = [
     ("cautious_decay", {"strength": 0.5}),
@@ -26,7 +26,7 @@ ON_WEIGHTS = [
 def changed(name, network, **changes):
     """The parameters that a last step changes, or their gradients."""
     made = technique(name, **changes)
-    step = make_step(99, memory=made.init(network))
+    step = make_step(99, memory=made.init(network, BY_NAME))
     gradients = made.gradient(step, GradientView(network, network, not_called))
     new = made.constrain(step, network, network)
     return {

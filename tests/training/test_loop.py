@@ -19,7 +19,15 @@ from torch.testing import assert_close
 
 from regexp.model.layers import DropoutLayer, Noise, blocks, fill_noise, note_shapes
 from regexp.random import Rng
-from regexp.regularizer.base import Evaluation, Memory, PenaltyView, Regularizer, Step, Tensors
+from regexp.regularizer.base import (
+    Evaluation,
+    Memory,
+    ParameterKinds,
+    PenaltyView,
+    Regularizer,
+    Step,
+    Tensors,
+)
 from regexp.stack.stack import Stack
 from regexp.training.checkpoint import digest
 from tests.support import make_data, make_member, run, stacked_and_alone, tensor
@@ -143,7 +151,7 @@ class StopAt(Regularizer):
 
     epochs: float
 
-    def init(self, state: Tensors) -> Memory:
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         return {"seen": torch.zeros(())}
 
     def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:
@@ -229,7 +237,7 @@ class Everything(Regularizer):
         shrink = step.learning_rate * self.strength
         return {n: p - shrink * old[n] for n, p in new.items()}
 
-    def init(self, state):
+    def init(self, state, kinds):
         return {"mean": {n: v.clone() for n, v in state.items()}, "loss": torch.zeros(())}
 
     def track(self, step, state):
@@ -316,7 +324,7 @@ class Decay(Regularizer):
 
     averages = True
 
-    def init(self, state: Tensors) -> Memory:
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         return {name: value.clone() for name, value in state.items()}
 
     def track(self, step: Step, state: Tensors) -> Memory:
