@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from regexp.dataset.base import Data, Split
 from regexp.dataset.lazy import LazyInputs
 from regexp.model.cnn import CNN
+from regexp.model.layers import Block, Inputs
 from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.model.resnet_mlp import ResNetMLP
@@ -57,6 +58,30 @@ def recurrent(kind: str, outputs: int = 3) -> nn.Module:
     return RecurrentNetwork((6, 2), outputs, kind=kind, features=[5], hidden=[4], activation="relu")
 
 
+class Gain(nn.Module):
+    """Tensors that everyday layers do not have: single numbers, one of them learned, and a frozen
+    weight."""
+
+    scale: Tensor
+    largest: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(1.5))
+        self.frozen = nn.Parameter(torch.rand(6, 6), requires_grad=False)
+        self.register_buffer("scale", torch.tensor(0.5))
+        self.register_buffer("largest", torch.tensor(0.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:  # a moving average, as quantization has it
+            self.largest.mul_(0.9).add_(0.1 * x.detach().abs().amax())
+        return self.gain * (x @ self.frozen) * self.scale / (1 + self.largest)
+
+
+def odd() -> nn.Module:
+    return nn.Sequential(Inputs(), Block(nn.Linear(5, 6), nn.ReLU()), Gain(), nn.Linear(6, 3))
+
+
 NETWORKS: dict[str, tuple[tuple[int, ...], str, Callable[[], nn.Module]]] = {
     "mlp": ((5,), "classification", lambda: MLP((5,), 3, [8, 6], "relu")),
     "selu": ((5,), "classification", lambda: MLP((5,), 3, [8, 6], "selu")),
@@ -68,6 +93,7 @@ NETWORKS: dict[str, tuple[tuple[int, ...], str, Callable[[], nn.Module]]] = {
     "cnn": ((2, 8, 8), "classification", lambda: CNN((2, 8, 8), 3, [4, 4], 6, "relu")),
     "lstm": ((6, 2), "regression", lambda: recurrent("lstm", outputs=1)),
     "gru": ((6, 2), "classification", lambda: recurrent("gru")),
+    "odd": ((5,), "classification", odd),
 }  # fmt: skip
 """Shape of a row, task, and how it is made, of small networks for `make_data`."""
 

@@ -169,6 +169,17 @@ def test_stacked_agrees_with_alone(name: str) -> None:
             assert_close(stacked[place], alone(network, seed, beside(name), **options), tolerance)
 
 
+@every_technique
+def test_stacked_agrees_with_alone_on_numbers_and_frozen_weights(name: str) -> None:
+    if not applies("odd", beside(name)):
+        pytest.skip("is for other data or layers")
+    runs = [(seed, beside(name)) for seed in (0, 5)]
+    options: Any = {"optimizer": SMOOTH, "precision": "float64"}
+    stacked, _ = trained("odd", *runs, **options)
+    for ours, run in zip(stacked, runs, strict=True):
+        assert_close(ours, alone("odd", *run, **options), 1e-11)
+
+
 @dataclass(frozen=True)
 class StopAfter(Regularizer):
     """Stop after some epochs."""

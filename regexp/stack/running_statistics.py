@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -11,16 +11,43 @@ from regexp.regularizer.base import Tensors
 from regexp.stack.vmapped import Vmapped
 
 
-def reestimate(model: nn.Module, state: Tensors, batches: Iterable[Tensor]) -> Tensors:
-    """`state` with the running statistics that its weights have on `batches`.
-
-    They are the means over the batches of each batch's statistics, as in
-    `torch.optim.swa_utils.update_bn`, but with dropout off.
+def with_own_statistics(
+    model: nn.Module,
+    averaged: Tensors,
+    state: Tensors,
+    batches: Callable[[], Iterable[Tensor]],
+    lifted: bool,
+) -> Tensors:
+    """`averaged` with the running statistics of its weights, for runs where they differ.
 
     Args:
-        model: of one run or lifted; left as it is, in training mode.
+        model: of one run, or `lifted` over a run axis; see `reestimate`.
+        averaged: the parameters and floating buffers that are evaluated, [runs, ...] each.
+        state: those that training stands at, whose running statistics are its own.
+        batches: gives what to estimate from, if any run needs it; of none, nothing changes.
+        lifted: whether there is a run axis.
+    """
+    differ = torch.stack([_differ(averaged[name], state[name], lifted) for name in state]).any(0)
+    if not differ.any():
+        return averaged
+    return where(differ, reestimate(model, averaged, batches(), int(lifted)), averaged)
+
+
+def reestimate(
+    model: nn.Module, state: Tensors, batches: Iterable[Tensor], axis: int = 0
+) -> Tensors:
+    """`state` with the running statistics that its weights have on `batches`.
+
+    They are the means over the batches of each batch's statistics, weighted by rows, so that a
+    small last batch counts for no more than its rows. The batches should be drawn as those of
+    training are: a part of rows that lie together (of a sorted table, of a series with a drift)
+    has another variance, and layers behind it see what they never saw in training. Noise is off.
+
+    Args:
+        model: of one run or lifted; left as it is.
         state: its parameters and floating buffers.
         batches: inputs, [rows, *features] or [runs, rows, *features] each.
+        axis: of the rows in them: 0, or 1 with a run axis.
     """
     norms = [
         module
@@ -31,18 +58,37 @@ def reestimate(model: nn.Module, state: Tensors, batches: Iterable[Tensor]) -> T
         return state
     fresh = {name: value.clone() for name, value in state.items()}
     counts = {name: value.clone() for name, value in model.named_buffers() if name not in state}
-    momenta = [module.momentum for module in norms]
+    momenta, training = [module.momentum for module in norms], model.training
     model.eval()
     for module in norms:
         module.train()
-    for index, inputs in enumerate(batches):
+    seen = 0
+    for inputs in batches:
+        rows = inputs.shape[axis]
+        seen += rows
         for module in norms:
-            module.momentum = 1 / (index + 1)  # type: ignore[assignment] # a running mean, as momentum=None would give
+            module.momentum = rows / seen  # type: ignore[assignment] # the mean of all rows so far
         torch.func.functional_call(model, {**counts, **fresh}, (inputs,))
     for module, momentum in zip(norms, momenta, strict=True):
         module.momentum = momentum
-    model.train()
+    model.train(training)
     return fresh
+
+
+def where(chosen: Tensor, values: Tensors, others: Tensors) -> Tensors:
+    """`values` for the chosen runs and `others` for the rest, copied. `chosen`: [runs]."""
+
+    def select(value: Tensor, other: Tensor) -> Tensor:
+        axes = (1,) * (value.ndim - chosen.ndim)
+        return torch.where(chosen.view(chosen.shape + axes), value, other)
+
+    return {name: select(value, others[name]) for name, value in values.items()}
+
+
+def _differ(values: Tensor, others: Tensor, lifted: bool) -> Tensor:
+    """Whether any element differs, [runs]; numbers have no other axis."""
+    differ = values != others
+    return differ.reshape(len(differ), -1).any(1) if lifted else differ.any()
 
 
 def _within_vmap(model: nn.Module) -> list[nn.Module]:

@@ -37,7 +37,7 @@ from regexp.stack.member import Member, lengths
 from regexp.stack.network import Network
 from regexp.stack.optimizers import Optimizers
 from regexp.stack.rows import StackedRows
-from regexp.stack.running_statistics import reestimate
+from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.trainable import Trainable
 from regexp.stack.vmapped import varying
 
@@ -116,11 +116,15 @@ class Stack(Trainable):
         makes a last, smaller one, unless it is a single row, which batch normalization could
         not use.
         """
+        return self._batches("order", self.epoch)
+
+    def _batches(self, *purpose: str | int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of this epoch's size, in the order that each run's stream has for `purpose`."""
         rows = self._rows.count["train"]
         # Drawn on the CPU, so that the order does not depend on the device.
-        orders = [Rng(seed, "order", self.epoch).permutation(rows) for seed in self._seeds]
+        orders = [Rng(seed, *purpose).permutation(rows) for seed in self._seeds]
         order = torch.stack(orders) if self.lifted else orders[0]
-        return self._rows.batches(order, *self._plan[self.epoch])
+        return self._rows.batches(order, *self._plan[min(self.epoch, len(self._plan) - 1)])
 
     @property
     def ends_epoch(self) -> bool:
@@ -162,19 +166,10 @@ class Stack(Trainable):
         averaged = self.regularizer.weights(self.memory, state)
         if not self.regularizer.flag("averages"):
             return averaged
-        differ = torch.stack([self._differs(averaged[name], state[name]) for name in state]).any(0)
-        return where(differ, self._reestimated(averaged), averaged) if differ.any() else averaged
-
-    def _reestimated(self, state: Tensors) -> Tensors:
-        batch_size, steps = self._plan[0]
-        chunks = itertools.islice(self._rows.chunks("train", size=batch_size), steps)
+        # in an order of its own, the same each time, so that curves do not jump
+        batches = lambda: (inputs for inputs, _ in self._batches("statistics"))
         with self._autocast():
-            return reestimate(self.model, state, (inputs for inputs, _ in chunks))
-
-    def _differs(self, values: Tensor, others: Tensor) -> Tensor:
-        """Whether any element differs, [runs]."""
-        differs = values != others
-        return differs.flatten(1).any(1) if self.lifted else differs.any()
+            return with_own_statistics(self.model, averaged, state, batches, self.lifted)
 
     @torch.no_grad()
     def predict(
@@ -276,13 +271,3 @@ class Stack(Trainable):
 def take(values: Any, runs: Sequence[int]) -> Any:
     """Some runs' part of nested dicts of [runs, ...] tensors, copied."""
     return pytree.tree_map(lambda value: value[list(runs)], values)
-
-
-def where(chosen: Tensor, values: Tensors, others: Tensors) -> Tensors:
-    """`values` for the chosen runs and `others` for the rest, copied. `chosen`: [runs]."""
-
-    def select(value: Tensor, other: Tensor) -> Tensor:
-        axes = (1,) * (value.ndim - chosen.ndim)
-        return torch.where(chosen.view(chosen.shape + axes), value, other)
-
-    return {name: select(value, others[name]) for name, value in values.items()}

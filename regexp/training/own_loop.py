@@ -15,7 +15,7 @@ from regexp.regularizer.base import PredictionView, Regularizer, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import add_layers
 from regexp.stack.network import Network
-from regexp.stack.running_statistics import reestimate
+from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.trainable import Trainable
 from regexp.training.loop import mean_loss, train_step
 
@@ -137,8 +137,8 @@ class Regularized(Trainable):
         Args:
             inputs: [rows, *features] of the validation split.
             targets: its targets.
-            batches: inputs of the training split, from which techniques that average weights
-                estimate the running statistics of normalization layers anew.
+            batches: inputs of the training split, in a shuffled order (see `reestimate`), from
+                which the running statistics of averaged weights are estimated anew.
 
         Returns:
             `loss`, `accuracy` and so on, see `regexp.metrics.evaluate.metrics`.
@@ -164,11 +164,11 @@ class Regularized(Trainable):
     @torch.no_grad()
     def evaluated(self, batches: Iterable[Tensor] = ()) -> Tensors:
         """The parameters and buffers that the techniques want evaluated; `batches` as above."""
-        state = self.regularizer.weights(self.memory, self.state())
+        state = self.state()
+        averaged = self.regularizer.weights(self.memory, state)
         if not self.regularizer.flag("averages"):
-            return state
-        listed = list(batches)
-        return reestimate(self.model, state, listed) if listed else state
+            return averaged
+        return with_own_statistics(self.model, averaged, state, lambda: batches, lifted=False)
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, state: Tensors | None = None) -> Tensor:

@@ -19,7 +19,8 @@ from torch.utils import _pytree as pytree
 
 from regexp.metrics.names import BEST_EPOCH, EPOCHS, SECONDS
 from regexp.regularizer.base import Tensors
-from regexp.stack.stack import Stack, take, where
+from regexp.stack.running_statistics import where
+from regexp.stack.stack import Stack, take
 
 
 @dataclass

@@ -19,7 +19,7 @@ from regexp.model.layers import Block, Inputs
 from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.model.resnet_mlp import ResNetMLP
-from regexp.random import derive
+from regexp.random import Rng, derive
 from regexp.regularizer.batch_norm import BatchNorm
 from regexp.regularizer.dropout import Dropout
 from regexp.regularizer.early_stopping import EarlyStopping
@@ -68,7 +68,8 @@ def test_same_bits_as_a_run(techniques):
         for inputs, targets in batches.batches():
             ours.train_batch(inputs, targets)
         batches.epoch += 1
-        chunks = [tensor(data.train.inputs)[first : first + batch_size] for first in (0, 32, 64)]
+        order = Rng(0, "statistics").permutation(90)
+        chunks = tensor(data.train.inputs)[order].split(batch_size)
         ours.end_epoch(tensor(data.validation.inputs), data.validation.targets, chunks)
         if ours.stopped:
             break

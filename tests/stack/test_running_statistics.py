@@ -1,0 +1,130 @@
+"""Re-estimated running statistics: numpy's moments of what each layer sees, weighted by rows."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from regexp.model.layers import EachTime
+from regexp.random import Rng
+from regexp.regularizer.base import Tensors
+from regexp.regularizer.batch_norm import BatchNorm
+from regexp.regularizer.ghost_batch_norm import Ghost
+from regexp.stack.lift import lift
+from regexp.stack.running_statistics import reestimate
+from regexp.stack.stack import Stack
+from tests.support import make_data, make_member, technique, tensor
+
+
+class Gated(nn.Module):
+    """What a stack has no form of its own for: batch normalization within a `vmap`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x) * x.sigmoid()
+
+
+# A layer with batch normalization, the shape of a row, and how a batch's values [..., 5] lie.
+LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "batch norm": (lambda: nn.BatchNorm1d(5), (5,)),
+    "sequences": (lambda: EachTime(nn.BatchNorm1d(5)), (3, 5)),
+    "ghost": (lambda: Ghost(nn.BatchNorm1d(5), 4, 0), (5,)),
+    "within a vmap": (Gated, (5,)),
+}
+SIZES = (8, 8, 2)  # rows of the batches
+
+
+def state_of(model: nn.Module) -> Tensors:
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {n: v.detach() for n, v in tensors.items() if v.is_floating_point()}
+
+
+def moments(batches: list[Tensor], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and unbiased variance within parts of `size` rows, averaged with the parts' rows."""
+    parts = [
+        part.numpy().reshape(-1, part.shape[-1]) for batch in batches for part in batch.split(size)
+    ]
+    rows = [len(part) for part in parts]
+    means = np.average([part.mean(0) for part in parts], 0, rows)
+    return means, np.average([part.var(0, ddof=1) for part in parts], 0, rows)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_are_the_batches_moments_weighted_by_rows(name: str) -> None:
+    """Alone and in a stack, where each run has rows of its own."""
+    build, shape = LAYERS[name]
+    part = 4 if name == "ghost" else 8
+    models = [build().double().train() for _ in range(2)]
+    generator = torch.Generator().manual_seed(0)
+    stacked = [
+        torch.randn(2, rows, *shape, generator=generator, dtype=torch.float64) * (index + 1)
+        for index, rows in enumerate(SIZES)
+    ]
+    lifted = lift(copy.deepcopy(models)).train()
+    both = reestimate(lifted, state_of(lifted), stacked, axis=1)
+    for run, model in enumerate(models):
+        own = [batch[run] for batch in stacked]
+        alone = reestimate(model, state_of(model), own)
+        for got in (alone, {n: value[run] for n, value in both.items()}):
+            mean, var = (
+                next(value.numpy() for n, value in got.items() if n.endswith(kind))
+                for kind in ("running_mean", "running_var")
+            )
+            for ours, right in zip((mean, var), moments(own, part), strict=True):
+                np.testing.assert_allclose(ours, right, rtol=1e-12, atol=1e-12)
+        own_mean = next(value for n, value in model.named_buffers() if "mean" in n)
+        assert torch.equal(own_mean, torch.zeros(5).double())
+
+
+def test_leaves_the_model_as_it_was() -> None:
+    model = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4, momentum=0.3)).eval()
+    before = copy.deepcopy(model.state_dict())
+    reestimate(model, state_of(model), [torch.randn(6, 5)])
+    assert model[1].momentum == 0.3
+    assert not model.training
+    assert_close(dict(model.state_dict()), before, rtol=0, atol=0)
+
+
+def averaging(seed: int, rows: int, drift: float) -> tuple[Stack, Tensor]:
+    """One run whose average lags behind, on rows that drift from the first to the last; these."""
+    data = make_data(seed, rows)
+    tensor(data.train.inputs).add_(drift * torch.linspace(-1, 1, rows).unsqueeze(1))
+    techniques = {"norm": BatchNorm(momentum=0.1, eps=1e-5), "ema": technique("ema", decay=0.9)}
+    stack = Stack([make_member(seed, techniques, data=data)], 1, 64, precision="float64")
+    for value in stack.memory["ema"].values():
+        value.add_(0.01)
+    return stack, tensor(data.train.inputs).double()
+
+
+def test_a_run_takes_its_rows_in_an_order_of_its_stream() -> None:
+    """66 rows in batches of 64: the two rows that are left over count as two."""
+    stack, inputs = averaging(3, 66, drift=0.0)
+    evaluated = stack.evaluated()
+    order = Rng(3, "statistics").permutation(66)
+    first = "hidden.0"
+    weight, bias = (evaluated[f"{first}.layer.{kind}"] for kind in ("weight", "bias"))
+    mean, var = moments(list((inputs[order] @ weight.T + bias).split(64)), 64)
+    np.testing.assert_allclose(evaluated[f"{first}.norm.0.running_mean"].numpy(), mean, rtol=1e-12)
+    np.testing.assert_allclose(evaluated[f"{first}.norm.0.running_var"].numpy(), var, rtol=1e-12)
+    again = stack.evaluated()  # another order each time would make curves jump
+    assert_close(evaluated, again, rtol=0, atol=0)
+
+
+def test_rows_that_drift_are_seen_in_no_order_of_theirs() -> None:
+    """The variance is that of all rows; within batches of neighbours it is a fraction of that."""
+    stack, inputs = averaging(0, 640, drift=20.0)
+    evaluated = stack.evaluated()
+    weight = evaluated["hidden.0.layer.weight"]
+    values = inputs @ weight.T
+    whole = values.var(0)
+    assert (moments(list(values.split(64)), 64)[1] < 0.5 * whole.numpy()).any()
+    assert_close(evaluated["hidden.0.norm.0.running_var"], whole, rtol=0.1, atol=0.0)
