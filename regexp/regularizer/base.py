@@ -78,6 +78,8 @@ class Regularizer:
         averages: `weights` mixes weights of several steps, so the running statistics of batch
             normalization are re-estimated for them before they are evaluated.
         uses_hidden: `penalty` reads `PenaltyView.hidden`.
+        mixes: `batch` mixes rows with others of the batch, and keeps their number. Of several such
+            techniques in a cocktail each batch gets one.
     """
 
     kind: ClassVar[str] = ""
@@ -88,6 +90,7 @@ class Regularizer:
     refuses: ClassVar[tuple[str, ...]] = ()
     averages: ClassVar[bool] = False
     uses_hidden: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
 
     def __init_subclass__(
         cls,
@@ -100,6 +103,7 @@ class Regularizer:
         refuses: tuple[str, ...] | None = None,
         averages: bool | None = None,
         uses_hidden: bool | None = None,
+        mixes: bool | None = None,
     ) -> None:
         super().__init_subclass__()
         if kind is not None and kind not in KINDS:
@@ -107,6 +111,7 @@ class Regularizer:
         keywords = {
             "kind": kind, "neutral": neutral, "tasks": tasks, "data": data, "provides": provides,
             "refuses": refuses, "averages": averages, "uses_hidden": uses_hidden,
+            "mixes": mixes,
         }  # fmt: skip
         for name, value in keywords.items():
             if value is not None:  # else as its base class says

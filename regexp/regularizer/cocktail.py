@@ -46,7 +46,8 @@ class Cocktail(Regularizer):
     the techniques in turn (so clipping listed after SAM clips SAM's gradient). What must hold of
     the weights comes last, wherever it is listed: constraints after decay and averages, sparsity
     after constraints. Layers go to the slots of their kind whatever the order. Penalties add up;
-    the run stops when any technique says so.
+    the run stops when any technique says so. Of several techniques that mix rows (`mixes`), and are
+    not neutral, each batch gets one, drawn with equal chances.
 
     Args:
         techniques: by name. The name keys the technique's random stream.
@@ -179,9 +180,28 @@ class Cocktail(Regularizer):
         return batch_size
 
     def batch(self, step: Step, batch: Batch) -> Batch:
+        turns = self._turns(step)
         for name, technique in self._by_hook["batch"]:
-            batch = technique.batch(self._at(step, name, "batch"), batch)
+            changed = technique.batch(self._at(step, name, "batch"), batch)
+            if name in turns:
+                pairs = zip(changed, batch, strict=True)
+                changed = Batch(*(torch.where(turns[name], new, old) for new, old in pairs))
+            batch = changed
         return batch
+
+    def _turns(self, step: Step) -> Tensors:
+        """Whether this batch is the turn of a technique that mixes rows, where several do: bools.
+
+        Those at their neutral numbers get no turn, so that beside them nothing changes.
+        """
+        mixing = {name: t for name, t in self._by_hook["batch"] if t.mixes}
+        if len(mixing) < 2:
+            return {}
+        device = step.rng.device
+        active = torch.stack([_active(technique, device) for technique in mixing.values()])
+        draw = step.rng.fold("mixes", "turn").uniform(()).double()
+        turn = active & (active.cumsum(0) == 1 + (draw * active.sum()).floor())
+        return dict(zip(mixing, turn.unbind(), strict=True))
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor:
         terms = [t.penalty(self._at(step, n, "penalty"), view) for n, t in self._by_hook["penalty"]]
@@ -248,6 +268,13 @@ class Cocktail(Regularizer):
     def stop(self, memory: Memory) -> Tensor:
         stops = [torch.as_tensor(t.stop(memory[name])) for name, t in self._by_hook["stop"]]
         return torch.stack(stops).any() if stops else torch.tensor(False)
+
+
+def _active(technique: Regularizer, device: torch.device) -> Tensor:
+    """Whether one of its numbers is not neutral: bool of no dimension, as they may be tensors."""
+    values, neutral = _values(technique), technique.neutral or {}
+    differ = [values[name] != value for name, value in neutral.items()] or [True]
+    return torch.stack([torch.as_tensor(one, device=device) for one in differ]).any()
 
 
 def _values(technique: Regularizer) -> dict[str, Any]:

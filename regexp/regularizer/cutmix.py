@@ -14,7 +14,12 @@ from regexp.regularizer.common import covered, mixed
 
 @dataclass(frozen=True)
 class CutMix(
-    Regularizer, kind="input", neutral={"p": 0.0}, data=("images",), provides=("soft targets",)
+    Regularizer,
+    kind="input",
+    neutral={"p": 0.0},
+    data=("images",),
+    provides=("soft targets", "mixed rows"),
+    mixes=True,
 ):
     """Paste a box of another image into each image, and mix the targets by the areas.
 
@@ -22,7 +27,8 @@ class CutMix(
     as in the authors' code. The box has the share 1 - l of the area before it is cut at the
     border, l ~ Beta(alpha, alpha), and its centre is uniform over the pixels. The target is
     s * y + (1 - s) * y of the partner, with s the share of pixels that stay: counted after
-    cutting and rounding, not l itself. Training accuracy has no hard label to compare with.
+    cutting and rounding, not l itself. Training accuracy has no hard label to compare with. Beside
+    `mixup` each batch is the turn of one of the two, drawn with equal chances; p is of its turns.
 
     Helps: classification of images with several cues; where a single centred object is the whole
     picture (galaxies, digits), the box shows half objects whose share of area says little.

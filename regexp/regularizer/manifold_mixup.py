@@ -55,13 +55,14 @@ class ManifoldMixup(
     kind="input",
     neutral={"alpha": 0.0},
     provides=("soft targets",),
-    refuses=("rows of several members",),
+    refuses=("rows of several members", "mixed rows"),
 ):
     """Mix the rows at one layer: l * h + (1 - l) * h of another row, l ~ Beta(alpha, alpha).
 
     In each step the layer is drawn uniformly among the inputs and the outputs of the hidden blocks;
     at the inputs it is `mixup`. Targets are mixed as h is, with one l and one permutation a batch.
-    Not with `batch_ensemble`: it would mix hidden values of different members.
+    Not with `batch_ensemble`: it would mix hidden values of different members. Not with `mixup` or
+    `cutmix`: a batch would be mixed twice.
 
     Helps: as mixup does, and where mixed inputs make no sense (categories, positions) more than it;
     it flattens the hidden representation of each class and evens out confidence between them.

@@ -10,12 +10,19 @@ from regexp.regularizer.common import mixed, pairs
 
 
 @dataclass(frozen=True)
-class Mixup(Regularizer, kind="input", neutral={"alpha": 0.0}, provides=("soft targets",)):
+class Mixup(
+    Regularizer,
+    kind="input",
+    neutral={"alpha": 0.0},
+    provides=("soft targets", "mixed rows"),
+    mixes=True,
+):
     """Train on mixed rows: l * (x, y) + (1 - l) * (x, y) of another row, l ~ Beta(alpha, alpha).
 
     l is drawn once a batch and the partners are one permutation of it, as in the authors' code
     (the paper's eq. 1 draws l a pair). Targets are mixed as probabilities; training accuracy on
-    mixed rows has no hard label to compare with and means little.
+    mixed rows has no hard label to compare with and means little. Beside `cutmix` each batch is the
+    turn of one of the two, drawn with equal chances.
 
     Helps: with noisy labels, few rows and networks that are too sure of themselves; not where a
     mean of two rows is no sensible row (categories, positions in a series).

@@ -29,7 +29,8 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: [rows, *features].
-        targets: class probabilities [rows, classes], or values [rows, outputs] in regression.
+        targets: class probabilities [rows, classes], in every hook and of hard classes too, or
+            values [rows, outputs] in regression.
     """
 
     inputs: Tensor
@@ -79,7 +80,7 @@ class PenaltyView(NamedTuple):
             stream, with noise drawn from it; it leaves the running statistics of normalization
             layers alone. Differentiate it with `torch.func` (`grad`, `vjp`, `jvp`), which works
             in a stack too.
-        loss: `loss(outputs, targets)`, the plain loss of each row [rows].
+        loss: `loss(outputs, targets)`, the plain loss of each row [rows]; targets as in `batch`.
         hidden: outputs of the hidden blocks by name, of the type of `outputs` (under autocast they
             are shorter), if a technique says `uses_hidden`.
     """

@@ -40,7 +40,7 @@ class Trainable(ABC):
         autocast: whether the network computes in bfloat16.
 
     Attributes:
-        loss: `loss(outputs, targets)`, the plain loss of each row.
+        loss: `loss(outputs, targets)`, the plain loss of each row; targets as they are, or `soft`.
         lifted: whether there is a run axis.
         kinds: of the parameters, by name.
         hidden: outputs of the hidden blocks in the last forward pass, if a technique asks for them.

@@ -153,9 +153,7 @@ def test_a_kind_that_there_is_not_is_refused() -> None:
     class Wrong(nn.Linear):
         parameter_kinds: ClassVar[dict[str, str]] = {"weight": "wait"}
 
-    with pytest.raises(
-        ConfigError, match=r"Wrong.parameter_kinds says 'wait' of weight.*bias"
-    ):
+    with pytest.raises(ConfigError, match=r"Wrong.parameter_kinds says 'wait' of weight.*bias"):
         parameter_kinds(Wrong(2, 2))
     assert "wait" not in PARAMETER_KINDS
 
