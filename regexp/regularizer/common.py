@@ -17,7 +17,8 @@ from regexp.regularizer.base import Choice, GradientView, Memory, Step, Tensors
 
 __all__ = [
     "Padding", "average_tail", "copied", "covered", "draw_like", "global_norm", "gradients_at",
-    "mixed", "offsets", "owner", "pairs", "resample", "select", "towards", "unit_norms",
+    "in_one_order", "mixed", "offsets", "owner", "pairs", "resample", "select", "towards",
+    "unit_norms",
 ]  # fmt: skip
 
 Padding = Annotated[str, Choice("zeros", "border", "reflection")]
@@ -38,16 +39,29 @@ def copied(tensors: Tensors) -> Tensors:
     return {name: x.clone() for name, x in tensors.items()}
 
 
-def global_norm(tensors: Tensors) -> Tensor:
-    """The Euclidean norm of all elements of all `tensors` together, of no dimension.
+def in_one_order(tensors: Tensors) -> list[str]:
+    """The names of `tensors` in the order that they have where nothing is parametrized.
 
-    Modules list a parametrized weight after the bias, others before it: the sum has one order.
+    A module lists its parametrized weights after its biases, and others before them. Draws that go
+    through all parameters, and sums that round, must not depend on that.
     """
-    owners = [owner(name) for name in tensors]
-    names = sorted(tensors, key=lambda n: (owners.index(owner(n)), ".parametrizations." not in n))
-    return torch.linalg.vector_norm(
-        torch.stack([torch.linalg.vector_norm(tensors[name]) for name in names])
-    )
+    first: dict[str, int] = {}
+    for name in tensors:
+        first.setdefault(owner(name), len(first))
+    moved = {owner(name) for name in tensors if ".parametrizations." in name}
+
+    def place(name: str) -> tuple[int, bool]:
+        module = owner(name)
+        own = name.removeprefix(f"{module}.").removeprefix("parametrizations.")
+        return first[module], module in moved and not own.startswith("weight")
+
+    return sorted(tensors, key=place)
+
+
+def global_norm(tensors: Tensors) -> Tensor:
+    """The Euclidean norm of all elements of all `tensors` together, of no dimension."""
+    norms = [torch.linalg.vector_norm(tensors[name]) for name in in_one_order(tensors)]
+    return torch.linalg.vector_norm(torch.stack(norms))
 
 
 def gradients_at(view: GradientView, moved: Tensors) -> Tensors:
@@ -114,9 +128,10 @@ def draw_like(tensors: Tensors, draw: Callable[[Sequence[int]], Tensor]) -> Tens
         draw: makes draws of a given shape. It is called once, for all: a call for each tensor
             costs more than the draws of a small network.
     """
-    sizes = [x.numel() for x in tensors.values()]
+    names = in_one_order(tensors)
+    sizes = [tensors[name].numel() for name in names]
     parts = draw((sum(sizes),)).split(sizes)
-    return {name: part.view(tensors[name].shape) for name, part in zip(tensors, parts, strict=True)}
+    return {name: part.view(tensors[name].shape) for name, part in zip(names, parts, strict=True)}
 
 
 def pairs(rng: Rng, alpha: float | Tensor, rows: int) -> tuple[Tensor, Tensor]:
