@@ -148,7 +148,8 @@ def test_memory_is_a_copy(name: str) -> None:
     made, state = technique(name), {"0.weight": torch.ones(2, 3), "1.weight": torch.ones(3, 2)}
     last = make_step(99, memory=made.init(state, support.BY_NAME), ends_epoch=True)
     scores = {key: torch.tensor(0.5) for key in ("loss", "train_loss", "seconds")}
-    memory = made.observe(made.track(last, state), Evaluation(scores, state))
+    after = made.keep(replace(last, memory=made.track(last, state)), state)
+    memory = made.observe(after, Evaluation(scores, state))
     before = copy.deepcopy((last.memory, memory))
     for value in state.values():
         value.add_(1)

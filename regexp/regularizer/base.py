@@ -77,6 +77,8 @@ class Regularizer:
         refuses: what others in the cocktail must not bring.
         averages: `weights` mixes weights of several steps, so the running statistics of batch
             normalization are re-estimated for them before they are evaluated.
+        follows: `track` sees the state as techniques without this flag evaluate it (the slow
+            weights of lookahead, say), and `weights` acts after theirs.
         uses_hidden: `penalty` reads `PenaltyView.hidden`.
         mixes: `batch` mixes rows with others of the batch, and keeps their number. Of several such
             techniques in a cocktail each batch gets one.
@@ -89,6 +91,7 @@ class Regularizer:
     provides: ClassVar[tuple[str, ...]] = ()
     refuses: ClassVar[tuple[str, ...]] = ()
     averages: ClassVar[bool] = False
+    follows: ClassVar[bool] = False
     uses_hidden: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
 
@@ -102,6 +105,7 @@ class Regularizer:
         provides: tuple[str, ...] | None = None,
         refuses: tuple[str, ...] | None = None,
         averages: bool | None = None,
+        follows: bool | None = None,
         uses_hidden: bool | None = None,
         mixes: bool | None = None,
     ) -> None:
@@ -110,8 +114,8 @@ class Regularizer:
             raise ValueError(f"{cls.__name__}: expected a kind of {', '.join(KINDS)}, got {kind!r}")
         keywords = {
             "kind": kind, "neutral": neutral, "tasks": tasks, "data": data, "provides": provides,
-            "refuses": refuses, "averages": averages, "uses_hidden": uses_hidden,
-            "mixes": mixes,
+            "refuses": refuses, "averages": averages, "follows": follows,
+            "uses_hidden": uses_hidden, "mixes": mixes,
         }  # fmt: skip
         for name, value in keywords.items():
             if value is not None:  # else as its base class says
@@ -183,6 +187,14 @@ class Regularizer:
         """The memory after this step, which ended in `state`."""
         return step.memory
 
+    def keeps(self, step: Step) -> bool:
+        """Whether `keep` is called after this step; the same for all runs of a stack."""
+        return False
+
+    def keep(self, step: Step, state: Tensors) -> Memory:
+        """The memory after a step that `keeps`, at which `state` is what would be evaluated."""
+        return step.memory
+
     def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:
         """The memory after an epoch."""
         return memory
@@ -209,8 +221,8 @@ class Regularizer:
         return False
 
 
-HOOKS = ("build", "batch_size", "batch", "penalty", "gradient", "constrain", "track", "observe",
-         "weights", "predict", "restore", "stop")  # fmt: skip
+HOOKS = ("build", "batch_size", "batch", "penalty", "gradient", "constrain", "track", "keep",
+         "observe", "weights", "predict", "restore", "stop")  # fmt: skip
 
 
 def overrides(technique: Regularizer, hook: str) -> bool:

@@ -45,9 +45,11 @@ class Cocktail(Regularizer):
     The order matters where hooks feed each other: batches, gradients and new parameters go through
     the techniques in turn (so clipping listed after SAM clips SAM's gradient). What must hold of
     the weights comes last, wherever it is listed: constraints after decay and averages, sparsity
-    after constraints. Layers go to the slots of their kind whatever the order. Penalties add up;
-    the run stops when any technique says so. Of several techniques that mix rows (`mixes`), and are
-    not neutral, each batch gets one, drawn with equal chances.
+    after constraints. What is evaluated is a chain, wherever its links are listed: slow weights,
+    averages of those (`follows`), constraints, and snapshots of the result (`keeps`). Layers go to
+    the slots of their kind whatever the order. Penalties add up; the run stops when any technique
+    says so. Of several techniques that mix rows (`mixes`), and are not neutral, each batch gets
+    one, drawn with equal chances.
 
     Args:
         techniques: by name. The name keys the technique's random stream.
@@ -84,8 +86,10 @@ class Cocktail(Regularizer):
                 key="regularizer",
                 cure="leave one out",
             )
+        for hook in ("track", "weights"):  # sorts are stable
+            self._by_hook[hook].sort(key=lambda pair: pair[1].follows)
         for hook in ("constrain", "weights"):
-            self._by_hook[hook].sort(key=lambda pair: LATE.get(pair[1].kind, 0))  # stable
+            self._by_hook[hook].sort(key=lambda pair: LATE.get(pair[1].kind, 0))
 
     @property
     def name(self) -> str:
@@ -239,9 +243,27 @@ class Cocktail(Regularizer):
         return {name: technique.init(state, kinds) for name, technique in self.techniques.items()}
 
     def track(self, step: Step, state: Tensors) -> Memory:
+        memory = dict(step.memory)
+        for name, technique in self._by_hook["track"]:
+            seen = self._leading(memory, state) if technique.follows else state
+            memory[name] = technique.track(self._at(step, name, "track"), seen)
+        return memory
+
+    def _leading(self, memory: Memory, state: Tensors) -> Tensors:
+        """What is evaluated but for the techniques that follow, and for what must hold at last."""
+        for name, technique in self._by_hook["weights"]:
+            if not technique.follows and technique.kind not in LATE:
+                state = technique.weights(memory[name], state)
+        return state
+
+    def keeps(self, step: Step) -> bool:
+        return any(technique.keeps(step) for _, technique in self._by_hook["keep"])
+
+    def keep(self, step: Step, state: Tensors) -> Memory:
         return step.memory | {
-            name: technique.track(self._at(step, name, "track"), state)
-            for name, technique in self._by_hook["track"]
+            name: technique.keep(self._at(step, name, "keep"), state)
+            for name, technique in self._by_hook["keep"]
+            if technique.keeps(step)
         }
 
     def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:

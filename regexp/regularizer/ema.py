@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import torch
+
 from regexp.regularizer.base import (
     Memory,
     ParameterKinds,
@@ -12,6 +14,7 @@ from regexp.regularizer.base import (
     Regularizer,
     Step,
     Tensors,
+    weights,
 )
 from regexp.regularizer.common import copied, towards
 
@@ -21,42 +24,54 @@ class EMA(
     Regularizer,
     kind="averaging",
     neutral={"decay": 0.0},
-    provides=("the evaluated weights",),
-    refuses=("the evaluated weights",),
+    provides=("averaged weights",),
+    refuses=("averaged weights",),
     averages=True,
+    follows=True,
 ):
     """Evaluate the average a <- d * a + (1 - d) * w over the steps; training itself goes on at w.
 
-    The first step copies the weights, as torch.optim.swa_utils does, so the random initial weights
-    have no part in the average. Running statistics of batch normalization belong to other weights
-    than the averaged ones: they are re-estimated before those are evaluated.
+    The average warms up: after t steps d is at most (1 + t) / (10 + t), so that it reaches back
+    over about a ninth of the steps so far, and `decay` bounds that in long runs. The first step
+    copies the weights: the random initial ones have no part in it. Buffers are those of training,
+    but for running statistics of batch normalization, which belong to other weights than the
+    averaged ones: they are re-estimated before those are evaluated.
+
+    Beside lookahead it averages the slow weights.
 
     Helps: noisy late training (small batches, large constant learning rates), about as much as
-        lowering the learning rate would; an average longer than the run only lags behind.
+        lowering the learning rate would.
 
     Costs: one pass over the weights a step and a copy of them in memory; with batch normalization
         a pass over the training rows before each evaluation.
 
     Args:
-        decay: d, the weight of the past, in [0, 1): the average reaches back about 1 / (1 - d)
-            steps, which should be far fewer than a run has.
+        decay: the largest d, the weight of the past, in [0, 1): the average then reaches back about
+            1 / (1 - decay) steps. At 0 the weights themselves are evaluated.
 
     Raises:
         ValueError: for a number out of its range.
 
     Reference:
         B. Polyak, A. Juditsky, Acceleration of stochastic approximation by averaging, SIAM J.
-        Control Optim. 30 (1992). https://doi.org/10.1137/0330046
+        Control Optim. 30 (1992). https://doi.org/10.1137/0330046. The warm-up is TensorFlow's:
+        https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage
     """
 
     decay: Annotated[float, Range(0, 1, open_high=True)]
 
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
-        return copied(state)
+        return copied(weights(state, kinds, "all"))
 
     def track(self, step: Step, state: Tensors) -> Memory:
-        newest = 1.0 if step.index == 0 else 1 - self.decay
+        decay = torch.as_tensor(self.decay, dtype=torch.float64)  # perhaps each run's own
+        newest = 1 - decay.clamp(max=warm_up(step.index))
         return {name: towards(a, state[name], newest) for name, a in step.memory.items()}
 
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
-        return memory
+        return state | memory
+
+
+def warm_up(t: int) -> float:
+    """The largest weight of the past after t earlier steps; of none, the first step copies."""
+    return (1 + t) / (10 + t) if t else 0.0

@@ -12,6 +12,7 @@ from regexp.regularizer.base import (
     Regularizer,
     Step,
     Tensors,
+    weights,
 )
 from regexp.regularizer.common import copied, towards
 
@@ -21,8 +22,8 @@ class Lookahead(
     Regularizer,
     kind="averaging",
     neutral={"k": 1, "alpha": 1.0},
-    provides=("the evaluated weights",),
-    refuses=("the evaluated weights",),
+    provides=("slow weights",),
+    refuses=("slow weights",),
     averages=True,
 ):
     """Every k steps, step back: slow <- slow + alpha * (fast - slow), and fast <- slow.
@@ -35,7 +36,7 @@ class Lookahead(
     training.
 
     List it after decay and whatever else changes the step; constraints and sparsity come after it
-    wherever they are listed.
+    wherever they are listed. Averages beside it (`ema`, `swa`, `swag`) are of the slow weights.
 
     Helps:
         With optimizers whose steps are noisy or a bit too long: less variance, and a learning rate
@@ -61,7 +62,7 @@ class Lookahead(
     alpha: Annotated[float, Range(0, 1, open_low=True)]
 
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
-        return copied(state)
+        return copied(weights(state, kinds, "all"))
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         if not self._synchronizes(step):
@@ -72,10 +73,10 @@ class Lookahead(
     def track(self, step: Step, state: Tensors) -> Memory:
         if not self._synchronizes(step):
             return step.memory
-        return copied(state)
+        return {name: state[name].clone() for name in step.memory}
 
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
-        return memory
+        return state | memory
 
     def _synchronizes(self, step: Step) -> bool:
         done = step.index + 1

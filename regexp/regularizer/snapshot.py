@@ -18,15 +18,15 @@ class Snapshot(
     kind="ensemble",
     neutral={"snapshots": 1},
     provides=("averaged predictions",),
-    # Averaged weights would not be those of the members.
-    refuses=("averaged predictions", "the evaluated weights"),
+    refuses=("averaged predictions",),
 ):
     """Average the predictions of the networks at the ends of M cycles of the learning rate.
 
     A cycle has ceil(steps / M) steps, so that a run has M of them, or fewer where M does not divide
-    its steps. Each ends with a snapshot of the weights and running statistics, the last with the
-    run. What is evaluated is the mean probability (in regression the mean output) of the snapshots
-    so far, and before the first one the network itself.
+    its steps. Each ends with a snapshot of the weights and running statistics that would be
+    evaluated then, the last with the run: beside `ema`, `swa` or `lookahead` of their averages.
+    What is evaluated is the mean probability (in regression the mean output) of the snapshots so
+    far, and before the first one the network itself.
 
     The cycles of the learning rate are the scheduler's, and make the snapshots differ: for M = 5,
     scheduler=cosine_annealing_warm_restarts scheduler.T_0.share=0.2 (its default is four cycles).
@@ -53,10 +53,11 @@ class Snapshot(
 
     snapshots: Annotated[int, Range(1)]
 
-    def track(self, step: Step, state: Tensors) -> Memory:
+    def keeps(self, step: Step) -> bool:
         done, length = step.index + 1, -(-step.steps // self.snapshots)
-        if self.snapshots == 1 or (done % length and done < step.steps):
-            return step.memory
+        return self.snapshots > 1 and (done % length == 0 or done == step.steps)
+
+    def keep(self, step: Step, state: Tensors) -> Memory:
         return {**step.memory, str(len(step.memory)): copied(state)}
 
     def predict(self, memory: Memory, view: PredictionView) -> Tensor:

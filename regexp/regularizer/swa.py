@@ -14,6 +14,7 @@ from regexp.regularizer.base import (
     Regularizer,
     Step,
     Tensors,
+    weights,
 )
 from regexp.regularizer.common import average_tail, copied, select
 
@@ -23,16 +24,18 @@ class SWA(
     Regularizer,
     kind="averaging",
     neutral={"start": 1.0},
-    provides=("the evaluated weights",),
-    refuses=("the evaluated weights",),
+    provides=("averaged weights",),
+    refuses=("averaged weights",),
     averages=True,
+    follows=True,
 ):
     """Evaluate the mean of the weights at the ends of the epochs in the tail of training.
 
     The tail begins after the share `start` of the steps; until its first epoch ends, the weights
-    themselves are evaluated. Training goes on at the weights, not at their mean. Running statistics
-    of batch normalization belong to other weights than the mean: they are re-estimated before it
-    is evaluated.
+    themselves are evaluated. Training goes on at the weights, not at their mean. Buffers are those
+    of training, but for running statistics of batch normalization, which belong to other weights
+    than the mean: they are re-estimated before it is evaluated. Beside lookahead it is the mean of
+    the slow weights; snapshots beside it are of the mean.
 
     The averaging is all that is here. The other half of the method, a constant or cyclic and rather
     high learning rate in the tail, is the scheduler's: scheduler=swa_lr. Under a rate that falls to
@@ -62,7 +65,7 @@ class SWA(
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         some = next(iter(state.values()))
         return {
-            "mean": copied(state),
+            "mean": copied(weights(state, kinds, "all")),
             "count": some.new_zeros((), dtype=torch.float64),
         }
 
@@ -72,4 +75,4 @@ class SWA(
         return average_tail(step, self.start, state)
 
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
-        return select(memory["count"] > 0, memory["mean"], state)
+        return select(memory["count"] > 0, state | memory["mean"], state)

@@ -29,10 +29,11 @@ class SWAG(
     kind="ensemble",
     # one draw without a variance: a mean of several equal probabilities is equal but for rounding
     neutral={"start": 1.0, "samples": 1},
-    provides=("averaged predictions", "the evaluated weights"),
+    provides=("averaged predictions", "averaged weights"),
     # Around weights that a stopping rule went back to, the variance of the end would be drawn.
-    refuses=("averaged predictions", "the evaluated weights", "a stopping rule"),
+    refuses=("averaged predictions", "averaged weights", "a stopping rule"),
     averages=True,
+    follows=True,
 ):
     """Average the predictions of weights drawn from a Gaussian around the mean of the tail.
 
@@ -47,7 +48,8 @@ class SWAG(
 
     Weights of layers are drawn; biases, normalization parameters and running statistics stay at
     the mean's. The running statistics are re-estimated for the mean, once; the paper re-estimates
-    them for each draw. The learning rate of the tail is the scheduler's: scheduler=swa_lr.
+    them for each draw. Beside lookahead all is of the slow weights. The learning rate of the tail
+    is the scheduler's: scheduler=swa_lr.
 
     Helps:
         Calibration, more than accuracy, where the learning rate stays high enough for the weights
@@ -81,7 +83,7 @@ class SWAG(
         some, drawn = next(iter(state.values())), weights(state, kinds)
         return {
             "count": some.new_zeros((), dtype=torch.float64),
-            "mean": copied(state),
+            "mean": copied(weights(state, kinds, "all")),
             "squares": {name: torch.zeros_like(w) for name, w in drawn.items()},
             "deviations": {name: w.new_zeros(self.rank, *w.shape) for name, w in drawn.items()},
         }
@@ -103,7 +105,7 @@ class SWAG(
         return {**average, "squares": squares, "deviations": deviations}
 
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
-        return select(memory["count"] > 0, memory["mean"], state)
+        return select(memory["count"] > 0, state | memory["mean"], state)
 
     def predict(self, memory: Memory, view: PredictionView) -> Tensor:
         draws = [

@@ -80,11 +80,15 @@ class LiftedCocktail:
     def flag(self, name: str) -> bool:
         return self.cocktails[0].flag(name)
 
+    def keeps(self, step: Step) -> bool:
+        return self.cocktails[0].keeps(step)
+
     batch = lifted(Cocktail.batch)
     penalty = lifted(Cocktail.penalty)
     constrain = lifted(Cocktail.constrain)
     init = lifted(Cocktail.init)
     track = lifted(Cocktail.track)
+    keep = lifted(Cocktail.keep)
     observe = lifted(Cocktail.observe)
     weights = lifted(Cocktail.weights)
     predict = lifted(Cocktail.predict)

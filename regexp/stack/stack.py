@@ -159,7 +159,6 @@ class Stack(Trainable):
 
     @torch.no_grad()
     def evaluated(self) -> Tensors:
-        """The state to evaluate and save: what the techniques make of the present one."""
         state = self.state()
         if not self.regularizer.uses("weights"):
             return state

@@ -123,6 +123,10 @@ class Trainable(ABC):
     def optimize(self) -> None:
         """One step of every run's optimizer, from the gradients of `parameters`."""
 
+    @abstractmethod
+    def evaluated(self) -> Tensors:
+        """The state to evaluate and save: what the techniques make of the present one."""
+
     def step(self) -> Step:
         """Where the runs stand, with the streams of their next step."""
         rng = self._rng("step", self.step_index)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -139,6 +140,9 @@ def train_step(stack: Trainable, inputs: Tensor, targets: Tensor) -> Tensor:
             stack.set_parameters(new)
         if regularizer.uses("track"):
             stack.memory = regularizer.track(step, stack.state())
+        if regularizer.keeps(step):
+            step = replace(step, memory=stack.memory)
+            stack.memory = regularizer.keep(step, stack.evaluated())
     return losses.detach()
 
 

@@ -91,6 +91,7 @@ class Regularized(Trainable):
         self.stopped = False
         self.optimizer = optimizer(model.parameters())
         self._steps_per_epoch = steps_per_epoch
+        self._batches: list[Tensor] = []
         self._final: Tensors | None = None
         self._losses: list[Tensor] = []
         self._rows: list[int] = []
@@ -163,12 +164,17 @@ class Regularized(Trainable):
 
     @torch.no_grad()
     def evaluated(self, batches: Iterable[Tensor] = ()) -> Tensors:
-        """The parameters and buffers that the techniques want evaluated; `batches` as above."""
+        """The parameters and buffers that the techniques want evaluated.
+
+        Args:
+            batches: as of `end_epoch`; if none are given, those that were given last.
+        """
+        self._batches = list(batches) or self._batches
         state = self.state()
         averaged = self.regularizer.weights(self.memory, state)
         if not self.regularizer.flag("averages"):
             return averaged
-        return with_own_statistics(self.model, averaged, state, lambda: batches, lifted=False)
+        return with_own_statistics(self.model, averaged, state, lambda: self._batches, False)
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, state: Tensors | None = None) -> Tensor:

@@ -1,7 +1,8 @@
-"""EMA: torch.optim.swa_utils and the closed form."""
+"""EMA: torch.optim.swa_utils.AveragedModel with TensorFlow's warm-up, and the shares by numpy."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -23,27 +24,63 @@ def averaged(ema, path):
 @pytest.fixture
 def path():
     generator = torch.Generator().manual_seed(0)
-    return list(torch.randn(40, 6, generator=generator, dtype=torch.float64))
+    return list(torch.randn(120, 6, generator=generator, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("decay", [0.3, 0.9, 0.999])
-def test_is_torchs(path, decay):
+@pytest.mark.parametrize("decay", [0.0, 0.3, 0.9, 0.999])
+def test_is_torchs_with_a_warm_up(path, decay):
+    def average(a, w, count):
+        d = torch.clamp((1 + count) / (10 + count), max=decay)
+        return d * a + (1 - d) * w
+
     model = nn.Linear(6, 1, bias=False).double()
-    torchs = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    torchs = AveragedModel(model, avg_fn=average)
     for value, ours in zip(path, averaged(technique("ema", decay=decay), path), strict=True):
         with torch.no_grad():
             model.weight.copy_(value)
         torchs.update_parameters(model)
-        torch.testing.assert_close(ours, next(torchs.parameters())[0].detach(), rtol=0, atol=1e-15)
+        # torch counts in float32
+        torch.testing.assert_close(ours, next(torchs.parameters())[0].detach(), rtol=0, atol=1e-6)
 
 
-def test_closed_form(path):
-    decay, last = 0.9, len(path) - 1
-    shares = [decay**last] + [(1 - decay) * decay ** (last - t) for t in range(1, last + 1)]
-    expected = sum(share * value for share, value in zip(shares, path, strict=True))
+def test_after_the_warm_up_it_is_torchs(path):
+    """At 0.9 the warm-up ends after 80 steps: (1 + 80) / (10 + 80)."""
+    model = nn.Linear(6, 1, bias=False).double()
+    torchs = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+    ours = averaged(technique("ema", decay=0.9), path)
+    with torch.no_grad():
+        model.weight.copy_(ours[79])
+    torchs.update_parameters(model)
+    for value, mine in zip(path[80:], ours[80:], strict=True):
+        with torch.no_grad():
+            model.weight.copy_(value)
+        torchs.update_parameters(model)
+        torch.testing.assert_close(mine, next(torchs.parameters())[0].detach(), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("decay", [0.8, 0.9999])
+def test_shares_of_the_steps(path, decay):
+    """That of each step, and their mean age: with no bound about a tenth of the steps so far."""
+    bounds = [0.0, *(min(decay, (1 + t) / (10 + t)) for t in range(1, len(path)))]
+    shares = [(1 - bounds[t]) * np.prod(bounds[t + 1 :]) for t in range(len(path))]
+    assert sum(shares) == pytest.approx(1)
     ours = averaged(technique("ema", decay=decay), path)[-1]
-    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-14)
+    expected = np.tensordot(shares, np.stack([value.numpy() for value in path]), 1)
+    np.testing.assert_allclose(ours.numpy(), expected, rtol=0, atol=1e-14)
+    age = float(np.dot(shares, range(len(path) - 1, -1, -1)))
+    assert age == pytest.approx(len(path) / 10 if decay > 0.9 else 4, rel=0.1)
 
 
 def test_the_first_step_copies(path):
     assert torch.equal(averaged(technique("ema"), path)[0], path[0])
+
+
+def test_buffers_are_those_of_training(path):
+    ema = technique("ema", decay=0.9)
+    memory = ema.init({"w": path[0], "count": torch.tensor(0.0)}, {"w": "weight"})
+    for index, value in enumerate(path[:5]):
+        state = {"w": value, "count": torch.tensor(float(index))}
+        memory = ema.track(make_step(index, memory=memory), state)
+    evaluated = ema.weights(memory, state)
+    assert float(evaluated["count"]) == 4
+    assert not torch.equal(evaluated["w"], path[4])

@@ -21,7 +21,8 @@ def taken(snapshot, path):
     memory, memories = snapshot.init({"w": path[0]}, BY_NAME), []
     for index, value in enumerate(path):
         step = replace(make_step(index, memory=memory), steps=len(path))
-        memory = snapshot.track(step, {"w": value})
+        if snapshot.keeps(step):
+            memory = snapshot.keep(step, {"w": value})
         memories.append(memory)
     return memories
 

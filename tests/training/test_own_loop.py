@@ -27,6 +27,7 @@ from regexp.regularizer.ema import EMA
 from regexp.regularizer.l1 import L1
 from regexp.regularizer.mixup import Mixup
 from regexp.regularizer.sam import SAM
+from regexp.regularizer.snapshot import Snapshot
 from regexp.stack.stack import Stack
 from regexp.training.own_loop import Regularized
 from tests.support import ADAM, NAMES, make_data, make_member, run, technique, tensor
@@ -80,6 +81,25 @@ def test_same_bits_as_a_run(techniques):
         outputs = model(tensor(data.test.inputs))
     accuracy = (outputs.argmax(1) == data.test.targets).double().mean()
     assert float(accuracy) == pytest.approx(result.metrics["test/accuracy"], abs=1e-6)
+
+
+def test_snapshots_of_averages_are_those_of_a_run():
+    """With statistics of the batches that were given last."""
+    data, norm = make_data(), BatchNorm(momentum=0.1, eps=1e-5)
+    techniques = {"norm": norm, "ema": EMA(decay=0.9), "snapshot": Snapshot(snapshots=2)}
+    ((result,), _) = run([make_member(0, techniques)], 4, 32)
+    batches = Stack([make_member(0, {})], 4, 32)
+    ours = regularized(mlp(), techniques, epochs=4, steps_per_epoch=3)
+    chunks = tensor(data.train.inputs)[Rng(0, "statistics").permutation(90)].split(32)
+    for _ in range(4):
+        for inputs, targets in batches.batches():
+            ours.train_batch(inputs, targets)
+        batches.epoch += 1
+        ours.end_epoch(tensor(data.validation.inputs), data.validation.targets, chunks)
+    assert len(ours.memory["snapshot"]) == 2
+    assert_close(ours.memory["snapshot"], result.last["memory"]["snapshot"], rtol=0, atol=0)
+    loss = nn.functional.cross_entropy(ours.predict(tensor(data.test.inputs)), data.test.targets)
+    assert float(loss) == pytest.approx(result.metrics["test/loss"], rel=1e-6)
 
 
 def test_a_plain_loop_by_hand():
