@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +11,13 @@ from torch.optim import Adam, Muon, Optimizer
 
 
 class MuonWithAdam(Optimizer):
-    """Muon on every two-dimensional weight but the last one, Adam on all other parameters.
+    """Muon on every weight matrix but the last one, Adam on all other parameters.
 
     Muon moves a weight matrix by its orthogonalized momentum: with G = U S V^T the update is
     close to -lr * 0.2 * sqrt(max(rows, columns)) * U V^T, whose root mean square is that of an
-    Adam update. It is made for hidden layers; biases, normalization parameters, the output layer
-    (the last matrix) and convolutions are Adam's. There is no weight decay.
+    Adam update. It is made for hidden layers; biases, normalization parameters, embeddings,
+    tokens, the output layer (the last matrix) and convolutions are Adam's. There is no weight
+    decay.
 
     Both methods act on this optimizer's own parameter groups (0: Muon's, 1: Adam's) and state, so
     its state dict, its learning rates and schedulers are those of any torch optimizer.
@@ -29,6 +30,12 @@ class MuonWithAdam(Optimizer):
         ns_steps: Newton-Schulz iterations of Muon's orthogonalization.
         betas: decay rates of Adam's moments.
         eps: added to Adam's denominator.
+        kinds: of the parameters, in their order (`regexp.model.kinds.parameter_kinds`): Muon's are
+            of the kind `weight`. Without them every matrix counts as one, also that of an embedding
+            or of a normalization over two axes.
+
+    Class attributes:
+        by_kind: whoever makes the optimizer passes `kinds`.
 
     Raises:
         ValueError: if the model has no hidden weight matrix.
@@ -39,6 +46,8 @@ class MuonWithAdam(Optimizer):
         training, section 2.2, https://arxiv.org/abs/2502.16982.
     """
 
+    by_kind: ClassVar[bool] = True
+
     def __init__(
         self,
         params: Iterable[nn.Parameter],
@@ -48,9 +57,11 @@ class MuonWithAdam(Optimizer):
         ns_steps: int = 5,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
+        kinds: Sequence[str] | None = None,
     ) -> None:
         parameters = list(params)
-        matrices = [parameter for parameter in parameters if parameter.ndim == 2][:-1]
+        of_kind = zip(parameters, kinds or ["weight"] * len(parameters), strict=True)
+        matrices = [p for p, kind in of_kind if kind == "weight" and p.ndim == 2][:-1]
         if not matrices:
             raise ValueError(
                 "optimizer=muon: the model has no hidden weight matrix (two dimensions, not the "

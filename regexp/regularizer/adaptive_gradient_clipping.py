@@ -28,9 +28,10 @@ class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": m
     """Bound each unit's gradient by its weights: g * min(1, limit * norm2(w) / norm2(g)) a unit.
 
     norm2(w) is that of the unit's incoming weights, at least `eps`, so that zeros can move.
-    torch stores weights as [units, incoming ...]: norms are over all axes but the first; a vector
-    (biases, normalization) is one unit, as in the authors' code. The output layer, its bias
-    included, is not clipped: it is the last with weights in the order of the model's parameters.
+    torch stores weights as [units, incoming ...]: norms are over all axes but the first. The biases
+    of a layer are one unit, as in the authors' code, and so are the scales of a normalization, of
+    however many axes, and other vectors. The output layer, its bias included, is not clipped: it is
+    the last with weights in the order of the model's parameters.
 
     Helps: networks without normalization at large learning rates and batches; with normalization
         there is little to gain.
@@ -66,17 +67,19 @@ class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": m
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         output = _output(view.parameters, step.kinds)
         return {
-            name: g if owner(name) == output else self._clipped(g, view.parameters[name])
+            name: g
+            if owner(name) == output
+            else self._clipped(g, view.parameters[name], step.kinds[name])
             for name, g in view.gradients.items()
         }
 
-    def _clipped(self, g: Tensor, w: Tensor) -> Tensor:
+    def _clipped(self, g: Tensor, w: Tensor, kind: str) -> Tensor:
         # tensors of w's type: numbers that differ within a stack come in float64
         limit, eps = (
             torch.as_tensor(x, dtype=w.dtype, device=w.device) for x in (self.limit, self.eps)
         )
-        bound = limit * torch.maximum(_norms(w), eps)
-        norms = _norms(g)
+        bound = limit * torch.maximum(_norms(w, kind), eps)
+        norms = _norms(g, kind)
         return g * torch.where(norms > bound, bound / norms, 1.0)
 
 
@@ -85,6 +88,7 @@ def _output(parameters: Tensors, kinds: ParameterKinds) -> str:
     return owner(list(weights(parameters, kinds))[-1])
 
 
-def _norms(x: Tensor) -> Tensor:
-    """[units, 1 ...], or of no dimension for a vector."""
-    return unit_norms(x) if x.ndim >= 2 else torch.linalg.vector_norm(x)
+def _norms(x: Tensor, kind: str) -> Tensor:
+    """[units, 1 ...], or of no dimension for what is one unit."""
+    one = x.ndim < 2 or kind in ("bias", "normalization")
+    return torch.linalg.vector_norm(x) if one else unit_norms(x)

@@ -55,12 +55,21 @@ def _same(first: Any, second: Any) -> bool:
     return first is second
 
 
+def make_optimizer(
+    make: Callable[..., Optimizer], parameters: Sequence[nn.Parameter], kinds: Sequence[str]
+) -> Optimizer:
+    """An optimizer of `parameters`, which is told their kinds if its class asks for them."""
+    by_kind = getattr(getattr(make, "func", make), "by_kind", False)
+    return make(parameters, kinds=kinds) if by_kind else make(parameters)
+
+
 class _Group:
     """Neighbouring runs stepped by one optimizer.
 
     Args:
         runs: their positions in the stack.
         parameters: the stack's, [K, ...] each if `lifted`.
+        kinds: of each of them.
         whole: whether the runs are all of the stack, whose own parameters are then stepped.
     """
 
@@ -69,6 +78,7 @@ class _Group:
         runs: list[int],
         stepper: Stepper,
         parameters: list[nn.Parameter],
+        kinds: Sequence[str],
         lifted: bool,
         whole: bool,
     ) -> None:
@@ -78,7 +88,7 @@ class _Group:
         self.parameters = (
             parameters if whole else [nn.Parameter(self.part(p.data)) for p in parameters]
         )
-        self.optimizer = stepper.optimizer(self.parameters)
+        self.optimizer = make_optimizer(stepper.optimizer, self.parameters, kinds)
         self.schedule = Schedule(stepper.scheduler, stepper.interval, self.optimizer)
 
     def part(self, tensor: Tensor) -> Tensor:
@@ -102,10 +112,15 @@ class Optimizers:
 
     Args:
         parameters: the stack's, [K, ...] each if `lifted`.
+        kinds: of each of them (`regexp.model.kinds`).
     """
 
     def __init__(
-        self, steppers: Sequence[Stepper], parameters: Sequence[nn.Parameter], lifted: bool
+        self,
+        steppers: Sequence[Stepper],
+        parameters: Sequence[nn.Parameter],
+        kinds: Sequence[str],
+        lifted: bool,
     ) -> None:
         self.parameters = list(parameters)
         self.groups: list[_Group] = []
@@ -113,11 +128,12 @@ class Optimizers:
         for run, stepper in enumerate(steppers):
             runs.append(run)
             if run + 1 == len(steppers) or not stepper.shares(steppers[run + 1]):
-                whole = len(runs) == len(steppers)
-                group = _Group(runs, stepper, self.parameters, lifted, whole)
+                make = partial(
+                    _Group, stepper=stepper, parameters=self.parameters, kinds=kinds, lifted=lifted
+                )
+                group = make(runs, whole=len(runs) == len(steppers))
                 if group.axis and group.schedule.uses_metric:  # of each run's own losses
-                    make = partial(_Group, stepper=stepper, parameters=self.parameters)
-                    self.groups += [make([run], lifted=lifted, whole=False) for run in runs]
+                    self.groups += [make([run], whole=False) for run in runs]
                 else:
                     self.groups.append(group)
                 runs = []

@@ -103,7 +103,10 @@ class Stack(Trainable):
         )
         self.device = device
         self.optimizers = Optimizers(
-            [m.stepper for m in members], list(self.parameters.values()), lifted
+            [m.stepper for m in members],
+            list(self.parameters.values()),
+            [self.kinds[name] for name in self.parameters],
+            lifted,
         )
         self._learning_rate: float | Tensor | None = None  # computed once a change
 

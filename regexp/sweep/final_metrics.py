@@ -18,6 +18,7 @@ from regexp.dataset.base import CLASSIFICATION, Data
 from regexp.metrics import names
 from regexp.metrics.calibration import BINS, Reliability, brier_score
 from regexp.metrics.ensemble import ensemble_metrics
+from regexp.model.kinds import ParameterKinds
 from regexp.stack.member import Member
 from regexp.sweep.planned_run import PlannedRun
 from regexp.training.state import Result
@@ -85,15 +86,20 @@ def add_ensembles(
             results[index].metrics[f"{names.ENSEMBLE}members"] = float(len(indices))
 
 
-def diagnostics(data: Data, result: Result) -> str:
+def diagnostics(data: Data, result: Result, kinds: ParameterKinds) -> str:
     """The artifact `diagnostics.json` of a run that finished.
+
+    Args:
+        data: it was trained on.
+        result: of the run.
+        kinds: of its network's parameters.
 
     Returns:
         JSON: `weights`, see `weight_sizes`; in classification `reliability` on the test split:
         `edges` of the bins, and of each bin `count`, mean `confidence` and `accuracy` (null in an
         empty one).
     """
-    content: dict[str, Any] = {"weights": weight_sizes(result.last["weights"])}
+    content: dict[str, Any] = {"weights": weight_sizes(result.last["weights"], kinds)}
     if data.task == CLASSIFICATION:
         outputs = result.outputs
         found = Reliability.of(outputs, data.test.targets.to(outputs.device))
@@ -106,18 +112,18 @@ def diagnostics(data: Data, result: Result) -> str:
     return json.dumps(content)
 
 
-def weight_sizes(state: Mapping[str, Tensor]) -> dict[str, Any]:
+def weight_sizes(state: Mapping[str, Tensor], kinds: ParameterKinds) -> dict[str, Any]:
     """A histogram of log10|w| over all weights.
 
     Args:
-        state: a network's state dict. Weights are its floating-point tensors of two or more
-            dimensions: neither biases nor the parameters of a normalization.
+        state: a network's state dict.
+        kinds: of its parameters: biases, normalization, embeddings and tokens are no weights.
 
     Returns:
         `edges` (powers of ten) and `counts` of the histogram; how many weights are exact `zeros`,
         smaller than all bins but not zero (`below`), or larger (`above`); how many in `total`.
     """
-    tensors = [v for v in state.values() if v.ndim > 1 and v.is_floating_point()]
+    tensors = [value for name, value in state.items() if kinds.get(name) == "weight"]
     each = [tensor.detach().double().abs().cpu().numpy().ravel() for tensor in tensors]
     sizes = np.concatenate([*each, np.empty(0)])
     zeros = int((sizes == 0).sum())

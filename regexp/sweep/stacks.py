@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from regexp.model.kinds import parameter_kinds
 from regexp.stack.member import Member
 from regexp.stack.stack import Stack
 from regexp.sweep.final_metrics import add_ensembles, against_naive, calibration, diagnostics
@@ -100,6 +101,7 @@ def train_members(
         result.metrics |= against_naive(member.data, result.metrics)
         if result.status == "FINISHED":
             result.metrics |= calibration(member.data, result.outputs)
-            result.diagnostics = diagnostics(member.data, result)
+            kinds = parameter_kinds(member.model)
+            result.diagnostics = diagnostics(member.data, result, kinds)
     add_ensembles(members, runs, results)
     return results

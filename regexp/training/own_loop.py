@@ -15,6 +15,7 @@ from regexp.regularizer.base import PredictionView, Regularizer, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import add_layers
 from regexp.stack.network import Network
+from regexp.stack.optimizers import make_optimizer
 from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.trainable import Trainable
 from regexp.training.loop import mean_loss, train_step
@@ -89,7 +90,8 @@ class Regularized(Trainable):
         super().__init__(model, model, cocktail, [seed], task, classes, first.dtype)
         self.steps = epochs * steps_per_epoch
         self.stopped = False
-        self.optimizer = optimizer(model.parameters())
+        kinds = list(self.kinds.values())
+        self.optimizer = make_optimizer(optimizer, list(model.parameters()), kinds)
         self._steps_per_epoch = steps_per_epoch
         self._batches: list[Tensor] = []
         self._final: Tensors | None = None

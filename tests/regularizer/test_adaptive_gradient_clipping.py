@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from regexp.regularizer.base import GradientView, NotApplicable
+from regexp.regularizer.base import GradientView, NotApplicable, parameter_kinds
 from tests.support import make_step, not_called, technique
 
 SHAPES = {
@@ -74,6 +74,23 @@ def test_zero_weights_can_move_and_zero_gradients_stay():
                  "b.weight": torch.ones(1, 2)}  # fmt: skip
     new = clipped(gradients, parameters, limit=0.01, eps=1e-3)["a.weight"]
     torch.testing.assert_close(new, torch.tensor([[6e-6, 0.0, 8e-6], [0.0, 0.0, 0.0]]))
+
+
+def test_a_normalization_is_one_unit_of_however_many_axes():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.norm = nn.Linear(3, 6), nn.LayerNorm((3, 2))
+            self.output = nn.Linear(6, 2)
+
+    model = Net().double()
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+    gradients = {name: torch.randn_like(p) for name, p in parameters.items()}
+    step = make_step(kinds=parameter_kinds(model))
+    made = technique("adaptive_gradient_clipping", limit=0.01)
+    ours = made.gradient(step, GradientView(gradients, parameters, not_called))
+    g, w = gradients["norm.weight"].flatten(), parameters["norm.weight"].flatten()
+    torch.testing.assert_close(ours["norm.weight"].flatten(), timms(g, w, 0.01, made.eps))
 
 
 def test_the_output_layer_is_known_when_it_is_parametrized():

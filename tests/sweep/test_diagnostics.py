@@ -12,6 +12,8 @@ from regexp.sweep.final_metrics import calibration, diagnostics, weight_sizes
 from regexp.training.state import Result
 from tests.support import make_data
 
+KINDS = {"w": "weight", "norm": "normalization", "layer.weight": "weight", "layer.bias": "bias"}
+
 
 def finished(data: Data) -> Result:
     outputs = torch.randn(len(data.test), 3, generator=torch.Generator().manual_seed(0))
@@ -21,7 +23,7 @@ def finished(data: Data) -> Result:
 
 def test_weight_sizes_count_every_weight_once() -> None:
     weights = torch.tensor([[0.0, 1e-9, -1e-9, 1e-3], [-2e-3, 0.5, -1000.0, 0.0]])
-    sizes = weight_sizes({"w": weights, "bias": torch.ones(9), "count": torch.ones(2, 2).long()})
+    sizes = weight_sizes({"w": weights, "norm": torch.ones(3, 3), "mean": torch.ones(2, 2)}, KINDS)
     assert sizes["zeros"] == 2
     assert sizes["below"] == 2
     assert sizes["above"] == 1
@@ -35,15 +37,15 @@ def test_weight_sizes_count_every_weight_once() -> None:
 
 
 def test_weights_that_are_not_numbers_lie_in_no_bin() -> None:
-    sizes = weight_sizes({"w": torch.full((2, 2), torch.inf)})
+    sizes = weight_sizes({"w": torch.full((2, 2), torch.inf)}, KINDS)
     assert sizes["above"] == 4
-    assert weight_sizes({})["total"] == 0
+    assert weight_sizes({}, KINDS)["total"] == 0
 
 
 def test_classification_has_its_reliability() -> None:
     data = make_data()
     result = finished(data)
-    content = json.loads(diagnostics(data, result))
+    content = json.loads(diagnostics(data, result, KINDS))
     found = Reliability.of(result.outputs, data.test.targets)
     assert content["reliability"]["count"] == found.count.tolist()
     assert sum(content["reliability"]["count"]) == len(data.test)
@@ -58,5 +60,5 @@ def test_regression_has_none() -> None:
     data = make_data()
     values = Data(**{**vars(data), "task": "regression", "classes": ()})
     result = finished(data)
-    assert "reliability" not in json.loads(diagnostics(values, result))
+    assert "reliability" not in json.loads(diagnostics(values, result, KINDS))
     assert calibration(values, result.outputs) == {}

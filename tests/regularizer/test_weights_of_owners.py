@@ -1,0 +1,113 @@
+"""What acts on weights leaves all else as `none` does, of a network that has all sorts of it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from regexp.regularizer.base import parameter_kinds
+from tests.support import NAMES, make_data, make_member, run, technique
+
+ROWS = 16
+
+
+class Net(nn.Module):
+    """Attention over features; it has matrices of many sorts that are no weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(1, 4)
+        self.token = nn.Parameter(torch.empty(1, 4))
+        self.positions = nn.Parameter(torch.empty(1, 5, 4))
+        self.table = nn.Embedding(5, 4)
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True, add_bias_kv=True)
+        self.norm = nn.LayerNorm((6, 4))
+        self.output = nn.Linear(4, 3)
+        self.register_buffer("window", torch.rand(6, 1))
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=0.5)  # zeros and ones would hide what acts on them
+
+    def forward(self, x: Tensor) -> Tensor:
+        columns = torch.arange(5, device=x.device)
+        hidden = self.first(x.unsqueeze(-1)) + self.positions + self.table(columns)
+        tokens = torch.cat([self.token.expand(len(x), 1, 4), hidden], 1)
+        mixed, _ = self.attention(tokens, tokens, tokens)
+        return self.output((self.norm(tokens + mixed) * self.window).mean(1))
+
+
+WEIGHTS = {"first.weight", "attention.in_proj_weight", "attention.out_proj.weight", "output.weight"}
+PARAMETERS = {name for name, _ in Net().named_parameters()}
+
+
+def uses_weights(name: str) -> bool:
+    source = inspect.getsource(inspect.getmodule(type(technique(name))))  # type: ignore[arg-type]
+    return any(
+        isinstance(node, ast.ImportFrom) and "weights" in {alias.name for alias in node.names}
+        for node in ast.walk(ast.parse(source))
+    )
+
+
+ON_WEIGHTS = [name for name in NAMES if uses_weights(name)]
+# They move weights, which changes the gradients of all, or ask for the layers of all parameters.
+REACH_ALL = {"weight_noise", "adaptive_gradient_clipping", "layerwise_lr_decay"}
+# They are seen from the second step on, or in what they remember.
+LATER = {"l2_sp", "swag"}
+STRONG: dict[str, dict[str, Any]] = {"max_norm": {"limit": 0.01}, "pruning": {"sparsity": 0.5}}
+
+
+def after_a_step(seeds: range, techniques: dict[str, Any]) -> list[dict[str, Tensor]]:
+    """The weights of a stack of runs after their only step."""
+    sgd = partial(torch.optim.SGD, lr=0.1)
+    members = [
+        make_member(seed, techniques, sgd, model=Net, data=make_data(seed, ROWS)) for seed in seeds
+    ]
+    results, _ = run(members, 1, ROWS, precision="float64")
+    return [result.last["weights"] for result in results]
+
+
+@pytest.mark.parametrize("seeds", [range(1), range(2)], ids=["alone", "stacked"])
+@pytest.mark.parametrize("name", [name for name in ON_WEIGHTS if name not in REACH_ALL])
+def test_changes_weights_alone(name: str, seeds: range) -> None:
+    plain = after_a_step(seeds, {})
+    made = technique(name, **STRONG.get(name, {}))
+    for ours, none in zip(after_a_step(seeds, {name: made}), plain, strict=True):
+        changed = {key for key, value in ours.items() if not torch.equal(value, none[key])}
+        assert changed <= WEIGHTS
+        assert changed or name in LATER
+
+
+def including() -> list[str]:
+    return [name for name in ON_WEIGHTS if hasattr(technique(name), "include") and name != "l2_sp"]
+
+
+@pytest.mark.parametrize("name", including())
+def test_all_takes_every_parameter_and_no_buffer(name: str) -> None:
+    made = technique(name, include="all", strength=0.1)
+    (ours,), (none,) = after_a_step(range(1), {name: made}), after_a_step(range(1), {})
+    changed = {key for key, value in ours.items() if not torch.equal(value, none[key])}
+    assert changed == PARAMETERS
+
+
+@pytest.mark.parametrize("name", ["l2_sp", "pruning", "swag"])
+def test_what_is_remembered_is_that_of_weights(name: str) -> None:
+    model = Net()
+    made = technique(name, **STRONG.get(name, {}))
+    memory = made.init(dict(model.state_dict()), parameter_kinds(model))
+    assert set(memory["squares"] if name == "swag" else memory) == WEIGHTS
+
+
+@pytest.mark.parametrize("include", ["weights", "all"])
+def test_l2_sp_remembers_no_buffer(include: str) -> None:
+    model = Net()
+    memory = technique("l2_sp", include=include).init(model.state_dict(), parameter_kinds(model))
+    assert set(memory) == (WEIGHTS if include == "weights" else PARAMETERS)
+
+
+def test_all_that_act_on_weights_are_tried() -> None:
+    assert set(ON_WEIGHTS) > {"l1", "l2", "orthogonal", "max_norm", "pruning"} | REACH_ALL | LATER
