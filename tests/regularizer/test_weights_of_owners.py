@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from regexp.regularizer.base import parameter_kinds
-from tests.support import NAMES, make_data, make_member, run, technique
+from regexp.regularizer.base import GradientView, Tensors, parameter_kinds
+from tests.support import NAMES, make_data, make_member, make_step, run, technique
 
 ROWS = 16
 
@@ -54,8 +54,11 @@ def uses_weights(name: str) -> bool:
 
 
 ON_WEIGHTS = [name for name in NAMES if uses_weights(name)]
-# They move weights, which changes the gradients of all, or ask for the layers of all parameters.
-REACH_ALL = {"weight_noise", "adaptive_gradient_clipping", "layerwise_lr_decay"}
+# They move weights, which changes the gradients of all, ask for the layers of all parameters, or
+# average all.
+REACH_ALL = {
+    "weight_noise", "adaptive_gradient_clipping", "layerwise_lr_decay", "ema", "swa", "lookahead",
+}  # fmt: skip
 # They are seen from the second step on, or in what they remember.
 LATER = {"l2_sp", "swag"}
 STRONG: dict[str, dict[str, Any]] = {"max_norm": {"limit": 0.01}, "pruning": {"sparsity": 0.5}}
@@ -100,6 +103,21 @@ def test_what_is_remembered_is_that_of_weights(name: str) -> None:
     made = technique(name, **STRONG.get(name, {}))
     memory = made.init(dict(model.state_dict()), parameter_kinds(model))
     assert set(memory["squares"] if name == "swag" else memory) == WEIGHTS
+
+
+def test_noise_is_added_to_weights_alone() -> None:
+    model = Net()
+    parameters: Tensors = dict(model.named_parameters())
+    asked: list[Tensors] = []
+
+    def regradient(at: Tensors) -> Tensors:
+        asked.append(at)
+        return at
+
+    step = make_step(kinds=parameter_kinds(model))
+    technique("weight_noise").gradient(step, GradientView(parameters, parameters, regradient))
+    (at,) = asked
+    assert {name for name, value in at.items() if value is not parameters[name]} == WEIGHTS
 
 
 @pytest.mark.parametrize("include", ["weights", "all"])
