@@ -8,7 +8,10 @@ seeded by its key and needs no history.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import random
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,7 +45,13 @@ class Rng:
         seed: the run's seed.
         path: the purpose, see `derive`.
         device: where the draws are made and live. Streams of different kinds of device differ.
+
+    Attributes:
+        runs: how many runs draw, each from its own stream, with an axis for them; 0 for one run,
+            which has no such axis.
     """
+
+    runs: int = 0
 
     def __init__(self, seed: int, *path: str | int, device: torch.device | str = "cpu") -> None:
         self.seed = seed
@@ -70,9 +79,23 @@ class Rng:
             parameters: numbers of the distribution (tensors of one element, or floats).
         """
         out = torch.empty(tuple(shape), dtype=dtype, device=self.device)
-        self._draws += 1
-        generator = self._workhorse().manual_seed(derive(self.seed, *self.path, self._draws))
+        [generator] = self.generators()
         return fill(out, generator, *parameters)
+
+    def generators(self, device: torch.device | None = None) -> Iterator[torch.Generator]:
+        """The generator of the next draw, seeded; of a stack's streams one a run, one by one.
+
+        Args:
+            device: where the draw is made, if not on the stream's own.
+        """
+        self._draws += 1
+        own = device is None or device.type == self.device.type
+        generator = self._workhorse() if own else torch.Generator(device)
+        for seed in self._seeds():
+            yield generator.manual_seed(derive(seed, *self.path, self._draws))
+
+    def _seeds(self) -> tuple[int, ...]:
+        return (self.seed,)
 
     def _workhorse(self) -> torch.Generator:
         if self._generator is None:
@@ -167,3 +190,40 @@ def _beta(out: Tensor, generator: torch.Generator, a: Tensor | float, b: Tensor 
         uniform = torch.empty_like(gamma).uniform_(generator=generator)
         logarithms.append(gamma.log() + torch.log1p(-uniform) / shapes)
     return out.copy_(torch.sigmoid(logarithms[0] - logarithms[1]))
+
+
+def _numpys() -> Any:
+    numpy = sys.modules.get("numpy")  # who draws from it has imported it
+    if numpy is None:
+        return None
+    _, keys, *rest = numpy.random.get_state()
+    return keys.tobytes(), *rest
+
+
+def _torchs() -> Any:
+    states = [torch.random.get_rng_state()]
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        states += torch.cuda.get_rng_state_all()
+    return [state.numpy().tobytes() for state in states]
+
+
+_GLOBAL: dict[str, Callable[[], Any]] = {
+    "Python": random.getstate,
+    "NumPy": _numpys,
+    "torch": _torchs,
+}
+
+
+def global_states(whose: Iterable[str] = tuple(_GLOBAL)) -> dict[str, Any]:
+    """The global random states that code may draw from behind the streams' back, by whose it is.
+
+    Returns:
+        Each as something that is equal to another one if nothing was drawn in between.
+    """
+    return {name: _GLOBAL[name]() for name in whose}
+
+
+def moved(before: dict[str, Any]) -> list[str]:
+    """Whose global random states are others than `global_states` gave before."""
+    now = global_states(before)
+    return [name for name in before if before[name] != now[name]]

@@ -8,8 +8,10 @@ https://arxiv.org/abs/1801.05134).
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
-from typing import ClassVar, TypeVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -241,54 +243,48 @@ class EachTime(nn.Module):
         return self.norm(x.flatten(-3, -2)).unflatten(-2, x.shape[-3:-1])
 
 
-def note_shapes(model: nn.Module, example: Tensor) -> None:
-    """Call `model` once in evaluation mode, so that its `Noise` layers know their shapes.
+def note_shapes(
+    model: nn.Module,
+    example: Tensor,
+    call: Callable[[nn.Module, Tensor], object] = nn.Module.__call__,
+) -> None:
+    """Let the `Noise` layers of `model` know their shapes, by a pass of a copy in training mode.
 
     Args:
         example: inputs [rows, *features]; one row is enough.
+        call: makes the pass.
     """
-    training = model.training
-    for module in model.modules():
-        if isinstance(module, Noise):
-            module.shape = None
-    model.eval()
+    trial = copy.deepcopy(model).train()
+    layers = {name: m for name, m in trial.named_modules() if isinstance(m, Noise)}
+    for layer in layers.values():
+        layer.shape, layer.noise = None, example.new_ones((), dtype=torch.float32)
+        layer.register_forward_pre_hook(_note)
     with torch.no_grad():
-        model(example)
-    model.train(training)
+        # two rows: batch normalization has no use for one
+        call(trial, example if len(example) > 1 else torch.cat([example, example]))
+    copy_shapes(trial, model)
+
+
+def copy_shapes(model: nn.Module, other: nn.Module) -> None:
+    """Let the `Noise` layers of `other` know the shapes that those of its like, `model`, know."""
+    for ours, theirs in zip(model.modules(), other.modules(), strict=True):
+        if isinstance(ours, Noise) and isinstance(theirs, Noise):
+            theirs.shape = ours.shape
+
+
+def _note(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+    assert isinstance(layer, Noise)
+    if inputs and isinstance(inputs[0], Tensor):
+        layer.note(inputs[0])
 
 
 def fill_noise(model: nn.Module, rng: Rng, rows: int) -> None:
     """Draw the noise of every `Noise` layer of `model` for a batch of `rows` rows.
 
     Args:
-        model: a network that was called once in evaluation mode (`note_shapes`).
+        model: a network whose layers know their shapes (`note_shapes`).
         rng: the stream of the step; each layer has its own below it.
     """
     for name, module in model.named_modules():
         if isinstance(module, Noise):
             module.noise = module.draw(module.of(rng, name), rows)
-
-
-def adopt(model: nn.Module) -> nn.Module:
-    """Replace `nn.Dropout` by `DropoutLayer`, which draws from the run's stream.
-
-    Raises:
-        ValueError: for other layers that draw from torch's global random state.
-    """
-    # not named_children, which leaves out a module that stands in a second place
-    for name, child in model._modules.items():
-        if child is None:
-            continue
-        if type(child) is nn.Dropout:
-            setattr(model, name, DropoutLayer(child.p))
-        elif isinstance(child, nn.modules.dropout._DropoutNd | nn.RReLU) or (
-            isinstance(child, nn.RNNBase | nn.MultiheadAttention) and child.dropout > 0
-        ):
-            raise ValueError(
-                f"model: {name} is a {type(child).__name__}, which draws from torch's global "
-                "random state, so runs could not be made again; use nn.Dropout, or a technique of "
-                "the regularizer group"
-            )
-        else:
-            adopt(child)
-    return model

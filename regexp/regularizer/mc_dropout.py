@@ -38,7 +38,8 @@ class MCDropout(
 
     Raises:
         ValueError: for a negative number.
-        NotApplicable: if the techniques listed before it add no stochastic layer.
+        NotApplicable: if the techniques listed before it add no stochastic layer, and the model has
+            none of torch's own.
 
     Reference:
         Y. Gal, Z. Ghahramani, Dropout as a Bayesian approximation: representing model uncertainty
@@ -50,9 +51,10 @@ class MCDropout(
     def build(self, model: nn.Module) -> nn.Module:
         # noise that techniques share with their other hooks (manifold mixup) is off in evaluation
         redrawn = any(isinstance(m, Noise) and not m.shared for m in model.modules())
-        if self.samples and not redrawn:
+        if self.samples and not redrawn and not any(map(drops, model.modules())):
             raise NotApplicable(
-                "no technique before it adds a stochastic layer, so all passes would be the same",
+                "neither the model nor a technique before it has a stochastic layer, so that all "
+                "passes would be the same",
                 key="regularizer.mc_dropout",
                 cure="use regularizer=[dropout,mc_dropout]",
             )
@@ -65,3 +67,9 @@ class MCDropout(
             view.network(view.inputs, rng=view.rng.fold(index)) for index in range(self.samples)
         ]
         return torch.stack(passes)
+
+
+def drops(layer: nn.Module) -> bool:
+    """Whether a layer of torch's drops something in training."""
+    rate = getattr(layer, "p" if isinstance(layer, nn.modules.dropout._DropoutNd) else "dropout", 0)
+    return isinstance(rate, float) and rate > 0

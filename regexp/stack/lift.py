@@ -44,7 +44,22 @@ def lift(modules: Modules) -> nn.Module:
         A module on [K, rows, ...], with the same names of parameters and buffers, each with a
         leading axis of K.
     """
-    return _lift(modules, {})
+    lifted = _lift(modules, {})
+    _tie(lifted, modules[0])
+    return lifted
+
+
+def _tie(lifted: nn.Module, single: nn.Module) -> None:
+    """Have `lifted` hold one tensor wherever `single` holds one in several places."""
+    for kind in ("parameters", "buffers"):
+        places: dict[int, list[str]] = {}
+        for name, tensor in getattr(single, f"named_{kind}")(remove_duplicate=False):
+            places.setdefault(id(tensor), []).append(name)
+        for first, *others in places.values():
+            for name in others:
+                path, _, last = name.rpartition(".")
+                held = getattr(lifted.get_submodule(path), f"_{kind}")
+                held[last] = getattr(lifted, f"get_{kind[:-1]}")(first)
 
 
 def _lift(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
@@ -116,11 +131,11 @@ def check_lifted(lifted: nn.Module, modules: Modules, inputs: Tensor) -> None:
         inputs: a few rows for each, [K, rows, *features].
 
     Raises:
-        ValueError: if they give other outputs lifted than alone, or share parameters.
+        ValueError: if they give other outputs lifted than alone.
     """
     try:
         if dict(lifted.named_parameters()).keys() != dict(modules[0].named_parameters()).keys():
-            raise RuntimeError("layers share a parameter")
+            raise RuntimeError("its parameters have other names there than alone")
         outputs = lifted.eval()(inputs)
         for run, module in enumerate(modules):
             alone = module.eval()(inputs[run])
@@ -254,7 +269,9 @@ def _part(y: Tensor, runs: int) -> Tensor:
     return y.unflatten(1, (runs, -1)).transpose(0, 1)
 
 
-_SHARED: frozenset[type[nn.Module]] = frozenset(ACTIVATIONS.values())
+_SHARED: frozenset[type[nn.Module]] = frozenset(
+    [*ACTIVATIONS.values(), nn.Dropout, nn.AlphaDropout, nn.RReLU]
+)
 
 _FORMS: dict[type[nn.Module], Callable[[Modules], nn.Module]] = {
     nn.Linear: LiftedLinear,

@@ -40,7 +40,8 @@ def lifted(
             return hook(cocktail, *arguments, **named)
 
         axes = [0 if isinstance(leaf, Tensor) else None for leaf in leaves]
-        return torch.vmap(single_run, in_dims=(0, *axes))(self.index, *leaves)
+        vmapped = torch.vmap(single_run, in_dims=(0, *axes), randomness=self.randomness)
+        return vmapped(self.index, *leaves)
 
     return all_runs
 
@@ -50,9 +51,14 @@ class LiftedCocktail:
 
     Args:
         cocktails: one a run, equal but for their numbers.
+        draws: whether the network that hooks may call draws itself (`regexp.model.draws`).
     """
 
-    def __init__(self, cocktails: Sequence[Cocktail], device: torch.device) -> None:
+    def __init__(
+        self, cocktails: Sequence[Cocktail], device: torch.device, draws: bool = False
+    ) -> None:
+        self.draws = draws
+        self.randomness = "different" if draws else "error"
         self.cocktails = list(cocktails)
         self.device = device
         self.index = torch.arange(len(cocktails), device=device)
@@ -72,7 +78,7 @@ class LiftedCocktail:
 
     def take(self, runs: Sequence[int]) -> LiftedCocktail:
         """The same for some of the runs."""
-        return LiftedCocktail([self.cocktails[run] for run in runs], self.device)
+        return LiftedCocktail([self.cocktails[run] for run in runs], self.device, self.draws)
 
     def uses(self, hook: str) -> bool:
         return self.cocktails[0].uses(hook)

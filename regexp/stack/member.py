@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from regexp.dataset.base import Data
-from regexp.model.layers import adopt
 from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.optimizers import Stepper
@@ -81,10 +80,8 @@ def add_layers(model: nn.Module, regularizer: Cocktail, seed: int) -> nn.Module:
 
     Raises:
         NotApplicable: if a technique has nothing to work on in the model.
-        ValueError: for layers that draw from torch's global random state.
     """
     with torch.random.fork_rng(devices=[]):
-        model = adopt(model)
         for name, technique in regularizer.techniques.items():
             torch.manual_seed(derive(seed, "build", name))  # whatever the others draw
             model = Cocktail({name: technique}).build(model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from regexp.model.draws import Draws
 from regexp.model.layers import Noise
 from regexp.random import Rng
 from regexp.regularizer.base import Tensors
@@ -25,6 +28,8 @@ class Network:
         buffers: its other tensors.
         numbers: of its `Noise` layers by module, where they differ from run to run.
         half: whether it computes in bfloat16; outputs have the type of its parameters.
+        draws: what it draws itself, if anything.
+        stream: what it draws from in training mode.
     """
 
     module: nn.Module
@@ -32,14 +37,22 @@ class Network:
     buffers: Tensors
     numbers: dict[str, Tensors]
     half: bool = False
+    draws: Draws | None = None
+    stream: Rng | None = None
 
     def __call__(
         self, inputs: Tensor, parameters: Tensors | None = None, rng: Rng | None = None
     ) -> Tensor:
+        """Outputs of rows [rows, *features].
+
+        Args:
+            parameters: others than its own.
+            rng: of new noise, also in evaluation mode, where there is none without it.
+        """
         buffers = {name: buffer.detach().clone() for name, buffer in self.buffers.items()}
         tensors = {**buffers, **(parameters or self.parameters)}
         if rng is None and not self.numbers:
-            return self._call(tensors, inputs)
+            return self._call(tensors, inputs, None)
         layers = {n: m for n, m in self.module.named_modules() if isinstance(m, Noise)}
         changes: dict[str, dict[str, Any]] = {n: {**self.numbers.get(n, {})} for n in layers}
         streams = (
@@ -47,15 +60,40 @@ class Network:
         )
         for name in streams:
             changes[name]["training"] = True  # in evaluation too
+        if rng is not None and self.draws is not None:
+            changes |= {name: {"training": True} for name in self.draws.names}
         with attributes(self.module, changes):
             for name, stream in streams.items():
                 tensors[f"{name}.noise"] = layers[name].draw(stream, len(inputs))
-            return self._call(tensors, inputs)
+            return self._call(tensors, inputs, rng)
 
-    def _call(self, tensors: Tensors, inputs: Tensor) -> Tensor:
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.half):
+    def _call(self, tensors: Tensors, inputs: Tensor, rng: Rng | None) -> Tensor:
+        half = torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.half)
+        with half, self._served(rng):
             outputs = torch.func.functional_call(self.module, tensors, (inputs,))
         return outputs.to(inputs.dtype)
+
+    @contextlib.contextmanager
+    def _served(self, rng: Rng | None) -> Iterator[None]:
+        """The draws of a pass: from `rng`, or in training mode from the step's stream."""
+        if rng is None and self.module.training:
+            rng = self.stream
+        if self.draws is None or rng is None:
+            yield
+            return
+        with self.draws.served(rng), _without_fast_path():
+            yield
+
+
+@contextlib.contextmanager
+def _without_fast_path() -> Iterator[None]:
+    """Have torch's transformers call their dropout in evaluation mode too."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 pytree.register_dataclass(Network)  # so that `vmap` sees its tensors

@@ -27,7 +27,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from regexp.metrics.ensemble import mean_prediction
-from regexp.model.layers import note_shapes
+from regexp.model.draws import probe
+from regexp.model.layers import copy_shapes
 from regexp.random import Rng
 from regexp.regularizer.base import PredictionView, Tensors
 from regexp.regularizer.cocktail import Cocktail
@@ -83,14 +84,17 @@ class Stack(Trainable):
         self.steps = self._ends[-1] if epochs else 0
         for member in members:
             member.model.to(device, dtype).train()
-            note_shapes(member.model, member.data.train.inputs[:1].to(device, dtype))
+        example = members[0].data.train.inputs[:2].to(device, dtype)
+        drawing = probe(single, example, Rng(members[0].seed, "probe", device=device))
+        for member in members[1:]:
+            copy_shapes(single, member.model)
         model = single
         regularizer: Cocktail | LiftedCocktail = members[0].regularizer
         if lifted:
             models = [member.model for member in members]
             model = lift(models).to(device).train()
             check_lifted(model, models, next(self._rows.chunks("train", size=2))[0])
-            regularizer = LiftedCocktail([m.regularizer for m in members], device)
+            regularizer = LiftedCocktail([m.regularizer for m in members], device, bool(drawing))
         super().__init__(
             model,
             single,
@@ -100,6 +104,7 @@ class Stack(Trainable):
             self._rows.classes,
             dtype,
             autocast=precision == "bfloat16",
+            drawing=drawing,
         )
         self.device = device
         self.optimizers = Optimizers(
@@ -220,7 +225,7 @@ class Stack(Trainable):
             memory, numbers = take((memory, numbers), runs)
         state = {name: tensors[name] for name in self._state_names if name in tensors}
         others = {name: value for name, value in tensors.items() if name not in state}
-        network = Network(self._single, state, others, numbers, self._half)
+        network = Network(self._single, state, others, numbers, self._half, self._draws)
 
         def call(inputs: Tensor) -> Tensor:
             # the same for every chunk of rows: the same members
@@ -245,6 +250,15 @@ class Stack(Trainable):
         return pytree.tree_map(
             lambda value: (value[run] if self.lifted else value).detach().clone(), values
         )
+
+    def weights(self, state: Tensors, run: int) -> Tensors:
+        """One run's part of a state as a whole state dict, with counts and all names, copied."""
+        single: Tensors = self.of_run({**state, **self.counts()}, run)
+        held = self._single.state_dict(keep_vars=True)
+        names = {id(held[name]): name for name in single}
+        # what stands in several places has a name for each
+        again = {n: names[id(v)] for n, v in held.items() if n not in single and id(v) in names}
+        return single | {name: single[first] for name, first in again.items()}
 
     @torch.no_grad()
     def keep(self, runs: Sequence[int]) -> None:

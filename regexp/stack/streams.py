@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from regexp.model.layers import Noise
-from regexp.random import Fill, Rng, bits16, derive, scaled_mask
+from regexp.random import Fill, Rng, bits16, scaled_mask
 from regexp.stack.vmapped import varying
 
 
@@ -50,6 +50,7 @@ class StackedRng(Rng):
     ) -> None:
         super().__init__(seeds[0], *path, device=device)
         self.seeds = tuple(seeds)
+        self.runs = len(self.seeds)
         self._index: Tensor | None = None
 
     def fold(self, *path: str | int) -> StackedRng:
@@ -79,13 +80,14 @@ class StackedRng(Rng):
         self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
     ) -> Tensor:
         """The draws of all runs, [K, *shape]; parameters are numbers, or tensors [K]."""
-        out = torch.empty((len(self.seeds), *shape), dtype=dtype, device=self.device)
-        generator = self._workhorse()
-        self._draws += 1
-        for run, (seed, part) in enumerate(zip(self.seeds, out.unbind(), strict=True)):
+        out = torch.empty((self.runs, *shape), dtype=dtype, device=self.device)
+        for run, generator in enumerate(self.generators()):
             numbers = [v[run] if isinstance(v, Tensor) and v.ndim else v for v in parameters]
-            fill(part, generator.manual_seed(derive(seed, *self.path, self._draws)), *numbers)
+            fill(out[run], generator, *numbers)
         return out
+
+    def _seeds(self) -> tuple[int, ...]:
+        return self.seeds
 
     def keep(self, shape: Sequence[int], p: Tensor | float) -> Tensor:
         if self._index is None:

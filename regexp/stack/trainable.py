@@ -8,7 +8,7 @@ their data and optimizers; `Regularized` is one, for a loop of the user's own. I
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.metrics.loss import LOSSES
+from regexp.model.draws import Draws, NoDraws
 from regexp.model.kinds import parameter_kinds
 from regexp.model.layers import Noise, blocks
 from regexp.random import Rng
@@ -25,7 +26,7 @@ from regexp.stack.lift import chain
 from regexp.stack.lifted_cocktail import LiftedCocktail
 from regexp.stack.network import Network
 from regexp.stack.streams import StackedRng, draw_noise
-from regexp.stack.vmapped import Vmapped, varying
+from regexp.stack.vmapped import Stacked, Vmapped, varying
 
 
 class Trainable(ABC):
@@ -38,6 +39,7 @@ class Trainable(ABC):
         task: `classification` or `regression`.
         classes: how many; 0 in regression.
         autocast: whether the network computes in bfloat16.
+        drawing: the names of the modules that draw (`regexp.model.draws.probe`).
 
     Attributes:
         loss: `loss(outputs, targets)`, the plain loss of each row; targets as they are, or `soft`.
@@ -64,6 +66,7 @@ class Trainable(ABC):
         classes: int,
         dtype: torch.dtype,
         autocast: bool = False,
+        drawing: Collection[str] = (),
     ) -> None:
         self.model = model
         self.regularizer = regularizer
@@ -79,6 +82,8 @@ class Trainable(ABC):
         self._seeds = list(seeds)
         self._classes = classes
         self._half = autocast
+        self._draws = draws_of(drawing, single, model) if drawing else None
+        self._stream: Rng | None = None  # what the network draws from in this step
         self._buffers = dict(model.named_buffers())
         self._noise = [(n, m) for n, m in model.named_modules() if isinstance(m, Noise)]
         saved = single.state_dict()
@@ -200,25 +205,27 @@ class Trainable(ABC):
 
     def draw_noise(self, step: Step, rows: int) -> None:
         """Fill the noise layers for a batch of `rows` rows, each run from its own stream."""
+        self._stream = step.rng
         for name, layer in self._noise:
             noise = draw_noise(layer, layer.of(step.rng, name), rows)
             layer._buffers["noise"] = noise  # Module.__setattr__ takes a third of the draw's time
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs [runs, rows, outputs] in training mode; running statistics move."""
-        with self._autocast():
+        with self._autocast(), self._served():
             for module in self._chain:
                 inputs = module(inputs)
         return inputs.to(self.dtype)
 
     def forward_at(self, parameters: Tensors, inputs: Tensor) -> Tensor:
         """Outputs at other parameters with the same noise; running statistics stay."""
-        return Network(self.model, parameters, self._buffers_now(), {}, self._half)(inputs)
+        buffers, draws = self._buffers_now(), (self._draws, self._stream)
+        return Network(self.model, parameters, buffers, {}, self._half, *draws)(inputs)
 
     def network(self, parameters: Tensors) -> Network:
         """The network for penalties that call it, at `parameters` unless they give others."""
-        buffers = self._buffers_now()
-        return Network(self._single, parameters, buffers, self._numbers(), self._half)
+        buffers, draws = self._buffers_now(), (self._draws, self._stream)
+        return Network(self._single, parameters, buffers, self._numbers(), self._half, *draws)
 
     def _numbers(self) -> dict[str, Tensors]:
         """The numbers of noise layers that differ from run to run, [runs] each."""
@@ -230,8 +237,10 @@ class Trainable(ABC):
         """Set the gradients of every run's own objective. `objectives`: [runs]."""
         for parameter in self.parameters.values():
             parameter.grad = None
-        # The runs are independent: the gradient of the sum is that of each.
-        objectives.backward(torch.ones_like(objectives))
+        first = self._draws is not None and self.step_index == 0
+        with NoDraws() if first else nullcontext():
+            # The runs are independent: the gradient of the sum is that of each.
+            objectives.backward(torch.ones_like(objectives))
 
     def gradients(self) -> Tensors:
         """The gradients of the last backward pass, by parameter."""
@@ -252,5 +261,19 @@ class Trainable(ABC):
             if value is not parameter and parameter.requires_grad:  # frozen ones stay as they are
                 parameter.copy_(value)
 
+    def _served(self) -> AbstractContextManager[Any]:
+        if self._draws is None:
+            return nullcontext()
+        assert self._stream is not None, "draw the noise of the step before its passes"
+        return self._draws.served(self._stream)
+
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self._half else nullcontext()
+
+
+def draws_of(names: Collection[str], *networks: nn.Module) -> Draws:
+    """The draws of some modules of a network, and of it lifted, where they have the same names."""
+    modules = [item for network in networks for item in network.named_modules()]
+    unique = {id(module): (name, module) for name, module in modules if name in names}
+    # those of `Stacked` only call what they were made of, or do not draw
+    return Draws((n, m) for n, m in unique.values() if not isinstance(m, Stacked))

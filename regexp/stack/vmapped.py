@@ -69,7 +69,8 @@ class Vmapped(Stacked):
             with attributes(single, numbers):
                 return torch.func.functional_call(single, tensors, inputs)
 
-        return torch.vmap(single_run)(tensors, numbers, *inputs)
+        # what it draws is served run by run (`regexp.model.draws`)
+        return torch.vmap(single_run, randomness="different")(tensors, numbers, *inputs)
 
 
 @contextlib.contextmanager

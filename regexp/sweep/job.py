@@ -87,7 +87,7 @@ def _train_runs(
     ):
         arithmetic = environment.arithmetic() | {"device": device_name(device)}
         recorder = Recorder(tracker, sweep_id, setting, arithmetic, earlier)
-        for part in group_by_structure(runs, members, config.stack):
+        for part in group_by_structure(runs, members, runs[0].config["stack"]):
             together = [runs[index] for index in part]
             fingerprints = [run.fingerprint for run in together]
             if not set(fingerprints) & set(left):

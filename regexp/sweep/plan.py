@@ -19,6 +19,7 @@ from regexp.stack.member import lengths, steps_per_epoch
 from regexp.sweep import tuning
 from regexp.sweep.ingredients import build_member, build_regularizer, check_forward, load_data
 from regexp.sweep.planned_run import Node, PlannedRun, planned
+from regexp.sweep.trial import check_trains, stack_fault
 from regexp.sweep.tuning import Numbers, numbers_in_words
 
 JOB = ("seeds", "grid", "tune", "launch")
@@ -37,16 +38,23 @@ def plan(config: DictConfig, chosen: Numbers | None = None) -> list[PlannedRun]:
         NotApplicable: if a technique is not for this dataset or model.
     """
     if config.tune.budget and chosen is None:
-        return _plan_trials(config)
+        return _stackable(_plan_trials(config))
     grid, runs = grid_of(config), []
     for values in itertools.product(*grid.values()):
         point: Numbers = dict(zip(grid, values, strict=True))
         runs += _plan_point(
             config, (chosen or {}) | point, numbers_in_words(point), seeds_of(config)
         )
+    runs = _stackable(runs)
     if chosen is None:
         return runs
     return [replace(run, tuned=numbers_in_words(chosen), stage=FINAL_STAGE) for run in runs]
+
+
+def _stackable(runs: list[PlannedRun]) -> list[PlannedRun]:
+    """The runs of a job, each by itself where they cannot train as a stack."""
+    fault = stack_fault(runs)
+    return [run.by_itself(fault) for run in runs] if fault else runs
 
 
 def plan_all(jobs: Sequence[Job]) -> tuple[list[list[PlannedRun]], dict[int, NotApplicable]]:
@@ -116,6 +124,7 @@ def _plan_point(
     # What does not fit together is told now, before anything is written.
     member = build_member(runs[0])
     check_forward(member.model, member.data)
+    check_trains(runs[0], member)
     return runs
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -74,6 +74,12 @@ class PlannedRun:
         """The run that `as_plain` wrote."""
         return cls(**(content | {key: tuple(content[key]) for key in _TUPLES}))
 
+    def by_itself(self, remark: str) -> PlannedRun:
+        """The run as one that trains in no stack; `remark` says why."""
+        config = self.config | {"stack": False}
+        fingerprint, remarks = _fingerprint(config, self.checksum), (*self.remarks, remark)
+        return replace(self, config=config, fingerprint=fingerprint, remarks=remarks)
+
     @property
     def params(self) -> Node:
         """What MLflow shows as the run's parameters."""
@@ -96,16 +102,12 @@ def planned(config: Node, variant: str, data: Data) -> PlannedRun:
     seed, techniques = config["seed"], config["regularizer"]
     technique = "+".join(techniques) or "none"
     parts = [technique, variant, f"seed={seed}"]
-    decisive = {key: config[key] for key in DECIDES}
-    text = json.dumps([seed, decisive, data.checksum, code_version()], sort_keys=True)
-    # dicts are sorted above, but the order of a cocktail's techniques counts
-    text += "".join(techniques)
     return PlannedRun(
         name=" ".join(part for part in parts if part),
         technique=technique,
         variant=variant,
         seed=seed,
-        fingerprint=hashlib.sha256(text.encode()).hexdigest()[:32],
+        fingerprint=_fingerprint(config, data.checksum),
         config=config,
         dataset=data.name,
         checksum=data.checksum,
@@ -113,6 +115,14 @@ def planned(config: Node, variant: str, data: Data) -> PlannedRun:
         shared_split=data.shared_split,
         remarks=data.remarks,
     )
+
+
+def _fingerprint(config: Node, checksum: str) -> str:
+    decisive = {key: config[key] for key in DECIDES}
+    text = json.dumps([config["seed"], decisive, checksum, code_version()], sort_keys=True)
+    # dicts are sorted above, but the order of a cocktail's techniques counts
+    text += "".join(config["regularizer"])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def key_of(planned: Sequence[Sequence[PlannedRun]], command: Sequence[str]) -> str:

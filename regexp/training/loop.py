@@ -7,9 +7,10 @@ of its own: its metrics, its seconds, whether it ends and with what.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,8 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from regexp.errors import ConfigError
 from regexp.metrics import names
 from regexp.metrics.evaluate import metrics
+from regexp.random import global_states, moved
 from regexp.regularizer.base import Batch, GradientView, PenaltyView, Step, Tensors
 from regexp.stack.stack import Stack
 from regexp.stack.trainable import Trainable
@@ -59,7 +62,8 @@ def train(
     for epoch in range(stack.epoch + 1, epochs + 1):
         # of the stack: tensors with an entry for every run
         started = time.perf_counter()
-        train_loss, learning_rate = _train_epoch(stack)
+        with _no_global_draws():
+            train_loss, learning_rate = _train_epoch(stack)
         weights = stack.evaluated()
         validation = metrics(*stack.predict("validation", weights), stack.task)
         state.best = state.best.update(epoch, validation["loss"], weights)
@@ -87,6 +91,20 @@ def train(
         state.keep(staying)
         save(epoch, state.content)
     return state.results
+
+
+@contextlib.contextmanager
+def _no_global_draws() -> Iterator[None]:
+    """Refuse what draws from torch's global random state and not from the runs' streams."""
+    before = global_states(["torch"])
+    yield
+    if moved(before):
+        raise ConfigError(
+            "something drew from torch's global random state in training, so that the runs could "
+            "not be made again",
+            cure="draw from step.rng in a technique, and in a network in every call of its forward "
+            "in training mode, the first included",
+        )
 
 
 def _train_epoch(stack: Stack) -> tuple[Tensor, Tensor]:

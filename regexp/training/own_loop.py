@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from regexp.metrics.ensemble import mean_prediction
 from regexp.metrics.evaluate import metrics
-from regexp.model.layers import note_shapes
+from regexp.model.draws import probe
+from regexp.model.guards import checked_outputs
+from regexp.random import Rng
 from regexp.regularizer.base import PredictionView, Regularizer, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import add_layers
@@ -60,7 +62,8 @@ class Regularized(Trainable):
     Raises:
         NotApplicable: if a technique has nothing to work on in the model or the data.
         ValueError: if two techniques do not go together, or if one changes the size of batches,
-            which are yours here.
+            which are yours here; or if the model draws what could not be drawn again: in
+            evaluation mode, or from Python's or NumPy's global random state.
     """
 
     def __init__(
@@ -86,8 +89,12 @@ class Regularized(Trainable):
         first = next(model.parameters())
         model = add_layers(model, cocktail, seed).to(first.device, first.dtype).train()
         floating = example.is_floating_point()
-        note_shapes(model, example.to(first.device, first.dtype if floating else example.dtype))
-        super().__init__(model, model, cocktail, [seed], task, classes, first.dtype)
+        rows = example.to(first.device, first.dtype if floating else example.dtype)
+        checked_outputs(model, rows)
+        drawing = probe(model, rows, Rng(seed, "probe", device=first.device))
+        super().__init__(
+            model, model, cocktail, [seed], task, classes, first.dtype, drawing=drawing
+        )
         self.steps = epochs * steps_per_epoch
         self.stopped = False
         kinds = list(self.kinds.values())
@@ -192,7 +199,7 @@ class Regularized(Trainable):
         training = self.model.training
         self.model.eval()
         others = {n: v for n, v in self._buffers_now().items() if n not in state}
-        network = Network(self.model, state, others, {})
+        network = Network(self.model, state, others, {}, draws=self._draws)
         view = PredictionView(state, network, inputs, self._rng("predict"))
         outputs = self.regularizer.predict(self.memory, view)
         self.model.train(training)

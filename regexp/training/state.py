@@ -113,11 +113,10 @@ class TrainingState:
         epochs, seconds = stack.epoch, self.seconds[run]
         best_epoch = int(self.best.epoch.reshape(-1)[position])
         ended = {EPOCHS: float(epochs), SECONDS: seconds, BEST_EPOCH: float(best_epoch)}
-        counts = stack.of_run(stack.counts(), position)  # so that a state dict is whole
-        best = {"weights": stack.of_run(self.best.state, position) | counts, "epoch": best_epoch}
+        best = {"weights": stack.weights(self.best.state, position), "epoch": best_epoch}
         optimizer, scheduler = stack.optimizers.state(position)
         last = {
-            "weights": stack.of_run(final, position) | counts,
+            "weights": stack.weights(final, position),
             "state": stack.of_run(stack.state(), position),
             "optimizer": optimizer,
             "scheduler": scheduler,

@@ -15,7 +15,7 @@ from regexp.config.schema import conf_folder
 from regexp.errors import NotApplicable
 from regexp.model.activation import ACTIVATIONS
 from regexp.model.cnn import CNN
-from regexp.model.layers import Block, DropoutLayer, Inputs, adopt, blocks, inputs, residuals
+from regexp.model.layers import Block, DropoutLayer, Inputs, blocks, inputs, residuals
 from regexp.model.mlp import MLP
 from regexp.model.recurrent import recurrents
 from regexp.model.recurrent_network import RecurrentNetwork
@@ -174,17 +174,3 @@ def test_models_without_slots_say_so() -> None:
         blocks(plain)
     with pytest.raises(ValueError, match=r"no regexp\.model\.layers\.Inputs"):
         inputs(plain)
-
-
-def test_torchs_dropout_becomes_ours_and_other_global_noise_is_refused() -> None:
-    model = adopt(nn.Sequential(nn.Linear(3, 3), nn.Sequential(nn.Dropout(0.3))))
-    layer = model[1][0]  # type: ignore[index]
-    assert type(layer) is DropoutLayer
-    assert layer.p == 0.3
-    twice = nn.Dropout(0.2)
-    model = adopt(nn.Sequential(twice, nn.Linear(3, 3), twice))
-    assert [type(module) for module in model] == [DropoutLayer, nn.Linear, DropoutLayer]  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match="LSTM, which draws from torch's global"):
-        adopt(nn.Sequential(nn.LSTM(3, 3, num_layers=2, dropout=0.1)))
-    with pytest.raises(ValueError, match="AlphaDropout, which draws from torch's global"):
-        adopt(nn.Sequential(nn.AlphaDropout(0.1)))

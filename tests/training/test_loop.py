@@ -368,16 +368,39 @@ def test_noise_of_a_technique_does_not_depend_on_its_neighbours() -> None:
         assert torch.equal(one, other)
 
 
-def test_tied_layers_are_refused_in_a_stack() -> None:
-    def tied() -> nn.Module:
-        model = nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 5), nn.Linear(5, 3))
-        model[1].weight = model[0].weight
-        return model
+def tied() -> nn.Module:
+    model = nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 5), nn.Linear(5, 3))
+    model[1].weight = model[0].weight
+    return model
 
-    with pytest.raises(ValueError, match=r"Sequential cannot be trained.*stack=false"):
-        Stack([make_member(seed, model=tied) for seed in range(2)], 1, 32)
-    results, _ = run([make_member(0, model=tied)], 1)
-    assert results[0].status == "FINISHED"
+
+class TiedWithin(nn.Module):
+    """One weight in two layers of a module that `vmap` lifts as a whole, and once more outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.ModuleDict({"first": nn.Linear(5, 5), "second": nn.Linear(5, 5)})
+        self.inner["second"].weight = self.inner["first"].weight
+        self.last = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.inner["second"](self.inner["first"](x).relu()))
+
+
+@pytest.mark.parametrize("model", [tied, TiedWithin, lambda: nn.Sequential(TiedWithin())])
+def test_tied_layers_stay_tied_in_a_stack(model) -> None:
+    def member(seed: int):
+        return make_member(seed, optimizer=OPTIMIZERS["sgd"], model=model)
+
+    for result, _, alone, _ in stacked_and_alone(member, range(2)):
+        assert_close(result.last["weights"], alone.last["weights"])
+        pair = [value for name, value in result.last["weights"].items() if value.shape == (5, 5)]
+        assert len(pair) == 2
+        assert torch.equal(*pair)
+        model().load_state_dict(result.last["weights"])
+        model().load_state_dict(result.best["weights"])
+    stack = Stack([member(seed) for seed in range(2)], 1, 32)
+    assert len(stack.parameters) == len(dict(model().named_parameters()))
 
 
 def test_the_best_checkpoint_is_that_of_the_least_validation_loss() -> None:

@@ -1,0 +1,61 @@
+"""What a network must not do, since its runs could not be made again: draw behind their back."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from regexp.errors import ConfigError
+from regexp.model.draws import Draws
+from regexp.random import Rng, global_states, moved
+
+
+def checked_outputs(model: nn.Module, example: Tensor, *, twice: bool = True) -> Tensor:
+    """The outputs of a copy of `model` in evaluation mode, after a look at what it draws.
+
+    Args:
+        example: inputs [rows, *features].
+        twice: whether to hold two passes of training mode against each other, which takes the time
+            of one more.
+
+    Raises:
+        ConfigError: if it draws from a global random state that is not torch's, in evaluation, or
+            in training from a source that is not known.
+    """
+    kind = type(model).__name__
+    before = global_states()
+    with torch.no_grad():
+        outputs, drew = _pass(model.eval(), example)
+        model.train()
+        passes = [_pass(model, torch.cat([example, example]))[0] for _ in range(1 + twice)]
+    if drew:
+        raise ConfigError(
+            f"the forward of {kind} draws in evaluation mode too",
+            key="model",
+            cure="draw where self.training holds, as in F.dropout(x, p, self.training)",
+        )
+    if names := moved(before):
+        raise ConfigError(
+            f"the forward of {kind} draws from {names[0]}'s global random state, so runs could "
+            "not be made again",
+            key="model",
+            cure="draw with functions of torch (nn.Dropout, torch.rand) in the forward, which get "
+            "the run's own stream",
+        )
+    if not all(torch.equal(one.nan_to_num(), passes[0].nan_to_num()) for one in passes):
+        raise ConfigError(
+            f"the forward of {kind} gives other outputs each time for the same rows, so runs could "
+            "not be made again",
+            key="model",
+            cure="draw with functions of torch, which get the run's own stream",
+        )
+    return outputs
+
+
+def _pass(model: nn.Module, rows: Tensor) -> tuple[Tensor, set[str]]:
+    """The outputs of a copy, and the names of the modules that draw."""
+    trial = copy.deepcopy(model)
+    with Draws(trial.named_modules()).served(Rng(0, "probe", device=rows.device)) as served:
+        return trial(rows), served.drew

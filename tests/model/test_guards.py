@@ -1,0 +1,85 @@
+"""Networks that draw what could not be drawn again, each refused by what it draws from."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from regexp.errors import ConfigError
+from regexp.model.guards import checked_outputs
+
+X = torch.arange(8.0).view(2, 4)
+
+
+class Net(nn.Module):
+    """What all of these are but for one line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) * self.factor(x)
+
+    def factor(self, x: Tensor) -> Tensor | float:
+        return 1.0
+
+
+class Python(Net):
+    def factor(self, x: Tensor) -> float:
+        return 0.5 if self.training and random.random() < 0.5 else 1.0
+
+
+class NumPy(Net):
+    def factor(self, x: Tensor) -> float:
+        return float(np.random.uniform()) if self.training else 1.0  # noqa: NPY002
+
+
+class Generator(Net):
+    def factor(self, x: Tensor) -> float:
+        return float(np.random.default_rng().uniform()) if self.training else 1.0
+
+
+class InEvaluation(Net):
+    def factor(self, x: Tensor) -> Tensor:
+        return F.dropout(torch.ones(3), 0.5)
+
+
+class Torchs(Net):
+    def factor(self, x: Tensor) -> Tensor:
+        return F.dropout(torch.ones(3), 0.5, self.training)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (Python, "Python draws from Python's global random state.*functions of torch"),
+        (NumPy, "NumPy draws from NumPy's global random state"),
+        (Generator, "Generator gives other outputs each time"),
+        (InEvaluation, "InEvaluation draws in evaluation mode too.*self.training"),
+    ],
+)
+def test_what_could_not_be_drawn_again_is_refused(kind: type[nn.Module], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        checked_outputs(kind(), X)
+
+
+@pytest.mark.parametrize("kind", [Net, Torchs])
+def test_what_can_be_drawn_again_is_not(kind: type[nn.Module]) -> None:
+    network = kind()
+    before = torch.random.get_rng_state()
+    assert torch.equal(checked_outputs(network, X), network.eval()(X))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_network_itself_is_left_alone() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    checked_outputs(network, X)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
