@@ -35,6 +35,9 @@ from regexp.dataset.splitting import Splitter
 from regexp.errors import ConfigError
 from regexp.random import derive
 
+TOGETHER, APART = "together", "apart"
+"""What `repeats` may say."""
+
 __all__ = [
     "CLASSIFICATION",
     "REGRESSION",
@@ -67,6 +70,9 @@ class Dataset(ABC):
         label_noise: share of the training and of the validation rows whose class is replaced by
             another one, each as likely (symmetric noise), in [0, 1). Test rows keep theirs. The
             rows of a smaller share are among those of a larger one.
+        repeats: "together" to keep rows of equal inputs in one split, so that no test row is also a
+            training row; "apart" to split them like any others. Images that memory does not hold
+            are not compared, nor are the windows of a series.
 
     Raises:
         ConfigError: a number that is out of its range.
@@ -79,6 +85,7 @@ class Dataset(ABC):
     train_size: int | None
     split_seed: int | None
     label_noise: float
+    repeats: str
     _tables: dict[Path, Table] = field(default_factory=dict, init=False, repr=False, compare=False)
     _shared: dict[Path, Data] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -105,6 +112,8 @@ class Dataset(ABC):
         if not is_number(self.label_noise) or not 0 <= self.label_noise < 1:
             share = "a share of the training rows in [0, 1)"
             raise unexpected("label_noise", self.label_noise, share)
+        if self.repeats not in (TOGETHER, APART):
+            raise unexpected("repeats", self.repeats, f"'{TOGETHER}' or '{APART}'")
 
     @abstractmethod
     def read(self, folder: Path) -> Table:
@@ -138,29 +147,47 @@ class Dataset(ABC):
             ConfigError: a setting that does not fit the rows.
         """
         folder = Path(folder).resolve()
-        if folder not in self._tables:
-            self._tables[folder] = self.read(folder)
-        table = self._tables[folder]
+        table = self._table(folder)
         if self.label_noise and table.task != CLASSIFICATION:
             raise ConfigError(
                 f"{table.source} is a regression, whose targets are no classes",
                 key="dataset.label_noise", got=self.label_noise, cure="give 0",
             )  # fmt: skip
         if table.splits is None and self.split_seed is None:
-            return self._prepare(table, self.split(table, seed), seed)
+            return self._prepare(table, self.split_rows(table, seed), seed)
         if folder not in self._shared:  # one object for all seeds: a stack holds its rows once
             shared_seed = self.split_seed or 0
-            splits = self.split(table, shared_seed)
+            splits = self.split_rows(table, shared_seed)
             self._shared[folder] = self._prepare(table, splits, shared_seed)
         return self._shared[folder]
 
-    def split(self, table: Table, seed: int) -> Splits:
+    def split_rows(self, table: Table, seed: int) -> Splits:
         """The rows of the training, validation and test split of a run with this seed."""
-        if table.splits is not None:
-            return table.splits
-        name = table.name or self.name
-        splitter = Splitter(table, name, self.validation, self.test, self.train_size)
-        return splitter.split(seed if self.split_seed is None else self.split_seed)
+        return self._splitter(table).split(seed if self.split_seed is None else self.split_seed)
+
+    def training_rows(self, seed: int, folder: Path) -> int:
+        """How many rows the training split of a run with this seed has.
+
+        Raises:
+            DataError, ConfigError: as `load`.
+        """
+        splitter = self._splitter(self._table(Path(folder).resolve()))
+        return splitter.training_rows(seed if self.split_seed is None else self.split_seed)
+
+    def _table(self, folder: Path) -> Table:
+        if folder not in self._tables:
+            self._tables[folder] = self.read(folder)
+        return self._tables[folder]
+
+    def _splitter(self, table: Table) -> Splitter:
+        return Splitter(
+            table,
+            table.name or self.name,
+            validation=self.validation,
+            test=self.test,
+            train_size=self.train_size,
+            together=self.repeats == TOGETHER,
+        )
 
     def _prepare(self, table: Table, splits: Splits, seed: int) -> Data:
         """Preprocess as the training rows tell, and them alone."""
@@ -211,6 +238,7 @@ class Dataset(ABC):
             target_scale=scale,
             naive=table.naive,
             shared_split=table.splits is not None or self.split_seed is not None,
+            remarks=(*table.remarks, *self._splitter(table).remarks()),
         )
 
     def _noisy(self, table: Table, splits: Sequence[Rows], seed: int) -> Any:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from regexp.dataset.lazy import Images, LazyInputs
+from regexp.dataset.units import First, first_equal
 from regexp.errors import ConfigError
 
 CLASSIFICATION = "classification"
@@ -60,8 +62,11 @@ class TargetScale:
 
     @classmethod
     def fit(cls, targets: NDArray[Any]) -> TargetScale:
-        """Mean and standard deviation of `targets`, [rows, outputs]."""
-        mean, spread = targets.mean(axis=0), targets.std(axis=0)
+        """Mean and standard deviation of `targets`, [rows, outputs]; 1 of equal ones."""
+        # Rounding gives equal numbers a mean beside them and a deviation above 0.
+        constant = (targets == targets[0]).all(axis=0)
+        mean = np.where(constant, targets[0], targets.mean(axis=0))
+        spread = np.where(constant, 1, targets.std(axis=0))
         return cls(tuple(mean.tolist()), tuple(np.where(spread > 0, spread, 1).tolist()))
 
     def apply(self, targets: NDArray[Any]) -> NDArray[Any]:
@@ -141,7 +146,9 @@ class Table:
         target_scale: scale them by this, which was fitted on the training rows already.
         splits: the rows of each split where the data themselves tell, as a series does; None to
             split by the seed.
+        groups: numbers of the groups whose rows stay in one split, [rows]; None if there are none.
         naive: see `Data`.
+        remarks: what a user must know of the rows before training, one line each.
     """
 
     inputs: NDArray[Any] | Images
@@ -157,7 +164,14 @@ class Table:
     standardize_targets: bool = False
     target_scale: TargetScale | None = None
     splits: Splits | None = None
+    groups: Rows | None = None
     naive: Mapping[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    @cached_property
+    def first_equal(self) -> First | None:
+        """Which rows have equal inputs, see `regexp.dataset.units.first_equal`."""
+        return first_equal(self.inputs)
 
 
 def array_checksum(arrays: Sequence[NDArray[Any]]) -> str:

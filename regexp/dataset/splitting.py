@@ -1,13 +1,19 @@
-"""Splitting the rows of a table by a seed: stratified by class, the same for every `train_size`."""
+"""Splitting the rows of a table by a seed: stratified by class, the same for every `train_size`.
+
+Rows that belong together, those of equal inputs and those of a group, stay in one split.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from regexp.dataset.data import CLASSIFICATION, DataError, Rows, Splits, Table
-from regexp.errors import ConfigError
+from regexp.dataset.units import First, first_of, joined, repeats
+from regexp.dataset.whole import keep_whole
+from regexp.errors import ConfigError, count
 from regexp.random import derive
 
 
@@ -19,6 +25,7 @@ class Splitter:
         table: whose rows are split.
         name: of the dataset.
         validation, test, train_size: see `regexp.dataset.base.Dataset`.
+        together: whether rows of equal inputs stay in one split.
     """
 
     table: Table
@@ -26,6 +33,19 @@ class Splitter:
     validation: float
     test: float
     train_size: int | None
+    together: bool
+
+    @cached_property
+    def units(self) -> First | None:
+        """Which rows stay in one split; None if each may go where it will."""
+        table = self.table
+        if table.splits is not None:
+            return None
+        units = None if table.groups is None else first_of(table.groups)
+        equal = table.first_equal if self.together else None
+        if equal is not None and repeats(equal):
+            units = equal if units is None else joined(units, equal)
+        return units
 
     def split(self, seed: int) -> Splits:
         """The rows of the training, validation and test split.
@@ -34,66 +54,109 @@ class Splitter:
             DataError: rows that cannot be split as asked.
             ConfigError: a `train_size` that the training split cannot give.
         """
-        from sklearn.model_selection import train_test_split
         from sklearn.utils import resample
 
-        targets = self.table.targets
-        labels = targets if self.table.task == CLASSIFICATION else None
-        if labels is not None:
-            self._check_classes()
-        elif (constant := (targets == targets[0]).all(axis=0)).any():
-            raise DataError(
-                f"all of its {len(targets)} rows have the target {targets[0, constant][0]:g}; "
-                "there is nothing to learn",
-                key=self.table.source,
-            )
-        state = derive(seed, "split") % 2**32  # the range that scikit-learn takes
-
-        def cut(rows: Rows, key: str) -> list[Rows]:
-            size = round(getattr(self, key) * len(targets))
-            try:
-                return train_test_split(
-                    rows,
-                    test_size=size,
-                    stratify=None if labels is None else labels[rows],
-                    random_state=state,
-                )
-            except ValueError as error:
-                raise DataError(
-                    f"of the {len(targets)} rows of {self.table.source} {size} cannot be cut off: "
-                    f"{error}",
-                    key=f"dataset.{key}",
-                    got=getattr(self, key),
-                ) from error
-
-        rest, test = cut(np.arange(len(targets)), "test")
-        train, validation = cut(rest, "validation")
+        table, targets = self.table, self.table.targets
+        labels = targets if table.task == CLASSIFICATION else None
+        self._check_targets()
+        if table.splits is None:
+            rest, test = self._cut(np.arange(len(targets)), "test", seed)
+            train, validation = self._cut(rest, "validation", seed)
+        else:
+            train, validation, test = table.splits
         if self.train_size is not None:
             check_train_size(self.train_size, len(train), self.name)
-            train = resample(
-                train,
-                replace=False,
-                n_samples=self.train_size,
-                stratify=None if labels is None else labels[train],
-                random_state=state,
-            )
+            if self.train_size < len(train) or table.splits is None:
+                train = resample(
+                    train,
+                    replace=False,
+                    n_samples=self.train_size,
+                    stratify=None if labels is None else labels[train],
+                    random_state=_state(seed),
+                )
         if labels is not None:
             self._check_split(train, "train" if self.train_size is None else "train_size")
+        if labels is not None and table.splits is None:
             self._check_split(validation, "validation")
             self._check_split(test, "test")
         return train, validation, test
 
-    def _check_classes(self) -> None:
-        """Two classes or more, each with a row for every split."""
+    def training_rows(self, seed: int) -> int:
+        """How many rows the training split has; whatever the seed, but where units are large."""
+        if self.units is not None:
+            return len(self.split(seed)[0])
+        if self.train_size is not None:
+            return self.train_size
+        if self.table.splits is not None:
+            return len(self.table.splits[0])
+        count = len(self.table.targets)
+        return count - round(self.test * count) - round(self.validation * count)
+
+    def _cut(self, rows: Rows, key: str, seed: int) -> tuple[Rows, Rows]:
+        """Cut off the split `key`: (what is left, the split)."""
+        from sklearn.model_selection import train_test_split
+
+        table, share = self.table, getattr(self, key)
+        rows_in_all = len(table.targets)
+        size = round(share * rows_in_all)
+        strata = table.targets if table.task == CLASSIFICATION else np.zeros(rows_in_all, dtype=int)
+        try:
+            rest, part = train_test_split(
+                rows,
+                test_size=size,
+                stratify=strata[rows] if table.task == CLASSIFICATION else None,
+                random_state=_state(seed),
+            )
+        except ValueError as error:
+            raise DataError(
+                f"of the {rows_in_all} rows of {table.source} {size} cannot be cut off: {error}",
+                key=f"dataset.{key}",
+                got=share,
+            ) from error
+        if self.units is not None:
+            rest, part = keep_whole(rest, part, self.units, strata)
+            self._check_sizes(rest, part, key, size)
+        return rest, part
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a user must know of rows that repeat others, in a line; nothing if none does."""
         table = self.table
-        rows = np.bincount(table.targets, minlength=len(table.classes))
+        if table.splits is not None or table.first_equal is None:
+            return ()
+        again, rows = repeats(table.first_equal), len(table.targets)
+        if again == 0:
+            return ()
+        said = (
+            f"{self.name}: {again:,} of {rows:,} rows {'repeats' if again == 1 else 'repeat'} the "
+            "inputs of an earlier one; "
+        )
+        if not self.together:
+            cure = "(dataset.repeats=together: in one)"
+            return (f"{said}equal rows may be in different splits {cure}.",)
+        if table.groups is not None and self.units is not None:
+            groups, joint = len(np.unique(table.groups)), len(np.unique(self.units))
+            said += f"they join the {groups:,} groups to {joint:,}; " if joint < groups else ""
+        return (f"{said}equal rows stay in one split (dataset.repeats=apart: anywhere).",)
+
+    def _check_targets(self) -> None:
+        """There is something to learn, and each class has a row for every split."""
+        table, targets = self.table, self.table.targets
+        if table.task != CLASSIFICATION:
+            if (constant := (targets == targets[0]).all(axis=0)).any():
+                raise DataError(
+                    f"all of its {len(targets)} rows have the target {targets[0, constant][0]:g}; "
+                    "there is nothing to learn",
+                    key=table.source,
+                )
+            return
+        rows = np.bincount(targets, minlength=len(table.classes))
         if (rows > 0).sum() < 2:
             raise DataError(
                 f"all of its {rows.sum()} rows are of one class "
                 f"({table.classes[int(rows.argmax())]!r}); there is nothing to learn",
                 key=table.source,
             )
-        if rows.min() < 3:
+        if rows.min() < 3 and table.splits is None:
             raise DataError(
                 f"class {table.classes[int(rows.argmin())]!r} has {rows.min()} row(s); training, "
                 "validation and test split need one each",
@@ -103,20 +166,62 @@ class Splitter:
     def _check_split(self, rows: Rows, key: str) -> None:
         """Every class has a row in the split."""
         table = self.table
-        count = np.bincount(table.targets[rows], minlength=len(table.classes))
-        if count.min() > 0:
+        counts = np.bincount(table.targets[rows], minlength=len(table.classes))
+        if counts.min() > 0:
             return
-        name = table.classes[int(count.argmin())]
-        total = int((table.targets == int(count.argmin())).sum())
+        name = table.classes[int(counts.argmin())]
+        total = int((table.targets == int(counts.argmin())).sum())
         problem = (
             f"class {name!r} ({total} of the {len(table.targets)} rows of {table.source}) gets "
             f"none of the {len(rows)} rows of the {key.removesuffix('_size')} split"
         )
+        if table.splits is not None:
+            raise DataError(problem, key=table.source)
         if key == "train":
             cure = "lower dataset.validation or dataset.test"
             raise DataError(problem, key="dataset.validation + dataset.test", cure=cure)
         cure = f"raise dataset.{key}"
+        if self.units is not None and key != "train_size":
+            of_class = np.flatnonzero(table.targets == int(counts.argmin()))
+            problem += f"; it is {self._in_units(of_class)}"
+            cure = ", or ".join([cure, *self._cures()])
         raise DataError(problem, key=f"dataset.{key}", got=getattr(self, key), cure=cure)
+
+    def _check_sizes(self, rest: Rows, part: Rows, key: str, size: int) -> None:
+        """Units are small enough for a split to come near its size."""
+        expected = len(rest) + len(part) - size
+        if 2 * len(part) >= size and 2 * len(rest) >= expected:
+            return
+        table = self.table
+        raise DataError(
+            f"the {len(table.targets)} rows of {table.source} are "
+            f"{self._in_units(np.arange(len(table.targets)))}: the {key} split would get "
+            f"{len(part)} of them, not {size}",
+            key=f"dataset.{key}",
+            got=getattr(self, key),
+            cure=", or ".join(self._cures()),
+        )
+
+    def _cures(self) -> list[str]:
+        """What makes units smaller."""
+        table = self.table
+        cures = ["take a column of more and smaller groups"] if table.groups is not None else []
+        if self.together and table.first_equal is not None and repeats(table.first_equal):
+            cures.append("set dataset.repeats=apart to let equal rows be in different splits")
+        return cures
+
+    def _in_units(self, rows: Rows) -> str:
+        """How many units some rows are, in words."""
+        units = rows if self.units is None else self.units[rows]
+        sizes = np.unique(units, return_counts=True)[1]
+        return (
+            f"{count(len(sizes), 'set')} of rows that stay together, the largest of {sizes.max()}"
+        )
+
+
+def _state(seed: int) -> int:
+    """What scikit-learn draws a split from; it takes 32 bits."""
+    return derive(seed, "split") % 2**32
 
 
 def check_train_size(asked: int, rows: int, name: str) -> None:

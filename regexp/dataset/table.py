@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, DataError, Dataset, Table
 from regexp.dataset.checks import (
+    Name,
     Names,
     are_distinct,
     as_names,
@@ -24,7 +25,7 @@ from regexp.errors import ConfigError
 FEW = 20
 """Whole numbers of at most so many different values are classes, if `task` is to be inferred."""
 
-COLUMNS = ("target", "columns", "drop", "categorical")
+COLUMNS = ("target", "columns", "drop", "categorical", "group", "split")
 """The settings that name columns."""
 
 
@@ -60,6 +61,14 @@ class TableFile(Dataset):
         categorical: columns of numbers that are categories, such as a postal code. In these, and in
             `missing`, one name may stand for a list of one.
         max_levels: of one category; more look like a name or an identifier and are refused.
+        group: a column, rows of one value in which stay in one split, such as the rows of a
+            patient; sizes and classes of the splits are as near to their shares as groups allow. It
+            is an input only if `columns` names it. Rows of equal inputs in several groups join
+            these, unless `repeats` is "apart". None for none.
+        split: a column that says of each row train, validation (or val, valid, dev) or test; it is
+            no input. All seeds then have these splits; `validation`, `test` and `repeats` have no
+            say in them, and `split_seed` draws the rows of a `train_size` alone. None to split by
+            the seed.
     """
 
     name: ClassVar[str] = "table"
@@ -73,6 +82,8 @@ class TableFile(Dataset):
     drop: Names
     categorical: Names
     max_levels: int
+    group: Name | None
+    split: Name | None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,12 +104,19 @@ class TableFile(Dataset):
             raise _refused("drop", f"{both[0]!r} is asked for as target or column as well")
         if leaks := sorted({*target} & {*columns}):
             raise _refused("columns", f"{leaks[0]!r} is the target and can be no input")
+        group, split = as_names(self.group), as_names(self.split)
+        if group and split:
+            raise _refused("group", f"{split[0]!r} says the split of every row; give one of them")
+        if {*group, *split} & {*target}:
+            raise _refused("group" if group else "split", f"{(group or split)[0]!r} is the target")
+        if {*split} & {*columns}:
+            raise _refused("columns", f"{split[0]!r} says the split and can be no input")
         if self.task == CLASSIFICATION and len(target) > 1:
             raise _refused("target", f"a classification has one target, got {list(target)}")
 
     def read(self, folder: Path) -> Table:
         """The inputs as numbers, NaN where missing, categories as numbers of their levels."""
-        from regexp.dataset import frames
+        from regexp.dataset import assigned, frames
 
         path = find("dataset.path", self.path, folder)
         if not path.is_file():
@@ -111,11 +129,13 @@ class TableFile(Dataset):
             frames.check_columns(path, f"dataset.{key}", as_names(getattr(self, key)), names)
         columns = names if self.columns is None else as_names(self.columns)
         target, categorical = as_names(self.target), as_names(self.categorical)
-        inputs = tuple(name for name in columns if name not in {*target, *as_names(self.drop)})
+        group, split = as_names(self.group), as_names(self.split)
+        taken = {*target, *split, *as_names(self.drop), *(group if self.columns is None else ())}
+        inputs = tuple(name for name in columns if name not in taken)
         if not inputs:
             raise DataError(
-                "no column is left as an input; the targets and dataset.drop take all of "
-                f"{', '.join(names)}",
+                "no column is left as an input; the targets, dataset.drop, group and split take "
+                f"all of {', '.join(names)}",
                 key=str(path),
             )
         levels: dict[str, tuple[str, ...]] = {}
@@ -133,9 +153,11 @@ class TableFile(Dataset):
                 else:
                     values[:, place] = frames.numbers(column)
             targets, classes, task = self._read_targets(frame[list(target)])
+            groups = assigned.group_numbers(frame[group[0]]) if group else None
+            splits = assigned.splits_of(frame[split[0]]) if split else None
         except DataError as error:
             raise DataError(str(error), key=str(path)) from error
-        return Table(
+        table = Table(
             inputs=values,
             targets=targets,
             columns=inputs,
@@ -146,7 +168,13 @@ class TableFile(Dataset):
             name=path.name.split(".")[0],
             levels=levels,
             standardize_targets=task == REGRESSION,
+            splits=splits,
+            groups=groups,
         )
+        if splits is None or table.first_equal is None:
+            return table
+        told = assigned.shared_inputs(table.name, split[0], splits, table.first_equal)
+        return replace(table, remarks=told)
 
     def _check_levels(self, name: str, levels: tuple[str, ...], rows: int) -> None:
         if len(levels) > self.max_levels:

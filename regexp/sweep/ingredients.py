@@ -140,6 +140,11 @@ def load_data(node: Node, folder: str, seed: int) -> Data:
         raise ConfigError(str(error)) from error
 
 
+def training_rows(node: Node, folder: str, seed: int) -> int:
+    """How many rows the training split of `load_data` has, without preprocessing them."""
+    return _dataset(json.dumps(node)).training_rows(seed, Path(folder))
+
+
 @lru_cache(maxsize=8)
 def _dataset(node: str) -> Dataset:
     return build_node("dataset", json.loads(node))

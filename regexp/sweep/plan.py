@@ -13,11 +13,18 @@ from regexp.config.jobs import Job, written
 from regexp.config.nodes import without_search
 from regexp.config.validation import with_lengths
 from regexp.config.values import grid_of, seeds_of
+from regexp.dataset.base import Data
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.names import FINAL_STAGE, TUNING_STAGE
 from regexp.stack.member import lengths, steps_per_epoch
 from regexp.sweep import tuning
-from regexp.sweep.ingredients import build_member, build_regularizer, check_forward, load_data
+from regexp.sweep.ingredients import (
+    build_member,
+    build_regularizer,
+    check_forward,
+    load_data,
+    training_rows,
+)
 from regexp.sweep.planned_run import Node, PlannedRun, planned
 from regexp.sweep.trial import check_trains, stack_fault
 from regexp.sweep.tuning import Numbers, numbers_in_words
@@ -130,8 +137,26 @@ def _plan_point(
 
 def _resolve(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[PlannedRun]:
     """The runs of one configuration, which has all their numbers, one a seed."""
-    data = load_data(_plain(config.dataset), config.paths.data, seeds[0])
-    rows, batch_size, epochs = len(data.train), config.trainer.batch_size, config.trainer.epochs
+    node, folder = _plain(config.dataset), config.paths.data
+    data = load_data(node, folder, seeds[0])
+    resolved: dict[int, Node] = {}
+    for seed in seeds:
+        rows = training_rows(node, folder, seed)
+        if rows not in resolved:
+            resolved[rows] = _resolve_lengths(config, rows, data)
+        own = {"seed": seed} | {k: v for k, v in resolved[rows].items() if k not in JOB}
+        yield planned(own, variant, data)
+
+
+def _resolve_lengths(config: DictConfig, rows: int, data: Data) -> Node:
+    """A configuration resolved for runs of so many training rows.
+
+    Args:
+        config: of one run, but for its seed.
+        rows: of its training split.
+        data: of any seed.
+    """
+    batch_size, epochs = config.trainer.batch_size, config.trainer.epochs
     if batch_size > rows:
         raise ConfigError(
             f"trainer.batch_size={batch_size}: expected at most the {rows} rows of the training "
@@ -144,9 +169,7 @@ def _resolve(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[Pla
         counts = [count for _, count in lengths(regularizer, rows, batch_size, epochs)]
         resolved = _plain(with_lengths(config, counts[0], sum(counts)))
     resolved["regularizer"] = without_search(resolved["regularizer"])
-    for seed in seeds:
-        own = {"seed": seed} | {k: v for k, v in resolved.items() if k not in JOB}
-        yield planned(own, variant, data)
+    return resolved
 
 
 def from_resolved(config: Node, folder: str, variant: str = "") -> PlannedRun:

@@ -101,6 +101,18 @@ def test_errors_unit_and_the_seeds_ensemble_are_said(
     assert f"Mean prediction of the seeds, ensemble/rmse: none {value:.4f}" in printed
 
 
+def test_rows_that_repeat_others_are_said_once_and_kept(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=2", "seeds=2")
+    line = "iris: 1 of 150 rows repeats the inputs of an earlier one; equal rows stay in one split"
+    assert sandbox.run("-m", "regularizer=none,l1", *small, "dry_run=true") == 0
+    assert capsys.readouterr().out.count(line) == 1
+    assert sandbox.run("-m", "regularizer=none,l1", *small) == 0
+    assert capsys.readouterr().out.count(line) == 1
+    assert all(told.startswith(line) for told in sandbox.children()["remarks"])
+
+
 def test_a_dry_run_counts_in_english(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     assert sandbox.run("dry_run=true", *SMALL[:-1]) == 0
     printed = capsys.readouterr().out

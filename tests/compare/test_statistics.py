@@ -200,7 +200,9 @@ def test_overlap_is_that_of_real_splits() -> None:
         checksum="",
     )
     for test, validation in ((0.2, 0.2), (0.1, 0.3)):
-        train, _, held_out = Splitter(table, "made up", validation, test, None).split(0)
+        train, _, held_out = Splitter(
+            table, "made up", validation, test, train_size=None, together=False
+        ).split(0)
         assert overlap_of(test, validation) == pytest.approx(len(held_out) / len(train))
 
 

@@ -54,6 +54,7 @@ def toy(counts: tuple[int, ...] = (100, 60, 40), **overrides: Any) -> Toy:
             "train_size": None,
             "split_seed": None,
             "label_noise": 0,
+            "repeats": "together",
             "counts": counts,
             **overrides,
         }
@@ -135,7 +136,8 @@ def test_wrong_labels_are_each_other_class_as_often_and_nested(tmp_path):
 def test_label_noise_of_a_regression_is_refused(tmp_path):
     from regexp.dataset.bundled import Diabetes
 
-    dataset = Diabetes(validation=0.2, test=0.2, train_size=None, split_seed=None, label_noise=0.1)
+    dataset = Diabetes(validation=0.2, test=0.2, train_size=None, split_seed=None, label_noise=0.1,
+                       repeats="together")  # fmt: skip
     with pytest.raises(ValueError, match=r"dataset.label_noise=0.1: .* is a regression"):
         dataset.load(0, tmp_path)
 
@@ -175,8 +177,9 @@ def test_preprocessing_sees_training_rows_alone(dataset, tmp_path, monkeypatch):
     table = dataset.read(tmp_path)
     if table.splits is not None:
         pytest.skip("a series reads by time: see test_series.py")
+    dataset = replace(dataset, repeats="apart")  # which inputs are equal moves splits
     before = dataset.load(0, tmp_path)
-    _, validation, test = dataset.split(table, 0)
+    _, validation, test = dataset.split_rows(table, 0)
 
     changed = with_other_numbers(table, np.concatenate([validation, test]))
     monkeypatch.setattr(type(dataset), "read", lambda *_: changed)
@@ -245,6 +248,7 @@ def test_numbers_live_in_yaml_alone(dataset, choice):
         ({"split_seed": -1}, "dataset.split_seed: expected a whole number"),
         ({"label_noise": 1}, "dataset.label_noise: expected a share"),
         ({"label_noise": -0.1}, "dataset.label_noise: expected a share"),
+        ({"repeats": True}, "dataset.repeats: expected 'together' or 'apart', got True"),
         ({"split_seed": 0.5}, "dataset.split_seed: expected a whole number"),
     ],
 )
@@ -287,3 +291,16 @@ def test_target_scale_leads_back_to_the_targets_unit():
     assert np.allclose(scale.scale, (np.sqrt(14 / 3), 1))  # a constant is left unscaled
     scaled = scale.apply(targets)
     assert np.allclose(scaled * np.array(scale.scale) + np.array(scale.mean), targets)
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-300, 12345.678])
+def test_equal_targets_are_not_scaled_by_what_rounding_leaves(value):
+    targets = np.full((37, 1), value)
+    assert TargetScale.fit(targets) == TargetScale((value,), (1.0,))
+
+
+def test_a_column_of_equal_values_stays_a_column_of_zeros_beside_others():
+    targets = np.stack([np.full(37, 0.1), np.arange(37.0)], axis=1)
+    scaled = TargetScale.fit(targets).apply(targets)
+    assert not scaled[:, 0].any()
+    assert scaled[:, 1].std() == pytest.approx(1)

@@ -42,7 +42,7 @@ def test_features_are_those_of_pandas(tmp_path):
     assert data.classes == ("bird", "cat", "dog")
     assert data.name == "mine"
     frame = pd.read_csv(tmp_path / "mine.csv")
-    train, _, test = dataset.split(dataset.read(tmp_path), 0)
+    train, _, test = dataset.split_rows(dataset.read(tmp_path), 0)
     expected = by_hand(frame, train)
     assert np.allclose(data.train.inputs, expected[train], atol=1e-6)
     assert np.allclose(data.test.inputs, expected[test], atol=1e-6)
@@ -125,7 +125,7 @@ def test_regression_of_several_targets_is_standardized(tmp_path):
     assert data.features[:2] == ("age", "missingindicator_age")
     assert data.train.targets.shape == (72, 2)
     frame = pd.read_csv(tmp_path / "mine.csv")
-    _, _, test = dataset.split(dataset.read(tmp_path), 0)
+    _, _, test = dataset.split_rows(dataset.read(tmp_path), 0)
     back = data.test.targets.double() * torch.tensor(data.target_scale.scale) + torch.tensor(
         data.target_scale.mean
     )
@@ -157,7 +157,8 @@ def test_one_name_is_a_list_of_one_and_may_be_a_number(tmp_path):
     data = table(tmp_path, lines, target=3, drop=10, missing=-9).load(0, tmp_path)
     assert data.features == ("1", "2", "missingindicator_2")
     assert data.classes == ("0", "1")
-    assert table(tmp_path, lines, target=3, columns="10").load(0, tmp_path).features == ("10",)
+    one = table(tmp_path, lines, target=3, columns="10", repeats="apart")
+    assert one.load(0, tmp_path).features == ("10",)
 
 
 def test_a_space_after_the_separator_is_no_part_of_the_value(tmp_path):

@@ -79,8 +79,9 @@ def settings_of(draw: st.DrawFn, header: list[str]) -> dict[str, Any]:
     several = one | st.lists(one, max_size=2)
     node: dict[str, Any] = {
         "validation": 0.2, "test": 0.2, "train_size": None, "split_seed": None, "label_noise": 0,
-        "separator": ",", "missing": [], "target": header[-1], "task": None, "columns": None,
-        "drop": [], "categorical": [], "max_levels": 64,
+        "repeats": "together", "separator": ",", "missing": [], "target": header[-1],
+        "task": None, "columns": None, "drop": [], "categorical": [], "max_levels": 64,
+        "group": None, "split": None,
     }  # fmt: skip
     others: dict[str, st.SearchStrategy[Any]] = {
         "validation": st.sampled_from((0.3, 0.01, 0.6, 0, 1.0)),
@@ -95,6 +96,9 @@ def settings_of(draw: st.DrawFn, header: list[str]) -> dict[str, Any]:
         "drop": several,
         "categorical": several,
         "max_levels": st.sampled_from((2, 10**9, 1)),
+        "group": one,
+        "split": one,
+        "repeats": st.sampled_from(("apart", "nowhere")),
     }
     for key in draw(st.lists(st.sampled_from(sorted(others)), max_size=2, unique=True)):
         node[key] = draw(others[key])

@@ -18,7 +18,14 @@ from tests.hostile import tables
 from tests.hostile.support import mutated, refused, searching
 from tests.hostile.test_tables import check, load
 
-SPLITS = {"validation": 0.2, "test": 0.2, "train_size": None, "split_seed": None, "label_noise": 0}
+SPLITS = {
+    "validation": 0.2,
+    "test": 0.2,
+    "train_size": None,
+    "split_seed": None,
+    "label_noise": 0,
+    "repeats": "together",
+}
 ROWS = 15
 KINDS = st.sampled_from(("uint8", "<f8", ">i4", "bool", "O", "U3", "S1", "M8[s]", "u1,f4"))
 

@@ -106,9 +106,9 @@ def test_a_damaged_parquet_file_is_read_or_refused(nowhere: Path, data: st.DataO
     node = {
         "_target_": "regexp.dataset.table.TableFile", "path": path.name, "validation": 0.2,
         "test": 0.2, "train_size": None, "split_seed": None, "label_noise": 0,
-        "separator": ",", "missing": [],
+        "repeats": "together", "separator": ",", "missing": [],
         "target": "target", "task": None, "columns": None, "drop": [], "categorical": [],
-        "max_levels": 64,
+        "max_levels": 64, "group": None, "split": None,
     }  # fmt: skip
     with refused(nowhere, DataError, ConfigError, naming=(str(path), "dataset.")):
         check(load(node, nowhere))

@@ -37,6 +37,30 @@ def test_regression_against_sklearn() -> None:
         assert float(got["r2"][run]) == pytest.approx(sklearn.metrics.r2_score(*pair))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-3, 12345.678, 0.0])
+def test_r2_of_equal_targets_is_that_of_sklearn(value: float, dtype: torch.dtype) -> None:
+    """scikit-learn gets them as whole numbers, whose mean is exact."""
+    targets = torch.full((37, 1), value, dtype=dtype).expand(3, 37, 1).clone()
+    outputs = targets.clone()
+    outputs[1, 5, 0] += 1
+    outputs[2] = 0.5
+    got = metrics(outputs, targets, "regression")["r2"]
+    for run in range(3):
+        off = (outputs[run] - targets[run]).numpy()
+        assert float(got[run]) == sklearn.metrics.r2_score(off * 0, off) == (run == 0)
+
+
+def test_r2_of_several_outputs_weighs_them_by_variance() -> None:
+    targets = torch.randn(40, 3, dtype=torch.float64) * torch.tensor([1.0, 5.0, 0.0]) + 0.1
+    outputs = targets + torch.randn(40, 3, dtype=torch.float64)
+    expected = sklearn.metrics.r2_score(targets, outputs, multioutput="raw_values")
+    error, spread = (outputs - targets).square().sum(0), targets.var(0, correction=0) * 40
+    assert float(expected[0]) == pytest.approx(float(1 - error[0] / spread[0]))
+    got = float(metrics(outputs, targets, "regression")["r2"])
+    assert got == pytest.approx(float(1 - error.sum() / spread.sum()))
+
+
 def test_hard_and_one_hot_targets_give_the_same_gradients_to_the_bit() -> None:
     targets = torch.randint(10, (8, 128))
     hard = torch.randn(8, 128, 10, requires_grad=True)

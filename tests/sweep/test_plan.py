@@ -59,6 +59,40 @@ def test_lengths_come_from_the_data() -> None:
     assert OmegaConf.create(run.config_yaml) == OmegaConf.create(run.config)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Uneven(Dataset):
+    """Rows of five groups of 30 to 70, which no two seeds can cut alike."""
+
+    name: ClassVar[str] = "uneven"
+    train_size: int | None = None
+    split_seed: int | None = None
+    label_noise: float = 0
+    repeats: str = "together"
+
+    def read(self, folder: Path) -> Table:
+        groups = np.repeat(np.arange(5), (30, 40, 50, 60, 70))
+        inputs = np.random.default_rng(0).normal(size=(250, 2))
+        targets = inputs[:, :1]
+        return Table(
+            inputs, targets, ("a", "b"), (), "none", "the test", task="regression", groups=groups
+        )
+
+    def preprocessing(self, table: Table) -> StandardScaler:
+        return StandardScaler()
+
+
+def test_lengths_are_those_of_each_seed_where_splits_differ_in_size() -> None:
+    job = config("seeds=12", "scheduler=one_cycle_lr", "trainer.batch_size=4")
+    job.dataset = {"_target_": f"{__name__}.Uneven", "validation": 0.2, "test": 0.2}
+    rows = []
+    for run in plan(job):
+        rows.append(len(build_member(run).data.train))
+        steps = rows[-1] // 4 + (rows[-1] % 4 > 1)
+        assert run.config["lengths"] == {"epochs": 2, "steps_per_epoch": steps, "steps": 2 * steps}
+        assert run.config["scheduler"]["total_steps"] == 2 * steps
+    assert len(set(rows)) > 1, "the test shows nothing"
+
+
 def test_lengths_follow_techniques_that_change_the_size_of_batches() -> None:
     growth = ("regularizer=batch_growth", "regularizer.batch_growth.every=1", "trainer.epochs=3")
     (run,) = plan(config("scheduler=one_cycle_lr", *growth))
@@ -157,6 +191,7 @@ class Slope(Dataset):
     train_size: int | None = None
     split_seed: int | None = None
     label_noise: float = 0
+    repeats: str = "together"
 
     def read(self, folder: Path) -> Table:
         inputs = np.random.default_rng(0).normal(size=(300, 2))
