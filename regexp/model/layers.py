@@ -189,6 +189,10 @@ class Noise(nn.Module):
         """The noise for a batch of `rows` rows of inputs of `self.shape`."""
         raise NotImplementedError
 
+    def idle(self, noise: Tensor) -> Tensor:
+        """Noise of the shape of `noise` at which x stays x; asked of techniques that take turns."""
+        raise NotImplementedError
+
     def of(self, rng: Rng, name: str) -> Rng:
         """This layer's own stream below `rng`, the step's; `name` is the module's."""
         return rng.fold(self.stream, "shared" if self.shared else self.key or name)

@@ -81,7 +81,7 @@ class Regularizer:
             weights of lookahead, say), and `weights` acts after theirs.
         uses_hidden: `penalty` reads `PenaltyView.hidden`.
         mixes: `batch` mixes rows with others of the batch, and keeps their number. Of several such
-            techniques in a cocktail each batch gets one.
+            techniques in a cocktail each batch gets one; their `Noise` layers have an `idle`.
     """
 
     kind: ClassVar[str] = ""

@@ -184,7 +184,7 @@ class Cocktail(Regularizer):
         return batch_size
 
     def batch(self, step: Step, batch: Batch) -> Batch:
-        turns = self._turns(step)
+        turns = self.turns(step) if self.takes_turns else {}
         for name, technique in self._by_hook["batch"]:
             changed = technique.batch(self._at(step, name, "batch"), batch)
             if name in turns:
@@ -193,14 +193,17 @@ class Cocktail(Regularizer):
             batch = changed
         return batch
 
-    def _turns(self, step: Step) -> Tensors:
-        """Whether this batch is the turn of a technique that mixes rows, where several do: bools.
+    @property
+    def takes_turns(self) -> bool:
+        """Whether several techniques mix rows, so that each batch gets one of them."""
+        return sum(technique.mixes for technique in self.techniques.values()) > 1
+
+    def turns(self, step: Step) -> Tensors:
+        """Whether a batch is the turn of each of the techniques that mix rows, one of them: bools.
 
         Those at their neutral numbers get no turn, so that beside them nothing changes.
         """
-        mixing = {name: t for name, t in self._by_hook["batch"] if t.mixes}
-        if len(mixing) < 2:
-            return {}
+        mixing = {name: t for name, t in self.techniques.items() if t.mixes}
         device = step.rng.device
         active = torch.stack([_active(technique, device) for technique in mixing.values()])
         draw = step.rng.fold("mixes", "turn").uniform(()).double()

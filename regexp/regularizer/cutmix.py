@@ -18,7 +18,7 @@ class CutMix(
     kind="input",
     neutral={"p": 0.0},
     data=("images",),
-    provides=("soft targets", "mixed rows"),
+    provides=("soft targets",),
     mixes=True,
 ):
     """Paste a box of another image into each image, and mix the targets by the areas.
@@ -28,7 +28,8 @@ class CutMix(
     border, l ~ Beta(alpha, alpha), and its centre is uniform over the pixels. The target is
     s * y + (1 - s) * y of the partner, with s the share of pixels that stay: counted after
     cutting and rounding, not l itself. Training accuracy has no hard label to compare with. Beside
-    `mixup` each batch is the turn of one of the two, drawn with equal chances; p is of its turns.
+    `mixup` or `manifold_mixup` each batch is the turn of one of them, drawn with equal chances; p
+    is of its own turns.
 
     Helps: classification of images with several cues; where a single centred object is the whole
     picture (galaxies, digits), the box shows half objects whose share of area says little.

@@ -40,6 +40,10 @@ class Mixing(Noise):
         shares = torch.where(turn, share, 1.0)[..., None].expand(partner.shape)
         return torch.stack([shares, partner.double()], -1)
 
+    def idle(self, noise: Tensor) -> Tensor:
+        share, partner = noise.unbind(-1)
+        return torch.stack([torch.ones_like(share), partner], -1)
+
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and self.noise.ndim):  # nor before its first draw
             return self.note(x)
@@ -55,14 +59,15 @@ class ManifoldMixup(
     kind="input",
     neutral={"alpha": 0.0},
     provides=("soft targets",),
-    refuses=("rows of several members", "mixed rows"),
+    refuses=("rows of several members",),
+    mixes=True,
 ):
     """Mix the rows at one layer: l * h + (1 - l) * h of another row, l ~ Beta(alpha, alpha).
 
     In each step the layer is drawn uniformly among the inputs and the outputs of the hidden blocks;
     at the inputs it is `mixup`. Targets are mixed as h is, with one l and one permutation a batch.
-    Not with `batch_ensemble`: it would mix hidden values of different members. Not with `mixup` or
-    `cutmix`: a batch would be mixed twice.
+    Not with `batch_ensemble`: it would mix hidden values of different members.
+    Beside `mixup` or `cutmix` each batch is the turn of one of them, drawn with equal chances.
 
     Helps: as mixup does, and where mixed inputs make no sense (categories, positions) more than it;
     it flattens the hidden representation of each class and evens out confidence between them.

@@ -14,15 +14,15 @@ class Mixup(
     Regularizer,
     kind="input",
     neutral={"alpha": 0.0},
-    provides=("soft targets", "mixed rows"),
+    provides=("soft targets",),
     mixes=True,
 ):
     """Train on mixed rows: l * (x, y) + (1 - l) * (x, y) of another row, l ~ Beta(alpha, alpha).
 
     l is drawn once a batch and the partners are one permutation of it, as in the authors' code
     (the paper's eq. 1 draws l a pair). Targets are mixed as probabilities; training accuracy on
-    mixed rows has no hard label to compare with and means little. Beside `cutmix` each batch is the
-    turn of one of the two, drawn with equal chances.
+    mixed rows has no hard label to compare with and means little. Beside `cutmix` or
+    `manifold_mixup` each batch is the turn of one of them, drawn with equal chances.
 
     Helps: with noisy labels, few rows and networks that are too sure of themselves; not where a
     mean of two rows is no sensible row (categories, positions in a series).

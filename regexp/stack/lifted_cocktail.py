@@ -89,6 +89,11 @@ class LiftedCocktail:
     def keeps(self, step: Step) -> bool:
         return self.cocktails[0].keeps(step)
 
+    @property
+    def takes_turns(self) -> bool:
+        return self.cocktails[0].takes_turns
+
+    turns = lifted(Cocktail.turns)
     batch = lifted(Cocktail.batch)
     penalty = lifted(Cocktail.penalty)
     constrain = lifted(Cocktail.constrain)

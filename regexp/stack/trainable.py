@@ -206,8 +206,13 @@ class Trainable(ABC):
     def draw_noise(self, step: Step, rows: int) -> None:
         """Fill the noise layers for a batch of `rows` rows, each run from its own stream."""
         self._stream = step.rng
+        takes_turns = self.regularizer.takes_turns and bool(self._noise)
+        turns = self.regularizer.turns(step) if takes_turns else {}
         for name, layer in self._noise:
             noise = draw_noise(layer, layer.of(step.rng, name), rows)
+            if (turn := turns.get(layer.stream)) is not None:
+                turn = turn.reshape(*turn.shape, *(1 for _ in noise.shape[turn.ndim :]))
+                noise = torch.where(turn, noise, layer.idle(noise))
             layer._buffers["noise"] = noise  # Module.__setattr__ takes a third of the draw's time
 
     def forward(self, inputs: Tensor) -> Tensor:

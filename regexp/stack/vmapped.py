@@ -124,12 +124,15 @@ class VmappedNoise(Noise):
         single = modules[0]
         assert isinstance(single, Noise)
         self.single = {"module": single}
-        self.numbers = single.numbers  # type: ignore[misc]
+        self.numbers, self.shared = single.numbers, single.shared  # type: ignore[misc]
         self.shape, self.stream, self.key = single.shape, single.stream, single.key
         stack_numbers(self, modules)
 
     def draw(self, rng: Rng, rows: int) -> Tensor:
         return self._single({key: getattr(self, key) for key in self.numbers}).draw(rng, rows)
+
+    def idle(self, noise: Tensor) -> Tensor:
+        return torch.vmap(self.single["module"].idle)(noise)
 
     def forward(self, x: Tensor) -> Tensor:
         shared = {key: getattr(self, key) for key in self.numbers}
