@@ -131,7 +131,8 @@ def test_mlflow_is_imported_late() -> None:
     assert not early, "it takes seconds: import it inside functions"
 
 
-FRAME = {"__init__", "base", "cocktail", "common", "ranges", "views"}  # of the room of techniques
+# of the room of techniques
+FRAME = {"__init__", "base", "cocktail", "common", "conflicts", "ranges", "views"}
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ To add a technique: one subclass of `Regularizer` in one file here, one YAML in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from regexp.errors import ConfigError, NotApplicable
+from regexp.errors import ConfigError, NotApplicable, count
 from regexp.model.kinds import ParameterKinds, parameter_kinds
 from regexp.model.layers import (
     Block,
@@ -36,6 +36,7 @@ from regexp.random import Rng
 from regexp.regularizer.ranges import Choice, Include, Range, check_value, declared
 from regexp.regularizer.views import (
     Batch,
+    Course,
     Evaluation,
     GradientView,
     Memory,
@@ -46,11 +47,12 @@ from regexp.regularizer.views import (
 )
 
 __all__ = [
-    "HOOKS", "KINDS", "Batch", "Block", "Choice", "ConfigError", "DropoutLayer", "EachTime",
-    "Evaluation", "GradientView", "Include", "Inputs", "Memory", "Noise", "NotApplicable",
-    "ParameterKinds", "PenaltyView", "PredictionView", "Range", "Recurrent", "Regularizer",
-    "Residual", "Rng", "Step", "Tensors", "blocks", "check_value", "hidden_weights", "inputs",
-    "overrides", "parameter_kinds", "recurrents", "residuals", "total", "weights",
+    "HOOKS", "KINDS", "Batch", "Block", "Choice", "ConfigError", "Course", "DropoutLayer",
+    "EachTime", "Evaluation", "GradientView", "Include", "Inputs", "Memory", "Noise",
+    "NotApplicable", "ParameterKinds", "PenaltyView", "PredictionView", "Range", "Recurrent",
+    "Regularizer", "Residual", "Rng", "Step", "Tensors", "blocks", "check_value", "count",
+    "hidden_weights", "inputs", "overrides", "parameter_kinds", "recurrents", "residuals",
+    "total", "weights",
 ]  # fmt: skip
 
 KINDS = ("penalty", "decay", "constraint", "sparsity", "layer", "normalization", "input", "label",
@@ -143,6 +145,14 @@ class Regularizer:
     def check_rows(self, shape: Sequence[int]) -> None:
         """Raise NotApplicable for rows of inputs [*features] of a shape it cannot work on."""
 
+    def advise(self, course: Course) -> Iterable[str]:
+        """Sentences for the user on numbers that do not suit the planned run, if any do not.
+
+        They are told once, before training, after the technique's name; see `regexp.errors` for
+        what cannot work at all.
+        """
+        return ()
+
     def build(self, model: nn.Module) -> nn.Module:
         """Add layers to the freshly initialised `model` (see `regexp.model.layers.blocks`).
 
@@ -221,8 +231,8 @@ class Regularizer:
         return False
 
 
-HOOKS = ("build", "batch_size", "batch", "penalty", "gradient", "constrain", "track", "keep",
-         "observe", "weights", "predict", "restore", "stop")  # fmt: skip
+HOOKS = ("advise", "build", "batch_size", "batch", "penalty", "gradient", "constrain", "track",
+         "keep", "observe", "weights", "predict", "restore", "stop")  # fmt: skip
 
 
 def overrides(technique: Regularizer, hook: str) -> bool:

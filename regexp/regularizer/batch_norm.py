@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from torch import nn
 
-from regexp.regularizer.base import EachTime, Range, Regularizer, blocks
+from regexp.regularizer.base import (
+    Course,
+    EachTime,
+    Range,
+    Regularizer,
+    blocks,
+)
+from regexp.regularizer.common import advise_momentum
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,9 @@ class BatchNorm(
 
     momentum: Annotated[float, Range(0, 1)]
     eps: Annotated[float, Range(0)]
+
+    def advise(self, course: Course) -> Iterator[str]:
+        yield from advise_momentum(course, self.momentum)
 
     def build(self, model: nn.Module) -> nn.Module:
         for block in blocks(model).values():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from regexp.regularizer.base import (
+    Course,
     Evaluation,
     Memory,
     ParameterKinds,
@@ -16,6 +18,7 @@ from regexp.regularizer.base import (
     Regularizer,
     Step,
     Tensors,
+    count,
 )
 
 
@@ -54,18 +57,31 @@ class Budget(Regularizer, kind="stopping", neutral={"share": 1.0, "steps": None,
     steps: Annotated[int | None, Range(1)]
     seconds: Annotated[float | None, Range(0, open_low=True)]
 
+    def advise(self, course: Course) -> Iterator[str]:
+        if self.seconds is not None or (self.share == 1 and self.steps is None):
+            return
+        before_last = course.ends[-2] if course.epochs > 1 else 0
+        if not self._spent(before_last, course.steps):
+            yield (
+                f"the budget is not spent before the last of {count(course.epochs, 'epoch')}, "
+                "so that the run is as long as without it"
+            )
+
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         no = next(iter(state.values())).new_zeros((), dtype=torch.bool)
         return {"steps": no, "seconds": no.clone()}
 
     def track(self, step: Step, state: Tensors) -> Memory:
         done = step.index + 1
-        # 0.1 * 30 is 3.0000000000000004: rounding must not add an epoch.
-        spent = done >= self.share * step.steps - 1e-6
-        if self.steps is not None:
-            spent = spent | (done >= self.steps)
+        spent = self._spent(done, step.steps)
         device = step.memory["steps"].device
         return {**step.memory, "steps": torch.as_tensor(spent, device=device)}
+
+    def _spent(self, done: int, steps: int) -> Any:
+        """Whether `done` of a run's `steps` are all that it may make."""
+        # 0.1 * 30 is 3.0000000000000004: rounding must not add an epoch.
+        spent = done >= self.share * steps - 1e-6
+        return spent if self.steps is None else spent | (done >= self.steps)
 
     def observe(self, memory: Memory, evaluation: Evaluation) -> Memory:
         if self.seconds is None:

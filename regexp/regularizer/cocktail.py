@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regexp.errors import ConfigError
 from regexp.regularizer.base import (
     HOOKS,
     Batch,
+    Course,
     Evaluation,
     GradientView,
     Memory,
@@ -28,6 +28,7 @@ from regexp.regularizer.base import (
     overrides,
     total,
 )
+from regexp.regularizer.conflicts import check_together
 
 DATA_KINDS = {1: "table", 2: "series", 3: "images"}
 """What a dataset's rows are, by their number of dimensions."""
@@ -60,32 +61,11 @@ class Cocktail(Regularizer):
 
     def __init__(self, techniques: Mapping[str, Regularizer]) -> None:
         self.techniques = dict(techniques)
-        for name, technique in self.techniques.items():
-            if not isinstance(technique, Regularizer):
-                raise ConfigError(
-                    "expected a regexp.regularizer.base.Regularizer, "
-                    f"got {type(technique).__name__}",
-                    key=f"regularizer.{name}",
-                )
-        for name, technique in self.techniques.items():
-            for other, brings in self.techniques.items():
-                for word in technique.refuses:
-                    if other != name and word in brings.provides:
-                        raise ConfigError(
-                            f"does not go together with {other}, which brings {word}",
-                            key=f"regularizer.{name}",
-                            cure="leave one of the two out",
-                        )
+        check_together(self.techniques)
         self._by_hook = {
             hook: [(n, t) for n, t in self.techniques.items() if overrides(t, hook)]
             for hook in HOOKS
         }
-        if len(several := [name for name, _ in self._by_hook["predict"]]) > 1:
-            raise ConfigError(
-                f"{' and '.join(several)} both say what is predicted",
-                key="regularizer",
-                cure="leave one out",
-            )
         for hook in ("track", "weights"):  # sorts are stable
             self._by_hook[hook].sort(key=lambda pair: pair[1].follows)
         for hook in ("constrain", "weights"):
@@ -168,6 +148,13 @@ class Cocktail(Regularizer):
                         cure="leave the technique out",
                     )
             technique.check_rows(shape)
+
+    def advise(self, course: Course) -> list[str]:
+        return [
+            f"regularizer.{name}: {line}"
+            for name, technique in self._by_hook["advise"]
+            for line in technique.advise(course)
+        ]
 
     def build(self, model: nn.Module) -> nn.Module:
         for name, technique in self.techniques.items():

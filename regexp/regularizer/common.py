@@ -5,7 +5,8 @@ Numbers of techniques come as floats, or as tensors of no dimension inside a sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Annotated, Any
 
 import torch
@@ -13,12 +14,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from regexp.random import Rng
-from regexp.regularizer.base import Choice, GradientView, Memory, Step, Tensors
+from regexp.regularizer.base import Choice, Course, GradientView, Memory, Step, Tensors
 
 __all__ = [
-    "Padding", "average_tail", "copied", "covered", "draw_like", "global_norm", "gradients_at",
-    "in_one_order", "mixed", "offsets", "owner", "pairs", "resample", "select", "towards",
-    "unit_norms",
+    "Padding", "advise_momentum", "advise_tail", "average_tail", "copied", "covered",
+    "draw_like", "global_norm", "gradients_at", "in_one_order", "mixed", "offsets", "owner",
+    "pairs", "resample", "select", "towards", "unit_norms",
 ]  # fmt: skip
 
 Padding = Annotated[str, Choice("zeros", "border", "reflection")]
@@ -100,6 +101,50 @@ def select(condition: Tensor, tensors: Tensors, other: Tensors) -> Tensors:
     return {name: torch.where(condition, tensors[name], x) for name, x in other.items()}
 
 
+def advise_tail(course: Course, start: float) -> Iterator[str]:
+    """What does not suit an average over the ends of the epochs in the tail of a run.
+
+    Args:
+        course: of the run.
+        start: share of its steps before the tail; 1 asks for no average.
+    """
+    if start == 1:
+        return
+    averaged = sum(is_in_tail(end, start, course.steps) for end in course.ends)
+    if averaged < 2:
+        yield (
+            f"start={start:g} leaves {averaged} of {course.epochs} epochs to average: "
+            "lower it, or train for more epochs"
+        )
+        return
+    rates = course.learning_rates()
+    tail = [rate for done, rate in enumerate(rates, 1) if is_in_tail(done, start, course.steps)]
+    falls = all(later <= earlier for earlier, later in pairwise(tail))
+    if tail and falls and tail[-1] < 0.02 * max(rates):
+        yield (
+            f"the learning rate falls to {tail[-1] / max(rates):.1%} of its highest while weights "
+            "are averaged, so that they hardly move and the mean is nearly the last of them; "
+            "scheduler=swa_lr keeps it up"
+        )
+
+
+def advise_momentum(course: Course, momentum: float) -> Iterator[str]:
+    """What does not suit running statistics that each step moves by `momentum`."""
+    if momentum * course.steps < 1:
+        left = (1 - momentum) ** course.steps
+        yield (
+            f"momentum={momentum:g} is too little for a run of {course.steps} steps, at whose end "
+            f"{left:.0%} of the running statistics are what they began with; "
+            f"momentum={min(1.0, 10 / max(course.steps, 1)):.1g} forgets that"
+        )
+
+
+def is_in_tail(done: int, start: float | Tensor, steps: int) -> Any:
+    """Whether the state after `done` of a run's `steps` comes after the share `start` of them."""
+    # 0.29 * 100 is 28.999999999999996: rounding must not begin the tail an epoch early
+    return done > start * steps + 1e-6
+
+
 def average_tail(step: Step, start: float | Tensor, state: Tensors) -> Memory:
     """The running mean of the states in the tail of a run, after this step.
 
@@ -112,8 +157,7 @@ def average_tail(step: Step, start: float | Tensor, state: Tensors) -> Memory:
     Returns:
         The new `mean` and `count`.
     """
-    # 0.29 * 100 is 28.999999999999996: rounding must not begin the tail an epoch early
-    in_tail = step.index + 1 > start * step.steps + 1e-6
+    in_tail = is_in_tail(step.index + 1, start, step.steps)
     count = step.memory["count"] + in_tail
     share = in_tail / count.clamp(min=1)
     mean = {name: towards(a, state[name], share) for name, a in step.memory["mean"].items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,12 +11,14 @@ import torch
 from torch import Tensor
 
 from regexp.regularizer.base import (
+    Course,
     Evaluation,
     Memory,
     ParameterKinds,
     Range,
     Regularizer,
     Tensors,
+    count,
 )
 from regexp.regularizer.common import copied, select
 
@@ -59,6 +62,16 @@ class EarlyStopping(
     min_delta: Annotated[float, Range(0)]
     start_from_epoch: Annotated[int, Range(0)]
     restore_best: bool
+
+    def advise(self, course: Course) -> Iterator[str]:
+        if self.patience is None:
+            return
+        earliest = self.start_from_epoch + 1 + max(self.patience, 1)
+        if earliest >= course.epochs:
+            yield (
+                f"patience={self.patience} ends a run after epoch {earliest} at the earliest, and "
+                f"this one has {count(course.epochs, 'epoch')}"
+            )
 
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         some = next(iter(state.values()))

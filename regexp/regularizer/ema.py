@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 
 from regexp.regularizer.base import (
+    Course,
     Memory,
     ParameterKinds,
     Range,
@@ -59,6 +61,15 @@ class EMA(
     """
 
     decay: Annotated[float, Range(0, 1, open_high=True)]
+
+    def advise(self, course: Course) -> Iterator[str]:
+        reach, largest = 1 / (1 - self.decay), warm_up(course.steps - 1)
+        if reach > course.steps > 0:
+            yield (
+                f"decay={self.decay:g} would average over {reach:.0f} steps, and the run has "
+                f"{course.steps}: its warm-up ends at {largest:.3g}, an average over about "
+                f"{1 / (1 - largest):.0f} steps"
+            )
 
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         return copied(weights(state, kinds, "all"))

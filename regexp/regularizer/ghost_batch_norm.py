@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Annotated, Any, ClassVar
@@ -10,7 +10,13 @@ from typing import Annotated, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from regexp.regularizer.base import Range, Regularizer, blocks
+from regexp.regularizer.base import (
+    Course,
+    Range,
+    Regularizer,
+    blocks,
+)
+from regexp.regularizer.common import advise_momentum
 
 ROWS = {0: -2, 1: -3, 2: -4}
 """The axis of the rows, from the last, by the number of dimensions of a block's positions."""
@@ -58,6 +64,9 @@ class GhostBatchNorm(
     size: Annotated[int, Range(2)]
     momentum: Annotated[float, Range(0, 1)]
     eps: Annotated[float, Range(0)]
+
+    def advise(self, course: Course) -> Iterator[str]:
+        yield from advise_momentum(course, self.momentum)
 
     def build(self, model: nn.Module) -> nn.Module:
         for block in blocks(model).values():

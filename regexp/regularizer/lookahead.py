@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from regexp.regularizer.base import (
+    Course,
     Memory,
     ParameterKinds,
     Range,
@@ -60,6 +62,13 @@ class Lookahead(
 
     k: Annotated[int, Range(1)]
     alpha: Annotated[float, Range(0, 1, open_low=True)]
+
+    def advise(self, course: Course) -> Iterator[str]:
+        if self.k > 1 and self.k >= course.steps:
+            yield (
+                f"k={self.k} is no less than the run's {course.steps} steps: the weights that are "
+                "evaluated are the initial ones until its end"
+            )
 
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         return copied(weights(state, kinds, "all"))

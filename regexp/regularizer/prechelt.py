@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,12 +12,14 @@ from torch import Tensor
 
 from regexp.regularizer.base import (
     Choice,
+    Course,
     Evaluation,
     Memory,
     ParameterKinds,
     Range,
     Regularizer,
     Tensors,
+    count,
 )
 from regexp.regularizer.common import copied, select
 
@@ -68,6 +71,17 @@ class Prechelt(
     rises: Annotated[int, Range(1)]
     strip: Annotated[int, Range(1)]
     restore_best: bool
+
+    def advise(self, course: Course) -> Iterator[str]:
+        if self.criterion == "GL":
+            return
+        strips = 1 if self.criterion == "PQ" else self.rises + 1
+        if strips * self.strip >= course.epochs:
+            yield (
+                f"{self.criterion} ends a run after epoch {strips * self.strip} at the earliest, "
+                f"and this one has {count(course.epochs, 'epoch')}; lower strip"
+                + (" or rises" if strips > 1 else "")
+            )
 
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         some = next(iter(state.values()))

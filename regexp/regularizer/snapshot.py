@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Memory, PredictionView, Range, Regularizer, Step, Tensors
+from regexp.regularizer.base import (
+    Course,
+    Memory,
+    PredictionView,
+    Range,
+    Regularizer,
+    Step,
+    Tensors,
+    count,
+)
 from regexp.regularizer.common import copied
 
 
@@ -53,9 +64,32 @@ class Snapshot(
 
     snapshots: Annotated[int, Range(1)]
 
+    def advise(self, course: Course) -> Iterator[str]:
+        if self.snapshots == 1:
+            return
+        taken = -(-course.steps // self._length(course.steps))
+        if taken < self.snapshots:
+            yield (
+                f"the run's {course.steps} steps have {taken} cycles of "
+                f"{self._length(course.steps)}, and so {taken} snapshots, not {self.snapshots}"
+            )
+        cycles = count_cycles(course.learning_rates())
+        if cycles and cycles != self.snapshots:
+            yield (
+                f"the learning rate has {count(cycles, 'cycle')} for {self.snapshots} snapshots"
+                + (", which so are near copies" if cycles == 1 else "")
+                + "; scheduler=cosine_annealing_warm_restarts "
+                f"scheduler.T_0.share={1 / self.snapshots:.10g} has as many"
+            )
+
+    def _length(self, steps: int) -> int:
+        """Steps of a cycle."""
+        return max(1, -(-steps // self.snapshots))
+
     def keeps(self, step: Step) -> bool:
-        done, length = step.index + 1, -(-step.steps // self.snapshots)
-        return self.snapshots > 1 and (done % length == 0 or done == step.steps)
+        done = step.index + 1
+        ends = done % self._length(step.steps) == 0 or done == step.steps
+        return ends and self.snapshots > 1
 
     def keep(self, step: Step, state: Tensors) -> Memory:
         return {**step.memory, str(len(step.memory)): copied(state)}
@@ -63,3 +97,12 @@ class Snapshot(
     def predict(self, memory: Memory, view: PredictionView) -> Tensor:
         members = list(memory.values()) or [view.state]
         return torch.stack([view.network(view.inputs, member) for member in members])
+
+
+def count_cycles(rates: Sequence[float]) -> int:
+    """How often a learning rate falls: it rises again at the end of each cycle but the last.
+
+    A rise at the start is a warm-up, and a rate that never changes has one cycle; none has none.
+    """
+    moves = [later > earlier for earlier, later in pairwise(rates) if later != earlier]
+    return bool(rates) + sum(rises and not before for before, rises in pairwise(moves))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 
 from regexp.regularizer.base import (
+    Course,
     Memory,
     ParameterKinds,
     Range,
@@ -16,7 +18,7 @@ from regexp.regularizer.base import (
     Tensors,
     weights,
 )
-from regexp.regularizer.common import average_tail, copied, select
+from regexp.regularizer.common import advise_tail, average_tail, copied, select
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ class SWA(
     """
 
     start: Annotated[float, Range(0, 1)]
+
+    def advise(self, course: Course) -> Iterator[str]:
+        yield from advise_tail(course, self.start)
 
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         some = next(iter(state.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from regexp.regularizer.base import (
     ConfigError,
+    Course,
     Memory,
     ParameterKinds,
     PredictionView,
@@ -20,7 +22,7 @@ from regexp.regularizer.base import (
     Tensors,
     weights,
 )
-from regexp.regularizer.common import average_tail, copied, select
+from regexp.regularizer.common import advise_tail, average_tail, copied, select
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ class SWAG(
     def check(self) -> None:
         if self.rank == 1:
             raise ConfigError("expected 0 or a number >= 2, got 1", key="rank")
+
+    def advise(self, course: Course) -> Iterator[str]:
+        yield from advise_tail(course, self.start)
 
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         some, drawn = next(iter(state.values())), weights(state, kinds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,8 +13,8 @@ from regexp.model.kinds import ParameterKinds
 from regexp.random import Rng
 
 __all__ = [
-    "Batch", "Evaluation", "GradientView", "Memory", "PenaltyView", "PredictionView", "Step",
-    "Tensors",
+    "Batch", "Course", "Evaluation", "GradientView", "Memory", "PenaltyView", "PredictionView",
+    "Step", "Tensors",
 ]  # fmt: skip
 
 Tensors = dict[str, Tensor]
@@ -35,6 +35,30 @@ class Batch(NamedTuple):
 
     inputs: Tensor
     targets: Tensor
+
+
+@dataclass(frozen=True)
+class Course:
+    """The course of a run as it is planned, before anything is trained.
+
+    Attributes:
+        ends: optimizer steps done at the end of each epoch.
+        learning_rates: `learning_rates()` gives that of every step, or nothing where that follows
+            the validation loss; it is computed when it is asked for.
+    """
+
+    ends: Sequence[int]
+    learning_rates: Callable[[], Sequence[float]]
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the run."""
+        return self.ends[-1] if self.ends else 0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the run."""
+        return len(self.ends)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -61,6 +62,30 @@ def make_optimizer(
     """An optimizer of `parameters`, which is told their kinds if its class asks for them."""
     by_kind = getattr(getattr(make, "func", make), "by_kind", False)
     return make(parameters, kinds=kinds) if by_kind else make(parameters)
+
+
+def simulate(stepper: Stepper, counts: Sequence[int]) -> tuple[list[float], bool]:
+    """The learning rate of every step of a run, and whether it follows the validation loss.
+
+    The optimizer steps parameters without gradients, which leaves them as they are. A schedule that
+    follows the validation loss sees one that never improves.
+    """
+    # two matrices and a vector: some optimizers ask for a hidden layer
+    dummy = [nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,), (2, 2))]
+    optimizer = stepper.optimizer(dummy)
+    schedule = Schedule(stepper.scheduler, stepper.interval, optimizer)
+    rates: list[float] = []
+    for count in counts:
+        if schedule.interval == "epoch":
+            optimizer.step()  # torch warns of a scheduler that steps first
+            rates += [schedule.learning_rate] * count
+        else:
+            for _ in range(count):
+                rates.append(schedule.learning_rate)
+                optimizer.step()
+                schedule.step_batch()
+        schedule.step_epoch(1.0)
+    return rates, schedule.uses_metric
 
 
 class _Group:

@@ -18,6 +18,7 @@ from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.names import FINAL_STAGE, TUNING_STAGE
 from regexp.stack.member import lengths, steps_per_epoch
 from regexp.sweep import tuning
+from regexp.sweep.advice import advice
 from regexp.sweep.ingredients import (
     build_member,
     build_regularizer,
@@ -139,13 +140,16 @@ def _resolve(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[Pla
     """The runs of one configuration, which has all their numbers, one a seed."""
     node, folder = _plain(config.dataset), config.paths.data
     data = load_data(node, folder, seeds[0])
-    resolved: dict[int, Node] = {}
+    resolved: dict[int, tuple[Node, tuple[str, ...]]] = {}
     for seed in seeds:
         rows = training_rows(node, folder, seed)
         if rows not in resolved:
-            resolved[rows] = _resolve_lengths(config, rows, data)
-        own = {"seed": seed} | {k: v for k, v in resolved[rows].items() if k not in JOB}
-        yield planned(own, variant, data)
+            whole = _resolve_lengths(config, rows, data)
+            resolved[rows] = whole, advice(whole, rows)
+        whole, told = resolved[rows]
+        own = {"seed": seed} | {k: v for k, v in whole.items() if k not in JOB}
+        run = planned(own, variant, data)
+        yield replace(run, remarks=(*run.remarks, *told))
 
 
 def _resolve_lengths(config: DictConfig, rows: int, data: Data) -> Node:

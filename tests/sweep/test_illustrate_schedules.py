@@ -10,7 +10,8 @@ import pytest
 
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
-from regexp.sweep.illustrate.schedules import distinct, learning_rate, names, simulate, steps
+from regexp.stack.optimizers import simulate
+from regexp.sweep.illustrate.schedules import distinct, learning_rate, names, steps
 from regexp.sweep.ingredients import build_stepper
 from regexp.sweep.plan import plan
 from regexp.sweep.planned_run import PlannedRun

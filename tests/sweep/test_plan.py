@@ -52,6 +52,21 @@ def test_a_job_is_its_grid_times_its_seeds() -> None:
     assert len({run.fingerprint for run in runs}) == 12
 
 
+def test_runs_have_the_advice_of_their_techniques() -> None:
+    """Of their own numbers, and of the schedule that their optimizer would follow."""
+    tail = "regularizer.swa.start"
+    few = plan(config("regularizer=swa", "seeds=2", f"grid.{tail}=[0.9,0.0,1.0]"))
+    assert [len(run.remarks) for run in few] == [1, 1, 0, 0, 0, 0]
+    assert few[0].remarks[0].startswith("regularizer.swa: start=0.9 leaves 1 of 2 epochs")
+    for schedule, told in [("cosine_annealing_lr", 1), ("swa_lr", 0), ("reduce_lr_on_plateau", 0)]:
+        job = config("regularizer=swa", f"scheduler={schedule}", "trainer.epochs=40")
+        (run,) = plan(job)
+        assert len(run.remarks) == told, schedule
+    (run,) = plan(config("regularizer=snapshot", "scheduler=cosine_annealing_warm_restarts",
+                         "trainer.epochs=40"))  # fmt: skip
+    assert "the learning rate has 4 cycles for 5 snapshots" in run.remarks[0]
+
+
 def test_lengths_come_from_the_data() -> None:
     (run,) = plan(config("scheduler=one_cycle_lr", "trainer.batch_size=30"))
     assert run.config["lengths"] == {"epochs": 2, "steps_per_epoch": 3, "steps": 6}

@@ -7,14 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
 from regexp.compare.figures import style as s
 from regexp.compare.figures.rates import lines_of
-from regexp.scheduler import Schedule
 from regexp.stack.member import lengths
-from regexp.stack.optimizers import Stepper
+from regexp.stack.optimizers import simulate
 from regexp.sweep.ingredients import build_regularizer, build_stepper, load_data
 from regexp.sweep.planned_run import Node, PlannedRun
 from regexp.tracking.names import flatten
@@ -70,30 +67,6 @@ def steps(run: PlannedRun) -> list[int]:
     regularizer = build_regularizer(config["regularizer"])
     batches = lengths(regularizer, rows, trainer["batch_size"], trainer["epochs"])
     return [count for _, count in batches]
-
-
-def simulate(stepper: Stepper, counts: Sequence[int]) -> tuple[list[float], bool]:
-    """The learning rate of every step of a run, and whether it follows the validation loss.
-
-    The optimizer steps parameters without gradients, which leaves them as they are. A schedule that
-    follows the validation loss sees one that never improves.
-    """
-    # two matrices and a vector: some optimizers ask for a hidden layer
-    dummy = [nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,), (2, 2))]
-    optimizer = stepper.optimizer(dummy)
-    schedule = Schedule(stepper.scheduler, stepper.interval, optimizer)
-    rates: list[float] = []
-    for count in counts:
-        if schedule.interval == "epoch":
-            optimizer.step()  # torch warns of a scheduler that steps first
-            rates += [schedule.learning_rate] * count
-        else:
-            for _ in range(count):
-                rates.append(schedule.learning_rate)
-                optimizer.step()
-                schedule.step_batch()
-        schedule.step_epoch(1.0)
-    return rates, schedule.uses_metric
 
 
 def names(configs: Sequence[Node]) -> list[str]:

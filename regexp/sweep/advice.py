@@ -1,0 +1,41 @@
+"""What techniques tell of a run before it is trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
+
+from regexp.regularizer.base import Course
+from regexp.stack.member import lengths
+from regexp.stack.optimizers import simulate
+from regexp.sweep.ingredients import build_regularizer, build_stepper
+from regexp.sweep.planned_run import Node
+
+SIMULATED = 100_000
+"""Steps whose learning rates are looked at, at most."""
+
+
+def advice(config: Node, rows: int) -> tuple[str, ...]:
+    """Sentences on numbers that do not suit a run, each with its technique's key.
+
+    Args:
+        config: of the run, resolved.
+        rows: of its training split.
+    """
+    regularizer, trainer = build_regularizer(config["regularizer"]), config["trainer"]
+    if not regularizer.uses("advise"):
+        return ()
+    plan = lengths(regularizer, rows, trainer["batch_size"], trainer["epochs"])
+    counts = tuple(steps for _, steps in plan)
+    nodes = json.dumps({key: config[key] for key in ("optimizer", "scheduler")})
+    rates = lambda: _learning_rates(nodes, counts) if sum(counts) <= SIMULATED else ()
+    return tuple(regularizer.advise(Course(list(accumulate(counts)), rates)))
+
+
+@lru_cache(maxsize=8)
+def _learning_rates(nodes: str, counts: Sequence[int]) -> Sequence[float]:
+    """Those of every step; none where they follow the validation loss."""
+    rates, follows_loss = simulate(build_stepper(json.loads(nodes)), counts)
+    return () if follows_loss else rates
