@@ -50,7 +50,9 @@ def _run(arguments: Sequence[str]) -> int:
     from regexp.commands import COMMANDS, run_command
     from regexp.commands.arguments import check_words, parse, starts_jobs
     from regexp.config.jobs import compose, compose_config
+    from regexp.config.withheld import withhold_words
 
+    arguments = withhold_words(arguments)
     words = [argument for argument in arguments if argument != "--debug"]
     if words and words[0] in COMMANDS:
         after = list(arguments)

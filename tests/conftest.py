@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from regexp.addresses import REMEMBERED
+from regexp.tracking.error import PASSWORD, TOKEN, USER
+
 if TYPE_CHECKING:
     from tests.sandbox import Sandbox
 
@@ -27,6 +30,14 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     if not os.environ.get("REGEXP_DATA"):
         monkeypatch.delenv("REGEXP_DATA", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test's addresses have of passwords is forgotten after it."""
+    for name in (REMEMBERED, USER, PASSWORD, TOKEN):
+        monkeypatch.setenv(name, "")  # so that it is taken back, whatever becomes of it
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ LEVELS = [line.split() for line in """
     dataset regularizer
     model
     metrics optimizer scheduler
-    errors random
+    addresses errors random
 """.strip().splitlines()]  # fmt: skip
 
 TECHNIQUES = {path.stem for path in (ROOT / "conf" / "regularizer").glob("*.yaml")} - {"none"}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regexp.addresses import public
 from regexp.commands.arguments import CommandParser
 from regexp.commands.rerun import STORE_KEYS
 from regexp.errors import count
@@ -26,7 +27,6 @@ file, with which another person can run it again: regexp rerun FILE.zip
 
 # Who recorded a run, and in which process.
 _PERSONAL = re.compile(r"mlflow\..*|host|pid|process")
-_CREDENTIALS = re.compile(r"(\w://)[^/\s@]+@")
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -77,7 +77,7 @@ def shareable(sweep: "OriginalSweep") -> tuple["OriginalSweep", list[str]]:
     if len(runs) < len(sweep.runs):
         unfinished = len(sweep.runs) - len(runs)
         lines.append(f"left out: runs that have not ended ({unfinished})")
-    settings = _public(sweep.settings)
+    settings = _all_public(sweep.settings)
     return replace(sweep, name=_printable(sweep.name), settings=settings, runs=runs), lines
 
 
@@ -87,26 +87,26 @@ def _shareable(run: "Original") -> "Original":
         run,
         name=_printable(run.name),
         reason=_printable(run.reason),
-        config=_public(run.config),
-        stack=_public(run.stack),
-        environment=_public(run.environment),
+        config=_all_public(run.config),
+        stack=_all_public(run.stack),
+        environment=_all_public(run.environment),
         tags={_printable(key): _printable(value) for key, value in tags.items()},
     )
 
 
 def _printable(text: str) -> str:
     """A text for people, without credentials and without what would steer a terminal."""
-    return _STEERING.sub(" ", _CREDENTIALS.sub(r"\1", text))
+    return _STEERING.sub(" ", public(text))
 
 
-def _public(value: Any) -> Any:
+def _all_public(value: Any) -> Any:
     """Nested settings without credentials in the addresses."""
     if isinstance(value, str):
-        return _CREDENTIALS.sub(r"\1", value)
+        return public(value)
     if isinstance(value, dict):
-        return {key: _public(item) for key, item in value.items()}
+        return {key: _all_public(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_public(item) for item in value]
+        return [_all_public(item) for item in value]
     return value
 
 

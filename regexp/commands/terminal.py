@@ -6,11 +6,11 @@ import os
 import shutil
 import sys
 import textwrap
-import traceback
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from regexp.addresses import print_traceback, public
 from regexp.errors import ConfigError, printable
 
 LENGTH = 4000
@@ -76,7 +76,7 @@ def plain_warnings() -> None:
     """Say warnings in one line each, without the line of code that they come from."""
 
     def one_line(message: Warning | str, *_: object, **__: object) -> str:
-        return f"regexp: warning: {' '.join(str(message).split())}\n"
+        return f"regexp: warning: {' '.join(public(str(message)).split())}\n"
 
     warnings.formatwarning = one_line
 
@@ -105,7 +105,7 @@ def explain_error(error: Exception) -> tuple[str, bool]:
 def print_error(error: Exception, *, trace: bool) -> bool:
     """Print `explain_error` of an error, and its traceback if that is asked for."""
     if trace:
-        traceback.print_exception(error)
+        print_traceback(error)
     message, mistaken = explain_error(error)
     print(f"regexp: {message}", file=sys.stderr)
     return mistaken
@@ -122,6 +122,6 @@ def wrapped(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """A message without what would steer the terminal, and not too long for it."""
-    shown = "\n".join(map(printable, text.split("\n")))
+    """A message without credentials or what would steer the terminal, and not too long for it."""
+    shown = "\n".join(map(printable, public(text).split("\n")))
     return shown if len(shown) <= LENGTH else f"{shown[:LENGTH]}..."

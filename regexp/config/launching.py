@@ -1,6 +1,8 @@
 """Jobs given to Hydra: its launchers, its sweepers that draw, and its own answers."""
 
+import contextlib
 import copy
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ from hydra.core.utils import JobReturn, configure_log, env_override, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from regexp.addresses import public
 from regexp.config import plan_file
 from regexp.config.composition import CONFIG_NAME
 from regexp.config.jobs import Sweep
@@ -68,12 +71,14 @@ def answer(arguments: Sequence[str]) -> None:
     main = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=CONFIG_NAME)
     before = sys.argv
     sys.argv = ["regexp", *arguments]
+    told = io.StringIO()
     try:
         # what fails is raised, for the caller to say
-        with env_override({"HYDRA_FULL_ERROR": "1"}):
+        with env_override({"HYDRA_FULL_ERROR": "1"}), contextlib.redirect_stdout(told):
             main(_no_job)()
     finally:
         sys.argv = before
+        print(public(told.getvalue()), end="")  # it composes by itself, addresses as they are
 
 
 def _no_job(config: DictConfig) -> None:

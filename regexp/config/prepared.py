@@ -28,10 +28,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from regexp.config import plan_file
 from regexp.config.schema import conf_folder
+from regexp.config.withheld import withhold_config
 from regexp.errors import ConfigError
 
 
@@ -81,11 +83,29 @@ class ComposedJob(NamedTuple):
 
 
 class PreparedLoader(ConfigLoaderImpl):
-    """Hydra's loader, which also composes jobs without Hydra's node, or takes planned ones."""
+    """Hydra's loader, which also composes jobs without Hydra's node, or takes planned ones.
+
+    No configuration leaves it with credentials in an address; see `regexp.addresses`.
+    """
 
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         super().__init__(config_search_path)
         self.repository = _RememberingRepository(config_search_path)
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        """As Hydra's."""
+        config = super().load_configuration(
+            config_name, overrides, run_mode, from_shell, validate_sweep_overrides
+        )
+        withhold_config(config)
+        return config
 
     def compose_job(self, config_name: str, overrides: Sequence[str]) -> ComposedJob:
         """A job's configuration without Hydra's node.
@@ -115,6 +135,7 @@ class PreparedLoader(ConfigLoaderImpl):
         config = self._compose_config_from_defaults_list(parts, repository)
         OmegaConf.set_struct(config, True)
         self._apply_overrides_to_config(defaults.config_overrides, config)
+        withhold_config(config)
         of_hydra = repository.of_hydra | {str(part.config_path) for part in in_node}
         return ComposedJob(config, dict(defaults.overrides.known_choices), of_hydra)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import IO
 
+from regexp.addresses import public, whole
 from regexp.dataset.base import DataError
 from regexp.dataset.limits import DISK
 
@@ -33,7 +34,7 @@ def download(url: str, path: Path, sha256: str | None, missing: str) -> None:
     made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     try:
         pooch.retrieve(
-            url,
+            whole(url),
             known_hash=None if sha256 is None else f"sha256:{sha256}",
             fname=path.name,
             path=path.parent,
@@ -41,7 +42,7 @@ def download(url: str, path: Path, sha256: str | None, missing: str) -> None:
         )
     except ValueError as error:  # pooch's words for a wrong checksum or a wrong address
         raise DataError(
-            f"{url}: {error} Try again; if the publisher has changed the file and you "
+            f"{url}: {public(str(error))} Try again; if the publisher has changed the file and you "
             f"trust it, set dataset.sha256 to its checksum, or to null to accept any"
         ) from error
     except OSError as error:  # no network, an HTTP status, no right to write, a full disk
@@ -86,7 +87,7 @@ def _reason(error: OSError) -> str:
     """Why a download failed; the HTTP library's own words are the names of its classes."""
     from requests import exceptions
 
-    text = str(error)
+    text = public(str(error))
     if isinstance(error, exceptions.ProxyError):
         return "the proxy does not let it through"
     if isinstance(error, exceptions.SSLError):

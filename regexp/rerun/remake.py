@@ -1,10 +1,10 @@
 """Train the stack of recorded runs again, record what was asked for, compare it with the first."""
 
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from regexp.addresses import print_traceback
 from regexp.config.nodes import import_target
 from regexp.rerun.causes import likely_cause
 from regexp.rerun.environments import (
@@ -177,7 +177,7 @@ def _compare(
 def _reason(error: Exception, here: Mapping[str, Any]) -> str:
     """An error in words for people."""
     if here["debug"]:
-        traceback.print_exception(error)
+        print_traceback(error)
     if isinstance(error, ValueError | RuntimeError) and str(error):
         return str(error)
     return f"{type(error).__name__}: {error}; --debug shows where"

@@ -9,7 +9,6 @@ when the job's own process was killed.
 
 import contextlib
 import time
-import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from regexp.addresses import print_traceback, public
 from regexp.config import plan_file
 from regexp.config.jobs import Sweep, written
 from regexp.config.launching import launch
@@ -99,9 +99,9 @@ def _execute(
                 launch(sweep, job, folder, files)
             except Exception as error:  # a launcher or sweeper broke; what jobs did is kept
                 broken = True
-                say(f"The launcher stopped: {type(error).__name__}: {error}")
+                say(f"The launcher stopped: {type(error).__name__}: {public(str(error))}")
                 if sweep.config.debug:
-                    traceback.print_exc()
+                    print_traceback(error)
             with _tolerant():
                 reported = present(tracker, parent, sweep.config.figures)
                 if reported is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
+from regexp.addresses import print_traceback
 from regexp.config.values import every_of
 from regexp.stack.member import Member
 from regexp.sweep.ingredients import build_member
@@ -138,7 +138,7 @@ def _train_stack(
         if not isinstance(error, ValueError):
             reason = f"training raised {type(error).__name__}: {error}; --debug shows where"
         if runs[0].config["debug"]:
-            traceback.print_exc()
+            print_traceback(error)
         pairs = zip(runs, records, strict=True)
         return [record_failure(run, record, reason) for run, record in pairs]
     outcomes, kept = [], True

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from regexp.addresses import print_traceback, public
 from regexp.config import plan_file
 from regexp.config.jobs import Job, checked_job
 from regexp.config.launching import current_job
@@ -154,7 +154,7 @@ def job(config: DictConfig) -> float:
     except Exception as error:  # a failing job must not take the others with it
         report.reason = _reason(error)
         if config.debug and report.reason != str(error):
-            traceback.print_exc()
+            print_traceback(error)
     report.seconds = time.monotonic() - began
     became = progress.result_line(report) if repeated is None else f"the runs of job {repeated + 1}"
     say(f"{head}: {became if applies else 'does not apply'}")
@@ -173,8 +173,8 @@ def _reason(error: Exception) -> str:
     from regexp.tracking import TrackingError
 
     if isinstance(error, ConfigError | TrackingError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
+        return public(str(error))
+    return public(f"{type(error).__name__}: {error}")
 
 
 def _train(

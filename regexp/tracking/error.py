@@ -1,8 +1,21 @@
 """The errors that tracking shows to users."""
 
 import re
+import sqlite3
+
+from regexp.addresses import public
+
+USER = "MLFLOW_TRACKING_USERNAME"
+PASSWORD = "MLFLOW_TRACKING_PASSWORD"
+TOKEN = "MLFLOW_TRACKING_TOKEN"
 
 _LENGTH = 300
+
+# Answers of MLflow's that may be others later: no connection, a server that starts or is busy.
+_PASSING = {
+    "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED",
+    "RESOURCE_EXHAUSTED", "CANCELLED", "ABORTED", "ENDPOINT_NOT_FOUND",
+}  # fmt: skip
 
 
 class TrackingError(RuntimeError):
@@ -17,12 +30,42 @@ class StoreAwayError(TrackingError):
         self.why = why
 
 
+def may_pass(error: Exception) -> bool:
+    """Whether the same request may be answered later."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import OperationalError
+
+    if is_denied(error):
+        return False
+    if isinstance(error, MlflowException):
+        return error.error_code in _PASSING
+    return isinstance(error, OperationalError | sqlite3.OperationalError | OSError)
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether it is a server's answer 401 or 403: to nobody, or not to this user."""
+    return _status(error) in (401, 403)
+
+
+def _status(error: BaseException) -> int | None:
+    """The status of HTTP behind an exception of MLflow, or of requests."""
+    response = getattr(error, "response", None)
+    of_mlflow = getattr(error, "get_http_status_code", lambda: None)
+    status: int | None = getattr(response, "status_code", None) or of_mlflow()
+    return status
+
+
 def reason(error: BaseException) -> str:
-    """What an error says, in one short line without a user's name and password in an address.
+    """What an error says, in one short line without credentials in an address.
 
     MLflow wraps what the system says into several sentences; then only that is told.
     """
-    text = re.sub(r"//[^/\s@]*@", "//", str(error).strip())
+    if is_denied(error):
+        return (
+            f"the server refuses the login ({_status(error)}); set {USER} and {PASSWORD}, or "
+            f"{TOKEN}, in the environment of the command"
+        )
+    text = public(str(error).strip())
     system = re.search(r"\[Errno -?\d+\] ([^'\")\]:]+)", text)
     # `ConnectionResetError(104, 'Connection reset by peer')`, `RemoteDisconnected('...')`
     system = system or re.search(r"\w(?:Error|Disconnected)\((?:\d+, )?'([^']+)'\)", text)

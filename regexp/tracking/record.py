@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from regexp.addresses import public
 from regexp.tracking import delivery, names
 from regexp.tracking.outbox import Outbox
 
@@ -110,7 +111,7 @@ class RunRecord:
         if self.finished:
             return
         if reason:
-            self.tags({"reason": reason})
+            self.tags({"reason": public(reason)})
         if self._owned:
             self._outbox.put(self.id, delivery.status(status, now()))
         self._outbox.drain()

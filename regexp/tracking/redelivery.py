@@ -4,8 +4,10 @@ import re
 import shlex
 from pathlib import Path
 
+from regexp.addresses import withhold
 from regexp.errors import count
 from regexp.tracking import delivery, store
+from regexp.tracking.login import variables
 from regexp.tracking.outbox import Left, Outbox
 from regexp.tracking.signals import interruptible
 from regexp.tracking.spool import Spool
@@ -29,7 +31,7 @@ def deliver(uri: str | None, folder: Path | str) -> int:
     resolved = store.resolve(uri, folder)
     spool = spool_of(resolved, folder)
     if not any(owner is None for owner in spool.owners().values()):
-        print(f"Nothing waits in {spool.folder} to be delivered to {store.public(resolved)}.")
+        print(f"Nothing waits in {spool.folder} to be delivered to {resolved}.")
         return _rest(spool)
     client = store.open_client(resolved, folder)
     with interruptible():
@@ -38,7 +40,7 @@ def deliver(uri: str | None, folder: Path | str) -> int:
             delivered = outbox.redeliver()
         finally:
             left = outbox.close()
-    print(f"Delivered what waited of {count(delivered, 'run')} to {store.public(resolved)}.")
+    print(f"Delivered what waited of {count(delivered, 'run')} to {resolved}.")
     for line in farewell(left, uri, folder):
         print(line)
     return 1 if left.waiting or left.refused else _rest(spool)
@@ -46,7 +48,7 @@ def deliver(uri: str | None, folder: Path | str) -> int:
 
 def farewell(left: Left, uri: str | None, folder: Path) -> list[str]:
     """What a user must know of records that were not delivered."""
-    address = store.public(store.resolve(uri, folder))
+    address = store.resolve(uri, folder)
     undelivered = folder / "undelivered"
     lines = []
     if left.waiting:
@@ -73,10 +75,8 @@ def deliver_command(uri: str | None, folder: Path) -> str:
     """The command that delivers what waits, to be copied into a terminal."""
     words = ["regexp", "deliver"]
     if uri is not None:
-        shown = store.public(uri)
-        # A password is not to be printed.
-        words.append(_override("tracking.uri", shown.replace("//", "//USER:PASSWORD@"))
-                     if shown != uri else _override("tracking.uri", uri))  # fmt: skip
+        shown = withhold(uri)
+        words = [*map(shlex.quote, variables(shown)), *words, _override("tracking.uri", shown)]
     words.append(_override("paths.mlruns", str(folder)))
     return " ".join(words)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from regexp.addresses import is_server, whole
 from regexp.tracking import process, store
 from regexp.tracking.error import TrackingError
 from regexp.tracking.signals import interruptible
@@ -36,9 +37,9 @@ def serve(uri: str | None, folder: Path | str, port: int = 5000, host: str = HOS
     """
     folder = Path(folder)
     resolved = store.resolve(uri, folder)
-    if store.is_server(resolved):
+    if is_server(resolved):
         raise TrackingError(
-            f"tracking.uri={store.public(resolved)} is a server with a UI of its own: open that "
+            f"tracking.uri={resolved} is a server with a UI of its own: open that "
             "address in a browser."
         )
     end_stale(folder)
@@ -49,7 +50,7 @@ def serve(uri: str | None, folder: Path | str, port: int = 5000, host: str = HOS
     with interruptible():
         # In a session of its own: only this process tells it to end, and its children with it.
         server = subprocess.Popen(
-            server_command(resolved, folder, port, host), env=_environment(), start_new_session=True
+            server_command(folder, port, host), env=_environment(resolved), start_new_session=True
         )
         try:
             _note(folder, server.pid)
@@ -61,11 +62,13 @@ def serve(uri: str | None, folder: Path | str, port: int = 5000, host: str = HOS
             (folder / _NOTE).unlink(missing_ok=True)
 
 
-def server_command(uri: str, folder: Path, port: int, host: str = HOST) -> list[str]:
-    """The server's command line; one worker, because each takes seconds to start."""
+def server_command(folder: Path, port: int, host: str = HOST) -> list[str]:
+    """The server's command line; one worker, because each takes seconds to start.
+
+    Everybody on the machine can read it, so that the store's address is not in it.
+    """
     return [
         *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", uri),
         *("--default-artifact-root", store.artifact_folder(folder)),
         *("--host", host, "--port", str(port), "--workers", "1"),
     ]
@@ -129,12 +132,13 @@ def _exposed(host: str) -> str:
     )
 
 
-def _environment() -> dict[str, str]:
+def _environment(uri: str) -> dict[str, str]:
+    """Of the server on a store, whose address may have a password."""
     store.prepare_environment()
     # MLflow's job runner starts more processes; nothing here needs them. What its own code is
     # warned of is nothing for our users.
     ours = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
-    return ours | dict(os.environ)
+    return ours | dict(os.environ) | {"MLFLOW_BACKEND_STORE_URI": whole(uri)}
 
 
 def _check_free(host: str, port: int) -> None:

@@ -5,6 +5,7 @@ Here one process creates it under a file lock while the others wait.
 """
 
 import os
+import re
 import sqlite3
 import tempfile
 import urllib.error
@@ -14,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from filelock import FileLock
 
-from regexp.tracking.error import StoreAwayError, TrackingError, reason
+from regexp.addresses import REMEMBERED, is_server, public, whole, withhold
+from regexp.tracking.error import StoreAwayError, TrackingError, is_denied, may_pass, reason
+from regexp.tracking.login import log_in, template
 from regexp.tracking.quiet import quiet
 
 INSIDE = ("artifacts", "checkpoints", "hydra", "locks", "undelivered")
@@ -30,12 +32,6 @@ _PROBE_SECONDS = 5
 # Another process makes the tables in a few seconds; one that hangs must not hang the others.
 _LOCK_SECONDS = 120
 
-# Answers of MLflow's that may be others later: no connection, a server that starts or is busy.
-_PASSING = {
-    "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED",
-    "RESOURCE_EXHAUSTED", "CANCELLED", "ABORTED", "ENDPOINT_NOT_FOUND",
-}  # fmt: skip
-
 # MLflow's own defaults retry for about four minutes. Metrics are kept on disk and sent again
 # anyway, so a server that is gone must be noticed within seconds. A user's own values win.
 _HTTP_DEFAULTS = {
@@ -46,18 +42,22 @@ _HTTP_DEFAULTS = {
 
 
 def resolve(uri: str | None, folder: Path) -> str:
-    """Make a tracking address absolute; None is the SQLite file in `folder`.
+    """Make a tracking address absolute and public; None is the SQLite file in `folder`.
+
+    Credentials in it are remembered for what connects, see `regexp.addresses`.
 
     Raises:
         TrackingError: a folder, which MLflow no longer takes as a store.
     """
     if uri is None:
         return f"sqlite:///{(folder / 'mlflow.db').resolve()}"
+    uri = withhold(uri)
     if uri != "databricks" and ("://" not in uri or uri.startswith("file:")):
+        shown = re.sub(r"^[^/]*:\S*@", "", uri)  # user:password@host, without http://
         raise TrackingError(
-            f"tracking.uri={uri} is a folder, and MLflow keeps runs in a database or on a server. "
-            f"Leave tracking.uri=null for {folder / 'mlflow.db'}, or give sqlite:///FILE or "
-            "http://HOST:PORT."
+            f"tracking.uri={shown} is a folder, and MLflow keeps runs in a database or on a "
+            f"server. Leave tracking.uri=null for {folder / 'mlflow.db'}, or give "
+            "sqlite:///FILE or http://HOST:PORT."
         )
     database = sqlite_file(uri)
     return f"sqlite:///{database.resolve()}" if database else uri
@@ -66,19 +66,6 @@ def resolve(uri: str | None, folder: Path) -> str:
 def sqlite_file(uri: str) -> Path | None:
     """The file behind an SQLite address, None for any other."""
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
-
-
-def is_server(uri: str) -> bool:
-    """Whether it is the address of an MLflow server."""
-    return uri.startswith(("http://", "https://"))
-
-
-def public(uri: str) -> str:
-    """The address without a user's name and password, to be shown and written to disk."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def artifact_folder(folder: Path) -> str:
@@ -126,11 +113,16 @@ def _make_folder(folder: Path, setting: str) -> None:
 def open_client(uri: str, folder: Path) -> Any:
     """Create the store where needed and return an `MlflowClient` for it.
 
+    Args:
+        uri: absolute and public, from `resolve`.
+        folder: `paths.mlruns`.
+
     Raises:
         StoreAwayError: the server does not answer.
         TrackingError: a folder cannot be written, or the database cannot be used.
     """
     prepare_environment()
+    log_in(uri)
     if is_server(uri):
         _probe(uri)
     with warnings.catch_warnings(), explained(uri, folder):
@@ -140,7 +132,8 @@ def open_client(uri: str, folder: Path) -> Any:
 
         if not is_server(uri):
             _create_database(uri, folder)
-        client = MlflowClient(tracking_uri=uri)
+        # MLflow knows of no server's password but by its variables: it writes addresses into errors
+        client = MlflowClient(tracking_uri=uri if is_server(uri) else whole(uri))
         if sqlite_file(uri):
             _relax(client)
     return client
@@ -188,26 +181,25 @@ def explained(uri: str, folder: Path | None = None) -> Iterator[None]:
     with quiet:  # only now: importing MLflow sets its loggers' levels
         try:
             yield
-        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-            why = reason(error)
-            message = (
-                f"{_setting(uri, folder)} cannot be used: {why}\n"
-                "Repair it, or choose another place with tracking.uri=http://HOST:PORT or "
-                "paths.mlruns=FOLDER."
-            )
-            if _may_pass(error):
-                raise StoreAwayError(message, why) from error
+        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
+            message = _unusable(uri, folder, error)
+            if may_pass(error):
+                raise StoreAwayError(message, reason(error)) from error
             raise TrackingError(message) from error
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether the same request may be answered later."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import OperationalError
-
-    if isinstance(error, MlflowException):
-        return error.error_code in _PASSING
-    return isinstance(error, OperationalError | sqlite3.OperationalError | OSError)
+def _unusable(uri: str, folder: Path | None, error: Exception) -> str:
+    """What a user is told of a store that cannot be used, and what to do about it."""
+    told = f"{_setting(uri, folder)} cannot be used: {reason(error)}"
+    if is_denied(error):
+        return told
+    password = not is_server(uri) and sqlite_file(uri) is None
+    return (
+        f"{told}\nRepair it, or choose another place with tracking.uri=http://HOST:PORT or "
+        "paths.mlruns=FOLDER."
+        + password
+        * f" Its user and password may stand in {REMEMBERED}={template(uri)}."
+    )
 
 
 def prepare_environment() -> None:
@@ -223,14 +215,14 @@ def prepare_environment() -> None:
 def _probe(uri: str) -> None:
     """Fail within seconds when no server answers; any HTTP answer will do."""
     try:
-        with urllib.request.urlopen(f"{public(uri).rstrip('/')}/health", timeout=_PROBE_SECONDS):
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_PROBE_SECONDS):
             pass
     except urllib.error.HTTPError:
         pass
     except (OSError, ValueError) as error:
         why = reason(getattr(error, "reason", error))
         raise StoreAwayError(
-            f"tracking.uri={public(uri)}: no MLflow server answers there ({why}). Start it "
+            f"tracking.uri={uri}: no MLflow server answers there ({why}). Start it "
             "(mlflow server --host HOST --port PORT), correct the address, or leave it out "
             "(tracking.uri=null) to record into an SQLite file.",
             why,
@@ -271,7 +263,7 @@ def _initialize(uri: str, folder: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     # Given here, the default experiment's artifacts do not end up in the working directory.
-    SqlAlchemyStore(uri, artifact_folder(folder))
+    SqlAlchemyStore(whole(uri), artifact_folder(folder))
 
 
 def _is_complete(database: Path) -> bool:

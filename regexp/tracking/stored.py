@@ -49,7 +49,7 @@ class Reader:
     def __init__(self, uri: str | None, folder: Path | str) -> None:
         folder = Path(folder)
         self._uri = store.resolve(uri, folder)
-        self.source = store.public(self._uri)
+        self.source = self._uri
         database = store.sqlite_file(self._uri)
         if database is not None and not database.is_file():
             raise TrackingError(

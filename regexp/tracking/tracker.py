@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock
 
+from regexp.addresses import is_server
 from regexp.metrics.names import ACCURACY
 from regexp.tracking import delivery, environment, names, process, query, store, stored, view
 from regexp.tracking.error import StoreAwayError
@@ -204,8 +205,8 @@ class Tracker:
             charts: land on the curves instead of the table.
             address: of the UI; a tracking server shows its own.
         """
-        if store.is_server(self.uri):
-            address = store.public(self.uri).rstrip("/")
+        if is_server(self.uri):
+            address = self.uri.rstrip("/")
         tags = [run.data.tags for run in self._children(sweep_id)]
         key, state = view.shared_state(sweep_id, metric, tags)
         with store.explained(self.uri):

@@ -10,6 +10,7 @@ import pooch
 import pytest
 from requests import exceptions
 
+from regexp.addresses import withhold
 from regexp.dataset.base import DataError
 from tests.dataset.made import make, wine_lines, write
 
@@ -69,6 +70,19 @@ def test_any_download_is_accepted_if_asked_for(server, tmp_path):
     data = online(server, sha256=None).load(0, tmp_path)
     assert data.checksum == hashlib.sha256(CONTENT + b"\n").hexdigest()
     assert data.source == str(tmp_path / NAME)  # not what the address is known to give
+
+
+def test_an_address_with_a_token_gives_the_file_and_is_told_without_it(server, tmp_path):
+    address = f"{server.address}/data/{NAME}"
+    server.files[f"/data/{NAME}?token=secret"] = CONTENT
+    url = withhold(f"{address}?token=secret")
+    data = make("wine_quality", url=url, known={NAME: SHA256}).load(0, tmp_path)
+    assert data.source == url == address
+    assert names(tmp_path) == [NAME]
+    server.files.clear()
+    with pytest.raises(DataError, match="404") as caught:
+        make("wine_quality", url=url, known={NAME: SHA256}).load(0, tmp_path / "other")
+    assert "secret" not in str(caught.value)
 
 
 def test_download_that_breaks_off_is_not_kept(server, tmp_path):

@@ -19,12 +19,13 @@ class Server:
     Args:
         folder: has a complete `mlflow.db`.
         patch: takes its settings back after the test.
+        login: the header `Authorization` without which it answers nothing but 401; "" for none.
 
     Attributes:
         uri: its address, the same after every start.
     """
 
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, login: str = "") -> None:
         patch.setenv("_MLFLOW_SERVER_FILE_STORE", store.resolve(None, folder))
         patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", "mlflow-artifacts:/")
         patch.setenv("_MLFLOW_SERVER_SERVE_ARTIFACTS", "true")
@@ -38,6 +39,7 @@ class Server:
         patch.setattr(handlers, "_artifact_repo", None)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._app = app
+        self._login = login
         self._server: Any = None
         self._port = 0
         self.start()
@@ -53,9 +55,15 @@ class Server:
     def start(self) -> None:
         from werkzeug.serving import make_server
 
-        self._server = make_server("127.0.0.1", self._port, self._app, threaded=True)
+        self._server = make_server("127.0.0.1", self._port, self._answer, threaded=True)
         self._port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def _answer(self, request: Any, respond: Any) -> Any:
+        if self._login and request.get("HTTP_AUTHORIZATION") != self._login:
+            respond("401 Unauthorized", [("WWW-Authenticate", "Basic")])
+            return [b"Who are you?"]
+        return self._app(request, respond)
 
     def stop(self) -> None:
         if self._server is not None:

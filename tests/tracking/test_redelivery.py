@@ -88,9 +88,27 @@ def test_the_command_is_understood_by_shell_and_hydra(folder: str) -> None:
     assert (config.tracking.uri, config.paths.mlruns) == (uri, folder)
 
 
-def test_the_command_shows_no_password() -> None:
-    shown = deliver_command("http://me:secret@host:5000", Path("mlruns"))
-    assert shown == "regexp deliver tracking.uri=http://USER:PASSWORD@host:5000 paths.mlruns=mlruns"
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        (
+            "http://me:secret@host:5000",
+            "MLFLOW_TRACKING_USERNAME=USER MLFLOW_TRACKING_PASSWORD=PASSWORD "
+            "regexp deliver tracking.uri=http://host:5000",
+        ),
+        (
+            "https://secret@host",
+            "MLFLOW_TRACKING_TOKEN=TOKEN regexp deliver tracking.uri=https://host",
+        ),
+        (
+            "postgresql://me:secret@host/runs",
+            "REGEXP_CREDENTIALS=postgresql://USER:PASSWORD@host/runs "
+            "regexp deliver tracking.uri=postgresql://host/runs",
+        ),
+    ],
+)
+def test_the_command_shows_no_password_but_where_to_put_it(uri: str, expected: str) -> None:
+    assert deliver_command(uri, Path("mlruns")) == f"{expected} paths.mlruns=mlruns"
 
 
 def test_what_is_lost_is_said_in_one_line(tmp_path: Path) -> None:

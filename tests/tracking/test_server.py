@@ -35,11 +35,10 @@ def options(command: list[str]) -> dict[str, str]:
 
 
 def test_ui_is_bound_to_this_machine_with_one_worker(tmp_path: Path) -> None:
-    told = options(server.server_command("sqlite:///x.db", tmp_path, 5001))
+    told = options(server.server_command(tmp_path, 5001))
     assert told["--host"] == "127.0.0.1"
     assert told["--port"] == "5001"
     assert told["--workers"] == "1"
-    assert told["--backend-store-uri"] == "sqlite:///x.db"
 
 
 @pytest.mark.parametrize(("host", "expected"), [

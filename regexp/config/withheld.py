@@ -1,0 +1,89 @@
+"""Addresses with credentials, taken out of the command line and of configurations."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from regexp.addresses import has_credentials, public, withhold
+from regexp.errors import ConfigError
+
+
+def withhold_words(words: Sequence[str]) -> list[str]:
+    """The words of a command line, with every address in its public form.
+
+    The whole addresses are remembered, see `regexp.addresses`.
+
+    Raises:
+        ConfigError: an address with credentials takes a value from elsewhere, which is not there.
+    """
+    return [_withheld_word(word) if "://" in word else word for word in words]
+
+
+def withhold_config(config: DictConfig) -> None:
+    """Put every address of a configuration into its public form, and remember the whole ones.
+
+    What an address takes from elsewhere, as by `${oc.env:NAME}`, counts as part of it.
+    """
+    for path, text in _texts(OmegaConf.to_container(config)):
+        if "://" not in text and "${" not in text:
+            continue
+        node: Any = config
+        try:
+            for part in path[:-1]:
+                node = node[part]
+            value = node[path[-1]]
+        except OmegaConfBaseException:  # ${lengths.steps} before the data are known
+            continue
+        if isinstance(value, str) and (shown := withhold(value)) != value:
+            with read_write(node):
+                node[path[-1]] = shown
+
+
+def _withheld_word(word: str) -> str:
+    """One word; what Hydra would not read is only cleaned."""
+    try:
+        [override] = OverridesParser.create().parse_overrides([word])
+    except (HydraException, ValueError, RecursionError):
+        return public(word)
+    shown = word
+    for _, text in _texts(_plain(override._value)):
+        if has_credentials(text):
+            shown = shown.replace(text, withhold(_resolved(text)))
+    return public(shown)
+
+
+def _resolved(text: str) -> str:
+    """An address with what it takes from the environment."""
+    if "${" not in text:
+        return text
+    try:
+        return str(OmegaConf.create({"address": text}).address)
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0], key=public(text)) from error
+
+
+def _plain(value: Any) -> Any:
+    """A value as Hydra's grammar reads it, without the grammar's own classes."""
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, ChoiceSweep):
+        return [_plain(item) for item in value.list]
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _texts(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """(keys that lead there, text) of every text in plain containers."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(item, (*path, key))
