@@ -8,6 +8,7 @@ import pytest
 from regexp.commands.arguments import parse
 from regexp.config import plan_file
 from regexp.config.jobs import compose
+from regexp.sweep import launched
 from regexp.sweep import plan as planning
 from regexp.sweep.planned_run import PlannedRun
 from tests.sandbox import SMALL, Sandbox
@@ -56,3 +57,17 @@ def test_what_runs_share_is_written_once(tmp_path: Path) -> None:
         plan_file.write(tmp_path / "plan.yaml", {"runs": [run.as_plain() for run in runs]})
         sizes.append((tmp_path / "plan.yaml").stat().st_size)
     assert sizes[1] < 25 * sizes[0]
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "a\nb\n\n"), (1, "")])
+def test_of_jobs_that_only_the_sweeper_knows_the_first_says_what_must_be_known(
+    number: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [job] = compose(parse(list(SMALL))[0]).jobs
+    runs = [replace(run, remarks=("a", "b")) for run in planning.plan(job.config)]
+    monkeypatch.setattr(planning, "plan", lambda config: runs)
+    monkeypatch.setattr("regexp.sweep.job.train", lambda *_: [])
+    monkeypatch.setattr(launched, "current_job", lambda: (number, []))
+    monkeypatch.setattr(launched, "_tracker", object())
+    assert launched._train(job.config, None, launched.Order("sweep", 0, [], ""), "") == []
+    assert capsys.readouterr().out == said
