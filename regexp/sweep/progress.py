@@ -202,9 +202,20 @@ def left_out_lines(sweep: Sweep, why: Mapping[int, NotApplicable]) -> list[str]:
 
 
 def remark_lines(planned: "Sequence[Sequence[PlannedRun]]") -> list[str]:
-    """What a user must know before the runs of some jobs are trained, each line once."""
-    remarks = dict.fromkeys(line for runs in planned for run in runs for line in run.remarks)
-    return [*remarks, ""] if remarks else []
+    """What a user must know before the runs of some jobs are trained, each line once.
+
+    Of lines on one key, `regularizer.ema: ...`, which runs of a search may have by the dozen, the
+    first three and how many more there are.
+    """
+    remarks: dict[str, dict[str, None]] = {}
+    for line in (line for runs in planned for run in runs for line in run.remarks):
+        remarks.setdefault(line.partition(": ")[0], {})[line] = None
+    lines = []
+    for key, alike in remarks.items():
+        lines += [*alike][:3]
+        if len(alike) > 3:
+            lines.append(f"{key}: {len(alike) - 3} more like these, which the runs keep")
+    return [*lines, ""] if lines else []
 
 
 def ensemble_line(runs: "pandas.DataFrame") -> list[str]:

@@ -32,3 +32,13 @@ def test_a_remark_is_said_once_whatever_number_of_runs_has_it() -> None:
     jobs = [[run(0, "one"), run(1, "one")], [], [run(0, "one", "two")]]
     assert remark_lines(jobs) == ["one", "two", ""]
     assert remark_lines([[run(0)], []]) == []
+
+
+def test_of_many_remarks_on_one_key_three_are_said() -> None:
+    lines = [f"regularizer.ema: decay={number} is long" for number in range(8)]
+    runs = [
+        PlannedRun("", "", "", 0, "", {}, "", "", "", False, remarks=(line, "another"))
+        for line in lines
+    ]
+    more = "regularizer.ema: 5 more like these, which the runs keep"
+    assert remark_lines([runs[:5], runs[3:]]) == [*lines[:3], more, "another", ""]
