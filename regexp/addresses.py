@@ -10,13 +10,14 @@ import os
 import re
 import sys
 import traceback
+from typing import Any
 from urllib.parse import quote, unquote
 
 REMEMBERED = "REGEXP_CREDENTIALS"
 """Names the environment variable with whole addresses, one a line; a user may set it as well."""
 
-_START = re.compile(r"[a-zA-Z][\w+.-]*://")
-_ADDRESS = re.compile(rf"{_START.pattern}\S*")
+_START = re.compile(r"[\w+.-]+://")
+_ADDRESS = re.compile(rf"(?<![\w+.-]){_START.pattern}\S*")
 
 # What stands between :// and the host. A password may have a slash that is not written as %2F:
 # SQLAlchemy takes it, and where nobody does it is still a password. host:5000/a@b has none.
@@ -40,7 +41,16 @@ def public(text: str) -> str:
     >>> public("tracking.uri=http://me:secret@host:5000 and postgresql://host/runs?password=secret")
     'tracking.uri=http://host:5000 and postgresql://host/runs'
     """
-    return _ADDRESS.sub(lambda found: _cleaned(found[0]), text)
+    return _ADDRESS.sub(lambda found: _cleaned(found[0]), text) if "://" in text else text
+
+
+def public_all(value: Any) -> Any:
+    """Plain containers, every text in them public; of a mapping also the keys."""
+    if isinstance(value, str):
+        return public(value)
+    if isinstance(value, dict):
+        return {public_all(key): public_all(item) for key, item in value.items()}
+    return [public_all(item) for item in value] if isinstance(value, list) else value
 
 
 def print_traceback(error: BaseException) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from regexp.addresses import public
 from regexp.commands.arguments import CommandParser
 from regexp.commands.rerun import STORE_KEYS
 from regexp.errors import count
@@ -69,16 +68,15 @@ def export(arguments: Sequence[str]) -> int:
 def shareable(sweep: "OriginalSweep") -> tuple["OriginalSweep", list[str]]:
     """A sweep without what is nobody else's business, and lines that say which runs are not in it.
 
-    User names, hosts and processes are left out of the tags, and names and passwords out of
-    addresses; runs that have not ended are left out as a whole.
+    User names, hosts and processes are left out of the tags; runs that have not ended are left out
+    as a whole. Addresses were read without names and passwords.
     """
     runs = [_shareable(run) for run in sweep.runs if run.status not in ("RUNNING", "SCHEDULED")]
     lines = []
     if len(runs) < len(sweep.runs):
         unfinished = len(sweep.runs) - len(runs)
         lines.append(f"left out: runs that have not ended ({unfinished})")
-    settings = _all_public(sweep.settings)
-    return replace(sweep, name=_printable(sweep.name), settings=settings, runs=runs), lines
+    return replace(sweep, name=_printable(sweep.name), runs=runs), lines
 
 
 def _shareable(run: "Original") -> "Original":
@@ -87,27 +85,13 @@ def _shareable(run: "Original") -> "Original":
         run,
         name=_printable(run.name),
         reason=_printable(run.reason),
-        config=_all_public(run.config),
-        stack=_all_public(run.stack),
-        environment=_all_public(run.environment),
         tags={_printable(key): _printable(value) for key, value in tags.items()},
     )
 
 
 def _printable(text: str) -> str:
-    """A text for people, without credentials and without what would steer a terminal."""
-    return _STEERING.sub(" ", public(text))
-
-
-def _all_public(value: Any) -> Any:
-    """Nested settings without credentials in the addresses."""
-    if isinstance(value, str):
-        return public(value)
-    if isinstance(value, dict):
-        return {key: _all_public(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_all_public(item) for item in value]
-    return value
+    """A text for people, without what would steer a terminal."""
+    return _STEERING.sub(" ", text)
 
 
 def _files(

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from regexp.addresses import public, public_all
 from regexp.metrics.names import column, parameter
 from regexp.tracking import process
 
@@ -169,16 +170,16 @@ def frame(runs: Sequence[Any]) -> "pd.DataFrame":
 
     rows = []
     for run in runs:
-        tags = run.data.tags
+        tags = public_all(dict(run.data.tags))  # older versions recorded passwords
         row = {
             "run_id": run.info.run_id,
-            "name": run.info.run_name,
+            "name": public(run.info.run_name or ""),
             "status": run.info.status,
             "start_time": run.info.start_time,
             "seed": _seed(tags.get("seed", "")),
         }
         row |= {name: tags.get(name, "") for name in _TAGS}
-        row |= {parameter(name): value for name, value in run.data.params.items()}
+        row |= {parameter(name): public(value) for name, value in run.data.params.items()}
         row |= {column(name): number(value) for name, value in run.data.metrics.items()}
         rows.append(row)
     first = ["run_id", "name", "status", "start_time", "seed", *_TAGS]

@@ -1,4 +1,7 @@
-"""Read runs out of the store, as they were recorded. Nothing is written to it."""
+"""Read runs out of the store, as they were recorded. Nothing is written to it.
+
+Texts come with public addresses alone: what older versions recorded may have passwords.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -7,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from regexp.addresses import public, public_all
 from regexp.tracking import names, query, store
 from regexp.tracking.error import TrackingError
 from regexp.tracking.query import Earlier
@@ -132,9 +136,9 @@ class Reader:
         return StoredRun(
             run_id=run_id,
             sweep_id=run.data.tags.get("mlflow.parentRunId", ""),
-            name=run.info.run_name or run_id,
+            name=public(run.info.run_name or run_id),
             status=run.info.status,
-            tags=dict(run.data.tags),
+            tags=public_all(dict(run.data.tags)),
             metrics=metrics,
         )
 

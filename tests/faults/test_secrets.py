@@ -15,9 +15,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import yaml
 
 from regexp.__main__ import run
 from regexp.sweep import job, recording
+from regexp.tracking import Tracker
 from tests.sandbox import SMALL
 from tests.tracking.mlflow_server import Server
 
@@ -115,6 +117,38 @@ def test_no_command_writes_or_prints_a_password(
     printed = capfd.readouterr()
     told += printed.out + printed.err
     assert leaks(tmp_path, told) == []
+
+
+def test_what_older_versions_recorded_is_not_passed_on(
+    fresh_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    address = with_login("https://host/a.csv")
+    config = {"dataset": {"url": address}, "seed": 0, "regularizer": {}, "trainer": {"epochs": 1}}
+    stack = {"position": 0, "members": [{"dataset.url": address}], "variants": [address]}
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        sweep = tracker.sweep("key", f"dataset.url={address}", {"command": address})
+        one = tracker.start(
+            sweep.id, name=f"none {address}", fingerprint="0", params=config,
+            tags={"technique": "none", "seed": "0", "setting": address, "dataset": address},
+            artifacts={"config.yaml": yaml.safe_dump(config), "stack.yaml": yaml.safe_dump(stack)},
+            dataset={"name": "a", "checksum": "0", "source": address},
+        )  # fmt: skip
+        one.summary({"test/accuracy": 0.5})
+        one.finish("FINISHED", f"for {address}")
+        sweep.finish()
+    out = tmp_path / "out"
+    out.mkdir()
+    paths = f"paths.mlruns={fresh_store}"
+    assert run(["compare", sweep.id, "--folder", str(out), "--no-record", paths]) == 0
+    assert run(["export", sweep.id, str(out / "sweep.zip"), paths]) == 0
+    assert run(["diff", one.id, one.id, paths]) == 0
+    assert run(["rerun", one.id, paths]) == 2
+    assert run(["rerun", str(out / "sweep.zip"), paths]) == 2
+    printed = capfd.readouterr()
+    assert leaks(fresh_store), "the store itself has it"
+    assert leaks(out, printed.out + printed.err) == []
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from regexp.tracking import TrackingError, process, serve, server
+from regexp.tracking import TrackingError, process, serve, server, store
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,8 +52,9 @@ def test_what_only_this_machine_reaches(host: str, expected: bool) -> None:
 class Stand:
     """Stands in for the server's process: ends at once."""
 
-    def __init__(self, command: list[str], **_: Any) -> None:
+    def __init__(self, command: list[str], env: dict[str, str], **_: Any) -> None:
         self.command = command
+        self.env = env
         self.pid = 2**22 + 1  # there is none of this number
         Stand.last = self
 
@@ -73,6 +74,18 @@ def test_an_address_that_others_reach_is_told(
     assert options(Stand.last.command)["--host"] == host
     told = capsys.readouterr().err
     assert ("whoever reaches this address can read, change and delete all runs" in told) is warns
+
+
+def test_only_the_servers_environment_has_the_password_of_its_store(
+    fresh_store: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody on the machine can read its command line."""
+    monkeypatch.setattr(subprocess, "Popen", Stand)
+    monkeypatch.setattr(store, "open_client", lambda uri, folder: None)
+    address = "postgresql://me:secret@host/runs"
+    assert serve(address, fresh_store, port) == 0
+    assert "secret" not in " ".join(Stand.last.command)
+    assert Stand.last.env["MLFLOW_BACKEND_STORE_URI"] == address
 
 
 def test_ui_on_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The documents that are read: what they must look like, wherever they come from.
 
+Addresses in them are made public: what older versions recorded may have passwords.
 Readers raise `ValueError` and `RecursionError` alone, whatever they are given.
 """
 
@@ -22,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from regexp.addresses import public, public_all
 from regexp.rerun.archive.encode import WORD, WORDS
 
 FORMAT = 1
@@ -49,7 +51,7 @@ def _matching(pattern: str, expected: str) -> AfterValidator:
 def _printable(text: str) -> str:
     if _UNPRINTABLE.search(text):
         raise ValueError("expected a text without control characters")
-    return text
+    return public(text)
 
 
 Text = Annotated[str, Strict(), AfterValidator(_printable)]
@@ -263,4 +265,5 @@ def _plain(document: object, *, resolved: bool = False) -> dict[str, Any]:
     check(document, 0)
     if not isinstance(document, dict):
         raise ValueError("expected names with values")
-    return document
+    public_document: dict[str, Any] = public_all(document)
+    return public_document
