@@ -79,7 +79,12 @@ class Gain(nn.Module):
 
 
 def odd() -> nn.Module:
-    return nn.Sequential(Inputs(), Block(nn.Linear(5, 6), nn.ReLU()), Gain(), nn.Linear(6, 3))
+    """Single numbers, a frozen weight, and two layers that share theirs."""
+    first, second = nn.Linear(6, 6), nn.Linear(6, 6)
+    second.weight = first.weight
+    return nn.Sequential(
+        Inputs(), Block(nn.Linear(5, 6), nn.ReLU()), first, Gain(), second, nn.Linear(6, 3)
+    )
 
 
 NETWORKS: dict[str, tuple[tuple[int, ...], str, Callable[[], nn.Module]]] = {

@@ -171,7 +171,7 @@ def test_stacked_agrees_with_alone(name: str) -> None:
 
 
 @every_technique
-def test_stacked_agrees_with_alone_on_numbers_and_frozen_weights(name: str) -> None:
+def test_stacked_agrees_with_alone_on_single_numbers_frozen_and_shared_weights(name: str) -> None:
     if not applies("odd", beside(name)):
         pytest.skip("is for other data or layers")
     runs = [(seed, beside(name)) for seed in (0, 5)]

@@ -13,7 +13,7 @@ from regexp.metrics.evaluate import metrics
 from regexp.model.draws import probe
 from regexp.model.guards import checked_outputs
 from regexp.random import Rng
-from regexp.regularizer.base import PredictionView, Regularizer, Tensors
+from regexp.regularizer.base import Course, PredictionView, Regularizer, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import add_layers
 from regexp.stack.network import Network
@@ -57,6 +57,8 @@ class Regularized(Trainable):
         seed: keys every random draw of the techniques.
 
     Attributes:
+        advice: what techniques tell of numbers that do not suit the run, such as an average that is
+            longer than it.
         stopped: whether a technique says, after an epoch, that the run should end.
 
     Raises:
@@ -96,6 +98,8 @@ class Regularized(Trainable):
             model, model, cocktail, [seed], task, classes, first.dtype, drawing=drawing
         )
         self.steps = epochs * steps_per_epoch
+        ends = [steps_per_epoch * epoch for epoch in range(1, epochs + 1)]
+        self.advice = cocktail.advise(Course(ends, lambda: ()))  # the schedule is the user's
         self.stopped = False
         kinds = list(self.kinds.values())
         self.optimizer = make_optimizer(optimizer, list(model.parameters()), kinds)

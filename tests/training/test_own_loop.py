@@ -102,6 +102,12 @@ def test_snapshots_of_averages_are_those_of_a_run():
     assert float(loss) == pytest.approx(result.metrics["test/loss"], rel=1e-6)
 
 
+def test_tells_of_numbers_that_do_not_suit_the_run():
+    [line] = regularized(mlp(), {"mean": EMA(decay=0.9)}, epochs=3, steps_per_epoch=3).advice
+    assert line.startswith("regularizer.mean: decay=0.9 would average over 10 steps")
+    assert not regularized(mlp(), {"mean": EMA(decay=0.9)}, epochs=4, steps_per_epoch=3).advice
+
+
 def test_a_plain_loop_by_hand():
     """Without techniques it is what anybody would write."""
     data, model = make_data(), mlp()
