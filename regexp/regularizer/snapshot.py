@@ -77,7 +77,7 @@ class Snapshot(
         if cycles and cycles != self.snapshots:
             yield (
                 f"the learning rate has {count(cycles, 'cycle')} for {self.snapshots} snapshots"
-                + (", which so are near copies" if cycles == 1 else "")
+                + (", which so are stages of one descent and much alike" if cycles == 1 else "")
                 + "; scheduler=cosine_annealing_warm_restarts "
                 f"scheduler.T_0.share={1 / self.snapshots:.10g} has as many"
             )

@@ -160,10 +160,10 @@ def test_cycles_are_counted_as_those_of_torchs_restarts(steps, cycles):
         assert not told
 
 
-def test_snapshots_without_cycles_are_near_copies():
+def test_snapshots_without_cycles_are_much_alike():
     run = course(20, rates=[0.1] * 100)
     told = advised("snapshot", run)
-    assert "1 cycle for 5 snapshots, which so are near copies" in told
+    assert "1 cycle for 5 snapshots, which so are stages of one descent" in told
     assert "scheduler.T_0.share=0.2" in told
     assert not advised("snapshot", run, snapshots=1)
     assert not advised("snapshot", course(20), snapshots=5), "nothing is known of the schedule"
