@@ -8,9 +8,10 @@ all of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -79,6 +80,8 @@ class Dataset(ABC):
     """
 
     name: ClassVar[str]
+    EARLIER: ClassVar[Mapping[str, Any]] = MappingProxyType({"repeats": APART})
+    """What runs did that were recorded before a setting was there, by setting."""
 
     validation: float
     test: float

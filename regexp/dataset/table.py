@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -72,6 +74,9 @@ class TableFile(Dataset):
     """
 
     name: ClassVar[str] = "table"
+    EARLIER: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {**Dataset.EARLIER, "group": None, "split": None}
+    )
 
     path: str
     separator: str

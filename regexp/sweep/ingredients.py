@@ -140,6 +140,12 @@ def load_data(node: Node, folder: str, seed: int) -> Data:
         raise ConfigError(str(error)) from error
 
 
+def with_earlier_settings(node: Node) -> Node:
+    """A recorded `dataset`, with what it meant by settings that were not there yet."""
+    earlier = getattr(import_target("dataset._target_", node["_target_"]), "EARLIER", {})
+    return {**earlier, **node}
+
+
 def training_rows(node: Node, folder: str, seed: int) -> int:
     """How many rows the training split of `load_data` has, without preprocessing them."""
     return _dataset(json.dumps(node)).training_rows(seed, Path(folder))

@@ -25,6 +25,7 @@ from regexp.sweep.ingredients import (
     check_forward,
     load_data,
     training_rows,
+    with_earlier_settings,
 )
 from regexp.sweep.planned_run import Node, PlannedRun, planned
 from regexp.sweep.trial import check_trains, stack_fault
@@ -187,8 +188,9 @@ def from_resolved(config: Node, folder: str, variant: str = "") -> PlannedRun:
     Raises:
         ConfigError: a missing or bad file of data.
     """
-    config = config | {"paths": config["paths"] | {"data": folder}}
-    return planned(config, variant, load_data(config["dataset"], folder, config["seed"]))
+    dataset = with_earlier_settings(config["dataset"])
+    config = config | {"paths": config["paths"] | {"data": folder}, "dataset": dataset}
+    return planned(config, variant, load_data(dataset, folder, config["seed"]))
 
 
 def _plain(node: DictConfig) -> Node:

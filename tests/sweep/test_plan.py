@@ -22,7 +22,7 @@ from regexp.stack.stack import Stack
 from regexp.sweep import job as sweep_job
 from regexp.sweep.ingredients import build_member
 from regexp.sweep.outcome import Outcome
-from regexp.sweep.plan import plan
+from regexp.sweep.plan import from_resolved, plan
 from regexp.sweep.stacks import group_by_structure
 from regexp.tracking import Earlier
 from tests.support import tensor
@@ -94,6 +94,34 @@ class Uneven(Dataset):
 
     def preprocessing(self, table: Table) -> StandardScaler:
         return StandardScaler()
+
+
+def test_a_run_recorded_before_equal_rows_stayed_together_has_its_own_splits() -> None:
+    """At seed 2 the two irises of equal measures were in training and test split."""
+    asked = ("dataset=iris", "dataset.train_size=null", "seeds=[2]")
+    [apart] = plan(config(*asked, "dataset.repeats=apart"))
+    [together] = plan(config(*asked))
+    recorded = {key: value for key, value in apart.config["dataset"].items() if key != "repeats"}
+    again = from_resolved(apart.config | {"dataset": recorded}, "data")
+    assert again.config["dataset"] == apart.config["dataset"]
+    before, now, new = (
+        tensor(build_member(run).data.test.inputs) for run in (apart, again, together)
+    )
+    assert torch.equal(before, now)
+    assert not torch.equal(before, new)
+
+
+def test_a_recorded_table_without_later_settings_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "made.csv").write_text("a,y\n" + "".join(f"{row},{row % 2}\n" for row in range(50)))
+    of = ("dataset=table", f"dataset.path={tmp_path}/made.csv", "dataset.target=y")
+    [run] = plan(config(*of, "dataset.train_size=null"))
+    recorded = {
+        key: value
+        for key, value in run.config["dataset"].items()
+        if key not in ("repeats", "group", "split")
+    }
+    again = from_resolved(run.config | {"dataset": recorded}, "data")
+    assert again.config["dataset"] == run.config["dataset"] | {"repeats": "apart"}
 
 
 def test_lengths_are_those_of_each_seed_where_splits_differ_in_size() -> None:
