@@ -21,8 +21,9 @@ _ADDRESS = re.compile(rf"(?<![\w+.-]){_START.pattern}\S*")
 
 # What stands between :// and the host. A password may have a slash that is not written as %2F:
 # SQLAlchemy takes it, and where nobody does it is still a password. host:5000/a@b has none.
-_DATABASE_USER = re.compile(r"(?!\[)(?:[^:/?#]*:[^?#]*@|[^/?#]*@|[^:/]*:.*@)", re.DOTALL)
-_SERVER_USER = re.compile(r"(?!\[)(?:[^/?#]*@|[^:/?#]*:(?!\d*(?:[/?#]|$)).*@)", re.DOTALL)
+_ODD = r"[^:/?#]*:(?!\d*(?:[/?#]|$)).*@"
+_DATABASE_USER = re.compile(rf"(?!\[)(?:[^:/?#]*:[^?#]*@|[^/?#]*@|{_ODD})", re.DOTALL)
+_SERVER_USER = re.compile(rf"(?!\[)(?:[^/?#]*@|{_ODD})", re.DOTALL)
 
 # Of a query's parameters, those that let in whoever knows them.
 _SECRET = re.compile(
@@ -97,13 +98,19 @@ def _remembered() -> dict[str, str]:
 
 def _cleaned(address: str) -> str:
     """The public form of one address; without credentials it is the same."""
+    scheme, _, rest = _parts(_alone(address))
+    return scheme + _ADDRESS.sub(lambda found: _alone(found[0]), rest)  # it may hold another
+
+
+def _alone(address: str) -> str:
+    """The public form of an address that holds no other."""
     scheme, _, rest = _parts(address)
     place, ask, query = rest.partition("?")
     parts = re.split("[&;]", query)
     kept = [part for part in parts if not _SECRET.search(unquote(part.partition("=")[0]))]
     if len(kept) < len(parts):
         ask, query = "?" if kept else "", "&".join(kept)
-    return scheme + public(place + ask + query)  # an address may hold another
+    return scheme + place + ask + query
 
 
 def _parts(address: str) -> tuple[str, str, str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from requests.utils import get_auth_from_url
 from sqlalchemy import make_url
 
@@ -76,6 +78,30 @@ def test_a_database_gets_a_password_that_is_not_encoded(password: str) -> None:
     shown = withhold(address)
     assert shown == "postgresql://host/runs"
     assert make_url(whole(shown)).password == make_url(address).password == password
+
+
+@given(st.text("abc:/?#@&=[]1.% ;", max_size=12), st.sampled_from(["http", "postgresql"]))
+def test_what_is_public_stays_as_it_is(rest: str, scheme: str) -> None:
+    """What connects is found by the public form of the public form."""
+    shown = public(f"{scheme}://{rest}")
+    assert public(shown) == shown
+
+
+@given(
+    user=st.text("abc1.-", max_size=4),
+    password=st.text("abc1:/@. ?#", min_size=1, max_size=8),
+    place=st.sampled_from(["host", "host:5432/runs", "[::1]:5432/runs?a=b@c", "host/?next=a:b@c"]),
+)
+def test_who_takes_an_address_apart_finds_nobody(user: str, password: str, place: str) -> None:
+    address = f"postgresql://{user}:{quote(password, safe='')}@{place}"
+    parts = urlsplit(public(address))
+    assert parts == urlsplit(f"postgresql://{place}")
+    assert parts.username is parts.password is None
+
+
+def test_many_addresses_in_one_are_no_trouble() -> None:
+    text = "http://a:b@" * 100_000
+    assert "b@" not in public(text)[:20]
 
 
 def test_the_last_password_counts_and_several_addresses_are_kept_apart() -> None:
