@@ -66,12 +66,12 @@ class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": m
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         output = _output(view.parameters, step.kinds)
-        return {
-            name: g
-            if owner(name) == output
-            else self._clipped(g, view.parameters[name], step.kinds[name])
+        clipped = {
+            name: self._clipped(g, view.parameters[name], step.kinds[name])
             for name, g in view.gradients.items()
+            if owner(name) != output
         }
+        return view.gradients | clipped
 
     def _clipped(self, g: Tensor, w: Tensor, kind: str) -> Tensor:
         # tensors of w's type: numbers that differ within a stack come in float64

@@ -28,9 +28,8 @@ class GradientCentralization(Regularizer, kind="gradient"):
     """
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
-        return view.gradients | {
-            n: _centred(g) for n, g in weights(view.gradients, step.kinds).items()
-        }
+        selected = weights(view.gradients, step.kinds)
+        return view.gradients | {name: _centred(g) for name, g in selected.items()}
 
 
 def _centred(g: Tensor) -> Tensor:

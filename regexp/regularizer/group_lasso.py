@@ -47,9 +47,8 @@ class GroupLasso(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     groups: Annotated[str, Choice("incoming", "outgoing")]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
-        return self.strength * total(
-            [self._norms(w) for w in weights(view.parameters, step.kinds).values()]
-        )
+        selected = weights(view.parameters, step.kinds).values()
+        return self.strength * total([self._norms(w) for w in selected])
 
     def _norms(self, w: Tensor) -> Tensor:
         """The sum of sqrt(size) * norm over the groups of `w`: [units, inputs, ...]."""

@@ -42,9 +42,8 @@ class Orthogonal(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
-        return self.strength * total(
-            [_distance(w) for w in weights(view.parameters, step.kinds).values()]
-        )
+        selected = weights(view.parameters, step.kinds).values()
+        return self.strength * total([_distance(w) for w in selected])
 
 
 def _distance(w: Tensor) -> Tensor:

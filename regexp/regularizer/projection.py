@@ -90,9 +90,8 @@ class NonNegative(Regularizer, kind="constraint", refuses=("weights that are shi
         return model
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        return new | {
-            name: w.clamp(min=0) for name, w in matching(new, step.kinds, self.names).items()
-        }
+        selected = matching(new, step.kinds, self.names)
+        return new | {name: w.clamp(min=0) for name, w in selected.items()}
 
 
 def matching(parameters: Tensors, kinds: ParameterKinds, pattern: str) -> Tensors:
