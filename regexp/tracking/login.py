@@ -5,7 +5,8 @@ import os
 from regexp import addresses
 from regexp.tracking.error import PASSWORD, TOKEN, USER
 
-# What the variables were before an address said otherwise; empty while none does.
+# What an address has set the variables to, and what they were before.
+_ours: dict[str, str | None] = {}
 _before: dict[str, str | None] = {}
 
 
@@ -15,14 +16,16 @@ def log_in(uri: str) -> None:
     `http://USER:PASSWORD@HOST` logs in, a name alone is a token. They are as the user has set them
     for a server whose address says nothing: what was meant for another is not sent to it.
     """
+    now = _now()  # whoever has changed the variables since has the last word
+    mine = {name for name, value in _ours.items() if now == _ours or (value and now[name] == value)}
+    _set({name: _before[name] for name in mine})
+    _ours.clear()
     user, password = addresses.login(uri) if addresses.is_server(uri) else ("", "")
     if user:
-        _before.update({name: os.environ.get(name) for name in (USER, PASSWORD, TOKEN)} | _before)
-        basic = {USER: user, PASSWORD: password, TOKEN: None}
-        _set(basic if password else {USER: None, PASSWORD: None, TOKEN: user})
-    elif _before:
-        _set(_before)
-        _before.clear()
+        _before.update(_now())
+        token = None if password else user
+        _ours.update({USER: user if password else None, PASSWORD: password or None, TOKEN: token})
+        _set(_ours)
 
 
 def variables(uri: str) -> list[str]:
@@ -38,6 +41,10 @@ def variables(uri: str) -> list[str]:
 def template(uri: str) -> str:
     """An address with places for a user and a password."""
     return uri.replace("://", "://USER:PASSWORD@", 1)
+
+
+def _now() -> dict[str, str | None]:
+    return {name: os.environ.get(name) for name in (USER, PASSWORD, TOKEN)}
 
 
 def _set(values: dict[str, str | None]) -> None:

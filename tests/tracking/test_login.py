@@ -44,6 +44,10 @@ def test_a_server_is_told_what_its_own_address_says(
     ]:
         log_in(uri)
         assert told() == expected, uri
+    log_in("http://one")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "set later")
+    log_in("http://other")
+    assert told() == ("set later", "its password", None)
 
 
 def denied(status: int) -> list[Exception]:
