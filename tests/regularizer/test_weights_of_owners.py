@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from regexp.regularizer.base import GradientView, Tensors, parameter_kinds
+from regexp.regularizer.base import GradientView, NotApplicable, Tensors, parameter_kinds
 from tests.support import NAMES, make_data, make_member, make_step, run, technique
 
 ROWS = 16
@@ -129,3 +129,26 @@ def test_l2_sp_remembers_no_buffer(include: str) -> None:
 
 def test_all_that_act_on_weights_are_tried() -> None:
     assert set(ON_WEIGHTS) > {"l1", "l2", "orthogonal", "max_norm", "pruning"} | REACH_ALL | LATER
+
+
+@pytest.mark.parametrize("name", ["l2", "weight_decay", "max_norm", "pruning"])
+def test_a_network_without_weights_is_refused_and_not_left_alone(name: str) -> None:
+    """Else a model whose matrices have other names would train as `none` does, unsaid."""
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kernel = nn.Parameter(torch.rand(5, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ self.kernel
+
+    class Said(Scaled):
+        parameter_kinds: ClassVar[dict[str, str]] = {"kernel": "weight"}
+
+    made = {name: technique(name, **STRONG.get(name, {}))}
+    with pytest.raises(NotApplicable, match="parameter_kinds = "):
+        run([make_member(0, made, model=Scaled)], 1)
+    (ours,), _ = run([make_member(0, made, model=Said)], 1)
+    (none,), _ = run([make_member(0, model=Said)], 1)
+    assert not torch.equal(ours.last["weights"]["kernel"], none.last["weights"]["kernel"])
