@@ -66,6 +66,10 @@ class Rng:
         folded._generator = self._workhorse()
         return folded
 
+    def outside(self) -> Rng:
+        """The stream whose draws are of all runs, also within a `vmap` over them."""
+        return self
+
     def draw(
         self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
     ) -> Tensor:

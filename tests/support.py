@@ -87,6 +87,53 @@ def odd() -> nn.Module:
     )
 
 
+class Core(nn.Module):
+    """Every kind of parameter, module and draw that networks of users have, in one.
+
+    A scalar, a tied, a frozen and a shared parameter, normalization of three dimensions, attention,
+    and dropout of torch's that is called twice, once of it in training only.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tied = nn.Linear(8, 8)
+        self.again = nn.Linear(8, 8)
+        self.again.weight = self.tied.weight
+        self.shared = nn.Linear(8, 8)
+        self.norm = nn.LayerNorm((2, 4))
+        self.attention = nn.MultiheadAttention(4, 2, dropout=0.1, batch_first=True)
+        self.drop = nn.Dropout(0.1)
+        self.frozen = nn.Parameter(torch.linspace(0.5, 1.5, 8), requires_grad=False)
+        self.scale = nn.Parameter(torch.tensor(1.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.again(self.tied(x).tanh()).tanh()
+        x = self.shared(self.drop(self.shared(x).tanh()))
+        x = self.norm(x.unflatten(-1, (2, 4)))
+        x = (x + self.attention(x, x, x)[0]).flatten(-2)
+        if self.training:
+            x = self.drop(x)
+        return x * self.frozen * self.scale
+
+
+def mixed() -> nn.Module:
+    """A network of everything, whose second block is called twice."""
+    twice = Block(nn.Linear(8, 8), nn.Tanh())
+    first = Block(nn.Linear(5, 8), nn.Tanh())
+    return nn.Sequential(Inputs(), first, twice, Core(), twice, nn.Linear(8, 3))
+
+
+class Branching(nn.Sequential):
+    """A network whose forward decides by values, which no stack can follow."""
+
+    def __init__(self) -> None:
+        super().__init__(Inputs(), Block(nn.Linear(5, 8), nn.ReLU()), nn.Linear(8, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = super().forward(x)
+        return outputs if outputs.mean() > 0 else outputs.tanh()
+
+
 NETWORKS: dict[str, tuple[tuple[int, ...], str, Callable[[], nn.Module]]] = {
     "mlp": ((5,), "classification", lambda: MLP((5,), 3, [8, 6], "relu")),
     "selu": ((5,), "classification", lambda: MLP((5,), 3, [8, 6], "selu")),
@@ -99,6 +146,8 @@ NETWORKS: dict[str, tuple[tuple[int, ...], str, Callable[[], nn.Module]]] = {
     "lstm": ((6, 2), "regression", lambda: recurrent("lstm", outputs=1)),
     "gru": ((6, 2), "classification", lambda: recurrent("gru")),
     "odd": ((5,), "classification", odd),
+    "mixed": ((5,), "classification", mixed),
+    "branching": ((5,), "classification", Branching),
 }  # fmt: skip
 """Shape of a row, task, and how it is made, of small networks for `make_data`."""
 

@@ -89,7 +89,7 @@ def go_together(*names: str) -> bool:
 @cache
 def fitting(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(techniques that it does not work without, the networks that it applies to)."""
-    ordinary = ("mlp", "cnn", "lstm", "resnet_mlp")
+    ordinary = ("mlp", "cnn", "lstm", "resnet_mlp", "mixed")
     for before, networks in (((), ordinary), (("dropout",), ordinary), ((), ("selu",))):
         where = tuple(network for network in networks if applies(network, mix(*before, name)))
         if where:

@@ -63,6 +63,7 @@ from tests.technique_runs import (
     mix,
     neutral,
     technique,
+    train_stack,
     trained,
     within,
 )
@@ -179,6 +180,17 @@ def test_stacked_agrees_with_alone_on_single_numbers_frozen_and_shared_weights(n
     stacked, _ = trained("odd", *runs, **options)
     for ours, run in zip(stacked, runs, strict=True):
         assert_close(ours, alone("odd", *run, **options), 1e-11)
+
+
+@every_technique
+def test_trains_alone_what_no_stack_can_follow(name: str) -> None:
+    if not applies("branching", beside(name)):
+        pytest.skip("is for other data or layers")
+    result, again = (
+        train_stack("branching", (0, beside(name)), precision="float64")[0][0] for _ in range(2)
+    )
+    assert result.status == "FINISHED"
+    assert_same_bits(result.last["weights"], again.last["weights"])
 
 
 @dataclass(frozen=True)

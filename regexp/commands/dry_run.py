@@ -188,7 +188,8 @@ def _train(config: DictConfig, epochs: int) -> float | None:
     seconds = 0.0
     try:
         runs = plan(short)
-        for part in group_by_structure(runs, [build_member(run) for run in runs], short.stack):
+        members, stack = [build_member(run) for run in runs], runs[0].config["stack"]
+        for part in group_by_structure(runs, members, stack):
             began = time.perf_counter()
             results = run_stack([runs[index] for index in part], lambda *_: None)
             seconds += time.perf_counter() - began

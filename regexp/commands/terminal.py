@@ -79,6 +79,8 @@ def plain_warnings() -> None:
         return f"regexp: warning: {' '.join(public(str(message)).split())}\n"
 
     warnings.formatwarning = one_line
+    # of `vmap`, on functions that it calls run by run, as if runs were alone: nothing to do about
+    warnings.filterwarnings("ignore", message="There is a performance drop")
 
 
 def explain_error(error: Exception) -> tuple[str, bool]:

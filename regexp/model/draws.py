@@ -21,7 +21,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from regexp.errors import ConfigError
-from regexp.model.layers import note_shapes
+from regexp.model.noise import note_shapes
+from regexp.model.repeated import Repeated, replaced
 from regexp.random import Rng
 
 aten = torch.ops.aten
@@ -47,27 +48,26 @@ class Draws:
     Args:
         modules: (name, module) of those that draw; a name may stand for several modules, one of
             which is called in a pass: that of one run, and that of a stack.
+        repeated: the noise layers of techniques that are called several times.
     """
 
-    def __init__(self, modules: Iterable[tuple[str, nn.Module]]) -> None:
+    def __init__(
+        self, modules: Iterable[tuple[str, nn.Module]], repeated: Repeated | None = None
+    ) -> None:
         self._modules = list(modules)
+        self._repeated = repeated
         self.names = frozenset(name for name, _ in self._modules)
 
     @contextlib.contextmanager
     def served(self, rng: Rng) -> Iterator[Served]:
         """Serve the draws of one pass from `rng`."""
         served = Served(rng)
-        before = [(vars(module), vars(module).get("forward")) for _, module in self._modules]
-        try:
+        with contextlib.ExitStack() as stack:
             for name, module in self._modules:
-                # not a hook of torch's: modules that have one take other paths
-                vars(module)["forward"] = partial(served.call, name, module, module.forward)
+                stack.enter_context(replaced(module, partial(served.call, name, module)))
+            if self._repeated is not None:
+                stack.enter_context(self._repeated.counted())
             yield served
-        finally:
-            for attributes, forward in before:
-                del attributes["forward"]
-                if forward is not None:
-                    attributes["forward"] = forward
 
 
 class Served(TorchDispatchMode):
@@ -83,7 +83,7 @@ class Served(TorchDispatchMode):
     def __init__(self, rng: Rng) -> None:
         super().__init__()
         self.drew: set[str] = set()
-        self._rng = rng
+        self._rng = rng.outside()
         self._calls: Counter[str] = Counter()
         self._running: list[tuple[str, Rng]] = []
         self._permutations: list[Tensor] = []
@@ -135,6 +135,11 @@ class Served(TorchDispatchMode):
             return self._serve(fill, (make(tensor, **kwargs), *numbers), {}, rng)
         if func is aten.randperm.default:
             return self._permutation(args, kwargs, rng)
+        if (
+            func in (aten.bernoulli_.float, aten.bernoulli.p)
+            and args[0].device.type == rng.device.type
+        ):
+            return self._bernoulli(func, rng, *args)
         if func is aten.native_dropout.default:
             return self._native_dropout(rng, *args)
         if not _takes_generator(func):
@@ -153,6 +158,15 @@ class Served(TorchDispatchMode):
                 for generator in rng.generators(device)
             ]
         return self._permutations.pop(0)
+
+    def _bernoulli(self, func: Any, rng: Rng, x: Tensor, p: float = 0.5) -> Tensor:
+        """1 with probability p, as `Rng.keep` draws it; p is rounded to a multiple of 2**-16."""
+        if rng.runs and (x.ndim == 0 or len(x) != rng.runs):
+            raise _same_for_all(func)
+        level = round(p * 65536)
+        bits = rng.bits16(x.shape[1:] if rng.runs else x.shape)
+        ones = bits >= 32768 - level if level else torch.zeros_like(bits)
+        return x.copy_(ones) if func is aten.bernoulli_.float else ones.to(x.dtype)
 
     def _native_dropout(
         self, rng: Rng, x: Tensor, p: float, train: bool | None = True
@@ -208,7 +222,7 @@ def _seeded(func: Any, args: Arguments, kwargs: dict[str, Any], rng: Rng) -> Any
         args = (args[0].unflatten(0, (rng.runs, -1)), *args[1:])
         tensors = [args[0]]
     if not tensors or any(t.ndim == 0 or len(t) != rng.runs for t in tensors):
-        raise ConfigError(f"a forward draws by {func} the same for all runs", key="model")
+        raise _same_for_all(func)
     results = [
         _by_layout(func, [v[run] if isinstance(v, Tensor) else v for v in args], kwargs, generator)
         for run, generator in enumerate(rng.generators(device))
@@ -217,6 +231,10 @@ def _seeded(func: Any, args: Arguments, kwargs: dict[str, Any], rng: Rng) -> Any
         return args[0]
     stacked = torch.stack(results)
     return stacked.flatten(0, 1) if flat else stacked
+
+
+def _same_for_all(func: Any) -> ConfigError:
+    return ConfigError(f"a forward draws by {func} the same for all runs of a stack", key="model")
 
 
 def _by_layout(
@@ -257,8 +275,16 @@ def _written(func: Any) -> tuple[int, ...]:
 
 def _is_off(func: Any, args: Arguments, kwargs: dict[str, Any]) -> bool:
     """Whether a function that may drop something, such as attention, is told not to."""
-    for index, argument in enumerate(func._schema.arguments):
-        if argument.name.startswith("dropout"):  # dropout_p of attention
-            value = args[index] if index < len(args) else kwargs.get(argument.name)
-            return not (argument.default_value if value is None else value)
+    for index, name, rate in _rates(func):
+        return not (args[index] if index < len(args) else kwargs.get(name, rate))
     return False
+
+
+@cache
+def _rates(func: Any) -> list[tuple[int, str, float | None]]:
+    """The arguments of a function that say how much it drops: position, name and default."""
+    return [
+        (index, argument.name, argument.default_value)
+        for index, argument in enumerate(func._schema.arguments)
+        if argument.name.startswith("dropout")  # dropout_p of attention
+    ]

@@ -256,7 +256,8 @@ def _lift_noise(modules: Modules) -> nn.Module:
 
 
 def _has_tensors(layer: Noise) -> bool:
-    return bool([*layer.parameters(), *layer.children()]) or len(layer._buffers) > 1
+    noise = 1 + len(layer.further)
+    return bool([*layer.parameters(), *layer.children()]) or len(layer._buffers) > noise
 
 
 def _join(x: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from regexp.model.draws import Draws
+from regexp.model.functional import call_with
 from regexp.model.layers import Noise
 from regexp.random import Rng
 from regexp.regularizer.base import Tensors
@@ -64,13 +66,16 @@ class Network:
             changes |= {name: {"training": True} for name in self.draws.names}
         with attributes(self.module, changes):
             for name, stream in streams.items():
-                tensors[f"{name}.noise"] = layers[name].draw(stream, len(inputs))
+                noise = layers[name].draw_calls(
+                    partial(layers[name].draw, rows=len(inputs)), stream
+                )
+                tensors |= {f"{name}.{buffer}": value for buffer, value in noise.items()}
             return self._call(tensors, inputs, rng)
 
     def _call(self, tensors: Tensors, inputs: Tensor, rng: Rng | None) -> Tensor:
         half = torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.half)
         with half, self._served(rng):
-            outputs = torch.func.functional_call(self.module, tensors, (inputs,))
+            outputs = call_with(self.module, tensors, inputs)
         return outputs.to(inputs.dtype)
 
     @contextlib.contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from regexp.model.functional import call_with
 from regexp.regularizer.base import Tensors
 from regexp.stack.vmapped import Vmapped
 
@@ -68,7 +69,7 @@ def reestimate(
         seen += rows
         for module in norms:
             module.momentum = rows / seen  # type: ignore[assignment] # the mean of all rows so far
-        torch.func.functional_call(model, {**counts, **fresh}, (inputs,))
+        call_with(model, {**counts, **fresh}, inputs)
     for module, momentum in zip(norms, momenta, strict=True):
         module.momentum = momentum
     model.train(training)

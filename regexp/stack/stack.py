@@ -28,7 +28,8 @@ from torch.utils import _pytree as pytree
 
 from regexp.metrics.ensemble import mean_prediction
 from regexp.model.draws import probe
-from regexp.model.layers import copy_shapes
+from regexp.model.functional import call_with
+from regexp.model.noise import copy_shapes
 from regexp.random import Rng
 from regexp.regularizer.base import PredictionView, Tensors
 from regexp.regularizer.cocktail import Cocktail
@@ -203,7 +204,7 @@ class Stack(Trainable):
         if self.regularizer.uses("predict"):
             call = self._averaging(tensors, runs)
         else:
-            call = lambda inputs: torch.func.functional_call(self.model, tensors, (inputs,))
+            call = lambda inputs: call_with(self.model, tensors, inputs)
         with self._autocast():
             outputs, targets = self._rows.outputs(call, split, runs)
         self.model.train()

@@ -65,6 +65,11 @@ class StackedRng(Rng):
         inner._index = index
         return inner
 
+    def outside(self) -> StackedRng:
+        outer = self.fold()
+        outer._index = None
+        return outer
+
     def draw(
         self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
     ) -> Tensor:

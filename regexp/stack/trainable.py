@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from regexp.metrics.loss import LOSSES
 from regexp.model.draws import Draws, NoDraws
 from regexp.model.kinds import parameter_kinds
 from regexp.model.layers import Noise, blocks
+from regexp.model.repeated import Repeated
 from regexp.random import Rng
 from regexp.regularizer.base import Evaluation, Memory, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
@@ -82,7 +84,7 @@ class Trainable(ABC):
         self._seeds = list(seeds)
         self._classes = classes
         self._half = autocast
-        self._draws = draws_of(drawing, single, model) if drawing else None
+        self._draws = draws_of(drawing, single, model)
         self._stream: Rng | None = None  # what the network draws from in this step
         self._buffers = dict(model.named_buffers())
         self._noise = [(n, m) for n, m in model.named_modules() if isinstance(m, Noise)]
@@ -93,7 +95,8 @@ class Trainable(ABC):
         self.hidden: Tensors = {}
         if regularizer.flag("uses_hidden"):
             self._watch_hidden()
-            self._chain = [model]  # the hooks are on its containers
+        if regularizer.flag("uses_hidden") or self._draws is not None:
+            self._chain = [model]  # its containers are to be called
         with torch.no_grad():
             self.memory: Memory = regularizer.init(self.state(), self.kinds)
 
@@ -209,11 +212,13 @@ class Trainable(ABC):
         takes_turns = self.regularizer.takes_turns and bool(self._noise)
         turns = self.regularizer.turns(step) if takes_turns else {}
         for name, layer in self._noise:
-            noise = draw_noise(layer, layer.of(step.rng, name), rows)
-            if (turn := turns.get(layer.stream)) is not None:
-                turn = turn.reshape(*turn.shape, *(1 for _ in noise.shape[turn.ndim :]))
-                noise = torch.where(turn, noise, layer.idle(noise))
-            layer._buffers["noise"] = noise  # Module.__setattr__ takes a third of the draw's time
+            draw = partial(draw_noise, layer, rows=rows)
+            for buffer, noise in layer.draw_calls(draw, layer.of(step.rng, name)).items():
+                if (turn := turns.get(layer.stream)) is not None:
+                    turn = turn.reshape(*turn.shape, *(1 for _ in noise.shape[turn.ndim :]))
+                    noise = torch.where(turn, noise, layer.idle(noise))
+                # Module.__setattr__ takes a third of the draw's time
+                layer._buffers[buffer] = noise
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs [runs, rows, outputs] in training mode; running statistics move."""
@@ -276,9 +281,15 @@ class Trainable(ABC):
         return torch.autocast(self.device.type, torch.bfloat16) if self._half else nullcontext()
 
 
-def draws_of(names: Collection[str], *networks: nn.Module) -> Draws:
-    """The draws of some modules of a network, and of it lifted, where they have the same names."""
+def draws_of(names: Collection[str], *networks: nn.Module) -> Draws | None:
+    """What a network draws, of one run and lifted, in its passes; None if there is nothing.
+
+    Args:
+        names: of its modules that draw.
+    """
     modules = [item for network in networks for item in network.named_modules()]
     unique = {id(module): (name, module) for name, module in modules if name in names}
     # those of `Stacked` only call what they were made of, or do not draw
-    return Draws((n, m) for n, m in unique.values() if not isinstance(m, Stacked))
+    drawing = [(n, m) for n, m in unique.values() if not isinstance(m, Stacked)]
+    repeated = Repeated(networks, (Stacked,))
+    return Draws(drawing, repeated) if drawing or repeated else None

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from regexp.model.functional import call_with
 from regexp.model.layers import Noise
 from regexp.random import Rng
 
@@ -67,7 +68,7 @@ class Vmapped(Stacked):
             tensors: dict[str, Tensor], numbers: dict[str, Any], *inputs: Tensor
         ) -> Tensor:
             with attributes(single, numbers):
-                return torch.func.functional_call(single, tensors, inputs)
+                return call_with(single, tensors, *inputs)
 
         # what it draws is served run by run (`regexp.model.draws`)
         return torch.vmap(single_run, randomness="different")(tensors, numbers, *inputs)
@@ -126,6 +127,7 @@ class VmappedNoise(Noise):
         self.single = {"module": single}
         self.numbers, self.shared = single.numbers, single.shared  # type: ignore[misc]
         self.shape, self.stream, self.key = single.shape, single.stream, single.key
+        self.note_calls(single.further)
         stack_numbers(self, modules)
 
     def draw(self, rng: Rng, rows: int) -> Tensor:
@@ -147,8 +149,9 @@ class VmappedNoise(Noise):
 
     def _single(self, numbers: dict[str, Any]) -> Noise:
         """The layer of one run, with its numbers."""
-        layer = copy.copy(self.single["module"])
-        vars(layer).update(numbers)
+        layer: Noise = copy.copy(self.single["module"])
+        vars(layer).pop("forward", None)  # of a pass, and of the other module
+        vars(layer).update(numbers, shape=self.shape)
         return layer
 
 

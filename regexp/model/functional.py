@@ -1,0 +1,31 @@
+"""Calling a network with other tensors than its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def call_with(module: nn.Module, tensors: Mapping[str, Tensor], *inputs: Any) -> Any:
+    """What `module` gives with other tensors as its parameters and buffers.
+
+    Unlike `torch.func.functional_call` (of torch 2.13) it is for networks in which a module stands
+    in several places: torch replaces the tensors of that module once a place, and in the end puts
+    those of the call back instead of its own, which no optimizer reaches from then on.
+
+    Args:
+        tensors: by name; what stands in several places is replaced in all of them by that of one.
+    """
+    own = {
+        f"{path}.{name}" if path else name: tensor
+        for path, inner in module.named_modules()  # each once
+        for held in (inner._parameters, inner._buffers)
+        for name, tensor in held.items()
+        if tensor is not None
+    }
+    values = {id(own[name]): value for name, value in tensors.items() if name in own}
+    replaced = {name: values[id(held)] for name, held in own.items() if id(held) in values}
+    return torch.func.functional_call(module, replaced, inputs, tie_weights=False)

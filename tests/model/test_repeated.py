@@ -1,0 +1,109 @@
+"""Noise of techniques where modules are called twice; and torch's functional call, mended."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from regexp.errors import ConfigError
+from regexp.model.functional import call_with
+from regexp.model.layers import Block, DropoutLayer
+from regexp.model.noise import fill_noise, note_shapes, owner_of
+from regexp.model.recurrent import Recurrent
+from regexp.model.repeated import Repeated
+from regexp.random import Rng
+from tests.support import make_member, run, stacked_and_alone
+
+ROWS = 300
+
+
+class Twice(nn.Module):
+    """A block with dropout at two places, at rows of other sizes; gives both masks."""
+
+    def __init__(self, times: int = 2) -> None:
+        super().__init__()
+        self.times = times
+        self.block = Block(nn.Linear(6, 6), nn.Identity())
+        self.block.dropout.append(DropoutLayer(0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.block(x) for _ in range(self.times)])
+
+
+def test_every_call_of_a_block_has_its_own_mask_and_the_first_is_as_ever() -> None:
+    network, x = Twice(), torch.randn(ROWS, 6)
+    note_shapes(network, x[:1])
+    fill_noise(network, Rng(0, "step", 0), ROWS)
+    with Repeated([network]).counted():
+        first, second = network(x)
+    masks = torch.stack([first, second]).flatten(1) != 0
+    assert abs(float(torch.corrcoef(masks.float())[0, 1])) < 5 / (ROWS * 6) ** 0.5
+    once = Twice(times=1)
+    note_shapes(once, x[:1])
+    fill_noise(once, Rng(0, "step", 0), ROWS)
+    assert torch.equal(once.get_buffer("block.dropout.0.noise") > 0, masks[0].view(ROWS, 6))
+    assert [name for name, _ in once.named_buffers()] == ["block.dropout.0.noise"]
+
+
+def test_more_calls_than_were_tried_are_refused() -> None:
+    network = Twice()
+    note_shapes(network, torch.zeros(1, 6))
+    fill_noise(network, Rng(0), 3)
+    network.times = 3
+    with Repeated([network]).counted(), pytest.raises(ConfigError, match="block 3 times"):
+        network(torch.zeros(3, 6))
+
+
+def test_a_recurrent_layer_has_one_mask_for_all_times() -> None:
+    layer = Recurrent("gru", 2, 4)
+    layer.state.append(DropoutLayer(0.5))
+    network = nn.Sequential(layer)
+    note_shapes(network, torch.zeros(1, 5, 2))
+    assert owner_of("0.state.0", network) == "0"
+    assert not layer.state[0].further
+
+
+def standing_twice() -> nn.Module:
+    twice = Block(nn.Linear(5, 5), nn.Tanh())
+    twice.dropout.append(DropoutLayer(0.3))
+    return nn.Sequential(twice, nn.Linear(5, 5), twice, nn.Linear(5, 3))
+
+
+def test_runs_of_a_stack_have_the_noise_that_they_have_alone() -> None:
+    def member(seed: int):
+        return make_member(seed, model=standing_twice)
+
+    for result, _, alone, _ in stacked_and_alone(member, range(2)):
+        for name, value in result.last["weights"].items():
+            torch.testing.assert_close(value, alone.last["weights"][name], rtol=0, atol=1e-12)
+
+
+def test_a_module_that_stands_twice_goes_on_learning_after_an_evaluation() -> None:
+    """torch's functional call leaves such a module without its parameters."""
+    members = [make_member(seed, model=standing_twice) for seed in range(2)]
+    for epochs in (1, 2):
+        results, _ = run([make_member(seed, model=standing_twice) for seed in range(2)], epochs)
+        weights = [result.last["weights"]["0.layer.weight"] for result in results]
+        if epochs == 1:
+            after_one = weights
+    for one, two, member in zip(after_one, weights, members, strict=True):
+        assert not torch.equal(one, two)
+        assert not torch.equal(one, member.model[0].layer.weight)  # type: ignore[index]
+
+
+def test_other_tensors_are_put_in_all_places_and_taken_back() -> None:
+    layer, tied = nn.Linear(3, 3), nn.Linear(3, 3)
+    tied.weight = layer.weight
+    network = nn.Sequential(layer, tied, layer, nn.BatchNorm1d(3))
+    own = dict(network.named_parameters(remove_duplicate=False))
+    x, double = torch.randn(5, 3), {name: 2 * p.detach() for name, p in network.named_parameters()}
+    once = nn.Linear(3, 3), nn.Linear(3, 3)
+    once[0].load_state_dict({"weight": double["0.weight"], "bias": double["0.bias"]})
+    once[1].load_state_dict({"weight": double["0.weight"], "bias": double["1.bias"]})
+    norm = nn.BatchNorm1d(3)
+    norm.load_state_dict({"weight": double["3.weight"], "bias": double["3.bias"]}, strict=False)
+    expected = nn.Sequential(once[0], once[1], once[0], norm)(x)
+    torch.testing.assert_close(call_with(network, double, x), expected)
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        assert parameter is own[name]

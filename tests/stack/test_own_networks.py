@@ -1,0 +1,144 @@
+"""Networks of torch's own modules in a stack, against them alone and a plain loop of torch's."""
+
+from __future__ import annotations
+
+import copy
+import random
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from regexp.errors import ConfigError
+from regexp.random import Rng
+from regexp.stack.stack import Stack
+from regexp.training.loop import train_step
+from regexp.training.own_loop import Regularized
+from tests.support import make_data, make_member, run, stacked_and_alone, technique, tensor
+from tests.technique_runs import SMOOTH
+
+pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")
+
+
+class TabTransformer(nn.Module):
+    """torch's encoder, one token a feature, and one that the class is read from."""
+
+    def __init__(self, dropout: float = 0.1, width: int = 8) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(5, width) * 0.1)
+        self.bias = nn.Parameter(torch.zeros(5, width))
+        self.token = nn.Parameter(torch.zeros(1, 1, width))
+        layer = nn.TransformerEncoderLayer(width, 2, 2 * width, dropout, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2)
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x[..., None] * self.weight + self.bias
+        tokens = torch.cat([self.token.expand(len(x), -1, -1), tokens], 1)
+        return self.head(self.encoder(tokens)[:, 0])
+
+
+TECHNIQUES = [(), ("sam",), ("ema",), ("mixup",), ("r_drop",), ("mc_dropout",), ("jacobian",)]
+
+
+@pytest.mark.parametrize("names", TECHNIQUES, ids="+".join)
+def test_a_transformer_with_dropout_trains_stacked_as_alone(names: tuple[str, ...]) -> None:
+    changes = {"r_drop": {"dropout": None}}
+
+    def member(seed: int):
+        techniques = {name: technique(name, **changes.get(name, {})) for name in names}
+        return make_member(seed, techniques, SMOOTH, model=TabTransformer)
+
+    for result, curves, alone, expected in stacked_and_alone(member, range(4), epochs=2):
+        for name, value in result.last["weights"].items():
+            torch.testing.assert_close(value, alone.last["weights"][name], rtol=0, atol=1e-11)
+        for ours, theirs in zip(curves, expected, strict=True):
+            assert ours == pytest.approx(theirs, abs=1e-9)
+
+
+def test_its_dropout_counts_and_comes_from_the_runs_seed() -> None:
+    def weights(dropout: float, seed: int = 0) -> Tensor:
+        member = make_member(0, model=lambda: TabTransformer(dropout))
+        member.seed = seed
+        torch.manual_seed(seed + 7)  # of no account
+        return run([member], 1)[0][0].last["weights"]["head.weight"]
+
+    assert torch.equal(weights(0.1), weights(0.1))
+    assert not torch.equal(weights(0.1), weights(0.0))
+    assert not torch.equal(weights(0.1), weights(0.1, seed=1))
+
+
+def test_without_dropout_it_is_a_plain_loop_of_torchs_to_the_bit() -> None:
+    member = make_member(0, optimizer=SMOOTH, model=lambda: TabTransformer(0.0))
+    model = copy.deepcopy(member.model)
+    [result], _ = run([member], epochs=2, batch_size=32)
+    optimizer, data = SMOOTH(model.parameters()), make_data(0)
+    for epoch in range(2):
+        order = Rng(0, "order", epoch).permutation(len(data.train))
+        for rows in order.split(32):
+            optimizer.zero_grad()
+            outputs = model(tensor(data.train.inputs)[rows])
+            F.cross_entropy(outputs, data.train.targets[rows]).backward()
+            optimizer.step()
+    for name, value in model.state_dict().items():
+        assert torch.equal(result.last["weights"][name], value)
+
+
+def test_a_step_of_a_network_that_draws_leaves_torchs_state_alone() -> None:
+    stack = Stack([make_member(seed, model=TabTransformer) for seed in range(2)], 1, 32)
+    before = torch.random.get_rng_state()
+    train_step(stack, *next(stack.batches()))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+class Sometimes(nn.Module):
+    """Draws from a global state that no stream reaches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) * (0.5 if self.training and random.random() < 0.5 else 1.0)
+
+
+class Later(Sometimes):
+    """Draws after its first steps, as a schedule of noise would."""
+
+    calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += self.training
+        return F.dropout(self.layer(x), 0.5, self.training and self.calls > 2)
+
+
+def own_loop(model: nn.Module) -> Regularized:
+    return Regularized(
+        model,
+        {},
+        lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        example=torch.zeros(1, 5),
+        classes=3,
+        epochs=1,
+        steps_per_epoch=2,
+    )
+
+
+def test_a_loop_of_ones_own_refuses_them_too_and_serves_the_others() -> None:
+    with pytest.raises(ConfigError, match="Sometimes draws from Python's global random state"):
+        own_loop(Sometimes())
+    data = make_data(0)
+    weights = []
+    for seed in (5, 6):
+        torch.manual_seed(0)
+        loop = own_loop(nn.Sequential(nn.Linear(5, 8), nn.Dropout(0.5), nn.Linear(8, 3)))
+        torch.manual_seed(seed)  # of no account
+        loop.train_batch(tensor(data.train.inputs), data.train.targets)
+        weights.append(loop.parameters["2.weight"].detach())
+    assert torch.equal(*weights)
+
+
+def test_what_begins_to_draw_in_training_is_refused_there() -> None:
+    with pytest.raises(ConfigError, match="drew from torch's global random state in training"):
+        run([make_member(0, model=Later)], epochs=3)
