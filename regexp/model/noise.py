@@ -63,6 +63,11 @@ class Noise(nn.Module):
         """This layer's own stream below `rng`, the step's; `name` is the module's."""
         return rng.fold(self.stream, "shared" if self.shared else self.key or name)
 
+    @property
+    def noise_buffers(self) -> tuple[str, ...]:
+        """The names of the buffers that hold noise, one a call."""
+        return ("noise", *(f"noise{index + 1}" for index in range(len(self.further))))
+
     def draw_calls(self, draw: Callable[[Rng], Tensor], rng: Rng) -> dict[str, Tensor]:
         """The noise of every call in a pass, by the names of the buffers.
 
@@ -70,23 +75,21 @@ class Noise(nn.Module):
             draw: gives that of an input of `self.shape`.
             rng: the layer's own stream of the step.
         """
-        noise, first = {"noise": draw(rng)}, self.shape
+        noise, first = [draw(rng)], self.shape
         for index, shape in enumerate(self.further, 1):
             self.shape = shape
             # what hooks of its technique know holds for every call
-            call = noise["noise"] if self.shared else draw(rng.fold("call", index))
-            noise[f"noise{index}"] = call
+            noise.append(noise[0] if self.shared else draw(rng.fold("call", index)))
         self.shape = first
-        return noise
+        return dict(zip(self.noise_buffers, noise, strict=True))
 
     def note_calls(self, further: Sequence[torch.Size | None]) -> None:
         """Know the shapes of the calls after the first."""
-        for index in range(max(len(self.further), len(further))):
-            self._buffers.pop(f"noise{index + 1}", None)
-            if index < len(further):
-                empty = self.noise.new_ones(())
-                self.register_buffer(f"noise{index + 1}", empty, persistent=False)
+        for name in self.noise_buffers[1:]:
+            del self._buffers[name]
         self.further = tuple(further)
+        for name in self.noise_buffers[1:]:
+            self.register_buffer(name, self.noise.new_ones(()), persistent=False)
 
     def note(self, x: Tensor) -> Tensor:
         """Pass `x` on, and note its shape if none is known."""

@@ -99,7 +99,7 @@ def _choose(
             key="model",
             cure="call modules that have noise equally often in every pass",
         )
-    buffers, own = layer._buffers, f"noise{index}"
+    buffers, own = layer._buffers, layer.noise_buffers[index]
     buffers["noise"], buffers[own] = buffers[own], buffers["noise"]
     try:
         return forward(*args, **kwargs)

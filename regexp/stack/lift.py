@@ -256,8 +256,8 @@ def _lift_noise(modules: Modules) -> nn.Module:
 
 
 def _has_tensors(layer: Noise) -> bool:
-    noise = 1 + len(layer.further)
-    return bool([*layer.parameters(), *layer.children()]) or len(layer._buffers) > noise
+    others = layer._buffers.keys() - set(layer.noise_buffers)
+    return bool([*layer.parameters(), *layer.children(), *others])
 
 
 def _join(x: Tensor) -> Tensor:

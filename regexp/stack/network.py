@@ -17,7 +17,7 @@ from regexp.model.functional import call_with
 from regexp.model.layers import Noise
 from regexp.random import Rng
 from regexp.regularizer.base import Tensors
-from regexp.stack.vmapped import attributes
+from regexp.stack.vmapped import attributes, without_fast_path
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Network:
 
     def _call(self, tensors: Tensors, inputs: Tensor, rng: Rng | None) -> Tensor:
         half = torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.half)
-        with half, self._served(rng):
+        with half, self._served(rng), without_fast_path():
             outputs = call_with(self.module, tensors, inputs)
         return outputs.to(inputs.dtype)
 
@@ -86,19 +86,8 @@ class Network:
         if self.draws is None or rng is None:
             yield
             return
-        with self.draws.served(rng), _without_fast_path():
+        with self.draws.served(rng):
             yield
-
-
-@contextlib.contextmanager
-def _without_fast_path() -> Iterator[None]:
-    """Have torch's transformers call their dropout in evaluation mode too."""
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 pytree.register_dataclass(Network)  # so that `vmap` sees its tensors

@@ -71,7 +71,22 @@ class Vmapped(Stacked):
                 return call_with(single, tensors, *inputs)
 
         # what it draws is served run by run (`regexp.model.draws`)
-        return torch.vmap(single_run, randomness="different")(tensors, numbers, *inputs)
+        with without_fast_path():
+            return torch.vmap(single_run, randomness="different")(tensors, numbers, *inputs)
+
+
+@contextlib.contextmanager
+def without_fast_path() -> Iterator[None]:
+    """Have torch's transformers do the same in evaluation as in training.
+
+    Their fast path has no rule for `vmap`, and leaves out dropout that is called for.
+    """
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 @contextlib.contextmanager

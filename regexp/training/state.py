@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from regexp.metrics.names import BEST_EPOCH, EPOCHS, SECONDS
+from regexp.model.noise import Noise
 from regexp.regularizer.base import Tensors
 from regexp.stack.running_statistics import where
 from regexp.stack.stack import Stack, take
@@ -200,12 +201,13 @@ def _restore(stack: Stack, content: dict[str, Any]) -> None:
 
 def _buffers(stack: Stack) -> dict[str, Tensor]:
     """What a network keeps from step to step; noise is drawn anew in each."""
-    saved = stack.model.state_dict().keys()
-    return {
-        name: value
-        for name, value in stack.model.named_buffers()
-        if name in saved or name.rpartition(".")[2] != "noise"
+    noise = {
+        f"{path}.{name}" if path else name
+        for path, layer in stack.model.named_modules()
+        if isinstance(layer, Noise)
+        for name in layer.noise_buffers
     }
+    return {name: value for name, value in stack.model.named_buffers() if name not in noise}
 
 
 def _fill(kind: str, tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
