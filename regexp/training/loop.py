@@ -62,7 +62,7 @@ def train(
     for epoch in range(stack.epoch + 1, epochs + 1):
         # of the stack: tensors with an entry for every run
         started = time.perf_counter()
-        with _no_global_draws():
+        with no_global_draws("torch"):
             train_loss, learning_rate = _train_epoch(stack)
         weights = stack.evaluated()
         validation = metrics(*stack.predict("validation", weights), stack.task)
@@ -94,14 +94,18 @@ def train(
 
 
 @contextlib.contextmanager
-def _no_global_draws() -> Iterator[None]:
-    """Refuse what draws from torch's global random state and not from the runs' streams."""
-    before = global_states(["torch"])
+def no_global_draws(*whose: str) -> Iterator[None]:
+    """Refuse what draws from a global random state, not from the runs' streams.
+
+    Args:
+        whose: those that are looked at (`regexp.random.global_states`).
+    """
+    before = global_states(whose)
     yield
-    if moved(before):
+    if names := moved(before):
         raise ConfigError(
-            "something drew from torch's global random state in training, so that the runs could "
-            "not be made again",
+            f"something drew from {names[0]}'s global random state in training, so that the runs "
+            "could not be made again",
             cure="draw from step.rng in a technique, and in a network in every call of its forward "
             "in training mode, the first included",
         )

@@ -20,7 +20,7 @@ from regexp.stack.network import Network
 from regexp.stack.optimizers import make_optimizer
 from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.trainable import Trainable
-from regexp.training.loop import mean_loss, train_step
+from regexp.training.loop import mean_loss, no_global_draws, train_step
 
 
 class Regularized(Trainable):
@@ -134,11 +134,15 @@ class Regularized(Trainable):
             The mean plain loss of the batch as it was trained on, without penalties; detached.
 
         Raises:
-            ValueError: for values [rows], which would be taken for [rows, rows].
+            ValueError: for values [rows], which would be taken for [rows, rows]; or if a technique
+                draws from a global random state in the first step.
         """
         self._check(targets)
         self.model.train()
-        loss = train_step(self, inputs, targets)
+        # later steps are not looked at: threads that load rows may draw as they like
+        whose = () if self.step_index else ("Python", "NumPy", "torch")
+        with no_global_draws(*whose):
+            loss = train_step(self, inputs, targets)
         self._losses.append(loss)
         self._rows.append(len(inputs))
         return loss

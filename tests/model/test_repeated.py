@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.testing import assert_close
 
 from regexp.errors import ConfigError
 from regexp.model.functional import call_with
@@ -13,6 +16,9 @@ from regexp.model.noise import fill_noise, note_shapes, owner_of
 from regexp.model.recurrent import Recurrent
 from regexp.model.repeated import Repeated
 from regexp.random import Rng
+from regexp.stack.stack import Stack
+from regexp.training.loop import train
+from regexp.training.state import TrainingState
 from tests.support import make_member, run, stacked_and_alone
 
 ROWS = 300
@@ -77,6 +83,19 @@ def test_runs_of_a_stack_have_the_noise_that_they_have_alone() -> None:
     for result, _, alone, _ in stacked_and_alone(member, range(2)):
         for name, value in result.last["weights"].items():
             torch.testing.assert_close(value, alone.last["weights"][name], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["alone", "stacked"])
+def test_a_run_that_is_broken_off_goes_on_with_the_same_bits(seeds: tuple[int, ...]) -> None:
+    def new() -> Stack:
+        return Stack([make_member(seed, model=standing_twice) for seed in seeds], 3, 32)
+
+    kept = []
+    whole = train(new(), 3, lambda *_: None, lambda _, content: kept.append(deepcopy(content())))
+    stack = new()
+    state = TrainingState.resumed(stack, kept[0])
+    for ours, theirs in zip(train(stack, 3, lambda *_: None, state=state), whole, strict=True):
+        assert_close(ours.last["weights"], theirs.last["weights"], rtol=0, atol=0)
 
 
 def test_a_module_that_stands_twice_goes_on_learning_after_an_evaluation() -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
+import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
 
-from regexp.errors import NotApplicable
+from regexp.errors import ConfigError, NotApplicable
 from regexp.model.cnn import CNN
 from regexp.model.layers import Block, Inputs
 from regexp.model.mlp import MLP
@@ -175,6 +177,27 @@ def test_values_without_a_second_axis_are_refused():
         ours.train_batch(torch.zeros(4, 5), torch.zeros(4))
     with pytest.raises(ValueError, match="steps_per_epoch=1: this epoch had 0"):
         ours.end_epoch(torch.zeros(4, 5), torch.zeros(4, 1))
+
+
+DRAWS = {
+    "Python": random.random,
+    "NumPy": np.random.rand,
+    "torch": lambda: float(torch.rand(())),
+}
+
+
+@pytest.mark.parametrize("whose", DRAWS)
+def test_a_technique_that_draws_from_a_global_state_is_refused(whose, monkeypatch):
+    ours = regularized(mlp(), {"mixup": Mixup(alpha=0.2)})
+    draw, plain = DRAWS[whose], Mixup.batch
+
+    def batch(self, step, batch):
+        return plain(self, step, batch._replace(inputs=batch.inputs * draw()))
+
+    monkeypatch.setattr(Mixup, "batch", batch)
+    data = make_data()
+    with pytest.raises(ConfigError, match=f"{whose}'s global random state.*step.rng"):
+        ours.train_batch(tensor(data.train.inputs), data.train.targets)
 
 
 def test_layers_are_of_the_models_type():
