@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -61,8 +61,8 @@ def reestimate(
     counts = {name: value.clone() for name, value in model.named_buffers() if name not in state}
     momenta, training = [module.momentum for module in norms], model.training
     model.eval()
-    for module in norms:
-        module.train()
+    for module in [*norms, *_calling(model, norms)]:
+        module.training = True
     seen = 0
     for inputs in batches:
         rows = inputs.shape[axis]
@@ -90,6 +90,12 @@ def _differ(values: Tensor, others: Tensor, lifted: bool) -> Tensor:
     """Whether any element differs, [runs]; numbers have no other axis."""
     differ = values != others
     return differ.reshape(len(differ), -1).any(1) if lifted else differ.any()
+
+
+def _calling(model: nn.Module, norms: Sequence[nn.Module]) -> list[nn.Module]:
+    """The `Vmapped` modules of normalization layers themselves, whose mode these take."""
+    lifted = [module for module in model.modules() if isinstance(module, Vmapped)]
+    return [module for module in lifted if module.single["module"] in norms]
 
 
 def _within_vmap(model: nn.Module) -> list[nn.Module]:

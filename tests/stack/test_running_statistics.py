@@ -33,12 +33,17 @@ class Gated(nn.Module):
         return self.norm(x) * x.sigmoid()
 
 
+class Own(nn.BatchNorm1d):
+    """A layer that a `vmap` calls as it is; so are `nn.BatchNorm3d` and `nn.InstanceNorm1d`."""
+
+
 # A layer with batch normalization, the shape of a row, and how a batch's values [..., 5] lie.
 LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "batch norm": (lambda: nn.BatchNorm1d(5), (5,)),
     "sequences": (lambda: EachTime(nn.BatchNorm1d(5)), (3, 5)),
     "ghost": (lambda: Ghost(nn.BatchNorm1d(5), 4, 0), (5,)),
     "within a vmap": (Gated, (5,)),
+    "all of a vmap": (lambda: nn.Sequential(Own(5)), (5,)),
 }
 SIZES = (8, 8, 2)  # rows of the batches
 
