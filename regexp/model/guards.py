@@ -12,13 +12,24 @@ from regexp.model.draws import Draws
 from regexp.random import Rng, global_states, moved
 
 
-def checked_outputs(model: nn.Module, example: Tensor, *, twice: bool = True) -> Tensor:
-    """The outputs of a copy of `model` in evaluation mode, after a look at what it draws.
+def outputs_of(model: nn.Module, example: Tensor) -> Tensor:
+    """The outputs of a copy of `model` in evaluation mode, after a pass in training mode too.
 
     Args:
         example: inputs [rows, *features].
-        twice: whether to hold two passes of training mode against each other, which takes the time
-            of one more.
+    """
+    trial = copy.deepcopy(model).eval()
+    with torch.no_grad():
+        outputs: Tensor = trial(example)
+        trial.train()(torch.cat([example, example]))
+    return outputs
+
+
+def checked_outputs(model: nn.Module, example: Tensor) -> Tensor:
+    """As `outputs_of`, with a look at what the model draws.
+
+    Args:
+        example: inputs [rows, *features].
 
     Raises:
         ConfigError: if it draws from a global random state that is not torch's, in evaluation, or
@@ -29,7 +40,7 @@ def checked_outputs(model: nn.Module, example: Tensor, *, twice: bool = True) ->
     with torch.no_grad():
         outputs, drew = _pass(model.eval(), example)
         model.train()
-        passes = [_pass(model, torch.cat([example, example]))[0] for _ in range(1 + twice)]
+        passes = [_pass(model, torch.cat([example, example]))[0] for _ in range(2)]
     if drew:
         raise ConfigError(
             f"the forward of {kind} draws in evaluation mode too",

@@ -132,7 +132,7 @@ def _plan_point(
     runs = list(_resolve(point, variant, seeds))
     # What does not fit together is told now, before anything is written.
     member = build_member(runs[0])
-    check_forward(member.model, member.data)
+    check_forward(member.model, member.data, known=runs[0].of_project)
     check_trains(runs[0], member)
     return runs
 

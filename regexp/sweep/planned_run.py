@@ -81,6 +81,12 @@ class PlannedRun:
         return replace(self, config=config, fingerprint=fingerprint, remarks=remarks)
 
     @property
+    def of_project(self) -> bool:
+        """Whether the network and techniques are the project's, which its own tests have tried."""
+        nodes = self.config["model"], *self.config["regularizer"].values()
+        return all(node["_target_"].startswith("regexp.") for node in nodes)
+
+    @property
     def params(self) -> Node:
         """What MLflow shows as the run's parameters."""
         return {key: self.config[key] for key in ("seed", *DECIDES)}

@@ -19,7 +19,7 @@ from regexp.errors import ConfigError
 from regexp.random import global_states, moved
 from regexp.stack.member import Member, lengths
 from regexp.stack.stack import Stack
-from regexp.sweep.ingredients import build_member, first_line, of_project
+from regexp.sweep.ingredients import build_member, first_line
 from regexp.sweep.planned_run import PlannedRun
 from regexp.training.loop import train
 
@@ -34,7 +34,7 @@ def check_trains(run: PlannedRun, member: Member) -> None:
         ConfigError: if that fails.
     """
     rows = smallest_batch(run, member)
-    if rows > 1 and _all_of_project(member):
+    if rows > 1 and run.of_project:
         return
     try:
         _train(_stack([member], run))
@@ -58,11 +58,9 @@ def stack_fault(runs: Sequence[PlannedRun]) -> str:
     Args:
         runs: of one job; the first two are tried.
     """
-    if len(runs) < 2 or not runs[0].config["stack"]:
+    if len(runs) < 2 or not runs[0].config["stack"] or runs[0].of_project:
         return ""
     members = [build_member(run) for run in runs[:2]]
-    if _all_of_project(members[0]):
-        return ""
     if members[0].structure() != members[1].structure():  # they meet others of theirs
         members[1] = build_member(runs[0])
     try:
@@ -138,13 +136,10 @@ def _train(stack: Stack) -> None:
         )
 
 
-def _all_of_project(member: Member) -> bool:
-    return all(map(of_project, (member.model, *member.regularizer.techniques.values())))
-
-
 def _name(member: Member) -> str:
     """What is tried, for people: the network, or the network with techniques of a user's."""
-    own = [name for name, one in member.regularizer.techniques.items() if not of_project(one)]
+    techniques = member.regularizer.techniques.items()
+    own = [name for name, one in techniques if not type(one).__module__.startswith("regexp.")]
     return " with ".join(filter(None, (type(member.model).__name__, "+".join(own))))
 
 
