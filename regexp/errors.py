@@ -11,7 +11,16 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["INTERRUPTED", "ConfigError", "NotApplicable", "count", "few", "nearest", "printable"]
+__all__ = [
+    "INTERRUPTED",
+    "ConfigError",
+    "NotApplicable",
+    "count",
+    "few",
+    "nearest",
+    "once",
+    "printable",
+]
 
 INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ended."""
@@ -94,6 +103,19 @@ def few(items: Sequence[str]) -> str:
     """The first three of several things: "a, b, c and 2 more"."""
     more = f" and {len(items) - 3} more" if len(items) > 3 else ""
     return ", ".join(items[:3]) + more
+
+
+def once(lines: Iterable[str]) -> list[str]:
+    """Each line once, and of many on one key, `regularizer.ema: ...`, three and how many more."""
+    by_key: dict[str, dict[str, None]] = {}
+    for line in lines:
+        by_key.setdefault(line.partition(": ")[0], {})[line] = None
+    said = []
+    for key, alike in by_key.items():
+        said += [*alike][:3]
+        if len(alike) > 3:
+            said.append(f"{key}: {len(alike) - 3} more like these, which the runs keep")
+    return said
 
 
 def nearest(word: str, choices: Iterable[str], prefix: str = "") -> str:

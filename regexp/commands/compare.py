@@ -78,7 +78,7 @@ def compare(arguments: Sequence[str]) -> int:
         raise ConfigError(problem, key=f"--folder {folder}") from error
     show(comparison)
     for remark in comparison.remarks:
-        print(remark)
+        print(printable(remark))  # some are tags of the store
     print(f"\nThe comparison: {printable(str(folder / PAGE))}", flush=True)
     if len(sweep_ids) == 1 and not given.no_record:
         _record(config, reader, report, folder)

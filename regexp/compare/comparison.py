@@ -8,7 +8,7 @@ from regexp.compare import several, verdict
 from regexp.compare.metric import Metric, metric_of
 from regexp.compare.ranking import Across, rank
 from regexp.compare.table import BASELINE, FAMILY, FINISHED, KEYS, Tested, counted_runs, tabulate
-from regexp.errors import ConfigError, nearest
+from regexp.errors import ConfigError, nearest, once
 from regexp.metrics.names import ACCURACY, LOSS, METRIC, RMSE, TUNING_STAGE, column
 
 if TYPE_CHECKING:
@@ -166,8 +166,7 @@ def _families(table: "pd.DataFrame", tested: Mapping[tuple[str, str], Tested]) -
 
 
 def _remarks(runs: "pd.DataFrame", both: bool, *, searched: bool) -> list[str]:
-    lines = (line for text in runs.get("remarks", ()) for line in str(text).splitlines())
-    remarks = list(dict.fromkeys(lines))
+    remarks = once(line for text in runs.get("remarks", ()) for line in str(text).splitlines())
     running = int((runs["status"] == "RUNNING").sum())
     if running:
         remarks.append(

@@ -145,7 +145,9 @@ def _start(
     setting = original.tags.get("setting", "")
     record = Recorder(tracker, sweep_id, setting, arithmetic, {}).start(planned.runs, position)
     of = {"rerun.of": original.run_id}
-    of |= {name: original.tags[name] for name in ("stage", "tuned") if name in original.tags}
+    # of the remarks a rerun knows those of the data alone
+    kept = ("stage", "tuned", "remarks")
+    of |= {name: original.tags[name] for name in kept if name in original.tags}
     record.tags(of)
     return record
 

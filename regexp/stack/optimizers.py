@@ -12,6 +12,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MethodType
 from typing import Any
 
 import torch
@@ -67,17 +68,19 @@ def make_optimizer(
 def simulate(stepper: Stepper, counts: Sequence[int]) -> tuple[list[float], bool]:
     """The learning rate of every step of a run, and whether it follows the validation loss.
 
-    The optimizer steps parameters without gradients, which leaves them as they are. A schedule that
-    follows the validation loss sees one that never improves.
+    No parameter is stepped. A schedule that follows the validation loss sees one that never
+    improves.
     """
     # two matrices and a vector: some optimizers ask for a hidden layer
     dummy = [nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,), (2, 2))]
     optimizer = stepper.optimizer(dummy)
+    # Torch warns of a scheduler that steps first, and a user's optimizer may need gradients.
+    optimizer.step = MethodType(lambda *_: None, optimizer)  # type: ignore[method-assign]
     schedule = Schedule(stepper.scheduler, stepper.interval, optimizer)
     rates: list[float] = []
     for count in counts:
         if schedule.interval == "epoch":
-            optimizer.step()  # torch warns of a scheduler that steps first
+            optimizer.step()
             rates += [schedule.learning_rate] * count
         else:
             for _ in range(count):

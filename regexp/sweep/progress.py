@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.jobs import Sweep, written
 from regexp.config.values import grid_of, seeds_of, shown
-from regexp.errors import NotApplicable, count
+from regexp.errors import NotApplicable, count, once
 from regexp.metrics.names import ENSEMBLES, HEADLINES, column
 from regexp.sweep.tuning import draw_configurations
 
@@ -202,19 +202,8 @@ def left_out_lines(sweep: Sweep, why: Mapping[int, NotApplicable]) -> list[str]:
 
 
 def remark_lines(planned: "Sequence[Sequence[PlannedRun]]") -> list[str]:
-    """What a user must know before the runs of some jobs are trained, each line once.
-
-    Of lines on one key, `regularizer.ema: ...`, which runs of a search may have by the dozen, the
-    first three and how many more there are.
-    """
-    remarks: dict[str, dict[str, None]] = {}
-    for line in (line for runs in planned for run in runs for line in run.remarks):
-        remarks.setdefault(line.partition(": ")[0], {})[line] = None
-    lines = []
-    for key, alike in remarks.items():
-        lines += [*alike][:3]
-        if len(alike) > 3:
-            lines.append(f"{key}: {len(alike) - 3} more like these, which the runs keep")
+    """What a user must know before the runs of some jobs are trained, each line once."""
+    lines = once(line for runs in planned for run in runs for line in run.remarks)
     return [*lines, ""] if lines else []
 
 

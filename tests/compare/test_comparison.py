@@ -69,6 +69,15 @@ def test_only_what_has_finished_counts_and_the_rest_is_told() -> None:
     assert not of(classified()).remarks
 
 
+def test_remarks_of_the_runs_are_said_once_and_of_many_alike_three() -> None:
+    runs = classified()
+    runs["remarks"] = [f"iris: 1 repeats\nregularizer.l1: at {seed}" for seed in runs["seed"]]
+    assert of(runs).remarks == [
+        "iris: 1 repeats", *(f"regularizer.l1: at {seed}" for seed in range(3)),
+        "regularizer.l1: 7 more like these, which the runs keep",
+    ]  # fmt: skip
+
+
 def test_a_run_that_a_person_made_below_a_sweep_is_not_compared() -> None:
     mine = classified(techniques=("none",), seeds=1).assign(technique="", label="", seed=-1)
     comparison = of(pd.concat([classified(), mine], ignore_index=True))

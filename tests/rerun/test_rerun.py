@@ -39,10 +39,12 @@ def test_a_whole_sweep_is_identical_and_recorded_beside_the_first(
     assert "Data, code, libraries and processor are the same" in told
     again = store.runs(store.sweeps()[-1])
     assert {one.tags["rerun.of"] for one in again} == {one.run_id for one in originals}
+    assert any("\nregularizer.ema: " in one.tags["remarks"] for one in again)
     for one in again:
         first = named(originals, one.name)
         assert one.tags["rerun.identical"] == "true"
         assert one.tags["fingerprint"] == first.tags["fingerprint"]
+        assert one.tags["remarks"] == first.tags["remarks"]
         assert one.weights_sha256 == first.weights_sha256 != ""
         assert one.stack == first.stack
     assert not list(elsewhere.iterdir())  # nothing is written but the store

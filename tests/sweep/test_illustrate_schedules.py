@@ -2,15 +2,19 @@
 
 import importlib.util
 import math
+import warnings
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
-from regexp.stack.optimizers import simulate
+from regexp.stack.optimizers import Stepper, simulate
 from regexp.sweep.illustrate.schedules import distinct, learning_rate, names, steps
 from regexp.sweep.ingredients import build_stepper
 from regexp.sweep.plan import plan
@@ -46,6 +50,25 @@ def test_optimizers_step_without_gradients(optimizer: str) -> None:
     [run] = runs("scheduler=linear_lr", f"optimizer={optimizer}", "optimizer.lr=0.1")
     rates, _ = simulate(build_stepper(run.config), [6] * 6)
     np.testing.assert_allclose(rates, [0.1 * (1 - step / 36) for step in range(36)])
+
+
+class NeedsGradients(torch.optim.Optimizer):
+    """As people write them."""
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.data.add_(parameter.grad, alpha=-group["lr"])
+
+
+@pytest.mark.parametrize("interval", ["step", "epoch"])
+def test_rates_are_known_of_an_optimizer_that_steps_by_gradients_alone(interval: str) -> None:
+    optimizer = partial(NeedsGradients, defaults={"lr": 0.1})
+    halve = partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rates, _ = simulate(Stepper(optimizer, halve, interval), [2, 2])
+    assert rates == ([0.1, 0.05, 0.025, 0.0125] if interval == "step" else [0.1, 0.1, 0.05, 0.05])
 
 
 def test_a_line_for_each_schedule_of_a_sweep() -> None:
