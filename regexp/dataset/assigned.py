@@ -1,14 +1,18 @@
-"""What columns of a user's table say of its splits: the groups of its rows, or the splits."""
+"""What a column says of the splits: the groups of the rows, or the split of each."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regexp.dataset.data import DataError, Rows, Splits
-from regexp.dataset.units import First
-from regexp.errors import nearest
+from regexp.dataset.data import DataError, Rows, Splits, Table
+from regexp.dataset.frames import check_columns
+from regexp.dataset.units import First, first_of, joined
+from regexp.errors import ConfigError, nearest
 
 WORDS = {
     "train": ("train", "training"),
@@ -16,6 +20,79 @@ WORDS = {
     "test": ("test", "testing"),
 }
 """What a column may call each split, in letters of any case."""
+
+
+def assign(table: Table, key: str, column: str, name: str) -> Table:
+    """A table with the groups or the splits that a column says.
+
+    Args:
+        table: what was read.
+        key: "group" or "split", the setting.
+        column: its name in `Table.extra`; of groups, perhaps an input's.
+        name: of the data, for messages.
+
+    Raises:
+        ConfigError: there is no such column; the data are split by themselves.
+        DataError: a value that says nothing.
+    """
+    if table.splits is not None:
+        raise ConfigError(
+            f"{table.source} says by itself which rows are in which split",
+            key=f"dataset.{key}", got=column, cure="leave it null",
+        )  # fmt: skip
+    try:
+        values = _values(table, key, column)
+        if key == "group":
+            groups = group_numbers(values)
+            if table.groups is not None:  # the dataset's own
+                groups = joined(first_of(groups), first_of(table.groups))
+            return replace(table, groups=groups, extra={})
+        splits = splits_of(values)
+    except DataError as error:
+        raise error if error.key else DataError(str(error), key=table.source) from error
+    first = table.first_equal
+    told = () if first is None else shared_inputs(name, column, splits, first)
+    return replace(table, splits=splits, remarks=(*table.remarks, *told), extra={})
+
+
+def _values(table: Table, key: str, column: str) -> pd.Series:
+    """The column, a value for each row."""
+    if column in table.extra:
+        return as_series(column, table.extra[column], len(table.targets))
+    inputs = table.inputs
+    # A split that is an input would tell the network where a row is; a pixel names no group.
+    flat = isinstance(inputs, np.ndarray) and inputs.ndim == 2 and len(table.shape) == 1
+    named = key == "group" and flat
+    choices = [*table.extra, *(table.columns if named else ())]
+    if not choices:
+        raise ConfigError(
+            f"{table.source} has no column {'' if key == 'group' else 'beside its inputs '}that "
+            f"could say the {key} of a row",
+            key=f"dataset.{key}",
+            got=column,
+            cure="leave it null, or write the rows into a table of your own (dataset=table)",
+        )
+    check_columns(table.source, f"dataset.{key}", (column,), choices)
+    assert isinstance(inputs, np.ndarray)
+    return as_series(column, inputs[:, table.columns.index(column)], len(table.targets))
+
+
+def as_series(name: str, values: Any, rows: int) -> pd.Series:
+    """A column as pandas has it, whatever a dataset holds it in.
+
+    Raises:
+        DataError: not one value a row; records or complex numbers.
+    """
+    if not isinstance(values, pd.Series):
+        values = np.asarray(values)
+        dateless = values.dtype.kind in "mM" and np.datetime_data(values.dtype)[0] == "generic"
+        if values.dtype.kind in "Vc" or dateless:
+            raise DataError(f"column {name!r} is of type {values.dtype}, no names or numbers")
+        if not values.dtype.isnative:  # pandas takes the machine's own order of bytes
+            values = values.astype(values.dtype.newbyteorder("="))
+    if values.shape != (rows,):
+        raise DataError(f"column {name!r} is of shape {list(values.shape)}, expected [{rows}]")
+    return pd.Series(values, name=name)
 
 
 def group_numbers(column: pd.Series) -> Rows:
@@ -31,15 +108,15 @@ def group_numbers(column: pd.Series) -> Rows:
         raise DataError(f"group {column.name!r} holds no names or numbers ({error})") from error
 
 
-def splits_of(column: pd.Series) -> Splits:
-    """The rows of the training, validation and test split, in their order in the file.
+def split_words(column: pd.Series) -> NDArray[np.str_]:
+    """A column of splits in the words of `WORDS`, [rows], each of which is there.
 
     Raises:
         DataError: a word that names no split, none at all, or a split without a row.
     """
     _check_complete(column, "split")
     named = {word: split for split, words in WORDS.items() for word in words}
-    words = [str(word).strip().lower() for word in column]
+    words = [_text(value).strip().lower() for value in column]
     for row, word in enumerate(words):
         if word not in named:
             raise DataError(
@@ -53,7 +130,36 @@ def splits_of(column: pd.Series) -> Splits:
                 f"column {column.name!r} gives no row to the {split} split; let some rows say "
                 f"{split!r}"
             )
+    return chosen
+
+
+def splits_of(column: pd.Series) -> Splits:
+    """The rows of the training, validation and test split, in their order in the file.
+
+    Raises:
+        DataError: as `split_words`.
+    """
+    chosen = split_words(column)
     train, validation, test = (np.flatnonzero(chosen == split) for split in WORDS)
+    return train, validation, test
+
+
+def lengths_in_time(column: pd.Series) -> tuple[int, int, int]:
+    """How many steps of a series each split has: first training, then validation, then test.
+
+    Raises:
+        DataError: as `split_words`; a split that starts before another has ended.
+    """
+    chosen = split_words(column)
+    place = np.array([list(WORDS).index(word) for word in chosen])
+    back = np.flatnonzero(np.diff(place) < 0)
+    if len(back):
+        row = int(back[0]) + 1
+        raise DataError(
+            f"row {row + 1}, column {column.name!r}: {chosen[row]} after {chosen[row - 1]}; a "
+            f"series is split by time: first {', then '.join(WORDS)}"
+        )
+    train, validation, test = np.bincount(place, minlength=len(WORDS)).tolist()
     return train, validation, test
 
 
@@ -74,6 +180,11 @@ def shared_inputs(name: str, column: str, splits: Splits, first: First) -> tuple
         f"{name}: {seen.sum():,} of {len(test):,} test rows have the inputs of a training or "
         f"validation row; they stay where the column {column!r} has them.",
     )
+
+
+def _text(value: object) -> str:
+    """A word; files of arrays have them as bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _check_complete(column: pd.Series, role: str) -> None:

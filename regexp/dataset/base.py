@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from regexp.dataset.checks import is_number, is_whole, unexpected
+from regexp.dataset.checks import Name, check_group_and_split, is_number, is_whole, unexpected
 from regexp.dataset.data import (
     CLASSIFICATION,
     REGRESSION,
@@ -29,6 +29,7 @@ from regexp.dataset.data import (
     Table,
     TargetScale,
     array_checksum,
+    check_finite,
     summed,
 )
 from regexp.dataset.lazy import LazyInputs
@@ -74,13 +75,22 @@ class Dataset(ABC):
         repeats: "together" to keep rows of equal inputs in one split, so that no test row is also a
             training row; "apart" to split them like any others. Images that memory does not hold
             are not compared, nor are the windows of a series.
+        group: a column, rows of one value in which stay in one split, such as the rows of a
+            patient; sizes and classes of the splits are as near to their shares as groups allow.
+            Rows of equal inputs in several groups join these, unless `repeats` is "apart". None for
+            none.
+        split: a column that says of each row train, validation (or val, valid, dev) or test. All
+            seeds then have these splits; `validation`, `test` and `repeats` have no say in them,
+            and `split_seed` draws the rows of a `train_size` alone. None to split by the seed.
 
     Raises:
-        ConfigError: a number that is out of its range.
+        ConfigError: a number that is out of its range; both `group` and `split`.
     """
 
     name: ClassVar[str]
-    EARLIER: ClassVar[Mapping[str, Any]] = MappingProxyType({"repeats": APART})
+    EARLIER: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"repeats": APART, "group": None, "split": None}
+    )
     """What runs did that were recorded before a setting was there, by setting."""
 
     validation: float
@@ -89,6 +99,8 @@ class Dataset(ABC):
     split_seed: int | None
     label_noise: float
     repeats: str
+    group: Name | None = None
+    split: Name | None = None
     _tables: dict[Path, Table] = field(default_factory=dict, init=False, repr=False, compare=False)
     _shared: dict[Path, Data] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -117,6 +129,7 @@ class Dataset(ABC):
             raise unexpected("label_noise", self.label_noise, share)
         if self.repeats not in (TOGETHER, APART):
             raise unexpected("repeats", self.repeats, f"'{TOGETHER}' or '{APART}'")
+        check_group_and_split(self.group, self.split)
 
     @abstractmethod
     def read(self, folder: Path) -> Table:
@@ -138,6 +151,31 @@ class Dataset(ABC):
                 at: the transformer is fitted on those of the training split.
         """
 
+    @property
+    def further_columns(self) -> dict[str, str]:
+        """The column that is to be in `Table.extra`, by the setting that names it; or nothing."""
+        named = {"group": self.group, "split": self.split}
+        return {key: str(column) for key, column in named.items() if column is not None}
+
+    def assigned(self, table: Table) -> Table:
+        """What was read, with the groups or the splits that one of its columns says."""
+        for key, column in self.further_columns.items():
+            from regexp.dataset.assigned import assign
+
+            table = assign(table, key, column, table.name or self.name)
+        return table
+
+    def table_of(self, folder: Path) -> Table:
+        """All rows, with their groups or splits; read once for this object and folder.
+
+        Raises:
+            DataError, ConfigError: as `load`.
+        """
+        folder = Path(folder).resolve()
+        if folder not in self._tables:
+            self._tables[folder] = self.assigned(self.read(folder))
+        return self._tables[folder]
+
     def load(self, seed: int, folder: Path) -> Data:
         """Read (once for this object and folder), split by `seed`, preprocess.
 
@@ -150,7 +188,7 @@ class Dataset(ABC):
             ConfigError: a setting that does not fit the rows.
         """
         folder = Path(folder).resolve()
-        table = self._table(folder)
+        table = self.table_of(folder)
         if self.label_noise and table.task != CLASSIFICATION:
             raise ConfigError(
                 f"{table.source} is a regression, whose targets are no classes",
@@ -165,7 +203,12 @@ class Dataset(ABC):
         return self._shared[folder]
 
     def split_rows(self, table: Table, seed: int) -> Splits:
-        """The rows of the training, validation and test split of a run with this seed."""
+        """The rows of the training, validation and test split of a run with this seed.
+
+        Args:
+            table: of `table_of`.
+            seed: the run's.
+        """
         return self._splitter(table).split(seed if self.split_seed is None else self.split_seed)
 
     def training_rows(self, seed: int, folder: Path) -> int:
@@ -174,13 +217,8 @@ class Dataset(ABC):
         Raises:
             DataError, ConfigError: as `load`.
         """
-        splitter = self._splitter(self._table(Path(folder).resolve()))
+        splitter = self._splitter(self.table_of(folder))
         return splitter.training_rows(seed if self.split_seed is None else self.split_seed)
-
-    def _table(self, folder: Path) -> Table:
-        if folder not in self._tables:
-            self._tables[folder] = self.read(folder)
-        return self._tables[folder]
 
     def _splitter(self, table: Table) -> Splitter:
         return Splitter(
@@ -215,7 +253,7 @@ class Dataset(ABC):
                 if isinstance(part, LazyInputs):
                     return part
                 values = np.asarray(part, dtype=np.float32).reshape(len(rows), *table.shape)
-            _check_finite(table, rows, values, features)
+            check_finite(table, rows, values, features)
             return torch.from_numpy(values)
 
         def targets(rows: Rows) -> torch.Tensor:
@@ -225,7 +263,7 @@ class Dataset(ABC):
             with np.errstate(all="ignore"):
                 values = values if scale is None else scale.apply(values)
                 values = values.astype(np.float32)
-            _check_finite(table, rows, values, ("target",) * values.shape[1])
+            check_finite(table, rows, values, ("target",) * values.shape[1])
             return torch.from_numpy(values)
 
         return Data(
@@ -254,15 +292,3 @@ class Dataset(ABC):
             steps = rng.integers(1, len(table.classes), len(rows))[: len(wrong)]
             targets[wrong] = (targets[wrong] + steps) % len(table.classes)
         return targets
-
-
-def _check_finite(table: Table, rows: Rows, values: Any, features: tuple[str, ...]) -> None:
-    flat = values.reshape(len(rows), -1)
-    if np.isfinite(flat).all():
-        return
-    row, column = np.argwhere(~np.isfinite(flat))[0]
-    raise DataError(
-        f"row {rows[row] + 1} becomes {flat[row, column]} in feature {features[column]!r}: a "
-        "number too large (or, for a logarithm, too small)",
-        key=table.source,
-    )

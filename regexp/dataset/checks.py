@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 from urllib.parse import urlsplit
 
@@ -43,6 +43,24 @@ def are_distinct(names: Sequence[object], least: int) -> bool:
 def is_sha256(text: object) -> bool:
     """Whether `text` is a checksum of 64 hexadecimal digits."""
     return isinstance(text, str) and len(text) == 64 and set(text.lower()) <= {*"0123456789abcdef"}
+
+
+def check_group_and_split(group: object, split: object) -> None:
+    """`dataset.group` and `dataset.split` each name a column or none, and one of them none."""
+    for key, column in (("group", group), ("split", split)):
+        if isinstance(column, bool) or not isinstance(column, Name | None):
+            raise unexpected(key, column, "the name of one column, or null;")
+    if group is not None and split is not None:
+        raise ConfigError(
+            f"{split!r} says the split of every row; give one of them", key="dataset.group"
+        )
+
+
+def check_no_target(further: Mapping[str, str], *targets: str) -> None:
+    """Neither `dataset.group` nor `dataset.split` is a target; see `Dataset.further_columns`."""
+    for key, column in further.items():
+        if column in targets:
+            raise ConfigError(f"{column!r} is the target", key=f"dataset.{key}")
 
 
 def check_separator(separator: object) -> None:

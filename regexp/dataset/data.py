@@ -48,6 +48,15 @@ def summed(source: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def asked_by(key: str) -> Iterator[None]:
+    """Put the setting `dataset.<key>` in front of a DataError."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(str(error), key=f"dataset.{key}") from error
+
+
 @dataclass(frozen=True)
 class TargetScale:
     """How a regression's targets were scaled: original = scaled * scale + mean.
@@ -149,6 +158,8 @@ class Table:
         groups: numbers of the groups whose rows stay in one split, [rows]; None if there are none.
         naive: see `Data`.
         remarks: what a user must know of the rows before training, one line each.
+        extra: columns beside the inputs, by name, [rows] each, which `group` and `split` may name:
+            those of `Dataset.further_columns` are enough.
     """
 
     inputs: NDArray[Any] | Images
@@ -167,11 +178,32 @@ class Table:
     groups: Rows | None = None
     naive: Mapping[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def first_equal(self) -> First | None:
         """Which rows have equal inputs, see `regexp.dataset.units.first_equal`."""
         return first_equal(self.inputs)
+
+
+def check_finite(table: Table, rows: Rows, values: Any, features: Sequence[str]) -> None:
+    """Raise DataError where a number is infinite or none after preprocessing.
+
+    Args:
+        table: that the rows are of.
+        rows: their numbers in it.
+        values: what they became, [len(rows), ...].
+        features: the names of the values of a row, flattened.
+    """
+    flat = values.reshape(len(rows), -1)
+    if np.isfinite(flat).all():
+        return
+    row, column = np.argwhere(~np.isfinite(flat))[0]
+    raise DataError(
+        f"row {rows[row] + 1} becomes {flat[row, column]} in feature {features[column]!r}: a "
+        "number too large (or, for a logarithm, too small)",
+        key=table.source,
+    )
 
 
 def array_checksum(arrays: Sequence[NDArray[Any]]) -> str:

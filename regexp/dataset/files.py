@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from regexp.dataset.base import DataError, Dataset
 from regexp.dataset.checks import check_url, is_sha256, name_in, unexpected
@@ -90,6 +91,15 @@ class FileDataset(Dataset):
 
     def _expected(self, name: str) -> str | None:
         return self._pinned(name) if self.sha256 == KNOWN else self.sha256
+
+
+def further_in(path: Path, separator: str, further: Mapping[str, str]) -> dict[str, Any]:
+    """`regexp.dataset.frames.read_further`, where any column is asked for."""
+    if not further:
+        return {}
+    from regexp.dataset.frames import read_further  # takes time
+
+    return dict(read_further(path, separator, further))
 
 
 def find(key: str, path: str, folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -77,6 +77,23 @@ def read_frame(path: Path, separator: str, missing: Sequence[str]) -> pd.DataFra
     return frame
 
 
+def read_further(path: Path, separator: str, further: Mapping[str, str]) -> dict[str, pd.Series]:
+    """The columns of a file that settings name, in the order of its rows.
+
+    Args:
+        path, separator: see `read_frame`.
+        further: see `Dataset.further_columns`.
+
+    Raises:
+        DataError: as `read_frame`; there is no such column.
+    """
+    frame = read_frame(path, separator, ())
+    names = tuple(str(name) for name in frame.columns)
+    for key, column in further.items():
+        check_columns(path, f"dataset.{key}", (column,), names)
+    return {column: frame[column] for column in further.values()}
+
+
 def check_names(path: Path, names: Sequence[str]) -> None:
     """Raise DataError unless every column has a name of its own."""
     if not any(names):
@@ -106,12 +123,12 @@ def _check_separator(path: Path, header: Sequence[str], separator: str) -> None:
         )
 
 
-def check_columns(path: Path, key: str, wanted: Sequence[str], names: Sequence[str]) -> None:
+def check_columns(path: Path | str, key: str, wanted: Sequence[str], names: Sequence[str]) -> None:
     """Raise DataError where a column that the setting `key` names is not there."""
     for column in wanted:
         if column not in names:
             near = get_close_matches(str(column), names[:1000], n=3) or list(names)[:20]
-            raise DataError(f"{key}: {path} has no column {column!r}; nearest: {', '.join(near)}")
+            raise DataError(f"{path} has no column {column!r}; nearest: {', '.join(near)}", key=key)
 
 
 def is_category(column: pd.Series) -> bool:

@@ -11,9 +11,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from regexp.dataset.base import Table
-from regexp.dataset.checks import are_distinct, is_number, is_whole, unexpected
+from regexp.dataset.checks import (
+    are_distinct,
+    check_no_target,
+    is_number,
+    is_whole,
+    unexpected,
+)
 from regexp.dataset.columns import read_columns
-from regexp.dataset.files import FileDataset
+from regexp.dataset.files import FileDataset, further_in
 from regexp.errors import ConfigError
 
 VOTES = ("P_EL", "P_CW", "P_ACW", "P_EDGE", "P_DK", "P_MG", "P_CS")
@@ -58,6 +64,7 @@ class Galaxies(FileDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_columns()
+        check_no_target(self.further_columns, *FLAGS)
         if self.features not in ("engineered", "raw"):
             raise unexpected("features", self.features, "'engineered' or 'raw'")
         if not is_whole(self.degree, 1) or self.degree > 4:
@@ -130,6 +137,7 @@ class Galaxies(FileDataset):
             classes=tuple(FLAGS[index].lower() for index in present),
             checksum=checksum,
             source=self.source_of(path, checksum),
+            extra=further_in(path, ",", self.further_columns),
         )
 
     def preprocessing(self, table: Table) -> Any:

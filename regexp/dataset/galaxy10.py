@@ -5,14 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from regexp.dataset.base import DataError, Table
-from regexp.dataset.checks import are_distinct, check_size, is_number, unexpected
+from regexp.dataset.checks import (
+    are_distinct,
+    check_no_target,
+    check_size,
+    is_number,
+    unexpected,
+)
+from regexp.dataset.data import asked_by
 from regexp.dataset.files import FileDataset
-from regexp.dataset.hdf5 import HDF5Images, import_h5py, open_hdf5, reading, stored_array
+from regexp.dataset.hdf5 import (
+    HDF5Images,
+    import_h5py,
+    open_hdf5,
+    reading,
+    stored_array,
+    stored_column,
+)
 from regexp.dataset.lazy import ArrayImages, ChannelScaler, Images
 from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import RGB, pixel_names
@@ -35,6 +49,7 @@ class Galaxy10(FileDataset):
         memory: gigabytes (1e9 bytes) that all reduced images may take in memory, once for all runs.
             If they take more, they are read from the file whenever they are asked for: slower, in
             memory of a few hundred images.
+        group, split: see `Dataset`; an array [rows] of the file.
 
     References:
         Leung & Bovy, "Deep learning of multi-element abundances from high-resolution spectroscopic
@@ -52,6 +67,7 @@ class Galaxy10(FileDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_size(self.size)
+        check_no_target(self.further_columns, ANSWERS)
         if not is_number(self.memory) or not self.memory >= 0:
             raise unexpected("memory", self.memory, "gigabytes (0 or more)")
         if not are_distinct(self.classes, 2):
@@ -72,6 +88,10 @@ class Galaxy10(FileDataset):
             check_fits(path, len(images) * 32)  # row numbers, of all splits
             with reading(path):
                 labels = stored[:].astype(np.int64)
+            extra: dict[str, Any] = {}
+            for key, column in self.further_columns.items():
+                with asked_by(key):
+                    extra[column] = stored_column(file, path, column, len(images))
         wrong = np.flatnonzero((labels < 0) | (labels >= len(self.classes)))
         if len(wrong):
             raise DataError(
@@ -90,6 +110,7 @@ class Galaxy10(FileDataset):
             checksum=checksum,
             source=self.source_of(path, checksum),
             name=path.name.split(".")[0],
+            extra=extra,
         )
 
     def preprocessing(self, table: Table) -> ChannelScaler:

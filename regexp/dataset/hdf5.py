@@ -93,6 +93,21 @@ def stored_array(file: Any, path: Path, key: str) -> Any:
         return stored
 
 
+def stored_column(file: Any, path: Path, key: str, rows: int) -> NDArray[Any]:
+    """An array [rows] of an open file, read.
+
+    Raises:
+        DataError: as `stored_array`; it is of another shape.
+    """
+    stored = stored_array(file, path, key)
+    if stored.shape != (rows,):
+        shape = None if stored.shape is None else list(stored.shape)
+        raise DataError(f"{path}: {key!r} is of shape {shape}, expected [{rows}]")
+    check_fits(path, rows * stored.dtype.itemsize)
+    with reading(path):
+        return np.asarray(stored[:])
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Make a DataError of whatever the library raises on a damaged file."""

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.dataset.base import DataError, Dataset, Table
-from regexp.dataset.checks import are_distinct, check_size, unexpected
+from regexp.dataset.checks import are_distinct, check_no_target, check_size, unexpected
 from regexp.dataset.columns import find_columns, read_fields
-from regexp.dataset.files import find, joint_checksum
+from regexp.dataset.data import asked_by
+from regexp.dataset.files import find, further_in, joint_checksum
 from regexp.dataset.lazy import ArrayImages, ChannelScaler
 from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import RGB, area_average, check_reducible, pixel_names
+from regexp.errors import ConfigError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 Place = TypeVar("Place")
@@ -49,6 +51,8 @@ class LabelledImages(Dataset):
         classes: names, if labels are the numbers 0, 1, ...; None if the labels are names.
         size: pixels a side that images are reduced to, see `regexp.dataset.pixels.area_average`;
             None to leave them.
+        group, split: see `Dataset`; a column of `labels`, or where that is None an array [rows] of
+            the `.npz`. A folder without `labels` has none.
     """
 
     name: ClassVar[str] = "galaxy_images"
@@ -65,6 +69,7 @@ class LabelledImages(Dataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_size(self.size)
+        check_no_target(self.further_columns, self.label_column)
         if self.classes is not None and not are_distinct(self.classes, 2):
             names = "two or more different names, or null for labels that are names;"
             raise unexpected("classes", list(self.classes), names)
@@ -87,11 +92,28 @@ class LabelledImages(Dataset):
             checksum=joint_checksum([*files, *([table] if table else [])], path),
             source=str(path),
             name=path.name.removesuffix(".npz"),
+            extra=self._further(path, table),
         )
 
     def preprocessing(self, table: Table) -> ChannelScaler:
         """Standardization of each channel over the training images."""
         return ChannelScaler()
+
+    def _further(self, path: Path, table: Path | None) -> dict[str, Any]:
+        """The column that `group` or `split` names, in the order of the images."""
+        if table is not None:
+            return further_in(table, ",", self.further_columns)
+        extra: dict[str, Any] = {}
+        for key, column in self.further_columns.items():
+            if path.is_dir():
+                raise ConfigError(
+                    f"a folder without dataset.labels has no column {column!r}",
+                    key=f"dataset.{key}",
+                    cure="give dataset.labels, a CSV of file names, labels and this column",
+                )
+            with asked_by(key):
+                extra |= _load(path, [column])
+        return extra
 
     def _read_npz(self, path: Path, table: Path | None) -> tuple[NDArray[np.uint8], list[str]]:
         """Images [rows, 3, size, size] and the label of each."""

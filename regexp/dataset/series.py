@@ -25,6 +25,7 @@ from regexp.dataset.checks import (
     Names,
     are_distinct,
     as_names,
+    check_no_target,
     check_separator,
     check_url,
     is_sha256,
@@ -33,7 +34,7 @@ from regexp.dataset.checks import (
 )
 from regexp.dataset.columns import read_columns
 from regexp.dataset.download import download
-from regexp.dataset.files import check_file, find
+from regexp.dataset.files import check_file, find, further_in
 from regexp.dataset.splitting import check_train_size
 from regexp.errors import ConfigError
 
@@ -63,7 +64,9 @@ class Series(Dataset):
     Args:
         validation, test: shares of the series, in time.
         train_size: the last so many windows of the training part are used; None for all.
-        split_seed: None; a series is split by time.
+        split_seed, group: None; a series is split by time.
+        split: a column of the file, see `Dataset`, that follows time: first all training steps,
+            then all validation steps, then all test steps. None for shares of the series.
         path: a text file of separated columns, one row a time step in order, absolute or relative
             to the working directory or the data folder; None for statsmodels' sunspots (yearly
             numbers, 1700 to 2008, column SUNACTIVITY). Gaps and words are refused.
@@ -96,6 +99,17 @@ class Series(Dataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.group is not None:
+            raise ConfigError(
+                "a series is split by time, which groups of steps would break up",
+                key="dataset.group", got=self.group, cure="leave it null",
+            )  # fmt: skip
+        if self.split is not None and self.path is None:
+            raise ConfigError(
+                "the sunspots have no column that says a split",
+                key="dataset.split", got=self.split, cure="set dataset.path, or leave it null",
+            )  # fmt: skip
+        check_no_target(self.further_columns, str(self.target))
         for key in ("window", "horizon", "stride"):
             value = getattr(self, key)
             if not is_whole(value, 1):
@@ -157,6 +171,10 @@ class Series(Dataset):
             naive=naive,
         )
 
+    def assigned(self, table: Table) -> Table:
+        """The same: `read` has split it, as `split` is of steps and not of windows."""
+        return table
+
     def preprocessing(self, table: Table) -> None:
         """None: what time tells was done while reading."""
         return
@@ -194,17 +212,18 @@ class Series(Dataset):
 
     def _windows(self, steps: int, name: str, source: str) -> Splits:
         """The starts of the windows of each split."""
-        test, validation = round(self.test * steps), round(self.validation * steps)
+        train_steps, validation_steps = self._lengths(steps, source)
         borders = {
-            "train": (0, steps - test - validation),
-            "validation": (steps - test - validation, steps - test),
-            "test": (steps - test, steps),
+            "train": (0, train_steps),
+            "validation": (train_steps, train_steps + validation_steps),
+            "test": (train_steps + validation_steps, steps),
         }
         size = self.window + self.horizon
         starts: list[Rows] = []
         for key, (first, end) in borders.items():
             if end - first < size:
-                raising = "" if key == "train" else f" or raise dataset.{key}"
+                shares = key != "train" and self.split is None
+                raising = f" or raise dataset.{key}" if shares else ""
                 raise DataError(
                     f"{self.window} + {self.horizon} steps are more than the {end - first} of the "
                     f"{key} part of {source} ({steps} steps)",
@@ -217,6 +236,21 @@ class Series(Dataset):
             check_train_size(self.train_size, len(train), name)
             train = train[-self.train_size :]  # the latest: what comes next is most like them
         return train, validation_starts, test_starts
+
+    def _lengths(self, steps: int, source: str) -> tuple[int, int]:
+        """How many steps of time the training and the validation part have."""
+        if self.split is None:
+            test, validation = round(self.test * steps), round(self.validation * steps)
+            return steps - test - validation, validation
+        from regexp.dataset.assigned import as_series, lengths_in_time
+
+        further = further_in(Path(source), self.separator, self.further_columns)
+        name = str(self.split)
+        try:
+            train, validation, _ = lengths_in_time(as_series(name, further[name], steps))
+        except DataError as error:
+            raise DataError(str(error), key=source) from error
+        return train, validation
 
 
 def sliding(values: NDArray[Any], length: int) -> NDArray[Any]:

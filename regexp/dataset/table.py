@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,10 +11,10 @@ from numpy.typing import NDArray
 
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, DataError, Dataset, Table
 from regexp.dataset.checks import (
-    Name,
     Names,
     are_distinct,
     as_names,
+    check_no_target,
     check_separator,
     is_whole,
     unexpected,
@@ -63,20 +61,11 @@ class TableFile(Dataset):
         categorical: columns of numbers that are categories, such as a postal code. In these, and in
             `missing`, one name may stand for a list of one.
         max_levels: of one category; more look like a name or an identifier and are refused.
-        group: a column, rows of one value in which stay in one split, such as the rows of a
-            patient; sizes and classes of the splits are as near to their shares as groups allow. It
-            is an input only if `columns` names it. Rows of equal inputs in several groups join
-            these, unless `repeats` is "apart". None for none.
-        split: a column that says of each row train, validation (or val, valid, dev) or test; it is
-            no input. All seeds then have these splits; `validation`, `test` and `repeats` have no
-            say in them, and `split_seed` draws the rows of a `train_size` alone. None to split by
-            the seed.
+        group: see `Dataset`. The column is an input only if `columns` names it.
+        split: see `Dataset`. The column is no input.
     """
 
     name: ClassVar[str] = "table"
-    EARLIER: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {**Dataset.EARLIER, "group": None, "split": None}
-    )
 
     path: str
     separator: str
@@ -87,8 +76,6 @@ class TableFile(Dataset):
     drop: Names
     categorical: Names
     max_levels: int
-    group: Name | None
-    split: Name | None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,19 +96,15 @@ class TableFile(Dataset):
             raise _refused("drop", f"{both[0]!r} is asked for as target or column as well")
         if leaks := sorted({*target} & {*columns}):
             raise _refused("columns", f"{leaks[0]!r} is the target and can be no input")
-        group, split = as_names(self.group), as_names(self.split)
-        if group and split:
-            raise _refused("group", f"{split[0]!r} says the split of every row; give one of them")
-        if {*group, *split} & {*target}:
-            raise _refused("group" if group else "split", f"{(group or split)[0]!r} is the target")
-        if {*split} & {*columns}:
-            raise _refused("columns", f"{split[0]!r} says the split and can be no input")
+        check_no_target(self.further_columns, *target)
+        if (split := self.further_columns.get("split")) in columns:
+            raise _refused("columns", f"{split!r} says the split and can be no input")
         if self.task == CLASSIFICATION and len(target) > 1:
             raise _refused("target", f"a classification has one target, got {list(target)}")
 
     def read(self, folder: Path) -> Table:
         """The inputs as numbers, NaN where missing, categories as numbers of their levels."""
-        from regexp.dataset import assigned, frames
+        from regexp.dataset import frames
 
         path = find("dataset.path", self.path, folder)
         if not path.is_file():
@@ -158,11 +141,9 @@ class TableFile(Dataset):
                 else:
                     values[:, place] = frames.numbers(column)
             targets, classes, task = self._read_targets(frame[list(target)])
-            groups = assigned.group_numbers(frame[group[0]]) if group else None
-            splits = assigned.splits_of(frame[split[0]]) if split else None
         except DataError as error:
             raise DataError(str(error), key=str(path)) from error
-        table = Table(
+        return Table(
             inputs=values,
             targets=targets,
             columns=inputs,
@@ -173,13 +154,8 @@ class TableFile(Dataset):
             name=path.name.split(".")[0],
             levels=levels,
             standardize_targets=task == REGRESSION,
-            splits=splits,
-            groups=groups,
+            extra={name: frame[name] for name in self.further_columns.values()},
         )
-        if splits is None or table.first_equal is None:
-            return table
-        told = assigned.shared_inputs(table.name, split[0], splits, table.first_equal)
-        return replace(table, remarks=told)
 
     def _check_levels(self, name: str, levels: tuple[str, ...], rows: int) -> None:
         if len(levels) > self.max_levels:

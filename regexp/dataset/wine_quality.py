@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, Table
-from regexp.dataset.checks import check_separator, unexpected
+from regexp.dataset.checks import check_no_target, check_separator, unexpected
 from regexp.dataset.columns import read_columns
-from regexp.dataset.files import FileDataset
+from regexp.dataset.files import FileDataset, further_in
 
 MEASURES = (
     "fixed acidity",
@@ -55,6 +55,7 @@ class WineQuality(FileDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_separator(self.separator)
+        check_no_target(self.further_columns, QUALITY)
         if self.target not in (CLASSIFICATION, REGRESSION):
             raise unexpected("target", self.target, f"'{CLASSIFICATION}' or '{REGRESSION}'")
 
@@ -81,6 +82,7 @@ class WineQuality(FileDataset):
             checksum=checksum,
             source=self.source_of(path, checksum),
             task=self.target,
+            extra=further_in(path, self.separator, self.further_columns),
         )
 
     def preprocessing(self, table: Table) -> Any:

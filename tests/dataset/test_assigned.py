@@ -31,7 +31,7 @@ def test_a_group_stays_in_one_split_and_is_no_input(tmp_path):
     patients = pd.read_csv(write(tmp_path / "mine.csv", lines()))["patient"].to_numpy()
     dataset = table(tmp_path, columns=None, drop=["part"], group="patient")
     for seed in range(10):
-        splits = dataset.split_rows(dataset.read(tmp_path), seed)
+        splits = dataset.split_rows(dataset.table_of(tmp_path), seed)
         found = [set(patients[rows]) for rows in splits]
         assert sum(map(len, found)) == len(set(patients)) == 30
         assert [len(rows) for rows in splits] == [54, 18, 18]

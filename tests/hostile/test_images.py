@@ -39,6 +39,12 @@ def images(path: str, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def further(*names: str) -> st.SearchStrategy[dict[str, Any]]:
+    """A setting that names a column for the splits, or none."""
+    keys = st.sampled_from(("group", "group", "split"))
+    return st.just({}) | st.dictionaries(keys, st.sampled_from(names), max_size=1)
+
+
 @cache
 def archive() -> bytes:
     """Images and labels as an `.npz`."""
@@ -70,18 +76,23 @@ def test_an_npz_is_loaded_or_refused(nowhere: Path, data: st.DataObject, size: i
     path = nowhere / "images.npz"
     path.write_bytes(data.draw(mutated(archive()) | arrays() | st.binary(max_size=100)))
     node = images(path.name, size=size, identifiers=data.draw(st.sampled_from((None, "objid"))))
+    node |= data.draw(further("objid", "images"))
     with refused(nowhere, DataError, ConfigError, naming=(str(path), "dataset.")):
         check(load(node, nowhere))
 
 
 @searching(0.5)
-@given(case=tables.cases(), header=st.sampled_from((b"", b"a,kind\n")))
-def test_labels_are_read_or_refused(nowhere: Path, case: tables.Case, header: bytes) -> None:
+@given(
+    case=tables.cases(), header=st.sampled_from((b"", b"a,kind\n")), column=further("a", "target")
+)
+def test_labels_are_read_or_refused(
+    nowhere: Path, case: tables.Case, header: bytes, column: dict[str, Any]
+) -> None:
     (nowhere / "images.npz").write_bytes(archive())
     labels = nowhere / "labels.csv"
     labels.write_bytes(header + case[0])
     node = images("images.npz", labels=labels.name, identifiers="objid", label_column="target")
-    node |= {"label_column": "kind"} if header else {}
+    node |= column | ({"label_column": "kind"} if header else {})
     with refused(nowhere, DataError, ConfigError, naming=(str(nowhere), "dataset.")):
         check(load(node, nowhere))
 
@@ -124,6 +135,7 @@ def store(compression: str | None) -> bytes:
         pixels = np.arange(ROWS * 48, dtype=np.uint8).reshape(ROWS, 4, 4, 3)
         made.create_dataset("images", data=pixels, compression=compression)
         made.create_dataset("ans", data=np.arange(ROWS) % 3)
+        made["day"] = np.array([f"day {row // 2}" for row in range(ROWS)], dtype=object)
     return file.getvalue()
 
 
@@ -137,7 +149,7 @@ def test_a_damaged_hdf5_file_is_loaded_or_refused(
     node: dict[str, Any] = {
         "_target_": "regexp.dataset.galaxy10.Galaxy10", **SPLITS, "file": path.name, "known": {},
         "sha256": None, "url": "https://example.org/made.h5", "classes": ["a", "b", "c"],
-        "size": None, "memory": 0 if lazily else 1,
+        "size": None, "memory": 0 if lazily else 1, **data.draw(further("day", "images")),
     }  # fmt: skip
     with refused(nowhere, DataError, ConfigError, naming=(str(path), "dataset.")):
         check(load(node, nowhere))

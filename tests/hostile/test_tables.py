@@ -92,7 +92,8 @@ def test_columns_of_numbers_are_read_or_refused(
         "_target_": "regexp.dataset.series.Series", "path": path.name, "window": 3, "horizon": 2,
         "stride": 1, "sha256": None, "url": None, "separator": node["separator"],
     }  # fmt: skip
-    names = ("validation", "test", "train_size", "columns", "target", "split_seed")
+    names = ("validation", "test", "train_size", "columns", "target", "split_seed", "label_noise",
+             "repeats", "group", "split")  # fmt: skip
     series |= {name: node[name] for name in names}
     with refused(nowhere, DataError, ConfigError, ValueError, naming=(str(path), "dataset.")):
         check(load(series, nowhere))

@@ -101,7 +101,9 @@ def test_a_run_recorded_before_equal_rows_stayed_together_has_its_own_splits() -
     asked = ("dataset=iris", "dataset.train_size=null", "seeds=[2]")
     [apart] = plan(config(*asked, "dataset.repeats=apart"))
     [together] = plan(config(*asked))
-    recorded = {key: value for key, value in apart.config["dataset"].items() if key != "repeats"}
+    recorded = {
+        key: value for key, value in apart.config["dataset"].items() if key not in Dataset.EARLIER
+    }
     again = from_resolved(apart.config | {"dataset": recorded}, "data")
     assert again.config["dataset"] == apart.config["dataset"]
     before, now, new = (
@@ -116,9 +118,7 @@ def test_a_recorded_table_without_later_settings_can_be_read(tmp_path: Path) -> 
     of = ("dataset=table", f"dataset.path={tmp_path}/made.csv", "dataset.target=y")
     [run] = plan(config(*of, "dataset.train_size=null"))
     recorded = {
-        key: value
-        for key, value in run.config["dataset"].items()
-        if key not in ("repeats", "group", "split")
+        key: value for key, value in run.config["dataset"].items() if key not in Dataset.EARLIER
     }
     again = from_resolved(run.config | {"dataset": recorded}, "data")
     assert again.config["dataset"] == run.config["dataset"] | {"repeats": "apart"}
