@@ -58,6 +58,15 @@ def parameter_kinds(model: nn.Module) -> ParameterKinds:
     )
 
 
+def owner(name: str) -> str:
+    """The module that a parameter belongs to, the same for both parts of a parametrized weight.
+
+    `hidden.0.weight` and `hidden.0.parametrizations.weight.original0` are of `hidden.0`.
+    """
+    module, parametrized, _ = name.partition(".parametrizations.")
+    return module if parametrized else name.rpartition(".")[0]
+
+
 def own_kinds(module: nn.Module) -> dict[str, str]:
     """The kinds of the parameters that `module` itself owns, by its own names for them.
 

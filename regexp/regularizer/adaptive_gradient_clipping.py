@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from regexp.regularizer.base import (
     GradientView,
+    Layout,
     NotApplicable,
     ParameterKinds,
     Range,
@@ -67,20 +68,21 @@ class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": m
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         output = _output(view.parameters, step.kinds)
         clipped = {
-            name: self._clipped(g, view.parameters[name], step.kinds[name])
+            name: self._clipped(g, view.parameters[name], step.kinds[name], step.layout(name))
             for name, g in view.gradients.items()
             if owner(name) != output
         }
         return view.gradients | clipped
 
-    def _clipped(self, g: Tensor, w: Tensor, kind: str) -> Tensor:
+    def _clipped(self, g: Tensor, w: Tensor, kind: str, layout: Layout) -> Tensor:
+        g, w = layout.units_first(g), layout.units_first(w)
         # tensors of w's type: numbers that differ within a stack come in float64
         limit, eps = (
             torch.as_tensor(x, dtype=w.dtype, device=w.device) for x in (self.limit, self.eps)
         )
         bound = limit * torch.maximum(_norms(w, kind), eps)
         norms = _norms(g, kind)
-        return g * torch.where(norms > bound, bound / norms, 1.0)
+        return layout.units_first(g * torch.where(norms > bound, bound / norms, 1.0))
 
 
 def _output(parameters: Tensors, kinds: ParameterKinds) -> str:

@@ -31,6 +31,7 @@ from regexp.model.layers import (
     inputs,
     residuals,
 )
+from regexp.model.layouts import Layout
 from regexp.model.recurrent import Recurrent, recurrents
 from regexp.random import Rng
 from regexp.regularizer.ranges import Choice, Include, Range, check_value, declared
@@ -48,7 +49,7 @@ from regexp.regularizer.views import (
 
 __all__ = [
     "HOOKS", "KINDS", "Batch", "Block", "Choice", "ConfigError", "Course", "DropoutLayer",
-    "EachTime", "Evaluation", "GradientView", "Include", "Inputs", "Memory", "Noise",
+    "EachTime", "Evaluation", "GradientView", "Include", "Inputs", "Layout", "Memory", "Noise",
     "NotApplicable", "ParameterKinds", "PenaltyView", "PredictionView", "Range", "Recurrent",
     "Regularizer", "Residual", "Rng", "Step", "Tensors", "blocks", "check_value", "count",
     "hidden_weights", "inputs", "overrides", "parameter_kinds", "recurrents", "residuals",

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from regexp.model.kinds import owner
 from regexp.random import Rng
 from regexp.regularizer.base import Choice, Course, GradientView, Memory, Step, Tensors
 
@@ -24,15 +25,6 @@ __all__ = [
 
 Padding = Annotated[str, Choice("zeros", "border", "reflection")]
 """What may lie outside an image, in torch's words."""
-
-
-def owner(name: str) -> str:
-    """The module that a parameter belongs to, the same for both parts of a parametrized weight.
-
-    `hidden.0.weight` and `hidden.0.parametrizations.weight.original0` are of `hidden.0`.
-    """
-    module, parametrized, _ = name.partition(".parametrizations.")
-    return module if parametrized else name.rpartition(".")[0]
 
 
 def copied(tensors: Tensors) -> Tensors:
@@ -71,18 +63,13 @@ def gradients_at(view: GradientView, moved: Tensors) -> Tensors:
     return {name: again[name] for name in view.gradients}
 
 
-def unit_norms(w: Tensor, axis: int = 0) -> Tensor:
-    """The Euclidean norm of the weights of each unit, or of each input.
+def unit_norms(w: Tensor) -> Tensor:
+    """The Euclidean norm of the weights of each unit: [units, 1, ...].
 
     Args:
-        w: weights of a layer, [units, inputs, ...].
-        axis: 0 for norms of what enters each unit, 1 for those of what leaves each input.
-
-    Returns:
-        Of as many dimensions as `w`, all of size 1 but `axis`: [units, 1, ...] or [1, inputs, ...].
+        w: weights of a layer, [units, inputs, ...] (`Step.layout`).
     """
-    others = tuple(d for d in range(w.ndim) if d != axis)
-    return torch.linalg.vector_norm(w, dim=others, keepdim=True)
+    return torch.linalg.vector_norm(w, dim=tuple(range(1, w.ndim)), keepdim=True)
 
 
 def towards(a: Tensor, b: Tensor, share: float | Tensor) -> Tensor:

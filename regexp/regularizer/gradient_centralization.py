@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from regexp.regularizer.base import GradientView, Regularizer, Step, Tensors, weights
+from regexp.regularizer.base import GradientView, Layout, Regularizer, Step, Tensors, weights
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,13 @@ class GradientCentralization(Regularizer, kind="gradient"):
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         selected = weights(view.gradients, step.kinds)
-        return view.gradients | {name: _centred(g) for name, g in selected.items()}
+        return view.gradients | {
+            name: _centred(g, step.layout(name)) for name, g in selected.items()
+        }
 
 
-def _centred(g: Tensor) -> Tensor:
-    if g[0].numel() == 1:
-        return g
-    return g - g.mean(dim=tuple(range(1, g.ndim)), keepdim=True)
+def _centred(g: Tensor, layout: Layout) -> Tensor:
+    g = layout.units_first(g)
+    if g[0].numel() > 1:
+        g = g - g.mean(dim=tuple(range(1, g.ndim)), keepdim=True)
+    return layout.units_first(g)

@@ -8,7 +8,16 @@ from typing import Annotated
 
 from torch import Tensor
 
-from regexp.regularizer.base import Choice, PenaltyView, Range, Regularizer, Step, total, weights
+from regexp.regularizer.base import (
+    Choice,
+    Layout,
+    PenaltyView,
+    Range,
+    Regularizer,
+    Step,
+    total,
+    weights,
+)
 from regexp.regularizer.common import unit_norms
 
 
@@ -47,11 +56,10 @@ class GroupLasso(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     groups: Annotated[str, Choice("incoming", "outgoing")]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
-        selected = weights(view.parameters, step.kinds).values()
-        return self.strength * total([self._norms(w) for w in selected])
+        selected = weights(view.parameters, step.kinds).items()
+        return self.strength * total([self._norms(w, step.layout(name)) for name, w in selected])
 
-    def _norms(self, w: Tensor) -> Tensor:
-        """The sum of sqrt(size) * norm over the groups of `w`: [units, inputs, ...]."""
-        axis = 0 if self.groups == "incoming" else 1
-        size = w.numel() // w.shape[axis]
-        return math.sqrt(size) * unit_norms(w, axis).sum()
+    def _norms(self, w: Tensor, layout: Layout) -> Tensor:
+        """The sum of sqrt(size) * norm over the groups of `w`."""
+        w = layout.units_first(w) if self.groups == "incoming" else layout.inputs_first(w)
+        return math.sqrt(w[0].numel()) * unit_norms(w).sum()

@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Range, Regularizer, Step, Tensors, weights
+from regexp.regularizer.base import Layout, Range, Regularizer, Step, Tensors, weights
 from regexp.regularizer.common import unit_norms
 
 
@@ -23,8 +23,9 @@ class MaxNorm(
     """Bound each unit's incoming weights after every step: w_unit * min(1, limit / norm2(w_unit)).
 
     torch stores weights as [units, incoming ...], so the norm is over all axes but the first (a
-    filter's channels and pixels in a convolution); Keras's default axis is another for the same
-    thing. Weights of linear, convolution and recurrent layers, output layer included; no biases.
+    filter's channels and pixels in a convolution; those of transposed ones lie otherwise); Keras's
+    default axis is another for the same thing. Weights of linear, convolution and recurrent layers,
+    output layer included; no biases.
 
     Helps: beside dropout and large learning rates, which it keeps from blowing up the weights;
         a limit that no unit reaches does nothing.
@@ -46,8 +47,12 @@ class MaxNorm(
     limit: Annotated[float, Range(0, open_low=True)]
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        return new | {name: self._bounded(w) for name, w in weights(new, step.kinds).items()}
+        return new | {
+            name: self._bounded(w, step.layout(name))
+            for name, w in weights(new, step.kinds).items()
+        }
 
-    def _bounded(self, w: Tensor) -> Tensor:
+    def _bounded(self, w: Tensor, layout: Layout) -> Tensor:
+        w = layout.units_first(w)
         norms = unit_norms(w)
-        return w * torch.where(norms > self.limit, self.limit / norms, 1.0)
+        return layout.units_first(w * torch.where(norms > self.limit, self.limit / norms, 1.0))

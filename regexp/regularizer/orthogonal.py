@@ -42,8 +42,9 @@ class Orthogonal(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
-        selected = weights(view.parameters, step.kinds).values()
-        return self.strength * total([_distance(w) for w in selected])
+        selected = weights(view.parameters, step.kinds).items()
+        matrices = [step.layout(name).units_first(w) for name, w in selected]
+        return self.strength * total([_distance(w) for w in matrices])
 
 
 def _distance(w: Tensor) -> Tensor:

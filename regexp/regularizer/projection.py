@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from torch import Tensor, nn
 
 from regexp.regularizer.base import (
+    Layout,
     NotApplicable,
     ParameterKinds,
     Regularizer,
@@ -24,11 +25,11 @@ class UnitNorm(Regularizer, kind="constraint", refuses=("weights whose length ha
     """Scale each unit's incoming weights to norm 1 after every step: w_unit / norm2(w_unit).
 
     torch stores weights as [units, incoming ...], so the norm is over all axes but the first (a
-    filter's channels and pixels in a convolution); Keras's default axis is another for the same
-    thing. A norm below 1e-7, Keras's epsilon, counts as that, so a unit of zeros stays. The initial
-    weights are scaled by the first step, not before it. In a cocktail it comes after decay and
-    `lookahead`, which change lengths, wherever it is listed; averaged weights (`ema`, `swa`) are
-    not scaled again, and shorter than 1.
+    filter's channels and pixels in a convolution; those of transposed ones lie otherwise); Keras's
+    default axis is another for the same thing. A norm below 1e-7, Keras's epsilon, counts as that,
+    so a unit of zeros stays. The initial weights are scaled by the first step, not before it. In a
+    cocktail it comes after decay and `lookahead`, which change lengths, wherever it is listed;
+    averaged weights (`ema`, `swa`) are not scaled again, and shorter than 1.
 
     Helps: to take the scale of weights out of training, as before a normalization or with cosine
         similarities; on an output layer it bounds the logits, so leave that out by `names` where
@@ -53,7 +54,8 @@ class UnitNorm(Regularizer, kind="constraint", refuses=("weights whose length ha
         return model
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        return new | {name: _unit(w) for name, w in matching(new, step.kinds, self.names).items()}
+        selected = matching(new, step.kinds, self.names)
+        return new | {name: _unit(w, step.layout(name)) for name, w in selected.items()}
 
 
 @dataclass(frozen=True)
@@ -110,5 +112,6 @@ def _check_names(technique: str, pattern: str, model: nn.Module) -> None:
         )
 
 
-def _unit(w: Tensor) -> Tensor:
-    return w / unit_norms(w).clamp(min=1e-7)
+def _unit(w: Tensor, layout: Layout) -> Tensor:
+    w = layout.units_first(w)
+    return layout.units_first(w / unit_norms(w).clamp(min=1e-7))

@@ -9,7 +9,16 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Choice, Include, Range, Regularizer, Step, Tensors, weights
+from regexp.regularizer.base import (
+    Choice,
+    Include,
+    Layout,
+    Range,
+    Regularizer,
+    Step,
+    Tensors,
+    weights,
+)
 from regexp.regularizer.common import unit_norms
 
 
@@ -90,12 +99,13 @@ class ProximalGroupLasso(
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         threshold = step.learning_rate * self.strength
         return new | {
-            name: self._shrunk(w, threshold) for name, w in weights(new, step.kinds).items()
+            name: self._shrunk(w, step.layout(name), threshold)
+            for name, w in weights(new, step.kinds).items()
         }
 
-    def _shrunk(self, w: Tensor, threshold: float | Tensor) -> Tensor:
-        axis = 1 if self.groups == "outgoing" else 0  # weights are [out, in, ...]
-        size = w.numel() // w.shape[axis]
+    def _shrunk(self, w: Tensor, layout: Layout, threshold: float | Tensor) -> Tensor:
+        first = layout.inputs_first if self.groups == "outgoing" else layout.units_first
+        w = first(w)
         # 0 / 0 of a group of zeros is not a number, and shrinks nothing
-        share = torch.nan_to_num(threshold * math.sqrt(size) / unit_norms(w, axis), nan=0.0)
-        return w * (1 - share.clamp(max=1))
+        share = torch.nan_to_num(threshold * math.sqrt(w[0].numel()) / unit_norms(w), nan=0.0)
+        return first(w * (1 - share.clamp(max=1)))

@@ -44,8 +44,9 @@ class SpectralPenalty(
     strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
+        selected = weights(view.parameters, step.kinds).items()
         largest = [
-            _largest_singular_value(w) for w in weights(view.parameters, step.kinds).values()
+            _largest_singular_value(step.layout(name).units_first(w)) for name, w in selected
         ]
         return self.strength * total([sigma.square() for sigma in largest])
 

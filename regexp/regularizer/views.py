@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from regexp.model.kinds import ParameterKinds
+from regexp.model.layouts import Layout, WeightLayouts
 from regexp.random import Rng
 
 __all__ = [
@@ -76,6 +77,7 @@ class Step:
         learning_rate: of this step (a float, or a tensor of no dimension in a stack).
         memory: what the technique's `init` and `track` returned last.
         kinds: of the network's parameters, by name (see `regexp.model.kinds.parameter_kinds`).
+        layouts: how weights lie that are not [units, inputs, ...]; see `layout`.
     """
 
     rng: Rng
@@ -87,6 +89,11 @@ class Step:
     learning_rate: float | Tensor
     memory: Memory
     kinds: ParameterKinds
+    layouts: WeightLayouts = field(default_factory=dict)
+
+    def layout(self, name: str) -> Layout:
+        """How the weights of this name lie: which of their axes is that of the units."""
+        return self.layouts.get(name, Layout())
 
 
 pytree.register_dataclass(Step)  # so that `vmap` sees its tensors

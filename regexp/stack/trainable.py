@@ -20,6 +20,7 @@ from regexp.metrics.loss import LOSSES
 from regexp.model.draws import Draws, NoDraws
 from regexp.model.kinds import parameter_kinds
 from regexp.model.layers import Noise, blocks
+from regexp.model.layouts import weight_layouts
 from regexp.model.repeated import Repeated
 from regexp.random import Rng
 from regexp.regularizer.base import Evaluation, Memory, Step, Tensors
@@ -79,7 +80,7 @@ class Trainable(ABC):
         self.epoch = 0
         self.parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
         self.device = next((p.device for p in self.parameters.values()), torch.device("cpu"))
-        self.kinds = parameter_kinds(single)
+        self.kinds, self._layouts = parameter_kinds(single), weight_layouts(single)
         self._single = single
         self._seeds = list(seeds)
         self._classes = classes
@@ -148,6 +149,7 @@ class Trainable(ABC):
             self.learning_rate,
             self.memory,
             self.kinds,
+            self._layouts,
         )
 
     def _rng(self, *path: str | int, runs: Sequence[int] | None = None) -> Rng:
