@@ -27,8 +27,8 @@ _SERVER_USER = re.compile(rf"(?!\[)(?:[^/?#]*@|{_ODD})", re.DOTALL)
 
 # Of a query's parameters, those that let in whoever knows them.
 _SECRET = re.compile(
-    r"passw(?:or)?d|passphrase|pwd|secret|token(?!i)|credential|signature|(?:api|access)[-_]?key"
-    r"|odbc_connect|^(?:pass|key|sig|jwt|auth(?:orization)?)$",
+    r"passw(?:or)?d|passphrase|pwd|secret|token(?!i)|credential|signature|(?:api|access|[-_])[-_]?key"
+    r"|odbc_connect|^(?:pass|key|sig|jwt|bearer|auth(?:orization)?)$",
     re.IGNORECASE,
 )
 

@@ -38,6 +38,7 @@ PASSWORDS = ["secret", "s@cret", "se/cret", "12/cret", "se:cret", "s%cret", "ſe
         ("mssql+pyodbc:///?odbc_connect=PWD%3Dsecret", "mssql+pyodbc:///"),
         ("https://host/a.csv?X-Amz-Signature=secret&X-Amz-Date=1", "https://host/a.csv?X-Amz-Date=1"),
         ("https://host/a.csv?access_token=secret#part", "https://host/a.csv"),
+        ("https://host/a.csv?subscription-key=secret&keyed=1", "https://host/a.csv?keyed=1"),
         ("https://host/?next=http://me:secret@other/", "https://host/?next=http://other/"),
         ("git+https://me:secret@host/a.git", "git+https://host/a.git"),
     ],

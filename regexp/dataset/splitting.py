@@ -64,6 +64,8 @@ class Splitter:
             train, validation = self._cut(rest, "validation", seed)
         else:
             train, validation, test = table.splits
+        if labels is not None:
+            self._check_split(train, "train")
         if self.train_size is not None:
             check_train_size(self.train_size, len(train), self.name)
             if self.train_size < len(train) or table.splits is None:
@@ -74,8 +76,8 @@ class Splitter:
                     stratify=None if labels is None else labels[train],
                     random_state=_state(seed),
                 )
-        if labels is not None:
-            self._check_split(train, "train" if self.train_size is None else "train_size")
+            if labels is not None:
+                self._check_split(train, "train_size")
         if labels is not None and table.splits is None:
             self._check_split(validation, "validation")
             self._check_split(test, "test")
@@ -175,9 +177,9 @@ class Splitter:
             f"class {name!r} ({total} of the {len(table.targets)} rows of {table.source}) gets "
             f"none of the {len(rows)} rows of the {key.removesuffix('_size')} split"
         )
-        if table.splits is not None:
-            raise DataError(problem, key=table.source)
         if key == "train":
+            if table.splits is not None:
+                raise DataError(problem, key=table.source)
             cure = "lower dataset.validation or dataset.test"
             raise DataError(problem, key="dataset.validation + dataset.test", cure=cure)
         cure = f"raise dataset.{key}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -218,3 +219,17 @@ def test_a_class_whose_rows_all_stay_together_is_told():
     inputs = np.where(classes == 1, 200, np.arange(100))
     with pytest.raises(DataError, match=r"class 'b' .* 1 set of rows .*dataset.repeats=apart"):
         splitter(inputs, classes).split(0)
+
+
+def test_a_class_that_few_training_rows_do_not_have_is_told_by_what_is_too_little():
+    """Too few of an own split, and a split that has none of the class in all its training rows."""
+    classes = np.arange(90) % 3
+    thirds = (np.arange(30), np.arange(30, 60), np.arange(60, 90))
+    for splits in (None, thirds):
+        few = splitter(np.arange(90), classes, train_size=2)
+        few = replace(few, table=replace(few.table, splits=splits))
+        with pytest.raises(DataError, match=r"^dataset.train_size=2: .* raise dataset.train_size$"):
+            few.split(0)
+    sorted_ = replace(few, table=replace(few.table, targets=np.arange(90) // 30, splits=thirds))
+    with pytest.raises(DataError, match=r"^made.csv: .* none of the 30 rows of the train split$"):
+        sorted_.split(0)
