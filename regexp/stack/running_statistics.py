@@ -43,6 +43,7 @@ def reestimate(
     small last batch counts for no more than its rows. The batches should be drawn as those of
     training are: a part of rows that lie together (of a sorted table, of a series with a drift)
     has another variance, and layers behind it see what they never saw in training. Noise is off.
+    Layers that a network keeps in evaluation mode while it trains keep their statistics.
 
     Args:
         model: of one run or lifted; left as it is.
@@ -50,16 +51,19 @@ def reestimate(
         batches: inputs, [rows, *features] or [runs, rows, *features] each.
         axis: of the rows in them: 0, or 1 with a run axis.
     """
+    training = model.training
+    moving = [module for module in model.train().modules() if module.training]
+    model.train(training)
     norms = [
         module
-        for module in [*model.modules(), *_within_vmap(model)]
+        for module in [*moving, *_within_vmap(model)]
         if hasattr(module, "running_mean") and hasattr(module, "momentum")  # ghost ones too
     ]
     if not norms:
         return state
     fresh = {name: value.clone() for name, value in state.items()}
     counts = {name: value.clone() for name, value in model.named_buffers() if name not in state}
-    momenta, training = [module.momentum for module in norms], model.training
+    momenta = [module.momentum for module in norms]
     model.eval()
     for module in [*norms, *_calling(model, norms)]:
         module.training = True

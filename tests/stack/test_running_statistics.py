@@ -99,6 +99,24 @@ def test_leaves_the_model_as_it_was() -> None:
     assert_close(dict(model.state_dict()), before, rtol=0, atol=0)
 
 
+class Frozen(nn.Sequential):
+    """A network that is tuned further with the statistics of its first normalization."""
+
+    def train(self, mode: bool = True) -> Frozen:
+        super().train(mode)
+        self[0].eval()
+        return self
+
+
+def test_layers_that_stay_in_evaluation_mode_keep_theirs() -> None:
+    model = Frozen(nn.BatchNorm1d(5), nn.BatchNorm1d(5)).train()
+    before, x = state_of(model), torch.randn(6, 5) + 3
+    after = reestimate(model, before, [x])
+    assert_close(after["0.running_mean"], before["0.running_mean"], rtol=0, atol=0)
+    assert_close(after["1.running_mean"], x.mean(0), rtol=1e-4, atol=0)
+    assert model[1].training
+
+
 def averaging(seed: int, rows: int, drift: float) -> tuple[Stack, Tensor]:
     """One run whose average lags behind, on rows that drift from the first to the last; these."""
     data = make_data(seed, rows)
