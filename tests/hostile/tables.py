@@ -72,17 +72,22 @@ def table(draw: st.DrawFn, header: list[str], separator: str) -> bytes:
     return text.getvalue().encode("utf-8", "surrogatepass")
 
 
-@st.composite
-def settings_of(draw: st.DrawFn, header: list[str]) -> dict[str, Any]:
-    """How a user may describe a table with this header: mostly right."""
-    one = st.sampled_from(header) | st.sampled_from(header) | anywhere
-    several = one | st.lists(one, max_size=2)
-    node: dict[str, Any] = {
+def settings(header: list[str]) -> dict[str, Any]:
+    """Those of a table whose last column is the target."""
+    return {
         "validation": 0.2, "test": 0.2, "train_size": None, "split_seed": None, "label_noise": 0,
         "repeats": "together", "separator": ",", "missing": [], "target": header[-1],
         "task": None, "columns": None, "drop": [], "categorical": [], "max_levels": 64,
         "group": None, "split": None,
     }  # fmt: skip
+
+
+@st.composite
+def settings_of(draw: st.DrawFn, header: list[str]) -> dict[str, Any]:
+    """How a user may describe a table with this header: mostly right."""
+    one = st.sampled_from(header) | st.sampled_from(header) | anywhere
+    several = one | st.lists(one, max_size=2)
+    node = settings(header)
     others: dict[str, st.SearchStrategy[Any]] = {
         "validation": st.sampled_from((0.3, 0.01, 0.6, 0, 1.0)),
         "test": st.sampled_from((0.3, 0.01, 0.6)),

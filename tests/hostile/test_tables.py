@@ -77,6 +77,25 @@ def test_every_value_is_the_one_in_the_file(nowhere: Path, case: tables.Case) ->
                 assert agrees(value, fields[place])
 
 
+def series_of(path: Path, node: dict[str, Any]) -> dict[str, Any]:
+    """The node of a series with the settings of a table."""
+    of_tables = ("missing", "task", "drop", "categorical", "max_levels")
+    return {
+        "_target_": "regexp.dataset.series.Series", "path": path.name, "window": 3, "horizon": 2,
+        "stride": 1, "sha256": None, "url": None,
+    } | {key: value for key, value in node.items() if key not in of_tables}  # fmt: skip
+
+
+def test_a_series_that_is_right_is_loaded(nowhere: Path) -> None:
+    """Else a search over damaged ones would find nothing."""
+    path = nowhere / "series.csv"
+    parts = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
+    path.write_text("target,part\n" + "".join(f"{n % 7},{part}\n" for n, part in enumerate(parts)))
+    node = tables.settings(["part", "target"])
+    check(load(series_of(path, node), nowhere))
+    check(load(series_of(path, node | {"split": "part"}), nowhere))
+
+
 @searching()
 @given(case=tables.cases(), several=st.booleans())
 def test_columns_of_numbers_are_read_or_refused(
@@ -88,13 +107,7 @@ def test_columns_of_numbers_are_read_or_refused(
     with refused(nowhere, DataError, naming=(str(path),)):
         found = read_columns(path, ("target", "a") if several else ("target",), ",")
         assert np.isfinite(found.values).all()
-    series = {
-        "_target_": "regexp.dataset.series.Series", "path": path.name, "window": 3, "horizon": 2,
-        "stride": 1, "sha256": None, "url": None, "separator": node["separator"],
-    }  # fmt: skip
-    names = ("validation", "test", "train_size", "columns", "target", "split_seed", "label_noise",
-             "repeats", "group", "split")  # fmt: skip
-    series |= {name: node[name] for name in names}
+    series = series_of(path, node)
     with refused(nowhere, DataError, ConfigError, ValueError, naming=(str(path), "dataset.")):
         check(load(series, nowhere))
 
@@ -104,13 +117,8 @@ def test_columns_of_numbers_are_read_or_refused(
 def test_a_damaged_parquet_file_is_read_or_refused(nowhere: Path, data: st.DataObject) -> None:
     path = nowhere / "table.parquet"
     path.write_bytes(data.draw(mutated(parquet())))
-    node = {
-        "_target_": "regexp.dataset.table.TableFile", "path": path.name, "validation": 0.2,
-        "test": 0.2, "train_size": None, "split_seed": None, "label_noise": 0,
-        "repeats": "together", "separator": ",", "missing": [],
-        "target": "target", "task": None, "columns": None, "drop": [], "categorical": [],
-        "max_levels": 64, "group": None, "split": None,
-    }  # fmt: skip
+    file = {"_target_": "regexp.dataset.table.TableFile", "path": path.name}
+    node = file | tables.settings(["target"])
     with refused(nowhere, DataError, ConfigError, naming=(str(path), "dataset.")):
         check(load(node, nowhere))
 
