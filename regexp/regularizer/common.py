@@ -15,7 +15,15 @@ from torch.nn import functional as F
 
 from regexp.model.kinds import owner
 from regexp.random import Rng
-from regexp.regularizer.base import Choice, Course, GradientView, Memory, Step, Tensors
+from regexp.regularizer.base import (
+    Choice,
+    Course,
+    GradientView,
+    Memory,
+    NotApplicable,
+    Step,
+    Tensors,
+)
 
 __all__ = [
     "Padding", "advise_momentum", "advise_tail", "average_tail", "copied", "covered",
@@ -190,7 +198,17 @@ def mixed(x: Tensor, share: Tensor, other: Tensor) -> Tensor:
         x: [rows, ...].
         share: broadcasts against `x`.
         other: of the shape of `x`.
+
+    Raises:
+        NotApplicable: if `x` holds whole numbers, of words say, which have nothing in between.
     """
+    if not x.is_floating_point():
+        raise NotApplicable(
+            f"rows of {x.dtype} cannot be mixed",
+            key="regularizer",
+            cure="take manifold_mixup in a model whose Inputs slot comes after its embedding, or "
+            "leave the technique out",
+        )
     share = share.to(x.dtype)
     return share * x + (1 - share) * other
 

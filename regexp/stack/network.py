@@ -76,7 +76,8 @@ class Network:
         half = torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.half)
         with half, self._served(rng), without_fast_path():
             outputs = call_with(self.module, tensors, inputs)
-        return outputs.to(inputs.dtype)
+        # not that of the inputs, which may be numbers of words
+        return outputs.to(next(iter(self.parameters.values())).dtype)
 
     @contextlib.contextmanager
     def _served(self, rng: Rng | None) -> Iterator[None]:

@@ -200,6 +200,42 @@ def test_a_technique_that_draws_from_a_global_state_is_refused(whose, monkeypatc
         ours.train_batch(tensor(data.train.inputs), data.train.targets)
 
 
+class Words(nn.Module):
+    """Reads numbers of words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(20, 8)
+        self.output = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.output(self.table(x).mean(1))
+
+
+WORDS, CLASSES = torch.arange(60).view(10, 6) % 20, torch.arange(10) % 3
+
+
+@pytest.mark.parametrize("name", ["none", "sam", "ema", "swag", "weight_noise"])
+def test_words_are_predicted_as_the_model_does(name):
+    techniques = {} if name == "none" else {name: technique(name)}
+    ours = regularized(Words(), techniques, example=WORDS[:1])
+    ours.train_batch(WORDS, CLASSES)
+    loss = ours.end_epoch(WORDS, CLASSES)["loss"]
+    model = ours.finish()
+    with torch.no_grad():
+        outputs = model(WORDS)
+    if name != "swag":  # which predicts by other weights too
+        assert_close(ours.predict(WORDS), outputs)
+        assert loss == pytest.approx(float(nn.functional.cross_entropy(outputs, CLASSES)), rel=1e-5)
+    assert ours.predict(WORDS).is_floating_point()
+
+
+def test_words_are_not_mixed():
+    ours = regularized(Words(), {"mixup": Mixup(alpha=0.2)}, example=WORDS[:1])
+    with pytest.raises(NotApplicable, match=r"int64 cannot be mixed; take manifold_mixup"):
+        ours.train_batch(WORDS, CLASSES)
+
+
 def test_layers_are_of_the_models_type():
     data = make_data()
     ours = regularized(mlp().double(), {"batch_norm": BatchNorm(momentum=0.1, eps=1e-5)})
