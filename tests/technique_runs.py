@@ -89,11 +89,12 @@ def go_together(*names: str) -> bool:
 @cache
 def fitting(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(techniques that it does not work without, the networks that it applies to)."""
-    ordinary = ("mlp", "cnn", "lstm", "resnet_mlp", "mixed")
+    ordinary = ("mlp", "cnn", "lstm", "resnet_mlp")
     for before, networks in (((), ordinary), (("dropout",), ordinary), ((), ("selu",))):
         where = tuple(network for network in networks if applies(network, mix(*before, name)))
-        if where:
-            return before, where
+        if where:  # and a network of everything, whose own dropout would do for some
+            also = [one for one in ("mixed",) if applies(one, mix(*before, name))]
+            return before, (*where, *also)
     raise AssertionError(f"{name} applies to none of {', '.join(NETWORKS)}")
 
 
