@@ -102,6 +102,7 @@ class Dataset(ABC):
     group: Name | None = None
     split: Name | None = None
     _tables: dict[Path, Table] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _counts: dict[Any, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     _shared: dict[Path, Data] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -217,8 +218,10 @@ class Dataset(ABC):
         Raises:
             DataError, ConfigError: as `load`.
         """
-        splitter = self._splitter(self.table_of(folder))
-        return splitter.training_rows(seed if self.split_seed is None else self.split_seed)
+        key = Path(folder).resolve(), seed if self.split_seed is None else self.split_seed
+        if key not in self._counts:  # every job of a sweep asks
+            self._counts[key] = self._splitter(self.table_of(folder)).training_rows(key[1])
+        return self._counts[key]
 
     def _splitter(self, table: Table) -> Splitter:
         return Splitter(
@@ -233,6 +236,7 @@ class Dataset(ABC):
     def _prepare(self, table: Table, splits: Splits, seed: int) -> Data:
         """Preprocess as the training rows tell, and them alone."""
         train, validation, test = splits
+        remarks = (*table.remarks, *self._splitter(table).remarks())
         if self.label_noise:
             table = replace(table, targets=self._noisy(table, (train, validation), seed))
         pipeline = self.preprocessing(table)
@@ -279,7 +283,7 @@ class Dataset(ABC):
             target_scale=scale,
             naive=table.naive,
             shared_split=table.splits is not None or self.split_seed is not None,
-            remarks=(*table.remarks, *self._splitter(table).remarks()),
+            remarks=remarks,
         )
 
     def _noisy(self, table: Table, splits: Sequence[Rows], seed: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from regexp.dataset.base import (
     array_checksum,
 )
 from regexp.dataset.lazy import ArrayImages
+from regexp.dataset.splitting import Splitter
 from tests.dataset.made import config_of
 
 
@@ -46,8 +48,8 @@ class Toy(Dataset):
         return FunctionTransformer(feature_names_out="one-to-one")
 
 
-def toy(counts: tuple[int, ...] = (100, 60, 40), **overrides: Any) -> Toy:
-    return Toy(
+def toy(counts: tuple[int, ...] = (100, 60, 40), kind: type[Toy] = Toy, **overrides: Any) -> Toy:
+    return kind(
         **{
             "validation": 0.2,
             "test": 0.25,
@@ -149,6 +151,33 @@ def test_train_size_takes_from_the_training_split_alone(tmp_path):
         assert len(part.train) == len(rows(part, "train")) == size
         assert rows(part, "train") <= rows(whole, "train")
         assert same(part, whole, "validation", "test")
+
+
+def test_training_rows_are_counted_before_they_are_loaded(dataset, tmp_path):
+    for each in (dataset, replace(dataset, train_size=30)):
+        for seed in (0, 1, 0):
+            counted = each.training_rows(seed, tmp_path)
+            assert counted == len(each.load(seed, tmp_path).train)
+
+
+class Grouped(Toy):
+    """The same rows in groups of 7 to 26, so that seeds differ in how many they train on."""
+
+    def read(self, folder: Path) -> Table:
+        groups = np.repeat(np.arange(12), [*range(7, 29, 2), 13])
+        order = np.random.default_rng(0).permutation(len(groups))
+        return replace(super().read(folder), groups=groups[order])
+
+
+@pytest.mark.parametrize("overrides", [{}, {"split_seed": 3}, {"train_size": 30}])
+def test_training_rows_are_counted_once_where_seeds_differ_in_them(overrides, tmp_path):
+    each = toy(kind=Grouped, **overrides)
+    loaded = [len(each.load(seed, tmp_path).train) for seed in range(6)]
+    assert (len(set(loaded)) > 1) is (not overrides)
+    with mock.patch.object(Splitter, "split", autospec=True, side_effect=Splitter.split) as split:
+        for _ in range(3):  # jobs
+            assert [each.training_rows(seed, tmp_path) for seed in range(6)] == loaded
+    assert split.call_count == (1 if "split_seed" in overrides else 6)
 
 
 def test_train_size_beyond_the_training_split_is_refused(tmp_path):
