@@ -57,7 +57,9 @@ class Noise(nn.Module):
 
     def idle(self, noise: Tensor) -> Tensor:
         """Noise of the shape of `noise` at which x stays x; asked of techniques that take turns."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} has no idle, which it needs beside other techniques that mix"
+        )
 
     def of(self, rng: Rng, name: str) -> Rng:
         """This layer's own stream below `rng`, the step's; `name` is the module's."""

@@ -89,7 +89,8 @@ class Trainable(ABC):
         self._stream: Rng | None = None  # what the network draws from in this step
         self._buffers = dict(model.named_buffers())
         self._noise = [(n, m) for n, m in model.named_modules() if isinstance(m, Noise)]
-        saved = single.state_dict()
+        # a module's "extra state" may be anything
+        saved = {n: value for n, value in single.state_dict().items() if isinstance(value, Tensor)}
         self._state_names = [name for name in saved if saved[name].is_floating_point()]
         self._count_names = [name for name in saved if not saved[name].is_floating_point()]
         self._chain = chain(model)

@@ -134,6 +134,29 @@ class Through(Noise):
         return x + self.noise[:, None]
 
 
+class Restless(Noise):
+    """Does not say what it draws when it is not its turn."""
+
+    def draw(self, rng: Rng, rows: int) -> Tensor:
+        return rng.uniform((rows, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.noise if self.training else self.note(x)
+
+
+@dataclass(frozen=True)
+class Restlessly(Regularizer, kind="input", mixes=True):
+    def build(self, model: nn.Module) -> nn.Module:
+        next(iter(blocks(model).values())).dropout.append(Restless())
+        return model
+
+
+def test_a_layer_that_knows_no_rest_is_named() -> None:
+    run([make_member(0, {"restlessly": Restlessly()})], 1)
+    with pytest.raises(NotImplementedError, match="Restless has no idle"):
+        run([make_member(0, {"restlessly": Restlessly(), "mixup": MIXERS["mixup"]})], 1)
+
+
 @dataclass(frozen=True)
 class Within(Regularizer, kind="input", mixes=True):
     """Adds to the outputs of the first hidden block, and to the targets, the same draws."""

@@ -142,3 +142,21 @@ def test_a_loop_of_ones_own_refuses_them_too_and_serves_the_others() -> None:
 def test_what_begins_to_draw_in_training_is_refused_there() -> None:
     with pytest.raises(ConfigError, match="drew from torch's global random state in training"):
         run([make_member(0, model=Later)], epochs=3)
+
+
+class Calibrated(nn.Linear):
+    """A layer with a state that is no tensor."""
+
+    def __init__(self) -> None:
+        super().__init__(5, 3)
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"bits": 8}
+
+    def set_extra_state(self, state: object) -> None:
+        pass
+
+
+def test_extra_state_of_a_module_is_left_alone() -> None:
+    for result in run([make_member(seed, model=Calibrated) for seed in range(2)])[0]:
+        assert result.last["weights"].keys() == {"weight", "bias"}
