@@ -50,8 +50,9 @@ class SWAG(
 
     Weights of layers are drawn; biases, normalization parameters and running statistics stay at
     the mean's. The running statistics are re-estimated for the mean, once; the paper re-estimates
-    them for each draw. Beside lookahead all is of the slow weights. The learning rate of the tail
-    is the scheduler's: scheduler=swa_lr.
+    them for each draw. Beside lookahead all is of the slow weights. Beside `pruning` a weight that
+    is masked within the tail is drawn all the same: let it end before. The learning rate of the
+    tail is the scheduler's: scheduler=swa_lr.
 
     Helps:
         Calibration, more than accuracy, where the learning rate stays high enough for the weights
