@@ -10,6 +10,7 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from regexp.compare.table import FAMILY, FINISHED, KEYS
+from regexp.dataset.checks import EARLIER
 from regexp.metrics.names import PARAMETER, parameter
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def together(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     runs = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     if runs["sweep"].nunique() < 2:
         return runs
+    runs = _with_earlier_settings(runs)
     params = [name for name in map(str, runs) if name.startswith(PARAMETER) and name not in _IDLE]
     numbers = [name for name in params if name.startswith(_TECHNIQUE)]
     others = [name for name in params if name not in numbers]
@@ -48,6 +50,14 @@ def together(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
         runs, KEYS, "variant", [name for name in numbers if name != _TECHNIQUE]
     )
     return _kept_apart(runs, [*params, *({_DATA} & {*runs})])
+
+
+def _with_earlier_settings(runs: "pd.DataFrame") -> "pd.DataFrame":
+    """Runs that were recorded before some settings were there, with what they did."""
+    told = {parameter(f"dataset.{key}"): value or "null" for key, value in EARLIER.items()}
+    filled = {name: runs[name].fillna(value) for name, value in told.items() if name in runs}
+    bare = _bare(runs)
+    return runs.assign(**{name: values.mask(bare) for name, values in filled.items()})
 
 
 def _kept_apart(runs: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame":

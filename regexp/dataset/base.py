@@ -11,13 +11,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from regexp.dataset.checks import Name, check_group_and_split, is_number, is_whole, unexpected
+from regexp.dataset.checks import (
+    EARLIER,
+    TOGETHER,
+    Name,
+    check_splitting,
+    is_number,
+    is_whole,
+    unexpected,
+)
 from regexp.dataset.data import (
     CLASSIFICATION,
     REGRESSION,
@@ -36,9 +43,6 @@ from regexp.dataset.lazy import LazyInputs
 from regexp.dataset.splitting import Splitter
 from regexp.errors import ConfigError
 from regexp.random import derive
-
-TOGETHER, APART = "together", "apart"
-"""What `repeats` may say."""
 
 __all__ = [
     "CLASSIFICATION",
@@ -88,9 +92,7 @@ class Dataset(ABC):
     """
 
     name: ClassVar[str]
-    EARLIER: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {"repeats": APART, "group": None, "split": None}
-    )
+    EARLIER: ClassVar[Mapping[str, Any]] = EARLIER
     """What runs did that were recorded before a setting was there, by setting."""
 
     validation: float
@@ -128,9 +130,7 @@ class Dataset(ABC):
         if not is_number(self.label_noise) or not 0 <= self.label_noise < 1:
             share = "a share of the training rows in [0, 1)"
             raise unexpected("label_noise", self.label_noise, share)
-        if self.repeats not in (TOGETHER, APART):
-            raise unexpected("repeats", self.repeats, f"'{TOGETHER}' or '{APART}'")
-        check_group_and_split(self.group, self.split)
+        check_splitting(self.repeats, self.group, self.split)
 
     @abstractmethod
     def read(self, folder: Path) -> Table:

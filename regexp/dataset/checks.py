@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeGuard
 from urllib.parse import urlsplit
 
@@ -13,6 +14,15 @@ Name = str | int | float
 
 Names = Name | Sequence[Name]
 """Several, or one for a list of one."""
+
+
+TOGETHER, APART = "together", "apart"
+"""What `dataset.repeats` may say."""
+
+EARLIER: Mapping[str, str | None] = MappingProxyType(
+    {"repeats": APART, "group": None, "split": None}
+)
+"""What every run did that was recorded before a setting of datasets was there, by setting."""
 
 
 def unexpected(key: str, value: object, expected: str) -> ConfigError:
@@ -45,8 +55,10 @@ def is_sha256(text: object) -> bool:
     return isinstance(text, str) and len(text) == 64 and set(text.lower()) <= {*"0123456789abcdef"}
 
 
-def check_group_and_split(group: object, split: object) -> None:
-    """`dataset.group` and `dataset.split` each name a column or none, and one of them none."""
+def check_splitting(repeats: object, group: object, split: object) -> None:
+    """`dataset.repeats` is one of its words; `group` and `split` name a column at most."""
+    if repeats not in (TOGETHER, APART):
+        raise unexpected("repeats", repeats, f"'{TOGETHER}' or '{APART}'")
     for key, column in (("group", group), ("split", split)):
         if isinstance(column, bool) or not isinstance(column, Name | None):
             raise unexpected(key, column, "the name of one column, or null;")

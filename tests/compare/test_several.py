@@ -104,6 +104,19 @@ def test_a_parameter_that_only_one_sweep_has_is_a_difference() -> None:
     assert settings == {"optimizer.lr=0.1", "sweep bbbbbbbb"}
 
 
+def test_runs_of_an_older_version_did_what_the_settings_of_today_say() -> None:
+    """Before rows of equal inputs stayed together, they were apart."""
+    repeats, group = "params.dataset.repeats", "params.dataset.group"
+    old = frame(**{LR: "0.1"})
+    apart, kept = (
+        frame(**{LR: "0.1", repeats: word, group: "null"}) for word in ("apart", "together")
+    )
+    assert set(together({"a": old, "b": apart})["setting"]) == {""}
+    assert list(dict.fromkeys(together({"a": old, "b": kept})["setting"])) == [
+        "dataset.repeats=apart", "dataset.repeats=together",
+    ]  # fmt: skip
+
+
 def test_a_run_that_has_no_parameters_yet_is_like_its_sweep() -> None:
     """Else two learning rates would pass for repetitions of one."""
     one, two = (frame(**{LR: lr, HIDDEN: "[8]"}) for lr in ("0.1", "0.01"))
