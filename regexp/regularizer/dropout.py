@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
-from regexp.regularizer.base import DropoutLayer, Range, Regularizer, blocks, inputs
+from regexp.regularizer.base import Block, DropoutLayer, Range, Regularizer, blocks, inputs
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,9 @@ class Dropout(Regularizer, kind="layer", neutral={"hidden": 0.0, "inputs": 0.0})
     would gather variances in training that are larger than those in evaluation. That of the next
     block still sees some of this. The output layer has none. Nothing is scaled in evaluation.
 
+    A network that has no hidden blocks but an `nn.Dropout` of its own, as torch's transformers,
+    gets another one behind each of these: of what they keep the share p is dropped as well.
+
     Helps:
         Networks that are large for their rows, most of all fully connected layers. With many rows,
         or next to batch normalization, little; in recurrent layers use variational dropout.
@@ -28,7 +31,7 @@ class Dropout(Regularizer, kind="layer", neutral={"hidden": 0.0, "inputs": 0.0})
 
     Args:
         hidden: share p of every hidden block's outputs that is dropped, in [0, 1); None for no
-            layers there, for a model that has no hidden blocks.
+            layers there, for a model that has neither hidden blocks nor dropout.
         inputs: share of the features that is dropped, in [0, 1); None for no layer there.
 
     Raises:
@@ -44,9 +47,45 @@ class Dropout(Regularizer, kind="layer", neutral={"hidden": 0.0, "inputs": 0.0})
     inputs: Annotated[float | None, Range(0, 1, open_high=True)]
 
     def build(self, model: nn.Module) -> nn.Module:
-        if self.hidden is not None:
+        if self.hidden is not None and not _add_behind_own(model, self.hidden):
             for block in blocks(model).values():
                 block.dropout.append(DropoutLayer(self.hidden))
         if self.inputs is not None:
             inputs(model).append(DropoutLayer(self.inputs))
         return model
+
+
+class DropoutTwice(nn.Dropout):
+    """An `nn.Dropout` of a network, which it stands for, and another one behind it.
+
+    Args:
+        own: the network's; its draws stay as they are.
+        p: share that is dropped of what it keeps.
+    """
+
+    broadcasts: ClassVar[bool] = True
+
+    def __init__(self, own: nn.Dropout, p: float) -> None:
+        super().__init__(own.p, own.inplace)
+        # a layer of torch's, which draws at the shape of each call: rows may lie on any axis
+        self.behind = nn.Dropout(p)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.behind(super().forward(x))
+
+
+def _add_behind_own(model: nn.Module, p: float) -> bool:
+    """Put dropout behind each `nn.Dropout` of a network that has no hidden blocks.
+
+    Returns:
+        Whether it is such a network.
+    """
+    own = [module for module in model.modules() if type(module) is nn.Dropout]
+    if not own or any(isinstance(module, Block) for module in model.modules()):
+        return False
+    both = {module: DropoutTwice(module, p) for module in own}
+    for parent in list(model.modules()):
+        for name, child in parent._modules.items():
+            if isinstance(child, nn.Dropout) and child in both:
+                setattr(parent, name, both[child])
+    return True

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import pytest
 import torch
 from torch import nn
 
+from regexp.errors import NotApplicable
 from regexp.model.cnn import CNN
+from regexp.model.draws import Draws
 from regexp.model.layers import Block, DropoutLayer, Noise, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
@@ -92,3 +95,61 @@ def test_expectation_for_a_linear_model_is_a_scaled_ridge(regression):
     plain = (x @ w - y).square().sum()
     ridge = share / (1 - share) * (w.square() * x.square().sum(0)).sum()
     torch.testing.assert_close(expected, plain + ridge, rtol=1e-13, atol=0)
+
+
+class Tokens(nn.Module):
+    """A network of torch's own layers: one dropout called twice, rows on the second axis."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, dropout=p)
+        self.last = nn.Sequential(nn.Linear(8, 8), nn.Dropout(p))
+        self.again = self.last[1]
+
+    def forward(self, x):
+        tokens = self.encoder(x.reshape(len(x), -1, 8).transpose(0, 1))
+        return self.again(self.last(tokens)).mean(0)
+
+
+def outputs(model, x):
+    with Draws(model.named_modules()).served(Rng(0, "step", 0)):
+        return model.train()(x)
+
+
+def test_stands_behind_the_dropout_of_a_network_without_blocks():
+    model = technique("dropout", hidden=0.25, inputs=None).build(Tokens())
+    shares = {n: m.p for n, m in model.named_modules() if isinstance(m, nn.Dropout)}
+    places = ("encoder.dropout", "encoder.dropout1", "encoder.dropout2", "last.1")
+    assert shares == dict.fromkeys(places, 0.5) | {f"{n}.behind": 0.25 for n in places}
+    assert model.again is model.last[1]
+
+
+def test_of_what_own_dropout_keeps_a_share_is_dropped_as_well():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drop = nn.Dropout(0.2)
+
+        def forward(self, x):
+            return self.drop(x)
+
+    model = technique("dropout", hidden=0.5, inputs=None).build(Own())
+    ones = torch.ones(200, 300)
+    got = outputs(model, ones)
+    assert torch.equal(got.unique(), torch.tensor([0.0, 1 / (0.8 * 0.5)]))
+    kept = float((got > 0).double().mean())
+    assert abs(kept - 0.4) < 5 * (0.4 * 0.6 / got.numel()) ** 0.5
+    assert torch.equal(model.eval()(ones), ones)
+
+
+def test_behind_own_dropout_a_share_of_zero_changes_nothing():
+    torch.manual_seed(0)
+    plain = Tokens()
+    model = technique("dropout", hidden=0.0, inputs=None).build(copy.deepcopy(plain))
+    x = torch.randn(6, 24)
+    assert torch.equal(outputs(model, x), outputs(plain, x))
+
+
+def test_a_network_with_neither_blocks_nor_dropout_is_told():
+    with pytest.raises(NotApplicable, match="Block"):
+        technique("dropout", inputs=None).build(nn.Sequential(nn.Linear(8, 3)))

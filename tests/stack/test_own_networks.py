@@ -39,12 +39,21 @@ class TabTransformer(nn.Module):
         return self.head(self.encoder(tokens)[:, 0])
 
 
-TECHNIQUES = [(), ("sam",), ("ema",), ("mixup",), ("r_drop",), ("mc_dropout",), ("jacobian",)]
+TECHNIQUES = [
+    (),
+    ("dropout",),
+    ("sam",),
+    ("ema",),
+    ("mixup",),
+    ("r_drop",),
+    ("mc_dropout",),
+    ("jacobian",),
+]
 
 
 @pytest.mark.parametrize("names", TECHNIQUES, ids="+".join)
 def test_a_transformer_with_dropout_trains_stacked_as_alone(names: tuple[str, ...]) -> None:
-    changes = {"r_drop": {"dropout": None}}
+    changes = {"r_drop": {"dropout": None}, "dropout": {"inputs": None}}
 
     def member(seed: int):
         techniques = {name: technique(name, **changes.get(name, {})) for name in names}
