@@ -123,8 +123,13 @@ class Splitter:
     def remarks(self) -> tuple[str, ...]:
         """What a user must know of rows that repeat others, in a line; nothing if none does."""
         table = self.table
-        if table.splits is not None or table.first_equal is None:
+        if table.splits is not None:
             return ()
+        if table.first_equal is None:
+            told = (
+                f"{self.name}: rows are not compared where memory does not hold them; equal ones "
+            )
+            return (f"{told}may be in different splits.",) if self.together else ()
         again, rows = repeats(table.first_equal), len(table.targets)
         if again == 0:
             return ()

@@ -200,6 +200,18 @@ def test_repeats_are_counted_in_a_line():
     assert splitter(np.arange(9)).remarks() == ()
 
 
+def test_rows_that_are_not_compared_are_told():
+    record = replace(splitter(np.zeros(9)).table, inputs=np.zeros(9, dtype=[("x", "f8")]))
+    asked = replace(splitter(np.zeros(9)), table=record)
+    assert asked.remarks() == (
+        "made: rows are not compared where memory does not hold them; equal ones may be in "
+        "different splits.",
+    )
+    assert replace(asked, together=False).remarks() == ()
+    parted = replace(record, splits=(np.arange(3), np.arange(3, 6), np.arange(6, 9)))
+    assert replace(asked, table=parted).remarks() == ()
+
+
 @pytest.mark.parametrize(
     ("groups", "inputs", "cure"),
     [
