@@ -11,6 +11,7 @@ To add a technique: one subclass of `Regularizer` in one file here, one YAML in
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -123,6 +124,13 @@ class Regularizer:
         for name, value in keywords.items():
             if value is not None:  # else as its base class says
                 setattr(cls, name, value)
+        for hook in [hook for hook in (*HOOKS, "init") if hook in vars(cls)]:
+            ours, expected = (inspect.signature(getattr(c, hook)) for c in (cls, Regularizer))
+            if len(ours.parameters) != len(expected.parameters):
+                raise TypeError(
+                    f"{cls.__name__}.{hook}: expected the arguments "
+                    f"({', '.join(expected.parameters)}), got ({', '.join(ours.parameters)})"
+                )
 
     def __post_init__(self) -> None:
         # mypy takes the class for one of its instances

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -50,6 +51,9 @@ def reestimate(
         state: its parameters and floating buffers.
         batches: inputs, [rows, *features] or [runs, rows, *features] each.
         axis: of the rows in them: 0, or 1 with a run axis.
+
+    Warns:
+        UserWarning: if there are no batches, and statistics that would need them.
     """
     training = model.training
     moving = [module for module in model.train().modules() if module.training]
@@ -74,6 +78,12 @@ def reestimate(
         for module in norms:
             module.momentum = rows / seen  # type: ignore[assignment] # the mean of all rows so far
         call_with(model, {**counts, **fresh}, inputs)
+    if not seen:
+        warnings.warn(
+            "averaged weights are evaluated with the running statistics of those in training, for "
+            "want of batches to estimate their own from: give end_epoch and finish some (batches=)",
+            stacklevel=2,
+        )
     for module, momentum in zip(norms, momenta, strict=True):
         module.momentum = momentum
     model.train(training)

@@ -129,3 +129,13 @@ def test_those_that_need_hidden_blocks_say_so(name):
 def test_classes_with_a_wrong_keyword_are_refused(keywords, error, message):
     with pytest.raises(error, match=message):
         type("Wrong", (Regularizer,), {}, **keywords)
+
+
+def test_a_hook_of_other_arguments_is_refused_where_its_class_is_made():
+    with pytest.raises(
+        TypeError, match=r"Old\.init: .*\(self, state, kinds\), got \(self, state\)"
+    ):
+
+        class Old(Regularizer, kind="averaging"):
+            def init(self, state):
+                return {}

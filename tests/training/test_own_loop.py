@@ -171,6 +171,16 @@ def test_predicts_with_what_the_run_ended_with():
     assert not model.training
 
 
+def test_says_that_averages_lack_statistics_of_their_own():
+    data = make_data()
+    techniques = {"ema": EMA(decay=0.5), "batch_norm": BatchNorm(momentum=0.1, eps=1e-5)}
+    ours = regularized(mlp(), techniques, steps_per_epoch=3)
+    for part in torch.arange(90).split(30):
+        ours.train_batch(tensor(data.train.inputs)[part], data.train.targets[part])
+    with pytest.warns(UserWarning, match=r"running statistics .* end_epoch .* \(batches=\)"):
+        ours.end_epoch(tensor(data.validation.inputs), data.validation.targets)
+
+
 def test_values_without_a_second_axis_are_refused():
     ours = regularized(nn.Linear(5, 1), {}, classes=0)
     with pytest.raises(ValueError, match=r"targets\.unsqueeze\(1\)"):
