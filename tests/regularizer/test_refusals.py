@@ -137,5 +137,5 @@ def test_a_hook_of_other_arguments_is_refused_where_its_class_is_made():
     ):
 
         class Old(Regularizer, kind="averaging"):
-            def init(self, state):
+            def init(self, state):  # type: ignore[override]
                 return {}
