@@ -17,10 +17,13 @@ def outputs_of(model: nn.Module, example: Tensor) -> Tensor:
 
     Args:
         example: inputs [rows, *features].
+
+    Raises:
+        ConfigError: if it gives no tensor.
     """
     trial = copy.deepcopy(model).eval()
     with torch.no_grad():
-        outputs: Tensor = trial(example)
+        outputs = _tensor(trial(example), model)
         trial.train()(torch.cat([example, example]))
     return outputs
 
@@ -33,7 +36,7 @@ def checked_outputs(model: nn.Module, example: Tensor) -> Tensor:
 
     Raises:
         ConfigError: if it draws from a global random state that is not torch's, in evaluation, or
-            in training from a source that is not known.
+            in training from a source that is not known; or if it gives no tensor.
     """
     kind = type(model).__name__
     before = global_states()
@@ -69,4 +72,14 @@ def _pass(model: nn.Module, rows: Tensor) -> tuple[Tensor, set[str]]:
     """The outputs of a copy, and the names of the modules that draw."""
     trial = copy.deepcopy(model)
     with Draws(trial.named_modules()).served(Rng(0, "probe", device=rows.device)) as served:
-        return trial(rows), served.drew
+        return _tensor(trial(rows), model), served.drew
+
+
+def _tensor(outputs: object, model: nn.Module) -> Tensor:
+    if not isinstance(outputs, Tensor):
+        raise ConfigError(
+            f"the forward of {type(model).__name__} gives a {type(outputs).__name__}",
+            key="model",
+            expected="a tensor [rows, outputs]",
+        )
+    return outputs

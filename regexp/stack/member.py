@@ -48,7 +48,8 @@ class Member:
 
 def _settings(module: nn.Module) -> tuple[tuple[str, str], ...]:
     """What a module computes with beside its tensors, and may not show in its repr."""
-    differ = {"training", *getattr(module, "numbers", ())}  # from run to run, perhaps
+    # from run to run, perhaps; torch.compile has the address of what it made
+    differ = {"training", "_torchdynamo_wrapper_id", *getattr(module, "numbers", ())}
     plain = bool | int | float | str | tuple | None
     return tuple(
         (key, repr(value))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -36,12 +35,16 @@ def group_by_structure(
     """
     if not stack:
         return [[index] for index in range(len(runs))]
-    groups: dict[Any, list[int]] = {}
+    groups: dict[Hashable, list[int]] = {}
     for index, (run, member) in enumerate(zip(runs, members, strict=True)):
-        trainer = run.config["trainer"]
-        key = (trainer["epochs"], trainer["batch_size"], member.structure())
-        groups.setdefault(key, []).append(index)
+        groups.setdefault(stack_key(run, member), []).append(index)
     return list(groups.values())
+
+
+def stack_key(run: PlannedRun, member: Member) -> Hashable:
+    """What the runs of one stack agree on. `member`: the ingredients of `run`."""
+    trainer = run.config["trainer"]
+    return trainer["epochs"], trainer["batch_size"], member.structure()
 
 
 def run_stack(runs: Sequence[PlannedRun], report: EpochReport) -> list[Result]:

@@ -6,9 +6,8 @@ of one row.
 
 from __future__ import annotations
 
-import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import fields, replace
 
 import torch
@@ -21,6 +20,7 @@ from regexp.stack.member import Member, lengths
 from regexp.stack.stack import Stack
 from regexp.sweep.ingredients import build_member, first_line
 from regexp.sweep.planned_run import PlannedRun
+from regexp.sweep.stacks import stack_key
 from regexp.training.loop import train
 
 EVALUATED = 8
@@ -28,7 +28,11 @@ EVALUATED = 8
 
 
 def check_trains(run: PlannedRun, member: Member) -> None:
-    """Train a copy of a run for a step, on as few rows as its smallest batch will have.
+    """Train a run for a step, on as few rows as its smallest batch will have.
+
+    Args:
+        run: what is planned.
+        member: its ingredients, whose network is of no use afterwards.
 
     Raises:
         ConfigError: if that fails.
@@ -56,21 +60,50 @@ def stack_fault(runs: Sequence[PlannedRun]) -> str:
     """Why the runs of a job cannot train as a stack, in a sentence; empty if they can.
 
     Args:
-        runs: of one job; the first two are tried.
+        runs: of one job; of each structure a few are tried.
     """
     if len(runs) < 2 or not runs[0].config["stack"] or runs[0].of_project:
         return ""
-    members = [build_member(run) for run in runs[:2]]
-    if members[0].structure() != members[1].structure():  # they meet others of theirs
-        members[1] = build_member(runs[0])
+    return next(filter(None, map(_fault, _samples(runs))), "")
+
+
+def _samples(runs: Sequence[PlannedRun]) -> Iterator[list[PlannedRun]]:
+    """Of each stack that a job will have: two seeds, and a run whose numbers are others."""
+    points: dict[str, list[PlannedRun]] = {}
+    for run in runs:
+        points.setdefault(run.variant, []).append(run)
+    groups: dict[Hashable, list[list[PlannedRun]]] = {}
+    for point in points.values():
+        key = stack_key(point[0], build_member(point[0]))
+        groups.setdefault(key, []).append(point)
+    for first, *others in groups.values():
+        # in the last point of a grid all numbers differ from the first's
+        sample = [*first[:2], *(point[0] for point in others[-1:])]
+        if len(sample) > 1:
+            yield sample
+
+
+def _fault(runs: list[PlannedRun]) -> str:
+    """`stack_fault` of a few runs, of which those that differ from the first are left out."""
+    members = [build_member(run) for run in runs]
+    structure = members[0].structure()
+    runs = [run for run, one in zip(runs, members, strict=True) if one.structure() == structure]
+    if len(runs) == 1:  # they meet others of theirs
+        runs *= 2
     try:
-        alone = [_first_outputs(_stack([member], runs[0])) for member in members]
-        stack = _stack(members, runs[0])
-        together = _first_outputs(stack)
+        alone = [_first_pass(_stack([build_member(run)], run)) for run in runs]
+        stack = _stack([build_member(run) for run in runs], runs[0])
+        together = zip(*_first_pass(stack), strict=True)
         tolerance = 0.1 if runs[0].config["trainer"]["precision"] == "bfloat16" else 1e-3
-        for ours, own in zip(together, alone, strict=True):
+        for (ours, gradient), (own, wanted) in zip(together, alone, strict=True):
             if not torch.allclose(ours, own, rtol=tolerance, atol=tolerance / 10, equal_nan=True):
                 raise ValueError("a run of it gives other outputs there than alone")
+            # of all parameters together: in front of a normalization a bias has but rounding
+            if (gradient - wanted).norm() > 5 * tolerance * wanted.norm() + 1e-6:
+                raise ValueError(
+                    "a run of it has other gradients there than alone; hooks that change gradients "
+                    "are not called there"
+                )
         _train(stack)
     except Exception as error:  # what cannot be lifted may raise anything
         return (
@@ -90,11 +123,9 @@ def smallest_batch(run: PlannedRun, member: Member) -> int:
 
 
 def _stack(members: Sequence[Member], run: PlannedRun) -> Stack:
-    """A stack of copies of some runs with few rows."""
+    """A stack of some runs with few rows. It trains their own networks: copies lose hooks."""
     rows, trainer = smallest_batch(run, members[0]), run.config["trainer"]
-    few = [
-        replace(one, model=copy.deepcopy(one.model), data=_few(one.data, rows)) for one in members
-    ]
+    few = [replace(one, data=_few(one.data, rows)) for one in members]
     return Stack(few, trainer["epochs"], rows, precision=trainer["precision"])
 
 
@@ -115,11 +146,18 @@ def _first(split: Split, rows: int) -> Split:
     )
 
 
-def _first_outputs(stack: Stack) -> Tensor:
-    """The outputs of the first pass of training mode, [runs, rows, outputs]."""
-    inputs, _ = next(stack.batches())
+def _first_pass(stack: Stack) -> tuple[Tensor, Tensor]:
+    """Outputs [runs, rows, outputs] of the first batch, and its gradient [runs, numbers]."""
+    inputs, targets = next(stack.batches())
     stack.draw_noise(stack.step(), stack.count(inputs))
-    return stack.forward(inputs).detach()
+    outputs = stack.forward(inputs)
+    stack.backward(stack.loss(outputs, targets).mean(-1))
+    gradients, start = stack.gradients(), int(stack.lifted)
+    parts = [
+        gradients.get(name, torch.zeros_like(parameter)).flatten(start)
+        for name, parameter in sorted(stack.parameters.items())
+    ]
+    return outputs.detach(), torch.cat(parts, -1).detach().nan_to_num()
 
 
 def _train(stack: Stack) -> None:
@@ -156,7 +194,9 @@ def _reason(error: Exception) -> str:
 
 
 _REASONS = {
-    r"data-dependent control flow": "its forward decides by the values of tensors",
+    r"data-dependent control flow": (
+        "it decides by the values of tensors; numbers that differ from run to run are tensors too"
+    ),
     r"inplace randomness on an unbatched tensor": (
         "it fills a new tensor with draws in place; torch.rand, torch.randn and those of existing "
         "tensors can be stacked"

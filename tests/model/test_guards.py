@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regexp.errors import ConfigError
-from regexp.model.guards import checked_outputs
+from regexp.model.guards import checked_outputs, outputs_of
 
 X = torch.arange(8.0).view(2, 4)
 
@@ -67,6 +68,18 @@ class Torchs(Net):
 def test_what_could_not_be_drawn_again_is_refused(kind: type[nn.Module], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         checked_outputs(kind(), X)
+
+
+class Pair(Net):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        return self.layer(x), x
+
+
+@pytest.mark.parametrize("call", [checked_outputs, outputs_of])
+def test_what_gives_no_tensor_is_told(call: Callable[[nn.Module, Tensor], Tensor]) -> None:
+    message = r"Pair gives a tuple.*expected a tensor \[rows, outputs\]"
+    with pytest.raises(ConfigError, match=message):
+        call(Pair(), X)
 
 
 @pytest.mark.parametrize("kind", [Net, Torchs])

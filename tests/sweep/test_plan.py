@@ -329,7 +329,8 @@ def test_a_module_that_cannot_be_lifted_trains_alone_and_the_remark_says_why() -
     runs = plan(own("Branching", "seeds=2"))
     [remark] = {run.remarks for run in runs}
     assert remark == (
-        "Branching cannot train as a stack of runs (its forward decides by the values of tensors); "
+        "Branching cannot train as a stack of runs (it decides by the values of tensors; numbers "
+        "that differ from run to run are tensors too); "
         "its runs train one after another.",
     )
     asked = plan(own("Branching", "seeds=2", "stack=false"))

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from regexp.errors import ConfigError
 from regexp.model.layers import Block
 from regexp.regularizer.base import Batch, PenaltyView, Regularizer, Step
+from regexp.sweep.ingredients import build_member
 from regexp.sweep.plan import plan
+from regexp.sweep.stacks import run_stack
 from tests.sweep.test_plan import config
 
 
@@ -37,6 +39,19 @@ class Own(nn.Module):
 class Columns(Own):
     def between(self, x: Tensor) -> Tensor:
         return torch.column_stack(list(x.unbind(1)))
+
+
+class Layered(Own):
+    """What cannot be lifted is called at some depths alone."""
+
+    def __init__(self, input_shape: tuple[int, ...], outputs: int, depth: int) -> None:
+        super().__init__(input_shape, outputs)
+        self.layers = nn.ModuleList([nn.Linear(6, 6) for _ in range(depth)])
+
+    def between(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = torch.column_stack(list(layer(x).unbind(1)))
+        return x
 
 
 class TrainingOnly(Own):
@@ -84,6 +99,36 @@ class Hidden(Own):
         return self.block(x)
 
 
+class Masked(Own):
+    """The gradient of a parameter is not what its pass makes of it."""
+
+    def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(input_shape, outputs)
+        self.first.weight.register_hook(lambda gradient: gradient.tril())
+
+
+class Scaled(Own):
+    """The gradient of a layer is not what its pass makes of it."""
+
+    def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(input_shape, outputs)
+        self.second.register_full_backward_pre_hook(halved)
+
+
+def halved(layer: nn.Module, gradients: Any) -> Any:
+    return (gradients[0] / 2,)
+
+
+class Compiled(Own):
+    def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(input_shape, outputs)
+        middle = nn.Sequential(nn.Linear(6, 6), nn.Dropout(0.5))
+        self.middle = torch.compile(middle, backend="eager")
+
+    def between(self, x: Tensor) -> Tensor:
+        return self.middle(x)
+
+
 @dataclass(frozen=True)
 class Global(Regularizer):
     """A technique that draws from behind the streams' back."""
@@ -113,6 +158,18 @@ class ByValue(Regularizer):
         return total if total > 0 else -total
 
 
+@dataclass(frozen=True)
+class ByNumber(Regularizer):
+    """A technique that decides by a number of its own."""
+
+    strength: float
+
+    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
+        if self.strength == 0:
+            return 0.0
+        return self.strength * view.outputs.square().mean()
+
+
 def job(model: type[nn.Module] | None, *overrides: str, **techniques: Any) -> DictConfig:
     """A job with classes of this file."""
     made = config(*overrides)
@@ -130,7 +187,9 @@ def job(model: type[nn.Module] | None, *overrides: str, **techniques: Any) -> Di
     ("model", "overrides", "why"),
     [
         (Columns, (), r"torch\.vmap has no rule for aten::column_stack; written with"),
-        (TrainingOnly, (), "its forward decides by the values of tensors"),
+        (TrainingOnly, (), "it decides by the values of tensors"),
+        (Masked, (), "a run of it has other gradients there than alone; hooks"),
+        (Scaled, (), "a run of it has other gradients there than alone; hooks"),
         (Sampled, (), "it fills a new tensor with draws in place"),
         (Spectral, (), r"torch\.vmap has no rule for aten::"),
         (Recurrent, (), r"torch\.vmap has no rule for aten::lstm"),
@@ -164,6 +223,39 @@ def test_a_technique_that_no_stack_can_follow_is_named() -> None:
     runs = plan(job(None, "seeds=2", mine={"_target_": "ByValue"}))
     assert not runs[0].config["stack"]
     assert "MLP with mine cannot train as a stack" in runs[0].remarks[-1]
+
+
+def test_numbers_that_differ_in_a_grid_are_tried_as_they_will_be() -> None:
+    made = job(None, "seeds=2", mine={"_target_": "ByNumber", "strength": 0.1})
+    assert all(run.config["stack"] for run in plan(made))  # of one number
+    made.grid = {"optimizer.lr": [0.1, 0.01], "regularizer.mine.strength": [0.0, 0.1, 0.2]}
+    runs = plan(made)
+    assert len(runs) == 12
+    assert not any(run.config["stack"] for run in runs)
+    assert "numbers that differ from run to run are tensors too" in runs[0].remarks[-1]
+
+
+def ignored(run: int, epoch: int, metrics: dict[str, float]) -> None:
+    pass
+
+
+def test_every_structure_of_a_job_is_tried() -> None:
+    made = job(None, "seeds=2")
+    made.model = {"_target_": f"{__name__}.Layered", "depth": 0}
+    made.grid = {"model.depth": [0, 1]}
+    runs = plan(made)
+    assert not any(run.config["stack"] for run in runs)
+    assert "no rule for aten::column_stack" in runs[0].remarks[-1]
+
+
+def test_a_compiled_module_trains_in_a_stack() -> None:
+    runs = plan(job(Compiled, "seeds=2", "trainer.epochs=1"))
+    assert not any(run.remarks for run in runs)
+    first, second = (build_member(run) for run in runs)
+    assert first.structure() == second.structure()
+    for run, stacked in zip(runs, run_stack(runs, ignored), strict=True):
+        [alone] = run_stack([run], ignored)
+        assert alone.metrics["test/loss"] == pytest.approx(stacked.metrics["test/loss"], rel=1e-4)
 
 
 @pytest.mark.parametrize("model", [None, Own])
