@@ -69,6 +69,12 @@ class Draws:
                 stack.enter_context(self._repeated.counted())
             yield served
 
+    @contextlib.contextmanager
+    def refused(self) -> Iterator[None]:
+        """Refuse what would have other noise in a backward pass than in the forward pass."""
+        with NoDraws(), self._repeated.refused() if self._repeated else contextlib.nullcontext():
+            yield
+
 
 class Served(TorchDispatchMode):
     """One pass of a network, in which torch's random functions draw from a run's stream.

@@ -55,6 +55,14 @@ class Repeated:
                 stack.enter_context(replaced(owner, partial(_count, calls, name)))
             yield
 
+    @contextlib.contextmanager
+    def refused(self) -> Iterator[None]:
+        """A backward pass, in which a layer that is called cannot know the number of its call."""
+        with contextlib.ExitStack() as stack:
+            for name, layer in self._layers.values():
+                stack.enter_context(replaced(layer, partial(_refuse, name)))
+            yield
+
 
 @contextlib.contextmanager
 def replaced(module: nn.Module, call: Callable[..., Any]) -> Iterator[None]:
@@ -78,6 +86,15 @@ def _count(
 ) -> Any:
     calls[name] += 1
     return forward(*args, **kwargs)
+
+
+def _refuse(name: str, *_: Any, **__: Any) -> Any:
+    raise ConfigError(
+        f"the backward pass of the network calls {name or 'it'} again, with other noise than the "
+        "forward pass, so that its gradients would be wrong",
+        key="model",
+        cure="torch.utils.checkpoint does so: leave it out, or the technique that adds the noise",
+    )
 
 
 def _choose(

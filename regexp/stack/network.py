@@ -19,6 +19,12 @@ from regexp.random import Rng
 from regexp.regularizer.base import Tensors
 from regexp.stack.vmapped import attributes, without_fast_path
 
+_AGAIN = (
+    "a technique calls the network with other weights or noise, and its forward computes parts "
+    "again (torch.utils.checkpoint) or keeps tensors by hooks, which would take its own; leave "
+    "that out, or the technique"
+)
+
 
 @dataclass(frozen=True)
 class Network:
@@ -74,7 +80,9 @@ class Network:
 
     def _call(self, tensors: Tensors, inputs: Tensor, rng: Rng | None) -> Tensor:
         half = torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.half)
-        with half, self._served(rng), without_fast_path():
+        # what is computed again in the backward pass would be so with the module's own tensors
+        once = torch.autograd.graph.disable_saved_tensors_hooks(_AGAIN)
+        with half, once, self._served(rng), without_fast_path():
             outputs = call_with(self.module, tensors, inputs)
         # not that of the inputs, which may be numbers of words
         return outputs.to(next(iter(self.parameters.values())).dtype)

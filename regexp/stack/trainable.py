@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.metrics.loss import LOSSES
-from regexp.model.draws import Draws, NoDraws
+from regexp.model.draws import Draws
 from regexp.model.kinds import parameter_kinds
 from regexp.model.layers import Noise, blocks
 from regexp.model.layouts import weight_layouts
@@ -250,8 +250,8 @@ class Trainable(ABC):
         """Set the gradients of every run's own objective. `objectives`: [runs]."""
         for parameter in self.parameters.values():
             parameter.grad = None
-        first = self._draws is not None and self.step_index == 0
-        with NoDraws() if first else nullcontext():
+        draws = self._draws if self.step_index == 0 else None
+        with nullcontext() if draws is None else draws.refused():
             # The runs are independent: the gradient of the sum is that of each.
             objectives.backward(torch.ones_like(objectives))
 

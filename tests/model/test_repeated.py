@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
+from torch.utils.checkpoint import checkpoint
 
 from regexp.errors import ConfigError
 from regexp.model.functional import call_with
@@ -16,6 +17,9 @@ from regexp.model.noise import fill_noise, note_shapes, owner_of
 from regexp.model.recurrent import Recurrent
 from regexp.model.repeated import Repeated
 from regexp.random import Rng
+from regexp.regularizer.base import Regularizer
+from regexp.regularizer.r_drop import RDrop
+from regexp.regularizer.sam import SAM
 from regexp.stack.stack import Stack
 from regexp.training.loop import train
 from regexp.training.state import TrainingState
@@ -50,6 +54,37 @@ def test_every_call_of_a_block_has_its_own_mask_and_the_first_is_as_ever() -> No
     fill_noise(once, Rng(0, "step", 0), ROWS)
     assert torch.equal(once.get_buffer("block.dropout.0.noise") > 0, masks[0].view(ROWS, 6))
     assert [name for name, _ in once.named_buffers()] == ["block.dropout.0.noise"]
+
+
+class Checkpointed(nn.Sequential):
+    """Calls its middle again in the backward pass."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(nn.Linear(5, 6), Twice(times), nn.Linear(6, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, middle, last = self
+        masked: Tensor = checkpoint(middle, first(x), use_reentrant=False)
+        return last(masked.sum(0))
+
+
+def test_a_backward_pass_that_calls_repeated_noise_again_is_refused() -> None:
+    stack = Stack([make_member(0, model=lambda: Checkpointed(times=2))], 1, 6)
+    message = r"backward pass of the network calls 1\.block again.*torch\.utils\.checkpoint"
+    with pytest.raises(ConfigError, match=message):
+        train(stack, 1, lambda *_: None)
+    once = Stack([make_member(0, model=lambda: Checkpointed(times=1))], 1, 6)
+    [result] = train(once, 1, lambda *_: None)  # where the noise is still that of the pass
+    assert result.status == "FINISHED"
+
+
+@pytest.mark.parametrize("technique", [SAM(0.05), RDrop(1.0, None)])
+def test_what_is_computed_again_is_refused_where_the_network_is_called_with_other_tensors(
+    technique: Regularizer,
+) -> None:
+    member = make_member(0, {"technique": technique}, model=lambda: Checkpointed(times=1))
+    with pytest.raises(RuntimeError, match=r"computes parts again \(torch\.utils\.checkpoint\)"):
+        train(Stack([member], 1, 6), 1, lambda *_: None)
 
 
 def test_more_calls_than_were_tried_are_refused() -> None:
