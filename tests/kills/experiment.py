@@ -62,7 +62,7 @@ def with_memory() -> list[str]:
         if path.stem == "none":
             continue
         node.pop("search", None)  # type: ignore[call-arg, arg-type]
-        if any(overrides(instantiate(node), hook) for hook in ("init", "track", "observe")):
+        if any(overrides(instantiate(node), hook) for hook in ("init", "track", "keep", "observe")):
             found.append(path.stem)
     return found
 
