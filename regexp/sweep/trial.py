@@ -53,7 +53,9 @@ def check_trains(run: PlannedRun, member: Member) -> None:
                 cure="batch normalization, for one, needs two rows: give trainer.batch_size=2 or "
                 "more",
             ) from error
-        raise ConfigError(f"{_name(member)} cannot train ({reason})", key="model") from error
+        raise ConfigError(
+            f"{_name(member)} cannot train ({reason})", key="model", cure="--debug shows where"
+        ) from error
 
 
 def stack_fault(runs: Sequence[PlannedRun]) -> str:

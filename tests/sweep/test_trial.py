@@ -273,7 +273,7 @@ def test_what_stacks_can_train_is_left_as_it_is(model: type[nn.Module] | None) -
         (
             (),
             {"mine": {"_target_": "Wrong"}},
-            "MLP with mine cannot train .*KeyError: 'no such weight'",
+            "MLP with mine cannot train .*KeyError: 'no such weight'.*; --debug shows where",
         ),
     ],
 )
