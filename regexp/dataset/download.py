@@ -6,11 +6,14 @@ import contextlib
 import shutil
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from regexp.addresses import public, whole
 from regexp.dataset.base import DataError
 from regexp.dataset.limits import DISK
+
+if TYPE_CHECKING:
+    from requests import Response
 
 
 def download(url: str, path: Path, sha256: str | None, missing: str) -> None:
@@ -78,9 +81,18 @@ def _fetch(url: str, to: str, pooch: object) -> None:
     """Download a file, as one of pooch's downloaders."""
     from pooch import HTTPDownloader
 
-    fetch = HTTPDownloader(progressbar=sys.stderr.isatty())
-    with Path(to).open("wb") as file:
-        fetch(url, _Capped(file, shutil.disk_usage(Path(to).parent).free - DISK), pooch)
+    responses: list[Response] = []
+
+    def note(response: Response, *_: object, **__: object) -> None:
+        responses.append(response)
+
+    fetch = HTTPDownloader(progressbar=sys.stderr.isatty(), hooks={"response": note})
+    try:
+        with Path(to).open("wb") as file:
+            fetch(url, _Capped(file, shutil.disk_usage(Path(to).parent).free - DISK), pooch)
+    finally:
+        for response in responses:  # where it fails, pooch leaves its connection open
+            response.close()
 
 
 def _reason(error: OSError) -> str:

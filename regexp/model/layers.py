@@ -13,7 +13,7 @@ from typing import ClassVar, TypeVar
 
 from torch import Tensor, nn
 
-from regexp.errors import NotApplicable
+from regexp.errors import ConfigError, NotApplicable
 from regexp.model.kinds import own_kinds
 from regexp.model.noise import DropoutLayer, Noise, fill_noise, note_shapes
 
@@ -29,6 +29,9 @@ class Block(nn.Sequential):
         layer: an `nn.Linear`, an `nn.Conv2d`, or a layer on sequences with an attribute `features`
             (`regexp.model.recurrent.Recurrent`).
         activation: a module that works element by element.
+
+    Raises:
+        ConfigError: for another layer.
 
     Attributes:
         features: units or channels of its output.
@@ -53,8 +56,16 @@ class Block(nn.Sequential):
             self.features, self.dimensions = layer.out_features, 0
         elif isinstance(layer, nn.Conv2d):
             self.features, self.dimensions = layer.out_channels, 2
+        elif isinstance(features := getattr(layer, "features", None), int):
+            self.features, self.dimensions = features, 1
         else:
-            self.features, self.dimensions = int(layer.features), 1  # type: ignore[arg-type]
+            raise ConfigError(
+                f"a Block of {type(layer).__name__}",
+                key="model",
+                expected="an nn.Linear, an nn.Conv2d, or a layer on [rows, time, features] "
+                "with an attribute `features`",
+                cure="give it that attribute, or leave the Block out",
+            )
 
 
 class Residual(nn.Module):

@@ -8,6 +8,7 @@ import sys
 
 import pooch
 import pytest
+import requests
 from requests import exceptions
 
 from regexp.addresses import withhold
@@ -96,6 +97,22 @@ def test_download_that_breaks_off_is_not_kept(server, tmp_path):
 def test_address_that_is_gone(server, tmp_path):
     with pytest.raises(DataError, match="404"):
         online(server).load(0, tmp_path)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_download_that_fails_leaves_no_connection_open(server, tmp_path, monkeypatch, cut):
+    send, responses = requests.Session.send, []
+
+    def noted(self, request, **options):
+        responses.append(send(self, request, **options))
+        return responses[-1]
+
+    monkeypatch.setattr(requests.Session, "send", noted)
+    server.files |= {f"/data/{NAME}": CONTENT} if cut else {}
+    server.cut = cut
+    with pytest.raises(DataError):
+        online(server).load(0, tmp_path)
+    assert [response.raw.closed for response in responses] == [True]
 
 
 def test_offline(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from regexp.config.schema import conf_folder
-from regexp.errors import NotApplicable
+from regexp.errors import ConfigError, NotApplicable
 from regexp.model.activation import ACTIVATIONS
 from regexp.model.cnn import CNN
 from regexp.model.layers import Block, DropoutLayer, Inputs, blocks, inputs, residuals
@@ -174,3 +174,8 @@ def test_models_without_slots_say_so() -> None:
         blocks(plain)
     with pytest.raises(ValueError, match=r"no regexp\.model\.layers\.Inputs"):
         inputs(plain)
+
+
+def test_a_block_of_a_layer_that_it_does_not_know_is_refused():
+    with pytest.raises(ConfigError, match=r"a Block of Conv1d; expected an nn\.Linear"):
+        Block(nn.Conv1d(2, 3, 3), nn.ReLU())
