@@ -75,13 +75,21 @@ def check_no_target(further: Mapping[str, str], *targets: str) -> None:
             raise ConfigError(f"{column!r} is the target", key=f"dataset.{key}")
 
 
-def check_separator(separator: object) -> None:
-    """`dataset.separator` is a character that can stand between two fields."""
+def as_separator(value: object) -> str:
+    r"""`dataset.separator`, the character between two fields, a tab also where it is written `\t`.
+
+    A command line and a YAML without quotation marks hand on the two characters of `\t`.
+
+    Raises:
+        ConfigError: it cannot stand between two fields.
+    """
+    separator = "\t" if value == r"\t" else value
     if not isinstance(separator, str) or len(separator) != 1:
-        raise unexpected("separator", separator, "one character")
+        raise unexpected("separator", value, r"one character (a tab is written \t)")
     if not separator.isascii() or separator in '"\r\n\0' or separator.isalnum():
         between = "a character between two fields, such as a comma, a semicolon or a tab;"
-        raise unexpected("separator", separator, between)
+        raise unexpected("separator", value, between)
+    return separator
 
 
 def check_size(size: object) -> None:

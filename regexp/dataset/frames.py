@@ -116,10 +116,11 @@ def _check_separator(path: Path, header: Sequence[str], separator: str) -> None:
     """Raise DataError where the header is one name in which another separator stands."""
     others = [other for other in SEPARATORS if len(header) == 1 and other in header[0]]
     if others:
+        written = r"\t" if others[0] == "\t" else others[0]  # a terminal shows a tab as spaces
         raise DataError(
             f"{path}: the header is separated by {SEPARATORS[others[0]]} {others[0]!r}, expected "
             f"{SEPARATORS.get(separator, 'character')} {separator!r}; set "
-            f"'dataset.separator=\"{others[0]}\"'"
+            f"'dataset.separator=\"{written}\"'"
         )
 
 

@@ -25,8 +25,8 @@ from regexp.dataset.checks import (
     Names,
     are_distinct,
     as_names,
+    as_separator,
     check_no_target,
-    check_separator,
     check_url,
     is_sha256,
     is_whole,
@@ -119,7 +119,7 @@ class Series(Dataset):
                 "a series is split by time, the same for all seeds",
                 key="dataset.split_seed", cure="leave it null",
             )  # fmt: skip
-        check_separator(self.separator)
+        object.__setattr__(self, "separator", as_separator(self.separator))
         if not are_distinct(self._channels, 1):
             columns = "one or more different columns, or null for the target alone;"
             raise unexpected("columns", list(self._channels), columns)

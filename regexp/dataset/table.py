@@ -14,8 +14,8 @@ from regexp.dataset.checks import (
     Names,
     are_distinct,
     as_names,
+    as_separator,
     check_no_target,
-    check_separator,
     is_whole,
     unexpected,
 )
@@ -82,7 +82,7 @@ class TableFile(Dataset):
         if self.task not in (None, CLASSIFICATION, REGRESSION):
             inferred = f"'{CLASSIFICATION}', '{REGRESSION}' or null (inferred from the target)"
             raise unexpected("task", self.task, inferred)
-        check_separator(self.separator)
+        object.__setattr__(self, "separator", as_separator(self.separator))
         if not is_whole(self.max_levels, 2):
             raise unexpected("max_levels", self.max_levels, "a whole number (2 or more)")
         for key in COLUMNS:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, Table
-from regexp.dataset.checks import check_no_target, check_separator, unexpected
+from regexp.dataset.checks import as_separator, check_no_target, unexpected
 from regexp.dataset.columns import read_columns
 from regexp.dataset.files import FileDataset, further_in
 
@@ -54,7 +54,7 @@ class WineQuality(FileDataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_separator(self.separator)
+        object.__setattr__(self, "separator", as_separator(self.separator))
         check_no_target(self.further_columns, QUALITY)
         if self.target not in (CLASSIFICATION, REGRESSION):
             raise unexpected("target", self.target, f"'{CLASSIFICATION}' or '{REGRESSION}'")

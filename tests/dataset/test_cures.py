@@ -1,0 +1,61 @@
+"""What a message tells to write is written, through a shell and Hydra, and the table is read."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hydra.utils import instantiate
+
+from regexp.commands.arguments import parse
+from regexp.config.jobs import compose
+from regexp.dataset.base import Data, DataError
+from tests.dataset.made import make, table_lines, write
+
+
+def cures(message: str) -> list[str]:
+    """The overrides in a message, as a shell hands them on: each in single quotation marks."""
+    return [shlex.split(cure)[0] for cure in re.findall(r"'dataset\.\w+=[^']*'", message)]
+
+
+def dataset(path: Path, *overrides: str) -> Any:
+    """What a command line makes of a table."""
+    command = ["dataset=table", f"dataset.path={path}", "dataset.target=kind", *overrides]
+    return instantiate(compose(parse(command)[0]).config["dataset"])
+
+
+def obeyed(path: Path, *overrides: str) -> Data:
+    """A table that is refused until the first cure of the message is taken."""
+    with pytest.raises(DataError) as caught:
+        dataset(path, *overrides).load(0, path.parent)
+    return dataset(path, *overrides, cures(str(caught.value))[0]).load(0, path.parent)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", " "])
+def test_the_separator_that_the_header_has(separator, tmp_path):
+    frame = pd.DataFrame({"a": range(60), "b": range(60, 120), "kind": ["u", "v"] * 30})
+    frame.to_csv(tmp_path / "mine.csv", sep=separator, index=False)
+    assert obeyed(tmp_path / "mine.csv").features == ("a", "b")
+
+
+def test_the_comma_that_the_header_has(tmp_path):
+    path = write(tmp_path / "mine.csv", table_lines())
+    data = obeyed(path, 'dataset.separator=";"')
+    assert data.features == dataset(path).load(0, tmp_path).features
+
+
+@pytest.mark.parametrize("separator", ["\t", r"\t"])
+@pytest.mark.parametrize("name", ["table", "series", "wine_quality"])
+def test_a_tab_is_a_tab_however_it_is_written(name, separator):
+    needed = {"path": "mine.csv", "target": "kind"} if name == "table" else {}
+    assert make(name, separator=separator, **needed).separator == "\t"
+
+
+@pytest.mark.parametrize("written", [r"\t", r'"\t"', r"'\t'", '"\t"'])
+def test_a_command_line_may_write_a_tab_in_each_way(written, tmp_path):
+    path = write(tmp_path / "mine.csv", [line.replace(",", "\t") for line in table_lines()])
+    assert "age" in dataset(path, f"dataset.separator={written}").load(0, tmp_path).features
