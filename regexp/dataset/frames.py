@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from regexp.dataset.base import DataError
 from regexp.dataset.columns import SEPARATORS, read_fields
+from regexp.dataset.kinds import level_of
 from regexp.dataset.limits import check_fits
-
-MISSING = "missing"
-"""The level of a category that is not known."""
 
 PARQUET = (".parquet", ".pq")
 
 NUMBER = 8  # bytes
 
-# What pandas finds in columns of Python's objects.
-NUMBERS = ("decimal", "integer", "floating", "mixed-integer-float")
-CATEGORIES = ("string", "boolean", "bytes", "mixed", "mixed-integer", "categorical", "empty")
+LEADING_ZEROS = r"[-+]?0\d+"
 
 
 def read_frame(path: Path, separator: str, missing: Sequence[str]) -> pd.DataFrame:
@@ -58,14 +53,7 @@ def read_frame(path: Path, separator: str, missing: Sequence[str]) -> pd.DataFra
         check_names(path, header)
         _check_separator(path, header, separator)
         rows = sum(1 for _ in fields)
-        try:
-            frame = pd.read_csv(
-                path, sep=separator, na_values=list(missing), encoding="utf-8-sig",
-                low_memory=False, skipinitialspace=separator != " ",
-                compression="gzip" if path.suffix == ".gz" else None,
-            )  # fmt: skip
-        except (ValueError, OverflowError) as error:
-            raise DataError(f"{path}: cannot be read as separated columns: {error}") from error
+        frame = _read_csv(path, separator, missing)
         if frame.shape != (rows, len(header)):
             raise DataError(
                 f"{path}: quotation marks or blank lines make it unclear where rows end; write it "
@@ -75,6 +63,61 @@ def read_frame(path: Path, separator: str, missing: Sequence[str]) -> pd.DataFra
     if not len(frame):
         raise DataError(f"{path}: a header and no rows")
     return frame
+
+
+def _read_csv(path: Path, separator: str, missing: Sequence[str], **options: Any) -> pd.DataFrame:
+    try:
+        return pd.read_csv(
+            path, sep=separator, na_values=list(missing), encoding="utf-8-sig",
+            low_memory=False, skipinitialspace=separator != " ",
+            compression="gzip" if path.suffix == ".gz" else None, **options,
+        )  # fmt: skip
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{path}: cannot be read as separated columns: {error}") from error
+
+
+def read_codes(
+    path: Path,
+    separator: str,
+    missing: Sequence[str],
+    frame: pd.DataFrame,
+    columns: Collection[str],
+) -> dict[str, pd.Series]:
+    """Columns of whole numbers with leading zeros among them, as the file has them.
+
+    As a code, 01 is not 1; as numbers, pandas makes one of them.
+
+    Args:
+        path, separator, missing: see `read_frame`.
+        frame: that it read. Parquet has text where somebody wrote text.
+        columns: those that are looked at.
+
+    Returns:
+        By name, text such as "01" and "1", None where it is missing, [rows].
+    """
+    places = [
+        place for place, name in enumerate(frame) if name in columns and _is_whole(frame[name])
+    ]
+    if path.suffix in PARQUET or not places:
+        return {}
+    texts = _read_csv(path, separator, missing, usecols=places, dtype=str)
+    codes = {}
+    for place, name in zip(places, texts, strict=True):
+        column, text = frame.iloc[:, place], texts[name].str.strip()
+        padded = text.str.fullmatch(LEADING_ZEROS).fillna(False).astype(bool)
+        if padded.any():
+            plain = column.astype(object).map(level_of).mask(column.isna(), None)
+            codes[str(frame.columns[place])] = plain.mask(padded, text)
+    return codes
+
+
+def _is_whole(column: pd.Series) -> bool:
+    """Whether all numbers of a column are whole; a missing value makes them floats."""
+    kinds = pd.api.types
+    if kinds.is_integer_dtype(column):
+        return True
+    values = column.dropna() if kinds.is_float_dtype(column) else column.iloc[:0]
+    return bool(len(values)) and bool((values % 1 == 0).all())
 
 
 def read_further(path: Path, separator: str, further: Mapping[str, str]) -> dict[str, pd.Series]:
@@ -91,7 +134,8 @@ def read_further(path: Path, separator: str, further: Mapping[str, str]) -> dict
     names = tuple(str(name) for name in frame.columns)
     for key, column in further.items():
         check_columns(path, f"dataset.{key}", (column,), names)
-    return {column: frame[column] for column in further.values()}
+    codes = read_codes(path, separator, (), frame, further.values())
+    return {column: codes.get(column, frame[column]) for column in further.values()}
 
 
 def check_names(path: Path, names: Sequence[str]) -> None:
@@ -130,89 +174,3 @@ def check_columns(path: Path | str, key: str, wanted: Sequence[str], names: Sequ
         if column not in names:
             near = get_close_matches(str(column), names[:1000], n=3) or list(names)[:20]
             raise DataError(f"{path} has no column {column!r}; nearest: {', '.join(near)}", key=key)
-
-
-def is_category(column: pd.Series) -> bool:
-    """Whether a column holds text, true/false or pandas' categories; else it holds numbers.
-
-    Raises:
-        DataError: it holds neither, such as dates.
-    """
-    kinds = pd.api.types
-    if kinds.is_bool_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype):
-        return True
-    if kinds.is_numeric_dtype(column) and not kinds.is_complex_dtype(column):
-        return False
-    kind = str(column.dtype)
-    if kinds.is_string_dtype(column) or column.dtype == object:
-        kind = kinds.infer_dtype(column, skipna=True)  # object columns hold anything
-        if kind in NUMBERS:
-            return False
-        if kind in CATEGORIES:
-            _check_commas(column)
-            return True
-    raise DataError(
-        f"column {column.name!r} is of type {kind}, neither numbers nor categories; name it in "
-        "dataset.drop, or make numbers of it"
-    )
-
-
-def _check_commas(column: pd.Series) -> None:
-    """Raise DataError where the words of a column are numbers with commas."""
-    words = column.dropna().astype(str)
-    commas = words[words.str.contains(",", regex=False)]
-    if len(commas) and words.str.fullmatch(r"[-+]?\d[\d.]*(,\d+)*").all():
-        raise DataError(
-            f"column {column.name!r} has commas in its numbers ({commas.iloc[0]!r}); write them "
-            "with a point and without separators of thousands, or name the column in "
-            "dataset.categorical"
-        )
-
-
-def numbers(column: pd.Series) -> NDArray[np.float64]:
-    """A column of numbers as float64, NaN where it is missing, [rows].
-
-    Raises:
-        DataError: one is infinite.
-    """
-    try:
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (OverflowError, TypeError, ValueError) as error:
-        raise DataError(f"column {column.name!r}: expected numbers ({error})") from error
-    if np.isinf(values).any():
-        row = int(np.flatnonzero(np.isinf(values))[0])
-        raise DataError(
-            f"row {row + 1}, column {column.name!r}: {values[row]}, expected a finite number"
-        )
-    return values
-
-
-def codes(column: pd.Series) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """A column of categories as numbers of its levels, [rows], and the levels in order.
-
-    Levels are ordered as numbers where they are numbers, else as text. A missing value is a level
-    of its own.
-
-    Raises:
-        DataError: they are things that have no order, such as lists.
-    """
-    missing = column.isna()
-    values = column[~missing]
-    try:
-        ordered = sorted(set(values.tolist()), key=lambda value: (isinstance(value, str), value))
-    except TypeError as error:
-        raise DataError(
-            f"column {column.name!r} holds neither numbers nor categories, but "
-            f"{type(values.iloc[0]).__name__} ({error}); name it in dataset.drop"
-        ) from error
-    texts = dict.fromkeys(_text(value) for value in ordered)
-    levels = [*texts, *([MISSING] if missing.any() and MISSING not in texts else [])]
-    place = {level: float(index) for index, level in enumerate(levels)}
-    numbered = [place[MISSING if gone else _text(value)]
-                for value, gone in zip(column, missing, strict=True)]  # fmt: skip
-    return np.array(numbered), tuple(levels)
-
-
-def _text(value: object) -> str:
-    """Whole numbers that a missing value made floats are written as whole numbers."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -43,10 +44,13 @@ class TableFile(Dataset):
     leaks no target: it says which levels exist, not where they stand nor with which target. A level
     that no training row has is 0 in all of them, and its weights stay as they were initialised.
 
-    **The task**, where `task` is None, is a classification if the one target is text or true/false,
-    or whole numbers of at most 20 different values; anything else, and several targets, is a
-    regression. A regression's targets are standardized by the training rows; `Data.target_scale`
-    leads back to their own unit.
+    Numbers with leading zeros, such as 01, are codes where they are categories, classes, groups or
+    splits: 01 and 1 are two. As other inputs they are numbers, which a remark tells.
+
+    **The task**, where `task` is None, is a classification if the one target is text, true/false,
+    codes with leading zeros, or whole numbers of at most 20 different values; anything else, and
+    several targets, is a regression. A regression's targets are standardized by the training rows;
+    `Data.target_scale` leads back to their own unit.
 
     Args:
         path: the file, absolute or relative to the working directory or the data folder; Parquet if
@@ -116,8 +120,7 @@ class TableFile(Dataset):
         for key in COLUMNS:
             frames.check_columns(path, f"dataset.{key}", as_names(getattr(self, key)), names)
         columns = names if self.columns is None else as_names(self.columns)
-        target, categorical = as_names(self.target), as_names(self.categorical)
-        group, split = as_names(self.group), as_names(self.split)
+        target, group, split = map(as_names, (self.target, self.group, self.split))
         taken = {*target, *split, *as_names(self.drop), *(group if self.columns is None else ())}
         inputs = tuple(name for name in columns if name not in taken)
         if not inputs:
@@ -126,21 +129,12 @@ class TableFile(Dataset):
                 f"all of {', '.join(names)}",
                 key=str(path),
             )
-        levels: dict[str, tuple[str, ...]] = {}
-        values = np.empty((len(frame), len(inputs)))
+        name = path.name.split(".")[0]
+        used = {*inputs, *target, *group, *split}
+        codes = frames.read_codes(path, self.separator, as_names(self.missing), frame, used)
         try:
-            for place, name in enumerate(inputs):
-                column = frame[name]
-                if column.isna().all():
-                    raise DataError(
-                        f"column {name!r} has no value in any row; name it in dataset.drop"
-                    )
-                if name in categorical or frames.is_category(column):
-                    values[:, place], levels[name] = frames.codes(column)
-                    self._check_levels(name, levels[name], len(frame))
-                else:
-                    values[:, place] = frames.numbers(column)
-            targets, classes, task = self._read_targets(frame[list(target)])
+            values, levels, remarks = self._read_inputs(frame[list(inputs)], codes)
+            targets, classes, task = self._read_targets(frame[list(target)], codes)
         except DataError as error:
             raise DataError(str(error), key=str(path)) from error
         return Table(
@@ -151,11 +145,34 @@ class TableFile(Dataset):
             checksum=file_checksum(path),
             source=str(path),
             task=task,
-            name=path.name.split(".")[0],
+            name=name,
             levels=levels,
             standardize_targets=task == REGRESSION,
-            extra={name: frame[name] for name in self.further_columns.values()},
+            extra={name: codes.get(name, frame[name]) for name in self.further_columns.values()},
+            remarks=tuple(f"{name}: {remark}" for remark in remarks),
         )
+
+    def _read_inputs(
+        self, frame: Any, codes: Mapping[str, Any]
+    ) -> tuple[NDArray[np.float64], dict[str, tuple[str, ...]], list[str]]:
+        """Inputs [rows, columns], levels of the categories, and what is to be told of them."""
+        from regexp.dataset import kinds
+
+        values = np.empty(frame.shape)
+        levels: dict[str, tuple[str, ...]] = {}
+        categorical = as_names(self.categorical)
+        for place, name in enumerate(frame):
+            column = frame[name]
+            if column.isna().all():
+                raise DataError(f"column {name!r} has no value in any row; name it in dataset.drop")
+            if name in categorical or kinds.is_category(column):
+                values[:, place], levels[name] = kinds.codes(column, codes.get(name))
+                self._check_levels(name, levels[name], len(frame))
+            else:
+                values[:, place] = kinds.numbers(column)
+        padded = [name for name in frame if name in codes and name not in levels]
+        remarks = [kinds.told_of_codes(padded, categorical)] if padded else []
+        return values, levels, remarks
 
     def _check_levels(self, name: str, levels: tuple[str, ...], rows: int) -> None:
         if len(levels) > self.max_levels:
@@ -167,9 +184,11 @@ class TableFile(Dataset):
                 f"{self.max_levels}"
             )
 
-    def _read_targets(self, frame: Any) -> tuple[NDArray[Any], tuple[str, ...], str]:
+    def _read_targets(
+        self, frame: Any, codes: Mapping[str, Any]
+    ) -> tuple[NDArray[Any], tuple[str, ...], str]:
         """Targets, classes and task."""
-        from regexp.dataset import frames
+        from regexp.dataset import kinds
 
         for name in frame:
             gone = np.flatnonzero(frame[name].isna())
@@ -180,14 +199,15 @@ class TableFile(Dataset):
                     "such a word is a class, write another"
                 )
         targets = list(frame)
-        words = [name for name in targets if frames.is_category(frame[name])]
+        words = [name for name in targets if kinds.is_category(frame[name])]
         task = self.task
         if task is None:
             column = frame[targets[0]]
-            few = not words and column.nunique() <= FEW and (frames.numbers(column) % 1 == 0).all()
-            task = CLASSIFICATION if len(targets) == 1 and (words or few) else REGRESSION
+            named = bool(words) or targets[0] in codes
+            few = not named and column.nunique() <= FEW and (kinds.numbers(column) % 1 == 0).all()
+            task = CLASSIFICATION if len(targets) == 1 and (named or few) else REGRESSION
         if task == CLASSIFICATION:
-            numbered, classes = frames.codes(frame[targets[0]])
+            numbered, classes = kinds.codes(frame[targets[0]], codes.get(targets[0]))
             return numbered.astype(np.int64), classes, task
         if words:
             raise DataError(
@@ -199,7 +219,7 @@ class TableFile(Dataset):
                     else "give one target for a classification"
                 )
             )
-        return np.stack([frames.numbers(frame[name]) for name in frame], axis=1), (), task
+        return np.stack([kinds.numbers(frame[name]) for name in frame], axis=1), (), task
 
     def preprocessing(self, table: Table) -> Any:
         """Imputation and standardization of numbers, one-hot encoding of categories."""

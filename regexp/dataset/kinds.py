@@ -1,0 +1,137 @@
+"""What a column of a table is: numbers, or categories and their levels."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regexp.dataset.data import DataError
+from regexp.errors import few
+
+MISSING = "missing"
+"""The level of a category that is not known."""
+
+# What pandas finds in columns of Python's objects.
+NUMBERS = ("decimal", "integer", "floating", "mixed-integer-float")
+CATEGORIES = ("string", "boolean", "bytes", "mixed", "mixed-integer", "categorical", "empty")
+
+
+def is_category(column: pd.Series) -> bool:
+    """Whether a column holds text, true/false or pandas' categories; else it holds numbers.
+
+    Raises:
+        DataError: it holds neither, such as dates.
+    """
+    kinds = pd.api.types
+    if kinds.is_bool_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype):
+        return True
+    if kinds.is_numeric_dtype(column) and not kinds.is_complex_dtype(column):
+        return False
+    kind = str(column.dtype)
+    if kinds.is_string_dtype(column) or column.dtype == object:
+        kind = kinds.infer_dtype(column, skipna=True)  # object columns hold anything
+        if kind in NUMBERS:
+            return False
+        if kind in CATEGORIES:
+            _check_commas(column)
+            return True
+    raise DataError(
+        f"column {column.name!r} is of type {kind}, neither numbers nor categories; name it in "
+        "dataset.drop, or make numbers of it"
+    )
+
+
+def _check_commas(column: pd.Series) -> None:
+    """Raise DataError where the words of a column are numbers with commas."""
+    words = column.dropna().astype(str)
+    commas = words[words.str.contains(",", regex=False)]
+    if len(commas) and words.str.fullmatch(r"[-+]?\d[\d.]*(,\d+)*").all():
+        raise DataError(
+            f"column {column.name!r} has commas in its numbers ({commas.iloc[0]!r}); write them "
+            "with a point and without separators of thousands, or name the column in "
+            "dataset.categorical"
+        )
+
+
+def numbers(column: pd.Series) -> NDArray[np.float64]:
+    """A column of numbers as float64, NaN where it is missing, [rows].
+
+    Raises:
+        DataError: one is infinite.
+    """
+    try:
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise DataError(f"column {column.name!r}: expected numbers ({error})") from error
+    if np.isinf(values).any():
+        row = int(np.flatnonzero(np.isinf(values))[0])
+        raise DataError(
+            f"row {row + 1}, column {column.name!r}: {values[row]}, expected a finite number"
+        )
+    return values
+
+
+def codes(
+    column: pd.Series, written: pd.Series | None = None
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """A column of categories as numbers of its levels, [rows], and the levels in order.
+
+    Levels are ordered as numbers where they are numbers, else as text. A missing value is a level
+    of its own.
+
+    Args:
+        column: the values, [rows].
+        written: their names, [rows], where values that are equal as numbers are two levels; see
+            `regexp.dataset.frames.read_codes`.
+
+    Raises:
+        DataError: they are things that have no order, such as lists.
+    """
+    missing = column.isna()
+    values = column[~missing]
+    names = [level_of(value) for value in column] if written is None else list(written)
+    known = [name for name, gone in zip(names, missing, strict=True) if not gone]
+    try:
+        ordered = sorted(
+            set(zip(values.tolist(), known, strict=True)),
+            key=lambda level: (isinstance(level[0], str), *level),
+        )
+    except TypeError as error:
+        raise DataError(
+            f"column {column.name!r} holds neither numbers nor categories, but "
+            f"{type(values.iloc[0]).__name__} ({error}); name it in dataset.drop"
+        ) from error
+    texts = dict.fromkeys(name for _, name in ordered)
+    levels = [*texts, *([MISSING] if missing.any() and MISSING not in texts else [])]
+    place = {level: float(index) for index, level in enumerate(levels)}
+    numbered = [place[MISSING if gone else name]
+                for name, gone in zip(names, missing, strict=True)]  # fmt: skip
+    return np.array(numbered), tuple(levels)
+
+
+def level_of(value: object) -> str:
+    """The name of a level: whole numbers that a missing value made floats are whole numbers."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def cure(key: str, words: Sequence[str]) -> str:
+    """The override that sets `dataset.<key>` to these words, as it is written in a shell."""
+    quoted = ['"' + word.replace("\\", "\\\\").replace('"', r"\"") + '"' for word in words]
+    return shlex.quote(f"dataset.{key}=[{', '.join(quoted)}]")
+
+
+def told_of_codes(padded: Sequence[str], categorical: Sequence[str]) -> str:
+    """What is told of inputs that are read as numbers and have leading zeros."""
+    return (
+        f"numbers in {listed(padded)} have leading zeros, and are numbers; if they are codes: "
+        f"{cure('categorical', [*categorical, *padded])}"
+    )
+
+
+def listed(columns: Sequence[str]) -> str:
+    """Columns in a message: the first three and how many more."""
+    return f"column{'s' if len(columns) > 1 else ''} {few([repr(name) for name in columns])}"
