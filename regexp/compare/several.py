@@ -10,7 +10,7 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from regexp.compare.table import FAMILY, FINISHED, KEYS
-from regexp.dataset.checks import EARLIER
+from regexp.dataset.checks import EARLIER, EARLIER_OF_TABLES
 from regexp.metrics.names import PARAMETER, parameter
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def together(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
 
 def _with_earlier_settings(runs: "pd.DataFrame") -> "pd.DataFrame":
     """Runs that were recorded before some settings were there, with what they did."""
-    told = {parameter(f"dataset.{key}"): value or "null" for key, value in EARLIER.items()}
+    earlier = {**EARLIER, **EARLIER_OF_TABLES}
+    told = {parameter(f"dataset.{key}"): value or "null" for key, value in earlier.items()}
     filled = {name: runs[name].fillna(value) for name, value in told.items() if name in runs}
     bare = _bare(runs)
     return runs.assign(**{name: values.mask(bare) for name, values in filled.items()})

@@ -25,6 +25,10 @@ EARLIER: Mapping[str, str | None] = MappingProxyType(
 """What every run did that was recorded before a setting of datasets was there, by setting."""
 
 
+EARLIER_OF_TABLES: Mapping[str, str | None] = MappingProxyType({"encoding": None, "decimal": "."})
+"""The same of the settings that `dataset=table` alone has."""
+
+
 def unexpected(key: str, value: object, expected: str) -> ConfigError:
     """The error that the setting `dataset.<key>` has this value.
 
@@ -90,6 +94,20 @@ def as_separator(value: object) -> str:
         between = "a character between two fields, such as a comma, a semicolon or a tab;"
         raise unexpected("separator", value, between)
     return separator
+
+
+def check_text(encoding: object, decimal: object) -> None:
+    """`dataset.encoding` is one of Python's, or None; `dataset.decimal` a point or a comma."""
+    if encoding is not None:
+        try:
+            known = isinstance(encoding, str) and "a".encode(encoding).decode(encoding) == "a"
+        except (LookupError, ValueError, TypeError):  # ValueError: a NUL in the name
+            known = False
+        if not known:
+            names = "an encoding that Python knows, such as latin-1 or cp1252, or null (UTF-8);"
+            raise unexpected("encoding", encoding, names)
+    if decimal not in (".", ","):
+        raise unexpected("decimal", decimal, "'.' or ','")
 
 
 def check_size(size: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import math
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 
 from regexp.dataset.base import DataError
 from regexp.dataset.limits import LINE, check_fits
+
+UTF_8 = "utf-8-sig"
+"""Spreadsheets put a byte order mark in front of the first column's name."""
 
 END = "\0"
 """After the last line; no text has it."""
@@ -84,12 +88,15 @@ def read_columns(path: Path, columns: Sequence[str], separator: str) -> Columns:
     )
 
 
-def read_fields(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+def read_fields(
+    path: Path, separator: str, encoding: str = UTF_8
+) -> Iterator[tuple[int, list[str]]]:
     """The fields of a text file, row by row: the header, stripped, then all rows of its length.
 
     Args:
-        path: a text file (UTF-8), gzipped if its name ends in `.gz`.
+        path: a text file, gzipped if its name ends in `.gz`.
         separator: the character between two fields.
+        encoding: as Python names it.
 
     Yields:
         The line that the row ends on, counted from 1, and its fields. Blank lines are left out; the
@@ -98,7 +105,7 @@ def read_fields(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
     Raises:
         DataError: the file is damaged; a row is too short or too long.
     """
-    with _text(path) as file:
+    with _text(path, encoding) as file:
         # "a, b": the space is no part of the field, nor does it hide a quotation mark
         lines = _lines(path, file)
         reader = csv.reader(lines, delimiter=separator, skipinitialspace=separator != " ")
@@ -204,13 +211,20 @@ def _shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
+def other_than(path: Path) -> str:
+    """The encoding that a file which is no UTF-8 may have, as a command line sets it."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    marked = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Excel's "Unicode text"
+    return f"'dataset.encoding={'utf-16' if marked else 'latin-1'}'"
+
+
 @contextmanager
-def _text(path: Path) -> Iterator[IO[str]]:
+def _text(path: Path, encoding: str) -> Iterator[IO[str]]:
     """The file as text; whatever goes wrong while it is read becomes a `DataError`."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:
-        # utf-8-sig: spreadsheets put a byte order mark in front of the first column's name.
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+        with opened(path, "rt", encoding=encoding, newline="") as file:
             yield file
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
@@ -219,9 +233,12 @@ def _text(path: Path) -> Iterator[IO[str]]:
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: no UTF-8 text (byte {error.object[error.start]:#04x}: {error.reason}); is it "
-            "a compressed or a binary file?"
+            f"{path}: no {encoding.removesuffix('-sig').upper()} text (byte "
+            f"{error.object[error.start]:#04x}: {error.reason}); is it a "
+            "compressed or a binary file?"
         ) from error
+    except UnicodeError as error:  # UTF-16 without its first bytes
+        raise DataError(f"{path}: no {encoding.upper()} text ({error})") from error
     except csv.Error as error:
         raise DataError(
             f"{path}: cannot be read as separated columns: {error}; is a quotation mark not closed?"

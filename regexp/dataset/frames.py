@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from regexp.dataset.base import DataError
-from regexp.dataset.columns import SEPARATORS, read_fields
+from regexp.dataset.columns import SEPARATORS, UTF_8, read_fields
 from regexp.dataset.kinds import level_of
 from regexp.dataset.limits import check_fits
 
@@ -21,14 +22,30 @@ NUMBER = 8  # bytes
 LEADING_ZEROS = r"[-+]?0\d+"
 
 
-def read_frame(path: Path, separator: str, missing: Sequence[str]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Text:
+    """How a CSV is written.
+
+    Args:
+        separator: the character between two fields.
+        missing: words that stand for a missing value, beside pandas' own (an empty field, NA, N/A,
+            NaN, null, None and the like).
+        encoding: as Python names it.
+        decimal: the character before the decimals of a number.
+    """
+
+    separator: str
+    missing: tuple[str, ...] = ()
+    encoding: str = UTF_8
+    decimal: str = "."
+
+
+def read_frame(path: Path, text: Text) -> pd.DataFrame:
     """All columns of a file; a name that ends in .parquet or .pq says Parquet, any other CSV.
 
     Args:
-        path: the file; CSV in UTF-8, gzipped if its name ends in `.gz`.
-        separator: the character between two fields of a CSV.
-        missing: words that stand for a missing value in a CSV, beside pandas' own (an empty field,
-            NA, N/A, NaN, null, None and the like).
+        path: the file; a CSV is gzipped if its name ends in `.gz`.
+        text: how a CSV is written.
 
     Raises:
         DataError: the file is empty or damaged; names stand twice; a row is too short or too long.
@@ -48,12 +65,12 @@ def read_frame(path: Path, separator: str, missing: Sequence[str]) -> pd.DataFra
         frame = frame.reset_index(drop=True)
     else:
         # pandas fills rows that are too short, and takes a field too many for an index.
-        fields = read_fields(path, separator)
+        fields = read_fields(path, text.separator, text.encoding)
         _, header = next(fields)
         check_names(path, header)
-        _check_separator(path, header, separator)
+        _check_separator(path, header, text.separator)
         rows = sum(1 for _ in fields)
-        frame = _read_csv(path, separator, missing)
+        frame = _read_csv(path, text)
         if frame.shape != (rows, len(header)):
             raise DataError(
                 f"{path}: quotation marks or blank lines make it unclear where rows end; write it "
@@ -65,11 +82,11 @@ def read_frame(path: Path, separator: str, missing: Sequence[str]) -> pd.DataFra
     return frame
 
 
-def _read_csv(path: Path, separator: str, missing: Sequence[str], **options: Any) -> pd.DataFrame:
+def _read_csv(path: Path, text: Text, **options: Any) -> pd.DataFrame:
     try:
         return pd.read_csv(
-            path, sep=separator, na_values=list(missing), encoding="utf-8-sig",
-            low_memory=False, skipinitialspace=separator != " ",
+            path, sep=text.separator, na_values=list(text.missing), encoding=text.encoding,
+            decimal=text.decimal, low_memory=False, skipinitialspace=text.separator != " ",
             compression="gzip" if path.suffix == ".gz" else None, **options,
         )  # fmt: skip
     except (ValueError, OverflowError) as error:
@@ -77,18 +94,14 @@ def _read_csv(path: Path, separator: str, missing: Sequence[str], **options: Any
 
 
 def read_codes(
-    path: Path,
-    separator: str,
-    missing: Sequence[str],
-    frame: pd.DataFrame,
-    columns: Collection[str],
+    path: Path, text: Text, frame: pd.DataFrame, columns: Collection[str]
 ) -> dict[str, pd.Series]:
     """Columns of whole numbers with leading zeros among them, as the file has them.
 
     As a code, 01 is not 1; as numbers, pandas makes one of them.
 
     Args:
-        path, separator, missing: see `read_frame`.
+        path, text: see `read_frame`.
         frame: that it read. Parquet has text where somebody wrote text.
         columns: those that are looked at.
 
@@ -100,14 +113,14 @@ def read_codes(
     ]
     if path.suffix in PARQUET or not places:
         return {}
-    texts = _read_csv(path, separator, missing, usecols=places, dtype=str)
+    texts = _read_csv(path, text, usecols=places, dtype=str)
     codes = {}
     for place, name in zip(places, texts, strict=True):
-        column, text = frame.iloc[:, place], texts[name].str.strip()
-        padded = text.str.fullmatch(LEADING_ZEROS).fillna(False).astype(bool)
+        column, written = frame.iloc[:, place], texts[name].str.strip()
+        padded = written.str.fullmatch(LEADING_ZEROS).fillna(False).astype(bool)
         if padded.any():
             plain = column.astype(object).map(level_of).mask(column.isna(), None)
-            codes[str(frame.columns[place])] = plain.mask(padded, text)
+            codes[str(frame.columns[place])] = plain.mask(padded, written)
     return codes
 
 
@@ -124,17 +137,19 @@ def read_further(path: Path, separator: str, further: Mapping[str, str]) -> dict
     """The columns of a file that settings name, in the order of its rows.
 
     Args:
-        path, separator: see `read_frame`.
+        path: see `read_frame`.
+        separator: the character between two fields of a CSV in UTF-8.
         further: see `Dataset.further_columns`.
 
     Raises:
         DataError: as `read_frame`; there is no such column.
     """
-    frame = read_frame(path, separator, ())
+    text = Text(separator)
+    frame = read_frame(path, text)
     names = tuple(str(name) for name in frame.columns)
     for key, column in further.items():
         check_columns(path, f"dataset.{key}", (column,), names)
-    codes = read_codes(path, separator, (), frame, further.values())
+    codes = read_codes(path, text, frame, further.values())
     return {column: codes.get(column, frame[column]) for column in further.values()}
 
 

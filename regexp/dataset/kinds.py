@@ -49,12 +49,16 @@ def _check_commas(column: pd.Series) -> None:
     """Raise DataError where the words of a column are numbers with commas."""
     words = column.dropna().astype(str)
     commas = words[words.str.contains(",", regex=False)]
-    if len(commas) and words.str.fullmatch(r"[-+]?\d[\d.]*(,\d+)*").all():
-        raise DataError(
-            f"column {column.name!r} has commas in its numbers ({commas.iloc[0]!r}); write them "
-            "with a point and without separators of thousands, or name the column in "
-            "dataset.categorical"
-        )
+    if not len(commas) or not words.str.fullmatch(r"[-+]?\d[\d.]*(,\d+)*").all():
+        return
+    problem = f"column {column.name!r} has commas in its numbers ({commas.iloc[0]!r}); "
+    cures = [
+        "write them with a point and without separators of thousands",
+        "name the column in dataset.categorical",
+    ]
+    if words.str.fullmatch(r"[-+]?\d+(,\d+)?").all():  # else no setting makes numbers of them
+        cures = ["if they are before the decimals, set 'dataset.decimal=\",\"'", *cures]
+    raise DataError(problem + "; or ".join(cures))
 
 
 def numbers(column: pd.Series) -> NDArray[np.float64]:

@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, DataError, Dataset, Table
 from regexp.dataset.checks import (
+    EARLIER,
+    EARLIER_OF_TABLES,
     Names,
     are_distinct,
     as_names,
     as_separator,
     check_no_target,
+    check_text,
     is_whole,
     unexpected,
 )
+from regexp.dataset.columns import UTF_8, other_than
 from regexp.dataset.files import file_checksum, find
 from regexp.errors import ConfigError
 
@@ -54,8 +58,10 @@ class TableFile(Dataset):
 
     Args:
         path: the file, absolute or relative to the working directory or the data folder; Parquet if
-            its name ends in .parquet or .pq, else a CSV in UTF-8 with a header, perhaps .gz.
+            its name ends in .parquet or .pq, else a CSV with a header, perhaps .gz.
         separator: the character between two fields of a CSV.
+        encoding: of a CSV, as Python names it; None for UTF-8.
+        decimal: "." or ",", the character before the decimals of a number in a CSV.
         missing: words that stand for a missing value in a CSV, beside an empty field, NA, NaN,
             null, None and what else pandas takes for one.
         target: the column to predict, or a list of columns of numbers.
@@ -70,6 +76,7 @@ class TableFile(Dataset):
     """
 
     name: ClassVar[str] = "table"
+    EARLIER: ClassVar[Mapping[str, Any]] = {**EARLIER, **EARLIER_OF_TABLES}
 
     path: str
     separator: str
@@ -80,6 +87,8 @@ class TableFile(Dataset):
     drop: Names
     categorical: Names
     max_levels: int
+    encoding: str | None = None
+    decimal: str = "."
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,6 +96,7 @@ class TableFile(Dataset):
             inferred = f"'{CLASSIFICATION}', '{REGRESSION}' or null (inferred from the target)"
             raise unexpected("task", self.task, inferred)
         object.__setattr__(self, "separator", as_separator(self.separator))
+        check_text(self.encoding, self.decimal)
         if not is_whole(self.max_levels, 2):
             raise unexpected("max_levels", self.max_levels, "a whole number (2 or more)")
         for key in COLUMNS:
@@ -115,7 +125,17 @@ class TableFile(Dataset):
             raise DataError(
                 f"{path} is no file", key="dataset.path", expected="a CSV or Parquet file"
             )
-        frame = frames.read_frame(path, self.separator, as_names(self.missing))
+        text = frames.Text(
+            self.separator, as_names(self.missing), self.encoding or UTF_8, self.decimal
+        )
+        try:
+            frame = frames.read_frame(path, text)
+        except DataError as error:
+            if not isinstance(error.__cause__, UnicodeError):
+                raise
+            raise DataError(
+                f"{error} If it is text in another encoding, set {other_than(path)}"
+            ) from error
         names = tuple(str(name) for name in frame.columns)
         for key in COLUMNS:
             frames.check_columns(path, f"dataset.{key}", as_names(getattr(self, key)), names)
@@ -131,7 +151,7 @@ class TableFile(Dataset):
             )
         name = path.name.split(".")[0]
         used = {*inputs, *target, *group, *split}
-        codes = frames.read_codes(path, self.separator, as_names(self.missing), frame, used)
+        codes = frames.read_codes(path, text, frame, used)
         try:
             values, levels, remarks = self._read_inputs(frame[list(inputs)], codes)
             targets, classes, task = self._read_targets(frame[list(target)], codes)

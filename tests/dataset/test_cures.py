@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hydra.utils import instantiate
@@ -59,3 +60,36 @@ def test_a_tab_is_a_tab_however_it_is_written(name, separator):
 def test_a_command_line_may_write_a_tab_in_each_way(written, tmp_path):
     path = write(tmp_path / "mine.csv", [line.replace(",", "\t") for line in table_lines()])
     assert "age" in dataset(path, f"dataset.separator={written}").load(0, tmp_path).features
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_the_encoding_that_the_file_may_have(encoding, tmp_path):
+    text = "a,größe,kind\n" + "".join(f"{row},süß,{'uv'[row % 2]}\n" for row in range(60))
+    path = tmp_path / "mine.csv"
+    path.write_bytes(text.encode(encoding))
+    with pytest.raises(DataError, match=f"no UTF-8 text .*dataset.encoding={encoding}"):
+        dataset(path).load(0, tmp_path)
+    data = obeyed(path)
+    path.write_text(text, encoding="utf-8")
+    assert data.features == dataset(path).load(0, tmp_path).features == ("a", "größe=süß")
+
+
+@pytest.mark.parametrize("separator", [";", ","])
+def test_the_comma_before_the_decimals(separator, tmp_path):
+    frame = pd.DataFrame({"a": [row / 8 for row in range(60)], "kind": ["u", "v"] * 30})
+    path = tmp_path / "mine.csv"
+    numbers = [str(value).replace(".", ",") for value in frame["a"]]
+    frame.assign(a=numbers).to_csv(path, sep=separator, index=False)  # quoted where they need it
+    read = obeyed(path, f'dataset.separator="{separator}"')
+    frame.to_csv(path, index=False)
+    plain = dataset(path).load(0, tmp_path)
+    assert np.array_equal(np.asarray(read.train.inputs), np.asarray(plain.train.inputs))
+
+
+def test_separators_of_thousands_have_no_setting(tmp_path):
+    lines = ["a,kind", *(f'"{row + 1}.200,25",{"uv"[row % 2]}' for row in range(60))]
+    path = write(tmp_path / "mine.csv", lines)
+    for decimal in (".", ","):
+        with pytest.raises(DataError, match=r"'a' has commas in its numbers.*thousands") as caught:
+            dataset(path, f'dataset.decimal="{decimal}"').load(0, tmp_path)
+        assert cures(str(caught.value)) == []

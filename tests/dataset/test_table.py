@@ -5,14 +5,18 @@ from __future__ import annotations
 import gzip
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from regexp.dataset.base import DataError
-from tests.dataset.made import make, real_folder, table_lines, write
+from regexp.sweep.ingredients import with_earlier_settings
+from tests.dataset.made import config_of, make, real_folder, table_lines, write
 
 
 def table(folder, lines=None, **overrides):
@@ -191,6 +195,13 @@ def test_a_path_may_be_absolute_or_relative_to_the_working_directory(tmp_path, m
     monkeypatch.chdir(tmp_path / "data")
     absolute = make("table", path=str(tmp_path / "mine.csv"), target="kind")
     assert absolute.load(0, tmp_path / "data").name == "mine"
+
+
+def test_a_configuration_from_before_a_setting_means_what_it_did():
+    node: Any = OmegaConf.to_container(config_of("table"))
+    bare = {key: value for key, value in node.items() if key not in ("encoding", "decimal")}
+    assert with_earlier_settings(bare) == node
+    assert make("table", path="a.csv", target="y") == instantiate(bare, path="a.csv", target="y")
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def settings(header: list[str]) -> dict[str, Any]:
         "validation": 0.2, "test": 0.2, "train_size": None, "split_seed": None, "label_noise": 0,
         "repeats": "together", "separator": ",", "missing": [], "target": header[-1],
         "task": None, "columns": None, "drop": [], "categorical": [], "max_levels": 64,
-        "group": None, "split": None,
+        "group": None, "split": None, "encoding": None, "decimal": ".",
     }  # fmt: skip
 
 
@@ -94,6 +94,8 @@ def settings_of(draw: st.DrawFn, header: list[str]) -> dict[str, Any]:
         "train_size": st.sampled_from((1, 3, 10_000)),
         "split_seed": st.sampled_from((0, 2**70)),
         "separator": st.sampled_from((";", "\t", " ", "|", "x", "é", '"', "\n", "\0", ".", ",,")),
+        "encoding": st.sampled_from(("latin-1", "utf-16", "utf-7", "hex", "punycode", "x", 8)),
+        "decimal": st.sampled_from((",", ";", None)),
         "missing": cells | st.lists(cells, max_size=2),
         "target": several,
         "task": st.sampled_from(("classification", "regression", "both")),

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from regexp.config.nodes import build_node, check_node
 from regexp.dataset.base import Data, DataError
 from regexp.dataset.columns import read_columns, read_fields
-from regexp.dataset.frames import read_frame
+from regexp.dataset.frames import Text, read_frame
 from regexp.errors import ConfigError
 from tests.hostile import tables
 from tests.hostile.support import mutated, refused, searching
@@ -69,7 +69,7 @@ def test_every_value_is_the_one_in_the_file(nowhere: Path, case: tables.Case) ->
     path = nowhere / "table.csv"
     path.write_bytes(case[0])
     with refused(nowhere, DataError, naming=(str(path),)):
-        frame = read_frame(path, ",", [])
+        frame = read_frame(path, Text(","))
         _, *rows = (fields for _, fields in read_fields(path, ","))
         assert frame.shape == (len(rows), len(rows[0]))
         for place, column in enumerate(frame):
@@ -79,7 +79,7 @@ def test_every_value_is_the_one_in_the_file(nowhere: Path, case: tables.Case) ->
 
 def series_of(path: Path, node: dict[str, Any]) -> dict[str, Any]:
     """The node of a series with the settings of a table."""
-    of_tables = ("missing", "task", "drop", "categorical", "max_levels")
+    of_tables = ("missing", "task", "drop", "categorical", "max_levels", "encoding", "decimal")
     return {
         "_target_": "regexp.dataset.series.Series", "path": path.name, "window": 3, "horizon": 2,
         "stride": 1, "sha256": None, "url": None,
