@@ -12,9 +12,10 @@ from pathlib import Path
 
 import psutil
 
-from regexp.addresses import is_server, whole
+from regexp.addresses import is_server
 from regexp.tracking import process, store
 from regexp.tracking.error import TrackingError
+from regexp.tracking.places import artifact_folder, connectable
 from regexp.tracking.signals import interruptible
 
 HOST = "127.0.0.1"
@@ -69,7 +70,7 @@ def server_command(folder: Path, port: int, host: str = HOST) -> list[str]:
     """
     return [
         *(sys.executable, "-m", "mlflow", "server"),
-        *("--default-artifact-root", store.artifact_folder(folder)),
+        *("--default-artifact-root", artifact_folder(folder)),
         *("--host", host, "--port", str(port), "--workers", "1"),
     ]
 
@@ -138,7 +139,7 @@ def _environment(uri: str) -> dict[str, str]:
     # MLflow's job runner starts more processes; nothing here needs them. What its own code is
     # warned of is nothing for our users.
     ours = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
-    return ours | dict(os.environ) | {"MLFLOW_BACKEND_STORE_URI": whole(uri)}
+    return ours | dict(os.environ) | {"MLFLOW_BACKEND_STORE_URI": connectable(uri)}
 
 
 def _check_free(host: str, port: int) -> None:

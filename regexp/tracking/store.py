@@ -18,9 +18,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from regexp.addresses import REMEMBERED, is_server, public, whole, withhold
+from regexp.addresses import REMEMBERED, is_server, public, withhold
 from regexp.tracking.error import StoreAwayError, TrackingError, is_denied, may_pass, reason
 from regexp.tracking.login import log_in, template
+from regexp.tracking.places import artifact_folder, connectable, sqlite_address, sqlite_file
 from regexp.tracking.quiet import quiet
 
 INSIDE = ("artifacts", "checkpoints", "hydra", "locks", "undelivered")
@@ -50,7 +51,7 @@ def resolve(uri: str | None, folder: Path) -> str:
         TrackingError: a folder, which MLflow no longer takes as a store.
     """
     if uri is None:
-        return f"sqlite:///{(folder / 'mlflow.db').resolve()}"
+        return sqlite_address((folder / "mlflow.db").resolve())
     uri = withhold(uri)
     if uri != "databricks" and ("://" not in uri or uri.startswith("file:")):
         shown = re.sub(r"^[^/]*:\S*@", "", uri)  # user:password@host, without http://
@@ -60,17 +61,7 @@ def resolve(uri: str | None, folder: Path) -> str:
             "sqlite:///FILE or http://HOST:PORT."
         )
     database = sqlite_file(uri)
-    return f"sqlite:///{database.resolve()}" if database else uri
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """The file behind an SQLite address, None for any other."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
-
-
-def artifact_folder(folder: Path) -> str:
-    """Where runs in a database keep their artifacts, as an address."""
-    return (folder / "artifacts").resolve().as_uri()
+    return sqlite_address(database.resolve(), uri) if database else uri
 
 
 def identity(uri: str, folder: Path) -> str:
@@ -133,7 +124,7 @@ def open_client(uri: str, folder: Path) -> Any:
         if not is_server(uri):
             _create_database(uri, folder)
         # MLflow knows of no server's password but by its variables: it writes addresses into errors
-        client = MlflowClient(tracking_uri=uri if is_server(uri) else whole(uri))
+        client = MlflowClient(tracking_uri=uri if is_server(uri) else connectable(uri))
         if sqlite_file(uri):
             _relax(client)
     return client
@@ -263,7 +254,7 @@ def _initialize(uri: str, folder: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     # Given here, the default experiment's artifacts do not end up in the working directory.
-    SqlAlchemyStore(whole(uri), artifact_folder(folder))
+    SqlAlchemyStore(connectable(uri), artifact_folder(folder))
 
 
 def _is_complete(database: Path) -> bool:

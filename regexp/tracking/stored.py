@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from regexp.addresses import public, public_all
 from regexp.tracking import names, query, store
 from regexp.tracking.error import TrackingError
+from regexp.tracking.places import sqlite_file
 from regexp.tracking.query import Earlier
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Reader:
         folder = Path(folder)
         self._uri = store.resolve(uri, folder)
         self.source = self._uri
-        database = store.sqlite_file(self._uri)
+        database = sqlite_file(self._uri)
         if database is not None and not database.is_file():
             raise TrackingError(
                 f"there is no store of runs at {database}; give the one that holds the run by "
@@ -195,7 +196,7 @@ def earlier_runs(uri: str | None, experiment: str, folder: Path, key: str) -> di
         TrackingError: the store cannot be used.
     """
     resolved = store.resolve(uri, folder)
-    database = store.sqlite_file(resolved)
+    database = sqlite_file(resolved)
     if database is not None and not database.exists():
         return {}
     client = store.open_client(resolved, folder)

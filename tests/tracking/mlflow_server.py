@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from regexp.tracking import store
+from regexp.tracking import places, store
 
 
 class Server:
@@ -26,10 +26,10 @@ class Server:
     """
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, login: str = "") -> None:
-        patch.setenv("_MLFLOW_SERVER_FILE_STORE", store.resolve(None, folder))
+        patch.setenv("_MLFLOW_SERVER_FILE_STORE", places.connectable(store.resolve(None, folder)))
         patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", "mlflow-artifacts:/")
         patch.setenv("_MLFLOW_SERVER_SERVE_ARTIFACTS", "true")
-        patch.setenv("_MLFLOW_SERVER_ARTIFACT_DESTINATION", store.artifact_folder(folder))
+        patch.setenv("_MLFLOW_SERVER_ARTIFACT_DESTINATION", places.artifact_folder(folder))
         patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # nothing is to wait
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
