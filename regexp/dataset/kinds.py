@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -128,12 +128,20 @@ def cure(key: str, words: Sequence[str]) -> str:
     return shlex.quote(f"dataset.{key}=[{', '.join(quoted)}]")
 
 
-def told_of_codes(padded: Sequence[str], categorical: Sequence[str]) -> str:
-    """What is told of inputs that are read as numbers and have leading zeros."""
-    return (
-        f"numbers in {listed(padded)} have leading zeros, and are numbers; if they are codes: "
-        f"{cure('categorical', [*categorical, *padded])}"
-    )
+def told_of_codes(padded: Sequence[str], categorical: Sequence[str]) -> Iterator[str]:
+    """A line on inputs that are read as numbers and have leading zeros, if there are any."""
+    if padded:
+        named = cure("categorical", [*categorical, *padded])
+        yield (
+            f"numbers in {listed(padded)} have leading zeros, and are numbers; if they are codes: "
+            f"{named}"
+        )
+
+
+def told_of_empty(empty: Sequence[str]) -> Iterator[str]:
+    """A line on columns that were left out, if there are any."""
+    if empty:
+        yield f"no value in any row of {listed(empty)}, left out."
 
 
 def listed(columns: Sequence[str]) -> str:

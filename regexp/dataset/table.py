@@ -118,7 +118,7 @@ class TableFile(Dataset):
 
     def read(self, folder: Path) -> Table:
         """The inputs as numbers, NaN where missing, categories as numbers of their levels."""
-        from regexp.dataset import frames
+        from regexp.dataset import frames, kinds
 
         path = find("dataset.path", self.path, folder)
         if not path.is_file():
@@ -142,11 +142,13 @@ class TableFile(Dataset):
         columns = names if self.columns is None else as_names(self.columns)
         target, group, split = map(as_names, (self.target, self.group, self.split))
         taken = {*target, *split, *as_names(self.drop), *(group if self.columns is None else ())}
-        inputs = tuple(name for name in columns if name not in taken)
+        wanted = [name for name in columns if name not in taken]
+        empty = [name for name in wanted if frame[name].isna().all()]
+        inputs = tuple(name for name in wanted if name not in empty)
         if not inputs:
             raise DataError(
                 "no column is left as an input; the targets, dataset.drop, group and split take "
-                f"all of {', '.join(names)}",
+                f"all of {', '.join(names)} that have a value",
                 key=str(path),
             )
         name = path.name.split(".")[0]
@@ -154,6 +156,7 @@ class TableFile(Dataset):
         codes = frames.read_codes(path, text, frame, used)
         try:
             values, levels, remarks = self._read_inputs(frame[list(inputs)], codes)
+            remarks = [*kinds.told_of_empty(empty), *remarks]
             targets, classes, task = self._read_targets(frame[list(target)], codes)
         except DataError as error:
             raise DataError(str(error), key=str(path)) from error
@@ -183,16 +186,13 @@ class TableFile(Dataset):
         categorical = as_names(self.categorical)
         for place, name in enumerate(frame):
             column = frame[name]
-            if column.isna().all():
-                raise DataError(f"column {name!r} has no value in any row; name it in dataset.drop")
             if name in categorical or kinds.is_category(column):
                 values[:, place], levels[name] = kinds.codes(column, codes.get(name))
                 self._check_levels(name, levels[name], len(frame))
             else:
                 values[:, place] = kinds.numbers(column)
         padded = [name for name in frame if name in codes and name not in levels]
-        remarks = [kinds.told_of_codes(padded, categorical)] if padded else []
-        return values, levels, remarks
+        return values, levels, [*kinds.told_of_codes(padded, categorical)]
 
     def _check_levels(self, name: str, levels: tuple[str, ...], rows: int) -> None:
         if len(levels) > self.max_levels:

@@ -97,6 +97,18 @@ def test_a_column_without_a_value_in_the_training_rows_is_a_feature_of_zeros(tmp
         assert not data.test.inputs[:, 1].any()
 
 
+@pytest.mark.parametrize("columns", [None, ["a", "b", "c"]])
+def test_a_column_without_a_value_in_any_row_is_left_out_and_told(columns, tmp_path):
+    """As one of the table `anneal` of OpenML; what remains is the table without it."""
+    full = ["a,kind", *(f"{row / 7},{'xy'[row % 2]}" for row in range(60))]
+    padded = ["a,b,c,kind", *(line.replace(",", ",, NA,") for line in full[1:])]
+    without = table(tmp_path, full).load(0, tmp_path)
+    data = table(tmp_path, padded, columns=columns, categorical="b").load(0, tmp_path)
+    assert data.features == without.features == ("a",)
+    assert torch.equal(data.train.inputs, without.train.inputs)
+    assert data.remarks == ("mine: no value in any row of columns 'b', 'c', left out.",)
+
+
 @pytest.mark.parametrize(
     ("values", "task"),
     [
@@ -241,7 +253,8 @@ def test_what_does_not_fit_the_file_is_said(overrides, message, tmp_path):
         (["a,,y", "1,2,3"], r"column 2 of 3 has no name .*index=False"),
         (["a,y", "1,2", "1"], r"row 2 \(line 3\) has 1 fields, the header 2"),
         (["a,y", "1,2,3"], r"row 1 \(line 2\) has 3 fields, the header 2"),
-        (["a,b,y", *[",1,x", ",2,z"] * 9], "column 'a' has no value in any row.*dataset.drop"),
+        (["a,y", *[",x", ",z"] * 9], "no column is left as an input.* that have a value"),
+        (["a,y", *["1,", "2,"] * 9], "target 'y' is missing in 18 of 18 rows"),
         (["a,y", *['"0,5",x', '"1.200,25",z'] * 9], "'a' has commas in its numbers .'0,5'"),
         (["a,y", "inf,x", *["1,x", "2,z"] * 9], "row 1, column 'a': inf, expected a finite"),
         (["a,y", *["1,x", "2,x"] * 9], "all of its 18 rows are of one class"),
