@@ -49,10 +49,11 @@ def _run(arguments: Sequence[str]) -> int:
     # Imported here, so that Ctrl-C meanwhile is caught as well.
     from regexp.commands import COMMANDS, run_command
     from regexp.commands.arguments import check_words, parse, starts_jobs
+    from regexp.config.homes import quote_tildes
     from regexp.config.jobs import compose, compose_config
     from regexp.config.withheld import withhold_words
 
-    arguments = withhold_words(arguments)
+    arguments = withhold_words(quote_tildes(arguments))
     words = [argument for argument in arguments if argument != "--debug"]
     if words and words[0] in COMMANDS:
         after = list(arguments)

@@ -32,6 +32,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from regexp.config import plan_file
+from regexp.config.homes import expand_homes
 from regexp.config.schema import conf_folder
 from regexp.config.withheld import withhold_config
 from regexp.errors import ConfigError
@@ -105,6 +106,7 @@ class PreparedLoader(ConfigLoaderImpl):
             config_name, overrides, run_mode, from_shell, validate_sweep_overrides
         )
         withhold_config(config)
+        expand_homes(config)
         return config
 
     def compose_job(self, config_name: str, overrides: Sequence[str]) -> ComposedJob:
@@ -136,6 +138,7 @@ class PreparedLoader(ConfigLoaderImpl):
         OmegaConf.set_struct(config, True)
         self._apply_overrides_to_config(defaults.config_overrides, config)
         withhold_config(config)
+        expand_homes(config)
         of_hydra = repository.of_hydra | {str(part.config_path) for part in in_node}
         return ComposedJob(config, dict(defaults.overrides.known_choices), of_hydra)
 

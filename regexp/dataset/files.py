@@ -60,7 +60,8 @@ class FileDataset(Dataset):
         """
         online = self._online
         names = list(self.known) if self.file is None else [self.file]
-        existing = [folder / name for name in names if _exists(folder / name)]
+        paths = [folder / _from_home("dataset.file", name) for name in names]
+        existing = [path for path in paths if _exists(path)]
         present = [path for path in existing if path.is_file()]
         if present:
             path = present[0]
@@ -108,10 +109,7 @@ def find(key: str, path: str, folder: Path) -> Path:
     Raises:
         DataError: there is none.
     """
-    try:
-        places = [Path(path).expanduser()]
-    except RuntimeError as error:  # ~somebody
-        raise DataError(f"{path!r}: {error}", key=key) from error
+    places = [_from_home(key, path)]
     if not places[0].is_absolute():
         places = [Path.cwd() / path, folder / path]
     for place in places:
@@ -126,6 +124,14 @@ def find(key: str, path: str, folder: Path) -> Path:
         key=key,
         cure="give an absolute path, or one relative to the folder of the command or to paths.data",
     )
+
+
+def _from_home(key: str, path: str) -> Path:
+    """A path whose `~` is the home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # ~somebody
+        raise DataError(f"{path!r}: {error}", key=key) from error
 
 
 def _exists(path: Path) -> bool:

@@ -61,7 +61,12 @@ def resolve(uri: str | None, folder: Path) -> str:
             "sqlite:///FILE or http://HOST:PORT."
         )
     database = sqlite_file(uri)
-    return sqlite_address(database.resolve(), uri) if database else uri
+    if database is None:
+        return uri
+    try:
+        return sqlite_address(database.expanduser().resolve(), uri)
+    except RuntimeError as error:  # ~somebody
+        raise TrackingError(f"tracking.uri={uri}: {error}") from error
 
 
 def identity(uri: str, folder: Path) -> str:

@@ -93,3 +93,28 @@ def test_the_command_that_delivers_can_be_copied(folder: Path) -> None:
     words = shlex.split(deliver_command(None, folder))
     [override] = OverridesParser.create().parse_overrides(words[-1:])
     assert override.value() == str(folder)
+
+
+def test_a_tilde_is_the_home_folder(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, work = tmp_path / "home", tmp_path / "work"
+    work.mkdir()
+    (home / "store").mkdir(parents=True)
+    (home / "t.csv").write_text(TABLE)
+    (home / "wine").mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("REGEXP_DATA", "~/wine")
+    monkeypatch.chdir(work)
+    shutil.copy(empty_store, home / "store" / "runs.db")
+    command = (
+        "dataset=table", "dataset.path=~/t.csv", "dataset.target=y", "model.hidden=[4]",
+        "trainer.epochs=1", "trainer.batch_size=16", "figures=false", "paths.mlruns=~/runs",
+        "tracking.uri=sqlite:///~/store/runs.db",
+    )  # fmt: skip
+    assert run(command) == 0
+    assert (home / "runs" / "hydra").is_dir()
+    assert list((home / "runs" / "artifacts").glob("*/artifacts/config.yaml"))
+    with Tracker(f"sqlite:///{home}/store/runs.db", "regexp", home / "runs") as tracker:
+        assert tracker.client.search_runs([tracker.experiment_id], "tags.seed = '0'")
+    assert list(work.iterdir()) == []

@@ -1,0 +1,58 @@
+"""`~` at the beginning of a path: the home folder of who gives the command."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from regexp.errors import ConfigError
+
+# Text as Hydra's grammar has it without quotes; a colon before a space ends a key of a mapping.
+_PART = r"""(?:[^,\[\]{}()'"\\=:]|:(?!\s))*"""
+_WITH_TILDE = re.compile(rf"(?!\s){_PART}~{_PART}")
+
+
+def quote_tildes(words: Sequence[str]) -> list[str]:
+    """The words of a command line, with quotes of Hydra's around values that have a `~`.
+
+    Hydra's grammar takes none without them. Words that have quotes already are left as they are.
+
+    >>> quote_tildes(["paths.data=~/data", "seeds=2", "~dataset"])
+    ["paths.data='~/data'", 'seeds=2', '~dataset']
+    """
+    return [_quoted(word) for word in words]
+
+
+def _quoted(word: str) -> str:
+    key, mark, value = word.partition("=")
+    if word.startswith("-") or "~" not in value or re.search("['\"]", value):
+        return word
+    return key + mark + _WITH_TILDE.sub(lambda found: f"'{found[0]}'", value)
+
+
+def expand_homes(config: DictConfig) -> None:
+    """Put the home folder into the folders of `paths` that begin with `~`.
+
+    Raises:
+        ConfigError: the home of a user who is not known.
+    """
+    for name in ("data", "mlruns"):
+        key = f"paths.{name}"
+        try:
+            value = OmegaConf.select(config, key)
+        except OmegaConfBaseException:  # told by the checks
+            continue
+        if isinstance(value, str) and value.startswith("~"):
+            try:
+                home = str(Path(value).expanduser())
+            except RuntimeError as error:
+                raise ConfigError(
+                    str(error),
+                    key=key,
+                    got=value,
+                    cure=f"a folder of that name is written ./{value}",
+                ) from error
+            with read_write(config.paths):
+                config.paths[name] = home
