@@ -117,6 +117,17 @@ def codes(
     return np.array(numbered), tuple(levels)
 
 
+def check_levels(name: str, levels: Sequence[str], rows: int, most: int) -> None:
+    """Raise DataError where a category has more levels than `dataset.max_levels`."""
+    if len(levels) > most:
+        some = ", ".join(repr(level) for level in levels[:3])
+        raise DataError(
+            f"column {name!r} is a category of {len(levels)} levels ({some}, ...) in {rows} rows: "
+            "if it is a name or an identifier, put it in dataset.drop; if a word in it stands for "
+            f"a missing number, in dataset.missing; or raise dataset.max_levels={most}"
+        )
+
+
 def level_of(value: object) -> str:
     """The name of a level: whole numbers that a missing value made floats are whole numbers."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

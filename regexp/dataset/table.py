@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from regexp.dataset.checks import (
 from regexp.dataset.columns import UTF_8, other_than
 from regexp.dataset.files import file_checksum, find
 from regexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from regexp.dataset.words import Words
 
 FEW = 20
 """Whole numbers of at most so many different values are classes, if `task` is to be inferred."""
@@ -48,6 +51,7 @@ class TableFile(Dataset):
     leaks no target: it says which levels exist, not where they stand nor with which target. A level
     that no training row has is 0 in all of them, and its weights stay as they were initialised.
 
+    Words of a CSV that are mostly numbers are numbers, refused or told, see `words.Words`.
     Numbers with leading zeros, such as 01, are codes where they are categories, classes, groups or
     splits: 01 and 1 are two. As other inputs they are numbers, which a remark tells.
 
@@ -119,6 +123,7 @@ class TableFile(Dataset):
     def read(self, folder: Path) -> Table:
         """The inputs as numbers, NaN where missing, categories as numbers of their levels."""
         from regexp.dataset import frames, kinds
+        from regexp.dataset.words import Words
 
         path = find("dataset.path", self.path, folder)
         if not path.is_file():
@@ -152,12 +157,15 @@ class TableFile(Dataset):
                 key=str(path),
             )
         name = path.name.split(".")[0]
+        words = None  # Parquet has text where somebody wrote text
+        if path.suffix not in frames.PARQUET:
+            words = Words(self.decimal, text.missing, as_names(self.categorical))
         used = {*inputs, *target, *group, *split}
         codes = frames.read_codes(path, text, frame, used)
         try:
-            values, levels, remarks = self._read_inputs(frame[list(inputs)], codes)
+            values, levels, remarks = self._read_inputs(frame[list(inputs)], codes, words)
             remarks = [*kinds.told_of_empty(empty), *remarks]
-            targets, classes, task = self._read_targets(frame[list(target)], codes)
+            targets, classes, task = self._read_targets(frame[list(target)], codes, words)
         except DataError as error:
             raise DataError(str(error), key=str(path)) from error
         return Table(
@@ -176,7 +184,7 @@ class TableFile(Dataset):
         )
 
     def _read_inputs(
-        self, frame: Any, codes: Mapping[str, Any]
+        self, frame: Any, codes: Mapping[str, Any], words: Words | None
     ) -> tuple[NDArray[np.float64], dict[str, tuple[str, ...]], list[str]]:
         """Inputs [rows, columns], levels of the categories, and what is to be told of them."""
         from regexp.dataset import kinds
@@ -184,28 +192,27 @@ class TableFile(Dataset):
         values = np.empty(frame.shape)
         levels: dict[str, tuple[str, ...]] = {}
         categorical = as_names(self.categorical)
+        spelled: dict[str, str] = {}
+        among: dict[str, list[str]] = {}
         for place, name in enumerate(frame):
             column = frame[name]
+            if words and name not in categorical:
+                if (found := words.as_numbers(column)) is not None:
+                    spelled[name] = next(word for word in column if isinstance(word, str))
+                    column = found
+                elif others := words.among(column):
+                    among[name] = others
             if name in categorical or kinds.is_category(column):
                 values[:, place], levels[name] = kinds.codes(column, codes.get(name))
-                self._check_levels(name, levels[name], len(frame))
+                kinds.check_levels(name, levels[name], len(frame), self.max_levels)
             else:
                 values[:, place] = kinds.numbers(column)
         padded = [name for name in frame if name in codes and name not in levels]
-        return values, levels, [*kinds.told_of_codes(padded, categorical)]
-
-    def _check_levels(self, name: str, levels: tuple[str, ...], rows: int) -> None:
-        if len(levels) > self.max_levels:
-            some = ", ".join(repr(level) for level in levels[:3])
-            raise DataError(
-                f"column {name!r} is a category of {len(levels)} levels ({some}, ...) in {rows} "
-                "rows: if it is a name or an identifier, put it in dataset.drop; if a word in it "
-                "stands for a missing number, in dataset.missing; or raise dataset.max_levels="
-                f"{self.max_levels}"
-            )
+        told = words.told(spelled, among) if words else ()
+        return values, levels, [*told, *kinds.told_of_codes(padded, categorical)]
 
     def _read_targets(
-        self, frame: Any, codes: Mapping[str, Any]
+        self, frame: Any, codes: Mapping[str, Any], words: Words | None
     ) -> tuple[NDArray[Any], tuple[str, ...], str]:
         """Targets, classes and task."""
         from regexp.dataset import kinds
@@ -219,19 +226,25 @@ class TableFile(Dataset):
                     "such a word is a class, write another"
                 )
         targets = list(frame)
-        words = [name for name in targets if kinds.is_category(frame[name])]
+        if words and self.task != CLASSIFICATION:
+            frame = frame.copy()
+            cure = "take their rows out of the file, or set dataset.task=classification"
+            for name in targets:
+                if (found := words.as_numbers(frame[name], cure)) is not None:
+                    frame[name] = found
+        named = [name for name in targets if kinds.is_category(frame[name])]
         task = self.task
         if task is None:
             column = frame[targets[0]]
-            named = bool(words) or targets[0] in codes
-            few = not named and column.nunique() <= FEW and (kinds.numbers(column) % 1 == 0).all()
-            task = CLASSIFICATION if len(targets) == 1 and (named or few) else REGRESSION
+            coded = bool(named) or targets[0] in codes
+            few = not coded and column.nunique() <= FEW and (kinds.numbers(column) % 1 == 0).all()
+            task = CLASSIFICATION if len(targets) == 1 and (coded or few) else REGRESSION
         if task == CLASSIFICATION:
             numbered, classes = kinds.codes(frame[targets[0]], codes.get(targets[0]))
             return numbered.astype(np.int64), classes, task
-        if words:
+        if named:
             raise DataError(
-                f"target {words[0]!r} is no number ({frame[words[0]].iloc[0]!r} in row 1), but a "
+                f"target {named[0]!r} is no number ({frame[named[0]].iloc[0]!r} in row 1), but a "
                 "regression needs numbers; "
                 + (
                     "set dataset.task=classification"

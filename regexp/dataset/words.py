@@ -1,0 +1,149 @@
+"""Columns of words most of which are numbers: written unusually, or with other words among them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from regexp.dataset.data import DataError
+from regexp.dataset.kinds import cure, listed
+from regexp.errors import few
+
+FEW = 20
+"""So many different numbers may be names, as marks and codes are; more are numbers."""
+
+SPACES = " \u00a0\u2009\u202f"  # as separators of thousands: also unbreakable, thin and both
+MINUS = "\u2212"
+
+_THOUSANDS = re.compile(rf"[-+]?\d{{1,3}}([{SPACES}]\d{{3}})+(\.\d*)?", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
+_COMMAS = re.compile(r"[-+]?\d[\d.]*(,\d+)+", re.ASCII)
+
+
+def number_of(word: str, decimal: str) -> float | None:
+    """The number that a word spells, `12%` as 12; None if it spells none.
+
+    A sign may be U+2212, thousands may be separated by a space of any kind, a percent sign may
+    follow.
+    """
+    text = word.strip().replace(MINUS, "-").removesuffix("%").rstrip()
+    if decimal == ",":
+        text = "" if "." in text else text.replace(",", ".")
+    if _THOUSANDS.fullmatch(text):
+        text = re.sub(f"[{SPACES}]", "", text)
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the words of a CSV are taken for.
+
+    Args:
+        decimal: the character before the decimals of a number.
+        missing, categorical: those settings, which cures keep.
+    """
+
+    decimal: str
+    missing: tuple[str, ...]
+    categorical: tuple[str, ...]
+
+    def as_numbers(self, column: pd.Series, otherwise: str = "") -> pd.Series | None:
+        """A column whose words are all numbers as these, [rows]; None of any other.
+
+        Args:
+            column: of an input, or of a target.
+            otherwise: what to do about words among the numbers of a target.
+
+        Raises:
+            DataError: it holds more than `FEW` different numbers, and other words, which are fewer;
+                or numbers with and without a percent sign.
+        """
+        numbers = self._numbers(column)
+        if numbers and None not in numbers.values():
+            _check_percent(column.name, list(numbers))
+            return column.map(numbers, na_action="ignore").astype(float)
+        others = _others(numbers)
+        found = len(numbers) - len(others)
+        # Points where commas were asked for; commas for points are told by `is_category`.
+        other_way = not others and any(
+            number_of(word, ".") is not None for word in _unread(numbers)
+        )
+        if found > len(others) and (other_way or (others and found > FEW)):
+            raise DataError(
+                f"column {column.name!r} has {found} different numbers, and beside them "
+                f"{few([repr(word) for word in others or _unread(numbers)])}; "
+                + (otherwise or self._cures(str(column.name), numbers, others))
+            )
+        return None
+
+    def among(self, column: pd.Series) -> list[str]:
+        """The words of a column that are no numbers, where most are; none of any other column."""
+        numbers = self._numbers(column)
+        others = _others(numbers)
+        return others if 2 * len(others) < len(numbers) else []
+
+    def told(self, spelled: Mapping[str, str], among: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """A line on inputs that became numbers, and one on categories with numbers among them.
+
+        Args:
+            spelled: a word of each column that `as_numbers` made numbers of.
+            among: the words of each that stayed a category.
+        """
+        if spelled:
+            examples = few([repr(word) for word in spelled.values()])
+            yield (
+                f"{listed(list(spelled))} read as numbers, written as {examples}; for categories: "
+                f"{cure('categorical', [*self.categorical, *spelled])}"
+            )
+        if among:
+            words = list(dict.fromkeys(word for others in among.values() for word in others))
+            yield (
+                f"{listed(list(among))} read as categories, though most words are numbers; if "
+                f"{few([repr(word) for word in words])} stand for missing numbers: "
+                f"{cure('missing', [*self.missing, *words])}; if not: "
+                f"{cure('categorical', [*self.categorical, *among])}"
+            )
+
+    def _numbers(self, column: pd.Series) -> dict[str, float | None]:
+        """The different words of a column of text, with the number that each spells."""
+        if pd.api.types.infer_dtype(column, skipna=True) != "string":
+            return {}
+        return {word: number_of(word, self.decimal) for word in column.dropna().unique()}
+
+    def _cures(self, name: str, numbers: Mapping[str, float | None], others: Sequence[str]) -> str:
+        if len(others) < len(_unread(numbers)):
+            return (
+                "write all numbers in one way, with a point before the decimals, or with a comma "
+                f"and 'dataset.decimal=\",\"'; if it is a category, "
+                f"{cure('categorical', [*self.categorical, name])}"
+            )
+        return (
+            f"if these stand for missing numbers, set {cure('missing', [*self.missing, *others])}; "
+            f"if it is a category, {cure('categorical', [*self.categorical, name])}"
+        )
+
+
+def _unread(numbers: Mapping[str, float | None]) -> list[str]:
+    return [word for word, number in numbers.items() if number is None]
+
+
+def _others(numbers: Mapping[str, float | None]) -> list[str]:
+    """Words that are numbers with neither a point nor commas."""
+    return [
+        word
+        for word, number in numbers.items()
+        if number is None and number_of(word, ".") is None and not _COMMAS.fullmatch(word.strip())
+    ]
+
+
+def _check_percent(name: object, words: Sequence[str]) -> None:
+    signed = [word for word in words if word.rstrip().endswith("%")]
+    bare = [word for word in words if word not in signed]
+    if signed and bare:
+        raise DataError(
+            f"column {name!r} has numbers with and without a percent sign ({signed[0]!r}, "
+            f"{bare[0]!r}); write all in one way, or name it in dataset.categorical"
+        )
