@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from regexp.addresses import REMEMBERED
+from regexp.config.variables import EXPERIMENT, URI
 from regexp.tracking.error import PASSWORD, TOKEN, USER
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test's addresses have of passwords is forgotten after it."""
-    for name in (REMEMBERED, USER, PASSWORD, TOKEN):
+    """What a test's addresses have of passwords is forgotten after it; MLflow sets some itself."""
+    for name in (REMEMBERED, USER, PASSWORD, TOKEN, URI, EXPERIMENT):
         monkeypatch.setenv(name, "")  # so that it is taken back, whatever becomes of it
         monkeypatch.delenv(name)
 

@@ -34,6 +34,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from regexp.config import plan_file
 from regexp.config.homes import expand_homes
 from regexp.config.schema import conf_folder
+from regexp.config.variables import fill_tracking
 from regexp.config.withheld import withhold_config
 from regexp.errors import ConfigError
 
@@ -105,6 +106,7 @@ class PreparedLoader(ConfigLoaderImpl):
         config = super().load_configuration(
             config_name, overrides, run_mode, from_shell, validate_sweep_overrides
         )
+        fill_tracking(config)
         withhold_config(config)
         expand_homes(config)
         return config
@@ -137,6 +139,7 @@ class PreparedLoader(ConfigLoaderImpl):
         config = self._compose_config_from_defaults_list(parts, repository)
         OmegaConf.set_struct(config, True)
         self._apply_overrides_to_config(defaults.config_overrides, config)
+        fill_tracking(config)
         withhold_config(config)
         expand_homes(config)
         of_hydra = repository.of_hydra | {str(part.config_path) for part in in_node}

@@ -29,10 +29,10 @@ class Lengths:
 
 @dataclass
 class Tracking:
-    """`tracking.*`: where runs are recorded; no `uri` means SQLite under `paths.mlruns`."""
+    """`tracking.*`: where runs are recorded; see `regexp.config.variables` for what is null."""
 
     uri: str | None = MISSING
-    experiment: str = MISSING
+    experiment: str | None = MISSING
     wait: float = MISSING
     host: str = MISSING
     port: int = MISSING

@@ -57,8 +57,8 @@ def resolve(uri: str | None, folder: Path) -> str:
         shown = re.sub(r"^[^/]*:\S*@", "", uri)  # user:password@host, without http://
         raise TrackingError(
             f"tracking.uri={shown} is a folder, and MLflow keeps runs in a database or on a "
-            f"server. Leave tracking.uri=null for {folder / 'mlflow.db'}, or give "
-            "sqlite:///FILE or http://HOST:PORT."
+            f"server. Leave tracking.uri=null, and MLFLOW_TRACKING_URI unset, for "
+            f"{folder / 'mlflow.db'}, or give sqlite:///FILE or http://HOST:PORT."
         )
     database = sqlite_file(uri)
     if database is None:
@@ -220,7 +220,7 @@ def _probe(uri: str) -> None:
         raise StoreAwayError(
             f"tracking.uri={uri}: no MLflow server answers there ({why}). Start it "
             "(mlflow server --host HOST --port PORT), correct the address, or leave it out "
-            "(tracking.uri=null) to record into an SQLite file.",
+            "(tracking.uri=null, MLFLOW_TRACKING_URI unset) to record into an SQLite file.",
             why,
         ) from error
 

@@ -22,6 +22,7 @@ from regexp.config.composition import load_config, without_hydra
 from regexp.config.jobs import compose
 from regexp.config.prepared import PreparedLoader, prepared_hydra, with_hydra
 from regexp.config.schema import register
+from regexp.config.variables import LAST_RESORT
 from regexp.errors import ConfigError
 
 
@@ -52,6 +53,7 @@ def test_a_job_is_composed_as_hydra_composes_it(hydra: Hydra, overrides: list[st
     config, choices, _ = loader(hydra).compose_job("config", overrides)
     own = Hydra("regexp", ConfigLoaderImpl(loader(hydra).config_search_path))
     whole = load_config(own, "config", overrides, RunMode.RUN)
+    whole.tracking.experiment = LAST_RESORT
     assert OmegaConf.to_yaml(config) == OmegaConf.to_yaml(without_hydra(whole))
     of_groups = {k: v for k, v in whole.hydra.runtime.choices.items() if "hydra/" not in str(k)}
     assert choices == of_groups

@@ -201,3 +201,27 @@ def test_the_variables_of_mlflow_are_enough(
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", USER)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
     assert run(["deliver", f"tracking.uri={server.uri}"]) == 0
+
+
+def test_the_address_in_mlflows_own_variable(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", with_login(server.uri))
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "of the environment")
+    command = [*SMALL, "trainer.epochs=1", "figures=false"]
+    assert run(command) == 0
+    with closing(sqlite3.connect(tmp_path / "server" / "mlflow.db")) as database:
+        [sweep_id] = database.execute(
+            "SELECT run_uuid FROM tags JOIN runs USING (run_uuid) JOIN experiments "
+            "USING (experiment_id) WHERE key = 'sweep.key' AND experiments.name = ?",
+            ("of the environment",),
+        ).fetchone()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", with_login(server.uri))
+    assert run(["compare", sweep_id, "figures=false"]) == 0
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", with_login(server.uri, "pl4nted other"))
+    assert run([*command, "debug=true"]) == 2
+    printed = capfd.readouterr()
+    assert leaks(tmp_path, printed.out + printed.err) == []
