@@ -9,6 +9,10 @@ from functools import lru_cache
 PARAM_LENGTH = 6000  # MLflow cuts longer values without a word
 TAG_LENGTH = 8000
 KEY_LENGTH = 250
+RUN_LENGTH = 250  # of a run's name in MLflow's tables, which PostgreSQL and MySQL hold to
+
+WHOLE_NAME = "name.whole"
+"""The tag with the name of a run that is too long for MLflow."""
 
 # MLflow refuses every other character; on Windows the colon as well, so it is not kept either.
 _REFUSED = re.compile(r"[^\w\-. /]")
@@ -42,6 +46,17 @@ def safe(name: str) -> str:
     # MLflow reads a name as a path and refuses one that is not in its shortest form.
     mapped = "/".join("_" if part in ("", ".", "..") else part for part in mapped.split("/"))
     return mapped if len(mapped) <= KEY_LENGTH else f"{mapped[: KEY_LENGTH - 9]}_{_digest(name)}"
+
+
+def of_run(name: str) -> tuple[str, dict[str, str]]:
+    """(the name of a run as every store takes it, tags with the whole one if that is another).
+
+    A name that is too long keeps its beginning and ends in a hash.
+    """
+    if len(name) <= RUN_LENGTH:
+        return name, {}
+    short = f"{name[: RUN_LENGTH - 9]} {_digest(name)}"
+    return short, {WHOLE_NAME: cut(name, TAG_LENGTH)}
 
 
 def params(config: Mapping[str, object]) -> tuple[dict[str, str], dict[str, str]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from regexp.addresses import public, public_all
 from regexp.metrics.names import column, parameter
-from regexp.tracking import process
+from regexp.tracking import names, process
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,7 +173,7 @@ def frame(runs: Sequence[Any]) -> "pd.DataFrame":
         tags = public_all(dict(run.data.tags))  # older versions recorded passwords
         row = {
             "run_id": run.info.run_id,
-            "name": public(run.info.run_name or ""),
+            "name": public(run.data.tags.get(names.WHOLE_NAME) or run.info.run_name or ""),
             "status": run.info.status,
             "start_time": run.info.start_time,
             "seed": _seed(tags.get("seed", "")),

@@ -137,7 +137,7 @@ class Reader:
         return StoredRun(
             run_id=run_id,
             sweep_id=run.data.tags.get("mlflow.parentRunId", ""),
-            name=public(run.info.run_name or run_id),
+            name=public(run.data.tags.get(names.WHOLE_NAME) or run.info.run_name or run_id),
             status=run.info.status,
             tags=public_all(dict(run.data.tags)),
             metrics=metrics,

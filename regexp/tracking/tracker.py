@@ -267,7 +267,8 @@ class Tracker:
 
     def _create(self, name: str, tags: Mapping[str, str]) -> Any:
         cut = {names.safe(key): names.cut(value, names.TAG_LENGTH) for key, value in tags.items()}
-        return self.client.create_run(self.experiment_id, now(), tags=cut, run_name=name)
+        short, whole = names.of_run(name)
+        return self.client.create_run(self.experiment_id, now(), tags=cut | whole, run_name=short)
 
     def _children(self, sweep_id: str) -> list[Any]:
         self._outbox.catch_up()

@@ -64,3 +64,17 @@ def test_plain_makes_builtin_types() -> None:
     from pathlib import PurePosixPath
 
     assert names.built_in({1: (PurePosixPath("a/b"), None)}) == {"1": ["a/b", None]}
+
+
+def test_a_name_of_a_run_fits_into_every_store() -> None:
+    from mlflow.store.tracking.dbmodels.models import SqlRun
+
+    limit = SqlRun.__table__.columns["name"].type.length
+    assert names.of_run("ü" * limit) == ("ü" * limit, {})
+    first, second = ("x" * limit + end for end in "ab")
+    short, tags = names.of_run(first)
+    assert len(short) == limit
+    assert short.startswith("x" * 200)
+    assert tags == {"name.whole": first}
+    assert names.of_run(second)[0] != short
+    assert len(names.of_run("x" * 10000)[1]["name.whole"]) <= names.TAG_LENGTH

@@ -100,3 +100,15 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path):
     with pytest.raises(TrackingError, match=r"there is no store of runs at .*mlflow\.db"):
         Reader(None, tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_long_name_comes_back_whole(fresh_store: Path, tracker: Tracker) -> None:
+    name = "regularizer=" + ",".join(f"technique{number}" for number in range(60))
+    sweep = tracker.sweep("long", name, {})
+    record = start(tracker, sweep.id, name=name)
+    sweep.finish("FINISHED")
+    assert len(tracker.client.get_run(sweep.id).info.run_name) == 250
+    reader = Reader(None, fresh_store)
+    assert reader.run(sweep.id).name == name
+    assert list(reader.runs(sweep.id)["name"]) == [name]
+    assert reader.run(record.id).name == name
