@@ -91,8 +91,8 @@ class TableFile(Dataset):
     drop: Names
     categorical: Names
     max_levels: int
-    encoding: str | None = None
-    decimal: str = "."
+    encoding: str | None
+    decimal: str
 
     def __post_init__(self) -> None:
         super().__post_init__()
