@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from regexp.dataset.data import DataError, Rows, Splits, Table
 from regexp.dataset.frames import check_columns
+from regexp.dataset.kinds import check_complete
 from regexp.dataset.units import First, first_of, joined
 from regexp.errors import ConfigError, nearest
 
@@ -101,7 +102,7 @@ def group_numbers(column: pd.Series) -> Rows:
     Raises:
         DataError: one is missing; they are things that cannot be told apart, such as lists.
     """
-    _check_complete(column, "group")
+    check_complete(column, "group")
     try:
         return np.asarray(pd.factorize(column)[0], dtype=np.int64)
     except TypeError as error:
@@ -114,7 +115,7 @@ def split_words(column: pd.Series) -> NDArray[np.str_]:
     Raises:
         DataError: a word that names no split, none at all, or a split without a row.
     """
-    _check_complete(column, "split")
+    check_complete(column, "split")
     named = {word: split for split, words in WORDS.items() for word in words}
     words = [_text(value).strip().lower() for value in column]
     for row, word in enumerate(words):
@@ -185,12 +186,3 @@ def shared_inputs(name: str, column: str, splits: Splits, first: First) -> tuple
 def _text(value: object) -> str:
     """A word; files of arrays have them as bytes."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _check_complete(column: pd.Series, role: str) -> None:
-    gone = np.flatnonzero(column.isna())
-    if len(gone):
-        raise DataError(
-            f"{role} {column.name!r} is missing in {len(gone)} of {len(column)} rows (the first is "
-            f"row {gone[0] + 1})"
-        )

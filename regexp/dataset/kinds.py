@@ -117,6 +117,16 @@ def codes(
     return np.array(numbered), tuple(levels)
 
 
+def check_complete(column: pd.Series, role: str, cure: str = "") -> None:
+    """Raise DataError where a column that every row needs has no value in some."""
+    gone = np.flatnonzero(column.isna())
+    if len(gone):
+        raise DataError(
+            f"{role} {column.name!r} is missing in {len(gone)} of {len(column)} rows (the first is "
+            f"row {gone[0] + 1}){cure}"
+        )
+
+
 def check_levels(name: str, levels: Sequence[str], rows: int, most: int) -> None:
     """Raise DataError where a category has more levels than `dataset.max_levels`."""
     if len(levels) > most:

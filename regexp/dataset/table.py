@@ -218,13 +218,12 @@ class TableFile(Dataset):
         from regexp.dataset import kinds
 
         for name in frame:
-            gone = np.flatnonzero(frame[name].isna())
-            if len(gone):
-                raise DataError(
-                    f"target {name!r} is missing in {len(gone)} of {len(frame)} rows (the first is "
-                    f"row {gone[0] + 1}); take these rows out of the file; if None, NA or "
-                    "such a word is a class, write another"
-                )
+            kinds.check_complete(
+                frame[name],
+                "target",
+                "; take these rows out of the file; if None, NA or such a word is a class, write "
+                "another",
+            )
         targets = list(frame)
         if words and self.task != CLASSIFICATION:
             frame = frame.copy()

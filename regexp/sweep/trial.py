@@ -9,19 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import fields, replace
+from itertools import compress
 
 import torch
 from torch import Tensor
 
 from regexp.dataset.base import Data, Split
 from regexp.errors import ConfigError
-from regexp.random import global_states, moved
 from regexp.stack.member import Member, lengths
 from regexp.stack.stack import Stack
 from regexp.sweep.ingredients import build_member, first_line
 from regexp.sweep.planned_run import PlannedRun
 from regexp.sweep.stacks import stack_key
-from regexp.training.loop import train
+from regexp.training.loop import no_global_draws, train
 
 EVALUATED = 8
 """Rows of the other splits that a trial evaluates."""
@@ -89,12 +89,13 @@ def _fault(runs: list[PlannedRun]) -> str:
     """`stack_fault` of a few runs, of which those that differ from the first are left out."""
     members = [build_member(run) for run in runs]
     structure = members[0].structure()
-    runs = [run for run, one in zip(runs, members, strict=True) if one.structure() == structure]
+    alike = [one.structure() == structure for one in members]
+    runs, members = list(compress(runs, alike)), list(compress(members, alike))
     if len(runs) == 1:  # they meet others of theirs
-        runs *= 2
+        runs, members = runs * 2, [*members, build_member(runs[0])]
     try:
         alone = [_first_pass(_stack([build_member(run)], run)) for run in runs]
-        stack = _stack([build_member(run) for run in runs], runs[0])
+        stack = _stack(members, runs[0])
         together = zip(*_first_pass(stack), strict=True)
         tolerance = 0.1 if runs[0].config["trainer"]["precision"] == "bfloat16" else 1e-3
         for (ours, gradient), (own, wanted) in zip(together, alone, strict=True):
@@ -164,16 +165,9 @@ def _first_pass(stack: Stack) -> tuple[Tensor, Tensor]:
 
 def _train(stack: Stack) -> None:
     """Train for one epoch, to the end."""
-    before = global_states(["Python", "NumPy"])  # training itself looks after torch's
-    with torch.random.fork_rng(devices=[]):
+    # training itself looks after torch's state
+    with torch.random.fork_rng(devices=[]), no_global_draws("Python", "NumPy"):
         train(stack, 1, lambda run, epoch, metrics: None)
-    if names := moved(before):
-        raise ConfigError(
-            f"its training draws from {names[0]}'s global random state, so that it could not be "
-            "made again",
-            key="regularizer",
-            cure="draw from step.rng in a technique, and with functions of torch in a network",
-        )
 
 
 def _name(member: Member) -> str:
