@@ -24,9 +24,9 @@ from hydra import compose, initialize_config_dir  # noqa: E402
 from regexp.config.schema import conf_folder, register  # noqa: E402
 from regexp.errors import NotApplicable  # noqa: E402
 from regexp.stack.stack import Stack  # noqa: E402
-from regexp.sweep.ingredients import build_member  # noqa: E402
-from regexp.sweep.plan import plan  # noqa: E402
-from regexp.sweep.planned_run import PlannedRun  # noqa: E402
+from regexp.sweeps.ingredients import build_member  # noqa: E402
+from regexp.sweeps.plan import plan  # noqa: E402
+from regexp.sweeps.planned_run import PlannedRun  # noqa: E402
 from regexp.training.loop import train  # noqa: E402
 
 ROOT = Path(__file__).parents[1]

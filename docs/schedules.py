@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from regexp.compare.figures import style as s
 from regexp.compare.figures.picture import Picture, svg
 from regexp.stack.optimizers import simulate
-from regexp.sweep.ingredients import build_stepper
+from regexp.sweeps.ingredients import build_stepper
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -78,7 +78,7 @@ def _run(arguments: Sequence[str]) -> int:
 
         show_dry_run(sweep)
         return 0
-    from regexp.sweep.execute import execute
+    from regexp.sweeps.execute import execute
 
     return execute(sweep)
 

@@ -13,7 +13,7 @@ LEVELS = [line.split() for line in """
     __main__
     commands
     rerun
-    sweep
+    sweeps
     compare training
     config stack tracking
     dataset regularizer
@@ -60,7 +60,7 @@ def of_package(names: set[str], package: str) -> set[str]:
 
 
 def room(module: str) -> str:
-    """The room of a module: "sweep" of regexp.sweep.plan; nothing of the package itself."""
+    """The room of a module: "sweeps" of regexp.sweeps.plan; nothing of the package itself."""
     return [*module.split("."), ""][1]
 
 
@@ -110,7 +110,7 @@ def test_an_arrow_that_points_up_is_seen(module: str, source: str) -> None:
 
 @pytest.mark.parametrize(
     ("library", "allowed"),
-    [("hydra", {"__main__", "commands", "config", "sweep"}), ("mlflow", {"tracking"})],
+    [("hydra", {"__main__", "commands", "config", "sweeps"}), ("mlflow", {"tracking"})],
 )
 def test_a_library_is_known_in_few_rooms(library: str, allowed: set[str]) -> None:
     users = {

@@ -26,7 +26,7 @@ from regexp.commands import COMMANDS as COMMANDS_BESIDE_TRAINING
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.random import Rng
-from regexp.sweep.ingredients import load_data
+from regexp.sweeps.ingredients import load_data
 from tests.sandbox import Sandbox
 from tests.shown import ROOT, blocks, commands, is_target, write_files
 

@@ -17,9 +17,9 @@ from omegaconf import DictConfig
 from regexp.compare.show import show_columns
 from regexp.config.jobs import Sweep
 from regexp.errors import ConfigError, NotApplicable, count
-from regexp.sweep.plan import plan_all
-from regexp.sweep.planned_run import PlannedRun, key_of, repeats
-from regexp.sweep.progress import remark_lines, varied
+from regexp.sweeps.plan import plan_all
+from regexp.sweeps.planned_run import PlannedRun, key_of, repeats
+from regexp.sweeps.progress import remark_lines, varied
 from regexp.tracking import Earlier
 
 # Beyond this many seconds of measuring, further jobs are taken to be like the ones before.
@@ -133,8 +133,8 @@ def after(
     config: DictConfig, trials: Sequence[PlannedRun], earlier: Mapping[str, Earlier]
 ) -> list[PlannedRun | None]:
     """The runs that follow from a job's trials; None for each as long as not all have ended."""
-    from regexp.sweep.outcome import chosen_numbers, ended_before
-    from regexp.sweep.plan import plan
+    from regexp.sweeps.outcome import chosen_numbers, ended_before
+    from regexp.sweeps.plan import plan
 
     done = ended_before(trials, earlier)
     if len(done) == len(trials):
@@ -179,9 +179,9 @@ class Stopwatch:
 
 def _train(config: DictConfig, epochs: int) -> float | None:
     """Seconds that the runs of a job take for so few epochs; None if they fail."""
-    from regexp.sweep.ingredients import build_member
-    from regexp.sweep.plan import plan
-    from regexp.sweep.stacks import group_by_structure, run_stack
+    from regexp.sweeps.ingredients import build_member
+    from regexp.sweeps.plan import plan
+    from regexp.sweeps.stacks import group_by_structure, run_stack
 
     short = config.copy()
     short.trainer.epochs = min(epochs, config.trainer.epochs)

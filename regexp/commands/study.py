@@ -76,7 +76,7 @@ def study(arguments: Sequence[str]) -> int:
     command = f"make study NAME={name}"
     if shared:
         command = shlex.join(["regexp", "study", name, *shared])
-    from regexp.sweep.execute import execute
+    from regexp.sweeps.execute import execute
 
     def write_up(report: ComparisonReport, seconds: float) -> None:
         from regexp.tracking import environment

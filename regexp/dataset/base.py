@@ -36,10 +36,9 @@ from regexp.dataset.data import (
     Table,
     TargetScale,
     array_checksum,
-    check_finite,
     summed,
 )
-from regexp.dataset.lazy import LazyInputs
+from regexp.dataset.preparation import Preparation
 from regexp.dataset.splitting import Splitter
 from regexp.errors import ConfigError
 from regexp.random import derive
@@ -239,51 +238,32 @@ class Dataset(ABC):
         remarks = (*table.remarks, *self._splitter(table).remarks())
         if self.label_noise:
             table = replace(table, targets=self._noisy(table, (train, validation), seed))
-        pipeline = self.preprocessing(table)
-        features = table.columns
-        if pipeline is not None:
-            with summed(table.source):
-                pipeline.fit(table.inputs[train])  # the training rows and no others
-            features = tuple(str(name) for name in pipeline.get_feature_names_out(table.columns))
-        scale = table.target_scale
-        if table.standardize_targets:
-            with summed(table.source):
-                scale = TargetScale.fit(table.targets[train])
+        preparation = Preparation.fit(table, self.preprocessing(table), train)
 
-        def inputs(rows: Rows) -> torch.Tensor | LazyInputs:
-            part = table.inputs[rows]
-            with np.errstate(all="ignore"):  # what is not finite is told below
-                part = part if pipeline is None else pipeline.transform(part)
-                if isinstance(part, LazyInputs):
-                    return part
-                values = np.asarray(part, dtype=np.float32).reshape(len(rows), *table.shape)
-            check_finite(table, rows, values, features)
-            return torch.from_numpy(values)
-
-        def targets(rows: Rows) -> torch.Tensor:
-            values = table.targets[rows]
-            if table.task == CLASSIFICATION:
-                return torch.from_numpy(values.astype(np.int64))
-            with np.errstate(all="ignore"):
-                values = values if scale is None else scale.apply(values)
-                values = values.astype(np.float32)
-            check_finite(table, rows, values, ("target",) * values.shape[1])
-            return torch.from_numpy(values)
+        def split(rows: Rows) -> Split:
+            weights = None if table.weights is None else table.weights[rows].astype(np.float32)
+            return Split(
+                inputs=preparation.inputs(table.inputs[rows], rows),
+                targets=preparation.targets(table.targets[rows], rows),
+                rows=rows,
+                weights=None if weights is None else torch.from_numpy(weights),
+            )
 
         return Data(
-            train=Split(inputs(train), targets(train)),
-            validation=Split(inputs(validation), targets(validation)),
-            test=Split(inputs(test), targets(test)),
+            train=split(train),
+            validation=split(validation),
+            test=split(test),
             task=table.task,
             classes=table.classes,
-            features=features,
+            features=preparation.features,
             checksum=table.checksum,
             name=table.name or self.name,
             source=table.source,
-            target_scale=scale,
+            target_scale=preparation.target_scale,
             naive=table.naive,
             shared_split=table.splits is not None or self.split_seed is not None,
             remarks=remarks,
+            preparation=preparation,
         )
 
     def _noisy(self, table: Table, splits: Sequence[Rows], seed: int) -> Any:

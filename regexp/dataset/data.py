@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from torch import Tensor
 from regexp.dataset.lazy import Images, LazyInputs
 from regexp.dataset.units import First, first_equal
 from regexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from regexp.dataset.preparation import Preparation
 
 CLASSIFICATION = "classification"
 REGRESSION = "regression"
@@ -91,10 +94,14 @@ class Split:
         inputs: float32, [rows, features] for tables, [rows, time, channels] for series,
             [rows, channels, height, width] for images, which may be read when they are asked for.
         targets: int64 class indices, [rows]; for regression float32, [rows, outputs].
+        rows: their numbers in the table that was read, from 0, [rows]; None where nothing was.
+        weights: how much each row counts in training, float32 [rows]; None if all count alike.
     """
 
     inputs: Tensor | LazyInputs
     targets: Tensor
+    rows: Rows | None = None
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -119,6 +126,8 @@ class Data:
             persists) on "train", "validation" and "test", in the unit of `targets`; else empty.
         shared_split: whether all seeds have the same rows in each split.
         remarks: what a user must know of these data before training, one line each.
+        preparation: what made inputs and targets of the rows that were read; None where nothing
+            was read.
     """
 
     train: Split
@@ -134,6 +143,7 @@ class Data:
     naive: Mapping[str, float] = field(default_factory=dict)
     shared_split: bool = False
     remarks: tuple[str, ...] = ()
+    preparation: Preparation | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +170,7 @@ class Table:
         remarks: what a user must know of the rows before training, one line each.
         extra: columns beside the inputs, by name, [rows] each, which `group` and `split` may name:
             those of `Dataset.further_columns` are enough.
+        weights: how much each row counts in training, [rows]; None if all count alike.
     """
 
     inputs: NDArray[Any] | Images
@@ -179,6 +190,7 @@ class Table:
     naive: Mapping[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    weights: NDArray[np.float64] | None = None
 
     @cached_property
     def first_equal(self) -> First | None:
@@ -186,11 +198,11 @@ class Table:
         return first_equal(self.inputs)
 
 
-def check_finite(table: Table, rows: Rows, values: Any, features: Sequence[str]) -> None:
+def check_finite(source: str, rows: Rows, values: Any, features: Sequence[str]) -> None:
     """Raise DataError where a number is infinite or none after preprocessing.
 
     Args:
-        table: that the rows are of.
+        source: where the rows come from.
         rows: their numbers in it.
         values: what they became, [len(rows), ...].
         features: the names of the values of a row, flattened.
@@ -202,7 +214,7 @@ def check_finite(table: Table, rows: Rows, values: Any, features: Sequence[str])
     raise DataError(
         f"row {rows[row] + 1} becomes {flat[row, column]} in feature {features[column]!r}: a "
         "number too large (or, for a logarithm, too small)",
-        key=table.source,
+        key=source,
     )
 
 

@@ -16,11 +16,11 @@ from regexp.rerun.original import Metrics, Original, RunOutcome
 from regexp.rerun.stacks import RecordedStack
 from regexp.rerun.trust import targets_in
 from regexp.rerun.verify import BitVerdict, verify
-from regexp.sweep.job import progress_bar
-from regexp.sweep.plan import from_resolved
-from regexp.sweep.planned_run import PlannedRun
-from regexp.sweep.recording import Recorder, record_result
-from regexp.sweep.stacks import run_stack
+from regexp.sweeps.job import progress_bar
+from regexp.sweeps.plan import from_resolved
+from regexp.sweeps.planned_run import PlannedRun
+from regexp.sweeps.recording import Recorder, record_result
+from regexp.sweeps.stacks import run_stack
 from regexp.tracking import RunRecord, Tracker, environment, names
 from regexp.training import checkpoint
 from regexp.training.device import device_name, device_settings

@@ -14,7 +14,7 @@ from regexp.rerun.environments import EnvironmentDifference
 from regexp.rerun.original import Metrics, Original
 from regexp.rerun.remake import Remade
 from regexp.rerun.verify import BitVerdict, MetricDifference
-from regexp.sweep.progress import full_name, say
+from regexp.sweeps.progress import full_name, say
 from regexp.tracking import names
 
 OTHERS = 10

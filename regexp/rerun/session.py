@@ -20,8 +20,8 @@ from regexp.rerun.report import run_name
 from regexp.rerun.stacks import stacks_of
 from regexp.rerun.trust import check_trusted
 from regexp.rerun.verify import verify
-from regexp.sweep.launched import open_tracker
-from regexp.sweep.progress import say
+from regexp.sweeps.launched import open_tracker
+from regexp.sweeps.progress import say
 from regexp.tracking import RunRecord, Tracker, interruptible
 from regexp.tracking.stored import Reader
 

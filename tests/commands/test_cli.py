@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import regexp.sweep.job
+import regexp.sweeps.job
 import regexp.tracking
 from regexp.__main__ import USAGE_ERROR, run
 from regexp.tracking import Tracker
@@ -167,14 +167,14 @@ def test_what_else_is_swept_is_a_setting(
 def test_a_failing_job_does_not_take_the_sweep_with_it(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train = regexp.sweep.job.train
+    train = regexp.sweeps.job.train
 
     def breaks(runs: Any, *args: Any) -> Any:
         if runs[0].technique == "l1":
             raise RuntimeError("the disk is on fire")
         return train(runs, *args)
 
-    monkeypatch.setattr(regexp.sweep.job, "train", breaks)
+    monkeypatch.setattr(regexp.sweeps.job, "train", breaks)
     assert sandbox.run("-m", "regularizer=none,l1,l2", *SMALL) == 1
     printed = capsys.readouterr().out
     assert "[3/3] l2: test accuracy" in printed

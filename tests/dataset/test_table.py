@@ -14,7 +14,7 @@ import torch
 from omegaconf import OmegaConf
 
 from regexp.dataset.base import DataError
-from regexp.sweep.ingredients import with_earlier_settings
+from regexp.sweeps.ingredients import with_earlier_settings
 from tests.dataset.made import config_of, make, real_folder, table_lines, write
 
 

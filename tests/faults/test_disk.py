@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from regexp.sweep.resume import Resume
+from regexp.sweeps.resume import Resume
 from regexp.tracking.spool import Spool
 from regexp.training import checkpoint
 from tests.sandbox import SMALL, Sandbox

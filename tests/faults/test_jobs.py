@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-import regexp.sweep.ingredients
-import regexp.sweep.job
-import regexp.sweep.stacks
-from regexp.sweep.resume import Resume
+import regexp.sweeps.ingredients
+import regexp.sweeps.job
+import regexp.sweeps.stacks
+from regexp.sweeps.resume import Resume
 from regexp.tracking import Tracker
 from regexp.training.loop import train as train_stack
 from tests.sandbox import SMALL, Sandbox
@@ -34,7 +34,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
         return train_stack(stack, epochs, told, *others)
 
-    monkeypatch.setattr(regexp.sweep.stacks, "train_stack", train)
+    monkeypatch.setattr(regexp.sweeps.stacks, "train_stack", train)
     return seen
 
 
@@ -51,14 +51,14 @@ def test_a_restart_does_only_the_job_that_raised(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with monkeypatch.context() as patch:
-        build = regexp.sweep.ingredients.build_member
+        build = regexp.sweeps.ingredients.build_member
 
         def breaks(run: Any) -> Any:
             if run.technique == "l1":
                 raise RuntimeError("the disk is on fire")
             return build(run)
 
-        patch.setattr(regexp.sweep.job, "build_member", breaks)
+        patch.setattr(regexp.sweeps.job, "build_member", breaks)
         assert sandbox.run(*THREE) == 1
     printed = capsys.readouterr().out
     assert "l1: RuntimeError: the disk is on fire" in printed.partition("1 failed")[2]
@@ -147,7 +147,7 @@ def test_equal_commands_at_once_share_what_is_left(sandbox: Sandbox) -> None:
     command = ("-m", "regularizer=none,l1", *SMALL, "trainer.epochs=4", "checkpoint.every=1")
     script = (
         "import os, signal, sys\n"
-        "from regexp.sweep.resume import Resume\n"
+        "from regexp.sweeps.resume import Resume\n"
         "from regexp.__main__ import run\n"
         "whole = Resume.save\n"
         "def save(resume, epoch, content):\n"

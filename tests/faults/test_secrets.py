@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from regexp.__main__ import run
-from regexp.sweep import job, recording
+from regexp.sweeps import job, recording
 from regexp.tracking import Tracker
 from tests.sandbox import SMALL
 from tests.tracking.mlflow_server import Server

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-import regexp.sweep.execute
-import regexp.sweep.present
+import regexp.sweeps.execute
+import regexp.sweeps.present
 from regexp.__main__ import run
-from regexp.sweep.resume import Resume
+from regexp.sweeps.resume import Resume
 from regexp.tracking import Patience, Tracker, tracker
 from tests.sandbox import SMALL
 from tests.tracking.mlflow_server import Server
@@ -160,14 +160,14 @@ def test_a_comparison_that_cannot_be_kept_costs_no_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The server goes away between the last run and the table."""
-    present = regexp.sweep.present.present
+    present = regexp.sweeps.present.present
 
     def lost(*args: Any) -> None:
         server.stop()
         present(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(regexp.sweep.execute, "present", lost)
+        patch.setattr(regexp.sweeps.execute, "present", lost)
         assert run([*COMMAND, *arguments]) == 1
     assert "The runs cannot be compared now" in capsys.readouterr().out
     server.start()

@@ -21,7 +21,7 @@ from tests.kills.ways import WAYS
 # A server that has imported everything, and forks the victims: most of a start is imports.
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["regexp.sweep.execute", "regexp.sweep.job", "regexp.compare",
+    ["regexp.sweeps.execute", "regexp.sweeps.job", "regexp.compare",
      "mlflow.store.tracking.sqlalchemy_store",
      "mlflow.store.artifact.local_artifact_repo", "hydra._internal.hydra", "torch._dynamo",
      "sklearn.datasets", "sklearn.model_selection", "matplotlib.pyplot"]

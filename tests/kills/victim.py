@@ -69,7 +69,7 @@ def observe(victim: Victim) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from regexp.config.strays import technique_of
-    from regexp.sweep import launched
+    from regexp.sweeps import launched
     from regexp.tracking import Tracker
     from regexp.training import loop as train
     from regexp.training.state import TrainingState

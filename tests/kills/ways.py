@@ -262,13 +262,13 @@ def _hurried(victim: Victim) -> None:
 
 
 def before_the_first_job(victim: Victim) -> None:
-    from regexp.sweep import execute as sweep
+    from regexp.sweeps import execute as sweep
 
     around(sweep, "launch", lambda whole: lambda *given: victim.die())
 
 
 def before_a_job(victim: Victim) -> None:
-    from regexp.sweep import launched
+    from regexp.sweeps import launched
 
     before(victim, launched, "_train")
 
@@ -283,19 +283,19 @@ def before_a_text(victim: Victim) -> None:
 
 def between_two_starts(victim: Victim) -> None:
     """The first run of the stack is in the store, the second is not."""
-    from regexp.sweep.recording import Recorder
+    from regexp.sweeps.recording import Recorder
 
     after(victim, Recorder, "start")
 
 
 def before_the_checkpoint_is_removed(victim: Victim) -> None:
-    from regexp.sweep.resume import Resume
+    from regexp.sweeps.resume import Resume
 
     before(victim, Resume, "remove")
 
 
 def after_the_last_job(victim: Victim) -> None:
-    from regexp.sweep import execute as sweep
+    from regexp.sweeps import execute as sweep
 
     around(sweep, "present", lambda whole: lambda *given: victim.die())
 

@@ -37,7 +37,9 @@ class Store:
     def sweep(self, *arguments: str) -> list[Original]:
         """Train a sweep; its runs."""
         before = self.sweeps()
-        with mock.patch("regexp.sweep.execute.present"):  # tables and figures take most of the time
+        with mock.patch(
+            "regexp.sweeps.execute.present"
+        ):  # tables and figures take most of the time
             self.run("-m", "figures=false", *arguments)
         [made] = [one for one in self.sweeps() if one not in before]
         return self.runs(made)

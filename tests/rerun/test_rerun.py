@@ -9,7 +9,7 @@ import torch
 
 from regexp.__main__ import USAGE_ERROR
 from regexp.rerun.original import Original
-from regexp.sweep import ingredients
+from regexp.sweeps import ingredients
 from regexp.tracking import environment
 from regexp.training import checkpoint
 

@@ -9,7 +9,7 @@ import pytest
 from regexp.errors import ConfigError
 from regexp.rerun.original import Original
 from regexp.rerun.stacks import members_of, stacks_of
-from regexp.sweep.planned_run import PlannedRun, stack_of
+from regexp.sweeps.planned_run import PlannedRun, stack_of
 
 CONFIG: dict[str, Any] = {
     "seed": 0,

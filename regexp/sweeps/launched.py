@@ -18,12 +18,12 @@ from regexp.config.launching import current_job
 from regexp.config.strays import technique_of, without_strays
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.names import VALIDATION_LOSS
-from regexp.sweep import progress
-from regexp.sweep.progress import say
+from regexp.sweeps import progress
+from regexp.sweeps.progress import say
 
 if TYPE_CHECKING:
-    from regexp.sweep.outcome import Outcome
-    from regexp.sweep.planned_run import PlannedRun
+    from regexp.sweeps.outcome import Outcome
+    from regexp.sweeps.planned_run import PlannedRun
     from regexp.tracking import Tracker
 
 # The tracker of the sweep, for jobs in the same process: opening another takes its time.
@@ -181,9 +181,9 @@ def _train(
     config: DictConfig, runs: list[dict[str, Any]] | None, order: Order, setting: str
 ) -> "list[Outcome]":
     """Train with the tracker of the sweep, or with one of its own in another process."""
-    from regexp.sweep.job import train
-    from regexp.sweep.plan import plan
-    from regexp.sweep.planned_run import PlannedRun
+    from regexp.sweeps.job import train
+    from regexp.sweeps.plan import plan
+    from regexp.sweeps.planned_run import PlannedRun
     from regexp.tracking import Patience, interruptible
 
     planned = plan(config) if runs is None else [PlannedRun.from_plain(run) for run in runs]

@@ -8,7 +8,7 @@ import torch
 
 from regexp.dataset.base import Data
 from regexp.metrics.calibration import Reliability
-from regexp.sweep.final_metrics import calibration, diagnostics, weight_sizes
+from regexp.sweeps.final_metrics import calibration, diagnostics, weight_sizes
 from regexp.training.state import Result
 from tests.support import make_data
 

@@ -13,12 +13,12 @@ from regexp.config.jobs import Sweep, written
 from regexp.config.values import grid_of, seeds_of, shown
 from regexp.errors import NotApplicable, count, once
 from regexp.metrics.names import ENSEMBLES, HEADLINES, column
-from regexp.sweep.tuning import draw_configurations
+from regexp.sweeps.tuning import draw_configurations
 
 if TYPE_CHECKING:
     import pandas
 
-    from regexp.sweep.planned_run import PlannedRun
+    from regexp.sweeps.planned_run import PlannedRun
 
 OPTIMIZED = "optimization_results.yaml"  # of Hydra's sweepers
 
@@ -37,7 +37,7 @@ class JobReport:
         technique: the job's techniques joined with "+".
         varied: what else the sweep varies in it, see `varied`.
         points: how many points its grid has.
-        outcomes: one dict a run, see `regexp.sweep.outcome.Outcome`.
+        outcomes: one dict a run, see `regexp.sweeps.outcome.Outcome`.
         reason: why the job itself failed; empty if it did not.
         seconds: wall time.
     """

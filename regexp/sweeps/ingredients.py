@@ -19,7 +19,7 @@ from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member, add_layers
 from regexp.stack.optimizers import Stepper
-from regexp.sweep.planned_run import Node, PlannedRun
+from regexp.sweeps.planned_run import Node, PlannedRun
 
 
 def build_member(run: PlannedRun) -> Member:

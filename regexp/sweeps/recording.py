@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 from regexp.metrics.names import DIAGNOSTICS
-from regexp.sweep.outcome import Outcome
-from regexp.sweep.planned_run import PlannedRun, stack_of
+from regexp.sweeps.outcome import Outcome
+from regexp.sweeps.planned_run import PlannedRun, stack_of
 from regexp.tracking import DIVERGED, Earlier, RunRecord, Tracker
 from regexp.training import checkpoint
 from regexp.training.state import Result

@@ -20,7 +20,7 @@ from regexp.metrics.calibration import BINS, Reliability, brier_score
 from regexp.metrics.ensemble import ensemble_metrics
 from regexp.model.kinds import ParameterKinds
 from regexp.stack.member import Member
-from regexp.sweep.planned_run import PlannedRun
+from regexp.sweeps.planned_run import PlannedRun
 from regexp.training.state import Result
 
 # Powers of ten: what is smaller or larger is counted beside the histogram. Fixed, so that those of

@@ -8,9 +8,9 @@ import pytest
 from regexp.commands.arguments import parse
 from regexp.config import plan_file
 from regexp.config.jobs import compose
-from regexp.sweep import launched
-from regexp.sweep import plan as planning
-from regexp.sweep.planned_run import PlannedRun
+from regexp.sweeps import launched
+from regexp.sweeps import plan as planning
+from regexp.sweeps.planned_run import PlannedRun
 from tests.sandbox import SMALL, Sandbox
 
 SWEEP = ["-m", "regularizer=none,l1", "regularizer.l1.strength=1e-4,1e-3", *SMALL]
@@ -66,7 +66,7 @@ def test_of_jobs_that_only_the_sweeper_knows_the_first_says_what_must_be_known(
     [job] = compose(parse(list(SMALL))[0]).jobs
     runs = [replace(run, remarks=("a", "b")) for run in planning.plan(job.config)]
     monkeypatch.setattr(planning, "plan", lambda config: runs)
-    monkeypatch.setattr("regexp.sweep.job.train", lambda *_: [])
+    monkeypatch.setattr("regexp.sweeps.job.train", lambda *_: [])
     monkeypatch.setattr(launched, "current_job", lambda: (number, []))
     monkeypatch.setattr(launched, "_tracker", object())
     assert launched._train(job.config, None, launched.Order("sweep", 0, [], ""), "") == []

@@ -21,14 +21,14 @@ from regexp.config import plan_file
 from regexp.config.jobs import Sweep, written
 from regexp.config.launching import launch
 from regexp.errors import INTERRUPTED, NotApplicable
-from regexp.sweep import progress
-from regexp.sweep.launched import Order, job, shared_tracker, write_plan
-from regexp.sweep.present import present
-from regexp.sweep.progress import say
+from regexp.sweeps import progress
+from regexp.sweeps.launched import Order, job, shared_tracker, write_plan
+from regexp.sweeps.present import present
+from regexp.sweeps.progress import say
 
 if TYPE_CHECKING:
     from regexp.compare.report import ComparisonReport
-    from regexp.sweep.planned_run import PlannedRun
+    from regexp.sweeps.planned_run import PlannedRun
     from regexp.tracking import RunRecord
 
 Then = Callable[["ComparisonReport", float], None]
@@ -51,7 +51,7 @@ def execute(sweep: Sweep, then: Then = lambda report, seconds: None) -> int:
         TrackingError: the store of runs cannot be used.
         Terminated: a signal asked the process to end.
     """
-    from regexp.sweep.plan import plan_all
+    from regexp.sweeps.plan import plan_all
     from regexp.tracking import Terminated
 
     planned, left_out = plan_all(sweep.jobs)
@@ -74,7 +74,7 @@ def _execute(
     then: Then,
 ) -> bool:
     """Run a planned sweep and print what came of it; whether anything failed."""
-    from regexp.sweep.planned_run import key_of
+    from regexp.sweeps.planned_run import key_of
     from regexp.tracking import interruptible
 
     began = time.monotonic()
@@ -89,7 +89,7 @@ def _execute(
             settings = {"command": written(sweep.command), **settings_of(sweep)}
             parent = tracker.sweep(key_of(planned, sweep.command), sweep.name, settings)
             if sweep.config.figures:
-                from regexp.sweep.illustrate import illustrate
+                from regexp.sweeps.illustrate import illustrate
 
                 illustrate(planned, parent, say)
             plans = folder / "plans"
@@ -125,7 +125,7 @@ def _write_plans(
     order: Order,
 ) -> list[Path]:
     """Write the plan of every job; of a sweep whose jobs only the sweeper knows, one for all."""
-    from regexp.sweep.planned_run import repeats
+    from regexp.sweeps.planned_run import repeats
 
     if not sweep.jobs:
         plan_file.write(folder / "sweep.yaml", {"order": vars(order)})

@@ -19,11 +19,11 @@ from regexp.dataset.base import Dataset, Table
 from regexp.errors import ConfigError
 from regexp.regularizer.base import Regularizer, blocks
 from regexp.stack.stack import Stack
-from regexp.sweep import job as sweep_job
-from regexp.sweep.ingredients import build_member
-from regexp.sweep.outcome import Outcome
-from regexp.sweep.plan import from_resolved, plan
-from regexp.sweep.stacks import group_by_structure
+from regexp.sweeps import job as sweep_job
+from regexp.sweeps.ingredients import build_member
+from regexp.sweeps.outcome import Outcome
+from regexp.sweeps.plan import from_resolved, plan
+from regexp.sweeps.stacks import group_by_structure
 from regexp.tracking import Earlier
 from tests.support import tensor
 

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from regexp.sweep.planned_run import PlannedRun
-from regexp.sweep.progress import ensemble_line, remark_lines
+from regexp.sweeps.planned_run import PlannedRun
+from regexp.sweeps.progress import ensemble_line, remark_lines
 
 
 def test_ensembles_of_several_datasets_are_told_apart() -> None:

@@ -10,10 +10,10 @@ import torch
 from regexp.model.kinds import parameter_kinds
 from regexp.stack.member import Member
 from regexp.stack.stack import Stack
-from regexp.sweep.final_metrics import add_ensembles, against_naive, calibration, diagnostics
-from regexp.sweep.ingredients import build_member
-from regexp.sweep.planned_run import PlannedRun
-from regexp.sweep.resume import Resume
+from regexp.sweeps.final_metrics import add_ensembles, against_naive, calibration, diagnostics
+from regexp.sweeps.ingredients import build_member
+from regexp.sweeps.planned_run import PlannedRun
+from regexp.sweeps.resume import Resume
 from regexp.training.device import device_settings
 from regexp.training.loop import EpochReport, Save
 from regexp.training.loop import train as train_stack

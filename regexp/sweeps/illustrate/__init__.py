@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regexp.compare.figures.picture import Picture, file_name, png
-from regexp.sweep.illustrate.images import examples
-from regexp.sweep.illustrate.schedules import learning_rate
-from regexp.sweep.illustrate.series import windows
-from regexp.sweep.illustrate.tables import features, targets
-from regexp.sweep.ingredients import load_data
-from regexp.sweep.planned_run import PlannedRun
+from regexp.sweeps.illustrate.images import examples
+from regexp.sweeps.illustrate.schedules import learning_rate
+from regexp.sweeps.illustrate.series import windows
+from regexp.sweeps.illustrate.tables import features, targets
+from regexp.sweeps.ingredients import load_data
+from regexp.sweeps.planned_run import PlannedRun
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from regexp.errors import ConfigError
 from regexp.model.layers import Block
 from regexp.regularizer.base import Batch, PenaltyView, Regularizer, Step
-from regexp.sweep.ingredients import build_member
-from regexp.sweep.plan import plan
-from regexp.sweep.stacks import run_stack
-from tests.sweep.test_plan import config
+from regexp.sweeps.ingredients import build_member
+from regexp.sweeps.plan import plan
+from regexp.sweeps.stacks import run_stack
+from tests.sweeps.test_plan import config
 
 
 class Own(nn.Module):

@@ -15,10 +15,10 @@ import torch
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.stack.optimizers import Stepper, simulate
-from regexp.sweep.illustrate.schedules import distinct, learning_rate, names, steps
-from regexp.sweep.ingredients import build_stepper
-from regexp.sweep.plan import plan
-from regexp.sweep.planned_run import PlannedRun
+from regexp.sweeps.illustrate.schedules import distinct, learning_rate, names, steps
+from regexp.sweeps.ingredients import build_stepper
+from regexp.sweeps.plan import plan
+from regexp.sweeps.planned_run import PlannedRun
 
 DOCS = Path(__file__).parents[2] / "docs"
 

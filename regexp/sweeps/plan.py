@@ -17,9 +17,9 @@ from regexp.dataset.base import Data
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.names import FINAL_STAGE, TUNING_STAGE
 from regexp.stack.member import lengths, steps_per_epoch
-from regexp.sweep import tuning
-from regexp.sweep.advice import advice
-from regexp.sweep.ingredients import (
+from regexp.sweeps import tuning
+from regexp.sweeps.advice import advice
+from regexp.sweeps.ingredients import (
     build_member,
     build_regularizer,
     check_forward,
@@ -27,9 +27,9 @@ from regexp.sweep.ingredients import (
     training_rows,
     with_earlier_settings,
 )
-from regexp.sweep.planned_run import Node, PlannedRun, planned
-from regexp.sweep.trial import check_trains, stack_fault
-from regexp.sweep.tuning import Numbers, numbers_in_words
+from regexp.sweeps.planned_run import Node, PlannedRun, planned
+from regexp.sweeps.trial import check_trains, stack_fault
+from regexp.sweeps.tuning import Numbers, numbers_in_words
 
 JOB = ("seeds", "grid", "tune", "launch")
 """The keys that say which runs a job has and how it is launched, and are none of a run's own."""

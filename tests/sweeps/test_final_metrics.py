@@ -10,8 +10,8 @@ import torch
 
 from regexp.dataset.base import TargetScale
 from regexp.metrics.evaluate import metrics
-from regexp.sweep.final_metrics import add_ensembles, against_naive
-from regexp.sweep.planned_run import PlannedRun
+from regexp.sweeps.final_metrics import add_ensembles, against_naive
+from regexp.sweeps.planned_run import PlannedRun
 from tests.support import make_data, make_member, run
 
 

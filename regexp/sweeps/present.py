@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from regexp.metrics.names import RMSE_UNSCALED, column
-from regexp.sweep import progress
-from regexp.sweep.progress import say
+from regexp.sweeps import progress
+from regexp.sweeps.progress import say
 
 if TYPE_CHECKING:
     from regexp.compare.report import ComparisonReport

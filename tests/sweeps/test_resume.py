@@ -14,10 +14,10 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.config.values import every_of
 from regexp.errors import ConfigError
-from regexp.sweep import job, recording
-from regexp.sweep.outcome import Outcome
-from regexp.sweep.plan import plan
-from regexp.sweep.resume import Every, Point, Resume
+from regexp.sweeps import job, recording
+from regexp.sweeps.outcome import Outcome
+from regexp.sweeps.plan import plan
+from regexp.sweeps.resume import Every, Point, Resume
 from regexp.tracking import Tracker, environment
 from regexp.training import checkpoint
 
@@ -309,7 +309,7 @@ def test_every_is_checked(tmp_path: Path, every: str) -> None:
 
 
 def test_a_run_leaves_all_that_makes_it_again(tracker: Tracker, tmp_path: Path) -> None:
-    from regexp.sweep.plan import from_resolved
+    from regexp.sweeps.plan import from_resolved
 
     one = config(tmp_path, "regularizer=l1", "grid.regularizer.l1.strength=[1e-4,1e-3]", "seeds=2")
     sweep, _ = train(tracker, one)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from omegaconf import DictConfig
 
-from regexp.sweep import tuning
-from regexp.sweep.planned_run import PlannedRun
+from regexp.sweeps import tuning
+from regexp.sweeps.planned_run import PlannedRun
 from regexp.tracking import Earlier
 
 

@@ -18,9 +18,9 @@ from regexp.dataset.base import Data, Split
 from regexp.errors import ConfigError
 from regexp.stack.member import Member, lengths
 from regexp.stack.stack import Stack
-from regexp.sweep.ingredients import build_member, first_line
-from regexp.sweep.planned_run import PlannedRun
-from regexp.sweep.stacks import stack_key
+from regexp.sweeps.ingredients import build_member, first_line
+from regexp.sweeps.planned_run import PlannedRun
+from regexp.sweeps.stacks import stack_key
 from regexp.training.loop import no_global_draws, train
 
 EVALUATED = 8

@@ -13,13 +13,13 @@ from omegaconf import DictConfig
 from regexp.addresses import print_traceback
 from regexp.config.values import every_of
 from regexp.stack.member import Member
-from regexp.sweep.ingredients import build_member
-from regexp.sweep.outcome import Outcome, chosen_numbers, ended_before
-from regexp.sweep.plan import plan
-from regexp.sweep.planned_run import PlannedRun
-from regexp.sweep.recording import Recorder, record_failure, record_result
-from regexp.sweep.resume import Every, Point, Resume, remove_checkpoints
-from regexp.sweep.stacks import group_by_structure, make_stack, train_members
+from regexp.sweeps.ingredients import build_member
+from regexp.sweeps.outcome import Outcome, chosen_numbers, ended_before
+from regexp.sweeps.plan import plan
+from regexp.sweeps.planned_run import PlannedRun
+from regexp.sweeps.recording import Recorder, record_failure, record_result
+from regexp.sweeps.resume import Every, Point, Resume, remove_checkpoints
+from regexp.sweeps.stacks import group_by_structure, make_stack, train_members
 from regexp.tracking import RunRecord, Tracker, environment, now
 from regexp.training.device import device_name, device_settings
 

@@ -18,13 +18,13 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.config.search_space import Dimension, space
 from regexp.errors import ConfigError
-from regexp.sweep import job
-from regexp.sweep.ingredients import build_member
-from regexp.sweep.plan import plan, plan_all
-from regexp.sweep.planned_run import PlannedRun, key_of, repeats
-from regexp.sweep.resume import Resume
-from regexp.sweep.stacks import group_by_structure
-from regexp.sweep.tuning import (
+from regexp.sweeps import job
+from regexp.sweeps.ingredients import build_member
+from regexp.sweeps.plan import plan, plan_all
+from regexp.sweeps.planned_run import PlannedRun, key_of, repeats
+from regexp.sweeps.resume import Resume
+from regexp.sweeps.stacks import group_by_structure
+from regexp.sweeps.tuning import (
     choose_configuration,
     draw_configurations,
     numbers_in_words,

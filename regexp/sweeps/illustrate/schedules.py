@@ -12,8 +12,8 @@ from regexp.compare.figures import style as s
 from regexp.compare.figures.rates import lines_of
 from regexp.stack.member import lengths
 from regexp.stack.optimizers import simulate
-from regexp.sweep.ingredients import build_regularizer, build_stepper, load_data
-from regexp.sweep.planned_run import Node, PlannedRun
+from regexp.sweeps.ingredients import build_regularizer, build_stepper, load_data
+from regexp.sweeps.planned_run import Node, PlannedRun
 from regexp.tracking.names import flatten
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, Data, Split, TargetScale
 from regexp.dataset.lazy import Images
-from regexp.sweep.illustrate import illustrate, planned_pictures
-from regexp.sweep.illustrate.images import displayed, examples, picked
-from regexp.sweep.illustrate.series import windows
-from regexp.sweep.illustrate.tables import ROWS, features, most_correlated, sampled, targets
-from regexp.sweep.plan import plan_all
+from regexp.sweeps.illustrate import illustrate, planned_pictures
+from regexp.sweeps.illustrate.images import displayed, examples, picked
+from regexp.sweeps.illustrate.series import windows
+from regexp.sweeps.illustrate.tables import ROWS, features, most_correlated, sampled, targets
+from regexp.sweeps.plan import plan_all
 from tests.sandbox import SMALL, Sandbox
 
 RGB = (3, 4, 4)
@@ -211,7 +211,7 @@ def test_a_picture_that_fails_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None
         raise ValueError("too odd")
 
     said: list[str] = []
-    monkeypatch.setattr("regexp.sweep.illustrate.learning_rate", fail)
+    monkeypatch.setattr("regexp.sweeps.illustrate.learning_rate", fail)
     planned, _ = plan_all(compose(parse(["dataset=iris", "trainer.epochs=1"])[0]).jobs)
     illustrate(planned, Parent(), said.append)  # type: ignore[arg-type]
     assert said == [
