@@ -27,6 +27,7 @@ from regexp.dataset.checks import (
 )
 from regexp.dataset.data import (
     CLASSIFICATION,
+    MULTILABEL,
     REGRESSION,
     Data,
     DataError,
@@ -45,6 +46,7 @@ from regexp.random import derive
 
 __all__ = [
     "CLASSIFICATION",
+    "MULTILABEL",
     "REGRESSION",
     "Data",
     "DataError",
@@ -191,7 +193,7 @@ class Dataset(ABC):
         table = self.table_of(folder)
         if self.label_noise and table.task != CLASSIFICATION:
             raise ConfigError(
-                f"{table.source} is a regression, whose targets are no classes",
+                f"{table.source} is no classification ({table.task}), only that has wrong classes",
                 key="dataset.label_noise", got=self.label_noise, cure="give 0",
             )  # fmt: skip
         if table.splits is None and self.split_seed is None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CLASSIFICATION = "classification"
 REGRESSION = "regression"
+MULTILABEL = "multilabel"
+"""Any number of labels a row, each with a 0 or 1 of its own."""
 
 Rows = NDArray[np.int64]
 """Row numbers, [rows]."""
@@ -93,7 +95,8 @@ class Split:
     Args:
         inputs: float32, [rows, features] for tables, [rows, time, channels] for series,
             [rows, channels, height, width] for images, which may be read when they are asked for.
-        targets: int64 class indices, [rows]; for regression float32, [rows, outputs].
+        targets: int64 class indices, [rows]; for multi-label float32, 0 or 1, [rows, labels]; for
+            regression float32, [rows, outputs].
         rows: their numbers in the table that was read, from 0, [rows]; None where nothing was.
         weights: how much each row counts in training, float32 [rows]; None if all count alike.
     """
@@ -113,8 +116,8 @@ class Data:
 
     Args:
         train, validation, test: the three splits, no row in two of them.
-        task: "classification" or "regression".
-        classes: the names of the classes by index; empty for regression.
+        task: "classification", "multilabel" or "regression".
+        classes: the names of the classes by index, or of the labels; empty for regression.
         features: the names of a row's inputs after preprocessing, in the order of the flattened
             inputs.
         checksum: SHA-256 (hexadecimal) of the raw file's bytes, or of the arrays' bytes where the
@@ -152,13 +155,14 @@ class Table:
 
     Args:
         inputs: [rows, columns], or what else its `preprocessing` takes, with the rows first.
-        targets: integer class indices, [rows]; for regression floats, [rows, outputs].
+        targets: integer class indices, [rows]; for multi-label 0 or 1, [rows, labels]; for
+            regression floats, [rows, outputs].
         columns: the names of the columns of `inputs`.
-        classes: the names of the classes by index; empty for regression.
+        classes: the names of the classes by index, or of the labels; empty for regression.
         checksum: see `Data`.
         source: see `Data`.
         shape: what one row becomes after preprocessing; (-1,) leaves it a row of numbers.
-        task: "classification" or "regression".
+        task: "classification", "multilabel" or "regression".
         name: see `Data`; empty for the name of the dataset's class.
         levels: of the columns that are categories, the levels' names by number.
         standardize_targets: scale a regression's targets by those of the training rows.

@@ -86,7 +86,7 @@ class Preparation:
         return torch.from_numpy(prepared)
 
     def targets(self, values: NDArray[Any], rows: Rows) -> torch.Tensor:
-        """Targets for a loss: int64 class indices [rows]; for regression float32 [rows, outputs].
+        """Targets for a loss: int64 class indices [rows]; else float32 [rows, labels or outputs].
 
         Args:
             values: of these rows as they were read.

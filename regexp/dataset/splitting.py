@@ -1,4 +1,4 @@
-"""Splitting the rows of a table by a seed: stratified by class, the same for every `train_size`.
+"""Splitting the rows of a table by a seed: stratified, the same for every `train_size`.
 
 Rows that belong together, those of equal inputs and those of a group, stay in one split.
 """
@@ -10,7 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from regexp.dataset.data import CLASSIFICATION, DataError, Rows, Splits, Table
+from regexp.dataset.data import CLASSIFICATION, MULTILABEL, DataError, Rows, Splits, Table
+from regexp.dataset.strata import strata_of
 from regexp.dataset.units import First, first_of, joined, repeats
 from regexp.dataset.whole import keep_whole
 from regexp.errors import ConfigError, count
@@ -47,6 +48,12 @@ class Splitter:
             units = equal if units is None else joined(units, equal)
         return units
 
+    @cached_property
+    def strata(self) -> Rows | None:
+        """What each row is stratified by; None where rows are split at random."""
+        rest = 1 - self.validation - self.test
+        return strata_of(self.table, min(self.validation, self.test, rest))
+
     def split(self, seed: int) -> Splits:
         """The rows of the training, validation and test split.
 
@@ -73,7 +80,7 @@ class Splitter:
                     train,
                     replace=False,
                     n_samples=self.train_size,
-                    stratify=None if labels is None else labels[train],
+                    stratify=None if self.strata is None else self.strata[train],
                     random_state=_state(seed),
                 )
             if labels is not None:
@@ -101,12 +108,12 @@ class Splitter:
         table, share = self.table, getattr(self, key)
         rows_in_all = len(table.targets)
         size = round(share * rows_in_all)
-        strata = table.targets if table.task == CLASSIFICATION else np.zeros(rows_in_all, dtype=int)
+        strata = self.strata
         try:
             rest, part = train_test_split(
                 rows,
                 test_size=size,
-                stratify=strata[rows] if table.task == CLASSIFICATION else None,
+                stratify=None if strata is None else strata[rows],
                 random_state=_state(seed),
             )
         except ValueError as error:
@@ -116,7 +123,8 @@ class Splitter:
                 got=share,
             ) from error
         if self.units is not None:
-            rest, part = keep_whole(rest, part, self.units, strata)
+            one = np.zeros(rows_in_all, dtype=np.int64)
+            rest, part = keep_whole(rest, part, self.units, one if strata is None else strata)
             self._check_sizes(rest, part, key, size)
         return rest, part
 
@@ -150,9 +158,12 @@ class Splitter:
         table, targets = self.table, self.table.targets
         if table.task != CLASSIFICATION:
             if (constant := (targets == targets[0]).all(axis=0)).any():
+                label = ""
+                if table.task == MULTILABEL:
+                    label = f" of the label {table.classes[int(constant.argmax())]!r}"
                 raise DataError(
-                    f"all of its {len(targets)} rows have the target {targets[0, constant][0]:g}; "
-                    "there is nothing to learn",
+                    f"all of its {len(targets)} rows have the target "
+                    f"{targets[0, constant][0]:g}{label}; there is nothing to learn",
                     key=table.source,
                 )
             return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from regexp.dataset.base import CLASSIFICATION, REGRESSION, DataError, Dataset, Table
+from regexp.dataset.base import CLASSIFICATION, MULTILABEL, REGRESSION, DataError, Dataset, Table
 from regexp.dataset.checks import (
     EARLIER,
     EARLIER_OF_TABLES,
@@ -29,9 +29,6 @@ from regexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from regexp.dataset.words import Words
-
-FEW = 20
-"""Whole numbers of at most so many different values are classes, if `task` is to be inferred."""
 
 COLUMNS = ("target", "columns", "drop", "categorical", "group", "split")
 """The settings that name columns."""
@@ -58,7 +55,9 @@ class TableFile(Dataset):
     **The task**, where `task` is None, is a classification if the one target is text, true/false,
     codes with leading zeros, or whole numbers of at most 20 different values; anything else, and
     several targets, is a regression. A regression's targets are standardized by the training rows;
-    `Data.target_scale` leads back to their own unit.
+    `Data.target_scale` leads back to their own unit. Several targets that are all 0 or 1, or
+    true/false, are labels any number of which a row may have ("multilabel") or numbers, which is
+    to be said.
 
     Args:
         path: the file, absolute or relative to the working directory or the data folder; Parquet if
@@ -68,8 +67,8 @@ class TableFile(Dataset):
         decimal: "." or ",", the character before the decimals of a number in a CSV.
         missing: words that stand for a missing value in a CSV, beside an empty field, NA, NaN,
             null, None and what else pandas takes for one.
-        target: the column to predict, or a list of columns of numbers.
-        task: "classification", "regression" or None to infer it.
+        target: the column to predict, or a list of columns of numbers or of labels.
+        task: "classification", "multilabel", "regression" or None to infer it.
         columns: those that are inputs; None for all but the targets.
         drop: columns that are no inputs.
         categorical: columns of numbers that are categories, such as a postal code. In these, and in
@@ -96,8 +95,9 @@ class TableFile(Dataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.task not in (None, CLASSIFICATION, REGRESSION):
-            inferred = f"'{CLASSIFICATION}', '{REGRESSION}' or null (inferred from the target)"
+        if self.task not in (None, CLASSIFICATION, MULTILABEL, REGRESSION):
+            tasks = f"'{CLASSIFICATION}', '{MULTILABEL}', '{REGRESSION}'"
+            inferred = f"{tasks} or null (inferred from the target);"
             raise unexpected("task", self.task, inferred)
         object.__setattr__(self, "separator", as_separator(self.separator))
         check_text(self.encoding, self.decimal)
@@ -123,6 +123,7 @@ class TableFile(Dataset):
     def read(self, folder: Path) -> Table:
         """The inputs as numbers, NaN where missing, categories as numbers of their levels."""
         from regexp.dataset import frames, kinds
+        from regexp.dataset.targets import read_targets
         from regexp.dataset.words import Words
 
         path = find("dataset.path", self.path, folder)
@@ -165,20 +166,27 @@ class TableFile(Dataset):
         try:
             values, levels, remarks = self._read_inputs(frame[list(inputs)], codes, words)
             remarks = [*kinds.told_of_empty(empty), *remarks]
-            targets, classes, task = self._read_targets(frame[list(target)], codes, words)
+            for column in target:
+                kinds.check_complete(
+                    frame[column],
+                    "target",
+                    "; take these rows out of the file; if None, NA or such a word is a class, "
+                    "write another",
+                )
+            read = read_targets(frame[list(target)], codes, words, self.task)
         except DataError as error:
             raise DataError(str(error), key=str(path)) from error
         return Table(
             inputs=values,
-            targets=targets,
+            targets=read.values,
             columns=inputs,
-            classes=classes,
+            classes=read.classes,
             checksum=file_checksum(path),
             source=str(path),
-            task=task,
+            task=read.task,
             name=name,
             levels=levels,
-            standardize_targets=task == REGRESSION,
+            standardize_targets=read.task == REGRESSION,
             extra={name: codes.get(name, frame[name]) for name in self.further_columns.values()},
             remarks=tuple(f"{name}: {remark}" for remark in remarks),
         )
@@ -210,48 +218,6 @@ class TableFile(Dataset):
         padded = [name for name in frame if name in codes and name not in levels]
         told = words.told(spelled, among) if words else ()
         return values, levels, [*told, *kinds.told_of_codes(padded, categorical)]
-
-    def _read_targets(
-        self, frame: Any, codes: Mapping[str, Any], words: Words | None
-    ) -> tuple[NDArray[Any], tuple[str, ...], str]:
-        """Targets, classes and task."""
-        from regexp.dataset import kinds
-
-        for name in frame:
-            kinds.check_complete(
-                frame[name],
-                "target",
-                "; take these rows out of the file; if None, NA or such a word is a class, write "
-                "another",
-            )
-        targets = list(frame)
-        if words and self.task != CLASSIFICATION:
-            frame = frame.copy()
-            cure = "take their rows out of the file, or set dataset.task=classification"
-            for name in targets:
-                if (found := words.as_numbers(frame[name], cure)) is not None:
-                    frame[name] = found
-        named = [name for name in targets if kinds.is_category(frame[name])]
-        task = self.task
-        if task is None:
-            column = frame[targets[0]]
-            coded = bool(named) or targets[0] in codes
-            few = not coded and column.nunique() <= FEW and (kinds.numbers(column) % 1 == 0).all()
-            task = CLASSIFICATION if len(targets) == 1 and (coded or few) else REGRESSION
-        if task == CLASSIFICATION:
-            numbered, classes = kinds.codes(frame[targets[0]], codes.get(targets[0]))
-            return numbered.astype(np.int64), classes, task
-        if named:
-            raise DataError(
-                f"target {named[0]!r} is no number ({frame[named[0]].iloc[0]!r} in row 1), but a "
-                "regression needs numbers; "
-                + (
-                    "set dataset.task=classification"
-                    if len(targets) == 1
-                    else "give one target for a classification"
-                )
-            )
-        return np.stack([kinds.numbers(frame[name]) for name in frame], axis=1), (), task
 
     def preprocessing(self, table: Table) -> Any:
         """Imputation and standardization of numbers, one-hot encoding of categories."""

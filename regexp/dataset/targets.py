@@ -1,0 +1,120 @@
+"""What the target columns of a table are: the task, and the targets as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regexp.dataset import kinds
+from regexp.dataset.data import CLASSIFICATION, MULTILABEL, REGRESSION, DataError
+from regexp.errors import few
+
+if TYPE_CHECKING:
+    from regexp.dataset.words import Words
+
+FEW = 20
+"""Whole numbers of at most so many different values are classes, if `task` is to be inferred."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of a table.
+
+    Args:
+        values, classes, task: see `regexp.dataset.data.Table`.
+    """
+
+    values: NDArray[Any]
+    classes: tuple[str, ...]
+    task: str
+
+
+def read_targets(
+    frame: pd.DataFrame, codes: Mapping[str, pd.Series], words: Words | None, task: str | None
+) -> Targets:
+    """Read the target columns.
+
+    Args:
+        frame: the columns, [rows] each, none of which is missing.
+        codes: see `regexp.dataset.frames.read_codes`.
+        words: what words of a CSV are taken for; None where text is text.
+        task: which is asked for; None to infer it.
+
+    Raises:
+        DataError: columns that the task cannot have; several of 0 and 1, and no task.
+    """
+    names = [str(name) for name in frame]
+    labels = [_as_labels(frame[name]) for name in names] if len(names) > 1 else []
+    if task == MULTILABEL or (task is None and labels and all(one is not None for one in labels)):
+        return _multilabel(frame, labels, asked=task is not None)
+    if words and task != CLASSIFICATION:
+        frame = _with_numbers(frame, words)
+    named = [name for name in names if kinds.is_category(frame[name])]
+    if task is None:
+        column = frame[names[0]]
+        coded = bool(named) or names[0] in codes
+        whole = not coded and column.nunique() <= FEW and (kinds.numbers(column) % 1 == 0).all()
+        task = CLASSIFICATION if len(names) == 1 and (coded or whole) else REGRESSION
+    if task == CLASSIFICATION:
+        numbered, classes = kinds.codes(frame[names[0]], codes.get(names[0]))
+        return Targets(numbered.astype(np.int64), classes, task)
+    if named:
+        raise DataError(
+            f"target {named[0]!r} is no number ({frame[named[0]].iloc[0]!r} in row 1), but a "
+            "regression needs numbers; "
+            + (
+                "set dataset.task=classification"
+                if len(names) == 1
+                else "give one target for a classification"
+            )
+        )
+    return Targets(np.stack([kinds.numbers(frame[name]) for name in names], axis=1), (), task)
+
+
+def _with_numbers(frame: pd.DataFrame, words: Words) -> pd.DataFrame:
+    """The targets, with numbers instead of words that spell them."""
+    cure = "take their rows out of the file, or set dataset.task=classification"
+    spelled = {str(name): words.as_numbers(frame[name], cure) for name in frame}
+    return frame.assign(**{name: found for name, found in spelled.items() if found is not None})
+
+
+def _as_labels(column: pd.Series) -> NDArray[np.float32] | None:
+    """A column of 0 and 1, or of true and false, as numbers, [rows]; None of any other."""
+    types = pd.api.types
+    numeric = types.is_numeric_dtype(column) and not types.is_complex_dtype(column)
+    truth = types.infer_dtype(column, skipna=False) == "boolean"
+    if truth or (numeric and column.isin((0, 1)).all()):
+        return column.to_numpy(dtype=np.float32)
+    return None
+
+
+def _multilabel(
+    frame: pd.DataFrame, labels: list[NDArray[np.float32] | None], *, asked: bool
+) -> Targets:
+    """Labels any number of which a row may have, a column each."""
+    names = tuple(str(name) for name in frame)
+    if len(names) < 2:
+        raise DataError(
+            f"multi-label has several targets, one a label, got {names[0]!r} alone; set "
+            "'dataset.task=classification'"
+        )
+    known = [label for label in labels if label is not None]
+    if len(known) < len(labels):
+        name = next(name for name, label in zip(names, labels, strict=True) if label is None)
+        found = [repr(value) for value in frame[name].unique().tolist()]
+        raise DataError(
+            f"target {name!r} says not of every row whether it has the label, by 0 and 1 or true "
+            f"and false, but has {few(found)}"
+        )
+    if not asked:
+        raise DataError(
+            f"the targets {few([repr(name) for name in names])} are 0 or 1 in every row; set "
+            "'dataset.task=multilabel' if they say which labels a row has, or "
+            "'dataset.task=regression' if they are numbers"
+        )
+    return Targets(np.stack(known, axis=1), names, MULTILABEL)
