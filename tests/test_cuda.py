@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from torch.testing import assert_close
 
+from regexp.__main__ import run as run_command
 from regexp.model.cnn import CNN
 from regexp.regularizer.early_stopping import EarlyStopping
 from regexp.regularizer.ema import EMA
 from regexp.regularizer.mixup import Mixup
 from regexp.regularizer.sam import SAM
+from tests.sandbox import SMALL, Sandbox
 from tests.support import make_data, make_member, run
 from tests.training.test_loop import Everything, NormDropout
 
@@ -64,14 +67,28 @@ def test_without_noise_the_device_does_not_matter() -> None:
         assert_close(other.last["weights"], one.last["weights"], check_device=False)
 
 
-def test_a_convolutional_stack_trains() -> None:
-    members = [
-        make_member(
-            s,
-            model=lambda: CNN((1, 8, 8), 3, [4, 8], 16, "relu"),
-            data=make_data(s, shape=(1, 8, 8)),
-        )
-        for s in range(3)
-    ]
-    results, _ = run(members, 5, device="cuda", precision="bfloat16")
-    assert all(result.metrics["final/train_accuracy"] > 0.5 for result in results)
+def test_half_precision_is_near_single_precision() -> None:
+    def losses(device: str, precision: str) -> list[float]:
+        members = [
+            make_member(
+                s,
+                model=lambda: CNN((1, 8, 8), 3, [4, 8], 16, "relu"),
+                data=make_data(s, shape=(1, 8, 8)),
+            )
+            for s in range(3)
+        ]
+        results, _ = run(members, 5, device=device, precision=precision)
+        return [result.metrics["final/train_loss"] for result in results]
+
+    single = losses("cpu", "float32")
+    assert losses("cuda", "bfloat16") == pytest.approx(single, abs=0.03)
+    assert losses("cuda", "float32") == pytest.approx(single, abs=1e-3)
+
+
+@pytest.mark.parametrize("stack", ["true", "false"])
+def test_a_sweep_is_recorded_and_made_again(stack: str, tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, tmp_path / "mlruns", "cuda")
+    words = [*SMALL, "trainer.device=cuda", "dataset.split_seed=0", f"stack={stack}"]
+    assert sandbox.run("-m", "regularizer=none,swag,spectral_norm,mixup", *words) == 0
+    [sweep_id] = sandbox.parents()
+    assert run_command(["rerun", "--sweep", sweep_id, f"paths.mlruns={sandbox.store}"]) == 0

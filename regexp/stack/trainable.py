@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from regexp.metrics.loss import LOSSES
 from regexp.model.draws import Draws
@@ -100,7 +101,9 @@ class Trainable(ABC):
         if regularizer.flag("uses_hidden") or self._draws is not None:
             self._chain = [model]  # its containers are to be called
         with torch.no_grad():
-            self.memory: Memory = regularizer.init(self.state(), self.kinds)
+            memory = regularizer.init(self.state(), self.kinds)
+        # A technique need not know the device to start a count from zero.
+        self.memory: Memory = pytree.tree_map_only(Tensor, lambda t: t.to(self.device), memory)
 
     def _watch_hidden(self) -> None:
         within = [n for n, m in self.model.named_modules() if isinstance(m, Vmapped)]

@@ -59,10 +59,9 @@ def calibration(data: Data, outputs: Tensor) -> dict[str, float]:
     """
     if data.task != CLASSIFICATION:
         return {}
-    targets = data.test.targets.to(outputs.device)
     return {
-        names.BRIER: brier_score(outputs, targets),
-        names.CALIBRATION_ERROR: Reliability.of(outputs, targets).error,
+        names.BRIER: brier_score(outputs, data.test.targets),
+        names.CALIBRATION_ERROR: Reliability.of(outputs, data.test.targets).error,
     }
 
 
@@ -79,8 +78,7 @@ def add_ensembles(
             continue
         data = members[indices[0]].data
         outputs = torch.stack([results[index].outputs for index in indices])
-        targets = data.test.targets.to(outputs.device)
-        scores = ensemble_metrics(outputs, targets, data.task)
+        scores = ensemble_metrics(outputs, data.test.targets, data.task)
         for index in indices:
             results[index].metrics |= {f"{names.ENSEMBLE}{n}": float(v) for n, v in scores.items()}
             results[index].metrics[f"{names.ENSEMBLE}members"] = float(len(indices))
@@ -101,8 +99,7 @@ def diagnostics(data: Data, result: Result, kinds: ParameterKinds) -> str:
     """
     content: dict[str, Any] = {"weights": weight_sizes(result.last["weights"], kinds)}
     if data.task == CLASSIFICATION:
-        outputs = result.outputs
-        found = Reliability.of(outputs, data.test.targets.to(outputs.device))
+        found = Reliability.of(result.outputs, data.test.targets)
         content["reliability"] = {
             "edges": np.linspace(0, 1, BINS + 1).tolist(),
             "count": found.count.tolist(),

@@ -79,12 +79,13 @@ def _train_runs(
     if not left:
         remove_checkpoints(folder, list(outcomes))
         return [outcomes[run.fingerprint] for run in runs]
-    members = [build_member(run) for run in runs]
     every = Every(*every_of(config))
     with (
         progress_bar(config.trainer.epochs * len(left)) as advance,
         device_settings(runs[0].config["trainer"]) as device,
     ):
+        # With the job's threads: some techniques decompose weights as they are built.
+        members = [build_member(run) for run in runs]
         arithmetic = environment.arithmetic() | {"device": device_name(device)}
         recorder = Recorder(tracker, sweep_id, setting, arithmetic, earlier)
         for part in group_by_structure(runs, members, runs[0].config["stack"]):

@@ -239,7 +239,7 @@ def _finished(
         for name, value in metrics(outputs[split], targets, stack.task).items():
             scores[prefix + name] = value
     return [
-        state.result(position, final, numbers, stack.of_run(outputs["test"], order))
+        state.result(position, final, numbers, stack.of_run(outputs["test"], order).cpu())
         for order, (position, numbers) in enumerate(
             zip(positions, _by_run(stack, scores), strict=True)
         )

@@ -34,7 +34,7 @@ class Result:
         epochs: that were trained.
         seconds: its share of the stack's wall time.
         metrics: of the final weights on every split, `test/accuracy` and so on.
-        outputs: of the final weights on the test split, [rows, outputs].
+        outputs: of the final weights on the test split, [rows, outputs], on the CPU.
         best: the state at the least validation loss, with its epoch.
         last: all that training would go on from, and the weights that were tested.
         diagnostics: the artifact of that name, filled in with what the data add to the metrics.
