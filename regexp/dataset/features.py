@@ -8,9 +8,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
 from sklearn.utils.validation import check_is_fitted, validate_data
+
+from regexp.dataset.data import Table
 
 
 class UnseenAsMissing(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -127,6 +136,44 @@ def expansion(
             ("filter", CorrelationFilter(threshold=threshold, keep=keep)),
             ("scale", StandardScaler()),
         ]
+    )
+
+
+def of_columns(table: Table) -> ColumnTransformer:
+    """Imputation and standardization of numbers, one-hot encoding of categories.
+
+    [rows, columns] -> [rows, features]; see `regexp.dataset.framed.FrameDataset`.
+
+    Args:
+        table: its columns, their levels, and which of them have gaps.
+    """
+    assert isinstance(table.inputs, np.ndarray)
+    places = range(len(table.columns))
+    numeric = [place for place in places if table.columns[place] not in table.levels]
+    # Of all rows, as the levels are: which columns have gaps is the same for every seed.
+    gaps = [place for place in numeric if np.isnan(table.inputs[:, place]).any()]
+    categorical = [place for place in places if table.columns[place] in table.levels]
+
+    def level(column: str, code: float) -> str:
+        if column not in table.levels:  # scikit-learn tries this on words of its own
+            return f"{column}={code}"
+        return f"{column}={table.levels[column][int(code)]}"
+
+    encoder = OneHotEncoder(
+        categories=[np.arange(len(levels), dtype=float) for levels in table.levels.values()],
+        feature_name_combiner=level,
+        sparse_output=False,
+    )
+    # A column without a value in the training rows is 0 in all, and stays a feature.
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    scaled = make_pipeline(UnseenAsMissing(), imputer, StandardScaler())
+    return ColumnTransformer(
+        [
+            ("numbers", scaled, numeric),
+            ("missing", MissingIndicator(features="all"), gaps),
+            ("categories", encoder, categorical),
+        ],
+        verbose_feature_names_out=False,
     )
 
 

@@ -80,7 +80,9 @@ def numbers(column: pd.Series) -> NDArray[np.float64]:
 
 
 def codes(
-    column: pd.Series, written: pd.Series | None = None
+    column: pd.Series,
+    written: pd.Series | None = None,
+    declared: Sequence[str] | None = None,
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """A column of categories as numbers of its levels, [rows], and the levels in order.
 
@@ -91,6 +93,7 @@ def codes(
         column: the values, [rows].
         written: their names, [rows], where values that are equal as numbers are two levels; see
             `regexp.dataset.frames.read_codes`.
+        declared: all levels in order, those that no row has too, if the data declare them.
 
     Raises:
         DataError: they are things that have no order, such as lists.
@@ -109,7 +112,7 @@ def codes(
             f"column {column.name!r} holds neither numbers nor categories, but "
             f"{type(values.iloc[0]).__name__} ({error}); name it in dataset.drop"
         ) from error
-    texts = dict.fromkeys(name for _, name in ordered)
+    texts = dict.fromkeys(declared or (name for _, name in ordered))
     levels = [*texts, *([MISSING] if missing.any() and MISSING not in texts else [])]
     place = {level: float(index) for index, level in enumerate(levels)}
     numbered = [place[MISSING if gone else name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +36,11 @@ class Targets:
 
 
 def read_targets(
-    frame: pd.DataFrame, codes: Mapping[str, pd.Series], words: Words | None, task: str | None
+    frame: pd.DataFrame,
+    codes: Mapping[str, pd.Series],
+    words: Words | None,
+    task: str | None,
+    declared: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> Targets:
     """Read the target columns.
 
@@ -44,6 +49,7 @@ def read_targets(
         codes: see `regexp.dataset.frames.read_codes`.
         words: what words of a CSV are taken for; None where text is text.
         task: which is asked for; None to infer it.
+        declared: levels that the data declare, in order; a class that no row has is none.
 
     Raises:
         DataError: columns that the task cannot have; several of 0 and 1, and no task.
@@ -61,7 +67,11 @@ def read_targets(
         whole = not coded and column.nunique() <= FEW and (kinds.numbers(column) % 1 == 0).all()
         task = CLASSIFICATION if len(names) == 1 and (coded or whole) else REGRESSION
     if task == CLASSIFICATION:
-        numbered, classes = kinds.codes(frame[names[0]], codes.get(names[0]))
+        column, classes_in_order = frame[names[0]], declared.get(names[0])
+        if classes_in_order is not None:
+            there = set(column.map(kinds.level_of))
+            classes_in_order = tuple(name for name in classes_in_order if name in there)
+        numbered, classes = kinds.codes(column, codes.get(names[0]), classes_in_order)
         return Targets(numbered.astype(np.int64), classes, task)
     if named:
         raise DataError(

@@ -140,7 +140,9 @@ def test_label_noise_of_a_regression_is_refused(tmp_path):
 
     dataset = Diabetes(validation=0.2, test=0.2, train_size=None, split_seed=None, label_noise=0.1,
                        repeats="together")  # fmt: skip
-    with pytest.raises(ValueError, match=r"dataset.label_noise=0.1: .* is a regression"):
+    with pytest.raises(
+        ValueError, match=r"dataset.label_noise=0.1: .* no classification \(regression\)"
+    ):
         dataset.load(0, tmp_path)
 
 

@@ -58,7 +58,7 @@ NEEDED = {"table": {"path": "mine.csv", "target": "kind"}}
         (
             "table",
             {"task": "ranking"},
-            "task: expected 'classification', 'regression' or null",
+            "task: expected 'classification', 'multilabel', 'regression' or null",
         ),
         ("table", {"separator": ""}, "separator: expected one character"),
         ("table", {"encoding": "latin-7-bis"}, "encoding: expected an encoding that Python knows"),
