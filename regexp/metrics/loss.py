@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from torch import Tensor
+
+CLASSIFICATION, REGRESSION, MULTILABEL = "classification", "regression", "multilabel"
+"""The kinds of targets: one class a row, numbers, or several labels that are there or not."""
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""`loss(outputs, targets)`: outputs [..., rows, outputs] -> a value a row, [..., rows]."""
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -31,5 +39,22 @@ def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs - targets).square().mean(-1)
 
 
-LOSSES = {"classification": cross_entropy, "regression": squared_error}
+def binary_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean over the labels of the cross-entropy of each, in nats.
+
+    Args:
+        outputs: logits [..., rows, labels].
+        targets: probabilities of the labels, [..., rows, labels].
+
+    Returns:
+        [..., rows].
+    """
+    return F.binary_cross_entropy_with_logits(outputs, targets, reduction="none").mean(-1)
+
+
+LOSSES: dict[str, Loss] = {
+    CLASSIFICATION: cross_entropy,
+    REGRESSION: squared_error,
+    MULTILABEL: binary_cross_entropy,
+}
 """The plain loss by `Data.task`."""

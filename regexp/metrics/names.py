@@ -1,5 +1,10 @@
 """The names of metrics, which way is better, and the stages of runs: literals nowhere else."""
 
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
 TUNING_STAGE = "tuning"
 """The tag `stage` of trials, which nothing compares with other techniques' runs."""
 
@@ -20,6 +25,14 @@ SKILL = f"{TEST}skill"
 """1 - RMSE / that of the naive forecast, which says the last value again."""
 
 BRIER, CALIBRATION_ERROR = f"{TEST}brier", f"{TEST}ece"
+
+BALANCED_ACCURACY, MACRO_F1, MICRO_F1 = "balanced_accuracy", "macro_f1", "micro_f1"
+ROC_AUC, LOG_LOSS, EXACT_MATCH = "roc_auc", "log_loss", "exact_match"
+RECALL = "recall/"
+"""Scores of the final weights, after `final/val_` and `test/`; of `recall/` the class follows."""
+
+MOST_RECALLS = 20
+"""Classes whose recalls are recorded, at most: MLflow draws a chart for each."""
 ENSEMBLE = "ensemble/"
 """Before the names of metrics of the mean prediction of a stack's runs."""
 
@@ -48,7 +61,7 @@ EPOCHS, SECONDS, BEST_EPOCH = "epochs", "seconds", "best_epoch"
 METRIC, PARAMETER = "metrics.", "params."
 """Before the names of columns of metrics and parameters in a frame of runs, see `Tracker.runs`."""
 
-_LOW = {"loss", "rmse", "mse", "mae", "error", "brier", "ece", "epochs", "seconds"}
+_LOW = {"loss", "nll", "rmse", "mse", "mae", "error", "brier", "ece", "epochs", "seconds"}
 """Words in the names of metrics whose small values are good ones: `val_loss`, `rmse_unscaled`."""
 
 
@@ -64,9 +77,29 @@ def parameter(key: str) -> str:
 
 def lower_is_better(metric: str) -> bool:
     """Whether small values of a metric are good ones, by its name."""
+    if RECALL in metric:  # whatever the class is called
+        return False
     name = metric.rpartition("/")[2]
     return bool(set(name.split("_")) & _LOW) and "accuracy" not in name
 
 
+def apart(labels: Sequence[str]) -> list[str]:
+    """Names of classes as parts of names of metrics, which MLflow takes as they are.
+
+    What it refuses becomes `_`, and a slash too, which would begin another part. Where two labels
+    are then one, all have their numbers in front.
+    """
+    safe = [re.sub(r"[^\w\-. ]", "_", label).strip()[:_LENGTH] for label in labels]
+    safe = [label if label.strip(".") else f"{label}_" for label in safe]
+    if len(set(safe)) == len(safe):
+        return safe
+    return [f"{number}_{label}" for number, label in enumerate(safe)]
+
+
+_LENGTH = 100
+
 DIAGNOSTICS = "diagnostics.json"
 """Artifact of a finished run: its reliability, and the sizes of its weights."""
+
+TEST_OUTPUTS = "test_outputs.npz"
+"""Artifact of a finished run: what it gives for each test row, see `regexp.metrics.outputs`."""

@@ -97,12 +97,16 @@ def verify(then: RunOutcome, now: RunOutcome) -> BitVerdict:
     """Compare all that two runs came to, except for how long they took.
 
     A NaN equals a NaN. The zeros of both signs are one number as a metric, because databases keep
-    only one, and two as a weight.
+    only one, and two as a weight. Scores of the whole run that the first has none of are no
+    difference: later versions of regexp record more of them.
     """
     outcome = ""
     if (then.status, then.reason) != (now.status, now.reason):
         outcome = f"{_ending(then)} -> {_ending(now)}"
     before, after = _values(then.metrics), _values(now.metrics)
+    if then.status == now.status == "FINISHED":
+        further = now.metrics.keys() - then.metrics.keys()
+        after = {key: value for key, value in after.items() if key[1] or key[0] not in further}
     tensors: list[str] = []
     return BitVerdict(
         outcome=outcome,

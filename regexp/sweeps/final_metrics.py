@@ -18,6 +18,7 @@ from regexp.dataset.base import CLASSIFICATION, Data
 from regexp.metrics import names
 from regexp.metrics.calibration import BINS, Reliability, brier_score
 from regexp.metrics.ensemble import ensemble_metrics
+from regexp.metrics.scores import scores
 from regexp.model.kinds import ParameterKinds
 from regexp.stack.member import Member
 from regexp.sweeps.planned_run import PlannedRun
@@ -62,6 +63,29 @@ def calibration(data: Data, outputs: Tensor) -> dict[str, float]:
     return {
         names.BRIER: brier_score(outputs, data.test.targets),
         names.CALIBRATION_ERROR: Reliability.of(outputs, data.test.targets).error,
+    }
+
+
+def final_scores(data: Data, result: Result) -> dict[str, float]:
+    """The scores of a run's final weights on validation and test rows, all of which count alike.
+
+    Args:
+        data: one run's.
+        result: of the run, which has finished.
+
+    Returns:
+        `final/val_macro_f1`, `test/macro_f1` and so on, see `regexp.metrics.scores`; the recalls
+        of classes on the test split alone.
+    """
+    parts = (
+        (names.VALIDATION, data.validation, result.validation_outputs),
+        (names.TEST, data.test, result.outputs),
+    )
+    return {
+        prefix + name: value
+        for prefix, split, outputs in parts
+        for name, value in scores(outputs, split.targets, data.task, data.classes).items()
+        if prefix == names.TEST or not name.startswith(names.RECALL)
     }
 
 

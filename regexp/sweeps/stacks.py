@@ -10,7 +10,13 @@ import torch
 from regexp.model.kinds import parameter_kinds
 from regexp.stack.member import Member
 from regexp.stack.stack import Stack
-from regexp.sweeps.final_metrics import add_ensembles, against_naive, calibration, diagnostics
+from regexp.sweeps.final_metrics import (
+    add_ensembles,
+    against_naive,
+    calibration,
+    diagnostics,
+    final_scores,
+)
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.resume import Resume
@@ -104,6 +110,7 @@ def train_members(
         result.metrics |= against_naive(member.data, result.metrics)
         if result.status == "FINISHED":
             result.metrics |= calibration(member.data, result.outputs)
+            result.metrics |= final_scores(member.data, result)
             kinds = parameter_kinds(member.model)
             result.diagnostics = diagnostics(member.data, result, kinds)
     add_ensembles(members, runs, results)

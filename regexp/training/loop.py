@@ -238,8 +238,9 @@ def _finished(
         outputs[split], targets = stack.predict(split, final, positions)
         for name, value in metrics(outputs[split], targets, stack.task).items():
             scores[prefix + name] = value
+    kept = {split: outputs[split].cpu() for split in ("validation", "test")}
     return [
-        state.result(position, final, numbers, stack.of_run(outputs["test"], order).cpu())
+        state.result(position, final, numbers, stack.of_run(kept, order))
         for order, (position, numbers) in enumerate(
             zip(positions, _by_run(stack, scores), strict=True)
         )

@@ -35,6 +35,7 @@ class Result:
         seconds: its share of the stack's wall time.
         metrics: of the final weights on every split, `test/accuracy` and so on.
         outputs: of the final weights on the test split, [rows, outputs], on the CPU.
+        validation_outputs: the same on the validation split.
         best: the state at the least validation loss, with its epoch.
         last: all that training would go on from, and the weights that were tested.
         diagnostics: the artifact of that name, filled in with what the data add to the metrics.
@@ -47,6 +48,7 @@ class Result:
     seconds: float
     metrics: dict[str, float] = field(default_factory=dict)
     outputs: Tensor = field(default_factory=lambda: torch.empty(0))
+    validation_outputs: Tensor = field(default_factory=lambda: torch.empty(0))
     best: dict[str, Any] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
     diagnostics: str = ""
@@ -103,12 +105,18 @@ class TrainingState:
             self.best = take(self.best, positions)
 
     def result(
-        self, position: int, final: Tensors, scores: Mapping[str, float], outputs: Tensor
+        self,
+        position: int,
+        final: Tensors,
+        scores: Mapping[str, float],
+        outputs: Mapping[str, Tensor],
     ) -> Result:
         """What the run at a position of the stack has finished with.
 
         Args:
             final: the weights of all runs that are tested, [runs, ...].
+            scores: of the run.
+            outputs: of the run, by split.
         """
         stack, run = self._stack, self._stack.runs[position]
         epochs, seconds = stack.epoch, self.seconds[run]
@@ -126,7 +134,10 @@ class TrainingState:
             "step": stack.step_index,
         }
         scores = {**scores, **ended}
-        return Result(run, "FINISHED", "", epochs, seconds, scores, outputs, best, last)
+        return Result(
+            run, "FINISHED", "", epochs, seconds, scores,
+            outputs["test"], outputs["validation"], best, last,
+        )  # fmt: skip
 
     @classmethod
     def resumed(cls, stack: Stack, content: dict[str, Any]) -> TrainingState:

@@ -37,6 +37,13 @@ def test_sure_members_do_not_overflow():
     torch.testing.assert_close(ours, torch.full((1, 2), 0.5).log())
 
 
+def test_the_mean_of_labels_is_that_of_their_probabilities(logits):
+    ours = mean_prediction(logits, "multilabel")
+    torch.testing.assert_close(ours.sigmoid(), logits.sigmoid().mean(0), rtol=0, atol=1e-14)
+    opposed = torch.tensor([[[1e4]], [[-1e4]]])
+    torch.testing.assert_close(mean_prediction(opposed, "multilabel"), torch.zeros(1, 1))
+
+
 def test_loss_is_at_most_the_mean_of_the_members(logits, classes):
     ours = ensemble_metrics(logits, classes, "classification")
     each = [metrics(member, classes, "classification")["loss"] for member in logits]

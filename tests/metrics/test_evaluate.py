@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from regexp.metrics.evaluate import metrics
-from regexp.metrics.loss import cross_entropy, squared_error
+from regexp.metrics.loss import binary_cross_entropy, cross_entropy, squared_error
 
 
 def test_classification_against_sklearn() -> None:
@@ -23,6 +23,27 @@ def test_classification_against_sklearn() -> None:
         assert float(got["accuracy"][run]) == pytest.approx(accuracy)
         alone = metrics(outputs[run], targets[run], "classification")
         assert torch.equal(alone["accuracy"], got["accuracy"][run])
+
+
+def test_labels_against_sklearn() -> None:
+    outputs = torch.randn(4, 50, 3, dtype=torch.float64)
+    targets = (torch.rand(4, 50, 3) < 0.4).double()
+    got = metrics(outputs, targets, "multilabel")
+    for run in range(4):
+        shares = outputs[run].sigmoid().numpy()
+        each = [sklearn.metrics.log_loss(targets[run, :, k], shares[:, k]) for k in range(3)]
+        assert float(got["loss"][run]) == pytest.approx(sum(each) / 3)
+        wrong = sklearn.metrics.hamming_loss(targets[run].numpy(), shares > 0.5)
+        assert float(got["accuracy"][run]) == pytest.approx(1 - wrong)
+
+
+def test_a_users_loss_stands_in_the_place_of_the_plain_one_alone() -> None:
+    outputs, targets = torch.randn(2, 50, 1).double(), torch.randn(2, 50, 1).double()
+    plain = metrics(outputs, targets, "regression")
+    absolute = lambda o, t: (o - t).abs().mean(-1)
+    own = metrics(outputs, targets, "regression", absolute)
+    assert torch.equal(own["loss"], plain["mae"])
+    assert all(torch.equal(own[name], plain[name]) for name in ("mae", "rmse", "r2"))
 
 
 def test_regression_against_sklearn() -> None:
@@ -80,5 +101,7 @@ def test_losses_against_torch() -> None:
     for run in range(2):
         expected = F.cross_entropy(outputs[run], targets[run])
         torch.testing.assert_close(cross_entropy(outputs, targets)[run].mean(), expected)
+        expected = F.binary_cross_entropy_with_logits(outputs[run], targets[run])
+        torch.testing.assert_close(binary_cross_entropy(outputs, targets)[run].mean(), expected)
         expected = F.mse_loss(outputs[run], targets[run])
         torch.testing.assert_close(squared_error(outputs, targets)[run].mean(), expected)

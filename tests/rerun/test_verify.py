@@ -87,6 +87,18 @@ def test_a_metric_that_one_run_lacks_is_a_difference():
     assert math.isnan(verdict.metrics[0].relative)
 
 
+def test_scores_that_an_earlier_version_did_not_record_are_no_difference():
+    further = METRICS | {"test/macro_f1": {0: 0.5}}
+    verdict = verify(results(), results(metrics=further))
+    assert verdict.identical
+    assert verdict.values == 10
+    assert not verify(results(metrics=further), results()).identical  # it is missing now
+    curve = METRICS | {"val/macro_f1": {1: 0.5}}
+    assert not verify(results(), results(metrics=curve)).identical
+    failed = results(status="FAILED", metrics={})
+    assert not verify(failed, results()).identical
+
+
 @pytest.mark.parametrize(
     ("name", "change", "what"),
     [

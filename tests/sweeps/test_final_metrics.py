@@ -6,11 +6,12 @@ import dataclasses
 import math
 
 import pytest
+import sklearn.metrics
 import torch
 
 from regexp.dataset.base import TargetScale
 from regexp.metrics.evaluate import metrics
-from regexp.sweeps.final_metrics import add_ensembles, against_naive
+from regexp.sweeps.final_metrics import add_ensembles, against_naive, final_scores
 from regexp.sweeps.planned_run import PlannedRun
 from tests.support import make_data, make_member, run
 
@@ -29,6 +30,26 @@ def test_errors_in_the_targets_unit_and_against_the_naive_forecast():
         "test/rmse_naive": 0.5, "test/skill": pytest.approx(0.2),
     }  # fmt: skip
     assert against_naive(data, {"test/accuracy": 0.9}) == {}
+
+
+def test_scores_are_of_the_final_weights_on_validation_and_test_rows():
+    data = make_data(1)
+    [result], _ = run([make_member(1, data=data)], epochs=2)
+    found = final_scores(data, result)
+    for prefix, split, outputs in (
+        ("final/val_", data.validation, result.validation_outputs),
+        ("test/", data.test, result.outputs),
+    ):
+        predicted = outputs.argmax(1)
+        right = float((predicted == split.targets).double().mean())
+        assert result.metrics[f"{prefix}accuracy"] == pytest.approx(right)  # of this split
+        f1 = sklearn.metrics.f1_score(split.targets, predicted, average="macro")
+        assert found[f"{prefix}macro_f1"] == pytest.approx(f1)
+    recalls = sklearn.metrics.recall_score(
+        data.test.targets, result.outputs.argmax(1), average=None
+    )
+    assert [found[f"test/recall/{name}"] for name in "abc"] == pytest.approx(list(recalls))
+    assert not any(name.startswith("final/val_recall") for name in found)
 
 
 def test_runs_that_share_their_splits_get_their_ensembles_metrics():

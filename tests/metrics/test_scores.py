@@ -1,0 +1,157 @@
+"""Scores of a split against scikit-learn, also of classes and labels that are missing."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sk
+from sklearn.exceptions import UndefinedMetricWarning
+
+from regexp.metrics.names import MOST_RECALLS, apart, lower_is_better
+from regexp.metrics.scores import roc_auc, scores
+
+NAMES = ("a", "b", "c", "d")
+
+
+@pytest.fixture(autouse=True)
+def undefined() -> Iterator[None]:
+    """scikit-learn warns of what is undefined."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        warnings.filterwarnings("ignore", "y_pred contains classes not in y_true")
+        yield
+
+
+def drawn(classes: int, *, rows: int = 60, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    outputs = torch.randn(rows, classes, generator=generator)
+    return outputs, torch.randint(classes, (rows,), generator=generator)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_scores_of_classes_are_scikit_learns(classes: int) -> None:
+    outputs, targets = drawn(classes)
+    got = scores(outputs, targets, "classification", NAMES[:classes])
+    predicted, shares = outputs.argmax(1), outputs.double().softmax(1).numpy()
+    area = (
+        sk.roc_auc_score(targets, shares[:, 1])
+        if classes == 2
+        else sk.roc_auc_score(targets, shares, multi_class="ovr", average="macro")
+    )
+    recalls = sk.recall_score(targets, predicted, average=None)
+    assert got == pytest.approx(
+        {
+            "balanced_accuracy": sk.balanced_accuracy_score(targets, predicted),
+            "macro_f1": sk.f1_score(targets, predicted, average="macro"),
+            "roc_auc": area,
+            **{f"recall/{name}": value for name, value in zip(NAMES, recalls, strict=False)},
+        },
+        rel=1e-12,
+    )
+
+
+def test_a_class_that_no_row_has_is_left_out_as_scikit_learn_does() -> None:
+    outputs, targets = drawn(4)
+    targets[targets == 3] = 0
+    outputs[:, 2] -= 100  # a class of rows, which is never said
+    assert (outputs.argmax(1) == 3).any()
+    got = scores(outputs, targets, "classification", NAMES)
+    predicted, shares = outputs.argmax(1).numpy(), outputs.double().softmax(1).numpy()
+    assert got["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(targets, predicted))
+    assert got["macro_f1"] == pytest.approx(sk.f1_score(targets, predicted, average="macro"))
+    each = [sk.roc_auc_score(targets.numpy() == c, shares[:, c]) for c in range(3)]
+    assert got["roc_auc"] == pytest.approx(np.mean(each))
+    assert "recall/d" not in got
+    assert got["recall/c"] == 0
+
+
+def test_what_is_undefined_is_not_given() -> None:
+    outputs, targets = drawn(2)
+    got = scores(outputs, targets * 0, "classification", ("a", "b"))
+    assert "roc_auc" not in got
+    assert all(math.isfinite(value) for value in got.values())
+    assert scores(torch.randn(5, 1), torch.randn(5, 1), "regression", ()) == {}
+
+
+def test_by_hand() -> None:
+    """Six rows: class a 3 of 4 right, class b 1 of 2."""
+    outputs = torch.tensor([[2.0, 0], [1, 0], [3, 0], [0, 1], [0, 2], [1, 0.5]])
+    targets = torch.tensor([0, 0, 0, 0, 1, 1])
+    got = scores(outputs, targets, "classification", ("a", "b"))
+    assert got["balanced_accuracy"] == (3 / 4 + 1 / 2) / 2
+    assert got["macro_f1"] == pytest.approx((6 / 8 + 2 / 4) / 2)
+    # of 8 pairs (a, b) the row of b scores higher in 4 + 3: -2 -1 -3 1 against 2 and -.5
+    assert got["roc_auc"] == pytest.approx(7 / 8)
+    assert (got["recall/a"], got["recall/b"]) == (0.75, 0.5)
+
+
+def test_equal_scores_count_one_half() -> None:
+    values = np.array([0.1, 0.4, 0.4, 0.8, 0.4])
+    positive = np.array([False, True, False, True, False])
+    ours = roc_auc(values[:, None], positive[:, None])
+    assert ours[0] == pytest.approx(sk.roc_auc_score(positive, values)) == 5 / 6
+
+
+def test_scores_of_labels_are_scikit_learns() -> None:
+    outputs = torch.randn(80, 4, generator=torch.Generator().manual_seed(1))
+    targets = (torch.rand(80, 4, generator=torch.Generator().manual_seed(2)) < 0.3).float()
+    targets[:, 3] = 0  # a label that no row has, and nobody says
+    outputs[:, 3] = -5
+    got = scores(outputs, targets, "multilabel", NAMES)
+    predicted, true = (outputs > 0).numpy(), targets.numpy().astype(int)
+    recalls = sk.recall_score(true, predicted, average=None)
+    areas = [sk.roc_auc_score(true[:, k], outputs[:, k]) for k in range(3)]
+    assert got == pytest.approx(
+        {
+            "macro_f1": sk.f1_score(true, predicted, average="macro", zero_division=0),
+            "micro_f1": sk.f1_score(true, predicted, average="micro"),
+            "roc_auc": np.mean(areas),
+            "exact_match": sk.accuracy_score(true, predicted),
+            **{f"recall/{NAMES[k]}": recalls[k] for k in range(3)},
+        }
+    )
+
+
+def test_the_log_loss_is_given_beside_another_loss_alone() -> None:
+    outputs, targets = drawn(3)
+    assert "log_loss" not in scores(outputs, targets, "classification", NAMES[:3])
+    got = scores(outputs, targets, "classification", NAMES[:3], own_loss=True)["log_loss"]
+    shares = outputs.double().softmax(1).numpy()
+    assert got == pytest.approx(sk.log_loss(targets, shares, labels=[0, 1, 2]))
+
+
+def test_many_classes_have_no_recalls_of_their_own() -> None:
+    for classes, there in ((MOST_RECALLS, True), (MOST_RECALLS + 1, False)):
+        outputs, targets = drawn(classes, rows=300)
+        got = scores(outputs, targets, "classification", [str(c) for c in range(classes)])
+        assert any(name.startswith("recall/") for name in got) is there
+
+
+def test_names_of_classes_are_names_that_mlflow_takes() -> None:
+    from mlflow.utils.validation import _validate_metric_name
+
+    labels = ["Elliptical", "a/b", "<5 %", "", "..", " x ", "é", "y" * 400]
+    for name in apart(labels):
+        _validate_metric_name(f"test/recall/{name}")
+    assert apart(["yes", "no way"]) == ["yes", "no way"]
+    assert apart(["<5", ">5"]) == ["0__5", "1__5"]
+    long = apart(["z" * 300 + "1", "z" * 300 + "2"])
+    assert len(set(long)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "lower"),
+    [
+        ("test/loss", True), ("test/log_loss", True), ("final/val_log_loss", True),
+        ("test/balanced_accuracy", False), ("test/macro_f1", False), ("final/val_macro_f1", False),
+        ("test/roc_auc", False), ("test/exact_match", False), ("test/recall/loss", False),
+        ("final/val_recall/error", False), ("test/rmse_unscaled", True), ("test/r2", False),
+    ],
+)  # fmt: skip
+def test_which_way_is_better(name: str, lower: bool) -> None:
+    assert lower_is_better(name) is lower
