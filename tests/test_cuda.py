@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +16,14 @@ from regexp.model.cnn import CNN
 from regexp.regularizer.early_stopping import EarlyStopping
 from regexp.regularizer.ema import EMA
 from regexp.regularizer.mixup import Mixup
+from regexp.regularizer.r_drop import RDrop
 from regexp.regularizer.sam import SAM
+from regexp.stack.member import Member
+from regexp.stack.stack import Stack
+from regexp.training import checkpoint
+from regexp.training.device import device_settings
+from regexp.training.loop import train
+from regexp.training.state import TrainingState
 from tests.sandbox import SMALL, Sandbox
 from tests.support import make_data, make_member, run
 from tests.training.test_loop import Everything, NormDropout
@@ -92,3 +101,44 @@ def test_a_sweep_is_recorded_and_made_again(stack: str, tmp_path: Path) -> None:
     assert sandbox.run("-m", "regularizer=none,swag,spectral_norm,mixup", *words) == 0
     [sweep_id] = sandbox.parents()
     assert run_command(["rerun", "--sweep", sweep_id, f"paths.mlruns={sandbox.store}"]) == 0
+
+
+def test_training_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    whole, _ = run([member(s) for s in range(3)], 4, device="cuda")
+    path = tmp_path / "training.pt"
+
+    def break_off(epoch: int, content: Callable[[], dict[str, Any]]) -> None:
+        checkpoint.save(path, content())
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    def stack() -> Stack:
+        return Stack([member(s) for s in range(3)], 4, 32, device="cuda")
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stack(), 4, lambda *_: None, break_off)
+    new = stack()
+    state = TrainingState.resumed(new, checkpoint.load(path, holds="stack"))
+    resumed = train(new, 4, lambda *_: None, state=state)
+    for one, other in zip(whole, sorted(resumed, key=lambda result: result.run), strict=True):
+        assert one.metrics | {"seconds": 0} == other.metrics | {"seconds": 0}
+        assert_close(one.last["weights"], other.last["weights"], rtol=0, atol=0)
+
+
+def test_layers_numbers_may_differ_from_run_to_run() -> None:
+    def one(strength: float) -> Member:
+        return make_member(0, {"r_drop": RDrop(strength=1.0, dropout=strength)})
+
+    stacked, _ = run([one(0.1), one(0.3)], 3, device="cuda", precision="float64")
+    for result, strength in zip(stacked, (0.1, 0.3), strict=True):
+        (alone,), _ = run([one(strength)], 3, device="cuda", precision="float64")
+        assert_close(result.last["weights"], alone.last["weights"], rtol=1e-6, atol=1e-9)
+
+
+def test_single_precision_is_not_rounded_to_less() -> None:
+    inputs = torch.randn(64, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    kernels = torch.randn(32, 16, 3, 3, generator=torch.Generator().manual_seed(1))
+    exact = torch.nn.functional.conv2d(inputs.double(), kernels.double())
+    with device_settings({"device": "cuda", "threads": 1}) as device:
+        ours = torch.nn.functional.conv2d(inputs.to(device), kernels.to(device))
+    assert_close(ours.cpu().double(), exact, rtol=0, atol=2e-4)  # TF32: 2e-2

@@ -61,6 +61,14 @@ class Noise(nn.Module):
             f"{type(self).__name__} has no idle, which it needs beside other techniques that mix"
         )
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Noise:
+        """What moves the buffers to a device moves the numbers of a lifted layer as well."""
+        super()._apply(fn, recurse)
+        for key in self.numbers:
+            if isinstance(number := getattr(self, key), Tensor):
+                setattr(self, key, fn(number))
+        return self
+
     def of(self, rng: Rng, name: str) -> Rng:
         """This layer's own stream below `rng`, the step's; `name` is the module's."""
         return rng.fold(self.stream, "shared" if self.shared else self.key or name)

@@ -128,4 +128,4 @@ def draw_noise(layer: Noise, rng: Rng, rows: int) -> Tensor:
         return single.draw(rng.inside(index), rows)
 
     index = torch.arange(len(rng.seeds), device=rng.device)
-    return torch.vmap(single_run)(index, {key: n.to(rng.device) for key, n in numbers.items()})
+    return torch.vmap(single_run)(index, numbers)

@@ -34,9 +34,18 @@ def device_settings(trainer: Mapping[str, Any]) -> Iterator[torch.device]:
         # cuBLAS asks for this before it promises equal bits
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+    # cuDNN would round float32 to the 10 bits of TF32: a run alone and in a stack would then differ
+    # by more than rounding.
+    cudnn: Any = torch.backends.cudnn  # its parts have no types
+    layers = cudnn.conv, cudnn.rnn
+    precisions = [layer.fp32_precision for layer in layers]
+    for layer in layers:
+        layer.fp32_precision = "ieee"
     try:
         yield device
     finally:
+        for layer, precision in zip(layers, precisions, strict=True):
+            layer.fp32_precision = precision
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
 

@@ -151,7 +151,7 @@ class TrainingState:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of types that do not fit
                 _restore(stack, content["stack"])
-            state.best = Best(**content["best"])
+            state.best = Best(**_moved(content["best"], stack.device))
             state.seconds |= content["seconds"]
             state.results += [Result(**result) for result in content["results"]]
         except Exception as error:  # values of any type may stand anywhere
@@ -206,8 +206,14 @@ def _restore(stack: Stack, content: dict[str, Any]) -> None:
     stack.optimizers.load_state_dict(content["optimizers"])
     if set(content["memory"]) != set(stack.memory):
         raise ValueError("the techniques of its memory are others")
-    stack.memory = pytree.tree_map_only(Tensor, lambda t: t.to(stack.device), content["memory"])
+    stack.memory = _moved(content["memory"], stack.device)
     stack.enter(content["epoch"], content["step"])
+
+
+def _moved(content: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Content of a checkpoint with its tensors on a device."""
+    moved: dict[str, Any] = pytree.tree_map_only(Tensor, lambda t: t.to(device), content)
+    return moved
 
 
 def _buffers(stack: Stack) -> dict[str, Tensor]:
