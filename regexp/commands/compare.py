@@ -91,7 +91,7 @@ def _name(reader: "Reader", sweep_id: str) -> str:
     if run.sweep_id:
         raise ConfigError(
             f"{sweep_id} is a run, not a sweep; its sweep is {run.sweep_id}: "
-            f"regexp compare {run.sweep_id}"
+            + reader.command("compare", run.sweep_id)
         )
     return run.name
 

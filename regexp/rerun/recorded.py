@@ -24,7 +24,7 @@ def read_run(reader: Reader, run_id: str) -> Original:
     if is_sweep(stored):
         raise TrackingError(
             f"{run_id} is the sweep {stored.name!r}, not one of its runs; for all of its runs: "
-            f"regexp rerun --sweep {run_id}"
+            + reader.command("rerun", "--sweep", run_id)
         )
     return _original(reader, stored)
 

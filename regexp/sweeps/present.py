@@ -1,7 +1,11 @@
 """What a sweep shows at its end: the table, the way to the page and to the MLflow UI."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from omegaconf import DictConfig
+
+from regexp.addresses import is_server
 from regexp.metrics.names import RMSE_UNSCALED, column
 from regexp.sweeps import progress
 from regexp.sweeps.progress import say
@@ -12,20 +16,27 @@ if TYPE_CHECKING:
 
 
 def present(
-    tracker: "Tracker", parent: "RunRecord", figures: bool = True
+    tracker: "Tracker", parent: "RunRecord", config: DictConfig
 ) -> "ComparisonReport | None":
     """Print the comparison of a sweep's runs, keep it with the parent, and show the way to it.
+
+    Args:
+        tracker: of the sweep.
+        parent: its own run.
+        config: what its jobs have in common.
 
     Returns:
         What was reported; None where there are no runs.
     """
     from regexp.compare import report, show
+    from regexp.tracking import pasted
     from regexp.tracking.view import UI_PAGE
 
+    command = partial(pasted.command, uri=config.tracking.uri, folder=config.paths.mlruns)
     all_runs = tracker.runs(parent.id)
     if all_runs.empty:
         return None
-    reported = report(tracker, parent, figures=figures)
+    reported = report(tracker, parent, figures=config.figures)
     compared = reported.comparison
     runs, metric = compared.runs, compared.metric.name
     if (runs["status"] == "FINISHED").any():
@@ -37,15 +48,19 @@ def present(
             say(line)
         say(
             "\nVerdicts in words, scores, costs and pictures, in one page:\n"
-            f"  regexp compare {parent.id}"
+            f"  {command('compare', parent.id)}"
         )
+    ui = command("ui")
+    ui += "` or `make ui" * (ui == "regexp ui")
     link = tracker.link(parent.id, metric=metric)
-    say(f"\nThe runs in the MLflow UI (open it by `regexp ui` or `make ui`):\n  {link}")
+    opened = "" if is_server(tracker.uri) else f" (open it by `{ui}`)"
+    say(f"\nThe runs in the MLflow UI{opened}:\n  {link}")
     if len(all_runs) > UI_PAGE:
         say(
             f"The UI loads {UI_PAGE} runs at a time, in the order of their seeds, and averages "
             "those that it has: press `Load more` below its table until all "
             f"{len(all_runs)} are there."
         )
-    say(f"All of it again, to compare every bit:\n  regexp rerun --sweep {parent.id}")
+    again = command("rerun", "--sweep", parent.id, data=config.paths.data)
+    say(f"All of it again, to compare every bit:\n  {again}")
     return reported

@@ -1,14 +1,11 @@
 """`regexp deliver`: send what waits on disk, and say what is left."""
 
-import re
-import shlex
 from pathlib import Path
 
-from regexp.addresses import withhold
 from regexp.errors import count
 from regexp.tracking import delivery, store
-from regexp.tracking.login import variables
 from regexp.tracking.outbox import Left, Outbox
+from regexp.tracking.pasted import deliver_command
 from regexp.tracking.signals import interruptible
 from regexp.tracking.spool import Spool
 
@@ -69,25 +66,6 @@ def farewell(left: Left, uri: str | None, folder: Path) -> list[str]:
             "Make room, and give the same command again."
         )
     return lines
-
-
-def deliver_command(uri: str | None, folder: Path) -> str:
-    """The command that delivers what waits, to be copied into a terminal."""
-    words = ["regexp", "deliver"]
-    if uri is not None:
-        shown = withhold(uri)
-        words = [*map(shlex.quote, variables(shown)), *words, _override("tracking.uri", shown)]
-    words.append(_override("paths.mlruns", str(folder)))
-    return " ".join(words)
-
-
-def _override(key: str, value: str) -> str:
-    """`key=value` as Hydra and the shell take it."""
-    if re.fullmatch(r"[\w./:@%+-]+", value):
-        return f"{key}={value}"
-    # In Hydra's quotes a backslash stands for itself, but before a quote.
-    escaped = re.sub(r'(\\*)("|$)', lambda part: part[1] * 2 + part[2].replace('"', '\\"'), value)
-    return shlex.quote(f'{key}="{escaped}"')
 
 
 def _rest(spool: Spool) -> int:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from regexp.addresses import public, public_all
-from regexp.tracking import names, query, store
+from regexp.tracking import names, pasted, query, store
 from regexp.tracking.error import TrackingError
 from regexp.tracking.places import sqlite_file
 from regexp.tracking.query import Earlier
@@ -53,6 +53,7 @@ class Reader:
 
     def __init__(self, uri: str | None, folder: Path | str) -> None:
         folder = Path(folder)
+        self._given, self._folder = uri, folder
         self._uri = store.resolve(uri, folder)
         self.source = self._uri
         database = sqlite_file(self._uri)
@@ -80,7 +81,8 @@ class Reader:
                     raise
                 raise TrackingError(
                     f"there is no run {run_id} in {self.source}; the UI shows the ids of runs "
-                    "(regexp ui), and paths.mlruns=FOLDER or tracking.uri=ADDRESS say where to look"
+                    f"({self.command('ui')}), and paths.mlruns=FOLDER or tracking.uri=ADDRESS say "
+                    "where to look"
                 ) from error
         if run.info.lifecycle_stage != "active":
             raise TrackingError(
@@ -124,6 +126,10 @@ class Reader:
     def text(self, run_id: str, name: str) -> bytes | None:
         """A text artifact of a run; None where there is none."""
         return text_artifact(self.client, self._uri, run_id, name)
+
+    def command(self, *words: str) -> str:
+        """A command on this store as it is given in a terminal; see `pasted.command`."""
+        return pasted.command(*words, uri=self._given, folder=self._folder)
 
     def _children(self, sweep_id: str) -> list[Any]:
         with store.explained(self._uri):

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from regexp.__main__ import run
 from regexp.tracking import Tracker, places, store
-from regexp.tracking.redelivery import deliver_command
+from regexp.tracking.pasted import deliver_command
 from regexp.tracking.stored import Reader
 
 FOLDERS = ("x%41", "a b#c?d%", "it's, {e}=[%2F]&ü")

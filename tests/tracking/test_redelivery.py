@@ -12,7 +12,8 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose_config
 from regexp.tracking import Tracker, deliver, delivery, process
 from regexp.tracking.outbox import Left
-from regexp.tracking.redelivery import deliver_command, farewell
+from regexp.tracking.pasted import deliver_command
+from regexp.tracking.redelivery import farewell
 from regexp.tracking.spool import Spool
 from tests.tracking.runs import start
 

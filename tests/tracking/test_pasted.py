@@ -1,0 +1,50 @@
+"""Commands that messages print: what is pasted into a terminal works on the same store."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from regexp.commands.arguments import parse
+from regexp.config.jobs import compose_config
+from regexp.tracking import pasted
+
+SERVER = "http://127.0.0.1:5000"
+
+
+def test_the_defaults_are_those_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REGEXP_DATA", raising=False)
+    paths = compose_config(parse([])[0]).paths
+    assert OmegaConf.to_container(paths, resolve=True) == {
+        "mlruns": pasted.MLRUNS, "data": pasted.DATA,
+    }  # fmt: skip
+    assert pasted.command("compare", "ab", uri=None, folder="mlruns") == "regexp compare ab"
+
+
+@pytest.mark.parametrize("folder", ["runs", "/a b/100%/it's", "./~me/x", "a#b?c", "{x},[y]"])
+@pytest.mark.parametrize("uri", [None, SERVER, "sqlite:////x%20y/z.db?timeout=2"])
+def test_what_is_no_default_is_said(folder: str, uri: str | None) -> None:
+    printed = pasted.command("rerun", "--sweep", "ab", uri=uri, folder=folder, data="/my data")
+    name, verb, option, sweep_id, *overrides = shlex.split(printed)
+    assert (name, verb, option, sweep_id) == ("regexp", "rerun", "--sweep", "ab")
+    config = compose_config(parse(overrides)[0])
+    assert (config.tracking.uri, config.paths.mlruns) == (uri, folder)
+    assert config.paths.data == "/my data"
+
+
+def test_what_the_environment_says_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGEXP_DATA", "/data")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:5000")
+    said = pasted.command("ui", uri=SERVER, folder=Path("mlruns"), data="/data")
+    assert said == "regexp ui"
+    other = pasted.command("ui", uri="http://other:5000", folder="mlruns", data="data")
+    assert other == "regexp ui tracking.uri=http://other:5000"
+
+
+def test_no_password_is_printed() -> None:
+    said = pasted.command("ui", uri="http://me:secret@host:5000", folder="mlruns")
+    assert said == (
+        "MLFLOW_TRACKING_USERNAME=USER MLFLOW_TRACKING_PASSWORD=PASSWORD "
+        "regexp ui tracking.uri=http://host:5000"
+    )
