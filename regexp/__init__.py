@@ -1,3 +1,32 @@
-"""Controlled experiments on how to regularize a neural network."""
+"""Controlled experiments on how to regularize a neural network.
+
+In Python and notebooks: `sweep` trains as the command `regexp -m` does, and `open_sweep` finds what
+was trained before. Importing this imports nothing else; what is asked of it does.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from regexp.commands.python import Sweep, open_sweep, sweep
+
+__all__ = ["Sweep", "open_sweep", "sweep"]
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Sweep": "regexp.commands.python",
+    "open_sweep": "regexp.commands.python",
+    "sweep": "regexp.commands.python",
+}
+"""Public name -> the module that has it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,6 +1,5 @@
 """The command line: `regexp [-m] key=value ...`, and commands such as `regexp ui`."""
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -34,8 +33,6 @@ def run(arguments: Sequence[str]) -> int:
     from regexp.commands.terminal import print_error, wants_traceback
 
     trace = wants_traceback(arguments)
-    if not os.environ.get("REGEXP_DATA"):  # set to nothing is not set
-        os.environ.pop("REGEXP_DATA", None)
     try:
         return _run(arguments)
     except KeyboardInterrupt:  # before or after the jobs: a sweep tells of its own
@@ -48,12 +45,10 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     # Imported here, so that Ctrl-C meanwhile is caught as well.
     from regexp.commands import COMMANDS, run_command
-    from regexp.commands.arguments import check_words, parse, starts_jobs
-    from regexp.config.homes import quote_tildes
+    from regexp.commands.arguments import check_words, parse, read_words, starts_jobs
     from regexp.config.jobs import compose, compose_config
-    from regexp.config.withheld import withhold_words
 
-    arguments = withhold_words(quote_tildes(arguments))
+    arguments = read_words(arguments)
     words = [argument for argument in arguments if argument != "--debug"]
     if words and words[0] in COMMANDS:
         after = list(arguments)

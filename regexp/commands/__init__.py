@@ -1,6 +1,7 @@
 """The words after `regexp`: arguments, terminal, dry run and the commands beside training.
 
-Only `__main__` imports from here. `run_command` is imported; each command is a module's function.
+`python` has them as functions, for the package's own face; beside it only `__main__` imports from
+here. `run_command` is imported; each command is a module's function.
 """
 
 import importlib

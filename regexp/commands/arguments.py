@@ -1,6 +1,7 @@
 """From the words of the command line to Hydra's options and overrides."""
 
 import argparse
+import os
 import re
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
@@ -10,11 +11,20 @@ from hydra._internal.utils import get_args_parser
 
 from regexp import __version__
 from regexp.config.composition import CONFIG_NAME
+from regexp.config.homes import quote_tildes
 from regexp.config.jobs import compose_config
+from regexp.config.withheld import withhold_words
 from regexp.errors import ConfigError, nearest
 
 # Keys that Hydra wants a plus for, because the composed configuration may not have them.
 NEW = re.compile(r"(grid|tune\.search|regularizer\.\w+)\.[^=]+=")
+
+
+def read_words(arguments: Sequence[str]) -> list[str]:
+    """Words as a user gives them, ready to `parse`: `~` is quoted, credentials are withheld."""
+    if not os.environ.get("REGEXP_DATA"):  # set to nothing is not set
+        os.environ.pop("REGEXP_DATA", None)
+    return withhold_words(quote_tildes(arguments))
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -14,6 +14,8 @@ from regexp.compare.document import Document, document
 from regexp.compare.table import KEYS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from regexp.compare.figures import Picture
     from regexp.tracking import RunRecord, Tracker
 
@@ -61,23 +63,33 @@ def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
     Raises:
         StoreAwayError: the store does not answer.
     """
-    from regexp.compare.curves import curves, diagnostics
-    from regexp.compare.figures import draw, panel_keys
+    from regexp.compare.figures import draw
     from regexp.tracking import StoreAwayError
 
-    runs = comparison.runs
     try:
-        drawn: set[Any] = set()
-        for family in comparison.families:
-            drawn |= panel_keys(family.rows, comparison.metric)
-        keys = runs[KEYS].itertuples(index=False, name=None)
-        left = diagnostics(source, runs[[key in drawn for key in keys]])
-        return draw(comparison, curves(source, runs), left)
+        return draw(comparison, *material(source, comparison))
     except StoreAwayError:
         raise
     except Exception as error:  # what was found is worth more than its pictures
         _logger.warning("The pictures cannot be drawn: %s: %s", type(error).__name__, error)
         return []
+
+
+def material(source: Source, comparison: Comparison) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """The curves and the diagnostics that pictures of a comparison are drawn from.
+
+    Raises:
+        StoreAwayError: the store does not answer.
+    """
+    from regexp.compare.curves import curves, diagnostics
+    from regexp.compare.figures import panel_keys
+
+    runs = comparison.runs
+    drawn: set[Any] = set()
+    for family in comparison.families:
+        drawn |= panel_keys(family.rows, comparison.metric)
+    keys = runs[KEYS].itertuples(index=False, name=None)
+    return curves(source, runs), diagnostics(source, runs[[key in drawn for key in keys]])
 
 
 def write(report: ComparisonReport, folder: Path) -> None:
@@ -101,10 +113,15 @@ def write(report: ComparisonReport, folder: Path) -> None:
 
 
 def table_csv(comparison: Comparison) -> str:
+    """`with_metric` as CSV."""
+    return with_metric(comparison).map(_as_text).to_csv(index=False)
+
+
+def with_metric(comparison: Comparison) -> "pd.DataFrame":
     """The table with all its columns, and the metric."""
     table = comparison.table.copy()
     table.insert(list(table).index("label") + 1, "metric", comparison.metric.name)
-    return table.map(_as_text).to_csv(index=False)
+    return table
 
 
 def keep(report: ComparisonReport, folder: Path, sweep: "RunRecord") -> None:

@@ -43,6 +43,8 @@ from regexp.errors import ConfigError
 def prepared_hydra(config_path: str | None, config_dir: str | None) -> Iterator[Hydra]:
     """Hydra as `hydra.main` would make it, but for its `PreparedLoader`.
 
+    A caller's own Hydra, such as a notebook's, is put back at the end.
+
     Args:
         config_path: the folder of the YAMLs, if not ours.
         config_dir: a folder with further ones.
@@ -50,6 +52,8 @@ def prepared_hydra(config_path: str | None, config_dir: str | None) -> Iterator[
     Raises:
         ConfigError: there is no such folder.
     """
+    known, base = GlobalHydra.instance(), version.VersionBase.instance()
+    before, before_base = known.hydra, base.version_base
     version.setbase("1.3")
     folder = Path(config_path).resolve() if config_path else conf_folder()
     search_path = create_automatic_config_search_path(None, None, str(folder))
@@ -67,7 +71,8 @@ def prepared_hydra(config_path: str | None, config_dir: str | None) -> Iterator[
     except RecursionError as error:
         raise ConfigError("an override has brackets nested too deeply to be read") from error
     finally:
-        GlobalHydra.instance().clear()
+        GlobalHydra.instance().hydra = before
+        base.version_base = before_base
 
 
 class ComposedJob(NamedTuple):

@@ -11,6 +11,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -36,19 +37,42 @@ Then = Callable[["ComparisonReport", float], None]
 commands together have spent on it."""
 
 
+@dataclass(frozen=True)
+class Execution:
+    """What became of a sweep.
+
+    Attributes:
+        sweep_id: of its parent run.
+        failed: whether a run or job failed, or something could not be recorded.
+    """
+
+    sweep_id: str
+    failed: bool
+
+
 def execute(sweep: Sweep, then: Then = lambda report, seconds: None) -> int:
-    """Run a sweep to its end, print what came of it, and return the exit status.
+    """Run a sweep to its end as `run_sweep` does, and return the exit status.
+
+    Returns:
+        0 if every run finished, 130 after Ctrl-C, else 1.
+    """
+    try:
+        return 1 if run_sweep(sweep, then).failed else 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def run_sweep(sweep: Sweep, then: Then = lambda report, seconds: None) -> Execution:
+    """Run a sweep to its end, and print what came of it.
 
     Args:
         sweep: composed and checked.
         then: does more with what came of it.
 
-    Returns:
-        0 if every run finished, 130 after Ctrl-C, else 1.
-
     Raises:
         ConfigError: what only the data can tell is wrong; nothing was written.
         TrackingError: the store of runs cannot be used.
+        KeyboardInterrupt: Ctrl-C, which has been told of.
         Terminated: a signal asked the process to end.
     """
     from regexp.sweeps.plan import plan_all
@@ -58,12 +82,10 @@ def execute(sweep: Sweep, then: Then = lambda report, seconds: None) -> int:
     for line in [*progress.left_out_lines(sweep, left_out), *progress.remark_lines(planned)]:
         say(line)
     try:
-        return 1 if _execute(sweep, planned, left_out, then) else 0
-    except (KeyboardInterrupt, Terminated) as interruption:
+        return _execute(sweep, planned, left_out, then)
+    except (KeyboardInterrupt, Terminated):
         # By now the tracker has ended the runs as KILLED, which takes the exception to tell.
         say("\nInterrupted. The same command again goes on from here.")
-        if isinstance(interruption, KeyboardInterrupt):
-            return INTERRUPTED
         raise
 
 
@@ -72,8 +94,8 @@ def _execute(
     planned: Sequence[Sequence["PlannedRun"]],
     left_out: Mapping[int, NotApplicable],
     then: Then,
-) -> bool:
-    """Run a planned sweep and print what came of it; whether anything failed."""
+) -> Execution:
+    """Run a planned sweep and print what came of it."""
     from regexp.sweeps.planned_run import key_of
     from regexp.tracking import interruptible
 
@@ -103,7 +125,7 @@ def _execute(
                 if sweep.config.debug:
                     print_traceback(error)
             with _tolerant():
-                reported = present(tracker, parent, sweep.config.figures)
+                reported = present(tracker, parent, sweep.config)
                 if reported is not None:
                     then(reported, parent.wall_seconds(time.monotonic() - began))
             failures = progress.failures_of(sweep, plans)
@@ -114,7 +136,7 @@ def _execute(
         finally:
             if parent is not None:  # time counts, however the command ends
                 parent.wall_seconds(time.monotonic() - began)
-    return status == "FAILED" or not tracker.left.nothing
+    return Execution(parent.id, status == "FAILED" or not tracker.left.nothing)
 
 
 def _write_plans(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Picture",
+    "Sketch",
     "budget",
     "cost",
     "critical_difference",
@@ -44,6 +45,7 @@ __all__ = [
     "rates",
     "reliability",
     "settings",
+    "sketched",
     "svg",
     "weights",
 ]
@@ -63,30 +65,39 @@ class Sketch(NamedTuple):
     figure: Callable[[], Figure]
     of: str = ""
 
+    @property
+    def name(self) -> str:
+        """Of its file, without ending."""
+        return file_name("_".join(filter(None, [self.kind, self.of])))
 
-def draw(comparison: Comparison, curves: pd.DataFrame, diagnostics: pd.DataFrame) -> list[Picture]:
+
+def sketched(
+    comparison: Comparison, curves: pd.DataFrame, diagnostics: pd.DataFrame
+) -> list[Sketch]:
     """The pictures that a comparison allows, those across datasets first.
-
-    A picture that cannot be drawn is left out and told of in the log.
 
     Args:
         comparison: from `compare.compare`.
         curves, diagnostics: from `compare.curves` and `compare.diagnostics`, of the same runs.
     """
-    pictures = []
-    for sketch in [
+    return [
         *_across(comparison),
         *_families(comparison, curves, diagnostics),
         *_rates(curves),
-    ]:
-        name = file_name("_".join(filter(None, [sketch.kind, sketch.of])))
+    ]
+
+
+def draw(comparison: Comparison, curves: pd.DataFrame, diagnostics: pd.DataFrame) -> list[Picture]:
+    """What is `sketched`, drawn; what cannot be drawn is left out and told of in the log."""
+    pictures = []
+    for sketch in sketched(comparison, curves, diagnostics):
         try:
             figure = sketch.figure()
         except Exception as error:  # a picture must not take the comparison with it
             kind = type(error).__name__
             _logger.warning("%s: cannot be drawn (%s: %s)", sketch.title, kind, error)
         else:
-            pictures.append(Picture(name, sketch.title, sketch.caption, figure, sketch.kind))
+            pictures.append(Picture(sketch.name, sketch.title, sketch.caption, figure, sketch.kind))
     return pictures
 
 

@@ -1,0 +1,44 @@
+"""Which run of a comparison to use: chosen on validation rows, as a search chooses its numbers."""
+
+from typing import TYPE_CHECKING
+
+from regexp.compare.table import FINISHED, KEYS
+from regexp.errors import ConfigError
+from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS, column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def best_run(runs: "pd.DataFrame") -> str:
+    """The id of the run to use.
+
+    First the configuration (technique, its numbers, setting) of the best mean validation accuracy,
+    or RMSE in regression, over its seeds; then its seed of the best. Equal ones are told apart by
+    their validation loss, then the first is taken. Test rows choose nothing, so that the test
+    score of the chosen run is an honest one.
+
+    Args:
+        runs: of a comparison.
+
+    Raises:
+        ConfigError: no run has finished, or they are of several datasets.
+    """
+    done = runs[runs["status"] == FINISHED]
+    if done.empty:
+        raise ConfigError("no run of the sweep has finished yet, so that none is the best")
+    if len(datasets := list(done["dataset"].unique())) > 1:
+        raise ConfigError(
+            f"the runs are of {len(datasets)} datasets ({', '.join(datasets)}), so that none is "
+            "the best; choose among runs()"
+        )
+    there = [pair for pair in CHOSEN_BY if column(pair[0]) in done]
+    headline, lower = [*there, (VALIDATION_LOSS, True)][0]
+    worth = done[KEYS].copy()
+    worth["first"] = done[column(headline)] * (1 if lower else -1)
+    worth["second"] = done[column(VALIDATION_LOSS)]
+    by = ["first", "second"]
+    # a configuration that has lost seeds is judged by those it has; NaN sorts last
+    means = worth.groupby(KEYS, sort=False)[by].mean().sort_values(by, kind="stable")
+    own = worth[(worth[KEYS] == list(means.index[0])).all(axis=1)]
+    return str(runs.loc[own.sort_values(by, kind="stable").index[0], "run_id"])
