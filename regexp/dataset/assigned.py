@@ -36,7 +36,7 @@ def assign(table: Table, key: str, column: str, name: str) -> Table:
         ConfigError: there is no such column; the data are split by themselves.
         DataError: a value that says nothing.
     """
-    if table.splits is not None:
+    if table.splits is not None or (key == "split" and table.held_out is not None):
         raise ConfigError(
             f"{table.source} says by itself which rows are in which split",
             key=f"dataset.{key}", got=column, cure="leave it null",

@@ -66,8 +66,10 @@ class Dataset(ABC):
     """How one dataset is read, split and preprocessed. Subclasses are final.
 
     Args:
-        validation: share of all rows that the validation split gets, in (0, 1).
-        test: share of all rows that the test split gets, in (0, 1); both together below 1.
+        validation: share of all rows that the validation split gets, in (0, 1); where the data
+            tell the test rows, a share of the others.
+        test: share of all rows that the test split gets, in (0, 1); both together below 1. It
+            changes nothing where the data tell the test rows.
         train_size: rows of the training split that are used; None for all of them. Validation and
             test splits are the same for every `train_size`.
         split_seed: None to split by the run's seed; a number for the same split in every run,

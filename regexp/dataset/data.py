@@ -169,6 +169,8 @@ class Table:
         target_scale: scale them by this, which was fitted on the training rows already.
         splits: the rows of each split where the data themselves tell, as a series does; None to
             split by the seed.
+        held_out: the rows of the test split where the data tell these alone; the others are split
+            into training and validation rows by the seed. None if they tell none.
         groups: numbers of the groups whose rows stay in one split, [rows]; None if there are none.
         naive: see `Data`.
         remarks: what a user must know of the rows before training, one line each.
@@ -190,6 +192,7 @@ class Table:
     standardize_targets: bool = False
     target_scale: TargetScale | None = None
     splits: Splits | None = None
+    held_out: Rows | None = None
     groups: Rows | None = None
     naive: Mapping[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()

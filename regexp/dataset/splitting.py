@@ -37,6 +37,13 @@ class Splitter:
     together: bool
 
     @cached_property
+    def free(self) -> Rows:
+        """The rows that are split by the seed: all but those of a test split that the data tell."""
+        every = np.arange(len(self.table.targets))
+        held_out = self.table.held_out
+        return every if held_out is None else np.setdiff1d(every, held_out)
+
+    @cached_property
     def units(self) -> First | None:
         """Which rows stay in one split; None if each may go where it will."""
         table = self.table
@@ -46,6 +53,9 @@ class Splitter:
         equal = table.first_equal if self.together else None
         if equal is not None and repeats(equal):
             units = equal if units is None else joined(units, equal)
+        if units is not None and table.held_out is not None:  # test rows stay what they are
+            tested = np.isin(np.arange(len(units)), table.held_out)
+            units = first_of(2 * units + tested)
         return units
 
     @cached_property
@@ -67,7 +77,9 @@ class Splitter:
         labels = targets if table.task == CLASSIFICATION else None
         self._check_targets()
         if table.splits is None:
-            rest, test = self._cut(np.arange(len(targets)), "test", seed)
+            rest, test = self.free, table.held_out
+            if test is None:
+                rest, test = self._cut(rest, "test", seed)
             train, validation = self._cut(rest, "validation", seed)
         else:
             train, validation, test = table.splits
@@ -87,7 +99,8 @@ class Splitter:
                 self._check_split(train, "train_size")
         if labels is not None and table.splits is None:
             self._check_split(validation, "validation")
-            self._check_split(test, "test")
+            if table.held_out is None:
+                self._check_split(test, "test")
         return train, validation, test
 
     def training_rows(self, seed: int) -> int:
@@ -98,15 +111,16 @@ class Splitter:
             return self.train_size
         if self.table.splits is not None:
             return len(self.table.splits[0])
-        count = len(self.table.targets)
-        return count - round(self.test * count) - round(self.validation * count)
+        count = len(self.free)
+        test = round(self.test * count) if self.table.held_out is None else 0
+        return count - test - round(self.validation * count)
 
     def _cut(self, rows: Rows, key: str, seed: int) -> tuple[Rows, Rows]:
         """Cut off the split `key`: (what is left, the split)."""
         from sklearn.model_selection import train_test_split
 
         table, share = self.table, getattr(self, key)
-        rows_in_all = len(table.targets)
+        rows_in_all = len(self.free)
         size = round(share * rows_in_all)
         strata = self.strata
         try:
@@ -123,7 +137,7 @@ class Splitter:
                 got=share,
             ) from error
         if self.units is not None:
-            one = np.zeros(rows_in_all, dtype=np.int64)
+            one = np.zeros(len(table.targets), dtype=np.int64)
             rest, part = keep_whole(rest, part, self.units, one if strata is None else strata)
             self._check_sizes(rest, part, key, size)
         return rest, part
@@ -138,7 +152,23 @@ class Splitter:
                 f"{self.name}: rows are not compared where memory does not hold them; equal ones "
             )
             return (f"{told}may be in different splits.",) if self.together else ()
-        again, rows = repeats(table.first_equal), len(table.targets)
+        again, rows = repeats(first_of(table.first_equal[self.free])), len(self.free)
+        return (*self._tested(table.first_equal), *self._repeated(again, rows))
+
+    def _tested(self, first: First) -> tuple[str, ...]:
+        """A line on the rows of a test split that the data tell which other splits have as well."""
+        test = self.table.held_out
+        seen = 0 if test is None else int(np.isin(first[test], first[self.free]).sum())
+        if test is None or seen == 0:
+            return ()
+        return (
+            f"{self.name}: {seen:,} of {len(test):,} test rows have the inputs of a training or "
+            "validation row; they stay in the test, which the data tell.",
+        )
+
+    def _repeated(self, again: int, rows: int) -> tuple[str, ...]:
+        """A line on how many of the rows that are split repeat others, if any does."""
+        table = self.table
         if again == 0:
             return ()
         said = (
@@ -167,17 +197,20 @@ class Splitter:
                     key=table.source,
                 )
             return
-        rows = np.bincount(targets, minlength=len(table.classes))
+        rows = np.bincount(targets[self.free], minlength=len(table.classes))
         if (rows > 0).sum() < 2:
             raise DataError(
                 f"all of its {rows.sum()} rows are of one class "
                 f"({table.classes[int(rows.argmax())]!r}); there is nothing to learn",
                 key=table.source,
             )
-        if rows.min() < 3 and table.splits is None:
+        needed, splits = 3, "training, validation and test"
+        if table.held_out is not None:
+            needed, splits = 2, "training and validation"
+        if rows.min() < needed and table.splits is None:
             raise DataError(
-                f"class {table.classes[int(rows.argmin())]!r} has {rows.min()} row(s); training, "
-                "validation and test split need one each",
+                f"class {table.classes[int(rows.argmin())]!r} has {rows.min()} row(s); {splits} "
+                "split need one each",
                 key=table.source,
             )
 
