@@ -18,6 +18,7 @@ from regexp.dataset.base import CLASSIFICATION, Data
 from regexp.metrics import names
 from regexp.metrics.calibration import BINS, Reliability, brier_score
 from regexp.metrics.ensemble import ensemble_metrics
+from regexp.metrics.outputs import RowOutputs
 from regexp.metrics.scores import scores
 from regexp.model.kinds import ParameterKinds
 from regexp.stack.member import Member
@@ -87,6 +88,27 @@ def final_scores(data: Data, result: Result) -> dict[str, float]:
         for name, value in scores(outputs, split.targets, data.task, data.classes).items()
         if prefix == names.TEST or not name.startswith(names.RECALL)
     }
+
+
+def row_outputs(data: Data, outputs: Tensor) -> RowOutputs:
+    """What a run gives for each test row, for the artifact of that name.
+
+    Args:
+        data: one run's.
+        outputs: of its final weights on the test split, [rows, outputs].
+    """
+    split, scale = data.test, data.target_scale
+    count = outputs.shape[-1]
+    return RowOutputs(
+        task=data.task,
+        # rows that nothing read are numbered as they stand
+        rows=np.arange(len(split)) if split.rows is None else split.rows,
+        outputs=outputs.float().numpy(),
+        targets=split.targets.numpy(),
+        classes=data.classes,
+        mean=np.zeros(count) if scale is None else np.array(scale.mean),
+        scale=np.ones(count) if scale is None else np.array(scale.scale),
+    )
 
 
 def add_ensembles(

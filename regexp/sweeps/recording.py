@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from regexp.metrics.names import DIAGNOSTICS
+from regexp.metrics import outputs
+from regexp.metrics.names import DIAGNOSTICS, TEST_OUTPUTS
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, stack_of
 from regexp.tracking import DIVERGED, Earlier, RunRecord, Tracker
@@ -69,7 +70,7 @@ class Recorder:
 
 
 def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> Outcome:
-    """Record what a run ended with: its metrics and checkpoints, and that it ended.
+    """Record what a run ended with: its metrics, checkpoints and test outputs, and that it ended.
 
     Args:
         run: as planned.
@@ -77,7 +78,7 @@ def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> 
         result: of its training.
 
     Raises:
-        OSError: the checkpoints cannot be written.
+        OSError: the files cannot be written.
     """
     diverged = result.status != "FINISHED"
     outcome = Outcome(run.name, result.status, result.reason, result.metrics, diverged)
@@ -92,6 +93,10 @@ def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> 
                 path = Path(folder) / f"{name}.pt"
                 checkpoint.save(path, content)
                 record.artifact(path, "checkpoints")
+            if result.test_outputs is not None:
+                path = Path(folder) / TEST_OUTPUTS
+                outputs.write(path, result.test_outputs)
+                record.artifact(path)
     else:
         record.tags({DIVERGED: True})
     record.finish(result.status, result.reason)  # type: ignore[arg-type]

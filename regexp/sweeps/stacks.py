@@ -16,6 +16,7 @@ from regexp.sweeps.final_metrics import (
     calibration,
     diagnostics,
     final_scores,
+    row_outputs,
 )
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.planned_run import PlannedRun
@@ -111,6 +112,7 @@ def train_members(
         if result.status == "FINISHED":
             result.metrics |= calibration(member.data, result.outputs)
             result.metrics |= final_scores(member.data, result)
+            result.test_outputs = row_outputs(member.data, result.outputs)
             kinds = parameter_kinds(member.model)
             result.diagnostics = diagnostics(member.data, result, kinds)
     add_ensembles(members, runs, results)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from regexp.metrics.names import BEST_EPOCH, EPOCHS, SECONDS
+from regexp.metrics.outputs import RowOutputs
 from regexp.model.noise import Noise
 from regexp.regularizer.base import Tensors
 from regexp.stack.running_statistics import where
@@ -39,6 +40,7 @@ class Result:
         best: the state at the least validation loss, with its epoch.
         last: all that training would go on from, and the weights that were tested.
         diagnostics: the artifact of that name, filled in with what the data add to the metrics.
+        test_outputs: the artifact of that name, filled in likewise.
     """
 
     run: int
@@ -52,6 +54,7 @@ class Result:
     best: dict[str, Any] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
     diagnostics: str = ""
+    test_outputs: RowOutputs | None = None
 
 
 class Best(NamedTuple):
