@@ -100,6 +100,10 @@ def _as_labels(column: pd.Series) -> NDArray[np.float32] | None:
     truth = types.infer_dtype(column, skipna=False) == "boolean"
     if truth or (numeric and column.isin((0, 1)).all()):
         return column.to_numpy(dtype=np.float32)
+    if isinstance(column.dtype, pd.CategoricalDtype):  # OpenML and ARFF have them as words
+        words = column.astype(str).str.lower()
+        if {*words} <= {"true", "false"} or {*words} <= {"0", "1"}:
+            return np.asarray(words.isin(("true", "1")), dtype=np.float32)
     return None
 
 

@@ -14,6 +14,8 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
+from tests.dataset.made_openml import keep
+
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "conf" / "dataset").glob("*.yaml"))
 
@@ -131,6 +133,9 @@ def made_files(name: str, folder: Path) -> dict[str, Any]:
         return {"path": "made.csv", "target": "kind"}
     if name == "galaxy_images":
         return write_images(folder)
+    if name == "openml":
+        keep(folder)
+        return {"id": 77}
     if name.startswith("galaxy10"):
         return write_hdf5(folder)
     return {}
