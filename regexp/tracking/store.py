@@ -19,6 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from regexp.addresses import REMEMBERED, is_server, public, withhold
+from regexp.tracking import moved
 from regexp.tracking.error import StoreAwayError, TrackingError, is_denied, may_pass, reason
 from regexp.tracking.login import log_in, template
 from regexp.tracking.places import artifact_folder, connectable, sqlite_address, sqlite_file
@@ -226,7 +227,7 @@ def _probe(uri: str) -> None:
 
 
 def _create_database(uri: str, folder: Path) -> None:
-    """Create tables under a lock, once; later calls only look whether they are complete."""
+    """Create tables under a lock, once; later calls look whether they are complete and in place."""
     database = sqlite_file(uri)
     if database is not None and not _is_complete(database):
         _make_folder(database.parent, _setting(uri, folder))
@@ -235,8 +236,12 @@ def _create_database(uri: str, folder: Path) -> None:
         with FileLock(folder / ".initialize.lock", timeout=_LOCK_SECONDS):
             _initialize(uri, folder)
         return
-    if _is_complete(database):
-        return
+    if not _is_complete(database):
+        _complete(database, uri, folder)
+    moved.follow(database, folder)
+
+
+def _complete(database: Path, uri: str, folder: Path) -> None:
     with FileLock(database.with_name(f".{database.name}.lock"), timeout=_LOCK_SECONDS):
         if _is_complete(database):
             return

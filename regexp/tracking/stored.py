@@ -114,8 +114,9 @@ class Reader:
         files: list[str] = []
         folders: list[str | None] = [None]
         with store.explained(self._uri):
+            repository = _repository(self.client, self._uri, run_id)
             while folders:
-                for entry in self.client.list_artifacts(run_id, folders.pop()):
+                for entry in repository.list_artifacts(folders.pop()):
                     (folders if entry.is_dir else files).append(entry.path)
         return sorted(files)
 
@@ -162,14 +163,10 @@ def artifact(
     Raises:
         TrackingError: it is larger, or the store does not give it.
     """
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
     with TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder).resolve()
         with store.explained(uri):
-            # Not by the client's own methods, each of which asks the store for the run again.
-            place = client.get_run(run_id).info.artifact_uri
-            repository = get_artifact_repository(place, tracking_uri=uri)
+            repository = _repository(client, uri, run_id)
             listed = repository.list_artifacts(name.rpartition("/")[0] or None)
             files = [entry for entry in listed if entry.path == name and not entry.is_dir]
             if not files:
@@ -184,6 +181,17 @@ def artifact(
         if not path.is_relative_to(folder) or not path.is_file():
             raise TrackingError(f"the artifact {name} of the run {run_id} is no file of its own")
         yield path
+
+
+def _repository(client: Any, uri: str, run_id: str) -> Any:
+    """MLflow's access to a run's artifacts.
+
+    Not by the client's own methods: each asks the store for the run again, or takes what the
+    process remembers of a run of this id in another store.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    return get_artifact_repository(client.get_run(run_id).info.artifact_uri, tracking_uri=uri)
 
 
 def text_artifact(client: Any, uri: str, run_id: str, name: str) -> bytes | None:
