@@ -105,9 +105,9 @@ def read_fields(
     Raises:
         DataError: the file is damaged; a row is too short or too long.
     """
-    with _text(path, encoding) as file:
+    with open_text(path, encoding) as file:
         # "a, b": the space is no part of the field, nor does it hide a quotation mark
-        lines = _lines(path, file)
+        lines = text_lines(path, file)
         reader = csv.reader(lines, delimiter=separator, skipinitialspace=separator != " ")
         header = [name.strip() for name in next(reader)]
         if header and header[-1].endswith(END):
@@ -130,7 +130,7 @@ def read_fields(
             yield reader.line_num, fields
 
 
-def _lines(path: Path, file: IO[str]) -> Iterator[str]:
+def text_lines(path: Path, file: IO[str]) -> Iterator[str]:
     """The lines of a text, none of which fills the memory, and `END`."""
     size = 0
     while line := file.readline(LINE):
@@ -220,7 +220,7 @@ def other_than(path: Path) -> str:
 
 
 @contextmanager
-def _text(path: Path, encoding: str) -> Iterator[IO[str]]:
+def open_text(path: Path, encoding: str) -> Iterator[IO[str]]:
     """The file as text; whatever goes wrong while it is read becomes a `DataError`."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:

@@ -1,4 +1,4 @@
-"""Any table of a user's: a CSV or Parquet file, the columns in it and what to predict."""
+"""Any table of a user's: a CSV, Parquet or ARFF file, the columns in it and what to predict."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ class TableFile(FrameDataset):
 
     Args:
         path: the file, absolute or relative to the working directory or the data folder; Parquet if
-            its name ends in .parquet or .pq, else a CSV with a header, perhaps .gz.
+            its name ends in .parquet or .pq, ARFF if in .arff (needs liac-arff, the extra `arff`),
+            else a CSV with a header. CSV and ARFF may be gzipped (.gz).
         separator: the character between two fields of a CSV.
-        encoding: of a CSV, as Python names it; None for UTF-8.
+        encoding: of a CSV or ARFF, as Python names it; None for UTF-8.
         decimal: "." or ",", the character before the decimals of a number in a CSV.
         missing: words that stand for a missing value in a CSV, beside an empty field, NA, NaN,
             null, None and what else pandas takes for one. One may stand for a list of one.
@@ -58,18 +59,22 @@ class TableFile(FrameDataset):
 
     def read_frame(self, folder: Path) -> Frame:
         """All columns of the file."""
-        from regexp.dataset import frames
+        from regexp.dataset import arff, frames
 
         path = find("dataset.path", self.path, folder)
         if not path.is_file():
             raise DataError(
-                f"{path} is no file", key="dataset.path", expected="a CSV or Parquet file"
+                f"{path} is no file", key="dataset.path", expected="a CSV, Parquet or ARFF file"
             )
         text = frames.Text(
             self.separator, as_names(self.missing), self.encoding or UTF_8, self.decimal
         )
         try:
-            columns = frames.read_frame(path, text)
+            if typed := arff.is_arff(path):
+                columns, declared = arff.read_arff(path, text.encoding)
+            else:
+                columns, declared = frames.read_frame(path, text), {}
+                typed = path.suffix in frames.PARQUET
         except DataError as error:
             if not isinstance(error.__cause__, UnicodeError):
                 raise
@@ -81,5 +86,6 @@ class TableFile(FrameDataset):
             name=path.name.split(".")[0],
             source=str(path),
             checksum=file_checksum(path),
-            text=None if path.suffix in frames.PARQUET else text,
+            text=None if typed else text,
+            declared=declared,
         )

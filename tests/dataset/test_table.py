@@ -218,7 +218,7 @@ def test_a_configuration_from_before_a_setting_means_what_it_did():
     ("overrides", "message"),
     [
         ({"path": "other.csv"}, r"dataset.path: no 'other.csv' in .* nor in .*paths.data"),
-        ({"path": "."}, "is no file; expected a CSV or Parquet file"),
+        ({"path": "."}, "is no file; expected a CSV, Parquet or ARFF file"),
         ({"target": "kid"}, "dataset.target: .* has no column 'kid'; nearest: kind"),
         ({"columns": ["colr"]}, "dataset.columns: .* no column 'colr'; nearest: colour"),
         ({"drop": ["x"]}, "dataset.drop: .* has no column 'x'"),
