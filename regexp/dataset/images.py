@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +16,12 @@ from regexp.dataset.checks import are_distinct, check_no_target, check_size, une
 from regexp.dataset.columns import find_columns, read_fields
 from regexp.dataset.data import asked_by
 from regexp.dataset.files import find, further_in, joint_checksum
+from regexp.dataset.image_files import SUFFIXES, read_images, reduced
 from regexp.dataset.lazy import ArrayImages, ChannelScaler
 from regexp.dataset.limits import check_fits
-from regexp.dataset.pixels import RGB, area_average, check_reducible, pixel_names
+from regexp.dataset.pixels import RGB, check_reducible, pixel_names
 from regexp.errors import ConfigError
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
 Place = TypeVar("Place")
 """Of an image: its row in an array, or its file."""
 
@@ -140,7 +139,7 @@ class LabelledImages(Dataset):
             rows, labels = self._labelled(table, path, place)
             selected = np.array(rows, dtype=np.int64)
         return np.concatenate([
-            self._reduced(stored[selected[first : first + BLOCK]])
+            reduced(_channels_first(stored[selected[first : first + BLOCK]]), self.size)
             for first in range(0, len(selected), BLOCK)
         ]), labels  # fmt: skip
 
@@ -170,36 +169,7 @@ class LabelledImages(Dataset):
                     "another, so that dataset.labels cannot tell them apart; rename them"
                 )
             files, labels = self._labelled(table, path, place)
-        images = [self._reduced(self._open(file)[None]) for file in files]
-        shapes = {image.shape[2:] for image in images}
-        if len(shapes) > 1:
-            raise DataError(
-                f"{path}: images of different sizes ({', '.join(map(str, sorted(shapes)))}); set "
-                "dataset.size"
-            )
-        return np.concatenate(images), labels, files
-
-    def _open(self, file: Path) -> NDArray[np.uint8]:
-        """[height, width, 3] of an image file."""
-        from PIL import Image
-
-        try:
-            with warnings.catch_warnings():
-                # what may be a decompression bomb is refused, and other faults told but once
-                warnings.simplefilter("error")
-                with Image.open(file, formats=("PNG", "JPEG")) as image:
-                    pixels = np.asarray(image.convert("RGB"))
-        except Exception as error:  # a damaged file makes the library raise anything
-            raise DataError(f"{file}: cannot be read as an image: {error}") from error
-        check_reducible(file, self.size, *pixels.shape[:2])
-        return pixels
-
-    def _reduced(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """[rows, height, width(, 3)] -> [rows, 3, size, size]."""
-        if images.ndim == 3:
-            images = np.repeat(images[..., None], 3, axis=-1)
-        images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-        return images if self.size is None else area_average(images, self.size)
+        return read_images(path, files, self.size), labels, files
 
     def _read_labels(self, table: Path) -> list[tuple[str, str]]:
         """Identifier and label of each row of the CSV."""
@@ -261,6 +231,13 @@ def _load(path: Path, names: Sequence[str | None]) -> dict[str, NDArray[Any]]:
         raise
     except Exception as error:  # a damaged file makes the library raise anything
         raise DataError(f"{path}: cannot be read as an .npz file: {error}") from error
+
+
+def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[rows, height, width(, 3)] -> [rows, 3, height, width]."""
+    if images.ndim == 3:
+        images = np.repeat(images[..., None], 3, axis=-1)
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
 def _texts(path: Path, name: str, array: NDArray[Any]) -> list[str]:

@@ -1,0 +1,76 @@
+"""Files of images, read into one array of bytes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regexp.dataset.data import DataError
+from regexp.dataset.limits import check_fits
+from regexp.dataset.pixels import area_average, check_reducible
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def read_images(
+    folder: Path, files: Sequence[Path], size: int | None, *, crop: bool = False
+) -> NDArray[np.uint8]:
+    """PNG and JPEG files in colour, reduced, [len(files), 3, height, width].
+
+    Args:
+        folder: where they lie, for messages.
+        files: one or more.
+        size: pixels a side that they are reduced to by `area_average`; None to leave them.
+        crop: take the square in the middle of an image that is none.
+
+    Raises:
+        DataError: a file is damaged; images are too small, no squares or of different sizes.
+    """
+    first = _read_image(files[0], size, crop)
+    check_fits(folder, len(files) * first.size)
+    images = np.empty((len(files), *first.shape), dtype=np.uint8)
+    for row, file in enumerate(files):
+        image = _read_image(file, size, crop)
+        if image.shape != first.shape:
+            sizes = sorted({first.shape[1:], image.shape[1:]})
+            raise DataError(
+                f"{folder}: images of different sizes ({', '.join(map(str, sizes))}); set "
+                "dataset.size"
+            )
+        images[row] = image
+    return images
+
+
+def reduced(images: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
+    """Images [rows, channels, height, width] with `size` pixels a side; None leaves them."""
+    return images if size is None else area_average(images, size)
+
+
+def _read_image(file: Path, size: int | None, crop: bool) -> NDArray[np.uint8]:
+    """[3, height, width] of a file."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            # what may be a decompression bomb is refused, and other faults told but once
+            warnings.simplefilter("error")
+            with Image.open(file, formats=("PNG", "JPEG")) as image:
+                pixels = np.asarray(image.convert("RGB"))
+    except Exception as error:  # a damaged file makes the library raise anything
+        raise DataError(f"{file}: cannot be read as an image: {error}") from error
+    if crop:
+        pixels = _middle(pixels)
+    check_reducible(file, size, *pixels.shape[:2])
+    return reduced(np.ascontiguousarray(pixels.transpose(2, 0, 1))[None], size)[0]
+
+
+def _middle(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The square in the middle of an image, [side, side, 3]."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
