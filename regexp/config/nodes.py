@@ -166,7 +166,7 @@ def _check_arguments(
                 f"{key}.{name}: {node['_target_']} has no such argument"
                 + nearest(name, [n for n in parameters if n not in given])
             )
-        expected = _hints(target).get(name, Any)
+        expected = hints(target).get(name, Any)
         if value == "???":
             raise ConfigError(f"{key}.{name}: expected a value; none is given")
         if not fits(value, expected):
@@ -185,7 +185,7 @@ def _check_arguments(
         )
 
 
-def _hints(target: Any) -> dict[str, Any]:
+def hints(target: Any) -> dict[str, Any]:
     """Annotations of a target's arguments; none where they cannot be evaluated."""
     function = target.__init__ if inspect.isclass(target) else target
     try:

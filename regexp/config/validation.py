@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from regexp.config.checks import check_numbers, check_schema
+from regexp.config.declared import as_declared
 from regexp.config.nodes import blame, build_node, check_node, find_target, without_search
 from regexp.config.search_space import Dimension
 from regexp.config.search_space import check as check_tune
@@ -181,7 +182,8 @@ def _try(key: str, config: DictConfig) -> None:
     def node_of(group: str) -> dict[str, Any]:
         node = plain(config[group])
         node.pop("interval", None)
-        return node
+        made: dict[str, Any] = as_declared(key, node)  # as a run will have it
+        return made
 
     def make(group: str, argument: object) -> Any:
         node = node_of(group)

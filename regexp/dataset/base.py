@@ -97,6 +97,9 @@ class Dataset(ABC):
     name: ClassVar[str]
     EARLIER: ClassVar[Mapping[str, Any]] = EARLIER
     """What runs did that were recorded before a setting was there, by setting."""
+    PLACES: ClassVar[frozenset[str]] = frozenset()
+    """Settings that say where rows lie, and what lies there is in the checksum: runs that differ in
+    these alone are the same."""
 
     validation: float
     test: float

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from regexp.dataset.base import DataError, Dataset
 from regexp.dataset.checks import check_url, is_sha256, name_in, unexpected
@@ -29,6 +29,8 @@ class FileDataset(Dataset):
         url: public address (http or https) of the file; the name of the file that it gives is the
             address's last part.
     """
+
+    PLACES: ClassVar[frozenset[str]] = frozenset({"file", "sha256", "known", "url"})
 
     file: str | None
     sha256: str | None

@@ -55,6 +55,7 @@ class LabelledImages(Dataset):
     """
 
     name: ClassVar[str] = "galaxy_images"
+    PLACES: ClassVar[frozenset[str]] = frozenset({"path", "labels"})
 
     path: str
     array: str

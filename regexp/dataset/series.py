@@ -86,6 +86,7 @@ class Series(Dataset):
     """
 
     name: ClassVar[str] = "series"
+    PLACES: ClassVar[frozenset[str]] = frozenset({"path", "sha256", "url"})
 
     path: str | None
     separator: str

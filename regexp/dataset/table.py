@@ -43,6 +43,7 @@ class TableFile(FrameDataset):
 
     name: ClassVar[str] = "table"
     EARLIER: ClassVar[Mapping[str, Any]] = {**EARLIER, **EARLIER_OF_TABLES}
+    PLACES: ClassVar[frozenset[str]] = frozenset({"path"})
 
     path: str
     separator: str

@@ -8,7 +8,7 @@ from typing import Any
 
 from regexp.errors import ConfigError
 from regexp.rerun.original import Original
-from regexp.sweeps.planned_run import DECIDES
+from regexp.sweeps.identity import DECIDES
 from regexp.tracking import DIVERGED
 
 

@@ -10,8 +10,8 @@ from itertools import accumulate
 from regexp.regularizer.base import Course
 from regexp.stack.member import lengths
 from regexp.stack.optimizers import simulate
+from regexp.sweeps.identity import Node
 from regexp.sweeps.ingredients import build_regularizer, build_stepper
-from regexp.sweeps.planned_run import Node
 
 SIMULATED = 100_000
 """Steps whose learning rates are looked at, at most."""

@@ -19,17 +19,23 @@ from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member, add_layers
 from regexp.stack.optimizers import Stepper
-from regexp.sweeps.planned_run import Node, PlannedRun
+from regexp.sweeps.identity import Node
+from regexp.sweeps.planned_run import PlannedRun
 
 
 def build_member(run: PlannedRun) -> Member:
     """A run's data, initialised network, techniques, optimizer and schedule.
 
     Raises:
-        ConfigError: if the parts do not fit together.
+        ConfigError: if the parts do not fit together, or the data are no longer those of the plan.
     """
     config = run.config
     data = load_data(config["dataset"], config["paths"]["data"], run.seed)
+    if data.checksum != run.checksum:
+        raise ConfigError(
+            f"the data {data.name} were changed since this run was planned",
+            key="dataset", cure="give the command again, for runs of the data that are here now",
+        )  # fmt: skip
     regularizer = build_regularizer(config["regularizer"])
     return Member(
         run.seed, data, build_model(config["model"], data, regularizer, run.seed), regularizer,
@@ -149,6 +155,13 @@ def with_earlier_settings(node: Node) -> Node:
 def training_rows(node: Node, folder: str, seed: int) -> int:
     """How many rows the training split of `load_data` has, without preprocessing them."""
     return _dataset(json.dumps(node)).training_rows(seed, Path(folder))
+
+
+def forget_data() -> None:
+    """Have the next command read its data anew: in a notebook, files change between commands."""
+    _dataset.cache_clear()
+    _load.cache_clear()
+    _alive.clear()
 
 
 @lru_cache(maxsize=8)

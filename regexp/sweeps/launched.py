@@ -183,10 +183,12 @@ def _train(
     """Train with the tracker of the sweep, or with one of its own in another process."""
     from regexp.sweeps.job import train
     from regexp.sweeps.plan import plan
-    from regexp.sweeps.planned_run import PlannedRun
+    from regexp.sweeps.planned_run import PlannedRun, check_code
     from regexp.tracking import Patience, interruptible
 
     planned = plan(config) if runs is None else [PlannedRun.from_plain(run) for run in runs]
+    for run in planned[:1]:
+        check_code(run)
     if runs is None and current_job()[0] == 0:  # the command could not plan it, and said nothing
         for line in progress.remark_lines([planned]):
             say(line)

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from regexp.config.declared import as_declared
 from regexp.config.jobs import Job, written
 from regexp.config.nodes import without_search
 from regexp.config.validation import with_lengths
@@ -19,15 +20,17 @@ from regexp.metrics.names import FINAL_STAGE, TUNING_STAGE
 from regexp.stack.member import lengths, steps_per_epoch
 from regexp.sweeps import tuning
 from regexp.sweeps.advice import advice
+from regexp.sweeps.identity import DECIDES, Node
 from regexp.sweeps.ingredients import (
     build_member,
     build_regularizer,
     check_forward,
+    forget_data,
     load_data,
     training_rows,
     with_earlier_settings,
 )
-from regexp.sweeps.planned_run import Node, PlannedRun, planned
+from regexp.sweeps.planned_run import PlannedRun, planned
 from regexp.sweeps.trial import check_trains, stack_fault
 from regexp.sweeps.tuning import Numbers, numbers_in_words
 
@@ -73,6 +76,7 @@ def plan_all(jobs: Sequence[Job]) -> tuple[list[list[PlannedRun]], dict[int, Not
         ConfigError: what only the data can tell, such as a batch larger than the training split,
             or that no job applies.
     """
+    forget_data()
     planned: list[list[PlannedRun]] = []
     left_out: dict[int, NotApplicable] = {}
     for number, job in enumerate(jobs):
@@ -139,7 +143,7 @@ def _plan_point(
 
 def _resolve(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[PlannedRun]:
     """The runs of one configuration, which has all their numbers, one a seed."""
-    node, folder = _plain(config.dataset), config.paths.data
+    node, folder = as_declared("dataset", _plain(config.dataset)), config.paths.data
     data = load_data(node, folder, seeds[0])
     resolved: dict[int, tuple[Node, tuple[str, ...]]] = {}
     for seed in seeds:
@@ -174,7 +178,7 @@ def _resolve_lengths(config: DictConfig, rows: int, data: Data) -> Node:
         counts = [count for _, count in lengths(regularizer, rows, batch_size, epochs)]
         resolved = _plain(with_lengths(config, counts[0], sum(counts)))
     resolved["regularizer"] = without_search(resolved["regularizer"])
-    return resolved
+    return _declared(resolved)
 
 
 def from_resolved(config: Node, folder: str, variant: str = "") -> PlannedRun:
@@ -189,8 +193,13 @@ def from_resolved(config: Node, folder: str, variant: str = "") -> PlannedRun:
         ConfigError: a missing or bad file of data.
     """
     dataset = with_earlier_settings(config["dataset"])
-    config = config | {"paths": config["paths"] | {"data": folder}, "dataset": dataset}
-    return planned(config, variant, load_data(dataset, folder, config["seed"]))
+    config = _declared(config | {"paths": config["paths"] | {"data": folder}, "dataset": dataset})
+    return planned(config, variant, load_data(config["dataset"], folder, config["seed"]))
+
+
+def _declared(config: Node) -> Node:
+    """A configuration whose decisive parts are typed as what they name declares."""
+    return config | {key: as_declared(key, config[key]) for key in DECIDES}
 
 
 def _plain(node: DictConfig) -> Node:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from regexp.dataset.base import Data
-from regexp.tracking.environment import code_version
-
-Node = dict[str, Any]
-
-DECIDES = ("dataset", "model", "regularizer", "optimizer", "scheduler", "trainer", "stack")
-"""The parts of a configuration that a run's bits depend on, beside its seed."""
+from regexp.errors import ConfigError
+from regexp.sweeps.identity import DECIDES, Node, basis, code, fingerprint
 
 _TUPLES = ("trial_for", "remarks")
 """The attributes of a run that are lists in a file."""
@@ -31,7 +26,8 @@ class PlannedRun:
         technique: the techniques' names joined by `+`, or `none`.
         variant: the run's numbers of the grid, such as `strength=0.001`; empty without a grid.
         seed: keys every draw of the run.
-        fingerprint: hash of the resolved configuration, the data's checksum and the code.
+        fingerprint: hash of the resolved configuration, the data's checksum and the code; see
+            `identity`.
         config: the resolved configuration.
         dataset: the name of the data.
         checksum: their SHA-256.
@@ -43,6 +39,8 @@ class PlannedRun:
         stage: `tuning` of a trial, `final` of a run that follows from trials; empty without them.
         remarks: what a user must know before it is trained, such as of its data; one line each. A
             command says each once, whatever number of runs has it.
+        basis: what it has alike with runs of other techniques, seeds and numbers.
+        code: what it calls, by module: the version of this package, and of a user's own modules.
     """
 
     name: str
@@ -59,6 +57,8 @@ class PlannedRun:
     tuned: str = ""
     stage: str = ""
     remarks: tuple[str, ...] = ()
+    basis: str = ""
+    code: dict[str, str] = field(default_factory=dict)
 
     @property
     def asked(self) -> str:
@@ -77,8 +77,12 @@ class PlannedRun:
     def by_itself(self, remark: str) -> PlannedRun:
         """The run as one that trains in no stack; `remark` says why."""
         config = self.config | {"stack": False}
-        fingerprint, remarks = _fingerprint(config, self.checksum), (*self.remarks, remark)
-        return replace(self, config=config, fingerprint=fingerprint, remarks=remarks)
+        return replace(
+            self,
+            config=config,
+            fingerprint=fingerprint(config, self.code, self.dataset, self.checksum),
+            remarks=(*self.remarks, remark),
+        )
 
     @property
     def of_project(self) -> bool:
@@ -101,19 +105,22 @@ def planned(config: Node, variant: str, data: Data) -> PlannedRun:
     """The run of a resolved configuration.
 
     Args:
-        config: of one run, its `seed` and no `grid`.
+        config: of one run, its `seed` and no `grid`; as `as_declared` gives it.
         variant: the run's numbers of the grid.
         data: its data.
     """
     seed, techniques = config["seed"], config["regularizer"]
     technique = "+".join(techniques) or "none"
     parts = [technique, variant, f"seed={seed}"]
+    called = code(config)
     return PlannedRun(
         name=" ".join(part for part in parts if part),
         technique=technique,
         variant=variant,
         seed=seed,
-        fingerprint=_fingerprint(config, data.checksum),
+        fingerprint=fingerprint(config, called, data.name, data.checksum),
+        basis=basis(config, data.checksum),
+        code=called,
         config=config,
         dataset=data.name,
         checksum=data.checksum,
@@ -123,12 +130,21 @@ def planned(config: Node, variant: str, data: Data) -> PlannedRun:
     )
 
 
-def _fingerprint(config: Node, checksum: str) -> str:
-    decisive = {key: config[key] for key in DECIDES}
-    text = json.dumps([config["seed"], decisive, checksum, code_version()], sort_keys=True)
-    # dicts are sorted above, but the order of a cocktail's techniques counts
-    text += "".join(config["regularizer"])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def check_code(run: PlannedRun) -> None:
+    """Check that what a run calls is here as it was when the run was planned.
+
+    Raises:
+        ConfigError: it is not, as where a job waited in a queue while its technique was edited.
+    """
+    here = code(run.config)
+    changed = sorted(
+        name for name in here.keys() | run.code if here.get(name) != run.code.get(name)
+    )
+    if changed:
+        raise ConfigError(
+            f"the code of {', '.join(changed)} was changed since this sweep was planned",
+            cure="give the command again, for runs of the code that is here now",
+        )
 
 
 def key_of(planned: Sequence[Sequence[PlannedRun]], command: Sequence[str]) -> str:

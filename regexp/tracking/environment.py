@@ -7,12 +7,14 @@ import platform
 import re
 import subprocess
 import sys
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from regexp.tracking import modules
 
 DIFF_LENGTH = 1_000_000
 """Characters of `git diff HEAD` that are kept; its checksum is of the whole."""
@@ -31,7 +33,7 @@ _VARIABLES = (
 
 def environment() -> dict[str, Any]:
     """Code, versions, processor and system, for the artifact `environment.json`."""
-    return _environment() | {"own_code": own_code()}
+    return _environment() | {"own_code": modules.loaded_code()}
 
 
 @lru_cache(maxsize=1)
@@ -113,35 +115,6 @@ def code_version() -> str:
         digest.update(path.relative_to(package).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def own_code() -> dict[str, str]:
-    """Hash of the file of every loaded module that is neither installed, nor Python's, nor ours.
-
-    These are a user's own networks and techniques, as far as they have been imported by now.
-    """
-    hashes = {}
-    for name, module in sorted(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        own = name != "__main__" and isinstance(file, str) and file.endswith(".py")
-        if own and (digest := _own_file(file)):
-            hashes[name] = digest
-    return hashes
-
-
-@cache
-def _own_file(file: str) -> str:
-    """Hash of a module's source; "" if it is installed, Python's or ours, or gone."""
-    if "site-packages" in file or "dist-packages" in file:
-        return ""
-    path = Path(file).resolve()
-    others = (Path(__file__).resolve().parent.parent, sys.prefix, sys.base_prefix)
-    if any(path.is_relative_to(folder) for folder in others):
-        return ""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except OSError:
-        return ""
 
 
 @lru_cache(maxsize=1)

@@ -23,10 +23,7 @@ def device_settings(trainer: Mapping[str, Any]) -> Iterator[torch.device]:
     """
     if not 1 <= trainer["threads"] <= THREADS:  # of a recorded configuration, say
         raise ConfigError(key="trainer.threads", got=trainer["threads"], expected=f"1 to {THREADS}")
-    name = trainer["device"]
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
+    device = torch.device(device_of(trainer["device"]))
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(trainer["threads"])
@@ -48,6 +45,13 @@ def device_settings(trainer: Mapping[str, Any]) -> Iterator[torch.device]:
             layer.fp32_precision = precision
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
+
+
+def device_of(name: str) -> str:
+    """What `trainer.device` is on this machine: `cpu`, or `cuda:0` and the like."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return "cuda:0" if name == "cuda" else name
 
 
 def device_name(device: torch.device) -> str:

@@ -54,7 +54,7 @@ MISTAKES = [
     ("trainer.batch_size=0", "trainer.batch_size=0:", ">= 1"),
     ("trainer.threads=0", "trainer.threads=0:", ">= 1"),
     ("tracking.port=70000", "tracking.port=70000:", "65535"),
-    ("optimizer.lr=-1", "optimizer.lr=-1:", "Invalid learning rate"),
+    ("optimizer.lr=-0.5", "optimizer.lr=-0.5:", "Invalid learning rate"),
     ("scheduler.factor=5", "scheduler", "between 0 and 1"),
     ("dataset.validation=1.5", "dataset.validation", "between 0 and 1"),
     # names

@@ -10,7 +10,6 @@ import torch
 from regexp.__main__ import USAGE_ERROR
 from regexp.rerun.original import Original
 from regexp.sweeps import ingredients
-from regexp.tracking import environment
 from regexp.training import checkpoint
 
 from .conftest import SMALL, Store, Trained
@@ -304,7 +303,6 @@ def test_code_of_ones_own_is_asked_for_and_its_change_is_named(
     assert store.run("rerun", original.run_id, "--allow", "net_of_mine.") == 0
     file.write_text(NET.format(factor=1.5))
     del sys.modules["net_of_mine"]  # as in another process
-    environment._own_file.cache_clear()
     assert store.run("rerun", original.run_id, "--allow", "net_of_mine.Net") == 1
     told = capsys.readouterr().out
     assert "likely cause: the code of net_of_mine" in told

@@ -60,21 +60,6 @@ def test_no_git_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert environment.code_diff.__wrapped__() == ""
 
 
-def test_ones_own_modules_are_told_from_installed_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    (tmp_path / "module_of_mine.py").write_text("a = 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "module_of_mine", raising=False)
-    __import__("module_of_mine")
-    try:
-        found = environment.own_code()
-    finally:
-        del sys.modules["module_of_mine"]
-    assert found["module_of_mine"] == hashlib.sha256(b"a = 1\n").hexdigest()[:16]
-    assert not {"torch", "json", "regexp", "regexp.tracking.environment"} & found.keys()
-
-
 def test_the_libraries_of_matrix_products_are_read_off_the_build():
     build = (
         "  - Intel(R) oneAPI Math Kernel Library Version 2024.2-Product Build 20240605\n"

@@ -12,8 +12,9 @@ from regexp.compare.figures import style as s
 from regexp.compare.figures.rates import lines_of
 from regexp.stack.member import lengths
 from regexp.stack.optimizers import simulate
+from regexp.sweeps.identity import Node
 from regexp.sweeps.ingredients import build_regularizer, build_stepper, load_data
-from regexp.sweeps.planned_run import Node, PlannedRun
+from regexp.sweeps.planned_run import PlannedRun
 from regexp.tracking.names import flatten
 
 if TYPE_CHECKING:

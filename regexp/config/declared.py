@@ -1,0 +1,107 @@
+"""The values of nodes as the signatures of their targets declare them: 1 is 1.0 for a float.
+
+What is written in several ways is one value, for whoever computes with it and for what a run is.
+"""
+
+import dataclasses
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from regexp.config.nodes import DIRECTIVES, find_target, fits, hints
+
+_TARGET = "_target_"
+
+
+def as_declared(key: str, value: Any) -> Any:
+    """A value of a configuration, and all within it, as its targets declare it.
+
+    An integer becomes the float that it equals where a float is declared and no integer may stand;
+    the zeros of both signs are one. Everything else stays as it is.
+
+    Args:
+        key: dotted, for messages.
+        value: plain, resolved.
+
+    Raises:
+        ConfigError: a node whose target cannot be imported.
+    """
+    return _typed(key, value, Any)
+
+
+def declared_types(target: Any) -> dict[str, Any]:
+    """The annotations of a target's arguments, but of those that cannot be evaluated."""
+    found = hints(target)
+    if not found:
+        for name, annotation, names in _written(target):
+            holder = types.SimpleNamespace(__annotations__={name: annotation})
+            try:
+                found |= typing.get_type_hints(holder, globalns=names)
+            except Exception:  # names that are imported for type checkers alone, for one
+                found.pop(name, None)
+    return found
+
+
+def _written(target: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """(argument, its annotation as it stands, what its names mean)."""
+    if inspect.isclass(target) and dataclasses.is_dataclass(target):
+        for one in reversed(target.__mro__):  # a field's annotation is of its own class's module
+            names = vars(sys.modules.get(one.__module__, types))
+            for name, annotation in vars(one).get("__annotations__", {}).items():
+                yield name, annotation, names
+        return
+    function = target.__init__ if inspect.isclass(target) else target
+    names = getattr(function, "__globals__", {})
+    for name, annotation in getattr(function, "__annotations__", {}).items():
+        yield name, annotation, names
+
+
+def _typed(key: str, value: Any, expected: Any) -> Any:
+    if isinstance(value, Mapping):
+        if _TARGET in value:
+            each = declared_types(find_target(key, value))
+        else:
+            each = dict.fromkeys(value, _inner(value, expected)[-1])
+        return {
+            name: one if name in DIRECTIVES else _typed(f"{key}.{name}", one, each.get(name, Any))
+            for name, one in value.items()
+        }
+    if isinstance(value, list | tuple):
+        first, *others = _inner(value, expected)
+        fixed = len(others) == len(value) - 1 and ... not in others  # a tuple of so many
+        rest = others if fixed else [first] * (len(value) - 1)
+        return [_typed(key, item, one) for item, one in zip(value, [first, *rest], strict=False)]
+    if isinstance(value, float):
+        return value + 0.0  # -0.0 + 0.0 is 0.0
+    if isinstance(value, int) and not isinstance(value, bool) and _means_float(value, expected):
+        return float(value)
+    return value
+
+
+def _branches(expected: Any) -> tuple[Any, ...]:
+    """The members of a union; of anything else itself."""
+    if typing.get_origin(expected) in (typing.Union, types.UnionType):
+        return typing.get_args(expected)
+    return (expected,)
+
+
+def _means_float(value: int, expected: Any) -> bool:
+    """Whether a float is declared, and nothing that the integer itself would be."""
+    branches = _branches(expected)
+    if float not in branches or any(fits(value, one) for one in branches if one is not float):
+        return False
+    try:
+        return float(value) == value
+    except OverflowError:
+        return False
+
+
+def _inner(value: Any, expected: Any) -> tuple[Any, ...]:
+    """What a container's annotation declares of what is in it; Any where it says nothing."""
+    for one in _branches(expected):
+        if typing.get_args(one) and fits(value, one):
+            return typing.get_args(one)
+    return (Any,)

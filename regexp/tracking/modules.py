@@ -1,0 +1,203 @@
+"""A user's own code: which modules a run calls, by the hashes of their sources.
+
+Modules are followed through their import statements, wherever in a file these stand, so that what
+is found does not depend on what else the process has imported. Imports by computed names are not
+seen.
+"""
+
+import ast
+import hashlib
+import importlib.machinery
+import importlib.metadata
+import inspect
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from regexp.tracking import process
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+# Their versions are part of `environment.arithmetic`, or of Python itself.
+_ELSEWHERE = frozenset({"regexp", "torch", "numpy"}) | sys.stdlib_module_names
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source of a user's module.
+
+    Attributes:
+        digest: of the file.
+        imports: names of what it imports, some of which are no modules: `a.b` and `a.b.c` for
+            `from a.b import c`.
+    """
+
+    digest: str
+    imports: tuple[str, ...]
+
+
+# By name; of a module that is loaded the source as it was first seen, until it is loaded again.
+_sources: dict[str, tuple[object, Source]] = {}
+
+
+def loaded_code() -> dict[str, str]:
+    """Hash of the file of every loaded module that is neither installed, nor Python's, nor ours.
+
+    These are a user's own networks and techniques, as far as they have been imported by now.
+    """
+    hashes = {}
+    for name in sorted(sys.modules):
+        if name != "__main__" and (source := _source(name)):
+            hashes[name] = source.digest
+    return hashes
+
+
+def code_of(targets: Iterable[str]) -> dict[str, str]:
+    """What stands behind some `_target_`s beside regexp, torch, numpy and Python.
+
+    Args:
+        targets: dotted paths of classes and functions, whose modules are imported.
+
+    Returns:
+        By module the hash of a source that is nobody's package; by distribution its version.
+    """
+    found: dict[str, str] = {}
+    pending = [name for target in targets for name in _modules_of(target, found)]
+    seen = set(pending)
+    while pending:
+        name = pending.pop()
+        top = name.partition(".")[0]
+        if top in _ELSEWHERE:
+            continue
+        if _is_installed(top):
+            found |= _versions(top)
+        elif source := _source(name):
+            found[name] = source.digest
+            new = [one for one in source.imports if one not in seen]
+            pending += new
+            seen.update(new)
+    return dict(sorted(found.items()))
+
+
+def _modules_of(target: str, found: dict[str, str]) -> Iterator[str]:
+    """The modules of a target: that which its path names, and that which defines it.
+
+    What has no file, as the cells of a notebook, is put into `found` right away.
+    """
+    parts = target.split(".")
+    name = next((".".join(parts[:end]) for end in range(len(parts) - 1, 0, -1)
+                 if ".".join(parts[:end]) in sys.modules), parts[0])  # fmt: skip
+    yield from _with_parents(name)
+    thing: Any = sys.modules.get(name)
+    for attribute in parts[name.count(".") + 1 :]:
+        thing = getattr(thing, attribute, None)
+    defined_in = getattr(thing, "__module__", None) or name
+    yield from _with_parents(defined_in)
+    module = sys.modules.get(defined_in)
+    if defined_in.partition(".")[0] not in _ELSEWHERE and not getattr(module, "__file__", None):
+        try:
+            text = inspect.getsource(thing)
+        except (OSError, TypeError):  # nobody can tell whether it is the same another time
+            text = process.tags()["process"]
+        found[target] = _hash(text.encode())
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    """`a.b.c`, and the packages that it lies in, which are run with it."""
+    parts = name.split(".")
+    return (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+
+
+def _source(name: str) -> Source | None:
+    """The source of a user's module; None if it is none, or not there."""
+    module = sys.modules.get(name)
+    file = _file(name) if module is None else getattr(module, "__file__", None)
+    if not isinstance(file, str) or not _is_own(file):
+        return None
+    # A module gets a new spec whenever it is loaded; one that is not loaded is read each time.
+    version = module and (getattr(module, "__spec__", None) or module)
+    known = _sources.get(name)
+    if known and version is not None and known[0] is version:
+        return known[1]
+    try:
+        content = Path(file).read_bytes()
+    except OSError:
+        return None
+    package = name if Path(file).stem == "__init__" else name.rpartition(".")[0]
+    source = Source(_hash(content), tuple(dict.fromkeys(_imports(content, package))))
+    _sources[name] = version, source
+    return source
+
+
+def _file(name: str) -> str | None:
+    """Where a module that is not loaded would be loaded from; nothing is run to know it."""
+    path: Any = None
+    spec = None
+    for part in _with_parents(name):
+        try:
+            spec = importlib.machinery.PathFinder.find_spec(part, path)
+        except (ImportError, ValueError):
+            return None
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations
+    return spec.origin if spec else None
+
+
+def _imports(content: bytes, package: str) -> Iterator[str]:
+    """What a source imports, from anywhere in it; nothing of what is no Python.
+
+    Args:
+        package: that relative imports are relative to.
+    """
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_parents(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            above = parts[: len(parts) - node.level + 1] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            yield from _with_parents(base)
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+@lru_cache(maxsize=4096)
+def _is_own(file: str) -> bool:
+    """Whether a file belongs neither to a package that is installed, nor to Python, nor to us."""
+    path = Path(file).resolve()
+    if {"site-packages", "dist-packages"} & {*Path(file).parts, *path.parts}:
+        return False
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    places = [_PACKAGE, *(Path(place) for name in names if (place := sysconfig.get_path(name)))]
+    return not any(path.is_relative_to(place.resolve()) for place in places)
+
+
+def _is_installed(top: str) -> bool:
+    module = sys.modules.get(top)
+    file = getattr(module, "__file__", None) if module else _file(top)
+    return isinstance(file, str) and not _is_own(file)
+
+
+@lru_cache(maxsize=256)
+def _versions(top: str) -> dict[str, str]:
+    """The distributions that bring a module, with their versions."""
+    return {
+        name.lower(): importlib.metadata.version(name) for name in _distributions().get(top, ())
+    }
+
+
+@lru_cache(maxsize=1)
+def _distributions() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
