@@ -13,6 +13,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
+from PIL import Image
 
 from tests.dataset.made_openml import keep
 
@@ -120,6 +121,35 @@ def write_hdf5(folder: Path, rows: int = 60, size: int = 8, classes: int = 10) -
     return {"file": "made.h5", "sha256": None, "size": size // 2}
 
 
+def idx_bytes(array: NDArray[Any]) -> bytes:
+    """An array of bytes as an IDX file has it."""
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+
+
+def write_idx_files(folder: Path, rows: int = 60, tested: int = 15) -> dict[str, Any]:
+    """Files like MNIST's, of made-up grey images of three classes."""
+    images, labels = (
+        made_images(rows + tested)[..., 0],
+        np.arange(rows + tested, dtype=np.uint8) % 3,
+    )
+    place = folder / "made_idx"
+    place.mkdir()
+    for name, part in {"train": slice(rows), "t10k": slice(rows, None)}.items():
+        (place / f"{name}-images-idx3-ubyte").write_bytes(idx_bytes(images[part]))
+        (place / f"{name}-labels-idx1-ubyte").write_bytes(idx_bytes(labels[part]))
+    return {"path": "made_idx"}
+
+
+def write_image_folder(folder: Path, rows: int = 60, below: str = "photos") -> dict[str, Any]:
+    """A folder of PNG files, made-up images, a sub-folder for each of three classes."""
+    for row, image in enumerate(made_images(rows)):
+        place = folder / below / ["ant", "bee", "cow"][row % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f"{row:03d}.png")
+    return {"path": below, "size": 4}
+
+
 def made_files(name: str, folder: Path) -> dict[str, Any]:
     """Write made-up files for a dataset that needs some; the overrides that make it read them."""
     if name in ("galaxies", "wine_quality"):
@@ -136,6 +166,10 @@ def made_files(name: str, folder: Path) -> dict[str, Any]:
     if name == "openml":
         keep(folder)
         return {"id": 77}
+    if name == "idx":
+        return write_idx_files(folder)
+    if name == "image_folder":
+        return write_image_folder(folder)
     if name.startswith("galaxy10"):
         return write_hdf5(folder)
     return {}
