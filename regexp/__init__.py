@@ -1,7 +1,8 @@
 """Controlled experiments on how to regularize a neural network.
 
-In Python and notebooks: `sweep` trains as the command `regexp -m` does, and `open_sweep` finds what
-was trained before. Importing this imports nothing else; what is asked of it does.
+In Python and notebooks: `sweep` trains as the command `regexp -m` does, `open_sweep` finds what was
+trained before, and `load` gives the model of a run, which predicts. Importing this imports nothing
+else; what is asked of it does.
 """
 
 from importlib import import_module
@@ -9,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from regexp.commands.python import Sweep, open_sweep, sweep
+    from regexp.prediction.model import Model, load
 
-__all__ = ["Sweep", "open_sweep", "sweep"]
+__all__ = ["Model", "Sweep", "load", "open_sweep", "sweep"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Model": "regexp.prediction.model",
     "Sweep": "regexp.commands.python",
+    "load": "regexp.prediction.model",
     "open_sweep": "regexp.commands.python",
     "sweep": "regexp.commands.python",
 }

@@ -11,10 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from regexp.dataset.checks import (
     EARLIER,
@@ -39,10 +40,14 @@ from regexp.dataset.data import (
     array_checksum,
     summed,
 )
+from regexp.dataset.lazy import LazyInputs
 from regexp.dataset.preparation import Preparation
 from regexp.dataset.splitting import Splitter
 from regexp.errors import ConfigError
 from regexp.random import derive
+
+if TYPE_CHECKING:
+    from regexp.dataset.frames import Text
 
 __all__ = [
     "CLASSIFICATION",
@@ -157,6 +162,18 @@ class Dataset(ABC):
             table: what was read. Its columns and levels may be used; its rows are not to be looked
                 at: the transformer is fitted on those of the training split.
         """
+
+    def read_inputs(self, rows: Any, preparation: Preparation) -> NDArray[Any] | LazyInputs:
+        """Inputs of new rows as `read` gives them; see `regexp.dataset.new_rows.inputs_of`."""
+        from regexp.dataset.new_rows import inputs_of  # takes time
+
+        return inputs_of(rows, preparation, self.text())
+
+    def text(self) -> Text:
+        """How a text file of new rows is written."""
+        from regexp.dataset.frames import Text
+
+        return Text(getattr(self, "separator", ","))
 
     @property
     def further_columns(self) -> dict[str, str]:

@@ -167,6 +167,7 @@ class Table:
         levels: of the columns that are categories, the levels' names by number.
         standardize_targets: scale a regression's targets by those of the training rows.
         target_scale: scale them by this, which was fitted on the training rows already.
+        input_scale: the same of the columns of inputs, where `preprocessing` asks for it.
         splits: the rows of each split where the data themselves tell, as a series does; None to
             split by the seed.
         held_out: the rows of the test split where the data tell these alone; the others are split
@@ -191,6 +192,7 @@ class Table:
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     standardize_targets: bool = False
     target_scale: TargetScale | None = None
+    input_scale: TargetScale | None = None
     splits: Splits | None = None
     held_out: Rows | None = None
     groups: Rows | None = None
@@ -212,15 +214,16 @@ def check_finite(source: str, rows: Rows, values: Any, features: Sequence[str]) 
         source: where the rows come from.
         rows: their numbers in it.
         values: what they became, [len(rows), ...].
-        features: the names of the values of a row, flattened.
+        features: the names of the values of a row, flattened; empty if they are not known.
     """
     flat = values.reshape(len(rows), -1)
     if np.isfinite(flat).all():
         return
     row, column = np.argwhere(~np.isfinite(flat))[0]
+    name = features[column] if features else f"number {column}"
     raise DataError(
-        f"row {rows[row] + 1} becomes {flat[row, column]} in feature {features[column]!r}: a "
-        "number too large (or, for a logarithm, too small)",
+        f"row {rows[row] + 1} becomes {flat[row, column]} in feature {name!r}: a number too large "
+        "(or, for a logarithm, too small)",
         key=source,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
@@ -43,6 +45,47 @@ class UnseenAsMissing(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
         return np.where(self.unseen_, np.nan, X)
+
+
+@dataclass(frozen=True)
+class LevelNames:
+    """Names of one-hot features, `column=level`.
+
+    Attributes:
+        levels: of each category, the levels' names by number.
+    """
+
+    levels: Mapping[str, tuple[str, ...]]
+
+    def __call__(self, column: str, code: float) -> str:
+        """The name of the feature that is 1 where the column has the level of this number."""
+        if column not in self.levels:  # scikit-learn tries this on words of its own
+            return f"{column}={code}"
+        return f"{column}={self.levels[column][int(code)]}"
+
+
+class ColumnScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Scale columns by numbers that are known: (x - mean) / scale; nothing is fitted.
+
+    Args:
+        mean, scale: one a column, in its own unit.
+    """
+
+    def __init__(self, mean: tuple[float, ...], scale: tuple[float, ...]) -> None:
+        self.mean = mean
+        self.scale = scale
+
+    def fit(self, X: NDArray[Any], y: object = None) -> Self:
+        """Nothing."""
+        return self
+
+    def transform(self, X: NDArray[Any]) -> NDArray[Any]:
+        """[..., columns], scaled."""
+        return (X - np.array(self.mean)) / np.array(self.scale)
+
+    def get_feature_names_out(self, names: Any = None) -> Any:
+        """A value stays what it is."""
+        return names
 
 
 class CorrelationFilter(TransformerMixin, BaseEstimator):
@@ -154,14 +197,9 @@ def of_columns(table: Table) -> ColumnTransformer:
     gaps = [place for place in numeric if np.isnan(table.inputs[:, place]).any()]
     categorical = [place for place in places if table.columns[place] in table.levels]
 
-    def level(column: str, code: float) -> str:
-        if column not in table.levels:  # scikit-learn tries this on words of its own
-            return f"{column}={code}"
-        return f"{column}={table.levels[column][int(code)]}"
-
     encoder = OneHotEncoder(
         categories=[np.arange(len(levels), dtype=float) for levels in table.levels.values()],
-        feature_name_combiner=level,
+        feature_name_combiner=LevelNames(table.levels),
         sparse_output=False,
     )
     # A column without a value in the training rows is 0 in all, and stays a feature.

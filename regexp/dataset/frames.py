@@ -124,6 +124,24 @@ def read_codes(
     return codes
 
 
+def read_words(
+    path: Path, text: Text, frame: pd.DataFrame, columns: Collection[str]
+) -> dict[str, pd.Series]:
+    """Columns of a CSV as they are written, by name; nothing of Parquet.
+
+    Args:
+        path, text: see `read_frame`.
+        frame: that it read.
+        columns: those that are wanted.
+    """
+    places = [place for place, name in enumerate(frame) if name in columns]
+    if path.suffix in PARQUET or not places:
+        return {}
+    texts = _read_csv(path, text, usecols=places, dtype=str)
+    named = zip(places, texts, strict=True)
+    return {str(frame.columns[place]): texts[name] for place, name in named}
+
+
 def _is_whole(column: pd.Series) -> bool:
     """Whether all numbers of a column are whole; a missing value makes them floats."""
     kinds = pd.api.types

@@ -21,6 +21,7 @@ class Preparation:
     Args:
         pipeline: a fitted scikit-learn transformer; None takes the inputs as they are.
         columns, levels, classes, task, shape, source: see `regexp.dataset.data.Table`.
+        read_shape: of a row as it was read.
         features: the names of a row's inputs, in the order of the flattened inputs.
         target_scale: how targets are scaled; None leaves them in their own unit.
     """
@@ -31,6 +32,7 @@ class Preparation:
     classes: tuple[str, ...]
     task: str
     shape: tuple[int, ...]
+    read_shape: tuple[int, ...]
     source: str
     features: tuple[str, ...]
     target_scale: TargetScale | None
@@ -62,6 +64,7 @@ class Preparation:
             classes=table.classes,
             task=table.task,
             shape=table.shape,
+            read_shape=tuple(table.inputs.shape[1:]),
             source=table.source,
             features=features,
             target_scale=scale,

@@ -35,6 +35,8 @@ from regexp.dataset.checks import (
 from regexp.dataset.columns import read_columns
 from regexp.dataset.download import download
 from regexp.dataset.files import check_file, find, further_in
+from regexp.dataset.lazy import LazyInputs
+from regexp.dataset.preparation import Preparation
 from regexp.dataset.splitting import check_train_size
 from regexp.errors import ConfigError
 
@@ -148,7 +150,7 @@ class Series(Dataset):
             )
         with summed(source):
             scale = TargetScale.fit(target[past])
-            channels = TargetScale.fit(values[past]).apply(values).astype(np.float32)
+            scales = TargetScale.fit(values[past])
 
             ends = sliding(target, self.horizon)[self.window :, :, 0]  # [starts, horizon]
             last = target[self.window - 1 : self.window - 1 + len(ends)]
@@ -156,7 +158,7 @@ class Series(Dataset):
             named = zip(("train", "validation", "test"), splits, strict=True)
             naive = {key: float(np.sqrt((error[rows] ** 2).mean())) for key, rows in named}
         return Table(
-            inputs=sliding(channels, self.window)[: len(ends)],
+            inputs=sliding(values, self.window)[: len(ends)],
             targets=ends,
             columns=tuple(
                 f"{column}[{time}]" for time in range(-self.window, 0) for column in self._channels
@@ -168,6 +170,7 @@ class Series(Dataset):
             task=REGRESSION,
             name=name,
             target_scale=TargetScale(scale.mean * self.horizon, scale.scale * self.horizon),
+            input_scale=scales,
             splits=splits,
             naive=naive,
         )
@@ -176,9 +179,33 @@ class Series(Dataset):
         """The same: `read` has split it, as `split` is of steps and not of windows."""
         return table
 
-    def preprocessing(self, table: Table) -> None:
-        """None: what time tells was done while reading."""
-        return
+    def preprocessing(self, table: Table) -> Any:
+        """Standardization by what was fitted while reading, which knows the past."""
+        from regexp.dataset.features import ColumnScaler
+
+        assert table.input_scale is not None
+        return ColumnScaler(table.input_scale.mean, table.input_scale.scale)
+
+    def read_inputs(self, rows: Any, preparation: Preparation) -> NDArray[Any] | LazyInputs:
+        """Windows [rows, window, channels] of new steps of time, in the columns' own units.
+
+        Args:
+            rows: windows as an array; or steps of time, as a data frame or a text file with the
+                channels as columns, of which every window is taken, the last one included, after
+                which nothing is known yet.
+            preparation: of a run.
+        """
+        from regexp.dataset import new_rows
+
+        if isinstance(rows, Path) and rows.suffix not in new_rows.ARRAYS:
+            values = read_columns(rows, self._channels, self.separator).values
+        elif new_rows.is_frame(rows):
+            values = new_rows.numbers_of(rows, self._channels)
+        else:
+            return super().read_inputs(rows, preparation)
+        if len(values) < self.window:
+            raise DataError(f"{len(values)} steps of time are less than a window of {self.window}")
+        return sliding(values, self.window)
 
     def _series(
         self, folder: Path

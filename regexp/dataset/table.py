@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from regexp.dataset.base import DataError
 from regexp.dataset.checks import (
@@ -19,6 +19,9 @@ from regexp.dataset.checks import (
 from regexp.dataset.columns import UTF_8, other_than
 from regexp.dataset.files import file_checksum, find
 from regexp.dataset.framed import Frame, FrameDataset, refused
+
+if TYPE_CHECKING:
+    from regexp.dataset.frames import Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +70,7 @@ class TableFile(FrameDataset):
             raise DataError(
                 f"{path} is no file", key="dataset.path", expected="a CSV, Parquet or ARFF file"
             )
-        text = frames.Text(
-            self.separator, as_names(self.missing), self.encoding or UTF_8, self.decimal
-        )
+        text = self.text()
         try:
             if typed := arff.is_arff(path):
                 columns, declared = arff.read_arff(path, text.encoding)
@@ -90,3 +91,10 @@ class TableFile(FrameDataset):
             text=None if typed else text,
             declared=declared,
         )
+
+    def text(self) -> Text:
+        """How the file is written, if it is a CSV."""
+        from regexp.dataset.frames import Text
+
+        missing = as_names(self.missing)
+        return Text(self.separator, missing, self.encoding or UTF_8, self.decimal)

@@ -87,7 +87,7 @@ def members_of(run: Original) -> tuple[list[dict[str, Any]], list[str], int]:
         raise ConfigError(f"its config.yaml has no proper {', '.join(wrong)}", key=where)
     position, members = run.stack["position"], run.stack["members"]
     try:
-        configs = [_replaced(run.config, member) for member in members]
+        configs = [replaced(run.config, member) for member in members]
     except KeyError as error:
         raise ConfigError(
             f"its stack.yaml names {error.args[0]}, which its config.yaml does not have", key=where
@@ -99,7 +99,7 @@ def members_of(run: Original) -> tuple[list[dict[str, Any]], list[str], int]:
     return configs, run.stack.get("variants") or [""] * len(members), position
 
 
-def _replaced(config: dict[str, Any], member: Mapping[str, Any]) -> dict[str, Any]:
+def replaced(config: dict[str, Any], member: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration with the values of some dotted keys replaced.
 
     Raises:

@@ -11,6 +11,7 @@ import yaml
 
 from regexp.metrics import outputs
 from regexp.metrics.names import DIAGNOSTICS, TEST_OUTPUTS
+from regexp.sweeps.model_files import MODEL, write_model
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, stack_of
 from regexp.tracking import DIVERGED, Earlier, RunRecord, Tracker
@@ -70,7 +71,7 @@ class Recorder:
 
 
 def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> Outcome:
-    """Record what a run ended with: its metrics, checkpoints and test outputs, and that it ended.
+    """Record what a run ended with: its metrics, checkpoints, test outputs and model, and its end.
 
     Args:
         run: as planned.
@@ -97,6 +98,8 @@ def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> 
                 path = Path(folder) / TEST_OUTPUTS
                 outputs.write(path, result.test_outputs)
                 record.artifact(path)
+            if result.model:
+                record.artifact(write_model(result.model, record.id, Path(folder) / MODEL))
     else:
         record.tags({DIVERGED: True})
     record.finish(result.status, result.reason)  # type: ignore[arg-type]

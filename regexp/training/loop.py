@@ -239,9 +239,12 @@ def _finished(
         for name, value in metrics(outputs[split], targets, stack.task).items():
             scores[prefix + name] = value
     kept = {split: outputs[split].cpu() for split in ("validation", "test")}
-    return [
+    results = [
         state.result(position, final, numbers, stack.of_run(kept, order))
         for order, (position, numbers) in enumerate(
             zip(positions, _by_run(stack, scores), strict=True)
         )
     ]
+    for result in results:
+        result.together = [stack.runs[position] for position in positions]
+    return results

@@ -41,6 +41,7 @@ class Result:
         last: all that training would go on from, and the weights that were tested.
         diagnostics: the artifact of that name, filled in with what the data add to the metrics.
         test_outputs: the artifact of that name, filled in likewise.
+        model: the files of the artifact of that name, filled in likewise.
     """
 
     run: int
@@ -55,6 +56,8 @@ class Result:
     last: dict[str, Any] = field(default_factory=dict)
     diagnostics: str = ""
     test_outputs: RowOutputs | None = None
+    model: dict[str, bytes] = field(default_factory=dict)
+    together: list[int] = field(default_factory=list)
 
 
 class Best(NamedTuple):
@@ -127,9 +130,12 @@ class TrainingState:
         ended = {EPOCHS: float(epochs), SECONDS: seconds, BEST_EPOCH: float(best_epoch)}
         best = {"weights": stack.weights(self.best.state, position), "epoch": best_epoch}
         optimizer, scheduler = stack.optimizers.state(position)
+        weights, state = stack.weights(final, position), stack.state()
+        same = [name for name in state if final[name].data_ptr() == state[name].data_ptr()]
         last = {
-            "weights": stack.weights(final, position),
-            "state": stack.of_run(stack.state(), position),
+            "weights": weights,
+            # held and written once where no technique evaluates others
+            "state": stack.of_run(state, position) | {name: weights[name] for name in same},
             "optimizer": optimizer,
             "scheduler": scheduler,
             "memory": stack.of_run(stack.memory, position),

@@ -319,7 +319,7 @@ def test_a_users_module_trains_stacked_and_alone() -> None:
     one = train(own("OwnNetwork", "seeds=3"), stacked)
     other = train(own("OwnNetwork", "seeds=3", "stack=false"), alone)
     assert stacked.ends == alone.ends == [("FINISHED", "")] * 3
-    assert sorted(stacked.files) == ["best.pt"] * 3 + ["last.pt"] * 3
+    assert sorted(stacked.files) == ["best.pt"] * 3 + ["last.pt"] * 3 + ["model"] * 3
     assert stacked.texts == ["diagnostics.json"] * 3
     for ours, theirs in zip(one, other, strict=True):
         assert ours.metrics["test/loss"] == pytest.approx(theirs.metrics["test/loss"], rel=1e-3)

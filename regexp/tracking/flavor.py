@@ -1,0 +1,51 @@
+"""What MLflow wants to know of a model: the files that make one of a folder of artifacts.
+
+`mlflow.pyfunc.log_model` would take half a second a run, and more with inferred requirements.
+"""
+
+import platform
+from collections.abc import Mapping, Sequence
+
+PYTHON_ENV = "python_env.yaml"
+
+Inputs = Mapping[str, str] | Sequence[int]
+"""Name -> type of columns (`double`, `string`), or the shape of a row that is an array."""
+
+
+def mlmodel(run_id: str, loader: str, inputs: Inputs, outputs: Mapping[str, str]) -> str:
+    """The text of the file `MLmodel`.
+
+    Args:
+        run_id: of the run that the model is of.
+        loader: the module that has `_load_pyfunc`.
+        inputs: what the model takes.
+        outputs: name -> type of the columns that it gives; empty if they are not known.
+    """
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+    def columns(named: Mapping[str, str]) -> Schema:
+        return Schema([ColSpec(DataType[kind], name) for name, kind in named.items()])
+
+    if isinstance(inputs, Mapping):
+        taken = columns(inputs)
+    else:
+        import numpy as np
+
+        taken = Schema([TensorSpec(np.dtype(np.float64), (-1, *inputs))])
+    model = Model(artifact_path="model", run_id=run_id)
+    model.signature = ModelSignature(inputs=taken, outputs=columns(outputs) if outputs else None)
+    # what `mlflow.pyfunc.add_to_model` does, whose import takes a second, and warns
+    model.add_flavor(
+        "python_function",
+        loader_module=loader,
+        data=".",
+        python_version=platform.python_version(),
+        env={"virtualenv": PYTHON_ENV},
+    )
+    return str(model.to_yaml())
+
+
+def python_env() -> str:
+    """The text of the file `python_env.yaml`, beside `requirements.txt`."""
+    return f"python: {platform.python_version()}\ndependencies:\n- -r requirements.txt\n"

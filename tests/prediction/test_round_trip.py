@@ -1,0 +1,114 @@
+"""Predictions on raw test rows, bit for bit against `test_outputs.npz`, which training wrote."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+
+import regexp
+from regexp.dataset.series import _sunspots, sliding
+from regexp.metrics.evaluate import metrics
+from tests.prediction.support import ids, recorded, same_bytes, train, write_table
+from tests.sandbox import Sandbox
+
+ENDS_EARLY = "[dropout,early_stopping]"
+
+
+class Attention(nn.Module):
+    """A user's own network, which only `vmap` can lift."""
+
+    def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(input_shape[0], 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.last = nn.Linear(8, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.relu(self.first(x))[:, None]
+        return self.last(self.attention(hidden, hidden, hidden)[0][:, 0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("techniques", "seeds", "more"),
+    [
+        ("none,[dropout,mc_dropout],swag", 3, ()),
+        (f"snapshot,[batch_norm,ema],{ENDS_EARLY}", 4, ("regularizer.early_stopping.patience=1",)),
+        ("[dropout,mc_dropout],batch_ensemble", 1, ()),
+        ("swa", 2, ("trainer.precision=bfloat16",)),
+    ],
+    ids=["stack", "ends early", "alone", "half"],
+)
+def test_images_through_a_cnn(
+    sandbox: Sandbox, techniques: str, seeds: int, more: tuple[str, ...]
+) -> None:
+    """Convolutions of several runs round otherwise than those of one."""
+    runs = train(
+        sandbox, f"regularizer={techniques}", f"seeds={seeds}", "model=cnn", "model.channels=[8,8]",
+        "dataset.train_size=128", *more,
+    )  # fmt: skip
+    digits = load_digits()
+    for run_id in ids(runs):
+        test, model = recorded(sandbox, run_id), regexp.load(run_id, sandbox.store)
+        assert same_bytes(model.outputs(digits.data[test.rows]), test.outputs)
+        assert np.array_equal(test.targets, digits.target[test.rows])
+        quick = regexp.load(run_id, sandbox.store, exact=False)
+        near = quick.outputs(digits.data[test.rows])
+        assert np.allclose(near, test.outputs, atol=0.05 if "bfloat16" in str(more) else 1e-4)
+
+
+def test_windows_of_a_series_through_recurrent_networks(sandbox: Sandbox) -> None:
+    runs = train(
+        sandbox, "dataset=series", "model=lstm,gru", "seeds=2",
+        "regularizer=none,[dropout,mc_dropout],zoneout",
+    )  # fmt: skip
+    steps = _sunspots()
+    for run_id in ids(runs):
+        test, model = recorded(sandbox, run_id), regexp.load(run_id, sandbox.store)
+        windows = sliding(steps, model.record.config["dataset"]["window"])
+        assert same_bytes(model.outputs(windows[test.rows]), test.outputs)
+        # in the series' own unit, the forecast after the last step among them
+        forecast = model.predict(pd.DataFrame(steps, columns=["SUNACTIVITY"]))
+        assert len(forecast) == len(windows)
+        if "mc_dropout" not in model.record.config["regularizer"]:  # masks go by place
+            assert np.allclose(forecast[test.rows], test.values[:, 0], atol=1e-3)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_rows_of_a_table_with_categories_gaps_and_codes(sandbox: Sandbox, seeds: int) -> None:
+    whole = write_table(Path("table.csv"))
+    runs = train(
+        sandbox, "dataset=table", "dataset.path=table.csv", "dataset.target=kind", f"seeds={seeds}",
+        "dataset.categorical=[code]", "regularizer=none,[dropout,mc_dropout]",
+    )  # fmt: skip
+    lines = Path("table.csv").read_text().splitlines(keepends=True)
+    for run_id in ids(runs):
+        test, model = recorded(sandbox, run_id), regexp.load(run_id, sandbox.store)
+        assert same_bytes(model.outputs(whole.iloc[test.rows]), test.outputs)
+        Path("part.csv").write_text(lines[0] + "".join(lines[row + 1] for row in test.rows))
+        assert same_bytes(model.outputs("part.csv"), test.outputs)
+        scores = metrics(torch.from_numpy(model.outputs("part.csv")),
+                         torch.from_numpy(test.targets), test.task)  # fmt: skip
+        row = runs.set_index("run_id").loc[run_id]
+        assert float(scores["accuracy"]) == row["metrics.test/accuracy"]
+        assert float(scores["loss"]) == row["metrics.test/loss"]
+
+
+def test_a_network_of_a_users_own(sandbox: Sandbox) -> None:
+    own = f"{__name__}.Attention"
+    runs = train(
+        sandbox, "dataset=wine", "~model.hidden", "~model.activation", "seeds=3",
+        f"model._target_={own}", "regularizer=none,swag",
+    )  # fmt: skip
+    from sklearn.datasets import load_wine
+
+    values = load_wine().data
+    for run_id in ids(runs):
+        with pytest.raises(ValueError, match=f"--allow {own}"):
+            regexp.load(run_id, sandbox.store)
+        test, model = recorded(sandbox, run_id), regexp.load(run_id, sandbox.store, allow=[own])
+        assert same_bytes(model.outputs(values[test.rows]), test.outputs)
