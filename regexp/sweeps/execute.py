@@ -26,6 +26,7 @@ from regexp.sweeps import progress
 from regexp.sweeps.launched import Order, job, shared_tracker, write_plan
 from regexp.sweeps.present import present
 from regexp.sweeps.progress import say
+from regexp.sweeps.time_left import Work, write_work
 
 if TYPE_CHECKING:
     from regexp.compare.report import ComparisonReport
@@ -154,6 +155,8 @@ def _write_plans(
         return [folder / "sweep.yaml"]
     again = repeats(planned)
     paths = [folder.absolute() / f"{number}.yaml" for number in range(len(sweep.jobs))]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_work(folder, [Work.of(() if n in again else runs) for n, runs in enumerate(planned)])
     for number, (path, one_job, runs) in enumerate(zip(paths, sweep.jobs, planned, strict=True)):
         repeated, applies = again.get(number), number not in left_out
         write_plan(path, order, number, one_job, runs, repeated=repeated, applies=applies)

@@ -24,7 +24,11 @@ from regexp.tracking import RunRecord, Tracker, environment, now
 from regexp.training.device import device_name, device_settings
 
 Advance = Callable[[int], object]
-"""Tells the progress bar of epochs that were trained."""
+"""Told of how many epochs were trained, of whichever run."""
+
+
+def _nobody(epochs: int) -> None:
+    """Nobody is told."""
 
 
 def train(
@@ -33,6 +37,7 @@ def train(
     tracker: Tracker,
     sweep_id: str,
     setting: str = "",
+    advance: Advance = _nobody,
 ) -> list[Outcome]:
     """Train and record the runs of a job that the sweep has not ended yet.
 
@@ -45,6 +50,7 @@ def train(
         tracker: records the runs.
         sweep_id: of the parent run.
         setting: what beside the technique the sweep varies in this job, for people.
+        advance: told of epochs where no progress bar is shown.
 
     Returns:
         One outcome a run that counts, in the order of the plan. Where trials broke, theirs alone.
@@ -53,19 +59,23 @@ def train(
         ConfigError: what only the data can tell is wrong, and nothing was recorded; or every trial
             diverged.
     """
-    outcomes = _train_runs(runs, config, tracker, sweep_id, setting)
+    outcomes = _train_runs(runs, config, tracker, sweep_id, setting, advance)
     if not config.tune.budget:
         return outcomes
     broken = [one for one in outcomes if one.status != "FINISHED" and not one.diverged]
     if broken:
         return broken
-    return _train_runs(
-        plan(config, chosen_numbers(config, outcomes)), config, tracker, sweep_id, setting
-    )
+    chosen = plan(config, chosen_numbers(config, outcomes))
+    return _train_runs(chosen, config, tracker, sweep_id, setting, advance)
 
 
 def _train_runs(
-    runs: Sequence[PlannedRun], config: DictConfig, tracker: Tracker, sweep_id: str, setting: str
+    runs: Sequence[PlannedRun],
+    config: DictConfig,
+    tracker: Tracker,
+    sweep_id: str,
+    setting: str,
+    told: Advance,
 ) -> list[Outcome]:
     """Train those of some runs that have not ended yet, as stacks, and record them.
 
@@ -81,7 +91,7 @@ def _train_runs(
         return [outcomes[run.fingerprint] for run in runs]
     every = Every(*every_of(config))
     with (
-        progress_bar(config.trainer.epochs * len(left)) as advance,
+        progress_bar(config.trainer.epochs * len(left), told) as advance,
         device_settings(runs[0].config["trainer"]) as device,
     ):
         # With the job's threads: some techniques decompose weights as they are built.
@@ -156,9 +166,9 @@ def _train_stack(
 
 
 @contextlib.contextmanager
-def progress_bar(total: int) -> Iterator[Advance]:
-    """A bar of a job's epochs, where there is a terminal."""
+def progress_bar(total: int, told: Advance = _nobody) -> Iterator[Advance]:
+    """A bar of a job's epochs where there is a terminal; elsewhere `told` is."""
     from tqdm import tqdm
 
     with tqdm(total=total, unit="epoch", leave=False, disable=None) as bar:
-        yield bar.update
+        yield told if bar.disable else bar.update

@@ -20,8 +20,10 @@ from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.names import VALIDATION_LOSS
 from regexp.sweeps import progress
 from regexp.sweeps.progress import say
+from regexp.sweeps.time_left import time_left
 
 if TYPE_CHECKING:
+    from regexp.sweeps.job import Advance
     from regexp.sweeps.outcome import Outcome
     from regexp.sweeps.planned_run import PlannedRun
     from regexp.tracking import Tracker
@@ -135,6 +137,12 @@ def job(config: DictConfig) -> float:
     head = f"[{report.number + 1}/{order.jobs or '?'}] {report.name}"
     repeated: int | None = planned["repeated"] if planned else None
     applies = planned is None or planned["applies"]
+    rest = time_left(order.folder)
+
+    def advance(epochs: int) -> None:
+        if line := rest.advance(epochs):
+            say(f"{head}: {line}")
+
     began = time.monotonic()
     try:
         if planned is None:  # of a foreign sweeper, which the command could not plan
@@ -146,7 +154,8 @@ def job(config: DictConfig) -> float:
             report.points = progress.points(config)
             say(f"{head}: {progress.size(config)} ...")
             with _alone(config, f"{order.sweep_id}-{report.number}", head):
-                outcomes = _train(config, runs, order, setting)
+                rest.begin(report.number)
+                outcomes = _train(config, runs, order, setting, advance)
                 report.outcomes = [asdict(outcome) for outcome in outcomes]
     except NotApplicable as error:
         applies = False
@@ -157,11 +166,11 @@ def job(config: DictConfig) -> float:
             print_traceback(error)
     report.seconds = time.monotonic() - began
     became = progress.result_line(report) if repeated is None else f"the runs of job {repeated + 1}"
-    say(f"{head}: {became if applies else 'does not apply'}")
     try:
         progress.write_report(report, order.report_of(report.number))
     except OSError as error:  # a full disk must not take the others either
         say(f"{head}: cannot write its report ({error})")
+    say(f"{head}: {became if applies else 'does not apply'}{rest.end()}")
     losses = [outcome["metrics"].get(VALIDATION_LOSS) for outcome in report.outcomes]
     if report.failures or not losses or None in losses:
         return float("inf")
@@ -178,7 +187,11 @@ def _reason(error: Exception) -> str:
 
 
 def _train(
-    config: DictConfig, runs: list[dict[str, Any]] | None, order: Order, setting: str
+    config: DictConfig,
+    runs: list[dict[str, Any]] | None,
+    order: Order,
+    setting: str,
+    advance: "Advance",
 ) -> "list[Outcome]":
     """Train with the tracker of the sweep, or with one of its own in another process."""
     from regexp.sweeps.job import train
@@ -193,10 +206,10 @@ def _train(
         for line in progress.remark_lines([planned]):
             say(line)
     if _tracker is not None:
-        return list(train(planned, config, _tracker, order.sweep_id, setting))
+        return train(planned, config, _tracker, order.sweep_id, setting, advance)
     patience = Patience(config.tracking.wait)
     with interruptible(), patience(lambda: open_tracker(config)) as tracker:
-        return list(train(planned, config, tracker, order.sweep_id, setting))
+        return train(planned, config, tracker, order.sweep_id, setting, advance)
 
 
 @contextlib.contextmanager
