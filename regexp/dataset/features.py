@@ -88,6 +88,33 @@ class ColumnScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return names
 
 
+class SeriesScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Standardize the channels of series over all values of the rows fitted; 0 what is missing.
+
+    Args:
+        channels: of a series, which stand side by side for each step of time.
+
+    Attributes:
+        scaler_: of [values, channels].
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.channels = channels
+
+    def fit(self, X: NDArray[Any], y: object = None) -> Self:
+        """Learn from `X`, [rows, time * channels], NaN where there is no value."""
+        X = validate_data(self, X, ensure_all_finite="allow-nan")
+        self.scaler_ = StandardScaler().fit(X.reshape(-1, self.channels))
+        return self
+
+    def transform(self, X: NDArray[Any]) -> NDArray[Any]:
+        """[rows, time * channels]."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
+        scaled = self.scaler_.transform(X.reshape(-1, self.channels)).reshape(X.shape)
+        return np.where(np.isnan(X), 0.0, scaled)
+
+
 class CorrelationFilter(TransformerMixin, BaseEstimator):
     """Keep one feature of each highly correlated pair.
 

@@ -17,6 +17,7 @@ TRUSTED = (
     "regexp.dataset.features.ColumnScaler",
     "regexp.dataset.features.CorrelationFilter",
     "regexp.dataset.features.LevelNames",
+    "regexp.dataset.features.SeriesScaler",
     "regexp.dataset.features.UnseenAsMissing",
     "regexp.dataset.features._log",
     "regexp.dataset.features._names",

@@ -121,6 +121,23 @@ def write_hdf5(folder: Path, rows: int = 60, size: int = 8, classes: int = 10) -
     return {"file": "made.h5", "sha256": None, "size": size // 2}
 
 
+def ts_series(rows: int = 60, length: int = 7) -> NDArray[np.float64]:
+    """Made-up series of two channels, [rows, length, 2]."""
+    return np.random.default_rng(rows).normal(size=(rows, length, 2)).round(4) * [1, 50] + [0, 9]
+
+
+def ts_lines(rows: int = 60, length: int = 7) -> list[str]:
+    """Those of `ts_series` as a file of the UEA archive, with classes in turn."""
+    header = ["# made up", "@problemName Made", "@timeStamps false", "@classLabel true Up dOWN x"]
+    body = [
+        ":".join(
+            [*(",".join(map(repr, one)) for one in series.T.tolist()), ["dOWN", "Up"][row % 2]]
+        )
+        for row, series in enumerate(ts_series(rows, length))
+    ]
+    return [*header, "@univariate false", "", "@data", *body]
+
+
 def idx_bytes(array: NDArray[Any]) -> bytes:
     """An array of bytes as an IDX file has it."""
     sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
@@ -168,6 +185,8 @@ def made_files(name: str, folder: Path) -> dict[str, Any]:
         return {"id": 77}
     if name == "idx":
         return write_idx_files(folder)
+    if name == "ts":
+        return {"path": write(folder / "Made_TRAIN.ts", ts_lines()).name}
     if name == "image_folder":
         return write_image_folder(folder)
     if name.startswith("galaxy10"):
