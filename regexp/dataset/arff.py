@@ -12,7 +12,6 @@ import pandas as pd
 
 from regexp.dataset.base import DataError
 from regexp.dataset.columns import END, open_text, text_lines
-from regexp.dataset.frames import check_names
 
 _NAME = r"""('[^']*'|"[^"]*"|\S+)"""
 _DATE = re.compile(rf"(@attribute {_NAME}\s+)date\b.*", re.IGNORECASE | re.DOTALL)
@@ -24,13 +23,15 @@ def is_arff(path: Path) -> bool:
     return path.name.lower().removesuffix(".gz").endswith(".arff")
 
 
-def read_arff(path: Path, encoding: str) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
-    """All columns of a file, missing where it has `?`, and the levels of the nominal ones in order.
+def read_arff(path: Path, encoding: str) -> pd.DataFrame:
+    """All columns of a file, missing where it has `?`.
 
-    Numeric attributes are numbers, nominal ones pandas' categories, strings and dates text. A row
-    may be sparse: what it does not name is 0, or the first level. Read by liac-arff, which OpenML's
-    and scikit-learn's own readers are: scipy's knows neither strings nor sparse rows nor a value
-    in quotes where the first row has none, and takes rows with a field too many.
+    Numeric attributes are numbers, strings and dates text, nominal ones pandas' categories with the
+    levels that are declared, in order. What a sparse row does not name is 0, or the first level.
+
+    Read by liac-arff, which OpenML's and scikit-learn's own readers are: scipy's knows neither
+    strings nor sparse rows nor a value in quotes where the first row has none, and takes rows with
+    a field too many.
 
     Args:
         path: the file, gzipped if its name ends in `.gz`.
@@ -49,17 +50,21 @@ def read_arff(path: Path, encoding: str) -> tuple[pd.DataFrame, dict[str, tuple[
         except Exception as error:  # a damaged file makes the library raise anything
             raise DataError(f"{path}: cannot be read as ARFF: {_told(error)}") from error
     types: Mapping[str, Any] = dict(content["attributes"])
-    check_names(path, list(types))
-    if not content["data"]:
-        raise DataError(f"{path}: a header and no rows")
     frame = pd.DataFrame(content["data"], columns=list(types))
-    declared = {
-        name: tuple(dict.fromkeys(levels))
-        for name, levels in types.items()
-        if isinstance(levels, list)
+    nominal = {name: levels for name, levels in types.items() if isinstance(levels, list)}
+    return frame.astype(
+        {name: pd.CategoricalDtype(list(dict.fromkeys(nominal[name]))) for name in nominal}
+    )
+
+
+def declared(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """The levels of the columns of categories of `read_arff`, in order."""
+    kinds = {str(name): column.dtype for name, column in frame.items()}
+    return {
+        name: tuple(kind.categories)
+        for name, kind in kinds.items()
+        if isinstance(kind, pd.CategoricalDtype)
     }
-    nominal = {name: pd.CategoricalDtype(list(levels)) for name, levels in declared.items()}
-    return frame.astype(nominal), declared
 
 
 def _readable(lines: Iterator[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from regexp.dataset.arff import is_arff, read_arff
 from regexp.dataset.base import DataError
 from regexp.dataset.columns import SEPARATORS, UTF_8, read_fields
 from regexp.dataset.kinds import level_of
@@ -40,11 +41,16 @@ class Text:
     decimal: str = "."
 
 
+def is_typed(path: Path) -> bool:
+    """Whether the columns of a file have types, by its name; in a CSV all are text."""
+    return path.suffix in PARQUET or is_arff(path)
+
+
 def read_frame(path: Path, text: Text) -> pd.DataFrame:
-    """All columns of a file; a name that ends in .parquet or .pq says Parquet, any other CSV.
+    """All columns of a file: Parquet if its name ends in .parquet or .pq, ARFF if in .arff, or CSV.
 
     Args:
-        path: the file; a CSV is gzipped if its name ends in `.gz`.
+        path: the file; a CSV or ARFF is gzipped if its name ends in `.gz`.
         text: how a CSV is written.
 
     Raises:
@@ -63,6 +69,9 @@ def read_frame(path: Path, text: Text) -> pd.DataFrame:
         except Exception as error:  # a damaged file makes these libraries raise anything
             raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
         frame = frame.reset_index(drop=True)
+    elif is_arff(path):
+        frame = read_arff(path, text.encoding)
+        check_names(path, [str(name) for name in frame])
     else:
         # pandas fills rows that are too short, and takes a field too many for an index.
         fields = read_fields(path, text.separator, text.encoding)
@@ -102,7 +111,7 @@ def read_codes(
 
     Args:
         path, text: see `read_frame`.
-        frame: that it read. Parquet has text where somebody wrote text.
+        frame: that it read. Parquet and ARFF have text where somebody wrote text.
         columns: those that are looked at.
 
     Returns:
@@ -111,7 +120,7 @@ def read_codes(
     places = [
         place for place, name in enumerate(frame) if name in columns and _is_whole(frame[name])
     ]
-    if path.suffix in PARQUET or not places:
+    if is_typed(path) or not places:
         return {}
     texts = _read_csv(path, text, usecols=places, dtype=str)
     codes = {}
@@ -127,7 +136,7 @@ def read_codes(
 def read_words(
     path: Path, text: Text, frame: pd.DataFrame, columns: Collection[str]
 ) -> dict[str, pd.Series]:
-    """Columns of a CSV as they are written, by name; nothing of Parquet.
+    """Columns of a CSV as they are written, by name; nothing of Parquet and ARFF.
 
     Args:
         path, text: see `read_frame`.
@@ -135,7 +144,7 @@ def read_words(
         columns: those that are wanted.
     """
     places = [place for place, name in enumerate(frame) if name in columns]
-    if path.suffix in PARQUET or not places:
+    if is_typed(path) or not places:
         return {}
     texts = _read_csv(path, text, usecols=places, dtype=str)
     named = zip(places, texts, strict=True)

@@ -72,11 +72,7 @@ class TableFile(FrameDataset):
             )
         text = self.text()
         try:
-            if typed := arff.is_arff(path):
-                columns, declared = arff.read_arff(path, text.encoding)
-            else:
-                columns, declared = frames.read_frame(path, text), {}
-                typed = path.suffix in frames.PARQUET
+            columns = frames.read_frame(path, text)
         except DataError as error:
             if not isinstance(error.__cause__, UnicodeError):
                 raise
@@ -88,8 +84,8 @@ class TableFile(FrameDataset):
             name=path.name.split(".")[0],
             source=str(path),
             checksum=file_checksum(path),
-            text=None if typed else text,
-            declared=declared,
+            text=None if frames.is_typed(path) else text,
+            declared=arff.declared(columns) if arff.is_arff(path) else {},
         )
 
     def text(self) -> Text:

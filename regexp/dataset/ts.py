@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from regexp.dataset.base import CLASSIFICATION, REGRESSION, DataError, Dataset, Table
 from regexp.dataset.checks import unexpected
 from regexp.dataset.files import find, joint_checksum
+from regexp.dataset.lazy import LazyInputs
+from regexp.dataset.preparation import Preparation
 from regexp.dataset.ts_file import TSFile, read_ts
+from regexp.errors import count
 
 PLACES = ("start", "end")
 """Where shorter series may be padded."""
@@ -100,6 +103,25 @@ class TS(Dataset):
         from regexp.dataset.features import SeriesScaler  # takes time
 
         return SeriesScaler(channels=table.shape[1])
+
+    def read_inputs(self, rows: Any, preparation: Preparation) -> NDArray[Any] | LazyInputs:
+        """Series [rows, time * channels] of a `.ts` file, or as `Dataset.read_inputs` takes them.
+
+        Args:
+            rows: a file may say anything for a class, such as `?`.
+            preparation: of a run, which takes series of one length.
+        """
+        if not isinstance(rows, Path) or not rows.name.removesuffix(".gz").endswith(".ts"):
+            return super().read_inputs(rows, preparation)
+        file, (length, channels) = read_ts(rows, labelled=False), preparation.shape
+        longest = max(map(len, file.series))
+        if file.channels != channels or longest > length or (not self.pad and longest < length):
+            raise DataError(
+                f"{rows}: series of {longest} steps and {count(file.channels, 'channel')}; the run "
+                f"was trained on {length} steps and {count(channels, 'channel')}"
+            )
+        self._length([file])
+        return self._padded(file, length).reshape(len(file.series), -1)
 
     def _length(self, files: Sequence[TSFile]) -> int:
         """Of the longest series; DataError if others are shorter and are not to be padded."""

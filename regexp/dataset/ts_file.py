@@ -50,7 +50,7 @@ class TSFile:
         return f"{count(self.channels, 'channel')} and {labels}"
 
 
-def read_ts(path: Path) -> TSFile:
+def read_ts(path: Path, *, labelled: bool = True) -> TSFile:
     """Read a file of series.
 
     A header of lines that start with `@`, the last of which is `@data`, and a series a line: the
@@ -60,6 +60,7 @@ def read_ts(path: Path) -> TSFile:
 
     Args:
         path: the file, UTF-8, gzipped if its name ends in `.gz`.
+        labelled: whether every class has to be declared; else a row may say anything.
 
     Raises:
         DataError: the file is empty, damaged, has time stamps or nothing to predict; a row differs
@@ -80,7 +81,7 @@ def read_ts(path: Path) -> TSFile:
                 raise DataError(
                     f"{place} has {one.shape[1]} channels, the first {series[0].shape[1]}"
                 )
-            if not regression and label not in classes:
+            if labelled and not regression and label not in classes:
                 raise DataError(
                     f"{place}: {label!r} is none of the classes that the header declares "
                     f"({', '.join(classes[:10])})"

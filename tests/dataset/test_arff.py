@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.io import arff as scipy_arff
 
-from regexp.dataset.arff import is_arff, read_arff
+from regexp.dataset.arff import declared, is_arff
 from regexp.dataset.base import DataError
-from regexp.dataset.columns import UTF_8
+from regexp.dataset.frames import Text, read_frame
 from tests.dataset.made import make, write
 
 pytest.importorskip("arff")
@@ -41,11 +41,11 @@ def lines(rows: int = 60) -> list[str]:
 
 
 def read(path):
-    return read_arff(path, UTF_8)
+    return read_frame(path, Text(","))
 
 
 def test_columns_have_the_types_that_are_declared(tmp_path):
-    frame, declared = read(write(tmp_path / "a.arff", lines()))
+    frame = read(write(tmp_path / "a.arff", lines()))
     rows = np.arange(60)
     weight = np.where(rows % 7, rows / 4, np.nan)
     assert list(frame) == ["body weight", "legs", "colour", "born", "note", "kind"]
@@ -55,8 +55,8 @@ def test_columns_have_the_types_that_are_declared(tmp_path):
     assert frame["colour"].isna().tolist() == (rows % 5 == 4).tolist()
     assert frame["born"].tolist()[:2] == ["2020-01-01", "2020-01-02"]
     assert frame["note"].tolist()[3] == "it's, 3"
-    assert declared["colour"] == ("dark, red", "blue", "01", "1", "green")
-    assert declared["kind"] == ("fish", "dog", "cat")
+    assert declared(frame)["colour"] == ("dark, red", "blue", "01", "1", "green")
+    assert declared(frame)["kind"] == ("fish", "dog", "cat")
 
 
 def test_levels_are_the_declared_ones_and_classes_those_that_occur(tmp_path):
@@ -79,9 +79,9 @@ def test_it_is_what_scipy_reads(tmp_path):
     body = [f"{x!r},{n},{'pq'[n % 2]}" for n, x in enumerate(random.normal(size=40).tolist())]
     header = ["@relation r", "@attribute x real", "@attribute n integer", "@attribute c {p,q}"]
     path = write(tmp_path / "plain.arff", [*header, "@data", *body])
-    frame, declared = read(path)
+    frame = read(path)
     records, meta = scipy_arff.loadarff(path)
-    assert declared == {"c": meta["c"][1]}
+    assert declared(frame) == {"c": meta["c"][1]}
     for name in ("x", "n"):
         assert np.array_equal(frame[name], records[name])
     assert frame["c"].tolist() == [level.decode() for level in records["c"]]
@@ -90,7 +90,7 @@ def test_it_is_what_scipy_reads(tmp_path):
 def test_sparse_rows(tmp_path):
     header = ["@relation r", "@attribute a numeric", "@attribute c {p,q}", "@attribute b numeric"]
     path = write(tmp_path / "s.arff", [*header, "@data", "{0 1.5, 1 q}", "{}", "{2 ?}", "{2 -1}"])
-    frame, _ = read(path)
+    frame = read(path)
     assert frame["a"].tolist() == [1.5, 0, 0, 0]
     assert frame["c"].tolist() == ["q", "p", "p", "p"]
     assert np.array_equal(frame["b"], [0, 0, np.nan, -1], equal_nan=True)
@@ -99,7 +99,7 @@ def test_sparse_rows(tmp_path):
 def test_gzipped_and_in_another_encoding(tmp_path):
     text = "@relation r\n@attribute c {größer,klein}\n@data\n" + "größer\nklein\n" * 20
     (tmp_path / "z.ARFF.gz").write_bytes(gzip.compress(text.encode()))
-    assert read(tmp_path / "z.ARFF.gz")[0]["c"].tolist() == ["größer", "klein"] * 20
+    assert read(tmp_path / "z.ARFF.gz")["c"].tolist() == ["größer", "klein"] * 20
     (tmp_path / "l.arff").write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=r"set 'dataset\.encoding=latin-1'"):
         make("table", path="l.arff", target="c").read_frame(tmp_path)

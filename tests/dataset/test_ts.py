@@ -78,6 +78,22 @@ def test_padding_has_no_say_in_the_scale(tmp_path):
     assert np.allclose(found, np.array([*wanted, 0, 0], dtype=float), atol=1e-6)
 
 
+def test_new_series_are_read_as_those_of_the_run(tmp_path):
+    dataset = two_files(tmp_path)
+    preparation = dataset.load(0, tmp_path).preparation
+    body = [line.rpartition(":")[0] + ":?" for line in ts_lines(20)[7:]]
+    path = write(tmp_path / "new.ts", [*ts_lines(20)[:7], *body])
+    read = dataset.read_inputs(path, preparation)
+    assert np.array_equal(read.reshape(20, 7, 2), ts_series(20))
+    assert np.array_equal(dataset.read_inputs(ts_series(20), preparation), read)
+    for wrong in (ts_lines(20, 8), ts_lines(20, 6), [*HEADER, "1,2,3,4,5,6,7:a"]):
+        with pytest.raises(DataError, match="the run was trained on 7 steps and 2 channels"):
+            dataset.read_inputs(write(tmp_path / "new.ts", wrong), preparation)
+    padded = make("ts", path="Made_TRAIN.ts", pad="end")
+    short = padded.read_inputs(write(tmp_path / "new.ts", ts_lines(20, 6)), preparation)
+    assert np.isnan(short.reshape(20, 7, 2)[:, 6]).all()
+
+
 def test_missing_values_are_refused_or_interpolated(tmp_path):
     body = ["1,?,NaN,4:a", "?,2,2,?:b"] * 10
     write(tmp_path / "a.ts", [*HEADER, *body])
