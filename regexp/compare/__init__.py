@@ -1,8 +1,17 @@
 """Compare the techniques of sweeps: tables, verdicts, pictures, a report."""
 
-from regexp.compare.comparison import Comparison, compare
+from regexp.compare.comparison import Comparison, Question, compare
 from regexp.compare.report import ComparisonReport, report, write
 from regexp.compare.show import show
 from regexp.compare.table import table
 
-__all__ = ["Comparison", "ComparisonReport", "compare", "report", "show", "table", "write"]
+__all__ = [
+    "Comparison",
+    "ComparisonReport",
+    "Question",
+    "compare",
+    "report",
+    "show",
+    "table",
+    "write",
+]

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from regexp.compare import formats
+from regexp.compare.baseline import Baseline
 from regexp.compare.comparison import Comparison, Family
 from regexp.compare.formats import listed
 from regexp.compare.metric import Metric, Unit
 from regexp.compare.ranking import Across
 from regexp.compare.statistics import ALPHA, POWER
-from regexp.compare.table import BASELINE, CLAIMS
+from regexp.compare.table import CLAIMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,10 @@ def answers(comparison: Comparison) -> tuple[list[tuple[str, str]], list[tuple[s
         (what is said first, details of it)
     """
     families = comparison.families
-    each = [(family.name, _of_family(family, comparison.metric)) for family in families]
+    each = [
+        (family.name, _of_family(family, comparison.metric, comparison.against))
+        for family in families
+    ]
     if len(each) == 1:
         return [("", each[0][1])], []
     first = []
@@ -65,22 +69,23 @@ def _in_short(comparison: Comparison) -> str:
             sentences.append(f"{outcome.capitalize()}{where}: {listed(_few(names))}.")
     claims = compared["outcome"].isin(CLAIMS).groupby(compared["label"]).any()
     if not claims.any():
-        return f"None of the {len(claims)} techniques is shown to help or to hurt on any."
+        kinds = comparison.against.kinds
+        return f"None of the {len(claims)} {kinds} is shown to help or to hurt on any."
     if rest := int((~claims).sum()):
         sentences.append(f"Shown to do neither on any: {rest} of {len(claims)}.")
     sentences.append(f"False claims are held to {ALPHA:.0%} on each by itself, not over all.")
     return " ".join(sentences)
 
 
-def _of_family(family: Family, metric: Metric) -> str:
+def _of_family(family: Family, metric: Metric, against: Baseline) -> str:
     """The answer of one dataset and setting."""
     compared = family.rows[family.rows["outcome"] != "baseline"]
     if compared.empty:
-        return f"Nothing is compared with {BASELINE} yet."
+        return f"Nothing is compared with {against} yet."
     if len(compared) <= ONE_BY_ONE:
         return " ".join(f"{row['label']}: {row['verdict']}." for _, row in compared.iterrows())
     count = len(compared)
-    kind = "techniques" if (compared["variant"] == "").all() else "configurations"
+    kind = against.kinds if (compared["variant"] == "").all() else "configurations"
     by_outcome = dict(iter(compared.groupby("outcome", sort=False)))
     split = " on this split" if family.one_split else ""
     sentences = []
@@ -99,17 +104,17 @@ def _of_family(family: Family, metric: Metric) -> str:
         sentences.append(f"There is no evidence either way{whom}{seen}.")
     if (rows := by_outcome.get("no verdict")) is not None:
         sentences.append(f"There is no verdict on {len(rows)}; the table tells why.")
-    return " ".join([*sentences, *_against_naive(family.rows)])
+    return " ".join([*sentences, *_against_naive(family.rows, str(against))])
 
 
-def _against_naive(rows: "pd.DataFrame") -> list[str]:
+def _against_naive(rows: "pd.DataFrame", baseline: str) -> list[str]:
     """How many forecast a series better than its last value does."""
     skills = rows.set_index("label")["skill"].dropna()
     if skills.empty:
         return []
-    named = [f"{BASELINE} {_below(skills[BASELINE])}"] if BASELINE in skills else []
+    named = [f"{baseline} {_below(skills[baseline])}"] if baseline in skills else []
     best = str(skills.idxmax())
-    if best != BASELINE:
+    if best != baseline:
         named.append(f"{best}, the lowest, {_below(skills[best])}")
     better = int((skills > 0).sum())
     return [
@@ -149,7 +154,7 @@ def _seen(rows: "pd.DataFrame", unit: Unit) -> str:
 
 def _of_datasets(across: Across) -> str:
     """The answer across datasets."""
-    tested = across.wilcoxon
+    tested, baseline = across.wilcoxon, str(across.against)
     differing = tested[tested["p_holm"] < ALPHA]
     average = across.ranks.mean()
     best = str(average.idxmin())
@@ -158,16 +163,18 @@ def _of_datasets(across: Across) -> str:
         names = list(map(str, differing.index[differing["better"].astype(bool) == better]))
         if names:
             verb = "is" if len(names) == 1 else "are"
-            sentences.append(f"{listed(_few(names))} {verb} {does} than {BASELINE}.")
+            sentences.append(f"{listed(_few(names))} {verb} {does} than {baseline}.")
     if not sentences:
         least = tested["p_holm"].min()
         p = "" if math.isnan(least) else f"; smallest corrected p: {formats.p_text(least)}"
-        sentences.append(f"No technique is shown to be better or worse than {BASELINE}{p}.")
+        sentences.append(
+            f"No {across.against.kind} is shown to be better or worse than {baseline}{p}."
+        )
     rank = f"The best average rank, {average.min():.1f} of {len(average)}, is "
-    if best == BASELINE:
+    if best == baseline:
         sentences.append(f"{rank}its own.")
-    elif BASELINE in average:
-        sentences.append(f"{rank}that of {best}; {BASELINE}'s is {average[BASELINE]:.1f}.")
+    elif baseline in average:
+        sentences.append(f"{rank}that of {best}; {baseline}'s is {average[baseline]:.1f}.")
     else:
         sentences.append(f"{rank}that of {best}.")
     return " ".join(sentences)

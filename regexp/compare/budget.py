@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from regexp.compare.table import FAMILY, FINISHED
+from regexp.compare.baseline import FAMILY
+from regexp.compare.table import FINISHED
 from regexp.metrics.names import column
 
 if TYPE_CHECKING:

@@ -5,11 +5,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, cast
 
 from regexp.compare import several, verdict
+from regexp.compare.baseline import FAMILY, KEYS, NONE, Baseline
+from regexp.compare.factor import baseline_of, by_factor, factor_of, varied
 from regexp.compare.metric import Metric, metric_of
 from regexp.compare.ranking import Across, rank
-from regexp.compare.table import BASELINE, FAMILY, FINISHED, KEYS, Tested, counted_runs, tabulate
+from regexp.compare.table import FINISHED, Tested, counted_runs, no_rows, tabulate
+from regexp.compare.yardsticks import Yardsticks, remarks_on
 from regexp.errors import ConfigError, nearest, once
-from regexp.metrics.names import ACCURACY, LOSS, METRIC, RMSE, TUNING_STAGE, column
+from regexp.metrics.names import (
+    ACCURACY,
+    LOSS,
+    METRIC,
+    RMSE,
+    TUNING_STAGE,
+    column,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +39,24 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a comparison is asked; None is answered as fits the runs.
+
+    Attributes:
+        metric: as recorded, such as `test/accuracy`; None is that, or `test/rmse` in regression,
+            or `test/loss` where there are both.
+        factor: what is compared: a dotted key or group such as `optimizer`; None is techniques, or
+            where there is one technique what else was varied, if that is one thing.
+        baseline: what the others are held against, a technique or level, also with its numbers,
+            `l1 (strength=0.001)`; None is `none`, or the level that was run first.
+    """
+
+    metric: str | None = None
+    factor: str | None = None
+    baseline: str | None = None
+
+
+@dataclass(frozen=True)
 class Family:
     """A dataset and setting, whose verdicts are corrected together.
 
@@ -37,6 +65,7 @@ class Family:
         rows: of the comparison's table.
         one_split: whether all runs share one split of the data.
         notes: what a reader must know of the verdicts.
+        yardsticks: rows like those of the table, of which no verdict is given.
     """
 
     dataset: str
@@ -44,11 +73,21 @@ class Family:
     rows: "pd.DataFrame"
     one_split: bool
     notes: list[str]
+    yardsticks: "pd.DataFrame" = field(default_factory=no_rows)
 
     @property
     def name(self) -> str:
         """For people."""
         return ", ".join(filter(None, (self.dataset, self.setting))) or "no dataset"
+
+    @property
+    def shown(self) -> "pd.DataFrame":
+        """The rows, and below them the yardsticks."""
+        import pandas as pd
+
+        if self.yardsticks.empty:
+            return self.rows
+        return pd.concat([self.rows, self.yardsticks], ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -65,6 +104,7 @@ class Comparison:
         across: the comparison across datasets; None where there are less than two.
         sweeps: id -> name of the sweeps.
         remarks: what a reader must know of all of it.
+        against: the baseline, and what is compared with it.
     """
 
     metric: Metric
@@ -75,6 +115,16 @@ class Comparison:
     across: Across | None
     sweeps: dict[str, str]
     remarks: list[str] = field(default_factory=list)
+    against: Baseline = NONE
+
+    @property
+    def shown(self) -> "pd.DataFrame":
+        """The table, with the yardsticks of each dataset and setting below its rows."""
+        import pandas as pd
+
+        if all(family.yardsticks.empty for family in self.families):
+            return self.table
+        return pd.concat([family.shown for family in self.families], ignore_index=True)
 
     @property
     def regression(self) -> bool:
@@ -85,7 +135,7 @@ class Comparison:
 def compare(
     source: Source,
     sweep_ids: Sequence[str],
-    metric: str | None = None,
+    question: Question | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Compare the techniques of sweeps; of running ones what has finished by now.
@@ -96,37 +146,46 @@ def compare(
     Args:
         source: of the runs.
         sweep_ids: of the parent runs.
-        metric: as recorded, such as `test/accuracy`; None is that, or `test/rmse` in regression,
-            or `test/loss` where there are both.
+        question: what is compared, and by what; None for what fits the runs.
         names: of the sweeps, by their ids.
 
     Raises:
-        ConfigError: no finished run has the metric.
+        ConfigError: no finished run has the metric, the factor or the baseline.
     """
-    sweep_ids = list(dict.fromkeys(sweep_ids))
-    recorded = several.together({sweep_id: source.runs(sweep_id) for sweep_id in sweep_ids})
+    question = question or Question()
+    frames = {sweep_id: source.runs(sweep_id) for sweep_id in dict.fromkeys(sweep_ids)}
+    sticks = Yardsticks.of(frames)
+    frames = {sweep_id: sticks.without(frame) for sweep_id, frame in frames.items()}
+    recorded = several.together(frames, question.factor)
     recorded = recorded[recorded["technique"] != ""]  # a person may have made a child run as well
-    searched = (
-        recorded["stage"] == TUNING_STAGE if "stage" in recorded else recorded["status"] == ""
-    )
-    trials, runs = recorded[searched], counted_runs(recorded[~searched])
+    factor = factor_of(counted_runs(recorded), question.factor)
+    recorded = by_factor(recorded, factor)
+    trials, runs = recorded[_is_trial(recorded)], counted_runs(recorded)
+    against = baseline_of(runs, factor, question.baseline)
     both = has(runs, ACCURACY) and has(runs, RMSE)
-    judged_by = metric_of(_checked(runs, metric) if metric else _headline(runs))
-    table, tested = tabulate(runs, judged_by)
+    metric = metric_of(_checked(runs, question.metric) if question.metric else _headline(runs))
+    table, tested = tabulate(runs, metric, against)
     # In the order of the table, not in that in which jobs happened to start.
     places = table[KEYS].reset_index(names="place")
     runs = runs.merge(places, on=KEYS, how="left").sort_values(["place", "seed"], kind="stable")
     runs = runs.drop(columns="place").reset_index(drop=True)
+    families = _families(table, tested, runs, sticks, metric, against)
+    remarks = _remarks(runs, both, against, searched=bool(len(trials)))
     return Comparison(
-        metric=judged_by,
+        metric=metric,
         runs=runs,
         trials=trials,
         table=table,
-        families=_families(table, tested),
-        across=None if both else rank(table, runs, judged_by),
-        sweeps={sweep_id: (names or {}).get(sweep_id, sweep_id) for sweep_id in sweep_ids},
-        remarks=_remarks(runs, both, searched=bool(len(trials))),
+        families=families,
+        across=None if both else rank(table, runs, metric, against),
+        sweeps={sweep_id: (names or {}).get(sweep_id, sweep_id) for sweep_id in frames},
+        remarks=[*remarks, *remarks_on(families, runs, sticks, metric)],
+        against=against,
     )
+
+
+def _is_trial(runs: "pd.DataFrame") -> "pd.Series":
+    return runs["stage"] == TUNING_STAGE if "stage" in runs else runs["status"] == ""
 
 
 def has(runs: "pd.DataFrame", metric: str) -> bool:
@@ -148,24 +207,50 @@ def _checked(runs: "pd.DataFrame", metric: str) -> str:
     recorded = [name.removeprefix(METRIC) for name in map(str, runs) if name.startswith(METRIC)]
     there = [name for name in recorded if has(runs, name)]
     problem = f"no finished run has it{nearest(metric, there)}"
-    raise ConfigError(problem, key=f"--metric {metric}")
+    raise ConfigError(problem, key="metric", got=metric)
 
 
-def _families(table: "pd.DataFrame", tested: Mapping[tuple[str, str], Tested]) -> list[Family]:
+def _families(
+    table: "pd.DataFrame",
+    tested: Mapping[tuple[str, str], Tested],
+    runs: "pd.DataFrame",
+    sticks: Yardsticks,
+    metric: Metric,
+    against: Baseline,
+) -> list[Family]:
     """In the order of the table."""
     compared = sum(len(family.compared) > 0 for family in tested.values())
     families = []
     for name, rows in table.groupby(FAMILY, sort=False):
         key = cast("tuple[str, str]", name)
         test = tested[key]
-        notes = [f"There is nothing to compare: it takes runs of {BASELINE} and of a technique."]
+        notes = [_nothing_compared(runs, against)]
         if len(test.compared):
-            notes = verdict.notes(test.compared, test.overlap, families=compared) + test.remarks
-        families.append(Family(*key, rows, test.overlap is None, notes))
+            notes = verdict.notes(test.compared, test.overlap, families=compared, against=against)
+            notes += test.remarks
+        members = runs[(runs[FAMILY] == list(key)).all(axis=1)]
+        beside = sticks.rows(members, metric, against, test.overlap)
+        families.append(Family(*key, rows, test.overlap is None, notes, beside))
     return families
 
 
-def _remarks(runs: "pd.DataFrame", both: bool, *, searched: bool) -> list[str]:
+def _nothing_compared(runs: "pd.DataFrame", against: Baseline) -> str:
+    """Why there is nothing to compare, and what to do about it."""
+    names = runs["technique"].unique()
+    if against == NONE and len(names) == 1 and len(keys := varied(runs)) > 1:
+        return (
+            f"There is nothing to compare but one technique. Others than techniques are compared "
+            f"by --factor, here {' or '.join(keys)}."
+        )
+    if len(names) > 1 and against.name not in names:
+        return (
+            f"There is nothing to compare: no run of {against}. --baseline NAME holds the others "
+            f"against another of them, such as {names[0]}."
+        )
+    return f"There is nothing to compare: it takes runs of {against} and of a {against.kind}."
+
+
+def _remarks(runs: "pd.DataFrame", both: bool, against: Baseline, *, searched: bool) -> list[str]:
     remarks = once(line for text in runs.get("remarks", ()) for line in str(text).splitlines())
     running = int((runs["status"] == "RUNNING").sum())
     if running:
@@ -185,11 +270,11 @@ def _remarks(runs: "pd.DataFrame", both: bool, *, searched: bool) -> list[str]:
             "verdicts are about what was chosen: another search may choose other numbers, and "
             "neither intervals nor p-values hold that."
         )
-    techniques = runs[runs["technique"] != BASELINE].groupby(KEYS[:-1], sort=False)["variant"]
+    techniques = runs[~against.rows(runs)].groupby(KEYS[:-1], sort=False)["variant"]
     if (techniques.nunique() > 1).any():
         remarks.append(
-            "Some techniques have several configurations. The verdict on each is corrected for "
-            "that; but the mean of the best of them was found on test rows, and flatters it."
+            f"Some {against.kinds} have several configurations. The verdict on each is corrected "
+            "for that; but the mean of the best of them was found on test rows, and flatters it."
         )
     if both:
         remarks.append(

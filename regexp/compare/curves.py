@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from regexp.compare.baseline import KEYS
 from regexp.compare.comparison import Source
-from regexp.compare.table import FINISHED, KEYS
+from regexp.compare.table import FINISHED
 from regexp.metrics import names
 
 if TYPE_CHECKING:

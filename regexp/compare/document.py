@@ -104,15 +104,17 @@ def document(comparison: Comparison, pictures: Sequence[Picture] = ()) -> Docume
 
 
 def _family(comparison: Comparison, family: Family) -> FamilyPart:
-    rows, metric = family.rows, comparison.metric
+    rows, metric = family.shown, comparison.metric
     ends = rows[["low", "difference", "high"]].astype(float)
     return FamilyPart(
         name=family.name if len(comparison.families) > 1 else "",
         outcomes=list(rows["outcome"]),
         intervals=list(ends.itertuples(index=False, name=None)),
-        verdicts=tables.verdict_columns(rows, metric),
-        measures=tables.measure_columns(rows, metric, regression=comparison.regression),
-        summary=tables.summary_columns(rows, metric),
+        verdicts=tables.verdict_columns(rows, metric, comparison.against),
+        measures=tables.measure_columns(
+            rows, metric, comparison.against, regression=comparison.regression
+        ),
+        summary=tables.summary_columns(rows, metric, comparison.against),
     )
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from regexp.compare import across as tests
+from regexp.compare.baseline import KEYS, NONE, Baseline, Key
 from regexp.compare.metric import Metric
 from regexp.compare.statistics import holm
-from regexp.compare.table import BASELINE, FINISHED, KEYS, Key, baseline
+from regexp.compare.table import FINISHED
 from regexp.metrics.names import column
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Across:
             together: `difference`, the mean of the middle half, and `low` and `high` of its 95%
             interval by the stratified bootstrap, NaN where a dataset has less than two seeds.
         notes: what a reader must know of it, in sentences.
+        against: the baseline.
     """
 
     scores: "pd.DataFrame"
@@ -36,9 +38,12 @@ class Across:
     wilcoxon: "pd.DataFrame"
     middle: "pd.DataFrame"
     notes: list[str]
+    against: Baseline = NONE
 
 
-def rank(table: "pd.DataFrame", runs: "pd.DataFrame", metric: Metric) -> Across | None:
+def rank(
+    table: "pd.DataFrame", runs: "pd.DataFrame", metric: Metric, against: Baseline = NONE
+) -> Across | None:
     """Compare the techniques of a table across its datasets.
 
     A dataset counts once, however many settings it has: its score is the mean over the settings
@@ -53,7 +58,7 @@ def rank(table: "pd.DataFrame", runs: "pd.DataFrame", metric: Metric) -> Across 
     """
     lower = metric.lower_is_better
     scored = table[table["mean"].notna()]
-    baselines = scored[scored["technique"] == BASELINE].groupby("dataset", sort=False)
+    baselines = scored[against.rows(scored)].groupby("dataset", sort=False)
     settings = {str(dataset): set(rows["setting"]) for dataset, rows in baselines}
     if len(settings) < 2:
         return None
@@ -67,31 +72,33 @@ def rank(table: "pd.DataFrame", runs: "pd.DataFrame", metric: Metric) -> Across 
     lacking = wide.isna().groupby(level="dataset", sort=False).any()
     means = wide.groupby(level="dataset", sort=False).mean().mask(lacking)
     scores = tests.complete(means)
-    references = _references(used, list(scores.columns))
+    references = _references(used, list(scores.columns), against)
     if not references:
         return None
     ranked = tests.ranks(scores, lower_is_better=lower)
     notes = [
-        *_formed(table, used, settings, shared),
+        *_formed(table, used, settings, shared, against),
         *_left_out(table, scores),
         *tests.notes(scores.shape[1], len(scores)),
     ]
     wilcoxon = _wilcoxon(scores, references, lower)
     middle = _middle(_by_seed(runs, used, metric), references)
-    return Across(scores, ranked, tests.friedman(ranked), wilcoxon, middle, notes)
+    return Across(scores, ranked, tests.friedman(ranked), wilcoxon, middle, notes, against)
 
 
-def _references(used: "pd.DataFrame", labels: Sequence[str]) -> dict[str, list[str]]:
+def _references(
+    used: "pd.DataFrame", labels: Sequence[str], against: Baseline
+) -> dict[str, list[str]]:
     """Labels of baselines -> labels of the techniques that are held against them."""
     firsts = used.drop_duplicates("label").set_index("label")
     keys = {label: cast("Key", tuple(firsts.loc[label, KEYS])) for label in labels}
-    # of one dataset and setting, for `baseline` looks for those
+    # of one dataset and setting, for `Baseline.of` looks for those
     same = {label: ("", "", key[2], key[3]) for label, key in keys.items()}
-    baselines = {same[label]: label for label in labels if same[label][2] == BASELINE}
+    baselines = {same[label]: label for label in labels if against.has(*same[label][2:])}
     references: dict[str, list[str]] = {}
     for label, key in same.items():
-        reference = baseline(key, baselines)
-        if reference and key[2] != BASELINE:
+        reference = against.of(key, baselines)
+        if reference and key not in baselines:
             references.setdefault(baselines[reference], []).append(label)
     return references
 
@@ -150,7 +157,11 @@ def _better(ours: "pd.Series", theirs: "pd.Series", lower: bool) -> bool:
 
 
 def _formed(
-    table: "pd.DataFrame", used: "pd.DataFrame", settings: dict[str, set[str]], shared: set[str]
+    table: "pd.DataFrame",
+    used: "pd.DataFrame",
+    settings: dict[str, set[str]],
+    shared: set[str],
+    against: Baseline,
 ) -> list[str]:
     """How the scores came about."""
     notes = [
@@ -167,7 +178,7 @@ def _formed(
         notes.append("Some seeds have not finished, so that some means rest on fewer seeds.")
     lost = [name for name in table["dataset"].unique() if name not in settings]
     if lost:
-        notes.append(f"Left out, as {BASELINE} has no score on them: {', '.join(map(str, lost))}.")
+        notes.append(f"Left out, as {against} has no score on them: {', '.join(map(str, lost))}.")
     return notes
 
 

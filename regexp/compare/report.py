@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regexp.compare import html, markdown
-from regexp.compare.comparison import Comparison, Source, compare
+from regexp.compare.baseline import KEYS
+from regexp.compare.comparison import Comparison, Question, Source, compare
 from regexp.compare.document import Document, document
-from regexp.compare.table import KEYS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,14 +41,21 @@ class ComparisonReport:
         return document(self.comparison, self.pictures)
 
 
-def report(tracker: "Tracker", sweep: "RunRecord", *, figures: bool = True) -> ComparisonReport:
+def report(
+    tracker: "Tracker",
+    sweep: "RunRecord",
+    question: Question | None = None,
+    *,
+    figures: bool = True,
+) -> ComparisonReport:
     """Compare the runs of a sweep, and keep the result as its artifacts and description.
 
     Raises:
+        ConfigError: the runs do not answer the question.
         TrackingError: the store cannot be read.
         OSError: neither the store nor the disk took the files.
     """
-    comparison = compare(tracker, [sweep.id], names={sweep.id: sweep.name})
+    comparison = compare(tracker, [sweep.id], question, {sweep.id: sweep.name})
     made = ComparisonReport(comparison, pictures(tracker, comparison) if figures else ())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / FOLDER
@@ -87,7 +94,7 @@ def material(source: Source, comparison: Comparison) -> "tuple[pd.DataFrame, pd.
     runs = comparison.runs
     drawn: set[Any] = set()
     for family in comparison.families:
-        drawn |= panel_keys(family.rows, comparison.metric)
+        drawn |= panel_keys(family.rows, comparison.metric, comparison.against)
     keys = runs[KEYS].itertuples(index=False, name=None)
     return curves(source, runs), diagnostics(source, runs[[key in drawn for key in keys]])
 
@@ -119,7 +126,7 @@ def table_csv(comparison: Comparison) -> str:
 
 def with_metric(comparison: Comparison) -> "pd.DataFrame":
     """The table with all its columns, and the metric."""
-    table = comparison.table.copy()
+    table = comparison.shown.copy()
     table.insert(list(table).index("label") + 1, "metric", comparison.metric.name)
     return table
 

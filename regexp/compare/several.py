@@ -9,7 +9,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING
 
-from regexp.compare.table import FAMILY, FINISHED, KEYS
+from regexp.compare.baseline import FAMILY, KEYS
+from regexp.compare.factor import with_levels
+from regexp.compare.table import FINISHED
 from regexp.dataset.checks import EARLIER, EARLIER_OF_TABLES
 from regexp.metrics.names import PARAMETER, parameter
 
@@ -26,11 +28,12 @@ _IDLE = tuple(map(parameter, ("seed", "stack", "trainer.device", "trainer.thread
 _DATA = "data.checksum"
 
 
-def together(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
+def together(frames: "Mapping[str, pd.DataFrame]", factor: str | None = None) -> "pd.DataFrame":
     """Put the runs of sweeps below each other.
 
     Args:
         frames: runs from `Tracker.runs` by the id of their sweep.
+        factor: what is compared, if not techniques: its levels are no difference of settings.
 
     Returns:
         All runs, with the column `sweep`.
@@ -41,7 +44,7 @@ def together(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     runs = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     if runs["sweep"].nunique() < 2:
         return runs
-    runs = _with_earlier_settings(runs)
+    runs = with_levels(_with_earlier_settings(runs), factor)
     params = [name for name in map(str, runs) if name.startswith(PARAMETER) and name not in _IDLE]
     numbers = [name for name in params if name.startswith(_TECHNIQUE)]
     others = [name for name in params if name not in numbers]

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from regexp.compare import tables
+from regexp.compare.baseline import FAMILY
 from regexp.compare.comparison import Comparison
-from regexp.compare.table import FAMILY
 from regexp.errors import printable
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ def show(comparison: Comparison, file: TextIO | None = None) -> None:
         file: standard output if None.
     """
     file = file or sys.stdout
-    rows, metric = comparison.table, comparison.metric
+    rows, metric = comparison.shown, comparison.metric
     for name in FAMILY:
         values = rows[name].unique()
         if len(values) == 1 and values[0]:
             file.write(f"{name}: {printable(str(values[0]))}\n")
-    columns = tables.terminal_columns(rows, metric)
+    columns = tables.terminal_columns(rows, metric, comparison.against)
     spared = _spared(columns, file)
     kept = [column for column in columns if column.title not in spared]
     show_columns(
@@ -40,7 +40,7 @@ def show(comparison: Comparison, file: TextIO | None = None) -> None:
         list(zip(*(column.cells for column in kept), strict=True)),
         texts=[column.title for column in kept if column.words],
         file=file,
-        bold=best_row(rows, lower_is_better=metric.lower_is_better),
+        bold=best_row(comparison.table, lower_is_better=metric.lower_is_better),
     )
     if spared:
         file.write(f"(left out of this narrow terminal: {', '.join(spared)})\n")

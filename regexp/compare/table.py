@@ -1,13 +1,13 @@
-"""The comparison table: one row for each technique, averaged over seeds and held against none."""
+"""The comparison table: a row for each technique, averaged over seeds, against the baseline."""
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from regexp.compare.baseline import FAMILY, KEYS, NONE, Baseline, Key, label
 from regexp.compare.metric import Metric
 from regexp.compare.splits import overlap
 from regexp.compare.statistics import compare_family
@@ -17,16 +17,10 @@ from regexp.metrics import names
 if TYPE_CHECKING:
     import pandas as pd
 
-BASELINE = "none"
 FINISHED = "FINISHED"
 CLAIMS = ("helps", "hurts")
 """Outcomes that say more than that nothing was seen."""
 
-Key = tuple[str, str, str, str]  # dataset, setting, technique, variant
-
-# What makes two runs the same row. Everything but the seed that a sweep varies must be here.
-KEYS = ["dataset", "setting", "technique", "variant"]
-FAMILY = ["dataset", "setting"]
 TESTED = [
     "sd",
     "error",
@@ -85,7 +79,9 @@ class Tested:
 _ACCURACY = Metric(names.ACCURACY)
 
 
-def table(runs: "pd.DataFrame", metric: Metric = _ACCURACY) -> "pd.DataFrame":
+def table(
+    runs: "pd.DataFrame", metric: Metric = _ACCURACY, against: Baseline = NONE
+) -> "pd.DataFrame":
     """Average runs over their seeds and compare them with the baseline.
 
     Where a seed was run more than once (a failed run that was started again), the latest finished
@@ -114,11 +110,11 @@ def table(runs: "pd.DataFrame", metric: Metric = _ACCURACY) -> "pd.DataFrame":
         - `relative_seconds`: mean over pairs of seconds / the baseline's
         - `label`: technique and variant, for people
     """
-    return tabulate(runs, metric)[0]
+    return tabulate(runs, metric, against)[0]
 
 
 def tabulate(
-    runs: "pd.DataFrame", metric: Metric
+    runs: "pd.DataFrame", metric: Metric, against: Baseline = NONE
 ) -> "tuple[pd.DataFrame, dict[tuple[str, str], Tested]]":
     """`table`, and its comparisons by dataset and setting."""
     import pandas as pd
@@ -126,18 +122,18 @@ def tabulate(
     rows: list[dict[str, Any]] = []
     tested = {}
     latest = counted_runs(runs)
-    values = _values(latest, metric.name)
+    values = values_of(latest, metric.name)
     for name, members in latest.groupby(FAMILY, sort=False):
         groups = {
             cast("Key", key): group.set_index("seed").sort_index()
             for key, group in values.loc[members.index].groupby(KEYS, sort=False)
         }
-        baselines = [key for key in groups if key[2] == BASELINE]
-        reference = {key: baseline(key, baselines) for key in groups}
+        baselines = [key for key in groups if against.has(*key[2:])]
+        reference = {key: against.of(key, baselines) for key in groups}
         pairs = {
             key: (groups[key]["score"], groups[other]["score"])
             for key, other in reference.items()
-            if other and key[2] != BASELINE
+            if other and key not in baselines
         }
         ratio, remarks = overlap(members)
         compared = compare_family(pairs, overlap=ratio, lower_is_better=metric.lower_is_better)
@@ -149,15 +145,22 @@ def tabulate(
         for key, group in groups.items():
             other = reference[key]
             theirs = group["seconds"] * math.nan if other is None else groups[other]["seconds"]
-            row = _row(key, group) | (comparisons.get(key) or _not_compared(key))
+            row = summed(key, group) | (comparisons.get(key) or _not_compared(key, against))
             rows.append(row | {"relative_seconds": (group["seconds"] / theirs).mean()})
     result = pd.DataFrame(rows, columns=COLUMNS)
-    result["other"] = result["technique"] != BASELINE
+    result["other"] = ~against.rows(result)
     result["order"] = result["mean"] if metric.lower_is_better else -result["mean"]
     places = [f"{key}_place" for key in FAMILY]
     result[places] = result[FAMILY].apply(_counted)
     result = result.sort_values([*places, "other", "order", "label"], kind="stable")
     return result[COLUMNS].reset_index(drop=True), tested
+
+
+def no_rows() -> "pd.DataFrame":
+    """A table without rows."""
+    import pandas as pd
+
+    return pd.DataFrame(columns=COLUMNS)
 
 
 def _counted(names: "pd.Series") -> "pd.Series":
@@ -172,40 +175,21 @@ def _counted(names: "pd.Series") -> "pd.Series":
 
 
 def counted_runs(runs: "pd.DataFrame") -> "pd.DataFrame":
-    """The runs that count: no trials, and one run a seed."""
+    """The runs that count: no trials, no yardsticks, and one run a seed."""
     if "stage" in runs:
-        runs = runs[runs["stage"] != names.TUNING_STAGE]
+        runs = runs[~runs["stage"].isin([names.TUNING_STAGE, names.YARDSTICK_STAGE])]
+    return latest_runs(runs)
+
+
+def latest_runs(runs: "pd.DataFrame") -> "pd.DataFrame":
+    """One run a seed: the latest that finished, else the latest."""
     ordered = runs.assign(_finished=runs["status"] == FINISHED)
     ordered = ordered.sort_values(["_finished", "start_time"], kind="stable")
     kept = ordered.drop_duplicates([*KEYS, "seed"], keep="last")
     return kept.sort_index()
 
 
-def baseline(key: Key, others: Iterable[Key]) -> Key | None:
-    """The baseline that a row is held against, out of `others`.
-
-    With a grid over something that the baseline has as well, such as a learning rate, it is the
-    baseline at the same numbers: the one that shares most of them and has no others.
-
-    Args:
-        key: dataset, setting, technique, variant.
-        others: keys of all rows.
-    """
-    dataset, setting, _, variant = key
-    numbers = _numbers(variant)
-    fitting = [
-        other
-        for other in others
-        if other[:3] == (dataset, setting, BASELINE) and _numbers(other[3]) <= numbers
-    ]
-    return max(fitting, key=lambda other: len(_numbers(other[3])), default=None)
-
-
-def _numbers(variant: str) -> set[str]:
-    return {number.strip() for number in variant.split(",") if number.strip()}
-
-
-def _values(latest: "pd.DataFrame", metric: str) -> "pd.DataFrame":
+def values_of(latest: "pd.DataFrame", metric: str) -> "pd.DataFrame":
     """What rows are made of, one run each: NaN in runs that have not finished."""
     import pandas as pd
 
@@ -234,7 +218,7 @@ def _values(latest: "pd.DataFrame", metric: str) -> "pd.DataFrame":
     return latest[[*KEYS, "seed"]].assign(**values)
 
 
-def _row(key: Key, group: "pd.DataFrame") -> dict[str, Any]:
+def summed(key: Key, group: "pd.DataFrame") -> dict[str, Any]:
     """What a technique's runs tell by themselves."""
     dataset, setting, technique, variant = key
     with np.errstate(over="ignore", invalid="ignore"):  # of scores that are not finite
@@ -245,7 +229,7 @@ def _row(key: Key, group: "pd.DataFrame") -> dict[str, Any]:
         "setting": setting,
         "technique": technique,
         "variant": variant,
-        "label": f"{technique} ({variant})" if variant else technique,
+        "label": label(technique, variant),
         "runs": len(group),
         "finished": int(group["done"].sum()),
         "mean": means["score"],
@@ -255,10 +239,10 @@ def _row(key: Key, group: "pd.DataFrame") -> dict[str, Any]:
     }
 
 
-def _not_compared(key: Key) -> dict[str, Any]:
+def _not_compared(key: Key, against: Baseline) -> dict[str, Any]:
     """The rest of a row that is compared with nothing."""
     judged = {"outcome": "baseline", "verdict": ""}
-    if key[2] != BASELINE:
-        lacking = f"no verdict: no run of {BASELINE} to compare it with"
+    if not against.has(*key[2:]):
+        lacking = f"no verdict: no run of {against} to compare it with"
         judged = {"outcome": "no verdict", "verdict": lacking}
     return {"difference": math.nan, "pairs": 0, "missing": 0, **judged}

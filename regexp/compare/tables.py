@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from regexp.compare import formats
+from regexp.compare.baseline import FAMILY, NONE, Baseline
 from regexp.compare.formats import NOTHING, counted_digits
 from regexp.compare.metric import PERCENT, PLAIN, POINTS, Metric, Unit
 from regexp.compare.ranking import Across
-from regexp.compare.table import BASELINE, FAMILY
 from regexp.errors import count, printable
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def terminal_columns(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
+def terminal_columns(
+    rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE
+) -> list[Column]:
     """The table of a terminal: numbers with a fixed count of digits, a dash for nothing."""
     names = [name for name in FAMILY if rows[name].nunique() > 1]
 
@@ -65,11 +67,11 @@ def terminal_columns(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
     outcomes = list(rows["outcome"].replace("baseline", "-"))
     columns = [
         *(Column(name, _printable(rows[name]), words=True) for name in names),
-        Column("technique", _printable(rows["label"]), words=True),
+        Column(against.factor, _printable(rows["label"]), words=True),
         Column("runs", list(map("{}/{}".format, rows["finished"], rows["runs"]))),
         Column(metric.name, fixed("mean", "{:.4f}")),
         _column("std", rows["std"], fixed("std", "{:.4f}")),
-        _column(f"vs {BASELINE}", rows["difference"], differences),
+        _column(f"vs {against}", rows["difference"], differences),
         _column("95% interval", rows["low"], intervals, words=True),
         _column("p (Holm)", rows["p_holm"], corrected),
         Column("outcome", outcomes, [math.nan if cell == "-" else 1 for cell in outcomes],
@@ -80,7 +82,7 @@ def terminal_columns(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
     return _telling(columns)
 
 
-def verdict_columns(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
+def verdict_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE) -> list[Column]:
     """Score, difference, how sure it is, and the verdict in a sentence."""
     differences, intervals = zip(*formats.differences(rows, metric.unit), strict=True)
     runs = [
@@ -91,33 +93,39 @@ def verdict_columns(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
     columns = [
         _column("runs", rows["finished"], runs, "Seeds that finished, of all where some did not."),
         _column(metric.title, rows["mean"], scores, "Mean and standard deviation over seeds."),
-        _column(f"vs {BASELINE}{metric.unit.suffix}", rows["difference"], differences,
-                f"Mean over seeds of the difference to {BASELINE} at the same seed."),
+        _column(f"vs {against}{metric.unit.suffix}", rows["difference"], differences,
+                f"Mean over seeds of the difference to {against} at the same seed."),
         _column("95% interval", rows["low"], intervals,
-                "Of this technique looked at alone; among many some leave out zero by luck."),
+                "Of one row looked at alone; among many some leave out zero by luck."),
         _column("p (Holm)", rows["p_holm"], map(formats.p_text, rows["p_holm"]),
-                "Corrected for all techniques of this table; it decides the verdict."),
+                "Corrected for all that this table compares; it decides the verdict."),
     ]  # fmt: skip
     if len(set(runs)) == 1:
         del columns[0]
-    return [_named(rows), *_telling(columns), Column("verdict", list(rows["verdict"]), words=True)]
+    return [
+        _named(rows, against),
+        *_telling(columns),
+        Column("verdict", list(rows["verdict"]), words=True),
+    ]
 
 
-def summary_columns(rows: "pd.DataFrame", metric: Metric) -> list[Column]:
+def summary_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE) -> list[Column]:
     """Technique, score, difference with its interval, and the verdict in a word."""
     differences = [
         difference if interval == NOTHING else f"{difference} ({interval})"
         for difference, interval in formats.differences(rows, metric.unit)
     ]
     return [
-        _named(rows),
+        _named(rows, against),
         Column(metric.title, formats.scores(rows["mean"], rows["std"], metric.unit)),
         Column(f"difference{metric.unit.suffix} (95% interval)", differences),
         Column("verdict", list(rows["outcome"]), words=True),
     ]
 
 
-def measure_columns(rows: "pd.DataFrame", metric: Metric, *, regression: bool) -> list[Column]:
+def measure_columns(
+    rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE, *, regression: bool
+) -> list[Column]:
     """Further scores, what the test could have found, and costs.
 
     Args:
@@ -140,7 +148,7 @@ def measure_columns(rows: "pd.DataFrame", metric: Metric, *, regression: bool) -
         number("validation_loss", "validation loss", PLAIN, 3,
                "Without penalty, smoothing or noise."),
         number("improvement", "P(better)", PERCENT, 2,
-               f"Share of seeds, in %, at which the technique beats {BASELINE}; ties count half."),
+               f"Share of seeds, in %, at which it beats {against}; ties count half."),
         _column(f"detectable{metric.unit.suffix}", rows["detectable"],
                 (_detectable(difference, metric.unit) for difference in rows["detectable"]),
                 "The difference that would have been found with a probability of 80%."),
@@ -150,11 +158,11 @@ def measure_columns(rows: "pd.DataFrame", metric: Metric, *, regression: bool) -
         number("epochs", "epochs", PLAIN, 3),
         number("seconds", "seconds", PLAIN, 2,
                "Of one run: its share of the time of those that train together."),
-        _column(f"time vs {BASELINE}", times,
+        _column(f"time vs {against}", times,
                 (NOTHING if math.isnan(time) else f"×{formats.rounded(time, 2)}" for time in times),
-                f"Seconds over those of {BASELINE} at the same seed."),
+                f"Seconds over those of {against} at the same seed."),
     ]  # fmt: skip
-    return [_named(rows), *_telling(columns)]
+    return [_named(rows, against), *_telling(columns)]
 
 
 _CALIBRATION = (
@@ -171,6 +179,7 @@ _SKILL = (
 
 def rank_columns(across: Across, metric: Metric) -> list[Column]:
     """The comparison across datasets, in the order of the average ranks."""
+    against = across.against
     average = across.ranks.mean().sort_values(kind="stable")
     tested = across.wilcoxon.reindex(average.index)
     middle = across.middle.reindex(average.index)
@@ -182,17 +191,17 @@ def rank_columns(across: Across, metric: Metric) -> list[Column]:
     columns = [
         _column("average rank", average, map("{:.2f}".format, average), "1 is the best."),
         _column("wins / ties / losses", tested["wins"], counts,
-                f"Datasets on which the mean is better than that of {BASELINE}, equal, worse."),
+                f"Datasets on which the mean is better than that of {against}, equal, worse."),
         _column("p (Wilcoxon)", tested["p"], map(formats.p_text, tested["p"])),
         _column("p (Holm)", tested["p_holm"], map(formats.p_text, tested["p_holm"]),
-                "Corrected for all techniques of this table; it decides."),
-        _column(f"middle half vs {BASELINE}{metric.unit.suffix}", middle["difference"], differences,
-                f"Interquartile mean of the differences to {BASELINE} at the same seed, of all "
+                "Corrected for all that this table compares; it decides."),
+        _column(f"middle half vs {against}{metric.unit.suffix}", middle["difference"], differences,
+                f"Interquartile mean of the differences to {against} at the same seed, of all "
                 "datasets and seeds together."),
         _column("its 95% interval", middle["low"], intervals,
                 "By a bootstrap over seeds within each dataset: a picture of the spread, no test."),
     ]  # fmt: skip
-    return [Column("technique", list(map(str, average.index)), words=True), *_telling(columns)]
+    return [Column(against.factor, list(map(str, average.index)), words=True), *_telling(columns)]
 
 
 def _column(
@@ -201,8 +210,8 @@ def _column(
     return Column(title, list(cells), [float(value) for value in values], hint, words)
 
 
-def _named(rows: "pd.DataFrame") -> Column:
-    return Column("technique", list(map(str, rows["label"])), words=True)
+def _named(rows: "pd.DataFrame", against: Baseline) -> Column:
+    return Column(against.factor, list(map(str, rows["label"])), words=True)
 
 
 def _telling(columns: Sequence[Column]) -> list[Column]:

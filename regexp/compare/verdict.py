@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.formats import digits_of, interval_text, relation, rounded, upwards
 from regexp.compare.metric import Metric
 from regexp.compare.statistics import ALPHA, POWER, least_pairs
@@ -81,13 +82,20 @@ def verdicts(compared: pd.DataFrame, metric: Metric, *, one_split: bool) -> pd.D
     return pd.DataFrame(judged, columns=["outcome", "verdict"], index=compared.index)
 
 
-def notes(compared: pd.DataFrame, overlap: float | None, *, families: int = 1) -> list[str]:
+def notes(
+    compared: pd.DataFrame,
+    overlap: float | None,
+    *,
+    families: int = 1,
+    against: Baseline = NONE,
+) -> list[str]:
     """What a reader must know of all verdicts of a family, in sentences.
 
     Args:
         compared: from `statistics.compare_family`.
         overlap: n_test / n_train, None where all runs share one split; as it took it.
         families: number of datasets and settings that the sweep has.
+        against: the baseline.
     """
     comparisons = count(len(compared), "comparison")
     if overlap is None:
@@ -105,8 +113,8 @@ def notes(compared: pd.DataFrame, overlap: float | None, *, families: int = 1) -
         ]
     family = "" if families == 1 else f" of each of the {families} datasets and settings"
     sentences.append(
-        f"Every technique is compared with none at equal seeds. p-values are corrected after "
-        f"Holm for {comparisons}{family}, so that the probability "
+        f"Every {against.kind} is compared with {against} at equal seeds. p-values are corrected "
+        f"after Holm for {comparisons}{family}, so that the probability "
         f"of any false claim {'' if families == 1 else 'in each '}is at most {ALPHA:.0%}. The "
         "difference that would have been seen is the one that is found with a probability of "
         f"{POWER:.0%} in a sweep like this one."

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 TUNING_STAGE = "tuning"
 """The tag `stage` of trials, which nothing compares with other techniques' runs."""
 
+YARDSTICK_STAGE = "yardstick"
+"""The tag `stage` of scikit-learn's estimators on the rows of the runs, which are no techniques."""
+
 FINAL_STAGE = "final"
 """The tag `stage` of the runs that trials have chosen the numbers of."""
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regexp.compare import Comparison, compare
+from regexp.compare import Comparison, Question, compare
 
 
 def make_runs(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -103,12 +103,10 @@ def classified(
     return pd.DataFrame(rows)
 
 
-def compared(
-    *frames: pd.DataFrame, metric: str | None = None, name: str = "an ablation"
-) -> Comparison:
+def compared(*frames: pd.DataFrame, name: str = "an ablation", **asked: str | None) -> Comparison:
     """The comparison of sweeps with these runs."""
     sweeps = {letter * 32: frame for letter, frame in zip("abc", frames, strict=False)}
-    return compare(Source(sweeps), list(sweeps), metric, dict.fromkeys(sweeps, name))
+    return compare(Source(sweeps), list(sweeps), Question(**asked), dict.fromkeys(sweeps, name))
 
 
 def regressed(**columns: Any) -> pd.DataFrame:

@@ -41,7 +41,7 @@ def test_any_metric_may_be_asked_for() -> None:
 
 
 def test_a_metric_that_nobody_has_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"--metric test/acuracy: no .* mean test/accuracy\?"):
+    with pytest.raises(ConfigError, match=r"metric=test/acuracy: no .* mean test/accuracy\?"):
         of(classified(), metric="test/acuracy")
     with pytest.raises(ConfigError, match=r"no finished run has it$"):
         of(classified(status="RUNNING"), metric="test/accuracy")

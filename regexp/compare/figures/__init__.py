@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from regexp.compare.baseline import FAMILY, KEYS, NONE, Baseline, Key
 from regexp.compare.figures import style as s
 from regexp.compare.figures.budget import budget
 from regexp.compare.figures.cost import cost, placed
@@ -21,7 +22,6 @@ from regexp.compare.figures.reliability import reliability
 from regexp.compare.figures.settings import groups, settings
 from regexp.compare.figures.weights import weights
 from regexp.compare.metric import Metric
-from regexp.compare.table import BASELINE, FAMILY, KEYS, Key, baseline
 from regexp.metrics import names
 
 if TYPE_CHECKING:
@@ -101,31 +101,31 @@ def draw(comparison: Comparison, curves: pd.DataFrame, diagnostics: pd.DataFrame
     return pictures
 
 
-def panel_keys(table: pd.DataFrame, metric: Metric) -> set[Key]:
+def panel_keys(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> set[Key]:
     """The rows that pictures of small panels show: all, or the baseline, the best and the worst."""
     keys = [cast("Key", tuple(row)) for row in table[KEYS].itertuples(index=False)]
     if len(keys) <= 1 + BEST + WORST:
         return set(keys)
-    others = table[(table["technique"] != BASELINE) & table["mean"].notna()]
+    others = table[~against.rows(table) & table["mean"].notna()]
     others = others.sort_values("mean", ascending=metric.lower_is_better, kind="stable")
     others = others.drop_duplicates(KEYS)
     count = len(others)
     ends = others.iloc[[*range(min(BEST, count)), *range(max(BEST, count - WORST), count)]]
     extremes = [cast("Key", tuple(row)) for row in ends[KEYS].itertuples(index=False)]
-    return {*extremes, *(reference for key in extremes if (reference := baseline(key, keys)))}
+    return {*extremes, *(reference for key in extremes if (reference := against.of(key, keys)))}
 
 
 def _across(comparison: Comparison) -> Iterator[Sketch]:
-    table, metric = comparison.table, comparison.metric
+    table, metric, against = comparison.table, comparison.metric, comparison.against
     measured = s.measured(metric.name)
-    compared = table[table["difference"].notna() & (table["technique"] != BASELINE)]
+    compared = table[table["difference"].notna() & ~against.rows(table)]
     if len(compared[FAMILY].drop_duplicates()) > 1:
         yield Sketch(
             "heat_map", "All differences to the baseline",
-            f"Each number is the mean paired difference of {measured} to {BASELINE}, rows ordered "
+            f"Each number is the mean paired difference of {measured} to {against}, rows ordered "
             "by their mean. Blue is better, red is worse; bold and framed where the corrected "
             "p-value makes it a verdict.",
-            partial(heat_map, table, metric),
+            partial(heat_map, table, metric, against),
         )  # fmt: skip
     if comparison.across is not None:
         yield Sketch(
@@ -137,13 +137,14 @@ def _across(comparison: Comparison) -> Iterator[Sketch]:
             partial(critical_difference, comparison.across),
         )  # fmt: skip
     for dataset, key, rest, rows in groups(table):
-        if (rows["difference"].notna() & (rows["technique"] != BASELINE)).any():
+        if (rows["difference"].notna() & ~against.rows(rows)).any():
             place = ", ".join(filter(None, [dataset, rest]))
             yield Sketch(
                 "settings", f"Difference to the baseline against {key}: {place}",
-                f"The mean paired difference of {measured} to {BASELINE} at each {key}, with its "
+                f"The mean paired difference of {measured} to {against} at each {key}, with its "
                 "95% interval; a filled marker is a verdict, an empty one no evidence.",
-                partial(settings, rows, metric, key), "_".join(filter(None, [key, dataset, rest])),
+                partial(settings, rows, metric, key, against),
+                "_".join(filter(None, [key, dataset, rest])),
             )  # fmt: skip
 
 
@@ -166,42 +167,42 @@ def _families(
         place = [family.dataset, family.setting]
         parts = [frame[(frame[FAMILY] == place).all(axis=1)] for frame in
                  (curves, diagnostics, comparison.runs, comparison.trials)]  # fmt: skip
-        for sketch in _family(family.rows, comparison.metric, *parts):
+        for sketch in _family(family.rows, comparison.metric, comparison.against, *parts):
             title = s.entitled(sketch.title, family.rows)
             yield sketch._replace(title=title, of="_".join(filter(None, place)))
 
 
 def _family(
-    table: pd.DataFrame, metric: Metric, curves: pd.DataFrame, diagnostics: pd.DataFrame,
-    runs: pd.DataFrame, trials: pd.DataFrame,
+    table: pd.DataFrame, metric: Metric, against: Baseline, curves: pd.DataFrame,
+    diagnostics: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame,
 ) -> Iterator[Sketch]:  # fmt: skip
     measured = s.measured(metric.name)
-    if (table["difference"].notna() & (table["technique"] != BASELINE)).any():
+    if (table["difference"].notna() & ~against.rows(table)).any():
         yield Sketch(
             "forest", "Difference to the baseline",
-            f"Each row is the mean of {measured} minus that of {BASELINE} at equal seeds. The "
+            f"Each row is the mean of {measured} minus that of {against} at equal seeds. The "
             "thick line is its 95% interval, looked at alone; the thin one holds for all rows "
             "together. Only filled diamonds (helps) and squares (hurts) are claims.",
-            partial(forest, table, metric),
+            partial(forest, table, metric, against),
         )  # fmt: skip
-    if len(placed(table)) > 1:
+    if len(placed(table, against)) > 1:
         yield Sketch(
             "cost", f"{measured} against cost".capitalize(),
             f"Mean {measured} against training time in units of the baseline's. No technique beats "
             "those on the stepped line in both.",
-            partial(cost, table, metric),
+            partial(cost, table, metric, against),
         )  # fmt: skip
-    yield from _trials(trials)
+    yield from _trials(trials, against)
     there = set(curves["metric"])
     losses = [names.EPOCH_TRAINING_LOSS, names.EPOCH_VALIDATION_LOSS]
-    if set(losses) <= set(curves.loc[curves["technique"] == BASELINE, "metric"]):
+    if set(losses) <= set(curves.loc[against.rows(curves), "metric"]):
         yield Sketch(
             "overfitting", "Overfitting of the baseline",
             "Losses of the baseline on training and validation rows: thin lines are seeds, thick "
             "ones their mean. Where the validation loss turns up while the training loss goes on "
             "falling, the network learns its rows by heart; the dotted lines are where techniques "
             "stopped (median over seeds).",
-            partial(overfitting, curves, runs),
+            partial(overfitting, curves, runs, against),
         )  # fmt: skip
     explained = (
         "Means over seeds, with a band of one standard deviation. The baseline is behind in grey; "
@@ -212,12 +213,12 @@ def _family(
             kind = metrics[-1].rpartition("/")[2]
             yield Sketch(
                 f"learning_curves_{kind}", f"Learning curves, {s.measured(kind)}", explained,
-                partial(learning_curves, curves, metrics=metrics),
+                partial(learning_curves, curves, metrics=metrics, against=against),
             )  # fmt: skip
-    yield from _distributions(table, metric, diagnostics)
+    yield from _distributions(table, metric, against, diagnostics)
 
 
-def _trials(trials: pd.DataFrame) -> Iterator[Sketch]:
+def _trials(trials: pd.DataFrame, against: Baseline) -> Iterator[Sketch]:
     """Expected validation performance, where numbers were searched for."""
     if trials.empty:
         return
@@ -227,7 +228,8 @@ def _trials(trials: pd.DataFrame) -> Iterator[Sketch]:
 
         chosen_by = [Metric(*pair) for pair in names.CHOSEN_BY if names.column(pair[0]) in trials]
         metric = [*chosen_by, Metric(names.VALIDATION_LOSS, lower_is_better=True)][0]
-        return budget(expected_validation(trials, metric.name, metric.lower_is_better), metric)
+        expected = expected_validation(trials, metric.name, metric.lower_is_better)
+        return budget(expected, metric, against)
 
     yield Sketch(
         "budget", "Validation performance against budget",
@@ -239,11 +241,11 @@ def _trials(trials: pd.DataFrame) -> Iterator[Sketch]:
 
 
 def _distributions(
-    table: pd.DataFrame, metric: Metric, diagnostics: pd.DataFrame
+    table: pd.DataFrame, metric: Metric, against: Baseline, diagnostics: pd.DataFrame
 ) -> Iterator[Sketch]:
     if diagnostics.empty:
         return
-    drawn = panel_keys(table, metric)
+    drawn = panel_keys(table, metric, against)
     keys = [tuple(row) for row in diagnostics[KEYS].itertuples(index=False)]
     some = diagnostics[[key in drawn for key in keys]]
     left = len(table) - len(drawn)
@@ -253,7 +255,7 @@ def _distributions(
             "weights", "Sizes of the weights",
             "Histograms of log10 |w| at the end of training, all seeds together; the line is the "
             f"baseline. Zeros have no place on the axis: their share is written.{only}",
-            partial(weights, some),
+            partial(weights, some, against),
         )  # fmt: skip
     if any("reliability" in content for content in some["content"]):
         yield Sketch(
@@ -261,5 +263,5 @@ def _distributions(
             "How often predictions are right (above) and how many there are (below), by how sure "
             "they are; all seeds' test rows together. Above the diagonal a network is too modest, "
             f"below it too sure. ECE is the mean over seeds.{only}",
-            partial(reliability, some),
+            partial(reliability, some, against),
         )  # fmt: skip

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import cycle
 from typing import TYPE_CHECKING
 
+from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.figures import style as s
 from regexp.compare.metric import Metric
-from regexp.compare.table import BASELINE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ BANDS = 4
 
 
 @s.styled
-def budget(evp: pd.DataFrame, metric: Metric) -> Figure:
+def budget(evp: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Figure:
     """Draw the expected best validation score against the number of configurations tried.
 
     The best at the largest budget and the baseline are named; the first of them have bands. All
@@ -34,7 +34,7 @@ def budget(evp: pd.DataFrame, metric: Metric) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = s.single(7.0, 4.6)
-    named = leaders(evp, lower_is_better=metric.lower_is_better)
+    named = leaders(evp, lower_is_better=metric.lower_is_better, against=against)
     for label, part in evp.groupby("label", sort=False):
         if label not in named:
             axes.plot(part["budget"], part["value"], color=s.INK, linewidth=0.6, alpha=s.FAINT)
@@ -42,7 +42,7 @@ def budget(evp: pd.DataFrame, metric: Metric) -> Figure:
     ends: list[tuple[float, str, str]] = []
     for place, label in enumerate(named):
         part = evp[evp["label"] == label].sort_values("budget")
-        colour, dash, marker = (s.INK, "-", "*") if label == BASELINE else next(looks)
+        colour, dash, marker = (s.INK, "-", "*") if label == str(against) else next(looks)
         if place < BANDS:
             axes.fill_between(part["budget"], part["low"], part["high"], color=colour, alpha=0.15,
                               linewidth=0)  # fmt: skip
@@ -62,12 +62,12 @@ def budget(evp: pd.DataFrame, metric: Metric) -> Figure:
     return figure
 
 
-def leaders(evp: pd.DataFrame, *, lower_is_better: bool) -> list[str]:
+def leaders(evp: pd.DataFrame, *, lower_is_better: bool, against: Baseline = NONE) -> list[str]:
     """The baseline and the best at the largest budget that each was tried with."""
     last = evp.dropna(subset="value").sort_values("budget").groupby("label")["value"].last()
     order = last.sort_values(ascending=lower_is_better, kind="stable").index
-    best = [str(label) for label in order if label != BASELINE][:NAMED]
-    return [*([BASELINE] if BASELINE in last else []), *best]
+    best = [str(label) for label in order if label != str(against)][:NAMED]
+    return [*([str(against)] if str(against) in last else []), *best]
 
 
 def name_ends(axes: Axes, ends: list[tuple[float, str, str]]) -> None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.figures import style as s
 from regexp.compare.figures.forest import LOOKS
 from regexp.compare.figures.labels import place_labels
 from regexp.compare.metric import Metric
-from regexp.compare.table import BASELINE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ NAMED = 24
 
 
 @s.styled
-def cost(table: pd.DataFrame, metric: Metric) -> Figure:
+def cost(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Figure:
     """Draw the mean metric against the training time in units of the baseline's.
 
     The stepped line joins the techniques that none beats in both. They, the baseline, the best and
@@ -33,7 +33,7 @@ def cost(table: pd.DataFrame, metric: Metric) -> Figure:
     """
     lower = metric.lower_is_better
     measured = s.measured(metric.name)
-    rows = placed(table)
+    rows = placed(table, against)
     figure, axes = s.single(6.6, 4.4)
     x, y = rows["relative_seconds"].to_numpy(), rows["mean"].to_numpy()
     front = pareto(x, y, lower_is_better=lower)
@@ -48,7 +48,7 @@ def cost(table: pd.DataFrame, metric: Metric) -> Figure:
         axes.plot(
             x[these], np.clip(y[these], low, high), marker=marker, color=colour, linestyle="none",
             markerfacecolor=colour if filled else "none",
-            label=BASELINE if outcome == "baseline" else outcome,
+            label=str(against) if outcome == "baseline" else outcome,
             markersize=10 if outcome == "baseline" else 5.5, clip_on=False,
         )  # fmt: skip
     for beyond, marker in ((y < low, "v"), (y > high, "^")):
@@ -65,10 +65,10 @@ def cost(table: pd.DataFrame, metric: Metric) -> Figure:
     return figure
 
 
-def placed(table: pd.DataFrame) -> pd.DataFrame:
+def placed(table: pd.DataFrame, against: Baseline = NONE) -> pd.DataFrame:
     """The rows with a finite metric and time; the baseline's own time is 1."""
     rows = table.copy()
-    rows.loc[rows["technique"] == BASELINE, "relative_seconds"] = 1.0
+    rows.loc[against.rows(rows), "relative_seconds"] = 1.0
     values = rows[["relative_seconds", "mean"]].astype(float)
     kept = np.isfinite(values.to_numpy()).all(axis=1) & (values["relative_seconds"] > 0).to_numpy()
     return rows[kept].astype({"relative_seconds": float, "mean": float}).reset_index(drop=True)
@@ -124,7 +124,7 @@ def _names(
     if rows.empty:
         return
     ranked = list(rows["mean"].sort_values(ascending=lower, kind="stable").index)
-    first = [*rows.index[rows["technique"] == BASELINE][:1], ranked[0], ranked[-1], *front]
+    first = [*rows.index[rows["outcome"] == "baseline"][:1], ranked[0], ranked[-1], *front]
     rest = ranked if len(rows) <= NAMED else []
     wanted = list(dict.fromkeys([*first, *rest]))[:NAMED]
     figure.draw_without_rendering()  # places the panel

@@ -11,7 +11,6 @@ import numpy as np
 from regexp.compare import across as tests
 from regexp.compare.figures import style as s
 from regexp.compare.statistics import ALPHA
-from regexp.compare.table import BASELINE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +54,7 @@ def critical_difference(across: Across) -> Figure:
     critical = tests.critical_rank_difference(techniques, datasets)
     p = across.friedman.p
     all_alike = "" if math.isnan(p) else f"; Friedman's test of all: p = {p:.2g}"
-    star = f"; * differs from {BASELINE} (Wilcoxon, Holm)" if starred else ""
+    star = f"; * differs from {across.against} (Wilcoxon, Holm)" if starred else ""
     title = (
         f"Average ranks on {datasets} datasets. Bars join what Nemenyi's test at {ALPHA:.0%} "
         f"cannot tell apart (ranks closer than {critical:.2f}){star}{all_alike}"

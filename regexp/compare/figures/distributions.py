@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from regexp.compare.table import BASELINE, KEYS, Key
+from regexp.compare.baseline import KEYS, NONE, Baseline, Key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,13 +51,15 @@ class PooledReliability:
     error: float
 
 
-def by_key(diagnostics: pd.DataFrame, part: str) -> dict[Key, list[dict[str, Any]]]:
+def by_key(
+    diagnostics: pd.DataFrame, part: str, against: Baseline = NONE
+) -> dict[Key, list[dict[str, Any]]]:
     """A part of the diagnostics of every technique's runs, the baseline first."""
     contents: dict[Key, list[dict[str, Any]]] = {}
     for _, row in diagnostics.iterrows():
         if content := row["content"].get(part):
             contents.setdefault(cast("Key", tuple(row[KEYS])), []).append(content)
-    return dict(sorted(contents.items(), key=lambda item: item[0][2] != BASELINE))
+    return dict(sorted(contents.items(), key=lambda item: not against.has(*item[0][2:])))
 
 
 def labels(diagnostics: pd.DataFrame) -> dict[Key, str]:

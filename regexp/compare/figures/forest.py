@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.figures import style as s
 from regexp.compare.metric import Metric
-from regexp.compare.table import BASELINE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ LOOKS = {
 
 
 @s.styled
-def forest(table: pd.DataFrame, metric: Metric) -> Figure:
+def forest(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Figure:
     """Draw the paired difference of each technique to the baseline.
 
     The thick line is the 95% interval of the technique looked at alone, the thin one that of all
@@ -35,7 +35,7 @@ def forest(table: pd.DataFrame, metric: Metric) -> Figure:
     Args:
         table: of a comparison, one dataset and setting.
     """
-    rows = table[table["technique"] != BASELINE].sort_values(
+    rows = table[~against.rows(table)].sort_values(
         "difference", ascending=metric.lower_is_better, na_position="last", kind="stable"
     )
     names = ["difference", "low", "high", "simultaneous_low", "simultaneous_high"]
@@ -72,8 +72,8 @@ def forest(table: pd.DataFrame, metric: Metric) -> Figure:
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(s.difference_label(metric))
-    title = f"Difference of {s.measured(metric.name)} to {BASELINE}"
+    axes.set_xlabel(s.difference_label(metric, against))
+    title = f"Difference of {s.measured(metric.name)} to {against}"
     axes.set_title(s.wrapped(s.entitled(title, table)), fontsize=10)
     _legend(figure)
     return figure

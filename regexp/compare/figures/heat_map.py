@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regexp.compare.baseline import FAMILY, NONE, Baseline
 from regexp.compare.figures import style as s
 from regexp.compare.metric import Metric
-from regexp.compare.table import BASELINE, CLAIMS, FAMILY
+from regexp.compare.table import CLAIMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @s.styled
-def heat_map(table: pd.DataFrame, metric: Metric) -> Figure:
+def heat_map(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Figure:
     """Draw the difference of each technique to the baseline on each dataset and setting.
 
     Blue is better, red is worse, and the number says how much; verdicts that are claims are bold
@@ -63,7 +64,7 @@ def heat_map(table: pd.DataFrame, metric: Metric) -> Figure:
                           fraction=0.05, aspect=30, shrink=0.9)  # fmt: skip
     measured = s.measured(metric.name)
     bar.set_label(f"difference of {measured}{f' ({unit.name})' if unit.name else ''}")
-    title = f"Difference of {measured} to {BASELINE}; bold and framed: helps or hurts"
+    title = f"Difference of {measured} to {against}; bold and framed: helps or hurts"
     figure.suptitle(s.wrapped(title, max(40, int(figure.get_figwidth() * 10))))
     return figure
 
@@ -73,7 +74,7 @@ def cells(table: pd.DataFrame, *, lower_is_better: bool) -> tuple[pd.DataFrame, 
 
     Rows are ordered by their mean difference, the best first.
     """
-    rows = table[table["technique"] != BASELINE].drop_duplicates([*FAMILY, "label"])
+    rows = table[table["outcome"] != "baseline"].drop_duplicates([*FAMILY, "label"])
     places = list(dict.fromkeys(zip(table["dataset"], table["setting"], strict=True)))
     wide = rows.pivot(index="label", columns=FAMILY, values="difference")
     wide = wide.reindex(columns=places)

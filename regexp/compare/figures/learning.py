@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from regexp.compare.baseline import KEYS, NONE, Baseline, Key
 from regexp.compare.figures import style as s
-from regexp.compare.table import BASELINE, KEYS, Key, baseline
 from regexp.metrics.names import EPOCH_TRAINING_LOSS, EPOCH_VALIDATION_LOSS
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ BAND = 200
 
 @s.styled
 def learning_curves(
-    curves: pd.DataFrame, *, metrics: Sequence[str] = (EPOCH_TRAINING_LOSS, EPOCH_VALIDATION_LOSS)
+    curves: pd.DataFrame,
+    *,
+    metrics: Sequence[str] = (EPOCH_TRAINING_LOSS, EPOCH_VALIDATION_LOSS),
+    against: Baseline = NONE,
 ) -> Figure:
     """Draw one panel a technique, with the baseline behind it.
 
@@ -35,7 +38,7 @@ def learning_curves(
     """
     values = curves[curves["metric"].isin(metrics)]
     parts = {cast("Key", key): part for key, part in values.groupby(KEYS, sort=False)}
-    keys = sorted(parts, key=lambda key: key[2] != BASELINE)  # stable: the baseline first
+    keys = sorted(parts, key=lambda key: not against.has(*key[2:]))  # stable: the baseline first
     figure, panels = s.panels(len(keys))
     # before anything is drawn: scaling so many shared axes anew takes long
     if range_ := s.limits(values["value"]):
@@ -45,14 +48,14 @@ def learning_curves(
     wide = {key: {metric: by_epoch(part, metric) for metric in metrics}
             for key, part in parts.items()}  # fmt: skip
     for panel, key in zip(panels, keys, strict=False):
-        reference = baseline(key, keys)
+        reference = against.of(key, keys)
         if reference and reference != key:
             _draw(panel, wide[reference], colour=s.INK, band=False)
         _draw(panel, wide[key], colour=s.BLUE, band=True)
         panel.set_title(s.short(str(parts[key]["label"].iloc[0])))
     kinds = sorted({s.measured(metric).split(" ", 1)[-1] for metric in metrics})
     title = s.entitled(f"Learning curves, {' and '.join(kinds)}", curves)
-    s.around(figure, title=title, x="epoch", y=", ".join(kinds), handles=_handles(metrics))
+    s.around(figure, title=title, x="epoch", y=", ".join(kinds), handles=_handles(metrics, against))
     return figure
 
 
@@ -96,12 +99,12 @@ def _draw(
             panel.fill_between(lower.index, lower, upper, color=colour, alpha=0.18, linewidth=0)
 
 
-def _handles(metrics: Sequence[str]) -> list[Line2D]:
+def _handles(metrics: Sequence[str], against: Baseline) -> list[Line2D]:
     from matplotlib.lines import Line2D
 
     lines = [
         Line2D([], [], color=s.BLUE, linestyle=style_of(name), label=s.measured(name))
         for name in metrics
     ]
-    lines.append(Line2D([], [], color=s.INK, alpha=s.FAINT, label=f"the same of {BASELINE}"))
+    lines.append(Line2D([], [], color=s.INK, alpha=s.FAINT, label=f"the same of {against}"))
     return [*lines, Line2D([], [], color=s.BLUE, linestyle=":", label="some seeds have stopped")]

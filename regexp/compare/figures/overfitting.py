@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.figures import style as s
 from regexp.compare.figures.learning import by_epoch, style_of
-from regexp.compare.table import BASELINE, FINISHED
+from regexp.compare.table import FINISHED
 from regexp.metrics import names
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _LOSSES = {
 
 
 @s.styled
-def overfitting(curves: pd.DataFrame, runs: pd.DataFrame) -> Figure:
+def overfitting(curves: pd.DataFrame, runs: pd.DataFrame, against: Baseline = NONE) -> Figure:
     """Draw training and validation loss of the baseline against the epoch.
 
     Every seed is a thin line, their mean a thick one. The epoch where the mean validation loss is
@@ -34,7 +35,7 @@ def overfitting(curves: pd.DataFrame, runs: pd.DataFrame) -> Figure:
         curves: from `compare.curves`, of one dataset and setting.
         runs: from `Tracker.runs`, of the same; their epochs tell where they ended.
     """
-    baseline = curves[curves["technique"] == BASELINE]
+    baseline = curves[against.rows(curves)]
     if len(baseline):  # of a grid, the first
         baseline = baseline[baseline["variant"] == baseline["variant"].iloc[0]]
     figure, axes = s.single(6.6, 4.4)
@@ -61,16 +62,16 @@ def overfitting(curves: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     losses = baseline[baseline["metric"].isin(list(_LOSSES))]
     if range_ := s.limits(losses["value"]):
         axes.set_ylim(*range_)
-    _stops(axes, runs)
+    _stops(axes, runs, against)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
-    figure.suptitle(s.wrapped(s.entitled(f"Losses of {BASELINE}", curves)))
+    figure.suptitle(s.wrapped(s.entitled(f"Losses of {against}", curves)))
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
-def stops(runs: pd.DataFrame) -> pd.Series:
+def stops(runs: pd.DataFrame, against: Baseline = NONE) -> pd.Series:
     """The median epoch at which runs ended, of techniques that ended sooner than the baseline.
 
     Args:
@@ -83,13 +84,13 @@ def stops(runs: pd.DataFrame) -> pd.Series:
     if epochs not in runs:
         return pd.Series(dtype=float)
     done = runs[runs["status"] == FINISHED]
-    full = done.loc[done["technique"] == BASELINE, epochs].median()
-    ended = done[done["technique"] != BASELINE].groupby("label")[epochs].median()
+    full = done.loc[against.rows(done), epochs].median()
+    ended = done[~against.rows(done)].groupby("label")[epochs].median()
     return ended[ended < full].sort_values(kind="stable")
 
 
-def _stops(axes: Axes, runs: pd.DataFrame) -> None:
-    ended = stops(runs)
+def _stops(axes: Axes, runs: pd.DataFrame, against: Baseline) -> None:
+    ended = stops(runs, against)
     if ended.empty:
         return
     low, high = axes.get_xlim()

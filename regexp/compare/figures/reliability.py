@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.figures import style as s
 from regexp.compare.figures.distributions import by_key, labels, pooled_reliability
-from regexp.compare.table import BASELINE, baseline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ FEW = 10
 
 
 @s.styled
-def reliability(diagnostics: pd.DataFrame) -> Figure:
+def reliability(diagnostics: pd.DataFrame, against: Baseline = NONE) -> Figure:
     """Draw accuracy against confidence on the test split, one panel a technique.
 
     The bins of all seeds are pooled by their counts, which are the bars below: what share of the
@@ -34,13 +34,13 @@ def reliability(diagnostics: pd.DataFrame) -> Figure:
     """
     from matplotlib.lines import Line2D
 
-    contents = by_key(diagnostics, "reliability")
+    contents = by_key(diagnostics, "reliability", against)
     pooled = {key: pooled_reliability(parts) for key, parts in contents.items()}
     names = labels(diagnostics)
     figure, panels = _panels(len(pooled))
     for (upper, lower), (key, pool) in zip(panels, pooled.items(), strict=True):
         upper.plot([0, 1], [0, 1], color=s.INK, linewidth=0.9, linestyle=(0, (1, 1.5)))
-        reference = baseline(key, pooled)
+        reference = against.of(key, pooled)
         if reference and reference != key:
             other = pooled[reference]
             there = other.count > 0
@@ -63,10 +63,10 @@ def reliability(diagnostics: pd.DataFrame) -> Figure:
         lower.bar(pool.edges[:-1], share * 100, width=np.diff(pool.edges) * 0.9, align="edge",
                   color=s.BLUE, alpha=0.6)  # fmt: skip
     handles = [
-        Line2D([], [], color=s.BLUE, marker="o", markersize=3, label="the technique"),
+        Line2D([], [], color=s.BLUE, marker="o", markersize=3, label=f"the {against.kind}"),
         Line2D([], [], color=s.BLUE, marker="o", markersize=3.5, markerfacecolor="none",
                linestyle="none", label=f"fewer than {FEW} predictions"),
-        Line2D([], [], color=s.INK, alpha=s.FAINT, label=BASELINE),
+        Line2D([], [], color=s.INK, alpha=s.FAINT, label=str(against)),
         Line2D([], [], color=s.INK, linewidth=0.9, linestyle=(0, (1, 1.5)),
                label="as sure as right"),
     ]  # fmt: skip

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from regexp.compare.baseline import NONE, Baseline
+from regexp.compare.factor import split
 from regexp.compare.figures import style as s
 from regexp.compare.figures.budget import name_ends
 from regexp.compare.metric import Metric
-from regexp.compare.table import BASELINE, CLAIMS
+from regexp.compare.table import CLAIMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ TOGETHER = 5
 
 
 @s.styled
-def settings(table: pd.DataFrame, metric: Metric, key: str) -> Figure:
+def settings(table: pd.DataFrame, metric: Metric, key: str, against: Baseline = NONE) -> Figure:
     """Draw the difference to the baseline against a numeric setting, one line a technique.
 
     Whiskers or bands are 95% intervals; filled markers are verdicts that are claims. What lies far
@@ -34,15 +35,15 @@ def settings(table: pd.DataFrame, metric: Metric, key: str) -> Figure:
         table: of a comparison: one dataset, whose settings differ in the number `key` alone.
         key: such as `dataset.train_size`.
     """
-    rows = table[table["technique"] != BASELINE].copy()
+    rows = table[~against.rows(table)].copy()
     rows["x"] = [parsed(setting).get(key, math.nan) for setting in rows["setting"]]
     rows = rows[np.isfinite(rows["x"])].sort_values("x", kind="stable")
     for name in ("difference", "low", "high"):
         rows[name] = rows[name].astype(float) * metric.unit.factor
     labels = list(dict.fromkeys(table.loc[table["label"].isin(rows["label"]), "label"]))
     draw = _together if len(labels) <= TOGETHER else _apart
-    title = s.entitled(f"Difference to {BASELINE} against {key}", table)
-    return draw(rows, labels, key, s.difference_label(metric), title)
+    title = s.entitled(f"Difference to {against} against {key}", table)
+    return draw(rows, labels, key, s.difference_label(metric, against), title)
 
 
 def parsed(setting: str) -> dict[str, float]:
@@ -57,11 +58,6 @@ def parsed(setting: str) -> dict[str, float]:
         if math.isfinite(value):
             numbers[key] = value
     return numbers
-
-
-def split(setting: str) -> list[str]:
-    """The parts of a setting, each key=value."""
-    return [part for part in re.split(r",\s+(?=[\w.@/]+=)", setting) if part]
 
 
 def numeric_keys(table: pd.DataFrame) -> list[str]:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
+from regexp.compare.baseline import FAMILY, Baseline
 from regexp.compare.formats import MINUS
 from regexp.compare.metric import Metric
-from regexp.compare.table import BASELINE, FAMILY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,9 +196,9 @@ def measured(metric: str) -> str:
     return " ".join(_NAMES.get(word, word) for word in words)
 
 
-def difference_label(metric: Metric) -> str:
+def difference_label(metric: Metric, against: Baseline) -> str:
     """For an axis of differences to the baseline."""
-    difference = f"{measured(metric.name)} − that of {BASELINE}{metric.unit.suffix}"
+    difference = f"{measured(metric.name)} − that of {against}{metric.unit.suffix}"
     return f"{difference}   {metric.direction}"
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.figures import style as s
 from regexp.compare.figures.distributions import (
     SMALL,
@@ -14,7 +15,6 @@ from regexp.compare.figures.distributions import (
     labels,
     pooled_weights,
 )
-from regexp.compare.table import BASELINE, baseline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @s.styled
-def weights(diagnostics: pd.DataFrame) -> Figure:
+def weights(diagnostics: pd.DataFrame, against: Baseline = NONE) -> Figure:
     """Draw the histogram of the sizes of the weights, one panel a technique.
 
     The baseline is the line over it. Exact zeros have no place on the axis: their share, and that
@@ -35,14 +35,14 @@ def weights(diagnostics: pd.DataFrame) -> Figure:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    contents = by_key(diagnostics, "weights")
+    contents = by_key(diagnostics, "weights", against)
     pooled = {key: pooled_weights(parts) for key, parts in contents.items()}
     names = labels(diagnostics)
     figure, panels = s.panels(len(pooled))
     _axis(panels[0], list(pooled.values()))
     for panel, (key, pool) in zip(panels, pooled.items(), strict=False):
         panel.stairs(pool.shares * 100, pool.edges, fill=True, color=s.BLUE, alpha=0.45)
-        reference = baseline(key, pooled)
+        reference = against.of(key, pooled)
         if reference and reference != key:
             panel.stairs(pooled[reference].shares * 100, pooled[reference].edges, color=s.INK,
                          linewidth=1.1)  # fmt: skip
@@ -52,8 +52,8 @@ def weights(diagnostics: pd.DataFrame) -> Figure:
             transform=panel.transAxes, va="top", fontsize=7,
         )  # fmt: skip
     handles = [
-        Patch(color=s.BLUE, alpha=0.45, label="the technique"),
-        Line2D([], [], color=s.INK, linewidth=1.1, label=BASELINE),
+        Patch(color=s.BLUE, alpha=0.45, label=f"the {against.kind}"),
+        Line2D([], [], color=s.INK, linewidth=1.1, label=str(against)),
     ]
     title = s.entitled("Sizes of the weights at the end of training", diagnostics)
     s.around(figure, title=title, x="|w|", y="share of the weights (%)", handles=handles)

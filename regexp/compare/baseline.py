@@ -1,0 +1,95 @@
+"""What is compared, techniques or another factor of a sweep, and what the others are held against.
+
+Everything about techniques holds for the levels of any factor: for optimizers, a comparison's
+column `technique` has their names (see `regexp.compare.factor`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Key = tuple[str, str, str, str]  # dataset, setting, technique, variant
+
+# What makes two runs the same row. Everything but the seed that a sweep varies must be here.
+KEYS = ["dataset", "setting", "technique", "variant"]
+FAMILY = ["dataset", "setting"]
+
+TECHNIQUE = "technique"
+"""The factor that is compared where no other is asked for."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What the others are held against.
+
+    Attributes:
+        name: of a technique, or of another factor's level.
+        variant: its numbers of a grid, such as `strength=0.001`; None where each of the others is
+            held against the one that has the same numbers.
+        factor: what is compared: `technique`, or a dotted key or group such as `optimizer`.
+    """
+
+    name: str = "none"
+    variant: str | None = None
+    factor: str = TECHNIQUE
+
+    def __str__(self) -> str:
+        return label(self.name, self.variant or "")
+
+    @property
+    def kind(self) -> str:
+        """What is compared, in one word: `technique`, or `level`."""
+        return TECHNIQUE if self.factor == TECHNIQUE else "level"
+
+    @property
+    def kinds(self) -> str:
+        """The same of several: `techniques`, or `levels of optimizer`."""
+        return "techniques" if self.factor == TECHNIQUE else f"levels of {self.factor}"
+
+    def has(self, name: str, variant: str) -> bool:
+        """Whether it is this technique, with these numbers."""
+        return name == self.name and self.variant in (None, variant)
+
+    def rows(self, frame: pd.DataFrame) -> pd.Series:
+        """Which rows of a frame of runs, or of a table, are the baseline's."""
+        mask = frame["technique"] == self.name
+        return mask if self.variant is None else mask & (frame["variant"] == self.variant)
+
+    def of(self, key: Key, others: Iterable[Key]) -> Key | None:
+        """The row that another is held against, out of `others`.
+
+        With a grid over something that the baseline has as well, such as a learning rate, it is the
+        baseline at the same numbers: the one that shares most of them and has no others.
+
+        Args:
+            key: dataset, setting, technique, variant.
+            others: keys of all rows.
+        """
+        dataset, setting, _, variant = key
+        numbers = _numbers(variant)
+        fitting = [
+            other
+            for other in others
+            if other[:2] == (dataset, setting)
+            and self.has(*other[2:])
+            and (self.variant is not None or _numbers(other[3]) <= numbers)
+        ]
+        return max(fitting, key=lambda other: len(_numbers(other[3])), default=None)
+
+
+NONE = Baseline()
+"""Runs without a technique."""
+
+
+def label(name: str, variant: str) -> str:
+    """Technique and variant for people: `l1 (strength=0.001)`."""
+    return f"{name} ({variant})" if variant else name
+
+
+def _numbers(variant: str) -> set[str]:
+    return {number.strip() for number in variant.split(",") if number.strip()}
