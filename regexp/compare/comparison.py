@@ -10,7 +10,7 @@ from regexp.compare.factor import baseline_of, by_factor, factor_of, varied
 from regexp.compare.metric import Metric, metric_of
 from regexp.compare.ranking import Across, rank
 from regexp.compare.table import FINISHED, Tested, counted_runs, no_rows, tabulate
-from regexp.compare.yardsticks import Yardsticks, remarks_on
+from regexp.compare.yardsticks import NOTE, Yardsticks, as_guesses
 from regexp.errors import ConfigError, nearest, once
 from regexp.metrics.names import (
     ACCURACY,
@@ -54,6 +54,11 @@ class Question:
     metric: str | None = None
     factor: str | None = None
     baseline: str | None = None
+
+    @property
+    def options(self) -> list[str]:
+        """Words of the command line with which `regexp compare` is asked the same."""
+        return [word for name, text in vars(self).items() if text for word in (f"--{name}", text)]
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,7 @@ class Comparison:
         sweeps: id -> name of the sweeps.
         remarks: what a reader must know of all of it.
         against: the baseline, and what is compared with it.
+        findings: remarks that no sweep should end without.
     """
 
     metric: Metric
@@ -116,6 +122,7 @@ class Comparison:
     sweeps: dict[str, str]
     remarks: list[str] = field(default_factory=list)
     against: Baseline = NONE
+    findings: list[str] = field(default_factory=list)
 
     @property
     def shown(self) -> "pd.DataFrame":
@@ -171,6 +178,9 @@ def compare(
     runs = runs.drop(columns="place").reset_index(drop=True)
     families = _families(table, tested, runs, sticks, metric, against)
     remarks = _remarks(runs, both, against, searched=bool(len(trials)))
+    findings = as_guesses(families, runs, sticks, metric)
+    if any(len(family.yardsticks) for family in families):
+        remarks.append(NOTE)
     return Comparison(
         metric=metric,
         runs=runs,
@@ -179,8 +189,9 @@ def compare(
         families=families,
         across=None if both else rank(table, runs, metric, against),
         sweeps={sweep_id: (names or {}).get(sweep_id, sweep_id) for sweep_id in frames},
-        remarks=[*remarks, *remarks_on(families, runs, sticks, metric)],
+        remarks=[*findings, *remarks],
         against=against,
+        findings=findings,
     )
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from regexp.compare import tables
 from regexp.compare.answer import answers
-from regexp.compare.comparison import Comparison, Family
+from regexp.compare.baseline import NONE, TECHNIQUE
+from regexp.compare.comparison import Comparison, Family, Question
 from regexp.compare.formats import relation
 from regexp.compare.metric import Metric
 from regexp.compare.ranking import Across
@@ -96,11 +97,19 @@ def document(comparison: Comparison, pictures: Sequence[Picture] = ()) -> Docume
         tuned=_tuned(comparison),
         notes=_notes(comparison),
         commands=[
-            f"regexp compare {' '.join(ids)} --metric {shlex.quote(comparison.metric.name)}",
+            shlex.join(["regexp", "compare", *ids, *_options(comparison)]),
             *(f"regexp rerun --sweep {sweep_id}" for sweep_id in ids),
         ],
         pictures=pictures,
     )
+
+
+def _options(comparison: Comparison) -> list[str]:
+    """What the comparison was asked, or would have to be asked to be the same."""
+    against = comparison.against
+    factor = None if against.factor == TECHNIQUE else against.factor
+    baseline = None if against == NONE else str(against)
+    return Question(comparison.metric.name, factor, baseline).options
 
 
 def _family(comparison: Comparison, family: Family) -> FamilyPart:
@@ -142,6 +151,10 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
         varied = tables.shortened(", ".join(settings), 500)
         facts.append(("setting" if len(settings) == 1 else "settings", varied))
     better = "lower" if metric.lower_is_better else "higher"
+    if comparison.against.factor != TECHNIQUE:
+        facts.append(("compared", f"{comparison.against.kinds}, with {comparison.against}"))
+    elif comparison.against != NONE:
+        facts.append(("compared with", str(comparison.against)))
     facts += [
         ("compared by", f"{metric.name} ({better} is better)"),
         ("seeds", " to ".join(map(str, span))),

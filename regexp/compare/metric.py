@@ -45,9 +45,8 @@ class Metric:
 
     @property
     def unit(self) -> Unit:
-        """Points (hundredths) for accuracies; all else as it is."""
-        accuracy = self.name.rpartition("/")[2].endswith("accuracy")
-        return POINTS if accuracy else PLAIN
+        """Points (hundredths) for accuracies and other shares; all else as it is."""
+        return POINTS if names.is_share(self.name) else PLAIN
 
     @property
     def title(self) -> str:

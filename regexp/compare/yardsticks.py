@@ -143,13 +143,11 @@ NOTE = (
 )
 
 
-def remarks_on(
+def as_guesses(
     families: "Sequence[Family]", runs: "pd.DataFrame", sticks: Yardsticks, metric: Metric
 ) -> list[str]:
-    """What yardsticks tell of a comparison: what they are, and where a score tells nothing."""
-    if all(family.yardsticks.empty for family in families):
-        return []
-    remarks = [NOTE]
+    """Where most rows score as a guess does, so that the metric tells nothing, in sentences."""
+    remarks = []
     for family in families:
         members = runs[(runs[FAMILY] == [family.dataset, family.setting]).all(axis=1)]
         if told := _as_a_guess(members, sticks.beside(members), metric):

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.schema import (
     Checkpoint,
+    Compare,
     Config,
     Launch,
     Lengths,
@@ -18,7 +19,7 @@ from regexp.config.schema import (
     Trainer,
     Tune,
 )
-from regexp.config.values import every_of
+from regexp.config.values import every_of, yardsticks_of
 from regexp.errors import ConfigError, nearest
 
 PRECISIONS = ("float32", "float64", "bfloat16")
@@ -47,6 +48,7 @@ def _check_keys(config: DictConfig) -> None:
         ("checkpoint.", Checkpoint),
         ("launch.", Launch),
         ("tune.", Tune),
+        ("compare.", Compare),
         ("study.", Study),
         ("tracking.", Tracking),
         ("paths.", Paths),
@@ -98,6 +100,7 @@ def check_numbers(config: DictConfig) -> None:
             f"trainer.precision={trainer.precision}: expected one of {', '.join(PRECISIONS)}"
         )
     every_of(config)
+    yardsticks_of(config)
     if not 1 <= config.tracking.port <= 65535:
         raise ConfigError(f"tracking.port={config.tracking.port}: expected 1 to 65535")
     if not 0 <= config.tracking.wait < math.inf:

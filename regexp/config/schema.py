@@ -63,6 +63,15 @@ class Tune:
 
 
 @dataclass
+class Compare:
+    """`compare.*`: what the sweep's own comparison is asked, see `regexp.compare.Question`."""
+
+    metric: str | None = MISSING
+    factor: str | None = MISSING
+    baseline: str | None = MISSING
+
+
+@dataclass
 class Study:
     """`study.*`: what an experiment is for."""
 
@@ -93,6 +102,7 @@ class Config:
     grid: dict[str, Any] = field(default_factory=dict)
     stack: bool = MISSING
     figures: bool = MISSING
+    yardsticks: Any = MISSING
     dry_run: bool = MISSING
     debug: bool = MISSING
     trainer: Trainer = field(default_factory=Trainer)
@@ -100,6 +110,7 @@ class Config:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     tune: Tune = field(default_factory=Tune)
     launch: Launch = field(default_factory=Launch)
+    compare: Compare = field(default_factory=Compare)
     study: Study = field(default_factory=Study)
     tracking: Tracking = field(default_factory=Tracking)
     paths: Paths = field(default_factory=Paths)

@@ -56,6 +56,20 @@ def every_of(config: DictConfig) -> tuple[int | None, float | None]:
     )
 
 
+def yardsticks_of(config: DictConfig) -> bool | None:
+    """Which yardsticks stand beside a sweep's techniques: all, none, or None for the quick ones.
+
+    Raises:
+        ConfigError: `yardsticks` is neither true, false nor auto.
+    """
+    wanted = config.yardsticks
+    if wanted == "auto":
+        return None
+    if isinstance(wanted, bool):
+        return wanted
+    raise ConfigError(key="yardsticks", got=shown(wanted), expected="true, false or auto")
+
+
 def grid_of(config: DictConfig) -> dict[str, list[float]]:
     """The grid of a job, dotted: {"regularizer.l1.strength": [1e-4, 1e-3]}.
 

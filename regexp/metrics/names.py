@@ -86,6 +86,20 @@ def lower_is_better(metric: str) -> bool:
     return bool(set(name.split("_")) & _LOW) and "accuracy" not in name
 
 
+def chosen_by(metric: str) -> str:
+    """The metric of the validation split by which a search chooses for one of the test split."""
+    return VALIDATION + metric.removeprefix(TEST) if metric.startswith(TEST) else metric
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share, from 0 to 1, of which differences are told in points."""
+    part = metric.rpartition("/")[2]
+    return RECALL in metric or part.endswith("accuracy") or part.endswith(_SHARES)
+
+
+_SHARES = (MACRO_F1, MICRO_F1, ROC_AUC, EXACT_MATCH)
+
+
 def apart(labels: Sequence[str]) -> list[str]:
     """Names of classes as parts of names of metrics, which MLflow takes as they are.
 

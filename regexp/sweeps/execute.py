@@ -77,9 +77,11 @@ def run_sweep(sweep: Sweep, then: Then = lambda report, seconds: None) -> Execut
         Terminated: a signal asked the process to end.
     """
     from regexp.sweeps.plan import plan_all
+    from regexp.sweeps.question import check_question
     from regexp.tracking import Terminated
 
     planned, left_out = plan_all(sweep.jobs)
+    check_question(sweep, planned)
     for line in [*progress.left_out_lines(sweep, left_out), *progress.remark_lines(planned)]:
         say(line)
     try:

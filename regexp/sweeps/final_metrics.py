@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from regexp.dataset.base import CLASSIFICATION, Data
-from regexp.metrics import names
+from regexp.dataset.base import CLASSIFICATION, Data, Split
+from regexp.metrics import evaluate, names
 from regexp.metrics.calibration import BINS, Reliability, brier_score
 from regexp.metrics.ensemble import ensemble_metrics
 from regexp.metrics.outputs import RowOutputs
@@ -23,6 +24,7 @@ from regexp.metrics.scores import scores
 from regexp.model.kinds import ParameterKinds
 from regexp.stack.member import Member
 from regexp.sweeps.planned_run import PlannedRun
+from regexp.training.loop import SPLITS
 from regexp.training.state import Result
 
 # Powers of ten: what is smaller or larger is counted beside the histogram. Fixed, so that those of
@@ -109,6 +111,38 @@ def row_outputs(data: Data, outputs: Tensor) -> RowOutputs:
         mean=np.zeros(count) if scale is None else np.array(scale.mean),
         scale=np.ones(count) if scale is None else np.array(scale.scale),
     )
+
+
+def metrics_of(data: Data, outputs: Mapping[str, Tensor]) -> dict[str, float]:
+    """All metrics of predictions, as a run has them of its final weights.
+
+    Args:
+        data: one run's.
+        outputs: of `train`, `validation` and `test`, each [rows, outputs].
+    """
+    found: dict[str, float] = {}
+    for name, prefix in SPLITS.items():
+        targets = getattr(data, name).targets
+        each = evaluate.metrics(outputs[name], targets, data.task)
+        found |= {prefix + metric: float(value) for metric, value in each.items()}
+    found |= against_naive(data, found) | calibration(data, outputs["test"])
+    result = Result(
+        0, "FINISHED", "", 0, 0.0,
+        outputs=outputs["test"], validation_outputs=outputs["validation"],
+    )  # fmt: skip
+    return found | final_scores(data, result)
+
+
+def names_of(data: Data) -> list[str]:
+    """The metrics that every run on such data has at its end."""
+    count = len(data.classes) or data.train.targets.shape[-1]
+    classes = data.task == CLASSIFICATION
+    targets = torch.arange(count) if classes else torch.eye(2)[:, :1].expand(2, count)
+    rows = Split(torch.empty(len(targets), 0), targets)
+    few = replace(data, train=rows, validation=rows, test=rows)
+    outputs = torch.zeros(len(targets), count)
+    found = metrics_of(few, dict.fromkeys(SPLITS, outputs))
+    return [*found, names.EPOCHS, names.SECONDS]
 
 
 def add_ensembles(

@@ -165,7 +165,11 @@ def job(config: DictConfig) -> float:
         if config.debug and report.reason != str(error):
             print_traceback(error)
     report.seconds = time.monotonic() - began
-    became = progress.result_line(report) if repeated is None else f"the runs of job {repeated + 1}"
+    became = (
+        progress.result_line(report, config.compare.metric)
+        if repeated is None
+        else f"the runs of job {repeated + 1}"
+    )
     try:
         progress.write_report(report, order.report_of(report.number))
     except OSError as error:  # a full disk must not take the others either

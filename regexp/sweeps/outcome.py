@@ -49,7 +49,7 @@ def chosen_numbers(config: DictConfig, trials: Sequence[Outcome]) -> tuning.Numb
     metrics = [None if one.diverged else one.metrics for one in trials]
     each = [metrics[start : start + seeds] for start in range(0, len(metrics), seeds)]
     assert len(each) == len(drawn)
-    return drawn[tuning.choose_configuration(each)]
+    return drawn[tuning.choose_configuration(each, config.compare.metric)]
 
 
 def ended_before(runs: Sequence[PlannedRun], earlier: Mapping[str, Earlier]) -> dict[str, Outcome]:

@@ -34,8 +34,9 @@ from regexp.sweeps.planned_run import PlannedRun, planned
 from regexp.sweeps.trial import check_trains, stack_fault
 from regexp.sweeps.tuning import Numbers, numbers_in_words
 
-JOB = ("seeds", "grid", "tune", "launch")
-"""The keys that say which runs a job has and how it is launched, and are none of a run's own."""
+JOB = ("seeds", "grid", "tune", "launch", "compare", "yardsticks")
+"""The keys that say which runs a job has, how it is launched and what stands beside them; none is a
+run's own."""
 
 
 def plan(config: DictConfig, chosen: Numbers | None = None) -> list[PlannedRun]:
@@ -116,7 +117,8 @@ def _plan_trials(config: DictConfig) -> list[PlannedRun]:
             )
         runs += own
     wanted = tuple(seeds_of(config))
-    return [replace(run, trial_for=wanted, stage=TUNING_STAGE) for run in runs]
+    chosen_by = config.compare.metric or ""
+    return [replace(run, trial_for=wanted, chosen_by=chosen_by, stage=TUNING_STAGE) for run in runs]
 
 
 def _plan_point(

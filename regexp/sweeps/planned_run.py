@@ -35,6 +35,7 @@ class PlannedRun:
         shared_split: whether all seeds have the same rows in each split.
         trial_for: of a trial of a search, the seeds of the runs that it chooses the numbers of;
             empty for a run that counts.
+        chosen_by: of a trial, the metric that chooses, if it is not the usual one.
         tuned: the numbers that a search has chosen for the run, for people.
         stage: `tuning` of a trial, `final` of a run that follows from trials; empty without them.
         remarks: what a user must know before it is trained, such as of its data; one line each. A
@@ -54,6 +55,7 @@ class PlannedRun:
     source: str
     shared_split: bool
     trial_for: tuple[int, ...] = ()
+    chosen_by: str = ""
     tuned: str = ""
     stage: str = ""
     remarks: tuple[str, ...] = ()
@@ -63,7 +65,8 @@ class PlannedRun:
     @property
     def asked(self) -> str:
         """What is asked for by planning the run: the run, and those that follow from a trial."""
-        return f"{self.fingerprint} {self.trial_for}" if self.trial_for else self.fingerprint
+        follows = f"{self.trial_for} {self.chosen_by}".rstrip()
+        return f"{self.fingerprint} {follows}" if self.trial_for else self.fingerprint
 
     def as_plain(self) -> Node:
         """The run as plain containers, for a file; runs of one configuration share its parts."""

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from regexp.addresses import is_server
+from regexp.errors import ConfigError, printable
 from regexp.metrics.names import RMSE_UNSCALED, column
 from regexp.sweeps import progress
 from regexp.sweeps.progress import say
+from regexp.sweeps.question import question_of
 
 if TYPE_CHECKING:
     from regexp.compare.report import ComparisonReport
@@ -28,7 +30,7 @@ def present(
     Returns:
         What was reported; None where there are no runs.
     """
-    from regexp.compare import report, show
+    from regexp.compare import Question, report, show
     from regexp.tracking import pasted
     from regexp.tracking.view import UI_PAGE
 
@@ -36,7 +38,13 @@ def present(
     all_runs = tracker.runs(parent.id)
     if all_runs.empty:
         return None
-    reported = report(tracker, parent, figures=config.figures)
+    question = question_of(config)
+    try:
+        reported = report(tracker, parent, question, figures=config.figures)
+    except ConfigError as error:  # such as a metric that no run came to have
+        say(f"\ncompare.{error}; compared as usual instead.")
+        reported = report(tracker, parent, figures=config.figures)
+        question = Question()
     compared = reported.comparison
     runs, metric = compared.runs, compared.metric.name
     if (runs["status"] == "FINISHED").any():
@@ -44,11 +52,11 @@ def present(
         show(compared)
         if column(RMSE_UNSCALED) in runs:
             say(f"Errors are of standardized targets; in their own unit: {RMSE_UNSCALED}.")
-        for line in progress.ensemble_line(runs):
-            say(line)
+        for line in [*progress.ensemble_line(runs), *compared.findings]:
+            say(printable(line))
         say(
             "\nVerdicts in words, scores, costs and pictures, in one page:\n"
-            f"  {command('compare', parent.id)}"
+            f"  {command('compare', parent.id, *question.options)}"
         )
     ui = command("ui")
     ui += "` or `make ui" * (ui == "regexp ui")

@@ -108,10 +108,14 @@ def size(config: DictConfig) -> str:
     return f"{count(tried * config.tune.seeds, 'trial')}{fewer}, then {runs}"
 
 
-def result_line(report: JobReport) -> str:
+def result_line(report: JobReport, metric: str | None = None) -> str:
     """One line on a job: its test metric with the spread over seeds, its time, its failures.
 
     The points of a grid are different experiments, so that only their runs are counted.
+
+    Args:
+        report: of the job.
+        metric: `compare.metric`.
     """
     parts = []
     if report.outcomes and not report.failures and all(o["before"] for o in report.outcomes):
@@ -119,7 +123,7 @@ def result_line(report: JobReport) -> str:
     finished = [outcome for outcome in report.outcomes if outcome["status"] == "FINISHED"]
     if report.points > 1 and finished:
         parts.append(f"{count(len(finished), 'run')} finished")
-    for name in HEADLINES:
+    for name in filter(None, (metric, *HEADLINES)):
         values = [
             float(outcome["metrics"][name]) for outcome in finished if name in outcome["metrics"]
         ]

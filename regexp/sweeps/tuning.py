@@ -18,7 +18,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from regexp.config.search_space import space
 from regexp.config.values import flat, is_int, is_number, seeds_of, shown
 from regexp.errors import ConfigError
-from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
+from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS, chosen_by, lower_is_better
 
 Numbers = dict[str, Any]
 """Dotted key -> value, of one configuration that is tried."""
@@ -86,7 +86,9 @@ def _points(config: DictConfig, shared: int, own: int) -> list[list[float]]:
     return points
 
 
-def choose_configuration(trials: Sequence[Sequence[Mapping[str, float] | None]]) -> int:
+def choose_configuration(
+    trials: Sequence[Sequence[Mapping[str, float] | None]], metric: str | None = None
+) -> int:
     """The position of the best configuration: by mean validation accuracy, or RMSE in regression.
 
     Equal ones are told apart by their mean validation loss, then the earlier is taken.
@@ -94,14 +96,19 @@ def choose_configuration(trials: Sequence[Sequence[Mapping[str, float] | None]])
     Args:
         trials: of each configuration, in the order of the draw, its runs' metrics; None for a run
             that diverged, which makes its configuration the worst.
+        metric: `compare.metric`, whose like on the validation split chooses instead.
 
     Raises:
         ConfigError: every configuration has a run that diverged.
     """
     runs = [run for one in trials for run in one if run is not None]
-    headline, lower = next(
-        (pair for pair in CHOSEN_BY if any(pair[0] in run for run in runs)), (VALIDATION_LOSS, True)
-    )
+    if metric is None:
+        headline, lower = next(
+            (pair for pair in CHOSEN_BY if any(pair[0] in run for run in runs)),
+            (VALIDATION_LOSS, True),
+        )
+    else:
+        headline, lower = chosen_by(metric), lower_is_better(metric)
 
     def order(position: int) -> tuple[float, float]:
         own = [run for run in trials[position] if run is not None]

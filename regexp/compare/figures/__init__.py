@@ -192,7 +192,7 @@ def _family(
             "those on the stepped line in both.",
             partial(cost, table, metric, against),
         )  # fmt: skip
-    yield from _trials(trials, against)
+    yield from _trials(trials, metric, against)
     there = set(curves["metric"])
     losses = [names.EPOCH_TRAINING_LOSS, names.EPOCH_VALIDATION_LOSS]
     if set(losses) <= set(curves.loc[against.rows(curves), "metric"]):
@@ -218,7 +218,7 @@ def _family(
     yield from _distributions(table, metric, against, diagnostics)
 
 
-def _trials(trials: pd.DataFrame, against: Baseline) -> Iterator[Sketch]:
+def _trials(trials: pd.DataFrame, compared: Metric, against: Baseline) -> Iterator[Sketch]:
     """Expected validation performance, where numbers were searched for."""
     if trials.empty:
         return
@@ -226,7 +226,9 @@ def _trials(trials: pd.DataFrame, against: Baseline) -> Iterator[Sketch]:
     def figure() -> Figure:
         from regexp.compare.budget import expected_validation
 
-        chosen_by = [Metric(*pair) for pair in names.CHOSEN_BY if names.column(pair[0]) in trials]
+        twin = names.chosen_by(compared.name)
+        pairs = [(twin, compared.lower_is_better), *names.CHOSEN_BY]
+        chosen_by = [Metric(*pair) for pair in pairs if names.column(pair[0]) in trials]
         metric = [*chosen_by, Metric(names.VALIDATION_LOSS, lower_is_better=True)][0]
         expected = expected_validation(trials, metric.name, metric.lower_is_better)
         return budget(expected, metric, against)
