@@ -23,9 +23,15 @@ several, finished or running. Writes comparison.html (one page that needs nothin
 comparison.md, comparison.csv and figures/*.png. Of a single sweep they are recorded as artifacts
 of its parent run as well.
 
-  --folder FOLDER    where to write; by default comparison
-  --metric NAME      what techniques are compared by; by default test/accuracy, or test/rmse in
-                     regression
+  --folder FOLDER    where to write; by default a folder of the sweep in comparison/
+  --overwrite        where the folder holds the comparison of other sweeps
+  --metric NAME      what techniques are compared by; by default the sweep's compare.metric, else
+                     test/accuracy, or test/rmse in regression
+  --factor KEY       what is compared if not techniques: optimizer, trainer.batch_size or whatever
+                     the sweep varied; techniques are then a part of the setting
+  --baseline NAME    what the others are held against, a technique or a level of the factor, with
+                     its numbers where it has several: 'l1 (strength=0.001)'; by default none, or
+                     the level that was run first
   --no-record        leave the parent run as it is
   figures=false      without pictures, which is quicker"""
 
@@ -44,8 +50,10 @@ def compare(arguments: Sequence[str]) -> int:
         TrackingError: the store, or a run that it does not have.
     """
     parser = CommandParser("compare")
-    parser.add_argument("--folder", type=Path, default=Path("comparison"))
-    parser.add_argument("--metric")
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--overwrite", action="store_true")
+    for name in ("metric", "factor", "baseline"):
+        parser.add_argument(f"--{name}")
     parser.add_argument("--no-record", action="store_true")
     given = parser.split(
         arguments,
@@ -56,18 +64,28 @@ def compare(arguments: Sequence[str]) -> int:
     sweep_ids = list(dict.fromkeys(given.words))
     if not sweep_ids:
         parser.error("expected SWEEP_ID")
-    config, folder = given.config, given.folder
+    config = given.config
+    folder: Path = given.folder or default_folder(sweep_ids)
     from regexp.compare.comparison import compare
-    from regexp.compare.report import PAGE, ComparisonReport, pictures, write
+    from regexp.compare.question import Question, recorded_question
+    from regexp.compare.report import PAGE, ComparisonReport, check_folder, pictures, write
     from regexp.compare.show import show
     from regexp.tracking.stored import Reader
 
     reader = Reader(config.tracking.uri, config.paths.mlruns)
     names = {sweep_id: _name(reader, sweep_id) for sweep_id in sweep_ids}
-    comparison = compare(reader, sweep_ids, given.metric, names)
+    asked = Question(given.metric, given.factor, given.baseline)
+    asked = asked.filled(recorded_question(reader, sweep_ids))
+    try:
+        comparison = compare(reader, sweep_ids, asked, names)
+    except ConfigError as error:
+        error.key = f"--{error.key}"
+        raise
     if not len(comparison.table) or not comparison.table["finished"].any():
         raise ConfigError(f"no run of {_those(comparison)} has finished yet{_statuses(comparison)}")
     try:
+        if not given.overwrite:
+            check_folder(folder, sweep_ids)
         folder.mkdir(parents=True, exist_ok=True)
         report = ComparisonReport(
             comparison, pictures(reader, comparison) if config.figures else ()
@@ -83,6 +101,17 @@ def compare(arguments: Sequence[str]) -> int:
     if len(sweep_ids) == 1 and not given.no_record:
         _record(config, reader, report, folder)
     return 0
+
+
+def default_folder(sweep_ids: Sequence[str]) -> Path:
+    """`comparison/0123abcd`: of a comparison, by the beginnings of its sweeps' ids."""
+    name = "_".join(sweep_id[:_SHORT] for sweep_id in sweep_ids[:_NAMED])
+    if (more := len(sweep_ids) - _NAMED) > 0:
+        name += f"_and_{more}_more"
+    return Path("comparison", name)
+
+
+_SHORT, _NAMED = 8, 5  # characters of an id, and ids
 
 
 def _name(reader: "Reader", sweep_id: str) -> str:

@@ -44,18 +44,25 @@ class Sweep:
         self.id = sweep_id
         self.name = recorded.name
 
-    def compare(self, metric: str | None = None) -> Comparison:
+    def compare(
+        self, metric: str | None = None, factor: str | None = None, baseline: str | None = None
+    ) -> Comparison:
         """All that `regexp compare` finds out, as an object.
 
         Args:
             metric: that techniques are compared by, as `test/loss`; None is the sweep's own.
+            factor: what is compared if not techniques, as `optimizer`; None is the sweep's own.
+            baseline: what the others are held against; None is the sweep's own.
 
         Raises:
-            ConfigError: no finished run has the metric.
+            ConfigError: no finished run has the metric, the factor or the baseline.
         """
         from regexp.compare.comparison import compare
+        from regexp.compare.question import Question, recorded_question
 
-        return compare(self._reader, [self.id], metric, {self.id: self.name})
+        own = recorded_question(self._reader, [self.id])
+        asked = Question(metric, factor, baseline).filled(own)
+        return compare(self._reader, [self.id], asked, {self.id: self.name})
 
     def table(self, metric: str | None = None) -> pd.DataFrame:
         """The comparison's table: one row a technique (and dataset, setting and numbers).
@@ -75,7 +82,8 @@ class Sweep:
         """The id of the run to use, chosen on validation rows alone; see `best_run`."""
         from regexp.compare.choice import best_run
 
-        return best_run(self.compare().runs)
+        comparison = self.compare()
+        return best_run(comparison.runs, comparison.metric)
 
     @property
     def figures(self) -> list[str]:
@@ -130,7 +138,7 @@ class Sweep:
         )
         if not len(comparison.table):
             return f"<p>{head}</p>"
-        columns = terminal_columns(comparison.table, comparison.metric)
+        columns = terminal_columns(comparison.shown, comparison.metric, comparison.against)
         shown = pd.DataFrame({column.title: column.cells for column in columns})
         with pd.option_context("display.max_colwidth", None):
             table = shown.to_html(index=False, border=0)

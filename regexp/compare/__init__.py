@@ -1,6 +1,7 @@
 """Compare the techniques of sweeps: tables, verdicts, pictures, a report."""
 
-from regexp.compare.comparison import Comparison, Question, compare
+from regexp.compare.comparison import Comparison, compare
+from regexp.compare.question import Question
 from regexp.compare.report import ComparisonReport, report, write
 from regexp.compare.show import show
 from regexp.compare.table import table

@@ -2,15 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from regexp.compare.table import FINISHED, KEYS
+from regexp.compare.baseline import KEYS
+from regexp.compare.metric import Metric
+from regexp.compare.table import FINISHED
 from regexp.errors import ConfigError
-from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS, column
+from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS, chosen_by, column
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def best_run(runs: "pd.DataFrame") -> str:
+def best_run(runs: "pd.DataFrame", metric: Metric | None = None) -> str:
     """The id of the run to use.
 
     First the configuration (technique, its numbers, setting) of the best mean validation accuracy,
@@ -20,6 +22,7 @@ def best_run(runs: "pd.DataFrame") -> str:
 
     Args:
         runs: of a comparison.
+        metric: that it compares by; its like on the validation split chooses, if there is one.
 
     Raises:
         ConfigError: no run has finished, or they are of several datasets.
@@ -32,7 +35,8 @@ def best_run(runs: "pd.DataFrame") -> str:
             f"the runs are of {len(datasets)} datasets ({', '.join(datasets)}), so that none is "
             "the best; choose among runs()"
         )
-    there = [pair for pair in CHOSEN_BY if column(pair[0]) in done]
+    own_pair = [] if metric is None else [(chosen_by(metric.name), metric.lower_is_better)]
+    there = [pair for pair in (*own_pair, *CHOSEN_BY) if column(pair[0]) in done]
     headline, lower = [*there, (VALIDATION_LOSS, True)][0]
     worth = done[KEYS].copy()
     worth["first"] = done[column(headline)] * (1 if lower else -1)

@@ -8,6 +8,7 @@ from regexp.compare import several, verdict
 from regexp.compare.baseline import FAMILY, KEYS, NONE, Baseline
 from regexp.compare.factor import baseline_of, by_factor, factor_of, varied
 from regexp.compare.metric import Metric, metric_of
+from regexp.compare.question import Question
 from regexp.compare.ranking import Across, rank
 from regexp.compare.table import FINISHED, Tested, counted_runs, no_rows, tabulate
 from regexp.compare.yardsticks import NOTE, Yardsticks, as_guesses
@@ -36,29 +37,6 @@ class Source(Protocol):
 
     def text(self, run_id: str, name: str) -> bytes | None:
         """A text artifact of a run; None where there is none."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a comparison is asked; None is answered as fits the runs.
-
-    Attributes:
-        metric: as recorded, such as `test/accuracy`; None is that, or `test/rmse` in regression,
-            or `test/loss` where there are both.
-        factor: what is compared: a dotted key or group such as `optimizer`; None is techniques, or
-            where there is one technique what else was varied, if that is one thing.
-        baseline: what the others are held against, a technique or level, also with its numbers,
-            `l1 (strength=0.001)`; None is `none`, or the level that was run first.
-    """
-
-    metric: str | None = None
-    factor: str | None = None
-    baseline: str | None = None
-
-    @property
-    def options(self) -> list[str]:
-        """Words of the command line with which `regexp compare` is asked the same."""
-        return [word for name, text in vars(self).items() if text for word in (f"--{name}", text)]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from regexp.compare import tables
 from regexp.compare.answer import answers
 from regexp.compare.baseline import NONE, TECHNIQUE
-from regexp.compare.comparison import Comparison, Family, Question
+from regexp.compare.comparison import Comparison, Family
 from regexp.compare.formats import relation
 from regexp.compare.metric import Metric
+from regexp.compare.question import Question
 from regexp.compare.ranking import Across
 from regexp.compare.tables import Column
 
@@ -66,6 +67,7 @@ class Document:
         notes: how to read it, (of what, sentences).
         commands: what makes it, and its runs, again.
         pictures: in their order.
+        sweeps: their ids.
     """
 
     title: str
@@ -79,6 +81,7 @@ class Document:
     notes: list[tuple[str, list[str]]]
     commands: list[str]
     pictures: Sequence[Picture] = field(default=())
+    sweeps: Sequence[str] = field(default=())
 
 
 def document(comparison: Comparison, pictures: Sequence[Picture] = ()) -> Document:
@@ -101,6 +104,7 @@ def document(comparison: Comparison, pictures: Sequence[Picture] = ()) -> Docume
             *(f"regexp rerun --sweep {sweep_id}" for sweep_id in ids),
         ],
         pictures=pictures,
+        sweeps=ids,
     )
 
 

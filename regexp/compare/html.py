@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-MARKS = {"helps": "▲", "hurts": "▼", "no evidence": "○", "no verdict": "·", "baseline": ""}
+MARKS = {"helps": "▲", "hurts": "▼", "no evidence": "○", "no verdict": "·"}
 """Of the outcomes, which are not told apart by colour alone."""
 
+_HEAD = 2000  # characters in which a page tells of which sweeps it is
 _WIDE = 120  # of an interval's picture, in pixels
 
 
@@ -41,6 +42,13 @@ def page(document: Document) -> str:
     return template.render(
         document=document, marks=MARKS, script=Markup(SCRIPT), digest=_digest(SCRIPT)
     )
+
+
+def sweeps_of(page: Path) -> set[str]:
+    """The ids of the sweeps that a page compares; none if it does not tell."""
+    head = page.read_text(encoding="utf-8", errors="replace")[:_HEAD]
+    found = re.search(r'<meta name="sweeps" content="([\w -]*)">', head)
+    return set(found[1].split()) if found else set()
 
 
 def _breakable(name: str) -> "Markup":

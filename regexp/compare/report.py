@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from regexp.compare import html, markdown
 from regexp.compare.baseline import KEYS
-from regexp.compare.comparison import Comparison, Question, Source, compare
+from regexp.compare.comparison import Comparison, Source, compare
 from regexp.compare.document import Document, document
+from regexp.compare.question import Question
+from regexp.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,6 +99,23 @@ def material(source: Source, comparison: Comparison) -> "tuple[pd.DataFrame, pd.
         drawn |= panel_keys(family.rows, comparison.metric, comparison.against)
     keys = runs[KEYS].itertuples(index=False, name=None)
     return curves(source, runs), diagnostics(source, runs[[key in drawn for key in keys]])
+
+
+def check_folder(folder: Path, sweep_ids: Sequence[str]) -> None:
+    """Check that a folder has no comparison of other sweeps.
+
+    Raises:
+        ConfigError: it has.
+        OSError: it cannot be read.
+    """
+    page = folder / PAGE
+    if page.is_file() and (others := html.sweeps_of(page)) != set(sweep_ids):
+        whose = ", ".join(sorted(map(printable, others))) or "an earlier version's"
+        raise ConfigError(
+            f"it holds the comparison of other sweeps ({whose})",
+            key=f"--folder {folder}",
+            cure="give another folder, or --overwrite",
+        )
 
 
 def write(report: ComparisonReport, folder: Path) -> None:

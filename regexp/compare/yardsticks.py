@@ -163,6 +163,8 @@ def _as_a_guess(members: "pd.DataFrame", own: "pd.DataFrame", metric: Metric) ->
         own: their yardsticks.
     """
     score = names.column(metric.name)
+    if own.empty:
+        return ""
     guesses = own[own["technique"].isin(GUESSES)]
     if guesses.empty or score not in guesses:
         return ""
@@ -176,9 +178,9 @@ def _as_a_guess(members: "pd.DataFrame", own: "pd.DataFrame", metric: Metric) ->
         f"All {equal} rows score" if equal == len(rows) else f"{equal} of {len(rows)} rows score"
     )
     sentence = (
-        f"{which} what the yardstick {guesses['technique'].iloc[0]} does at every seed, "
-        f"{metric.name} {rounded(float(guess.mean()), 4)} in the mean, and that knows nothing of "
-        "the inputs: this metric cannot tell them apart."
+        f"{which} at every seed as the yardstick {guesses['technique'].iloc[0]} does, which knows "
+        f"nothing of the inputs ({metric.name} {rounded(float(guess.mean()), 4)} in the mean): "
+        "this metric cannot tell them apart."
     )
     if metric.name != BALANCED and names.column(BALANCED) in members:
         sentence += f" compare.metric={BALANCED} counts all classes alike."

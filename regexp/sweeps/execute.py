@@ -31,6 +31,7 @@ from regexp.sweeps.time_left import Work, write_work
 if TYPE_CHECKING:
     from regexp.compare.report import ComparisonReport
     from regexp.sweeps.planned_run import PlannedRun
+    from regexp.sweeps.yardsticks import Yardstick
     from regexp.tracking import RunRecord
 
 Then = Callable[["ComparisonReport", float], None]
@@ -78,14 +79,16 @@ def run_sweep(sweep: Sweep, then: Then = lambda report, seconds: None) -> Execut
     """
     from regexp.sweeps.plan import plan_all
     from regexp.sweeps.question import check_question
+    from regexp.sweeps.yardsticks import planned_yardsticks
     from regexp.tracking import Terminated
 
     planned, left_out = plan_all(sweep.jobs)
     check_question(sweep, planned)
+    sticks = planned_yardsticks(sweep.config, planned)
     for line in [*progress.left_out_lines(sweep, left_out), *progress.remark_lines(planned)]:
         say(line)
     try:
-        return _execute(sweep, planned, left_out, then)
+        return _execute(sweep, planned, left_out, sticks, then)
     except (KeyboardInterrupt, Terminated):
         # By now the tracker has ended the runs as KILLED, which takes the exception to tell.
         say("\nInterrupted. The same command again goes on from here.")
@@ -96,10 +99,12 @@ def _execute(
     sweep: Sweep,
     planned: Sequence[Sequence["PlannedRun"]],
     left_out: Mapping[int, NotApplicable],
+    sticks: tuple[Sequence["Yardstick"], Sequence[str]],
     then: Then,
 ) -> Execution:
     """Run a planned sweep and print what came of it."""
     from regexp.sweeps.planned_run import key_of
+    from regexp.sweeps.yardsticks import record_yardsticks
     from regexp.tracking import interruptible
 
     began = time.monotonic()
@@ -127,6 +132,8 @@ def _execute(
                 say(f"The launcher stopped: {type(error).__name__}: {public(str(error))}")
                 if sweep.config.debug:
                     print_traceback(error)
+            with _tolerant():
+                record_yardsticks(*sticks, tracker, parent)
             with _tolerant():
                 reported = present(tracker, parent, sweep.config)
                 if reported is not None:

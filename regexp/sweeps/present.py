@@ -10,7 +10,6 @@ from regexp.errors import ConfigError, printable
 from regexp.metrics.names import RMSE_UNSCALED, column
 from regexp.sweeps import progress
 from regexp.sweeps.progress import say
-from regexp.sweeps.question import question_of
 
 if TYPE_CHECKING:
     from regexp.compare.report import ComparisonReport
@@ -38,13 +37,12 @@ def present(
     all_runs = tracker.runs(parent.id)
     if all_runs.empty:
         return None
-    question = question_of(config)
     try:
-        reported = report(tracker, parent, question, figures=config.figures)
+        asked = Question.read(config.compare)
+        reported = report(tracker, parent, asked, figures=config.figures)
     except ConfigError as error:  # such as a metric that no run came to have
         say(f"\ncompare.{error}; compared as usual instead.")
         reported = report(tracker, parent, figures=config.figures)
-        question = Question()
     compared = reported.comparison
     runs, metric = compared.runs, compared.metric.name
     if (runs["status"] == "FINISHED").any():
@@ -56,7 +54,7 @@ def present(
             say(printable(line))
         say(
             "\nVerdicts in words, scores, costs and pictures, in one page:\n"
-            f"  {command('compare', parent.id, *question.options)}"
+            f"  {command('compare', parent.id)}"
         )
     ui = command("ui")
     ui += "` or `make ui" * (ui == "regexp ui")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from regexp.config.jobs import Sweep
 from regexp.config.values import GROUPS
@@ -15,16 +15,7 @@ from regexp.sweeps.final_metrics import names_of
 from regexp.sweeps.ingredients import load_data
 
 if TYPE_CHECKING:
-    from regexp.compare import Question
     from regexp.sweeps.planned_run import PlannedRun
-
-
-def question_of(config: DictConfig) -> Question:
-    """`compare.*` of a configuration."""
-    from regexp.compare import Question
-
-    asked = config.compare
-    return Question(asked.metric, asked.factor, asked.baseline)
 
 
 def check_question(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> None:

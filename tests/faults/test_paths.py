@@ -42,7 +42,7 @@ def test_a_sweep_its_comparison_and_its_rerun(
     command = (
         "-m", "regularizer=none,l1", "dataset=table", "dataset.path='t%41#.csv'",
         "dataset.target=y", "model.hidden=[4]", "trainer.epochs=1",
-        "trainer.batch_size=16", "figures=false",
+        "trainer.batch_size=16", "figures=false", "yardsticks=false",
     )  # fmt: skip
     assert run(command) == 0
     with closing(sqlite3.connect(folder / "mlruns" / "mlflow.db")) as database:
@@ -109,7 +109,7 @@ def test_a_tilde_is_the_home_folder(
     shutil.copy(empty_store, home / "store" / "runs.db")
     command = (
         "dataset=table", "dataset.path=~/t.csv", "dataset.target=y", "model.hidden=[4]",
-        "trainer.epochs=1", "trainer.batch_size=16", "figures=false", "paths.mlruns=~/runs",
+        "trainer.epochs=1", "trainer.batch_size=16", "figures=false", "yardsticks=false", "paths.mlruns=~/runs",
         "tracking.uri=sqlite:///~/store/runs.db",
     )  # fmt: skip
     assert run(command) == 0

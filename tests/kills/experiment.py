@@ -27,7 +27,8 @@ from tests.kills.stored import Stored, left_over, stored
 
 ROOT = Path(__file__).parents[2]
 SMALL = (
-    "dataset=digits", "dataset.train_size=200", "model.hidden=[16]", "seeds=2",
+    "dataset=digits", "dataset.train_size=200", "model.hidden=[16]", "yardsticks=false",
+    "seeds=2",
     "trainer.epochs=8", "trainer.batch_size=32", "trainer.device=cpu",
     "optimizer.lr=0.05", "scheduler=reduce_lr_on_plateau",
 )  # fmt: skip

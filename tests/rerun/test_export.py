@@ -28,7 +28,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     folder = tmp_path_factory.mktemp("store") / "mlruns"
     folder.mkdir()
     shutil.copy(empty_store, folder)
-    assert run([*SWEEP, f"paths.mlruns={folder}", "figures=false"]) == 0
+    assert run([*SWEEP, f"paths.mlruns={folder}", "figures=false", "yardsticks=false"]) == 0
     return folder
 
 

@@ -1,0 +1,222 @@
+"""Yardsticks: scikit-learn's learners on the rows, splits and seeds of a sweep's runs.
+
+They are fitted on the prepared training rows alone and scored as the runs are, so that a table says
+how good its networks are at all. They are recorded as runs of the sweep, with the tag `stage`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import yaml
+from torch import Tensor
+
+from regexp.config.values import yardsticks_of
+from regexp.dataset.base import CLASSIFICATION, Data
+from regexp.errors import count
+from regexp.metrics import names
+from regexp.random import derive
+from regexp.sweeps.estimators import FITS, SETTINGS, flat, names_for
+from regexp.sweeps.final_metrics import metrics_of
+from regexp.sweeps.ingredients import load_data
+from regexp.sweeps.planned_run import Node, PlannedRun
+from regexp.sweeps.progress import say
+from regexp.tracking.environment import code_version
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from regexp.tracking import RunRecord, Tracker
+
+UNITS = {"hist_gradient_boosting": 3_000_000, "logistic_regression": 30_000_000}
+"""Where `yardsticks` is `auto`: what all fits of a yardstick on a dataset may take, in seeds x rows
+x inputs x outputs. A unit takes about 1.7 us of gradient boosting, and up to 0.5 us of a logistic
+regression that converges slowly: 5 to 15 s. Those that are not named take less."""
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """A learner on the data of one seed.
+
+    Attributes:
+        name: as its rows are called.
+        settings: of the estimator, which are not its defaults.
+        dataset: the node of the configuration.
+        folder: `paths.data`.
+        seed: of the data, and of what the estimator draws.
+        threads: `trainer.threads`, which change no bit.
+    """
+
+    name: str
+    settings: Node
+    dataset: Node
+    folder: str
+    seed: int
+    threads: int
+
+    @cached_property
+    def data(self) -> Data:
+        """The rows that it is fitted and scored on."""
+        return load_data(self.dataset, self.folder, self.seed)
+
+    @property
+    def config(self) -> Node:
+        """For the artifact `config.yaml`: what it is made again from."""
+        return {
+            "seed": self.seed,
+            "dataset": self.dataset,
+            "yardstick": {"name": self.name, **self.settings},
+            "trainer": {"threads": self.threads},
+            "paths": {"data": self.folder},
+        }
+
+    @classmethod
+    def from_config(cls, config: Node, folder: str) -> Yardstick:
+        """The yardstick of a recorded configuration, on the data that are here."""
+        settings = dict(config["yardstick"])
+        name, threads = settings.pop("name"), config["trainer"]["threads"]
+        return cls(name, settings, config["dataset"], folder, config["seed"], threads)
+
+    @property
+    def fingerprint(self) -> str:
+        """What its results follow from: it is fitted once in a sweep."""
+        made_of = [self.name, self.settings, self.dataset, self.seed]
+        text = json.dumps([*made_of, self.data.checksum, code_version()], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def fit(self) -> dict[str, float]:
+        """Its metrics, as of a run: of training, validation and test rows; and the seconds."""
+        import sklearn.ensemble
+        import sklearn.linear_model  # noqa: F401, their imports are no part of the time
+        from threadpoolctl import threadpool_limits
+
+        began = time.perf_counter()
+        with threadpool_limits(self.threads), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a regression that does not converge
+            predict = FITS[self.name](self.data, self.settings, self._random_state)
+            outputs = {
+                name: predict(flat(getattr(self.data, name)))
+                for name in ("train", "validation", "test")
+            }
+        seconds = time.perf_counter() - began
+        return metrics_of(self.data, outputs) | {names.SECONDS: seconds}
+
+    @property
+    def _random_state(self) -> int:
+        return derive(self.seed, "yardstick", self.name) % 2**32
+
+
+def planned_yardsticks(
+    config: DictConfig, planned: Sequence[Sequence[PlannedRun]]
+) -> tuple[list[Yardstick], list[str]]:
+    """The yardsticks of a sweep, once for each of its data and seeds; lines on what is left out.
+
+    Args:
+        config: what the sweep's jobs have in common.
+        planned: the runs of each job; of a search its trials, whose own seeds have none.
+    """
+    wanted = yardsticks_of(config)
+    if wanted is False:
+        return [], []
+    seeds: dict[str, dict[int, PlannedRun]] = {}
+    for run in (run for runs in planned for run in runs):
+        for seed in run.trial_for or (run.seed,):
+            seeds.setdefault(json.dumps(run.config["dataset"]), {}).setdefault(seed, run)
+    sticks, left_out = [], []
+    for by_seed in seeds.values():
+        first, *_ = by_seed.values()
+        node, folder = first.config["dataset"], first.config["paths"]["data"]
+        data = load_data(node, folder, next(iter(by_seed)))
+        for name in names_for(data):
+            if reason := _too_much(name, data, len(by_seed), everything=bool(wanted)):
+                left_out.append(f"yardsticks: {name} is left out on {data.name}: {reason}")
+                continue
+            settings = dict(SETTINGS.get(name, {}))
+            threads = first.config["trainer"]["threads"]
+            sticks += [Yardstick(name, settings, node, folder, seed, threads) for seed in by_seed]
+    return sticks, list(dict.fromkeys(left_out))
+
+
+def _too_much(name: str, data: Data, seeds: int, *, everything: bool) -> str:
+    """Why a yardstick is left out; empty if it is not."""
+    if name in ("majority", "mean"):
+        return ""
+    if not isinstance(data.train.inputs, Tensor):
+        return "its images are read one by one, and memory does not hold them"
+    rows, inputs = len(data.train), int(np.prod(data.train.inputs.shape[1:]))
+    outputs = len(data.classes) or data.train.targets.shape[-1]
+    outputs = 1 if outputs == 2 and data.task == CLASSIFICATION else outputs
+    units = seeds * rows * inputs * outputs
+    if everything or units <= UNITS.get(name, UNITS["logistic_regression"]):
+        return ""
+    size = f"{rows:,} rows x {inputs:,} inputs" + f" x {outputs} outputs" * (outputs > 1)
+    return f"{count(seeds, 'fit')} to {size} take long; yardsticks=true has it all the same"
+
+
+def record_yardsticks(
+    sticks: Sequence[Yardstick], left_out: Sequence[str], tracker: Tracker, parent: RunRecord
+) -> None:
+    """Fit the yardsticks that the sweep does not have yet, and record them as runs of it.
+
+    Args:
+        sticks, left_out: from `planned_yardsticks`.
+        tracker: of the store.
+        parent: of the sweep.
+    """
+    earlier = tracker.earlier(parent.id)
+    left = [
+        one for one in sticks if not ((before := earlier.get(one.fingerprint)) and before.ended)
+    ]
+    if not left:
+        return
+    kinds = ", ".join(dict.fromkeys(one.name for one in left))
+    began = time.monotonic()
+    failures = []
+    for one in left:
+        record = start(one, tracker, parent.id)
+        try:
+            metrics = one.fit()
+        except Exception as error:  # no estimator may take the sweep with it
+            failures.append(f"{one.name}: {type(error).__name__}: {error}")
+            record.finish("FAILED", failures[-1])
+            continue
+        record.summary(metrics)
+        record.finish()
+    say(f"yardsticks: {kinds}: {count(len(left), 'fit')}, {time.monotonic() - began:.1f} s")
+    for line in [*(f"yardsticks: {text.splitlines()[0]}" for text in dict.fromkeys(failures)),
+                 *left_out]:  # fmt: skip
+        say(line)
+
+
+def start(one: Yardstick, tracker: Tracker, sweep_id: str) -> RunRecord:
+    """Begin the record of a yardstick."""
+    data = one.data
+    return tracker.start(
+        sweep_id,
+        name=f"{one.name} seed={one.seed}",
+        fingerprint=one.fingerprint,
+        params={key: one.config[key] for key in ("seed", "dataset", "yardstick")},
+        tags={
+            "technique": one.name,
+            "seed": str(one.seed),
+            "dataset": data.name,
+            "data.checksum": data.checksum,
+            "split": "shared" if data.shared_split else "seed",
+            "stage": names.YARDSTICK_STAGE,
+        },
+        artifacts={
+            "config.yaml": yaml.safe_dump(one.config, sort_keys=False),
+            "stack.yaml": yaml.safe_dump(
+                {"position": 0, "members": [{"seed": one.seed}], "variants": [""]}
+            ),
+        },
+        dataset={"name": data.name, "checksum": data.checksum, "source": data.source},
+    )
