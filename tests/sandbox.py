@@ -7,7 +7,13 @@ from typing import Any
 from regexp.__main__ import run
 from regexp.tracking import Tracker
 
-SMALL = ("model.hidden=[8]", "trainer.epochs=2", "dataset.train_size=64", "yardsticks=false", "seeds=2")
+SMALL = (
+    "model.hidden=[8]",
+    "trainer.epochs=2",
+    "dataset.train_size=64",
+    "yardsticks=false",
+    "seeds=2",
+)
 
 
 class Sandbox:

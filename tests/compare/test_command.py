@@ -71,10 +71,10 @@ def test_a_sweep_is_written_and_recorded(
     printed = capsys.readouterr().out
     assert re.search(r"^l1 +3/3 +0\.6117 .* helps", printed, re.MULTILINE)
     assert printed.splitlines()[-2:] == [
-        "The comparison: comparison/comparison.html",
+        f"The comparison: comparison/{sweeps[0][:8]}/comparison.html",
         f"Recorded in MLflow with the sweep ({sweeps[0]}).",
     ]
-    names = {path.name for path in (folder / "comparison").iterdir()}
+    names = {path.name for path in (folder / "comparison" / sweeps[0][:8]).iterdir()}
     assert names == {"comparison.csv", "comparison.html", "comparison.md"}
     with Tracker(None, EXPERIMENT, store) as tracker:
         parent = tracker.client.get_run(sweeps[0])
@@ -112,9 +112,52 @@ def test_a_sweep_may_be_left_as_it_is(
 def test_pictures_are_drawn(store: Path, sweeps: list[str], folder: Path) -> None:
     arguments = ["compare", sweeps[0], "--no-record", f"paths.mlruns={store}"]
     assert run(arguments) == 0
-    names = {path.name for path in (folder / "comparison" / "figures").iterdir()}
+    made = folder / "comparison" / sweeps[0][:8]
+    names = {path.name for path in (made / "figures").iterdir()}
     assert "forest_digits.png" in names
-    assert "<figure>" in (folder / "comparison" / "comparison.html").read_text()
+    assert "<figure>" in (made / "comparison.html").read_text()
+
+
+def test_a_folder_never_loses_the_comparison_of_other_sweeps(
+    store: Path, sweeps: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for sweep_id in sweeps[:2]:  # each has its own by default
+        assert give(store, sweep_id) == 0
+    assert len(list((folder / "comparison").iterdir())) == 2
+    page = folder / "mine" / "comparison.html"
+    assert give(store, sweeps[0], "--folder", "mine") == 0
+    first = page.read_bytes()
+    capsys.readouterr()
+    for others in ([sweeps[1]], sweeps[:2]):
+        assert give(store, *others, "--folder", "mine") == 2
+        told = capsys.readouterr().err
+        assert f"it holds the comparison of other sweeps ({sweeps[0]})" in told
+        assert "--overwrite" in told
+        assert page.read_bytes() == first
+    assert give(store, sweeps[0], "--folder", "mine", "--metric", "train/loss") == 0  # its own
+    assert give(store, sweeps[1], "--folder", "mine", "--overwrite") == 0
+    assert sweeps[1] in page.read_text()
+    assert sweeps[0] not in page.read_text()
+    page.write_text("a page of an earlier version, which does not tell of which sweeps it is")
+    assert give(store, sweeps[1], "--folder", "mine") == 2
+
+
+def test_another_baseline_is_named_in_every_word(
+    store: Path, sweeps: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert give(store, sweeps[0], "--baseline", "l1", "--folder", "l1") == 0
+    printed = capsys.readouterr().out
+    assert "vs l1" in printed
+    saved = pd.read_csv(folder / "l1" / "comparison.csv").set_index("label")
+    assert saved.loc["l1", "outcome"] == "baseline"
+    # the score of l1 is above that of none by 0.1 + seed^2 / 1000
+    expected = -(0.1 + (0 + 1 + 4) / 3 / 1000)
+    assert saved.loc["none", "difference"] == pytest.approx(expected)
+    text = (folder / "l1" / "comparison.md").read_text()
+    assert "Every technique is compared with l1 at equal seeds" in text
+    assert "with none" not in text
+    assert "of none" not in text
+    assert f"regexp compare {sweeps[0]} --metric test/accuracy --baseline l1" in text
 
 
 def test_a_store_that_takes_nothing_costs_no_comparison(
@@ -133,15 +176,18 @@ def test_a_store_that_takes_nothing_costs_no_comparison(
     assert give(store, sweeps[0]) == 0
     printed = capsys.readouterr()
     assert printed.err == "It is not recorded in MLflow: read-only\n"
-    assert (folder / "comparison" / "comparison.html").is_file()
+    assert (folder / "comparison" / sweeps[0][:8] / "comparison.html").is_file()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "regexp compare: expected SWEEP_ID; see regexp compare --help"),
-        (["{one}", "--metric", "test/acuracy"], r"--metric test/acuracy: no finished run has it\. "
+        (["{one}", "--metric", "test/acuracy"], r"--metric=test/acuracy: no finished run has it\. "
          r"Did you mean test/accuracy\?"),
+        (["{one}", "--baseline", "l3"], "--baseline=l3: no run has it. Valid: l1, l2, none"),
+        (["{one}", "--factor", "optimizer"], "--factor=optimizer: no run has it; expected what "),
+        (["{one}", "--factor", "dataset"], "--factor=dataset: techniques are compared on each "),
         (["{one}", "--folder", "taken"], r"--folder taken: cannot be written \(.*\)"),
         (["{one}", "--folder", "taken/deep"], r"--folder taken/deep: cannot be written \(.*\)"),
         (["{one}", "--fodler", "x"], "unrecognized arguments: --fodler.*; see regexp compare"),

@@ -109,7 +109,8 @@ def test_a_tilde_is_the_home_folder(
     shutil.copy(empty_store, home / "store" / "runs.db")
     command = (
         "dataset=table", "dataset.path=~/t.csv", "dataset.target=y", "model.hidden=[4]",
-        "trainer.epochs=1", "trainer.batch_size=16", "figures=false", "yardsticks=false", "paths.mlruns=~/runs",
+        "trainer.epochs=1", "trainer.batch_size=16", "figures=false", "yardsticks=false",
+        "paths.mlruns=~/runs",
         "tracking.uri=sqlite:///~/store/runs.db",
     )  # fmt: skip
     assert run(command) == 0

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from regexp.compare.factor import split
 from regexp.compare.figures import cost, forest, heat_map, settings
 from regexp.compare.figures.cost import pareto
 from regexp.compare.figures.heat_map import cells
-from regexp.compare.figures.settings import groups, parsed, split
+from regexp.compare.figures.settings import groups, parsed
 from regexp.compare.figures.style import BLUE, INK, VERMILION
 from regexp.compare.metric import Metric, metric_of
 from tests.compare.figures.frames import ACCURACY, panels, table, technique, texts, xy, ydata
