@@ -31,7 +31,9 @@ BALANCED = f"{names.TEST}balanced_accuracy"
 GUESSES = ("majority", "mean")
 """Yardsticks that know nothing of the inputs."""
 
-_DATA = (names.parameter("dataset."), "data.checksum")
+_DATASET = names.parameter("dataset.")
+_PLACES = {f"{_DATASET}{key}" for key in ("path", "file", "labels", "url", "sha256", "known")}
+"""Where rows lie; what they are is in the checksum."""
 _SHOWN = ("difference", "pairs", "missing", "sd", "error", "low", "high", "improvement")
 
 
@@ -203,6 +205,10 @@ def _is_yardstick(runs: "pd.DataFrame") -> "pd.Series":
 
 def _data_of(runs: "pd.DataFrame") -> list[str]:
     """Which data each run has: what it recorded of its dataset, in one text."""
-    columns = [name for name in map(str, runs) if name.startswith(_DATA[0]) or name == _DATA[1]]
+    columns = [
+        name
+        for name in map(str, runs)
+        if (name.startswith(_DATASET) or name == "data.checksum") and name not in _PLACES
+    ]
     values = runs[columns].astype(object).where(runs[columns].notna(), "")
     return [json.dumps(list(map(str, row))) for row in values.itertuples(index=False)]

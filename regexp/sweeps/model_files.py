@@ -23,7 +23,8 @@ from regexp import __version__
 from regexp.dataset import stored
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL
 from regexp.stack.member import Member
-from regexp.sweeps.planned_run import DECIDES, PlannedRun, stack_of
+from regexp.sweeps.identity import DECIDES
+from regexp.sweeps.planned_run import PlannedRun, stack_of
 from regexp.tracking import flavor
 from regexp.training.state import Result
 

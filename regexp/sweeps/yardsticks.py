@@ -26,8 +26,9 @@ from regexp.metrics import names
 from regexp.random import derive
 from regexp.sweeps.estimators import FITS, SETTINGS, flat, names_for
 from regexp.sweeps.final_metrics import metrics_of
+from regexp.sweeps.identity import Node
 from regexp.sweeps.ingredients import load_data
-from regexp.sweeps.planned_run import Node, PlannedRun
+from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.progress import say
 from regexp.tracking.environment import code_version
 

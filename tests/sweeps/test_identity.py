@@ -216,4 +216,4 @@ def test_a_job_whose_code_was_edited_after_the_plan_is_refused(own_code: Path) -
     (own_code / "own_helper.py").write_text("width = 9\n")
     load_anew()  # as the process that begins now
     with pytest.raises(ConfigError, match="own_helper was changed since this sweep was planned"):
-        launched._train(config, runs, launched.Order("sweep", 1, [], ""), "")
+        launched._train(config, runs, launched.Order("sweep", 1, [], ""), "", lambda steps: None)
