@@ -56,7 +56,7 @@ def train_stack(problem: Problem, runs: int) -> Trainer:
     def train(epochs: int, losses: list[float] | None = None) -> float:
         start = problem.clock()
         for _ in range(epochs):
-            for inputs, targets in stack.batches():
+            for inputs, targets, _ in stack.batches():
                 loss = train_step(stack, inputs, targets)
                 if losses is not None:
                     losses.append(stack.each(loss)[0])

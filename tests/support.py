@@ -38,19 +38,22 @@ History = dict[int, list[dict[str, float]]]
 def make_data(
     seed: int = 0, rows: int = 90, shape: tuple[int, ...] = (5,), task: str = "classification"
 ) -> Data:
-    """Three noisy linear classes; or the first of their scores, as a regression."""
+    """Three noisy linear classes; labels, one for each; or the first of their scores as a value."""
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(rows + 60, *shape, generator=generator)
     directions = torch.randn(inputs[0].numel(), 3, generator=torch.Generator().manual_seed(99))
     scores = inputs.flatten(1) @ directions + torch.randn(rows + 60, 3, generator=generator)
-    classes = task == "classification"
-    targets = scores.argmax(1) if classes else scores[:, :1]
+    targets = {
+        "classification": scores.argmax(1),
+        "multilabel": (scores > 0).float(),
+        "regression": scores[:, :1],
+    }[task]
 
     def split(first: int, last: int) -> Split:
         return Split(inputs[first:last], targets[first:last])
 
     train, validation, test = split(0, rows), split(rows, rows + 30), split(rows + 30, rows + 60)
-    names = ("a", "b", "c") if classes else ()
+    names = () if task == "regression" else ("a", "b", "c")
     return Data(train, validation, test, task, names, (), "none", "made", "the test")
 
 

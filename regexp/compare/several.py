@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from regexp.compare.baseline import FAMILY, KEYS
 from regexp.compare.factor import with_levels
 from regexp.compare.table import FINISHED
+from regexp.config.schema import EARLIER_TRAINER
 from regexp.dataset.checks import EARLIER, EARLIER_OF_TABLES
 from regexp.metrics.names import PARAMETER, parameter
 
@@ -24,6 +25,9 @@ NAMED = 3
 _TECHNIQUE = parameter("regularizer")
 _IDLE = tuple(map(parameter, ("seed", "stack", "trainer.device", "trainer.threads")))
 """Parameters that change a run's bits at most."""
+
+_METRICS = parameter("trainer.metrics")
+"""Metrics of the user's own are taken at a run's end."""
 
 _DATA = "data.checksum"
 
@@ -45,7 +49,8 @@ def together(frames: "Mapping[str, pd.DataFrame]", factor: str | None = None) ->
     if runs["sweep"].nunique() < 2:
         return runs
     runs = with_levels(_with_earlier_settings(runs), factor)
-    params = [name for name in map(str, runs) if name.startswith(PARAMETER) and name not in _IDLE]
+    params = [name for name in map(str, runs) if name.startswith(PARAMETER)]
+    params = [name for name in params if name not in _IDLE and not name.startswith(_METRICS)]
     numbers = [name for name in params if name.startswith(_TECHNIQUE)]
     others = [name for name in params if name not in numbers]
     runs = _with_differences(runs, FAMILY, "setting", others)
@@ -59,6 +64,7 @@ def _with_earlier_settings(runs: "pd.DataFrame") -> "pd.DataFrame":
     """Runs that were recorded before some settings were there, with what they did."""
     earlier = {**EARLIER, **EARLIER_OF_TABLES}
     told = {parameter(f"dataset.{key}"): value or "null" for key, value in earlier.items()}
+    told |= {parameter(f"trainer.{key}"): value or "null" for key, value in EARLIER_TRAINER.items()}
     filled = {name: runs[name].fillna(value) for name, value in told.items() if name in runs}
     bare = _bare(runs)
     return runs.assign(**{name: values.mask(bare) for name, values in filled.items()})

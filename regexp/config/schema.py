@@ -1,7 +1,9 @@
 """What a configuration may hold: the typed schema of conf/config.yaml."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import MISSING
@@ -16,6 +18,15 @@ class Trainer:
     device: str = MISSING
     threads: int = MISSING
     precision: str = MISSING
+    class_weight: Any = MISSING
+    loss: Any = MISSING
+    metrics: Any = MISSING
+
+
+EARLIER_TRAINER: Mapping[str, Any] = MappingProxyType(
+    {"class_weight": None, "loss": None, "metrics": None}
+)
+"""What runs did that were recorded before a setting of `trainer` was there, by setting."""
 
 
 @dataclass

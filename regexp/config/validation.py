@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from regexp.config.checks import check_numbers, check_schema
 from regexp.config.declared import as_declared
+from regexp.config.functions import check_trainer
 from regexp.config.nodes import blame, build_node, check_node, find_target, without_search
 from regexp.config.search_space import Dimension
 from regexp.config.search_space import check as check_tune
@@ -37,6 +38,7 @@ def validate(config: DictConfig, valid: set[str] | None = None) -> None:
     """
     check_schema(config)
     _check_texts(config)
+    check_trainer(config)
     seeds_of(config)
     grid = grid_of(config)
     searched = check_tune(config)

@@ -34,6 +34,13 @@ ROC_AUC, LOG_LOSS, EXACT_MATCH = "roc_auc", "log_loss", "exact_match"
 RECALL = "recall/"
 """Scores of the final weights, after `final/val_` and `test/`; of `recall/` the class follows."""
 
+OF_A_SPLIT = (
+    *("loss", "accuracy", "mae", "rmse", "r2", "brier", "ece", "skill", "recall"),
+    *("rmse_unscaled", "mae_unscaled", "rmse_naive"),
+    *(BALANCED_ACCURACY, MACRO_F1, MICRO_F1, ROC_AUC, LOG_LOSS, EXACT_MATCH),
+)
+"""All names of metrics of a split, which no metric of a user's may have."""
+
 MOST_RECALLS = 20
 """Classes whose recalls are recorded, at most: MLflow draws a chart for each."""
 ENSEMBLE = "ensemble/"
@@ -120,3 +127,6 @@ DIAGNOSTICS = "diagnostics.json"
 
 TEST_OUTPUTS = "test_outputs.npz"
 """Artifact of a finished run: what it gives for each test row, see `regexp.metrics.outputs`."""
+
+FAILED_METRICS = "metrics.failed"
+"""Tag of a finished run: metrics of the user's own that could not be taken, and why."""

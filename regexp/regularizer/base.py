@@ -90,7 +90,7 @@ class Regularizer:
 
     kind: ClassVar[str] = ""
     neutral: ClassVar[Mapping[str, Any] | None] = None
-    tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "regression")
     data: ClassVar[tuple[str, ...]] = ("table", "series", "images")
     provides: ClassVar[tuple[str, ...]] = ()
     refuses: ClassVar[tuple[str, ...]] = ()

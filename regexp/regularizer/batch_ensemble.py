@@ -71,7 +71,7 @@ class BatchEnsemble(
         return model
 
     def batch(self, step: Step, batch: Batch) -> Batch:
-        return Batch(*(self._repeated(values) for values in batch))
+        return batch.of_tensors(self._repeated)
 
     def predict(self, memory: Memory, view: PredictionView) -> Tensor:
         outputs = view.network(self._repeated(view.inputs))

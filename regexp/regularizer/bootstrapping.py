@@ -11,7 +11,13 @@ from regexp.regularizer.base import Choice, PenaltyView, Range, Regularizer, Ste
 
 
 @dataclass(frozen=True)
-class Bootstrapping(Regularizer, kind="label", neutral={"beta": 1.0}, tasks=("classification",)):
+class Bootstrapping(
+    Regularizer,
+    kind="label",
+    neutral={"beta": 1.0},
+    tasks=("classification",),
+    refuses=("another loss",),
+):
     """Train towards beta * y + (1 - beta) * the prediction, in place of the label y alone.
 
     The cross-entropy is linear in its target, so the change is a penalty, (1 - beta) * mean(
@@ -46,4 +52,5 @@ class Bootstrapping(Regularizer, kind="label", neutral={"beta": 1.0}, tasks=("cl
             self_loss = -(logarithms.exp() * logarithms).sum(-1)
         else:
             self_loss = -logarithms.max(-1).values
-        return (1 - self.beta) * (self_loss - view.loss(view.outputs, view.batch.targets)).mean()
+        change = self_loss - view.loss(view.outputs, view.batch.targets)
+        return (1 - self.beta) * view.batch.mean(change)

@@ -33,6 +33,9 @@ from regexp.regularizer.conflicts import check_together
 DATA_KINDS = {1: "table", 2: "series", 3: "images"}
 """What a dataset's rows are, by their number of dimensions."""
 
+OTHER_LOSS, SOFT_TARGETS = "another loss", "soft targets"
+"""Words of techniques: `refuses` the user's own loss; `provides` probabilities for classes."""
+
 LATE = {"constraint": 1, "sparsity": 2}
 """Kinds of techniques whose result must hold: they see the parameters after all others."""
 
@@ -127,13 +130,16 @@ class Cocktail(Regularizer):
             memory=step.memory[name],
         )
 
-    def check_data(self, name: str, task: str, shape: Sequence[int]) -> None:
-        """Refuse a dataset that one of the techniques is not for.
+    def check_data(
+        self, name: str, task: str, shape: Sequence[int], *, own_loss: bool = False
+    ) -> None:
+        """Refuse a dataset, or a loss, that one of the techniques is not for.
 
         Args:
             name: of the dataset.
             task: its kind of targets.
             shape: of one row of its inputs, [*features].
+            own_loss: whether the loss is a user's.
 
         Raises:
             NotApplicable: naming the technique.
@@ -147,6 +153,12 @@ class Cocktail(Regularizer):
                         key=f"regularizer.{key}",
                         cure="leave the technique out",
                     )
+            if own_loss and OTHER_LOSS in technique.refuses:
+                raise NotApplicable(
+                    "is made for cross-entropy, not for another loss (trainer.loss)",
+                    key=f"regularizer.{key}",
+                    cure="leave one of the two out",
+                )
             technique.check_rows(shape)
 
     def advise(self, course: Course) -> list[str]:
@@ -174,10 +186,8 @@ class Cocktail(Regularizer):
         turns = self.turns(step) if self.takes_turns else {}
         for name, technique in self._by_hook["batch"]:
             changed = technique.batch(self._at(step, name, "batch"), batch)
-            if name in turns:
-                pairs = zip(changed, batch, strict=True)
-                changed = Batch(*(torch.where(turns[name], new, old) for new, old in pairs))
-            batch = changed
+            changed = changed.weighted_as(batch, name)
+            batch = changed.where(turns[name], batch) if name in turns else changed
         return batch
 
     @property

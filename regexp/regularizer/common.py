@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from regexp.model.kinds import owner
 from regexp.random import Rng
 from regexp.regularizer.base import (
+    Batch,
     Choice,
     Course,
     GradientView,
@@ -27,8 +28,8 @@ from regexp.regularizer.base import (
 
 __all__ = [
     "Padding", "advise_momentum", "advise_tail", "average_tail", "copied", "covered",
-    "draw_like", "global_norm", "gradients_at", "in_one_order", "mixed", "offsets", "owner",
-    "pairs", "resample", "select", "towards", "unit_norms",
+    "draw_like", "global_norm", "gradients_at", "in_one_order", "mixed", "mixed_targets", "offsets",
+    "owner", "pairs", "resample", "select", "towards", "unit_norms",
 ]  # fmt: skip
 
 Padding = Annotated[str, Choice("zeros", "border", "reflection")]
@@ -211,6 +212,28 @@ def mixed(x: Tensor, share: Tensor, other: Tensor) -> Tensor:
         )
     share = share.to(x.dtype)
     return share * x + (1 - share) * other
+
+
+def mixed_targets(batch: Batch, share: Tensor, other: Tensor) -> Batch:
+    """The batch with targets mixed as its rows are, and with what the mixed rows count.
+
+    A mixed row stands for share * w * L(y) + (1 - share) * w' * L(y'), w' and y' being those of its
+    other row: a loss that is linear in the targets, as cross-entropy, and squared error but for a
+    constant, is that of the weight share * w + (1 - share) * w' and of targets mixed in the same
+    proportions.
+
+    Args:
+        share: of the row itself, [rows] or one for all.
+        other: the number of each row's other row, [rows].
+    """
+    targets, weights = batch.targets, batch.weights
+    if weights is None:
+        return batch._replace(targets=mixed(targets, share, targets[other]))
+    share = share.to(weights.dtype)
+    own, others = share * weights, (1 - share) * weights[other]
+    counted = torch.where(own + others > 0, own / (own + others), share)
+    counted = counted.reshape(-1, *(1 for _ in targets.shape[1:]))
+    return batch._replace(targets=mixed(targets, counted, targets[other]), weights=own + others)
 
 
 def covered(size: int, start: Tensor, length: Tensor) -> Tensor:

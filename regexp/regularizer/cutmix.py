@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from regexp.regularizer.base import Batch, Range, Regularizer, Step
-from regexp.regularizer.common import covered, mixed
+from regexp.regularizer.common import covered, mixed_targets
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class CutMix(
     p: Annotated[float, Range(0, 1)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
-        (images, targets), rng = batch, step.rng
+        images, rng = batch.inputs, step.rng
         height, width = images.shape[-2:]
         pasted = rng.uniform(()) < self.p
         side = (1 - rng.beta(self.alpha, self.alpha, ()).double()).sqrt()
@@ -60,11 +60,11 @@ class CutMix(
         wide = _about(width, rng.integers(width, ()), side)
         box = pasted & tall[:, None] & wide
         partner = rng.permutation(len(images))
-        share = 1 - box.to(targets.dtype).mean()
-        mixture = mixed(targets, share, targets[partner])
-        return Batch(
-            torch.where(box, images[partner], images), torch.where(share < 1, mixture, targets)
-        )
+        share = 1 - box.to(batch.targets.dtype).mean()
+        mixture = mixed_targets(batch, share, partner)
+        pasted_in = torch.where(box, images[partner], images)
+        targets = torch.where(share < 1, mixture.targets, batch.targets)
+        return mixture._replace(inputs=pasted_in, targets=targets)
 
 
 def _about(pixels: int, centre: Tensor, share: Tensor) -> Tensor:

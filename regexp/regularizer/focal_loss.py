@@ -17,7 +17,7 @@ class FocalLoss(
     kind="label",
     neutral={"gamma": 0.0},
     tasks=("classification",),
-    refuses=("soft targets",),
+    refuses=("soft targets", "another loss"),
 ):
     """Weigh each row's loss by how far its true class is from certain: (1 - p)^gamma * -log p.
 
@@ -48,4 +48,4 @@ class FocalLoss(
         loss = view.loss(view.outputs, view.batch.targets)
         # At 1 - p = 0 the slope of a power below 1 is infinite: there the weight is held.
         doubt = torch.clamp(-torch.expm1(-loss), min=torch.finfo(loss.dtype).tiny)
-        return ((doubt**self.gamma - 1) * loss).mean()
+        return view.batch.mean((doubt**self.gamma - 1) * loss)

@@ -43,7 +43,7 @@ class InputGradient(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     strength: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
-        inputs, targets = view.batch
+        inputs, targets = view.batch.inputs, view.batch.targets
 
         def loss(x: Tensor) -> Tensor:
             return view.loss(view.network(x), targets).sum()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.regularizer.base import Batch, Noise, Range, Regularizer, Rng, Step, blocks, inputs
-from regexp.regularizer.common import mixed, pairs
+from regexp.regularizer.common import mixed, mixed_targets, pairs
 
 
 class Mixing(Noise):
@@ -96,4 +96,4 @@ class ManifoldMixup(
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         share, partner = pairs(step.shared, self.alpha, len(batch.targets))
-        return batch._replace(targets=mixed(batch.targets, share, batch.targets[partner]))
+        return mixed_targets(batch, share, partner)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from regexp.regularizer.base import Batch, Range, Regularizer, Step
-from regexp.regularizer.common import mixed, pairs
+from regexp.regularizer.common import mixed, mixed_targets, pairs
 
 
 @dataclass(frozen=True)
@@ -44,4 +44,5 @@ class Mixup(
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         share, partner = pairs(step.rng, self.alpha, len(batch.inputs))
-        return Batch(*(mixed(values, share, values[partner]) for values in batch))
+        inputs = mixed(batch.inputs, share, batch.inputs[partner])
+        return mixed_targets(batch, share, partner)._replace(inputs=inputs)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from regexp.errors import NotApplicable
 from regexp.model.kinds import ParameterKinds
 from regexp.model.layouts import Layout, WeightLayouts
 from regexp.random import Rng
@@ -30,12 +32,48 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: [rows, *features].
-        targets: class probabilities [rows, classes], in every hook and of hard classes too, or
-            values [rows, outputs] in regression.
+        targets: class probabilities [rows, classes], in every hook and of hard classes too;
+            probabilities of labels [rows, labels]; or values [rows, outputs] in regression.
+        weights: how much the loss of each row counts, [rows], 1 on average over the training
+            split; None if all count alike. A technique that changes neither the number of rows nor
+            their order may leave them out of what it returns.
     """
 
     inputs: Tensor
     targets: Tensor
+    weights: Tensor | None = None
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of the loss of each row, [..., rows] -> [...], as much as the rows count."""
+        return (values if self.weights is None else self.weights * values).mean(-1)
+
+    def of_tensors(self, change: Callable[..., Tensor], *others: Batch) -> Batch:
+        """The batch of `change(tensor, ...)` of its tensors and those of other batches."""
+        changed = (
+            None if parts[0] is None else change(*parts)
+            for parts in zip(self, *others, strict=True)
+        )
+        return Batch(*changed)  # type: ignore[arg-type]
+
+    def where(self, condition: Tensor, other: Batch) -> Batch:
+        """This batch where a bool of no dimension holds, else another of its size."""
+        return self.of_tensors(lambda ours, theirs: torch.where(condition, ours, theirs), other)
+
+    def weighted_as(self, before: Batch, technique: str) -> Batch:
+        """The batch with the weights of the one that a technique made it of, if it has none.
+
+        Raises:
+            NotApplicable: it has other rows.
+        """
+        if before.weights is None or self.weights is not None:
+            return self
+        if len(self.targets) != len(before.weights):
+            raise NotApplicable(
+                "changes the number of rows and does not say how much they count",
+                key=f"regularizer.{technique}",
+                cure="let its `batch` return their weights as well",
+            )
+        return self._replace(weights=before.weights)
 
 
 @dataclass(frozen=True)
@@ -111,7 +149,8 @@ class PenaltyView(NamedTuple):
             stream, with noise drawn from it; it leaves the running statistics of normalization
             layers alone. Differentiate it with `torch.func` (`grad`, `vjp`, `jvp`), which works
             in a stack too.
-        loss: `loss(outputs, targets)`, the plain loss of each row [rows]; targets as in `batch`.
+        loss: `loss(outputs, targets)`, the plain loss of each row [rows], or the user's own
+            (`trainer.loss`); targets as in `batch`. `batch.mean` takes its mean as the rows count.
         hidden: outputs of the hidden blocks by name, of the type of `outputs` (under autocast they
             are shorter), if a technique says `uses_hidden`.
     """

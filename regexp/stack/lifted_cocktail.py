@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from regexp.regularizer.base import GradientView, Step, Tensors
+from regexp.regularizer.base import Batch, GradientView, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.streams import Outside, StackedRng
 
@@ -44,6 +44,11 @@ def lifted(
         return vmapped(self.index, *leaves)
 
     return all_runs
+
+
+def _batch_tensors(cocktail: Cocktail, step: Step, batch: Batch) -> tuple[Tensor, ...]:
+    """What `batch` gives, without weights that there are not: `vmap` returns tensors alone."""
+    return tuple(part for part in cocktail.batch(step, batch) if part is not None)
 
 
 class LiftedCocktail:
@@ -94,7 +99,7 @@ class LiftedCocktail:
         return self.cocktails[0].takes_turns
 
     turns = lifted(Cocktail.turns)
-    batch = lifted(Cocktail.batch)
+    _batch_tensors = lifted(_batch_tensors)
     penalty = lifted(Cocktail.penalty)
     constrain = lifted(Cocktail.constrain)
     init = lifted(Cocktail.init)
@@ -105,6 +110,10 @@ class LiftedCocktail:
     predict = lifted(Cocktail.predict)
     restore = lifted(Cocktail.restore)
     stop = lifted(Cocktail.stop)
+
+    def batch(self, step: Step, batch: Batch) -> Batch:
+        """The lifted hook."""
+        return Batch(*self._batch_tensors(step, batch))
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         """The lifted hook; when it asks for gradients elsewhere, they are taken for all runs."""

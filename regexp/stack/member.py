@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 from regexp.dataset.base import Data
 from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
+from regexp.stack.objective import Objective
 from regexp.stack.optimizers import Stepper
 
 
@@ -24,6 +25,7 @@ class Member:
         model: initialised, with the layers of its regularizer.
         regularizer: its techniques.
         stepper: its optimizer and schedule.
+        objective: its loss, and how much rows count.
     """
 
     seed: int
@@ -31,6 +33,7 @@ class Member:
     model: nn.Module
     regularizer: Cocktail
     stepper: Stepper
+    objective: Objective = field(default_factory=Objective)
 
     def structure(self) -> tuple[Any, ...]:
         """What the runs of one stack must agree on."""
@@ -43,6 +46,8 @@ class Member:
             str(self.model),
             tuple((name, _settings(module)) for name, module in self.model.named_modules()),
             self.regularizer.structure(),
+            self.data.train.weights is None,
+            self.objective.structure,
         )
 
 

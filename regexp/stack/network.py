@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,9 +15,10 @@ from torch.utils import _pytree as pytree
 from regexp.model.draws import Draws
 from regexp.model.functional import call_with
 from regexp.model.layers import Noise
+from regexp.model.repeated import Repeated
 from regexp.random import Rng
 from regexp.regularizer.base import Tensors
-from regexp.stack.vmapped import attributes, without_fast_path
+from regexp.stack.vmapped import Stacked, attributes, without_fast_path
 
 _AGAIN = (
     "a technique calls the network with other weights or noise, and its forward computes parts "
@@ -100,3 +101,17 @@ class Network:
 
 
 pytree.register_dataclass(Network)  # so that `vmap` sees its tensors
+
+
+def draws_of(names: Collection[str], *networks: nn.Module) -> Draws | None:
+    """What a network draws, of one run and lifted, in its passes; None if there is nothing.
+
+    Args:
+        names: of its modules that draw.
+    """
+    modules = [item for network in networks for item in network.named_modules()]
+    unique = {id(module): (name, module) for name, module in modules if name in names}
+    # those of `Stacked` only call what they were made of, or do not draw
+    drawing = [(n, m) for n, m in unique.values() if not isinstance(m, Stacked)]
+    repeated = Repeated(networks, (Stacked,))
+    return Draws(drawing, repeated) if drawing or repeated else None

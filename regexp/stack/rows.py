@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -22,6 +22,10 @@ GATHERED_BYTES = 4 * 2**20
 """Bytes of inputs that are gathered at once for several batches: a call for each takes longer."""
 
 
+WeightedRows = tuple[Tensor, Tensor, Tensor | None]
+"""Inputs, targets, and how much each row counts, None if all count alike."""
+
+
 class StackedRows:
     """The splits of K runs' data; runs that share a dataset object share its memory.
 
@@ -29,12 +33,18 @@ class StackedRows:
         datasets: one a run, with splits of equal shapes.
         lifted: whether results carry a run axis.
         dtype: of inputs, and of targets in regression.
+        weigh: gives how much the training rows of a dataset count, [rows]; None if all alike.
 
     Inputs that are read when they are asked for (`LazyInputs`) stay where they are.
     """
 
     def __init__(
-        self, datasets: Sequence[Data], lifted: bool, device: torch.device, dtype: torch.dtype
+        self,
+        datasets: Sequence[Data],
+        lifted: bool,
+        device: torch.device,
+        dtype: torch.dtype,
+        weigh: Callable[[Data], Tensor | None] = lambda data: None,
     ) -> None:
         self.classes = len(datasets[0].classes)
         self.lifted = lifted
@@ -56,6 +66,8 @@ class StackedRows:
             self._row[split] = parts[0].inputs[:1].to(dtype)[0]
             targets = torch.cat([part.targets for part in parts]).to(device)
             self._targets[split] = targets.to(dtype) if targets.is_floating_point() else targets
+        weights = [part for data in unique if (part := weigh(data)) is not None]
+        self._weights = torch.cat(weights).to(device, dtype) if weights else None
 
     def place(self, split: str, rows: Tensor, runs: Sequence[int] | None = None) -> Tensor:
         """Row numbers within each run's split [runs, rows] -> places for `gather`, on the device.
@@ -91,9 +103,7 @@ class StackedRows:
             out[mine] = inputs[number].index_select(0, flat[mine] % self.count[split]).to(out)
         return out.to(self.device)
 
-    def batches(
-        self, order: Tensor, batch_size: int, count: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, order: Tensor, batch_size: int, count: int) -> Iterator[WeightedRows]:
         """The first `count` batches of the training split in the runs' orders.
 
         Args:
@@ -105,11 +115,14 @@ class StackedRows:
         block = batch_size * max(1, GATHERED_BYTES // size)
         axis = int(self.lifted)
         for first in range(0, min(count * batch_size, places.shape[-1]), block):
-            part = self.gather("train", places[..., first : first + block])
+            block_places = places[..., first : first + block]
+            part = self.gather("train", block_places)
+            weights: Iterable[Tensor | None] = itertools.repeat(None)
+            if self._weights is not None:
+                weights = self._weights[block_places].split(batch_size, axis)
+            inputs, targets = (tensor.split(batch_size, axis) for tensor in part)
             left = count - first // batch_size
-            yield from itertools.islice(
-                zip(*(tensor.split(batch_size, axis) for tensor in part), strict=True), left
-            )
+            yield from itertools.islice(zip(inputs, targets, weights, strict=False), left)
 
     def chunks(
         self, split: str, runs: Sequence[int] | None = None, size: int | None = None

@@ -39,7 +39,7 @@ from regexp.stack.lifted_cocktail import LiftedCocktail
 from regexp.stack.member import Member, lengths
 from regexp.stack.network import Network
 from regexp.stack.optimizers import Optimizers
-from regexp.stack.rows import StackedRows
+from regexp.stack.rows import StackedRows, WeightedRows
 from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.trainable import Trainable
 from regexp.stack.vmapped import varying
@@ -79,7 +79,10 @@ class Stack(Trainable):
         device, dtype = torch.device(device), PARAMETER_TYPES[precision]
         single, lifted = members[0].model, len(members) > 1
         self.runs = list(range(len(members)))
-        self._rows = StackedRows([m.data for m in members], lifted, device, dtype)
+        objective = members[0].objective
+        self._rows = StackedRows(
+            [m.data for m in members], lifted, device, dtype, objective.weights
+        )
         rows = self._rows.count["train"]
         self._plan = lengths(members[0].regularizer, rows, batch_size, epochs)
         self._ends = list(itertools.accumulate(steps for _, steps in self._plan))
@@ -107,6 +110,7 @@ class Stack(Trainable):
             dtype,
             autocast=precision == "bfloat16",
             drawing=drawing,
+            own_loss=objective.loss and objective.loss.to(device, dtype),
         )
         self.device = device
         self.optimizers = Optimizers(
@@ -119,8 +123,9 @@ class Stack(Trainable):
 
     # --- training --------------------------------------------------------------------------
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """This epoch's batches: inputs [runs, rows, *features] and targets [runs, rows, ...].
+    def batches(self) -> Iterator[WeightedRows]:
+        """This epoch's batches: inputs [runs, rows, *features], targets [runs, rows, ...] and how
+        much rows count, [runs, rows], or None.
 
         Each run has its own permutation of its rows. What is left over after the full batches
         makes a last, smaller one, unless it is a single row, which batch normalization could
@@ -128,7 +133,7 @@ class Stack(Trainable):
         """
         return self._batches("order", self.epoch)
 
-    def _batches(self, *purpose: str | int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, *purpose: str | int) -> Iterator[WeightedRows]:
         """Batches of this epoch's size, in the order that each run's stream has for `purpose`."""
         rows = self._rows.count["train"]
         # Drawn on the CPU, so that the order does not depend on the device.
@@ -176,7 +181,7 @@ class Stack(Trainable):
         if not self.regularizer.flag("averages"):
             return averaged
         # in an order of its own, the same each time, so that curves do not jump
-        batches = lambda: (inputs for inputs, _ in self._batches("statistics"))
+        batches = lambda: (inputs for inputs, *_ in self._batches("statistics"))
         with self._autocast():
             return with_own_statistics(self.model, averaged, state, batches, self.lifted)
 

@@ -17,20 +17,18 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from regexp.metrics.loss import LOSSES
-from regexp.model.draws import Draws
+from regexp.metrics.loss import LOSSES, Loss
 from regexp.model.kinds import parameter_kinds
 from regexp.model.layers import Noise, blocks
 from regexp.model.layouts import weight_layouts
-from regexp.model.repeated import Repeated
 from regexp.random import Rng
 from regexp.regularizer.base import Evaluation, Memory, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.lift import chain
 from regexp.stack.lifted_cocktail import LiftedCocktail
-from regexp.stack.network import Network
+from regexp.stack.network import Network, draws_of
 from regexp.stack.streams import StackedRng, draw_noise
-from regexp.stack.vmapped import Stacked, Vmapped, varying
+from regexp.stack.vmapped import Vmapped, varying
 
 
 class Trainable(ABC):
@@ -40,13 +38,15 @@ class Trainable(ABC):
         model: of one run, or lifted, in training mode; its `Noise` layers know their shapes.
         single: the network of one run, for techniques that call it.
         seeds: one a run.
-        task: `classification` or `regression`.
+        task: a key of `regexp.metrics.loss.LOSSES`.
         classes: how many; 0 in regression.
         autocast: whether the network computes in bfloat16.
         drawing: the names of the modules that draw (`regexp.model.draws.probe`).
+        own_loss: a user's loss in the place of the task's plain one.
 
     Attributes:
-        loss: `loss(outputs, targets)`, the plain loss of each row; targets as they are, or `soft`.
+        loss: `loss(outputs, targets)` of each row, the plain one or a user's; targets as they are,
+            or `soft`.
         lifted: whether there is a run axis.
         kinds: of the parameters, by name.
         hidden: outputs of the hidden blocks in the last forward pass, if a technique asks for them.
@@ -71,10 +71,12 @@ class Trainable(ABC):
         dtype: torch.dtype,
         autocast: bool = False,
         drawing: Collection[str] = (),
+        own_loss: Loss | None = None,
     ) -> None:
         self.model = model
         self.regularizer = regularizer
-        self.task, self.loss = task, LOSSES[task]
+        self.task, self.own_loss = task, own_loss
+        self.loss: Loss = own_loss or LOSSES[task]
         self.dtype = dtype
         self.lifted = isinstance(regularizer, LiftedCocktail)
         self.step_index = 0
@@ -207,7 +209,7 @@ class Trainable(ABC):
         return inputs.shape[int(self.lifted)]
 
     def soft(self, targets: Tensor) -> Tensor:
-        """Targets as techniques see them: class probabilities, or values in regression."""
+        """Targets as techniques see them: probabilities of classes or labels, or values."""
         if targets.is_floating_point():
             return targets
         return nn.functional.one_hot(targets, self._classes).to(self.dtype)
@@ -285,17 +287,3 @@ class Trainable(ABC):
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self._half else nullcontext()
-
-
-def draws_of(names: Collection[str], *networks: nn.Module) -> Draws | None:
-    """What a network draws, of one run and lifted, in its passes; None if there is nothing.
-
-    Args:
-        names: of its modules that draw.
-    """
-    modules = [item for network in networks for item in network.named_modules()]
-    unique = {id(module): (name, module) for name, module in modules if name in names}
-    # those of `Stacked` only call what they were made of, or do not draw
-    drawing = [(n, m) for n, m in unique.values() if not isinstance(m, Stacked)]
-    repeated = Repeated(networks, (Stacked,))
-    return Draws(drawing, repeated) if drawing or repeated else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +21,9 @@ from regexp.metrics.calibration import BINS, Reliability, brier_score
 from regexp.metrics.ensemble import ensemble_metrics
 from regexp.metrics.outputs import RowOutputs
 from regexp.metrics.scores import scores
-from regexp.model.kinds import ParameterKinds
+from regexp.model.kinds import ParameterKinds, parameter_kinds
 from regexp.stack.member import Member
+from regexp.sweeps.own_metrics import OwnMetrics, taken
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.training.loop import SPLITS
 from regexp.training.state import Result
@@ -30,6 +31,26 @@ from regexp.training.state import Result
 # Powers of ten: what is smaller or larger is counted beside the histogram. Fixed, so that those of
 # several runs can be added.
 EXPONENTS = np.arange(-8, 2.25, 0.25)
+
+
+def add_final_metrics(member: Member, result: Result, own: OwnMetrics) -> None:
+    """Give a run that has finished what its data, and metrics of the user's own, add to it."""
+    data, own_loss = member.data, member.objective.loss is not None
+    result.metrics |= against_naive(data, result.metrics)
+    result.metrics |= calibration(data, result.outputs)
+    result.metrics |= final_scores(data, result, own_loss=own_loss)
+    for prefix, split, outputs in _evaluated(data, result):
+        found, failed = taken(own, data, split, outputs)
+        result.metrics |= {prefix + name: value for name, value in found.items()}
+        result.failed_metrics |= {prefix + name: reason for name, reason in failed.items()}
+    result.test_outputs = row_outputs(data, result.outputs)
+    result.diagnostics = diagnostics(data, result, parameter_kinds(member.model))
+
+
+def _evaluated(data: Data, result: Result) -> Iterator[tuple[str, Split, Tensor]]:
+    """Prefix, rows and outputs of the splits that are scored."""
+    yield names.VALIDATION, data.validation, result.validation_outputs
+    yield names.TEST, data.test, result.outputs
 
 
 def against_naive(data: Data, metrics: Mapping[str, float]) -> dict[str, float]:
@@ -69,27 +90,25 @@ def calibration(data: Data, outputs: Tensor) -> dict[str, float]:
     }
 
 
-def final_scores(data: Data, result: Result) -> dict[str, float]:
+def final_scores(data: Data, result: Result, *, own_loss: bool = False) -> dict[str, float]:
     """The scores of a run's final weights on validation and test rows, all of which count alike.
 
     Args:
         data: one run's.
         result: of the run, which has finished.
+        own_loss: whether it was trained on a user's loss.
 
     Returns:
         `final/val_macro_f1`, `test/macro_f1` and so on, see `regexp.metrics.scores`; the recalls
         of classes on the test split alone.
     """
-    parts = (
-        (names.VALIDATION, data.validation, result.validation_outputs),
-        (names.TEST, data.test, result.outputs),
-    )
-    return {
-        prefix + name: value
-        for prefix, split, outputs in parts
-        for name, value in scores(outputs, split.targets, data.task, data.classes).items()
-        if prefix == names.TEST or not name.startswith(names.RECALL)
-    }
+    found = {}
+    for prefix, split, outputs in _evaluated(data, result):
+        of_split = scores(outputs, split.targets, data.task, data.classes, own_loss=own_loss)
+        for name, value in of_split.items():
+            if prefix == names.TEST or not name.startswith(names.RECALL):
+                found[prefix + name] = value
+    return found
 
 
 def row_outputs(data: Data, outputs: Tensor) -> RowOutputs:
@@ -158,7 +177,8 @@ def add_ensembles(
             continue
         data = members[indices[0]].data
         outputs = torch.stack([results[index].outputs for index in indices])
-        scores = ensemble_metrics(outputs, data.test.targets, data.task)
+        loss = members[indices[0]].objective.loss
+        scores = ensemble_metrics(outputs, data.test.targets, data.task, loss)
         for index in indices:
             results[index].metrics |= {f"{names.ENSEMBLE}{n}": float(v) for n, v in scores.items()}
             results[index].metrics[f"{names.ENSEMBLE}members"] = float(len(indices))

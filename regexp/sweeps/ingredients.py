@@ -20,11 +20,12 @@ from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member, add_layers
 from regexp.stack.optimizers import Stepper
 from regexp.sweeps.identity import Node
+from regexp.sweeps.objective import build_objective
 from regexp.sweeps.planned_run import PlannedRun
 
 
 def build_member(run: PlannedRun) -> Member:
-    """A run's data, initialised network, techniques, optimizer and schedule.
+    """A run's data, initialised network, techniques, optimizer, schedule and loss.
 
     Raises:
         ConfigError: if the parts do not fit together, or the data are no longer those of the plan.
@@ -39,7 +40,7 @@ def build_member(run: PlannedRun) -> Member:
     regularizer = build_regularizer(config["regularizer"])
     return Member(
         run.seed, data, build_model(config["model"], data, regularizer, run.seed), regularizer,
-        build_stepper(config),
+        build_stepper(config), build_objective(config["trainer"], data, regularizer),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from regexp.config.declared import as_declared
 from regexp.config.jobs import Job, written
 from regexp.config.nodes import without_search
+from regexp.config.schema import EARLIER_TRAINER
 from regexp.config.validation import with_lengths
 from regexp.config.values import grid_of, seeds_of
 from regexp.dataset.base import Data
@@ -30,6 +31,7 @@ from regexp.sweeps.ingredients import (
     training_rows,
     with_earlier_settings,
 )
+from regexp.sweeps.own_metrics import check_metrics
 from regexp.sweeps.planned_run import PlannedRun, planned
 from regexp.sweeps.trial import check_trains, stack_fault
 from regexp.sweeps.tuning import Numbers, numbers_in_words
@@ -139,6 +141,7 @@ def _plan_point(
     # What does not fit together is told now, before anything is written.
     member = build_member(runs[0])
     check_forward(member.model, member.data, known=runs[0].of_project)
+    check_metrics(runs[0].config["trainer"], member.data)
     check_trains(runs[0], member)
     return runs
 
@@ -175,7 +178,9 @@ def _resolve_lengths(config: DictConfig, rows: int, data: Data) -> Node:
         )
     resolved = _plain(with_lengths(config, steps_per_epoch(rows, batch_size)))
     regularizer = build_regularizer(without_search(resolved["regularizer"]))
-    regularizer.check_data(data.name, data.task, data.train.inputs.shape[1:])
+    own_loss = resolved["trainer"]["loss"] is not None
+    shape = data.train.inputs.shape[1:]
+    regularizer.check_data(data.name, data.task, shape, own_loss=own_loss)
     if regularizer.uses("batch_size"):
         counts = [count for _, count in lengths(regularizer, rows, batch_size, epochs)]
         resolved = _plain(with_lengths(config, counts[0], sum(counts)))
@@ -195,7 +200,9 @@ def from_resolved(config: Node, folder: str, variant: str = "") -> PlannedRun:
         ConfigError: a missing or bad file of data.
     """
     dataset = with_earlier_settings(config["dataset"])
-    config = _declared(config | {"paths": config["paths"] | {"data": folder}, "dataset": dataset})
+    trainer = {**EARLIER_TRAINER, **config["trainer"]}
+    paths = config["paths"] | {"data": folder}
+    config = _declared(config | {"paths": paths, "dataset": dataset, "trainer": trainer})
     return planned(config, variant, load_data(config["dataset"], folder, config["seed"]))
 
 

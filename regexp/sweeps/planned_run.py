@@ -89,7 +89,9 @@ class PlannedRun:
 
     @property
     def of_project(self) -> bool:
-        """Whether the network and techniques are the project's, which its own tests have tried."""
+        """Whether network, techniques and loss are the project's, which its tests have tried."""
+        if self.config["trainer"]["loss"] is not None:
+            return False
         nodes = self.config["model"], *self.config["regularizer"].values()
         return all(node["_target_"].startswith("regexp.") for node in nodes)
 

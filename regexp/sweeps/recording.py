@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from regexp.metrics import outputs
-from regexp.metrics.names import DIAGNOSTICS, TEST_OUTPUTS
+from regexp.metrics.names import DIAGNOSTICS, FAILED_METRICS, TEST_OUTPUTS
 from regexp.sweeps.model_files import MODEL, write_model
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, stack_of
@@ -88,6 +88,9 @@ def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> 
     if result.status == "FINISHED":
         record.summary(result.metrics)
         record.text(result.diagnostics, DIAGNOSTICS)
+        if result.failed_metrics:
+            lines = [f"{name}: {reason}" for name, reason in result.failed_metrics.items()]
+            record.tags({FAILED_METRICS: "\n".join(lines)})
         record.tags({"weights.sha256": checkpoint.digest(result.last["weights"])})
         with tempfile.TemporaryDirectory() as folder:
             for name, content in (("best", result.best), ("last", result.last)):

@@ -8,19 +8,12 @@ from functools import partial
 import torch
 
 from regexp.metrics.names import TUNING_STAGE
-from regexp.model.kinds import parameter_kinds
 from regexp.stack.member import Member
 from regexp.stack.stack import Stack
-from regexp.sweeps.final_metrics import (
-    add_ensembles,
-    against_naive,
-    calibration,
-    diagnostics,
-    final_scores,
-    row_outputs,
-)
+from regexp.sweeps.final_metrics import add_ensembles, add_final_metrics
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.model_files import model_files
+from regexp.sweeps.own_metrics import build_metrics
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.resume import Resume
 from regexp.training.device import device_settings
@@ -109,14 +102,10 @@ def train_members(
     """Train a stack; its results in the order of the members, with what their data add."""
     results = train_stack(stack, runs[0].config["trainer"]["epochs"], report, save, state)
     results.sort(key=lambda result: result.run)
+    own_metrics = build_metrics(runs[0].config["trainer"])
     for position, (member, result) in enumerate(zip(members, results, strict=True)):
-        result.metrics |= against_naive(member.data, result.metrics)
         if result.status == "FINISHED":
-            result.metrics |= calibration(member.data, result.outputs)
-            result.metrics |= final_scores(member.data, result)
-            result.test_outputs = row_outputs(member.data, result.outputs)
-            kinds = parameter_kinds(member.model)
-            result.diagnostics = diagnostics(member.data, result, kinds)
+            add_final_metrics(member, result, own_metrics)
             if runs[position].stage != TUNING_STAGE:  # nobody uses a trial
                 result.model = model_files(runs, position, member, result)
     add_ensembles(members, runs, results)

@@ -16,7 +16,9 @@ from torch import Tensor
 
 from regexp.dataset.base import Data, Split
 from regexp.errors import ConfigError
+from regexp.regularizer.base import Batch
 from regexp.stack.member import Member, lengths
+from regexp.stack.objective import OwnLoss
 from regexp.stack.stack import Stack
 from regexp.sweeps.ingredients import build_member, first_line
 from regexp.sweeps.planned_run import PlannedRun
@@ -41,7 +43,9 @@ def check_trains(run: PlannedRun, member: Member) -> None:
     if rows > 1 and run.of_project:
         return
     try:
-        _train(_stack([member], run))
+        stack = _stack([member], run)
+        _check_targets(stack)
+        _train(stack)
     except ConfigError:
         raise
     except Exception as error:  # a user's module or technique may raise anything
@@ -151,7 +155,7 @@ def _first(split: Split, rows: int) -> Split:
 
 def _first_pass(stack: Stack) -> tuple[Tensor, Tensor]:
     """Outputs [runs, rows, outputs] of the first batch, and its gradient [runs, numbers]."""
-    inputs, targets = next(stack.batches())
+    inputs, targets, _ = next(stack.batches())
     stack.draw_noise(stack.step(), stack.count(inputs))
     outputs = stack.forward(inputs)
     stack.backward(stack.loss(outputs, targets).mean(-1))
@@ -161,6 +165,23 @@ def _first_pass(stack: Stack) -> tuple[Tensor, Tensor]:
         for name, parameter in sorted(stack.parameters.items())
     ]
     return outputs.detach(), torch.cat(parts, -1).detach().nan_to_num()
+
+
+def _check_targets(stack: Stack) -> None:
+    """Refuse what makes probabilities of classes where the user's loss takes classes alone."""
+    loss = stack.own_loss
+    if not isinstance(loss, OwnLoss) or loss.soft or not stack.regularizer.uses("batch"):
+        return
+    inputs, targets, weights = next(stack.batches())
+    batch = Batch(inputs, stack.soft(targets), weights)
+    with torch.no_grad():
+        changed = stack.regularizer.batch(stack.step(), batch).targets
+    if (changed.max(-1).values < 1).any():
+        raise ConfigError(
+            "a technique makes probabilities of classes, which the loss does not take",
+            key="trainer.loss",
+            cure="write it for targets [rows, classes] as well, or leave the technique out",
+        )
 
 
 def _train(stack: Stack) -> None:

@@ -65,7 +65,7 @@ def train(
         with no_global_draws("torch"):
             train_loss, learning_rate = _train_epoch(stack)
         weights = stack.evaluated()
-        validation = metrics(*stack.predict("validation", weights), stack.task)
+        validation = metrics(*stack.predict("validation", weights), stack.task, stack.own_loss)
         state.best = state.best.update(epoch, validation["loss"], weights)
         spent = stack.per_run(state.seconds_since(started))
         stops = stack.each(stack.observe(weights, validation, train_loss, spent))
@@ -114,9 +114,9 @@ def no_global_draws(*whose: str) -> Iterator[None]:
 def _train_epoch(stack: Stack) -> tuple[Tensor, Tensor]:
     """One step on every batch: the mean plain loss and the last learning rate, [runs] each."""
     losses, rows, rates = [], [], []
-    for inputs, targets in stack.batches():
+    for inputs, targets, weights in stack.batches():
         rates.append(stack.learning_rate)
-        losses.append(train_step(stack, inputs, targets))
+        losses.append(train_step(stack, inputs, targets, weights))
         rows.append(stack.count(inputs))
     return mean_loss(losses, rows), torch.as_tensor(rates[-1], dtype=torch.float64)
 
@@ -127,21 +127,25 @@ def mean_loss(losses: Sequence[Tensor], rows: Sequence[int]) -> Tensor:
     return stacked @ (torch.tensor(rows, dtype=stacked.dtype, device=stacked.device) / sum(rows))
 
 
-def train_step(stack: Trainable, inputs: Tensor, targets: Tensor) -> Tensor:
+def train_step(
+    stack: Trainable, inputs: Tensor, targets: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """One step of every run.
 
     Args:
         inputs: [runs, rows, *features].
-        targets: [runs, rows] classes, or [runs, rows, outputs] values.
+        targets: [runs, rows] classes, or [runs, rows, outputs] labels or values.
+        weights: how much rows count, [runs, rows]; None if all alike.
 
     Returns:
-        The mean plain loss of each run's batch as it was trained on, [runs], detached.
+        The mean loss of each run's batch as it was trained on, [runs], detached: by weights where
+        there are some, and without penalties.
     """
     regularizer, step = stack.regularizer, stack.step()
-    batch = Batch(inputs, targets)
+    batch = Batch(inputs, targets, weights)
     if regularizer.uses("batch"):
         with torch.no_grad():
-            batch = regularizer.batch(step, Batch(inputs, stack.soft(targets)))
+            batch = regularizer.batch(step, batch._replace(targets=stack.soft(targets)))
     stack.draw_noise(step, stack.count(batch.inputs))
 
     outputs = stack.forward(batch.inputs)
@@ -175,8 +179,8 @@ def _detached(parameters: Mapping[str, Tensor]) -> Tensors:
 def _objectives(
     stack: Trainable, step: Step, parameters: Mapping[str, Tensor], outputs: Tensor, batch: Batch
 ) -> tuple[Tensor, Tensor]:
-    """The mean plain loss of each run, and that with its penalties: [runs] each."""
-    losses = stack.loss(outputs, batch.targets).mean(-1)
+    """The mean loss of each run, and that with its penalties: [runs] each."""
+    losses = batch.mean(stack.loss(outputs, batch.targets))
     if not stack.regularizer.uses("penalty"):
         return losses, losses
     network = stack.network(dict(parameters))
@@ -236,7 +240,7 @@ def _finished(
     scores, outputs = {}, {}
     for split, prefix in SPLITS.items():
         outputs[split], targets = stack.predict(split, final, positions)
-        for name, value in metrics(outputs[split], targets, stack.task).items():
+        for name, value in metrics(outputs[split], targets, stack.task, stack.own_loss).items():
             scores[prefix + name] = value
     kept = {split: outputs[split].cpu() for split in ("validation", "test")}
     results = [

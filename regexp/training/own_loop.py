@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from regexp.metrics.ensemble import mean_prediction
 from regexp.metrics.evaluate import metrics
+from regexp.metrics.loss import Loss
 from regexp.model.draws import probe
 from regexp.model.guards import checked_outputs
 from regexp.random import Rng
@@ -17,6 +18,7 @@ from regexp.regularizer.base import Course, PredictionView, Regularizer, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import add_layers
 from regexp.stack.network import Network
+from regexp.stack.objective import OwnLoss
 from regexp.stack.optimizers import make_optimizer
 from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.trainable import Trainable
@@ -55,6 +57,8 @@ class Regularized(Trainable):
         epochs: that the run has at most.
         steps_per_epoch: batches in each of them.
         seed: keys every random draw of the techniques.
+        loss: `loss(outputs, targets)`, the loss of each row, [rows], in the place of cross-entropy
+            or squared error; see `regexp.stack.objective.OwnLoss`.
 
     Attributes:
         advice: what techniques tell of numbers that do not suit the run, such as an average that is
@@ -79,10 +83,11 @@ class Regularized(Trainable):
         epochs: int,
         steps_per_epoch: int,
         seed: int = 0,
+        loss: Loss | None = None,
     ) -> None:
         cocktail = Cocktail(techniques)
         task = "classification" if classes else "regression"
-        cocktail.check_data("the data", task, example.shape[1:])
+        cocktail.check_data("the data", task, example.shape[1:], own_loss=loss is not None)
         if cocktail.uses("batch_size"):
             raise ValueError(
                 f"regularizer: {cocktail.name} changes the size of batches, which a loop of your "
@@ -95,8 +100,9 @@ class Regularized(Trainable):
         checked_outputs(model, rows)
         drawing = probe(model, rows, Rng(seed, "probe", device=first.device))
         super().__init__(
-            model, model, cocktail, [seed], task, classes, first.dtype, drawing=drawing
-        )
+            model, model, cocktail, [seed], task, classes, first.dtype, drawing=drawing,
+            own_loss=loss and OwnLoss(loss).to(first.device, first.dtype),
+        )  # fmt: skip
         self.steps = epochs * steps_per_epoch
         ends = [steps_per_epoch * epoch for epoch in range(1, epochs + 1)]
         self.advice = cocktail.advise(Course(ends, lambda: ()))  # the schedule is the user's
@@ -123,15 +129,16 @@ class Regularized(Trainable):
         self.optimizer.step()
         self.step_index += 1
 
-    def train_batch(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def train_batch(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """One step on one batch.
 
         Args:
             inputs: [rows, *features].
             targets: classes, int64 [rows], or values [rows, outputs].
+            weights: how much rows count, [rows], about 1 on average; None if all alike.
 
         Returns:
-            The mean plain loss of the batch as it was trained on, without penalties; detached.
+            The mean loss of the batch as it was trained on, without penalties; detached.
 
         Raises:
             ValueError: for values [rows], which would be taken for [rows, rows]; or if a technique
@@ -142,7 +149,7 @@ class Regularized(Trainable):
         # later steps are not looked at: threads that load rows may draw as they like
         whose = () if self.step_index else ("Python", "NumPy", "torch")
         with no_global_draws(*whose):
-            loss = train_step(self, inputs, targets)
+            loss = train_step(self, inputs, targets, weights)
         self._losses.append(loss)
         self._rows.append(len(inputs))
         return loss
@@ -171,7 +178,7 @@ class Regularized(Trainable):
                 "batches; techniques with a schedule count on it"
             )
         state = self.evaluated(batches)
-        scores = metrics(self.predict(inputs, state), targets, self.task)
+        scores = metrics(self.predict(inputs, state), targets, self.task, self.own_loss)
         seconds = torch.tensor(time.monotonic() - self._began, dtype=torch.float64)
         train_loss = mean_loss(self._losses, self._rows)
         self.stopped = bool(self.observe(state, scores, train_loss, seconds))

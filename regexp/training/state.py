@@ -42,6 +42,7 @@ class Result:
         diagnostics: the artifact of that name, filled in with what the data add to the metrics.
         test_outputs: the artifact of that name, filled in likewise.
         model: the files of the artifact of that name, filled in likewise.
+        failed_metrics: why metrics of the user's own are missing, by name, filled in likewise.
     """
 
     run: int
@@ -58,6 +59,7 @@ class Result:
     test_outputs: RowOutputs | None = None
     model: dict[str, bytes] = field(default_factory=dict)
     together: list[int] = field(default_factory=list)
+    failed_metrics: dict[str, str] = field(default_factory=dict)
 
 
 class Best(NamedTuple):

@@ -54,6 +54,20 @@ def test_sweeps_of_other_settings_are_told_apart() -> None:
     assert len(table(runs)) == 4
 
 
+def test_a_sweep_from_before_losses_and_weights_has_none_and_metrics_change_no_run() -> None:
+    loss, weight = "params.trainer.loss", "params.trainer.class_weight"
+    metrics = "params.trainer.metrics"
+    now = frame(**{LR: "0.1", loss: "null", weight: "null", metrics: "null"})
+    runs = together({"a": frame(**{LR: "0.1"}), "b": now})
+    assert set(runs["setting"]) == {""}
+    further = frame(**{LR: "0.1", loss: "null", weight: "null", f"{metrics}.cost._target_": "f"})
+    assert set(together({"a": now, "b": further})["setting"]) == {""}
+    balanced = frame(**{LR: "0.1", loss: "null", weight: "balanced", metrics: "null"})
+    runs = together({"a": now, "b": balanced})
+    told = ["trainer.class_weight=null", "trainer.class_weight=balanced"]
+    assert list(dict.fromkeys(runs["setting"])) == told
+
+
 def test_other_data_of_the_same_name_are_no_repetition() -> None:
     """A file that was changed between two sweeps."""
     first, second = (frame(**{"data.checksum": text * 64}) for text in "ab")

@@ -15,6 +15,7 @@ from torch import nn
 
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
+from regexp.config.schema import EARLIER_TRAINER
 from regexp.dataset.base import Dataset, Table
 from regexp.errors import ConfigError
 from regexp.regularizer.base import Regularizer, blocks
@@ -23,7 +24,7 @@ from regexp.sweeps import job as sweep_job
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import from_resolved, plan
-from regexp.sweeps.stacks import group_by_structure
+from regexp.sweeps.stacks import group_by_structure, stack_key
 from regexp.tracking import Earlier
 from tests.support import tensor
 
@@ -124,6 +125,24 @@ def test_a_recorded_table_without_later_settings_can_be_read(tmp_path: Path) -> 
     assert again.config["dataset"] == run.config["dataset"] | {"repeats": "apart"}
 
 
+def test_a_run_recorded_before_losses_and_weights_has_none() -> None:
+    [run] = plan(config("dataset=iris", "dataset.train_size=null", "seeds=[2]"))
+    trainer = {k: v for k, v in run.config["trainer"].items() if k not in EARLIER_TRAINER}
+    assert {*run.config["trainer"]} - {*trainer} == {*EARLIER_TRAINER}
+    again = from_resolved(run.config | {"trainer": trainer}, "data")
+    assert again.config == run.config
+    assert again.fingerprint == run.fingerprint
+
+
+def test_runs_of_other_losses_or_weights_do_not_share_a_stack() -> None:
+    huber = "trainer.loss={_target_: torch.nn.CrossEntropyLoss, reduction: none}"
+    asked = [(), ("trainer.class_weight=balanced",), (huber,)]
+    runs = [plan(config("dataset=iris", "dataset.train_size=null", *one))[0] for one in asked]
+    members = [build_member(run) for run in runs]
+    assert len({stack_key(*pair) for pair in zip(runs, members, strict=True)}) == 3
+    assert len({run.fingerprint for run in runs}) == 3
+
+
 def test_lengths_are_those_of_each_seed_where_splits_differ_in_size() -> None:
     job = config("seeds=12", "scheduler=one_cycle_lr", "trainer.batch_size=4")
     job.dataset = {"_target_": f"{__name__}.Uneven", "validation": 0.2, "test": 0.2}
@@ -147,7 +166,7 @@ def test_lengths_follow_techniques_that_change_the_size_of_batches() -> None:
     assert stack.steps == 7
     sizes, ends = [], []
     for _ in range(3):
-        for inputs, _targets in stack.batches():
+        for inputs, *_ in stack.batches():
             sizes.append(len(inputs))
             ends.append(stack.ends_epoch)
             stack.optimize()
@@ -319,7 +338,10 @@ def test_a_users_module_trains_stacked_and_alone() -> None:
     one = train(own("OwnNetwork", "seeds=3"), stacked)
     other = train(own("OwnNetwork", "seeds=3", "stack=false"), alone)
     assert stacked.ends == alone.ends == [("FINISHED", "")] * 3
-    assert sorted(stacked.files) == ["best.pt"] * 3 + ["last.pt"] * 3 + ["model"] * 3
+    assert (
+        sorted(stacked.files)
+        == ["best.pt"] * 3 + ["last.pt"] * 3 + ["model"] * 3 + ["test_outputs.npz"] * 3
+    )
     assert stacked.texts == ["diagnostics.json"] * 3
     for ours, theirs in zip(one, other, strict=True):
         assert ours.metrics["test/loss"] == pytest.approx(theirs.metrics["test/loss"], rel=1e-3)
