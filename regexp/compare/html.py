@@ -7,6 +7,7 @@ import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-MARKS = {"helps": "▲", "hurts": "▼", "no evidence": "○", "no verdict": "·"}
+MARKS = {
+    "helps": "▲",
+    "hurts": "▼",
+    "no evidence": "○",
+    "no verdict": "·",
+    "baseline": "",
+    "yardstick": "",
+}
 """Of the outcomes, which are not told apart by colour alone."""
 
 _HEAD = 2000  # characters in which a page tells of which sweeps it is
@@ -68,9 +76,19 @@ class Interval:
     out: bool
 
 
-def drawn(intervals: Sequence[tuple[float, float, float]]) -> list[Interval | None]:
-    """For each (low, difference, high) its place; an empty list where none is known."""
-    reach = [max(abs(low), abs(high)) for low, _, high in intervals]
+def drawn(
+    intervals: Sequence[tuple[float, float, float]], outcomes: Sequence[str] = ()
+) -> list[Interval | None]:
+    """For each (low, difference, high) its place; an empty list where none is known.
+
+    Args:
+        intervals: one a row.
+        outcomes: of the rows: yardsticks have no say in the scale.
+    """
+    judged = [
+        interval for interval, outcome in zip_longest(intervals, outcomes) if outcome != "yardstick"
+    ]
+    reach = [max(abs(low), abs(high)) for low, _, high in judged]
     reach = [end for end in reach if math.isfinite(end) and end > 0]
     if not reach:
         return []

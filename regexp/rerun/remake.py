@@ -76,7 +76,7 @@ def plan_rerun(stack: RecordedStack, here: Mapping[str, Any]) -> RerunPlan:
             for member, variant in zip(stack.members, stack.variants, strict=True)
         ]
     except Exception as error:  # one stack must not take the others with it
-        planned.failure = _reason(error, here)
+        planned.failure = in_words(error, here)
         return planned
     now = environment.environment()
     for original, position in stack.runs:
@@ -118,7 +118,7 @@ def remake(
         with progress_bar(epochs * len(planned.runs)) as advance:
             results = run_stack(planned.runs, report)
     except Exception as error:
-        reason = _reason(error, here)
+        reason = in_words(error, here)
         for record in records:
             record.finish("FAILED", reason)
         return [Remade(original, failure=reason) for original, _ in asked]
@@ -170,13 +170,13 @@ def _compare(
             record.tags({"rerun.cause": cause})
         record_result(planned.runs[position], record, result)
     except Exception as error:  # records that cannot be compared, or a full disk
-        reason = _reason(error, here)
+        reason = in_words(error, here)
         record.finish("FAILED", reason)
         return Remade(original, record.id, failure=reason)
     return Remade(original, record.id, verdict, cause)
 
 
-def _reason(error: Exception, here: Mapping[str, Any]) -> str:
+def in_words(error: Exception, here: Mapping[str, Any]) -> str:
     """An error in words for people."""
     if here["debug"]:
         print_traceback(error)

@@ -138,7 +138,8 @@ def summary_line(identical: int, different: int, failed: int, left_out: int) -> 
 
 def what_was_compared(verdict: BitVerdict) -> str:
     """What was held against the first time: "3 epochs, 41 values of metrics, 24 tensors"."""
-    parts = [count(verdict.epochs, "epoch"), count(verdict.values, "value") + " of metrics"]
+    parts = [count(verdict.epochs, "epoch")] if verdict.epochs else []
+    parts.append(count(verdict.values, "value") + " of metrics")
     if verdict.tensors:
         parts.append(count(verdict.tensors, "tensor"))
     elif verdict.digest:

@@ -20,6 +20,7 @@ from regexp.rerun.report import run_name
 from regexp.rerun.stacks import stacks_of
 from regexp.rerun.trust import check_trusted
 from regexp.rerun.verify import verify
+from regexp.rerun.yardsticks import refit, separated
 from regexp.sweeps.launched import open_tracker
 from regexp.sweeps.progress import say
 from regexp.tracking import RunRecord, Tracker, interruptible
@@ -42,16 +43,20 @@ def rerun(
         TrackingError: the store, or a run that it does not have.
     """
     sweep = read_sweep(_reader(config), sweep_id) if sweep_id else _originals(config, source)
-    stacks, left_out = stacks_of(sweep.runs)
-    if not stacks:
+    trained, sticks, unfinished = separated(sweep.runs)
+    stacks, left_out = stacks_of(trained)
+    left_out += unfinished
+    if not stacks and not sticks:
         original, reason = left_out[0]
         raise ConfigError(
             f"the run {run_name(original)} ({original.run_id}) cannot be made again: {reason}"
         )
-    check_trusted((member for stack in stacks for member in stack.members), allowed)
+    members = [member for stack in stacks for member in stack.members]
+    check_trusted([*members, *(one.config for one in sticks)], allowed)
 
-    asked = sum(len(stack.runs) for stack in stacks)
-    say(f"{count(asked, 'run')} of {printable(sweep.name)}, from {sweep.source}")
+    asked = count(sum(len(stack.runs) for stack in stacks), "run")
+    asked += f" and {count(len(sticks), 'yardstick')}" if sticks else ""
+    say(f"{asked} of {printable(sweep.name)}, from {sweep.source}")
     for original, reason in left_out:
         say(f"left out: {run_name(original)} ({original.run_id}): {printable(reason)}")
     here = {"paths": plain(config.paths), "tracking": plain(config.tracking), "debug": config.debug}
@@ -63,6 +68,11 @@ def rerun(
         settings = {"rerun": {"of": sweep.sweep_id, "source": sweep.source}}
         parent = tracker.sweep(uuid.uuid4().hex, f"rerun of {sweep.name}", settings)
         remade = _remake(plans, tracker, parent, here)
+        if sticks:
+            say(f"{count(len(sticks), 'yardstick')} ...")
+        for original in sticks:
+            remade.append(refit(original, tracker, parent.id, here))
+            report.print_remade(remade[-1])
         return _finish(remade, left_out, parent)
 
 

@@ -1,0 +1,205 @@
+"""Yardsticks, held against scikit-learn's own estimators and scores on the same arrays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    log_loss,
+    root_mean_squared_error,
+)
+
+from regexp.commands.arguments import parse
+from regexp.config.jobs import compose
+from regexp.dataset.base import MULTILABEL, Data
+from regexp.random import derive
+from regexp.sweeps.estimators import FITS, flat
+from regexp.sweeps.final_metrics import metrics_of
+from regexp.sweeps.plan import plan_all
+from regexp.sweeps.yardsticks import Yardstick, planned_yardsticks
+from tests.sandbox import Sandbox
+from tests.support import make_data
+
+SMALL = ("model.hidden=[4]", "trainer.epochs=1", "figures=false")
+
+
+def sticks(*overrides: str) -> tuple[list[Yardstick], list[str]]:
+    """The yardsticks of a command, and what is said of those that are left out."""
+    sweep = compose(parse(["-m", *SMALL, *overrides])[0])
+    return planned_yardsticks(sweep.config, plan_all(sweep.jobs)[0])
+
+
+def fitted(*overrides: str) -> dict[str, tuple[dict[str, float], Data, int]]:
+    """Name -> metrics, data and random state of each yardstick of one seed."""
+    made, _ = sticks(*overrides, "seeds=[3]", "yardsticks=true")
+    return {
+        one.name: (one.fit(), one.data, derive(3, "yardstick", one.name) % 2**32) for one in made
+    }
+
+
+def arrays(data: Data, split: str) -> tuple[Any, Any]:
+    part = getattr(data, split)
+    return part.inputs.flatten(1).numpy(), part.targets.numpy()
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("majority", lambda state: DummyClassifier(strategy="prior")),
+        ("logistic_regression", lambda state: LogisticRegression(max_iter=1000)),
+        ("hist_gradient_boosting",
+         lambda state: HistGradientBoostingClassifier(random_state=state)),
+    ],
+)  # fmt: skip
+def test_classifiers_are_scikit_learns_on_the_same_rows(name: str, make: Any) -> None:
+    metrics, data, state = fitted("dataset=wine")[name]
+    model = make(state).fit(*arrays(data, "train"))
+    for split, prefix in (("validation", "final/val_"), ("test", "test/")):
+        inputs, targets = arrays(data, split)
+        probabilities, classes = model.predict_proba(inputs), range(3)
+        accuracy = accuracy_score(targets, model.predict(inputs))
+        assert metrics[f"{prefix}accuracy"] == pytest.approx(accuracy)
+        balanced = balanced_accuracy_score(targets, model.predict(inputs))
+        assert metrics[f"{prefix}balanced_accuracy"] == pytest.approx(balanced)
+        loss = log_loss(targets, probabilities, labels=classes)
+        assert metrics[f"{prefix}loss"] == pytest.approx(loss, rel=1e-4)
+    assert metrics["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("mean", lambda state: DummyRegressor()),
+        ("ridge", lambda state: Ridge()),
+        ("hist_gradient_boosting", lambda state: HistGradientBoostingRegressor(random_state=state)),
+    ],
+)
+def test_regressions_are_scikit_learns_on_the_same_rows(name: str, make: Any) -> None:
+    metrics, data, state = fitted("dataset=diabetes")[name]
+    inputs, targets = arrays(data, "train")
+    model = make(state).fit(inputs, targets[:, 0])
+    inputs, targets = arrays(data, "test")
+    error = root_mean_squared_error(targets[:, 0], model.predict(inputs))
+    assert metrics["test/rmse"] == pytest.approx(error, rel=1e-4)
+    assert data.target_scale is not None
+    own_unit = error * data.target_scale.scale[0]
+    assert metrics["test/rmse_unscaled"] == pytest.approx(own_unit, rel=1e-4)
+
+
+def weighted() -> tuple[Data, Any]:
+    """Data whose training rows count differently, and their weights."""
+    data = make_data()
+    weights = np.random.default_rng(0).uniform(0.1, 5, len(data.train)).astype(np.float32)
+    return replace(data, train=replace(data.train, weights=torch.tensor(weights))), weights
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("majority", DummyClassifier(strategy="prior")),
+        ("logistic_regression", LogisticRegression()),
+        ("hist_gradient_boosting", HistGradientBoostingClassifier(random_state=0)),
+    ],
+)
+def test_rows_count_by_their_weights(name: str, model: Any) -> None:
+    data, weights = weighted()
+    outputs = FITS[name](data, {}, 0)(flat(data.test))
+    model.fit(*arrays(data, "train"), sample_weight=weights)
+    expected = model.predict_proba(arrays(data, "test")[0])
+    torch.testing.assert_close(
+        outputs.softmax(-1), torch.tensor(expected, dtype=torch.float32), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_each_label_has_an_estimator_of_its_own() -> None:
+    data = make_data(task="regression")
+    labels = {
+        name: replace(
+            part, targets=torch.cat([part.targets > 0, part.inputs[:, 1:2] > 0.5], 1).float()
+        )
+        for name in ("train", "validation", "test")
+        for part in [getattr(data, name)]
+    }  # fmt: skip
+    data = replace(data, **labels, task=MULTILABEL, classes=("one", "two"))
+    outputs = FITS["logistic_regression"](data, {}, 0)(flat(data.test))
+    inputs, targets = arrays(data, "train")
+    for label in range(2):
+        model = LogisticRegression().fit(inputs, targets[:, label])
+        logits = model.decision_function(arrays(data, "test")[0])
+        np.testing.assert_allclose(outputs[:, label].numpy(), logits, rtol=1e-3, atol=1e-3)
+    shares = FITS["majority"](data, {}, 0)(flat(data.test)).sigmoid()
+    np.testing.assert_allclose(shares.numpy(), np.tile(targets.mean(0), (30, 1)), rtol=1e-5)
+
+
+def test_a_class_without_training_rows_is_no_infinite_loss() -> None:
+    data = make_data()
+    known = data.train.targets != 2
+    part = replace(data.train, inputs=data.train.inputs[known], targets=data.train.targets[known])
+    data = replace(data, train=part)
+    for name in ("majority", "logistic_regression"):
+        predict = FITS[name](data, {}, 0)
+        outputs = {split: predict(flat(getattr(data, split)))
+                   for split in ("train", "validation", "test")}  # fmt: skip
+        assert not (outputs["test"].argmax(-1) == 2).any()
+        assert np.isfinite(metrics_of(data, outputs)["test/loss"])
+
+
+def test_those_that_take_long_are_left_out_unless_asked_for() -> None:
+    few, said = sticks("dataset=digits", "seeds=10")
+    assert {one.name for one in few} == {"majority", "logistic_regression"}
+    [line] = said
+    assert "hist_gradient_boosting is left out on digits: 10 fits to 1,0" in line
+    assert "yardsticks=true has it all the same" in line
+    everything, said = sticks("dataset=digits", "seeds=10", "yardsticks=true")
+    assert len(everything) == 30
+    assert said == []
+    assert sticks("dataset=digits", "yardsticks=false") == ([], [])
+
+
+def test_each_is_fitted_once_for_its_rows() -> None:
+    made, _ = sticks("dataset=iris", "regularizer=none,l1", "optimizer=sgd,adam",
+                     "dataset.train_size=40,60", "trainer.batch_size=20", "seeds=2")  # fmt: skip
+    assert len(made) == 3 * 2 * 2  # yardsticks, sizes, seeds
+    assert len({one.fingerprint for one in made}) == len(made)
+
+
+def test_trials_have_none() -> None:
+    made, _ = sticks("dataset=iris", "dataset.split_seed=0", "tune.budget=3", "seeds=[4,5]")
+    assert {one.seed for one in made} == {4, 5}
+
+
+def test_a_sweep_records_them_once(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    sandbox.arguments.remove("yardsticks=false")
+    command = ("-m", "regularizer=none,l1", "dataset=iris", "seeds=2", *SMALL)
+    assert sandbox.run(*command) == 0
+    said = capsys.readouterr().out
+    assert "yardsticks: majority, logistic_regression, hist_gradient_boosting: 6 fits" in said
+    assert said.index("\nl1 ") < said.index("\nmajority ")
+    runs = sandbox.children()
+    own = runs[runs["stage"] == "yardstick"]
+    assert len(own) == 6
+    assert (own["status"] == "FINISHED").all()
+    assert own["metrics.test/accuracy"].between(0, 1).all()
+    [parent] = sandbox.parents()
+    assert sandbox.run(*command) == 0
+    said = capsys.readouterr().out
+    assert "yardsticks:" not in said
+    assert "\nmajority " in said
+    assert len(sandbox.children()) == len(runs) == 10
+    # made again from what is recorded, to the bit
+    assert sandbox.run("rerun", "--sweep", parent) != 0  # figures is no key of it
+    capsys.readouterr()
+    sandbox.arguments.remove("figures=false")
+    assert sandbox.run("rerun", "--sweep", parent) == 0
+    said = capsys.readouterr().out
+    assert "4 runs and 6 yardsticks of" in said
+    assert "10 runs: 10 identical" in said
