@@ -143,6 +143,7 @@ def test_each_label_has_an_estimator_of_its_own() -> None:
 def test_a_class_without_training_rows_is_no_infinite_loss() -> None:
     data = make_data()
     known = data.train.targets != 2
+    assert isinstance(data.train.inputs, torch.Tensor)
     part = replace(data.train, inputs=data.train.inputs[known], targets=data.train.targets[known])
     data = replace(data, train=part)
     for name in ("majority", "logistic_regression"):
