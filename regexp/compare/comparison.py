@@ -148,7 +148,8 @@ def compare(
     trials, runs = recorded[_is_trial(recorded)], counted_runs(recorded)
     against = baseline_of(runs, factor, question.baseline)
     both = has(runs, ACCURACY) and has(runs, RMSE)
-    metric = metric_of(_checked(runs, question.metric) if question.metric else _headline(runs))
+    asked = _checked(runs, question.metric) if question.metric else _headline(runs)
+    metric = metric_of(asked, runs)
     table, tested = tabulate(runs, metric, against)
     # In the order of the table, not in that in which jobs happened to start.
     places = table[KEYS].reset_index(names="place")

@@ -2,8 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from regexp.metrics import names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,16 @@ class Metric:
         return "← better" if self.lower_is_better else "better →"
 
 
-def metric_of(name: str) -> Metric:
-    """A metric by its name, which tells which way is better."""
+def metric_of(name: str, runs: "pd.DataFrame | None" = None) -> Metric:
+    """A metric by its name, which tells which way is better.
+
+    Args:
+        name: as recorded.
+        runs: which may say it themselves of a metric of the user's own.
+    """
+    column = names.parameter(names.direction_of(name))
+    if runs is not None and column in runs:
+        said = runs[column].dropna()
+        if len(said):
+            return Metric(name, bool((said == "true").all()))
     return Metric(name, names.lower_is_better(name))

@@ -93,6 +93,15 @@ def lower_is_better(metric: str) -> bool:
     return bool(set(name.split("_")) & _LOW) and "accuracy" not in name
 
 
+def direction_of(metric: str) -> str:
+    """The key that says which way is better of a metric of the user's own; of any other, of none.
+
+    It is `trainer.metrics.cost.lower_is_better` for `test/cost`.
+    """
+    name = metric.removeprefix(VALIDATION).removeprefix(TEST)
+    return f"trainer.metrics.{name}.lower_is_better"
+
+
 def chosen_by(metric: str) -> str:
     """The metric of the validation split by which a search chooses for one of the test split."""
     return VALIDATION + metric.removeprefix(TEST) if metric.startswith(TEST) else metric

@@ -57,6 +57,8 @@ def _check_metric(metric: str, planned: Sequence[Sequence[PlannedRun]], *, searc
     for dataset, run in firsts.items():
         config = run.config
         there = names_of(load_data(config["dataset"], config["paths"]["data"], run.seed))
+        own = config["trainer"]["metrics"] or {}
+        there += [prefix + name for prefix in (names.VALIDATION, names.TEST) for name in own]
         if metric not in there:
             tested = [name for name in there if name.startswith(names.TEST)]
             raise ConfigError(

@@ -87,7 +87,9 @@ def _points(config: DictConfig, shared: int, own: int) -> list[list[float]]:
 
 
 def choose_configuration(
-    trials: Sequence[Sequence[Mapping[str, float] | None]], metric: str | None = None
+    trials: Sequence[Sequence[Mapping[str, float] | None]],
+    metric: str | None = None,
+    lower: bool | None = None,
 ) -> int:
     """The position of the best configuration: by mean validation accuracy, or RMSE in regression.
 
@@ -97,6 +99,7 @@ def choose_configuration(
         trials: of each configuration, in the order of the draw, its runs' metrics; None for a run
             that diverged, which makes its configuration the worst.
         metric: `compare.metric`, whose like on the validation split chooses instead.
+        lower: whether lower is better of it, if its name does not tell.
 
     Raises:
         ConfigError: every configuration has a run that diverged.
@@ -108,7 +111,8 @@ def choose_configuration(
             (VALIDATION_LOSS, True),
         )
     else:
-        headline, lower = chosen_by(metric), lower_is_better(metric)
+        headline = chosen_by(metric)
+        lower = lower_is_better(metric) if lower is None else lower
 
     def order(position: int) -> tuple[float, float]:
         own = [run for run in trials[position] if run is not None]

@@ -5,11 +5,12 @@ import re
 import pandas as pd
 import pytest
 
+from regexp.compare import Question, compare
 from regexp.compare.answer import answers
 from regexp.compare.metric import Metric
 from regexp.errors import ConfigError
 from regexp.tracking.query import frame
-from tests.compare.sources import classified, regressed
+from tests.compare.sources import Source, classified, regressed, scored
 from tests.compare.sources import compared as of
 
 
@@ -38,6 +39,17 @@ def test_any_metric_may_be_asked_for() -> None:
     comparison = of(classified(), metric="test/loss")
     assert comparison.metric.lower_is_better
     assert comparison.table["outcome"].tolist() == ["baseline", "helps", "no evidence", "hurts"]
+
+
+@pytest.mark.parametrize(("said", "lower"), [("true", True), ("false", False), (None, False)])
+def test_runs_say_which_way_is_better_of_a_metric_of_ones_own(
+    said: str | None, lower: bool
+) -> None:
+    column = "params.trainer.metrics.cost.lower_is_better"
+    columns = {"metrics.test/cost": 1.0} | ({} if said is None else {column: said})
+    runs = scored({"none": [0.5, 0.6], "l1": [0.7, 0.8]}, **columns)
+    compared = compare(Source({"a": runs}), ["a"], Question(metric="test/cost"))
+    assert compared.metric == Metric("test/cost", lower_is_better=lower)
 
 
 def test_a_metric_that_nobody_has_is_named() -> None:

@@ -267,6 +267,25 @@ def test_metrics_of_ones_own_are_taken_of_validation_and_test_rows(sandbox: Sand
         assert row["params.trainer.metrics.cost.lower_is_better"] == "true"
 
 
+def test_a_sweep_is_compared_and_searched_by_ones_own_metric(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cost of what the loss makes of it: the configuration that is chosen has the least."""
+    metrics = "trainer.metrics={cost: {_target_: my_functions.cost, lower_is_better: true}}"
+    search = ("tune.budget=3", "dataset.split_seed=0", "seeds=1", "regularizer=l2")
+    assert sandbox.run(*SMALL[:3], metrics, *search, "compare.metric=test/cost") == 0
+    assert "test/cost" in capsys.readouterr().out
+    runs = sandbox.children()
+    trials, final = runs[runs["stage"] == "tuning"], runs[runs["stage"] == "final"]
+    assert len(trials) == 3
+    assert len(final) == 1
+    strength = "params.regularizer.l2.strength"
+    best = trials.sort_values(["metrics.final/val_cost", "metrics.final/val_loss"]).iloc[0]
+    assert final.iloc[0][strength] == best[strength]
+    assert sandbox.run(*SMALL, metrics, "compare.metric=test/costs") == 2
+    assert "Did you mean test/cost" in capsys.readouterr().err
+
+
 def test_metrics_of_a_regression_are_in_the_targets_own_unit(sandbox: Sandbox) -> None:
     metrics = "trainer.metrics={percent: {_target_: my_functions.percent}}"
     for row, test in trained(sandbox, metrics, "dataset=diabetes"):
