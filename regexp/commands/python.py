@@ -6,6 +6,7 @@ import contextlib
 import html
 import io
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from regexp.commands.arguments import check_words, parse, read_words
 from regexp.config.jobs import compose, compose_config
-from regexp.errors import ConfigError, count, nearest
+from regexp.errors import ConfigError, count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,19 +101,19 @@ class Sweep:
         Raises:
             ConfigError: there is no such picture, or several.
         """
+        from regexp.compare.figures import shown_in_notebooks
+
         sketches = self._sketches(metric)
         chosen = [one for one in sketches if name == one.name] or [
             one for one in sketches if name == one.kind
         ]
         if len(chosen) == 1:
-            return chosen[0].figure()
+            return shown_in_notebooks(chosen[0].figure())
         if chosen:
             several = " or ".join(sketch.name for sketch in chosen)
             raise ConfigError(f"there are several pictures {name}; choose {several}")
-        names = [sketch.name for sketch in sketches]
-        raise ConfigError(
-            f"there is no picture {name}{nearest(name, names)} All: {', '.join(names) or 'none'}"
-        )
+        names = ", ".join(sketch.name for sketch in sketches)
+        raise ConfigError(f"there is no picture {name}; this sweep has {names or 'none'}")
 
     def _sketches(self, metric: str | None) -> list[Sketch]:
         from regexp.compare.figures import sketched
@@ -191,13 +192,18 @@ def sweep(
     return Sweep(done.sweep_id, composed.config)
 
 
-def open_sweep(sweep_id: str, *, mlruns: Path | str | None = None, uri: str | None = None) -> Sweep:
+def open_sweep(
+    sweep_id: str,
+    mlruns: str | os.PathLike[str] | None = None,
+    *,
+    tracking_uri: str | None = None,
+) -> Sweep:
     """A sweep that was recorded before, finished or running.
 
     Args:
         sweep_id: of its own run, which the sweep printed and MLflow's UI shows.
         mlruns: the folder of runs, as `paths.mlruns`; by default `mlruns`.
-        uri: the address of a store or server, as `tracking.uri`; by default that of
+        tracking_uri: the address of a store or server, as `tracking.uri`; by default that of
             `MLFLOW_TRACKING_URI`, or the database in `mlruns`.
 
     Raises:
@@ -208,7 +214,7 @@ def open_sweep(sweep_id: str, *, mlruns: Path | str | None = None, uri: str | No
 
     config = compose_config(parse([])[0])
     config.paths.mlruns = config.paths.mlruns if mlruns is None else str(Path(mlruns).expanduser())
-    config.tracking.uri = config.tracking.uri if uri is None else withhold(uri)
+    config.tracking.uri = config.tracking.uri if tracking_uri is None else withhold(tracking_uri)
     return Sweep(sweep_id, config)
 
 

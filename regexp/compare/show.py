@@ -113,7 +113,7 @@ def show_columns(
         printed.add_row(*map(Text, row), style="bold" if index == bold else "")
     # Room for all: rich cuts what does not fit. (It heeds the width only with a height.)
     room = sum(max(map(cell_len, column)) + GAP for column in columns)
-    Console(file=file, width=room, height=25).print(printed)
+    Console(file=file, width=room, height=25, force_jupyter=False).print(printed)
 
 
 def fit(columns: Sequence[list[str]], texts: Sequence[bool], room: int) -> list[list[str]]:

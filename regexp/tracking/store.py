@@ -122,9 +122,7 @@ def open_client(uri: str, folder: Path) -> Any:
     log_in(uri)
     if is_server(uri):
         _probe(uri)
-    with warnings.catch_warnings(), explained(uri, folder):
-        # MLflow's own use of SQLAlchemy is not for our users to mend.
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with _unwarned(), explained(uri, folder):
         from mlflow import MlflowClient
 
         if not is_server(uri):
@@ -170,8 +168,7 @@ def explained(uri: str, folder: Path | None = None) -> Iterator[None]:
         uri: absolute, from `resolve`.
         folder: `paths.mlruns`, which is named where the store lies in it by default.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with _unwarned():
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -183,6 +180,15 @@ def explained(uri: str, folder: Path | None = None) -> Iterator[None]:
             if may_pass(error):
                 raise StoreAwayError(message, reason(error)) from error
             raise TrackingError(message) from error
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """MLflow's own use of SQLAlchemy, and of bars in notebooks, is not for our users to mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        yield
 
 
 def _unusable(uri: str, folder: Path | None, error: Exception) -> str:

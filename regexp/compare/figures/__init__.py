@@ -16,7 +16,7 @@ from regexp.compare.figures.forest import forest
 from regexp.compare.figures.heat_map import heat_map
 from regexp.compare.figures.learning import learning_curves
 from regexp.compare.figures.overfitting import overfitting
-from regexp.compare.figures.picture import Picture, file_name, png, svg
+from regexp.compare.figures.picture import Picture, file_name, png, shown_in_notebooks, svg
 from regexp.compare.figures.rates import rates
 from regexp.compare.figures.reliability import reliability
 from regexp.compare.figures.settings import groups, settings
@@ -45,6 +45,7 @@ __all__ = [
     "rates",
     "reliability",
     "settings",
+    "shown_in_notebooks",
     "sketched",
     "svg",
     "weights",

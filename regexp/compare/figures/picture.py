@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
@@ -15,7 +16,7 @@ from regexp.compare.figures import style as s
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RESOLUTION = 150  # dots an inch
+RESOLUTION, SCREEN = 150, 100  # dots an inch: of files, and in notebooks
 _LONGEST = 30_000  # pixels of a side of a PNG; beyond 65,000 it cannot be drawn
 
 
@@ -41,12 +42,30 @@ class Picture:
 def png(picture: Picture, path: Path) -> None:
     """Write a picture as a PNG on white; folders are made. Equal pictures give equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    longest = max(picture.figure.get_size_inches())
-    dots = min(RESOLUTION, _LONGEST / longest)
+    path.write_bytes(_png(picture.figure, RESOLUTION))
+
+
+def shown_in_notebooks(figure: Figure) -> Figure:
+    """A figure that a notebook shows as a picture.
+
+    Notebooks do so by themselves only with figures that pyplot keeps, which is never asked here.
+    """
+    figure._repr_png_ = partial(_png, figure, SCREEN)  # type: ignore[attr-defined]
+    return figure
+
+
+def _png(figure: Figure, resolution: float) -> bytes:
+    longest = max(figure.get_size_inches())
+    buffer = io.BytesIO()
     with s.styling():
-        picture.figure.savefig(
-            path, format="png", dpi=dots, facecolor="white", metadata={"Software": None}
+        figure.savefig(
+            buffer,
+            format="png",
+            dpi=min(resolution, _LONGEST / longest),
+            facecolor="white",
+            metadata={"Software": None},
         )
+    return buffer.getvalue()
 
 
 def svg(picture: Picture) -> str:
