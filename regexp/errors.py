@@ -8,6 +8,7 @@ imports nothing of the package.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ended."""
 
 _NOTHING = object()
+
+_NUMBER = re.compile(r"\d[\d.,]*(e[-+]?\d+)?")
 
 
 class ConfigError(ValueError):
@@ -106,14 +109,15 @@ def few(items: Sequence[str]) -> str:
 
 
 def once(lines: Iterable[str]) -> list[str]:
-    """Each line once, and of many on one key, `regularizer.ema: ...`, three and how many more."""
-    by_key: dict[str, dict[str, None]] = {}
+    """Each line once; of many that differ in their numbers alone three, and how many more."""
+    by_words: dict[str, dict[str, None]] = {}
     for line in lines:
-        by_key.setdefault(line.partition(": ")[0], {})[line] = None
+        by_words.setdefault(_NUMBER.sub("#", line), {})[line] = None
     said = []
-    for key, alike in by_key.items():
+    for alike in by_words.values():
         said += [*alike][:3]
         if len(alike) > 3:
+            key = said[-1].partition(": ")[0]
             said.append(f"{key}: {len(alike) - 3} more like these, which the runs keep")
     return said
 

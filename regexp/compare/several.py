@@ -15,6 +15,7 @@ from regexp.compare.table import FINISHED
 from regexp.config.schema import EARLIER_TRAINER
 from regexp.dataset.checks import EARLIER, EARLIER_OF_TABLES
 from regexp.metrics.names import PARAMETER, parameter
+from regexp.tracking.names import text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,8 +64,8 @@ def together(frames: "Mapping[str, pd.DataFrame]", factor: str | None = None) ->
 def _with_earlier_settings(runs: "pd.DataFrame") -> "pd.DataFrame":
     """Runs that were recorded before some settings were there, with what they did."""
     earlier = {**EARLIER, **EARLIER_OF_TABLES}
-    told = {parameter(f"dataset.{key}"): value or "null" for key, value in earlier.items()}
-    told |= {parameter(f"trainer.{key}"): value or "null" for key, value in EARLIER_TRAINER.items()}
+    told = {parameter(f"dataset.{key}"): text(value) for key, value in earlier.items()}
+    told |= {parameter(f"trainer.{key}"): text(value) for key, value in EARLIER_TRAINER.items()}
     filled = {name: runs[name].fillna(value) for name, value in told.items() if name in runs}
     bare = _bare(runs)
     return runs.assign(**{name: values.mask(bare) for name, values in filled.items()})

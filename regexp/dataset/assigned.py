@@ -121,8 +121,8 @@ def split_words(column: pd.Series) -> NDArray[np.str_]:
     for row, word in enumerate(words):
         if word not in named:
             raise DataError(
-                f"row {row + 1}, column {column.name!r}: {column.iloc[row]!r}, expected "
-                f"{', '.join(WORDS)}{nearest(word, list(named))}"
+                f"row {column.index[row] + 1}, column {column.name!r}: {column.iloc[row]!r}, "
+                f"expected {', '.join(WORDS)}{nearest(word, list(named))}"
             )
     chosen = np.array([named[word] for word in words])
     for split in WORDS:

@@ -43,6 +43,7 @@ from regexp.dataset.data import (
 from regexp.dataset.lazy import LazyInputs
 from regexp.dataset.preparation import Preparation
 from regexp.dataset.splitting import Splitter
+from regexp.dataset.weights import scaled
 from regexp.errors import ConfigError
 from regexp.random import derive
 
@@ -263,14 +264,17 @@ class Dataset(ABC):
         if self.label_noise:
             table = replace(table, targets=self._noisy(table, (train, validation), seed))
         preparation = Preparation.fit(table, self.preprocessing(table), train)
+        weights = table.weights
+        if weights is not None:
+            weights = scaled(weights, train, table.source)
 
         def split(rows: Rows) -> Split:
-            weights = None if table.weights is None else table.weights[rows].astype(np.float32)
+            numbers = rows if table.row_numbers is None else table.row_numbers[rows]
             return Split(
-                inputs=preparation.inputs(table.inputs[rows], rows),
-                targets=preparation.targets(table.targets[rows], rows),
-                rows=rows,
-                weights=None if weights is None else torch.from_numpy(weights),
+                inputs=preparation.inputs(table.inputs[rows], numbers),
+                targets=preparation.targets(table.targets[rows], numbers),
+                rows=numbers,
+                weights=None if weights is None else torch.tensor(weights[rows], dtype=torch.float),
             )
 
         return Data(
@@ -287,6 +291,7 @@ class Dataset(ABC):
             naive=table.naive,
             shared_split=table.splits is not None or self.split_seed is not None,
             remarks=remarks,
+            summary=tuple(f"{table.name or self.name}: {line}" for line in table.summary),
             preparation=preparation,
         )
 

@@ -25,7 +25,15 @@ EARLIER: Mapping[str, str | None] = MappingProxyType(
 """What every run did that was recorded before a setting of datasets was there, by setting."""
 
 
-EARLIER_OF_TABLES: Mapping[str, str | None] = MappingProxyType({"encoding": None, "decimal": "."})
+EARLIER_OF_TABLES: Mapping[str, str | bool | None] = MappingProxyType(
+    {
+        "encoding": None,
+        "decimal": ".",
+        "header": True,
+        "weight": None,
+        "rows_without_target": "refuse",
+    }
+)
 """The same of the settings that `dataset=table` alone has."""
 
 
@@ -63,13 +71,18 @@ def check_splitting(repeats: object, group: object, split: object) -> None:
     """`dataset.repeats` is one of its words; `group` and `split` name a column at most."""
     if repeats not in (TOGETHER, APART):
         raise unexpected("repeats", repeats, f"'{TOGETHER}' or '{APART}'")
-    for key, column in (("group", group), ("split", split)):
-        if isinstance(column, bool) or not isinstance(column, Name | None):
-            raise unexpected(key, column, "the name of one column, or null;")
+    check_column("group", group)
+    check_column("split", split)
     if group is not None and split is not None:
         raise ConfigError(
             f"{split!r} says the split of every row; give one of them", key="dataset.group"
         )
+
+
+def check_column(key: str, column: object) -> None:
+    """`dataset.<key>` names a column at most."""
+    if isinstance(column, bool) or not isinstance(column, Name | None):
+        raise unexpected(key, column, "the name of one column, or null;")
 
 
 def check_no_target(further: Mapping[str, str], *targets: str) -> None:

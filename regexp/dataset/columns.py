@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -89,7 +90,7 @@ def read_columns(path: Path, columns: Sequence[str], separator: str) -> Columns:
 
 
 def read_fields(
-    path: Path, separator: str, encoding: str = UTF_8
+    path: Path, separator: str, encoding: str = UTF_8, *, header: bool = True
 ) -> Iterator[tuple[int, list[str]]]:
     """The fields of a text file, row by row: the header, stripped, then all rows of its length.
 
@@ -97,10 +98,11 @@ def read_fields(
         path: a text file, gzipped if its name ends in `.gz`.
         separator: the character between two fields.
         encoding: as Python names it.
+        header: whether the first line has the names of the columns; they are 1, 2, 3 ... if not.
 
     Yields:
         The line that the row ends on, counted from 1, and its fields. Blank lines are left out; the
-        header of an empty file has no fields.
+        header of an empty file has no fields, and one that is not there is on line 0.
 
     Raises:
         DataError: the file is damaged; a row is too short or too long.
@@ -109,23 +111,27 @@ def read_fields(
         # "a, b": the space is no part of the field, nor does it hide a quotation mark
         lines = text_lines(path, file)
         reader = csv.reader(lines, delimiter=separator, skipinitialspace=separator != " ")
-        header = [name.strip() for name in next(reader)]
-        if header and header[-1].endswith(END):
-            _check_closed(path, header)
-            header = []
-        yield 1, header
+        first = next(reader)
+        names = [name.strip() for name in first]
+        if names and names[-1].endswith(END):
+            _check_closed(path, names)
+            names = []
+        if not header:
+            names = [str(place + 1) for place in range(len(names))]
+        yield int(header), names
         row = 0
-        for fields in reader:
+        for fields in reader if header or not names else chain([first], reader):
             if not fields:
                 continue  # a blank line
             if fields[-1].endswith(END):
                 _check_closed(path, fields)
                 return
             row += 1
-            if len(fields) != len(header):
+            if len(fields) != len(names):
                 raise DataError(
-                    f"{path}: {_place(row, reader.line_num)} has {len(fields)} fields, the header "
-                    f"{len(header)}: the row is cut short, or has a separator too many"
+                    f"{path}: {_place(row, reader.line_num)} has {len(fields)} fields, the "
+                    f"{'header' if header else 'first row'} {len(names)}: the row is cut short, or "
+                    "has a separator too many"
                 )
             yield reader.line_num, fields
 

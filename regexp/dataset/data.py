@@ -97,7 +97,7 @@ class Split:
             [rows, channels, height, width] for images, which may be read when they are asked for.
         targets: int64 class indices, [rows]; for multi-label float32, 0 or 1, [rows, labels]; for
             regression float32, [rows, outputs].
-        rows: their numbers in the table that was read, from 0, [rows]; None where nothing was.
+        rows: their numbers in the file that was read, from 0, [rows]; None where nothing was.
         weights: how much each row counts in training, float32 [rows]; None if all count alike.
     """
 
@@ -129,6 +129,7 @@ class Data:
             persists) on "train", "validation" and "test", in the unit of `targets`; else empty.
         shared_split: whether all seeds have the same rows in each split.
         remarks: what a user must know of these data before training, one line each.
+        summary: what they are, one line each.
         preparation: what made inputs and targets of the rows that were read; None where nothing
             was read.
     """
@@ -146,6 +147,7 @@ class Data:
     naive: Mapping[str, float] = field(default_factory=dict)
     shared_split: bool = False
     remarks: tuple[str, ...] = ()
+    summary: tuple[str, ...] = ()
     preparation: Preparation | None = None
 
 
@@ -175,9 +177,11 @@ class Table:
         groups: numbers of the groups whose rows stay in one split, [rows]; None if there are none.
         naive: see `Data`.
         remarks: what a user must know of the rows before training, one line each.
+        notes: what else the summary tells of how they were read, one line each without the name.
         extra: columns beside the inputs, by name, [rows] each, which `group` and `split` may name:
             those of `Dataset.further_columns` are enough.
         weights: how much each row counts in training, [rows]; None if all count alike.
+        row_numbers: of the rows in the file, from 0, [rows]; None if it has no others.
     """
 
     inputs: NDArray[Any] | Images
@@ -200,11 +204,20 @@ class Table:
     remarks: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     weights: NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
+    row_numbers: Rows | None = None
 
     @cached_property
     def first_equal(self) -> First | None:
         """Which rows have equal inputs, see `regexp.dataset.units.first_equal`."""
         return first_equal(self.inputs)
+
+    @cached_property
+    def summary(self) -> tuple[str, ...]:
+        """What the rows are, see `regexp.dataset.summary.summary_of`."""
+        from regexp.dataset.summary import summary_of
+
+        return summary_of(self)
 
 
 def check_finite(source: str, rows: Rows, values: Any, features: Sequence[str]) -> None:

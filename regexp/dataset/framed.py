@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL, REGRESSION, DataError, Dataset, Table
 from regexp.dataset.checks import (
+    Name,
     Names,
     are_distinct,
     as_names,
+    check_column,
     check_no_target,
     is_whole,
     unexpected,
@@ -26,10 +28,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from regexp.dataset.frames import Text
-    from regexp.dataset.words import Words
 
-COLUMNS = ("target", "columns", "drop", "categorical", "group", "split")
+COLUMNS = ("target", "columns", "drop", "categorical", "group", "split", "weight")
 """The settings that name columns."""
+
+WITHOUT_TARGET = "'dataset.rows_without_target=drop'"
+"""The cure for rows whose target is missing."""
+
+REFUSE, DROP = "refuse", "drop"
+"""What `dataset.rows_without_target` may say."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,10 @@ class FrameDataset(Dataset):
         max_levels: of one category; more look like a name or an identifier and are refused.
         group: see `Dataset`. The column is an input only if `columns` names it.
         split: see `Dataset`. The column is no input.
+        missing: words and numbers that stand for a missing value. One may stand for a list of one.
+        rows_without_target: "refuse" them, or "drop" them.
+        weight: a column of numbers, how much a row counts in training; no input, and without a say
+            in scores. Their mean over the training rows is made 1. None if all count alike.
     """
 
     target: Names | None
@@ -97,6 +108,9 @@ class FrameDataset(Dataset):
     drop: Names
     categorical: Names
     max_levels: int
+    missing: Names
+    rows_without_target: str
+    weight: Name | None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,9 +131,15 @@ class FrameDataset(Dataset):
             raise refused("drop", f"{both[0]!r} is asked for as target or column as well")
         if leaks := sorted({*target} & {*columns}):
             raise refused("columns", f"{leaks[0]!r} is the target and can be no input")
-        check_no_target(self.further_columns, *target)
-        if (split := self.further_columns.get("split")) in columns:
-            raise refused("columns", f"{split!r} says the split and can be no input")
+        check_column("weight", self.weight)
+        if self.rows_without_target not in (REFUSE, DROP):
+            words = f"'{REFUSE}' or '{DROP}'"
+            raise unexpected("rows_without_target", self.rows_without_target, words)
+        weight = {} if self.weight is None else {"weight": str(self.weight)}
+        check_no_target(self.further_columns | weight, *target)
+        for key, what in (("split", "the split"), ("weight", "how much a row counts")):
+            if both := sorted({*as_names(getattr(self, key))} & {*columns}):
+                raise refused("columns", f"{both[0]!r} says {what} and can be no input")
         if self.task == CLASSIFICATION and len(target) > 1:
             raise refused("target", f"a classification has one target, got {list(target)}")
 
@@ -136,109 +156,119 @@ class FrameDataset(Dataset):
 
     def read(self, folder: Path) -> Table:
         """The inputs as numbers, NaN where missing, categories as numbers of their levels."""
-        from regexp.dataset import frames, kinds
+        from regexp.dataset import frames, kinds, suspects
+        from regexp.dataset.inputs import Settings, read_inputs
         from regexp.dataset.targets import read_targets
+        from regexp.dataset.weights import read_weights
         from regexp.dataset.words import Words
 
         whole = self.read_frame(folder)
         frame, text = whole.columns, whole.text
-        names = tuple(str(name) for name in frame.columns)
-        for key in COLUMNS:
-            wanted = as_names(getattr(self, key))
-            frames.check_columns(whole.source, f"dataset.{key}", wanted, names)
-        target = as_names(self.target) if self.target is not None else whole.targets
-        inputs, empty = self._inputs(whole, target)
+        missing, drop, categorical = map(as_names, (self.missing, self.drop, self.categorical))
+        header = [] if text is None else [*suspects.told_of_header(frame, text)]
+        self._check_columns(whole, "; ".join(header))
+        target = self.target if self.target is not None else whole.targets
+        names, wanted = list(as_names(target)), self._wanted(whole, as_names(target))
         words, codes = None, {}
-        if text is not None:
-            words = Words(text.decimal, text.missing, as_names(self.categorical))
-            used = {*inputs, *target, *as_names(self.group), *as_names(self.split)}
+        if text is None:
+            frame = frames.without(frame, missing)
+        else:
+            words = Words(text.decimal, missing, categorical)
+            used = {*wanted, *names, *self.further_columns.values()}
             codes = frames.read_codes(Path(whole.source), text, frame, used)
+        settings = Settings(missing, drop, categorical, self.max_levels, self.columns is not None)
         try:
-            values, levels, remarks = self._read_inputs(
-                frame[list(inputs)], codes, words, whole.declared
-            )
-            remarks = [*kinds.told_of_empty(empty), *remarks]
-            for column in target:
-                kinds.check_complete(
-                    frame[column],
-                    "target",
-                    "; take these rows out of the file; if None, NA or such a word is a class, "
-                    "write another",
+            kept = self._with_target(frame[names])
+            frame, codes = frame[kept], {name: column[kept] for name, column in codes.items()}
+            empty = [name for name in wanted if frame[name].isna().all()]
+            columns = [name for name in wanted if name not in empty]
+            if not columns:
+                raise DataError(
+                    "no column is left as an input; the targets, dataset.drop, group, split and "
+                    f"weight take all of {', '.join(map(str, frame))} that have a value"
                 )
-            read = read_targets(frame[list(target)], codes, words, self.task, whole.declared)
+            inputs = read_inputs(frame[columns], codes, words, settings, whole.declared)
+            targets = read_targets(frame[names], codes, words, self.task, missing, whole.declared)
+            weights = [read_weights(frame[name], words) for name in as_names(self.weight)]
         except DataError as error:
             raise DataError(str(error), key=whole.source) from error
+        told = [*header, *kinds.told_of_empty(empty), *inputs.told, *targets.told]
         return Table(
-            inputs=values,
-            targets=read.values,
-            columns=inputs,
-            classes=read.classes,
+            inputs=inputs.values,
+            targets=targets.values,
+            columns=tuple(columns),
+            classes=targets.classes,
             checksum=whole.checksum,
             source=whole.source,
-            task=read.task,
+            task=targets.task,
             name=whole.name,
-            levels=levels,
-            standardize_targets=read.task == REGRESSION,
+            levels=inputs.levels,
+            standardize_targets=targets.task == REGRESSION,
             extra={name: codes.get(name, frame[name]) for name in self.further_columns.values()},
-            remarks=(*whole.remarks, *(f"{whole.name}: {remark}" for remark in remarks)),
+            remarks=(*whole.remarks, *(f"{whole.name}: {remark}" for remark in told)),
+            notes=(*told_of_rows(kept), *targets.notes),
+            weights=weights[0] if weights else None,
+            row_numbers=None if kept.all() else np.flatnonzero(kept),
         )
 
-    def _inputs(self, whole: Frame, target: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
-        """The columns that are inputs, and those that were to be and have no value."""
+    def text(self) -> Text:
+        """How a text file of new rows is written."""
+        from regexp.dataset.frames import Text
+
+        return Text(",", as_names(self.missing))
+
+    def _check_columns(self, whole: Frame, otherwise: str) -> None:
+        """Raise DataError where a setting names a column that is not there."""
+        from regexp.dataset import frames
+
+        names = [str(name) for name in whole.columns]
+        for key in COLUMNS:
+            wanted = as_names(getattr(self, key))
+            try:
+                frames.check_columns(whole.source, f"dataset.{key}", wanted, names)
+            except DataError as error:
+                if not otherwise:
+                    raise
+                raise DataError(error.problem, key=error.key, cure=otherwise) from error
+
+    def _wanted(self, whole: Frame, target: tuple[str, ...]) -> list[str]:
+        """The columns that are asked for as inputs."""
         names = tuple(str(name) for name in whole.columns)
         columns = names if self.columns is None else as_names(self.columns)
         group = as_names(self.group) if self.columns is None else ()
-        taken = {*target, *as_names(self.split), *as_names(self.drop), *group}
-        wanted = [name for name in columns if name not in taken]
-        empty = [name for name in wanted if whole.columns[name].isna().all()]
-        inputs = tuple(name for name in wanted if name not in empty)
-        if not inputs:
-            raise DataError(
-                "no column is left as an input; the targets, dataset.drop, group and split take "
-                f"all of {', '.join(names)} that have a value",
-                key=whole.source,
-            )
-        return inputs, empty
+        taken = {*target, *group, *as_names(self.drop)}
+        taken |= {*as_names(self.split), *as_names(self.weight)}
+        return [name for name in columns if name not in taken]
 
-    def _read_inputs(
-        self,
-        frame: Any,
-        codes: Mapping[str, Any],
-        words: Words | None,
-        declared: Mapping[str, tuple[str, ...]],
-    ) -> tuple[NDArray[np.float64], dict[str, tuple[str, ...]], list[str]]:
-        """Inputs [rows, columns], levels of the categories, and what is to be told of them."""
+    def _with_target(self, targets: pd.DataFrame) -> NDArray[np.bool_]:
+        """Which rows have every target, [rows]."""
         from regexp.dataset import kinds
 
-        values = np.empty(frame.shape)
-        levels: dict[str, tuple[str, ...]] = {}
-        categorical = as_names(self.categorical)
-        spelled: dict[str, str] = {}
-        among: dict[str, list[str]] = {}
-        for place, name in enumerate(frame):
-            column = frame[name]
-            if words and name not in categorical:
-                if (found := words.as_numbers(column)) is not None:
-                    spelled[name] = next(word for word in column if isinstance(word, str))
-                    column = found
-                elif others := words.among(column):
-                    among[name] = others
-            if name in categorical or kinds.is_category(column):
-                values[:, place], levels[name] = kinds.codes(
-                    column, codes.get(name), declared.get(name)
+        known = targets.notna()
+        kept: NDArray[np.bool_] = known.all(axis=1).to_numpy()
+        if self.rows_without_target == REFUSE or not kept.any():
+            for name in known:
+                cure = f"leave these rows out by {WITHOUT_TARGET}; if"
+                if not kept.any():
+                    cure = "if"
+                kinds.check_complete(
+                    targets[name],
+                    "target",
+                    f"; {cure} None, NA or such a word is a class, write another",
                 )
-                kinds.check_levels(name, levels[name], len(frame), self.max_levels)
-            else:
-                values[:, place] = kinds.numbers(column)
-        padded = [name for name in frame if name in codes and name not in levels]
-        told = words.told(spelled, among) if words else ()
-        return values, levels, [*told, *kinds.told_of_codes(padded, categorical)]
+        return kept
 
     def preprocessing(self, table: Table) -> Any:
         """Imputation and standardization of numbers, one-hot encoding of categories."""
         from regexp.dataset.features import of_columns  # takes time
 
         return of_columns(table)
+
+
+def told_of_rows(kept: NDArray[np.bool_]) -> Iterator[str]:
+    """A line on rows that are left out for want of a target, if there are any."""
+    if not kept.all():
+        yield f"{(~kept).sum():,} of {len(kept):,} rows have no target, and are left out"
 
 
 def refused(key: str, problem: str) -> ConfigError:

@@ -33,12 +33,14 @@ class Text:
             NaN, null, None and the like).
         encoding: as Python names it.
         decimal: the character before the decimals of a number.
+        header: whether the first line has the names of the columns; they are 1, 2, 3 ... if not.
     """
 
     separator: str
     missing: tuple[str, ...] = ()
     encoding: str = UTF_8
     decimal: str = "."
+    header: bool = True
 
 
 def is_typed(path: Path) -> bool:
@@ -74,18 +76,19 @@ def read_frame(path: Path, text: Text) -> pd.DataFrame:
         check_names(path, [str(name) for name in frame])
     else:
         # pandas fills rows that are too short, and takes a field too many for an index.
-        fields = read_fields(path, text.separator, text.encoding)
-        _, header = next(fields)
-        check_names(path, header)
-        _check_separator(path, header, text.separator)
-        rows = sum(1 for _ in fields)
+        fields = read_fields(path, text.separator, text.encoding, header=text.header)
+        _, names = next(fields)
+        check_names(path, names, " or, if there is no header, set 'dataset.header=false'")
+        first = next(fields, None)
+        _check_separator(path, names if text.header or not first else first[1], text)
+        rows = (first is not None) + sum(1 for _ in fields)
         frame = _read_csv(path, text)
-        if frame.shape != (rows, len(header)):
+        if frame.shape != (rows, len(names)):
             raise DataError(
                 f"{path}: quotation marks or blank lines make it unclear where rows end; write it "
                 "anew, with each field that holds a quotation mark or a line end in quotes"
             )
-        frame.columns = pd.Index(header)
+        frame.columns = pd.Index(names)
     if not len(frame):
         raise DataError(f"{path}: a header and no rows")
     return frame
@@ -96,10 +99,32 @@ def _read_csv(path: Path, text: Text, **options: Any) -> pd.DataFrame:
         return pd.read_csv(
             path, sep=text.separator, na_values=list(text.missing), encoding=text.encoding,
             decimal=text.decimal, low_memory=False, skipinitialspace=text.separator != " ",
-            compression="gzip" if path.suffix == ".gz" else None, **options,
+            compression="gzip" if path.suffix == ".gz" else None,
+            header="infer" if text.header else None, **options,
         )  # fmt: skip
     except (ValueError, OverflowError) as error:
         raise DataError(f"{path}: cannot be read as separated columns: {error}") from error
+
+
+def without(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
+    """Columns that have types, with no value where a word or number of `missing` stands."""
+    types = pd.api.types
+    numbers = [number for word in missing if (number := _number(word)) is not None]
+    found = {}
+    for name in frame:
+        column = frame[name]
+        numeric = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
+        gone = column.isin(numbers if numeric else list(missing))
+        if gone.any():
+            found[str(name)] = column.mask(gone)
+    return frame.assign(**found)
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
 
 
 def read_codes(
@@ -180,8 +205,12 @@ def read_further(path: Path, separator: str, further: Mapping[str, str]) -> dict
     return {column: codes.get(column, frame[column]) for column in further.values()}
 
 
-def check_names(path: Path, names: Sequence[str]) -> None:
-    """Raise DataError unless every column has a name of its own."""
+def check_names(path: Path, names: Sequence[str], otherwise: str = "") -> None:
+    """Raise DataError unless every column has a name of its own.
+
+    Args:
+        otherwise: what else can be done where names stand twice.
+    """
     if not any(names):
         raise DataError(f"{path}: the file is empty; expected a header with the columns' names")
     seen: set[str] = set()
@@ -193,19 +222,20 @@ def check_names(path: Path, names: Sequence[str]) -> None:
             )
         if name in seen:
             raise DataError(
-                f"{path}: the header has the column {name!r} more than once; rename one"
+                f"{path}: the header has the column {name!r} more than once; rename one{otherwise}"
             )
         seen.add(name)
 
 
-def _check_separator(path: Path, header: Sequence[str], separator: str) -> None:
-    """Raise DataError where the header is one name in which another separator stands."""
-    others = [other for other in SEPARATORS if len(header) == 1 and other in header[0]]
+def _check_separator(path: Path, fields: Sequence[str], text: Text) -> None:
+    """Raise DataError where the first line is one field in which another separator stands."""
+    others = [other for other in SEPARATORS if len(fields) == 1 and other in fields[0]]
     if others:
         written = r"\t" if others[0] == "\t" else others[0]  # a terminal shows a tab as spaces
         raise DataError(
-            f"{path}: the header is separated by {SEPARATORS[others[0]]} {others[0]!r}, expected "
-            f"{SEPARATORS.get(separator, 'character')} {separator!r}; set "
+            f"{path}: the {'header' if text.header else 'first row'} is separated by "
+            f"{SEPARATORS[others[0]]} {others[0]!r}, expected "
+            f"{SEPARATORS.get(text.separator, 'character')} {text.separator!r}; set "
             f"'dataset.separator=\"{written}\"'"
         )
 

@@ -74,7 +74,8 @@ def numbers(column: pd.Series) -> NDArray[np.float64]:
     if np.isinf(values).any():
         row = int(np.flatnonzero(np.isinf(values))[0])
         raise DataError(
-            f"row {row + 1}, column {column.name!r}: {values[row]}, expected a finite number"
+            f"row {column.index[row] + 1}, column {column.name!r}: {values[row]}, expected a "
+            "finite number"
         )
     return values
 
@@ -126,7 +127,7 @@ def check_complete(column: pd.Series, role: str, cure: str = "") -> None:
     if len(gone):
         raise DataError(
             f"{role} {column.name!r} is missing in {len(gone)} of {len(column)} rows (the first is "
-            f"row {gone[0] + 1}){cure}"
+            f"row {column.index[gone[0]] + 1}){cure}"
         )
 
 
@@ -148,8 +149,12 @@ def level_of(value: object) -> str:
 
 def cure(key: str, words: Sequence[str]) -> str:
     """The override that sets `dataset.<key>` to these words, as it is written in a shell."""
-    quoted = ['"' + word.replace("\\", "\\\\").replace('"', r"\"") + '"' for word in words]
-    return shlex.quote(f"dataset.{key}=[{', '.join(quoted)}]")
+    return shlex.quote(f"dataset.{key}=[{', '.join(map(quoted, words))}]")
+
+
+def quoted(word: str) -> str:
+    """A word as Hydra reads it back, whatever is in it."""
+    return '"' + word.replace("\\", "\\\\").replace('"', r"\"") + '"'
 
 
 def told_of_codes(padded: Sequence[str], categorical: Sequence[str]) -> Iterator[str]:

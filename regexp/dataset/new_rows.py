@@ -102,7 +102,7 @@ def _table(frame: pd.DataFrame, preparation: Preparation, text: frames.Text) -> 
     frame = frame.rename(columns=str)
     _check_columns(frame, preparation.columns)
     frame = frame[list(preparation.columns)]
-    frame = frame.mask(frame.isin(text.missing))
+    frame = frames.without(frame, text.missing)
     values = np.empty((len(frame), len(preparation.columns)))
     for place, name in enumerate(preparation.columns):
         if name in preparation.levels:

@@ -36,7 +36,8 @@ class OpenML(FrameDataset):
             version for ever.
         sha256: the checksum that the rows must have, as runs record it; None accepts any.
         target: see `FrameDataset`; None for what OpenML says is the target.
-        task, columns, drop, categorical, max_levels, group, split: see `FrameDataset`.
+        task, columns, drop, categorical, max_levels, missing, rows_without_target, group, split,
+            weight: see `FrameDataset`.
 
     References:
         Vanschoren, van Rijn, Bischl & Torgo, "OpenML: networked science in machine learning",

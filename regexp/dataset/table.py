@@ -11,10 +11,10 @@ from regexp.dataset.base import DataError
 from regexp.dataset.checks import (
     EARLIER,
     EARLIER_OF_TABLES,
-    Names,
     as_names,
     as_separator,
     check_text,
+    unexpected,
 )
 from regexp.dataset.columns import UTF_8, other_than
 from regexp.dataset.files import file_checksum, find
@@ -37,11 +37,15 @@ class TableFile(FrameDataset):
             its name ends in .parquet or .pq, ARFF if in .arff (needs liac-arff, the extra `arff`),
             else a CSV with a header. CSV and ARFF may be gzipped (.gz).
         separator: the character between two fields of a CSV.
+        header: whether the first line of a CSV has the names of the columns; they are 1, 2, 3 ...
+            if not.
         encoding: of a CSV or ARFF, as Python names it; None for UTF-8.
         decimal: "." or ",", the character before the decimals of a number in a CSV.
-        missing: words that stand for a missing value in a CSV, beside an empty field, NA, NaN,
-            null, None and what else pandas takes for one. One may stand for a list of one.
-        target, task, columns, drop, categorical, max_levels, group, split: see `FrameDataset`.
+        missing: see `FrameDataset`; in a CSV beside an empty field, NA, NaN, null, None and what
+            else pandas takes for a missing value.
+        target, task, columns, drop, categorical, max_levels, rows_without_target: see
+            `FrameDataset`.
+        group, split, weight: see there.
     """
 
     name: ClassVar[str] = "table"
@@ -50,7 +54,7 @@ class TableFile(FrameDataset):
 
     path: str
     separator: str
-    missing: Names
+    header: bool
     encoding: str | None
     decimal: str
 
@@ -60,6 +64,10 @@ class TableFile(FrameDataset):
             raise refused("target", "expected a column, or a list of columns; got none")
         object.__setattr__(self, "separator", as_separator(self.separator))
         check_text(self.encoding, self.decimal)
+        if not isinstance(self.header, bool):
+            raise unexpected(
+                "header", self.header, "true or false (columns are named 1, 2, 3 ...);"
+            )
 
     def read_frame(self, folder: Path) -> Frame:
         """All columns of the file."""
@@ -93,4 +101,5 @@ class TableFile(FrameDataset):
         from regexp.dataset.frames import Text
 
         missing = as_names(self.missing)
-        return Text(self.separator, missing, self.encoding or UTF_8, self.decimal)
+        encoding = self.encoding or UTF_8
+        return Text(self.separator, missing, encoding, self.decimal, self.header)

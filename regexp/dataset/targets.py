@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regexp.dataset import kinds
+from regexp.dataset import kinds, suspects
 from regexp.dataset.data import CLASSIFICATION, MULTILABEL, REGRESSION, DataError
+from regexp.dataset.framed import WITHOUT_TARGET
+from regexp.dataset.words import Words
 from regexp.errors import few
-
-if TYPE_CHECKING:
-    from regexp.dataset.words import Words
 
 FEW = 20
 """Whole numbers of at most so many different values are classes, if `task` is to be inferred."""
+
+OFTEN = 5
+"""Rows that each of few numbers has on average, for these to be told: they may be classes."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,15 @@ class Targets:
 
     Args:
         values, classes, task: see `regexp.dataset.data.Table`.
+        told: what looks wrong in them, one line each.
+        notes: how the task was inferred, a line where it might be another.
     """
 
     values: NDArray[Any]
     classes: tuple[str, ...]
     task: str
+    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_targets(
@@ -40,7 +45,8 @@ def read_targets(
     codes: Mapping[str, pd.Series],
     words: Words | None,
     task: str | None,
-    declared: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    missing: Sequence[str],
+    declared: Mapping[str, tuple[str, ...]],
 ) -> Targets:
     """Read the target columns.
 
@@ -49,6 +55,7 @@ def read_targets(
         codes: see `regexp.dataset.frames.read_codes`.
         words: what words of a CSV are taken for; None where text is text.
         task: which is asked for; None to infer it.
+        missing: the setting, which cures keep.
         declared: levels that the data declare, in order; a class that no row has is none.
 
     Raises:
@@ -58,38 +65,63 @@ def read_targets(
     labels = [_as_labels(frame[name]) for name in names] if len(names) > 1 else []
     if task == MULTILABEL or (task is None and labels and all(one is not None for one in labels)):
         return _multilabel(frame, labels, asked=task is not None)
+    told: list[str] = []
     if words and task != CLASSIFICATION:
+        told += words.told_of_target(frame[names[0]]) if len(names) == 1 and task is None else ()
         frame = _with_numbers(frame, words)
     named = [name for name in names if kinds.is_category(frame[name])]
-    if task is None:
-        column = frame[names[0]]
-        coded = bool(named) or names[0] in codes
-        whole = not coded and column.nunique() <= FEW and (kinds.numbers(column) % 1 == 0).all()
-        task = CLASSIFICATION if len(names) == 1 and (coded or whole) else REGRESSION
+    numbers = {name: kinds.numbers(frame[name]) for name in names if name not in named}
+    told += suspects.told_of_sentinels(numbers, missing, f" {WITHOUT_TARGET}")
+    coded = bool(named) or names[0] in codes
+    notes: tuple[str, ...] = ()
+    if task is None and len(names) > 1:
+        task = REGRESSION
+    elif task is None:
+        task = CLASSIFICATION if coded or _are_few(numbers[names[0]]) else REGRESSION
+        notes = () if coded else tuple(_inferred(numbers[names[0]], task))
     if task == CLASSIFICATION:
-        column, classes_in_order = frame[names[0]], declared.get(names[0])
-        if classes_in_order is not None:
+        column, levels = frame[names[0]], declared.get(names[0])
+        if levels is not None:
             there = set(column.map(kinds.level_of))
-            classes_in_order = tuple(name for name in classes_in_order if name in there)
-        numbered, classes = kinds.codes(column, codes.get(names[0]), classes_in_order)
-        return Targets(numbered.astype(np.int64), classes, task)
+            levels = tuple(name for name in levels if name in there)
+        numbered, classes = kinds.codes(column, codes.get(names[0]), levels)
+        return Targets(numbered.astype(np.int64), classes, task, tuple(told), notes)
     if named:
         raise DataError(
-            f"target {named[0]!r} is no number ({frame[named[0]].iloc[0]!r} in row 1), but a "
-            "regression needs numbers; "
+            f"target {named[0]!r} is no number ({frame[named[0]].iloc[0]!r} in row "
+            f"{frame.index[0] + 1}), but a regression needs numbers; "
             + (
-                "set dataset.task=classification"
+                "set 'dataset.task=classification'"
                 if len(names) == 1
                 else "give one target for a classification"
             )
         )
-    return Targets(np.stack([kinds.numbers(frame[name]) for name in names], axis=1), (), task)
+    return Targets(np.stack([*numbers.values()], axis=1), (), task, tuple(told), notes)
+
+
+def _are_few(numbers: NDArray[np.float64]) -> bool:
+    """Whether numbers are classes, if nothing says what they are."""
+    return len(np.unique(numbers)) <= FEW and bool((numbers % 1 == 0).all())
+
+
+def _inferred(numbers: NDArray[np.float64], task: str) -> Iterator[str]:
+    """How the task of one target of numbers was inferred, if these might be something else."""
+    different = len(np.unique(numbers))
+    if task == CLASSIFICATION and different > 2:
+        yield (
+            f"the {different} different numbers of the target are classes; if they are amounts or "
+            "marks: 'dataset.task=regression'"
+        )
+    if task == REGRESSION and different <= FEW and len(numbers) >= OFTEN * different:
+        yield (
+            f"the {different} different numbers of the target are amounts; if they are classes: "
+            "'dataset.task=classification'"
+        )
 
 
 def _with_numbers(frame: pd.DataFrame, words: Words) -> pd.DataFrame:
     """The targets, with numbers instead of words that spell them."""
-    cure = "take their rows out of the file, or set dataset.task=classification"
-    spelled = {str(name): words.as_numbers(frame[name], cure) for name in frame}
+    spelled = {str(name): words.as_numbers(frame[name], target=True) for name in frame}
     return frame.assign(**{name: found for name, found in spelled.items() if found is not None})
 
 

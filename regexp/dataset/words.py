@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from regexp.dataset.data import DataError
+from regexp.dataset.framed import WITHOUT_TARGET
 from regexp.dataset.kinds import cure, listed
 from regexp.errors import few
 
@@ -50,12 +51,12 @@ class Words:
     missing: tuple[str, ...]
     categorical: tuple[str, ...]
 
-    def as_numbers(self, column: pd.Series, otherwise: str = "") -> pd.Series | None:
+    def as_numbers(self, column: pd.Series, *, target: bool = False) -> pd.Series | None:
         """A column whose words are all numbers as these, [rows]; None of any other.
 
         Args:
             column: of an input, or of a target.
-            otherwise: what to do about words among the numbers of a target.
+            target: whether it is a target.
 
         Raises:
             DataError: it holds more than `FEW` different numbers, and other words, which are fewer;
@@ -75,7 +76,7 @@ class Words:
             raise DataError(
                 f"column {column.name!r} has {found} different numbers, and beside them "
                 f"{few([repr(word) for word in others or _unread(numbers)])}; "
-                + (otherwise or self._cures(str(column.name), numbers, others))
+                + self._cures(str(column.name), numbers, others, target=target)
             )
         return None
 
@@ -113,17 +114,37 @@ class Words:
             return {}
         return {word: number_of(word, self.decimal) for word in column.dropna().unique()}
 
-    def _cures(self, name: str, numbers: Mapping[str, float | None], others: Sequence[str]) -> str:
+    def told_of_target(self, column: pd.Series) -> Iterator[str]:
+        """A line on classes with numbers among them, if most are."""
+        if others := self.among(column):
+            yield (
+                f"target {column.name!r} read as classes, though most words are numbers; if "
+                f"{few([repr(word) for word in others])} stand for missing numbers: "
+                f"{self._missing(others, target=True)}; if not: 'dataset.task=classification'"
+            )
+
+    def _cures(
+        self,
+        name: str,
+        numbers: Mapping[str, float | None],
+        others: Sequence[str],
+        *,
+        target: bool,
+    ) -> str:
+        otherwise = f"if it is a category, {cure('categorical', [*self.categorical, name])}"
+        if target:
+            otherwise = "if all are classes, 'dataset.task=classification'"
         if len(others) < len(_unread(numbers)):
             return (
                 "write all numbers in one way, with a point before the decimals, or with a comma "
-                f"and 'dataset.decimal=\",\"'; if it is a category, "
-                f"{cure('categorical', [*self.categorical, name])}"
+                f"and 'dataset.decimal=\",\"'; {otherwise}"
             )
-        return (
-            f"if these stand for missing numbers, set {cure('missing', [*self.missing, *others])}; "
-            f"if it is a category, {cure('categorical', [*self.categorical, name])}"
-        )
+        missing = self._missing(others, target=target)
+        return f"if these stand for missing numbers, set {missing}; {otherwise}"
+
+    def _missing(self, others: Sequence[str], *, target: bool) -> str:
+        also = f" {WITHOUT_TARGET}" if target else ""
+        return cure("missing", [*self.missing, *others]) + also
 
 
 def _unread(numbers: Mapping[str, float | None]) -> list[str]:

@@ -13,7 +13,7 @@ from regexp.dataset.base import Data
 from regexp.errors import ConfigError
 from regexp.sweeps.identity import DECIDES, Node, basis, code, fingerprint
 
-_TUPLES = ("trial_for", "remarks")
+_TUPLES = ("trial_for", "remarks", "summary")
 """The attributes of a run that are lists in a file."""
 
 
@@ -42,6 +42,7 @@ class PlannedRun:
             command says each once, whatever number of runs has it.
         basis: what it has alike with runs of other techniques, seeds and numbers.
         code: what it calls, by module: the version of this package, and of a user's own modules.
+        summary: what its data are, for people; one line each, said before training alone.
     """
 
     name: str
@@ -61,6 +62,7 @@ class PlannedRun:
     remarks: tuple[str, ...] = ()
     basis: str = ""
     code: dict[str, str] = field(default_factory=dict)
+    summary: tuple[str, ...] = ()
 
     @property
     def asked(self) -> str:
@@ -132,6 +134,7 @@ def planned(config: Node, variant: str, data: Data) -> PlannedRun:
         source=data.source,
         shared_split=data.shared_split,
         remarks=data.remarks,
+        summary=data.summary,
     )
 
 

@@ -206,8 +206,13 @@ def left_out_lines(sweep: Sweep, why: Mapping[int, NotApplicable]) -> list[str]:
 
 
 def remark_lines(planned: "Sequence[Sequence[PlannedRun]]") -> list[str]:
-    """What a user must know before the runs of some jobs are trained, each line once."""
-    lines = once(line for runs in planned for run in runs for line in run.remarks)
+    """What the data of some jobs are, and what a user must know before these are trained.
+
+    Each line is there once, and an empty one after them.
+    """
+    runs = [run for job in planned for run in job]
+    about = dict.fromkeys(line for run in runs for line in run.summary)
+    lines = [*about, *once(line for run in runs for line in run.remarks)]
     return [*lines, ""] if lines else []
 
 

@@ -64,7 +64,7 @@ def test_of_jobs_that_only_the_sweeper_knows_the_first_says_what_must_be_known(
     number: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [job] = compose(parse(list(SMALL))[0]).jobs
-    runs = [replace(run, remarks=("a", "b")) for run in planning.plan(job.config)]
+    runs = [replace(run, remarks=("a", "b"), summary=()) for run in planning.plan(job.config)]
     monkeypatch.setattr(planning, "plan", lambda config: runs)
     monkeypatch.setattr("regexp.sweeps.job.train", lambda *_: [])
     monkeypatch.setattr(launched, "current_job", lambda: (number, []))
