@@ -230,9 +230,11 @@ def examples(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sand
     shutil.copytree(EXAMPLES, sandbox.folder, dirs_exist_ok=True, ignore=ignored)
     shown = write_files(PAGES["models"], sandbox.folder)
     assert shown == ["my_project.py", "my_conf/model/network.yaml"]
+    shown = write_files(PAGES["losses"], sandbox.folder)
+    assert shown == ["my_losses.py", "my_conf/experiment/robust.yaml"]
     monkeypatch.syspath_prepend(sandbox.folder)
     yield sandbox
-    for name in ("shrink_perturb", "test_shrink_perturb", "my_project"):
+    for name in ("shrink_perturb", "test_shrink_perturb", "my_project", "my_losses"):
         sys.modules.pop(name, None)
 
 
@@ -296,6 +298,28 @@ def test_the_example_of_a_model_trains(
     [command] = [words for words in commands(PAGES["models"]) if "--config-dir" in words]
     assert examples.run(*command[1:], "dataset.train_size=64") == 0
     assert "dropout: test accuracy" in capsys.readouterr().out
+
+
+def test_the_example_of_a_loss_and_a_metric_trains(
+    examples: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [command] = [words for words in commands(PAGES["losses"]) if "--config-dir" in words]
+    assert examples.run(*command[1:], "trainer.epochs=2") == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^technique +runs +test/missed", told, re.MULTILINE)
+    assert re.search(r"^mixup +2/2", told, re.MULTILINE)
+
+
+def test_the_example_of_a_loss_is_between_cross_entropy_and_absolute_error(
+    examples: Sandbox,
+) -> None:
+    generalized = load(examples.folder / "my_losses.py").generalized
+    outputs = torch.randn(7, 3, generator=torch.Generator().manual_seed(0)).double()
+    targets = torch.arange(7) % 3
+    near = torch.nn.functional.cross_entropy(outputs, targets, reduction="none")
+    torch.testing.assert_close(generalized(outputs, targets, q=1e-9), near, rtol=1e-5, atol=1e-6)
+    right = outputs.softmax(1)[torch.arange(7), targets]
+    torch.testing.assert_close(generalized(outputs, targets, q=1.0), 1 - right)
 
 
 @pytest.mark.parametrize("page", PAGES)
