@@ -34,6 +34,10 @@ GUESSES = ("majority", "mean")
 _DATASET = names.parameter("dataset.")
 _PLACES = {f"{_DATASET}{key}" for key in ("path", "file", "labels", "url", "sha256", "known")}
 """Where rows lie; what they are is in the checksum."""
+_DECISIVE = (
+    *(_DATASET, "data.checksum"),
+    *(names.parameter(f"trainer.{key}") for key in ("class_weight", "loss")),
+)
 _SHOWN = ("difference", "pairs", "missing", "sd", "error", "low", "high", "improvement")
 
 
@@ -204,11 +208,9 @@ def _is_yardstick(runs: "pd.DataFrame") -> "pd.Series":
 
 
 def _data_of(runs: "pd.DataFrame") -> list[str]:
-    """Which data each run has: what it recorded of its dataset, in one text."""
+    """Which data each run has: what it recorded of them and of how rows count, in one text."""
     columns = [
-        name
-        for name in map(str, runs)
-        if (name.startswith(_DATASET) or name == "data.checksum") and name not in _PLACES
+        name for name in map(str, runs) if name.startswith(_DECISIVE) and name not in _PLACES
     ]
     values = runs[columns].astype(object).where(runs[columns].notna(), "")
     return [json.dumps(list(map(str, row))) for row in values.itertuples(index=False)]

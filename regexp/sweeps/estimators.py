@@ -14,6 +14,8 @@ from regexp.dataset.base import CLASSIFICATION, REGRESSION, Data, Split
 
 Array = NDArray[Any]
 Settings = dict[str, Any]
+Weights = NDArray[np.float64] | None
+"""How much each training row counts, with the weight of its class; None if all count alike."""
 
 LEAST = float(np.finfo(np.float32).eps)
 """Probabilities are kept so far from 0 and 1, as in scikit-learn's `log_loss`."""
@@ -41,50 +43,50 @@ def flat(split: Split) -> Array:
     return np.empty((len(split), 0), np.float32)
 
 
-def _weights(data: Data) -> Array | None:
-    return None if data.train.weights is None else data.train.weights.numpy()
+def _majority(data: Data, settings: Settings, weights: Weights, state: int) -> Predict:
+    """The shares of the classes, or of each label, in the training rows.
 
-
-def _majority(data: Data, settings: Settings, state: int) -> Predict:
-    """The shares of the classes, or of each label, in the training rows."""
+    Weights of classes do not count: the larger class is the larger one however much it counts.
+    """
     targets = data.train.targets
     if data.task == CLASSIFICATION:
         targets = torch.nn.functional.one_hot(targets, len(data.classes))
-    shares = np.average(targets.double().numpy(), axis=0, weights=_weights(data))
+    rows = None if data.train.weights is None else data.train.weights.numpy()
+    shares = np.average(targets.double().numpy(), axis=0, weights=rows)
     return lambda inputs: _logits(np.tile(shares, (len(inputs), 1)), data.task)
 
 
-def _mean(data: Data, settings: Settings, state: int) -> Predict:
+def _mean(data: Data, settings: Settings, weights: Weights, state: int) -> Predict:
     """The mean of the training rows."""
-    mean = np.average(data.train.targets.double().numpy(), axis=0, weights=_weights(data))
+    mean = np.average(data.train.targets.double().numpy(), axis=0, weights=weights)
     return lambda inputs: torch.tensor(np.tile(mean, (len(inputs), 1)), dtype=torch.float32)
 
 
-def _logistic(data: Data, settings: Settings, state: int) -> Predict:
+def _logistic(data: Data, settings: Settings, weights: Weights, state: int) -> Predict:
     from sklearn.linear_model import LogisticRegression
 
-    return _classified(data, lambda: LogisticRegression(**settings))
+    return _classified(data, weights, lambda: LogisticRegression(**settings))
 
 
-def _ridge(data: Data, settings: Settings, state: int) -> Predict:
+def _ridge(data: Data, settings: Settings, weights: Weights, state: int) -> Predict:
     from sklearn.linear_model import Ridge
 
     model = Ridge(**settings).fit(
-        flat(data.train), data.train.targets.numpy(), sample_weight=_weights(data)
+        flat(data.train), data.train.targets.numpy(), sample_weight=weights
     )
     return lambda inputs: torch.tensor(
         model.predict(inputs).reshape(len(inputs), -1), dtype=torch.float32
     )
 
 
-def _boosting(data: Data, settings: Settings, state: int) -> Predict:
+def _boosting(data: Data, settings: Settings, weights: Weights, state: int) -> Predict:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     if data.task != REGRESSION:
         return _classified(
-            data, lambda: HistGradientBoostingClassifier(**settings, random_state=state)
+            data, weights, lambda: HistGradientBoostingClassifier(**settings, random_state=state)
         )
-    inputs, weights = flat(data.train), _weights(data)
+    inputs = flat(data.train)
     models = [
         HistGradientBoostingRegressor(**settings, random_state=state).fit(
             inputs, target, sample_weight=weights
@@ -96,9 +98,9 @@ def _boosting(data: Data, settings: Settings, state: int) -> Predict:
     )
 
 
-def _classified(data: Data, make: Callable[[], Any]) -> Predict:
+def _classified(data: Data, weights: Weights, make: Callable[[], Any]) -> Predict:
     """A classifier; of several labels one for each."""
-    inputs, weights = flat(data.train), _weights(data)
+    inputs = flat(data.train)
     if data.task == CLASSIFICATION:
         fitted = _probabilities(make, inputs, data.train.targets.numpy(), weights,
                                 len(data.classes))  # fmt: skip
@@ -111,7 +113,7 @@ def _classified(data: Data, make: Callable[[], Any]) -> Predict:
 
 
 def _probabilities(
-    make: Callable[[], Any], inputs: Array, targets: Array, weights: Array | None, classes: int
+    make: Callable[[], Any], inputs: Array, targets: Array, weights: Weights, classes: int
 ) -> Callable[[Array], Array]:
     """The probabilities of all classes, [rows, classes]; 0 of those that no training row has."""
     there = np.unique(targets)
@@ -134,11 +136,11 @@ def _logits(probabilities: Array, task: str) -> Tensor:
     return torch.tensor(logits, dtype=torch.float32)
 
 
-FITS: dict[str, Callable[[Data, Settings, int], Predict]] = {
+FITS: dict[str, Callable[[Data, Settings, Weights, int], Predict]] = {
     "majority": _majority,
     "mean": _mean,
     "logistic_regression": _logistic,
     "ridge": _ridge,
     "hist_gradient_boosting": _boosting,
 }
-"""By name: data, settings of the estimator and its `random_state` -> what predicts."""
+"""By name: data, settings of the estimator, weights of rows, `random_state` -> what predicts."""

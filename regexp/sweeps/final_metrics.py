@@ -23,6 +23,7 @@ from regexp.metrics.outputs import RowOutputs
 from regexp.metrics.scores import scores
 from regexp.model.kinds import ParameterKinds, parameter_kinds
 from regexp.stack.member import Member
+from regexp.stack.objective import OwnLoss
 from regexp.sweeps.own_metrics import OwnMetrics, taken
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.training.loop import SPLITS
@@ -132,24 +133,34 @@ def row_outputs(data: Data, outputs: Tensor) -> RowOutputs:
     )
 
 
-def metrics_of(data: Data, outputs: Mapping[str, Tensor]) -> dict[str, float]:
+def metrics_of(
+    data: Data,
+    outputs: Mapping[str, Tensor],
+    loss: OwnLoss | None = None,
+    own: OwnMetrics | None = None,
+) -> dict[str, float]:
     """All metrics of predictions, as a run has them of its final weights.
 
     Args:
         data: one run's.
         outputs: of `train`, `validation` and `test`, each [rows, outputs].
+        loss: a user's in the place of the plain one.
+        own: metrics of the user's own.
     """
     found: dict[str, float] = {}
     for name, prefix in SPLITS.items():
         targets = getattr(data, name).targets
-        each = evaluate.metrics(outputs[name], targets, data.task)
+        each = evaluate.metrics(outputs[name], targets, data.task, loss)
         found |= {prefix + metric: float(value) for metric, value in each.items()}
     found |= against_naive(data, found) | calibration(data, outputs["test"])
     result = Result(
         0, "FINISHED", "", 0, 0.0,
         outputs=outputs["test"], validation_outputs=outputs["validation"],
     )  # fmt: skip
-    return found | final_scores(data, result)
+    for prefix, split, predicted in _evaluated(data, result):
+        taken_of, _ = taken(own or {}, data, split, predicted)
+        found |= {prefix + name: value for name, value in taken_of.items()}
+    return found | final_scores(data, result, own_loss=loss is not None)
 
 
 def names_of(data: Data) -> list[str]:

@@ -24,10 +24,13 @@ from regexp.dataset.base import CLASSIFICATION, Data
 from regexp.errors import count
 from regexp.metrics import names
 from regexp.random import derive
+from regexp.regularizer.cocktail import Cocktail
 from regexp.sweeps.estimators import FITS, SETTINGS, flat, names_for
 from regexp.sweeps.final_metrics import metrics_of
 from regexp.sweeps.identity import Node
 from regexp.sweeps.ingredients import load_data
+from regexp.sweeps.objective import build_objective
+from regexp.sweeps.own_metrics import build_metrics
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.progress import say
 from regexp.tracking.environment import code_version
@@ -53,7 +56,8 @@ class Yardstick:
         dataset: the node of the configuration.
         folder: `paths.data`.
         seed: of the data, and of what the estimator draws.
-        threads: `trainer.threads`, which change no bit.
+        trainer: of the runs beside it: how much rows count, a loss and metrics of the user's own,
+            and its threads, which change no bit.
     """
 
     name: str
@@ -61,7 +65,7 @@ class Yardstick:
     dataset: Node
     folder: str
     seed: int
-    threads: int
+    trainer: Node
 
     @cached_property
     def data(self) -> Data:
@@ -75,7 +79,7 @@ class Yardstick:
             "seed": self.seed,
             "dataset": self.dataset,
             "yardstick": {"name": self.name, **self.settings},
-            "trainer": {"threads": self.threads},
+            "trainer": self.trainer,
             "paths": {"data": self.folder},
         }
 
@@ -83,13 +87,13 @@ class Yardstick:
     def from_config(cls, config: Node, folder: str) -> Yardstick:
         """The yardstick of a recorded configuration, on the data that are here."""
         settings = dict(config["yardstick"])
-        name, threads = settings.pop("name"), config["trainer"]["threads"]
-        return cls(name, settings, config["dataset"], folder, config["seed"], threads)
+        name, trainer = settings.pop("name"), dict(config["trainer"])
+        return cls(name, settings, config["dataset"], folder, config["seed"], trainer)
 
     @property
     def fingerprint(self) -> str:
         """What its results follow from: it is fitted once in a sweep."""
-        made_of = [self.name, self.settings, self.dataset, self.seed]
+        made_of = [self.name, self.settings, self.dataset, self.seed, self._asked]
         text = json.dumps([*made_of, self.data.checksum, code_version()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -100,15 +104,25 @@ class Yardstick:
         from threadpoolctl import threadpool_limits
 
         began = time.perf_counter()
-        with threadpool_limits(self.threads), warnings.catch_warnings():
+        objective = build_objective(self.trainer, self.data, Cocktail({}))
+        with threadpool_limits(self.trainer["threads"]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a regression that does not converge
-            predict = FITS[self.name](self.data, self.settings, self._random_state)
+            weights = objective.weights(self.data)
+            counted = None if weights is None else weights.numpy()
+            predict = FITS[self.name](self.data, self.settings, counted, self._random_state)
             outputs = {
                 name: predict(flat(getattr(self.data, name)))
                 for name in ("train", "validation", "test")
             }
         seconds = time.perf_counter() - began
-        return metrics_of(self.data, outputs) | {names.SECONDS: seconds}
+        own = build_metrics(self.trainer)
+        found = metrics_of(self.data, outputs, objective.loss, own)
+        return found | {names.SECONDS: seconds}
+
+    @property
+    def _asked(self) -> Node:
+        """What is said of rows and scores, without the threads."""
+        return {key: value for key, value in self.trainer.items() if key != "threads"}
 
     @property
     def _random_state(self) -> int:
@@ -129,8 +143,9 @@ def planned_yardsticks(
         return [], []
     seeds: dict[str, dict[int, PlannedRun]] = {}
     for run in (run for runs in planned for run in runs):
+        asked = json.dumps([run.config["dataset"], _trainer(run)])
         for seed in run.trial_for or (run.seed,):
-            seeds.setdefault(json.dumps(run.config["dataset"]), {}).setdefault(seed, run)
+            seeds.setdefault(asked, {}).setdefault(seed, run)
     sticks, left_out = [], []
     for by_seed in seeds.values():
         first, *_ = by_seed.values()
@@ -141,9 +156,15 @@ def planned_yardsticks(
                 left_out.append(f"yardsticks: {name} is left out on {data.name}: {reason}")
                 continue
             settings = dict(SETTINGS.get(name, {}))
-            threads = first.config["trainer"]["threads"]
-            sticks += [Yardstick(name, settings, node, folder, seed, threads) for seed in by_seed]
+            trainer = _trainer(first)
+            sticks += [Yardstick(name, settings, node, folder, seed, trainer) for seed in by_seed]
     return sticks, list(dict.fromkeys(left_out))
+
+
+def _trainer(run: PlannedRun) -> Node:
+    """What a yardstick takes of a run's `trainer`."""
+    trainer = run.config["trainer"]
+    return {key: trainer[key] for key in ("threads", "class_weight", "loss", "metrics")}
 
 
 def _too_much(name: str, data: Data, seeds: int, *, everything: bool) -> str:
@@ -204,7 +225,7 @@ def start(one: Yardstick, tracker: Tracker, sweep_id: str) -> RunRecord:
         sweep_id,
         name=f"{one.name} seed={one.seed}",
         fingerprint=one.fingerprint,
-        params={key: one.config[key] for key in ("seed", "dataset", "yardstick")},
+        params={key: one.config[key] for key in ("seed", "dataset", "yardstick", "trainer")},
         tags={
             "technique": one.name,
             "seed": str(one.seed),

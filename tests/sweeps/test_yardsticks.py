@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,12 +113,32 @@ def weighted() -> tuple[Data, Any]:
 )
 def test_rows_count_by_their_weights(name: str, model: Any) -> None:
     data, weights = weighted()
-    outputs = FITS[name](data, {}, 0)(flat(data.test))
+    outputs = FITS[name](data, {}, weights, 0)(flat(data.test))
     model.fit(*arrays(data, "train"), sample_weight=weights)
     expected = model.predict_proba(arrays(data, "test")[0])
     torch.testing.assert_close(
         outputs.softmax(-1), torch.tensor(expected, dtype=torch.float32), rtol=1e-4, atol=1e-5
     )
+
+
+def test_classes_count_by_their_weights_but_in_the_majority(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(300, 2))
+    rare = inputs[:, 0] + rng.normal(size=300) > 1.8
+    lines = [
+        f"{a:.4f},{b:.4f},{'yes' if one else 'no'}"
+        for (a, b), one in zip(inputs, rare, strict=True)
+    ]
+    (tmp_path / "rare.csv").write_text("\n".join(["a,b,y", *lines]))
+    table = ("dataset=table", f"dataset.path={tmp_path / 'rare.csv'}", "dataset.target=y")
+    found = fitted(*table, "trainer.class_weight=balanced", "trainer.batch_size=32")
+    metrics, data, _ = found["logistic_regression"]
+    model = LogisticRegression(max_iter=1000, class_weight="balanced").fit(*arrays(data, "train"))
+    inputs, targets = arrays(data, "test")
+    accuracy = balanced_accuracy_score(targets, model.predict(inputs))
+    assert metrics["test/balanced_accuracy"] == pytest.approx(accuracy)
+    metrics, data, _ = found["majority"]
+    assert metrics["test/accuracy"] == pytest.approx((arrays(data, "test")[1] == 0).mean())
 
 
 def test_each_label_has_an_estimator_of_its_own() -> None:
@@ -130,13 +151,13 @@ def test_each_label_has_an_estimator_of_its_own() -> None:
         for part in [getattr(data, name)]
     }  # fmt: skip
     data = replace(data, **labels, task=MULTILABEL, classes=("one", "two"))
-    outputs = FITS["logistic_regression"](data, {}, 0)(flat(data.test))
+    outputs = FITS["logistic_regression"](data, {}, None, 0)(flat(data.test))
     inputs, targets = arrays(data, "train")
     for label in range(2):
         model = LogisticRegression().fit(inputs, targets[:, label])
         logits = model.decision_function(arrays(data, "test")[0])
         np.testing.assert_allclose(outputs[:, label].numpy(), logits, rtol=1e-3, atol=1e-3)
-    shares = FITS["majority"](data, {}, 0)(flat(data.test)).sigmoid()
+    shares = FITS["majority"](data, {}, None, 0)(flat(data.test)).sigmoid()
     np.testing.assert_allclose(shares.numpy(), np.tile(targets.mean(0), (30, 1)), rtol=1e-5)
 
 
@@ -147,7 +168,7 @@ def test_a_class_without_training_rows_is_no_infinite_loss() -> None:
     part = replace(data.train, inputs=data.train.inputs[known], targets=data.train.targets[known])
     data = replace(data, train=part)
     for name in ("majority", "logistic_regression"):
-        predict = FITS[name](data, {}, 0)
+        predict = FITS[name](data, {}, None, 0)
         outputs = {split: predict(flat(getattr(data, split)))
                    for split in ("train", "validation", "test")}  # fmt: skip
         assert not (outputs["test"].argmax(-1) == 2).any()
