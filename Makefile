@@ -64,7 +64,7 @@ benchmark: .venv/.ready
 
 ## make clean       remove the environment and caches; results stay in mlruns/
 clean:
-	rm -rf .venv build dist docs/_build docs/figures docs/techniques .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist docs/_build docs/figures docs/notebooks docs/techniques .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch comes first and alone, so that the wheel fits the machine and not whatever else asks for it.

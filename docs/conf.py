@@ -11,6 +11,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import catalogue  # noqa: E402
 import generate  # noqa: E402
+import notebooks  # noqa: E402
 import schedules  # noqa: E402
 import tables  # noqa: E402
 import text  # noqa: E402
@@ -52,6 +53,7 @@ napoleon_custom_sections = [
 
 generate.write(HERE, ENTRIES)
 schedules.write(HERE)
+notebooks.write(HERE)
 
 
 def as_written(_: Any, kind: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:

@@ -4,7 +4,27 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+
+# Another each time: ids, checksums, where runs lie, seconds, and times relative to the baseline's.
+VOLATILE = re.compile(
+    r"\b[0-9a-f]{32}\b|\b[0-9a-f]{12}\.\.\.|http://\S+/experiments/\d+|sqlite:\S+"
+    r"|\d+\.\d s\b|×\d+\.\d\d"
+)
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+
+
+def assert_alike(printed: str, shown: str) -> None:
+    """The same words, and the same numbers but for rounding.
+
+    On one machine they are the same to the bit; on another a few rows may be predicted otherwise.
+    """
+    printed, shown = VOLATILE.sub("VOLATILE", printed), VOLATILE.sub("VOLATILE", shown)
+    assert NUMBER.sub("NUMBER", printed).split() == NUMBER.sub("NUMBER", shown).split()
+    numbers, expected = ([float(n) for n in NUMBER.findall(text)] for text in (printed, shown))
+    assert numbers == pytest.approx(expected, abs=0.01, rel=0.02)
 
 
 def blocks(text: str, language: str) -> list[str]:

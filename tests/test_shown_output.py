@@ -4,7 +4,6 @@ The docs include docs/outputs/; README.md has a part of it. Where a command prin
 now, write its output to the file there, and the part into README.md.
 """
 
-import re
 import shutil
 import subprocess
 import sys
@@ -15,30 +14,14 @@ import pytest
 
 from regexp.__main__ import run
 from tests.sandbox import Sandbox
-from tests.shown import ROOT, blocks, commands
+from tests.shown import ROOT, assert_alike, blocks, commands
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-# Another each time: ids, checksums, where runs lie, seconds, and times relative to the baseline's.
-VOLATILE = re.compile(
-    r"\b[0-9a-f]{32}\b|\b[0-9a-f]{12}\.\.\.|http://\S+/experiments/\d+|sqlite:\S+"
-    r"|\d+\.\d s\b|×\d+\.\d\d"
-)
-NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
-
 
 def assert_shown(printed: str, name: str) -> None:
-    """The same words as the recorded output, and the same numbers but for rounding.
-
-    On one machine they are the same to the bit; on another a few rows may be predicted otherwise.
-    """
-    printed, shown = (
-        VOLATILE.sub("VOLATILE", text)
-        for text in (printed, (ROOT / "docs" / "outputs" / name).read_text(encoding="utf-8"))
-    )
-    assert NUMBER.sub("NUMBER", printed).split() == NUMBER.sub("NUMBER", shown).split()
-    numbers, expected = ([float(n) for n in NUMBER.findall(text)] for text in (printed, shown))
-    assert numbers == pytest.approx(expected, abs=0.01, rel=0.02)
+    """`assert_alike` the recorded output of that name."""
+    assert_alike(printed, (ROOT / "docs" / "outputs" / name).read_text(encoding="utf-8"))
 
 
 def test_the_readme_shows_a_part_of_the_recorded_output() -> None:
