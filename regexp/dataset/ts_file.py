@@ -111,7 +111,7 @@ def _header(path: Path, lines: Iterator[tuple[int, str]]) -> tuple[tuple[str, ..
                 f"{path}: line {number} stands before @data and is no line of a header: it does "
                 "not start with @; expected a .ts file"
             )
-        key, *words = line[1:].split()
+        key, *words = line[1:].split() or [""]
         if key.lower() == "data":
             break
         said[key.lower()] = words

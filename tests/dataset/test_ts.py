@@ -132,6 +132,7 @@ def test_a_number_to_predict(tmp_path):
     ("lines", "message"),
     [
         ([], "no line says @data"),
+        (["@", "@timeStamps"], "no line says @data"),
         (["@data", "1:a"], "declares nothing to predict"),
         (["@classLabel true", "@data", "1:a"], "declares nothing to predict"),
         (["@classLabel false", "@data", "1"], "declares nothing to predict"),
