@@ -101,7 +101,9 @@ def rows_of(
         planned: the runs of each job.
         left_out: why some jobs have none.
     """
-    earlier = earlier_of(sweep.config, key_of(planned, sweep.command))
+    runs_of_all = [run for runs in planned for run in runs]
+    key = key_of(planned, sweep.command, reuse=sweep.config.reuse)
+    earlier = earlier_of(sweep.config, key, runs_of_all)
     ended = {fingerprint for fingerprint, one in earlier.items() if one.ended}
     again = repeats(planned)
     clock = Stopwatch()
@@ -145,12 +147,15 @@ def after(
     return [None] * len(trials[0].trial_for)
 
 
-def earlier_of(config: DictConfig, key: str) -> dict[str, Earlier]:
-    """What became of the sweep's runs so far; the store is only read."""
-    from regexp.tracking.stored import earlier_runs
+def earlier_of(config: DictConfig, key: str, runs: Sequence[PlannedRun]) -> dict[str, Earlier]:
+    """What the store has of a sweep's runs; it is only read."""
+    from regexp.sweeps.reuse import choose, search
+    from regexp.tracking.stored import known_sweep
 
     tracking = config.tracking
-    return earlier_runs(tracking.uri, tracking.experiment, Path(config.paths.mlruns), key)
+    where = tracking.uri, tracking.experiment, Path(config.paths.mlruns)
+    sweep_id, tries = known_sweep(*where, key)
+    return choose(search(tries, runs), sweep_id, runs, reuse=config.reuse)
 
 
 class Stopwatch:

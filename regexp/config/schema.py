@@ -112,6 +112,7 @@ class Config:
     seeds: Any = MISSING
     grid: dict[str, Any] = field(default_factory=dict)
     stack: bool = MISSING
+    reuse: bool = MISSING
     figures: bool = MISSING
     yardsticks: Any = MISSING
     dry_run: bool = MISSING

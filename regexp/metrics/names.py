@@ -48,6 +48,9 @@ ENSEMBLE = "ensemble/"
 
 ENSEMBLES = (f"{ENSEMBLE}accuracy", f"{ENSEMBLE}rmse")
 
+MEMBERS = f"{ENSEMBLE}members"
+"""How many runs such a mean is of."""
+
 VALIDATION_ACCURACY, VALIDATION_RMSE = f"{VALIDATION}accuracy", f"{VALIDATION}rmse"
 
 CHOSEN_BY = ((VALIDATION_ACCURACY, False), (VALIDATION_RMSE, True))

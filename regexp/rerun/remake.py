@@ -20,10 +20,10 @@ from regexp.sweeps.job import progress_bar
 from regexp.sweeps.plan import from_resolved
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.recording import Recorder, record_result
+from regexp.sweeps.reuse import arithmetic_of
 from regexp.sweeps.stacks import run_stack
 from regexp.tracking import RunRecord, Tracker, environment, names
 from regexp.training import checkpoint
-from regexp.training.device import device_name, device_settings
 from regexp.training.state import Result
 
 
@@ -140,8 +140,7 @@ def outcome_of(result: Result, history: Metrics) -> RunOutcome:
 def _start(
     planned: RerunPlan, position: int, original: Original, tracker: Tracker, sweep_id: str
 ) -> RunRecord:
-    with device_settings(planned.runs[position].config["trainer"]) as device:
-        arithmetic = environment.arithmetic() | {"device": device_name(device)}
+    arithmetic = arithmetic_of(planned.runs[position].config["trainer"])
     setting = original.tags.get("setting", "")
     record = Recorder(tracker, sweep_id, setting, arithmetic, {}).start(planned.runs, position)
     of = {"rerun.of": original.run_id}

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from regexp.compare.report import ComparisonReport
     from regexp.sweeps.planned_run import PlannedRun
     from regexp.sweeps.yardsticks import Yardstick
-    from regexp.tracking import RunRecord
+    from regexp.tracking import Earlier, RunRecord
 
 Then = Callable[["ComparisonReport", float], None]
 """`then(report, seconds)` is called when a sweep has been presented, with the wall time that all
@@ -104,6 +104,7 @@ def _execute(
 ) -> Execution:
     """Run a planned sweep and print what came of it."""
     from regexp.sweeps.planned_run import key_of
+    from regexp.sweeps.reuse import choose, existing_lines, search
     from regexp.sweeps.yardsticks import record_yardsticks
     from regexp.tracking import interruptible
 
@@ -117,7 +118,13 @@ def _execute(
     with interruptible(), shared_tracker(sweep.config) as tracker:
         try:
             settings = {"command": written(sweep.command), **settings_of(sweep)}
-            parent = tracker.sweep(key_of(planned, sweep.command), sweep.name, settings)
+            reuse = sweep.config.reuse
+            key = key_of(planned, sweep.command, reuse=reuse)
+            parent = tracker.sweep(key, sweep.name, settings, afresh=not reuse)
+            runs = [run for runs in planned for run in runs]
+            known = choose(search(tracker.tries, runs), parent.id, runs, reuse=reuse)
+            for line in existing_lines(planned, known, parent.id):
+                say(line)
             if sweep.config.figures:
                 from regexp.sweeps.illustrate import illustrate
 
@@ -125,7 +132,7 @@ def _execute(
             plans = folder / "plans"
             order = Order(parent.id, len(sweep.jobs), list(sweep.swept), str(plans.absolute()))
             try:
-                files = _write_plans(plans, sweep, planned, left_out, order)
+                files = _write_plans(plans, sweep, planned, left_out, order, known)
                 launch(sweep, job, folder, files)
             except Exception as error:  # a launcher or sweeper broke; what jobs did is kept
                 broken = True
@@ -155,8 +162,13 @@ def _write_plans(
     planned: Sequence[Sequence["PlannedRun"]],
     left_out: Mapping[int, NotApplicable],
     order: Order,
+    known: Mapping[str, "Earlier"],
 ) -> list[Path]:
-    """Write the plan of every job; of a sweep whose jobs only the sweeper knows, one for all."""
+    """Write the plan of every job; of a sweep whose jobs only the sweeper knows, one for all.
+
+    Args:
+        known: which of the runs exist already, by fingerprint.
+    """
     from regexp.sweeps.planned_run import repeats
 
     if not sweep.jobs:
@@ -165,11 +177,16 @@ def _write_plans(
     again = repeats(planned)
     paths = [folder.absolute() / f"{number}.yaml" for number in range(len(sweep.jobs))]
     folder.mkdir(parents=True, exist_ok=True)
-    write_work(folder, [Work.of(() if n in again else runs) for n, runs in enumerate(planned)])
+    left = [[run for run in runs if not _ended(run, known)] for runs in planned]
+    write_work(folder, [Work.of(() if n in again else runs) for n, runs in enumerate(left)])
     for number, (path, one_job, runs) in enumerate(zip(paths, sweep.jobs, planned, strict=True)):
         repeated, applies = again.get(number), number not in left_out
-        write_plan(path, order, number, one_job, runs, repeated=repeated, applies=applies)
+        write_plan(path, order, number, one_job, runs, known, repeated=repeated, applies=applies)
     return paths
+
+
+def _ended(run: "PlannedRun", known: Mapping[str, "Earlier"]) -> bool:
+    return run.fingerprint in known and known[run.fingerprint].ended
 
 
 def settings_of(sweep: Sweep) -> dict[str, object]:

@@ -192,7 +192,7 @@ def add_ensembles(
         scores = ensemble_metrics(outputs, data.test.targets, data.task, loss)
         for index in indices:
             results[index].metrics |= {f"{names.ENSEMBLE}{n}": float(v) for n, v in scores.items()}
-            results[index].metrics[f"{names.ENSEMBLE}members"] = float(len(indices))
+            results[index].metrics[names.MEMBERS] = float(len(indices))
 
 
 def diagnostics(data: Data, result: Result, kinds: ParameterKinds) -> str:

@@ -19,9 +19,10 @@ from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.recording import Recorder, record_failure, record_result
 from regexp.sweeps.resume import Every, Point, Resume, remove_checkpoints
+from regexp.sweeps.reuse import arithmetic_of, choose, search
 from regexp.sweeps.stacks import group_by_structure, make_stack, train_members
-from regexp.tracking import RunRecord, Tracker, environment, now
-from regexp.training.device import device_name, device_settings
+from regexp.tracking import Earlier, RunRecord, Tracker, now
+from regexp.training.device import device_settings
 
 Advance = Callable[[int], object]
 """Told of how many epochs were trained, of whichever run."""
@@ -37,9 +38,10 @@ def train(
     tracker: Tracker,
     sweep_id: str,
     setting: str = "",
+    known: Sequence[Earlier] | None = None,
     advance: Advance = _nobody,
 ) -> list[Outcome]:
-    """Train and record the runs of a job that the sweep has not ended yet.
+    """Train and record the runs of a job that do not exist yet.
 
     Where the job searches numbers, its trials come first, and the best on validation data says what
     the runs that count are.
@@ -50,6 +52,7 @@ def train(
         tracker: records the runs.
         sweep_id: of the parent run.
         setting: what beside the technique the sweep varies in this job, for people.
+        known: what the store had of the runs when they were planned; None to search for them.
         advance: told of epochs where no progress bar is shown.
 
     Returns:
@@ -59,14 +62,14 @@ def train(
         ConfigError: what only the data can tell is wrong, and nothing was recorded; or every trial
             diverged.
     """
-    outcomes = _train_runs(runs, config, tracker, sweep_id, setting, advance)
+    outcomes = _train_runs(runs, config, tracker, sweep_id, setting, known, advance)
     if not config.tune.budget:
         return outcomes
     broken = [one for one in outcomes if one.status != "FINISHED" and not one.diverged]
     if broken:
         return broken
-    chosen = plan(config, chosen_numbers(config, outcomes))
-    return _train_runs(chosen, config, tracker, sweep_id, setting, advance)
+    final = plan(config, chosen_numbers(config, outcomes))
+    return _train_runs(final, config, tracker, sweep_id, setting, None, advance)
 
 
 def _train_runs(
@@ -75,20 +78,71 @@ def _train_runs(
     tracker: Tracker,
     sweep_id: str,
     setting: str,
+    known: Sequence[Earlier] | None,
     told: Advance,
 ) -> list[Outcome]:
     """Train those of some runs that have not ended yet, as stacks, and record them.
 
     The bits of a run depend on the stack it trains in, so a stack with runs left to do is trained
-    as a whole, from its last checkpoint where there is one.
+    as a whole, from its last checkpoint where there is one. Runs of other sweeps are in none.
     """
-    earlier = tracker.earlier(sweep_id)
+    if known is None:
+        found = search(tracker.tries, runs)
+    elif all(one.ended for one in known) and {one.fingerprint for one in known} >= {
+        run.fingerprint for run in runs
+    }:
+        found = list(known)
+    else:  # another process may have trained some of them meanwhile
+        found = [*known, *tracker.tries(_tags(runs[0], setting), sweep_id)]
+    earlier = choose(found, sweep_id, runs, reuse=config.reuse)
     outcomes = ended_before(runs, earlier)
+    reused = {
+        run.fingerprint
+        for run in runs
+        if run.fingerprint in outcomes and earlier[run.fingerprint].sweep_id != sweep_id
+    }
+    new = [earlier[one] for one in sorted(reused) if sweep_id not in earlier[one].sweeps]
+    tracker.reuse(sweep_id, [one.id for one in new])
     left = [run.fingerprint for run in runs if run.fingerprint not in outcomes]
     folder = Path(config.paths.mlruns) / "checkpoints" / sweep_id
     if not left:
         remove_checkpoints(folder, list(outcomes))
         return [outcomes[run.fingerprint] for run in runs]
+    own = [run for run in runs if run.fingerprint not in reused]
+    arithmetic = arithmetic_of(runs[0].config["trainer"])
+    recorder = Recorder(tracker, sweep_id, setting, arithmetic, earlier)
+    outcomes = _train_own(own, left, config, recorder, folder, told) | outcomes
+    return [replace(outcomes[run.fingerprint], tuned=run.tuned) for run in runs]
+
+
+def _tags(run: PlannedRun, setting: str) -> dict[str, str]:
+    """By which the runs of a job are searched among those of its sweep."""
+    searchable = setting and not ("'" in setting and '"' in setting)
+    return {"technique": run.technique} | ({"setting": setting} if searchable else {})
+
+
+def _train_own(
+    runs: Sequence[PlannedRun],
+    left: Sequence[str],
+    config: DictConfig,
+    recorder: Recorder,
+    folder: Path,
+    told: Advance,
+) -> dict[str, Outcome]:
+    """Train the stacks of some runs in which one is left to do.
+
+    Args:
+        runs: of one job, that belong to its sweep alone.
+        left: the fingerprints of those that have not ended.
+        config: of the job.
+        recorder: of their records.
+        folder: of the sweep's checkpoints.
+        told: of epochs.
+
+    Returns:
+        Fingerprint -> what became of the run, of every stack that was trained.
+    """
+    outcomes: dict[str, Outcome] = {}
     every = Every(*every_of(config))
     with (
         progress_bar(config.trainer.epochs * len(left), told) as advance,
@@ -96,8 +150,6 @@ def _train_runs(
     ):
         # With the job's threads: some techniques decompose weights as they are built.
         members = [build_member(run) for run in runs]
-        arithmetic = environment.arithmetic() | {"device": device_name(device)}
-        recorder = Recorder(tracker, sweep_id, setting, arithmetic, earlier)
         for part in group_by_structure(runs, members, runs[0].config["stack"]):
             together = [runs[index] for index in part]
             fingerprints = [run.fingerprint for run in together]
@@ -108,12 +160,12 @@ def _train_runs(
                 recorder.start(together, position) if fingerprint in left else None
                 for position, fingerprint in enumerate(fingerprints)
             ]
-            resume = Resume(folder, fingerprints, arithmetic, every)
+            resume = Resume(folder, fingerprints, recorder.arithmetic, every)
             results = _train_stack(
                 [members[index] for index in part], together, records, device, resume, advance
             )
-            outcomes |= dict(zip(fingerprints, results, strict=True)) | outcomes
-    return [replace(outcomes[run.fingerprint], tuned=run.tuned) for run in runs]
+            outcomes |= dict(zip(fingerprints, results, strict=True))
+    return outcomes
 
 
 def _train_stack(

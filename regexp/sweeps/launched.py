@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from regexp.sweeps.job import Advance
     from regexp.sweeps.outcome import Outcome
     from regexp.sweeps.planned_run import PlannedRun
-    from regexp.tracking import Tracker
+    from regexp.tracking import Earlier, Tracker
 
 # The tracker of the sweep, for jobs in the same process: opening another takes its time.
 _tracker: "Tracker | None" = None
@@ -59,6 +59,7 @@ def write_plan(
     number: int,
     job: Job,
     runs: "Sequence[PlannedRun]",
+    known: "Mapping[str, Earlier]",
     *,
     repeated: int | None,
     applies: bool,
@@ -71,6 +72,7 @@ def write_plan(
         number: of the job, from 0.
         job: as composed.
         runs: as planned.
+        known: which of them, and of others, exist already, by fingerprint.
         repeated: the number of an earlier job that has all the runs, if there is one.
         applies: whether its technique does.
     """
@@ -92,8 +94,13 @@ def write_plan(
         "hydra": job.hydra and OmegaConf.to_container(job.hydra, enum_to_str=True),
         "config": config,
         "runs": [run.as_plain() for run in runs],
+        "known": [known[key].as_plain() for key in _fingerprints(runs) if key in known],
     }
     plan_file.write(path, content)
+
+
+def _fingerprints(runs: "Sequence[PlannedRun]") -> list[str]:
+    return list(dict.fromkeys(run.fingerprint for run in runs))
 
 
 def open_tracker(config: DictConfig) -> "Tracker":
@@ -147,15 +154,16 @@ def job(config: DictConfig) -> float:
     try:
         if planned is None:  # of a foreign sweeper, which the command could not plan
             config, setting = checked_job(config, overrides, order.swept)
-            runs = None
         else:
-            setting, runs = planned["setting"], content["runs"]
+            setting = planned["setting"]
         if applies and repeated is None:
             report.points = progress.points(config)
-            say(f"{head}: {progress.size(config)} ...")
+            exist = sum(one["ended"] for one in content.get("known", ()))
+            of_them = f", {exist} of them exist already" if exist else ""
+            say(f"{head}: {progress.size(config)}{of_them} ...")
             with _alone(config, f"{order.sweep_id}-{report.number}", head):
                 rest.begin(report.number)
-                outcomes = _train(config, runs, order, setting, advance)
+                outcomes = _train(config, content, order, setting, advance)
                 report.outcomes = [asdict(outcome) for outcome in outcomes]
     except NotApplicable as error:
         applies = False
@@ -192,17 +200,30 @@ def _reason(error: Exception) -> str:
 
 def _train(
     config: DictConfig,
-    runs: list[dict[str, Any]] | None,
+    plan_of_job: Mapping[str, Any],
     order: Order,
     setting: str,
     advance: "Advance",
 ) -> "list[Outcome]":
-    """Train with the tracker of the sweep, or with one of its own in another process."""
+    """Train with the tracker of the sweep, or with one of its own in another process.
+
+    Args:
+        config: of the job.
+        plan_of_job: with the `runs`, and which of them are `known` to exist; without them, where a
+            foreign sweeper has made the job.
+        order: of the sweep.
+        setting: what beside the technique the sweep varies in the job, for people.
+        advance: told of epochs.
+    """
     from regexp.sweeps.job import train
     from regexp.sweeps.plan import plan
     from regexp.sweeps.planned_run import PlannedRun, check_code
-    from regexp.tracking import Patience, interruptible
+    from regexp.tracking import Earlier, Patience, interruptible
 
+    runs = plan_of_job.get("runs")
+    known = None
+    if runs is not None:
+        known = [Earlier.from_plain(one) for one in plan_of_job["known"]]
     planned = plan(config) if runs is None else [PlannedRun.from_plain(run) for run in runs]
     for run in planned[:1]:
         check_code(run)
@@ -210,10 +231,10 @@ def _train(
         for line in progress.remark_lines([planned]):
             say(line)
     if _tracker is not None:
-        return train(planned, config, _tracker, order.sweep_id, setting, advance)
+        return train(planned, config, _tracker, order.sweep_id, setting, known, advance)
     patience = Patience(config.tracking.wait)
     with interruptible(), patience(lambda: open_tracker(config)) as tracker:
-        return train(planned, config, tracker, order.sweep_id, setting, advance)
+        return train(planned, config, tracker, order.sweep_id, setting, known, advance)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ class Outcome:
         reason: of a failure.
         metrics: of its final weights; empty if it failed.
         diverged: whether it failed because its loss became NaN.
-        before: whether an earlier try of the sweep had ended it.
+        before: whether it had ended before the command was given.
         tuned: the numbers that a search has chosen for it, for people.
     """
 
@@ -56,7 +56,7 @@ def chosen_numbers(config: DictConfig, trials: Sequence[Outcome]) -> tuning.Numb
 
 
 def ended_before(runs: Sequence[PlannedRun], earlier: Mapping[str, Earlier]) -> dict[str, Outcome]:
-    """Fingerprint -> what became of those runs that an earlier try has ended."""
+    """Fingerprint -> what became of those runs that had ended before."""
     return {
         run.fingerprint: Outcome(
             run.name,

@@ -155,15 +155,19 @@ def check_code(run: PlannedRun) -> None:
         )
 
 
-def key_of(planned: Sequence[Sequence[PlannedRun]], command: Sequence[str]) -> str:
+def key_of(
+    planned: Sequence[Sequence[PlannedRun]], command: Sequence[str], *, reuse: bool = True
+) -> str:
     """What makes two sweeps the same one, to be continued: the same runs.
 
     Args:
         planned: the runs of each job.
         command: the overrides, which stand for the runs where only a sweeper knows them.
+        reuse: whether it takes runs that exist already; it is another sweep if not.
     """
     names = sorted({run.asked for runs in planned for run in runs}) or command
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    return key if reuse else f"{key} afresh"
 
 
 def repeats(planned: Sequence[Sequence[PlannedRun]]) -> dict[int, int]:

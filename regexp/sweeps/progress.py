@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from regexp.config.jobs import Sweep, written
 from regexp.config.values import grid_of, seeds_of, shown
 from regexp.errors import NotApplicable, count, once
-from regexp.metrics.names import ENSEMBLES, HEADLINES, column
+from regexp.metrics.names import ENSEMBLES, HEADLINES, MEMBERS, column
 from regexp.sweeps.tuning import draw_configurations
 
 if TYPE_CHECKING:
@@ -225,11 +225,13 @@ def ensemble_line(runs: "pandas.DataFrame") -> list[str]:
         keys = [key for key in ("technique", "variant", "setting") if key in found]
         if "dataset" in found and found["dataset"].nunique() > 1:
             keys.append("dataset")
-        means = found.groupby(keys, sort=False)[column(name)].last()
-        parts = [
-            f"{' '.join(filter(None, key if isinstance(key, tuple) else (key,)))} {value:.4f}"
-            for key, value in means.items()
-        ]
+        parts = []
+        for key, group in found.groupby(keys, sort=False):
+            label = " ".join(str(part) for part in key if part)
+            # of those that trained together: runs that existed before are not among them
+            members = group[column(MEMBERS)].iloc[-1]
+            of = f" ({members:g} of {len(group)} seeds)" if members < len(group) else ""
+            parts.append(f"{label} {group[column(name)].iloc[-1]:.4f}{of}")
         return [f"Mean prediction of the seeds, {name}: {', '.join(parts)}"]
     return []
 

@@ -14,6 +14,7 @@ from regexp.metrics.names import DIAGNOSTICS, FAILED_METRICS, TEST_OUTPUTS
 from regexp.sweeps.model_files import MODEL, write_model
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, stack_of
+from regexp.sweeps.reuse import in_words
 from regexp.tracking import DIVERGED, Earlier, RunRecord, Tracker
 from regexp.training import checkpoint
 from regexp.training.state import Result
@@ -28,7 +29,7 @@ class Recorder:
         sweep_id: of the parent run.
         setting: what beside the technique the sweep varies in the job, for people.
         arithmetic: what bits depend on beside configuration, data and code.
-        earlier: what earlier tries of the sweep have left, by fingerprint.
+        earlier: what the sweep goes on from, by fingerprint; see `regexp.sweeps.reuse`.
     """
 
     tracker: Tracker
@@ -41,7 +42,7 @@ class Recorder:
         """Begin the record of a stack's run, or go on with the one of a try that was broken off."""
         run = stack[position]
         before = self.earlier.get(run.fingerprint)
-        bits = ", ".join(f"{name} {value}" for name, value in self.arithmetic.items())
+        bits = in_words(self.arithmetic)
         return self.tracker.start(
             self.sweep_id,
             name=run.name,
@@ -59,6 +60,7 @@ class Recorder:
                 "tuned": run.tuned,
                 "remarks": "\n".join(run.remarks),
                 "arithmetic": bits,
+                "basis": run.basis,
             },
             artifacts={
                 "config.yaml": run.config_yaml,

@@ -14,8 +14,24 @@ RUN_LENGTH = 250  # of a run's name in MLflow's tables, which PostgreSQL and MyS
 WHOLE_NAME = "name.whole"
 """The tag with the name of a run that is too long for MLflow."""
 
+_SWEEP = "sweep."
+TRAINED, REUSED = "trained", "reused"
+"""How a run came to a sweep: the values of the tag `member_of` the sweep."""
+
 # MLflow refuses every other character; on Windows the colon as well, so it is not kept either.
 _REFUSED = re.compile(r"[^\w\-. /]")
+
+
+def member_of(sweep_id: str) -> str:
+    """The tag that a run of a sweep has, whichever sweep it was trained for."""
+    return f"{_SWEEP}{sweep_id}"
+
+
+def sweeps_of(tags: Mapping[str, str]) -> frozenset[str]:
+    """The ids of all sweeps that a run belongs to, by its tags."""
+    found = {key.removeprefix(_SWEEP) for key, value in tags.items()
+             if key.startswith(_SWEEP) and value in (TRAINED, REUSED)}  # fmt: skip
+    return frozenset(found | {tags.get("mlflow.parentRunId", "")}) - {""}
 
 
 def flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:

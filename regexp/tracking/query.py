@@ -4,7 +4,7 @@ import math
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -36,6 +36,9 @@ class Earlier:
     Attributes:
         status: `FINISHED`, `FAILED`, `KILLED`, or `RUNNING` elsewhere.
         ended: whether there is nothing left to do: it finished, or its loss became NaN.
+        arithmetic: what its bits depend on beside configuration, data and code.
+        sweep_id: of the sweep that it was trained for.
+        sweeps: the ids of all that it belongs to.
     """
 
     id: str
@@ -45,6 +48,8 @@ class Earlier:
     ended: bool
     arithmetic: str
     metrics: Mapping[str, float]
+    sweep_id: str = ""
+    sweeps: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, run: Any) -> Self:
@@ -58,17 +63,18 @@ class Earlier:
             status == "FINISHED" or tags.get(DIVERGED) == "true",
             tags.get("arithmetic", ""),
             {name: number(value) for name, value in run.data.metrics.items()},
+            tags.get("mlflow.parentRunId", ""),
+            names.sweeps_of(tags),
         )
 
+    def as_plain(self) -> dict[str, Any]:
+        """As plain containers, for a file."""
+        return vars(self) | {"metrics": dict(self.metrics), "sweeps": sorted(self.sweeps)}
+
     @classmethod
-    def best(cls, runs: Iterable[Any]) -> dict[str, Self]:
-        """Fingerprint -> the best of the tries at it: the first that ended, else the last."""
-        best: dict[str, Self] = {}
-        for run in map(cls.of, runs):
-            before = best.get(run.fingerprint)
-            if before is None or not before.ended:
-                best[run.fingerprint] = run
-        return best
+    def from_plain(cls, content: Mapping[str, Any]) -> Self:
+        """What `as_plain` wrote."""
+        return cls(**(dict(content) | {"sweeps": frozenset(content["sweeps"])}))
 
 
 def search(client: Any, experiments: Sequence[str], condition: str) -> list[Any]:
@@ -104,9 +110,18 @@ def tagged(client: Any, experiment: str, tags: Mapping[str, str]) -> list[Any]:
     return search(client, [experiment], condition)
 
 
+def trained(client: Any, experiment: str, sweep_id: str, tags: Mapping[str, str]) -> list[Any]:
+    """The runs that were trained for a sweep and have these tags, oldest first."""
+    return tagged(client, experiment, {"mlflow.parentRunId": sweep_id, **tags})
+
+
 def children(client: Any, experiment: str, sweep_id: str) -> list[Any]:
-    """The runs of a sweep, oldest first."""
-    return tagged(client, experiment, {"mlflow.parentRunId": sweep_id})
+    """The runs of a sweep, those that it reuses of others among them, oldest first."""
+    reused = tagged(client, experiment, {names.member_of(sweep_id): names.REUSED})
+    own = trained(client, experiment, sweep_id, {})
+    known = {run.info.run_id for run in own}
+    runs = [*own, *(run for run in reused if run.info.run_id not in known)]
+    return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
 
 
 def reap(client: Any) -> list[str]:

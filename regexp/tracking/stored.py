@@ -3,7 +3,7 @@
 Texts come with public addresses alone: what older versions recorded may have passwords.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,8 +200,10 @@ def text_artifact(client: Any, uri: str, run_id: str, name: str) -> bytes | None
         return None if path is None else path.read_bytes()
 
 
-def earlier_runs(uri: str | None, experiment: str, folder: Path, key: str) -> dict[str, Earlier]:
-    """Fingerprint -> what became of a run of a sweep; nothing if there is no such store or sweep.
+def known_sweep(
+    uri: str | None, experiment: str, folder: Path, key: str
+) -> tuple[str, Callable[[Mapping[str, str]], list[Earlier]]]:
+    """The id of a sweep, empty if there is none, and a search of its experiment by tags.
 
     Args:
         key: of the sweep, as in `Tracker.sweep`.
@@ -212,14 +214,17 @@ def earlier_runs(uri: str | None, experiment: str, folder: Path, key: str) -> di
     resolved = store.resolve(uri, folder)
     database = sqlite_file(resolved)
     if database is not None and not database.exists():
-        return {}
+        return "", lambda tags: []
     client = store.open_client(resolved, folder)
     with store.explained(resolved):
         known = client.get_experiment_by_name(experiment)
         if known is None:
-            return {}
+            return "", lambda tags: []
         where = known.experiment_id
         parents = query.tagged(client, where, {"sweep.key": key})
-        if not parents:
-            return {}
-        return Earlier.best(query.children(client, where, parents[0].info.run_id))
+
+    def tries(tags: Mapping[str, str]) -> list[Earlier]:
+        with store.explained(resolved):
+            return [Earlier.of(run) for run in query.tagged(client, where, tags)]
+
+    return parents[0].info.run_id if parents else "", tries

@@ -87,19 +87,22 @@ class Tracker:
         else:
             self.close("FAILED", f"{type(error).__name__}: {error}")
 
-    def sweep(self, key: str, name: str, config: Mapping[str, object]) -> RunRecord:
+    def sweep(
+        self, key: str, name: str, config: Mapping[str, object], *, afresh: bool = False
+    ) -> RunRecord:
         """Find the parent run with this key and continue it, or make one.
 
         Args:
             key: tells sweeps apart; the same command gives the same key.
             config: the sweep's settings, kept as params and as the artifact `sweep.yaml`.
+            afresh: whether one that has finished is left alone, and another made.
 
         Raises:
             TrackingError: the store cannot be used.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".sweep.lock"), store.explained(self.uri):
-            run, made = self._parent(key, name)
+            run, made = self._parent(key, name, afresh)
             record = self._record(run.info.run_id, name)
             record.spent = float(run.data.tags.get(WALL_SECONDS, 0))
             if not made:
@@ -153,6 +156,7 @@ class Tracker:
         all_tags |= process.tags() | environment.common_tags() | notes | view.grouping(tags)
         all_tags |= {
             "mlflow.parentRunId": sweep_id, "sweep": sweep_id, "fingerprint": fingerprint,
+            names.member_of(sweep_id): names.TRAINED,
         }  # fmt: skip
         if resume is None:
             record = self._record(self._new(name, all_tags).info.run_id, name)
@@ -169,9 +173,27 @@ class Tracker:
         record.text(json.dumps(environment.environment(), indent=2), "environment.json")
         return record
 
-    def earlier(self, sweep_id: str) -> dict[str, Earlier]:
-        """Fingerprint -> what became of the run in this sweep so far: the best of its tries."""
-        return Earlier.best(self._patience(lambda: self._children(sweep_id)))
+    def tries(self, tags: Mapping[str, str], sweep_id: str | None = None) -> list[Earlier]:
+        """What became of the runs that have these tags, oldest first.
+
+        Args:
+            tags: by which they are searched.
+            sweep_id: of the sweep that they were trained for; None for those of all sweeps.
+        """
+
+        def found() -> list[Any]:
+            self._outbox.catch_up()
+            with store.explained(self.uri):
+                if sweep_id is None:
+                    return query.tagged(self.client, self.experiment_id, tags)
+                return query.trained(self.client, self.experiment_id, sweep_id, tags)
+
+        return [Earlier.of(run) for run in self._patience(found)]
+
+    def reuse(self, sweep_id: str, run_ids: Sequence[str]) -> None:
+        """Make runs of other sweeps runs of this one as well."""
+        for run_id in run_ids:
+            self._outbox.put(run_id, delivery.tag(names.member_of(sweep_id), names.REUSED))
 
     def runs(self, sweep_id: str) -> "pd.DataFrame":
         """One row a run of a sweep, oldest first; see `query.frame` for the columns."""
@@ -275,13 +297,18 @@ class Tracker:
         with store.explained(self.uri):
             return query.children(self.client, self.experiment_id, sweep_id)
 
-    def _parent(self, key: str, name: str) -> tuple[Any, bool]:
+    def _parent(self, key: str, name: str, afresh: bool) -> tuple[Any, bool]:
         """(run, made): the oldest parent with this key; another machine may make one as well."""
         wanted = {"sweep.key": key}
-        if parents := query.tagged(self.client, self.experiment_id, wanted):
-            return parents[0], False
+
+        def parents() -> list[Any]:
+            found = query.tagged(self.client, self.experiment_id, wanted)
+            return [run for run in found if not (afresh and run.info.status == "FINISHED")]
+
+        if known := parents():
+            return known[0], False
         mine = self._create(name, process.tags() | environment.common_tags() | wanted)
-        first = query.tagged(self.client, self.experiment_id, wanted)[0]
+        first = parents()[0]
         if first.info.run_id != mine.info.run_id:
             self.client.delete_run(mine.info.run_id)
             return first, False

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from regexp.metrics import names
+from regexp.tracking.names import REUSED, member_of
 
 _TAG = "mlflow.sharedViewState."
 
@@ -48,6 +49,8 @@ def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) 
     columns = [_column("metrics", name) for name in metrics]
     whole = len(runs) <= UI_PAGE
     wanted = f"tags.`mlflow.parentRunId` = '{sweep_id}'"
+    if any(run.get(member_of(sweep_id)) == REUSED for run in runs):  # they have another parent
+        wanted = f"tags.`{member_of(sweep_id)}` != ''"
     if finals:  # of a search, without its trials
         wanted += f" and tags.stage = '{names.FINAL_STAGE}'"
     state = {

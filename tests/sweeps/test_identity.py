@@ -215,5 +215,6 @@ def test_a_job_whose_code_was_edited_after_the_plan_is_refused(own_code: Path) -
     runs = [run.as_plain() for run in plan(config)]
     (own_code / "own_helper.py").write_text("width = 9\n")
     load_anew()  # as the process that begins now
+    of_job, order = {"runs": runs, "known": []}, launched.Order("", 1, [], "")
     with pytest.raises(ConfigError, match="own_helper was changed since this sweep was planned"):
-        launched._train(config, runs, launched.Order("sweep", 1, [], ""), "", lambda steps: None)
+        launched._train(config, of_job, order, "", print)

@@ -69,5 +69,5 @@ def test_of_jobs_that_only_the_sweeper_knows_the_first_says_what_must_be_known(
     monkeypatch.setattr("regexp.sweeps.job.train", lambda *_: [])
     monkeypatch.setattr(launched, "current_job", lambda: (number, []))
     monkeypatch.setattr(launched, "_tracker", object())
-    assert launched._train(job.config, None, launched.Order("sweep", 0, [], ""), "", print) == []
+    assert launched._train(job.config, {}, launched.Order("sweep", 0, [], ""), "", print) == []
     assert capsys.readouterr().out == said

@@ -302,8 +302,11 @@ class Recorder:
         self.files: list[str] = []
         self.texts: list[str] = []
 
-    def earlier(self, sweep_id: str) -> dict[str, Earlier]:
-        return self.done
+    def tries(self, tags: dict[str, str], sweep_id: str | None = None) -> list[Earlier]:
+        return [*self.done.values()]
+
+    def reuse(self, sweep_id: str, run_ids: list[str]) -> None:
+        assert not run_ids
 
     def start(self, sweep_id: str, **what: object) -> Recorder:
         return self
@@ -465,7 +468,15 @@ def test_finished_runs_are_skipped() -> None:
     job, recorder = config("seeds=3"), Recorder()
     runs = plan(job)
     finished = Earlier(
-        "id", runs[1].fingerprint, "FINISHED", "", ended=True, arithmetic="", metrics={}
+        "id",
+        runs[1].fingerprint,
+        "FINISHED",
+        "",
+        ended=True,
+        arithmetic="",
+        metrics={},
+        sweep_id="sweep",
+        sweeps=frozenset({"sweep"}),
     )
     recorder.done = {finished.fingerprint: finished}
     outcomes = train(job, recorder)

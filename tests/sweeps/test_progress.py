@@ -14,6 +14,7 @@ def test_ensembles_of_several_datasets_are_told_apart() -> None:
             "setting": "",
             "dataset": ["iris", "wine"] * 2,
             "metrics.ensemble/accuracy": [0.1, 0.2, 0.3, 0.4],
+            "metrics.ensemble/members": 1.0,
         }
     )
     said = "Mean prediction of the seeds, ensemble/accuracy: "
@@ -22,6 +23,10 @@ def test_ensembles_of_several_datasets_are_told_apart() -> None:
     ]
     assert ensemble_line(runs[runs["dataset"] == "wine"]) == [f"{said}none 0.2000, l1 0.4000"]
     assert ensemble_line(runs.drop(columns="metrics.ensemble/accuracy")) == []
+    of_three = pd.concat([runs[runs["dataset"] == "wine"]] * 3).assign(
+        **{"metrics.ensemble/members": [2.0, 3.0, 2.0, 3.0, 1.0, 3.0]}
+    )
+    assert ensemble_line(of_three) == [f"{said}none 0.2000 (1 of 3 seeds), l1 0.4000"]
 
 
 def test_a_remark_is_said_once_whatever_number_of_runs_has_it() -> None:

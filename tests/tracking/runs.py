@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from regexp.tracking import RunRecord, Tracker
+from regexp.tracking import Earlier, RunRecord, Tracker
 from regexp.tracking.stored import Reader
 
 
@@ -17,6 +17,11 @@ def start(tracker: Tracker, sweep_id: str, **changes: Any) -> RunRecord:
         "dataset": {"name": "digits", "checksum": "ab" * 32, "source": "scikit-learn"},
     }
     return tracker.start(sweep_id, **arguments | changes)
+
+
+def tries(tracker: Tracker, sweep_id: str) -> dict[str, Earlier]:
+    """Fingerprint -> the last run of it that was trained for a sweep."""
+    return {one.fingerprint: one for one in tracker.tries({}, sweep_id)}
 
 
 def curve(source: Tracker | Reader, run_id: str, metric: str) -> list[tuple[int, float]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regexp.tracking import Tracker, now
-from tests.tracking.runs import curve, start
+from tests.tracking.runs import curve, start, tries
 
 HOUR = 3600.0
 
@@ -83,7 +83,7 @@ def test_between_two_processes(
     monkeypatch.setattr("regexp.tracking.record._last", 0)  # another process knows nothing of it
     with Tracker(None, "regexp", fresh_store) as later:
         assert later.sweep("key", "name", {}).id == sweep.id, "the parent is found again"
-        earlier = later.earlier(sweep.id)["f0"]
+        earlier = tries(later, sweep.id)["f0"]
         assert (earlier.id, earlier.status) == (record.id, "KILLED")
         again = start(later, sweep.id, resume=earlier.id)
         for step in (1, 2, 3):
@@ -91,4 +91,4 @@ def test_between_two_processes(
         again.finish()
         assert curve(later, record.id, "val/loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
         assert later.runs(sweep.id)["metrics.val/loss"].tolist() == [1 / 3]
-        assert later.earlier(sweep.id)["f0"].status == "FINISHED"
+        assert tries(later, sweep.id)["f0"].status == "FINISHED"

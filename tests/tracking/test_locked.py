@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from regexp.tracking import Tracker, TrackingError, deliver
-from tests.tracking.runs import curve, start
+from tests.tracking.runs import curve, start, tries
 
 ROOT = Path(__file__).parents[2]
 POINTS = 300
@@ -117,7 +117,7 @@ def test_a_lock_that_stays_is_outlived(fresh_store: Path, caplog: pytest.LogCapt
     assert deliver(None, fresh_store) == 0
     with Tracker(None, "regexp", fresh_store) as later:
         assert curve(later, record.id, "val/loss") == [(1, 1.0)]
-        assert later.earlier(sweep.id)["f0"].status == "FINISHED"
+        assert tries(later, sweep.id)["f0"].status == "FINISHED"
 
 
 def test_a_full_database_loses_nothing(fresh_store: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -149,4 +149,4 @@ def test_a_full_database_loses_nothing(fresh_store: Path, caplog: pytest.LogCapt
     with Tracker(None, "regexp", fresh_store) as later:
         points = later.client.get_metric_history(record.id, "val/loss")
         assert [point.step for point in points] == list(range(1000))
-        assert later.earlier(sweep.id)["f0"].status == "FINISHED"
+        assert tries(later, sweep.id)["f0"].status == "FINISHED"

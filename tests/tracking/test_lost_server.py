@@ -14,7 +14,7 @@ import pytest
 from regexp.tracking import Patience, StoreAwayError, Tracker, TrackingError, deliver
 from regexp.tracking.error import reason
 from tests.tracking.mlflow_server import Server
-from tests.tracking.runs import curve, start
+from tests.tracking.runs import curve, start, tries
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_lost_for_good_the_command_that_delivers_is_told_and_works(
     assert "Nothing waits" in capsys.readouterr().out
     with Tracker(server.uri, "regexp", own) as later:
         assert points(later, record.id, "val/loss") == [(3, 4.0)]
-        assert later.earlier(sweep.id)["f0"].status == "FINISHED"
+        assert tries(later, sweep.id)["f0"].status == "FINISHED"
         assert later.client.get_run(sweep.id).info.status == "FINISHED"
 
 
@@ -144,11 +144,11 @@ def test_a_run_that_starts_waits_for_the_server_and_says_so_once(
     with Tracker(server.uri, "regexp", own) as tracker:
         sweep = tracker.sweep("key", "name", {})
         server.stop()
-        assert tracker.earlier(sweep.id) == {}
+        assert tries(tracker, sweep.id) == {}
         server.stop()
         record = start(tracker, sweep.id)
         record.finish()
-        assert list(tracker.earlier(sweep.id)) == ["f0"]
+        assert list(tries(tracker, sweep.id)) == ["f0"]
         sweep.finish()
     said = told(caplog)
     first = "The store of runs does not answer (Connection refused). Waiting for it, at most 60 s"

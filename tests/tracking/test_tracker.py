@@ -11,7 +11,7 @@ import pytest
 
 from regexp.tracking import RunRecord, Terminated, Tracker, TrackingError
 from regexp.tracking.delivery import dataset, sender
-from tests.tracking.runs import curve, start
+from tests.tracking.runs import curve, start, tries
 
 
 def stored(tracker: Tracker, run_id: str) -> Any:
@@ -124,7 +124,7 @@ def test_finished_knows_only_finished_runs_of_the_sweep(tracker: Tracker, sweep:
     start(tracker, sweep.id, fingerprint="running")
     other = tracker.sweep("other", "other", {})
     start(tracker, other.id, fingerprint="elsewhere").finish()
-    ended = {name: one.id for name, one in tracker.earlier(sweep.id).items() if one.ended}
+    ended = {name: one.id for name, one in tries(tracker, sweep.id).items() if one.ended}
     assert ended == {"done": done.id}
 
 
