@@ -22,7 +22,7 @@ from regexp.tracking import Tracker, environment
 from regexp.training import checkpoint
 
 SMALL = ("dataset=iris", "model.hidden=[6]", "trainer.epochs=6", "trainer.device=cpu",
-         "optimizer.lr=0.05", "seeds=3", "checkpoint.every=1")  # fmt: skip
+         "optimizer.lr=0.05", "seeds=3", "checkpoint.every=1", "reuse=false")  # fmt: skip
 MEMORY = ("regularizer=[dropout,ema,early_stopping]", "regularizer.early_stopping.patience=2")
 
 
