@@ -193,10 +193,9 @@ def record_yardsticks(
         tracker: of the store.
         parent: of the sweep.
     """
-    earlier = tracker.earlier(parent.id)
-    left = [
-        one for one in sticks if not ((before := earlier.get(one.fingerprint)) and before.ended)
-    ]
+    tries = tracker.tries({"stage": names.YARDSTICK_STAGE}, parent.id)
+    ended = {one.fingerprint for one in tries if one.ended}
+    left = [one for one in sticks if one.fingerprint not in ended]
     if not left:
         return
     kinds = ", ".join(dict.fromkeys(one.name for one in left))
