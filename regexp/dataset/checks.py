@@ -25,10 +25,12 @@ EARLIER: Mapping[str, str | None] = MappingProxyType(
 """What every run did that was recorded before a setting of datasets was there, by setting."""
 
 
+EARLIER_OF_TEXT: Mapping[str, str | None] = MappingProxyType({"encoding": None, "decimal": "."})
+"""The same of the settings that `dataset=table` and `dataset=series` have."""
+
 EARLIER_OF_TABLES: Mapping[str, str | bool | None] = MappingProxyType(
     {
-        "encoding": None,
-        "decimal": ".",
+        **EARLIER_OF_TEXT,
         "header": True,
         "weight": None,
         "rows_without_target": "refuse",
@@ -109,7 +111,7 @@ def as_separator(value: object) -> str:
     return separator
 
 
-def check_text(encoding: object, decimal: object) -> None:
+def check_text(encoding: object, decimal: object = ".") -> None:
     """`dataset.encoding` is one of Python's, or None; `dataset.decimal` a point or a comma."""
     if encoding is not None:
         try:

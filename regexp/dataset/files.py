@@ -96,13 +96,15 @@ class FileDataset(Dataset):
         return self._pinned(name) if self.sha256 == KNOWN else self.sha256
 
 
-def further_in(path: Path, separator: str, further: Mapping[str, str]) -> dict[str, Any]:
+def further_in(
+    path: Path, separator: str, further: Mapping[str, str], encoding: str | None = None
+) -> dict[str, Any]:
     """`regexp.dataset.frames.read_further`, where any column is asked for."""
     if not further:
         return {}
     from regexp.dataset.frames import read_further  # takes time
 
-    return dict(read_further(path, separator, further))
+    return dict(read_further(path, separator, further, encoding))
 
 
 def find(key: str, path: str, folder: Path) -> Path:

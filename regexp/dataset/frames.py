@@ -185,18 +185,21 @@ def _is_whole(column: pd.Series) -> bool:
     return bool(len(values)) and bool((values % 1 == 0).all())
 
 
-def read_further(path: Path, separator: str, further: Mapping[str, str]) -> dict[str, pd.Series]:
+def read_further(
+    path: Path, separator: str, further: Mapping[str, str], encoding: str | None
+) -> dict[str, pd.Series]:
     """The columns of a file that settings name, in the order of its rows.
 
     Args:
         path: see `read_frame`.
-        separator: the character between two fields of a CSV in UTF-8.
+        separator: the character between two fields of a CSV.
+        encoding: of a CSV, as Python names it; None for UTF-8.
         further: see `Dataset.further_columns`.
 
     Raises:
         DataError: as `read_frame`; there is no such column.
     """
-    text = Text(separator)
+    text = Text(separator, encoding=encoding or UTF_8)
     frame = read_frame(path, text)
     names = tuple(str(name) for name in frame.columns)
     for key, column in further.items():

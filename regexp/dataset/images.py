@@ -12,8 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.dataset.base import DataError, Dataset, Table
-from regexp.dataset.checks import are_distinct, check_no_target, check_size, unexpected
-from regexp.dataset.columns import find_columns, read_fields
+from regexp.dataset.checks import (
+    EARLIER,
+    are_distinct,
+    check_no_target,
+    check_size,
+    check_text,
+    unexpected,
+)
+from regexp.dataset.columns import UTF_8, find_columns, naming_encoding, read_fields
 from regexp.dataset.data import asked_by
 from regexp.dataset.files import find, further_in, joint_checksum
 from regexp.dataset.image_files import SUFFIXES, read_images, reduced
@@ -47,6 +54,7 @@ class LabelledImages(Dataset):
             name are left out. None: the array `label_column` of the `.npz`, or for a folder the
             names of its sub-folders.
         identifier_column, label_column: of `labels`.
+        encoding: of `labels`, as Python names it; None for UTF-8.
         classes: names, if labels are the numbers 0, 1, ...; None if the labels are names.
         size: pixels a side that images are reduced to, see `regexp.dataset.pixels.area_average`;
             None to leave them.
@@ -55,6 +63,7 @@ class LabelledImages(Dataset):
     """
 
     name: ClassVar[str] = "galaxy_images"
+    EARLIER: ClassVar[Mapping[str, Any]] = {**EARLIER, "encoding": None}
     PLACES: ClassVar[frozenset[str]] = frozenset({"path", "labels"})
 
     path: str
@@ -63,12 +72,14 @@ class LabelledImages(Dataset):
     labels: str | None
     identifier_column: str
     label_column: str
+    encoding: str | None
     classes: Sequence[str] | None
     size: int | None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_size(self.size)
+        check_text(self.encoding)
         check_no_target(self.further_columns, self.label_column)
         if self.classes is not None and not are_distinct(self.classes, 2):
             names = "two or more different names, or null for labels that are names;"
@@ -102,7 +113,7 @@ class LabelledImages(Dataset):
     def _further(self, path: Path, table: Path | None) -> dict[str, Any]:
         """The column that `group` or `split` names, in the order of the images."""
         if table is not None:
-            return further_in(table, ",", self.further_columns)
+            return further_in(table, ",", self.further_columns, self.encoding)
         extra: dict[str, Any] = {}
         for key, column in self.further_columns.items():
             if path.is_dir():
@@ -174,11 +185,12 @@ class LabelledImages(Dataset):
 
     def _read_labels(self, table: Path) -> list[tuple[str, str]]:
         """Identifier and label of each row of the CSV."""
-        fields = read_fields(table, ",")
-        _, header = next(fields)
         columns = (self.identifier_column, self.label_column)
-        name, label = find_columns(table, header, columns, ",")
-        pairs = [(row[name].strip(), row[label].strip()) for _, row in fields]
+        with naming_encoding(table):
+            fields = read_fields(table, ",", self.encoding or UTF_8)
+            _, header = next(fields)
+            name, label = find_columns(table, header, columns, ",")
+            pairs = [(row[name].strip(), row[label].strip()) for _, row in fields]
         if not pairs:
             raise DataError(f"{table}: a header and no rows")
         if len({name for name, _ in pairs}) < len(pairs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,26 +22,28 @@ from regexp.dataset.base import (
     summed,
 )
 from regexp.dataset.checks import (
+    EARLIER,
+    EARLIER_OF_TEXT,
     Name,
     Names,
     are_distinct,
     as_names,
     as_separator,
     check_no_target,
+    check_text,
     check_url,
     is_sha256,
     is_whole,
     unexpected,
 )
-from regexp.dataset.columns import read_columns
+from regexp.dataset.columns import UTF_8, naming_encoding, read_columns
 from regexp.dataset.download import download
 from regexp.dataset.files import check_file, find, further_in
 from regexp.dataset.lazy import LazyInputs
 from regexp.dataset.preparation import Preparation
 from regexp.dataset.splitting import check_train_size
+from regexp.dataset.windows import SUNSPOTS, sliding, sunspots
 from regexp.errors import ConfigError
-
-SUNSPOTS = "SUNACTIVITY"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,8 @@ class Series(Dataset):
             to the working directory or the data folder; None for statsmodels' sunspots (yearly
             numbers, 1700 to 2008, column SUNACTIVITY). Gaps and words are refused.
         separator: the character between two fields.
+        encoding: as Python names it; None for UTF-8.
+        decimal: "." or ",", the character before the decimals of a number.
         sha256: the checksum that the file must have; None accepts any.
         url: address that the file is downloaded from if it is not there; None for none.
         columns: the channels; None for the target alone.
@@ -88,10 +93,13 @@ class Series(Dataset):
     """
 
     name: ClassVar[str] = "series"
+    EARLIER: ClassVar[Mapping[str, Any]] = {**EARLIER, **EARLIER_OF_TEXT}
     PLACES: ClassVar[frozenset[str]] = frozenset({"path", "sha256", "url"})
 
     path: str | None
     separator: str
+    encoding: str | None
+    decimal: str
     sha256: str | None
     url: str | None
     columns: Names | None
@@ -123,6 +131,7 @@ class Series(Dataset):
                 key="dataset.split_seed", cure="leave it null",
             )  # fmt: skip
         object.__setattr__(self, "separator", as_separator(self.separator))
+        check_text(self.encoding, self.decimal)
         if not are_distinct(self._channels, 1):
             columns = "one or more different columns, or null for the target alone;"
             raise unexpected("columns", list(self._channels), columns)
@@ -198,7 +207,7 @@ class Series(Dataset):
         from regexp.dataset import new_rows
 
         if isinstance(rows, Path) and rows.suffix not in new_rows.ARRAYS:
-            values = read_columns(rows, self._channels, self.separator).values
+            values = self._read(rows, self._channels)
         elif new_rows.is_frame(rows):
             values = new_rows.numbers_of(rows, self._channels)
         else:
@@ -221,7 +230,7 @@ class Series(Dataset):
                     key="dataset.columns, dataset.target",
                     cure="set dataset.path for a series of your own",
                 )
-            values = _sunspots()
+            values = sunspots()
             checksum = array_checksum([values])
         else:
             try:
@@ -234,9 +243,18 @@ class Series(Dataset):
                 download(self.url, path, self.sha256, missing)
             checksum = check_file(path, self.sha256)
             name, source = path.stem, str(path)
-            values = read_columns(path, wanted, self.separator).values
+            values = self._read(path, wanted)
         place = wanted.index(str(self.target))
         return name, values[:, : len(channels)], values[:, place : place + 1], checksum, source
+
+    def _read(self, path: Path, columns: Sequence[str]) -> NDArray[np.float64]:
+        """Columns of a file, [time, columns]."""
+        comma = "if the comma is before the decimals, set 'dataset.decimal=\",\"'"
+        encoding, decimal = self.encoding or UTF_8, self.decimal
+        with naming_encoding(path):
+            return read_columns(
+                path, columns, self.separator, encoding, decimal, comma=comma
+            ).values
 
     def _windows(self, steps: int, name: str, source: str) -> Splits:
         """The starts of the windows of each split."""
@@ -272,22 +290,10 @@ class Series(Dataset):
             return steps - test - validation, validation
         from regexp.dataset.assigned import as_series, lengths_in_time
 
-        further = further_in(Path(source), self.separator, self.further_columns)
+        further = further_in(Path(source), self.separator, self.further_columns, self.encoding)
         name = str(self.split)
         try:
             train, validation, _ = lengths_in_time(as_series(name, further[name], steps))
         except DataError as error:
             raise DataError(str(error), key=source) from error
         return train, validation
-
-
-def sliding(values: NDArray[Any], length: int) -> NDArray[Any]:
-    """Windows over the first axis, not copied: [time, columns] -> [starts, length, columns]."""
-    return np.lib.stride_tricks.sliding_window_view(values, length, axis=0).swapaxes(1, 2)
-
-
-def _sunspots() -> NDArray[np.float64]:
-    """Yearly numbers of sunspots, 1700 to 2008, [309, 1]."""
-    from statsmodels.datasets import sunspots
-
-    return sunspots.load_pandas().data[[SUNSPOTS]].to_numpy(dtype=np.float64)

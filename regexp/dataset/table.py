@@ -16,7 +16,7 @@ from regexp.dataset.checks import (
     check_text,
     unexpected,
 )
-from regexp.dataset.columns import UTF_8, other_than
+from regexp.dataset.columns import UTF_8, naming_encoding
 from regexp.dataset.files import file_checksum, find
 from regexp.dataset.framed import Frame, FrameDataset, refused
 
@@ -79,14 +79,8 @@ class TableFile(FrameDataset):
                 f"{path} is no file", key="dataset.path", expected="a CSV, Parquet or ARFF file"
             )
         text = self.text()
-        try:
+        with naming_encoding(path):
             columns = frames.read_frame(path, text)
-        except DataError as error:
-            if not isinstance(error.__cause__, UnicodeError):
-                raise
-            raise DataError(
-                f"{error} If it is text in another encoding, set {other_than(path)}"
-            ) from error
         return Frame(
             columns,
             name=path.name.split(".")[0],

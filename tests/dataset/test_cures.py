@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.dataset.base import Data, DataError
-from tests.dataset.made import make, table_lines, write
+from regexp.sweeps.ingredients import with_earlier_settings
+from tests.dataset.made import config_of, make, table_lines, write, write_images
 
 
 def cures(message: str) -> list[str]:
@@ -93,3 +95,58 @@ def test_separators_of_thousands_have_no_setting(tmp_path):
         with pytest.raises(DataError, match=r"'a' has commas in its numbers.*thousands") as caught:
             dataset(path, f'dataset.decimal="{decimal}"').load(0, tmp_path)
         assert cures(str(caught.value)) == []
+
+
+def series(path: Path, *overrides: str) -> Any:
+    """What a command line makes of a series with the columns `höhe` and `part`."""
+    command = ["dataset=series", f"dataset.path={path}", "dataset.target='höhe'", *overrides]
+    return instantiate(compose(parse(command)[0]).config["dataset"])
+
+
+def test_a_series_in_another_encoding_with_commas(tmp_path):
+    parts = ["train"] * 60 + ["Prüfung"] * 20
+    frame = pd.DataFrame({"höhe": [round(np.sin(row), 4) for row in range(80)], "part": parts})
+    path = tmp_path / "mine.csv"
+    frame.to_csv(path, sep=";", index=False)
+    plain = series(path, 'dataset.separator=";"').load(0, tmp_path)
+    frame.to_csv(path, sep=";", index=False, encoding="latin-1", decimal=",")
+    asked = ['dataset.separator=";"']
+    for message in ("no UTF-8 text", r"column 'höhe': '0,0' is no number; if the comma is"):
+        with pytest.raises(DataError, match=message) as caught:
+            series(path, *asked).load(0, tmp_path)
+        asked += cures(str(caught.value))
+    assert asked[1:] == ["dataset.encoding=latin-1", 'dataset.decimal=","']
+    data = series(path, *asked).load(0, tmp_path)
+    assert np.array_equal(np.asarray(data.train.inputs), np.asarray(plain.train.inputs))
+    rows = series(path, *asked).read_inputs(path, data.preparation)  # as new ones, for predictions
+    assert np.array_equal(
+        rows[:5, :, 0], np.lib.stride_tricks.sliding_window_view(frame["höhe"], 11)[:5]
+    )
+    with pytest.raises(DataError, match="column 'part': 'Prüfung', expected train"):
+        series(path, *asked, "dataset.split=part").load(0, tmp_path)
+
+
+def test_points_in_a_series_with_commas_are_refused(tmp_path):
+    path = write(tmp_path / "mine.csv", ["höhe;b", *(f"1.2{row},5;0" for row in range(80))])
+    with pytest.raises(DataError, match=r"'1.20,5' is no number"):
+        series(path, 'dataset.separator=";"', 'dataset.decimal=","').load(0, tmp_path)
+
+
+def test_labels_of_images_in_another_encoding(tmp_path):
+    given = write_images(tmp_path)
+    lines = (tmp_path / "labels.csv").read_text().replace(",0", ",grün").replace(",1", ",süß")
+    (tmp_path / "labels.csv").write_text(lines, encoding="latin-1")
+    asked = [f"dataset.{key}={value}" for key, value in given.items()]
+    command = ["dataset=galaxy_images", *asked, "dataset.classes=null"]
+    with pytest.raises(DataError, match="no UTF-8 text") as caught:
+        instantiate(compose(parse(command)[0]).config["dataset"]).load(0, tmp_path)
+    (cure,) = cures(str(caught.value))
+    dataset = instantiate(compose(parse([*command, cure])[0]).config["dataset"])
+    assert dataset.load(0, tmp_path).classes == ("2", "grün", "süß")
+
+
+@pytest.mark.parametrize("name", ["series", "etth1", "galaxy_images"])
+def test_a_configuration_from_before_the_encoding_means_what_it_did(name):
+    node: Any = OmegaConf.to_container(config_of(name))
+    bare = {key: value for key, value in node.items() if key not in ("encoding", "decimal")}
+    assert with_earlier_settings(bare) == node

@@ -79,6 +79,7 @@ def settings(header: list[str]) -> dict[str, Any]:
         "repeats": "together", "separator": ",", "missing": [], "target": header[-1],
         "task": None, "columns": None, "drop": [], "categorical": [], "max_levels": 64,
         "group": None, "split": None, "encoding": None, "decimal": ".",
+        "header": True, "weight": None, "rows_without_target": "refuse",
     }  # fmt: skip
 
 
@@ -98,7 +99,10 @@ def settings_of(draw: st.DrawFn, header: list[str]) -> dict[str, Any]:
         "decimal": st.sampled_from((",", ";", None)),
         "missing": cells | st.lists(cells, max_size=2),
         "target": several,
-        "task": st.sampled_from(("classification", "regression", "both")),
+        "task": st.sampled_from(("classification", "regression", "multilabel", "both")),
+        "header": st.sampled_from((False, "no")),
+        "weight": one,
+        "rows_without_target": st.sampled_from(("drop", "keep")),
         "columns": several,
         "drop": several,
         "categorical": several,

@@ -79,7 +79,10 @@ def test_every_value_is_the_one_in_the_file(nowhere: Path, case: tables.Case) ->
 
 def series_of(path: Path, node: dict[str, Any]) -> dict[str, Any]:
     """The node of a series with the settings of a table."""
-    of_tables = ("missing", "task", "drop", "categorical", "max_levels", "encoding", "decimal")
+    of_tables = (
+        "missing", "task", "drop", "categorical", "max_levels", "header", "weight",
+        "rows_without_target",
+    )  # fmt: skip
     return {
         "_target_": "regexp.dataset.series.Series", "path": path.name, "window": 3, "horizon": 2,
         "stride": 1, "sha256": None, "url": None,

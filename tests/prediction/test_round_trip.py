@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import regexp
-from regexp.dataset.series import _sunspots, sliding
+from regexp.dataset.windows import sliding, sunspots
 from regexp.metrics.evaluate import metrics
 from tests.prediction.support import ids, recorded, same_bytes, train, write_table
 from tests.sandbox import Sandbox
@@ -66,7 +66,7 @@ def test_windows_of_a_series_through_recurrent_networks(sandbox: Sandbox) -> Non
         sandbox, "dataset=series", "model=lstm,gru", "seeds=2",
         "regularizer=none,[dropout,mc_dropout],zoneout",
     )  # fmt: skip
-    steps = _sunspots()
+    steps = sunspots()
     for run_id in ids(runs):
         test, model = recorded(sandbox, run_id), regexp.load(run_id, sandbox.store)
         windows = sliding(steps, model.record.config["dataset"]["window"])
