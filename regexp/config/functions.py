@@ -67,6 +67,13 @@ def _check_class_weight(asked: object) -> None:
             )
 
 
+def as_class_weight(asked: Any) -> Any:
+    """`trainer.class_weight` in one spelling: names are texts, and weights floats."""
+    if not isinstance(asked, Mapping):
+        return asked
+    return {str(name): float(weight) for name, weight in asked.items()}
+
+
 def _check_function(key: str, node: object) -> None:
     if not isinstance(node, Mapping):
         raise ConfigError(

@@ -35,8 +35,6 @@ def build_objective(trainer: Node, data: Data, regularizer: Cocktail) -> Objecti
         NotApplicable: a technique makes probabilities of classes, which the loss does not take.
     """
     asked, node = trainer["class_weight"], trainer["loss"]
-    if isinstance(asked, dict):
-        asked = {str(name): float(weight) for name, weight in asked.items()}
     loss = None if node is None else _build_loss(node, data)
     if loss is not None and not loss.soft:
         _check_hard(node["_target_"], regularizer)

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.declared import as_declared
+from regexp.config.functions import as_class_weight
 from regexp.config.jobs import Job, written
 from regexp.config.nodes import without_search
 from regexp.config.schema import EARLIER_TRAINER
@@ -208,7 +209,9 @@ def from_resolved(config: Node, folder: str, variant: str = "") -> PlannedRun:
 
 def _declared(config: Node) -> Node:
     """A configuration whose decisive parts are typed as what they name declares."""
-    return config | {key: as_declared(key, config[key]) for key in DECIDES}
+    typed = {key: as_declared(key, config[key]) for key in DECIDES}
+    typed["trainer"]["class_weight"] = as_class_weight(typed["trainer"]["class_weight"])
+    return config | typed
 
 
 def _plain(node: DictConfig) -> Node:

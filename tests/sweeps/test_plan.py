@@ -134,6 +134,18 @@ def test_a_run_recorded_before_losses_and_weights_has_none() -> None:
     assert again.fingerprint == run.fingerprint
 
 
+def test_weights_of_classes_are_one_run_however_they_are_written() -> None:
+    of = ("dataset=digits", "dataset.train_size=64", "seeds=[2]")
+    runs = [
+        plan(config(*of, f"trainer.class_weight={text}"))[0]
+        for text in ("{1: 2, 7: 3}", "{7: 3.0, 1: 2.0}", "{1: 2, 7: 4}")
+    ]
+    assert runs[0].fingerprint == runs[1].fingerprint != runs[2].fingerprint
+    weights = build_member(runs[0]).objective.weights(build_member(runs[0]).data)
+    assert weights is not None
+    assert len(weights.unique()) == 3
+
+
 def test_runs_of_other_losses_or_weights_do_not_share_a_stack() -> None:
     huber = "trainer.loss={_target_: torch.nn.CrossEntropyLoss, reduction: none}"
     asked = [(), ("trainer.class_weight=balanced",), (huber,)]
