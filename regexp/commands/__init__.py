@@ -13,19 +13,22 @@ COMMANDS = {
     "rerun": "rerun",
     "diff": "rerun",
     "export": "export",
+    "predict": "predict",
+    "export-model": "predict",
     "deliver": "store",
     "ui": "store",
 }
-"""Name -> the module here that has a function of that name, which takes the arguments and returns
-the exit status, and its usage under that name in capitals. conf/config.yaml has a line on each for
-`regexp --help`."""
+"""Name -> the module here that has a function of that name (a hyphen is _), which takes the
+arguments and returns the exit status, and its usage under that name in capitals. conf/config.yaml
+has a line on each for `regexp --help`."""
 
 
 def run_command(name: str, arguments: Sequence[str]) -> int:
     """Run one of `COMMANDS`; its module is imported now, for some take seconds."""
     module = importlib.import_module(f"regexp.commands.{COMMANDS[name]}")
+    function = name.replace("-", "_")
     if {"--help", "-h"} & {*arguments}:
-        print(getattr(module, name.upper()))
+        print(getattr(module, function.upper()))
         return 0
-    command: Callable[[Sequence[str]], int] = getattr(module, name)
+    command: Callable[[Sequence[str]], int] = getattr(module, function)
     return command(arguments)

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -46,9 +46,6 @@ from regexp.dataset.splitting import Splitter
 from regexp.dataset.weights import scaled
 from regexp.errors import ConfigError
 from regexp.random import derive
-
-if TYPE_CHECKING:
-    from regexp.dataset.frames import Text
 
 __all__ = [
     "CLASSIFICATION",
@@ -168,10 +165,10 @@ class Dataset(ABC):
         """Inputs of new rows as `read` gives them; see `regexp.dataset.new_rows.inputs_of`."""
         from regexp.dataset.new_rows import inputs_of  # takes time
 
-        return inputs_of(rows, preparation, self.text())
+        return inputs_of(rows, preparation, self)
 
-    def text(self) -> Text:
-        """How a text file of new rows is written."""
+    def text(self) -> Any:
+        """How a text file of new rows is written, as `regexp.dataset.frames.Text`."""
         from regexp.dataset.frames import Text
 
         return Text(getattr(self, "separator", ","))

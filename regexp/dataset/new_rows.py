@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from regexp.dataset import frames, kinds
 from regexp.dataset.data import DataError
+from regexp.dataset.image_files import SUFFIXES, read_images
 from regexp.dataset.lazy import ArrayImages, ChannelScaler, LazyInputs
 from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import area_average
@@ -24,28 +25,37 @@ from regexp.dataset.preparation import Preparation
 from regexp.dataset.words import number_of
 from regexp.errors import few
 
+if TYPE_CHECKING:
+    from regexp.dataset.base import Dataset
+
 ARRAYS = (".npy",)
 """Suffixes of files that hold one array."""
 
 
-def inputs_of(rows: Any, preparation: Preparation, text: frames.Text) -> NDArray[Any] | LazyInputs:
+def inputs_of(rows: Any, preparation: Preparation, dataset: Dataset) -> NDArray[Any] | LazyInputs:
     """Inputs of new rows, which need no targets, as `Dataset.read` gives them.
 
     Args:
         rows: a data frame with the columns of `preparation`, an array [rows, ...] of what was read,
-            or the path of a file with either.
+            or the path of a file with either; of images also a folder.
         preparation: of a run.
-        text: how a text file of the dataset is written.
+        dataset: says how a text file is written, and what images are reduced to.
 
     Raises:
         DataError: a column is missing, a word stands where a number should, a category has a level
             that the run does not know, or an array is of another shape.
     """
+    images, text = isinstance(preparation.pipeline, ChannelScaler), dataset.text()
+    size: int | None = getattr(dataset, "size", None)
     if isinstance(rows, Path):
-        single = rows.suffix in ARRAYS
-        rows = read_array(rows) if single else _read_frame(rows, text, preparation.levels)
-    if isinstance(preparation.pipeline, ChannelScaler):
-        return _images(np.asarray(rows), preparation)
+        if rows.suffix in ARRAYS:
+            rows = read_array(rows)
+        elif images:
+            rows = read_images(rows, files_of(rows), size, crop=getattr(dataset, "crop", False))
+        else:
+            rows = _read_frame(rows, text, preparation.levels)
+    if images:
+        return _images(np.asarray(rows), preparation, size)
     shape = preparation.read_shape
     if is_frame(rows):
         return _table(rows, preparation, text)
@@ -58,6 +68,21 @@ def inputs_of(rows: Any, preparation: Preparation, text: frames.Text) -> NDArray
         flat = pd.DataFrame(array.reshape(len(array), -1), columns=list(preparation.columns))
         return _table(flat, preparation, text)
     return _as_numbers(array).reshape(len(array), *shape)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of images in a folder and below, in the order of their rows.
+
+    Raises:
+        DataError: there are none.
+    """
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise DataError(
+            f"no {', '.join(SUFFIXES)} file in this folder", key=str(folder),
+            cure=f"give a folder of images, or an array in a {ARRAYS[0]} file",
+        )  # fmt: skip
+    return files
 
 
 def is_frame(rows: object) -> TypeGuard[pd.DataFrame]:
@@ -172,7 +197,7 @@ def _level_of(value: object, place: Mapping[str, int]) -> int | None:
     return next((place[name] for name in spellings if name in place), None)
 
 
-def _images(array: NDArray[Any], preparation: Preparation) -> LazyInputs:
+def _images(array: NDArray[Any], preparation: Preparation, size: int | None) -> LazyInputs:
     """Images [rows, height, width, 3], [rows, height, width] or as the run has them."""
     channels, height, width = preparation.read_shape
     if array.dtype != np.uint8 or array.ndim not in (3, 4):
@@ -184,9 +209,8 @@ def _images(array: NDArray[Any], preparation: Preparation) -> LazyInputs:
         if array.ndim == 3:
             array = np.repeat(array[..., None], channels, axis=-1)
         array = np.ascontiguousarray(array.transpose(0, 3, 1, 2))
-    square = array.shape[2] == array.shape[3]
-    if height == width and square and array.shape[2] > height:
-        array = area_average(array, height)
+    if size is not None and array.shape[2] == array.shape[3] > size:
+        array = area_average(array, size)
     if array.shape[1:] != preparation.read_shape:
         raise DataError(
             f"images of {array.shape[3]} x {array.shape[2]} pixels and {array.shape[1]} channels; "

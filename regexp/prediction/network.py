@@ -19,6 +19,7 @@ from regexp.dataset.base import Data, Split
 from regexp.dataset.lazy import LazyInputs
 from regexp.errors import ConfigError
 from regexp.prediction.record import ModelRecord, Node
+from regexp.regularizer.base import Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member
 from regexp.stack.optimizers import Stepper
@@ -56,7 +57,7 @@ class Network:
             self._trainer["device"] = device
         elif recorded.startswith("cuda") and not torch.cuda.is_available():
             self._trainer["device"] = "cpu"
-        self._stack: Stack | None = None
+        self._built: tuple[Stack, Tensors] | None = None
 
     def outputs(self, inputs: Tensor | LazyInputs) -> Tensor:
         """Logits, or scaled values of a regression, [rows, outputs], on the CPU.
@@ -68,11 +69,12 @@ class Network:
             return torch.empty(0, self._record.outputs)
         split = Split(inputs, self._targets(len(inputs)))
         with device_settings(self._trainer) as device:
-            if self._stack is None:
-                self._stack = self._build(inputs, device)
-            state = self._state(self._stack)
-            outputs = self._stack.predict_rows(split, state, self._together)
-        return (outputs[self._own] if self._stack.lifted else outputs).cpu()
+            if self._built is None:
+                stack = self._build(inputs, device)
+                self._built = stack, self._state(stack)
+            stack, state = self._built
+            outputs = stack.predict_rows(split, state, self._together)
+        return (outputs[self._own] if stack.lifted else outputs).cpu()
 
     def alone(self) -> nn.Module:
         """The network by itself, in evaluation mode, without what techniques make of it."""
@@ -99,11 +101,11 @@ class Network:
             stack.memory = self._for_all(stack, self._record.memory)
         return stack
 
-    def _state(self, stack: Stack) -> dict[str, Tensor]:
+    def _state(self, stack: Stack) -> Tensors:
         weights, wanted = self._record.weights, stack.state() | stack.counts()
         if missing := [name for name in wanted if name not in weights]:
             raise _unfit(f"it has no {missing[0]}")
-        state: dict[str, Tensor] = self._for_all(stack, {name: weights[name] for name in wanted})
+        state: Tensors = self._for_all(stack, {name: weights[name] for name in wanted})
         if wrong := [name for name in wanted if state[name].shape != wanted[name].shape]:
             raise _unfit(f"{wrong[0]} is of another shape")
         return state

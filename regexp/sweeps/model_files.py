@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +23,7 @@ import torch
 from regexp import __version__
 from regexp.dataset import stored
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL
+from regexp.dataset.frames import LEADING_ZEROS
 from regexp.stack.member import Member
 from regexp.sweeps.identity import DECIDES
 from regexp.sweeps.planned_run import PlannedRun, stack_of
@@ -154,8 +156,18 @@ def _signature(description: dict[str, Any]) -> tuple[flavor.Inputs, dict[str, st
     if len(preparation["read_shape"]) > 1:
         return preparation["read_shape"], columns
     levels = preparation["levels"]
-    kinds = {name: "string" if name in levels else "double" for name in preparation["columns"]}
+    kinds = {
+        name: _kind_of(levels[name]) if name in levels else "double"
+        for name in preparation["columns"]
+    }
     return kinds, columns
+
+
+def _kind_of(levels: Sequence[str]) -> str:
+    """What MLflow is to take for a category: it reads 1 and 01 as numbers, and both as 1."""
+    if any(re.fullmatch(LEADING_ZEROS, level) for level in levels):
+        return "string"
+    return flavor.ANY if any(level[:1].isdigit() for level in levels) else "string"
 
 
 def _saved(content: dict[str, Any]) -> bytes:

@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 PYTHON_ENV = "python_env.yaml"
 
 Inputs = Mapping[str, str] | Sequence[int]
-"""Name -> type of columns (`double`, `string`), or the shape of a row that is an array."""
+"""Name -> type of columns (`double`, `string`, `ANY`), or the shape of a row that is an array."""
+
+ANY = "any"
+"""A column of whatever a file is read as."""
 
 
 def mlmodel(run_id: str, loader: str, inputs: Inputs, outputs: Mapping[str, str]) -> str:
@@ -23,9 +26,11 @@ def mlmodel(run_id: str, loader: str, inputs: Inputs, outputs: Mapping[str, str]
     """
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+    from mlflow.types.schema import AnyType
 
     def columns(named: Mapping[str, str]) -> Schema:
-        return Schema([ColSpec(DataType[kind], name) for name, kind in named.items()])
+        kinds = {name: AnyType() if kind == ANY else DataType[kind] for name, kind in named.items()}
+        return Schema([ColSpec(kind, name) for name, kind in kinds.items()])
 
     if isinstance(inputs, Mapping):
         taken = columns(inputs)

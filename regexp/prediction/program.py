@@ -1,0 +1,213 @@
+"""Preparation, network and what becomes of its outputs as one module of tensors.
+
+Transformers of scikit-learn become modules that compute the same in float64, to the bit. Those that
+have none here leave their preparation outside; see `Program.prepares`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from regexp.dataset.base import CLASSIFICATION, MULTILABEL
+from regexp.dataset.digits import _scale
+from regexp.dataset.lazy import ChannelScaler
+from regexp.prediction.network import Network
+from regexp.prediction.record import ModelRecord
+
+
+class Program(nn.Module):
+    """What a run predicts with, of rows as they were read.
+
+    Args:
+        record: of the run.
+
+    Attributes:
+        prepares: whether rows go in as they were read, in float64: numbers, NaN where one is
+            missing, categories as numbers of their levels; images in uint8. Else they go in as
+            prepared, in float32.
+    """
+
+    scale: Tensor | None
+    mean: Tensor | None
+
+    def __init__(self, record: ModelRecord) -> None:
+        super().__init__()
+        preparation = record.preparation
+        self.task = preparation.task
+        self.network = Network(record).alone().requires_grad_(False)
+        self._dtype = next(
+            (p.dtype for p in self.network.parameters() if p.is_floating_point()), torch.float32
+        )
+        self._shape = record.input_shape
+        found = _module_of(preparation.pipeline)
+        self.prepares = found is not None
+        self.preparation = found or nn.Identity()
+        scale = preparation.target_scale
+        self.register_buffer("scale", None if scale is None else _numbers(scale.scale))
+        self.register_buffer("mean", None if scale is None else _numbers(scale.mean))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Probabilities [rows, classes], or values in their own unit [rows, outputs]; float64."""
+        inputs = self.preparation(rows).to(torch.float32)
+        outputs = self.network(inputs.reshape(-1, *self._shape).to(self._dtype)).to(torch.float64)
+        if self.task == CLASSIFICATION:
+            return outputs.softmax(1)
+        if self.task == MULTILABEL:
+            return outputs.sigmoid()
+        if self.scale is None or self.mean is None:
+            return outputs
+        return outputs * self.scale + self.mean
+
+    def example(self, record: ModelRecord, rows: int = 2) -> Tensor:
+        """Rows of zeros as they go in."""
+        if not self.prepares:
+            return torch.zeros(rows, *record.input_shape)
+        images = isinstance(record.preparation.pipeline, ChannelScaler)
+        kind = torch.uint8 if images else torch.float64
+        return torch.zeros(rows, *record.preparation.read_shape, dtype=kind)
+
+
+def _numbers(values: Any) -> Tensor:
+    return torch.from_numpy(np.asarray(values, dtype=np.float64))
+
+
+class _Affine(nn.Module):
+    """(x - mean) / scale, of columns or of the channels of images."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, mean: Any, scale: Any, *axes: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", _numbers(mean).reshape(-1, *axes))
+        self.register_buffer("scale", _numbers(scale).reshape(-1, *axes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.scale
+
+
+class _Images(_Affine):
+    """The same in float32, as images are standardized when they are read."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.to(torch.float32) - self.mean.to(torch.float32)) / self.scale.to(torch.float32)
+
+
+class _Divided(nn.Module):
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x / self.by
+
+
+class _Imputed(nn.Module):
+    """Numbers for missing ones, and for all of columns that no training row had a value in."""
+
+    values: Tensor
+    unseen: Tensor
+
+    def __init__(self, values: Any, unseen: Any) -> None:
+        super().__init__()
+        self.register_buffer("values", _numbers(values))
+        self.register_buffer("unseen", torch.from_numpy(np.asarray(unseen, dtype=bool)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(torch.isnan(x) | self.unseen, self.values, x)
+
+
+class _Missing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.isnan(x).to(x.dtype)
+
+
+class _OneHot(nn.Module):
+    """The levels of each column, one after another."""
+
+    column: Tensor
+    code: Tensor
+
+    def __init__(self, levels: list[int]) -> None:
+        super().__init__()
+        self.register_buffer("column", torch.repeat_interleave(torch.tensor(levels)))
+        codes = [float(code) for count in levels for code in range(count)]
+        self.register_buffer("code", torch.tensor(codes, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x[:, self.column] == self.code).to(x.dtype)
+
+
+class _Beside(nn.Module):
+    """Parts of the columns, each by its own module, one beside another."""
+
+    def __init__(self, parts: list[tuple[list[int], nn.Module]]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(module for _, module in parts)
+        for number, (places, _) in enumerate(parts):
+            self.register_buffer(f"places{number}", torch.tensor(places, dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        columns = [self.get_buffer(f"places{number}") for number in range(len(self.parts))]
+        pairs = zip(columns, self.parts, strict=True)
+        return torch.cat([module(x[:, places]) for places, module in pairs], dim=1)
+
+
+def _module_of(transformer: Any) -> nn.Module | None:
+    """A fitted transformer as a module; None if there is none for its kind."""
+    if transformer is None:
+        return nn.Identity()
+    for base in type(transformer).__mro__:
+        if (make := _KINDS.get(f"{base.__module__}.{base.__name__}")) is not None:
+            return make(transformer)
+    return None
+
+
+def _pipeline(pipeline: Any) -> nn.Module | None:
+    steps = [step for _, step in pipeline.steps]
+    names = [type(step).__name__ for step in steps]
+    if names[:2] == ["UnseenAsMissing", "SimpleImputer"]:
+        imputed = _Imputed(steps[1].statistics_, steps[0].unseen_)
+        modules: list[nn.Module | None] = [imputed, *map(_module_of, steps[2:])]
+    else:
+        modules = list(map(_module_of, steps))
+    known = [module for module in modules if module is not None]
+    return nn.Sequential(*known) if len(known) == len(modules) else None
+
+
+def _columns(transformer: Any) -> nn.Module | None:
+    parts = []
+    for _, fitted, places in transformer.transformers_:
+        if isinstance(fitted, str) or not len(places):  # left out, or of no column
+            continue
+        if (module := _module_of(fitted)) is None:
+            return None
+        parts.append(([int(place) for place in places], module))
+    return _Beside(parts)
+
+
+def _one_hot(encoder: Any) -> nn.Module | None:
+    counted = [np.array_equal(codes, np.arange(len(codes))) for codes in encoder.categories_]
+    return _OneHot([len(codes) for codes in encoder.categories_]) if all(counted) else None
+
+
+def _function(transformer: Any) -> nn.Module | None:
+    return _Divided(16.0) if transformer.func is _scale else None
+
+
+_KINDS: dict[str, Callable[[Any], nn.Module | None]] = {
+    "regexp.dataset.features.ColumnScaler": lambda known: _Affine(known.mean, known.scale),
+    "regexp.dataset.lazy.ChannelScaler": lambda fit: _Images(fit.mean, fit.scale, 1, 1),
+    "sklearn.compose._column_transformer.ColumnTransformer": _columns,
+    "sklearn.impute._base.MissingIndicator": lambda _: _Missing(),
+    "sklearn.pipeline.Pipeline": _pipeline,
+    "sklearn.preprocessing._data.StandardScaler": lambda fit: _Affine(fit.mean_, fit.scale_),
+    "sklearn.preprocessing._encoders.OneHotEncoder": _one_hot,
+    "sklearn.preprocessing._function_transformer.FunctionTransformer": _function,
+}
+"""By the whole name of the transformer's class, so that none has to be imported."""

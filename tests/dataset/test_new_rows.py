@@ -1,0 +1,160 @@
+"""Rows without targets against what the same rows were when the whole file was read."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from regexp.dataset.data import DataError
+from regexp.dataset.lazy import LazyInputs
+from tests.dataset.made import make, write_image_folder
+
+LINES = [
+    "size;share;colour;code;true;rank;kind",
+    "1,5;12%;red;01;True;1;a",
+    "2,25;;blue;1;False;2;b",
+    "?;7%;red;22;True;1;a",
+    "-3;1 000%;;01;False;3;b",
+    *[
+        f"{n},5;{n}%;{'red' if n % 2 else 'green'};22;True;{n % 3 + 1};{'ab'[n % 2]}"
+        for n in range(40)
+    ],
+]
+TABLE = {
+    "path": "table.csv", "target": "kind", "separator": ";", "decimal": ",", "missing": ["?"],
+    "categorical": ["code", "rank"],
+}  # fmt: skip
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """A dataset, and the preparation of a run."""
+    monkeypatch.chdir(tmp_path)
+    Path("table.csv").write_text("\n".join(LINES))
+    dataset = make("table", **TABLE)
+    return dataset, dataset.load(0, tmp_path).preparation
+
+
+def lines(*rows: str, header: str = LINES[0]) -> Path:
+    path = Path("new.csv")
+    path.write_text("\n".join([header, *rows]))
+    return path
+
+
+def test_any_rows_of_the_file_are_what_they_were(table: tuple[Any, Any], tmp_path: Path) -> None:
+    """Three rows cannot tell again what a column is: whether 01 is a code, or 12% a number."""
+    dataset, preparation = table
+    whole = dataset.table_of(tmp_path).inputs
+    for rows in ([0], [1], [2, 3], [1, 4, 5], list(range(len(whole)))):
+        got = dataset.read_inputs(lines(*(LINES[row + 1] for row in rows)), preparation)
+        assert np.array_equal(got, whole[rows], equal_nan=True)
+
+
+def test_the_target_may_be_absent_and_columns_may_stand_otherwise(
+    table: tuple[Any, Any], tmp_path: Path
+) -> None:
+    dataset, preparation = table
+    path = lines("x;1;True;red;22;9%;3,5", header="more;rank;true;colour;code;share;size")
+    [row] = dataset.read_inputs(path, preparation)
+    assert preparation.columns == ("size", "share", "colour", "code", "true", "rank")
+    levels = preparation.levels
+    assert row[:2].tolist() == [3.5, 9.0]
+    named = [
+        levels[name][int(code)] for name, code in zip(preparation.columns[2:], row[2:], strict=True)
+    ]
+    assert named == ["red", "22", "True", "1"]
+
+
+def test_a_data_frame_of_any_types(table: tuple[Any, Any]) -> None:
+    dataset, preparation = table
+    frame = pd.DataFrame(
+        {
+            "size": ["1,5", None], "share": [12.0, np.nan], "colour": ["red", None],
+            "code": ["01", 1], "true": [True, "FALSE"], "rank": [1.0, "3.0"],
+        }
+    )  # fmt: skip
+    got = dataset.read_inputs(frame, preparation)
+    levels = preparation.levels
+    assert np.array_equal(got[:, :2], [[1.5, 12], [np.nan, np.nan]], equal_nan=True)
+    assert [levels["code"][int(code)] for code in got[:, 3]] == ["01", "1"]
+    assert [levels["true"][int(code)] for code in got[:, 4]] == ["True", "False"]
+    assert [levels["rank"][int(code)] for code in got[:, 5]] == ["1", "3"]
+    assert levels["colour"][int(got[1, 2])] == "missing"
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("big;1%;red;01;True;1", r"row 1, column 'size': 'big' is no number, and the run"),
+        ("1;1%;pink;01;True;1", r"row 1, column 'colour': 'pink' is no level .*; it knows 'blue'"),
+        ("1;1%;red;1.5;True;1", r"column 'code': '1.5' is no level"),
+        ("1;1%;red;01;;1", r"row 1, column 'true': no value is no level"),
+        ("1;1%;red;?;True;1", r"column 'code': no value is no level"),
+    ],
+)
+def test_what_the_run_does_not_know_is_told(table: tuple[Any, Any], row: str, told: str) -> None:
+    dataset, preparation = table
+    with pytest.raises(DataError, match=told):
+        dataset.read_inputs(lines(row, header=LINES[0].removesuffix(";kind")), preparation)
+
+
+def test_missing_columns_are_named(table: tuple[Any, Any]) -> None:
+    dataset, preparation = table
+    path = lines("1;1%;01", header="size;share;code")
+    with pytest.raises(
+        DataError, match=r"no columns 'colour', 'true', 'rank'; .* size, share, code"
+    ):
+        dataset.read_inputs(path, preparation)
+
+
+def test_arrays_are_of_the_shape_that_was_read(tmp_path: Path) -> None:
+    digits = make("digits")
+    preparation = digits.load(0, tmp_path).preparation
+    images = np.arange(128.0).reshape(2, 8, 8)
+    for array in (images, images.reshape(2, 64), images.reshape(2, 1, 8, 8)):
+        assert np.array_equal(digits.read_inputs(array, preparation), images.reshape(2, 64))
+    np.save(tmp_path / "rows.npy", images)
+    assert np.array_equal(
+        digits.read_inputs(tmp_path / "rows.npy", preparation), images.reshape(2, 64)
+    )
+    with pytest.raises(DataError, match=r"array of shape \[2, 8\], expected \[rows, 64\]"):
+        digits.read_inputs(images[0, :2], preparation)
+
+
+def test_an_array_of_objects_is_no_array(tmp_path: Path) -> None:
+    digits = make("digits")
+    np.save(tmp_path / "rows.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match=r"cannot be read as an array"):
+        digits.read_inputs(tmp_path / "rows.npy", digits.load(0, tmp_path).preparation)
+
+
+def test_images_of_a_folder_and_of_an_array(tmp_path: Path) -> None:
+    dataset = make("image_folder", **write_image_folder(tmp_path))
+    preparation = dataset.load(0, tmp_path).preparation
+    files = sorted((tmp_path / "photos" / "bee").iterdir())
+    whole = dataset.table_of(tmp_path).inputs
+    rows = [row for row in range(len(whole)) if dataset.table_of(tmp_path).targets[row] == 1]
+    array = np.stack([np.asarray(Image.open(file)) for file in files])
+    for given in (tmp_path / "photos" / "bee", array, whole.read(np.array(rows))):
+        got = dataset.read_inputs(given, preparation)
+        assert isinstance(got, LazyInputs)
+        assert np.array_equal(got.images.read(np.arange(len(files))), whole.read(np.array(rows)))
+    with pytest.raises(DataError, match=r"images of float64 .* expected uint8"):
+        dataset.read_inputs(array / 255, preparation)
+    with pytest.raises(DataError, match=r"images of 3 x 3 pixels .* trained on 4 x 4"):
+        dataset.read_inputs(array[:, :3, :3], preparation)
+
+
+def test_steps_of_a_series_become_every_window(tmp_path: Path) -> None:
+    series = make("series", window=5, horizon=2)
+    preparation = series.load(0, tmp_path).preparation
+    steps = pd.DataFrame({"year": range(9), "SUNACTIVITY": np.arange(9.0)})
+    windows = series.read_inputs(steps, preparation)
+    assert windows[:, :, 0].tolist() == [[t + n for n in range(5)] for t in range(5)]
+    with pytest.raises(DataError, match="4 steps of time are less than a window of 5"):
+        series.read_inputs(steps[:4], preparation)
+    with pytest.raises(DataError, match="row 2, column 'SUNACTIVITY': no value"):
+        series.read_inputs(steps.mask(steps == 1), preparation)
