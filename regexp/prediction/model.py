@@ -120,6 +120,8 @@ class Model:
                 raise ConfigError(f"no file {str(rows)!r}")
         preparation = self.record.preparation
         values = self.record.dataset.read_inputs(rows, preparation)
+        if not len(values):
+            return np.empty((0, self.record.outputs), dtype=np.float32)
         inputs = preparation.inputs(values, np.arange(len(values)))
         return self._network.outputs(inputs).numpy()
 

@@ -63,10 +63,8 @@ class Network:
         """Logits, or scaled values of a regression, [rows, outputs], on the CPU.
 
         Args:
-            inputs: prepared, float32 [rows, ...].
+            inputs: prepared, float32 [rows, ...], one row or more.
         """
-        if not len(inputs):
-            return torch.empty(0, self._record.outputs)
         split = Split(inputs, self._targets(len(inputs)))
         with device_settings(self._trainer) as device:
             if self._built is None:

@@ -196,7 +196,7 @@ def _record(
         data, remark = _loaded(found.config, found.data["checksum"], folder, found.not_stored)
         preparation, remarks = _preparation(data), (remark,)
     else:
-        preparation = stored.restored(found.preparation, pipeline, allowed)
+        preparation = _restored(found.preparation, pipeline, allowed)
     return ModelRecord(
         members=members,
         position=found.stack.position,
@@ -209,6 +209,18 @@ def _record(
         memory=tensors.get("memory", {}),
         remarks=remarks,
     )
+
+
+def _restored(description: Node, pipeline: bytes, allowed: Sequence[str] | None) -> Preparation:
+    try:
+        return stored.restored(description, pipeline, allowed)
+    except ConfigError:
+        raise
+    except Exception as error:  # a damaged file makes the library raise anything
+        raise ConfigError(
+            f"{PIPELINE} cannot be read ({type(error).__name__}: {error}); it may be damaged, or "
+            "another version of scikit-learn wrote it"
+        ) from error
 
 
 def _from_checkpoint(

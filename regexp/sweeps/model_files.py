@@ -156,18 +156,17 @@ def _signature(description: dict[str, Any]) -> tuple[flavor.Inputs, dict[str, st
     if len(preparation["read_shape"]) > 1:
         return preparation["read_shape"], columns
     levels = preparation["levels"]
-    kinds = {
-        name: _kind_of(levels[name]) if name in levels else "double"
-        for name in preparation["columns"]
-    }
-    return kinds, columns
+    return {name: _kind_of(levels.get(name, ())) for name in preparation["columns"]}, columns
 
 
 def _kind_of(levels: Sequence[str]) -> str:
-    """What MLflow is to take for a category: it reads 1 and 01 as numbers, and both as 1."""
-    if any(re.fullmatch(LEADING_ZEROS, level) for level in levels):
-        return "string"
-    return flavor.ANY if any(level[:1].isdigit() for level in levels) else "string"
+    """What MLflow is to take a column for: what it reads, but for codes such as 01.
+
+    Of these it would make numbers, so that 01 and 1 were one. As numbers it would refuse those that
+    are whole in a file, and words that spell them.
+    """
+    coded = any(re.fullmatch(LEADING_ZEROS, level) for level in levels)
+    return "string" if coded else flavor.ANY
 
 
 def _saved(content: dict[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 PYTHON_ENV = "python_env.yaml"
 
 Inputs = Mapping[str, str] | Sequence[int]
-"""Name -> type of columns (`double`, `string`, `ANY`), or the shape of a row that is an array."""
+"""Name -> type of columns (`string`, `ANY`), or the shape of a row that is an array."""
 
 ANY = "any"
 """A column of whatever a file is read as."""

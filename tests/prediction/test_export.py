@@ -1,0 +1,119 @@
+"""Exported programs against the run's own predictions, on the rows of its file."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import regexp
+from regexp.__main__ import run
+from tests.prediction.conftest import Place
+
+Run = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def torch_program(path: Path) -> Run:
+    program = torch.export.load(path).module()
+    return lambda rows: program(torch.from_numpy(rows)).numpy()
+
+
+def onnx_program(path: Path) -> Run:
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(path)
+    return lambda rows: session.run(None, {"rows": rows})[0]
+
+
+@pytest.mark.parametrize(("suffix", "opened"), [("pt2", torch_program), ("onnx", onnx_program)])
+@pytest.mark.parametrize("name", ["class", "value", "labels"])
+def test_raw_rows_of_a_table(
+    place: Place, frame: pd.DataFrame, tmp_path: Path, name: str, suffix: str,
+    opened: Callable[[Path], Run],
+) -> None:  # fmt: skip
+    if suffix == "onnx":
+        pytest.importorskip("onnxscript")
+    path, run_id = tmp_path / f"model.{suffix}", place.runs[name][0]
+    assert run(["export-model", run_id, str(path)]) == 0
+    model = regexp.load(run_id)
+    described = json.loads(path.with_suffix(".json").read_text())
+    assert described["input"]["columns"] == list(model.columns)
+    levels = described["input"]["levels"]
+    rows = np.empty((len(frame), len(model.columns)))
+    for place_of, column in enumerate(described["input"]["columns"]):  # as the description says
+        values = frame[column]
+        if column == "share":
+            values = values.str.rstrip("%").astype(float)
+        elif column in levels:
+            values = values.fillna("missing").map(levels[column].index)
+        rows[:, place_of] = values
+    program = opened(path)
+    wanted = model.predict(frame)[:, None] if name == "value" else model.predict_proba(frame)
+    assert np.allclose(program(rows), wanted, rtol=1e-6)
+    assert np.allclose(program(rows[:1]), wanted[:1], rtol=1e-6)
+
+
+class Branching(nn.Module):
+    """A user's own network, of which no program can be made."""
+
+    def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.last = nn.Linear(input_shape[0], outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(x if float(x.sum()) > 0 else -x)
+
+
+def test_what_cannot_be_exported_is_told_in_one_line(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = f"{__name__}.Branching"
+    place.sweep(
+        "branching", "dataset=iris", f"model._target_={own}", "~model.hidden", "~model.activation"
+    )
+    path, [run_id] = tmp_path / "model.pt2", place.runs["branching"]
+    capsys.readouterr()
+    assert run(["export-model", run_id, str(path)]) == 2
+    assert f"--allow {own}" in capsys.readouterr().err
+    assert run(["export-model", run_id, str(path), "--allow", own]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("regexp: regexp export-model: Branching cannot be exported (")
+    assert told.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("dataset=digits", "model=cnn", "model.channels=[4,4]", "dataset.train_size=64"),
+        ("dataset=series", "model=lstm"),
+        ("dataset=mnist1d", "dataset.train_size=64", "model.hidden=[8]"),
+    ],
+    ids=["images", "series", "curves"],
+)
+def test_rows_that_are_arrays(place: Place, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    name = "-".join(arguments[0].split("="))
+    place.sweep(name, *arguments)
+    path, run_id = tmp_path / "model.pt2", place.runs[name][0]
+    assert run(["export-model", run_id, str(path)]) == 0
+    model = regexp.load(run_id)
+    shape = (7, *model.record.preparation.read_shape)
+    rows = np.random.default_rng(0).uniform(0, 16, shape)
+    got = torch_program(path)(rows)
+    wanted = model.predict_proba(rows) if model.classes else model.predict(rows).reshape(7, -1)
+    assert np.allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_what_techniques_predict_is_said_to_be_left_out(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.sweep("mc", "dataset=iris", "model.hidden=[8]", "regularizer=[dropout,mc_dropout]")
+    path = tmp_path / "model.pt2"
+    assert run(["export-model", place.runs["mc"][0], str(path)]) == 0
+    assert "the mean over several passes that mc_dropout predicts" in capsys.readouterr().out
+    assert json.loads(path.with_suffix(".json").read_text())["not_in_it"] == ["mc_dropout"]

@@ -1,0 +1,82 @@
+"""MLflow's own ways to a run's model, against `regexp.load`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from mlflow.models import Model
+from sklearn.datasets import load_digits
+
+import regexp
+from tests.prediction.conftest import Place
+from tests.prediction.test_model import artifacts
+
+# of MLflow's own, when its module is first imported
+pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")
+
+
+@pytest.fixture
+def _uri(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place.store}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+
+@pytest.mark.usefixtures("_uri")
+def test_mlflow_loads_a_run_as_recorded(place: Place, frame: pd.DataFrame) -> None:
+    rows = frame.assign(width=frame["width"].round())  # whole numbers, and words that spell some
+    for name in ("class", "value", "labels"):
+        run_id = place.runs[name][0]
+        served = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+        signature = served.metadata.signature
+        table = regexp.load(run_id).table(rows)
+        assert signature.inputs.input_names() == ["width", "share", "colour", "code"]
+        assert signature.outputs.input_names() == list(table)
+        pd.testing.assert_frame_equal(served.predict(rows), table)
+
+
+def test_the_file_is_what_mlflow_would_write(place: Place) -> None:
+    folder = artifacts(place, place.runs["class"][0]) / "model"
+    ours = Model.load(folder)
+    theirs = Model(run_id=ours.run_id, signature=ours.signature)
+    mlflow.pyfunc.add_to_model(
+        theirs, "regexp.prediction.pyfunc", data=".", python_env="python_env.yaml"
+    )
+    assert ours.flavors == theirs.flavors
+    assert ours.run_id == place.runs["class"][0]
+    env = yaml.safe_load((folder / "python_env.yaml").read_text())
+    assert env["dependencies"] == ["-r requirements.txt"]
+    needed = (folder / "requirements.txt").read_text().splitlines()
+    assert f"regexp=={regexp.__version__}" in needed
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_uri")
+def test_mlflow_models_predict(place: Place, frame: pd.DataFrame, tmp_path: Path) -> None:
+    run_id = place.runs["value"][0]
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow", "models", "predict", "-m", f"runs:/{run_id}/model",
+         "-i", str(tmp_path / "rows.csv"), "-t", "csv", "--env-manager", "local",
+         "-o", str(tmp_path / "out.json")],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answers = json.loads((tmp_path / "out.json").read_text())["predictions"]
+    wanted = regexp.load(run_id).predict(frame)
+    assert np.allclose([answer["prediction"] for answer in answers], wanted, rtol=1e-12)
+
+
+@pytest.mark.usefixtures("_uri")
+def test_arrays_of_a_dataset_of_images(place: Place) -> None:
+    place.sweep("digits", "dataset.train_size=64", "model.hidden=[8]", "tracking.experiment=digits")
+    run_id = place.runs["digits"][0]
+    served = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+    digits = load_digits(as_frame=True)
+    got = served.predict(digits.data)
+    assert list(got["prediction"]) == list(regexp.load(run_id).predict(digits.data.to_numpy()))
