@@ -32,7 +32,7 @@ def load(
     run_id: str,
     mlruns: str | os.PathLike[str] | None = None,
     *,
-    tracking_uri: str | None = None,
+    uri: str | None = None,
     data: str | os.PathLike[str] | None = None,
     allow: Sequence[str] = (),
     exact: bool = True,
@@ -46,7 +46,7 @@ def load(
     Args:
         run_id: of one run, not of a sweep.
         mlruns: the folder with the store; None for `mlruns` in the working directory.
-        tracking_uri: of the store, if it is elsewhere; None for MLFLOW_TRACKING_URI or the folder.
+        uri: of the store, if it is elsewhere; None for MLFLOW_TRACKING_URI or the folder.
         data: `paths.data`, which only runs need that were recorded without their preparation.
         allow: classes and functions of your own that the run's configuration may call, such as
             "my_package.MyModel"; with a dot at the end, all that begins so.
@@ -64,7 +64,7 @@ def load(
         config_name=CONFIG_NAME, config_path=None, config_dir=None, overrides=[]
     )
     config = compose_config(options)
-    given = {"paths.mlruns": mlruns, "paths.data": data, "tracking.uri": tracking_uri}
+    given = {"paths.mlruns": mlruns, "paths.data": data, "tracking.uri": uri}
     for key, value in given.items():
         if value is not None:
             OmegaConf.update(config, key, os.fspath(value).replace("${", "\\${"))

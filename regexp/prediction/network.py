@@ -23,6 +23,7 @@ from regexp.regularizer.base import Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member
 from regexp.stack.optimizers import Stepper
+from regexp.stack.rows import StackedRows
 from regexp.stack.stack import Stack
 from regexp.sweeps.ingredients import build_model, build_regularizer
 from regexp.training.device import device_settings
@@ -65,13 +66,14 @@ class Network:
         Args:
             inputs: prepared, float32 [rows, ...], one row or more.
         """
-        split = Split(inputs, self._targets(len(inputs)))
+        data = self._data(inputs)
         with device_settings(self._trainer) as device:
             if self._built is None:
                 stack = self._build(inputs, device)
                 self._built = stack, self._state(stack)
             stack, state = self._built
-            outputs = stack.predict_rows(split, state, self._together)
+            rows = StackedRows([data] * len(stack.runs), stack.lifted, stack.device, stack.dtype)
+            outputs, _ = stack.predict("test", state, self._together, rows)
         return (outputs[self._own] if stack.lifted else outputs).cpu()
 
     def alone(self) -> nn.Module:

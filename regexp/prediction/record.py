@@ -17,7 +17,7 @@ from regexp.dataset import stored
 from regexp.dataset.base import Data, Dataset
 from regexp.dataset.preparation import Preparation
 from regexp.errors import ConfigError
-from regexp.metrics.names import TUNING_STAGE
+from regexp.metrics.names import TUNING_STAGE, YARDSTICK_STAGE
 from regexp.rerun.original import Original
 from regexp.rerun.recorded import LAST_CHECKPOINT, read_run
 from regexp.rerun.stacks import members_of, replaced
@@ -157,6 +157,12 @@ def _check_predicts(run: Original) -> None:
     if run.status != "FINISHED":
         reason = f": {run.reason.splitlines()[0]}" if run.reason else ""
         raise ConfigError(f"it is {run.status} and has no final weights{reason}", key=where)
+    if run.tags.get("stage") == YARDSTICK_STAGE:
+        raise ConfigError(
+            "it is a yardstick, an estimator of scikit-learn that no run keeps",
+            key=where,
+            cure="fit it again with scikit-learn",
+        )
     if run.tags.get("stage") == TUNING_STAGE:
         raise ConfigError(
             "it is a trial of a search, in which numbers were tried",

@@ -26,7 +26,6 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from regexp.dataset.base import Data, Split
 from regexp.metrics.ensemble import mean_prediction
 from regexp.model.draws import probe
 from regexp.model.functional import call_with
@@ -185,8 +184,13 @@ class Stack(Trainable):
         with self._autocast():
             return with_own_statistics(self.model, averaged, state, batches, self.lifted)
 
+    @torch.no_grad()
     def predict(
-        self, split: str, state: Tensors, runs: Sequence[int] | None = None
+        self,
+        split: str,
+        state: Tensors,
+        runs: Sequence[int] | None = None,
+        rows: StackedRows | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Outputs on a split in evaluation mode, and its targets.
 
@@ -194,24 +198,11 @@ class Stack(Trainable):
             split: `train`, `validation` or `test`.
             state: of all runs of the stack.
             runs: positions in the stack, if not all.
+            rows: of all runs of the stack, if not those that it was made with.
 
         Returns:
             [runs, rows, outputs] and [runs, rows, ...].
         """
-        return self._predict(self._rows, split, state, runs)
-
-    def predict_rows(
-        self, split: Split, state: Tensors, runs: Sequence[int] | None = None
-    ) -> Tensor:
-        """Outputs of the runs on rows of none of their splits, as `predict` has them."""
-        data = Data(split, split, split, self.task, ("",) * self._classes, (), "", "new rows", "")
-        new = StackedRows([data] * len(self.runs), self.lifted, self.device, self.dtype)
-        return self._predict(new, "test", state, runs)[0]
-
-    @torch.no_grad()
-    def _predict(
-        self, rows: StackedRows, split: str, state: Tensors, runs: Sequence[int] | None
-    ) -> tuple[Tensor, Tensor]:
         runs = runs if self.lifted else None
         tensors = {**self._buffers_now(), **state}
         if self.lifted:  # noise that was never drawn has no run axis
@@ -225,7 +216,7 @@ class Stack(Trainable):
         else:
             call = lambda inputs: call_with(self.model, tensors, inputs)
         with self._autocast():
-            outputs, targets = rows.outputs(call, split, runs)
+            outputs, targets = (rows or self._rows).outputs(call, split, runs)
         self.model.train()
         self._single.train()
         return outputs, targets

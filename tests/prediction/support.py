@@ -13,7 +13,7 @@ from regexp.metrics.outputs import RowOutputs, read
 from regexp.tracking.stored import Reader
 from tests.sandbox import Sandbox
 
-QUICK = ("trainer.epochs=2", "trainer.batch_size=32")
+QUICK = ("trainer.epochs=2", "trainer.batch_size=32", "yardsticks=false")
 
 
 def write_table(path: Path, rows: int = 160, seed: int = 0) -> pd.DataFrame:

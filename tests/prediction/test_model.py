@@ -119,15 +119,20 @@ def test_neither_data_nor_checkpoints_are_needed(
 def test_a_sweep_a_failed_run_and_no_run_have_no_model(place: Place) -> None:
     with Tracker(None, "class", place.store) as tracker:
         [parent] = tracker.client.search_runs([tracker.experiment_id], "tags.`sweep.key` != ''")
-        failed = tracker.start(
-            parent.info.run_id, name="broken", fingerprint="f", params={}, tags={}, artifacts={},
-            dataset={},
-        )  # fmt: skip
-        failed.finish("FAILED", "train/loss became nan in epoch 3")
+        ids = {}
+        for name, stage in (("broken", ""), ("ridge", "yardstick")):
+            record = tracker.start(
+                parent.info.run_id, name=name, fingerprint=name, params={}, tags={"stage": stage},
+                artifacts={}, dataset={},
+            )  # fmt: skip
+            record.finish("FAILED" if name == "broken" else "FINISHED", "train/loss became nan")
+            ids[name] = record.id
     with pytest.raises(TrackingError, match="is the sweep"):
         regexp.load(parent.info.run_id)
-    with pytest.raises(ConfigError, match=r"'broken' .*FAILED .*train/loss became nan in epoch 3"):
-        regexp.load(failed.id)
+    with pytest.raises(ConfigError, match=r"'broken' .*FAILED .*train/loss became nan"):
+        regexp.load(ids["broken"])
+    with pytest.raises(ConfigError, match=r"'ridge' .*a yardstick"):
+        regexp.load(ids["ridge"])
     with pytest.raises(TrackingError, match="there is no run"):
         regexp.load("0" * 32)
 
