@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,19 @@ from torch.testing import assert_close
 
 from regexp.__main__ import run as run_command
 from regexp.model.cnn import CNN
+from regexp.model.mlp import MLP
 from regexp.regularizer.early_stopping import EarlyStopping
 from regexp.regularizer.ema import EMA
 from regexp.regularizer.mixup import Mixup
 from regexp.regularizer.r_drop import RDrop
 from regexp.regularizer.sam import SAM
 from regexp.stack.member import Member
+from regexp.stack.objective import Objective, OwnLoss
 from regexp.stack.stack import Stack
 from regexp.training import checkpoint
 from regexp.training.device import device_settings
 from regexp.training.loop import train
-from regexp.training.state import TrainingState
+from regexp.training.state import Result, TrainingState
 from tests.sandbox import SMALL, Sandbox
 from tests.support import make_data, make_member, run
 from tests.training.test_loop import Everything, NormDropout
@@ -92,6 +95,37 @@ def test_half_precision_is_near_single_precision() -> None:
     single = losses("cpu", "float32")
     assert losses("cuda", "bfloat16") == pytest.approx(single, abs=0.03)
     assert losses("cuda", "float32") == pytest.approx(single, abs=1e-3)
+
+
+@pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
+def test_weights_and_a_loss_of_ones_own_do_not_depend_on_the_device(task: str) -> None:
+    def trained(device: str) -> list[Result]:
+        classes = torch.nn.CrossEntropyLoss(torch.arange(1.0, 4), reduction="none")
+        loss = OwnLoss(classes if task == "classification" else torch.nn.HuberLoss("none"))
+        outputs = 1 if task == "regression" else 3
+        members = []
+        for seed in range(2):
+            data = make_data(seed, task=task)
+            weights = torch.arange(len(data.train)).float() % 4
+            data = replace(data, train=replace(data.train, weights=weights))
+            one = make_member(seed, data=data, model=lambda: MLP((5,), outputs, [8], "relu"))
+            members.append(replace(one, objective=Objective(loss, name="own")))
+        return run(members, 4, device=device, precision="float64")[0]
+
+    for one, other in zip(trained("cpu"), trained("cuda"), strict=True):
+        assert_close(other.last["weights"], one.last["weights"], check_device=False)
+        assert other.metrics["test/loss"] == pytest.approx(one.metrics["test/loss"])
+
+
+def test_a_loss_with_tensors_of_its_own_scores_an_ensemble(tmp_path: Path) -> None:
+    """It trains on the GPU, and what runs ended with is scored on the CPU."""
+    sandbox = Sandbox(tmp_path, tmp_path / "mlruns", "cuda")
+    weight = "{_target_: torch.tensor, data: [1, 2, 1, 1, 1, 1, 1, 1, 1, 1.0]}"
+    loss = f"{{_target_: torch.nn.CrossEntropyLoss, reduction: none, weight: {weight}}}"
+    words = [*SMALL, "trainer.device=cuda", "dataset.split_seed=0", f"trainer.loss={loss}"]
+    words += ["trainer.class_weight=balanced"]
+    assert sandbox.run("regularizer=mixup", *words) == 0
+    assert (sandbox.children()["metrics.ensemble/loss"] > 0).all()
 
 
 @pytest.mark.parametrize("stack", ["true", "false"])

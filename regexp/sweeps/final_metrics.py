@@ -189,6 +189,7 @@ def add_ensembles(
         data = members[indices[0]].data
         outputs = torch.stack([results[index].outputs for index in indices])
         loss = members[indices[0]].objective.loss
+        loss = loss and loss.to(outputs.device, outputs.dtype)  # back from where it trained
         scores = ensemble_metrics(outputs, data.test.targets, data.task, loss)
         for index in indices:
             results[index].metrics |= {f"{names.ENSEMBLE}{n}": float(v) for n, v in scores.items()}
