@@ -120,7 +120,7 @@ def _dataset_input(described: Record) -> Any:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     data = Dataset(
-        name=described.get("name", "dataset"),
+        name=described.get("name", "dataset")[: names.DATASET_LENGTH],
         digest=described.get("checksum", "")[:_DIGEST_LENGTH],
         source_type="regexp",
         source=described.get("source", ""),

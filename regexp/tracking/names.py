@@ -9,10 +9,15 @@ from functools import lru_cache
 PARAM_LENGTH = 6000  # MLflow cuts longer values without a word
 TAG_LENGTH = 8000
 KEY_LENGTH = 250
-RUN_LENGTH = 250  # of a run's name in MLflow's tables, which PostgreSQL and MySQL hold to
+# In MLflow's tables, which PostgreSQL and MySQL hold to and SQLite does not.
+RUN_LENGTH = 250  # of a run's name
+EXPERIMENT_LENGTH = 256
+DATASET_LENGTH = 500
+PLACE_LENGTH = 200  # of where a run's artifacts are
+EXPERIMENT_TAG_LENGTH = 5000  # MLflow refuses more; 3.17 takes 20,000, older servers do not
 
 WHOLE_NAME = "name.whole"
-"""The tag with the name of a run that is too long for MLflow."""
+"""The tag with the name of a run or experiment that is too long for MLflow."""
 
 _SWEEP = "sweep."
 TRAINED, REUSED = "trained", "reused"
@@ -69,10 +74,18 @@ def of_run(name: str) -> tuple[str, dict[str, str]]:
 
     A name that is too long keeps its beginning and ends in a hash.
     """
-    if len(name) <= RUN_LENGTH:
+    return _fitting(name, RUN_LENGTH, TAG_LENGTH)
+
+
+def of_experiment(name: str) -> tuple[str, dict[str, str]]:
+    """As `of_run`, of an experiment."""
+    return _fitting(name, EXPERIMENT_LENGTH, EXPERIMENT_TAG_LENGTH)
+
+
+def _fitting(name: str, length: int, tag_length: int) -> tuple[str, dict[str, str]]:
+    if len(name) <= length:
         return name, {}
-    short = f"{name[: RUN_LENGTH - 9]} {_digest(name)}"
-    return short, {WHOLE_NAME: cut(name, TAG_LENGTH)}
+    return f"{name[: length - 9]} {_digest(name)}", {WHOLE_NAME: cut(name, tag_length)}
 
 
 def params(config: Mapping[str, object]) -> tuple[dict[str, str], dict[str, str]]:

@@ -134,32 +134,6 @@ def open_client(uri: str, folder: Path) -> Any:
     return client
 
 
-def experiment(client: Any, name: str, uri: str, folder: Path) -> str:
-    """Id of the experiment with this name, made when absent.
-
-    Raises:
-        TrackingError: it was deleted in the UI, so that its name is taken.
-    """
-    from mlflow.exceptions import MlflowException
-
-    # A server says itself where artifacts go.
-    place = None if is_server(uri) else artifact_folder(folder)
-    known = client.get_experiment_by_name(name)
-    if known is None:
-        try:
-            return str(client.create_experiment(name, artifact_location=place))
-        except MlflowException:  # another process was faster
-            known = client.get_experiment_by_name(name)
-            if known is None:
-                raise
-    if known.lifecycle_stage != "active":
-        raise TrackingError(
-            f"tracking.experiment={name} was deleted. Restore it (mlflow experiments restore "
-            f"--experiment-id {known.experiment_id}) or choose another name."
-        )
-    return str(known.experiment_id)
-
-
 @contextmanager
 def explained(uri: str, folder: Path | None = None) -> Iterator[None]:
     """Turn failures of the store into a `TrackingError` that names the key to change.

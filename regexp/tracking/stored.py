@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from regexp.addresses import public, public_all
-from regexp.tracking import names, pasted, query, store
+from regexp.tracking import experiments, names, pasted, query, store
 from regexp.tracking.error import TrackingError
 from regexp.tracking.places import sqlite_file
 from regexp.tracking.query import Earlier
@@ -217,7 +217,7 @@ def known_sweep(
         return "", lambda tags: []
     client = store.open_client(resolved, folder)
     with store.explained(resolved):
-        known = client.get_experiment_by_name(experiment)
+        known = experiments.find(client, experiment)
         if known is None:
             return "", lambda tags: []
         where = known.experiment_id

@@ -13,6 +13,7 @@ from regexp.addresses import is_server
 from regexp.metrics.names import ACCURACY
 from regexp.tracking import delivery, environment, names, process, query, store, stored, view
 from regexp.tracking.error import StoreAwayError
+from regexp.tracking.experiments import find_or_make
 from regexp.tracking.outbox import Left, Outbox
 from regexp.tracking.patience import Patience
 from regexp.tracking.query import Earlier
@@ -60,7 +61,7 @@ class Tracker:
         store.check_folders(self.folder)
         self.client = store.open_client(self.uri, self.folder)
         with store.explained(self.uri):
-            self.experiment_id = store.experiment(self.client, experiment, self.uri, self.folder)
+            self.experiment_id = find_or_make(self.client, experiment, self.uri, self.folder)
         self._outbox = Outbox(delivery.sender(self.client), spool_of(self.uri, self.folder))
         self._open: dict[str, RunRecord] = {}  # in the order of their start: a parent comes first
         self._closed = False

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from regexp.metrics import names
-from regexp.tracking.names import REUSED, member_of
+from regexp.tracking.names import EXPERIMENT_TAG_LENGTH, REUSED, member_of
 
 _TAG = "mlflow.sharedViewState."
 
@@ -62,11 +62,13 @@ def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) 
             "aggregateFunction": "average",
             "groupByKeys": [{"mode": "tag", "groupByData": group}],
         },
-        "groupsExpanded": dict.fromkeys(sorted(ids), False),
         "runsExpanded": {},
         "useGroupedValuesInCharts": True,
     }
-    return _TAG + sweep_id, json.dumps(state)
+    folded = dict.fromkeys(sorted(ids), False)
+    while len(text := json.dumps(state | {"groupsExpanded": folded})) > EXPERIMENT_TAG_LENGTH:
+        folded = dict(list(folded.items())[: len(folded) // 2])  # the UI unfolds the others
+    return _TAG + sweep_id, text
 
 
 def address(ui: str, experiment: str, sweep_id: str, *, charts: bool) -> str:

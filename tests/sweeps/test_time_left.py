@@ -170,6 +170,7 @@ def test_a_sweep_counts_its_jobs_as_they_end(
     monkeypatch.setattr("regexp.sweeps.time_left.LEAST", 0.0)
     command: list[Any] = ["-m", "regularizer=none,l1", "regularizer.l1.strength=0,1e-3", "seeds=2"]
     assert sandbox.run(*command, "trainer.epochs=2", "model.hidden=[8]") == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
-    told = [line.partition(" · ")[2].partition(" · ")[0] for line in lines if " runs · " in line]
-    assert told[-4:] == ["2 of 6 runs", "2 of 6 runs", "4 of 6 runs", "6 of 6 runs"]
+    lines = capsys.readouterr().out.splitlines()
+    ends = [line for line in lines if "test accuracy" in line or "the runs of job" in line]
+    told = [line.split(" · ")[1] for line in ends if line.startswith("[")]
+    assert told == ["2 of 6 runs", "2 of 6 runs", "4 of 6 runs", "6 of 6 runs"]

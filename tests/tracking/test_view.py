@@ -3,6 +3,7 @@
 import json
 
 from regexp.tracking import RunRecord, Tracker, view
+from regexp.tracking.names import EXPERIMENT_TAG_LENGTH
 from tests.tracking.runs import start
 
 
@@ -55,3 +56,10 @@ def test_trials_of_a_search_are_not_in_the_view() -> None:
     state = json.loads(text)
     assert state["searchFilter"].endswith("and tags.stage = 'final'")
     assert state["groupsExpanded"] == {"tag.label.l1": False}
+
+
+def test_the_view_of_many_groups_is_no_longer_than_servers_take() -> None:
+    runs = [{"label": f"technique (strength={number / 1000})"} for number in range(900)]
+    _, text = view.shared_state("ab" * 16, "test/accuracy", runs)
+    assert len(text) <= EXPERIMENT_TAG_LENGTH
+    assert 0 < len(json.loads(text)["groupsExpanded"]) < 900
