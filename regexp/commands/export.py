@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from regexp.commands.arguments import CommandParser
@@ -60,7 +61,8 @@ def export(arguments: Sequence[str]) -> int:
         print(line, file=sys.stderr)
     print(
         f"{path}: {count(len(sweep.runs), 'run')}, {count(len(files), 'artifact')} of the sweep, "
-        f"{count(len(checkpoints), 'checkpoint')}. To make the runs again: regexp rerun {path}"
+        f"{count(len(checkpoints), 'checkpoint')}. To make the runs again: "
+        f"regexp rerun {quote(str(path))}"
     )
     return 0
 
