@@ -15,6 +15,8 @@ COMMANDS = {
     "export": "export",
     "predict": "predict",
     "export-model": "predict",
+    "ls": "sweeps",
+    "delete": "sweeps",
     "deliver": "store",
     "ui": "store",
 }

@@ -1,0 +1,112 @@
+"""`regexp ls` and `regexp delete`; the oracles are MLflow and the files that are left."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from regexp.__main__ import USAGE_ERROR, run
+from regexp.tracking import Tracker
+from regexp.tracking.stored import Reader
+from tests.tracking.runs import start
+
+
+@pytest.fixture
+def store(fresh_store: Path, tmp_path: Path) -> tuple[Path, str, str]:
+    """Two sweeps; the second reuses a run of the first, which has another that it does not."""
+    (tmp_path / "last.pt").write_bytes(b"0" * 2**20)
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        first, second = (tracker.sweep(key, key, {"command": f"seeds={key}"}) for key in "ab")
+        for name in ("shared", "alone"):
+            record = start(tracker, first.id, fingerprint=name, name=name)
+            record.artifact(tmp_path / "last.pt", "checkpoints")
+            record.finish("FINISHED" if name == "shared" else "FAILED")
+            if name == "shared":
+                tracker.reuse(second.id, [record.id])
+        start(tracker, second.id, fingerprint="own", name="own").finish()
+        first.finish()
+        second.finish()
+    plans = fresh_store / "hydra" / "then" / "plans"
+    plans.mkdir(parents=True)
+    (plans / "0.yaml").write_text(f"order:\n  sweep_id: {first.id}\n")
+    return fresh_store, first.id, second.id
+
+
+def names(folder: Path, sweep_id: str) -> set[str]:
+    return set(Reader(None, folder).runs(sweep_id)["name"])
+
+
+def test_sweeps_are_listed_newest_first(
+    store: tuple[Path, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, first, second = store
+    assert run(["ls", "--json", f"paths.mlruns={folder}"]) == 0
+    listed = {one["sweep_id"]: one for one in json.loads(capsys.readouterr().out)}
+    assert [one["started"] for one in listed.values()] == sorted(
+        (one["started"] for one in listed.values()), reverse=True
+    )
+    assert listed[first]["runs"] == {"FINISHED": 1, "FAILED": 1}
+    assert listed[second]["runs"] == {"FINISHED": 2}
+    assert (listed[first]["reused"], listed[second]["reused"]) == (0, 1)
+    assert listed[first]["techniques"] == ["l1"]
+    assert run(["ls", f"paths.mlruns={folder}"]) == 0
+    table = capsys.readouterr().out
+    assert first in table
+    assert "1 finished, 1 failed" in table
+    assert "2 finished, 1 reused" in table
+    assert "seeds=a" in table
+
+
+def test_a_deleted_sweep_leaves_what_others_reuse_and_frees_the_disk(
+    store: tuple[Path, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, first, second = store
+    where = f"paths.mlruns={folder}"
+    runs = Reader(None, folder).runs(first).set_index("name")["run_id"]
+    assert run(["delete", first, where]) == USAGE_ERROR
+    assert "give --yes" in capsys.readouterr().err
+    assert names(folder, first) == {"shared", "alone"}, "nobody was asked"
+    assert run(["delete", first, "--yes", where]) == 0
+    told = capsys.readouterr().out
+    assert "a: 1 run and the sweep itself, with files and checkpoints (1.0 MB)" in told
+    assert "1 run stays, which other sweeps reuse." in told
+    assert names(folder, second) == {"shared", "own"}
+    assert Reader(None, folder).run(runs["shared"]).sweep_id == second
+    assert [path.parents[2].name for path in folder.rglob("last.pt")] == [runs["shared"]]
+    assert not (folder / "hydra" / "then").exists()
+    with Tracker(None, "regexp", folder) as tracker:
+        left = tracker.client.search_runs([tracker.experiment_id], run_view_type=3)  # deleted too
+        assert {one.info.run_name for one in left} == {"b", "own", "shared"}
+    assert run(["delete", first, "--yes", where]) == USAGE_ERROR
+    assert "there is no run" in capsys.readouterr().err
+    assert run(["delete", second, "--yes", where]) == 0
+    assert not list(folder.rglob("last.pt"))
+
+
+def test_a_sweep_that_reuses_is_deleted_without_what_it_reuses(
+    store: tuple[Path, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, first, second = store
+    assert run(["delete", second, "--yes", f"paths.mlruns={folder}"]) == 0
+    assert "1 run stays, which it reuses of others." in capsys.readouterr().out
+    assert names(folder, first) == {"shared", "alone"}
+
+
+def test_what_still_runs_is_not_deleted(
+    store: tuple[Path, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, first, _ = store
+    with Tracker(None, "regexp", folder) as tracker:
+        start(tracker, first, fingerprint="new", name="new")
+        assert run(["delete", first, "--yes", f"paths.mlruns={folder}"]) == USAGE_ERROR
+        assert "runs of it have not ended (1)" in capsys.readouterr().err
+        assert names(folder, first) == {"shared", "alone", "new"}
+
+
+def test_a_run_is_no_sweep(
+    store: tuple[Path, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, first, _ = store
+    [run_id, *_] = Reader(None, folder).runs(first)["run_id"]
+    assert run(["delete", run_id, "--yes", f"paths.mlruns={folder}"]) == USAGE_ERROR
+    assert "is a run, not a sweep" in capsys.readouterr().err
