@@ -188,8 +188,12 @@ def _as_a_guess(members: "pd.DataFrame", own: "pd.DataFrame", metric: Metric) ->
         f"nothing of the inputs ({metric.name} {rounded(float(guess.mean()), 4)} in the mean): "
         "this metric cannot tell them apart."
     )
-    if metric.name != BALANCED and names.column(BALANCED) in members:
-        sentence += f" compare.metric={BALANCED} counts all classes alike."
+    if names.column(BALANCED) in members:
+        sentence += (
+            " trainer.class_weight=balanced has rare classes count more in training."
+            if metric.name == BALANCED
+            else f" compare.metric={BALANCED} counts all classes alike."
+        )
     return sentence
 
 

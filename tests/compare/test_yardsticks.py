@@ -128,6 +128,10 @@ def test_scores_that_are_a_guess_are_told() -> None:
     assert "test/accuracy 0.9475 in the mean" in line
     assert line.endswith("compare.metric=test/balanced_accuracy counts all classes alike.")
     assert line in found.remarks
+    both = below(runs, sticks({"majority": guess}, **balanced))
+    [line] = compared(both, metric="test/balanced_accuracy").findings
+    assert line.startswith("All 3 rows score")
+    assert "trainer.class_weight=balanced" in line
 
 
 @pytest.mark.parametrize(
