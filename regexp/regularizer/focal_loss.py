@@ -24,7 +24,7 @@ class FocalLoss(
     It stands as a penalty, mean(((1 - p)^gamma - 1) * -log p), which gives the focal loss when it
     is added to the cross-entropy; the loss that is reported stays the cross-entropy. p is the
     predicted probability of the true class, so targets must be hard. The class weights alpha of
-    the paper are left out: they are for unbalanced classes and would count twice beside gamma.
+    the paper are those of `trainer.class_weight`, beside which gamma may be lower.
 
     Helps: where easy rows outnumber hard ones, and against over-confidence (sure rows pull no
     further); with noisy labels it dwells on just the wrong ones.
