@@ -143,7 +143,7 @@ class Model:
         return self._probabilities(self.outputs(rows))
 
     def table(self, rows: Frame) -> pd.DataFrame:
-        """Predictions and probabilities, one row a row; see `docs/predicting.md`."""
+        """Predictions and probabilities, one row a row; see docs/predicting.md."""
         import pandas as pd
 
         outputs = self.outputs(rows)
