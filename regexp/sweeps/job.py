@@ -17,7 +17,7 @@ from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.outcome import Outcome, chosen_numbers, ended_before
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun
-from regexp.sweeps.recording import Recorder, record_failure, record_result
+from regexp.sweeps.recording import Recorder, labels_of, record_failure, record_result
 from regexp.sweeps.resume import Every, Point, Resume, remove_checkpoints
 from regexp.sweeps.reuse import arithmetic_of, choose, search
 from regexp.sweeps.stacks import group_by_structure, make_stack, train_members
@@ -101,8 +101,9 @@ def _train_runs(
         for run in runs
         if run.fingerprint in outcomes and earlier[run.fingerprint].sweep_id != sweep_id
     }
-    new = [earlier[one] for one in sorted(reused) if sweep_id not in earlier[one].sweeps]
-    tracker.reuse(sweep_id, [one.id for one in new])
+    labels = {run.fingerprint: labels_of(run, setting) for run in runs}
+    new = [one for one in sorted(reused) if sweep_id not in earlier[one].sweeps]
+    tracker.reuse(sweep_id, {earlier[one].id: labels[one] for one in new})
     left = [run.fingerprint for run in runs if run.fingerprint not in outcomes]
     folder = Path(config.paths.mlruns) / "checkpoints" / sweep_id
     if not left:

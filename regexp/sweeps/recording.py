@@ -50,14 +50,11 @@ class Recorder:
             params=run.params,
             tags={
                 "technique": run.technique,
-                "variant": run.variant,
-                "setting": self.setting,
                 "seed": str(run.seed),
                 "dataset": run.dataset,
                 "data.checksum": run.checksum,
                 "split": "shared" if run.shared_split else "seed",
-                "stage": run.stage,
-                "tuned": run.tuned,
+                **labels_of(run, self.setting),
                 "remarks": "\n".join(run.remarks),
                 "arithmetic": bits,
                 "basis": run.basis,
@@ -70,6 +67,21 @@ class Recorder:
             # on another machine its other epochs would have other bits
             resume=before.id if before and before.arithmetic == bits else None,
         )
+
+
+def labels_of(run: PlannedRun, setting: str) -> dict[str, str]:
+    """The tags of a run that follow from its sweep, which another sweep may have others of.
+
+    Args:
+        run: as planned.
+        setting: what beside the technique the sweep varies in the job, for people.
+    """
+    return {
+        "variant": run.variant,
+        "setting": setting,
+        "stage": run.stage,
+        "tuned": run.tuned,
+    }
 
 
 def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> Outcome:

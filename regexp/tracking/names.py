@@ -32,6 +32,11 @@ def member_of(sweep_id: str) -> str:
     return f"{_SWEEP}{sweep_id}"
 
 
+def labels_in(sweep_id: str) -> str:
+    """The tag with what a run that a sweep reuses is called in it, as JSON."""
+    return f"labels.{sweep_id}"
+
+
 def sweeps_of(tags: Mapping[str, str]) -> frozenset[str]:
     """The ids of all sweeps that a run belongs to, by its tags."""
     found = {key.removeprefix(_SWEEP) for key, value in tags.items()

@@ -1,5 +1,6 @@
 """Ask the store for runs."""
 
+import json
 import math
 import re
 import sys
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from regexp.addresses import public, public_all
 from regexp.metrics.names import column, parameter
-from regexp.tracking import names, process
+from regexp.tracking import names, process, view
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +122,19 @@ def children(client: Any, experiment: str, sweep_id: str) -> list[Any]:
     own = trained(client, experiment, sweep_id, {})
     known = {run.info.run_id for run in own}
     runs = [*own, *(run for run in reused if run.info.run_id not in known)]
+    for run in runs:
+        run.data.tags.update(_labels(run.data.tags, sweep_id))
     return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
+
+
+def _labels(tags: Mapping[str, str], sweep_id: str) -> dict[str, str]:
+    """The tags that a run has in a sweep which reuses it, in the place of its own."""
+    try:
+        labels = json.loads(tags.get(names.labels_in(sweep_id), "{}"))
+        told = {str(name): str(value) for name, value in labels.items()}
+    except (ValueError, AttributeError):  # it was too long for a tag, or is by other hands
+        return {}
+    return told | (view.grouping({**tags, **told}) if told else {})
 
 
 def reap(client: Any) -> list[str]:

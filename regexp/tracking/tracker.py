@@ -191,9 +191,17 @@ class Tracker:
 
         return [Earlier.of(run) for run in self._patience(found)]
 
-    def reuse(self, sweep_id: str, run_ids: Sequence[str]) -> None:
-        """Make runs of other sweeps runs of this one as well."""
-        for run_id in run_ids:
+    def reuse(self, sweep_id: str, runs: Mapping[str, Mapping[str, str]]) -> None:
+        """Make runs of other sweeps runs of this one as well.
+
+        Args:
+            sweep_id: of this sweep.
+            runs: by id, what tags such as `setting` are of it in this sweep: what sweeps vary is
+                not the same. Tags that are not named are those that the run has.
+        """
+        for run_id, labels in runs.items():
+            text = json.dumps(dict(labels), ensure_ascii=False)
+            self._outbox.put(run_id, delivery.tag(names.labels_in(sweep_id), text))
             self._outbox.put(run_id, delivery.tag(names.member_of(sweep_id), names.REUSED))
 
     def runs(self, sweep_id: str) -> "pd.DataFrame":

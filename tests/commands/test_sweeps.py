@@ -22,7 +22,7 @@ def store(fresh_store: Path, tmp_path: Path) -> tuple[Path, str, str]:
             record.artifact(tmp_path / "last.pt", "checkpoints")
             record.finish("FINISHED" if name == "shared" else "FAILED")
             if name == "shared":
-                tracker.reuse(second.id, [record.id])
+                tracker.reuse(second.id, {record.id: {}})
         start(tracker, second.id, fingerprint="own", name="own").finish()
         first.finish()
         second.finish()

@@ -102,6 +102,33 @@ def test_whatever_reads_a_sweep_reads_what_it_reuses(
         assert {run.info.run_id for run in found} == one | two
 
 
+LABELS = ["technique", "variant", "setting", "stage", "tuned", "label", "seed"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("optimizer.lr=0.05,0.1",), ("trainer.batch_size=32,64",)),
+        (("regularizer=l1",), ("regularizer=l1", "grid.regularizer.l1.strength=[1e-4,1e-2]")),
+        (("regularizer=l1", "tune.budget=2", "tune.seeds=2", "seeds=[2]"), ("regularizer=l1",)),
+        (("regularizer=l1",), ("regularizer=l1", "tune.budget=2", "tune.seeds=2", "seeds=[2]")),
+    ],
+    ids=["setting", "grid", "trials", "as trials"],
+)
+def test_runs_of_another_sweep_are_called_what_this_one_calls_them(
+    store: Store, first: tuple[str, ...], second: tuple[str, ...]
+) -> None:
+    """The oracle is the sweep that trains all of its runs itself."""
+    base = (*SMALL, "trainer.epochs=1", "trainer.batch_size=64", "dataset.split_seed=0", "seeds=2")
+    store.trained("-m", *base, *first)
+    new, reusing = store.trained("-m", *base, *second)
+    found = store.runs(reusing)
+    assert len(new) < len(found), "it reuses some"
+    _, afresh = store.trained("-m", *base, *second, "reuse=false")
+    expected = store.runs(afresh).sort_values(LABELS)[LABELS]
+    assert found.sort_values(LABELS)[LABELS].to_numpy().tolist() == expected.to_numpy().tolist()
+
+
 def test_a_dry_run_counts_what_exists(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ("-m", "regularizer=none,l1", "seeds=2", *SMALL)
     store.trained("regularizer=l1", "seeds=3", *SMALL)
@@ -257,7 +284,7 @@ def test_a_tag_says_to_which_sweeps_a_run_belongs(fresh_store: Path) -> None:
         first, second = (tracker.sweep(key, key, {}) for key in "ab")
         record = start(tracker, first.id)
         record.finish()
-        tracker.reuse(second.id, [record.id])
+        tracker.reuse(second.id, {record.id: {}})
         [one] = tracker.tries({"fingerprint": "f0"})
         assert one.sweeps == {first.id, second.id}
         assert one.sweep_id == first.id
