@@ -9,7 +9,6 @@ import ast
 import hashlib
 import importlib.machinery
 import importlib.metadata
-import inspect
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -18,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from regexp.tracking import process
+from regexp.tracking import interactive
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # Their versions are part of `environment.arithmetic`, or of Python itself.
@@ -70,7 +69,7 @@ def code_of(targets: Iterable[str]) -> dict[str, str]:
     while pending:
         name = pending.pop()
         top = name.partition(".")[0]
-        if top in _ELSEWHERE:
+        if top in _ELSEWHERE or _is_live(name):
             continue
         if _is_installed(top):
             found |= _versions(top)
@@ -85,7 +84,7 @@ def code_of(targets: Iterable[str]) -> dict[str, str]:
 def _modules_of(target: str, found: dict[str, str]) -> Iterator[str]:
     """The modules of a target: that which its path names, and that which defines it.
 
-    What has no file, as the cells of a notebook, is put into `found` right away.
+    What no file tells, as the cells of a notebook, is put into `found` right away.
     """
     parts = target.split(".")
     name = next((".".join(parts[:end]) for end in range(len(parts) - 1, 0, -1)
@@ -94,15 +93,23 @@ def _modules_of(target: str, found: dict[str, str]) -> Iterator[str]:
     thing: Any = sys.modules.get(name)
     for attribute in parts[name.count(".") + 1 :]:
         thing = getattr(thing, attribute, None)
-    defined_in = getattr(thing, "__module__", None) or name
+    # An object has the module of its class.
+    defined_in = (hasattr(thing, "__qualname__") and thing.__module__) or name
     yield from _with_parents(defined_in)
-    module = sys.modules.get(defined_in)
-    if defined_in.partition(".")[0] not in _ELSEWHERE and not getattr(module, "__file__", None):
-        try:
-            text = inspect.getsource(thing)
-        except (OSError, TypeError):  # nobody can tell whether it is the same another time
-            text = process.tags()["process"]
-        found[target] = _hash(text.encode())
+    if _is_live(defined_in):
+        found[target], used = interactive.digest(thing, defined_in)
+        for other in used:
+            yield from _with_parents(other)
+
+
+def _is_live(name: str) -> bool:
+    """Whether a module is what is loaded of it: there is no file, or it is what runs."""
+    module = sys.modules.get(name)
+    if name == "__main__":
+        return True
+    built_in = name.partition(".")[0] in _ELSEWHERE
+    spaces = hasattr(module, "__path__")  # packages without a file hold modules alone
+    return module is not None and not (built_in or spaces or getattr(module, "__file__", None))
 
 
 def _with_parents(name: str) -> Iterator[str]:

@@ -2,8 +2,10 @@
 
 import hashlib
 import importlib
+import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -77,16 +79,139 @@ def test_an_edit_counts_when_it_is_loaded(folder: Path, monkeypatch: pytest.Monk
     assert code_of(["mine_alone.Net"]) == {"mine_alone": digest(folder / "mine_alone.py")} != before
 
 
-def test_a_class_without_a_file_is_told_by_its_source_or_by_the_process(
-    monkeypatch: pytest.MonkeyPatch,
+CELL = """
+import functools
+import json
+import mine_alone
+from mine_pack.top import x
+
+SIZES = (64, 64, 32)
+UNUSED = 1
+
+def helper(z):
+    return scale * z if z in {"a", "b", "c"} else SIZES
+
+scale = 2.0
+
+@functools.cache
+def cached(z):
+    return z + 1
+
+@functools.wraps(helper)
+def wrapper(*z, limit=3):
+    return helper(*z)
+
+half = functools.partial(helper, z=0.5)
+
+def loss(outputs):
+    import mine_again
+    return wrapper(outputs), cached(1), mine_alone.Net
+
+class Base:
+    strength = {"low": 0.1}
+
+    @staticmethod
+    def least():
+        return 1
+
+class Net(Base):
+    def __init__(self, p=0.5):
+        self.p = lambda: loss(p)
+
+    @property
+    def twice(self):
+        return 2 * self.p()
+"""
+
+
+@pytest.fixture
+def cells(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
+    """Runs cells one after another as a notebook does, and tells what stands behind a target."""
+    module = type(sys)("mine_cells")
+    monkeypatch.setitem(sys.modules, "mine_cells", module)
+
+    def run(*sources: str, target: str = "Net") -> dict[str, str]:
+        for source in sources:
+            exec(source, module.__dict__)
+        return code_of([f"mine_cells.{target}"])
+
+    return run
+
+
+def test_code_without_a_file_is_told_by_what_it_does(
+    cells: Callable[..., dict[str, str]], folder: Path
 ) -> None:
-    module = type(sys)("mine_cell")
-    exec("class Net: ...", module.__dict__)
-    monkeypatch.setitem(sys.modules, "mine_cell", module)
-    first = code_of(["mine_cell.Net"])
-    assert first.keys() == {"mine_cell.Net"}
+    first = cells(CELL)
+    assert first.keys() == {"mine_cells.Net", "mine_alone", "mine_again"}
+    assert first["mine_again"] == digest(folder / "mine_again.py")
+    assert cells(f"# the same cell, further down{CELL}") == first
+    assert cells("UNUSED = 2\nother = SIZES") == first
+    assert cells("from regexp.regularizer.l1 import L1\nseed = 3") == first
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("scale = 2.0", "scale = 3.0"),
+        ("(64, 64, 32)", "(64, 32, 32)"),
+        ("scale * z", "scale / z"),
+        ('"a", "b", "c"', '"a", "b", "d"'),
+        ("return z + 1", "return z + 2"),
+        ("limit=3", "limit=4"),
+        ("p=0.5", "p=0.25"),
+        ("return 1", "return 11"),
+        ("2 * self.p()", "4 * self.p()"),
+        ("lambda: loss(p)", "lambda: loss(-p)"),
+        ('"low": 0.1', '"low": 0.2'),
+        ("class Net(Base)", "class Net"),
+    ],
+)
+def test_an_edit_of_a_cell_counts(
+    cells: Callable[..., dict[str, str]], before: str, after: str
+) -> None:
+    assert CELL.count(before) == 1
+    first = cells(CELL)["mine_cells.Net"]
+    assert cells(CELL.replace(before, after))["mine_cells.Net"] != first
+    assert cells(CELL)["mine_cells.Net"] == first
+
+
+def test_objects_that_are_called_are_told_by_what_they_hold(
+    cells: Callable[..., dict[str, str]],
+) -> None:
+    first = cells(CELL, target="half")
+    assert first.keys() == {"mine_cells.half"}
+    assert cells(CELL.replace("z=0.5", "z=0.6"), target="half") != first
+    assert cells(CELL.replace("scale * z", "scale - z"), target="half") != first
+    assert cells(CELL, target="half") == first
+
+
+def test_values_that_are_no_code_count_by_their_content_in_this_process_alone(
+    cells: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = "import numpy as np\nweights = np.array([1.0, {}])\ndef f(): return weights"
+    first = cells(array.format(2.0), target="f")
+    assert cells(array.format(2.0), target="f") == first
+    assert cells(array.format(3.0), target="f") != first
+    cells(array.format(2.0))
     monkeypatch.setattr(process, "tags", lambda: {"process": "another"})
-    assert code_of(["mine_cell.Net"]) != first
+    assert cells(target="f") != first
+
+
+def test_the_script_that_runs_is_told_by_what_a_run_calls(tmp_path: Path) -> None:
+    """Another list of seeds in it makes no other run; the same holds in every process."""
+    script = tmp_path / "script.py"
+    told = []
+    for seeds, kept, letter in ((5, 2, "b"), (10, 2, "b"), (10, 3, "b"), (10, 2, "c")):
+        script.write_text(
+            f"class Net:\n    def f(self, z): return {kept} if z in {{'a', '{letter}'}} else z\n"
+            "from regexp.tracking.modules import code_of\n"
+            f"seeds = {seeds}\nprint(code_of(['__main__.Net']))"
+        )
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        told.append(subprocess.check_output([sys.executable, script], env=environment, text=True))
+    assert "'__main__.Net'" in told[0]
+    assert told[0] == told[1]
+    assert len(set(told)) == 3
 
 
 def test_ones_own_modules_are_told_from_installed_ones(folder: Path) -> None:
