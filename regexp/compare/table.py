@@ -105,7 +105,8 @@ def table(
         - `gap`: mean of what the training rows are predicted better than the test rows: accuracy,
           or root mean squared error in regression
         - `loss`, `brier`, `ece`, `skill`: means of `test/...`, with their standard deviations
-          `..._std`; the skill is 1 - error / that of the naive forecast of a series
+          `..._std`; the skill is 1 - error / that of the naive forecast of a series. The loss of
+          runs on one of the user's own is `test/log_loss`
         - `validation_loss`, `epochs`, `seconds`: means
         - `relative_seconds`: mean over pairs of seconds / the baseline's
         - `label`: technique and variant, for people
@@ -205,7 +206,11 @@ def values_of(latest: "pd.DataFrame", metric: str) -> "pd.DataFrame":
     accuracies = column(f"{names.TRAINING}accuracy") - column(names.ACCURACY)
     errors = column(names.RMSE) - column(f"{names.TRAINING}rmse")
     seconds = column(names.SECONDS)
-    values = {
+    values: dict[str, pd.Series] = {name: column(of) for name, of in SCORES.items()}
+    if (own := names.parameter("trainer.loss._target_")) in latest:
+        log_loss = column(names.TEST + names.LOG_LOSS)
+        values["loss"] = values["loss"].where(latest[own].isna(), log_loss)
+    values |= {
         "done": done,
         "score": column(metric),
         "gap": accuracies.fillna(errors),
@@ -213,7 +218,6 @@ def values_of(latest: "pd.DataFrame", metric: str) -> "pd.DataFrame":
         "validation_loss": column(names.VALIDATION_LOSS, names.EPOCH_VALIDATION_LOSS),
         "epochs": column(names.EPOCHS),
         "seconds": seconds.where(seconds > 0),
-        **{name: column(of) for name, of in SCORES.items()},
     }
     return latest[[*KEYS, "seed"]].assign(**values)
 

@@ -17,14 +17,12 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from regexp.metrics import names
-from regexp.metrics.loss import CLASSIFICATION, MULTILABEL, cross_entropy
+from regexp.metrics.loss import CLASSIFICATION, LOSSES, MULTILABEL
 
 Array = NDArray[Any]
 
 
-def scores(
-    outputs: Tensor, targets: Tensor, task: str, classes: Sequence[str], *, own_loss: bool = False
-) -> dict[str, float]:
+def scores(outputs: Tensor, targets: Tensor, task: str, classes: Sequence[str]) -> dict[str, float]:
     """The scores of a split, without the metrics of `regexp.metrics.evaluate`.
 
     Args:
@@ -33,23 +31,20 @@ def scores(
         targets: classes, int64 [rows]; of several labels 0 or 1, [rows, labels].
         task: see `regexp.metrics.loss.LOSSES`.
         classes: the names of the classes or labels.
-        own_loss: whether the loss is a user's; the plain loss of a classification is the log-loss
-            else, which is not given twice.
 
     Returns:
         By name, of which `regexp.metrics.names` has the directions: of classes `balanced_accuracy`,
         `macro_f1`, `roc_auc`, `recall/<class>`; of several labels `macro_f1`, `micro_f1`,
         `roc_auc`, `exact_match`, `recall/<label>`. The recalls of more than `MOST_RECALLS` are left
-        out.
+        out. Of both `log_loss`, the plain loss, whatever loss is trained on.
     """
     if task == CLASSIFICATION:
         found = _of_classes(outputs, targets, classes)
-        if own_loss:
-            found[names.LOG_LOSS] = float(cross_entropy(outputs.double(), targets).mean())
     elif task == MULTILABEL:
         found = _of_labels(outputs, targets, classes)
     else:
-        found = {}
+        return {}
+    found[names.LOG_LOSS] = float(LOSSES[task](outputs.double(), targets).mean())
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

@@ -119,14 +119,25 @@ def class_weights(asked: str | Mapping[str, float], data: Data) -> np.ndarray[An
         weights = np.zeros(len(count))
         weights[present] = count.sum() / (present.sum() * count[present])
         return weights
-    names = {name.lower(): name for name in data.classes}
     weights = np.ones(len(data.classes))
     for key, weight in asked.items():
-        name = key if key in data.classes else names.get(key.lower(), "")
-        if not name:
-            raise ConfigError(
-                f"{data.name} has no class {key!r}" + nearest(key, list(data.classes)),
-                key="trainer.class_weight",
-            )
-        weights[data.classes.index(name)] = weight
+        weights[_class_named(key, data)] = weight
     return weights
+
+
+def _class_named(key: str, data: Data) -> int:
+    """The class that is meant: capitals do not count, and YAML reads `yes` as True."""
+    if key in data.classes:
+        return data.classes.index(key)
+    lower = key.lower()
+    for words in ((lower,), *(same for same in _SAME_IN_YAML if lower in same)):
+        found = [index for index, name in enumerate(data.classes) if name.lower() in words]
+        if len(found) == 1:
+            return found[0]
+    raise ConfigError(
+        f"{data.name} has no class {key!r}" + nearest(key, list(data.classes)),
+        key="trainer.class_weight",
+    )
+
+
+_SAME_IN_YAML = (("true", "yes", "on"), ("false", "no", "off"))

@@ -36,10 +36,10 @@ EXPONENTS = np.arange(-8, 2.25, 0.25)
 
 def add_final_metrics(member: Member, result: Result, own: OwnMetrics) -> None:
     """Give a run that has finished what its data, and metrics of the user's own, add to it."""
-    data, own_loss = member.data, member.objective.loss is not None
+    data = member.data
     result.metrics |= against_naive(data, result.metrics)
     result.metrics |= calibration(data, result.outputs)
-    result.metrics |= final_scores(data, result, own_loss=own_loss)
+    result.metrics |= final_scores(data, result)
     for prefix, split, outputs in _evaluated(data, result):
         found, failed = taken(own, data, split, outputs)
         result.metrics |= {prefix + name: value for name, value in found.items()}
@@ -91,13 +91,12 @@ def calibration(data: Data, outputs: Tensor) -> dict[str, float]:
     }
 
 
-def final_scores(data: Data, result: Result, *, own_loss: bool = False) -> dict[str, float]:
+def final_scores(data: Data, result: Result) -> dict[str, float]:
     """The scores of a run's final weights on validation and test rows, all of which count alike.
 
     Args:
         data: one run's.
         result: of the run, which has finished.
-        own_loss: whether it was trained on a user's loss.
 
     Returns:
         `final/val_macro_f1`, `test/macro_f1` and so on, see `regexp.metrics.scores`; the recalls
@@ -105,7 +104,7 @@ def final_scores(data: Data, result: Result, *, own_loss: bool = False) -> dict[
     """
     found = {}
     for prefix, split, outputs in _evaluated(data, result):
-        of_split = scores(outputs, split.targets, data.task, data.classes, own_loss=own_loss)
+        of_split = scores(outputs, split.targets, data.task, data.classes)
         for name, value in of_split.items():
             if prefix == names.TEST or not name.startswith(names.RECALL):
                 found[prefix + name] = value
@@ -160,7 +159,7 @@ def metrics_of(
     for prefix, split, predicted in _evaluated(data, result):
         taken_of, _ = taken(own or {}, data, split, predicted)
         found |= {prefix + name: value for name, value in taken_of.items()}
-    return found | final_scores(data, result, own_loss=loss is not None)
+    return found | final_scores(data, result)
 
 
 def names_of(data: Data) -> list[str]:

@@ -47,6 +47,15 @@ def test_difference_is_paired_by_seed_and_uses_common_seeds_only() -> None:
     assert compared["pairs"] == 1
 
 
+def test_the_loss_is_the_log_loss_whatever_runs_are_trained_on() -> None:
+    runs = scored({"none": [0.8, 0.8], "l1": [0.9, 0.9]})
+    runs["metrics.test/loss"] = [0.5, 0.5, 7.0, 7.0]
+    runs["metrics.test/log_loss"] = [math.nan, math.nan, 0.4, 0.2]  # earlier versions had none
+    runs["params.trainer.loss._target_"] = [None, None, "my.loss", "my.loss"]
+    assert row(table(runs), "none")["loss"] == 0.5
+    assert row(table(runs), "l1")["loss"] == pytest.approx(0.3)
+
+
 def test_failed_runs_are_counted_and_left_out() -> None:
     runs = make_runs(
         [

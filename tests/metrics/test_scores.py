@@ -49,6 +49,7 @@ def test_scores_of_classes_are_scikit_learns(classes: int) -> None:
             "balanced_accuracy": sk.balanced_accuracy_score(targets, predicted),
             "macro_f1": sk.f1_score(targets, predicted, average="macro"),
             "roc_auc": area,
+            "log_loss": sk.log_loss(targets, shares),
             **{f"recall/{name}": value for name, value in zip(NAMES, recalls, strict=False)},
         },
         rel=1e-12,
@@ -112,15 +113,20 @@ def test_scores_of_labels_are_scikit_learns() -> None:
             "micro_f1": sk.f1_score(true, predicted, average="micro"),
             "roc_auc": np.mean(areas),
             "exact_match": sk.accuracy_score(true, predicted),
+            "log_loss": np.mean(
+                [
+                    sk.log_loss(true[:, k], outputs[:, k].double().sigmoid(), labels=[0, 1])
+                    for k in range(4)
+                ]
+            ),
             **{f"recall/{NAMES[k]}": recalls[k] for k in range(3)},
         }
     )
 
 
-def test_the_log_loss_is_given_beside_another_loss_alone() -> None:
+def test_the_log_loss_is_scikit_learns() -> None:
     outputs, targets = drawn(3)
-    assert "log_loss" not in scores(outputs, targets, "classification", NAMES[:3])
-    got = scores(outputs, targets, "classification", NAMES[:3], own_loss=True)["log_loss"]
+    got = scores(outputs, targets, "classification", NAMES[:3])["log_loss"]
     shares = outputs.double().softmax(1).numpy()
     assert got == pytest.approx(sk.log_loss(targets, shares, labels=[0, 1, 2]))
 

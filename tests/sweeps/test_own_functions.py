@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ import torch
 import torch.nn.functional as F
 from omegaconf import OmegaConf
 
-from regexp.config.functions import check_trainer
+from regexp.config.functions import as_class_weight, check_trainer
 from regexp.config.schema import EARLIER_TRAINER
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.outputs import RowOutputs, read
 from regexp.regularizer.cocktail import Cocktail
+from regexp.stack.objective import class_weights
 from regexp.sweeps.objective import build_objective
 from regexp.sweeps.own_metrics import check_metrics
 from tests.sandbox import Sandbox
@@ -341,6 +343,31 @@ def test_weights_of_classes_move_what_is_predicted(sandbox: Sandbox) -> None:
         with sandbox.tracker() as tracker:
             recalls.append(tracker.runs(sweep)["metrics.test/recall/rare"].mean())
     assert recalls[0] < recalls[1] <= recalls[2]
+
+
+@pytest.mark.parametrize(
+    ("classes", "text", "weights"),
+    [
+        (("no", "yes"), "{yes: 5, no: 2}", [2, 5]),  # YAML reads true and false
+        (("Off", "On"), "{on: 5}", [1, 5]),
+        (("False", "True"), "{true: 5}", [1, 5]),
+        (("true", "yes"), "{'yes': 5}", [1, 5]),
+        (("A", "a"), "{a: 5}", [1, 5]),
+        (("1", "2"), "{2: 5}", [1, 5]),
+    ],
+)
+def test_classes_are_named_as_yaml_reads_them(
+    classes: tuple[str, ...], text: str, weights: list[float]
+) -> None:
+    asked = OmegaConf.to_container(OmegaConf.create(text))
+    data = replace(make_data(), classes=classes)
+    assert class_weights(as_class_weight(asked), data).tolist() == weights
+
+
+def test_a_word_that_may_be_two_classes_is_refused() -> None:
+    data = replace(make_data(), classes=("on", "yes"))
+    with pytest.raises(ConfigError, match="no class 'True'"):
+        class_weights(as_class_weight({True: 5}), data)
 
 
 @pytest.mark.parametrize(
