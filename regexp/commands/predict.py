@@ -26,7 +26,7 @@ What a finished run predicts for the rows of a file, as CSV: the number of the r
 then the class and the probability of each class, or the value in the target's own unit. FILE is
 written as the run's own file was (separator, encoding, decimals, words for missing values); the
 target need not be in it, and other columns are left alone. Where a run was trained on arrays, FILE
-is a .npy; of images, a .npy or a folder.
+is a .npy; of images, also an image or a folder of them.
 
   --output FILE    a new file; without it, the table is printed
   --fast           compute the run without those that it was trained with: equal to rounding, and

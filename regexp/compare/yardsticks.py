@@ -32,7 +32,9 @@ GUESSES = ("majority", "mean")
 """Yardsticks that know nothing of the inputs."""
 
 _DATASET = names.parameter("dataset.")
-_PLACES = {f"{_DATASET}{key}" for key in ("path", "file", "labels", "url", "sha256", "known")}
+_PLACES = {
+    f"{_DATASET}{key}" for key in ("path", "test_path", "file", "labels", "url", "sha256", "known")
+}
 """Where rows lie; what they are is in the checksum."""
 _DECISIVE = (
     *(_DATASET, "data.checksum"),

@@ -18,13 +18,17 @@ from numpy.typing import NDArray
 from regexp.dataset.base import DataError, Dataset, Table
 from regexp.dataset.checks import are_distinct, check_size, unexpected
 from regexp.dataset.files import find, joint_checksum
-from regexp.dataset.image_files import reduced
-from regexp.dataset.lazy import ArrayImages, ChannelScaler
+from regexp.dataset.image_files import SUFFIXES, reduced
+from regexp.dataset.lazy import ArrayImages, ChannelScaler, LazyInputs
 from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import RGB, check_reducible, pixel_names
+from regexp.dataset.preparation import Preparation
 
 TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 """NumPy's types by their number in a file."""
+
+OTHERS = (*SUFFIXES, ".npy")
+"""Suffixes of new images that are in no IDX file."""
 
 BLOCK = 4096
 """Images that are reduced at once."""
@@ -57,6 +61,9 @@ class IDX(Dataset):
     """
 
     name: ClassVar[str] = "idx"
+    PLACES: ClassVar[frozenset[str]] = frozenset({
+        "path", "images", "labels", "test_images", "test_labels",
+    })  # fmt: skip
 
     path: str
     images: str
@@ -111,6 +118,12 @@ class IDX(Dataset):
     def preprocessing(self, table: Table) -> ChannelScaler:
         """Standardization of each channel over the training images."""
         return ChannelScaler()
+
+    def read_inputs(self, rows: Any, preparation: Preparation) -> NDArray[Any] | LazyInputs:
+        """Images of a file of bytes such as `images`, or as `Dataset.read_inputs` takes them."""
+        if isinstance(rows, Path) and rows.is_file() and rows.suffix.lower() not in OTHERS:
+            rows = read_idx(rows)
+        return super().read_inputs(rows, preparation)
 
     def _find(self, folder: Path, key: str) -> Path:
         """The file that the setting `key` names, as it is or under its other names."""

@@ -17,24 +17,25 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def read_images(
-    folder: Path, files: Sequence[Path], size: int | None, *, crop: bool = False
+    folder: Path, files: Sequence[Path], size: int | None, *, crop: bool = False, grey: bool = False
 ) -> NDArray[np.uint8]:
-    """PNG and JPEG files in colour, reduced, [len(files), 3, height, width].
+    """PNG and JPEG files, reduced, [len(files), channels, height, width].
 
     Args:
         folder: where they lie, for messages.
         files: one or more.
         size: pixels a side that they are reduced to by `area_average`; None to leave them.
         crop: take the square in the middle of an image that is none.
+        grey: make them grey, of one channel; else they have three colours.
 
     Raises:
         DataError: a file is damaged; images are too small, no squares or of different sizes.
     """
-    first = _read_image(files[0], size, crop)
+    first = _read_image(files[0], size, crop, grey)
     check_fits(folder, len(files) * first.size)
     images = np.empty((len(files), *first.shape), dtype=np.uint8)
     for row, file in enumerate(files):
-        image = _read_image(file, size, crop)
+        image = _read_image(file, size, crop, grey)
         if image.shape != first.shape:
             sizes = sorted({first.shape[1:], image.shape[1:]})
             raise DataError(
@@ -50,8 +51,8 @@ def reduced(images: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
     return images if size is None else area_average(images, size)
 
 
-def _read_image(file: Path, size: int | None, crop: bool) -> NDArray[np.uint8]:
-    """[3, height, width] of a file."""
+def _read_image(file: Path, size: int | None, crop: bool, grey: bool) -> NDArray[np.uint8]:
+    """[channels, height, width] of a file."""
     from PIL import Image
 
     try:
@@ -59,7 +60,7 @@ def _read_image(file: Path, size: int | None, crop: bool) -> NDArray[np.uint8]:
             # what may be a decompression bomb is refused, and other faults told but once
             warnings.simplefilter("error")
             with Image.open(file, formats=("PNG", "JPEG")) as image:
-                pixels = np.asarray(image.convert("RGB"))
+                pixels = np.atleast_3d(np.asarray(image.convert("L" if grey else "RGB")))
     except Exception as error:  # a damaged file makes the library raise anything
         raise DataError(f"{file}: cannot be read as an image: {error}") from error
     if crop:

@@ -57,6 +57,7 @@ class ImageFolder(Dataset):
     """
 
     name: ClassVar[str] = "image_folder"
+    PLACES: ClassVar[frozenset[str]] = frozenset({"path"})
 
     path: str
     size: int | None

@@ -22,8 +22,8 @@ from regexp.dataset.lazy import ArrayImages, ChannelScaler, LazyInputs
 from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import area_average
 from regexp.dataset.preparation import Preparation
-from regexp.dataset.words import number_of
-from regexp.errors import few
+from regexp.dataset.words import check_percent, number_of
+from regexp.errors import count, few
 
 if TYPE_CHECKING:
     from regexp.dataset.base import Dataset
@@ -37,7 +37,7 @@ def inputs_of(rows: Any, preparation: Preparation, dataset: Dataset) -> NDArray[
 
     Args:
         rows: a data frame with the columns of `preparation`, an array [rows, ...] of what was read,
-            or the path of a file with either; of images also a folder.
+            or the path of a file with either; of images also a folder, or one image.
         preparation: of a run.
         dataset: says how a text file is written, and what images are reduced to.
 
@@ -51,7 +51,9 @@ def inputs_of(rows: Any, preparation: Preparation, dataset: Dataset) -> NDArray[
         if rows.suffix in ARRAYS:
             rows = read_array(rows)
         elif images:
-            rows = read_images(rows, files_of(rows), size, crop=getattr(dataset, "crop", False))
+            grey, crop = preparation.read_shape[0] == 1, getattr(dataset, "crop", False)
+            pixels = read_images(rows, files_of(rows), size, crop=crop, grey=grey)
+            return _as_read(pixels, preparation)
         else:
             rows = _read_frame(rows, text, preparation.levels)
     if images:
@@ -71,16 +73,18 @@ def inputs_of(rows: Any, preparation: Preparation, dataset: Dataset) -> NDArray[
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The files of images in a folder and below, in the order of their rows.
+    """The files of images in a folder and below, in the order of their rows; or the one image.
 
     Raises:
         DataError: there are none.
     """
+    if folder.is_file() and folder.suffix.lower() in SUFFIXES:
+        return [folder]
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
     if not files:
         raise DataError(
-            f"no {', '.join(SUFFIXES)} file in this folder", key=str(folder),
-            cure=f"give a folder of images, or an array in a {ARRAYS[0]} file",
+            f"no {', '.join(SUFFIXES)} file", key=str(folder),
+            cure=f"give one, a folder of them, or an array in a {ARRAYS[0]} file",
         )  # fmt: skip
     return files
 
@@ -124,7 +128,7 @@ def numbers_of(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float6
 
 def _table(frame: pd.DataFrame, preparation: Preparation, text: frames.Text) -> NDArray[np.float64]:
     """[rows, columns], NaN where a number is missing, categories as numbers of their levels."""
-    frame = frame.rename(columns=str)
+    frame = frame.rename(columns=str) if text.header else _numbered(frame)
     _check_columns(frame, preparation.columns)
     frame = frame[list(preparation.columns)]
     frame = frames.without(frame, text.missing)
@@ -135,6 +139,24 @@ def _table(frame: pd.DataFrame, preparation: Preparation, text: frames.Text) -> 
         else:
             values[:, place] = _numbers(frame[name], text.decimal)
     return values
+
+
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame whose columns are named 1, 2, 3 ..., as those of a file without a header are.
+
+    pandas numbers them from 0, which are other columns: a shift that nothing else would tell.
+    """
+    names: list[object] = list(frame.columns)
+    places = [name for name in names if isinstance(name, int)]
+    if places and 0 not in places:
+        raise DataError(
+            f"columns are numbered from {few([str(place) for place in places])}, without 0, the "
+            "first of a file as pandas reads it; the run was trained on a file without a header, "
+            "whose columns are '1', '2', '3' ...: name those of the rows so, as text"
+        )
+    return frame.set_axis(
+        [str(name + 1 if isinstance(name, int) else name) for name in names], axis=1
+    )
 
 
 def _check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
@@ -162,6 +184,7 @@ def _numbers(column: pd.Series, decimal: str) -> NDArray[np.float64]:
                 f"row {row + 1}, column {column.name!r}: {wrong[0]!r} is no number, and the run "
                 "was trained on numbers; leave the field empty if it is missing"
             )
+        check_percent(column.name, [str(word) for word in known], "write all in one way")
         column = column.map(spelled, na_action="ignore").astype(float)
     return kinds.numbers(column)
 
@@ -191,7 +214,9 @@ def _level_of(value: object, place: Mapping[str, int]) -> int | None:
     spellings = [kinds.level_of(value)]
     if isinstance(value, str):
         word = value.strip()
-        spellings += [word, word.capitalize()]  # TRUE, as pandas reads it
+        spellings.append(word)
+        if word.lower() in ("true", "false"):
+            spellings.append(word.capitalize())  # as pandas reads TRUE
         if (number := number_of(word, ".")) is not None and "%" not in word:
             spellings.append(kinds.level_of(number))  # 1.0 is 1, and 01 is 1 if it was no code
     return next((place[name] for name in spellings if name in place), None)
@@ -199,7 +224,7 @@ def _level_of(value: object, place: Mapping[str, int]) -> int | None:
 
 def _images(array: NDArray[Any], preparation: Preparation, size: int | None) -> LazyInputs:
     """Images [rows, height, width, 3], [rows, height, width] or as the run has them."""
-    channels, height, width = preparation.read_shape
+    channels = preparation.read_shape[0]
     if array.dtype != np.uint8 or array.ndim not in (3, 4):
         raise DataError(
             f"images of {array.dtype} of shape {list(array.shape)}, expected uint8 [rows, height, "
@@ -211,10 +236,17 @@ def _images(array: NDArray[Any], preparation: Preparation, size: int | None) -> 
         array = np.ascontiguousarray(array.transpose(0, 3, 1, 2))
     if size is not None and array.shape[2] == array.shape[3] > size:
         array = area_average(array, size)
+    return _as_read(array, preparation)
+
+
+def _as_read(array: NDArray[np.uint8], preparation: Preparation) -> LazyInputs:
+    """Images [rows, channels, height, width], which are of the run's shape."""
+    channels, height, width = preparation.read_shape
     if array.shape[1:] != preparation.read_shape:
         raise DataError(
-            f"images of {array.shape[3]} x {array.shape[2]} pixels and {array.shape[1]} channels; "
-            f"the run was trained on {width} x {height} pixels and {channels} channels"
+            f"images of {array.shape[3]} x {array.shape[2]} pixels and "
+            f"{count(array.shape[1], 'channel')}; the run was trained on {width} x {height} pixels "
+            f"and {count(channels, 'channel')}"
         )
     return ArrayImages(array)[np.arange(len(array))]
 

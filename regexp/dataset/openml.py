@@ -45,6 +45,7 @@ class OpenML(FrameDataset):
     """
 
     name: ClassVar[str] = "openml"
+    PLACES: ClassVar[frozenset[str]] = frozenset({"sha256"})
 
     id: int
     sha256: str | None

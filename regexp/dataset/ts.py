@@ -19,7 +19,7 @@ from regexp.dataset.preparation import Preparation
 from regexp.dataset.ts_file import TSFile, read_ts
 from regexp.errors import count
 
-PLACES = ("start", "end")
+ENDS = ("start", "end")
 """Where shorter series may be padded."""
 
 
@@ -48,6 +48,7 @@ class TS(Dataset):
     """
 
     name: ClassVar[str] = "ts"
+    PLACES: ClassVar[frozenset[str]] = frozenset({"path", "test_path"})
 
     path: str
     test_path: str | None
@@ -56,10 +57,8 @@ class TS(Dataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pad not in (None, *PLACES):
-            raise unexpected(
-                "pad", self.pad, f"{' or '.join(map(repr, PLACES))}, or null (refuse);"
-            )
+        if self.pad not in (None, *ENDS):
+            raise unexpected("pad", self.pad, f"{' or '.join(map(repr, ENDS))}, or null (refuse);")
         if not isinstance(self.interpolate, bool):
             raise unexpected("interpolate", self.interpolate, "true or false")
 

@@ -64,7 +64,11 @@ class Words:
         """
         numbers = self._numbers(column)
         if numbers and None not in numbers.values():
-            _check_percent(column.name, list(numbers))
+            check_percent(
+                column.name,
+                list(numbers),
+                "write all in one way, or name it in dataset.categorical",
+            )
             return column.map(numbers, na_action="ignore").astype(float)
         others = _others(numbers)
         found = len(numbers) - len(others)
@@ -160,11 +164,12 @@ def _others(numbers: Mapping[str, float | None]) -> list[str]:
     ]
 
 
-def _check_percent(name: object, words: Sequence[str]) -> None:
+def check_percent(name: object, words: Sequence[str], cure: str) -> None:
+    """Raise DataError where some numbers of a column have a percent sign and others none."""
     signed = [word for word in words if word.rstrip().endswith("%")]
     bare = [word for word in words if word not in signed]
     if signed and bare:
         raise DataError(
             f"column {name!r} has numbers with and without a percent sign ({signed[0]!r}, "
-            f"{bare[0]!r}); write all in one way, or name it in dataset.categorical"
+            f"{bare[0]!r}); {cure}"
         )

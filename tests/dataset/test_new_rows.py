@@ -1,5 +1,6 @@
 """Rows without targets against what the same rows were when the whole file was read."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from regexp.dataset.data import DataError
 from regexp.dataset.lazy import LazyInputs
-from tests.dataset.made import make, write_image_folder
+from tests.dataset.made import make, write_idx_files, write_image_folder
 
 LINES = [
     "size;share;colour;code;true;rank;kind",
@@ -158,3 +159,59 @@ def test_steps_of_a_series_become_every_window(tmp_path: Path) -> None:
         series.read_inputs(steps[:4], preparation)
     with pytest.raises(DataError, match="row 2, column 'SUNACTIVITY': no value"):
         series.read_inputs(steps.mask(steps == 1), preparation)
+
+
+def test_columns_that_pandas_numbers_from_0_are_those_of_a_file_without_a_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file names them from 1: taken by their numbers, every column would be its neighbour."""
+    monkeypatch.chdir(tmp_path)
+    values = np.random.default_rng(0).normal(size=(40, 4)).round(3)
+    values[:, 3] = np.arange(40) % 2
+    Path("rows.csv").write_text("\n".join(",".join(map(str, row)) for row in values))
+    dataset = make("table", path="rows.csv", header=False, target=4)
+    preparation = dataset.load(0, tmp_path).preparation
+    frame = pd.read_csv("rows.csv", header=None)
+    named = frame.set_axis(["1", "2", "3", "4"], axis=1)
+    for rows in (Path("rows.csv"), frame, frame.drop(columns=3), frame[[2, 0, 1]], named):
+        assert np.array_equal(dataset.read_inputs(rows, preparation), values[:, :3])
+    with pytest.raises(DataError, match=r"numbered from 1, 2, 3, without 0, .* as text"):
+        dataset.read_inputs(frame.drop(columns=0), preparation)
+
+
+def test_a_level_in_other_letters_is_another_level(table: tuple[Any, Any]) -> None:
+    dataset, preparation = table
+    with pytest.raises(DataError, match="'Red' is no level"):
+        dataset.read_inputs(lines("1;1%;Red;01;TRUE;1;a"), preparation)
+    levels = {**preparation.levels, "colour": ("Red", "blue")}
+    known = replace(preparation, levels=levels)
+    with pytest.raises(DataError, match="'red' is no level"):
+        dataset.read_inputs(lines("1;1%;red;01;TRUE;1;a"), known)
+
+
+def test_percent_signs_stand_at_all_numbers_or_at_none(table: tuple[Any, Any]) -> None:
+    dataset, preparation = table
+    rows = ("1;12%;red;01;True;1;a", "1;0,12;red;01;True;1;a")
+    with pytest.raises(DataError, match=r"'share' has numbers with and without a percent sign"):
+        dataset.read_inputs(lines(*rows), preparation)
+
+
+def test_new_grey_images_are_files_of_any_kind(tmp_path: Path) -> None:
+    dataset = make("idx", **write_idx_files(tmp_path))
+    preparation = dataset.load(0, tmp_path).preparation
+    wanted = dataset.table_of(tmp_path).inputs.read(np.arange(60, 75))  # the test's own file
+    folder = tmp_path / "new"
+    folder.mkdir()
+    for row, image in enumerate(wanted):
+        Image.fromarray(image[0]).save(folder / f"{row:02}.png")
+    np.save(tmp_path / "new.npy", wanted[:, 0])
+    for given in (tmp_path / "made_idx" / "t10k-images-idx3-ubyte", folder, tmp_path / "new.npy"):
+        got = dataset.read_inputs(given, preparation)
+        assert np.array_equal(got.images.read(np.arange(15)), wanted)
+    got = dataset.read_inputs(folder / "03.png", preparation)
+    assert np.array_equal(got.images.read(np.arange(1)), wanted[3:4])
+    Image.new("RGB", (7, 7)).save(folder / "03.png")
+    with pytest.raises(DataError, match=r"images of 7 x 7 pixels and 1 channel; .* 8 x 8 pixels"):
+        dataset.read_inputs(folder / "03.png", preparation)
+    with pytest.raises(DataError, match=r"no \.png, \.jpg, \.jpeg file; give one"):
+        dataset.read_inputs(tmp_path / "made_idx", preparation)

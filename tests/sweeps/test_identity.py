@@ -24,6 +24,7 @@ from regexp.sweeps.ingredients import build_member, forget_data
 from regexp.sweeps.plan import from_resolved, plan, plan_all
 from regexp.sweeps.planned_run import PlannedRun, key_of
 from regexp.sweeps.stacks import run_stack
+from tests.dataset.made import made_files
 
 SMALL = ("dataset.train_size=60", "model.hidden=[8]", "trainer.epochs=2", "trainer.batch_size=20")
 
@@ -123,6 +124,27 @@ class Mapped:
 
 class Optional:
     def __init__(self, p: float | None, flag: float | bool) -> None: ...
+
+
+@pytest.mark.parametrize("name", ["idx", "image_folder", "ts"])
+def test_where_other_files_lie_makes_no_other_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = made_files(name, tmp_path)
+    if name == "ts":
+        given["test_path"] = given["path"]
+
+    def fingerprint(places: dict[str, Any]) -> str:
+        words = [f"dataset.{key}={value}" for key, value in places.items()]
+        return planned(f"dataset={name}", "dataset.train_size=20", *words).fingerprint
+
+    first = fingerprint(given)
+    for folder in ("./", f"{tmp_path}/", f"../{tmp_path.name}/"):
+        elsewhere = {key: f"{folder}{given[key]}" for key in given if key.endswith("path")}
+        assert fingerprint(given | elsewhere) == first, folder
+    more = {"pad": "end"} if name == "ts" else {"size": 2}
+    assert fingerprint(given | more) != first
 
 
 def test_where_a_table_lies_and_how_its_columns_are_given_makes_no_other_run(table: Path) -> None:
