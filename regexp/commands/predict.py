@@ -109,6 +109,8 @@ def export_model(arguments: Sequence[str]) -> int:
     kind = given.format or by_suffix.get(path.suffix)
     if kind is None:
         parser.error(f"expected FILE.pt2 or FILE.onnx, or --format, got {path}")
+    if path.suffix == ".json":
+        parser.error(f"the description of the program goes to {path}; give it another name")
     from regexp.prediction.export import export
     from regexp.rerun.archive.archive import check_new
 

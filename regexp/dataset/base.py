@@ -8,12 +8,11 @@ all of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -41,11 +40,11 @@ from regexp.dataset.data import (
     summed,
 )
 from regexp.dataset.lazy import LazyInputs
+from regexp.dataset.noise import with_wrong_classes
 from regexp.dataset.preparation import Preparation
 from regexp.dataset.splitting import Splitter
 from regexp.dataset.weights import scaled
 from regexp.errors import ConfigError
-from regexp.random import derive
 
 __all__ = [
     "CLASSIFICATION",
@@ -259,7 +258,8 @@ class Dataset(ABC):
         train, validation, test = splits
         remarks = (*table.remarks, *self._splitter(table).remarks())
         if self.label_noise:
-            table = replace(table, targets=self._noisy(table, (train, validation), seed))
+            wrong = with_wrong_classes(table, (train, validation), self.label_noise, seed)
+            table = replace(table, targets=wrong)
         preparation = Preparation.fit(table, self.preprocessing(table), train)
         weights = table.weights
         if weights is not None:
@@ -291,14 +291,3 @@ class Dataset(ABC):
             summary=tuple(f"{table.name or self.name}: {line}" for line in table.summary),
             preparation=preparation,
         )
-
-    def _noisy(self, table: Table, splits: Sequence[Rows], seed: int) -> Any:
-        """The classes of all rows, of which a share of each of `splits` is made wrong."""
-        targets = table.targets.copy()
-        for number, rows in enumerate(splits):
-            rng = np.random.default_rng(derive(seed, "label_noise", number))
-            wrong = rng.permutation(rows)[: round(self.label_noise * len(rows))]
-            # drawn for every row, so that a larger share changes none of a smaller one
-            steps = rng.integers(1, len(table.classes), len(rows))[: len(wrong)]
-            targets[wrong] = (targets[wrong] + steps) % len(table.classes)
-        return targets

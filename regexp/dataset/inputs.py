@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,7 @@ from numpy.typing import NDArray
 
 from regexp.dataset import kinds, suspects
 from regexp.dataset.data import DataError
-
-if TYPE_CHECKING:
-    from regexp.dataset.words import Words
+from regexp.dataset.words import Words, told_of_text
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,10 @@ def read_inputs(
                 identifiers.append(name)
     numbers = {name: values[:, place] for place, name in enumerate(names) if name not in levels}
     padded = [name for name in numbers if name in codes]
-    told = [*words.told(spelled, among)] if words else []
+    if words:
+        told = [*words.told(spelled, among)]
+    else:
+        told = [*told_of_text(frame, [*levels], settings.categorical)]
     told += kinds.told_of_codes(padded, settings.categorical)
     told += suspects.told_of_sentinels(numbers, settings.missing)
     if not settings.chosen:  # who names a column wants it

@@ -112,7 +112,15 @@ def read_array(path: Path) -> NDArray[Any]:
 
 def _read_frame(path: Path, text: frames.Text, categories: Collection[str]) -> pd.DataFrame:
     """A file as a data frame, in which columns of categories are as they are written."""
-    frame = frames.read_frame(path, text)
+    try:
+        frame = frames.read_frame(path, text)
+    except DataError as error:
+        if not isinstance(error.__cause__, UnicodeError):
+            raise
+        raise DataError(
+            f"{error} The rows that the run was trained on are {text.encoding.removesuffix('-sig')}"
+            " text: write these so"
+        ) from error
     return frame.assign(**frames.read_words(path, text, frame, categories))
 
 

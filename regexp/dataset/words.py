@@ -10,6 +10,7 @@ import pandas as pd
 
 from regexp.dataset.data import DataError
 from regexp.dataset.framed import WITHOUT_TARGET
+from regexp.dataset.frames import LEADING_ZEROS
 from regexp.dataset.kinds import cure, listed
 from regexp.errors import few
 
@@ -162,6 +163,35 @@ def _others(numbers: Mapping[str, float | None]) -> list[str]:
         for word, number in numbers.items()
         if number is None and number_of(word, ".") is None and not _COMMAS.fullmatch(word.strip())
     ]
+
+
+def told_of_text(
+    frame: pd.DataFrame, levels: Sequence[str], categorical: Sequence[str]
+) -> Iterator[str]:
+    """A line on categories of a file with types that are text, and most of whose words are numbers.
+
+    They stay what they are: somebody wrote text.
+
+    Args:
+        frame: the columns.
+        levels: the names of those that are categories.
+        categorical: the setting, which the cure keeps.
+    """
+    found = []
+    for name in levels:
+        words = frame[name].dropna().unique()
+        if name in categorical or pd.api.types.infer_dtype(words, skipna=True) != "string":
+            continue
+        numbers = [word for word in words if number_of(word, ".") is not None]
+        codes = any(re.fullmatch(LEADING_ZEROS, word.strip()) for word in words)
+        if len(numbers) > FEW and 2 * len(numbers) > len(words) and not codes:
+            found.append(name)
+    if found:
+        yield (
+            f"{listed(found)} read as categories, as the file has them as text, though most words "
+            "are numbers; if they are amounts, write them as numbers into the file; if not: "
+            f"{cure('categorical', [*categorical, *found])}"
+        )
 
 
 def check_percent(name: object, words: Sequence[str], cure: str) -> None:

@@ -215,3 +215,11 @@ def test_new_grey_images_are_files_of_any_kind(tmp_path: Path) -> None:
         dataset.read_inputs(folder / "03.png", preparation)
     with pytest.raises(DataError, match=r"no \.png, \.jpg, \.jpeg file; give one"):
         dataset.read_inputs(tmp_path / "made_idx", preparation)
+
+
+def test_a_file_in_another_encoding_is_told_that_of_the_run(table: tuple[Any, Any]) -> None:
+    dataset, preparation = table
+    path = lines("1;1%;red;01;True;1;a")
+    path.write_bytes(path.read_bytes() + "\né;1%;red;01;True;1;a".encode("latin-1"))
+    with pytest.raises(DataError, match="the run was trained on are utf-8 text: write these so"):
+        dataset.read_inputs(path, preparation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from regexp.dataset.base import DataError
@@ -147,3 +148,28 @@ def test_a_target_may_be_spelled_unusually(tmp_path):
     table = dataset(path, "dataset.target=b").read(tmp_path)
     assert table.task == "regression"
     assert table.targets[:, 0].tolist() == [-row for row in range(ROWS)]
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        (question, True),
+        (lambda row: f"{row % 40}%", True),
+        (lambda row: f"{row % 40:02}", False),  # leading zeros: codes
+        (lambda row: str(row % 12), False),
+        (lambda row: f"no{row % 40}", False),
+    ],
+)
+def test_text_of_a_file_with_types_is_told_where_most_of_it_is_numbers(word, told, tmp_path):
+    path = tmp_path / "mine.parquet"
+    columns = [line.split(",") for line in lines(word)]
+    frame = pd.DataFrame(columns[1:], columns=columns[0]).astype({"a": float})
+    frame.to_parquet(path)
+    table = dataset(path).read(tmp_path)
+    assert len(table.levels["b"]) == frame["b"].nunique()
+    assert [remark for remark in table.remarks if "read as categories" in remark] == [
+        "mine: column 'b' read as categories, as the file has them as text, though most words are "
+        "numbers; if they are amounts, write them as numbers into the file; if not: "
+        "'dataset.categorical=[\"b\"]'"
+    ] * told
+    assert not dataset(path, "dataset.categorical=b").read(tmp_path).remarks

@@ -73,6 +73,15 @@ def test_arguments(
     assert told in capsys.readouterr().err
 
 
+def test_a_program_does_not_take_the_name_of_its_description(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.json"
+    assert run(["export-model", "ID", str(path), "--format", "torch"]) == 2
+    assert f"the description of the program goes to {path}" in capsys.readouterr().err
+    assert not path.exists()
+
+
 def test_images_of_a_folder_have_their_names(
     place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
