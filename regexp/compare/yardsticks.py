@@ -96,16 +96,11 @@ class Yardsticks:
             return no_rows()
         dataset, setting = members[FAMILY].iloc[0]
         own = own.assign(dataset=dataset, setting=setting)
-        everything = values_of(pd.concat([members, own], ignore_index=True), metric.name)
-        groups = {
-            cast("Key", key): group.set_index("seed").sort_index()
-            for key, group in everything.groupby(KEYS, sort=False)
-        }
-        sticks = [cast("Key", (dataset, setting, name, "")) for name in own["technique"].unique()]
-        reference = against.of(
-            (dataset, setting, "", ""), [key for key in groups if key not in sticks]
-        )
-        rows = [self._row(key, groups, reference, metric, overlap) for key in sticks]
+        # grouped apart: a technique may have the name of a yardstick
+        ours, groups = _by_key(own, metric), _by_key(members, metric)
+        reference = against.of((dataset, setting, "", ""), groups)
+        theirs = None if reference is None else groups[reference]
+        rows = [self._row(key, group, theirs, metric, overlap) for key, group in ours.items()]
         return pd.DataFrame(rows, columns=COLUMNS)
 
     def beside(self, members: "pd.DataFrame") -> "pd.DataFrame":
@@ -119,19 +114,18 @@ class Yardsticks:
     @staticmethod
     def _row(
         key: Key,
-        groups: "Mapping[Key, pd.DataFrame]",
-        reference: Key | None,
+        group: "pd.DataFrame",
+        theirs: "pd.DataFrame | None",
         metric: Metric,
         overlap: float | None,
     ) -> dict[str, Any]:
-        row = summed(key, groups[key]) | {"outcome": OUTCOME, "verdict": DESCRIBED.get(key[2], "")}
-        if reference is None:
+        row = summed(key, group) | {"outcome": OUTCOME, "verdict": DESCRIBED.get(key[2], "")}
+        if theirs is None:
             return row | {"difference": math.nan, "pairs": 0, "missing": 0}
-        theirs = groups[reference]
-        pair = {key: (groups[key]["score"], theirs["score"])}
+        pair = {key: (group["score"], theirs["score"])}
         compared = compare_family(pair, overlap=overlap, lower_is_better=metric.lower_is_better)
         told = compared.rename(columns={"mean": "difference"}).iloc[0]
-        seconds = (groups[key]["seconds"] / theirs["seconds"]).mean()
+        seconds = (group["seconds"] / theirs["seconds"]).mean()
         return row | {name: told[name] for name in _SHOWN} | {"relative_seconds": seconds}
 
 
@@ -205,6 +199,14 @@ def _equal(scores: "pd.Series", others: "pd.Series") -> bool:
 
     ours, theirs = scores.align(others, join="inner")
     return len(ours) > 0 and bool(np.isclose(ours, theirs, rtol=ROUNDING, atol=0).all())
+
+
+def _by_key(runs: "pd.DataFrame", metric: Metric) -> "dict[Key, pd.DataFrame]":
+    """The values of rows, by seed."""
+    return {
+        cast("Key", key): group.set_index("seed").sort_index()
+        for key, group in values_of(runs, metric.name).groupby(KEYS, sort=False)
+    }
 
 
 def _is_yardstick(runs: "pd.DataFrame") -> "pd.Series":

@@ -45,6 +45,17 @@ def test_a_yardstick_is_held_against_none_at_equal_seeds() -> None:
     assert math.isnan(row["p_holm"])
 
 
+def test_a_technique_may_have_the_name_of_a_yardstick() -> None:
+    runs = below(scored({"none": NONE, "ridge": NONE}, split="shared", stage=""),
+                 sticks({"ridge": LINEAR}))  # fmt: skip
+    [family] = compared(runs).families
+    [row] = family.yardsticks.to_dict("records")
+    assert (row["runs"], row["mean"]) == (4, pytest.approx(np.mean(LINEAR)))
+    assert row["difference"] == pytest.approx(np.subtract(LINEAR, NONE).mean())
+    [technique] = family.rows[family.rows["technique"] == "ridge"].to_dict("records")
+    assert technique["difference"] == 0
+
+
 def test_verdicts_and_ranks_do_not_know_of_yardsticks() -> None:
     runs = classified("digits", "wine")
     extra = [
