@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
+from scipy.special import log_softmax, logsumexp
 from scipy.stats import rankdata
 from torch import Tensor
 
@@ -58,7 +58,7 @@ def _of_classes(outputs: Tensor, targets: Tensor, classes: Sequence[str]) -> dic
     right, rows, said = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
     recall = _share(right, rows)
     seen = (rows + said) > 0  # scikit-learn's labels: those of the targets and of the predictions
-    areas = roc_auc(softmax(logits, -1), true[:, None] == np.arange(count))
+    areas = roc_auc(log_odds(logits), true[:, None] == np.arange(count))
     return {
         names.BALANCED_ACCURACY: _mean(recall),
         names.MACRO_F1: _mean(_share(2 * right, rows + said)[seen]),
@@ -77,10 +77,28 @@ def _of_labels(outputs: Tensor, targets: Tensor, labels: Sequence[str]) -> dict[
     return {
         names.MACRO_F1: _mean(np.nan_to_num(f1)),  # 0 of a label that is neither there nor said
         names.MICRO_F1: float(_share(2 * right.sum(), (rows + said).sum())),
-        names.ROC_AUC: _mean(roc_auc(expit(logits), true)),
+        names.ROC_AUC: _mean(roc_auc(logits, true)),
         names.EXACT_MATCH: float((true == predicted).all(-1).mean()),
         **_recalls(_share(right, rows), labels),
     }
+
+
+def log_odds(logits: Array) -> Array:
+    """log(p / (1 - p)) of the probability of each class, of [rows, classes].
+
+    It has the order of the probabilities. Those of a network that is very sure are 1 to the last
+    digit in many rows (from 37 nats on), which would count as equal.
+    """
+    likely = log_softmax(logits, -1)
+    first = logits.argmax(-1, keepdims=True)  # the one that may be more than one half
+    others = np.array(logits)
+    np.put_along_axis(others, first, -np.inf, -1)
+    found = np.array(likely)
+    np.put_along_axis(found, first, -np.inf, -1)
+    found -= np.log1p(-np.exp(found))
+    ahead = np.take_along_axis(logits, first, -1) - logsumexp(others, -1, keepdims=True)
+    np.put_along_axis(found, first, ahead, -1)
+    return found
 
 
 def roc_auc(scores: Array, positive: Array) -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from regexp.addresses import is_server, public, public_all
+from regexp.metrics.names import YARDSTICK_STAGE
 from regexp.tracking import names, query, store
 from regexp.tracking.error import TrackingError
 from regexp.tracking.stored import Reader
@@ -83,7 +84,9 @@ def _summary(client: Any, parent: Any, experiment: str) -> SweepSummary:
         runs=dict(Counter(run.info.status for run in runs)),
         reused=sum(one.get(names.member_of(sweep_id)) == names.REUSED for one in tags),
         datasets=_distinct(tags, "dataset"),
-        techniques=_distinct(tags, "technique"),
+        techniques=_distinct(
+            [one for one in tags if one.get("stage") != YARDSTICK_STAGE], "technique"
+        ),
     )
 
 

@@ -23,7 +23,8 @@ def store(fresh_store: Path, tmp_path: Path) -> tuple[Path, str, str]:
             record.finish("FINISHED" if name == "shared" else "FAILED")
             if name == "shared":
                 tracker.reuse(second.id, {record.id: {}})
-        start(tracker, second.id, fingerprint="own", name="own").finish()
+        tags = {"technique": "majority", "stage": "yardstick", "seed": 0, "dataset": "digits"}
+        start(tracker, second.id, fingerprint="own", name="own", tags=tags).finish()
         first.finish()
         second.finish()
     plans = fresh_store / "hydra" / "then" / "plans"
@@ -48,7 +49,7 @@ def test_sweeps_are_listed_newest_first(
     assert listed[first]["runs"] == {"FINISHED": 1, "FAILED": 1}
     assert listed[second]["runs"] == {"FINISHED": 2}
     assert (listed[first]["reused"], listed[second]["reused"]) == (0, 1)
-    assert listed[first]["techniques"] == ["l1"]
+    assert listed[first]["techniques"] == listed[second]["techniques"] == ["l1"], "no yardsticks"
     assert run(["ls", f"paths.mlruns={folder}"]) == 0
     table = capsys.readouterr().out
     assert first in table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -89,6 +90,28 @@ def test_by_hand() -> None:
     # of 8 pairs (a, b) the row of b scores higher in 4 + 3: -2 -1 -3 1 against 2 and -.5
     assert got["roc_auc"] == pytest.approx(7 / 8)
     assert (got["recall/a"], got["recall/b"]) == (0.75, 0.5)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_the_area_of_a_very_sure_network_is_not_rounded_away(classes: int) -> None:
+    """The oracle has 400 digits: in float64 most of these probabilities are 0 or 1."""
+    outputs, targets = drawn(classes, rows=80, seed=3)
+    outputs = 60 * outputs + 80 * torch.nn.functional.one_hot(targets, classes)
+    with localcontext(prec=400):
+        shares = [[Decimal(x).exp() for x in row] for row in outputs.double().tolist()]
+        shares = [[share / sum(row) for share in row] for row in shares]
+        order = [sorted({row[c] for row in shares}) for c in range(classes)]
+        places = [[order[c].index(row[c]) for c in range(classes)] for row in shares]
+    true = np.eye(classes)[targets.numpy()]
+    each = [sk.roc_auc_score(true[:, c], np.array(places)[:, c]) for c in range(classes)]
+    got = scores(outputs, targets, "classification", list(map(str, range(classes))))["roc_auc"]
+    assert got == pytest.approx(each[1] if classes == 2 else np.mean(each), rel=1e-12)
+
+
+def test_the_area_of_very_sure_labels_is_not_rounded_away() -> None:
+    outputs = torch.tensor([[40.0], [50.0], [45.0], [60.0]])
+    targets = torch.tensor([[0.0], [1.0], [0.0], [1.0]])
+    assert scores(outputs, targets, "multilabel", ("a",))["roc_auc"] == 1
 
 
 def test_equal_scores_count_one_half() -> None:
