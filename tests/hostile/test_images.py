@@ -35,7 +35,7 @@ def images(path: str, **changes: Any) -> dict[str, Any]:
     return {
         "_target_": "regexp.dataset.images.LabelledImages", **SPLITS, "path": path,
         "array": "images", "identifiers": None, "labels": None, "identifier_column": "a",
-        "label_column": "kind", "classes": None, "size": None, **changes,
+        "label_column": "kind", "encoding": None, "classes": None, "size": None, **changes,
     }  # fmt: skip
 
 
