@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from regexp.addresses import is_server
 from regexp.errors import ConfigError, printable
-from regexp.metrics.names import RMSE_UNSCALED, column
+from regexp.metrics.names import LOSS, MAE, RMSE, RMSE_UNSCALED, column
 from regexp.sweeps import progress
 from regexp.sweeps.progress import say
 
@@ -48,7 +48,7 @@ def present(
     if (runs["status"] == "FINISHED").any():
         print()
         show(compared)
-        if column(RMSE_UNSCALED) in runs:
+        if column(RMSE_UNSCALED) in runs and metric in (RMSE, MAE, LOSS):
             say(f"Errors are of standardized targets; in their own unit: {RMSE_UNSCALED}.")
         for line in [*progress.ensemble_line(runs), *compared.findings]:
             say(printable(line))

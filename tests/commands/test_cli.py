@@ -98,7 +98,10 @@ def test_errors_unit_and_the_seeds_ensemble_are_said(
     printed = capsys.readouterr().out
     assert "in their own unit: test/rmse_unscaled" in printed
     [value] = set(sandbox.children()["metrics.ensemble/rmse"])
+    unscaled = ("dataset=diabetes", "model.hidden=[4]", "compare.metric=test/mae_unscaled")
     assert f"Mean prediction of the seeds, ensemble/rmse: none {value:.4f}" in printed
+    assert sandbox.run(*unscaled, *small) == 0
+    assert "in their own unit" not in capsys.readouterr().out
 
 
 def test_rows_that_repeat_others_are_said_once_and_kept(
