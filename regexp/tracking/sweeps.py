@@ -28,8 +28,9 @@ class SweepSummary:
         experiment: the name of the MLflow experiment.
         started: milliseconds since 1970.
         status: of its parent run.
-        runs: status -> how many.
+        runs: status -> how many; yardsticks are none of them.
         reused: how many of them were trained for other sweeps.
+        yardsticks: how many there are beside the runs.
         datasets, techniques: of its runs.
     """
 
@@ -41,6 +42,7 @@ class SweepSummary:
     status: str
     runs: dict[str, int]
     reused: int
+    yardsticks: int
     datasets: tuple[str, ...]
     techniques: tuple[str, ...]
 
@@ -72,7 +74,8 @@ def summaries(reader: Reader, most: int | None = None) -> tuple[list[SweepSummar
 
 def _summary(client: Any, parent: Any, experiment: str) -> SweepSummary:
     sweep_id = parent.info.run_id
-    runs = query.children(client, parent.info.experiment_id, sweep_id)
+    everything = query.children(client, parent.info.experiment_id, sweep_id)
+    runs = [run for run in everything if run.data.tags.get("stage") != YARDSTICK_STAGE]
     tags = [public_all(dict(run.data.tags)) for run in runs]
     return SweepSummary(
         sweep_id=sweep_id,
@@ -83,10 +86,9 @@ def _summary(client: Any, parent: Any, experiment: str) -> SweepSummary:
         status=parent.info.status,
         runs=dict(Counter(run.info.status for run in runs)),
         reused=sum(one.get(names.member_of(sweep_id)) == names.REUSED for one in tags),
+        yardsticks=len(everything) - len(runs),
         datasets=_distinct(tags, "dataset"),
-        techniques=_distinct(
-            [one for one in tags if one.get("stage") != YARDSTICK_STAGE], "technique"
-        ),
+        techniques=_distinct(tags, "technique"),
     )
 
 
@@ -106,7 +108,7 @@ class Deletion:
         parent: MLflow's run of the sweep.
         runs: MLflow's, that go.
         kept: run -> the id of the sweep that it belongs to from then on.
-        reused: the ids of runs of other sweeps, which stay as they are.
+        reused: runs of other sweeps, which stay as they are: id -> the tags that tell of this one.
         places: files and folders that go, beside what the store says itself.
         bytes: of all files that go, as far as they are on this machine.
         running: how many of the runs have not ended.
@@ -115,7 +117,7 @@ class Deletion:
     parent: Any
     runs: Sequence[Any]
     kept: Mapping[str, str]
-    reused: Sequence[str]
+    reused: Mapping[str, Sequence[str]]
     places: Sequence[Path]
     bytes: int
     running: int
@@ -147,6 +149,7 @@ def plan_deletion(tracker: Tracker, sweep_id: str) -> Deletion:
         for run in own:
             mine = [heir for heir in heirs if heir in names.sweeps_of(run.data.tags)]
             kept |= {run.info.run_id: mine[0]} if mine else {}
+        of_sweep = names.labels_in(sweep_id), names.member_of(sweep_id)
         reused = query.tagged(client, where, {names.member_of(sweep_id): names.REUSED})
     runs = [run for run in own if run.info.run_id not in kept]
     going = [*runs, parent]
@@ -156,7 +159,7 @@ def plan_deletion(tracker: Tracker, sweep_id: str) -> Deletion:
         parent,
         runs,
         kept,
-        [run.info.run_id for run in reused],
+        {run.info.run_id: [tag for tag in of_sweep if tag in run.data.tags] for run in reused},
         places,
         sum(map(_size, files)),
         sum(run.info.status not in _ENDED for run in going),
@@ -172,8 +175,9 @@ def delete(tracker: Tracker, plan: Deletion) -> bool:
     client, sweep_id = tracker.client, plan.parent.info.run_id
     tag = names.member_of(sweep_id)
     with store.explained(tracker.uri):
-        for run_id in plan.reused:
-            client.delete_tag(run_id, tag)
+        for run_id, told in plan.reused.items():
+            for name in told:
+                client.delete_tag(run_id, name)
         for run_id, heir in plan.kept.items():
             client.set_tag(run_id, names.member_of(heir), names.TRAINED)
             client.set_tag(run_id, "sweep", heir)

@@ -22,9 +22,8 @@ def store(fresh_store: Path, tmp_path: Path) -> tuple[Path, str, str]:
             record.artifact(tmp_path / "last.pt", "checkpoints")
             record.finish("FINISHED" if name == "shared" else "FAILED")
             if name == "shared":
-                tracker.reuse(second.id, {record.id: {}})
-        tags = {"technique": "majority", "stage": "yardstick", "seed": 0, "dataset": "digits"}
-        start(tracker, second.id, fingerprint="own", name="own", tags=tags).finish()
+                tracker.reuse(second.id, {record.id: {"setting": "optimizer=adam"}})
+        start(tracker, second.id, fingerprint="own", name="own").finish()
         first.finish()
         second.finish()
     plans = fresh_store / "hydra" / "then" / "plans"
@@ -49,7 +48,7 @@ def test_sweeps_are_listed_newest_first(
     assert listed[first]["runs"] == {"FINISHED": 1, "FAILED": 1}
     assert listed[second]["runs"] == {"FINISHED": 2}
     assert (listed[first]["reused"], listed[second]["reused"]) == (0, 1)
-    assert listed[first]["techniques"] == listed[second]["techniques"] == ["l1"], "no yardsticks"
+    assert listed[first]["techniques"] == listed[second]["techniques"] == ["l1"]
     assert run(["ls", f"paths.mlruns={folder}"]) == 0
     table = capsys.readouterr().out
     assert first in table
@@ -91,6 +90,22 @@ def test_a_sweep_that_reuses_is_deleted_without_what_it_reuses(
     assert run(["delete", second, "--yes", f"paths.mlruns={folder}"]) == 0
     assert "1 run stays, which it reuses of others." in capsys.readouterr().out
     assert names(folder, first) == {"shared", "alone"}
+    with Tracker(None, "regexp", folder) as tracker:
+        for run_id in Reader(None, folder).runs(first)["run_id"]:
+            assert not [tag for tag in tracker.client.get_run(run_id).data.tags if second in tag]
+
+
+def test_yardsticks_are_no_runs_of_a_list(
+    store: tuple[Path, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, first, _ = store
+    with Tracker(None, "regexp", folder) as tracker:
+        tags = {"technique": "majority", "stage": "yardstick"}
+        start(tracker, first, fingerprint="y", name="majority", tags=tags).finish()
+    assert run(["ls", "--json", f"paths.mlruns={folder}"]) == 0
+    [listed] = [o for o in json.loads(capsys.readouterr().out) if o["sweep_id"] == first]
+    assert listed["runs"] == {"FINISHED": 1, "FAILED": 1}
+    assert (listed["yardsticks"], listed["techniques"]) == (1, ["l1"])
 
 
 def test_what_still_runs_is_not_deleted(
