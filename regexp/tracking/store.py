@@ -107,12 +107,13 @@ def _make_folder(folder: Path, setting: str) -> None:
         ) from error
 
 
-def open_client(uri: str, folder: Path) -> Any:
+def open_client(uri: str, folder: Path, *, follow: bool = True) -> Any:
     """Create the store where needed and return an `MlflowClient` for it.
 
     Args:
         uri: absolute and public, from `resolve`.
         folder: `paths.mlruns`.
+        follow: mend the places of artifacts where the folder was moved; see `moved.follow`.
 
     Raises:
         StoreAwayError: the server does not answer.
@@ -126,7 +127,7 @@ def open_client(uri: str, folder: Path) -> Any:
         from mlflow import MlflowClient
 
         if not is_server(uri):
-            _create_database(uri, folder)
+            _create_database(uri, folder, follow=follow)
         # MLflow knows of no server's password but by its variables: it writes addresses into errors
         client = MlflowClient(tracking_uri=uri if is_server(uri) else connectable(uri))
         if sqlite_file(uri):
@@ -206,7 +207,7 @@ def _probe(uri: str) -> None:
         ) from error
 
 
-def _create_database(uri: str, folder: Path) -> None:
+def _create_database(uri: str, folder: Path, *, follow: bool) -> None:
     """Create tables under a lock, once; later calls look whether they are complete and in place."""
     database = sqlite_file(uri)
     if database is not None and not _is_complete(database):
@@ -218,7 +219,8 @@ def _create_database(uri: str, folder: Path) -> None:
         return
     if not _is_complete(database):
         _complete(database, uri, folder)
-    moved.follow(database, folder)
+    if follow:
+        moved.follow(database, folder)
 
 
 def _complete(database: Path, uri: str, folder: Path) -> None:

@@ -215,7 +215,8 @@ def known_sweep(
     database = sqlite_file(resolved)
     if database is not None and not database.exists():
         return "", lambda tags: []
-    client = store.open_client(resolved, folder)
+    # Who asks writes nothing, a dry run say, and needs no artifacts.
+    client = store.open_client(resolved, folder, follow=False)
     with store.explained(resolved):
         known = experiments.find(client, experiment)
         if known is None:

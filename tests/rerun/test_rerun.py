@@ -246,7 +246,7 @@ def test_runs_that_did_not_end_by_themselves_are_left_out(
     trained: Trained, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, _ = trained
-    runs = store.sweep("seeds=3", *SMALL)
+    runs = store.sweep("seeds=3", "reuse=false", *SMALL)
     client = store.client()
     client.set_terminated(runs[1].run_id, "KILLED")
     assert store.run("rerun", runs[1].run_id) == USAGE_ERROR
