@@ -140,7 +140,7 @@ def _execute(
                 if sweep.config.debug:
                     print_traceback(error)
             with _tolerant():
-                record_yardsticks(*sticks, tracker, parent)
+                record_yardsticks(*sticks, tracker, parent, reuse=reuse)
             with _tolerant():
                 reported = present(tracker, parent, sweep.config)
                 if reported is not None:

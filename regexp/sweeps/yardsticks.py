@@ -33,12 +33,14 @@ from regexp.sweeps.objective import build_objective
 from regexp.sweeps.own_metrics import build_metrics
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.progress import say
+from regexp.sweeps.reuse import in_words
+from regexp.tracking import environment
 from regexp.tracking.environment import code_version
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from regexp.tracking import RunRecord, Tracker
+    from regexp.tracking import Earlier, RunRecord, Tracker
 
 UNITS = {"hist_gradient_boosting": 1_000_000, "logistic_regression": 30_000_000}
 """Where `yardsticks` is `auto`: what all fits of a yardstick on a dataset may take, in seeds x rows
@@ -187,18 +189,25 @@ def _too_much(name: str, data: Data, seeds: int, *, everything: bool) -> str:
 
 
 def record_yardsticks(
-    sticks: Sequence[Yardstick], left_out: Sequence[str], tracker: Tracker, parent: RunRecord
+    sticks: Sequence[Yardstick],
+    left_out: Sequence[str],
+    tracker: Tracker,
+    parent: RunRecord,
+    *,
+    reuse: bool,
 ) -> None:
-    """Fit the yardsticks that the sweep does not have yet, and record them as runs of it.
+    """Fit the yardsticks that do not exist yet, and record them as runs of the sweep.
 
     Args:
         sticks, left_out: from `planned_yardsticks`.
         tracker: of the store.
         parent: of the sweep.
+        reuse: whether those of other sweeps count.
     """
-    tries = tracker.tries({"stage": names.YARDSTICK_STAGE}, parent.id)
-    ended = {one.fingerprint for one in tries if one.ended}
-    left = [one for one in sticks if one.fingerprint not in ended]
+    known = _known(sticks, tracker, parent.id, reuse=reuse)
+    new = [one.id for one in known.values() if parent.id not in one.sweeps]
+    tracker.reuse(parent.id, {run_id: {} for run_id in new})
+    left = [one for one in sticks if one.fingerprint not in known]
     if not left:
         return
     kinds = ", ".join(dict.fromkeys(one.name for one in left))
@@ -220,6 +229,29 @@ def record_yardsticks(
         say(line)
 
 
+def _known(
+    sticks: Sequence[Yardstick], tracker: Tracker, sweep_id: str, *, reuse: bool
+) -> dict[str, Earlier]:
+    """Fingerprint -> the finished run of a yardstick, of this sweep before one of another."""
+    wanted, here = {one.fingerprint for one in sticks}, _arithmetic()
+    known: dict[str, Earlier] = {}
+    for checksum in dict.fromkeys(one.data.checksum for one in sticks):
+        tags = {"stage": names.YARDSTICK_STAGE, "data.checksum": checksum}
+        for one in tracker.tries(tags):
+            own = sweep_id in one.sweeps
+            usable = own or (reuse and one.arithmetic == here and one.fingerprint not in known)
+            if one.ended and usable and one.fingerprint in wanted:
+                known[one.fingerprint] = one
+    return known
+
+
+def _arithmetic() -> str:
+    """What the numbers of a yardstick depend on beside its data and settings."""
+    import sklearn
+
+    return in_words(environment.arithmetic() | {"scikit-learn": sklearn.__version__})
+
+
 def start(one: Yardstick, tracker: Tracker, sweep_id: str) -> RunRecord:
     """Begin the record of a yardstick."""
     data = one.data
@@ -235,6 +267,7 @@ def start(one: Yardstick, tracker: Tracker, sweep_id: str) -> RunRecord:
             "data.checksum": data.checksum,
             "split": "shared" if data.shared_split else "seed",
             "stage": names.YARDSTICK_STAGE,
+            "arithmetic": _arithmetic(),
         },
         artifacts={
             "config.yaml": yaml.safe_dump(one.config, sort_keys=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,11 @@ def test_a_sweep_records_them_once(sandbox: Sandbox, capsys: pytest.CaptureFixtu
     assert "yardsticks:" not in said
     assert "\nmajority " in said
     assert len(sandbox.children()) == len(runs) == 10
+    # a sweep of more seeds fits those that are new
+    assert sandbox.run("-m", "regularizer=none", "dataset=iris", *SMALL, "seeds=3") == 0
+    said = capsys.readouterr().out
+    assert "hist_gradient_boosting: 3 fits" in said
+    assert re.search(r"^majority +3/3 ", said, re.MULTILINE)
     # made again from what is recorded, to the bit
     assert sandbox.run("rerun", "--sweep", parent) != 0  # figures is no key of it
     capsys.readouterr()
