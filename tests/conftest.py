@@ -1,8 +1,10 @@
 """What the tests of every part share."""
 
+import logging
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,16 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     if not os.environ.get("REGEXP_DATA"):
         monkeypatch.delenv("REGEXP_DATA", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _closed_logs() -> Iterator[None]:
+    """Hydra leaves the log of a command's last job open, as its process is about to end."""
+    yield
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if one.name == "file"]:  # Hydra's name for it
+        root.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture(autouse=True)

@@ -139,7 +139,7 @@ def _execute(
                 say(f"The launcher stopped: {type(error).__name__}: {public(str(error))}")
                 if sweep.config.debug:
                     print_traceback(error)
-            with _tolerant():
+            with _tolerant(), tracker.asking_once():
                 record_yardsticks(*sticks, tracker, parent, reuse=reuse)
             with _tolerant():
                 reported = present(tracker, parent, sweep.config)

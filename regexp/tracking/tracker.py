@@ -3,7 +3,8 @@
 import atexit
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -190,6 +191,15 @@ class Tracker:
                 return query.trained(self.client, self.experiment_id, sweep_id, tags)
 
         return [Earlier.of(run) for run in self._patience(found)]
+
+    @contextmanager
+    def asking_once(self) -> Iterator[None]:
+        """Wait for no store that is away, for what the next command can do as well."""
+        patience, self._patience = self._patience, Patience(0.0)
+        try:
+            yield
+        finally:
+            self._patience = patience
 
     def reuse(self, sweep_id: str, runs: Mapping[str, Mapping[str, str]]) -> None:
         """Make runs of other sweeps runs of this one as well.

@@ -124,6 +124,7 @@ def test_lost_for_good_the_end_is_told_and_the_command_that_delivers_works(
     printed = capsys.readouterr()
     assert "[1/1] none: test accuracy" in printed.out
     assert "The runs cannot be compared now: Connection refused." in printed.out
+    assert "Waiting for it" not in printed.out, "what can be done later waits for no store"
     *_, last = [line for line in printed.out.splitlines() if "regexp deliver" in line]
     assert last.split()[2:] == arguments[:2]
     assert "Traceback" not in printed.out + printed.err
