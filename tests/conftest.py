@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,14 @@ def _own_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (REMEMBERED, USER, PASSWORD, TOKEN, URI, EXPERIMENT):
         monkeypatch.setenv(name, "")  # so that it is taken back, whatever becomes of it
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_address_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's own state of the process goes before its variable; a test may have left one."""
+    state = sys.modules.get("mlflow.tracking._tracking_service.utils")
+    if state is not None:
+        monkeypatch.setattr(state, "_tracking_uri", None)
 
 
 @pytest.fixture(scope="session")

@@ -89,13 +89,13 @@ def observe(victim: Victim) -> None:
 
         return train_step
 
-    def of_earlier(whole: Function) -> Function:
-        def earlier(*given: Any) -> Any:
+    def of_tries(whole: Function) -> Function:
+        def tries(*given: Any) -> Any:
             found = whole(*given)
-            victim.tell("earlier", ended=sum(one.ended for one in found.values()))
+            victim.tell("earlier", ended=sum(one.ended for one in found))
             return found
 
-        return earlier
+        return tries
 
     def of_start(whole: Function) -> Function:
         def start(*given: Any, **named: Any) -> Any:
@@ -114,7 +114,7 @@ def observe(victim: Victim) -> None:
 
     around(launched, "_train", of_job)
     around(train, "train_step", of_step)
-    around(Tracker, "earlier", of_earlier)
+    around(Tracker, "tries", of_tries)
     around(Tracker, "start", of_start)
     around(TrainingState, "resumed", of_resumed)
 
