@@ -1,8 +1,11 @@
 """What README and docs show: blocks of code, files, commands."""
 
+import importlib.util
 import re
 import shlex
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -25,6 +28,17 @@ def assert_alike(printed: str, shown: str) -> None:
     assert NUMBER.sub("NUMBER", printed).split() == NUMBER.sub("NUMBER", shown).split()
     numbers, expected = ([float(n) for n in NUMBER.findall(text)] for text in (printed, shown))
     assert numbers == pytest.approx(expected, abs=0.01, rel=0.02)
+
+
+def load_module(path: Path) -> ModuleType:
+    """A module from its file; it may import what lies beside it."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look for their own module there
+    spec.loader.exec_module(module)
+    return module
 
 
 def blocks(text: str, language: str) -> list[str]:

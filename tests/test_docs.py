@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import html
-import importlib.util
 import os
 import re
 import shutil
@@ -15,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -28,7 +26,7 @@ from regexp.config.jobs import compose
 from regexp.random import Rng
 from regexp.sweeps.ingredients import load_data
 from tests.sandbox import Sandbox
-from tests.shown import ROOT, blocks, commands, is_target, write_files
+from tests.shown import ROOT, blocks, commands, is_target, load_module, write_files
 
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
@@ -36,25 +34,14 @@ PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(DOCS.glo
 NAMES = {path.stem for path in (ROOT / "conf" / "regularizer").glob("*.yaml")} - {"none"}
 
 
-def load(path: Path) -> ModuleType:
-    """A module from its file; it may import what lies beside it."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # dataclasses look for their own module there
-    spec.loader.exec_module(module)
-    return module
-
-
 class Docs:
     """The programs that write the pages, and what they read."""
 
     def __init__(self) -> None:
-        self.text = load(DOCS / "text.py")
-        self.tables = load(DOCS / "tables.py")
-        self.catalogue = load(DOCS / "catalogue.py")
-        self.generate = load(DOCS / "generate.py")
+        self.text = load_module(DOCS / "text.py")
+        self.tables = load_module(DOCS / "tables.py")
+        self.catalogue = load_module(DOCS / "catalogue.py")
+        self.generate = load_module(DOCS / "generate.py")
         self.entries: list[Any] = self.catalogue.entries()
         self.by_name = {entry.name: entry for entry in self.entries}
 
@@ -262,7 +249,7 @@ def test_the_example_of_a_technique_is_noise_of_its_own_stream() -> None:
     """Neutral numbers change nothing, to the bit; the noise is the stream's."""
     from regexp.regularizer.base import Step
 
-    technique = load(EXAMPLES / "shrink_perturb.py").ShrinkPerturb
+    technique = load_module(EXAMPLES / "shrink_perturb.py").ShrinkPerturb
     kinds = {"weight": "weight", "bias": "bias"}
     step = Step(Rng(0, "a"), Rng(0, "b"), 3, 8, 0, True, 0.1, {}, kinds)
     new = {"weight": torch.randn(3, 4), "bias": torch.randn(3)}
@@ -275,7 +262,7 @@ def test_the_example_of_a_technique_is_noise_of_its_own_stream() -> None:
 
 
 def test_the_example_of_a_loop_learns(capsys: pytest.CaptureFixture[str]) -> None:
-    example = load(EXAMPLES / "own_loop.py")
+    example = load_module(EXAMPLES / "own_loop.py")
     torch.manual_seed(0)
     assert example.main(epochs=12, rows=600) > 0.6, "chance is 0.1"
     assert len(capsys.readouterr().out.splitlines()) == 12
@@ -313,7 +300,7 @@ def test_the_example_of_a_loss_and_a_metric_trains(
 def test_the_example_of_a_loss_is_between_cross_entropy_and_absolute_error(
     examples: Sandbox,
 ) -> None:
-    generalized = load(examples.folder / "my_losses.py").generalized
+    generalized = load_module(examples.folder / "my_losses.py").generalized
     outputs = torch.randn(7, 3, generator=torch.Generator().manual_seed(0)).double()
     targets = torch.arange(7) % 3
     near = torch.nn.functional.cross_entropy(outputs, targets, reduction="none")

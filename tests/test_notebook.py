@@ -4,7 +4,6 @@ Where they give something else now, `python docs/notebooks.py` in an empty folde
 """
 
 import base64
-import importlib.util
 import io
 import json
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.shown import ROOT, assert_alike
+from tests.shown import ROOT, assert_alike, load_module
 
 DOCS = ROOT / "docs"
 NOTEBOOK = DOCS / "from_python.ipynb"
@@ -23,12 +22,7 @@ CONTENT = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
 @pytest.fixture(scope="module")
 def notebook() -> Any:
     """The module that runs and writes notebooks."""
-    spec = importlib.util.spec_from_file_location("notebooks", DOCS / "notebooks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_module(DOCS / "notebooks.py")
 
 
 def as_text(outputs: list[dict[str, Any]]) -> str:

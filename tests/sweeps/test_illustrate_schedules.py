@@ -1,6 +1,5 @@
 """The learning rates that a sweep's pictures and the documentation show."""
 
-import importlib.util
 import math
 import warnings
 from functools import partial
@@ -19,6 +18,7 @@ from regexp.sweeps.illustrate.schedules import distinct, learning_rate, names, s
 from regexp.sweeps.ingredients import build_stepper
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun
+from tests.shown import load_module
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -107,12 +107,7 @@ def test_a_plateau_says_that_it_is_blind() -> None:
 
 @pytest.fixture(scope="module")
 def schedules() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_schedules", DOCS / "schedules.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_module(DOCS / "schedules.py")
 
 
 def test_the_documentation_shows_every_schedule(schedules: ModuleType, tmp_path: Path) -> None:
