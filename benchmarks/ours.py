@@ -19,6 +19,9 @@ from regexp.stack.optimizers import Stepper
 from regexp.stack.stack import Stack
 from regexp.training.loop import train_step
 
+MOST_EPOCHS = 100_000
+"""A stack is told beforehand; nothing here trains so many."""
+
 
 def train_stack(problem: Problem, runs: int) -> Trainer:
     """Train `runs` runs as one stack; the first has the problem's seed and initial weights.
@@ -50,14 +53,13 @@ def train_stack(problem: Problem, runs: int) -> Trainer:
         Member(seed, data, _model(problem, cocktail), cocktail, Stepper(adam, constant, "epoch"))
         for seed in range(problem.seed, problem.seed + runs)
     ]
-    # The number of epochs only serves techniques that have schedules; none of these has.
-    stack = Stack(members, epochs=1, batch_size=BATCH)
+    stack = Stack(members, epochs=MOST_EPOCHS, batch_size=BATCH)
 
     def train(epochs: int, losses: list[float] | None = None) -> float:
         start = problem.clock()
         for _ in range(epochs):
-            for inputs, targets, _ in stack.batches():
-                loss = train_step(stack, inputs, targets)
+            for inputs, targets, weights in stack.batches():
+                loss = train_step(stack, inputs, targets, weights)
                 if losses is not None:
                     losses.append(stack.each(loss)[0])
             stack.end_epoch(torch.zeros(runs))

@@ -77,7 +77,7 @@ def competitors() -> list[Competitor]:
                 runs,
                 tolerance=1e-6 if runs == 1 else 1e-4,
             )
-            for runs in (1, 8, 32)
+            for runs in (1, 8, 32, 64)
             for fused in (False, True)
         ),
     ]
