@@ -26,13 +26,13 @@ CHILD = """
 import os, sys, time
 
 from regexp.__main__ import run
-from regexp.training import loop
+from regexp.training.steps import Steps
 
 def first_step(*_):
     os.write(int(sys.argv[1]), str(time.monotonic()).encode())
     os._exit(0)
 
-loop.train_step = first_step
+Steps.__call__ = first_step
 sys.exit(run(sys.argv[2:]))
 """
 

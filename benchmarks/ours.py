@@ -17,7 +17,7 @@ from regexp.regularizer.dropout import Dropout
 from regexp.stack.member import Member
 from regexp.stack.optimizers import Stepper
 from regexp.stack.stack import Stack
-from regexp.training.loop import train_step
+from regexp.training.train_step import train_step
 
 MOST_EPOCHS = 100_000
 """A stack is told beforehand; nothing here trains so many."""

@@ -1,6 +1,6 @@
 """What one step of training needs: a network, its techniques, and the passes through both.
 
-`regexp.training.loop.train_step` is written against this class. `Stack` is one, for K runs with
+`regexp.training.train_step` is written against this class. `Stack` is one, for K runs with
 their data and optimizers; `Regularized` is one, for a loop of the user's own. In the comments,
 [runs, ...] is [K, ...] in a stack of K runs, and [...] for one run, which has no such axis.
 """

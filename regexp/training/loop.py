@@ -11,8 +11,6 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -22,10 +20,10 @@ from regexp.errors import ConfigError
 from regexp.metrics import names
 from regexp.metrics.evaluate import metrics
 from regexp.random import global_states, moved
-from regexp.regularizer.base import Batch, GradientView, PenaltyView, Step, Tensors
+from regexp.regularizer.base import Tensors
 from regexp.stack.stack import Stack
-from regexp.stack.trainable import Trainable
 from regexp.training.state import Result, TrainingState
+from regexp.training.steps import Steps
 
 EpochReport = Callable[[int, int, dict[str, float]], None]
 """`report(run, epoch, metrics)` is told of every run after every epoch, counted from 1."""
@@ -58,12 +56,12 @@ def train(
         One result a run, in the order in which they ended. A run whose loss is no longer a finite
         number ends as FAILED, and leaves the others alone.
     """
-    state = state or TrainingState(stack)
+    state, steps = state or TrainingState(stack), Steps(stack)
     for epoch in range(stack.epoch + 1, epochs + 1):
         # of the stack: tensors with an entry for every run
         started = time.perf_counter()
         with no_global_draws("torch"):
-            train_loss, learning_rate = _train_epoch(stack)
+            train_loss, learning_rate = _train_epoch(stack, steps)
         weights = stack.evaluated()
         validation = metrics(*stack.predict("validation", weights), stack.task, stack.own_loss)
         state.best = state.best.update(epoch, validation["loss"], weights)
@@ -111,12 +109,12 @@ def no_global_draws(*whose: str) -> Iterator[None]:
         )
 
 
-def _train_epoch(stack: Stack) -> tuple[Tensor, Tensor]:
+def _train_epoch(stack: Stack, steps: Steps) -> tuple[Tensor, Tensor]:
     """One step on every batch: the mean plain loss and the last learning rate, [runs] each."""
     losses, rows, rates = [], [], []
     for inputs, targets, weights in stack.batches():
         rates.append(stack.learning_rate)
-        losses.append(train_step(stack, inputs, targets, weights))
+        losses.append(steps(inputs, targets, weights))
         rows.append(stack.count(inputs))
     return mean_loss(losses, rows), torch.as_tensor(rates[-1], dtype=torch.float64)
 
@@ -125,83 +123,6 @@ def mean_loss(losses: Sequence[Tensor], rows: Sequence[int]) -> Tensor:
     """The mean over the rows of batches of so many rows each, from their mean losses [runs]."""
     stacked = torch.stack(list(losses), -1)
     return stacked @ (torch.tensor(rows, dtype=stacked.dtype, device=stacked.device) / sum(rows))
-
-
-def train_step(
-    stack: Trainable, inputs: Tensor, targets: Tensor, weights: Tensor | None = None
-) -> Tensor:
-    """One step of every run.
-
-    Args:
-        inputs: [runs, rows, *features].
-        targets: [runs, rows] classes, or [runs, rows, outputs] labels or values.
-        weights: how much rows count, [runs, rows]; None if all alike.
-
-    Returns:
-        The mean loss of each run's batch as it was trained on, [runs], detached: by weights where
-        there are some, and without penalties.
-    """
-    regularizer, step = stack.regularizer, stack.step()
-    batch = Batch(inputs, targets, weights)
-    if regularizer.uses("batch"):
-        with torch.no_grad():
-            batch = regularizer.batch(step, batch._replace(targets=stack.soft(targets)))
-    stack.draw_noise(step, stack.count(batch.inputs))
-
-    outputs = stack.forward(batch.inputs)
-    losses, objectives = _objectives(stack, step, stack.parameters, outputs, batch)
-    stack.backward(objectives)
-    if regularizer.uses("gradient"):
-        regradient = partial(_regradient, stack, step, batch)
-        with torch.no_grad():
-            view = GradientView(stack.gradients(), _detached(stack.parameters), regradient)
-            stack.set_gradients(regularizer.gradient(step, view))
-
-    constrains = regularizer.uses("constrain")
-    old = stack.copy_parameters() if constrains else {}
-    stack.optimize()
-    with torch.no_grad():
-        if constrains:
-            new = regularizer.constrain(step, _detached(stack.parameters), old)
-            stack.set_parameters(new)
-        if regularizer.uses("track"):
-            stack.memory = regularizer.track(step, stack.state())
-        if regularizer.keeps(step):
-            step = replace(step, memory=stack.memory)
-            stack.memory = regularizer.keep(step, stack.evaluated())
-    return losses.detach()
-
-
-def _detached(parameters: Mapping[str, Tensor]) -> Tensors:
-    return {name: value.detach() for name, value in parameters.items()}
-
-
-def _objectives(
-    stack: Trainable, step: Step, parameters: Mapping[str, Tensor], outputs: Tensor, batch: Batch
-) -> tuple[Tensor, Tensor]:
-    """The mean loss of each run, and that with its penalties: [runs] each."""
-    losses = batch.mean(stack.loss(outputs, batch.targets))
-    if not stack.regularizer.uses("penalty"):
-        return losses, losses
-    network = stack.network(dict(parameters))
-    hidden = dict(stack.hidden)
-    # the loss of classes is faster than that of their probabilities, and rounds another way
-    seen = batch._replace(targets=stack.soft(batch.targets))
-    view = PenaltyView(network.parameters, outputs, seen, network, stack.loss, hidden)
-    return losses, losses + stack.regularizer.penalty(step, view)
-
-
-def _regradient(stack: Trainable, step: Step, batch: Batch, parameters: Tensors) -> Tensors:
-    """The gradients of the same step at other parameters."""
-    point = {name: value.requires_grad_() for name, value in _detached(parameters).items()}
-    with torch.enable_grad():
-        outputs = stack.forward_at(point, batch.inputs)
-        _, objectives = _objectives(stack, step, point, outputs, batch)
-        gradients = torch.autograd.grad(
-            objectives.sum(), list(point.values()), materialize_grads=True
-        )
-    # of one memory layout with the first: sums over other strides round another way
-    return {name: g.contiguous() for name, g in zip(point, gradients, strict=True)}
 
 
 def _by_run(stack: Stack, tensors: Mapping[str, Tensor]) -> list[dict[str, float]]:

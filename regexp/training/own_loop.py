@@ -22,7 +22,8 @@ from regexp.stack.objective import OwnLoss
 from regexp.stack.optimizers import make_optimizer
 from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.trainable import Trainable
-from regexp.training.loop import mean_loss, no_global_draws, train_step
+from regexp.training.loop import mean_loss, no_global_draws
+from regexp.training.train_step import train_step
 
 
 class Regularized(Trainable):

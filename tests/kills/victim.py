@@ -71,8 +71,8 @@ def observe(victim: Victim) -> None:
     from regexp.config.strays import technique_of
     from regexp.sweeps import launched
     from regexp.tracking import Tracker
-    from regexp.training import loop as train
     from regexp.training.state import TrainingState
+    from regexp.training.steps import Steps
 
     def of_job(whole: Function) -> Function:
         def _train(config: Any, *given: Any) -> Any:
@@ -83,11 +83,11 @@ def observe(victim: Victim) -> None:
         return _train
 
     def of_step(whole: Function) -> Function:
-        def train_step(stack: Any, *given: Any) -> Any:
-            victim.epoch = stack.epoch + 1
-            return whole(stack, *given)
+        def step(steps: Any, *given: Any) -> Any:
+            victim.epoch = steps.stack.epoch + 1
+            return whole(steps, *given)
 
-        return train_step
+        return step
 
     def of_tries(whole: Function) -> Function:
         def tries(*given: Any) -> Any:
@@ -113,7 +113,7 @@ def observe(victim: Victim) -> None:
         return resumed
 
     around(launched, "_train", of_job)
-    around(train, "train_step", of_step)
+    around(Steps, "__call__", of_step)
     around(Tracker, "tries", of_tries)
     around(Tracker, "start", of_start)
     around(TrainingState, "resumed", of_resumed)

@@ -67,9 +67,9 @@ def _partial(given: tuple[Any, ...]) -> bool:
 
 
 def between_two_steps(victim: Victim) -> None:
-    from regexp.training import loop as train
+    from regexp.training.steps import Steps
 
-    before(victim, train, "train_step")
+    before(victim, Steps, "__call__")
 
 
 # --- in a checkpoint --------------------------------------------------------------------------

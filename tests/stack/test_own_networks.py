@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from regexp.errors import ConfigError
 from regexp.random import Rng
 from regexp.stack.stack import Stack
-from regexp.training.loop import train_step
 from regexp.training.own_loop import Regularized
+from regexp.training.train_step import train_step
 from tests.support import make_data, make_member, run, stacked_and_alone, technique, tensor
 from tests.technique_runs import SMOOTH
 

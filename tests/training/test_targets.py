@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from regexp.regularizer.base import Batch, GradientView, PenaltyView, Regularizer, Step, Tensors
 from regexp.stack.stack import Stack
-from regexp.training.loop import train_step
 from regexp.training.own_loop import Regularized
+from regexp.training.train_step import train_step
 from tests.support import ADAM, NETWORKS, make_data, make_member, technique, tensor
 
 Seen = list[Tensor]

@@ -1,0 +1,90 @@
+"""One training step of a stack, written as for one run: what every faster way must compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from regexp.regularizer.base import Batch, GradientView, PenaltyView, Step, Tensors
+from regexp.stack.trainable import Trainable
+
+
+def train_step(
+    stack: Trainable, inputs: Tensor, targets: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """One step of every run.
+
+    Args:
+        inputs: [runs, rows, *features].
+        targets: [runs, rows] classes, or [runs, rows, outputs] labels or values.
+        weights: how much rows count, [runs, rows]; None if all alike.
+
+    Returns:
+        The mean loss of each run's batch as it was trained on, [runs], detached: by weights where
+        there are some, and without penalties.
+    """
+    regularizer, step = stack.regularizer, stack.step()
+    batch = Batch(inputs, targets, weights)
+    if regularizer.uses("batch"):
+        with torch.no_grad():
+            batch = regularizer.batch(step, batch._replace(targets=stack.soft(targets)))
+    stack.draw_noise(step, stack.count(batch.inputs))
+
+    outputs = stack.forward(batch.inputs)
+    losses, objectives = _objectives(stack, step, stack.parameters, outputs, batch)
+    stack.backward(objectives)
+    if regularizer.uses("gradient"):
+        regradient = partial(_regradient, stack, step, batch)
+        with torch.no_grad():
+            view = GradientView(stack.gradients(), _detached(stack.parameters), regradient)
+            stack.set_gradients(regularizer.gradient(step, view))
+
+    constrains = regularizer.uses("constrain")
+    old = stack.copy_parameters() if constrains else {}
+    stack.optimize()
+    with torch.no_grad():
+        if constrains:
+            new = regularizer.constrain(step, _detached(stack.parameters), old)
+            stack.set_parameters(new)
+        if regularizer.uses("track"):
+            stack.memory = regularizer.track(step, stack.state())
+        if regularizer.keeps(step):
+            step = replace(step, memory=stack.memory)
+            stack.memory = regularizer.keep(step, stack.evaluated())
+    return losses.detach()
+
+
+def _detached(parameters: Mapping[str, Tensor]) -> Tensors:
+    return {name: value.detach() for name, value in parameters.items()}
+
+
+def _objectives(
+    stack: Trainable, step: Step, parameters: Mapping[str, Tensor], outputs: Tensor, batch: Batch
+) -> tuple[Tensor, Tensor]:
+    """The mean loss of each run, and that with its penalties: [runs] each."""
+    losses = batch.mean(stack.loss(outputs, batch.targets))
+    if not stack.regularizer.uses("penalty"):
+        return losses, losses
+    network = stack.network(dict(parameters))
+    hidden = dict(stack.hidden)
+    # the loss of classes is faster than that of their probabilities, and rounds another way
+    seen = batch._replace(targets=stack.soft(batch.targets))
+    view = PenaltyView(network.parameters, outputs, seen, network, stack.loss, hidden)
+    return losses, losses + stack.regularizer.penalty(step, view)
+
+
+def _regradient(stack: Trainable, step: Step, batch: Batch, parameters: Tensors) -> Tensors:
+    """The gradients of the same step at other parameters."""
+    point = {name: value.requires_grad_() for name, value in _detached(parameters).items()}
+    with torch.enable_grad():
+        outputs = stack.forward_at(point, batch.inputs)
+        _, objectives = _objectives(stack, step, point, outputs, batch)
+        gradients = torch.autograd.grad(
+            objectives.sum(), list(point.values()), materialize_grads=True
+        )
+    # of one memory layout with the first: sums over other strides round another way
+    return {name: g.contiguous() for name, g in zip(point, gradients, strict=True)}
