@@ -1,6 +1,7 @@
 """Where tests give whole commands: an empty working directory, and an experiment of its own."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ SMALL = (
     "yardsticks=false",
     "seeds=2",
 )
+
+
+def copy_runs(folder: Path, target: Path) -> None:
+    """Copy a folder of runs whose database this process may have open, to where nothing is yet.
+
+    By another process: to close a file takes away all locks that this process has on it, SQLite's
+    too (https://sqlite.org/howtocorrupt.html, 2.2). The next process that opens the database then
+    takes itself for the only one, and deletes the log that connections of this process read.
+    """
+    subprocess.run(["cp", "-R", folder, target], check=True)
 
 
 class Sandbox:

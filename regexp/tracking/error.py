@@ -74,4 +74,18 @@ def reason(error: BaseException) -> str:
     database = re.search(r"\(\w+\.\w*Error\) (.+)", text)
     text = database[1] if database else text
     line = (text.splitlines() or [""])[0] or type(error).__name__
-    return line if len(line) <= _LENGTH else f"{line[:_LENGTH]}..."
+    line = line if len(line) <= _LENGTH else f"{line[:_LENGTH]}..."
+    return f"{line}, {code}" if (code := _sqlite_code(error)) else line
+
+
+def _sqlite_code(error: BaseException | None) -> str:
+    """SQLite's name of what went wrong, such as `SQLITE_IOERR_READ`; "" if it is not SQLite's.
+
+    One message stands for many of them: https://sqlite.org/rescode.html#extrc.
+    """
+    while error is not None:
+        cause = getattr(error, "orig", None) or error  # SQLAlchemy's around the driver's
+        if code := getattr(cause, "sqlite_errorname", ""):
+            return str(code)
+        error = error.__cause__
+    return ""

@@ -165,7 +165,7 @@ def test_metrics_wait_on_disk_while_the_database_is_full(
     with monkeypatch.context() as patch, full_database_at(patch, 2):
         assert sandbox.run(*one) == 1
     told = capfd.readouterr()
-    assert "The store of runs does not answer (database or disk is full)" in told.out
+    assert "The store of runs does not answer (database or disk is full, SQLITE_FULL)" in told.out
     assert "[1/1] none: test accuracy" in told.out
     assert f"\n  regexp deliver paths.mlruns={sandbox.store}" in told.out
     assert "Traceback" not in told.out + told.err

@@ -16,6 +16,7 @@ from regexp.tracking import Tracker, TrackingError
 from regexp.tracking.stored import Reader
 from tests.prediction.conftest import Place
 from tests.prediction.support import same_bytes
+from tests.sandbox import copy_runs
 
 
 def outputs_in_store(place: Place, run_id: str) -> RowOutputs:
@@ -88,7 +89,7 @@ def test_a_run_without_its_preparation_is_fitted_again(
     run_id = place.runs["class"][1]
     test = outputs_in_store(place, run_id)
     store = tmp_path / "store"
-    shutil.copytree(place.store, store)
+    copy_runs(place.store, store)
     shutil.rmtree(store / "artifacts" / run_id / "artifacts" / "model")
     model = regexp.load(run_id, store)
     [remark] = model.record.remarks
@@ -109,7 +110,7 @@ def test_neither_data_nor_checkpoints_are_needed(
     run_id = place.runs["class"][0]
     wanted = regexp.load(run_id).outputs(frame)
     copy = tmp_path / "elsewhere"
-    shutil.copytree(place.store, copy)
+    copy_runs(place.store, copy)
     for checkpoint in copy.glob("artifacts/*/artifacts/checkpoints"):
         shutil.rmtree(checkpoint)
     monkeypatch.chdir(tmp_path)

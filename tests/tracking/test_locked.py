@@ -113,7 +113,7 @@ def test_a_lock_that_stays_is_outlived(fresh_store: Path, caplog: pytest.LogCapt
             tracker.close()
         event.remove(engine, "before_cursor_execute", impatient)
     assert len(tracker.left.waiting) == 2
-    assert "The store of runs does not answer (database is locked)" in caplog.text
+    assert "The store of runs does not answer (database is locked, SQLITE_BUSY)" in caplog.text
     assert deliver(None, fresh_store) == 0
     with Tracker(None, "regexp", fresh_store) as later:
         assert curve(later, record.id, "val/loss") == [(1, 1.0)]
@@ -143,7 +143,9 @@ def test_a_full_database_loses_nothing(fresh_store: Path, caplog: pytest.LogCapt
         tracker.close()
         event.remove(engine, "connect", limit)
         engine.dispose()
-    assert "The store of runs does not answer (database or disk is full)" in caplog.text
+    assert (
+        "The store of runs does not answer (database or disk is full, SQLITE_FULL)" in caplog.text
+    )
     assert "regexp deliver" in caplog.text
     assert deliver(None, fresh_store) == 0
     with Tracker(None, "regexp", fresh_store) as later:

@@ -3,6 +3,8 @@
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from regexp.__main__ import run
 from regexp.tracking import Tracker, moved, store
 from regexp.tracking.stored import Reader
-from tests.sandbox import SMALL
+from tests.sandbox import SMALL, copy_runs
 from tests.tracking.runs import start
 
 TEXT = b"the whole configuration"
@@ -85,7 +87,7 @@ def test_a_copy_leaves_the_original_alone_and_both_go_on(
 ) -> None:
     folder, ids = first
     copied = tmp_path / "copy"
-    shutil.copytree(folder, copied)
+    copy_runs(folder, copied)
     before = files(folder), places(folder)
     own = record(copied, "two")
     assert (files(folder), places(folder)) == before
@@ -97,6 +99,24 @@ def test_a_copy_leaves_the_original_alone_and_both_go_on(
     assert not (copied / "artifacts" / later[1]).exists()
     shutil.rmtree(folder)
     assert text_of(copied, ids[1]) == TEXT, "what it has is its own"
+
+
+def test_copy_runs_leaves_what_this_process_has_open_to_it(
+    fresh_store: Path, tmp_path: Path
+) -> None:
+    """Another process writes after the copy: SQLite's own connections here see it."""
+    write = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).close()"
+    database = fresh_store / "mlflow.db"
+    with closing(sqlite3.connect(database)) as here, closing(sqlite3.connect(database)) as second:
+        for connection in (here, second):
+            connection.execute("SELECT * FROM runs").fetchall()
+        copy_runs(fresh_store, tmp_path / "copy")
+        for version in (7, 8):
+            change = f"PRAGMA user_version = {version}"
+            subprocess.run([sys.executable, "-c", write, str(database), change], check=True)
+            for connection in (here, second):
+                assert connection.execute("PRAGMA user_version").fetchone() == (version,)
+    assert places(tmp_path / "copy") == places(fresh_store)
 
 
 def test_a_sweep_goes_on_in_the_moved_folder(first: tuple[Path, list[str]], tmp_path: Path) -> None:
@@ -113,7 +133,7 @@ def test_a_store_without_runs_is_recorded_into_where_it_is(
         pass
     for copied in (tmp_path / "copy", tmp_path / "moved"):
         if copied.name == "copy":
-            shutil.copytree(fresh_store, copied)
+            copy_runs(fresh_store, copied)
         else:
             fresh_store.rename(copied)
         ids = record(copied)
@@ -160,10 +180,9 @@ def test_what_stayed_behind_or_lies_in_a_bucket_is_left(
     client.create_run(bucket)
     [_, late] = record(folder, "two")
     new = tmp_path / "new"
-    new.mkdir()
-    shutil.copytree(folder / "artifacts" / ids[1], new / "artifacts" / ids[1])
-    for part in folder.glob("mlflow.db*"):  # SQLite keeps the latest rows in a file beside it
-        shutil.copy(part, new)
+    copy_runs(folder, new)
+    for run_id in (ids[0], late):
+        shutil.rmtree(new / "artifacts" / run_id)
     shutil.rmtree(folder / "artifacts" / ids[0])
     assert text_of(new, ids[1]) == TEXT
     assert text_of(new, late) == TEXT, "its artifacts are in the old folder alone"
