@@ -1,10 +1,8 @@
 """`python -m benchmarks`: see README.md beside this file."""
 
-import os
+from benchmarks.harness import one_thread
 
-# Before numpy and torch are imported: one thread for every library.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
+one_thread()
 
 from benchmarks.throughput import main  # noqa: E402
 

@@ -8,15 +8,15 @@ rounds is written. What does not apply to a model is left empty.
 from __future__ import annotations
 
 import csv
-import os
 import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
+from benchmarks.harness import ROOT, make_parser, one_thread
+
+one_thread()
 
 import torch  # noqa: E402
 from hydra import compose, initialize_config_dir  # noqa: E402
@@ -29,7 +29,6 @@ from regexp.sweeps.plan import plan  # noqa: E402
 from regexp.sweeps.planned_run import PlannedRun  # noqa: E402
 from regexp.training.loop import train  # noqa: E402
 
-ROOT = Path(__file__).parents[1]
 MODELS = {
     "mlp": ("dataset=digits", "model=mlp"),
     "cnn": ("dataset=digits", "model=cnn", "dataset.train_size=400"),
@@ -39,9 +38,9 @@ MODELS = {
 SEEDS, EPOCHS, ROUNDS = 4, 4, 3
 
 
-def job(*overrides: str) -> Any:
+def job(epochs: int, *overrides: str) -> Any:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return compose("config", [f"seeds={SEEDS}", f"trainer.epochs={EPOCHS}", *overrides])
+        return compose("config", [f"seeds={SEEDS}", f"trainer.epochs={epochs}", *overrides])
 
 
 def seconds(runs: Sequence[PlannedRun], trainer: Any) -> float:
@@ -53,11 +52,12 @@ def seconds(runs: Sequence[PlannedRun], trainer: Any) -> float:
     return time.perf_counter() - began
 
 
-def ratio(model: tuple[str, ...], technique: str) -> float | None:
+def ratio(model: tuple[str, ...], technique: str, epochs: int, rounds: int) -> float | None:
     """The technique's time relative to none; None if it does not apply."""
     for before in ([], ["dropout"]):  # Monte Carlo dropout needs a stochastic layer
-        plain = job(*model, f"regularizer=[{','.join(before)}]" if before else "regularizer=none")
-        ours = job(*model, f"regularizer=[{','.join([*before, technique])}]")
+        words = f"regularizer=[{','.join(before)}]" if before else "regularizer=none"
+        plain = job(epochs, *model, words)
+        ours = job(epochs, *model, f"regularizer=[{','.join([*before, technique])}]")
         try:
             runs = plan(ours)
         except NotApplicable:
@@ -65,24 +65,30 @@ def ratio(model: tuple[str, ...], technique: str) -> float | None:
         others, trainer = plan(plain), ours.trainer
         seconds(runs, trainer)  # warm
         return statistics.median(
-            seconds(runs, trainer) / seconds(others, trainer) for _ in range(ROUNDS)
+            seconds(runs, trainer) / seconds(others, trainer) for _ in range(rounds)
         )
     return None
 
 
-def main() -> None:
-    register()
-    torch.set_num_threads(1)
+def main(arguments: list[str] | None = None) -> None:
+    parser = make_parser(__name__, __doc__)
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "costs.csv")
+    options = parser.parse_args(arguments)
     names = sorted(path.stem for path in (conf_folder() / "regularizer").glob("*.yaml"))
     names.remove("none")
-    with (ROOT / "docs" / "costs.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["technique", *MODELS])
-        for name in names:
-            ratios = [ratio(model, name) for model in MODELS.values()]
-            row = [name, *("" if value is None else f"{value:.2f}" for value in ratios)]
-            writer.writerow(row)
-            print("  ".join(row), flush=True)
+    models, epochs, rounds = list(MODELS), EPOCHS, ROUNDS
+    if options.smoke:
+        names, models, epochs, rounds = ["l1", "mc_dropout"], ["mlp"], 1, 1
+    register()
+    torch.set_num_threads(1)
+    rows = [["technique", *models]]
+    for name in names:
+        costs = [ratio(MODELS[model], name, epochs, rounds) for model in models]
+        rows.append([name, *("" if cost is None else f"{cost:.2f}" for cost in costs)])
+        print("  ".join(rows[-1]), flush=True)
+    if not options.smoke:
+        with options.output.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 if __name__ == "__main__":

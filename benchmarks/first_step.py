@@ -7,13 +7,15 @@ beyond it is composing, checking and planning them all, for a sweep begins when 
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from statistics import median
+
+from benchmarks.harness import interleaved, make_parser, ratios
 
 COMMANDS = {
     1: ["regularizer=l1"],
@@ -26,13 +28,13 @@ CHILD = """
 import os, sys, time
 
 from regexp.__main__ import run
-from regexp.training.steps import Steps
+from regexp.stack.stack import Stack
 
 def first_step(*_):
     os.write(int(sys.argv[1]), str(time.monotonic()).encode())
     os._exit(0)
 
-Steps.__call__ = first_step
+Stack.batches = first_step
 sys.exit(run(sys.argv[2:]))
 """
 
@@ -62,17 +64,18 @@ def seconds_to_first_step(command: list[str]) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure the commands in turn, and print seconds and ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__name__, __doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--jobs", type=int, nargs="+", default=list(COMMANDS), choices=COMMANDS)
     options = parser.parse_args(arguments)
-    rounds = [
-        [seconds_to_first_step(COMMANDS[jobs]) for jobs in options.jobs]
-        for _ in range(options.rounds)
-    ]
-    for jobs, seconds in zip(options.jobs, zip(*rounds, strict=True), strict=True):
-        ratio = median(one / first[0] for one, first in zip(seconds, rounds, strict=True))
-        print(f"{jobs:3} jobs: {median(seconds):5.1f} s, {ratio:.2f} x {options.jobs[0]} job")
+    if options.smoke:
+        options.rounds, options.jobs = 1, [1]
+    commands = {jobs: partial(seconds_to_first_step, COMMANDS[jobs]) for jobs in options.jobs}
+    found = interleaved(commands, options.rounds)
+    first = options.jobs[0]
+    for jobs, seconds in found.items():
+        _, ratio, _ = ratios(seconds, found[first])
+        print(f"{jobs:3} jobs: {median(seconds):5.1f} s, {ratio:.2f} x {first} job")
 
 
 if __name__ == "__main__":

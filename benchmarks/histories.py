@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from statistics import median
 
+from benchmarks.harness import interleaved, make_parser, ratios
 from regexp.tracking import Tracker
 from regexp.tracking.stored import Reader
 
@@ -44,25 +44,28 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: list[str] | None = None) -> None:
+    parser = make_parser(__name__, __doc__)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--epochs", type=int, default=80)
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    if options.smoke:
+        options.runs, options.epochs, options.rounds = 3, 2, 1
     with tempfile.TemporaryDirectory() as name:
         ids = fill(Path(name), options.runs, options.epochs)
         reader = Reader(None, Path(name))
         together = reader.histories(ids, METRIC)
         assert {one: reader.histories([one], METRIC)[one] for one in ids} == together
-        ratios = [
-            seconds(lambda: [reader.histories([one], METRIC) for one in ids])
-            / seconds(lambda: reader.histories(ids, METRIC))
-            for _ in range(options.rounds)
-        ]
+        singly = lambda: [reader.histories([one], METRIC) for one in ids]
+        ways = {"singly": singly, "together": lambda: reader.histories(ids, METRIC)}
+        found = interleaved(
+            {name: partial(seconds, way) for name, way in ways.items()}, options.rounds
+        )
+        _, ratio, _ = ratios(found["singly"], found["together"])
     print(
         f"{options.runs} runs, {options.epochs} epochs: reading {METRIC} run by run takes "
-        f"{median(ratios):.1f} times as long as all at once"
+        f"{ratio:.1f} times as long as all at once"
     )
 
 

@@ -23,7 +23,7 @@ MOST_EPOCHS = 100_000
 """A stack is told beforehand; nothing here trains so many."""
 
 
-def train_stack(problem: Problem, runs: int) -> Trainer:
+def stack(problem: Problem, runs: int) -> Trainer:
     """Train `runs` runs as one stack; the first has the problem's seed and initial weights.
 
     What the loop of `regexp.training.loop` does between epochs (validation, best weights) is left
@@ -53,16 +53,16 @@ def train_stack(problem: Problem, runs: int) -> Trainer:
         Member(seed, data, _model(problem, cocktail), cocktail, Stepper(adam, constant, "epoch"))
         for seed in range(problem.seed, problem.seed + runs)
     ]
-    stack = Stack(members, epochs=MOST_EPOCHS, batch_size=BATCH)
+    trained = Stack(members, epochs=MOST_EPOCHS, batch_size=BATCH)
 
     def train(epochs: int, losses: list[float] | None = None) -> float:
         start = problem.clock()
         for _ in range(epochs):
-            for inputs, targets, weights in stack.batches():
-                loss = train_step(stack, inputs, targets, weights)
+            for inputs, targets, weights in trained.batches():
+                loss = train_step(trained, inputs, targets, weights)
                 if losses is not None:
-                    losses.append(stack.each(loss)[0])
-            stack.end_epoch(torch.zeros(runs))
+                    losses.append(trained.each(loss)[0])
+            trained.end_epoch(torch.zeros(runs))
         return problem.clock() - start
 
     return train

@@ -5,7 +5,6 @@ Run `python -m benchmarks`; see README.md beside this file.
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import json
 import os
@@ -13,7 +12,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,11 +21,13 @@ from typing import Any
 import torch
 
 from benchmarks import ours, peers
+from benchmarks.harness import interleaved, make_parser, ratios
 from benchmarks.peers import Trainer
-from benchmarks.problem import Problem
+from benchmarks.problem import BATCH, Problem
 
 REFERENCE = "index_select"
-LIBRARIES = ("torch", "lightning", "skorch", "keras", "scikit-learn", "numpy")
+LIBRARIES = ("torch", "jax", "lightning", "skorch", "keras", "scikit-learn", "numpy")
+STACKS = (1, 8, 32, 64)
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,12 @@ class Competitor:
         return self.make(Problem(fused=bool(self.fused), **changes))
 
 
-def competitors() -> list[Competitor]:
-    """All rows, whether their libraries are installed or not."""
+def competitors(stacks: Sequence[int] = STACKS) -> list[Competitor]:
+    """All rows, whether their libraries are installed or not.
+
+    Args:
+        stacks: numbers of runs that are trained side by side.
+    """
     of_torch = [
         Competitor(f"{name}, fused" if fused else name, make, fused)
         for name, make in (
@@ -72,34 +77,38 @@ def competitors() -> list[Competitor]:
         *(
             Competitor(
                 f"regexp, K = {runs}" + ", fused" * fused,
-                partial(ours.train_stack, runs=runs),
+                partial(ours.stack, runs=runs),
                 fused,
                 runs,
                 tolerance=1e-6 if runs == 1 else 1e-4,
             )
-            for runs in (1, 8, 32, 64)
+            for runs in stacks
             for fused in (False, True)
         ),
     ]
 
 
-def check(rows: list[Competitor], epochs: int = 2) -> dict[str, float]:
+def check(rows: list[Competitor], size: int, epochs: int = 2) -> dict[str, float]:
     """Largest difference of each competitor's losses to the reference's, without dropout.
 
     The reference has the same Adam: fused and plain differ by rounding.
+
+    Args:
+        size: rows of the problem.
+        epochs: of which all steps are compared.
 
     Raises:
         SystemExit: if a difference is beyond its tolerance, so that the maths is not the same.
     """
     references: dict[bool, list[float]] = {True: [], False: []}
     for fused, losses in references.items():
-        peers.index_select(Problem(dropout=0.0, fused=fused))(epochs, losses)
+        peers.index_select(Problem(size, dropout=0.0, fused=fused))(epochs, losses)
     differences = {}
     for row in rows:
         if row.tolerance is None:
             continue
         losses = []
-        row.trainer(dropout=0.0)(epochs, losses)
+        row.trainer(rows=size, dropout=0.0)(epochs, losses)
         expected = references[bool(row.fused)]
         assert len(losses) == len(expected), (row.name, len(losses), len(expected))
         difference = max(abs(a - b) for a, b in zip(losses, expected, strict=True))
@@ -113,103 +122,89 @@ def check(rows: list[Competitor], epochs: int = 2) -> dict[str, float]:
 
 
 def measure(
-    rows: list[Competitor], rounds: int, seconds: float, clock: Callable[[], float]
+    rows: list[Competitor], size: int, rounds: int, seconds: float, clock: Callable[[], float]
 ) -> dict[str, list[float]]:
     """Samples per second of every competitor in every round.
 
     Args:
         rows: who competes; in every round each of them trains once, in turn.
+        size: rows of the problem.
         rounds: how often.
         seconds: roughly how long each trains in a round.
         clock: tells the time in seconds.
     """
-    trainers = {row.name: row.trainer(clock=clock) for row in rows}
-    epochs = {}
-    for name, train in trainers.items():
+    rates = {}
+    for row in rows:
+        train = row.trainer(rows=size, clock=clock)
         train(1, None)  # warm up
-        epochs[name] = max(1, round(seconds / train(1, None)))
-    rates: dict[str, list[float]] = {row.name: [] for row in rows}
-    for index in range(rounds):
-        print(f"round {index + 1} of {rounds}", end="\r", file=sys.stderr, flush=True)
-        for row in rows:
-            n = epochs[row.name]
-            samples = n * Problem().rows * row.runs
-            rates[row.name].append(samples / trainers[row.name](n, None))
-    return rates
+        epochs = max(1, round(seconds / train(1, None)))
+        rates[row.name] = partial(_rate, train, epochs, epochs * size * row.runs)
+    return interleaved(rates, rounds)
 
 
-def ratios(rates: dict[str, list[float]], name: str, reference: str) -> list[float]:
-    """[first quartile, median, third quartile] of the ratios within each round."""
-    within = [a / b for a, b in zip(rates[name], rates[reference], strict=True)]
-    return statistics.quantiles(within, n=4, method="inclusive")
+def _rate(train: Trainer, epochs: int, samples: int) -> float:
+    return samples / train(epochs, None)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=30, help="at least 2 (default 30)")
+def main(arguments: list[str] | None = None) -> None:
+    parser = make_parser(__name__, __doc__)
+    parser.add_argument("--rounds", type=int, default=30, help="default 30")
     parser.add_argument("--seconds", type=float, default=0.2, help="of each in a round")
     parser.add_argument(
         "--cpu-time", action="store_true", help="count processor time, on a machine in use"
     )
     parser.add_argument("--check", action="store_true", help="only check that the maths is equal")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="rows whose name has a word")
-    parser.add_argument(
-        "--output", type=Path, default=Path(__file__).with_name("throughput.json"), help="JSON"
-    )
-    arguments = parser.parse_args()
-    if arguments.rounds < 2:
-        parser.error("--rounds must be at least 2")
+    parser.add_argument("--output", type=Path, help="a JSON file, with the machine and versions")
+    options = parser.parse_args(arguments)
+    size, stacks = Problem().rows, list(STACKS)
+    if options.smoke:
+        size, stacks, options.rounds, options.seconds = 2 * BATCH, [1, 3], 1, 0.0
     torch.set_num_threads(1)
-    clock = time.process_time if arguments.cpu_time else time.perf_counter
+    clock = time.process_time if options.cpu_time else time.perf_counter
 
     rows, missing = [], {}
-    for row in competitors():
-        words = arguments.only or [""]
+    for row in competitors(stacks):
+        words = options.only or [""]
         if REFERENCE not in row.name and not any(word in row.name for word in words):
             continue
         try:
-            row.trainer()
+            row.trainer(rows=size)
         except ModuleNotFoundError as error:
             missing[row.name] = str(error)
         else:
             rows.append(row)
-    differences = check(rows)
+    differences = check(rows, size)
     print("Largest difference of a loss to the reference's, without dropout, same kind of Adam:")
     for name, difference in differences.items():
         print(f"  {name:<34}{difference:.1e}")
-    if arguments.check:
+    if options.check:
         return
 
-    rates = measure(rows, arguments.rounds, arguments.seconds, clock)
+    rates = measure(rows, size, options.rounds, options.seconds, clock)
     results = {}
     print(f"\n{'':<34}{'samples/s':>10}  {'to index_select':>21}  {'to its fused form':>21}")
     for row in rows:
-        plain = ratios(rates, row.name, REFERENCE)
-        fused = ratios(rates, row.name, f"{REFERENCE}, fused")
+        plain = ratios(rates[row.name], rates[REFERENCE])
+        fused = ratios(rates[row.name], rates[f"{REFERENCE}, fused"])
         rate = statistics.median(rates[row.name])
         results[row.name] = {"samples_per_second": rate, "ratio": plain, "ratio_to_fused": fused}
         columns = "  ".join(f"{b:>6.2f} ({a:>5.2f} - {c:>5.2f})" for a, b, c in (plain, fused))
         print(f"{row.name:<34}{rate:>10.0f}  {columns}")
     for name, reason in missing.items():
         print(f"{name:<34}{'missing':>10}  {reason}; pip install 'regexp[benchmark]'")
-    arguments.output.write_text(
-        json.dumps(
-            {
-                "machine": {"cpu": processor(), "cores": os.cpu_count(), "threads": 1},
-                "versions": versions(),
-                "clock": clock.__name__,
-                "rounds": arguments.rounds,
-                "differences": differences,
-                "results": results,
-                "missing": missing,
-            },
-            indent=2,
-        )
-        + "\n"
-    )
-    print(
-        f"\nRatios: median over {arguments.rounds} rounds (quartiles). Also in {arguments.output}"
-    )
+    print(f"\nRatios: median over {options.rounds} rounds (quartiles)")
+    if options.output:
+        record = {
+            "machine": {"cpu": processor(), "cores": os.cpu_count(), "threads": 1},
+            "versions": versions(),
+            "clock": clock.__name__,
+            "rounds": options.rounds,
+            "differences": differences,
+            "results": results,
+            "missing": missing,
+        }
+        options.output.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def versions() -> dict[str, str]:

@@ -13,14 +13,13 @@ features matter alike, so no arm is better on average over data, though one may 
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
+from benchmarks.harness import make_parser, one_thread
+
+one_thread()
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
@@ -254,17 +253,17 @@ def power(world: World, techniques: int, sweeps: int, seed: int) -> float:
     return count / sweeps
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Print both tables, in Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.verdicts")
+    parser = make_parser(__name__, __doc__)
     parser.add_argument("--sweeps", type=int, default=2000, help="simulated for each row")
     parser.add_argument("--techniques", type=int, default=16, help="of each sweep")
     parser.add_argument("--seed", type=int, default=0, help="of the simulation")
-    arguments = parser.parse_args()
-    settings = (arguments.techniques, arguments.sweeps, arguments.seed)
-    print(
-        f"{arguments.techniques} techniques, {arguments.sweeps} sweeps a row; percent of sweeps.\n"
-    )
+    options = parser.parse_args(arguments)
+    if options.smoke:
+        options.techniques, options.sweeps = 3, 1
+    settings = (options.techniques, options.sweeps, options.seed)
+    print(f"{options.techniques} techniques, {options.sweeps} sweeps a row; percent of sweeps.\n")
     print("No technique helps, but the verdict on one of them is")
     print("| scores | seeds | helps | helps or hurts | ..., plain t-test | ..., without Holm |")
     print("|---|---:|---:|---:|---:|---:|")
