@@ -17,7 +17,7 @@ from regexp.regularizer.dropout import Dropout
 from regexp.stack.member import Member
 from regexp.stack.optimizers import Stepper
 from regexp.stack.stack import Stack
-from regexp.training.train_step import train_step
+from regexp.training.steps import Steps
 
 MOST_EPOCHS = 100_000
 """A stack is told beforehand; nothing here trains so many."""
@@ -54,12 +54,13 @@ def stack(problem: Problem, runs: int) -> Trainer:
         for seed in range(problem.seed, problem.seed + runs)
     ]
     trained = Stack(members, epochs=MOST_EPOCHS, batch_size=BATCH)
+    steps = Steps(trained)
 
     def train(epochs: int, losses: list[float] | None = None) -> float:
         start = problem.clock()
         for _ in range(epochs):
             for inputs, targets, weights in trained.batches():
-                loss = train_step(trained, inputs, targets, weights)
+                loss = steps(inputs, targets, weights)
                 if losses is not None:
                     losses.append(trained.each(loss)[0])
             trained.end_epoch(torch.zeros(runs))
