@@ -67,10 +67,16 @@ class Problem:
             network.parameters(), lr=LEARNING_RATE, fused=True if self.fused else None
         )
 
-    def orders(self) -> Iterator[Tensor]:
-        """The order of the rows in each epoch [rows], the same sequence at each call."""
+    def orders(self, seed: int | None = None) -> Iterator[Tensor]:
+        """The order of the rows in each epoch [rows], the same sequence at each call.
+
+        Args:
+            seed: of another run; None for the problem's.
+        """
         for epoch in itertools.count():
-            yield Rng(self.seed, "order", epoch).permutation(self.rows)  # as in regexp.stack.stack
+            yield Rng(self.seed if seed is None else seed, "order", epoch).permutation(
+                self.rows
+            )  # as in regexp.stack.stack
 
     def _draws(self, purpose: int) -> torch.Generator:
         return torch.Generator().manual_seed(1000 * self.seed + purpose)

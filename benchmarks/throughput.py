@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import ours, peers
+from benchmarks import ours, peers, peers_jax
 from benchmarks.harness import interleaved, make_parser, ratios
 from benchmarks.peers import Trainer
 from benchmarks.problem import BATCH, Problem
@@ -74,6 +74,12 @@ def competitors(stacks: Sequence[int] = STACKS) -> list[Competitor]:
         *of_torch,
         Competitor("Keras", peers.keras, None, tolerance=1e-3),
         Competitor("scikit-learn (no BN, no dropout)", peers.scikit_learn, None, tolerance=None),
+        *(
+            Competitor(
+                f"JAX, K = {runs}", partial(peers_jax.stack, runs=runs), None, runs, tolerance=1e-4
+            )
+            for runs in stacks
+        ),
         *(
             Competitor(
                 f"regexp, K = {runs}" + ", fused" * fused,
