@@ -51,7 +51,7 @@ def stack(problem: Problem, runs: int) -> Trainer:
         return x * params[f"{name}.weight"] + params[f"{name}.bias"], new
 
     def loss_of(params: Any, statistics: Any, key: Any, x: Any, y: Any) -> tuple[Any, Any]:
-        new = {}
+        new: dict[str, Any] = {}
         for index in (0, 1):
             x = x @ params[f"linear{index}.weight"] + params[f"linear{index}.bias"]
             x, seen = normalized(x, params, statistics, f"norm{index}")
