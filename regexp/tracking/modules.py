@@ -176,15 +176,20 @@ def _imports(content: bytes, package: str) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=None)  # thousands are asked for in turn, again and again: fewer would miss all
 def _is_own(file: str) -> bool:
     """Whether a file belongs neither to a package that is installed, nor to Python, nor to us."""
     path = Path(file).resolve()
     if {"site-packages", "dist-packages"} & {*Path(file).parts, *path.parts}:
         return False
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    places = [_PACKAGE, *(Path(place) for name in names if (place := sysconfig.get_path(name)))]
-    return not any(path.is_relative_to(place.resolve()) for place in places)
+    return not any(path.is_relative_to(place) for place in _places())
+
+
+@lru_cache(maxsize=1)
+def _places() -> list[Path]:
+    """Where Python, installed packages and we ourselves lie."""
+    found = map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib"))
+    return [_PACKAGE, *(Path(place).resolve() for place in found if place)]
 
 
 def _is_installed(top: str) -> bool:
