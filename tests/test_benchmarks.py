@@ -3,12 +3,14 @@
 import ast
 import importlib
 import re
+import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from benchmarks import first_step, harness
+from benchmarks import against, first_step, harness
 
 BENCHMARKS = [
     path.stem
@@ -41,3 +43,51 @@ def test_runs_in_small(
 def test_a_command_that_trains_nothing_is_no_measurement() -> None:
     with pytest.raises(RuntimeError, match="trained no step:\nregexp: regularizer=l7"):
         first_step.seconds_to_first_step(["regularizer=l7"])
+
+
+def test_other_side_is_the_revision_itself(tmp_path: Path) -> None:
+    if not (harness.ROOT / ".git").exists():
+        pytest.skip("an unpacked archive has no revisions")
+    tree = against.check_out("HEAD", tmp_path)
+    command = ["git", "-C", str(harness.ROOT), "show", "HEAD:pyproject.toml"]
+    committed = subprocess.run(command, capture_output=True, check=True).stdout
+    assert (tree / "pyproject.toml").read_bytes() == committed
+    with pytest.raises(SystemExit, match="no_such: no revision that git knows"):
+        against.check_out("no_such", tmp_path)
+
+
+def test_a_command_is_timed_with_its_children_and_fails_loudly(tmp_path: Path) -> None:
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
+    found = harness.timed(["-c", parent], tmp_path)
+    assert found.cpu > 0.3
+    with pytest.raises(harness.RefusedError, match="ended with 2:\nno such key"):
+        harness.timed(["-c", "import sys; print('no such key'); sys.exit(2)"], tmp_path)
+
+
+def test_words_are_left_out_where_a_side_does_not_know_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def timed(command: list[str], folder: Path, *, tree: Path) -> harness.Times:
+        assert tree == tmp_path
+        if "new=true" in command:
+            raise harness.RefusedError
+        return harness.Times(float(len(command)), 0.0)
+
+    monkeypatch.setattr(against, "timed", timed)
+    places = (tmp_path / name for name in "abc")
+    assert against.run(tmp_path, places, ["seeds=2"], ["new=true"]).wall == 3
+    with pytest.raises(harness.RefusedError):
+        against.run(tmp_path, places, ["new=true"], [])
+
+
+def test_ratios_are_of_rounds() -> None:
+    assert harness.ratios([2.0, 40.0, 6.0], [1.0, 10.0, 2.0]) == [2.5, 3.0, 3.5]
+    assert harness.ratios([3.0], [2.0]) == [1.5, 1.5, 1.5]
+
+
+def test_variants_take_turns() -> None:
+    turns: list[str] = []
+    variants = {name: partial(turns.append, name) for name in "ab"}
+    assert harness.interleaved(variants, 2) == {"a": [None, None], "b": [None, None]}
+    assert turns == ["a", "b", "a", "b"]
