@@ -13,7 +13,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,7 @@ def _imports(content: bytes, package: str) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-@lru_cache(maxsize=None)  # thousands are asked for in turn, again and again: fewer would miss all
+@cache  # of thousands that are asked for in turn, a bounded one would miss all
 def _is_own(file: str) -> bool:
     """Whether a file belongs neither to a package that is installed, nor to Python, nor to us."""
     path = Path(file).resolve()
