@@ -104,13 +104,18 @@ class Outbox:
             self._wake.set()
 
     def drain(self) -> None:
-        """Send everything queued, or put it on disk; what neither takes stays queued."""
+        """Send everything queued, or put it on disk; what neither takes stays queued.
+
+        What is put meanwhile waits for the next time: sent at once, it would go in tiny batches.
+        """
         with self._lock:
-            while count := min(len(self._queue), _RECORDS_A_ROUND):
+            left = len(self._queue)
+            while count := min(left, _RECORDS_A_ROUND):
                 self._drain([self._queue[index] for index in range(count)])
                 # Only now: an interrupt above leaves all in the queue, to be sent once more.
                 for _ in range(count):
                     self._queue.popleft()
+                left -= count
                 if self._stuck:
                     return
             if self._stuck:
@@ -177,10 +182,12 @@ class Outbox:
     def _work(self) -> None:
         while not self._closing:
             self._wake.wait(self._interval)
-            self._wake.clear()
             with self._lock:
                 self.drain()
                 self.retry()
+            self._wake.clear()  # only now: what was sent stood in the queue until it was
+            if len(self._queue) >= METRICS_A_BATCH:
+                self._wake.set()
 
     def _drain(self, queued: list[tuple[str, Record]]) -> None:
         """Deliver what is stuck and what is queued; what nothing takes is stuck thereafter."""

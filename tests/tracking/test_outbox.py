@@ -50,6 +50,23 @@ def test_put_sends_nothing(outbox: Outbox, store: Store) -> None:
     assert store.calls == 0
 
 
+def test_what_is_put_while_it_sends_waits_for_the_next_time(spool: Spool) -> None:
+    sent: list[list[int]] = []
+
+    def send(run_id: str, records: Sequence[Record], /) -> None:
+        sent.append([record["step"] for record in records])
+        if len(sent) < 3:  # training goes on meanwhile
+            put(outbox, range(10 * len(sent), 10 * len(sent) + 3), run_id)
+
+    outbox = Outbox(send, spool, interval=None)
+    put(outbox, range(2))
+    outbox.drain()
+    assert sent == [[0, 1]]
+    outbox.drain()
+    assert outbox.close() == Left()
+    assert sent == [[0, 1], [10, 11, 12], [20, 21, 22]]
+
+
 def test_batches_hold_what_one_call_takes() -> None:
     records = [delivery.metric("loss", 1.0, step, 0) for step in range(2500)]
     records += [delivery.tag(f"t{index}", "") for index in range(150)]
