@@ -11,12 +11,10 @@ from typing import Any
 
 import yaml
 
+from regexp.config.yaml_text import DUMPER, LOADER
+
 KEY = "launch.plan"
 """The configuration's key with the file's path; null outside a sweep."""
-
-# C, where PyYAML has it: files of many runs would take seconds.
-_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def override(path: Path, key: str = KEY) -> str:
@@ -37,12 +35,12 @@ def path_in(overrides: Sequence[str]) -> Path | None:
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Write a plan, of plain containers; what several of its parts share is written once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = yaml.dump(dict(content), Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
+    text = yaml.dump(dict(content), Dumper=DUMPER, sort_keys=False, allow_unicode=True)
     path.write_text(text, encoding="utf-8")
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A plan that `write` wrote."""
     with Path(path).open(encoding="utf-8") as file:
-        content: dict[str, Any] = yaml.load(file, Loader=_LOADER)
+        content: dict[str, Any] = yaml.load(file, Loader=LOADER)
     return content

@@ -142,7 +142,9 @@ def _start(
 ) -> RunRecord:
     arithmetic = arithmetic_of(planned.runs[position].config["trainer"])
     setting = original.tags.get("setting", "")
-    record = Recorder(tracker, sweep_id, setting, arithmetic, {}).start(planned.runs, position)
+    recorder = Recorder(tracker, sweep_id, setting, arithmetic, {})
+    record = recorder.start(planned.runs, {position})[position]
+    assert record is not None
     of = {"rerun.of": original.run_id}
     # of the remarks a rerun knows those of the data alone
     kept = ("stage", "tuned", "remarks")

@@ -157,10 +157,8 @@ def _train_own(
             if not set(fingerprints) & set(left):
                 remove_checkpoints(folder, fingerprints)
                 continue
-            records = [
-                recorder.start(together, position) if fingerprint in left else None
-                for position, fingerprint in enumerate(fingerprints)
-            ]
+            wanted = {at for at, fingerprint in enumerate(fingerprints) if fingerprint in left}
+            records = recorder.start(together, wanted)
             resume = Resume(folder, fingerprints, recorder.arithmetic, every)
             results = _train_stack(
                 [members[index] for index in part], together, records, device, resume, advance

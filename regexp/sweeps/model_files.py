@@ -25,8 +25,8 @@ from regexp.dataset import stored
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL
 from regexp.dataset.frames import LEADING_ZEROS
 from regexp.stack.member import Member
-from regexp.sweeps.identity import DECIDES
-from regexp.sweeps.planned_run import PlannedRun, stack_of
+from regexp.sweeps.identity import DECIDES, Node
+from regexp.sweeps.planned_run import PlannedRun
 from regexp.tracking import flavor
 from regexp.training.state import Result
 
@@ -47,22 +47,22 @@ FORMAT = 1
 
 
 def model_files(
-    runs: Sequence[PlannedRun], position: int, member: Member, result: Result
+    run: PlannedRun, position: int, stack: Node, member: Member, result: Result
 ) -> dict[str, bytes]:
     """Name -> content of the model's files that say nothing of MLflow.
 
     Args:
-        runs: of the stack.
-        position: of the run in it.
-        member: its ingredients.
+        run: as planned.
+        position: of the run in its stack.
+        stack: the `stack_of` all its runs.
+        member: the run's ingredients.
         result: of its training.
     """
-    config, data = runs[position].config, member.data
-    stack = stack_of(runs, position)
+    config, data = run.config, member.data
     description: dict[str, Any] = {
         "format": FORMAT,
         "regexp": __version__,
-        "fingerprint": runs[position].fingerprint,
+        "fingerprint": run.fingerprint,
         "config": {key: config[key] for key in ("seed", *DECIDES)},
         "stack": {"position": position, "members": stack["members"], "together": result.together},
         "data": {"name": data.name, "checksum": data.checksum},

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from regexp.config.yaml_text import as_yaml
 from regexp.dataset.base import Data
 from regexp.errors import ConfigError
 from regexp.sweeps.identity import DECIDES, Node, basis, code, fingerprint
@@ -105,7 +104,7 @@ class PlannedRun:
     @property
     def config_yaml(self) -> str:
         """The resolved configuration as YAML."""
-        return OmegaConf.to_yaml(OmegaConf.create(self.config))
+        return as_yaml(self.config)
 
 
 def planned(config: Node, variant: str, data: Data) -> PlannedRun:
@@ -185,21 +184,18 @@ def repeats(planned: Sequence[Sequence[PlannedRun]]) -> dict[int, int]:
     return repeated
 
 
-def stack_of(runs: Sequence[PlannedRun], position: int) -> Node:
-    """The stack that a run trains in, without which its bits cannot be made again.
+def stack_of(runs: Sequence[PlannedRun]) -> Node:
+    """The stack that runs train in, without which their bits cannot be made again.
 
     Returns:
-        For the artifact `stack.yaml`: `position`; `members`, for each run of the stack the dotted
-        keys of its configuration in which the stack's runs differ; `variants`, one a run.
+        For the artifact `stack.yaml` of each, which has its `position` too: `members`, for each run
+        the dotted keys of its configuration in which the stack's runs differ; `variants`, one a
+        run.
     """
     each = [dict(_leaves(run.config)) for run in runs]
     differing = [key for key in each[0] if any(one.get(key) != each[0][key] for one in each)]
     members = [{key: one[key] for key in differing or ["seed"]} for one in each]
-    return {
-        "position": position,
-        "members": members,
-        "variants": [run.variant for run in runs],
-    }
+    return {"members": members, "variants": [run.variant for run in runs]}
 
 
 def _leaves(node: Node, prefix: str = "") -> Iterator[tuple[str, Any]]:

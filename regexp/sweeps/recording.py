@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from regexp.config.yaml_text import as_yaml
 from regexp.metrics import outputs
 from regexp.metrics.names import DIAGNOSTICS, FAILED_METRICS, TEST_OUTPUTS
 from regexp.sweeps.model_files import MODEL, write_model
@@ -38,9 +37,27 @@ class Recorder:
     arithmetic: Mapping[str, str]
     earlier: Mapping[str, Earlier]
 
-    def start(self, stack: Sequence[PlannedRun], position: int) -> RunRecord:
-        """Begin the record of a stack's run, or go on with the one of a try that was broken off."""
-        run = stack[position]
+    def start(
+        self, stack: Sequence[PlannedRun], positions: Container[int]
+    ) -> list[RunRecord | None]:
+        """Begin the records of a stack's runs, or go on with those of tries that were broken off.
+
+        Args:
+            stack: all its runs.
+            positions: of the runs in it that are recorded.
+
+        Returns:
+            One record a run of the stack, None where none is wanted.
+        """
+        described = as_yaml(stack_of(stack))
+        return [
+            self._start(run, f"position: {position}\n{described}")
+            if position in positions
+            else None
+            for position, run in enumerate(stack)
+        ]
+
+    def _start(self, run: PlannedRun, stack_yaml: str) -> RunRecord:
         before = self.earlier.get(run.fingerprint)
         bits = in_words(self.arithmetic)
         return self.tracker.start(
@@ -61,7 +78,7 @@ class Recorder:
             },
             artifacts={
                 "config.yaml": run.config_yaml,
-                "stack.yaml": yaml.safe_dump(stack_of(stack, position), sort_keys=False),
+                "stack.yaml": stack_yaml,
             },
             dataset={"name": run.dataset, "checksum": run.checksum, "source": run.source},
             # on another machine its other epochs would have other bits

@@ -14,7 +14,7 @@ from regexp.sweeps.final_metrics import add_ensembles, add_final_metrics
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.model_files import model_files
 from regexp.sweeps.own_metrics import build_metrics
-from regexp.sweeps.planned_run import PlannedRun
+from regexp.sweeps.planned_run import PlannedRun, stack_of
 from regexp.sweeps.resume import Resume
 from regexp.training.device import device_settings
 from regexp.training.loop import EpochReport, Save
@@ -103,10 +103,11 @@ def train_members(
     results = train_stack(stack, runs[0].config["trainer"]["epochs"], report, save, state)
     results.sort(key=lambda result: result.run)
     own_metrics = build_metrics(runs[0].config["trainer"])
+    together = stack_of(runs)
     for position, (member, result) in enumerate(zip(members, results, strict=True)):
         if result.status == "FINISHED":
             add_final_metrics(member, result, own_metrics)
             if runs[position].stage != TUNING_STAGE:  # nobody uses a trial
-                result.model = model_files(runs, position, member, result)
+                result.model = model_files(runs[position], position, together, member, result)
     add_ensembles(members, runs, results)
     return results

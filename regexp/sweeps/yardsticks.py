@@ -16,10 +16,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import yaml
 from torch import Tensor
 
 from regexp.config.values import yardsticks_of
+from regexp.config.yaml_text import as_yaml
 from regexp.dataset.base import CLASSIFICATION, Data
 from regexp.errors import count
 from regexp.metrics import names
@@ -270,8 +270,8 @@ def start(one: Yardstick, tracker: Tracker, sweep_id: str) -> RunRecord:
             "arithmetic": _arithmetic(),
         },
         artifacts={
-            "config.yaml": yaml.safe_dump(one.config, sort_keys=False),
-            "stack.yaml": yaml.safe_dump(
+            "config.yaml": as_yaml(one.config),
+            "stack.yaml": as_yaml(
                 {"position": 0, "members": [{"seed": one.seed}], "variants": [""]}
             ),
         },

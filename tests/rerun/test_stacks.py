@@ -37,8 +37,8 @@ def planned(seed: int, strength: float) -> PlannedRun:
 def original(runs: list[PlannedRun], position: int) -> Original:
     return Original(
         run_id=f"id{position}", sweep_id="s", name="l1", status="FINISHED", reason="",
-        config=runs[position].config, stack=stack_of(runs, position), environment={}, tags={},
-        metrics={}, weights_sha256="", load_last=lambda: None,
+        config=runs[position].config, stack={"position": position, **stack_of(runs)},
+        environment={}, tags={}, metrics={}, weights_sha256="", load_last=lambda: None,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from regexp.addresses import public, public_all
+from regexp.config.yaml_text import LOADER
 from regexp.rerun.archive.encode import WORD, WORDS
 
 FORMAT = 1
@@ -32,9 +33,6 @@ _DIGITS = 400  # of a number: a float's own digits are fewer
 # Steering characters of terminals, and halves of characters, which no file can hold.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NUMBER_LIKE = re.compile(r"[-+0-9.:_]+")
-
-# libyaml is ten times as fast; not every PyYAML has it.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _Checked = TypeVar("_Checked")
 
@@ -215,7 +213,7 @@ def _yaml(content: bytes) -> object:
     text = content.decode()
     depth = 0
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=LOADER):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEPTH:
@@ -226,7 +224,7 @@ def _yaml(content: bytes) -> object:
                 raise ValueError("it has tags, which are refused")
             if isinstance(event, yaml.ScalarEvent) and _long_number(event.value):
                 raise ValueError("it has a number that is too long")
-        return yaml.load(text, Loader=_LOADER)
+        return yaml.load(text, Loader=LOADER)
     except (yaml.YAMLError, OverflowError) as error:
         raise ValueError(f"it is no YAML ({(str(error).splitlines() or ['?'])[0]})") from error
 
