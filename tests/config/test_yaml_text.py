@@ -6,7 +6,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.schema import conf_folder
 from regexp.config.yaml_text import as_yaml
@@ -23,6 +23,7 @@ PLAIN = st.dictionaries(
 @pytest.mark.parametrize("path", sorted(conf_folder().rglob("*.yaml")), ids=lambda path: path.stem)
 def test_our_configurations_are_written_as_omegaconf_writes_them(path):
     config = OmegaConf.load(path)
+    assert isinstance(config, DictConfig)
     config.pop("hydra", None)  # whose help has long lines, which are folded in other places
     assert as_yaml(OmegaConf.to_container(config)) == OmegaConf.to_yaml(config)
 

@@ -56,14 +56,14 @@ def test_what_is_put_while_it_sends_waits_for_the_next_time(spool: Spool) -> Non
     def send(run_id: str, records: Sequence[Record], /) -> None:
         sent.append([record["step"] for record in records])
         if len(sent) < 3:  # training goes on meanwhile
-            put(outbox, range(10 * len(sent), 10 * len(sent) + 3), run_id)
+            put(box, range(10 * len(sent), 10 * len(sent) + 3), run_id)
 
-    outbox = Outbox(send, spool, interval=None)
-    put(outbox, range(2))
-    outbox.drain()
+    box = Outbox(send, spool, interval=None)
+    put(box, range(2))
+    box.drain()
     assert sent == [[0, 1]]
-    outbox.drain()
-    assert outbox.close() == Left()
+    box.drain()
+    assert box.close() == Left()
     assert sent == [[0, 1], [10, 11, 12], [20, 21, 22]]
 
 
