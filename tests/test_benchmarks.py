@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import against, first_step, harness
+from benchmarks import ablation, against, first_step, harness
 
 BENCHMARKS = [
     path.stem
@@ -91,3 +91,17 @@ def test_variants_take_turns() -> None:
     variants = {name: partial(turns.append, name) for name in "ab"}
     assert harness.interleaved(variants, 2) == {"a": [None, None], "b": [None, None]}
     assert turns == ["a", "b", "a", "b"]
+
+
+def test_a_share_is_scaled_but_for_its_start() -> None:
+    start, share = harness.Times(2.0, 1.0), harness.Times(5.0, 3.0)
+    assert ablation.scaled(start, share, 1) == share
+    assert ablation.scaled(start, share, 6) == (20.0, 13.0)
+
+
+def test_programs_that_do_other_work_are_refused() -> None:
+    expected = {"epochs": [150.0, 150.0], "test/accuracy": [0.9, 0.94]}
+    ablation.check({"epochs": [150.0], "test/accuracy": [0.95]}, expected, "alike")
+    for epochs, accuracy in (([75.0], [0.92]), ([150.0], [0.5]), ([], [])):
+        with pytest.raises(SystemExit, match="lazy does other work"):
+            ablation.check({"epochs": epochs, "test/accuracy": accuracy}, expected, "lazy")
