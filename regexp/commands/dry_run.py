@@ -1,7 +1,7 @@
 """`dry_run=true`: what a command would train, what of it is finished, and how long it may take.
 
 Nothing is written: the store is only read, if there is one, and the time is measured by training
-two epochs of each job into the void.
+a few epochs of some runs of each job into the void.
 """
 
 import contextlib
@@ -23,7 +23,10 @@ from regexp.sweeps.progress import remark_lines, varied
 from regexp.tracking import Earlier
 
 # Beyond this many seconds of measuring, further jobs are taken to be like the ones before.
-PATIENCE = 15.0
+PATIENCE = 4.0
+# Of a job so many epochs are trained, of so many runs: more take longer in proportion.
+EPOCHS = 3
+RUNS = 8
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,8 @@ def rows_of(
         ready = sum(run is not None and run.fingerprint in ended for run in asked)
         seconds: float | None = 0.0
         if ready < own:
-            whole = clock.seconds(job.config)
-            seconds = None if whole is None else whole * (own - ready) / len(runs)
+            each = clock.seconds(job.config)
+            seconds = None if each is None else each * (own - ready)
         told = varied(job.config, job.overrides, sweep.swept)
         if number in left_out:
             error = left_out[number]
@@ -159,7 +162,7 @@ def earlier_of(config: DictConfig, key: str, runs: Sequence[PlannedRun]) -> dict
 
 
 class Stopwatch:
-    """Measures how long jobs take, for as long as its patience lasts."""
+    """Measures how long the runs of jobs take, for as long as its patience lasts."""
 
     def __init__(self, patience: float = PATIENCE) -> None:
         self.patience = patience
@@ -167,42 +170,57 @@ class Stopwatch:
         self.warm = False
 
     def seconds(self, config: DictConfig) -> float | None:
-        """An estimate for the planned runs of a job; None if they cannot be trained."""
+        """An estimate for each planned run of a job; None if they cannot be trained."""
         if self.patience <= 0 and self.measured:
             return sum(self.measured) / len(self.measured)
         if not self.warm:  # what is imported and compiled once is not to be counted
             self.warm = True
-            _train(config, 1)
-        short, long = _train(config, 1), _train(config, 3)
-        if short is None or long is None:
-            return None
-        estimate = short + max(long - short, 0.0) / 2 * (config.trainer.epochs - 1)
-        self.patience -= short + long
-        self.measured.append(estimate)
+            _seconds_a_run(config)
+        began = time.perf_counter()
+        estimate = _seconds_a_run(config)
+        self.patience -= time.perf_counter() - began
+        if estimate is not None:
+            self.measured.append(estimate)
         return estimate
 
 
-def _train(config: DictConfig, epochs: int) -> float | None:
-    """Seconds that the runs of a job take for so few epochs; None if they fail."""
+def _seconds_a_run(config: DictConfig) -> float | None:
+    """What the first epochs of some runs of a job tell of how long one takes; None if they fail."""
     from regexp.sweeps.ingredients import build_member
     from regexp.sweeps.plan import plan
-    from regexp.sweeps.stacks import group_by_structure, run_stack
+    from regexp.sweeps.stacks import group_by_structure, make_stack
+    from regexp.training.device import device_settings
+    from regexp.training.loop import train
 
     short = config.copy()
-    short.trainer.epochs = min(epochs, config.trainer.epochs)
+    short.trainer.epochs = min(EPOCHS, config.trainer.epochs)
+    ends: dict[int, float] = {}
+
+    def report(run: int, epoch: int, metrics: dict[str, float]) -> None:
+        ends[epoch] = time.perf_counter()
+
     seconds = 0.0
     try:
         runs = plan(short)
-        members, stack = [build_member(run) for run in runs], runs[0].config["stack"]
-        for part in group_by_structure(runs, members, stack):
-            began = time.perf_counter()
-            results = run_stack([runs[index] for index in part], lambda *_: None)
-            seconds += time.perf_counter() - began
-            if any(result.status != "FINISHED" for result in results):
-                return None
+        runs = runs[:: math.ceil(len(runs) / RUNS)]
+        with device_settings(runs[0].config["trainer"]) as device:
+            members = [build_member(run) for run in runs]
+            for part in group_by_structure(runs, members, runs[0].config["stack"]):
+                of_part = [runs[index] for index in part]
+                stack, _ = make_stack([members[index] for index in part], of_part, device, None)
+                ends.clear()
+                began = time.perf_counter()
+                results = train(stack, short.trainer.epochs, report)
+                if any(result.status != "FINISHED" for result in results):
+                    return None
+                seconds += time.perf_counter() - began
+                first, last = min(ends), max(ends)
+                if last > first:
+                    an_epoch = (ends[last] - ends[first]) / (last - first)
+                    seconds += an_epoch * (config.trainer.epochs - last)
     except Exception:
         return None
-    return seconds
+    return seconds / len(runs)
 
 
 def _duration(seconds: float | None) -> str:

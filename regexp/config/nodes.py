@@ -9,7 +9,8 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
 
@@ -157,6 +158,7 @@ def _check_arguments(
         for name, parameter in signature.parameters.items()
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
+    annotations = hints(target)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     for name, value in arguments.items():
         if name not in parameters:
@@ -166,7 +168,7 @@ def _check_arguments(
                 f"{key}.{name}: {node['_target_']} has no such argument"
                 + nearest(name, [n for n in parameters if n not in given])
             )
-        expected = hints(target).get(name, Any)
+        expected = annotations.get(name, Any)
         if value == "???":
             raise ConfigError(f"{key}.{name}: expected a value; none is given")
         if not fits(value, expected):
@@ -189,9 +191,14 @@ def hints(target: Any) -> dict[str, Any]:
     """Annotations of a target's arguments; none where they cannot be evaluated."""
     function = target.__init__ if inspect.isclass(target) else target
     try:
-        return typing.get_type_hints(function)
+        return dict((_hints if isinstance(function, Hashable) else typing.get_type_hints)(function))
     except Exception:
         return {}
+
+
+@lru_cache(maxsize=1024)  # every run of a sweep asks for those of the same few classes
+def _hints(function: Any) -> dict[str, Any]:
+    return typing.get_type_hints(function)
 
 
 def fits(value: Any, expected: Any) -> bool:

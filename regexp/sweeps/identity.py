@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from regexp.config.declared import declared_types
@@ -33,13 +33,20 @@ def fingerprint(config: Node, called: Mapping[str, str], dataset: str, checksum:
         dataset: the name of its data.
         checksum: theirs.
     """
+    return fingerprint_of_seeds(config, called, dataset, checksum)(config["seed"])
+
+
+def fingerprint_of_seeds(
+    config: Node, called: Mapping[str, str], dataset: str, checksum: str
+) -> Callable[[int], str]:
+    """The `fingerprint` of a configuration with each seed; what all seeds share is written once."""
     decisive = {key: config[key] for key in DECIDES}
     decisive["dataset"] = _dataset(config["dataset"]) | {"name": dataset}
     decisive["trainer"] = config["trainer"] | {"device": device_of(config["trainer"]["device"])}
-    text = json.dumps([config["seed"], decisive, checksum, called], sort_keys=True)
+    rest = json.dumps([decisive, checksum, called], sort_keys=True).removeprefix("[")
     # dicts are sorted above, but the order of a cocktail's techniques counts
-    text += "".join(config["regularizer"])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    rest += "".join(config["regularizer"])
+    return lambda seed: hashlib.sha256(f"[{seed}, {rest}".encode()).hexdigest()[:32]
 
 
 def basis(config: Node, checksum: str) -> str:

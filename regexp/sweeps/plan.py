@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -151,16 +151,16 @@ def _resolve(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[Pla
     """The runs of one configuration, which has all their numbers, one a seed."""
     node, folder = as_declared("dataset", _plain(config.dataset)), config.paths.data
     data = load_data(node, folder, seeds[0])
-    resolved: dict[int, tuple[Node, tuple[str, ...]]] = {}
+    resolved: dict[int, Callable[[int], PlannedRun]] = {}
     for seed in seeds:
         rows = training_rows(node, folder, seed)
         if rows not in resolved:
             whole = _resolve_lengths(config, rows, data)
-            resolved[rows] = whole, advice(whole, rows)
-        whole, told = resolved[rows]
-        own = {"seed": seed} | {k: v for k, v in whole.items() if k not in JOB}
-        run = planned(own, variant, data)
-        yield replace(run, remarks=(*run.remarks, *told))
+            own = {"seed": seed} | {k: v for k, v in whole.items() if k not in JOB}
+            run = planned(own, variant, data)
+            run = replace(run, remarks=(*run.remarks, *advice(whole, rows)))
+            resolved[rows] = run.with_seeds()
+        yield resolved[rows](seed)
 
 
 def _resolve_lengths(config: DictConfig, rows: int, data: Data) -> Node:

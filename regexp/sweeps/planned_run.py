@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from regexp.config.yaml_text import as_yaml
 from regexp.dataset.base import Data
 from regexp.errors import ConfigError
-from regexp.sweeps.identity import DECIDES, Node, basis, code, fingerprint
+from regexp.sweeps.identity import DECIDES, Node, basis, code, fingerprint, fingerprint_of_seeds
 
 _TUPLES = ("trial_for", "remarks", "summary")
 """The attributes of a run that are lists in a file."""
@@ -78,6 +78,17 @@ class PlannedRun:
         """The run that `as_plain` wrote."""
         return cls(**(content | {key: tuple(content[key]) for key in _TUPLES}))
 
+    def with_seeds(self) -> Callable[[int], PlannedRun]:
+        """Makes the runs of the same configuration and data by their seeds."""
+        prints = fingerprint_of_seeds(self.config, self.code, self.dataset, self.checksum)
+        return lambda seed: replace(
+            self,
+            config=self.config | {"seed": seed},
+            seed=seed,
+            name=_name(self.technique, self.variant, seed),
+            fingerprint=prints(seed),
+        )
+
     def by_itself(self, remark: str) -> PlannedRun:
         """The run as one that trains in no stack; `remark` says why."""
         config = self.config | {"stack": False}
@@ -117,10 +128,9 @@ def planned(config: Node, variant: str, data: Data) -> PlannedRun:
     """
     seed, techniques = config["seed"], config["regularizer"]
     technique = "+".join(techniques) or "none"
-    parts = [technique, variant, f"seed={seed}"]
     called = code(config)
     return PlannedRun(
-        name=" ".join(part for part in parts if part),
+        name=_name(technique, variant, seed),
         technique=technique,
         variant=variant,
         seed=seed,
@@ -135,6 +145,10 @@ def planned(config: Node, variant: str, data: Data) -> PlannedRun:
         remarks=data.remarks,
         summary=data.summary,
     )
+
+
+def _name(technique: str, variant: str, seed: int) -> str:
+    return " ".join(filter(None, (technique, variant, f"seed={seed}")))
 
 
 def check_code(run: PlannedRun) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -21,11 +23,13 @@ from regexp.errors import ConfigError
 from regexp.regularizer.base import Regularizer, blocks
 from regexp.stack.stack import Stack
 from regexp.sweeps import job as sweep_job
+from regexp.sweeps.identity import DECIDES
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import from_resolved, plan
 from regexp.sweeps.stacks import group_by_structure, stack_key
 from regexp.tracking import Earlier
+from regexp.training.device import device_of
 from tests.support import tensor
 
 SMALL = ("dataset.train_size=80", "model.hidden=[8]", "trainer.epochs=2", "trainer.batch_size=20")
@@ -51,6 +55,20 @@ def test_a_job_is_its_grid_times_its_seeds() -> None:
     assert runs[3].config["seed"] == 0
     assert "grid" not in runs[3].config
     assert len({run.fingerprint for run in runs}) == 12
+
+
+def test_a_run_is_the_same_whichever_seeds_are_planned_with_it() -> None:
+    words = ["regularizer=[l1,dropout]", "dataset=iris", "dataset.train_size=null"]
+    many = plan(config(*words, "seeds=[3,0,7]"))
+    assert many == [plan(config(*words, f"seeds=[{seed}]"))[0] for seed in (3, 0, 7)]
+    # as written by version 0.1, so that its runs are found
+    one = many[0]
+    decisive = {key: one.config[key] for key in DECIDES} | {
+        "dataset": one.config["dataset"] | {"name": "iris"},
+        "trainer": one.config["trainer"] | {"device": device_of("auto")},
+    }
+    text = json.dumps([3, decisive, one.checksum, one.code], sort_keys=True) + "l1dropout"
+    assert one.fingerprint == hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def test_runs_have_the_advice_of_their_techniques() -> None:
