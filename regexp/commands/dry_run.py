@@ -188,7 +188,7 @@ def _seconds_a_run(config: DictConfig) -> float | None:
     """What the first epochs of some runs of a job tell of how long one takes; None if they fail."""
     from regexp.sweeps.ingredients import build_member
     from regexp.sweeps.plan import plan
-    from regexp.sweeps.stacks import group_by_structure, make_stack
+    from regexp.sweeps.stacks import at_once, group_by_structure, stack_maker
     from regexp.training.device import device_settings
     from regexp.training.loop import train
 
@@ -206,18 +206,20 @@ def _seconds_a_run(config: DictConfig) -> float | None:
         with device_settings(runs[0].config["trainer"]) as device:
             members = [build_member(run) for run in runs]
             for part in group_by_structure(runs, members, runs[0].config["stack"]):
-                of_part = [runs[index] for index in part]
-                stack, _ = make_stack([members[index] for index in part], of_part, device, None)
+                ours, of_part = [members[index] for index in part], [runs[index] for index in part]
+                together = at_once(ours, of_part, device)  # the others take as long after them
+                stack = stack_maker(of_part, device)(ours[:together])
                 ends.clear()
                 began = time.perf_counter()
                 results = train(stack, short.trainer.epochs, report)
                 if any(result.status != "FINISHED" for result in results):
                     return None
-                seconds += time.perf_counter() - began
+                taken = time.perf_counter() - began
                 first, last = min(ends), max(ends)
                 if last > first:
                     an_epoch = (ends[last] - ends[first]) / (last - first)
-                    seconds += an_epoch * (config.trainer.epochs - last)
+                    taken += an_epoch * (config.trainer.epochs - last)
+                seconds += taken * len(part) / together
     except Exception:
         return None
     return seconds / len(runs)

@@ -116,7 +116,7 @@ def remake(
             records.append(_start(planned, position, original, tracker, sweep_id))
         epochs = planned.runs[0].config["trainer"]["epochs"]
         with progress_bar(epochs * len(planned.runs)) as advance:
-            results = run_stack(planned.runs, report)
+            results = run_stack(planned.runs, report, planned.stack.at_once)
     except Exception as error:
         reason = in_words(error, here)
         for record in records:
@@ -143,7 +143,7 @@ def _start(
     arithmetic = arithmetic_of(planned.runs[position].config["trainer"])
     setting = original.tags.get("setting", "")
     recorder = Recorder(tracker, sweep_id, setting, arithmetic, {})
-    record = recorder.start(planned.runs, {position})[position]
+    record = recorder.start(planned.runs, {position}, planned.stack.at_once)[position]
     assert record is not None
     of = {"rerun.of": original.run_id}
     # of the remarks a rerun knows those of the data alone

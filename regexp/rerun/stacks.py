@@ -19,11 +19,13 @@ class RecordedStack:
     Attributes:
         members: the configuration of every run of the stack, in order.
         variants: the numbers of the grid of each, for people.
+        at_once: how many of them train side by side.
         runs: what is asked for, each with its position in the stack.
     """
 
     members: list[dict[str, Any]]
     variants: list[str]
+    at_once: int
     runs: list[tuple[Original, int]] = field(default_factory=list)
 
     @property
@@ -44,13 +46,14 @@ def stacks_of(runs: Sequence[Original]) -> tuple[list[RecordedStack], LeftOut]:
         try:
             _check_ended(run)
             members, variants, position = members_of(run)
+            at_once = run.stack.get("at_once") or len(members)
         except ConfigError as error:
             left_out.append((run, str(error)))
             continue
         # all that the bits depend on; not sorted, for the order of techniques counts
         decisive = [{key: member[key] for key in ("seed", *DECIDES)} for member in members]
-        key = json.dumps([decisive, variants])
-        stack = stacks.setdefault(key, RecordedStack(members, variants))
+        key = json.dumps([decisive, variants, at_once])
+        stack = stacks.setdefault(key, RecordedStack(members, variants, at_once))
         stack.runs.append((run, position))
     return list(stacks.values()), left_out
 

@@ -20,7 +20,7 @@ from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.recording import Recorder, labels_of, record_failure, record_result
 from regexp.sweeps.resume import Every, Point, Resume, remove_checkpoints
 from regexp.sweeps.reuse import arithmetic_of, choose, search
-from regexp.sweeps.stacks import group_by_structure, make_stack, train_members
+from regexp.sweeps.stacks import at_once, group_by_structure, make_parts, train_members
 from regexp.tracking import Earlier, RunRecord, Tracker, now
 from regexp.training.device import device_settings
 
@@ -152,17 +152,16 @@ def _train_own(
         # With the job's threads: some techniques decompose weights as they are built.
         members = [build_member(run) for run in runs]
         for part in group_by_structure(runs, members, runs[0].config["stack"]):
-            together = [runs[index] for index in part]
+            together, ours = [runs[index] for index in part], [members[index] for index in part]
             fingerprints = [run.fingerprint for run in together]
             if not set(fingerprints) & set(left):
                 remove_checkpoints(folder, fingerprints)
                 continue
+            count = at_once(ours, together, device)
             wanted = {at for at, fingerprint in enumerate(fingerprints) if fingerprint in left}
-            records = recorder.start(together, wanted)
+            records = recorder.start(together, wanted, count)
             resume = Resume(folder, fingerprints, recorder.arithmetic, every)
-            results = _train_stack(
-                [members[index] for index in part], together, records, device, resume, advance
-            )
+            results = _train_stack(ours, together, records, device, count, resume, advance)
             outcomes |= dict(zip(fingerprints, results, strict=True))
     return outcomes
 
@@ -172,6 +171,7 @@ def _train_stack(
     runs: Sequence[PlannedRun],
     records: Sequence[RunRecord | None],
     device: torch.device,
+    side_by_side: int,
     resume: Resume,
     advance: Advance,
 ) -> list[Outcome]:
@@ -190,11 +190,11 @@ def _train_stack(
         return point
 
     try:
-        stack, state = make_stack(members, runs, device, resume)
+        parts = make_parts(members, runs, device, side_by_side, resume)
         for position, points in enumerate(resume.history):
             for point in points:  # the store may not have them all
                 tell(position, point)
-        results = train_members(stack, members, runs, report, resume.save, state)
+        results = train_members(parts, members, runs, report, resume.save)
     except Exception as error:
         reason = str(error)
         if not isinstance(error, ValueError):

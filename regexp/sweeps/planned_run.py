@@ -198,18 +198,23 @@ def repeats(planned: Sequence[Sequence[PlannedRun]]) -> dict[int, int]:
     return repeated
 
 
-def stack_of(runs: Sequence[PlannedRun]) -> Node:
+def stack_of(runs: Sequence[PlannedRun], at_once: int | None = None) -> Node:
     """The stack that runs train in, without which their bits cannot be made again.
+
+    Args:
+        runs: of the stack.
+        at_once: how many of them train side by side; None for all.
 
     Returns:
         For the artifact `stack.yaml` of each, which has its `position` too: `members`, for each run
         the dotted keys of its configuration in which the stack's runs differ; `variants`, one a
-        run.
+        run; and `at_once` where not all train side by side.
     """
     each = [dict(_leaves(run.config)) for run in runs]
     differing = [key for key in each[0] if any(one.get(key) != each[0][key] for one in each)]
     members = [{key: one[key] for key in differing or ["seed"]} for one in each]
-    return {"members": members, "variants": [run.variant for run in runs]}
+    stack = {"members": members, "variants": [run.variant for run in runs]}
+    return stack if at_once in (None, len(runs)) else stack | {"at_once": at_once}
 
 
 def _leaves(node: Node, prefix: str = "") -> Iterator[tuple[str, Any]]:

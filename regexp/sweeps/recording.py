@@ -38,18 +38,22 @@ class Recorder:
     earlier: Mapping[str, Earlier]
 
     def start(
-        self, stack: Sequence[PlannedRun], positions: Container[int]
+        self,
+        stack: Sequence[PlannedRun],
+        positions: Container[int],
+        at_once: int | None = None,
     ) -> list[RunRecord | None]:
         """Begin the records of a stack's runs, or go on with those of tries that were broken off.
 
         Args:
             stack: all its runs.
             positions: of the runs in it that are recorded.
+            at_once: how many of its runs train side by side; None for all.
 
         Returns:
             One record a run of the stack, None where none is wanted.
         """
-        described = as_yaml(stack_of(stack))
+        described = as_yaml(stack_of(stack, at_once))
         return [
             self._start(run, f"position: {position}\n{described}")
             if position in positions

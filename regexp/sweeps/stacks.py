@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 import torch
 
 from regexp.metrics.names import TUNING_STAGE
+from regexp.stack.at_once import runs_at_once
 from regexp.stack.member import Member
 from regexp.stack.stack import Stack
 from regexp.sweeps.final_metrics import add_ensembles, add_final_metrics
@@ -18,8 +19,8 @@ from regexp.sweeps.planned_run import PlannedRun, stack_of
 from regexp.sweeps.resume import Resume
 from regexp.training.device import device_settings
 from regexp.training.loop import EpochReport, Save
-from regexp.training.loop import train as train_stack
-from regexp.training.state import Result, TrainingState, Unfit
+from regexp.training.parts import Parts
+from regexp.training.state import Result, Unfit
 
 
 def group_by_structure(
@@ -49,12 +50,20 @@ def stack_key(run: PlannedRun, member: Member) -> Hashable:
     return trainer["epochs"], trainer["batch_size"], member.structure()
 
 
-def run_stack(runs: Sequence[PlannedRun], report: EpochReport) -> list[Result]:
+def at_once(members: Sequence[Member], runs: Sequence[PlannedRun], device: torch.device) -> int:
+    """How many runs of a stack train side by side, the others after them."""
+    return runs_at_once(members, runs[0].config["trainer"]["batch_size"], device)
+
+
+def run_stack(
+    runs: Sequence[PlannedRun], report: EpochReport, side_by_side: int | None = None
+) -> list[Result]:
     """Train runs as one stack, from their beginning, and record nothing.
 
     Args:
         runs: of equal structure, in the stack's order.
         report: told of every run's metrics after every epoch.
+        side_by_side: how many train at once; None for as many as a new stack's.
 
     Returns:
         One result a run, in their order.
@@ -64,44 +73,55 @@ def run_stack(runs: Sequence[PlannedRun], report: EpochReport) -> list[Result]:
     """
     with device_settings(runs[0].config["trainer"]) as device:
         members = [build_member(run) for run in runs]
-        stack, _ = make_stack(members, runs, device, None)
-        return train_members(stack, members, runs, report)
+        count = side_by_side or at_once(members, runs, device)
+        parts = make_parts(members, runs, device, count)
+        return train_members(parts, members, runs, report)
 
 
-def make_stack(
-    members: list[Member], runs: Sequence[PlannedRun], device: torch.device, resume: Resume | None
-) -> tuple[Stack, TrainingState | None]:
-    """The stack of the members, and where it goes on, if not at its beginning."""
+def stack_maker(
+    runs: Sequence[PlannedRun], device: torch.device
+) -> Callable[[Sequence[Member]], Stack]:
+    """What makes stacks of runs of equal structure: of all of them, or of some."""
     trainer = runs[0].config["trainer"]
-    make = partial(
+    return partial(
         Stack,
         epochs=trainer["epochs"],
         batch_size=trainer["batch_size"],
         device=device,
         precision=trainer["precision"],
     )
-    stack = make(members)
+
+
+def make_parts(
+    members: list[Member],
+    runs: Sequence[PlannedRun],
+    device: torch.device,
+    side_by_side: int,
+    resume: Resume | None = None,
+) -> Parts:
+    """The members in parts that train at once, where they go on if not at their beginning."""
+    make = stack_maker(runs, device)
+    parts = Parts(members, side_by_side, make)
     content = None if resume is None else resume.load(device)
     if resume is None or content is None:
-        return stack, None
+        return parts
     try:
-        return stack, TrainingState.resumed(stack, content)
+        parts.resume(content)
     except Unfit as error:
         resume.refuse(error)
-        return make([build_member(run) for run in runs]), None
+        return Parts([build_member(run) for run in runs], side_by_side, make)
+    return parts
 
 
 def train_members(
-    stack: Stack,
+    parts: Parts,
     members: list[Member],
     runs: Sequence[PlannedRun],
     report: EpochReport,
     save: Save = lambda epoch, content: None,
-    state: TrainingState | None = None,
 ) -> list[Result]:
     """Train a stack; its results in the order of the members, with what their data add."""
-    results = train_stack(stack, runs[0].config["trainer"]["epochs"], report, save, state)
-    results.sort(key=lambda result: result.run)
+    results = parts.train(runs[0].config["trainer"]["epochs"], report, save)
     own_metrics = build_metrics(runs[0].config["trainer"])
     together = stack_of(runs)
     for position, (member, result) in enumerate(zip(members, results, strict=True)):

@@ -71,6 +71,19 @@ def test_a_grid_and_runs_that_are_not_stacked(trained: Trained, elsewhere: Path)
         assert len(store.runs(store.sweeps()[-1])) == len(runs)
 
 
+def test_a_stack_in_parts_is_made_again_in_the_same_parts(
+    trained: Trained, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where there would be others now: of more memory, of another version."""
+    store, _ = trained
+    monkeypatch.setattr("regexp.sweeps.stacks.runs_at_once", lambda *_: 2)
+    runs = store.sweep("seeds=[11,12,13]", *SMALL)
+    assert [run.stack["at_once"] for run in runs] == [2, 2, 2]
+    monkeypatch.setattr("regexp.sweeps.stacks.runs_at_once", lambda members, *_: len(members))
+    assert store.run("rerun", "--sweep", runs[0].sweep_id) == 0
+    assert [run.stack for run in store.runs(store.sweeps()[-1])] == [run.stack for run in runs]
+
+
 def test_a_run_that_diverged_diverges_again(
     trained: Trained, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,6 +53,17 @@ def test_every_run_knows_the_configurations_of_its_stack(position):
     assert found == position
 
 
+def test_a_stack_trains_as_many_at_once_as_it_did():
+    def at_once(recorded: int | None) -> int:
+        described = {"position": 1, **stack_of(RUNS, recorded)}
+        [stack], _ = stacks_of([dataclasses.replace(original(RUNS, 1), stack=described)])
+        return stack.at_once
+
+    assert at_once(2) == 2
+    assert at_once(None) == at_once(4) == 4  # as stacks did that have no such number
+    assert "at_once" not in stack_of(RUNS, 4)
+
+
 def test_a_run_alone_is_a_stack():
     [stack], _ = stacks_of([original(RUNS[2:3], 0)])
     assert stack.members == [RUNS[2].config]

@@ -178,7 +178,7 @@ def test_a_diverged_run_is_reused_and_a_failed_one_is_not(
     with store.tracker() as tracker:
         assert len({run.id for run in tracker.tries({"technique": "none"})} - before) == 1
     with monkeypatch.context() as patched:
-        patched.setattr(job, "make_stack", lambda *_: 1 / 0)
+        patched.setattr(job, "make_parts", lambda *_: 1 / 0)
         assert store.run("seeds=1", *SMALL) == 1
     assert len(store.trained("seeds=2", *SMALL)[0]) == 2
 

@@ -1,5 +1,9 @@
 """Threads are set for a while, and never so many that the process would die of them."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -19,3 +23,24 @@ def test_a_recorded_number_of_threads_is_one_that_a_machine_has(threads: int) ->
     trainer = {"threads": threads, "device": "cpu"}
     with pytest.raises(ValueError, match=f"trainer.threads={threads}: "), device_settings(trainer):
         pass
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc alone")
+def test_memory_that_is_freed_stays_for_the_next_step() -> None:
+    """What a process still has of 80 MB, in five pieces as steps take them, once they are freed."""
+    code = """
+import psutil, torch
+from regexp.training.device import device_settings
+def left():
+    before = psutil.Process().memory_info().rss
+    parts = [torch.ones(2**22) for _ in range(5)]
+    del parts
+    return psutil.Process().memory_info().rss - before
+print(left())
+with device_settings({"threads": 1, "device": "cpu"}):
+    print(left())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    usual, kept = map(int, done.stdout.split())
+    assert usual < 40 * 2**20
+    assert kept > 60 * 2**20

@@ -95,6 +95,7 @@ class _Stack(_Document):
     position: NonNegativeInt
     members: list[dict[str, Any]]
     variants: list[Text]
+    at_once: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
