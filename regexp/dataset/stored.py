@@ -1,4 +1,8 @@
-"""A fitted preparation as text and bytes, and back, without pickle."""
+"""A fitted preparation as text and bytes, and back, without pickle.
+
+A pipeline of the transformers that `regexp.dataset.fitted` knows is text. What has others, such as
+a user's own, is written by skops, as every pipeline was by older versions.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from regexp.dataset import fitted
 from regexp.dataset.data import TargetScale
 from regexp.dataset.preparation import Preparation
 from regexp.errors import ConfigError
@@ -23,7 +28,7 @@ TRUSTED = (
     "regexp.dataset.features._names",
     "regexp.dataset.lazy.ChannelScaler",
 )
-"""What a stored pipeline may be made of, beside what skops trusts of scikit-learn and numpy."""
+"""What a pipeline by skops may be made of, beside what it trusts of scikit-learn and numpy."""
 
 _IMAGE = 3
 """Axes of an image: the names of all its pixels would be megabytes."""
@@ -32,26 +37,27 @@ _TUPLES = ("columns", "classes", "shape", "read_shape", "features")
 
 
 def described(preparation: Preparation) -> dict[str, Any]:
-    """A preparation, but for its pipeline, as plain containers for JSON."""
+    """A preparation as plain containers for JSON, with its pipeline unless `dumped` has it."""
     content = {key: value for key, value in vars(preparation).items() if key != "pipeline"}
     scale = preparation.target_scale
     if len(preparation.read_shape) == _IMAGE:
         content |= {"columns": (), "features": ()}
     return content | {
+        "pipeline": _plain(preparation.pipeline),
         "levels": {name: list(levels) for name, levels in preparation.levels.items()},
         "target_scale": None if scale is None else vars(scale),
     }
 
 
 def dumped(pipeline: Any) -> bytes:
-    """A fitted scikit-learn transformer as skops writes it; nothing of None.
+    """A fitted transformer as skops writes it; nothing of None and of what `described` has.
 
     Raises:
         Exception: whatever skops raises on what it cannot write.
     """
-    if pipeline is None:
+    if pipeline is None or _plain(pipeline) is not None:
         return b""
-    from skops import io  # takes time
+    from skops import io  # imports all of scikit-learn
 
     return bytes(io.dumps(pipeline, compression=zipfile.ZIP_DEFLATED))
 
@@ -75,14 +81,24 @@ def restored(
     scale = description["target_scale"]
     if scale is not None:
         scale = TargetScale(tuple(scale["mean"]), tuple(scale["scale"]))
-    content |= {"levels": levels, "target_scale": scale, "pipeline": _loaded(pipeline, allowed)}
+    plain = description.get("pipeline")  # which older versions have not
+    made = _loaded(pipeline, allowed) if plain is None else fitted.decoded(plain)
+    content |= {"levels": levels, "target_scale": scale, "pipeline": made}
     return Preparation(**content)
+
+
+def _plain(pipeline: Any) -> Any:
+    """As text, or None where it is made of something else than regexp's own transformers."""
+    try:
+        return fitted.encoded(pipeline)
+    except TypeError:
+        return None
 
 
 def _loaded(pipeline: bytes, allowed: Sequence[str] | None) -> Any:
     if not pipeline:
         return None
-    from skops import io
+    from skops import io  # imports all of scikit-learn
 
     kinds = set(io.get_untrusted_types(data=pipeline)) - set(TRUSTED)
     named = kinds if allowed is None else {kind for kind in kinds if _is_allowed(kind, allowed)}

@@ -224,8 +224,9 @@ def _restored(description: Node, pipeline: bytes, allowed: Sequence[str] | None)
         raise
     except Exception as error:  # a damaged file makes the library raise anything
         raise ConfigError(
-            f"{PIPELINE} cannot be read ({type(error).__name__}: {error}); it may be damaged, or "
-            "another version of scikit-learn wrote it"
+            f"{PIPELINE if pipeline else DESCRIPTION} has a preparation that cannot be read "
+            f"({type(error).__name__}: {error}); it may be damaged, or another version of "
+            "scikit-learn wrote it"
         ) from error
 
 

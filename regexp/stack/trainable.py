@@ -257,8 +257,9 @@ class Trainable(ABC):
             parameter.grad = None
         draws = self._draws if self.step_index == 0 else None
         with nullcontext() if draws is None else draws.refused():
-            # The runs are independent: the gradient of the sum is that of each.
-            objectives.backward(torch.ones_like(objectives))
+            # The runs are independent: the gradient of the sum is that of each. Torch imports sympy
+            # to compare shapes where it is given gradients instead of a sum.
+            objectives.sum().backward()
 
     def gradients(self) -> Tensors:
         """The gradients of the last backward pass, by parameter."""

@@ -16,7 +16,6 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 
@@ -34,7 +33,7 @@ MODEL = "model"
 """The artifact."""
 
 DESCRIPTION, PIPELINE, WEIGHTS = "regexp.json", "preparation.skops", "weights.pt"
-"""Its files: what the network and its inputs are; the fitted transformer, if there is one; its
+"""Its files: what the network and its inputs are; a fitted transformer of the user's own; its
 weights, and what techniques predict from."""
 
 LOADER = "regexp.prediction.pyfunc"
@@ -43,7 +42,7 @@ LOADER = "regexp.prediction.pyfunc"
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "skops", "mlflow")
 """What a process that serves it needs, beside what these need."""
 
-FORMAT = 1
+FORMAT = 2
 
 
 def model_files(
@@ -77,7 +76,8 @@ def model_files(
     if data.preparation is not None:
         description["preparation"] = stored.described(data.preparation)
         try:
-            files[PIPELINE] = _dumped(data.preparation.pipeline)
+            if content := stored.dumped(data.preparation.pipeline):
+                files[PIPELINE] = content
         except Exception as error:  # a user's own transformer, which skops cannot write
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             description["not_stored"] = reason
@@ -173,15 +173,3 @@ def _saved(content: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
-
-
-_pipelines: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
-
-
-def _dumped(pipeline: Any) -> bytes:
-    """The fitted transformer as bytes; written once for all runs of a process that share it."""
-    if pipeline is None:
-        return b""
-    if pipeline not in _pipelines:
-        _pipelines[pipeline] = stored.dumped(pipeline)
-    return _pipelines[pipeline]

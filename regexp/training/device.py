@@ -49,7 +49,8 @@ def device_settings(trainer: Mapping[str, Any]) -> Iterator[torch.device]:
         for layer, precision in zip(layers, precisions, strict=True):
             layer.fp32_precision = precision
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        if torch.are_deterministic_algorithms_enabled() != deterministic:
+            torch.use_deterministic_algorithms(deterministic)  # imports torch's compiler
 
 
 @cache

@@ -11,7 +11,7 @@ import pytest
 import torch
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from regexp.dataset import stored
+from regexp.dataset import fitted, stored
 from regexp.dataset.base import Table
 from regexp.dataset.kinds import MISSING
 from regexp.dataset.lazy import Images
@@ -43,6 +43,7 @@ def raw_rows(table: Table, rows: Any) -> Any:
 def test_every_dataset_prepares_rows_as_before(dataset: Any, tmp_path: Path) -> None:
     data = dataset.load(0, tmp_path)
     table, test = dataset.table_of(tmp_path), data.test
+    assert not stored.dumped(data.preparation.pipeline)  # it is plain text, as all of regexp's are
     restored = again(data.preparation)
     read = dataset.read_inputs(raw_rows(table, test.rows), restored)
     inputs = restored.inputs(read, test.rows)
@@ -84,4 +85,39 @@ def test_names_of_pixels_are_not_stored(tmp_path: Path) -> None:
 def test_a_pipeline_is_small(tmp_path: Path) -> None:
     data = make("breast_cancer").load(0, tmp_path)
     assert isinstance(data.preparation.pipeline, StandardScaler)
-    assert len(stored.dumped(data.preparation.pipeline)) < 4000
+    assert len(json.dumps(fitted.encoded(data.preparation.pipeline))) < 4000
+
+
+def test_plain_values_come_back_as_they_were() -> None:
+    values: tuple[Any, ...] = (
+        [1, 2.5, float("inf"), "a", None, True],
+        {"a": (1, 2), 3: slice(0, 4)},
+        np.float32(0.1),
+        np.array([[1.5, np.nan]]),
+        np.array(["a", None], dtype=object),
+        np.dtype("int64"),
+        partial(np.exp, where=True),
+    )
+    again = fitted.decoded(json.loads(json.dumps(fitted.encoded(values))))
+    assert again[:2] == values[:2]
+    for first, second in zip(values[2:5], again[2:5], strict=True):
+        assert (first.dtype, first.shape) == (second.dtype, second.shape)
+        np.testing.assert_array_equal(first, second)
+    assert again[5] == values[5]
+    assert (again[6].func, again[6].keywords) == (np.exp, {"where": True})
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"named": "os.system"},
+        {"class": "subprocess.Popen", "state": {"dict": []}},
+        {"class": "regexp.dataset.preparation.Preparation", "state": {"dict": []}},
+        {"array": "", "dtype": "O", "shape": [0]},
+        {"dtype": "O"},
+        [1],
+    ],
+)
+def test_nothing_else_is_read(node: Any) -> None:
+    with pytest.raises(ValueError, match="a part of the preparation is not known"):
+        fitted.decoded(node)

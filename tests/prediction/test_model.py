@@ -1,5 +1,6 @@
 """What a loaded run gives, against the outputs that training wrote; and runs that give nothing."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit, softmax
+from skops import io
 
 import regexp
+from regexp.dataset import fitted
 from regexp.errors import ConfigError
 from regexp.metrics.names import TEST_OUTPUTS
 from regexp.metrics.outputs import RowOutputs, read
@@ -157,7 +160,6 @@ def test_a_trial_has_no_model(place: Place) -> None:
         ("regexp.json", b"{", "regexp.json is not as regexp writes it"),
         ("regexp.json", b'{"format": 1}', "regexp.json is not as regexp writes it: config Field"),
         ("weights.pt", b"none", "expected a checkpoint written by regexp"),
-        ("preparation.skops", b"none", "preparation.skops cannot be read \\(BadZip"),
     ],
 )
 def test_damaged_files_are_told(place: Place, name: str, content: bytes, told: str) -> None:
@@ -170,3 +172,39 @@ def test_damaged_files_are_told(place: Place, name: str, content: bytes, told: s
             regexp.load(run_id)
     finally:
         path.write_bytes(before)
+
+
+def test_a_damaged_preparation_is_told(place: Place) -> None:
+    run_id = place.runs["labels"][0]
+    path = artifacts(place, run_id) / "model" / "regexp.json"
+    before = path.read_text()
+    path.write_text(before.replace("sklearn.impute.SimpleImputer", "os.system"))
+    try:
+        with pytest.raises(ConfigError, match=r"regexp\.json has a preparation that .*os\.system"):
+            regexp.load(run_id)
+    finally:
+        path.write_text(before)
+
+
+def test_a_preparation_by_skops_is_read(place: Place, frame: pd.DataFrame) -> None:
+    """As runs of older versions have it, and those with a transformer of the user's own."""
+    run_id = place.runs["labels"][0]
+    expected = regexp.load(run_id).predict_proba(frame)
+    folder = artifacts(place, run_id) / "model"
+    before = (folder / "regexp.json").read_text()
+    description = json.loads(before)
+    pipeline = fitted.decoded(description["preparation"].pop("pipeline"))
+    description["format"] = 1
+    (folder / "regexp.json").write_text(json.dumps(description))
+    stored = folder / "preparation.skops"
+    stored.write_bytes(io.dumps(pipeline))
+    try:
+        assert same_bytes(regexp.load(run_id).predict_proba(frame), expected)
+        stored.write_bytes(b"none")
+        with pytest.raises(
+            ConfigError, match=r"preparation\.skops has a .*cannot be read \(BadZip"
+        ):
+            regexp.load(run_id)
+    finally:
+        stored.unlink()
+        (folder / "regexp.json").write_text(before)

@@ -1,0 +1,109 @@
+"""Modules that our libraries import and a command rarely needs: they run when they are first used.
+
+As `importlib.util.LazyLoader` does, which Python 3.11 undoes at the second import statement.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+
+def _as_it_is(function: Callable[..., Any] | None = None, *_: Any, **__: Any) -> Any:
+    """What `torch._dynamo.disable` makes of a function where nothing is compiled."""
+    return function if function is not None else _as_it_is
+
+
+POSTPONED: Mapping[str, Mapping[str, Any]] = {
+    "fontTools.agl": {},  # by matplotlib, for text that TeX sets
+    "numpy.f2py": {},  # by scipy, which imports all of NumPy's public modules
+    "numpy.testing": {},
+    # By torch's optimizers, to tell its compiler (1 s, 700 modules, sympy) to leave them alone.
+    "torch._dynamo": {"disable": _as_it_is, "graph_break": lambda *_, **__: None},
+}
+"""Name -> what the module has already before it runs."""
+
+
+def postpone() -> None:
+    """Have the modules of this process that `POSTPONED` names run when they are first used."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+def waits(name: str) -> bool:
+    """Whether a module has been imported by name alone, and has not run."""
+    return isinstance(sys.modules.get(name), _Postponed)
+
+
+class _Postponed(ModuleType):
+    """A module that runs when it is asked for what it does not have yet."""
+
+    def __getattr__(self, name: str) -> Any:
+        loader = self.__dict__.get("_loader")
+        # None: while the import system makes this. Names such as __warningregistry__ are asked
+        # of all modules, by those who want to know nothing of this one.
+        if loader is None or (name.startswith("__") and name not in ("__path__", "__version__")):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        loader.run(self)
+        return getattr(self, name)
+
+
+class _Loader(Loader):
+    """Makes a module that waits, and runs it once."""
+
+    def __init__(self, real: Loader, ready: Mapping[str, Any]) -> None:
+        self._real = real
+        self._ready = ready
+        self._lock = threading.RLock()
+        self._running = False
+        self._path: Sequence[str] | None = None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Postponed(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        # Importing a submodule asks for the path, and has to run this one before.
+        self._path = module.__dict__.pop("__path__", None)
+        vars(module).update(self._ready, _loader=self, __loader__=self._real)
+        assert module.__spec__ is not None
+        module.__spec__.loader = self._real
+
+    def run(self, module: ModuleType) -> None:
+        """Run the module, unless another thread has done so by now or this one is about to.
+
+        Raises:
+            AttributeError: the module asks itself for what it does not have yet.
+        """
+        with self._lock:
+            if type(module) is not _Postponed:
+                return
+            if self._running:
+                raise AttributeError(f"module {module.__name__!r} is not complete yet")
+            self._running = True
+            if self._path is not None:
+                module.__path__ = self._path  # type: ignore[assignment]
+            try:
+                self._real.exec_module(module)
+            finally:
+                self._running = False
+            del vars(module)["_loader"]
+            module.__class__ = ModuleType  # type: ignore[assignment]
+
+
+class _Finder(MetaPathFinder):
+    """Finds what is postponed, as Python would, and gives it another loader."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in POSTPONED:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, POSTPONED[name])
+        return spec
