@@ -15,8 +15,8 @@ def main() -> None:
     0: every run finished. 1: a run or a job failed. 2: the configuration is wrong, and nothing
     was written. 130: Ctrl-C. 128 + n: signal n.
     """
-    from regexp.commands.postponed import postpone
     from regexp.commands.terminal import close, outlast, plain_warnings, wants_traceback
+    from regexp.config.postponed import postpone
 
     postpone()
     outputs = outlast()

@@ -15,6 +15,7 @@ from regexp.addresses import print_traceback, public
 from regexp.config import plan_file
 from regexp.config.jobs import Job, checked_job
 from regexp.config.launching import current_job
+from regexp.config.postponed import postpone
 from regexp.config.strays import technique_of, without_strays
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.names import VALIDATION_LOSS
@@ -131,6 +132,8 @@ def job(config: DictConfig) -> float:
     Returns:
         The mean validation loss of its runs, for sweepers that optimise; infinite on failure.
     """
+    if _tracker is None:  # a process that a launcher has made for jobs
+        postpone()
     content = plan_file.read(config.launch.plan)
     order = Order(**content["order"])
     planned: dict[str, Any] | None = content.get("job")

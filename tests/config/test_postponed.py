@@ -15,7 +15,7 @@ from regexp.__main__ import main
 try:
     main()
 except SystemExit as end:
-    from regexp.commands.postponed import waits
+    from regexp.config.postponed import waits
     print([name for name in {heavy} if name in sys.modules and not waits(name)])
     sys.exit(end.code)
 """
@@ -57,7 +57,7 @@ def waiting(folder: Path, code: str) -> str:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content)
     start = (
-        "from regexp.commands import postponed\n"
+        "from regexp.config import postponed\n"
         "postponed.POSTPONED = {'slow': {'ready': 'stand-in'}}\n"
         "postponed.postpone()\n"
         "import slow, sys\n"
@@ -97,11 +97,11 @@ def test_threads_wait_for_the_one_that_runs_it(tmp_path: Path) -> None:
 
 def test_optimizers_step_without_the_compiler_and_know_it_afterwards(tmp_path: Path) -> None:
     code = (
-        "from regexp.commands.postponed import postpone, waits\n"
+        "from regexp.config.postponed import postpone, waits\n"
         "postpone()\n"
         "import torch\n"
         "weight = torch.nn.Parameter(torch.ones(2))\n"
-        "optimizer = torch.optim.Adam([weight], lr=0.5)\n"
+        "optimizer = torch.optim.SGD([weight], lr=0.5)\n"
         "weight.grad = torch.ones(2)\n"
         "optimizer.step()\n"
         "assert waits('torch._dynamo')\n"
