@@ -32,7 +32,7 @@ fast: lint
 
 ## make test        environment, then the tests
 test: .venv/.ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 ## make check       lint, types, docs, tests
 check: lint types docs test

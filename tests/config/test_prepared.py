@@ -99,7 +99,9 @@ def test_a_loader_travels_to_other_processes_without_what_it_has_read(hydra: Hyd
     expected, *_ = loader(hydra).compose_job("config", [])
     sent = pickle.dumps(loader(hydra))
     assert len(sent) < 1.1 * before
-    assert pickle.loads(sent).compose_job("config", [])[0] == expected
+    again, *_ = pickle.loads(sent).compose_job("config", [])
+    # as written: ${now:} may be another second
+    assert OmegaConf.to_container(again) == OmegaConf.to_container(expected)
 
 
 @pytest.mark.parametrize("path", ["/a b/c", "/it's/here", "/a\\b", "/a=b,[c]"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ CONTEXT.set_forkserver_preload(
 )  # fmt: skip
 
 # In the first job a run leaves the stack after epoch 4, the other trains to the end.
-COMMAND = kills.sweep(["[dropout,pruning,prechelt]", "swag"], every=2)
+COMMAND = [*kills.sweep(["[dropout,pruning,prechelt]", "swag"], every=2), "figures=false"]
 KILLS = [
     ("before a text", -1, 0, 0),
     ("half written", 0, 2, 0),
@@ -54,8 +55,11 @@ def forked(arguments: Sequence[str]) -> int:
 
 
 @pytest.mark.slow
-def test_a_killed_sweep_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+def test_a_killed_sweep_ends_as_if_nothing_had_happened(tmp_path: Path, empty_store: Path) -> None:
     whole, broken = tmp_path / "undisturbed", tmp_path / "killed"
+    for folder in (whole, broken):
+        folder.mkdir()
+        shutil.copy(empty_store, folder)
     assert run([*COMMAND, f"paths.mlruns={whole}"]) == 0
     moments = [Moment(KIND_OF[way], way, *when) for way, *when in KILLS]
     done, last = kills.kill(moments, [*COMMAND, f"paths.mlruns={broken}"], tmp_path, forked)

@@ -285,7 +285,7 @@ def between_two_starts(victim: Victim) -> None:
     """The first run of the stack is in the store, the second is not."""
     from regexp.sweeps.recording import Recorder
 
-    after(victim, Recorder, "start")
+    after(victim, Recorder, "_start")
 
 
 def before_the_checkpoint_is_removed(victim: Victim) -> None:

@@ -1,12 +1,6 @@
 """MLflow's own ways to a run's model, against `regexp.load`."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import mlflow
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -53,23 +47,6 @@ def test_the_file_is_what_mlflow_would_write(place: Place) -> None:
     assert env["dependencies"] == ["-r requirements.txt"]
     needed = (folder / "requirements.txt").read_text().splitlines()
     assert f"regexp=={regexp.__version__}" in needed
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_uri")
-def test_mlflow_models_predict(place: Place, frame: pd.DataFrame, tmp_path: Path) -> None:
-    run_id = place.runs["value"][0]
-    frame.to_csv(tmp_path / "rows.csv", index=False)
-    done = subprocess.run(
-        [sys.executable, "-m", "mlflow", "models", "predict", "-m", f"runs:/{run_id}/model",
-         "-i", str(tmp_path / "rows.csv"), "-t", "csv", "--env-manager", "local",
-         "-o", str(tmp_path / "out.json")],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    answers = json.loads((tmp_path / "out.json").read_text())["predictions"]
-    wanted = regexp.load(run_id).predict(frame)
-    assert np.allclose([answer["prediction"] for answer in answers], wanted, rtol=1e-12)
 
 
 @pytest.mark.usefixtures("_uri")
