@@ -60,6 +60,7 @@ def interleaved(
         print(f"round {index + 1} of {rounds}", end="\r", file=sys.stderr, flush=True)
         for name, variant in variants.items():
             found[name].append(variant())
+    print(" " * 40, end="\r", file=sys.stderr)
     return found
 
 

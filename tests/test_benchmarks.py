@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from benchmarks import ablation, against, first_step, harness
 
@@ -37,6 +38,9 @@ def _quick_stores(empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             empty.backup(new)
 
     monkeypatch.setattr("mlflow.store.db.utils._initialize_tables", fill)
+
+
+COCKTAIL = ("weight_decay", "dropout", "early_stopping")
 
 
 def test_benchmarks_are_found() -> None:
@@ -119,8 +123,51 @@ def test_a_share_is_scaled_but_for_its_start() -> None:
 
 
 def test_programs_that_do_other_work_are_refused() -> None:
-    expected = {"epochs": [150.0, 150.0], "test/accuracy": [0.9, 0.94]}
-    ablation.check({"epochs": [150.0], "test/accuracy": [0.95]}, expected, "alike")
-    for epochs, accuracy in (([75.0], [0.92]), ([150.0], [0.5]), ([], [])):
-        with pytest.raises(SystemExit, match="lazy does other work"):
-            ablation.check({"epochs": epochs, "test/accuracy": accuracy}, expected, "lazy")
+    def runs(epochs: list[float], accuracy: list[float]) -> dict[str, list[float]]:
+        return {"epochs": epochs, "test/accuracy": accuracy}
+
+    expected = {"none": runs([150.0, 150.0], [0.9, 0.94]), "majority": runs([], [0.1])}
+    ablation.check({"none": runs([150.0], [0.95])}, expected, "alike")
+    for epochs, accuracy in (([75.0], [0.92]), ([150.0], [0.5]), ([150.0], [])):
+        with pytest.raises(SystemExit, match="none of lazy does other work"):
+            ablation.check({"none": runs(epochs, accuracy)}, expected, "lazy")
+    with pytest.raises(SystemExit, match="idle did not train none"):
+        ablation.check({}, expected, "idle")
+
+
+def test_programs_have_the_numbers_of_ours() -> None:
+    def read(path: str) -> Any:
+        return yaml.safe_load((harness.ROOT / path).read_text())
+
+    names = {
+        "l1": {"strength": "l1"},
+        "l2": {"strength": "l2"},
+        "weight_decay": {"strength": "decay"},
+        "dropout": {"hidden": "dropout", "inputs": "inputs_dropout"},
+        "early_stopping": {"patience": "patience"},
+        "label_smoothing": {"smoothing": "smoothing"},
+        "gradient_clipping": {"limit": "clip"},
+        "max_norm": {"limit": "max_norm"},
+        "ema": {"decay": "ema"},
+        "input_noise": {"std": "noise"},
+        "mixup": {"alpha": "mixup"},
+        "sam": {"rho": "rho"},
+    }
+    theirs = read("benchmarks/as_people_write/conf/ablation.yaml")
+    for technique, keys in names.items():
+        ours = read(f"conf/regularizer/{technique}.yaml")
+        assert theirs["techniques"][technique] == {name: ours[key] for key, name in keys.items()}
+    net = read("conf/regularizer/elastic_net.yaml")
+    assert theirs["techniques"]["elastic_net"] == {
+        "l1": net["strength"] * net["ratio"],
+        "l2": net["strength"] * (1 - net["ratio"]) / 2,
+    }
+    assert set(theirs["techniques"]) == {*names, "none", "elastic_net", "batch_norm"}
+
+    experiment = read("conf/experiment/digits_mlp.yaml")
+    assert theirs["lr"] == read("conf/optimizer/adam.yaml")["lr"]
+    assert {key: theirs[key] for key in experiment["trainer"]} == experiment["trainer"]
+    swept = experiment["hydra"]["sweeper"]["params"]["regularizer"]
+    plain = swept.replace("[weight_decay,dropout,early_stopping]", "+".join(COCKTAIL))
+    assert theirs["hydra"]["sweeper"]["params"]["technique"].split() == plain.split()
+    assert theirs["hydra"]["sweeper"]["params"]["seed"] == f"range({experiment['seeds']})"

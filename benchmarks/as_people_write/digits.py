@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
 
 Split = tuple[Tensor, Tensor]
 """Inputs [rows, 64] in [0, 1] and classes [rows]."""
@@ -57,6 +58,22 @@ def load(seed: int) -> dict[str, Split]:
     return {
         name: (x[rows], y[rows]) for name, rows in (("train", train), ("val", val), ("test", test))
     }
+
+
+def batches(split: Split, size: int, careful: bool) -> Any:
+    """What gives an epoch's batches each time it is iterated over."""
+    return ByIndex(*split, size) if careful else DataLoader(TensorDataset(*split), size, True)
+
+
+class ByIndex:
+    """Rows in memory, in a new order each time."""
+
+    def __init__(self, inputs: Tensor, targets: Tensor, size: int) -> None:
+        self.inputs, self.targets, self.size = inputs, targets, size
+
+    def __iter__(self) -> Iterator[Split]:
+        for rows in torch.randperm(len(self.targets)).split(self.size):
+            yield self.inputs[rows], self.targets[rows]
 
 
 def network(settings: Settings) -> nn.Sequential:

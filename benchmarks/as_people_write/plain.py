@@ -1,4 +1,4 @@
-"""Plain torch, Hydra and MLflow: `python plain.py -m` runs the whole ablation in one process.
+"""Plain torch, Hydra and MLflow: `python -m benchmarks.as_people_write.plain -m` runs it all.
 
 As tutorials have it: a DataLoader, Adam as it comes, metrics logged when an epoch ends. With
 `careful=true` as somebody writes it who has measured: batches by index, fused Adam, and a run's
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +19,8 @@ from mlflow.entities import Metric
 from omegaconf import DictConfig
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.as_people_write import digits
-
-
-def batches(split: digits.Split, size: int, careful: bool) -> Any:
-    """What gives an epoch's batches each time it is iterated over."""
-    return ByIndex(*split, size) if careful else DataLoader(TensorDataset(*split), size, True)
-
-
-class ByIndex:
-    """Rows in memory, in a new order each time."""
-
-    def __init__(self, inputs: Tensor, targets: Tensor, size: int) -> None:
-        self.inputs, self.targets, self.size = inputs, targets, size
-
-    def __iter__(self) -> Iterator[digits.Split]:
-        for rows in torch.randperm(len(self.targets)).split(self.size):
-            yield self.inputs[rows], self.targets[rows]
 
 
 def train(config: DictConfig) -> None:
@@ -51,7 +33,7 @@ def train(config: DictConfig) -> None:
     averaged = None
     if settings.ema is not None:
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema))
-    loader = batches(splits["train"], config.batch_size, config.careful)
+    loader = digits.batches(splits["train"], config.batch_size, config.careful)
     best: dict[str, Any] = {"loss": float("inf")}
     history: list[tuple[int, dict[str, float]]] = []
     epoch = steps = 0

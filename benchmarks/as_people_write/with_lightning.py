@@ -1,4 +1,4 @@
-"""Lightning, its MLFlowLogger and Hydra: `python with_lightning.py -m` runs the whole ablation.
+"""Lightning, its MLFlowLogger and Hydra: `python -m benchmarks.as_people_write.with_lightning -m`.
 
 Progress bar, summary and sanity check are off, in its favour; with `careful=true` so is the
 DataLoader's work of a row at a time, and Adam is fused.
@@ -29,7 +29,6 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.as_people_write import digits
-from benchmarks.as_people_write.plain import batches
 
 
 class Classifier(L.LightningModule):
@@ -107,7 +106,7 @@ def main(config: DictConfig) -> None:
         )
         model = Classifier(settings, config.lr, fused=config.careful)
         trainer.fit(
-            model, batches(splits["train"], config.batch_size, config.careful), whole["val"]
+            model, digits.batches(splits["train"], config.batch_size, config.careful), whole["val"]
         )
         restored = "best" if settings.patience is not None else None
         done = {"epochs": trainer.current_epoch, "steps": trainer.global_step}
