@@ -29,7 +29,7 @@ COMMANDS = {
         *("-m", "experiment=digits_mlp", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
     ],
     "a fifth of the techniques on wine": [
-        *("-m", "regularizer=glob([a-d]*)", "dataset=wine_quality", "seeds=10"),
+        *("-m", "regularizer=glob('[a-d]*')", "dataset=wine_quality", "seeds=10"),
     ],
     "one run": [],
     "dry run": ["-m", "regularizer=glob(*)", "seeds=10", "dry_run=true"],
