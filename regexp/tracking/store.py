@@ -24,6 +24,7 @@ from regexp.tracking.error import StoreAwayError, TrackingError, is_denied, may_
 from regexp.tracking.login import log_in, template
 from regexp.tracking.places import artifact_folder, connectable, sqlite_address, sqlite_file
 from regexp.tracking.quiet import quiet
+from regexp.tracking.tables import make_tables
 
 INSIDE = ("artifacts", "checkpoints", "hydra", "locks", "undelivered")
 """Folders that are made in `paths.mlruns`."""
@@ -227,6 +228,7 @@ def _complete(database: Path, uri: str, folder: Path) -> None:
     with FileLock(database.with_name(f".{database.name}.lock"), timeout=_LOCK_SECONDS):
         if _is_complete(database):
             return
+        make_tables(database)
         _initialize(uri, folder)
         with closing(sqlite3.connect(database, timeout=20)) as connection:
             # Readers and the writer no longer wait for each other. The mode stays in the file.
