@@ -41,6 +41,9 @@ class Source:
 # By name; of a module that is loaded the source as it was first seen, until it is loaded again.
 _sources: dict[str, tuple[object, Source]] = {}
 
+# By name: modules that are no user's, as they are loaded.
+_others: dict[str, object] = {}
+
 
 def loaded_code() -> dict[str, str]:
     """Hash of the file of every loaded module that is neither installed, nor Python's, nor ours.
@@ -48,8 +51,13 @@ def loaded_code() -> dict[str, str]:
     These are a user's own networks and techniques, as far as they have been imported by now.
     """
     hashes = {}
-    for name in sorted(sys.modules):
-        if name != "__main__" and (source := _source(name)):
+    for name, module in sorted(sys.modules.items()):
+        if name == "__main__" or (name in _others and _others[name] is module):
+            continue
+        file = getattr(module, "__file__", None)
+        if not (isinstance(file, str) and _is_own(file)):
+            _others[name] = module  # thousands, that every run would look at again
+        elif source := _source(name):
             hashes[name] = source.digest
     return hashes
 

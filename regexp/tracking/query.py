@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from regexp.addresses import public, public_all
 from regexp.metrics.names import column, parameter
-from regexp.tracking import names, process, view
+from regexp.tracking import database, names, process, view
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +107,9 @@ def quoted(value: str) -> str:
 
 def tagged(client: Any, experiment: str, tags: Mapping[str, str]) -> list[Any]:
     """The runs of an experiment that have all these tags, oldest first."""
+    found = database.tagged(client, experiment, tags)
+    if found is not None:
+        return found
     condition = " and ".join(f"tags.`{key}` = {quoted(value)}" for key, value in tags.items())
     return search(client, [experiment], condition)
 

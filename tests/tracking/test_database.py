@@ -1,0 +1,69 @@
+"""Runs read from the tables of SQLite; the oracle is MLflow's own search."""
+
+import math
+from typing import Any
+
+import pytest
+
+from regexp.tracking import RunRecord, Tracker, database, query
+from tests.tracking.runs import start
+
+INFO = (
+    "run_id", "run_name", "experiment_id", "status", "start_time", "end_time", "artifact_uri",
+    "lifecycle_stage",
+)  # fmt: skip
+
+
+def shown(run: Any) -> dict[str, Any]:
+    """What a run says, in values that are equal where nothing differs."""
+    metrics = {name: repr(value) for name, value in run.data.metrics.items()}
+    data = {"metrics": metrics, "params": dict(run.data.params), "tags": dict(run.data.tags)}
+    return {name: getattr(run.info, name) for name in INFO} | data
+
+
+@pytest.fixture
+def runs(tracker: Tracker, sweep: RunRecord) -> list[RunRecord]:
+    """Runs of all kinds: ended, running, deleted, of another experiment."""
+    records = [start(tracker, sweep.id, tags={"technique": one}) for one in ("l1", "l1", "it's")]
+    for value in (0.1, math.nan, math.inf):
+        for step, record in enumerate(records):
+            record.metrics({"val/loss": value, f"test/{step}": 1 / 3}, step)
+    records[0].finish("FAILED", "too bad")
+    records[1].finish()
+    tracker.client.set_tag(records[1].id, "mlflow.note.content", 'said "so", it\'s ü\n')
+    gone = start(tracker, sweep.id, tags={"technique": "l1"})
+    gone.finish()
+    tracker.client.delete_run(gone.id)
+    other = tracker.client.create_experiment("other")
+    tracker.client.create_run(other, tags={"technique": "l1"})
+    return records
+
+
+@pytest.mark.parametrize("technique", ["l1", "it's", "L1", "l2", "%"])
+def test_runs_are_those_that_mlflow_finds(
+    tracker: Tracker, sweep: RunRecord, runs: list[RunRecord], technique: str
+) -> None:
+    tags = {"technique": technique, "mlflow.parentRunId": sweep.id}
+    condition = " and ".join(f"tags.`{key}` = {query.quoted(v)}" for key, v in tags.items())
+    expected = query.search(tracker.client, [tracker.experiment_id], condition)
+    found = database.tagged(tracker.client, tracker.experiment_id, tags)
+    assert found is not None
+    assert [shown(run) for run in found] == [shown(run) for run in expected]
+    assert len(found) == {"l1": 2, "it's": 1}.get(technique, 0)
+
+
+def test_all_runs_are_found_where_no_tag_is_asked_for(
+    tracker: Tracker, runs: list[RunRecord]
+) -> None:
+    expected = query.search(tracker.client, [tracker.experiment_id], "")
+    found = database.tagged(tracker.client, tracker.experiment_id, {}) or []
+    assert [shown(run) for run in found] == [shown(run) for run in expected]
+    assert len(found) == 4  # the sweep's own among them
+
+
+def test_other_stores_are_searched_by_mlflow() -> None:
+    class Client:
+        class _tracking_client:  # noqa: N801 - MLflow's name
+            store = object()  # as that of a server, which has no database here
+
+    assert database.tagged(Client(), "1", {}) is None
