@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import torch
@@ -11,6 +12,7 @@ from benchmarks.peers import Trainer
 from benchmarks.problem import BATCH, CLASSES, FEATURES, HIDDEN, LEARNING_RATE, Problem
 from regexp.dataset.base import Data, Split
 from regexp.model.mlp import MLP
+from regexp.regularizer.base import Regularizer
 from regexp.regularizer.batch_norm import BatchNorm
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.dropout import Dropout
@@ -24,10 +26,34 @@ MOST_EPOCHS = 100_000
 
 
 def stack(problem: Problem, runs: int) -> Trainer:
-    """Train `runs` runs as one stack; the first has the problem's seed and initial weights.
+    """Train `runs` runs as one stack.
 
     What the loop of `regexp.training.loop` does between epochs (validation, best weights) is left
     out, as it is for the peers. Losses are those of the first run.
+    """
+    trained = make_stack(problem, runs)
+    steps = Steps(trained)
+
+    def train(epochs: int, losses: list[float] | None = None) -> float:
+        start = problem.clock()
+        for _ in range(epochs):
+            for inputs, targets, weights in trained.batches():
+                loss = steps(inputs, targets, weights)
+                if losses is not None:
+                    losses.append(trained.each(loss)[0])
+            trained.end_epoch(torch.zeros(runs))
+        return problem.clock() - start
+
+    return train
+
+
+def make_stack(
+    problem: Problem, runs: int, techniques: Mapping[str, Regularizer] | None = None
+) -> Stack:
+    """A stack of `runs` runs; the first has the problem's seed and initial weights.
+
+    Args:
+        techniques: beside batch normalization and dropout, by name.
     """
     split = Split(problem.inputs, problem.targets)
     data = Data(
@@ -45,6 +71,7 @@ def stack(problem: Problem, runs: int) -> Trainer:
         {
             "batch_norm": BatchNorm(momentum=0.1, eps=1e-5),
             "dropout": Dropout(hidden=problem.dropout, inputs=None),
+            **(techniques or {}),
         }
     )
     adam = partial(torch.optim.Adam, lr=LEARNING_RATE, fused=True if problem.fused else None)
@@ -53,20 +80,7 @@ def stack(problem: Problem, runs: int) -> Trainer:
         Member(seed, data, _model(problem, cocktail), cocktail, Stepper(adam, constant, "epoch"))
         for seed in range(problem.seed, problem.seed + runs)
     ]
-    trained = Stack(members, epochs=MOST_EPOCHS, batch_size=BATCH)
-    steps = Steps(trained)
-
-    def train(epochs: int, losses: list[float] | None = None) -> float:
-        start = problem.clock()
-        for _ in range(epochs):
-            for inputs, targets, weights in trained.batches():
-                loss = steps(inputs, targets, weights)
-                if losses is not None:
-                    losses.append(trained.each(loss)[0])
-            trained.end_epoch(torch.zeros(runs))
-        return problem.clock() - start
-
-    return train
+    return Stack(members, epochs=MOST_EPOCHS, batch_size=BATCH)
 
 
 def _model(problem: Problem, cocktail: Cocktail) -> nn.Module:

@@ -19,6 +19,9 @@ from torch import Tensor
 Fill = Callable[..., Tensor]
 """`fill(out, generator, *parameters)` writes one run's draws into `out` and returns it."""
 
+Watch = Callable[["Rng", Fill, Sequence[int], torch.dtype, Sequence[Any]], Tensor]
+"""`watch(rng, fill, shape, dtype, parameters)` makes a draw by `rng.make`, and notes it."""
+
 
 def derive(seed: int, *path: str | int) -> int:
     """The 64-bit seed of the stream `path` of the run with `seed`.
@@ -49,6 +52,7 @@ class Rng:
     Attributes:
         runs: how many runs draw, each from its own stream, with an axis for them; 0 for one run,
             which has no such axis.
+        watch: makes the draws of this stream and of those that it is folded to, if not `make`.
     """
 
     runs: int = 0
@@ -57,13 +61,14 @@ class Rng:
         self.seed = seed
         self.path = path
         self.device = torch.device(device)
+        self.watch: Watch | None = None
         self._draws = 0
         self._generator: torch.Generator | None = None  # seeded anew for every draw
 
     def fold(self, *path: str | int) -> Rng:
         """The stream for a narrower purpose: this one's path continued by `path`."""
         folded = Rng(self.seed, *self.path, *path, device=self.device)
-        folded._generator = self._workhorse()
+        folded._generator, folded.watch = self._workhorse(), self.watch
         return folded
 
     def outside(self) -> Rng:
@@ -82,9 +87,27 @@ class Rng:
             shape: the shape for one run.
             parameters: numbers of the distribution (tensors of one element, or floats).
         """
+        return self._made(fill, shape, dtype, *parameters)
+
+    def _made(
+        self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
+    ) -> Tensor:
+        if self.watch is None:
+            return self.make(fill, shape, dtype, *parameters)
+        return self.watch(self, fill, shape, dtype, parameters)
+
+    def make(
+        self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
+    ) -> Tensor:
+        """The next draw of all runs, outside of any `vmap` over them; see `draw`."""
         out = torch.empty(tuple(shape), dtype=dtype, device=self.device)
         [generator] = self.generators()
         return fill(out, generator, *parameters)
+
+    def again(self, draws: int, *path: str | int) -> Rng:
+        """This very stream on another path, after so many draws."""
+        self.path, self._draws = path, draws
+        return self
 
     def generators(self, device: torch.device | None = None) -> Iterator[torch.Generator]:
         """The generator of the next draw, seeded; of a stack's streams one a run, one by one.

@@ -86,6 +86,10 @@ class Regularizer:
         uses_hidden: `penalty` reads `PenaltyView.hidden`.
         mixes: `batch` mixes rows with others of the batch, and keeps their number. Of several such
             techniques in a cocktail each batch gets one; their `Noise` layers have an `idle`.
+        capturable: what `batch`, `penalty`, `gradient`, `constrain` and `track` return depends on
+            their arguments and on the technique's fields alone, so that a step may be recorded and
+            replayed without calling them. Not inherited: a class has to say so itself, unless it
+            is one of regexp's own.
     """
 
     kind: ClassVar[str] = ""
@@ -98,6 +102,7 @@ class Regularizer:
     follows: ClassVar[bool] = False
     uses_hidden: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
+    capturable: ClassVar[bool] = False
 
     def __init_subclass__(
         cls,
@@ -112,14 +117,17 @@ class Regularizer:
         follows: bool | None = None,
         uses_hidden: bool | None = None,
         mixes: bool | None = None,
+        capturable: bool | None = None,
     ) -> None:
         super().__init_subclass__()
+        if capturable is None:
+            capturable = cls.__module__.startswith("regexp.regularizer.")
         if kind is not None and kind not in KINDS:
             raise ValueError(f"{cls.__name__}: expected a kind of {', '.join(KINDS)}, got {kind!r}")
         keywords = {
             "kind": kind, "neutral": neutral, "tasks": tasks, "data": data, "provides": provides,
             "refuses": refuses, "averages": averages, "follows": follows,
-            "uses_hidden": uses_hidden, "mixes": mixes,
+            "uses_hidden": uses_hidden, "mixes": mixes, "capturable": capturable,
         }  # fmt: skip
         for name, value in keywords.items():
             if value is not None:  # else as its base class says

@@ -191,6 +191,11 @@ class Cocktail(Regularizer):
         return batch
 
     @property
+    def is_capturable(self) -> bool:
+        """Whether all techniques are `capturable`."""
+        return all(technique.capturable for technique in self.techniques.values())
+
+    @property
     def takes_turns(self) -> bool:
         """Whether several techniques mix rows, so that each batch gets one of them."""
         return sum(technique.mixes for technique in self.techniques.values()) > 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 
@@ -76,13 +76,13 @@ class EMA(
 
     def track(self, step: Step, state: Tensors) -> Memory:
         decay = torch.as_tensor(self.decay, dtype=torch.float64)  # perhaps each run's own
-        newest = 1 - decay.clamp(max=warm_up(step.index))
+        newest = 1 - decay.clamp(max=warm_up(step.index_tensor))
         return {name: towards(a, state[name], newest) for name, a in step.memory.items()}
 
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
         return state | memory
 
 
-def warm_up(t: int) -> float:
+def warm_up(t: Any) -> Any:
     """The largest weight of the past after t earlier steps; of none, the first step copies."""
-    return (1 + t) / (10 + t) if t else 0.0
+    return (1 + t) / (10 + t) * (t > 0)

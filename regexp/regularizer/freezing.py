@@ -62,7 +62,7 @@ class Freezing(Regularizer, kind="schedule", neutral={"start": 1.0}):
         for name, depth in depths.items():
             begins = (self.start + (1 - self.start) * depth / count) * step.steps
             # 0.07 * 100 is 7.000000000000001: rounding must not add a step
-            now = torch.as_tensor(step.index >= begins - 1e-6, device=free[name].device)
+            now = torch.as_tensor(step.index_tensor >= begins - 1e-6, device=free[name].device)
             result[name] = torch.where(now, frozen[name], free[name])
         return result
 

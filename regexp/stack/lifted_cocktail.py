@@ -95,6 +95,10 @@ class LiftedCocktail:
         return self.cocktails[0].keeps(step)
 
     @property
+    def is_capturable(self) -> bool:
+        return self.cocktails[0].is_capturable
+
+    @property
     def takes_turns(self) -> bool:
         return self.cocktails[0].takes_turns
 

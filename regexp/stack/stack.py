@@ -210,7 +210,7 @@ class Stack(Trainable):
         if runs is not None:
             tensors = take(tensors, runs)
         self.model.eval()
-        self._single.eval()
+        self.single.eval()
         if self.regularizer.uses("predict"):
             call = self._averaging(tensors, runs)
         else:
@@ -218,7 +218,7 @@ class Stack(Trainable):
         with self._autocast():
             outputs, targets = (rows or self._rows).outputs(call, split, runs)
         self.model.train()
-        self._single.train()
+        self.single.train()
         return outputs, targets
 
     def _averaging(
@@ -236,7 +236,7 @@ class Stack(Trainable):
             memory, numbers = take((memory, numbers), runs)
         state = {name: tensors[name] for name in self._state_names if name in tensors}
         others = {name: value for name, value in tensors.items() if name not in state}
-        network = Network(self._single, state, others, numbers, self._half, self._draws)
+        network = Network(self.single, state, others, numbers, self._half, self._draws)
 
         def call(inputs: Tensor) -> Tensor:
             # the same for every chunk of rows: the same members
@@ -265,7 +265,7 @@ class Stack(Trainable):
     def weights(self, state: Tensors, run: int) -> Tensors:
         """One run's part of a state as a whole state dict, with counts and all names, copied."""
         single: Tensors = self.of_run({**state, **self.counts()}, run)
-        held = self._single.state_dict(keep_vars=True)
+        held = self.single.state_dict(keep_vars=True)
         names = {id(held[name]): name for name in single}
         # what stands in several places has a name for each
         again = {n: names[id(v)] for n, v in held.items() if n not in single and id(v) in names}

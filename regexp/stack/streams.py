@@ -55,7 +55,7 @@ class StackedRng(Rng):
 
     def fold(self, *path: str | int) -> StackedRng:
         folded = StackedRng(self.seeds, *self.path, *path, device=self.device)
-        folded._generator = self._workhorse()
+        folded._generator, folded.watch = self._workhorse(), self.watch
         folded._index = self._index
         return folded
 
@@ -74,14 +74,14 @@ class StackedRng(Rng):
         self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
     ) -> Tensor:
         if self._index is None:
-            return self._draw_all(fill, shape, dtype, *parameters)
+            return self._made(fill, shape, dtype, *parameters)
         return Outside.apply(
-            lambda _, *values: self._draw_all(fill, shape, dtype, *values),
+            lambda _, *values: self._made(fill, shape, dtype, *values),
             self._index,
             *(_number(value) for value in parameters),
         )
 
-    def _draw_all(
+    def make(
         self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
     ) -> Tensor:
         """The draws of all runs, [K, *shape]; parameters are numbers, or tensors [K]."""
@@ -99,7 +99,7 @@ class StackedRng(Rng):
             return super().keep(shape, p)
 
         def masks(_: Tensor, *each: Tensor) -> Tensor:
-            bits = self._draw_all(bits16, shape, torch.int16)
+            bits = self._made(bits16, shape, torch.int16)
             if not each:
                 return scaled_mask(bits, p)
             return scaled_mask(bits, each[0].view(-1, *(1 for _ in shape)))

@@ -48,6 +48,7 @@ class Trainable(ABC):
         loss: `loss(outputs, targets)` of each row, the plain one or a user's; targets as they are,
             or `soft`.
         lifted: whether there is a run axis.
+        single: the network of one run.
         kinds: of the parameters, by name.
         hidden: outputs of the hidden blocks in the last forward pass, if a technique asks for them.
         step_index: optimizer steps done.
@@ -84,7 +85,7 @@ class Trainable(ABC):
         self.parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
         self.device = next((p.device for p in self.parameters.values()), torch.device("cpu"))
         self.kinds, self._layouts = parameter_kinds(single), weight_layouts(single)
-        self._single = single
+        self.single = single
         self._seeds = list(seeds)
         self._classes = classes
         self._half = autocast
@@ -109,11 +110,11 @@ class Trainable(ABC):
 
     def _watch_hidden(self) -> None:
         within = [n for n, m in self.model.named_modules() if isinstance(m, Vmapped)]
-        for name in blocks(self._single):
+        for name in blocks(self.single):
             if any(name == path or name.startswith(f"{path}.") or not path for path in within):
                 raise ValueError(
                     f"regularizer: a technique reads the hidden block {name} of "
-                    f"{type(self._single).__name__}, which a stack of runs cannot show; train the "
+                    f"{type(self.single).__name__}, which a stack of runs cannot show; train the "
                     "runs one after another with stack=false"
                 )
 
@@ -121,6 +122,11 @@ class Trainable(ABC):
                 self.hidden[name] = output.to(self.dtype)
 
             self.model.get_submodule(name).register_forward_hook(note)
+
+    @property
+    def draws_itself(self) -> bool:
+        """Whether the network draws by torch's random functions."""
+        return self._draws is not None
 
     # --- where the runs stand --------------------------------------------------------------
 
@@ -212,7 +218,9 @@ class Trainable(ABC):
         """Targets as techniques see them: probabilities of classes or labels, or values."""
         if targets.is_floating_point():
             return targets
-        return nn.functional.one_hot(targets, self._classes).to(self.dtype)
+        # not one_hot, which looks at the targets to check them, so that no step could be recorded
+        classes = torch.arange(self._classes, device=targets.device)
+        return (targets.unsqueeze(-1) == classes).to(self.dtype)
 
     def draw_noise(self, step: Step, rows: int) -> None:
         """Fill the noise layers for a batch of `rows` rows, each run from its own stream."""
@@ -243,7 +251,7 @@ class Trainable(ABC):
     def network(self, parameters: Tensors) -> Network:
         """The network for penalties that call it, at `parameters` unless they give others."""
         buffers, draws = self._buffers_now(), (self._draws, self._stream)
-        return Network(self._single, parameters, buffers, self._numbers(), self._half, *draws)
+        return Network(self.single, parameters, buffers, self._numbers(), self._half, *draws)
 
     def _numbers(self) -> dict[str, Tensors]:
         """The numbers of noise layers that differ from run to run, [runs] each."""

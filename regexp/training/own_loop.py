@@ -235,3 +235,11 @@ class Regularized(Trainable):
                 f"targets: expected values [rows, outputs], got {list(targets.shape)}; a single "
                 "output is targets.unsqueeze(1)"
             )
+        if not targets.is_floating_point() and targets.device.type == "cpu":
+            least, most = targets.aminmax()  # techniques make probabilities of them
+            if least < 0 or most >= self._classes:
+                raise ValueError(
+                    f"targets: expected classes 0 to {self._classes - 1}, got {int(least)} to "
+                    f"{int(most)}; a loss that leaves rows out has no place here, nor a number of "
+                    "classes that is too small"
+                )

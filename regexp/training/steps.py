@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import Tensor
 
 from regexp.stack.stack import Stack
+from regexp.training.replay import Replay, is_recordable
 from regexp.training.train_step import train_step
 
 
@@ -17,6 +21,9 @@ class Steps:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
+        self._step: Callable[..., Tensor] = (
+            Replay(stack) if is_recordable(stack) else partial(train_step, stack)
+        )
 
     def __call__(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-        return train_step(self.stack, inputs, targets, weights)
+        return self._step(inputs, targets, weights)

@@ -27,11 +27,25 @@ def train_step(
         The mean loss of each run's batch as it was trained on, [runs], detached: by weights where
         there are some, and without penalties.
     """
-    regularizer, step = stack.regularizer, stack.step()
-    batch = Batch(inputs, targets, weights)
+    step = stack.step()
+    losses, old = set_gradients(stack, step, Batch(inputs, targets, weights))
+    stack.optimize()
+    follow_optimizers(stack, step, old)
+    keep_state(stack, step)
+    return losses
+
+
+def set_gradients(stack: Trainable, step: Step, batch: Batch) -> tuple[Tensor, Tensors]:
+    """The part of a step before that of the optimizers, which ends with all gradients.
+
+    Returns:
+        The mean losses as `train_step` does, and a copy of the parameters if techniques ask for
+        those before the optimizers' step, [runs, ...].
+    """
+    regularizer = stack.regularizer
     if regularizer.uses("batch"):
         with torch.no_grad():
-            batch = regularizer.batch(step, batch._replace(targets=stack.soft(targets)))
+            batch = regularizer.batch(step, batch._replace(targets=stack.soft(batch.targets)))
     stack.draw_noise(step, stack.count(batch.inputs))
 
     outputs = stack.forward(batch.inputs)
@@ -42,20 +56,30 @@ def train_step(
         with torch.no_grad():
             view = GradientView(stack.gradients(), _detached(stack.parameters), regradient)
             stack.set_gradients(regularizer.gradient(step, view))
+    old = stack.copy_parameters() if regularizer.uses("constrain") else {}
+    return losses.detach(), old
 
-    constrains = regularizer.uses("constrain")
-    old = stack.copy_parameters() if constrains else {}
-    stack.optimize()
-    with torch.no_grad():
-        if constrains:
-            new = regularizer.constrain(step, _detached(stack.parameters), old)
-            stack.set_parameters(new)
-        if regularizer.uses("track"):
-            stack.memory = regularizer.track(step, stack.state())
-        if regularizer.keeps(step):
-            step = replace(step, memory=stack.memory)
-            stack.memory = regularizer.keep(step, stack.evaluated())
-    return losses.detach()
+
+@torch.no_grad()
+def follow_optimizers(stack: Trainable, step: Step, old: Tensors) -> None:
+    """What techniques do after the optimizers' step, but for `keep_state`.
+
+    Args:
+        old: the parameters before it, if techniques ask for them.
+    """
+    regularizer = stack.regularizer
+    if regularizer.uses("constrain"):
+        stack.set_parameters(regularizer.constrain(step, _detached(stack.parameters), old))
+    if regularizer.uses("track"):
+        stack.memory = regularizer.track(step, stack.state())
+
+
+@torch.no_grad()
+def keep_state(stack: Trainable, step: Step) -> None:
+    """Let the techniques that keep the state after some steps have it."""
+    if stack.regularizer.keeps(step):
+        step = replace(step, memory=stack.memory)
+        stack.memory = stack.regularizer.keep(step, stack.evaluated())
 
 
 def _detached(parameters: Mapping[str, Tensor]) -> Tensors:
