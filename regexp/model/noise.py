@@ -61,6 +61,19 @@ class Noise(nn.Module):
             f"{type(self).__name__} has no idle, which it needs beside other techniques that mix"
         )
 
+    def is_silent(self, run: int | None = None) -> bool:
+        """Whether it leaves what it gets as it is, whatever is drawn.
+
+        Args:
+            run: of a lifted layer; None for a layer of one run.
+        """
+        return False
+
+    def number(self, key: str, run: int | None) -> float:
+        """One of `numbers` of one run; see `is_silent`."""
+        value = getattr(self, key)
+        return float(value[run] if isinstance(value, Tensor) and run is not None else value)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Noise:
         """What moves the buffers to a device moves the numbers of a lifted layer as well."""
         super()._apply(fn, recurse)
@@ -128,6 +141,9 @@ class DropoutLayer(Noise):
         assert self.shape is not None, "call the network once before drawing its noise"
         sizes = [1 if axis in self.whole else size for axis, size in enumerate(self.shape)]
         return rng.keep((rows, *sizes), self.p)
+
+    def is_silent(self, run: int | None = None) -> bool:
+        return not self.training or self.number("p", run) == 0
 
     def forward(self, x: Tensor) -> Tensor:
         # noise first: in a stack its strides, which are plain, become those of the product

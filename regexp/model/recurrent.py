@@ -1,7 +1,8 @@
 """Recurrent layers that are written out, so that techniques reach the state between two steps.
 
 `nn.LSTM` and `nn.GRU` hide it, and `torch.vmap` cannot lift them. These have the parameters, the
-order of gates and the outputs of torch's, and two slots.
+order of gates and the outputs of torch's, and two slots. Where what stands in the slots changes
+nothing, an LSTM goes by torch's own kernel (`regexp.model.fused_lstm`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from regexp.model.fused_lstm import fused_lstm, is_fused
 from regexp.model.layers import modules_of
+from regexp.model.noise import Noise
 
 
 class Recurrent(nn.Module):
@@ -83,14 +86,38 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The states h at all times: [..., rows, time, inputs] -> [..., rows, time, features]."""
+        weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh  # may be computed
+        if self.kind != "lstm" or not is_fused(x, *weights):
+            return self._unrolled(x, *weights)
+        if x.ndim == 3:
+            return fused_lstm(x, *weights) if self._is_silent() else self._unrolled(x, *weights)
+        # by the run, so that one whose techniques change nothing is as it is without them
+        silent = [self._is_silent(run) for run in range(len(x))]
+        unrolled = x if all(silent) else self._unrolled(x, *weights)
+        each = zip(silent, unrolled, x, *weights, strict=True)
+        return torch.stack([fused_lstm(*own) if fused else h for fused, h, *own in each])
+
+    def _is_silent(self, run: int | None = None) -> bool:
+        """Whether nothing in the slots changes anything of a run, of all if there is no axis."""
+        slots = [*self.state, *self.carry]
+        return all(
+            # what is to draw and knows no shape yet is called to note it
+            isinstance(one, Noise) and bool(one.shape or not one.training) and one.is_silent(run)
+            for one in slots
+        )
+
+    def _unrolled(
+        self, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor
+    ) -> Tensor:
+        """`forward` time by time, with what stands in the slots."""
         rows, times, _ = x.shape[-3:]
         h = x.new_zeros(*x.shape[:-2], self.features)
         c = torch.zeros_like(h) if self.kind == "lstm" else None
-        bias = self.bias_ih if c is None else self.bias_ih + self.bias_hh
+        bias = bias_ih if c is None else bias_ih + bias_hh
         # all times in one product, with each time's part of it in one piece of memory
         flat = x.transpose(-3, -2).flatten(-3, -2)
-        entering = affine(bias.unsqueeze(-2), flat, self.weight_ih.mT)
-        inner, weight = self.bias_hh.unsqueeze(-2), self.weight_hh.mT  # once: may be computed
+        entering = affine(bias.unsqueeze(-2), flat, weight_ih.mT)
+        inner, weight = bias_hh.unsqueeze(-2), weight_hh.mT
         states = []
         for time, part in enumerate(entering.unflatten(-2, (times, rows)).unbind(-3)):
             old = h, c

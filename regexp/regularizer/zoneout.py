@@ -72,6 +72,9 @@ class ZoneoutLayer(Noise):
         shape = (rows, *self.shape)
         return torch.stack([rng.keep(shape, p) == 0 for p in (self.hidden, self.cell)], -1)
 
+    def is_silent(self, run: int | None = None) -> bool:
+        return self.number("hidden", run) == self.number("cell", run) == 0
+
     def forward(self, new: State, old: State, time: int) -> State:
         (h, c), (old_h, old_c) = new, old
         if not self.training or not self.noise.ndim:  # nothing drawn yet

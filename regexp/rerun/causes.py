@@ -10,9 +10,15 @@ from regexp.rerun.verify import BitVerdict, MetricDifference
 _ROUNDING = 1e-5
 """Relative difference of a metric up to which it may come from the order of sums alone."""
 
-_LIKELY: tuple[Origin, ...] = ("data", "code", "library", "arithmetic")
+_LIKELY: tuple[Origin, ...] = ("data", "kernel", "code", "library", "arithmetic")
 # Other code or libraries seldom change no more than the last digits.
-_LIKELY_ROUNDING: tuple[Origin, ...] = ("data", "arithmetic", "library", "code")
+_LIKELY_ROUNDING: tuple[Origin, ...] = ("data", "kernel", "arithmetic", "library", "code")
+
+_GROUPS: dict[Origin, str] = {
+    "library": "the libraries: ",
+    "arithmetic": "the arithmetic: ",
+    "kernel": "what was changed on purpose: ",
+}
 
 _UNEXPLAINED = "nothing that is recorded of the environment explains it"
 
@@ -20,7 +26,8 @@ _UNEXPLAINED = "nothing that is recorded of the environment explains it"
 def likely_cause(verdict: BitVerdict, differences: Sequence[EnvironmentDifference]) -> str:
     """In words, which difference of the environment is likely behind that of the results.
 
-    Data come before code, code before libraries and these before the arithmetic of another
+    Data come before kernels of the run's layers that were changed on purpose, these before other
+    code, code before libraries and these before the arithmetic of another
     processor, unless the results differ by no more than rounding.
 
     Args:
@@ -35,7 +42,7 @@ def likely_cause(verdict: BitVerdict, differences: Sequence[EnvironmentDifferenc
     size = _size(first)
     for origin in _LIKELY_ROUNDING if size == "rounding" else _LIKELY:
         if whats := [difference.what for difference in differences if difference.kind == origin]:
-            group = {"library": "the libraries: ", "arithmetic": "the arithmetic: "}.get(origin, "")
+            group = _GROUPS.get(origin, "")
             return group + few(whats) + _remark(origin, size)
     same_weights = not verdict.weights and (verdict.digest or verdict.tensors)
     if same_weights and first is not None:
@@ -73,7 +80,7 @@ def _size(first: MetricDifference | None) -> str:
 def _remark(origin: Origin, size: str) -> str:
     """What the size of the difference says about the cause."""
     if size == "rounding":
-        fits = ", which fits" if origin in ("arithmetic", "library") else ""
+        fits = ", which fits" if origin in ("arithmetic", "library", "kernel") else ""
         return f"; the difference is of the size of rounding{fits}"
     if size == "large" and origin == "arithmetic":
         return "; the difference is larger than rounding makes in one epoch, so look elsewhere too"

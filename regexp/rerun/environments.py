@@ -8,13 +8,14 @@ from typing import Any, Literal
 from regexp.rerun.original import Original
 from regexp.tracking import names
 
-Origin = Literal["data", "code", "library", "arithmetic", "other"]
+Origin = Literal["data", "kernel", "code", "library", "arithmetic", "other"]
 
 UNKNOWN = "(not recorded)"
 
 # Kind and patterns of dotted keys, the likeliest to change results first.
 _RANKS: tuple[tuple[Origin, str], ...] = (
     ("data", r"data\..*"),
+    ("kernel", r"kernels\..*"),
     ("code", r"code"),
     ("code", r"own_code\..*"),
     ("other", r"packages\.regexp"),  # `code` tells whether anything in it changed
@@ -52,6 +53,7 @@ def environment_differences(
     *,
     data: tuple[str, str, str] | None = None,
     devices: tuple[str, str] = ("cpu", "cpu"),
+    model: Mapping[str, Any] | None = None,
 ) -> list[EnvironmentDifference]:
     """What differs, the likeliest to change results first.
 
@@ -61,17 +63,20 @@ def environment_differences(
         then, now: of the first run and of the second, as runs record it.
         data: name of the dataset, and the SHA-256 of both runs' data.
         devices: `trainer.device` of both.
+        model: of the runs' configuration; only kernels of layers that it names count.
     """
     before, after = names.texts(then), names.texts(now)
     before["device"], after["device"] = device(devices[0], then), device(devices[1], now)
     if data is not None:
         key = f"data.{data[0]}"
         before[key], after[key] = (checksum or UNKNOWN for checksum in data[1:])
+    named = [value for value in (model or {}).values() if isinstance(value, str)]
     keys = {
         key
         for key in before | after
         if before.get(key) != after.get(key)
         and key != "memory_bytes"
+        and (not key.startswith("kernels.") or key.partition(".")[2] in named)
         and (not key.startswith("own_code.") or (key in before and key in after))
     }
     for library in ("torch", "numpy"):  # recorded twice
@@ -97,7 +102,14 @@ def differences_of_runs(first: Original, second: Original) -> list[EnvironmentDi
         second.environment,
         data=(" / ".join(names_of_data), then, now),
         devices=(device_of(first.config), device_of(second.config)),
+        model=model_of(first.config),
     )
+
+
+def model_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`model` of a recorded configuration."""
+    model = config.get("model")
+    return model if isinstance(model, Mapping) else {}
 
 
 def device_of(config: Mapping[str, Any]) -> str:
@@ -130,6 +142,7 @@ def _label(key: str) -> str:
         "code": "the code of regexp",
         "data": f"the data {rest}",
         "own_code": f"the code of {rest}",
+        "kernels": f"the kernel of {rest}",
         "git": f"git {rest}",
         "matmul_precision": "precision of matrix products",
     }

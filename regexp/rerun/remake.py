@@ -11,6 +11,7 @@ from regexp.rerun.environments import (
     EnvironmentDifference,
     device_of,
     environment_differences,
+    model_of,
 )
 from regexp.rerun.original import Metrics, Original, RunOutcome
 from regexp.rerun.stacks import RecordedStack
@@ -84,7 +85,13 @@ def plan_rerun(stack: RecordedStack, here: Mapping[str, Any]) -> RerunPlan:
         data = (run.dataset, original.tags.get("data.checksum", ""), run.checksum)
         device = device_of(original.config)
         planned.differences.append(
-            environment_differences(original.environment, now, data=data, devices=(device, device))
+            environment_differences(
+                original.environment,
+                now,
+                data=data,
+                devices=(device, device),
+                model=model_of(original.config),
+            )
         )
     return planned
 

@@ -42,6 +42,7 @@ def _environment() -> dict[str, object]:
         "code": code_version(),
         "git": git_state(),
         "arithmetic": arithmetic(),
+        "kernels": kernels(),
         "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
         "python": platform.python_version(),
         "packages": packages(),
@@ -72,6 +73,13 @@ def arithmetic() -> dict[str, str]:
         recorded["cuda"] = str(torch.version.cuda)
         recorded["cudnn"] = str(torch.backends.cudnn.version())
     return recorded
+
+
+def kernels() -> dict[str, str]:
+    """What computes layers whose kernel was changed since runs were first recorded."""
+    from regexp.model.fused_lstm import KERNELS
+
+    return dict(KERNELS)
 
 
 def blas(build: str) -> str:

@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from regexp.rerun.causes import likely_cause
-from regexp.rerun.environments import EnvironmentDifference, device, environment_differences
+from regexp.rerun.environments import (
+    UNKNOWN,
+    EnvironmentDifference,
+    device,
+    environment_differences,
+)
 from regexp.rerun.verify import BitVerdict, MetricDifference, StateDifference
 from regexp.tracking.environment import environment
 
@@ -49,6 +54,16 @@ def test_a_change_is_named(path, what, kind):
 
     [found] = environment_differences(changed(*path), environment())
     assert (found.what, found.then, found.kind) == (what, "other", kind)
+
+
+def test_a_kernel_that_was_changed_counts_for_networks_that_have_it():
+    then = {"code": "a"}
+    now = {"code": "b", "kernels": {"lstm": "torch's LSTM by oneDNN"}}
+    first, code = environment_differences(then, now, model={"kind": "lstm", "features": [3]})
+    assert (first.what, first.then, first.kind) == ("the kernel of lstm", UNKNOWN, "kernel")
+    assert code.kind == "code"
+    for model in ({"kind": "gru"}, {"hidden": [4]}, None):
+        assert environment_differences(then, now, model=model) == [code]
 
 
 def test_the_likeliest_comes_first():
@@ -97,6 +112,7 @@ DATA = EnvironmentDifference("the data iris", "ab", "cd", "data")
 CODE = EnvironmentDifference("the code of regexp", "x", "y", "code")
 TORCH = EnvironmentDifference("torch", "2.12", "2.13", "library")
 PROCESSOR = EnvironmentDifference("processor", "Z80", "6502", "arithmetic")
+KERNEL = EnvironmentDifference("the kernel of lstm", "a", "b", "kernel")
 TQDM = EnvironmentDifference("tqdm", "1", "2", "other")
 
 
@@ -111,6 +127,8 @@ TQDM = EnvironmentDifference("tqdm", "1", "2", "other")
         (SMALL, [CODE, TORCH, PROCESSOR], "processor"),
         (SMALL, [CODE, TORCH], "torch"),
         (SMALL, [CODE], "the code of regexp"),
+        (SMALL, [CODE, TORCH, KERNEL], "what was changed on purpose: the kernel of lstm"),
+        (LARGE, [CODE, TORCH, KERNEL], "what was changed on purpose: the kernel of lstm"),
         (LARGE, [TQDM], "nothing that is recorded"),
         (LARGE, [], "too large for rounding"),
         (SMALL, [], "of the size of rounding"),
