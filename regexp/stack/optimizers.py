@@ -22,6 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from regexp.optimizer import ELEMENTWISE
 from regexp.scheduler import Schedule
+from regexp.stack.fused_adam import fused_adam_step
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,8 @@ class Optimizers:
             if not group.whole:
                 for view, whole in zip(group.parameters, self.parameters, strict=True):
                     view.grad = None if whole.grad is None else group.part(whole.grad)
-            group.optimizer.step()
+            if not fused_adam_step(group.optimizer):
+                group.optimizer.step()
             group.schedule.step_batch()
 
     def step_epoch(self, validation_losses: Sequence[float]) -> None:

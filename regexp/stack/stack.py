@@ -12,7 +12,7 @@ notice. In the comments, [runs, ...] means either. All that knows the axis is in
 - `lift`: K networks as one, of layers that know the axis; `vmapped`: of any layers, by `vmap`.
 - `network`: a run's network as techniques call it.
 - `lifted_cocktail`: the techniques' hooks for all runs, by `vmap`.
-- `optimizers`: the runs' optimizers and schedules, shared where that is exact.
+- `optimizers`: the runs' optimizers and schedules, shared where that is exact; `fused_adam`.
 - `running_statistics`: those of batch normalization for weights they were not gathered with.
 """
 

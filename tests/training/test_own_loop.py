@@ -181,6 +181,14 @@ def test_says_that_averages_lack_statistics_of_their_own():
         ours.end_epoch(tensor(data.validation.inputs), data.validation.targets)
 
 
+@pytest.mark.parametrize("techniques", [{}, {"mixup": Mixup(alpha=0.2)}])
+def test_classes_out_of_range_are_refused(techniques):
+    ours = regularized(mlp(), techniques)
+    for wrong in (3, -1):
+        with pytest.raises(ValueError, match=rf"expected classes 0 to 2, got .*{wrong}"):
+            ours.train_batch(torch.randn(4, 5), torch.tensor([0, 1, wrong, 0]))
+
+
 def test_values_without_a_second_axis_are_refused():
     ours = regularized(nn.Linear(5, 1), {}, classes=0)
     with pytest.raises(ValueError, match=r"targets\.unsqueeze\(1\)"):
