@@ -86,6 +86,8 @@ class Recorder(TorchDispatchMode):
         for tag, reason in _REFUSED.items():
             if tag in func.tags and not _is_by_numbers(func, args):
                 raise NotRecordableError(f"{func} {reason}")
+        if func is aten.mkldnn_rnn_layer.default:
+            raise NotRecordableError(f"{func} keeps nothing for its gradient if none is asked for")
         out = func(*args, **kwargs)
         self._calls.append((func, args, kwargs, out))
         self._changing.update(storage(tensor) for tensor in _written(func, args, kwargs))

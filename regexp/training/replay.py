@@ -171,7 +171,10 @@ class _Part:
     def _check(self, kind: Any, program: _Checked, step: Step, values: Any) -> Any:
         """Hold the first replay against the step itself."""
         before = self._copied()
-        ours = [*pytree.tree_leaves(program(step, values)), *self._copied()]
+        try:
+            ours = [*pytree.tree_leaves(program(step, values)), *self._copied()]
+        except Exception:  # an operation that only torch itself can call
+            ours = []
         self._put(before)
         result = self._compute(step, values)
         program.checked = _equal(ours, [*pytree.tree_leaves(result), *self._copied()])

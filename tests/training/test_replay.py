@@ -98,9 +98,15 @@ def replayed(fast: Replay) -> tuple[bool, bool]:
 
 NOT_REPLAYED = {
     "gradient_noise": (False, False),  # its size is Python's power of the number of the step
+    # by torch's own LSTM
+    **dict.fromkeys(
+        ("activation_regularization", "jitter", "scaling", "time_mask", "window_warp"),
+        (False, False),
+    ),
     **dict.fromkeys(("budget", "lookahead", "pruning", "snapshot", "swa", "swag"), (True, False)),
 }
-"""What depends on the number of the step in Python, before and after the optimizers' step."""
+"""What is replayed before and after the optimizers' step, if not all: the last of these depend on
+the number of the step in Python."""
 
 
 @pytest.mark.parametrize("runs", [1, 8])
@@ -121,7 +127,7 @@ def test_every_technique_has_the_same_bits(name: str, runs: int) -> None:
 def test_every_network_has_the_same_bits(network: str, runs: int) -> None:
     techniques = mix("weight_decay") if network == "logistic" else mix("dropout", "sam", "ema")
     ours, theirs = (make_stack(network, techniques, runs) for _ in range(2))
-    assert replayed(compare(ours, theirs)) == (True, True)
+    assert replayed(compare(ours, theirs)) == (network != "lstm", True)
 
 
 @pytest.mark.parametrize("runs", [1, 3])
