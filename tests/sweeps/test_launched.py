@@ -56,7 +56,28 @@ def test_what_runs_share_is_written_once(tmp_path: Path) -> None:
         runs = planning.plan(job.config)
         plan_file.write(tmp_path / "plan.yaml", {"runs": [run.as_plain() for run in runs]})
         sizes.append((tmp_path / "plan.yaml").stat().st_size)
-    assert sizes[1] < 25 * sizes[0]
+    assert sizes[1] < 3 * sizes[0]
+
+
+NUMBERS = [0.0, -0.0, 1, 1.0, True, 5e-324, 1e300, float("inf"), 10**30]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"a": {"b": value, "c": [value]}, "d": None} for value in NUMBERS],
+        [{"a": {}, "b": text} for text in ["1", "1e-3", "null", "ü\u2028\U0001f600", "- x: y\n"]],
+        [{1: "integer", "1": "text"}, {1: "other", "1": "text"}],
+        [{"a": 1, "b": 2}, {"b": 2, "a": 1}],  # the order of techniques counts
+        [{"a": {"b": 1}}, {"a": [1]}, {"a": None}],
+        [{"a": 1}],
+        [],
+    ],
+)
+def test_rows_of_a_plan_keep_their_types_and_order(rows: list[dict], tmp_path: Path) -> None:
+    plan_file.write(tmp_path / "plan.yaml", {"runs": rows, "known": rows[:1], "order": {}})
+    content = plan_file.read(tmp_path / "plan.yaml")
+    assert repr(content) == repr({"runs": rows, "known": rows[:1], "order": {}})
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "a\nb\n\n"), (1, "")])
