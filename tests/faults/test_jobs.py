@@ -13,7 +13,7 @@ import pytest
 
 import regexp.sweeps.ingredients
 import regexp.sweeps.job
-import regexp.sweeps.stacks
+import regexp.training.parts
 from regexp.sweeps.resume import Resume
 from regexp.tracking import Tracker
 from regexp.training.loop import train as train_stack
@@ -34,7 +34,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
         return train_stack(stack, epochs, told, *others)
 
-    monkeypatch.setattr(regexp.sweeps.stacks, "train_stack", train)
+    monkeypatch.setattr(regexp.training.parts, "train", train)
     return seen
 
 
