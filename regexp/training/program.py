@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import Graph, Node
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -96,8 +96,12 @@ class Writer:
                 self._graph.erase_node(node)
         # views without the graph of the step that was recorded
         outer = [tensor if tensor.is_leaf else tensor.detach() for tensor in self._outer]
-        forward = GraphModule(torch.nn.Module(), self._graph).forward
-        return lambda step_index, inputs: forward(step_index, inputs, *outer)
+        # not by a GraphModule, whose text torch keeps for good
+        code = self._graph.python_code("self")
+        names = dict(code.globals)
+        exec(compile(code.src, "<replay>", "exec"), names)
+        forward = names["forward"]
+        return lambda step_index, inputs: forward(None, step_index, inputs, *outer)
 
     def _is_outer(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
         """Whether a call gives what need not be computed again."""

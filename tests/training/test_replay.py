@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -24,7 +26,7 @@ from regexp.regularizer.base import (
 from regexp.regularizer.l1 import L1
 from regexp.stack.member import Member
 from regexp.stack.objective import Objective
-from regexp.stack.stack import Stack
+from regexp.stack.stack import PARAMETER_TYPES, Stack
 from regexp.training import replay, steps
 from regexp.training.loop import train
 from regexp.training.replay import Replay, is_recordable
@@ -50,8 +52,9 @@ def make_stack(
     interval: str = "epoch",
     objective: Objective | None = None,
 ) -> Stack:
-    precision = "float64" if network == "precise" else "float32"
-    shape, task, build = NETWORKS["mlp" if network == "precise" else network]
+    """A stack of one of `NETWORKS`, or of an `mlp` in the precision of this name."""
+    precision = network if network in PARAMETER_TYPES else "float32"
+    shape, task, build = NETWORKS["mlp" if network in PARAMETER_TYPES else network]
 
     def member(seed: int) -> Member:
         data = make_data(seed, ROWS, shape, task)
@@ -122,7 +125,7 @@ def test_every_technique_has_the_same_bits(name: str, runs: int) -> None:
 
 @pytest.mark.parametrize("runs", [1, 3])
 @pytest.mark.parametrize(
-    "network", ["selu", "logistic", "resnet_mlp", "cnn", "lstm", "gru", "precise"]
+    "network", ["selu", "logistic", "resnet_mlp", "cnn", "lstm", "gru", "float64", "bfloat16"]
 )
 def test_every_network_has_the_same_bits(network: str, runs: int) -> None:
     techniques = mix("weight_decay") if network == "logistic" else mix("dropout", "sam", "ema")
@@ -292,3 +295,14 @@ def test_a_short_run_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = fast._before._programs
     assert len(kinds) == 1  # that of the full batches, and not that of the last of an epoch
     assert [kind[1] for kind in kinds] == [torch.Size([BATCH_SIZE, 5])]
+
+
+def test_programs_end_with_their_stack() -> None:
+    stack = make_stack("mlp", mix("dropout"), 2)
+    fast = Replay(stack)
+    train_epoch(stack, fast)
+    parts = [weakref.ref(part) for part in (fast, fast._before, stack)]
+    assert replayed(fast)[0]
+    del fast, stack
+    gc.collect()
+    assert [part() for part in parts] == [None, None, None]
