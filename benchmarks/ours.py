@@ -37,10 +37,9 @@ def stack(problem: Problem, runs: int) -> Trainer:
     def train(epochs: int, losses: list[float] | None = None) -> float:
         start = problem.clock()
         for _ in range(epochs):
-            for inputs, targets, weights in trained.batches():
-                loss = steps(inputs, targets, weights)
-                if losses is not None:
-                    losses.append(trained.each(loss)[0])
+            epoch = steps.epoch()
+            if losses is not None:
+                losses += [trained.each(loss)[0] for loss in epoch.losses]
             trained.end_epoch(torch.zeros(runs))
         return problem.clock() - start
 

@@ -11,7 +11,7 @@ import hashlib
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -176,13 +176,29 @@ def scaled_mask(bits: Tensor, p: Tensor | float) -> Tensor:
         bits: int16 [...].
         p: share that is dropped; a float, or a tensor that broadcasts against `bits`.
     """
+    level, scale = keep_from(p)
+    if isinstance(level, Tensor):
+        return (bits >= level) * scale
+    mask = torch.ge(bits, level, out=torch.empty_like(bits, dtype=torch.float32))
+    return mask.mul_(scale)
+
+
+@overload
+def keep_from(p: float) -> tuple[int, float]: ...
+@overload
+def keep_from(p: Tensor) -> tuple[Tensor, Tensor]: ...
+def keep_from(p: Tensor | float) -> tuple[Tensor, Tensor] | tuple[int, float]:
+    """The least 16 random bits, as an int16, that keep an element where the share p is dropped.
+
+    Returns:
+        They, and the scale 1 / (1 - p) of what is kept, for p as a multiple of 2**-16.
+    """
     if isinstance(p, Tensor):
         dropped = torch.clamp(torch.round(p * 65536), max=65535)
-        keep = bits >= (dropped - 32768).to(torch.int16)
-        return keep * (65536 / (65536 - dropped)).to(torch.float32)
-    level = min(round(p * 65536), 65535)
-    mask = torch.ge(bits, level - 32768, out=torch.empty_like(bits, dtype=torch.float32))
-    return mask.mul_(65536 / (65536 - level))
+        level = (dropped - 32768).to(torch.int16)
+        return level, (65536 / (65536 - dropped)).to(torch.float32)
+    least = min(round(p * 65536), 65535)
+    return least - 32768, 65536 / (65536 - least)
 
 
 def _uniform(out: Tensor, generator: torch.Generator) -> Tensor:

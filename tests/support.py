@@ -253,15 +253,23 @@ def make_member(
 
 
 def run(
-    members: Sequence[Member], epochs: int = 3, batch_size: int = 32, **options: Any
+    members: Sequence[Member],
+    epochs: int = 3,
+    batch_size: int = 32,
+    way: str = "general",
+    **options: Any,
 ) -> tuple[list[Result], History]:
-    """Train a stack; results in the order of the members, and every reported metric."""
+    """Train a stack; results in the order of the members, and every reported metric.
+
+    By the way of making steps that is the same for all networks and techniques, to the bit.
+    """
     history: History = {}
 
     def report(run: int, epoch: int, metrics: dict[str, float]) -> None:
         history.setdefault(run, []).append({"epoch": epoch, **metrics})
 
-    results = train(Stack(members, epochs, batch_size, **options), epochs, report)
+    stack = Stack(members, epochs, batch_size, **options)
+    results = train(stack, epochs, report, way=way)
     return sorted(results, key=lambda result: result.run), history
 
 

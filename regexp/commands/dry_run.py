@@ -211,7 +211,7 @@ def _seconds_a_run(config: DictConfig) -> float | None:
                 stack = stack_maker(of_part, device)(ours[:together])
                 ends.clear()
                 began = time.perf_counter()
-                results = train(stack, short.trainer.epochs, report)
+                results = train(stack, short.trainer.epochs, report, way=short.trainer.step)
                 if any(result.status != "FINISHED" for result in results):
                     return None
                 taken = time.perf_counter() - began

@@ -23,6 +23,7 @@ from regexp.config.values import every_of, yardsticks_of
 from regexp.errors import ConfigError, nearest
 
 PRECISIONS = ("float32", "float64", "bfloat16")
+STEPS = ("auto", "general")
 MOST = 10**9
 """Of epochs and rows; no more can be meant, and products of them stay in 64 bits."""
 
@@ -99,6 +100,8 @@ def check_numbers(config: DictConfig) -> None:
         raise ConfigError(
             f"trainer.precision={trainer.precision}: expected one of {', '.join(PRECISIONS)}"
         )
+    if trainer.step not in STEPS:
+        raise ConfigError(f"trainer.step={trainer.step}: expected one of {', '.join(STEPS)}")
     every_of(config)
     yardsticks_of(config)
     if not 1 <= config.tracking.port <= 65535:

@@ -18,13 +18,14 @@ class Trainer:
     device: str = MISSING
     threads: int = MISSING
     precision: str = MISSING
+    step: str = MISSING
     class_weight: Any = MISSING
     loss: Any = MISSING
     metrics: Any = MISSING
 
 
 EARLIER_TRAINER: Mapping[str, Any] = MappingProxyType(
-    {"class_weight": None, "loss": None, "metrics": None}
+    {"step": "general", "class_weight": None, "loss": None, "metrics": None}
 )
 """What runs did that were recorded before a setting of `trainer` was there, by setting."""
 

@@ -176,6 +176,10 @@ class Optimizers:
                     view.grad = None if whole.grad is None else group.part(whole.grad)
             if not fused_adam_step(group.optimizer):
                 group.optimizer.step()
+
+    def count_step(self) -> None:
+        """Step the schedules that count steps, after a step of every run."""
+        for group in self.groups:
             group.schedule.step_batch()
 
     def step_epoch(self, validation_losses: Sequence[float]) -> None:

@@ -103,14 +103,22 @@ class StackedRows:
             out[mine] = inputs[number].index_select(0, flat[mine] % self.count[split]).to(out)
         return out.to(self.device)
 
-    def batches(self, order: Tensor, batch_size: int, count: int) -> Iterator[WeightedRows]:
+    @property
+    def row_shape(self) -> torch.Size:
+        """Of the inputs of one row, [*features]."""
+        return self._row["train"].shape
+
+    def batches(
+        self, order: Tensor, batch_size: int, count: int, runs: Sequence[int] | None = None
+    ) -> Iterator[WeightedRows]:
         """The first `count` batches of the training split in the runs' orders.
 
         Args:
             order: each run's permutation of its rows, [runs, rows].
             batch_size: rows a batch; the last may have fewer.
+            runs: which runs, if not all.
         """
-        places = self.place("train", order)
+        places = self.place("train", order, runs)
         size = self._bytes("train") * places[..., :batch_size].numel()
         block = batch_size * max(1, GATHERED_BYTES // size)
         axis = int(self.lifted)

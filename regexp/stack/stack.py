@@ -61,6 +61,8 @@ class Stack(Trainable):
 
     Attributes:
         runs: which of `members` are still in the stack, in order.
+        rows: their datasets.
+        plan: rows a batch and batches of every epoch.
         memory: of the techniques, [runs, ...].
 
     Raises:
@@ -79,12 +81,10 @@ class Stack(Trainable):
         single, lifted = members[0].model, len(members) > 1
         self.runs = list(range(len(members)))
         objective = members[0].objective
-        self._rows = StackedRows(
-            [m.data for m in members], lifted, device, dtype, objective.weights
-        )
-        rows = self._rows.count["train"]
-        self._plan = lengths(members[0].regularizer, rows, batch_size, epochs)
-        self._ends = list(itertools.accumulate(steps for _, steps in self._plan))
+        self.rows = StackedRows([m.data for m in members], lifted, device, dtype, objective.weights)
+        rows = self.rows.count["train"]
+        self.plan = lengths(members[0].regularizer, rows, batch_size, epochs)
+        self._ends = list(itertools.accumulate(steps for _, steps in self.plan))
         self.steps = self._ends[-1] if epochs else 0
         for member in members:
             member.model.to(device, dtype).train()
@@ -97,7 +97,7 @@ class Stack(Trainable):
         if lifted:
             models = [member.model for member in members]
             model = lift(models).to(device).train()
-            check_lifted(model, models, next(self._rows.chunks("train", size=2))[0])
+            check_lifted(model, models, next(self.rows.chunks("train", size=2))[0])
             regularizer = LiftedCocktail([m.regularizer for m in members], device, bool(drawing))
         super().__init__(
             model,
@@ -105,7 +105,7 @@ class Stack(Trainable):
             regularizer,
             [member.seed for member in members],
             members[0].data.task,
-            self._rows.classes,
+            self.rows.classes,
             dtype,
             autocast=precision == "bfloat16",
             drawing=drawing,
@@ -122,23 +122,29 @@ class Stack(Trainable):
 
     # --- training --------------------------------------------------------------------------
 
-    def batches(self) -> Iterator[WeightedRows]:
+    def batches(self, runs: Sequence[int] | None = None) -> Iterator[WeightedRows]:
         """This epoch's batches: inputs [runs, rows, *features], targets [runs, rows, ...] and how
         much rows count, [runs, rows], or None.
+
+        Args:
+            runs: positions in the stack, if not all.
 
         Each run has its own permutation of its rows. What is left over after the full batches
         makes a last, smaller one, unless it is a single row, which batch normalization could
         not use.
         """
-        return self._batches("order", self.epoch)
+        return self._batches("order", self.epoch, runs=runs)
 
-    def _batches(self, *purpose: str | int) -> Iterator[WeightedRows]:
+    def _batches(
+        self, *purpose: str | int, runs: Sequence[int] | None = None
+    ) -> Iterator[WeightedRows]:
         """Batches of this epoch's size, in the order that each run's stream has for `purpose`."""
-        rows = self._rows.count["train"]
+        rows = self.rows.count["train"]
         # Drawn on the CPU, so that the order does not depend on the device.
-        orders = [Rng(seed, *purpose).permutation(rows) for seed in self._seeds]
+        seeds = self._seeds if runs is None else [self._seeds[run] for run in runs]
+        orders = [Rng(seed, *purpose).permutation(rows) for seed in seeds]
         order = torch.stack(orders) if self.lifted else orders[0]
-        return self._rows.batches(order, *self._plan[min(self.epoch, len(self._plan) - 1)])
+        return self.rows.batches(order, *self.plan[min(self.epoch, len(self.plan) - 1)], runs)
 
     @property
     def ends_epoch(self) -> bool:
@@ -154,6 +160,11 @@ class Stack(Trainable):
     def optimize(self) -> None:
         """One step of every run's optimizer, and of its schedule if that counts steps."""
         self.optimizers.step()
+        self.count_step()
+
+    def count_step(self) -> None:
+        """Note that a step was made, by `optimize` or by who made it in another way."""
+        self.optimizers.count_step()
         if self.optimizers.counts_steps:
             self._learning_rate = None
         self.step_index += 1
@@ -216,7 +227,7 @@ class Stack(Trainable):
         else:
             call = lambda inputs: call_with(self.model, tensors, inputs)
         with self._autocast():
-            outputs, targets = (rows or self._rows).outputs(call, split, runs)
+            outputs, targets = (rows or self.rows).outputs(call, split, runs)
         self.model.train()
         self.single.train()
         return outputs, targets
@@ -236,11 +247,11 @@ class Stack(Trainable):
             memory, numbers = take((memory, numbers), runs)
         state = {name: tensors[name] for name in self._state_names if name in tensors}
         others = {name: value for name, value in tensors.items() if name not in state}
-        network = Network(self.single, state, others, numbers, self._half, self._draws)
+        network = Network(self.single, state, others, numbers, self.autocast, self._draws)
 
         def call(inputs: Tensor) -> Tensor:
             # the same for every chunk of rows: the same members
-            view = PredictionView(state, network, inputs, self._rng("predict", runs=runs))
+            view = PredictionView(state, network, inputs, self.rng("predict", runs=runs))
             return mean_prediction(regularizer.predict(memory, view), self.task)
 
         return call
@@ -289,7 +300,7 @@ class Stack(Trainable):
                 setattr(layer, key, value[list(runs)])
         self.runs = [self.runs[run] for run in runs]
         self._seeds = [self._seeds[run] for run in runs]
-        self._rows.take(runs)
+        self.rows.take(runs)
         self.regularizer = self.regularizer.take(runs)
         self.memory = take(self.memory, runs)
         self._learning_rate = None

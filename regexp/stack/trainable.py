@@ -54,6 +54,8 @@ class Trainable(ABC):
         step_index: optimizer steps done.
         epoch: epochs done.
         steps: optimizer steps of the whole run.
+        single: the network of one run.
+        autocast: whether the network computes in bfloat16.
 
     Raises:
         ValueError: if hidden blocks are asked for that a stack cannot show.
@@ -88,7 +90,7 @@ class Trainable(ABC):
         self.single = single
         self._seeds = list(seeds)
         self._classes = classes
-        self._half = autocast
+        self.autocast = autocast
         self._draws = draws_of(drawing, single, model)
         self._stream: Rng | None = None  # what the network draws from in this step
         self._buffers = dict(model.named_buffers())
@@ -150,7 +152,7 @@ class Trainable(ABC):
 
     def step(self) -> Step:
         """Where the runs stand, with the streams of their next step."""
-        rng = self._rng("step", self.step_index)
+        rng = self.rng("step", self.step_index)
         return Step(
             rng,
             rng,  # each technique gets its own
@@ -164,7 +166,7 @@ class Trainable(ABC):
             self._layouts,
         )
 
-    def _rng(self, *path: str | int, runs: Sequence[int] | None = None) -> Rng:
+    def rng(self, *path: str | int, runs: Sequence[int] | None = None) -> Rng:
         """The streams of all runs, or of those at the positions `runs`."""
         seeds = self._seeds if runs is None else [self._seeds[run] for run in runs]
         if self.lifted:
@@ -246,12 +248,12 @@ class Trainable(ABC):
     def forward_at(self, parameters: Tensors, inputs: Tensor) -> Tensor:
         """Outputs at other parameters with the same noise; running statistics stay."""
         buffers, draws = self._buffers_now(), (self._draws, self._stream)
-        return Network(self.model, parameters, buffers, {}, self._half, *draws)(inputs)
+        return Network(self.model, parameters, buffers, {}, self.autocast, *draws)(inputs)
 
     def network(self, parameters: Tensors) -> Network:
         """The network for penalties that call it, at `parameters` unless they give others."""
         buffers, draws = self._buffers_now(), (self._draws, self._stream)
-        return Network(self.single, parameters, buffers, self._numbers(), self._half, *draws)
+        return Network(self.single, parameters, buffers, self._numbers(), self.autocast, *draws)
 
     def _numbers(self) -> dict[str, Tensors]:
         """The numbers of noise layers that differ from run to run, [runs] each."""
@@ -295,4 +297,4 @@ class Trainable(ABC):
         return self._draws.served(self._stream)
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16) if self._half else nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext()

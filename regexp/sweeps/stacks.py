@@ -121,8 +121,9 @@ def train_members(
     save: Save = lambda epoch, content: None,
 ) -> list[Result]:
     """Train a stack; its results in the order of the members, with what their data add."""
-    results = parts.train(runs[0].config["trainer"]["epochs"], report, save)
-    own_metrics = build_metrics(runs[0].config["trainer"])
+    trainer = runs[0].config["trainer"]
+    results = parts.train(trainer["epochs"], report, save, trainer["step"])
+    own_metrics = build_metrics(trainer)
     together = stack_of(runs)
     for position, (member, result) in enumerate(zip(members, results, strict=True)):
         if result.status == "FINISHED":

@@ -23,7 +23,7 @@ from regexp.random import global_states, moved
 from regexp.regularizer.base import Tensors
 from regexp.stack.stack import Stack
 from regexp.training.state import Result, TrainingState
-from regexp.training.steps import Steps
+from regexp.training.steps import AUTO, Steps
 
 EpochReport = Callable[[int, int, dict[str, float]], None]
 """`report(run, epoch, metrics)` is told of every run after every epoch, counted from 1."""
@@ -41,6 +41,7 @@ def train(
     report: EpochReport,
     save: Save = lambda epoch, content: None,
     state: TrainingState | None = None,
+    way: str = AUTO,
 ) -> list[Result]:
     """Train the runs of `stack` to their ends.
 
@@ -51,17 +52,18 @@ def train(
             mode, with the weights that the techniques evaluate), `lr` (of the last step).
         save: asked after every epoch but the last; the content must be kept at once.
         state: where training goes on, if not at its beginning; see `TrainingState.resumed`.
+        way: of making the steps, a value of `trainer.step`.
 
     Returns:
         One result a run, in the order in which they ended. A run whose loss is no longer a finite
         number ends as FAILED, and leaves the others alone.
     """
-    state, steps = state or TrainingState(stack), Steps(stack)
+    state, steps = state or TrainingState(stack), Steps(stack, way)
     for epoch in range(stack.epoch + 1, epochs + 1):
         # of the stack: tensors with an entry for every run
         started = time.perf_counter()
         with no_global_draws("torch"):
-            train_loss, learning_rate = _train_epoch(stack, steps)
+            train_loss, learning_rate = _train_epoch(steps)
         weights = stack.evaluated()
         validation = metrics(*stack.predict("validation", weights), stack.task, stack.own_loss)
         state.best = state.best.update(epoch, validation["loss"], weights)
@@ -109,14 +111,11 @@ def no_global_draws(*whose: str) -> Iterator[None]:
         )
 
 
-def _train_epoch(stack: Stack, steps: Steps) -> tuple[Tensor, Tensor]:
+def _train_epoch(steps: Steps) -> tuple[Tensor, Tensor]:
     """One step on every batch: the mean plain loss and the last learning rate, [runs] each."""
-    losses, rows, rates = [], [], []
-    for inputs, targets, weights in stack.batches():
-        rates.append(stack.learning_rate)
-        losses.append(steps(inputs, targets, weights))
-        rows.append(stack.count(inputs))
-    return mean_loss(losses, rows), torch.as_tensor(rates[-1], dtype=torch.float64)
+    epoch = steps.epoch()
+    rate = torch.as_tensor(epoch.learning_rate, dtype=torch.float64)
+    return mean_loss(epoch.losses, epoch.rows), rate
 
 
 def mean_loss(losses: Sequence[Tensor], rows: Sequence[int]) -> Tensor:

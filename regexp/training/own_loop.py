@@ -30,7 +30,7 @@ class Regularized(Trainable):
     """A model that trains with techniques, one batch after another, as in `regexp` itself.
 
     With the same seed, batches and optimizer it makes the same weights, to the bit, as a run of
-    the command line.
+    the command line with `trainer.step=general`.
 
         run = Regularized(
             model,
@@ -216,7 +216,7 @@ class Regularized(Trainable):
         self.model.eval()
         others = {n: v for n, v in self._buffers_now().items() if n not in state}
         network = Network(self.model, state, others, {}, draws=self._draws)
-        view = PredictionView(state, network, inputs, self._rng("predict"))
+        view = PredictionView(state, network, inputs, self.rng("predict"))
         outputs = self.regularizer.predict(self.memory, view)
         self.model.train(training)
         return mean_prediction(outputs, self.task)

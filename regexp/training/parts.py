@@ -10,6 +10,7 @@ from regexp.stack.member import Member
 from regexp.stack.stack import Stack
 from regexp.training.loop import EpochReport, Save, train
 from regexp.training.state import Result, TrainingState, Unfit
+from regexp.training.steps import AUTO
 
 
 class Parts:
@@ -55,6 +56,7 @@ class Parts:
         epochs: int,
         report: EpochReport,
         save: Save = lambda epoch, content: None,
+        way: str = AUTO,
     ) -> list[Result]:
         """`regexp.training.loop.train` of every part.
 
@@ -64,7 +66,12 @@ class Parts:
         while True:
             first, (stack, state) = self._first, self._begun
             results = train(
-                stack, epochs, partial(_report, report, first), partial(self._save, save), state
+                stack,
+                epochs,
+                partial(_report, report, first),
+                partial(self._save, save),
+                state,
+                way,
             )
             for result in results:
                 result.run += first

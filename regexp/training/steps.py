@@ -8,22 +8,40 @@ from functools import partial
 from torch import Tensor
 
 from regexp.stack.stack import Stack
+from regexp.training.chain.program import Epoch, Program
 from regexp.training.replay import Replay, is_recordable
 from regexp.training.train_step import train_step
 
+AUTO = "auto"
+"""The value of `trainer.step` by which steps may round otherwise than those of `train_step`."""
+
 
 class Steps:
-    """`steps(inputs, targets, weights)` is one step of every run; see `train_step`.
+    """Makes the steps of every run.
 
     Args:
-        stack: whose runs may leave between two steps.
+        stack: whose runs may leave between two epochs.
+        way: a value of `trainer.step`.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, way: str = AUTO) -> None:
         self.stack = stack
+        self._program = Program.of(stack) if way == AUTO else None
         self._step: Callable[..., Tensor] = (
             Replay(stack) if is_recordable(stack) else partial(train_step, stack)
         )
 
+    def epoch(self) -> Epoch:
+        """One step on every batch of the stack's epoch."""
+        if self._program is not None:
+            return self._program.epoch()
+        losses, rows, rate = [], [], self.stack.learning_rate
+        for inputs, targets, weights in self.stack.batches():
+            rate = self.stack.learning_rate
+            losses.append(self(inputs, targets, weights))
+            rows.append(self.stack.count(inputs))
+        return Epoch(losses, rows, rate)
+
     def __call__(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """One step on one batch, to the bits of `train_step`."""
         return self._step(inputs, targets, weights)

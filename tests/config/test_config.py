@@ -62,6 +62,7 @@ MISTAKES = [
     ("trainer.device=gpu", "trainer.device=gpu:", "cuda"),
     ("trainer.device=cuda:99", "trainer.device=cuda:99:", "this machine has"),
     ("trainer.precision=float16", "trainer.precision=float16:", "float32, float64, bfloat16"),
+    ("trainer.step=fast", "trainer.step=fast:", "auto, general"),
     ("scheduler.interval=batch", "scheduler.interval=batch:", "epoch or step"),
     # seeds
     ("seeds=0", "seeds=0:", "seeds=10"),

@@ -144,7 +144,8 @@ def test_a_recorded_table_without_later_settings_can_be_read(tmp_path: Path) -> 
 
 
 def test_a_run_recorded_before_losses_and_weights_has_none() -> None:
-    [run] = plan(config("dataset=iris", "dataset.train_size=null", "seeds=[2]"))
+    of = ("dataset=iris", "dataset.train_size=null", "trainer.step=general", "seeds=[2]")
+    [run] = plan(config(*of))
     trainer = {k: v for k, v in run.config["trainer"].items() if k not in EARLIER_TRAINER}
     assert {*run.config["trainer"]} - {*trainer} == {*EARLIER_TRAINER}
     again = from_resolved(run.config | {"trainer": trainer}, "data")

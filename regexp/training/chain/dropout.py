@@ -1,0 +1,67 @@
+"""Dropout in a chain."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from regexp.random import Rng, bits16, keep_from
+from regexp.training.chain.activations import RELU
+from regexp.training.chain.layers import Elementwise, Layer, Scratch
+
+
+class Dropout(Layer):
+    """A `DropoutLayer`, with the masks that it would draw.
+
+    Args:
+        before: whose output is dropped.
+        p: share that is dropped: a float, or [runs].
+        scaled: whether the mask keeps the mean itself. Else the next layer does, by `scale`.
+
+    Attributes:
+        scale: by which the next layer multiplies its inputs.
+    """
+
+    def __init__(self, before: Layer, p: Tensor | float, *, scaled: bool) -> None:
+        self._inputs = before.output
+        rows, runs, units = self._inputs.shape
+        scaled = scaled or isinstance(p, Tensor)  # a product of matrices has one scale for all runs
+        after_relu = isinstance(before, Elementwise) and before.activation is RELU
+        in_place = after_relu or not before.reads_output
+        self.output = self._inputs if in_place else torch.empty_like(self._inputs)
+        # what was dropped is 0, and ReLU's backward pass stops there
+        self._covered = after_relu and not scaled
+        self.reads_output = after_relu
+        bits = torch.empty(runs, rows, units, dtype=torch.int16)
+        self._bits, self._each = bits.transpose(0, 1), list(bits)
+        self._mask = torch.empty_like(self._inputs)
+        self._scaled = scaled
+        self.drop(p)
+
+    def drop(self, p: Tensor | float) -> None:
+        """Drop this share from now on; of the kind that was given at first."""
+        level, scale = keep_from(p)
+        if not isinstance(scale, Tensor):  # masks are float32, whatever they multiply
+            scale = torch.tensor(scale, dtype=torch.float32).item()
+        self._level = level.view(-1, 1) if isinstance(level, Tensor) else level
+        self._mask_scale = scale.view(-1, 1) if isinstance(scale, Tensor) else scale
+        self.scale = 1.0 if self._scaled or isinstance(scale, Tensor) else scale
+
+    def draw(self, rng: Rng) -> None:
+        """Draw the masks of the next step from the layer's own stream."""
+        for bits, generator in zip(self._each, rng.generators(), strict=True):
+            bits16(bits, generator)
+        torch.ge(self._bits, self._level, out=self._mask)
+        if self._scaled:
+            self._mask.mul_(self._mask_scale)
+
+    def forward(self) -> None:
+        torch.mul(self._inputs, self._mask, out=self.output)
+
+    def connect(self, gradient: Tensor, scratch: Scratch) -> Tensor:
+        self._gradient = gradient
+        return gradient
+
+    def backward(self) -> None:
+        if not self._covered:
+            self._gradient.mul_(self._mask)

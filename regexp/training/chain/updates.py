@@ -1,0 +1,115 @@
+"""Parameters of some runs and their optimizer's state as flat vectors, and its steps on them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, optim
+
+Settings = Mapping[str, Any]
+"""The numbers of an optimizer's parameter group."""
+
+ALIGNED = 16
+"""Parameters begin at multiples of so many numbers: of 64 bytes, or two such."""
+
+
+class Flat:
+    """Tensors of some shapes in one vector, as zeros.
+
+    Attributes:
+        whole: the vector.
+        parts: the tensors, which are views of it.
+    """
+
+    def __init__(self, shapes: Sequence[torch.Size], dtype: torch.dtype) -> None:
+        sizes = [math.ceil(shape.numel() / ALIGNED) * ALIGNED for shape in shapes]
+        self.whole = torch.zeros(sum(sizes), dtype=dtype)
+        self.parts = [
+            piece[: shape.numel()].view(shape)
+            for piece, shape in zip(self.whole.split(sizes), shapes, strict=True)
+        ]
+
+    def of(self, runs: slice) -> list[Tensor]:
+        """What some runs have of it; of all of them, the vector."""
+        if runs == slice(0, len(self.parts[0])):
+            return [self.whole]
+        return [part[runs] for part in self.parts]
+
+
+Step = Callable[[Sequence[list[Tensor]], int, Settings], None]
+"""`step(vectors, count, settings)` updates the parameters, which are the first of the vectors, by
+the gradients, the second, and the states, which follow; it is the step number `count`, from 1."""
+
+
+def _adam(vectors: Sequence[list[Tensor]], count: int, settings: Settings) -> None:
+    parameters, gradients, averages, squares = vectors
+    beta1, beta2 = settings["betas"]
+    decoupled = settings.get("decoupled_weight_decay", False)
+    fused = torch._fused_adamw_ if decoupled else torch._fused_adam_
+    steps = torch.full((), float(count))
+    fused(
+        parameters, gradients, averages, squares, [], [steps] * len(parameters),
+        lr=settings["lr"], beta1=beta1, beta2=beta2, weight_decay=settings["weight_decay"],
+        eps=settings["eps"], amsgrad=False, maximize=False,
+    )  # fmt: skip
+
+
+def _sgd(vectors: Sequence[list[Tensor]], count: int, settings: Settings) -> None:
+    parameters, gradients, *buffers = vectors
+    torch._fused_sgd_(
+        parameters, gradients, buffers[0] if buffers else [],
+        weight_decay=settings["weight_decay"], momentum=settings["momentum"], lr=settings["lr"],
+        dampening=settings["dampening"], nesterov=settings["nesterov"], maximize=False,
+        is_first_step=count == 1,
+    )  # fmt: skip
+
+
+class Update(NamedTuple):
+    """An optimizer for flat vectors.
+
+    Attributes:
+        step: makes a step.
+        states: names of what it keeps of each parameter, in the parameter's shape.
+        counts: whether it keeps the number of steps as well.
+    """
+
+    step: Step
+    states: tuple[str, ...]
+    counts: bool
+
+
+def update_of(optimizer: optim.Optimizer) -> Update | None:
+    """How an optimizer steps; None if that is not known here."""
+    settings, *others = optimizer.param_groups
+    hooked = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
+    if others or hooked or isinstance(settings["lr"], Tensor) or any(map(settings.get, _FLAGS)):
+        return None
+    if type(optimizer) in (optim.Adam, optim.AdamW):
+        return Update(_adam, ("exp_avg", "exp_avg_sq"), True)
+    if type(optimizer) is optim.SGD:
+        return Update(_sgd, ("momentum_buffer",) if settings["momentum"] else (), False)
+    return None
+
+
+_FLAGS = ("amsgrad", "maximize", "capturable", "differentiable")
+"""Of optimizers, which the steps here do not know."""
+
+
+def states_of(optimizer: optim.Optimizer, update: Update) -> list[list[Tensor]]:
+    """What an optimizer keeps: for each of `update.states`, a tensor a parameter; 0 at first."""
+    parameters = optimizer.param_groups[0]["params"]
+    for parameter, name in itertools.product(parameters, update.states):
+        if optimizer.state[parameter].get(name) is None:
+            optimizer.state[parameter][name] = torch.zeros_like(parameter, requires_grad=False)
+    return [[optimizer.state[one][name] for one in parameters] for name in update.states]
+
+
+def note_steps(optimizer: optim.Optimizer, update: Update, count: int) -> None:
+    """Have an optimizer know that it made `count` steps, all in all."""
+    if update.counts:
+        for parameter in optimizer.param_groups[0]["params"]:
+            optimizer.state[parameter]["step"] = torch.tensor(float(count))
