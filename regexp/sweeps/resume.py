@@ -139,6 +139,8 @@ class Resume:
 
 def remove_checkpoints(folder: Path, fingerprints: Sequence[str]) -> None:
     """Remove the checkpoints of stacks that have ended: a kill may have come before `remove`."""
+    if not folder.is_dir():  # as where thousands of runs have long ended
+        return
     for fingerprint in fingerprints:
         _remove(folder, f"{fingerprint}-*")
 
