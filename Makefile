@@ -6,6 +6,9 @@ TORCH := torch==2.13.0
 # The page or index to take torch from, if not pip's own: see "Which torch" in README.md.
 TORCH_INDEX ?=
 JOBS ?= 2
+# Sweeps train a job on each physical core that they may use.
+SIDE_BY_SIDE = hydra/launcher=joblib hydra.launcher.n_jobs=$$($(BIN)/python -c \
+	'from joblib import cpu_count; print(cpu_count(only_physical_cores=True))')
 
 .PHONY: ablation study fast test check lint types docs format ui benchmark clean help
 
@@ -14,13 +17,13 @@ help:
 
 ## make ablation    environment, then an ablation of every technique on real data
 ablation: .venv/.ready
-	$(BIN)/regexp -m experiment=digits_mlp
+	OMP_NUM_THREADS=1 $(BIN)/regexp -m experiment=digits_mlp $(SIDE_BY_SIDE)
 	@echo
 	@echo "Open the results in the MLflow UI:  make ui"
 
 ## make study NAME=wine_mlp    run conf/experiment/wine_mlp.yaml, write experiments/wine_mlp/
 study: .venv/.ready
-	OMP_NUM_THREADS=1 $(BIN)/regexp study $(NAME) hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/regexp study $(NAME) $(SIDE_BY_SIDE)
 
 # Units, a minute in all. Whole commands, servers, kills and every technique are for `make test`.
 FAST := tests/test_architecture.py tests/test_random.py \

@@ -71,7 +71,11 @@ def ratios(numbers: Sequence[float], references: Sequence[float]) -> list[float]
 
 
 class Times(NamedTuple):
-    """Of a command: seconds on the clock, and of the processors, its own and its children's."""
+    """Of a command: seconds on the clock, and of the processors, its own and its children's.
+
+    Workers that are forked from a server of `multiprocessing` are nobody's children in the end, and
+    are no part of the processors' seconds.
+    """
 
     wall: float
     cpu: float

@@ -79,9 +79,11 @@ def run_sweep(sweep: Sweep, then: Then = lambda report, seconds: None) -> Execut
     """
     from regexp.sweeps.plan import plan_all
     from regexp.sweeps.question import check_question
+    from regexp.sweeps.workers import start_importing
     from regexp.sweeps.yardsticks import planned_yardsticks
     from regexp.tracking import Terminated
 
+    start_importing(sweep.master, len(sweep.jobs))
     planned, left_out = plan_all(sweep.jobs)
     check_question(sweep, planned)
     sticks = planned_yardsticks(sweep.config, planned)

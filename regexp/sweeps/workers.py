@@ -32,7 +32,12 @@ def start_importing(master: DictConfig, jobs: int) -> None:
     from joblib.externals.loky.backend.context import set_start_method
 
     multiprocessing.set_forkserver_preload([f"{__package__}.worker"])
-    forkserver.ensure_running()
+    # A worker that a signal ends leaves a semaphore of tqdm's, which is removed with a warning.
+    sys.warnoptions.append("ignore:resource_tracker")  # is given to processes that start now
+    try:
+        forkserver.ensure_running()
+    finally:
+        sys.warnoptions.pop()
     set_start_method("forkserver", force=True)
 
 

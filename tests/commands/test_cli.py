@@ -2,12 +2,14 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import regexp.sweeps.job
@@ -335,7 +337,18 @@ def test_jobs_run_side_by_side_with_joblib(
     )
     assert done.returncode == 0
     assert "[2/2] l1: test accuracy" in capfd.readouterr().out
-    assert list(sandbox.children()["status"]) == ["FINISHED"] * 4
+    found = sandbox.children()
+    assert list(found["status"]) == ["FINISHED"] * 4
+    # one process gives the same bits
+    sandbox.arguments[1] = f"tracking.experiment={sandbox.experiment}-alone"
+    assert sandbox.run("-m", "regularizer=none,l1", *SMALL) == 0
+    sandbox.experiment += "-alone"
+    alone = sandbox.children()
+    metrics = [name for name in found if re.match(r"metrics\.(train|val|test)/", name)]
+    key = ["technique", "seed"]
+    first, second = (one.sort_values(key)[metrics].to_numpy(float) for one in (found, alone))
+    assert len(metrics) > 8
+    assert np.array_equal(first, second, equal_nan=True)
 
 
 def test_help_lists_the_groups_and_imports_little(sandbox: Sandbox) -> None:
