@@ -133,7 +133,9 @@ class Step:
     def index_tensor(self) -> Tensor:
         """`index` as float64 of no dimension, for what a step that was recorded depends on."""
         index: Any = self.index  # of a step that is being recorded it is a stand-in
-        return torch.tensor(index, dtype=torch.float64) if isinstance(index, int) else index.tensor
+        if not isinstance(index, int):
+            return index.tensor
+        return torch.tensor(index, dtype=torch.float64, device=self.rng.device)
 
     def layout(self, name: str) -> Layout:
         """How the weights of this name lie: which of their axes is that of the units."""
