@@ -84,7 +84,6 @@ class Pass:
                 before, pairs[link.key("weight")], pairs[link.key("bias")],
                 (buffers[link.key("running_mean")], buffers[link.key("running_var")]),
                 module.momentum, module.eps,
-                before.left_out if isinstance(before, Linear) else None,
             )  # fmt: skip
         elif activation := activation_of(module):
             layer = Elementwise(before, activation)

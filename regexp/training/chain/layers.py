@@ -15,6 +15,8 @@ from torch import Tensor
 
 from regexp.training.chain.activations import Activation
 
+aten = torch.ops.aten
+
 
 class Scratch:
     """Memory for gradients, of which two are alive at a time.
@@ -66,10 +68,7 @@ class Linear(Layer):
         scale: of the inputs.
         columns: whether outputs lie as [runs, units, rows], for a loss, and not as hidden ones.
         normalized: whether batch normalization follows. It takes the bias away with the mean, so
-            that this is left out, and its gradient is exactly 0.
-
-    Attributes:
-        left_out: the bias, if it is.
+            that the gradient of the bias is exactly 0.
     """
 
     def __init__(
@@ -85,11 +84,11 @@ class Linear(Layer):
         self._weight, self._weight_gradient = weight
         self._weight_columns = self._weight.transpose(1, 2)
         self._input_gradient: Tensor | None = None
-        self.left_out = bias[0] if normalized and bias else None
         self._bias: Tensor | None = None
         self._bias_gradient: Tensor | None = None
-        if bias and not normalized:
-            self._bias, self._bias_gradient = bias
+        if bias:
+            self._bias = bias[0]
+            self._bias_gradient = None if normalized else bias[1]
         self._scale = scale
         self._columns = columns
         rows, runs, units = len(inputs), len(self._weight), self._weight.shape[1]
@@ -140,16 +139,12 @@ class Linear(Layer):
 
 
 class BatchNorm(Layer):
-    """`nn.BatchNorm1d` in training: (x - mean) / sqrt(variance + eps) * weight + bias.
-
-    Its backward pass is that of Ioffe & Szegedy (2015), algorithm 1, in sums over the rows of the
-    gradient and of its product with the centered inputs.
+    """`nn.BatchNorm1d` in training, by torch's kernels, for the units of all runs at once.
 
     Args:
         before: whose output is normalized.
         weight, bias: with their gradients, [runs, units] each.
         statistics: the running mean and variance, [runs, units].
-        shift: the bias that the layer before has left out, [runs, units].
     """
 
     def __init__(
@@ -160,39 +155,24 @@ class BatchNorm(Layer):
         statistics: tuple[Tensor, Tensor],
         momentum: float,
         eps: float,
-        shift: Tensor | None,
     ) -> None:
         inputs = before.output
-        self._rows = len(inputs)
-        flat = (self._rows, inputs[0].numel())
-        self._inputs = inputs.view(flat)
-        self._centered = torch.empty_like(self._inputs) if before.reads_output else self._inputs
+        self._inputs = inputs.view(len(inputs), -1)  # the units of all runs are so many channels
         self._result = torch.empty_like(self._inputs)
         self.output = self._result.view(inputs.shape)
         self._weight, self._weight_gradient = (tensor.view(-1) for tensor in weight)
         self._bias, self._bias_gradient = (tensor.view(-1) for tensor in bias)
         self._running_mean, self._running_var = (tensor.view(-1) for tensor in statistics)
-        self._shift = None if shift is None else shift.view(-1)
+        self._mean, self._inverse = (torch.empty_like(self._weight) for _ in range(2))
         self._momentum = momentum
-        self._eps = torch.full((1,), eps, dtype=inputs.dtype)
-        self._mean, self._var, self._inverse, self._scale, self._least, self._slope = (
-            torch.empty_like(self._weight) for _ in range(6)
-        )
+        self._eps = eps
 
     def forward(self) -> None:
-        rows, centered = self._rows, self._centered
-        mean = torch.sum(self._inputs, 0, out=self._mean).mul_(1 / rows)
-        torch.sub(self._inputs, mean, out=centered)
-        torch.mul(centered, centered, out=self._result)
-        var = torch.sum(self._result, 0, out=self._var).mul_(1 / (rows - 1))
-        # the running variance is the unbiased one, that of the batch is not
-        torch.add(self._eps, var, alpha=(rows - 1) / rows, out=self._inverse).rsqrt_()
-        torch.mul(self._weight, self._inverse, out=self._scale)
-        torch.addcmul(self._bias, centered, self._scale, out=self._result)
-        if self._shift is not None:
-            mean.add_(self._shift)
-        self._running_mean.lerp_(mean, self._momentum)
-        self._running_var.lerp_(var, self._momentum)
+        aten.native_batch_norm.out(
+            self._inputs, self._weight, self._bias, self._running_mean, self._running_var,
+            True, self._momentum, self._eps,
+            out=self._result, save_mean=self._mean, save_invstd=self._inverse,
+        )  # fmt: skip
 
     def connect(self, gradient: Tensor, scratch: Scratch) -> Tensor:
         self._gradient = gradient.view(self._inputs.shape)
@@ -201,16 +181,13 @@ class BatchNorm(Layer):
         return result
 
     def backward(self) -> None:
-        d, x, result = self._gradient, self._centered, self._input_gradient
-        by_bias, by_weight = self._bias_gradient, self._weight_gradient
-        torch.sum(d, 0, out=by_bias)
-        torch.mul(d, x, out=result)
-        torch.sum(result, 0, out=by_weight).mul_(self._inverse)
-        # scale * (d - by_bias / rows - x * inverse * by_weight / rows)
-        share = torch.mul(self._scale, -1 / self._rows, out=self._least)
-        torch.mul(self._inverse, by_weight, out=self._slope).mul_(share)
-        share.mul_(by_bias)
-        torch.addcmul(share, x, self._slope, out=result).addcmul_(d, self._scale)
+        by_input, by_weight, by_bias = aten.native_batch_norm_backward.default(
+            self._gradient, self._inputs, self._weight, None, None, self._mean, self._inverse,
+            True, self._eps, [True, True, True],
+        )  # fmt: skip
+        self._input_gradient.copy_(by_input)
+        self._weight_gradient.copy_(by_weight)
+        self._bias_gradient.copy_(by_bias)
 
 
 class Elementwise(Layer):
