@@ -75,8 +75,10 @@ class EMA(
         return copied(weights(state, kinds, "all"))
 
     def track(self, step: Step, state: Tensors) -> Memory:
-        decay = torch.as_tensor(self.decay, dtype=torch.float64)  # perhaps each run's own
-        newest = 1 - decay.clamp(max=warm_up(step.index_tensor))
+        most = warm_up(step.index_tensor)
+        # perhaps each run's own
+        decay = torch.as_tensor(self.decay, dtype=torch.float64, device=most.device)
+        newest = 1 - decay.clamp(max=most)
         return {name: towards(a, state[name], newest) for name, a in step.memory.items()}
 
     def weights(self, memory: Memory, state: Tensors) -> Tensors:

@@ -19,7 +19,7 @@ from regexp.stack.member import Member, lengths
 
 WORKING_SET = 16 * 2**20
 """Bytes that the runs which train at once may go through in a step on a CPU. Networks of several
-widths, batches and images were measured on two processors; see benchmarks/README.md."""
+widths, batches and images were measured; see benchmarks/README.md."""
 
 
 def runs_at_once(members: Sequence[Member], batch_size: int, device: torch.device) -> int:
