@@ -52,10 +52,11 @@ def train_stack(
     optimizer: Any = ADAM,
     epochs: int = EPOCHS,
     precision: str = "float32",
+    way: str = "general",
 ) -> tuple[list[Result], History]:
     """The results of a stack of runs, each (its seed, its techniques), and what it reported."""
     members = [member(network, seed, techniques, optimizer) for seed, techniques in runs]
-    return support.run(members, epochs, BATCH_SIZE, precision=precision)
+    return support.run(members, epochs, BATCH_SIZE, way, precision=precision)
 
 
 trained = lru_cache(maxsize=512)(train_stack)

@@ -41,6 +41,7 @@ from regexp.stack.stack import Stack
 from regexp.training import checkpoint
 from regexp.training.loop import train
 from regexp.training.state import TrainingState
+from regexp.training.steps import AUTO
 from tests import support
 from tests.support import FOLDER, NAMES, NETWORKS, History, make_data, make_step
 from tests.technique_runs import (
@@ -232,7 +233,7 @@ def test_rerun_has_the_same_bits_though_it_is_broken_off(
     name: str, seeds: tuple[int, ...], tmp_path: Path
 ) -> None:
     runs = [(seed, beside(name, "dropout")) for seed in seeds]
-    first, history = trained(home(name), *runs)
+    first, history = trained(home(name), *runs, way=AUTO)
     last = max(result.epochs for result in first) - 1  # some stop early
     path = tmp_path / "training.pt"
     again: History = {}
