@@ -24,7 +24,7 @@ from regexp.tracking import Earlier
 
 # Beyond this many seconds of measuring, further jobs are taken to be like the ones before.
 PATIENCE = 4.0
-# Of a job so many epochs are trained, of so many runs: more take longer in proportion, fewer do not.
+# Of a job so many epochs are trained, of so many runs: of fewer, each would take longer.
 EPOCHS = 3
 RUNS = 64
 
