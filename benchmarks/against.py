@@ -13,10 +13,12 @@ import os
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from benchmarks.harness import ROOT, RefusedError, Times, interleaved, make_parser, ratios, timed
 
@@ -35,6 +37,10 @@ COMMANDS = {
     "dry run": ["-m", "regularizer=glob(*)", "seeds=10", "dry_run=true"],
 }
 SMALL = {"version": ["--version"]}
+
+T = TypeVar("T")
+Side = Callable[[Path, Iterator[Path], Sequence[str]], T]
+"""`side(tree, folders, words)` runs a command."""
 
 
 def check_out(revision: str, folder: Path) -> Path:
@@ -73,11 +79,42 @@ def run(tree: Path, places: Iterator[Path], words: Sequence[str], optional: Sequ
         return run(tree, places, words, ())
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = make_parser(__name__, __doc__)
+def make_pair_parser(module: str, text: str | None, commands: Iterable[str]) -> ArgumentParser:
+    """The arguments of a benchmark that runs commands by another revision and by this tree."""
+    parser = make_parser(module, text)
     parser.add_argument("revision", nargs="?", default=FIRST, help=f"or a folder; {FIRST}")
-    parser.add_argument("--only", nargs="+", choices=COMMANDS, default=list(COMMANDS))
+    parser.add_argument("--only", nargs="+", choices=commands, default=list(commands))
     parser.add_argument("--rounds", type=int, default=3)
+    return parser
+
+
+def both_sides(
+    options: Namespace, commands: Mapping[str, list[str]], one: Side[T]
+) -> Iterator[tuple[str, dict[str, list[T]]]]:
+    """Of each command, what every round gave `there` and `here`.
+
+    Args:
+        options: by `make_pair_parser`; with `smoke` both sides are this tree.
+        commands: what is done -> the words after `regexp`.
+        one: runs words by a tree, in the next of the folders.
+    """
+    commands = SMALL if options.smoke else {name: commands[name] for name in options.only}
+    with tempfile.TemporaryDirectory() as name:
+        there = Path(name) / "there"
+        there.mkdir()
+        revision = str(ROOT) if options.smoke else options.revision
+        trees = {"there": check_out(revision, there), "here": ROOT}
+        places = (Path(name) / str(index) for index in itertools.count())
+        if not options.smoke:  # what is compiled at the first import is no part of it
+            for tree in trees.values():
+                one(tree, places, ["dry_run=true"])
+        for label, words in commands.items():
+            sides = {side: partial(one, tree, places, words) for side, tree in trees.items()}
+            yield label, interleaved(sides, 1 if options.smoke else options.rounds)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = make_pair_parser(__name__, __doc__, COMMANDS)
     parser.add_argument(
         "--optional",
         nargs="+",
@@ -86,26 +123,11 @@ def main(arguments: list[str] | None = None) -> None:
         help="for both, but for a side that does not know it: yardsticks=false",
     )
     options = parser.parse_args(arguments)
-    commands = {name: COMMANDS[name] for name in options.only}
-    if options.smoke:
-        options.revision, options.rounds, commands = str(ROOT), 1, SMALL
     # found from wherever a command is run
     os.environ.setdefault("REGEXP_DATA", str(ROOT / "data"))
-    with tempfile.TemporaryDirectory() as name:
-        there = Path(name) / "there"
-        there.mkdir()
-        trees = {"there": check_out(options.revision, there), "here": ROOT}
-        places = (Path(name) / str(index) for index in itertools.count())
-        if not options.smoke:  # what is compiled at the first import is no part of it
-            for tree in trees.values():
-                run(tree, places, ["dry_run=true"], ())
-        print(f"seconds of {options.revision} / seconds of this tree (quartiles)")
-        for label, words in commands.items():
-            sides = {
-                side: partial(run, tree, places, words, options.optional)
-                for side, tree in trees.items()
-            }
-            print(told(label, interleaved(sides, options.rounds)), flush=True)
+    print(f"seconds of {options.revision} / seconds of this tree (quartiles)")
+    for label, found in both_sides(options, COMMANDS, partial(run, optional=options.optional)):
+        print(told(label, found), flush=True)
 
 
 def told(label: str, found: dict[str, list[Times]]) -> str:

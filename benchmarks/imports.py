@@ -8,18 +8,15 @@ longest, by themselves, in the last of the commands.
 
 from __future__ import annotations
 
-import itertools
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from benchmarks.against import FIRST, check_out
-from benchmarks.harness import ROOT, RefusedError, interleaved, make_parser, ratios, timed
+from benchmarks.against import both_sides, make_pair_parser
+from benchmarks.harness import RefusedError, ratios, timed
 
 COMMANDS = {
     "help": ["--help"],
@@ -29,7 +26,6 @@ COMMANDS = {
 }
 """What is done -> the words after `regexp`. Words that a tree does not know are left out."""
 
-SMALL = {"version": ["--version"]}
 LINE = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
 MOST = 12
 """Packages that are told."""
@@ -82,28 +78,13 @@ def told(label: str, there: Sequence[Imports], here: Sequence[Imports]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = make_parser(__name__, __doc__)
-    parser.add_argument("revision", nargs="?", default=FIRST, help=f"or a folder; {FIRST}")
-    parser.add_argument("--only", nargs="+", choices=COMMANDS, default=list(COMMANDS))
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args(arguments)
-    commands = {name: COMMANDS[name] for name in options.only}
-    if options.smoke:
-        options.revision, options.rounds, commands = str(ROOT), 1, SMALL
-    with tempfile.TemporaryDirectory() as name:
-        other = Path(name) / "there"
-        other.mkdir()
-        trees = {"there": check_out(options.revision, other), "here": ROOT}
-        folders = (Path(name) / str(index) for index in itertools.count())
-        if not options.smoke:  # what is compiled at the first import is no part of it
-            for tree in trees.values():
-                imports(tree, folders, ["dry_run=true"])
-        print(f"{options.revision} / this tree: of the processor's seconds, those of imports")
-        for label, words in commands.items():
-            sides = {side: partial(imports, tree, folders, words) for side, tree in trees.items()}
-            found = interleaved(sides, options.rounds)
-            print(told(label, found["there"], found["here"]), flush=True)
-        print(packages(found["here"][-1].modules))
+    options = make_pair_parser(__name__, __doc__, COMMANDS).parse_args(arguments)
+    print(f"{options.revision} / this tree: of the processor's seconds, those of imports")
+    last: dict[str, float] = {}
+    for label, found in both_sides(options, COMMANDS, imports):
+        print(told(label, found["there"], found["here"]), flush=True)
+        last = found["here"][-1].modules
+    print(packages(last))
 
 
 if __name__ == "__main__":

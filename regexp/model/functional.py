@@ -1,8 +1,8 @@
-"""Calling a network with other tensors than its own."""
+"""Calling a network with other tensors than its own, and what is called beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -29,3 +29,14 @@ def call_with(module: nn.Module, tensors: Mapping[str, Tensor], *inputs: Any) ->
     values = {id(own[name]): value for name, value in tensors.items() if name in own}
     replaced = {name: values[id(held)] for name, held in own.items() if id(held) in values}
     return torch.func.functional_call(module, replaced, inputs, tie_weights=False)
+
+
+def hooks_of(module: nn.Module) -> list[Callable[..., Any]]:
+    """What is called beside the forward and backward pass of a module itself."""
+    kinds = (
+        module._forward_hooks,
+        module._forward_pre_hooks,
+        module._backward_hooks,
+        module._backward_pre_hooks,
+    )
+    return [hook for hooks in kinds for hook in hooks.values()]

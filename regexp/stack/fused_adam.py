@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,7 +10,31 @@ from torch import Tensor
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim import optimizer as torchs
 
-_STATE = {"step", "exp_avg", "exp_avg_sq"}
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+_STATE = {"step", *_MOMENTS}
+
+
+def adam_kernel(
+    group: Mapping[str, Any],
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    averages: list[Tensor],
+    squares: list[Tensor],
+    steps: list[Tensor],
+) -> None:
+    """torch's kernel of Adam, or of AdamW, on tensors that lie alike, without AMSGrad.
+
+    Args:
+        group: the numbers of the optimizer's parameter group.
+        steps: how many steps were made with this one, a tensor a parameter.
+    """
+    beta1, beta2 = group["betas"]
+    kernel = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
+    kernel(
+        parameters, gradients, averages, squares, [], steps,
+        lr=group["lr"], beta1=beta1, beta2=beta2, weight_decay=group["weight_decay"],
+        eps=group["eps"], amsgrad=False, maximize=group["maximize"],
+    )  # fmt: skip
 
 
 def fused_adam_step(optimizer: Optimizer) -> bool:
@@ -36,25 +61,10 @@ def fused_adam_step(optimizer: Optimizer) -> bool:
             return False
     moments = [state[parameter] for parameter in parameters]
     steps = [moment["step"] for moment in moments]
-    beta1, beta2 = group["betas"]
-    kernel = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
     with torch.no_grad():
         torch._foreach_add_(steps, 1)
-        kernel(
-            parameters,
-            gradients,
-            [moment["exp_avg"] for moment in moments],
-            [moment["exp_avg_sq"] for moment in moments],
-            [],
-            steps,
-            amsgrad=False,
-            lr=group["lr"],
-            beta1=beta1,
-            beta2=beta2,
-            weight_decay=group["weight_decay"],
-            eps=group["eps"],
-            maximize=group["maximize"],
-        )
+        averages, squares = ([moment[key] for moment in moments] for key in _MOMENTS)
+        adam_kernel(group, parameters, gradients, averages, squares, steps)
     return True
 
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from regexp.model.functional import hooks_of
 from regexp.regularizer.base import Batch, Memory, Step, Tensors
 from regexp.stack.stack import Stack
 from regexp.training.program import Program
@@ -243,12 +244,9 @@ def _is_capturable(module: nn.Module) -> bool:
     kind = type(module)
     if not (vars(kind).get("capturable") or all(_is_known(base) for base in kind.__mro__)):
         return False
-    hooks = [hook for name in _HOOKS for hook in getattr(module, name).values()]
+    hooks = hooks_of(module)
     functions = [value for value in vars(module).values() if callable(value)]
     return all(_is_known(function) for function in [*hooks, *functions])
-
-
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def _is_known(function: Any) -> bool:

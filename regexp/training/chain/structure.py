@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from regexp.model.functional import hooks_of
 from regexp.model.layers import DropoutLayer
 from regexp.stack.lift import chain
 from regexp.stack.stack import Stack
@@ -86,13 +87,8 @@ def _plain(stack: Stack) -> bool:
 
 def _hooked(module: nn.Module) -> bool:
     """Whether calling a module does more than its class's `forward`."""
-    hooks = (
-        module._forward_hooks,
-        module._forward_pre_hooks,
-        module._backward_hooks,
-        module._backward_pre_hooks,
-    )
-    return any(hooks) or "forward" in vars(module) or module._compiled_call_impl is not None
+    own = "forward" in vars(module) or module._compiled_call_impl is not None
+    return own or bool(hooks_of(module))
 
 
 def _known(module: nn.Module) -> bool:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, optim
 
+from regexp.stack.fused_adam import adam_kernel
+
 Settings = Mapping[str, Any]
 """The numbers of an optimizer's parameter group."""
 
@@ -47,15 +49,9 @@ the gradients, the second, and the states, which follow; it is the step number `
 
 def _adam(vectors: Sequence[list[Tensor]], count: int, settings: Settings) -> None:
     parameters, gradients, averages, squares = vectors
-    beta1, beta2 = settings["betas"]
-    decoupled = settings.get("decoupled_weight_decay", False)
-    fused = torch._fused_adamw_ if decoupled else torch._fused_adam_
     steps = torch.full((), float(count))
-    fused(
-        parameters, gradients, averages, squares, [], [steps] * len(parameters),
-        lr=settings["lr"], beta1=beta1, beta2=beta2, weight_decay=settings["weight_decay"],
-        eps=settings["eps"], amsgrad=False, maximize=False,
-    )  # fmt: skip
+    many = [steps] * len(parameters)
+    adam_kernel(settings, parameters, gradients, averages, squares, many)
 
 
 def _sgd(vectors: Sequence[list[Tensor]], count: int, settings: Settings) -> None:
