@@ -19,6 +19,7 @@ GROUPS = {
     "input": "Inputs", "label": "Labels and losses", "adversarial": "Adversarial and consistency",
     "gradient": "Gradients", "flatness": "Flat minima", "averaging": "Averages of weights",
     "ensemble": "Ensembles", "stopping": "Stopping", "schedule": "Schedules",
+    "control": "Controls",
 }  # fmt: skip
 
 

@@ -20,10 +20,10 @@ from regexp.model.layers import Block, Inputs
 from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.model.resnet_mlp import ResNetMLP
-from regexp.random import Rng, derive
+from regexp.random import Rng
 from regexp.regularizer.base import Batch, ParameterKinds, PenaltyView, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
-from regexp.stack.member import Member
+from regexp.stack.member import Member, initial_stream
 from regexp.stack.optimizers import Stepper
 from regexp.stack.stack import Stack
 from regexp.training.loop import train
@@ -246,7 +246,7 @@ def make_member(
 ) -> Member:
     cocktail = Cocktail(techniques or {})
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "init"))
+        torch.manual_seed(initial_stream(seed, cocktail))
         built = cocktail.build(model())
     stepper = Stepper(optimizer, scheduler, interval)
     return Member(seed, data or make_data(seed), built, cocktail, stepper)

@@ -14,6 +14,9 @@ YARDSTICK_STAGE = "yardstick"
 FINAL_STAGE = "final"
 """The tag `stage` of the runs that trials have chosen the numbers of."""
 
+NOISE_FLOOR = "none_again"
+"""The technique that differs from `none` by its initial weights alone, so by noise."""
+
 TRAINING, VALIDATION, TEST = "final/train_", "final/val_", "test/"
 """Before the names of metrics of the final weights, by split: `final/val_loss`."""
 

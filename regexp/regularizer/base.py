@@ -59,7 +59,7 @@ __all__ = [
 
 KINDS = ("penalty", "decay", "constraint", "sparsity", "layer", "normalization", "input", "label",
          "adversarial", "gradient", "flatness", "averaging", "ensemble", "stopping",
-         "schedule")  # fmt: skip
+         "schedule", "control")  # fmt: skip
 
 
 class Regularizer:
@@ -86,6 +86,7 @@ class Regularizer:
         uses_hidden: `penalty` reads `PenaltyView.hidden`.
         mixes: `batch` mixes rows with others of the batch, and keeps their number. Of several such
             techniques in a cocktail each batch gets one; their `Noise` layers have an `idle`.
+        redraws: the network's initial weights come from a stream of the technique's own.
         capturable: what `batch`, `penalty`, `gradient`, `constrain` and `track` return depends on
             their arguments and on the technique's fields alone, so that a step may be recorded and
             replayed without calling them. Not inherited: a class has to say so itself, unless it
@@ -102,6 +103,7 @@ class Regularizer:
     follows: ClassVar[bool] = False
     uses_hidden: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
+    redraws: ClassVar[bool] = False
     capturable: ClassVar[bool] = False
 
     def __init_subclass__(
@@ -117,6 +119,7 @@ class Regularizer:
         follows: bool | None = None,
         uses_hidden: bool | None = None,
         mixes: bool | None = None,
+        redraws: bool | None = None,
         capturable: bool | None = None,
     ) -> None:
         super().__init_subclass__()
@@ -127,7 +130,8 @@ class Regularizer:
         keywords = {
             "kind": kind, "neutral": neutral, "tasks": tasks, "data": data, "provides": provides,
             "refuses": refuses, "averages": averages, "follows": follows,
-            "uses_hidden": uses_hidden, "mixes": mixes, "capturable": capturable,
+            "uses_hidden": uses_hidden, "mixes": mixes, "redraws": redraws,
+            "capturable": capturable,
         }  # fmt: skip
         for name, value in keywords.items():
             if value is not None:  # else as its base class says

@@ -81,6 +81,12 @@ def lengths(
     return [(size, steps_per_epoch(rows, size)) for size in sizes]
 
 
+def initial_stream(seed: int, regularizer: Cocktail) -> int:
+    """The seed of the initial weights: the run's own, but for techniques that `redraws`."""
+    again = (name for name, each in regularizer.techniques.items() if each.redraws)
+    return derive(seed, "init", *again)
+
+
 def add_layers(model: nn.Module, regularizer: Cocktail, seed: int) -> nn.Module:
     """The model with the layers of its techniques, each drawing its numbers from its own stream.
 

@@ -68,9 +68,9 @@ class Regularized(Trainable):
 
     Raises:
         NotApplicable: if a technique has nothing to work on in the model or the data.
-        ValueError: if two techniques do not go together, or if one changes the size of batches,
-            which are yours here; or if the model draws what could not be drawn again: in
-            evaluation mode, or from Python's or NumPy's global random state.
+        ValueError: if two techniques do not go together, or if one changes the size of batches
+            or the initial weights, which are yours here; or if the model draws what could not be
+            drawn again: in evaluation mode, or from Python's or NumPy's global random state.
     """
 
     def __init__(
@@ -93,6 +93,11 @@ class Regularized(Trainable):
             raise ValueError(
                 f"regularizer: {cocktail.name} changes the size of batches, which a loop of your "
                 "own makes; change it there"
+            )
+        if cocktail.flag("redraws"):
+            raise ValueError(
+                f"regularizer: {cocktail.name} draws other initial weights, which are yours here; "
+                "give a network that was made with another seed"
             )
         first = next(model.parameters())
         model = add_layers(model, cocktail, seed).to(first.device, first.dtype).train()

@@ -290,7 +290,7 @@ def started(name: str) -> tuple[Regularized, tuple[int, ...]] | str:
 def test_every_technique_trains_in_a_loop_of_ones_own(name):
     found = started(name)
     if isinstance(found, str):
-        assert "changes the size of batches" in found
+        assert "changes the size of batches" in found or "other initial weights" in found
         pytest.skip(found)
     ours, shape = found
     data = make_data(shape=shape)
