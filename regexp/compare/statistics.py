@@ -178,24 +178,32 @@ def detectable(error: ArrayLike, pairs: ArrayLike, level: float, power: float = 
         power: the probability to find it, on the side where it is.
     """
     _, errors, n, known = _known(0.0, error, pairs)
-    errors, n = np.broadcast_arrays(errors, n)
-    multiples = [_multiple(int(count), level, power) for count in n.flat]
-    return np.where(known, np.reshape(multiples, n.shape) * errors, np.nan)
+    return np.where(known, detectable_errors(n - 1, level, power) * errors, np.nan)
+
+
+def detectable_errors(freedom: ArrayLike, level: float, power: float = POWER) -> Floats:
+    """`detectable` in standard errors, of their degrees of freedom, [...]; NaN of NaN."""
+    given = np.asarray(freedom, dtype=float)
+    multiples = [
+        math.nan if math.isnan(each) else _multiple(float(each), level, power)
+        for each in given.flat
+    ]
+    return np.reshape(np.array(multiples), given.shape)
 
 
 @lru_cache
-def _multiple(pairs: int, level: float, power: float) -> float:
+def _multiple(freedom: float, level: float, power: float) -> float:
     """The detectable difference in standard errors: c, where the expected value of
     Phi(c s1 - q s2) is the power.
 
     Of two sweeps s1 and s2 are what they estimate as standard error, relative to the true one
-    (s^2 (n - 1) is chi-squared); q is the critical value, Phi the normal distribution function.
+    (s^2 times the degrees of freedom is chi-squared); q is the critical value, Phi the normal
+    distribution function.
     """
     from scipy.optimize import brentq
     from scipy.special import nctdtrinc, ndtr
     from scipy.stats import chi2, t
 
-    freedom = pairs - 1
     critical = t.isf(level / 2, freedom)
     s = np.sqrt(chi2.ppf((np.arange(200) + 0.5) / 200, freedom) / freedom)
 
