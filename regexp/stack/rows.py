@@ -22,6 +22,9 @@ GATHERED_BYTES = 4 * 2**20
 """Bytes of inputs that are gathered at once for several batches: a call for each takes longer."""
 
 
+Part = Tensor | LazyInputs
+"""The inputs, or what else there is, of the rows of one dataset's split."""
+
 WeightedRows = tuple[Tensor, Tensor, Tensor | None]
 """Inputs, targets, and how much each row counts, None if all count alike."""
 
@@ -35,7 +38,8 @@ class StackedRows:
         dtype: of inputs, and of targets in regression.
         weigh: gives how much the training rows of a dataset count, [rows]; None if all alike.
 
-    Inputs that are read when they are asked for (`LazyInputs`) stay where they are.
+    Tables that are where they are needed, and of that type, are not copied. Inputs that are read
+    when they are asked for (`LazyInputs`) stay where they are.
     """
 
     def __init__(
@@ -51,57 +55,48 @@ class StackedRows:
         self.device = device
         unique = list({id(data): data for data in datasets}.values())
         position = {id(data): index for index, data in enumerate(unique)}
-        self._owner = torch.tensor([position[id(data)] for data in datasets])
+        self._owner = [position[id(data)] for data in datasets]
         self._dtype = dtype
-        self._inputs: dict[str, list[Tensor | LazyInputs]] = {}
+        # of each dataset
+        self._inputs: dict[str, list[Part]] = {}
+        self._targets: dict[str, list[Part]] = {}
         self._row: dict[str, Tensor] = {}
-        self._targets: dict[str, Tensor] = {}
         self.count: dict[str, int] = {}
         for split in ("train", "validation", "test"):
             parts = [getattr(data, split) for data in unique]
             self.count[split] = len(parts[0].inputs)
-            self._inputs[split] = [part.inputs for part in parts]
-            if all(isinstance(part.inputs, Tensor) for part in parts):
-                self._inputs[split] = [_joined([p.inputs for p in parts]).to(device, dtype)]
+            self._inputs[split] = [
+                part.inputs.to(device, dtype) if isinstance(part.inputs, Tensor) else part.inputs
+                for part in parts
+            ]
             self._row[split] = parts[0].inputs[:1].to(dtype)[0]
-            targets = torch.cat([part.targets for part in parts]).to(device)
-            self._targets[split] = targets.to(dtype) if targets.is_floating_point() else targets
+            self._targets[split] = [
+                part.targets.to(device, dtype if part.targets.is_floating_point() else None)
+                for part in parts
+            ]
         weights = [part for data in unique if (part := weigh(data)) is not None]
-        self._weights = torch.cat(weights).to(device, dtype) if weights else None
+        self._weights: list[Part] = [part.to(device, dtype) for part in weights]
 
-    def place(self, split: str, rows: Tensor, runs: Sequence[int] | None = None) -> Tensor:
-        """Row numbers within each run's split [runs, rows] -> places for `gather`, on the device.
+    def _owners(self, runs: Sequence[int] | None) -> list[int]:
+        """Whose rows those of the runs are, of all if None."""
+        return self._owner if runs is None else [self._owner[run] for run in runs]
 
-        Args:
-            rows: [runs, rows], or [rows] for one run without a run axis.
-            runs: which runs, if not all.
-        """
-        if self.lifted:
-            owner = self._owner if runs is None else self._owner[list(runs)]
-            rows = rows + (owner * self.count[split]).unsqueeze(1)
-        return rows.to(self.device)
-
-    def gather(self, split: str, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs [runs, rows, *features] and targets [runs, rows, ...] at `places`."""
-        targets = self._targets[split]
-        flat = places.reshape(-1)
-        return (
-            self._select(split, flat).view(*places.shape, *self._row[split].shape),
-            targets.index_select(0, flat).view(*places.shape, *targets.shape[1:]),
-        )
-
-    def _select(self, split: str, flat: Tensor) -> Tensor:
-        """Inputs [places, *features] at `flat` [places]."""
-        inputs = self._inputs[split]
-        if len(inputs) == 1 and isinstance(inputs[0], Tensor):
-            return inputs[0].index_select(0, flat)
-        flat = flat.cpu()  # of several seeds, each with a reader of its own
-        out = torch.empty(len(flat), *self._row[split].shape, dtype=self._dtype)
-        owner = flat // self.count[split]
-        for number in owner.unique().tolist():
-            mine = owner == number
-            out[mine] = inputs[number].index_select(0, flat[mine] % self.count[split]).to(out)
-        return out.to(self.device)
+    def _gather(self, parts: Sequence[Part], rows: Tensor, owners: Sequence[int]) -> Tensor:
+        """Of each run's rows [runs, rows], those of the part of its owner, [runs, rows, ...]."""
+        part = parts[owners[0]]
+        dtype = self._dtype if part.dtype.is_floating_point else part.dtype
+        shape = *rows.shape, *part.shape[1:]
+        runs_of: dict[int, list[int]] = {}
+        for run, owner in enumerate(owners):
+            runs_of.setdefault(owner, []).append(run)
+        if len(runs_of) == 1:
+            return part.index_select(0, rows.reshape(-1)).to(self.device, dtype).view(shape)
+        gathered = torch.empty(shape, dtype=dtype, device=self.device)
+        for owner, runs in runs_of.items():  # at once for all that share it: reading takes long
+            found = parts[owner].index_select(0, rows[runs].reshape(-1))
+            for run, values in zip(runs, found.split(rows.shape[1]), strict=True):
+                gathered[run] = values
+        return gathered
 
     @property
     def row_shape(self) -> torch.Size:
@@ -118,17 +113,19 @@ class StackedRows:
             batch_size: rows a batch; the last may have fewer.
             runs: which runs, if not all.
         """
-        places = self.place("train", order, runs)
-        size = self._bytes("train") * places[..., :batch_size].numel()
+        order, owners = order.to(self.device), self._owners(runs)
+        size = self._bytes("train") * order[..., :batch_size].numel()
         block = batch_size * max(1, GATHERED_BYTES // size)
         axis = int(self.lifted)
-        for first in range(0, min(count * batch_size, places.shape[-1]), block):
-            block_places = places[..., first : first + block]
-            part = self.gather("train", block_places)
+        for first in range(0, min(count * batch_size, order.shape[-1]), block):
+            rows = order[..., first : first + block]
+            inputs, targets = (
+                self._gather(parts["train"], rows, owners).split(batch_size, axis)
+                for parts in (self._inputs, self._targets)
+            )
             weights: Iterable[Tensor | None] = itertools.repeat(None)
-            if self._weights is not None:
-                weights = self._weights[block_places].split(batch_size, axis)
-            inputs, targets = (tensor.split(batch_size, axis) for tensor in part)
+            if self._weights:
+                weights = self._gather(self._weights, rows, owners).split(batch_size, axis)
             left = count - first // batch_size
             yield from itertools.islice(zip(inputs, targets, weights, strict=False), left)
 
@@ -138,11 +135,14 @@ class StackedRows:
         """The whole split in the order of its rows, in chunks of `size` rows a run."""
         if size is None:
             size = min(CHUNK, max(1, CHUNK_BYTES // self._bytes(split)))
+        owners = self._owners(runs)
         for first in range(0, self.count[split], size):
-            rows = torch.arange(first, min(first + size, self.count[split]))
+            last = min(first + size, self.count[split])
+            rows = torch.arange(first, last, device=self.device)
             if self.lifted:
-                rows = rows.expand(len(self._owner) if runs is None else len(runs), -1)
-            yield self.gather(split, self.place(split, rows, runs))
+                rows = rows.expand(len(owners), -1)
+            inputs, targets = self._inputs[split], self._targets[split]
+            yield self._gather(inputs, rows, owners), self._gather(targets, rows, owners)
 
     def outputs(
         self, call: Callable[[Tensor], Tensor], split: str, runs: Sequence[int] | None = None
@@ -167,8 +167,4 @@ class StackedRows:
 
     def take(self, runs: Sequence[int]) -> None:
         """Keep only these runs."""
-        self._owner = self._owner[list(runs)]
-
-
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+        self._owner = self._owners(runs)
