@@ -1,8 +1,10 @@
 """How the runs of a dataset and setting split their data, which decides how they are tested."""
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from regexp.compare.estimator import Design
 from regexp.compare.statistics import overlap_of
 from regexp.metrics.names import parameter
 
@@ -35,8 +37,7 @@ def overlap(runs: "pd.DataFrame") -> tuple[float | None, list[str]]:
             "Some runs share one split of the data and others split it by their seed, so that "
             "pairs of equal seeds differ in more than the technique."
         )
-    columns = parameter("dataset.test"), parameter("dataset.validation")
-    shares = {_shares(run) for run in _columns(runs, *columns)}
+    shares = {_shares(run) for run in _columns(runs, *_SHARES)}
     if None in shares:
         remarks.append(
             "Not every run tells its shares of test and validation rows; they are taken as "
@@ -44,6 +45,56 @@ def overlap(runs: "pd.DataFrame") -> tuple[float | None, list[str]]:
         )
     known = {share or (SHARE, SHARE) for share in shares} or {(SHARE, SHARE)}
     return max(overlap_of(test, validation) for test, validation in known), remarks
+
+
+_SHARES = parameter("dataset.test"), parameter("dataset.validation")
+_TRAIN_SIZE, _TEST_REST = parameter("dataset.train_size"), parameter("dataset.test_rest")
+_HORIZON = parameter("dataset.horizon")
+"""Of a series alone."""
+
+
+def design(runs: "pd.DataFrame", tested: float, *, one_split: bool, same_rows: bool) -> Design:
+    """How the seeds of runs split the rows, from what these recorded.
+
+    What is not recorded is taken as seeds that have more in common.
+
+    Args:
+        runs: of one dataset and setting, from `Tracker.runs`.
+        tested: test rows of a run.
+        one_split: whether all share one split.
+        same_rows: whether all test the same rows; of those that they train on and validate with
+            only the shares are known then.
+    """
+    told = _columns(runs, *_SHARES, _TRAIN_SIZE, _TEST_REST)
+    designs = [
+        _design(_shares(run[:2]) or (SHARE, SHARE), _number(run[2]), run[3] == "True", tested)
+        for run in sorted(told)
+    ] or [_design((SHARE, SHARE), None, False, tested)]
+    most = max(designs, key=lambda each: each.training / each.pool)
+    if same_rows:
+        left = 1 - min((_shares(run[:2]) or (SHARE, SHARE))[1] for run in told)
+        most = Design(pool=1.0, training=left, validation=1 - left)
+    serial = any(text not in _NOTHING for (text,) in _columns(runs, _HORIZON))
+    return replace(most, one_split=one_split, serial=serial)
+
+
+def _design(
+    shares: tuple[float, float], train_size: float | None, rest: bool, tested: float
+) -> Design:
+    test, validation = shares
+    if train_size is not None and rest:  # all rows are trained on, validated with or tested
+        pool = (tested + train_size) / (1 - validation)
+    else:
+        pool = tested / test
+    training = pool * (1 - test - validation)
+    return Design(pool, min(training, train_size or training), pool * validation)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _columns(runs: "pd.DataFrame", *names: str) -> set[tuple[str, ...]]:

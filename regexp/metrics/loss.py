@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
-CLASSIFICATION, REGRESSION, MULTILABEL = "classification", "regression", "multilabel"
-"""The kinds of targets: one class a row, numbers, or several labels that are there or not."""
+from regexp.metrics import names
+
+CLASSIFICATION, REGRESSION, MULTILABEL = names.TASKS
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """`loss(outputs, targets)`: outputs [..., rows, outputs] -> a value a row, [..., rows]."""

@@ -17,6 +17,9 @@ FINAL_STAGE = "final"
 NOISE_FLOOR = "none_again"
 """The technique that differs from `none` by its initial weights alone, so by noise."""
 
+CLASSIFICATION, REGRESSION, MULTILABEL = TASKS = ("classification", "regression", "multilabel")
+"""The kinds of targets: one class a row, numbers, or several labels that are there or not."""
+
 TRAINING, VALIDATION, TEST = "final/train_", "final/val_", "test/"
 """Before the names of metrics of the final weights, by split: `final/val_loss`."""
 

@@ -9,6 +9,7 @@ The file is an ordinary `.npz` (numpy.load), and the same outputs are the same b
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.errors import ConfigError
-from regexp.metrics.loss import LOSSES
+from regexp.metrics.names import TASKS, TEST_OUTPUTS
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class RowOutputs:
     """What a run gives for each test row, in the order in which it was tested.
 
     Attributes:
-        task: a key of `regexp.metrics.loss.LOSSES`.
+        task: of `regexp.metrics.names.TASKS`.
         rows: the rows' numbers in the data set as it was read, from 0: int64 [rows]. Of a series
             the time step at which the row's window starts.
         outputs: of the final weights: logits [rows, classes] or [rows, labels], or values
@@ -75,26 +76,31 @@ def write(path: Path, test: RowOutputs) -> None:
     )
 
 
-def read(path: Path | str) -> RowOutputs:
+def read(path: Path | str | bytes) -> RowOutputs:
     """Read the artifact `test_outputs.npz` of a run.
+
+    Args:
+        path: of the file; or its content.
 
     Raises:
         FileNotFoundError: there is none.
         ConfigError: it is no such file, or damaged.
     """
     names = [field.name for field in fields(RowOutputs)]
+    key = TEST_OUTPUTS if isinstance(path, bytes) else str(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        source = BytesIO(path) if isinstance(path, bytes) else path
+        with np.load(source, allow_pickle=False) as file:
             parts = {name: file[name] for name in names}
     except FileNotFoundError:
         raise
     except Exception as error:  # whatever a foreign file makes of NumPy's reader
         raise ConfigError(
             f"expected test outputs as regexp writes them, but they cannot be read ({error})",
-            key=str(path),
+            key=key,
         ) from error
     task, classes = str(parts.pop("task")), tuple(map(str, parts.pop("classes")))
     found = RowOutputs(task=task, classes=classes, **parts)
-    if task not in LOSSES or {len(found.rows)} != {len(found.outputs), len(found.targets)}:
-        raise ConfigError("its parts do not fit together", key=str(path))
+    if task not in TASKS or {len(found.rows)} != {len(found.outputs), len(found.targets)}:
+        raise ConfigError("its parts do not fit together", key=key)
     return found

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from regexp.compare.splits import overlap
+from regexp.compare.splits import design, overlap
 
 SHARES = {"params.dataset.test": "0.2", "params.dataset.validation": "0.3"}
 RATIO = 0.2 / 0.5
@@ -62,3 +62,38 @@ def test_splits_of_both_kinds_are_told() -> None:
     found, remarks = of({"split": "seed", **SHARES}, {"split": "shared", **SHARES})
     assert found == pytest.approx(RATIO)
     assert "differ in more than the technique" in remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("told", "tested", "expected"),
+    [
+        ({}, 200, (1000, 500, 300)),
+        ({"params.dataset.train_size": "100"}, 200, (1000, 100, 300)),
+        ({"params.dataset.train_size": "null"}, 200, (1000, 500, 300)),
+        ({"params.dataset.train_size": "100", "params.dataset.test_rest": "False"},
+         200, (1000, 100, 300)),
+        ({"params.dataset.train_size": "100", "params.dataset.test_rest": "True"},
+         600, (1000, 100, 300)),
+    ],
+)  # fmt: skip
+def test_the_rows_of_a_design_are_those_of_the_split(
+    told: dict[str, str], tested: int, expected: tuple[int, int, int]
+) -> None:
+    runs = pd.DataFrame([{"run_id": "a", **SHARES, **told}])
+    found = design(runs, tested, one_split=False, same_rows=False)
+    assert (found.pool, found.training, found.validation) == pytest.approx(expected)
+    assert not found.one_split
+    assert not found.serial
+
+
+def test_of_test_rows_that_are_always_the_same_the_shares_of_the_others_count() -> None:
+    runs = pd.DataFrame([{"run_id": "a", **SHARES}])
+    found = design(runs, 200, one_split=False, same_rows=True)
+    assert found.training / found.pool == pytest.approx(0.7)
+
+
+def test_windows_of_a_series_are_one_series() -> None:
+    runs = pd.DataFrame([{"run_id": "a", **SHARES, "params.dataset.horizon": "1"}])
+    found = design(runs, 200, one_split=True, same_rows=True)
+    assert found.serial
+    assert found.one_split

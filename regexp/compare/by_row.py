@@ -1,0 +1,174 @@
+"""The scores of runs by test row, and what techniques differ from their baseline by in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regexp.compare.question import Texts
+from regexp.compare.row_scores import predictions, row_scores
+from regexp.compare.statistics import Floats
+from regexp.errors import ConfigError
+from regexp.metrics.names import TEST_OUTPUTS
+from regexp.metrics.outputs import RowOutputs, read
+
+SAME = 1e-5
+"""Scores and outputs that differ by less than this share of the largest one are the same: training
+that takes its sums in another order, with a technique that does nothing, comes so close."""
+
+RECORDED = 1e-4
+"""So close, relatively, the mean of the scores by row must be to the metric that was recorded."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A run's test rows.
+
+    Attributes:
+        test: what the run gives for each.
+        scores: of the metric, [rows].
+    """
+
+    test: RowOutputs
+    scores: Floats
+
+    @cached_property
+    def predicted(self) -> NDArray[Any]:
+        """See `row_scores.predictions`."""
+        return predictions(self.test)
+
+
+@dataclass(frozen=True)
+class ByRow:
+    """What techniques differ from their baseline by, row by row.
+
+    Attributes:
+        differences: technique - baseline, [techniques, observations]; NaN at seeds that a technique
+            lacks.
+        seed, row: of the observations.
+        rounding: differences up to this size are none.
+        idle: whether the technique changed no prediction at all, [techniques].
+        tested: predictions of each technique that have one of the baseline, [techniques].
+    """
+
+    differences: Floats
+    seed: NDArray[np.int64]
+    row: NDArray[np.int64]
+    rounding: float
+    idle: NDArray[np.bool_]
+    tested: NDArray[np.int64]
+
+    @property
+    def per_seed(self) -> float:
+        """Test rows of a seed, in the mean."""
+        return len(self.row) / len(np.unique(self.seed))
+
+    @property
+    def same_rows(self) -> bool:
+        """Whether all seeds test the same rows."""
+        return len(np.unique(self.row)) == self.per_seed
+
+
+class RowReader:
+    """Reads runs' test outputs, each once.
+
+    Args:
+        source: of the artifacts.
+        metric: as recorded.
+    """
+
+    def __init__(self, source: Texts, metric: str) -> None:
+        self._source = source
+        self._metric = metric
+        self._read: dict[str, Observed | None] = {}
+
+    def of(self, run_id: str, recorded: float) -> Observed | None:
+        """A run's test rows; None where there are none, or the metric has no form by row.
+
+        Args:
+            recorded: the run's value of the metric: what was recorded as another thing under the
+                same name, such as a loss of the user's own, is not taken apart.
+        """
+        if run_id not in self._read:
+            self._read[run_id] = self._observed(run_id)
+        found = self._read[run_id]
+        if found is None:
+            return None
+        mean = float(found.scores.mean())
+        return found if np.isclose(mean, recorded, rtol=RECORDED, atol=1e-9) else None
+
+    def _observed(self, run_id: str) -> Observed | None:
+        content = self._source.text(run_id, TEST_OUTPUTS)
+        if content is None:
+            return None
+        try:
+            test = read(content)
+        except ConfigError:  # of another version: compared by its scores alone
+            return None
+        scores = row_scores(test, self._metric)
+        return None if scores is None else Observed(test, scores)
+
+
+Scored = Mapping[Any, tuple[str, float]]
+"""Of some runs, by their seeds: (the run's id, its value of the metric)."""
+
+
+def by_row(pairs: Iterable[tuple[Scored, Scored]], reader: RowReader) -> ByRow | None:
+    """The differences of a family's techniques by row.
+
+    Args:
+        pairs: of each technique its runs and those of its baseline; finished ones with a finite
+            score alone.
+        reader: of the runs' test rows.
+
+    Returns:
+        None where some run does not tell its scores by row, or those of one seed test other rows.
+    """
+    found: list[dict[Any, tuple[Observed, Observed]]] = []
+    rows: dict[Any, NDArray[np.int64]] = {}
+    for technique, baseline in pairs:
+        each = {}
+        for seed in technique.keys() & baseline.keys():
+            ours, theirs = reader.of(*technique[seed]), reader.of(*baseline[seed])
+            if ours is None or theirs is None:
+                return None
+            for one in (ours, theirs):
+                if not np.array_equal(rows.setdefault(seed, one.test.rows), one.test.rows):
+                    return None
+            each[seed] = ours, theirs
+        found.append(each)
+    if not rows:
+        return None
+    seeds = sorted(rows)
+    sizes = [len(rows[seed]) for seed in seeds]
+    starts = dict(zip(seeds, np.cumsum([0, *sizes[:-1]]), strict=True))
+    differences = np.full((len(found), sum(sizes)), np.nan)
+    largest = 0.0
+    for line, each in zip(differences, found, strict=True):
+        for seed, (ours, theirs) in each.items():
+            difference = ours.scores - theirs.scores
+            here = slice(starts[seed], starts[seed] + len(difference))
+            line[here] = np.where(np.isfinite(difference), difference, np.inf)
+            largest = max(largest, float(np.abs(theirs.scores).max()))
+    return ByRow(
+        differences=differences,
+        seed=np.repeat(np.arange(len(seeds)), sizes),
+        row=np.concatenate([rows[seed] for seed in seeds]),
+        rounding=SAME * largest,
+        idle=np.array([all(_same(*pair) for pair in each.values()) for each in found], dtype=bool),
+        tested=np.array([sum(len(ours.scores) for ours, _ in each.values()) for each in found]),
+    )
+
+
+def _same(ours: Observed, theirs: Observed) -> bool:
+    """Whether two runs predict the same for every row."""
+    first, second = ours.predicted, theirs.predicted
+    if first.dtype.kind != "f":
+        return bool((first == second).all())
+    grain = SAME * float(np.abs(second).max(initial=0))
+    return bool((np.abs(first - second) <= grain).all())
