@@ -16,8 +16,10 @@ def main() -> None:
     was written. 130: Ctrl-C. 128 + n: signal n.
     """
     from regexp.commands.terminal import close, outlast, plain_warnings, wants_traceback
+    from regexp.config.collector import spare_imports
     from regexp.config.postponed import postpone
 
+    spare_imports()
     postpone()
     outputs = outlast()
     if not wants_traceback(sys.argv):

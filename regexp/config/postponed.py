@@ -19,10 +19,22 @@ def _as_it_is(function: Callable[..., Any] | None = None, *_: Any, **__: Any) ->
     return function if function is not None else _as_it_is
 
 
+def _called(module: str, name: str) -> Callable[..., Any]:
+    """A function that runs a module when it is called, and calls the function of that name."""
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        _run(module)
+        return getattr(sys.modules[module], name)(*arguments, **named)
+
+    return call
+
+
 POSTPONED: Mapping[str, Mapping[str, Any]] = {
     "fontTools.agl": {},  # by matplotlib, for text that TeX sets
     "numpy.f2py": {},  # by scipy, which imports all of NumPy's public modules
     "numpy.testing": {},
+    # By scikit-learn, which has the areas under ROC curves from it.
+    "scipy.stats": {"rankdata": _called("scipy.stats", "rankdata")},
     # By torch's optimizers, to tell its compiler (1 s, 700 modules, sympy) to leave them alone.
     "torch._dynamo": {"disable": _as_it_is, "graph_break": lambda *_, **__: None},
 }
@@ -40,6 +52,12 @@ def waits(name: str) -> bool:
     return isinstance(sys.modules.get(name), _Postponed)
 
 
+def _run(name: str) -> None:
+    module = sys.modules[name]
+    if isinstance(module, _Postponed):
+        vars(module)["_loader"].run(module)
+
+
 class _Postponed(ModuleType):
     """A module that runs when it is asked for what it does not have yet."""
 
@@ -47,9 +65,11 @@ class _Postponed(ModuleType):
         loader = self.__dict__.get("_loader")
         # None: while the import system makes this. Names such as __warningregistry__ are asked
         # of all modules, by those who want to know nothing of this one.
-        if loader is None or (name.startswith("__") and name not in ("__path__", "__version__")):
+        if loader is None or (name.startswith("__") and name != "__version__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         loader.run(self)
+        if type(self) is _Postponed:
+            raise AttributeError(f"module {self.__name__!r} has not run to its {name!r} yet")
         return getattr(self, name)
 
 
@@ -61,32 +81,21 @@ class _Loader(Loader):
         self._ready = ready
         self._lock = threading.RLock()
         self._running = False
-        self._path: Sequence[str] | None = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return _Postponed(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        # Importing a submodule asks for the path, and has to run this one before.
-        self._path = module.__dict__.pop("__path__", None)
         vars(module).update(self._ready, _loader=self, __loader__=self._real)
         assert module.__spec__ is not None
         module.__spec__.loader = self._real
 
     def run(self, module: ModuleType) -> None:
-        """Run the module, unless another thread has done so by now or this one is about to.
-
-        Raises:
-            AttributeError: the module asks itself for what it does not have yet.
-        """
+        """Run the module, unless another thread has done so by now or this one is about to."""
         with self._lock:
-            if type(module) is not _Postponed:
+            if type(module) is not _Postponed or self._running:
                 return
-            if self._running:
-                raise AttributeError(f"module {module.__name__!r} is not complete yet")
             self._running = True
-            if self._path is not None:
-                module.__path__ = self._path  # type: ignore[assignment]
             try:
                 self._real.exec_module(module)
             finally:
@@ -95,12 +104,34 @@ class _Loader(Loader):
             module.__class__ = ModuleType  # type: ignore[assignment]
 
 
+class _Loaded(Loader):
+    """Gives a module that is there already to who is about to load it, once."""
+
+    def __init__(self, module: ModuleType, spec: ModuleSpec) -> None:
+        self._module = module
+        self._spec = spec
+        self._real = spec.loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._spec.loader = self._real
+
+
 class _Finder(MetaPathFinder):
     """Finds what is postponed, as Python would, and gives it another loader."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        package = name.rpartition(".")[0]
+        if waits(package):  # a part of it: only after the whole
+            _run(package)
+            loaded = sys.modules.get(name)
+            if loaded is not None and loaded.__spec__ is not None:  # Python would load it again
+                loaded.__spec__.loader = _Loaded(loaded, loaded.__spec__)
+                return loaded.__spec__
         if name not in POSTPONED:
             return None
         spec = PathFinder.find_spec(name, path, target)

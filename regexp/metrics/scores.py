@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
-from scipy.stats import rankdata
 from torch import Tensor
 
 from regexp.metrics import names
@@ -111,11 +110,15 @@ def roc_auc(scores: Array, positive: Array) -> Array:
         positive: bool, of the same shape.
 
     Returns:
-        [columns]; NaN where all rows are positive, or none is.
+        [columns]; NaN where all rows are positive, or none is, or a score is NaN.
     """
-    ranks = np.where(positive, rankdata(scores, axis=0), 0).sum(0)
+    import pandas as pd  # whose ranks are scipy's, without the half second of scipy.stats
+
+    ranks = pd.DataFrame(scores).rank().to_numpy()
+    above = np.where(positive, ranks, 0).sum(0)
     count = positive.sum(0)
-    return _share(ranks - count * (count + 1) / 2, count * (len(positive) - count))
+    areas = _share(above - count * (count + 1) / 2, count * (len(positive) - count))
+    return np.where(np.isnan(scores).any(0), np.nan, areas)
 
 
 def _recalls(recall: Array, classes: Sequence[str]) -> dict[str, float]:

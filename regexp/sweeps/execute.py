@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from regexp.addresses import print_traceback, public
 from regexp.config import plan_file
+from regexp.config.collector import keep_imports
 from regexp.config.jobs import Sweep, written
 from regexp.config.launching import launch
 from regexp.errors import INTERRUPTED, NotApplicable
@@ -135,6 +136,7 @@ def _execute(
             order = Order(parent.id, len(sweep.jobs), list(sweep.swept), str(plans.absolute()))
             try:
                 files = _write_plans(plans, sweep, planned, left_out, order, known)
+                keep_imports()
                 launch(sweep, job, folder, files)
             except Exception as error:  # a launcher or sweeper broke; what jobs did is kept
                 broken = True

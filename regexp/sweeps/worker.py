@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from regexp.config.collector import keep_imports, spare_imports
 from regexp.config.postponed import postpone
 from regexp.tracking.store import prepare_environment
 
@@ -13,7 +14,9 @@ MODULES = (
     "mlflow.store.tracking.sqlalchemy_store",
 )
 
+spare_imports()
 postpone()
 prepare_environment()
 for _name in MODULES:
     import_module(_name)
+keep_imports()

@@ -107,10 +107,10 @@ def packages() -> dict[str, str]:
     """Version of every installed distribution, by its name in lower case."""
     versions: dict[str, str] = {}
     for distribution in distributions():
-        name = distribution.name
-        if name:  # what a broken installation left behind has none
+        metadata = distribution.metadata  # read at every access
+        if name := metadata["Name"]:  # what a broken installation left behind has none
             # the first on the path is the one that is imported
-            versions.setdefault(name.lower().replace("_", "-"), distribution.version)
+            versions.setdefault(name.lower().replace("_", "-"), metadata["Version"])
     return dict(sorted(versions.items()))
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from regexp.tracking import interactive
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 # Their versions are part of `environment.arithmetic`, or of Python itself.
 _ELSEWHERE = frozenset({"regexp", "torch", "numpy"}) | sys.stdlib_module_names
 
@@ -187,10 +188,14 @@ def _imports(content: bytes, package: str) -> Iterator[str]:
 @cache  # of thousands that are asked for in turn, a bounded one would miss all
 def _is_own(file: str) -> bool:
     """Whether a file belongs neither to a package that is installed, nor to Python, nor to us."""
-    path = Path(file).resolve()
-    if {"site-packages", "dist-packages"} & {*Path(file).parts, *path.parts}:
-        return False
-    return not any(path.is_relative_to(place) for place in _places())
+    # First as it is written, as links are followed part by part, which takes ten times as long.
+    return not _is_others(Path(file)) and not _is_others(Path(file).resolve())
+
+
+def _is_others(path: Path) -> bool:
+    if not _INSTALLED.isdisjoint(path.parts):
+        return True
+    return any(path.is_relative_to(place) for place in _places())
 
 
 @lru_cache(maxsize=1)

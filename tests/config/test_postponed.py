@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 # Imported by name alone, or not at all, by a run of the defaults: minutes of a sweep's workers.
-HEAVY = ("fontTools.agl", "numpy.f2py", "skops", "sympy", "torch._dynamo", "torch._inductor")
+HEAVY = (
+    "fontTools.agl", "numpy.f2py", "scipy.stats", "skops", "sympy", "torch._dynamo",
+    "torch._inductor",
+)  # fmt: skip
 
 RUN = """
 import sys
@@ -45,8 +48,10 @@ def test_a_dry_run_imports_no_figures(tmp_path: Path) -> None:
 
 
 MODULES = {
-    "slow/__init__.py": "from slow import part\nRAN = True\nready = 'own'\n__version__ = '2'\n",
-    "slow/part.py": "import sys\nBEFORE = hasattr(sys.modules['slow'], 'RAN')\n",
+    "slow/__init__.py": "from slow import part\nRAN = True\nready = 'own'\n__version__ = '2'\n"
+    "def late(*a, **k): return a, k\n",
+    "slow/part.py": "import sys\nBEFORE = hasattr(sys.modules['slow'], 'RAN')\n"
+    "sys.loads = getattr(sys, 'loads', 0) + 1\n",
     "slow/other.py": "import slow\nSEEN = slow.RAN\n",
 }
 
@@ -58,7 +63,8 @@ def waiting(folder: Path, code: str) -> str:
         (folder / name).write_text(content)
     start = (
         "from regexp.config import postponed\n"
-        "postponed.POSTPONED = {'slow': {'ready': 'stand-in'}}\n"
+        "late = postponed._called('slow', 'late')\n"
+        "postponed.POSTPONED = {'slow': {'ready': 'stand-in', 'late': late}}\n"
         "postponed.postpone()\n"
         "import slow, sys\n"
         "import slow\n"
@@ -76,6 +82,12 @@ def waiting(folder: Path, code: str) -> str:
         ("print(slow.__version__)", "2"),
         ("from slow import RAN; print(RAN)", "True"),
         ("import slow.other; print(slow.other.SEEN)", "True"),
+        ("import slow.part; print(slow.part is sys.modules['slow.part'], sys.loads, "
+         "slow.part.__spec__.loader.name)", "True 1 slow.part"),
+        ("from slow import part; print(part.BEFORE, sys.loads)", "False 1"),
+        ("from slow import ready; print(ready, postponed.waits('slow'))", "stand-in True"),
+        ("from slow import late; print(postponed.waits('slow'), late(1, b=2), slow.RAN)",
+         "True ((1,), {'b': 2}) True"),
         ("print(hasattr(slow, 'absent'), slow.RAN)", "False True"),
         ("print(hasattr(slow, '__wrapped__'), postponed.waits('slow'))", "False True"),
     ],
@@ -105,10 +117,25 @@ def test_optimizers_step_without_the_compiler_and_know_it_afterwards(tmp_path: P
         "weight.grad = torch.ones(2)\n"
         "optimizer.step()\n"
         "assert waits('torch._dynamo')\n"
-        "import torch._dynamo.config\n"
+        "import torch._dynamo.config, torch._dynamo.eval_frame\n"
+        "assert torch._dynamo.eval_frame.config is torch._dynamo.config\n"
         "assert not waits('torch._dynamo')\n"
         "optimizer.step()\n"
         "assert torch._dynamo.is_compiling() is False\n"
         "print(weight.tolist())\n"
     )
     assert python(code, tmp_path) == "[0.0, 0.0]"
+
+
+def test_ranks_are_scipys_and_its_statistics_are_imported_for_them_alone(tmp_path: Path) -> None:
+    code = (
+        "from regexp.config.postponed import postpone, waits\n"
+        "postpone()\n"
+        "from sklearn.metrics import roc_auc_score\n"
+        "from scipy.stats import rankdata\n"
+        "before = waits('scipy.stats')\n"
+        "ranks = rankdata([3, 1, 1]).tolist()\n"
+        "from scipy.stats import norm\n"
+        "print(before, ranks, norm.cdf(0), waits('scipy.stats'))\n"
+    )
+    assert python(code, tmp_path) == "True [3.0, 1.5, 1.5] 0.5 False"

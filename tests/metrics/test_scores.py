@@ -121,6 +121,12 @@ def test_equal_scores_count_one_half() -> None:
     assert ours[0] == pytest.approx(sk.roc_auc_score(positive, values)) == 5 / 6
 
 
+def test_a_score_that_is_no_number_leaves_the_area_of_its_column_alone_undefined() -> None:
+    values = np.array([[0.1, 0.1], [0.4, 0.4], [np.nan, 0.2]])
+    positive = np.array([[False, False], [True, True], [False, False]])
+    assert np.array_equal(roc_auc(values, positive), [np.nan, 1.0], equal_nan=True)
+
+
 def test_scores_of_labels_are_scikit_learns() -> None:
     outputs = torch.randn(80, 4, generator=torch.Generator().manual_seed(1))
     targets = (torch.rand(80, 4, generator=torch.Generator().manual_seed(2)) < 0.3).float()
