@@ -19,22 +19,48 @@ def _as_it_is(function: Callable[..., Any] | None = None, *_: Any, **__: Any) ->
     return function if function is not None else _as_it_is
 
 
-def _called(module: str, name: str) -> Callable[..., Any]:
-    """A function that runs a module when it is called, and calls the function of that name."""
+class _StandIn:
+    """A class or function of a module that waits, which runs when more than its name is needed.
 
-    def call(*arguments: Any, **named: Any) -> Any:
+    It can be called, asked for attributes, held against objects by `isinstance` and inherited from,
+    each as what it stands for. Where something else is done with a name, the module must not wait.
+    """
+
+    def __init__(self, module: str, name: str) -> None:
+        self._place = module, name
+
+    def _real(self) -> Any:
+        module, name = self._place
         _run(module)
-        return getattr(sys.modules[module], name)(*arguments, **named)
+        return getattr(sys.modules[module], name)
 
-    return call
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self._real()(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real(), name)
+
+    def __instancecheck__(self, thing: object) -> bool:
+        return isinstance(thing, self._real())
+
+    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[Any, ...]:
+        return (self._real(),)
+
+
+def _standing_in(module: str, *names: str) -> dict[str, _StandIn]:
+    return {name: _StandIn(module, name) for name in names}
 
 
 POSTPONED: Mapping[str, Mapping[str, Any]] = {
     "fontTools.agl": {},  # by matplotlib, for text that TeX sets
     "numpy.f2py": {},  # by scipy, which imports all of NumPy's public modules
     "numpy.testing": {},
-    # By scikit-learn, which has the areas under ROC curves from it.
-    "scipy.stats": {"rankdata": _called("scipy.stats", "rankdata")},
+    # By scikit-learn: for splines, ROC curves, and a data set of faces.
+    "scipy.interpolate": _standing_in("scipy.interpolate", "BSpline"),
+    "scipy.io": _standing_in("scipy.io", "loadmat"),
+    "scipy.stats": _standing_in("scipy.stats", "rankdata"),
+    # By MLflow, for its gateway to language models.
+    "fastapi": _standing_in("fastapi", "HTTPException"),
     # By torch's optimizers, to tell its compiler (1 s, 700 modules, sympy) to leave them alone.
     "torch._dynamo": {"disable": _as_it_is, "graph_break": lambda *_, **__: None},
 }

@@ -8,8 +8,8 @@ import pytest
 
 # Imported by name alone, or not at all, by a run of the defaults: minutes of a sweep's workers.
 HEAVY = (
-    "fontTools.agl", "numpy.f2py", "scipy.stats", "skops", "sympy", "torch._dynamo",
-    "torch._inductor",
+    "fastapi", "fontTools.agl", "numpy.f2py", "scipy.interpolate", "scipy.io", "scipy.stats",
+    "skops", "sympy", "torch._dynamo", "torch._inductor",
 )  # fmt: skip
 
 RUN = """
@@ -49,7 +49,7 @@ def test_a_dry_run_imports_no_figures(tmp_path: Path) -> None:
 
 MODULES = {
     "slow/__init__.py": "from slow import part\nRAN = True\nready = 'own'\n__version__ = '2'\n"
-    "def late(*a, **k): return a, k\n",
+    "def late(*a, **k): return a, k\nclass Kind:\n    made = late\n",
     "slow/part.py": "import sys\nBEFORE = hasattr(sys.modules['slow'], 'RAN')\n"
     "sys.loads = getattr(sys, 'loads', 0) + 1\n",
     "slow/other.py": "import slow\nSEEN = slow.RAN\n",
@@ -63,8 +63,8 @@ def waiting(folder: Path, code: str) -> str:
         (folder / name).write_text(content)
     start = (
         "from regexp.config import postponed\n"
-        "late = postponed._called('slow', 'late')\n"
-        "postponed.POSTPONED = {'slow': {'ready': 'stand-in', 'late': late}}\n"
+        "names = postponed._standing_in('slow', 'late', 'Kind')\n"
+        "postponed.POSTPONED = {'slow': {'ready': 'stand-in', **names}}\n"
         "postponed.postpone()\n"
         "import slow, sys\n"
         "import slow\n"
@@ -88,6 +88,11 @@ def waiting(folder: Path, code: str) -> str:
         ("from slow import ready; print(ready, postponed.waits('slow'))", "stand-in True"),
         ("from slow import late; print(postponed.waits('slow'), late(1, b=2), slow.RAN)",
          "True ((1,), {'b': 2}) True"),
+        ("from slow import Kind; print(postponed.waits('slow'), type(Kind()) is slow.Kind, "
+         "isinstance(slow.Kind(), Kind), isinstance(slow, Kind), Kind.made is slow.late)",
+         "True True True False True"),
+        ("from slow import Kind\nclass Mine(Kind): pass\nprint(Mine.__bases__ == (slow.Kind,))",
+         "True"),
         ("print(hasattr(slow, 'absent'), slow.RAN)", "False True"),
         ("print(hasattr(slow, '__wrapped__'), postponed.waits('slow'))", "False True"),
     ],
@@ -127,15 +132,16 @@ def test_optimizers_step_without_the_compiler_and_know_it_afterwards(tmp_path: P
     assert python(code, tmp_path) == "[0.0, 0.0]"
 
 
-def test_ranks_are_scipys_and_its_statistics_are_imported_for_them_alone(tmp_path: Path) -> None:
+def test_splines_and_ranks_are_scipys(tmp_path: Path) -> None:
     code = (
         "from regexp.config.postponed import postpone, waits\n"
         "postpone()\n"
-        "from sklearn.metrics import roc_auc_score\n"
-        "from scipy.stats import rankdata\n"
-        "before = waits('scipy.stats')\n"
-        "ranks = rankdata([3, 1, 1]).tolist()\n"
+        "from sklearn.metrics import label_ranking_average_precision_score as ranking\n"
+        "from sklearn.preprocessing import SplineTransformer\n"
+        "before = waits('scipy.stats'), waits('scipy.interpolate')\n"
+        "spline = SplineTransformer(degree=1, n_knots=3).fit_transform([[0.0], [1.0], [4.0]])\n"
+        "ranks = ranking([[1, 0, 0]], [[0.5, 0.9, 0.1]])\n"
         "from scipy.stats import norm\n"
-        "print(before, ranks, norm.cdf(0), waits('scipy.stats'))\n"
+        "print(before, spline[1].tolist(), ranks, norm.cdf(0), waits('scipy.stats'))\n"
     )
-    assert python(code, tmp_path) == "True [3.0, 1.5, 1.5] 0.5 False"
+    assert python(code, tmp_path) == "(True, True) [0.5, 0.5, 0.0] 0.5 0.5 False"
