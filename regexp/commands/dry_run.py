@@ -11,16 +11,22 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from regexp.compare.show import show_columns
 from regexp.config.jobs import Sweep
-from regexp.errors import ConfigError, NotApplicable, count
+from regexp.errors import ConfigError, NotApplicable, count, printable
 from regexp.sweeps.plan import plan_all
 from regexp.sweeps.planned_run import PlannedRun, key_of, repeats
 from regexp.sweeps.progress import remark_lines, varied
 from regexp.tracking import Earlier
+
+if TYPE_CHECKING:
+    import torch
+
+    from regexp.stack.member import Member
 
 # Beyond this many seconds of measuring, further jobs are taken to be like the ones before.
 PATIENCE = 4.0
@@ -36,7 +42,8 @@ class Row:
     Attributes:
         job: its number, from 0.
         technique: its techniques joined with "+".
-        varied: what beside the technique the sweep varies in it; a remark if it is not run.
+        varied: what beside the technique the sweep varies in it; a remark if it is not run, or why
+            its time cannot be measured.
         trials: how many of its runs are trials of a search.
         runs: how many runs it has; 0 if an earlier job has them all.
         finished: how many of them the store has already.
@@ -121,10 +128,12 @@ def rows_of(
         own = len(asked)
         ready = sum(run is not None and run.fingerprint in ended for run in asked)
         seconds: float | None = 0.0
-        if ready < own:
-            each = clock.seconds(job.config)
-            seconds = None if each is None else each * (own - ready)
         told = varied(job.config, job.overrides, sweep.swept)
+        if ready < own:
+            try:
+                seconds = clock.seconds(job.config) * (own - ready)
+            except UnmeasuredError as why:
+                seconds, told = None, f"{told} ({printable(str(why))})".lstrip()
         if number in left_out:
             error = left_out[number]
             told = f"{told} ({error.key}: {error.problem})".lstrip()
@@ -161,6 +170,10 @@ def earlier_of(config: DictConfig, key: str, runs: Sequence[PlannedRun]) -> dict
     return choose(search(tries, runs), sweep_id, runs, reuse=config.reuse)
 
 
+class UnmeasuredError(Exception):
+    """Runs of a job cannot be trained for some epochs; the message says why, in a line."""
+
+
 class Stopwatch:
     """Measures how long the runs of jobs take, for as long as its patience lasts."""
 
@@ -169,60 +182,95 @@ class Stopwatch:
         self.measured: list[float] = []
         self.warm = False
 
-    def seconds(self, config: DictConfig) -> float | None:
-        """An estimate for each planned run of a job; None if they cannot be trained."""
+    def seconds(self, config: DictConfig) -> float:
+        """An estimate for each planned run of a job.
+
+        Raises:
+            UnmeasuredError: they cannot be trained.
+        """
         if self.patience <= 0 and self.measured:
             return sum(self.measured) / len(self.measured)
         if not self.warm:  # what is imported and compiled once is not to be counted
-            self.warm = True
             _seconds_a_run(config)
+            self.warm = True
         began = time.perf_counter()
         estimate = _seconds_a_run(config)
         self.patience -= time.perf_counter() - began
-        if estimate is not None:
-            self.measured.append(estimate)
+        self.measured.append(estimate)
         return estimate
 
 
-def _seconds_a_run(config: DictConfig) -> float | None:
-    """What the first epochs of some runs of a job tell of how long one takes; None if they fail."""
+def _seconds_a_run(config: DictConfig) -> float:
+    """What the first epochs of some runs of a job tell of how long one takes.
+
+    Raises:
+        UnmeasuredError: they cannot be trained.
+    """
     from regexp.sweeps.ingredients import build_member
     from regexp.sweeps.plan import plan
-    from regexp.sweeps.stacks import at_once, group_by_structure, stack_maker
+    from regexp.sweeps.stacks import at_once, group_by_structure
     from regexp.training.device import device_settings
-    from regexp.training.loop import train
 
     short = config.copy()
     short.trainer.epochs = min(EPOCHS, config.trainer.epochs)
+    try:
+        runs = plan(short)
+    except ConfigError as error:  # such as a schedule that needs more epochs
+        raise UnmeasuredError(f"not measured in {short.trainer.epochs} epochs: {error}") from error
+    runs = runs[:: math.ceil(len(runs) / RUNS)]
+    seconds = 0.0
+    with device_settings(runs[0].config["trainer"]) as device:
+        members = [build_member(run) for run in runs]
+        for part in group_by_structure(runs, members, runs[0].config["stack"]):
+            ours, of_part = [members[index] for index in part], [runs[index] for index in part]
+            together = at_once(ours, of_part, device)  # the others take as long after them
+            taken = _seconds_of(ours[:together], of_part, device, config.trainer.epochs, short)
+            seconds += taken * len(part) / together
+    return seconds / len(runs)
+
+
+def _seconds_of(
+    members: "list[Member]",
+    runs: Sequence[PlannedRun],
+    device: "torch.device",
+    epochs: int,
+    short: DictConfig,
+) -> float:
+    """What a stack takes for all its epochs, by some that it is trained.
+
+    Args:
+        members: of the stack.
+        runs: those of its part.
+        device: where it trains.
+        epochs: all of them.
+        short: the configuration, with as many as are trained.
+
+    Raises:
+        UnmeasuredError: it cannot be trained.
+    """
+    from regexp.sweeps.stacks import stack_maker
+    from regexp.training.loop import train
+
     ends: dict[int, float] = {}
 
     def report(run: int, epoch: int, metrics: dict[str, float]) -> None:
         ends[epoch] = time.perf_counter()
 
-    seconds = 0.0
     try:
-        runs = plan(short)
-        runs = runs[:: math.ceil(len(runs) / RUNS)]
-        with device_settings(runs[0].config["trainer"]) as device:
-            members = [build_member(run) for run in runs]
-            for part in group_by_structure(runs, members, runs[0].config["stack"]):
-                ours, of_part = [members[index] for index in part], [runs[index] for index in part]
-                together = at_once(ours, of_part, device)  # the others take as long after them
-                stack = stack_maker(of_part, device)(ours[:together])
-                ends.clear()
-                began = time.perf_counter()
-                results = train(stack, short.trainer.epochs, report, way=short.trainer.step)
-                if any(result.status != "FINISHED" for result in results):
-                    return None
-                taken = time.perf_counter() - began
-                first, last = min(ends), max(ends)
-                if last > first:
-                    an_epoch = (ends[last] - ends[first]) / (last - first)
-                    taken += an_epoch * (config.trainer.epochs - last)
-                seconds += taken * len(part) / together
-    except Exception:
-        return None
-    return seconds / len(runs)
+        stack = stack_maker(runs, device)(members)
+        began = time.perf_counter()
+        results = train(stack, short.trainer.epochs, report, way=short.trainer.step)
+    except Exception as error:  # of a network or technique of the user's own, or no memory is left
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UnmeasuredError(f"training raised {told}") from error
+    for result in results:
+        if result.status != "FINISHED":
+            raise UnmeasuredError(result.reason)
+    taken = time.perf_counter() - began
+    first, last = min(ends), max(ends)
+    if last > first:
+        taken += (ends[last] - ends[first]) / (last - first) * (epochs - last)
+    return taken
 
 
 def _duration(seconds: float | None) -> str:

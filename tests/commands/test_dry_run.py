@@ -1,0 +1,60 @@
+"""What a dry run says of the time that runs may take, where it can be measured and where not."""
+
+from typing import Any
+
+import pytest
+
+from regexp.commands.arguments import parse
+from regexp.commands.dry_run import Stopwatch, UnmeasuredError, show_dry_run
+from regexp.config.jobs import Sweep, compose
+from regexp.errors import ConfigError
+from regexp.sweeps import plan as planning
+from regexp.sweeps import stacks
+from regexp.training import loop
+from tests.sandbox import SMALL, Sandbox
+
+
+def broken(error: Exception) -> Any:
+    """A function that raises an error, whatever it is given."""
+
+    def function(*_: object, **__: object) -> None:
+        raise error
+
+    return function
+
+
+@pytest.fixture
+def sweep(sandbox: Sandbox) -> Sweep:
+    """Of a single job."""
+    return compose(parse([*SMALL, f"paths.mlruns={sandbox.store}"])[0])
+
+
+@pytest.mark.parametrize("error", [TypeError("a string has no norm\nat all"), MemoryError("4 GB")])
+def test_a_job_whose_training_breaks_says_why(
+    error: Exception,
+    sweep: Sweep,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(loop, "train", broken(error))
+    show_dry_run(sweep)
+    printed = capsys.readouterr().out
+    said = str(error).splitlines()[0]
+    assert f"unknown  (training raised {type(error).__name__}: {said})" in printed
+    assert "in about unknown of training" in printed
+
+
+def test_a_job_that_a_few_epochs_do_not_fit_says_so(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "plan", broken(ConfigError("too short", key="scheduler")))
+    with pytest.raises(UnmeasuredError, match=r"^not measured in \d epochs: scheduler: too short$"):
+        Stopwatch().seconds(sweep.jobs[0].config)
+
+
+def test_a_fault_of_the_measurement_itself_is_not_hidden(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stacks, "group_by_structure", broken(AttributeError("a slip")))
+    with pytest.raises(AttributeError, match="a slip"):
+        Stopwatch().seconds(sweep.jobs[0].config)
