@@ -74,7 +74,7 @@ def _packed(rows: Sequence[Any]) -> dict[str, Any]:
         return {"all": first}
     if isinstance(first, dict) and all(isinstance(r, dict) and [*r] == [*first] for r in rows):
         return {"keys": {key: _packed([row[key] for row in rows]) for key in first}}
-    if all(type(row) in _LEAVES for row in rows):
+    if all(map(_is_flat, rows)):
         return {"json": json.dumps(rows)}
     return {"each": list(rows)}
 
@@ -84,6 +84,13 @@ def _same(row: Any, first: Any) -> bool:
     if isinstance(row, list) and isinstance(first, list):
         return len(row) == len(first) and all(map(operator.is_, row, first))
     return row is first
+
+
+def _is_flat(row: Any) -> bool:
+    """Whether a row is a single value, or a mapping of such; the metrics of runs differ in name."""
+    if isinstance(row, dict):
+        return all(type(key) is str and type(value) in _LEAVES for key, value in row.items())
+    return type(row) in _LEAVES
 
 
 def _unpacked(packed: Mapping[str, Any], length: int) -> list[Any]:

@@ -117,18 +117,17 @@ class Splitter:
 
     def _cut(self, rows: Rows, key: str, seed: int) -> tuple[Rows, Rows]:
         """Cut off the split `key`: (what is left, the split)."""
-        from sklearn.model_selection import train_test_split
+        from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
         table, share = self.table, getattr(self, key)
         rows_in_all = len(self.free)
         size = round(share * rows_in_all)
         strata = self.strata
+        # What `train_test_split` does, in half the time: it checks its arguments several times.
+        drawn = ShuffleSplit if strata is None else StratifiedShuffleSplit
         try:
-            rest, part = train_test_split(
-                rows,
-                test_size=size,
-                stratify=None if strata is None else strata[rows],
-                random_state=_state(seed),
+            [(left, cut)] = drawn(1, test_size=size, random_state=_state(seed)).split(
+                rows, None if strata is None else strata[rows]
             )
         except ValueError as error:
             raise DataError(
@@ -136,6 +135,7 @@ class Splitter:
                 key=f"dataset.{key}",
                 got=share,
             ) from error
+        rest, part = rows[left], rows[cut]
         if self.units is not None:
             one = np.zeros(len(table.targets), dtype=np.int64)
             rest, part = keep_whole(rest, part, self.units, one if strata is None else strata)

@@ -29,13 +29,20 @@ def present(
     Returns:
         What was reported; None where there are no runs.
     """
+    with tracker.reading_once(parent.id):
+        return _present(tracker, parent, config)
+
+
+def _present(
+    tracker: "Tracker", parent: "RunRecord", config: DictConfig
+) -> "ComparisonReport | None":
     from regexp.compare import Question, report, show
     from regexp.tracking import pasted
     from regexp.tracking.view import UI_PAGE
 
     command = partial(pasted.command, uri=config.tracking.uri, folder=config.paths.mlruns)
-    all_runs = tracker.runs(parent.id)
-    if all_runs.empty:
+    all_runs = tracker.run_count(parent.id)
+    if not all_runs:
         return None
     try:
         asked = Question.read(config.compare)
@@ -61,11 +68,11 @@ def present(
     link = tracker.link(parent.id, metric=metric)
     opened = "" if is_server(tracker.uri) else f" (open it by `{ui}`)"
     say(f"\nThe runs in the MLflow UI{opened}:\n  {link}")
-    if len(all_runs) > UI_PAGE:
+    if all_runs > UI_PAGE:
         say(
             f"The UI loads {UI_PAGE} runs at a time, in the order of their seeds, and averages "
             "those that it has: press `Load more` below its table until all "
-            f"{len(all_runs)} are there."
+            f"{all_runs} are there."
         )
     again = command("rerun", "--sweep", parent.id, data=config.paths.data)
     say(f"All of it again, to compare every bit:\n  {again}")

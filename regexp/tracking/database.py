@@ -1,13 +1,14 @@
-"""Runs out of MLflow's SQLite file, a tenth of the time that its search takes.
+"""Runs out of MLflow's SQLite file, in a twentieth of the time that its search takes.
 
 MLflow makes an object of its mapper for every tag, parameter and metric of every run. Here the rows
-of its tables, as its own models describe them, become dicts at once.
+of its tables, as its own models describe them, become dicts at once, without one of SQLAlchemy's
+objects for each.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,8 +44,16 @@ class FoundRun:
     data: RunData = field(default_factory=RunData)
 
 
-def tagged(client: Any, experiment: str, tags: Mapping[str, str]) -> list[FoundRun] | None:
+def tagged(
+    client: Any, experiment: str, tags: Mapping[str, str], *, params: bool = True
+) -> list[FoundRun] | None:
     """The active runs of an experiment that have all these tags, oldest first.
+
+    Args:
+        client: MLflow's, of the store.
+        experiment: its id.
+        tags: of the runs.
+        params: whether their parameters are read; without them half of the rows are left alone.
 
     Returns:
         None where the store is no SQLite file: other databases compare texts in ways of their own.
@@ -66,23 +75,24 @@ def tagged(client: Any, experiment: str, tags: Mapping[str, str]) -> list[FoundR
     order = SqlRun.start_time, SqlRun.run_uuid
     ids = select(SqlRun.run_uuid).where(*wanted).scalar_subquery()
 
-    def of_runs(*values: Any) -> Any:
+    def rows(query: Any) -> Iterator[tuple[Any, ...]]:
+        return iter(connection.execute(query).cursor.fetchall())
+
+    def of_runs(*values: Any) -> Iterator[tuple[Any, ...]]:
         table = values[0].class_
-        return connection.execute(
-            select(table.run_uuid, table.key, *values).where(table.run_uuid.in_(ids))
-        )
+        return rows(select(table.run_uuid, table.key, *values).where(table.run_uuid.in_(ids)))
 
     with engine.connect() as connection:
-        rows = connection.execute(select(*columns).where(*wanted).order_by(*order))
+        asked: Any = select(*columns).where(*wanted).order_by(*order)
         runs = {
             run_id: FoundRun(RunInfo(run_id, name or "", str(number), *rest))
-            for run_id, name, number, *rest in rows
+            for run_id, name, number, *rest in rows(asked)
         }
         nothing = RunData()  # of runs that others began meanwhile
         data = {run_id: run.data for run_id, run in runs.items()}
         for run_id, key, text in of_runs(SqlTag.value):
             data.get(run_id, nothing).tags[key] = text
-        for run_id, key, text in of_runs(SqlParam.value):
+        for run_id, key, text in of_runs(SqlParam.value) if params else ():
             data.get(run_id, nothing).params[key] = text
         for run_id, key, number, is_nan in of_runs(SqlLatestMetric.value, SqlLatestMetric.is_nan):
             data.get(run_id, nothing).metrics[key] = math.nan if is_nan else number

@@ -52,12 +52,15 @@ def loaded_code() -> dict[str, str]:
     These are a user's own networks and techniques, as far as they have been imported by now.
     """
     hashes = {}
-    for name, module in sorted(sys.modules.items()):
-        if name == "__main__" or (name in _others and _others[name] is module):
+    # Thousands are others, which every run would look at again.
+    new = [name for name, module in [*sys.modules.items()] if _others.get(name) is not module]
+    for name in sorted(new):
+        module = sys.modules.get(name)
+        if name == "__main__" or module is None:
             continue
         file = getattr(module, "__file__", None)
         if not (isinstance(file, str) and _is_own(file)):
-            _others[name] = module  # thousands, that every run would look at again
+            _others[name] = module
         elif source := _source(name):
             hashes[name] = source.digest
     return hashes

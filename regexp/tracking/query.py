@@ -105,18 +105,29 @@ def quoted(value: str) -> str:
     raise ValueError(f"cannot search for {value!r}: it holds both kinds of quotes")
 
 
-def tagged(client: Any, experiment: str, tags: Mapping[str, str]) -> list[Any]:
-    """The runs of an experiment that have all these tags, oldest first."""
-    found = database.tagged(client, experiment, tags)
+def tagged(
+    client: Any, experiment: str, tags: Mapping[str, str], *, params: bool = True
+) -> list[Any]:
+    """The runs of an experiment that have all these tags, oldest first.
+
+    Args:
+        client: MLflow's, of the store.
+        experiment: its id.
+        tags: of the runs.
+        params: whether anybody looks at their parameters, which a server gives in any case.
+    """
+    found = database.tagged(client, experiment, tags, params=params)
     if found is not None:
         return found
     condition = " and ".join(f"tags.`{key}` = {quoted(value)}" for key, value in tags.items())
     return search(client, [experiment], condition)
 
 
-def trained(client: Any, experiment: str, sweep_id: str, tags: Mapping[str, str]) -> list[Any]:
-    """The runs that were trained for a sweep and have these tags, oldest first."""
-    return tagged(client, experiment, {"mlflow.parentRunId": sweep_id, **tags})
+def trained(
+    client: Any, experiment: str, sweep_id: str, tags: Mapping[str, str], *, params: bool = True
+) -> list[Any]:
+    """The runs that were trained for a sweep and have these tags, oldest first; see `tagged`."""
+    return tagged(client, experiment, {"mlflow.parentRunId": sweep_id, **tags}, params=params)
 
 
 def children(client: Any, experiment: str, sweep_id: str) -> list[Any]:

@@ -226,6 +226,7 @@ def known_sweep(
 
     def tries(tags: Mapping[str, str]) -> list[Earlier]:
         with store.explained(resolved):
-            return [Earlier.of(run) for run in query.tagged(client, where, tags)]
+            found = query.tagged(client, where, tags, params=False)
+            return [Earlier.of(run) for run in found]
 
     return parents[0].info.run_id if parents else "", tries

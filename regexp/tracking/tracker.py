@@ -65,6 +65,7 @@ class Tracker:
             self.experiment_id = find_or_make(self.client, experiment, self.uri, self.folder)
         self._outbox = Outbox(delivery.sender(self.client), spool_of(self.uri, self.folder))
         self._open: dict[str, RunRecord] = {}  # in the order of their start: a parent comes first
+        self._read: dict[str, list[Any]] = {}  # of sweeps, while `reading_once`
         self._closed = False
         # A process that forgets to close must not lose its last metrics.
         atexit.register(self.close)
@@ -186,9 +187,10 @@ class Tracker:
         def found() -> list[Any]:
             self._outbox.catch_up()
             with store.explained(self.uri):
+                asked = self.client, self.experiment_id
                 if sweep_id is None:
-                    return query.tagged(self.client, self.experiment_id, tags)
-                return query.trained(self.client, self.experiment_id, sweep_id, tags)
+                    return query.tagged(*asked, tags, params=False)
+                return query.trained(*asked, sweep_id, tags, params=False)
 
         return [Earlier.of(run) for run in self._patience(found)]
 
@@ -217,6 +219,19 @@ class Tracker:
     def runs(self, sweep_id: str) -> "pd.DataFrame":
         """One row a run of a sweep, oldest first; see `query.frame` for the columns."""
         return query.frame(self._children(sweep_id))
+
+    def run_count(self, sweep_id: str) -> int:
+        """How many runs a sweep has."""
+        return len(self._children(sweep_id))
+
+    @contextmanager
+    def reading_once(self, sweep_id: str) -> Iterator[None]:
+        """Read the runs of a sweep once for all that asks for them: all of them have ended."""
+        self._read = {sweep_id: self._children(sweep_id)}
+        try:
+            yield
+        finally:
+            self._read = {}
 
     def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
         """The values of a metric by step, for every run that has it; see `query.histories`."""
@@ -312,6 +327,8 @@ class Tracker:
         return self.client.create_run(self.experiment_id, now(), tags=cut | whole, run_name=short)
 
     def _children(self, sweep_id: str) -> list[Any]:
+        if sweep_id in self._read:
+            return self._read[sweep_id]
         self._outbox.catch_up()
         with store.explained(self.uri):
             return query.children(self.client, self.experiment_id, sweep_id)

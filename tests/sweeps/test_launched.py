@@ -71,6 +71,7 @@ NUMBERS = [0.0, -0.0, 1, 1.0, True, 5e-324, 1e300, float("inf"), 10**30]
         [{"a": 1, "b": 2}, {"b": 2, "a": 1}],  # the order of techniques counts
         [{"a": {"b": 1}}, {"a": [1]}, {"a": None}],
         [{"a": 1}],
+        [{"metrics": one} for one in ({}, {"b": float("nan"), "a": 1}, {"a": 2.5, "c": "ü"})],
         [],
     ],
 )

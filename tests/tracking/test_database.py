@@ -67,3 +67,14 @@ def test_other_stores_are_searched_by_mlflow() -> None:
             store = object()  # as that of a server, which has no database here
 
     assert database.tagged(Client(), "1", {}) is None
+
+
+def test_without_parameters_nothing_else_is_missing(
+    tracker: Tracker, runs: list[RunRecord]
+) -> None:
+    client, experiment = tracker.client, tracker.experiment_id
+    whole = database.tagged(client, experiment, {})
+    found = database.tagged(client, experiment, {}, params=False)
+    assert whole
+    assert any(run.data.params for run in whole)
+    assert [shown(run) for run in found or []] == [{**shown(run), "params": {}} for run in whole]

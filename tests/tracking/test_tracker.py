@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from regexp.tracking import RunRecord, Terminated, Tracker, TrackingError
+from regexp.tracking import RunRecord, Terminated, Tracker, TrackingError, query
 from regexp.tracking.delivery import dataset, sender
 from tests.tracking.runs import curve, start, tries
 
@@ -126,6 +126,28 @@ def test_finished_knows_only_finished_runs_of_the_sweep(tracker: Tracker, sweep:
     start(tracker, other.id, fingerprint="elsewhere").finish()
     ended = {name: one.id for name, one in tries(tracker, sweep.id).items() if one.ended}
     assert ended == {"done": done.id}
+
+
+def test_a_sweep_of_which_all_has_ended_is_read_once(
+    tracker: Tracker, sweep: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(tracker, sweep.id, fingerprint="one").finish()
+    table, link = tracker.runs(sweep.id), tracker.link(sweep.id)
+    asked, children = [], query.children
+
+    def counted(*args: Any) -> list[Any]:
+        asked.append(args)
+        return children(*args)
+
+    monkeypatch.setattr(query, "children", counted)
+    with tracker.reading_once(sweep.id):
+        assert tracker.run_count(sweep.id) == 1
+        assert tracker.runs(sweep.id).equals(table)
+        assert tracker.link(sweep.id) == link
+        assert len(asked) == 1
+        assert tracker.run_count("another") == 0
+    start(tracker, sweep.id, fingerprint="two").finish()
+    assert tracker.run_count(sweep.id) == 2
 
 
 def test_runs_is_a_table_of_children(tracker: Tracker, sweep: RunRecord) -> None:
