@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import ast
 import html
-import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +23,7 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.random import Rng
 from regexp.sweeps.ingredients import load_data
+from tests.processes import Forked
 from tests.sandbox import Sandbox
 from tests.shown import ROOT, blocks, commands, is_target, load_module, write_files
 
@@ -226,15 +225,10 @@ def examples(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sand
 
 
 def test_the_example_of_a_technique_passes_its_own_test(examples: Sandbox) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_shrink_perturb.py"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(examples.folder), str(ROOT)])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert "6 passed" in done.stdout
+    given = ["-q", "-p", "no:cacheprovider", "test_shrink_perturb.py"]
+    status, printed = Forked(pytest.main, given).end()
+    assert status == 0, printed
+    assert "6 passed" in printed
 
 
 def test_the_example_of_a_technique_trains(

@@ -5,14 +5,13 @@ now, write its output to the file there, and the part into README.md.
 """
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from regexp.__main__ import run
+from tests import processes
 from tests.sandbox import Sandbox
 from tests.shown import ROOT, assert_alike, blocks, commands
 
@@ -63,14 +62,14 @@ def test_a_rerun_on_other_data_prints_what_is_shown(sandbox: Sandbox) -> None:
               for row, kind in zip(measures, kinds, strict=True)]  # fmt: skip
     Path("beans.csv").write_text("\n".join(lines))
     # in processes of their own: modules of other tests would be told as code that differs
-    regexp = [sys.executable, "-m", "regexp"]
     table = ("dataset=table", "dataset.path=beans.csv", "dataset.target=kind")
     short = ("regularizer=l1", "seeds=2", "trainer.epochs=10")
-    subprocess.run([*regexp, *table, *short, *sandbox.arguments], check=True)
+    status, printed = processes.regexp(*table, *short, *sandbox.arguments).end()
+    assert status == 0, printed
     lines[40] = "9,9,9,9,9,kidney"
     Path("beans.csv").write_text("\n".join(lines))
     runs = sandbox.children().set_index("seed")
-    command = [*regexp, "rerun", runs.loc[1, "run_id"], sandbox.arguments[0]]
-    rerun = subprocess.run(command, capture_output=True, text=True)
-    assert rerun.returncode == 1, rerun.stderr
-    assert_shown(rerun.stdout, "rerun.txt")
+    rerun = processes.regexp("rerun", runs.loc[1, "run_id"], sandbox.arguments[0])
+    status, printed = rerun.end()
+    assert status == 1, printed
+    assert_shown(printed, "rerun.txt")

@@ -16,6 +16,7 @@ import regexp.sweeps.job
 import regexp.tracking
 from regexp.__main__ import USAGE_ERROR, run
 from regexp.tracking import Tracker
+from tests import processes
 from tests.sandbox import SMALL, Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -257,20 +258,10 @@ def test_nothing_stays_running_after_an_interruption(
 
 def test_equal_commands_at_the_same_time_train_nothing_twice(sandbox: Sandbox) -> None:
     sandbox.run("seeds=1", *SMALL)  # makes the store and the experiment
-    command = [sys.executable, "-m", "regexp", "-m", "regularizer=none,l1", *SMALL]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    both = [
-        subprocess.Popen(
-            [*command, *sandbox.arguments],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    printed = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], printed
+    command = ["-m", "regularizer=none,l1", *SMALL, *sandbox.arguments]
+    both = [processes.regexp(*command) for _ in range(2)]
+    ended = [process.end() for process in both]
+    assert [status for status, _ in ended] == [0, 0], ended
     with sandbox.tracker() as tracker:
         runs = [tracker.runs(parent) for parent in sandbox.parents()]
     [own] = [table for table in runs if len(set(table["technique"])) == 2]
@@ -282,19 +273,12 @@ def test_after_kill_9_the_same_command_loses_nothing_and_repeats_nothing(
     sandbox: Sandbox,
 ) -> None:
     arguments = ["-m", "regularizer=none,l1,l2", *SMALL, "trainer.epochs=300"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "regexp", *arguments, *sandbox.arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
+    process = processes.regexp(*arguments, *sandbox.arguments)
+    for line in process.output:
         if line.startswith("[2/3]"):  # the second job begins
             break
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
 
     with sandbox.tracker():  # opening the store tells what died
         pass

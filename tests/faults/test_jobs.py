@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +15,8 @@ import regexp.training.parts
 from regexp.sweeps.resume import Resume
 from regexp.tracking import Tracker
 from regexp.training.loop import train as train_stack
+from tests import processes
+from tests.processes import Forked
 from tests.sandbox import SMALL, Sandbox
 
 THREE = ("-m", "regularizer=none,l1,l2", *SMALL)
@@ -139,36 +139,29 @@ def test_a_signal_leaves_a_checkpoint_from_which_the_same_command_goes_on(
             assert tracker.client.get_run(run_id).data.tags["resumed"] == "1"
 
 
+def give_until_the_second_checkpoint(*arguments: str) -> None:
+    """A command that SIGKILL ends."""
+    whole = Resume.save
+
+    def save(self: Resume, epoch: int, content: Callable[[], dict[str, Any]]) -> None:
+        whole(self, epoch, content)
+        if epoch == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Resume.save = save  # type: ignore[method-assign]
+    processes.give(*arguments)
+
+
 @pytest.mark.slow
 def test_equal_commands_at_once_share_what_is_left(sandbox: Sandbox) -> None:
     """Both find a sweep that was broken off: the runs are resumed once."""
-    import subprocess
-
     command = ("-m", "regularizer=none,l1", *SMALL, "trainer.epochs=4", "checkpoint.every=1")
-    script = (
-        "import os, signal, sys\n"
-        "from regexp.sweeps.resume import Resume\n"
-        "from regexp.__main__ import run\n"
-        "whole = Resume.save\n"
-        "def save(resume, epoch, content):\n"
-        "    whole(resume, epoch, content)\n"
-        "    if epoch == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "Resume.save = save\n"
-        "run(sys.argv[1:])\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     arguments = [*command, *sandbox.arguments]
-    killed = subprocess.run(
-        [sys.executable, "-c", script, *arguments], env=environment, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL
-    both = [
-        subprocess.Popen([sys.executable, "-m", "regexp", *arguments], env=environment,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for _ in range(2)
-    ]  # fmt: skip
-    printed = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], printed
+    status, printed = Forked(give_until_the_second_checkpoint, *arguments).end()
+    assert status == -signal.SIGKILL, printed
+    both = [processes.regexp(*arguments) for _ in range(2)]
+    ended = [process.end() for process in both]
+    assert [status for status, _ in ended] == [0, 0], ended
     runs = sandbox.children()
     assert list(runs["status"]) == ["FINISHED"] * 4
     with Tracker(None, sandbox.experiment, sandbox.store) as tracker:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -18,15 +17,7 @@ from tests.kills import victim
 from tests.kills.moments import KINDS, Moment, draw
 from tests.kills.stored import Stored, folder_of, left_over, stored
 from tests.kills.ways import WAYS
-
-# A server that has imported everything, and forks the victims: most of a start is imports.
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["regexp.sweeps.execute", "regexp.sweeps.job", "regexp.compare",
-     "mlflow.store.tracking.sqlalchemy_store",
-     "mlflow.store.artifact.local_artifact_repo", "hydra._internal.hydra", "torch._dynamo",
-     "sklearn.datasets", "sklearn.model_selection", "matplotlib.pyplot"]
-)  # fmt: skip
+from tests.processes import Forked
 
 # In the first job a run leaves the stack after epoch 4, the other trains to the end.
 COMMAND = [*kills.sweep(["[dropout,pruning,prechelt]", "swag"], every=2), "figures=false"]
@@ -46,12 +37,8 @@ KIND_OF = {way: kind for kind, turns in KINDS.items() for ways in turns for way 
 
 
 def forked(arguments: Sequence[str]) -> int:
-    """Launch a victim from the server."""
-    process = CONTEXT.Process(target=victim.main, args=(list(arguments),))
-    process.start()
-    process.join()
-    assert process.exitcode is not None
-    return process.exitcode
+    """Launch a victim that need not import everything."""
+    return Forked(victim.main, list(arguments)).wait()
 
 
 @pytest.mark.slow

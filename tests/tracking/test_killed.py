@@ -1,55 +1,52 @@
 """Processes that are ended from outside leave no run RUNNING."""
 
 import math
+import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from regexp.tracking import Tracker
+from regexp.tracking import Tracker, interruptible
 from regexp.tracking.outbox import Outbox, Send
 from regexp.tracking.spool import Record, Spool
+from tests.processes import Forked
 from tests.tracking.runs import curve, start
 
-RECORD = """
-import signal, sys
-from regexp.tracking import Tracker, interruptible
-with interruptible(), Tracker(None, "regexp", sys.argv[1]) as tracker:
-    sweep = tracker.sweep("key", "name", {})
-    record = tracker.start(
-        sweep.id, name="l1", fingerprint="f", params={}, artifacts={},
-        tags={"technique": "l1", "seed": 0}, dataset={"name": "digits"},
-    )
-    record.metrics({"val/loss": 1.0}, 1)
-    tracker.runs(sweep.id)
-    record.metrics({"val/loss": 2.0}, 2)
-    print(sweep.id, record.id, flush=True)
-    signal.pause()
-"""
+
+def record_until_a_signal(folder: Path) -> None:
+    """Record a run that does not end."""
+    with interruptible(), Tracker(None, "regexp", folder) as tracker:
+        sweep = tracker.sweep("key", "name", {})
+        record = tracker.start(
+            sweep.id, name="l1", fingerprint="f", params={}, artifacts={},
+            tags={"technique": "l1", "seed": 0}, dataset={"name": "digits"},
+        )  # fmt: skip
+        record.metrics({"val/loss": 1.0}, 1)
+        tracker.runs(sweep.id)
+        record.metrics({"val/loss": 2.0}, 2)
+        print(sweep.id, record.id, flush=True)
+        signal.pause()
 
 
 def end(folder: Path, number: signal.Signals) -> tuple[str, str, int]:
     """Start a process that records a run, end it by a signal; (sweep, run, exit status)."""
-    command = [sys.executable, "-c", RECORD, str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        sweep, run = child.stdout.readline().split()
-        child.send_signal(number)
-        return sweep, run, child.wait()
+    child = Forked(record_until_a_signal, folder)
+    sweep, run = child.output.readline().split()
+    os.kill(child.pid, number)
+    return sweep, run, child.wait()
 
 
 @pytest.mark.parametrize(
     ("number", "code", "reason"),
     [
         (signal.SIGTERM, 143, "ended by SIGTERM"),
-        (signal.SIGINT, -signal.SIGINT, "interrupted from the keyboard (Ctrl-C)"),
+        (signal.SIGINT, 1, "interrupted from the keyboard (Ctrl-C)"),
     ],
 )
 def test_signal_marks_runs_as_killed_and_sends_what_is_queued(
-    fresh_store: Path, number: signal.Signals, code: int, reason: str, capfd: pytest.CaptureFixture
+    fresh_store: Path, number: signal.Signals, code: int, reason: str
 ) -> None:
     sweep, run, returned = end(fresh_store, number)
     assert returned == code

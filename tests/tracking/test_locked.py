@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from regexp.tracking import Tracker, TrackingError, deliver
+from tests.processes import CONTEXT, Forked
 from tests.tracking.runs import curve, start, tries
 
-ROOT = Path(__file__).parents[2]
 POINTS = 300
 WRITERS = 4
 
-WRITER = """
-import sys
-from regexp.tracking import Tracker
-folder, sweep_id, name, points = sys.argv[1:]
-with Tracker(None, "regexp", folder) as tracker:
-    record = tracker.start(
-        sweep_id, name=name, fingerprint=name, params={"model": "mlp"}, artifacts={"a.txt": "a"},
-        tags={"technique": "l1", "seed": 0}, dataset={"name": "digits"},
-    )
-    print("ready", flush=True)
-    sys.stdin.readline()
-    for step in range(int(points)):
-        record.metrics({"val/loss": float(step), "lr": 0.1}, step)
-    print("recorded", flush=True)
-    record.finish()
-print(tracker.left.nothing, flush=True)
-"""
-WRITE = (sys.executable, "-c", WRITER)
+
+def write(folder: Path, sweep_id: str, name: str, go: Event) -> None:
+    """Record a run; tell how far it is."""
+    with Tracker(None, "regexp", folder) as tracker:
+        record = tracker.start(
+            sweep_id, name=name, fingerprint=name, params={"model": "mlp"},
+            artifacts={"a.txt": "a"}, tags={"technique": "l1", "seed": 0},
+            dataset={"name": "digits"},
+        )  # fmt: skip
+        print("ready", flush=True)
+        go.wait()
+        for step in range(POINTS):
+            record.metrics({"val/loss": float(step), "lr": 0.1}, step)
+        print("recorded", flush=True)
+        record.finish()
+    print(tracker.left.nothing)
 
 
 @contextmanager
@@ -56,34 +52,22 @@ def locked(folder: Path) -> Iterator[None]:
 def test_writers_while_somebody_holds_the_lock_lose_nothing(fresh_store: Path) -> None:
     with Tracker(None, "regexp", fresh_store) as tracker:
         sweep = tracker.sweep("key", "name", {})
+        go = CONTEXT.Event()
         writers = [
-            subprocess.Popen(
-                [*WRITE, str(fresh_store), sweep.id, f"run {number}", str(POINTS)],
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for number in range(WRITERS)
+            Forked(write, fresh_store, sweep.id, f"run {number}", go) for number in range(WRITERS)
         ]
 
         def heard(word: str) -> None:
             for writer in writers:
-                assert writer.stdout is not None
-                assert writer.stdout.readline().strip() == word, writer.communicate()[1]
+                assert writer.output.readline() == f"{word}\n", writer.output.read()
 
         heard("ready")
         with locked(fresh_store):
-            for writer in writers:
-                assert writer.stdin is not None
-                writer.stdin.write("\n")
-                writer.stdin.flush()
+            go.set()
             heard("recorded")  # they wait for the lock to send it
         heard("True")
         for writer in writers:
-            _, errors = writer.communicate()
-            assert (writer.returncode, errors) == (0, "")
+            assert writer.end() == (0, "")
         runs = tracker.runs(sweep.id)
         assert runs["status"].tolist() == ["FINISHED"] * WRITERS
         for run_id in runs["run_id"]:

@@ -11,14 +11,13 @@ from filelock import FileLock
 
 from regexp.tracking import Tracker, TrackingError, store
 from regexp.tracking.quiet import Quiet
+from tests.processes import Forked
 
-OPEN = """
-import sys
-from regexp.tracking import Tracker
-with Tracker(None, "regexp", sys.argv[1]) as tracker:
-    sweep = tracker.sweep("key", "name", {})
-    print(sweep.id)
-"""
+
+def open_new(folder: Path) -> None:
+    """Begin a sweep, and print its id."""
+    with Tracker(None, "regexp", folder) as tracker:
+        print(tracker.sweep("key", "name", {}).id)
 
 
 @pytest.fixture
@@ -40,14 +39,10 @@ def test_importing_tracking_does_not_import_mlflow() -> None:
 
 def test_processes_that_start_at_once_share_a_new_store(tmp_path: Path) -> None:
     # Two at a time already break a store that is made without a lock.
-    command = [sys.executable, "-c", OPEN, str(tmp_path / "mlruns")]
-    started = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    ended = [(*process.communicate(), process.returncode) for process in started]
-    assert [code for _, _, code in ended] == [0] * 2, ended
-    assert len({output for output, _, _ in ended}) == 1, "they found or made one parent together"
+    started = [Forked(open_new, tmp_path / "mlruns") for _ in range(2)]
+    ended = [process.end() for process in started]
+    assert [status for status, _ in ended] == [0] * 2, ended
+    assert len({printed for _, printed in ended}) == 1, "they found or made one parent together"
     assert "mlflow" not in ended[0][1], "nothing is printed that users need not know"
 
 
