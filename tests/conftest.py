@@ -1,5 +1,6 @@
 """What the tests of every part share."""
 
+import gc
 import logging
 import os
 import shutil
@@ -12,11 +13,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from regexp.addresses import REMEMBERED
+from regexp.config.collector import keep_imports, spare_imports
 from regexp.config.variables import EXPERIMENT, URI
 from regexp.tracking.error import PASSWORD, TOKEN, USER
 
 if TYPE_CHECKING:
     from tests.sandbox import Sandbox
+
+
+spare_imports()  # of tests too: what is made until they start stays, and no garbage is in it
+
+
+def pytest_collection_finish() -> None:
+    """From now on there is garbage."""
+    keep_imports()
+    gc.set_threshold(10_000)
 
 
 @pytest.fixture(autouse=True, scope="session")

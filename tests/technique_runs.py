@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from regexp.errors import NotApplicable
-from regexp.regularizer.base import Regularizer
+from regexp.regularizer.base import Regularizer, overrides
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member
 from regexp.training.state import Result
@@ -97,6 +97,19 @@ def fitting(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
             also = [one for one in ("mixed",) if applies(one, mix(*before, name))]
             return before, (*where, *also)
     raise AssertionError(f"{name} applies to none of {', '.join(NETWORKS)}")
+
+
+def sample(name: str) -> tuple[str, ...]:
+    """Of `fitting` the first and the network of everything, and of the others one in turn.
+
+    All of them for a technique that makes layers, which each network has others of.
+    """
+    (first, *others) = fitting(name)[1]
+    plain = [network for network in others if network != "mixed"]
+    if overrides(technique(name), "build") or len(plain) < 2:
+        return (first, *others)
+    turn = plain[support.NAMES.index(name) % len(plain)]
+    return (first, *(network for network in others if network in (turn, "mixed")))
 
 
 def home(name: str) -> str:

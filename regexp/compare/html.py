@@ -7,6 +7,7 @@ import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from regexp.compare.document import Document
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from markupsafe import Markup
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -33,6 +35,16 @@ _WIDE = 120  # of an interval's picture, in pixels
 
 def page(document: Document) -> str:
     """The page. Names come from the store of runs, which anybody may write to: all are escaped."""
+    from markupsafe import Markup
+
+    return _template().render(
+        document=document, marks=MARKS, script=Markup(SCRIPT), digest=_digest(SCRIPT)
+    )
+
+
+@cache
+def _template() -> "Template":
+    """To be compiled once."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -46,10 +58,7 @@ def page(document: Document) -> str:
     environment.filters["breakable"] = _breakable
     environment.filters["sortable"] = lambda value: "" if math.isnan(value) else repr(value)
     environment.filters["drawn"] = drawn
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(
-        document=document, marks=MARKS, script=Markup(SCRIPT), digest=_digest(SCRIPT)
-    )
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
 
 
 def sweeps_of(page: Path) -> set[str]:
