@@ -74,6 +74,7 @@ def test_the_source_archive_holds_what_is_under_version_control(sources: Path) -
 
 
 def test_the_tests_of_the_source_archive_are_collected(sources: Path) -> None:
-    command = (sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider")
+    options = ("--collect-only", "-q", "--assert=plain", "-p", "no:cacheprovider")
+    command = (sys.executable, "-B", "-m", "pytest", *options)
     collected = outside(*command, folder=sources)
     assert "tests/test_package.py::test_the_tests_of_the_source_archive_are_collected" in collected

@@ -59,3 +59,9 @@ def same_bytes(first: NDArray[Any], second: NDArray[Any]) -> bool:
 def ids(runs: pd.DataFrame) -> Sequence[str]:
     """The ids of runs of `train`."""
     return [str(run) for run in runs["run_id"]]
+
+
+def one_of_each(runs: pd.DataFrame) -> Sequence[str]:
+    """The ids of the last run of each stack: all of the stack is computed for it anyway."""
+    jobs = runs.sort_values("seed").groupby(["technique", "setting"], dropna=False)
+    return ids(jobs.tail(1))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import regexp
 from regexp.dataset.windows import sliding, sunspots
 from regexp.metrics.evaluate import metrics
-from tests.prediction.support import ids, recorded, same_bytes, train, write_table
+from tests.prediction.support import ids, one_of_each, recorded, same_bytes, train, write_table
 from tests.sandbox import Sandbox
 
 ENDS_EARLY = "[dropout,early_stopping]"
@@ -52,7 +52,7 @@ def test_images_through_a_cnn(
         "dataset.train_size=128", *more,
     )  # fmt: skip
     digits = load_digits()
-    for run_id in ids(runs):
+    for run_id in one_of_each(runs):
         test, model = recorded(sandbox, run_id), regexp.load(run_id, sandbox.store)
         assert same_bytes(model.outputs(digits.data[test.rows]), test.outputs)
         assert np.array_equal(test.targets, digits.target[test.rows])
@@ -67,7 +67,7 @@ def test_windows_of_a_series_through_recurrent_networks(sandbox: Sandbox) -> Non
         "regularizer=none,[dropout,mc_dropout],zoneout",
     )  # fmt: skip
     steps = sunspots()
-    for run_id in ids(runs):
+    for run_id in one_of_each(runs):
         test, model = recorded(sandbox, run_id), regexp.load(run_id, sandbox.store)
         windows = sliding(steps, model.record.config["dataset"]["window"])
         assert same_bytes(model.outputs(windows[test.rows]), test.outputs)
@@ -107,7 +107,7 @@ def test_a_network_of_a_users_own(sandbox: Sandbox) -> None:
     from sklearn.datasets import load_wine
 
     values = load_wine().data
-    for run_id in ids(runs):
+    for run_id in one_of_each(runs):
         with pytest.raises(ValueError, match=f"--allow {own}"):
             regexp.load(run_id, sandbox.store)
         test, model = recorded(sandbox, run_id), regexp.load(run_id, sandbox.store, allow=[own])
