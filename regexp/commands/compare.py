@@ -83,6 +83,9 @@ def compare(arguments: Sequence[str]) -> int:
         raise
     if not len(comparison.table) or not comparison.table["finished"].any():
         raise ConfigError(f"no run of {_those(comparison)} has finished yet{_statuses(comparison)}")
+    recorded = len(sweep_ids) == 1 and not given.no_record
+    if not recorded:
+        comparison.remarks.append(_UNRECORDED)
     try:
         if not given.overwrite:
             check_folder(folder, sweep_ids)
@@ -98,9 +101,15 @@ def compare(arguments: Sequence[str]) -> int:
     for remark in comparison.remarks:
         print(printable(remark))  # some are tags of the store
     print(f"\nThe comparison: {printable(str(folder / PAGE))}", flush=True)
-    if len(sweep_ids) == 1 and not given.no_record:
+    if recorded:
         _record(config, reader, report, folder)
     return 0
+
+
+_UNRECORDED = (
+    "This comparison is a look that is not recorded: it spends nothing of the error that all looks "
+    "share, and none after it knows of it."
+)
 
 
 def default_folder(sweep_ids: Sequence[str]) -> Path:

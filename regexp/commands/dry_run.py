@@ -21,6 +21,7 @@ from regexp.errors import ConfigError, NotApplicable, count, printable
 from regexp.sweeps.plan import plan_all
 from regexp.sweeps.planned_run import PlannedRun, key_of, repeats
 from regexp.sweeps.progress import remark_lines, varied
+from regexp.sweeps.rounds import least_and_most, looks_of
 from regexp.tracking import Earlier
 
 if TYPE_CHECKING:
@@ -94,8 +95,12 @@ def show_dry_run(sweep: Sweep) -> None:
     left = total - sum(row.finished for row in rows)
     known = [row.seconds for row in rows if row.seconds is not None]
     seconds = sum(known) if len(known) == len(rows) else None
+    runs = count(total, "run")
+    if looks := looks_of(sweep):
+        least, most = least_and_most(planned, looks)
+        runs = f"at least {least} and at most {count(most, 'run')}, told as the most"
     print(
-        f"{count(len(rows), 'job')}, {count(total, 'run')}: {total - left} finished, "
+        f"{count(len(rows), 'job')}, {runs}: {total - left} finished, "
         f"{left} to run in about {_duration(seconds)} of training, one job after another (less "
         "where it stops early), and about a second a job for the rest. Nothing was written."
     )
@@ -112,7 +117,8 @@ def rows_of(
         left_out: why some jobs have none.
     """
     runs_of_all = [run for runs in planned for run in runs]
-    key = key_of(planned, sweep.command, reuse=sweep.config.reuse)
+    reuse, auto = sweep.config.reuse, bool(looks_of(sweep))
+    key = key_of(planned, sweep.command, reuse=reuse, auto=auto)
     earlier = earlier_of(sweep.config, key, runs_of_all)
     ended = {fingerprint for fingerprint, one in earlier.items() if one.ended}
     again = repeats(planned)

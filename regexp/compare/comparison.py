@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from regexp.compare import several, verdict
 from regexp.compare.baseline import FAMILY, KEYS, NONE, Baseline
 from regexp.compare.factor import baseline_of, by_factor, factor_of, varied
+from regexp.compare.looks import ALONE, Spending, spending_of
 from regexp.compare.metric import Metric, metric_of
 from regexp.compare.question import Question
 from regexp.compare.ranking import Across, rank
@@ -89,6 +90,7 @@ class Comparison:
         remarks: what a reader must know of all of it.
         against: the baseline, and what is compared with it.
         findings: remarks that no sweep should end without.
+        spending: what it spends of the error that all looks at the runs share.
     """
 
     metric: Metric
@@ -101,6 +103,7 @@ class Comparison:
     remarks: list[str] = field(default_factory=list)
     against: Baseline = NONE
     findings: list[str] = field(default_factory=list)
+    spending: Spending = ALONE
 
     @property
     def shown(self) -> "pd.DataFrame":
@@ -150,13 +153,14 @@ def compare(
     both = has(runs, ACCURACY) and has(runs, RMSE)
     asked = _checked(runs, question.metric) if question.metric else _headline(runs)
     metric = metric_of(asked, runs)
+    spending = spending_of(source, frames, runs, metric, against)
     table, tested = tabulate(runs, metric, against)
     # In the order of the table, not in that in which jobs happened to start.
     places = table[KEYS].reset_index(names="place")
     runs = runs.merge(places, on=KEYS, how="left").sort_values(["place", "seed"], kind="stable")
     runs = runs.drop(columns="place").reset_index(drop=True)
     families = _families(table, tested, runs, sticks, metric, against)
-    remarks = _remarks(runs, both, against, searched=bool(len(trials)))
+    remarks = spending.remarks + _remarks(runs, both, against, searched=bool(len(trials)))
     findings = as_guesses(families, runs, sticks, metric)
     if any(len(family.yardsticks) for family in families):
         remarks.append(NOTE)
@@ -171,6 +175,7 @@ def compare(
         remarks=[*findings, *remarks],
         against=against,
         findings=findings,
+        spending=spending,
     )
 
 

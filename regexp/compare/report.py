@@ -12,6 +12,7 @@ from regexp.compare import html, markdown
 from regexp.compare.baseline import KEYS
 from regexp.compare.comparison import Comparison, Source, compare
 from regexp.compare.document import Document, document
+from regexp.compare.looks import FILE as LOOKS
 from regexp.compare.question import Question
 from regexp.errors import ConfigError, printable
 
@@ -163,6 +164,8 @@ def keep(report: ComparisonReport, folder: Path, sweep: "RunRecord") -> None:
         sweep.artifact(folder / f"{FOLDER}.{ending}", FOLDER)
     for picture in report.pictures:
         sweep.artifact(folder / FIGURES / f"{picture.name}.png", f"{FOLDER}/{FIGURES}")
+    if (looks := report.comparison.spending.kept) is not None:
+        sweep.text(looks.as_json(), LOOKS)
     sweep.note(markdown.description(report.document))
 
 

@@ -111,6 +111,7 @@ class Config:
     optimizer: dict[str, Any] = field(default_factory=dict)
     scheduler: dict[str, Any] = field(default_factory=dict)
     seeds: Any = MISSING
+    seeds_max: int = MISSING
     grid: dict[str, Any] = field(default_factory=dict)
     stack: bool = MISSING
     reuse: bool = MISSING

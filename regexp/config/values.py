@@ -15,16 +15,25 @@ SECONDS = {"s": 1, "min": 60, "h": 3600}
 RUNS = 100_000
 """Of a job, at most: more would not fit into memory."""
 
+AUTO = "auto"
+"""`seeds` of a sweep that stops when its techniques are decided."""
+
+FIRST, STEP = 4, 4
+"""Seeds of such a sweep's first look, and how many each further look adds."""
+
 GROUPS = ("dataset", "model", "regularizer", "optimizer", "scheduler")
 
 
 def seeds_of(config: DictConfig) -> list[int]:
-    """The seeds of a job: `seeds: 3` is [0, 1, 2]; a list stands for itself.
+    """The seeds of a job: `seeds: 3` is [0, 1, 2]; a list stands for itself; of `auto` all that it
+    may come to.
 
     Raises:
-        ConfigError: not a positive integer, nor a list of different integers >= 0.
+        ConfigError: not a positive integer, `auto`, nor a list of different integers >= 0.
     """
     seeds = config.seeds
+    if seeds == AUTO:
+        return list(range(_most_of(config)))
     if is_int(seeds) and 1 <= seeds <= RUNS:
         return list(range(seeds))
     if isinstance(seeds, ListConfig) and len(seeds):
@@ -32,9 +41,29 @@ def seeds_of(config: DictConfig) -> list[int]:
         if all(is_int(seed) and seed >= 0 for seed in values) and len(set(values)) == len(values):
             return values
     raise ConfigError(
-        f"seeds={shown(seeds)}: expected a number of seeds (seeds=10) "
-        "or a list of different integers >= 0 (seeds=[0,1,5])"
+        f"seeds={shown(seeds)}: expected a number of seeds (seeds=10), "
+        "a list of different integers >= 0 (seeds=[0,1,5]) or auto"
     )
+
+
+def _most_of(config: DictConfig) -> int:
+    """`seeds_max`, of a job with `seeds: auto`."""
+    most: int = config.seeds_max
+    if not FIRST <= most <= RUNS:
+        raise ConfigError(
+            f"seeds_max={most}: expected {FIRST} seeds, those of the first look, or more"
+        )
+    if config.tune.budget:
+        raise ConfigError(
+            f"seeds={AUTO}: tune.budget={config.tune.budget} chooses numbers for all seeds of a "
+            "technique, before any of them; give a number of seeds"
+        )
+    return most
+
+
+def seeds_at_looks(most: int) -> list[int]:
+    """How many seeds a sweep with `seeds: auto` has at each look: 4, 8, 12, ... and `most`."""
+    return [*range(FIRST, most, STEP), most]
 
 
 def every_of(config: DictConfig) -> tuple[int | None, float | None]:

@@ -17,23 +17,19 @@ from typing import TYPE_CHECKING, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from regexp.addresses import print_traceback, public
-from regexp.config import plan_file
-from regexp.config.collector import keep_imports
 from regexp.config.jobs import Sweep, written
-from regexp.config.launching import launch
 from regexp.errors import INTERRUPTED, NotApplicable
-from regexp.sweeps import progress
-from regexp.sweeps.launched import Order, job, shared_tracker, write_plan
+from regexp.sweeps import progress, rounds
+from regexp.sweeps.course import Course, run
+from regexp.sweeps.launched import shared_tracker
 from regexp.sweeps.present import present
 from regexp.sweeps.progress import say
-from regexp.sweeps.time_left import Work, write_work
 
 if TYPE_CHECKING:
     from regexp.compare.report import ComparisonReport
     from regexp.sweeps.planned_run import PlannedRun
     from regexp.sweeps.yardsticks import Yardstick
-    from regexp.tracking import Earlier, RunRecord
+    from regexp.tracking import RunRecord
 
 Then = Callable[["ComparisonReport", float], None]
 """`then(report, seconds)` is called when a sweep has been presented, with the wall time that all
@@ -85,13 +81,14 @@ def run_sweep(sweep: Sweep, then: Then = lambda report, seconds: None) -> Execut
     from regexp.tracking import Terminated
 
     start_importing(sweep.master, len(sweep.jobs))
+    looks = rounds.looks_of(sweep)
     planned, left_out = plan_all(sweep.jobs)
     check_question(sweep, planned)
     sticks = planned_yardsticks(sweep.config, planned)
     for line in [*progress.left_out_lines(sweep, left_out), *progress.remark_lines(planned)]:
         say(line)
     try:
-        return _execute(sweep, planned, left_out, sticks, then)
+        return _execute(sweep, planned, left_out, looks, sticks, then)
     except (KeyboardInterrupt, Terminated):
         # By now the tracker has ended the runs as KILLED, which takes the exception to tell.
         say("\nInterrupted. The same command again goes on from here.")
@@ -102,6 +99,7 @@ def _execute(
     sweep: Sweep,
     planned: Sequence[Sequence["PlannedRun"]],
     left_out: Mapping[int, NotApplicable],
+    looks: Sequence[int],
     sticks: tuple[Sequence["Yardstick"], Sequence[str]],
     then: Then,
 ) -> Execution:
@@ -115,82 +113,39 @@ def _execute(
     name = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{uuid.uuid4().hex[:8]}"
     folder = Path(sweep.config.paths.mlruns) / "hydra" / name
     status: Literal["FINISHED", "FAILED"]
-    broken = False
     parent: RunRecord | None = None
     # A signal or Ctrl-C leaves these blocks as an exception; the tracker then ends its runs.
     with interruptible(), shared_tracker(sweep.config) as tracker:
         try:
             settings = {"command": written(sweep.command), **settings_of(sweep)}
             reuse = sweep.config.reuse
-            key = key_of(planned, sweep.command, reuse=reuse)
+            key = key_of(planned, sweep.command, reuse=reuse, auto=bool(looks))
             parent = tracker.sweep(key, sweep.name, settings, afresh=not reuse)
             runs = [run for runs in planned for run in runs]
             known = choose(search(tracker.tries, runs), parent.id, runs, reuse=reuse)
-            for line in existing_lines(planned, known, parent.id):
+            for line in existing_lines(planned, known, parent.id, auto=bool(looks)):
                 say(line)
             if sweep.config.figures:
                 from regexp.sweeps.illustrate import illustrate
 
                 illustrate(planned, parent, say)
-            plans = folder / "plans"
-            order = Order(parent.id, len(sweep.jobs), list(sweep.swept), str(plans.absolute()))
-            try:
-                files = _write_plans(plans, sweep, planned, left_out, order, known)
-                keep_imports()
-                launch(sweep, job, folder, files)
-            except Exception as error:  # a launcher or sweeper broke; what jobs did is kept
-                broken = True
-                say(f"The launcher stopped: {type(error).__name__}: {public(str(error))}")
-                if sweep.config.debug:
-                    print_traceback(error)
+            course = Course(sweep, planned, left_out, known, parent, tracker, folder)
+            run(course, looks)
             with _tolerant(), tracker.asking_once():
-                record_yardsticks(*sticks, tracker, parent, reuse=reuse)
+                fits = [one for one in sticks[0] if not looks or one.seed < course.seeds]
+                record_yardsticks(fits, sticks[1], tracker, parent, reuse=reuse)
             with _tolerant():
                 reported = present(tracker, parent, sweep.config)
                 if reported is not None:
                     then(reported, parent.wall_seconds(time.monotonic() - began))
-            failures = progress.failures_of(sweep, plans)
-            for line in [*progress.best_line(folder), *progress.failure_lines(failures)]:
+            for line in [*progress.best_line(folder), *progress.failure_lines(course.failures)]:
                 say(line)
-            status = "FAILED" if failures or broken else "FINISHED"
-            parent.finish(status, progress.failure_summary(failures))
+            status = "FAILED" if course.failures or course.broken else "FINISHED"
+            parent.finish(status, progress.failure_summary(course.failures))
         finally:
             if parent is not None:  # time counts, however the command ends
                 parent.wall_seconds(time.monotonic() - began)
     return Execution(parent.id, status == "FAILED" or not tracker.left.nothing)
-
-
-def _write_plans(
-    folder: Path,
-    sweep: Sweep,
-    planned: Sequence[Sequence["PlannedRun"]],
-    left_out: Mapping[int, NotApplicable],
-    order: Order,
-    known: Mapping[str, "Earlier"],
-) -> list[Path]:
-    """Write the plan of every job; of a sweep whose jobs only the sweeper knows, one for all.
-
-    Args:
-        known: which of the runs exist already, by fingerprint.
-    """
-    from regexp.sweeps.planned_run import repeats
-
-    if not sweep.jobs:
-        plan_file.write(folder / "sweep.yaml", {"order": vars(order)})
-        return [folder / "sweep.yaml"]
-    again = repeats(planned)
-    paths = [folder.absolute() / f"{number}.yaml" for number in range(len(sweep.jobs))]
-    folder.mkdir(parents=True, exist_ok=True)
-    left = [[run for run in runs if not _ended(run, known)] for runs in planned]
-    write_work(folder, [Work.of(() if n in again else runs) for n, runs in enumerate(left)])
-    for number, (path, one_job, runs) in enumerate(zip(paths, sweep.jobs, planned, strict=True)):
-        repeated, applies = again.get(number), number not in left_out
-        write_plan(path, order, number, one_job, runs, known, repeated=repeated, applies=applies)
-    return paths
-
-
-def _ended(run: "PlannedRun", known: Mapping[str, "Earlier"]) -> bool:
-    return run.fingerprint in known and known[run.fingerprint].ended
 
 
 def settings_of(sweep: Sweep) -> dict[str, object]:

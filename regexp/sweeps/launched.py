@@ -163,7 +163,7 @@ def job(config: DictConfig) -> float:
             report.points = progress.points(config)
             exist = sum(one["ended"] for one in content.get("known", ()))
             of_them = f", {exist} of them exist already" if exist else ""
-            say(f"{head}: {progress.size(config)}{of_them} ...")
+            say(f"{head}: {progress.size(config, content.get('runs'))}{of_them} ...")
             with _alone(config, f"{order.sweep_id}-{report.number}", head):
                 rest.begin(report.number)
                 outcomes = _train(config, content, order, setting, advance)

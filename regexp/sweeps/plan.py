@@ -37,7 +37,7 @@ from regexp.sweeps.planned_run import PlannedRun, planned
 from regexp.sweeps.trial import check_trains, stack_fault
 from regexp.sweeps.tuning import Numbers, numbers_in_words
 
-JOB = ("seeds", "grid", "tune", "launch", "compare", "yardsticks", "reuse")
+JOB = ("seeds", "seeds_max", "grid", "tune", "launch", "compare", "yardsticks", "reuse")
 """The keys that say which runs a job has, how it is launched and what stands beside them; none is a
 run's own."""
 

@@ -169,7 +169,11 @@ def check_code(run: PlannedRun) -> None:
 
 
 def key_of(
-    planned: Sequence[Sequence[PlannedRun]], command: Sequence[str], *, reuse: bool = True
+    planned: Sequence[Sequence[PlannedRun]],
+    command: Sequence[str],
+    *,
+    reuse: bool = True,
+    auto: bool = False,
 ) -> str:
     """What makes two sweeps the same one, to be continued: the same runs.
 
@@ -177,10 +181,11 @@ def key_of(
         planned: the runs of each job.
         command: the overrides, which stand for the runs where only a sweeper knows them.
         reuse: whether it takes runs that exist already; it is another sweep if not.
+        auto: whether it stops when it is decided, and may never have all of the runs.
     """
     names = sorted({run.asked for runs in planned for run in runs}) or command
     key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-    return key if reuse else f"{key} afresh"
+    return key + " auto" * auto + " afresh" * (not reuse)
 
 
 def repeats(planned: Sequence[Sequence[PlannedRun]]) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.jobs import Sweep, written
-from regexp.config.values import grid_of, seeds_of, shown
+from regexp.config.values import AUTO, grid_of, seeds_of, shown
 from regexp.errors import NotApplicable, count, once
 from regexp.metrics.names import ENSEMBLES, HEADLINES, MEMBERS, column
 from regexp.sweeps.tuning import draw_configurations
@@ -96,8 +96,16 @@ def points(config: DictConfig) -> int:
     return math.prod(map(len, grid_of(config).values()))
 
 
-def size(config: DictConfig) -> str:
-    """How many runs a job has: "10 runs", "32 trials, then 10 runs"."""
+def size(config: DictConfig, planned: Sequence[Mapping[str, Any]] | None = None) -> str:
+    """How many runs a job has: "10 runs", "32 trials, then 10 runs", "4 runs, seeds 8 to 11".
+
+    Args:
+        config: of the job.
+        planned: its runs, if they are known.
+    """
+    if config.seeds == AUTO and planned:
+        seeds = [run["seed"] for run in planned]
+        return f"{count(len(planned), 'run')}, seeds {min(seeds)} to {max(seeds)}"
     runs = count(len(seeds_of(config)) * points(config), "run")
     if not (budget := config.tune.budget):
         return runs
@@ -166,14 +174,15 @@ def best_line(folder: Path) -> list[str]:
     return [f"\nThe least validation loss is {value:.4f}, with {told}"]
 
 
-def failures_of(sweep: Sweep, folder: Path) -> list[tuple[str, str]]:
-    """(name, reason) of whatever did not finish, over all jobs, whose reports are in `folder`."""
+def failures_of(sweep: Sweep, folder: Path, jobs: Iterable[int]) -> list[tuple[str, str]]:
+    """(name, reason) of whatever did not finish, over jobs, whose reports are in `folder`."""
     reports = {}
     for path in folder.glob("*.json"):
         report = JobReport(**json.loads(path.read_text()))
         reports[report.number] = report
     failed = [failure for number in sorted(reports) for failure in reports[number].failures]
-    for number, planned in enumerate(sweep.jobs):
+    for number in jobs:
+        planned = sweep.jobs[number]
         if number not in reports:
             told = varied(planned.config, planned.overrides, sweep.swept)
             reason = "the job left no report: its process was stopped, or the disk is full"

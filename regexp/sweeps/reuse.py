@@ -75,9 +75,20 @@ def choose(
 
 
 def existing_lines(
-    planned: Sequence[Sequence[PlannedRun]], known: Mapping[str, Earlier], sweep_id: str
+    planned: Sequence[Sequence[PlannedRun]],
+    known: Mapping[str, Earlier],
+    sweep_id: str,
+    *,
+    auto: bool = False,
 ) -> list[str]:
-    """A line on how many of a sweep's runs exist already; none where there are none."""
+    """A line on how many of a sweep's runs exist already; none where there are none.
+
+    Args:
+        planned: the runs of each job.
+        known: what exists, by fingerprint.
+        sweep_id: of the sweep.
+        auto: whether it stops when it is decided, and may never have all of the runs.
+    """
     runs = {run.fingerprint for job in planned for run in job}
     ended = [known[run] for run in runs if run in known and known[run].ended]
     if not ended:
@@ -87,5 +98,5 @@ def existing_lines(
     left = len(runs) - len(ended)
     return [
         f"{len(ended)} of {count(len(runs), 'run')} exist already{of_others}; "
-        f"{left or 'none'} to train."
+        f"{'at most ' if auto and left else ''}{left or 'none'} to train."
     ]

@@ -205,8 +205,8 @@ def frame(runs: Sequence[Any]) -> "pd.DataFrame":
 
     Columns: run_id, name, status, start_time (milliseconds), seed (integer, -1 where there is
     none), the tags technique, variant, setting, label, dataset, split, stage, tuned, fingerprint,
-    data.checksum, reason and remarks ("" where absent), then `params.*` and the last value of every
-    metric as `metrics.*`.
+    data.checksum, reason and remarks ("" where absent), the ids of all sweeps that it belongs to
+    (with spaces between), then `params.*` and the last value of every metric as `metrics.*`.
     """
     import pandas as pd
 
@@ -221,10 +221,11 @@ def frame(runs: Sequence[Any]) -> "pd.DataFrame":
             "seed": _seed(tags.get("seed", "")),
         }
         row |= {name: tags.get(name, "") for name in _TAGS}
+        row["sweeps"] = " ".join(sorted(names.sweeps_of(tags)))
         row |= {parameter(name): public(value) for name, value in run.data.params.items()}
         row |= {column(name): number(value) for name, value in run.data.metrics.items()}
         rows.append(row)
-    first = ["run_id", "name", "status", "start_time", "seed", *_TAGS]
+    first = ["run_id", "name", "status", "start_time", "seed", *_TAGS, "sweeps"]
     table = pd.DataFrame(rows, columns=None if rows else first)
     rest = sorted(set(table.columns) - set(first))
     return table[first + rest]

@@ -1,0 +1,138 @@
+"""A sweep on its way: its jobs launched, all of them once or seed by seed until it is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regexp.addresses import print_traceback, public
+from regexp.config import plan_file
+from regexp.config.collector import keep_imports
+from regexp.config.jobs import Sweep
+from regexp.config.launching import launch
+from regexp.errors import NotApplicable
+from regexp.sweeps import progress, rounds
+from regexp.sweeps.launched import Order, job, write_plan
+from regexp.sweeps.progress import say
+from regexp.sweeps.time_left import Work, write_work
+
+if TYPE_CHECKING:
+    from regexp.sweeps.planned_run import PlannedRun
+    from regexp.tracking import Earlier, RunRecord, Tracker
+
+
+@dataclass
+class Course:
+    """A sweep on its way.
+
+    Attributes:
+        sweep: composed and checked.
+        planned: the runs of each job.
+        left_out: why some jobs have none.
+        known: which of the runs exist already, by fingerprint.
+        parent: the sweep's own run.
+        tracker: of the store.
+        folder: of the command's files.
+        failures: (name, reason) of what did not finish.
+        broken: whether a launcher or sweeper broke.
+        seeds: of a sweep that stops when it is decided, how many it has come to.
+    """
+
+    sweep: Sweep
+    planned: Sequence[Sequence[PlannedRun]]
+    left_out: Mapping[int, NotApplicable]
+    known: Mapping[str, Earlier]
+    parent: RunRecord
+    tracker: Tracker
+    folder: Path
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    broken: bool = False
+    seeds: int = 0
+
+
+def run(course: Course, looks: Sequence[int]) -> None:
+    """Launch the jobs of a sweep: all of them once, or seed by seed until it is decided.
+
+    Args:
+        course: of the sweep; what comes of it is noted there.
+        looks: how many seeds there are at each look; none where seeds are given.
+    """
+    if not looks:
+        _launch(course, course.planned, course.folder)
+        return
+    from regexp.compare import Question
+
+    asked = Question.read(course.sweep.config.compare)
+    closed: set[rounds.Point] = set()
+    told: list[str] = []
+    for seeds in looks:
+        part = rounds.of_round(course.planned, range(course.seeds, seeds), closed)
+        if not any(part):
+            return
+        place = course.folder if not course.seeds else course.folder / f"{seeds}_seeds"
+        _launch(course, part, place)
+        course.seeds = seeds
+        if course.broken or seeds == looks[-1]:
+            return
+        seen = rounds.look(course.tracker, course.parent.id, asked, part, seeds)
+        closed |= seen.closed
+        told += seen.lines
+        rounds.keep(course.parent, seen.spending, told)
+        for line in seen.lines:
+            say(line)
+
+
+def _launch(course: Course, planned: Sequence[Sequence[PlannedRun]], folder: Path) -> None:
+    """Launch the jobs that have runs, and those of which it is to be said why they have none."""
+    sweep, plans = course.sweep, folder / "plans"
+    order = Order(course.parent.id, len(sweep.jobs), list(sweep.swept), str(plans.absolute()))
+    first = folder == course.folder
+    numbers = [n for n, runs in enumerate(planned) if runs or first]
+    try:
+        files = _write_plans(plans, sweep, planned, course.left_out, order, course.known)
+        if sweep.jobs:
+            sweep = replace(sweep, jobs=tuple(sweep.jobs[number] for number in numbers))
+            files = [files[number] for number in numbers]
+        keep_imports()
+        launch(sweep, job, folder, files)
+    except Exception as error:  # a launcher or sweeper broke; what jobs did is kept
+        course.broken = True
+        say(f"The launcher stopped: {type(error).__name__}: {public(str(error))}")
+        if sweep.config.debug:
+            print_traceback(error)
+    course.failures += progress.failures_of(course.sweep, plans, numbers)
+
+
+def _write_plans(
+    folder: Path,
+    sweep: Sweep,
+    planned: Sequence[Sequence[PlannedRun]],
+    left_out: Mapping[int, NotApplicable],
+    order: Order,
+    known: Mapping[str, Earlier],
+) -> list[Path]:
+    """Write the plan of every job; of a sweep whose jobs only the sweeper knows, one for all.
+
+    Args:
+        known: which of the runs exist already, by fingerprint.
+    """
+    from regexp.sweeps.planned_run import repeats
+
+    if not sweep.jobs:
+        plan_file.write(folder / "sweep.yaml", {"order": vars(order)})
+        return [folder / "sweep.yaml"]
+    again = repeats(planned)
+    paths = [folder.absolute() / f"{number}.yaml" for number in range(len(sweep.jobs))]
+    folder.mkdir(parents=True, exist_ok=True)
+    left = [[run for run in runs if not _ended(run, known)] for runs in planned]
+    write_work(folder, [Work.of(() if n in again else runs) for n, runs in enumerate(left)])
+    for number, (path, one_job, runs) in enumerate(zip(paths, sweep.jobs, planned, strict=True)):
+        repeated, applies = again.get(number), number not in left_out
+        write_plan(path, order, number, one_job, runs, known, repeated=repeated, applies=applies)
+    return paths
+
+
+def _ended(run: PlannedRun, known: Mapping[str, Earlier]) -> bool:
+    return run.fingerprint in known and known[run.fingerprint].ended

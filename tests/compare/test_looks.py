@@ -1,0 +1,131 @@
+"""What a comparison spends of the error that all looks at its runs share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from regexp.compare import Comparison, Question, compare
+from regexp.compare.looks import Looks, standings_of
+from regexp.compare.sequential import Look, level, planned
+from regexp.compare.statistics import ALPHA
+from regexp.metrics.names import NOISE_FLOOR
+from tests.compare.sources import Source, classified
+
+OURS, THEIRS = "a" * 32, "b" * 32
+ASKED = "test/accuracy", "technique", "none"
+AUTO = b"seeds: auto\nseeds_max: 20\n"
+
+
+class Recorded(Source):
+    """Runs, and texts by sweep and name."""
+
+    def __init__(
+        self, runs: Mapping[str, pd.DataFrame], texts: Mapping[tuple[str, str], bytes]
+    ) -> None:
+        super().__init__(runs)
+        self.texts = texts
+
+    def text(self, run_id: str, name: str) -> bytes | None:
+        return self.texts.get((run_id, name))
+
+
+def compared(
+    seeds: int = 10,
+    *,
+    texts: Mapping[tuple[str, str], bytes] | None = None,
+    metric: str | None = None,
+    **columns: Any,
+) -> Comparison:
+    runs = classified(seeds=seeds, **columns)
+    return compare(Recorded({OURS: runs}, texts or {}), [OURS], Question(metric=metric))
+
+
+def looked(*looks: tuple[int, float]) -> bytes:
+    return Looks({ASKED: [Look(*one) for one in looks]}).as_json().encode()
+
+
+def test_a_first_comparison_leaves_a_tenth_for_seeds_that_are_added() -> None:
+    spending = compared().spending
+    assert spending.level == pytest.approx(0.045)
+    assert spending.remarks == []
+    assert spending.kept is not None
+    assert spending.kept.by_question == {ASKED: [Look(10, 0.9 * ALPHA)]}
+
+
+def test_a_comparison_of_the_same_runs_spends_nothing_more() -> None:
+    first = compared().spending
+    assert first.kept is not None
+    again = compared(texts={(OURS, "looks.json"): first.kept.as_json().encode()}).spending
+    assert again.looks == first.looks
+    assert again.kept == first.kept
+
+
+def test_what_was_compared_at_fewer_seeds_is_told_and_counts() -> None:
+    spending = compared(20, texts={(OURS, "looks.json"): looked((10, 0.045))}).spending
+    assert spending.level == pytest.approx(level([Look(10, 0.045), Look(20, 0.0045)], family=3))
+    [remark] = spending.remarks
+    assert "compared before at 10 seeds" in remark
+    assert "4.5% were spent" in remark
+
+
+def test_looks_of_another_sweep_count_where_it_has_the_runs_of_a_technique() -> None:
+    texts = {(THEIRS, "looks.json"): looked((10, 0.045))}
+    runs = classified(seeds=20)
+    for technique, counts in (("none", False), (NOISE_FLOOR, False), ("l1", True)):
+        runs["sweeps"] = OURS
+        runs.loc[(runs["technique"] == technique) & (runs["seed"] < 10), "sweeps"] += f" {THEIRS}"
+        spending = compare(Recorded({OURS: runs}, texts), [OURS]).spending
+        assert (len(spending.looks) == 2) == counts
+
+
+def test_another_metric_has_its_own_error() -> None:
+    texts = {(OURS, "looks.json"): looked((10, 0.045))}
+    spending = compared(20, texts=texts, metric="test/loss").spending
+    assert spending.level == pytest.approx(0.045)
+    assert spending.kept is not None
+    assert set(spending.kept.by_question) == {ASKED, ("test/loss", *ASKED[1:])}
+
+
+@pytest.mark.parametrize("seeds", [2, 10])
+def test_a_look_that_has_no_verdict_yet_spends_nothing(seeds: int) -> None:
+    runs = classified(seeds=seeds)
+    if seeds > 2:
+        runs.loc[0, "status"] = "RUNNING"
+    assert compare(Recorded({OURS: runs}, {}), [OURS]).spending.kept is None
+
+
+def test_several_sweeps_keep_nothing_and_heed_the_looks_of_each() -> None:
+    frames = {OURS: classified(seeds=20), THEIRS: classified(seeds=10)}
+    texts = {(THEIRS, "looks.json"): looked((10, 0.045))}
+    spending = compare(Recorded(frames, texts), [OURS, THEIRS]).spending
+    assert spending.kept is None
+    assert [one.seeds for one in spending.looks] == [10, 20]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"no json", b'{"looks": [{"looks": [[1]]}]}'])
+def test_looks_by_other_hands_are_none(content: bytes) -> None:
+    found = Looks.read(Recorded({}, {(OURS, "looks.json"): content}), OURS)
+    assert found.as_json() == Looks().as_json()
+
+
+def test_a_sweep_that_stops_when_it_is_decided_has_the_level_of_its_look() -> None:
+    told = Looks(told=["At 4 seeds given up: l2; 2 open."]).as_json().encode()
+    texts = {(OURS, "sweep.yaml"): AUTO, (OURS, "looks.json"): told}
+    spending = compared(8, texts=texts).spending
+    assert spending.level == level(planned(20, 8, ALPHA), family=3)
+    assert spending.last_level == level(planned(20, 20, ALPHA), family=3)
+    [remark] = spending.remarks
+    assert "looked at 2 times, at 4 and 8 seeds of at most 20" in remark
+    assert remark.endswith("At 4 seeds given up: l2; 2 open.")
+
+
+def test_what_stands_out_is_decided_and_the_baseline_runs_beside() -> None:
+    runs = classified(seeds=8, techniques=("none", NOISE_FLOOR, "dropout", "l1", "l2"))
+    source = Recorded({OURS: runs}, {(OURS, "sweep.yaml"): AUTO})
+    standings = {key[2]: word for key, word in standings_of(compare(source, [OURS])).items()}
+    assert standings == {
+        "none": "beside", NOISE_FLOOR: "beside", "dropout": "decided", "l1": "decided",
+        "l2": "hopeless",
+    }  # fmt: skip
