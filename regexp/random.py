@@ -137,6 +137,10 @@ class Rng:
         """Standard normal, float32, of `shape`."""
         return self.draw(_normal, shape, torch.float32)
 
+    def normals(self, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
+        """What `normal` gives for each of `shapes`, called one after another."""
+        return [self.normal(shape) for shape in shapes]
+
     def integers(self, high: int, shape: Sequence[int]) -> Tensor:
         """Uniform on 0..high-1, int64, of `shape`."""
         return self.draw(lambda out, g: out.random_(0, high, generator=g), shape, torch.int64)

@@ -114,21 +114,25 @@ class SWAG(
         return select(memory["count"] > 0, state | memory["mean"], state)
 
     def predict(self, memory: Memory, view: PredictionView) -> Tensor:
-        draws = [
-            self._draw(memory, view.state, view.rng.fold(index)) for index in range(self.samples)
-        ]
-        return torch.stack([view.network(view.inputs, draw) for draw in draws])
-
-    def _draw(self, memory: Memory, mean: Tensors, rng: Rng) -> Tensors:
-        """The state `mean` with drawn weights."""
         count = memory["count"]
         half = 0.5 if self.rank else 1.0
-        columns = torch.clamp(count, max=self.rank)
-        factors = rng.normal((self.rank,)) / (2 * (columns - 1).clamp(min=1)).sqrt()
+        deviations = {
+            name: (half * squares / count.clamp(min=1).to(squares)).sqrt()
+            for name, squares in memory["squares"].items()
+        }
+        outputs = []
+        for index in range(self.samples):
+            draw = self._draw(memory, deviations, view.state, view.rng.fold(index))
+            outputs.append(view.network(view.inputs, view.state | draw))
+        return torch.stack(outputs)
+
+    def _draw(self, memory: Memory, deviations: Tensors, mean: Tensors, rng: Rng) -> Tensors:
+        """Drawn weights. `deviations`: each weight's own, beside those of low rank."""
+        columns = torch.clamp(memory["count"], max=self.rank)
+        z, *each = rng.normals([(self.rank,), *(own.shape for own in deviations.values())])
+        factors = z / (2 * (columns - 1).clamp(min=1)).sqrt()
         drawn = {}
-        for name, squares in memory["squares"].items():
-            deviation = (half * squares / count.clamp(min=1).to(squares)).sqrt()
-            z = rng.normal(squares.shape).to(squares)
-            low_rank = torch.tensordot(factors.to(squares), memory["deviations"][name], dims=1)
-            drawn[name] = mean[name] + deviation * z + low_rank
-        return mean | drawn
+        for (name, own), z in zip(deviations.items(), each, strict=True):
+            low_rank = torch.tensordot(factors.to(own), memory["deviations"][name], dims=1)
+            drawn[name] = mean[name] + own * z.to(own) + low_rank
+        return drawn

@@ -40,6 +40,7 @@ from regexp.stack.network import Network
 from regexp.stack.optimizers import Optimizers
 from regexp.stack.rows import StackedRows, WeightedRows
 from regexp.stack.running_statistics import with_own_statistics
+from regexp.stack.streams import Remembered
 from regexp.stack.trainable import Trainable
 from regexp.stack.vmapped import varying
 
@@ -49,6 +50,9 @@ PARAMETER_TYPES = {
     "bfloat16": torch.float32,  # the network computes under autocast
 }
 """By `trainer.precision`."""
+
+DRAWS_BYTES = 64 * 2**20
+"""Of the draws of predictions that are averaged which a stack keeps for the next evaluation."""
 
 
 class Stack(Trainable):
@@ -119,6 +123,7 @@ class Stack(Trainable):
             lifted,
         )
         self._learning_rate: float | Tensor | None = None  # computed once a change
+        self._remembered = Remembered(DRAWS_BYTES)
 
     # --- training --------------------------------------------------------------------------
 
@@ -250,8 +255,10 @@ class Stack(Trainable):
         network = Network(self.single, state, others, numbers, self.autocast, self._draws)
 
         def call(inputs: Tensor) -> Tensor:
-            # the same for every chunk of rows: the same members
-            view = PredictionView(state, network, inputs, self.rng("predict", runs=runs))
+            # the same for every chunk of rows and after every epoch: the same members
+            rng = self.rng("predict", runs=runs)
+            rng.watch = self._remembered
+            view = PredictionView(state, network, inputs, rng)
             return mean_prediction(regularizer.predict(memory, view), self.task)
 
         return call
@@ -304,6 +311,7 @@ class Stack(Trainable):
         self.regularizer = self.regularizer.take(runs)
         self.memory = take(self.memory, runs)
         self._learning_rate = None
+        self._remembered = Remembered(DRAWS_BYTES)
 
 
 def take(values: Any, runs: Sequence[int]) -> Any:

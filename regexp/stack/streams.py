@@ -94,6 +94,14 @@ class StackedRng(Rng):
     def _seeds(self) -> tuple[int, ...]:
         return self.seeds
 
+    def normals(self, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
+        if self._index is None:
+            return super().normals(shapes)
+        whole = self.outside().again(self._draws, *self.path)
+        self._draws += len(shapes)
+        # leaving the `vmap` takes longer than the draws of a small network
+        return list(Outside.apply(lambda _: tuple(whole.normals(shapes)), self._index))
+
     def keep(self, shape: Sequence[int], p: Tensor | float) -> Tensor:
         if self._index is None:
             return super().keep(shape, p)
@@ -105,6 +113,34 @@ class StackedRng(Rng):
             return scaled_mask(bits, each[0].view(-1, *(1 for _ in shape)))
 
         return Outside.apply(masks, self._index, *([p] if isinstance(p, Tensor) else []))
+
+
+class Remembered:
+    """Keeps draws that are made again and again, for `Rng.watch`: those of every evaluation.
+
+    Args:
+        most: bytes that are kept; what is drawn beyond them is drawn anew each time.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._kept: dict[Any, Tensor] = {}
+
+    def __call__(
+        self, rng: Rng, fill: Fill, shape: Sequence[int], dtype: torch.dtype, parameters: Any
+    ) -> Tensor:
+        path, draws = rng.path, rng._draws
+        key = rng._seeds(), path, draws, fill, tuple(shape), dtype
+        if (kept := self._kept.get(key)) is not None:
+            rng.again(draws + 1, *path)
+            return kept.clone()  # who asks may write into it
+        out = rng.make(fill, shape, dtype, *parameters)
+        # of another distribution, the numbers may be others next time
+        alike = not parameters and getattr(fill, "__closure__", None) is None
+        if alike and out.nbytes <= self._left:
+            self._left -= out.nbytes
+            self._kept[key] = out.clone()
+        return out
 
 
 def _number(value: Tensor | float) -> Tensor:
