@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from regexp.compare import ComparisonReport, compare, report, write
 from regexp.compare.curves import curves
+from regexp.compare.figures.picture import Picture
 from regexp.compare.report import keep, pictures, table_csv
 from regexp.tracking import RunRecord, StoreAwayError, Tracker, TrackingError
 from tests.compare.sources import Source, classified, compared
@@ -93,13 +95,13 @@ def test_pictures_of_another_comparison_are_not_kept(
     other = tmp_path / "comparison" / "figures" / "forest_of_another_sweep.png"
     other.parent.mkdir(parents=True)
     other.write_text("a picture")
-    comparison = compare(tracker, [sweep.id])
-    made = ComparisonReport(comparison, pictures(tracker, comparison)[:1])
+    picture = Picture("mine", "A picture", "What is seen.", Figure())
+    made = ComparisonReport(compare(tracker, [sweep.id]), [picture])
     write(made, tmp_path / "comparison")
     keep(made, tmp_path / "comparison", sweep)
     assert other.exists()
     names = {path.name for path in (kept(tracker, sweep) / "figures").iterdir()}
-    assert names == {f"{made.pictures[0].name}.png"}
+    assert names == {"mine.png"}
 
 
 def test_one_artifact_that_cannot_be_read_costs_no_comparison(
