@@ -17,7 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from regexp.dataset.checks import (
+    BALANCED,
     EARLIER,
+    INDEPENDENT,
     TOGETHER,
     Name,
     check_splitting,
@@ -47,20 +49,9 @@ from regexp.dataset.weights import scaled
 from regexp.errors import ConfigError
 
 __all__ = [
-    "CLASSIFICATION",
-    "MULTILABEL",
-    "REGRESSION",
-    "Data",
-    "DataError",
-    "Dataset",
-    "Rows",
-    "Split",
-    "Splits",
-    "Table",
-    "TargetScale",
-    "array_checksum",
-    "summed",
-]
+    "CLASSIFICATION", "MULTILABEL", "REGRESSION", "Data", "DataError", "Dataset", "Rows", "Split",
+    "Splits", "Table", "TargetScale", "array_checksum", "summed",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +82,12 @@ class Dataset(ABC):
         split: a column that says of each row train, validation (or val, valid, dev) or test. All
             seeds then have these splits; `validation`, `test` and `repeats` have no say in them,
             and `split_seed` draws the rows of a `train_size` alone. None to split by the seed.
+        resampling: "balanced" for seeds that share as few test, validation and training rows as
+            they can, in blocks of five (`regexp.dataset.folds`); where rows make no folds, because
+            of rare classes, large groups or a test split of more than half, and by "independent",
+            each seed splits by itself.
+        test_rest: whether rows of the training split that a `train_size` leaves are tested as well;
+            not those of a training row's group or inputs, nor where the data tell the test rows.
 
     Raises:
         ConfigError: a number that is out of its range; both `group` and `split`.
@@ -111,6 +108,8 @@ class Dataset(ABC):
     repeats: str
     group: Name | None = None
     split: Name | None = None
+    resampling: str = INDEPENDENT
+    test_rest: bool = False
     _tables: dict[Path, Table] = field(default_factory=dict, init=False, repr=False, compare=False)
     _counts: dict[Any, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     _shared: dict[Path, Data] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -136,9 +135,8 @@ class Dataset(ABC):
             )
             raise unexpected("split_seed", self.split_seed, seed)
         if not is_number(self.label_noise) or not 0 <= self.label_noise < 1:
-            share = "a share of the training rows in [0, 1)"
-            raise unexpected("label_noise", self.label_noise, share)
-        check_splitting(self.repeats, self.group, self.split)
+            raise unexpected("label_noise", self.label_noise, "a share of the rows in [0, 1)")
+        check_splitting(self.repeats, self.group, self.split, self.resampling, self.test_rest)
 
     @abstractmethod
     def read(self, folder: Path) -> Table:
@@ -251,6 +249,8 @@ class Dataset(ABC):
             test=self.test,
             train_size=self.train_size,
             together=self.repeats == TOGETHER,
+            balanced=self.resampling == BALANCED,
+            test_rest=self.test_rest,
         )
 
     def _prepare(self, table: Table, splits: Splits, seed: int) -> Data:

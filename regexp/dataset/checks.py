@@ -19,8 +19,17 @@ Names = Name | Sequence[Name]
 TOGETHER, APART = "together", "apart"
 """What `dataset.repeats` may say."""
 
-EARLIER: Mapping[str, str | None] = MappingProxyType(
-    {"repeats": APART, "group": None, "split": None}
+BALANCED, INDEPENDENT = "balanced", "independent"
+"""What `dataset.resampling` may say."""
+
+EARLIER: Mapping[str, str | bool | None] = MappingProxyType(
+    {
+        "repeats": APART,
+        "group": None,
+        "split": None,
+        "resampling": INDEPENDENT,
+        "test_rest": False,
+    }
 )
 """What every run did that was recorded before a setting of datasets was there, by setting."""
 
@@ -69,10 +78,18 @@ def is_sha256(text: object) -> bool:
     return isinstance(text, str) and len(text) == 64 and set(text.lower()) <= {*"0123456789abcdef"}
 
 
-def check_splitting(repeats: object, group: object, split: object) -> None:
-    """`dataset.repeats` is one of its words; `group` and `split` name a column at most."""
+def check_splitting(
+    repeats: object, group: object, split: object, resampling: object, test_rest: object
+) -> None:
+    """`dataset.repeats` and `resampling` are one of their words, `test_rest` is true or false, and
+    `group` and `split` name a column at most.
+    """
     if repeats not in (TOGETHER, APART):
         raise unexpected("repeats", repeats, f"'{TOGETHER}' or '{APART}'")
+    if resampling not in (BALANCED, INDEPENDENT):
+        raise unexpected("resampling", resampling, f"'{BALANCED}' or '{INDEPENDENT}'")
+    if not isinstance(test_rest, bool):
+        raise unexpected("test_rest", test_rest, "true or false")
     check_column("group", group)
     check_column("split", split)
     if group is not None and split is not None:

@@ -11,6 +11,8 @@ from functools import cached_property
 import numpy as np
 
 from regexp.dataset.data import CLASSIFICATION, MULTILABEL, DataError, Rows, Splits, Table
+from regexp.dataset.folds import Folds
+from regexp.dataset.repeated import remarks_on
 from regexp.dataset.strata import strata_of
 from regexp.dataset.units import First, first_of, joined, repeats
 from regexp.dataset.whole import keep_whole
@@ -27,6 +29,8 @@ class Splitter:
         name: of the dataset.
         validation, test, train_size: see `regexp.dataset.base.Dataset`.
         together: whether rows of equal inputs stay in one split.
+        balanced: whether seeds share as few rows as they can, see `regexp.dataset.folds`.
+        test_rest: whether training rows that `train_size` leaves are tested as well.
     """
 
     table: Table
@@ -35,6 +39,8 @@ class Splitter:
     test: float
     train_size: int | None
     together: bool
+    balanced: bool = False
+    test_rest: bool = False
 
     @cached_property
     def free(self) -> Rows:
@@ -64,6 +70,16 @@ class Splitter:
         rest = 1 - self.validation - self.test
         return strata_of(self.table, min(self.validation, self.test, rest))
 
+    @cached_property
+    def folds(self) -> Folds | None:
+        """The folds that seeds are split by; None where each seed is split by itself."""
+        table = self.table
+        if not self.balanced or table.splits is not None:
+            return None
+        test = self.test if table.held_out is None else 0
+        folds = Folds(self.free, test, self.validation, self.strata, self.units)
+        return folds if folds.fit(table.targets if table.task == CLASSIFICATION else None) else None
+
     def split(self, seed: int) -> Splits:
         """The rows of the training, validation and test split.
 
@@ -71,37 +87,68 @@ class Splitter:
             DataError: rows that cannot be split as asked.
             ConfigError: a `train_size` that the training split cannot give.
         """
-        from sklearn.utils import resample
-
-        table, targets = self.table, self.table.targets
-        labels = targets if table.task == CLASSIFICATION else None
+        table = self.table
+        classified = table.task == CLASSIFICATION
         self._check_targets()
-        if table.splits is None:
-            rest, test = self.free, table.held_out
-            if test is None:
-                rest, test = self._cut(rest, "test", seed)
-            train, validation = self._cut(rest, "validation", seed)
-        else:
-            train, validation, test = table.splits
-        if labels is not None:
+        pool, validation, test = self._pool(seed)
+        train = np.concatenate(pool)
+        if classified:
             self._check_split(train, "train")
         if self.train_size is not None:
             check_train_size(self.train_size, len(train), self.name)
-            if self.train_size < len(train) or table.splits is None:
-                train = resample(
-                    train,
-                    replace=False,
-                    n_samples=self.train_size,
-                    stratify=None if self.strata is None else self.strata[train],
-                    random_state=_state(seed),
-                )
-            if labels is not None:
+            train = self._draw(pool, self.train_size, seed)
+            if classified:
                 self._check_split(train, "train_size")
-        if labels is not None and table.splits is None:
+        if classified and table.splits is None:
             self._check_split(validation, "validation")
             if table.held_out is None:
                 self._check_split(test, "test")
+        if self.test_rest and self.train_size is not None:
+            test = np.concatenate([test, self._rest(np.concatenate(pool), train)])
         return train, validation, test
+
+    def _pool(self, seed: int) -> tuple[list[Rows], Rows, Rows]:
+        """The rows for training, in parts to be drawn from in turn; for validation; for the test.
+
+        Those of a test split that the data tell are as the data have them.
+        """
+        table = self.table
+        if table.splits is not None:
+            train, validation, test = table.splits
+            return [train], validation, test
+        if self.folds is not None:
+            pool, validation, test = self.folds.split(seed)
+            return pool, validation, test if table.held_out is None else table.held_out
+        rest, told = self.free, table.held_out
+        if told is None:
+            rest, told = self._cut(rest, "test", seed)
+        train, validation = self._cut(rest, "validation", seed)
+        return [train], validation, told
+
+    def _draw(self, pool: list[Rows], size: int, seed: int) -> Rows:
+        """So many rows of those for training."""
+        from sklearn.utils import resample
+
+        if self.folds is not None:
+            return self.folds.draw(pool, size, seed)
+        [train] = pool
+        if size == len(train) and self.table.splits is not None:
+            return train
+        drawn: Rows = resample(
+            train,
+            replace=False,
+            n_samples=size,
+            stratify=None if self.strata is None else self.strata[train],
+            random_state=_state(seed),
+        )
+        return drawn
+
+    def _rest(self, pool: Rows, train: Rows) -> Rows:
+        """The rows for training that are not drawn, nor of a unit that a drawn row is of."""
+        if self.table.splits is not None or self.table.held_out is not None:
+            return pool[:0]
+        units = np.arange(len(self.table.targets)) if self.units is None else self.units
+        return pool[~np.isin(units[pool], units[train])]
 
     def training_rows(self, seed: int) -> int:
         """How many rows the training split has; whatever the seed, but where units are large."""
@@ -112,6 +159,8 @@ class Splitter:
         if self.table.splits is not None:
             return len(self.table.splits[0])
         count = len(self.free)
+        if self.folds is not None:
+            return count - sum(self.folds.sizes)
         test = round(self.test * count) if self.table.held_out is None else 0
         return count - test - round(self.validation * count)
 
@@ -144,44 +193,7 @@ class Splitter:
 
     def remarks(self) -> tuple[str, ...]:
         """What a user must know of rows that repeat others, in a line; nothing if none does."""
-        table = self.table
-        if table.splits is not None:
-            return ()
-        if table.first_equal is None:
-            told = (
-                f"{self.name}: rows are not compared where memory does not hold them; equal ones "
-            )
-            return (f"{told}may be in different splits.",) if self.together else ()
-        again, rows = repeats(first_of(table.first_equal[self.free])), len(self.free)
-        return (*self._tested(table.first_equal), *self._repeated(again, rows))
-
-    def _tested(self, first: First) -> tuple[str, ...]:
-        """A line on the rows of a test split that the data tell which other splits have as well."""
-        test = self.table.held_out
-        seen = 0 if test is None else int(np.isin(first[test], first[self.free]).sum())
-        if test is None or seen == 0:
-            return ()
-        return (
-            f"{self.name}: {seen:,} of {len(test):,} test rows have the inputs of a training or "
-            "validation row; they stay in the test, which the data tell.",
-        )
-
-    def _repeated(self, again: int, rows: int) -> tuple[str, ...]:
-        """A line on how many of the rows that are split repeat others, if any does."""
-        table = self.table
-        if again == 0:
-            return ()
-        said = (
-            f"{self.name}: {again:,} of {rows:,} rows {'repeats' if again == 1 else 'repeat'} the "
-            "inputs of an earlier one; "
-        )
-        if not self.together:
-            cure = "(dataset.repeats=together: in one)"
-            return (f"{said}equal rows may be in different splits {cure}.",)
-        if table.groups is not None and self.units is not None:
-            groups, joint = len(np.unique(table.groups)), len(np.unique(self.units))
-            said += f"they join the {groups:,} groups to {joint:,}; " if joint < groups else ""
-        return (f"{said}equal rows stay in one split (dataset.repeats=apart: anywhere).",)
+        return remarks_on(self.table, self.name, self.free, self.units, self.together)
 
     def _check_targets(self) -> None:
         """There is something to learn, and each class has a row for every split."""

@@ -35,6 +35,10 @@ from tests.support import tensor
 SMALL = ("dataset.train_size=80", "model.hidden=[8]", "trainer.epochs=2", "trainer.batch_size=20")
 
 
+SPLIT_BEFORE = ("dataset.resampling=independent", "dataset.test_rest=false")
+"""How seeds split their data before they were balanced, and the rest of the rows was tested."""
+
+
 def config(*overrides: str) -> DictConfig:
     return compose(parse([*SMALL, *overrides])[0]).jobs[0].config
 
@@ -117,7 +121,7 @@ class Uneven(Dataset):
 
 def test_a_run_recorded_before_equal_rows_stayed_together_has_its_own_splits() -> None:
     """At seed 2 the two irises of equal measures were in training and test split."""
-    asked = ("dataset=iris", "dataset.train_size=null", "seeds=[2]")
+    asked = ("dataset=iris", "dataset.train_size=null", "seeds=[2]", *SPLIT_BEFORE)
     [apart] = plan(config(*asked, "dataset.repeats=apart"))
     [together] = plan(config(*asked))
     recorded = {
@@ -132,10 +136,22 @@ def test_a_run_recorded_before_equal_rows_stayed_together_has_its_own_splits() -
     assert not torch.equal(before, new)
 
 
+def test_a_run_recorded_before_balanced_splits_tests_the_rows_that_it_did() -> None:
+    asked = ("dataset=iris", "dataset.train_size=30", "seeds=[2]")
+    [before], [now] = plan(config(*asked, *SPLIT_BEFORE)), plan(config(*asked))
+    later = ("resampling", "test_rest")
+    recorded = {key: value for key, value in before.config["dataset"].items() if key not in later}
+    again = from_resolved(before.config | {"dataset": recorded}, "data")
+    assert again.fingerprint == before.fingerprint != now.fingerprint
+    assert np.array_equal(*(build_member(run).data.test.rows for run in (again, before)))
+    assert len(build_member(again).data.test) == 30
+    assert len(build_member(now).data.test) == 90
+
+
 def test_a_recorded_table_without_later_settings_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "made.csv").write_text("a,y\n" + "".join(f"{row},{row % 2}\n" for row in range(50)))
     of = ("dataset=table", f"dataset.path={tmp_path}/made.csv", "dataset.target=y")
-    [run] = plan(config(*of, "dataset.train_size=null"))
+    [run] = plan(config(*of, "dataset.train_size=null", *SPLIT_BEFORE))
     recorded = {
         key: value for key, value in run.config["dataset"].items() if key not in Dataset.EARLIER
     }
