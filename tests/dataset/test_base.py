@@ -264,12 +264,8 @@ def test_the_table_is_read_once(tmp_path, monkeypatch):
 def test_numbers_live_in_yaml_alone(dataset, choice):
     """No number has a default, and the YAML names each of them."""
     own = [item for item in fields(dataset) if item.init]
-    later = (
-        "group",
-        "split",
-        "resampling",
-        "test_rest",
-    )  # classes made in Python may not know them
+    # classes that are made in Python may know nothing of them
+    later = ("group", "split", "resampling", "test_rest")
     for item in own:
         assert item.default is (Dataset.EARLIER[item.name] if item.name in later else MISSING)
         assert item.default_factory is MISSING
@@ -292,6 +288,8 @@ def test_numbers_live_in_yaml_alone(dataset, choice):
         ({"label_noise": 1}, "dataset.label_noise: expected a share"),
         ({"label_noise": -0.1}, "dataset.label_noise: expected a share"),
         ({"repeats": True}, "dataset.repeats: expected 'together' or 'apart', got True"),
+        ({"resampling": "fair"}, "resampling: expected 'balanced' or 'independent', got 'fair'"),
+        ({"test_rest": 1}, "dataset.test_rest: expected true or false, got 1"),
         ({"split_seed": 0.5}, "dataset.split_seed: expected a whole number"),
     ],
 )

@@ -16,6 +16,7 @@ from regexp.dataset.data import Splits
 from regexp.dataset.splitting import Splitter
 from tests.dataset.made import config_of
 from tests.dataset.test_held_out import TESTED, held_out
+from tests.dataset.test_held_out import rows as rows_of
 from tests.dataset.test_splitting import assert_whole, made, splitter
 
 TRAIN, VALIDATION, TEST = range(3)
@@ -166,7 +167,7 @@ def test_rows_that_make_no_folds_are_split_by_each_seed_for_itself(inputs, class
     asked = balanced(inputs, classes, groups, **shares)
     assert asked.folds is None
     alone = replace(asked, balanced=False)
-    outcomes = []
+    outcomes: list[Any] = []
     for each in (asked, alone):
         try:
             outcomes.append([rows.tolist() for rows in each.split(2)])
@@ -199,13 +200,13 @@ def test_independent_seeds_leave_the_units_of_training_rows_out_of_the_test():
 
 
 def test_a_test_split_that_the_data_tell_stays_and_validation_splits_share_no_row(tmp_path):
-    asked = {"resampling": "balanced", "test_rest": True, "train_size": 12}
-    loaded = [held_out(**asked).load(seed, tmp_path) for seed in range(5)]
-    assert all(np.array_equal(data.test.rows, TESTED) for data in loaded)
-    rows = [np.concatenate([getattr(data, key).rows for data in loaded]) for key in
-            ("train", "validation")]  # fmt: skip
-    assert sorted(rows[1]) == sorted(set(range(100)) - set(TESTED.tolist()))
-    assert len(set(rows[0])) == 60
+    asked = held_out(resampling="balanced", test_rest=True, train_size=12)
+    loaded = [asked.load(seed, tmp_path) for seed in range(5)]
+    assert all(rows_of(data, "test") == TESTED.tolist() for data in loaded)
+    train, validation = ([row for data in loaded for row in rows_of(data, split)] for split in
+                         ("train", "validation"))  # fmt: skip
+    assert sorted(validation) == sorted(set(range(100)) - set(TESTED.tolist()))
+    assert len(set(train)) == len(train) == 60
 
 
 def test_splits_that_a_column_tells_stay():

@@ -11,9 +11,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from tests.dataset.made import make
 
 TABLES = {
-    "breast_cancer": (341, 30, ("malignant", "benign")),
+    "breast_cancer": (343, 30, ("malignant", "benign")),
     "diabetes": (266, 10, ()),
-    "wine": (106, 13, ("class_0", "class_1", "class_2")),
+    "wine": (108, 13, ("class_0", "class_1", "class_2")),
     "iris": (90, 4, ("setosa", "versicolor", "virginica")),
 }
 
