@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,14 @@ GALAXY_HEADER = (
 )
 
 
+@cache
+def _read(name: str) -> Any:
+    return OmegaConf.load(ROOT / "conf" / f"{name}.yaml")
+
+
 def config_of(name: str) -> Any:
     """`conf/dataset/<name>.yaml`, after what conf/config.yaml says of all datasets."""
-    common = OmegaConf.load(ROOT / "conf" / "config.yaml").dataset
-    return OmegaConf.merge(common, OmegaConf.load(ROOT / "conf" / "dataset" / f"{name}.yaml"))
+    return OmegaConf.merge(_read("config").dataset, _read(f"dataset/{name}"))  # a copy
 
 
 def make(name: str, **overrides: Any) -> Any:
