@@ -18,6 +18,7 @@ from regexp.tracking.experiments import find_or_make
 from regexp.tracking.outbox import Left, Outbox
 from regexp.tracking.patience import Patience
 from regexp.tracking.query import Earlier
+from regexp.tracking.quiet import quiet
 from regexp.tracking.record import WALL_SECONDS, RunRecord, Status, now
 from regexp.tracking.redelivery import farewell, spool_of
 from regexp.tracking.signals import Terminated
@@ -67,6 +68,8 @@ class Tracker:
         self._open: dict[str, RunRecord] = {}  # in the order of their start: a parent comes first
         self._read: dict[str, list[Any]] = {}  # of sweeps, while `reading_once`
         self._closed = False
+        # All the while: each of its calls of MLflow would make all loggers forget what they know.
+        quiet.__enter__()
         # A process that forgets to close must not lose its last metrics.
         atexit.register(self.close)
         try:
@@ -280,7 +283,10 @@ class Tracker:
             record.finish(status, reason)
         self._closed = True
         atexit.unregister(self.close)
-        self.left = self._outbox.close()
+        try:
+            self.left = self._outbox.close()
+        finally:
+            quiet.__exit__()
         for line in farewell(self.left, self._given, self.folder):
             _logger.warning(line)
 

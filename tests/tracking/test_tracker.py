@@ -348,3 +348,12 @@ def test_data_that_another_process_adds_meanwhile_are_recorded(
     run = tracker.client.get_run(sweep.id)
     assert [one.dataset.name for one in run.inputs.dataset_inputs] == ["digits"]
     assert len(tries) == 2
+
+
+def test_mlflow_says_nothing_as_long_as_a_tracker_is_open(tmp_path: Path) -> None:
+    Tracker(None, "quiet", tmp_path).close()  # importing MLflow sets its level
+    logger = logging.getLogger("mlflow")
+    before = logger.level
+    with Tracker(None, "quiet", tmp_path):
+        assert not logger.isEnabledFor(logging.CRITICAL)
+    assert logger.level == before
