@@ -192,10 +192,10 @@ def _lines(compared: Comparison, standings: Mapping[Key, State], seeds: int) -> 
             words.setdefault(word, []).append(label)
         if not words:
             continue
-        told = [f"{say}: {', '.join(words[word])}" for word, say in _TOLD.items() if word in words]
+        told = [f"{', '.join(words[word])} {say}" for word, say in _TOLD.items() if word in words]
         told.append(f"{len(words['open'])} open" if "open" in words else "none open")
         where = f" ({family.name})" if len(compared.families) > 1 else ""
-        lines.append(f"At {seeds} seeds{where} {'; '.join(told)}.")
+        lines.append(f"At {seeds} seeds{where}: {'; '.join(told)}.")
     return lines
 
 
@@ -203,5 +203,5 @@ _TOLD = {
     "decided, better": "better",
     "decided, worse": "worse",
     "hopeless": "given up",
-    "unknown": "nothing to test",
+    "unknown": "without a test",
 }

@@ -111,14 +111,14 @@ def test_looks_by_other_hands_are_none(content: bytes) -> None:
 
 
 def test_a_sweep_that_stops_when_it_is_decided_has_the_level_of_its_look() -> None:
-    told = Looks(told=["At 4 seeds given up: l2; 2 open."]).as_json().encode()
+    told = Looks(told=["At 4 seeds: l2 given up; 2 open."]).as_json().encode()
     texts = {(OURS, "sweep.yaml"): AUTO, (OURS, "looks.json"): told}
     spending = compared(8, texts=texts).spending
     assert spending.level == level(planned(20, 8, ALPHA), family=3)
     assert spending.last_level == level(planned(20, 20, ALPHA), family=3)
     [remark] = spending.remarks
     assert "looked at 2 times, at 4 and 8 seeds of at most 20" in remark
-    assert remark.endswith("At 4 seeds given up: l2; 2 open.")
+    assert remark.endswith("At 4 seeds: l2 given up; 2 open.")
 
 
 def test_what_stands_out_is_decided_and_the_baseline_runs_beside() -> None:

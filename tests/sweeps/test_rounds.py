@@ -71,11 +71,11 @@ def test_what_is_decided_or_hopeless_stops_and_the_baseline_with_the_last() -> N
     runs = classified(seeds=8)
     over = seen(TECHNIQUES, runs, range(4, 8))
     assert over.closed == {(0, ""), (1, ""), (2, ""), (3, "")}
-    assert over.lines == ["At 8 seeds better: dropout; worse: l1; given up: l2; none open."]
+    assert over.lines == ["At 8 seeds: dropout better; l1 worse; l2 given up; none open."]
     runs.loc[runs["technique"] == "l2", "metrics.test/accuracy"] += 0.009
     going = seen(TECHNIQUES, runs, range(4, 8))
     assert going.closed == {(1, ""), (2, "")}
-    assert going.lines == ["At 8 seeds better: dropout; worse: l1; 1 open."]
+    assert going.lines == ["At 8 seeds: dropout better; l1 worse; 1 open."]
 
 
 def test_later_seeds_and_what_was_closed_before_say_nothing() -> None:
