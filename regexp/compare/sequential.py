@@ -152,18 +152,20 @@ def boundaries(times: Sequence[float], spent: Sequence[float]) -> list[float]:
     Returns:
         One a look; infinite where it has nothing to spend.
     """
-    found: list[float] = []
+    from scipy.special import ndtri
+
+    # One look, as most sweeps have, takes no integral.
+    found = [-float(ndtri(spent[0] / 2)) if spent[0] > 0 else math.inf]
     # The motion where it has not been stopped: places and how much of it is there, [nodes].
-    places, mass = np.zeros(1), np.ones(1)
-    before = used = 0.0
-    for time, total in zip(times, spent, strict=True):
-        step = math.sqrt(time - before)
-        z = _boundary(places, mass, step, math.sqrt(time), total - used)
-        found.append(z)
-        nodes, weights = _quadrature(min(z, _FAR) * math.sqrt(time), step)
+    places, mass, before = np.zeros(1), np.ones(1), 0.0
+    for at in range(1, len(times)):
+        step, scale = math.sqrt(times[at - 1] - before), math.sqrt(times[at - 1])
+        nodes, weights = _quadrature(min(found[-1], _FAR) * scale, step)
         density = np.exp(-0.5 * ((nodes[:, None] - places) / step) ** 2) @ mass
         mass = weights * density / (step * math.sqrt(2 * math.pi))
-        places, before, used = nodes, time, max(total, used)
+        places, before = nodes, times[at - 1]
+        step, error = math.sqrt(times[at] - before), spent[at] - spent[at - 1]
+        found.append(_boundary(places, mass, step, math.sqrt(times[at]), error))
     return found
 
 
