@@ -32,6 +32,8 @@ of its parent run as well.
   --baseline NAME    what the others are held against, a technique or a level of the factor, with
                      its numbers where it has several: 'l1 (strength=0.001)'; by default none, or
                      the level that was run first
+  --matters NUMBER   the least gain that matters, in points of accuracies and other shares, else in
+                     the metric's own unit; by default half a point, or 1% of the baseline's mean
   --no-record        leave the parent run as it is
   figures=false      without pictures, which is quicker"""
 
@@ -54,6 +56,7 @@ def compare(arguments: Sequence[str]) -> int:
     parser.add_argument("--overwrite", action="store_true")
     for name in ("metric", "factor", "baseline"):
         parser.add_argument(f"--{name}")
+    parser.add_argument("--matters", type=float)
     parser.add_argument("--no-record", action="store_true")
     given = parser.split(
         arguments,
@@ -66,6 +69,7 @@ def compare(arguments: Sequence[str]) -> int:
         parser.error("expected SWEEP_ID")
     config = given.config
     folder: Path = given.folder or default_folder(sweep_ids)
+    from regexp.compare.answer import headlines
     from regexp.compare.comparison import compare
     from regexp.compare.question import Question, recorded_question
     from regexp.compare.report import PAGE, ComparisonReport, check_folder, pictures, write
@@ -74,7 +78,7 @@ def compare(arguments: Sequence[str]) -> int:
 
     reader = Reader(config.tracking.uri, config.paths.mlruns)
     names = {sweep_id: _name(reader, sweep_id) for sweep_id in sweep_ids}
-    asked = Question(given.metric, given.factor, given.baseline)
+    asked = Question(given.metric, given.factor, given.baseline, given.matters)
     asked = asked.filled(recorded_question(reader, sweep_ids))
     try:
         comparison = compare(reader, sweep_ids, asked, names)
@@ -97,6 +101,9 @@ def compare(arguments: Sequence[str]) -> int:
     except OSError as error:
         problem = f"cannot be written ({error.strerror or error})"
         raise ConfigError(problem, key=f"--folder {folder}") from error
+    for line in headlines(comparison):
+        print(printable(line))
+    print()
     show(comparison)
     for remark in comparison.remarks:
         print(printable(remark))  # some are tags of the store

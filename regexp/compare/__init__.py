@@ -1,5 +1,6 @@
 """Compare the techniques of sweeps: tables, verdicts, pictures, a report."""
 
+from regexp.compare.answer import headlines
 from regexp.compare.comparison import Comparison, compare
 from regexp.compare.question import Question
 from regexp.compare.report import ComparisonReport, report, write
@@ -11,6 +12,7 @@ __all__ = [
     "ComparisonReport",
     "Question",
     "compare",
+    "headlines",
     "report",
     "show",
     "table",

@@ -23,10 +23,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regexp.compare.statistics import ALPHA, ROUNDING, Floats, holm, least_pairs
+from regexp.compare.statistics import ALPHA, ROUNDING, Floats, holm
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LEAST_DATASETS = 6
+"""With fewer no test of the signs has a p below 5%: 2^(1 - 6) = .031."""
 
 ENUMERATED = 13
 """Differences of which all patterns of signs are gone through; more would take seconds."""
@@ -192,11 +195,11 @@ def notes(techniques: int, datasets: int) -> list[str]:
             f"Nemenyi's critical difference is {critical:.1f} ranks of the {most} that are "
             "possible: it can tell only extremes apart."
         )
-    if datasets < (needed := least_pairs(techniques - 1)):
+    if datasets < LEAST_DATASETS:
         sentences.append(
-            f"Wilcoxon's test cannot give a Holm-corrected p below {ALPHA:.2f} for "
-            f"{techniques - 1} technique(s) on {datasets} dataset(s), whatever the scores; that "
-            f"takes {needed}."
+            f"{datasets} datasets have so few patterns of signs that no p below "
+            f"{2.0 ** (1 - datasets):.2g} is possible, whatever the scores; {LEAST_DATASETS} have "
+            f"one below {ALPHA:.2f}, whatever the number of techniques."
         )
     return sentences
 

@@ -1,17 +1,23 @@
-"""The answer of a comparison in a few plain sentences, never stronger than its verdicts."""
+"""The answer of a comparison in a few plain sentences, never stronger than its verdicts.
+
+The first sentence says what to do.
+"""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from regexp.compare import formats
 from regexp.compare.baseline import Baseline
 from regexp.compare.comparison import Comparison, Family
-from regexp.compare.formats import listed
+from regexp.compare.family import ROWS
+from regexp.compare.formats import listed, percent
 from regexp.compare.metric import Metric, Unit
 from regexp.compare.ranking import Across
 from regexp.compare.statistics import ALPHA, POWER
 from regexp.compare.table import CLAIMS
+from regexp.compare.verdict import Judge, deciding, likely
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +30,9 @@ EACH = 3
 
 ONE_BY_ONE = 2
 """So many techniques are told with their whole verdicts."""
+
+PROBABLY = ("probably helps", "probably hurts")
+CONTROL = "noise floor"
 
 
 def answers(comparison: Comparison) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -43,7 +52,7 @@ def answers(comparison: Comparison) -> tuple[list[tuple[str, str]], list[tuple[s
         return [("", each[0][1])], []
     first = []
     if comparison.across is not None:
-        across = _of_datasets(comparison.across)
+        across = _of_datasets(comparison.across, comparison.metric.unit)
         first.append((f"across {len(comparison.across.scores)} datasets", across))
     if len(each) <= EACH:
         return first + each, []
@@ -51,15 +60,25 @@ def answers(comparison: Comparison) -> tuple[list[tuple[str, str]], list[tuple[s
     return first, each
 
 
+def headlines(comparison: Comparison) -> list[str]:
+    """The first sentence of each answer, for a terminal: what to use."""
+    first, _ = answers(comparison)
+    lines = []
+    for subject, text in first:
+        sentence = re.split(r"(?<=\.) (?=[A-Z0-9])", text, maxsplit=1)[0]
+        lines.append(f"{subject}: {sentence}" if subject else sentence)
+    return lines
+
+
 def _in_short(comparison: Comparison) -> str:
     """On how many datasets and settings each technique helps or hurts."""
     table = comparison.table
-    compared = table[table["outcome"] != "baseline"]
+    compared = table[~table["outcome"].isin(["baseline", CONTROL])]
     one_split = any(
-        family.one_split and family.rows["outcome"].isin(CLAIMS).any()
+        family.judge.one_split and family.rows["outcome"].isin(CLAIMS).any()
         for family in comparison.families
     )
-    where = " (on the one split, where seeds share one)" if one_split else ""
+    where = " (on the one split, where seeds share one)" if one_split else " on this table"
     sentences = []
     for outcome in CLAIMS:
         claimed = compared["outcome"].eq(outcome).groupby(compared["label"], sort=False)
@@ -79,32 +98,123 @@ def _in_short(comparison: Comparison) -> str:
 
 def _of_family(family: Family, metric: Metric, against: Baseline) -> str:
     """The answer of one dataset and setting."""
-    compared = family.rows[family.rows["outcome"] != "baseline"]
+    rows = family.rows
+    compared = rows[~rows["outcome"].isin(["baseline", CONTROL])]
+    floor = _floor(rows[rows["outcome"] == CONTROL], metric.unit, against)
     if compared.empty:
-        return f"Nothing is compared with {against} yet."
+        return " ".join([f"Nothing is compared with {against} yet.", *floor])
+    sentences = [_action(compared, family.judge, against)]
     if len(compared) <= ONE_BY_ONE:
-        return " ".join(f"{row['label']}: {row['verdict']}." for _, row in compared.iterrows())
-    count = len(compared)
+        sentences += [f"{row['label']}: {row['verdict']}." for _, row in compared.iterrows()]
+        return " ".join([*sentences, *floor, *_against_naive(rows, str(against))])
+    sentences += _summed_up(compared, family.judge, against)
+    return " ".join([*sentences, *floor, *_against_naive(rows, str(against))])
+
+
+def _action(compared: "pd.DataFrame", judge: Judge, against: Baseline) -> str:
+    """What to use, what it gains, and what it costs."""
+    sign = -1 if judge.metric.lower_is_better else 1
+    by_gain = (sign * compared["difference"]).sort_values(ascending=False, kind="stable").index
+    ordered = compared.loc[by_gain]
+    unit = judge.metric.unit
+    helping = ordered[ordered["outcome"] == "helps"]
+    if len(helping):
+        row = helping.iloc[0]
+        both = row[f"{ROWS}outcome"] == "helps"
+        where = f"{judge.here} and {judge.there}" if both else judge.here
+        [(size, ends)] = formats.differences(helping.head(1), unit)
+        gain = f"{size} {unit.name}".rstrip()
+        best = row["p_best"]
+        sure = "" if len(compared) == 1 or math.isnan(best) else f", best of all: {percent(best)}"
+        flattered = "; the largest of several gains flatters itself" if len(helping) > 1 else ""
+        return (
+            f"Use {row['label']}: it helps {where}, {gain} against {against} (95% interval "
+            f"{ends}{sure}{flattered}){_cost(row)}."
+        )
+    outcomes = set(compared["outcome"])
+    kinds = against.kinds if (compared["variant"] == "").all() else "configurations"
+    nothing = f"none of the {len(compared)} {kinds} is shown to help"
+    if len(compared) == 1:
+        nothing = f"{compared.iloc[0]['label']} is not shown to help"
+    if outcomes <= {"no verdict"}:
+        return f"Nothing can be said yet: {nothing}."
+    probable = ordered[ordered["outcome"] == "probably helps"]
+    if len(probable):
+        row = probable.iloc[0]
+        [(size, _)] = formats.differences(probable.head(1), unit)
+        gain = f"{size} {unit.name}".rstrip()
+        return (
+            f"Stay with {against} or try {row['label']}: {nothing}, and {row['label']} probably "
+            f"does ({percent(row['p_helps'])}, {gain}){_cost(row)}; {deciding(row)}."
+        )
+    return f"Stay with {against}: {nothing}."
+
+
+def _cost(row: "pd.Series") -> str:
+    """`, for ×1.10 the time`."""
+    times = float(row["relative_seconds"])
+    return "" if math.isnan(times) else f", for ×{formats.rounded(times, 2)} the time"
+
+
+def _summed_up(compared: "pd.DataFrame", judge: Judge, against: Baseline) -> list[str]:
+    """Who does what, one sentence an outcome."""
+    total, unit = len(compared), judge.metric.unit
     kind = against.kinds if (compared["variant"] == "").all() else "configurations"
     by_outcome = dict(iter(compared.groupby("outcome", sort=False)))
-    split = " on this split" if family.one_split else ""
     sentences = []
-    for outcome, plural, among in (("helps", "help", f" of {count} {kind}"), ("hurts", "hurt", "")):
+    among = f" of {total} {kind}"
+    for outcome, plural in (("helps", "help"), ("hurts", "hurt")):
         if (rows := by_outcome.get(outcome)) is not None:
             some = f"{len(rows)}{among} {outcome if len(rows) == 1 else plural}"
-            if len(rows) == count:
-                some = f"All {count} {plural}"
-            sentences.append(f"{some}{split}: {_named(rows, metric.unit)}.")
-        elif outcome == "helps":
-            or_hurt = "" if "hurts" in by_outcome else " or to hurt"
-            sentences.append(f"None of the {count} {kind} is shown to help{or_hurt}.")
+            if len(rows) == total:
+                some = f"All {total} {plural}"
+            also = int((rows[f"{ROWS}outcome"] == outcome).sum())
+            elsewhere = f", {also} of them {judge.there} as well" if also else ""
+            sentences.append(f"{some} {judge.here}{elsewhere}: {_named(rows, unit)}.")
+            among = ""
+    open_ones = compared[compared["outcome"].isin(PROBABLY)]
+    if len(open_ones):
+        sentences.append(f"Still open: {_open(open_ones)}.")
+    if (rows := by_outcome.get("practically equal")) is not None:
+        names = listed(_few(list(map(str, rows["label"]))))
+        sentences.append(f"Practically equal to {against}: {names}.")
     if (rows := by_outcome.get("no evidence")) is not None:
-        whom = "" if len(rows) == count else f" on {len(rows)}"
-        seen = _seen(rows, metric.unit)
-        sentences.append(f"There is no evidence either way{whom}{seen}.")
+        whom = "" if len(rows) == total else f" on {len(rows)}"
+        sentences.append(f"There is no evidence either way{whom}{_seen(rows, unit)}.")
+    if (rows := by_outcome.get("did nothing")) is not None:
+        names = listed(_few(list(map(str, rows["label"]))))
+        sentences.append(f"Did nothing: {names}.")
     if (rows := by_outcome.get("no verdict")) is not None:
         sentences.append(f"There is no verdict on {len(rows)}; the table tells why.")
-    return " ".join([*sentences, *_against_naive(family.rows, str(against))])
+    return sentences
+
+
+def _open(rows: "pd.DataFrame") -> str:
+    """`dropout (probably helps, 93%; about 34 seeds would decide)`, the surest first."""
+    sure = [likely(row, row["outcome"]) for _, row in rows.iterrows()]
+    ordered = rows.assign(sure=sure).sort_values("sure", ascending=False, kind="stable")
+    names = [
+        f"{row['label']} ({row['outcome']}, {percent(row['sure'])}; {deciding(row)})"
+        for _, row in ordered.head(NAMED).iterrows()
+    ]
+    if len(rows) > NAMED:
+        return f"{', '.join(names)} and {len(rows) - NAMED} more"
+    return listed(names)
+
+
+def _floor(controls: "pd.DataFrame", unit: Unit, against: Baseline) -> list[str]:
+    """What an A/A arm differs by."""
+    sentences = []
+    for (_, row), (size, ends) in zip(
+        controls.iterrows(), formats.differences(controls, unit) if len(controls) else (),
+        strict=True,
+    ):  # fmt: skip
+        text = f"{size} {unit.name}".rstrip()
+        sentence = f"Noise floor: {row['label']} differs from {against} by {text} ({ends})"
+        if row["p"] < ALPHA:
+            sentence += ", more than chance has it in 19 of 20 sweeps, though it is the same"
+        sentences.append(f"{sentence}.")
+    return sentences
 
 
 def _against_naive(rows: "pd.DataFrame", baseline: str) -> list[str]:
@@ -152,23 +262,29 @@ def _seen(rows: "pd.DataFrame", unit: Unit) -> str:
     return f"; {what} would have been seen (power {POWER:.0%}){on}"
 
 
-def _of_datasets(across: Across) -> str:
+def _of_datasets(across: Across, unit: Unit) -> str:
     """The answer across datasets."""
-    tested, baseline = across.wilcoxon, str(across.against)
-    differing = tested[tested["p_holm"] < ALPHA]
+    tested, baseline = across.tested, str(across.against)
+    differing = tested[tested["p_joint"] < across.alpha].sort_values(
+        "gain", ascending=False, kind="stable"
+    )
     average = across.ranks.mean()
     best = str(average.idxmin())
     sentences = []
     for better, does in ((True, "better"), (False, "worse")):
-        names = list(map(str, differing.index[differing["better"].astype(bool) == better]))
+        names = [
+            f"{name} (p {formats.relation(p)})"
+            for name, p in differing.loc[(differing["gain"] > 0) == better, "p_joint"].items()
+        ]
         if names:
             verb = "is" if len(names) == 1 else "are"
-            sentences.append(f"{listed(_few(names))} {verb} {does} than {baseline}.")
+            use = "Use " + str(differing.index[0]) + ": " if better else ""
+            sentences.append(f"{use}{listed(_few(names))} {verb} {does} than {baseline}.")
     if not sentences:
-        least = tested["p_holm"].min()
+        least = tested["p_joint"].min()
         p = "" if math.isnan(least) else f"; smallest corrected p: {formats.p_text(least)}"
         sentences.append(
-            f"No {across.against.kind} is shown to be better or worse than {baseline}{p}."
+            f"Stay with {baseline}: no {across.against.kind} is shown to be better or worse{p}."
         )
     rank = f"The best average rank, {average.min():.1f} of {len(average)}, is "
     if best == baseline:

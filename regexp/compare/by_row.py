@@ -17,7 +17,7 @@ from regexp.errors import ConfigError
 from regexp.metrics.names import TEST_OUTPUTS
 from regexp.metrics.outputs import RowOutputs, read
 
-SAME = 1e-5
+SAME = 1e-4
 """Scores and outputs that differ by less than this share of the largest one are the same: training
 that takes its sums in another order, with a technique that does nothing, comes so close."""
 

@@ -4,14 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, cast
 
-from regexp.compare import several, verdict
+from regexp.compare import several
 from regexp.compare.baseline import FAMILY, KEYS, NONE, Baseline
+from regexp.compare.by_row import RowReader
 from regexp.compare.factor import baseline_of, by_factor, factor_of, varied
 from regexp.compare.looks import ALONE, Spending, spending_of
 from regexp.compare.metric import Metric, metric_of
+from regexp.compare.notes import notes as notes_of
 from regexp.compare.question import Question
 from regexp.compare.ranking import Across, rank
-from regexp.compare.table import FINISHED, Tested, counted_runs, no_rows, tabulate
+from regexp.compare.table import FINISHED, counted_runs, no_rows, tabulate
+from regexp.compare.tested import Rules, Tested
+from regexp.compare.verdict import Judge
 from regexp.compare.yardsticks import NOTE, Yardsticks, as_guesses
 from regexp.errors import ConfigError, nearest, once
 from regexp.metrics.names import (
@@ -47,7 +51,7 @@ class Family:
     Attributes:
         dataset, setting: their names.
         rows: of the comparison's table.
-        one_split: whether all runs share one split of the data.
+        judge: how its verdicts were given.
         notes: what a reader must know of the verdicts.
         yardsticks: rows like those of the table, of which no verdict is given.
     """
@@ -55,7 +59,7 @@ class Family:
     dataset: str
     setting: str
     rows: "pd.DataFrame"
-    one_split: bool
+    judge: Judge
     notes: list[str]
     yardsticks: "pd.DataFrame" = field(default_factory=no_rows)
 
@@ -91,6 +95,7 @@ class Comparison:
         against: the baseline, and what is compared with it.
         findings: remarks that no sweep should end without.
         spending: what it spends of the error that all looks at the runs share.
+        matters: the least gain that matters, as it was asked; None for the metric's own.
     """
 
     metric: Metric
@@ -104,6 +109,7 @@ class Comparison:
     against: Baseline = NONE
     findings: list[str] = field(default_factory=list)
     spending: Spending = ALONE
+    matters: float | None = None
 
     @property
     def shown(self) -> "pd.DataFrame":
@@ -154,7 +160,8 @@ def compare(
     asked = _checked(runs, question.metric) if question.metric else _headline(runs)
     metric = metric_of(asked, runs)
     spending = spending_of(source, frames, runs, metric, against)
-    table, tested = tabulate(runs, metric, against)
+    rules = Rules(question.matters, spending.level, RowReader(source, metric.name))
+    table, tested = tabulate(runs, metric, against, rules)
     # In the order of the table, not in that in which jobs happened to start.
     places = table[KEYS].reset_index(names="place")
     runs = runs.merge(places, on=KEYS, how="left").sort_values(["place", "seed"], kind="stable")
@@ -170,12 +177,13 @@ def compare(
         trials=trials,
         table=table,
         families=families,
-        across=None if both else rank(table, runs, metric, against),
+        across=None if both else rank(table, runs, metric, against, spending.level),
         sweeps={sweep_id: (names or {}).get(sweep_id, sweep_id) for sweep_id in frames},
         remarks=[*findings, *remarks],
         against=against,
         findings=findings,
         spending=spending,
+        matters=question.matters,
     )
 
 
@@ -221,11 +229,13 @@ def _families(
         test = tested[key]
         notes = [_nothing_compared(runs, against)]
         if len(test.compared):
-            notes = verdict.notes(test.compared, test.overlap, families=compared, against=against)
+            notes = notes_of(
+                test.compared, test.overlap, test.judge, families=compared, against=against
+            )
             notes += test.remarks
         members = runs[(runs[FAMILY] == list(key)).all(axis=1)]
         beside = sticks.rows(members, metric, against, test.overlap)
-        families.append(Family(*key, rows, test.overlap is None, notes, beside))
+        families.append(Family(*key, rows, test.judge, notes, beside))
     return families
 
 

@@ -31,6 +31,7 @@ class FamilyPart:
         outcomes: of each technique, in a word.
         intervals: of each technique, (low, difference, high); NaN where there is none.
         verdicts: scores, differences and verdicts in sentences.
+        tests: p-values, what could have been found, other rows' intervals.
         measures: further scores and costs.
         summary: scores, differences and verdicts in words.
     """
@@ -39,8 +40,15 @@ class FamilyPart:
     outcomes: list[str]
     intervals: list[tuple[float, float, float]]
     verdicts: list[Column]
+    tests: list[Column]
     measures: list[Column]
     summary: list[Column]
+
+    @property
+    def sentences(self) -> list[tuple[str, str]]:
+        """Techniques and their verdicts in sentences, but for the baseline."""
+        pairs = zip(self.verdicts[0].cells, self.verdicts[-1].cells, strict=True)
+        return [(name, sentence) for name, sentence in pairs if sentence]
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ def _options(comparison: Comparison) -> list[str]:
     against = comparison.against
     factor = None if against.factor == TECHNIQUE else against.factor
     baseline = None if against == NONE else str(against)
-    return Question(comparison.metric.name, factor, baseline).options
+    return Question(comparison.metric.name, factor, baseline, comparison.matters).options
 
 
 def _family(comparison: Comparison, family: Family) -> FamilyPart:
@@ -124,6 +132,7 @@ def _family(comparison: Comparison, family: Family) -> FamilyPart:
         outcomes=list(rows["outcome"]),
         intervals=list(ends.itertuples(index=False, name=None)),
         verdicts=tables.verdict_columns(rows, metric, comparison.against),
+        tests=tables.deciding_columns(rows, metric, comparison.against),
         measures=tables.measure_columns(
             rows, metric, comparison.against, regression=comparison.regression
         ),
@@ -185,11 +194,13 @@ def _tuned(comparison: Comparison) -> list[Column]:
 
 
 _TESTS = (
-    "Average ranks, 1 for the best, and Friedman's test that all techniques rank alike. Then "
-    "Wilcoxon's signed-rank test of each technique against the baseline, over datasets (zeros "
-    "after Pratt), corrected after Holm; it decides. Ranks are of unrounded scores. The middle "
-    "half (interquartile mean) is of all datasets' differences at equal seeds; its interval, by a "
-    "bootstrap over seeds within each dataset, shows their spread and tests nothing."
+    "Each technique's differences to the baseline over datasets, with the signs of each dataset "
+    "flipped for all techniques together, as is as likely where none is better or worse: step-down "
+    "max-T (Westfall and Young 1993) corrects for all of them, and decides. Beside it average "
+    "ranks, 1 for the best, Friedman's test that all techniques rank alike, and Wilcoxon's "
+    "signed-rank test (zeros after Pratt), corrected after Holm. Ranks are of unrounded scores. "
+    "The middle half (interquartile mean) is of all datasets' differences at equal seeds; its "
+    "interval, by a bootstrap over seeds within each dataset, shows their spread and tests nothing."
 )
 
 

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,7 @@ def estimate(
     *,
     alpha: float = ALPHA,
     matters: float = 0.0,
+    members: ArrayLike = True,
     rounding: float = 0.0,
 ) -> Estimate:
     """Compare the techniques of a family with their baseline, from scores by row.
@@ -88,6 +89,8 @@ def estimate(
         design: how seeds split the rows.
         alpha: probability of a false claim in the family, of the critical values.
         matters: the least gain that matters.
+        members: whether a technique is one of the family, [techniques] or one for all; others, such
+            as an A/A arm, are described, and no technique's test is corrected for them.
         rounding: differences of a row up to this size are none: a technique with no larger one
             did nothing, and is no member of the family.
 
@@ -110,7 +113,7 @@ def estimate(
         pairs=pairs,
         variance=variance,
         freedom=pairs - 1 + moderated.shared,
-        member=changed,
+        member=changed & np.broadcast_to(np.asarray(members, dtype=bool), len(deltas)),
         correlation=correlation,
     )
     stays = variance * rho / (1 - rho)
@@ -119,12 +122,15 @@ def estimate(
     if design.serial:
         stays = stays * math.nan
     levels = {"alpha": alpha, "matters": matters}
+    table = scope_of(effects, np.zeros(len(deltas)), lambda p, _: holm(p), **levels)
+    rows = scope_of(effects, stays, max_t, **levels)
     return Estimate(
         mean=mean,
         pairs=pairs,
         changed=changed,
-        table=scope_of(effects, np.zeros(len(deltas)), lambda p, _: holm(p), **levels),
-        rows=scope_of(effects, stays, max_t, **levels),
+        table=table,
+        # max-T finds more than Holm's, and nobody is surer of other rows than of these
+        rows=replace(rows, adjusted=np.maximum(rows.adjusted, table.adjusted)),
         correlation=correlation,
         shared=moderated.shared,
         repeats=moderated.repeats,

@@ -156,3 +156,10 @@ def relation(p: float) -> str:
 def listed(items: Sequence[str]) -> str:
     """`a, b and c`."""
     return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
+
+
+def percent(probability: float) -> str:
+    """`93%`, rounded down; never 100%."""
+    if math.isnan(probability):
+        return NOTHING
+    return f"{min(math.floor(100 * probability + 1e-9), 99)}%"

@@ -22,6 +22,11 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 MARKS = {
     "helps": "▲",
     "hurts": "▼",
+    "probably helps": "△",
+    "probably hurts": "▽",
+    "practically equal": "=",
+    "did nothing": "–",
+    "noise floor": "~",
     "no evidence": "○",
     "no verdict": "·",
     "baseline": "",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from regexp.compare.baseline import FAMILY, KEYS, Baseline, Key
+from regexp.compare.family import ROWS
 from regexp.compare.metric import Metric
 from regexp.compare.question import Texts
 from regexp.compare.sequential import (
@@ -246,9 +247,13 @@ _FIRST: tuple[Standing, ...] = ("open", "decided", "hopeless", "unknown")
 
 def _answers(rows: pd.DataFrame, pairs: Floats) -> list[tuple[pd.Series, pd.Series, Floats]]:
     """(p, corrected p, `ratio` as in `information`) of each question, [rows]."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.nan_to_num((rows["error"] / rows["sd"]).to_numpy(float) ** 2 - 1 / pairs)
-    return [(rows["p"], rows["p_holm"], np.maximum(ratio, 0.0))]
+    # on other rows error^2 is that on this table times 1 + n ratio
+    share = (rows[f"{ROWS}error"] / rows["error"]).to_numpy(float) ** 2
+    ratio = np.maximum(np.nan_to_num(share - 1, nan=0.0) / pairs, 0.0)
+    return [
+        (rows[f"{prefix}p"], rows[f"{prefix}p_corrected"], stays)
+        for prefix, stays in (("", np.zeros(len(rows))), (ROWS, ratio))
+    ]
 
 
 def _percent(share: float) -> str:

@@ -23,6 +23,7 @@ def page(document: Document) -> str:
     for family in document.families:
         head = f": {escaped(family.name)}" if family.name else ""
         parts += [f"## Verdicts{head}", _table(family.verdicts)]
+        parts += [f"### Tests{head}", _table(family.tests)]
         parts += [f"### Scores and costs{head}", _table(family.measures)]
     parts += [*_across(document), *_tuned(document)]
     parts += [*_pictures("## Pictures", document), *_method(document)]

@@ -52,6 +52,14 @@ class Metric:
         """Points (hundredths) for accuracies and other shares; all else as it is."""
         return POINTS if names.is_share(self.name) else PLAIN
 
+    def matters(self, level: float) -> float:
+        """The least gain that matters where nobody says: half a point of a share, else 1%.
+
+        Args:
+            level: the baseline's mean, of which that 1% is.
+        """
+        return 0.005 if self.unit is POINTS else abs(level) / 100
+
     @property
     def title(self) -> str:
         """For the head of a column of scores."""

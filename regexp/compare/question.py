@@ -25,21 +25,27 @@ class Question:
             where there is one technique what else was varied, if that is one thing.
         baseline: what the others are held against, a technique or level, also with its numbers,
             `l1 (strength=0.001)`; None is `none`, or the level that was run first.
+        matters: the least gain that matters, in points of accuracies and other shares, else in the
+            metric's own unit; None is half a point, or 1% of the baseline's mean.
     """
 
     metric: str | None = None
     factor: str | None = None
     baseline: str | None = None
+    matters: float | None = None
 
     @property
     def options(self) -> list[str]:
         """Words of the command line with which `regexp compare` is asked the same."""
-        return [word for name, text in vars(self).items() if text for word in (f"--{name}", text)]
+        given = {name: value for name, value in vars(self).items() if value not in (None, "")}
+        return [word for name, value in given.items() for word in (f"--{name}", str(value))]
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> Question:
         """That of `compare` in a configuration or in what a sweep recorded of it."""
-        return cls(**{one.name: settings.get(one.name) for one in fields(cls)})
+        given = {one.name: settings.get(one.name) for one in fields(cls)}
+        matters = given["matters"]
+        return cls(**given | {"matters": None if matters is None else float(matters)})
 
     def filled(self, other: Question) -> Question:
         """This one, with what is not asked from another; with a factor goes its own baseline."""

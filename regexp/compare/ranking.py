@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 from regexp.compare import across as tests
 from regexp.compare.baseline import KEYS, NONE, Baseline, Key
 from regexp.compare.metric import Metric
-from regexp.compare.statistics import holm
+from regexp.compare.multiple import sign_flips
+from regexp.compare.statistics import ALPHA, ROUNDING, holm
 from regexp.compare.table import FINISHED
 from regexp.metrics.names import column
 
@@ -23,26 +24,34 @@ class Across:
         scores: mean of the metric over seeds and settings, [datasets, techniques]; none missing.
         ranks: within each dataset, 1 for the best, [datasets, techniques].
         friedman: whether any two techniques differ.
-        wilcoxon: every technique against the baseline, see `across.wilcoxon`; with the columns
-            `baseline` and `better`, whether the ranks of the differences speak for the technique.
+        tested: every technique against the baseline, see `across.wilcoxon`; with the columns
+            `baseline`, `gain` (mean over datasets, more is better) and `p_joint`, which decides:
+            corrected by step-down max-T under joint flips of the datasets' signs, see
+            `multiple.sign_flips`.
         middle: of every technique's differences to the baseline at equal seeds, all datasets
             together: `difference`, the mean of the middle half, and `low` and `high` of its 95%
             interval by the stratified bootstrap, NaN where a dataset has less than two seeds.
         notes: what a reader must know of it, in sentences.
         against: the baseline.
+        alpha: the probability of a false claim.
     """
 
     scores: "pd.DataFrame"
     ranks: "pd.DataFrame"
     friedman: tests.Friedman
-    wilcoxon: "pd.DataFrame"
+    tested: "pd.DataFrame"
     middle: "pd.DataFrame"
     notes: list[str]
     against: Baseline = NONE
+    alpha: float = ALPHA
 
 
 def rank(
-    table: "pd.DataFrame", runs: "pd.DataFrame", metric: Metric, against: Baseline = NONE
+    table: "pd.DataFrame",
+    runs: "pd.DataFrame",
+    metric: Metric,
+    against: Baseline = NONE,
+    alpha: float = ALPHA,
 ) -> Across | None:
     """Compare the techniques of a table across its datasets.
 
@@ -52,12 +61,15 @@ def rank(
     Args:
         table: from `compare.table`.
         runs: that it was made of and that count, see `table.counted_runs`.
+        metric: that techniques are compared by.
+        against: their baseline.
+        alpha: the probability of a false claim.
 
     Returns:
         None where less than two datasets have scores of a technique and its baseline.
     """
     lower = metric.lower_is_better
-    scored = table[table["mean"].notna()]
+    scored = table[table["mean"].notna() & (table["outcome"] != "noise floor")]
     baselines = scored[against.rows(scored)].groupby("dataset", sort=False)
     settings = {str(dataset): set(rows["setting"]) for dataset, rows in baselines}
     if len(settings) < 2:
@@ -81,9 +93,9 @@ def rank(
         *_left_out(table, scores),
         *tests.notes(scores.shape[1], len(scores)),
     ]
-    wilcoxon = _wilcoxon(scores, references, lower)
+    tested = _tested(scores, references, lower)
     middle = _middle(_by_seed(runs, used, metric), references)
-    return Across(scores, ranked, tests.friedman(ranked), wilcoxon, middle, notes, against)
+    return Across(scores, ranked, tests.friedman(ranked), tested, middle, notes, against, alpha)
 
 
 def _references(
@@ -103,10 +115,11 @@ def _references(
     return references
 
 
-def _wilcoxon(
+def _tested(
     scores: "pd.DataFrame", references: dict[str, list[str]], lower: bool
 ) -> "pd.DataFrame":
-    """Every technique against its baseline, Holm-corrected over all of them."""
+    """Every technique against its baseline, corrected over all of them; see `Across.tested`."""
+    import numpy as np
     import pandas as pd
 
     parts = [
@@ -114,9 +127,19 @@ def _wilcoxon(
         for name, others in references.items()
     ]
     result = pd.concat(parts)
-    held = zip(result.index, result["baseline"], strict=True)
-    better = [_better(scores[name], scores[other], lower) for name, other in held]
-    return result.assign(p_holm=holm(result["p"].to_numpy(dtype=float)), better=better)
+    sign = -1.0 if lower else 1.0
+    names = result.index, result["baseline"]
+    both = [scores[list(each)].to_numpy(dtype=float) for each in names]
+    with np.errstate(invalid="ignore"):  # of infinite scores
+        gains = sign * (both[0] - both[1])
+    grain = ROUNDING * np.maximum(*map(np.abs, both))
+    gains[np.abs(gains) <= grain] = 0
+    with np.errstate(invalid="ignore"):
+        means = gains.mean(axis=0)
+    joint = np.full(len(result), np.nan)
+    known = np.isfinite(gains).all(axis=0)
+    joint[known] = sign_flips(gains[:, known])
+    return result.assign(p_holm=holm(result["p"].to_numpy(dtype=float)), gain=means, p_joint=joint)
 
 
 def _by_seed(runs: "pd.DataFrame", used: "pd.DataFrame", metric: Metric) -> "pd.DataFrame":
@@ -147,15 +170,6 @@ def _middle(values: "pd.DataFrame", references: dict[str, list[str]]) -> "pd.Dat
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _better(ours: "pd.Series", theirs: "pd.Series", lower: bool) -> bool:
-    """Whether the signed ranks of the differences add up for the technique."""
-    import numpy as np
-    from scipy.stats import rankdata
-
-    difference = np.where(ours == theirs, 0.0, (theirs - ours) if lower else (ours - theirs))
-    return bool((np.sign(difference) * rankdata(np.abs(difference))).sum() > 0)
-
-
 def _formed(
     table: "pd.DataFrame",
     used: "pd.DataFrame",
@@ -184,7 +198,8 @@ def _formed(
 
 def _left_out(table: "pd.DataFrame", scores: "pd.DataFrame") -> list[str]:
     """Techniques that the tests do without."""
-    lost = [label for label in table["label"].unique() if label not in scores.columns]
+    ranked = table.loc[table["outcome"] != "noise floor", "label"]
+    lost = [label for label in ranked.unique() if label not in scores.columns]
     if not lost:
         return []
     return [

@@ -23,7 +23,7 @@ class Effects:
         pairs: seeds n.
         variance: of one seed: divided by n it is that of the mean, but for what stays.
         freedom: degrees of freedom of the variance.
-        member: of the family, which techniques that did nothing are not.
+        member: of the family, which techniques that did nothing and controls are not.
         correlation: of the means, [techniques, techniques].
     """
 
@@ -48,7 +48,7 @@ class Scope:
         error: standard error of the mean, sqrt(variance / n + stays).
         freedom: degrees of freedom of the error.
         p, adjusted: two-sided p-value of each alone, and corrected for the family; NaN of one that
-            did nothing.
+            did nothing, and the latter of one that is no member.
         low, high: the 95% interval.
         simultaneous_low, simultaneous_high: intervals that all hold at once but for `alpha`, after
             Bonferroni.
@@ -146,7 +146,7 @@ def scope_of(
     p = np.where(known, 2 * stdtr(safe[1], -np.abs(mean) / safe[0]), np.nan)
     adjusted = np.full(len(mean), np.nan)
     adjusted[member] = adjust(p[member], effects.correlation[np.ix_(member, member)])
-    each = alpha / max(int(member.sum()), 1)
+    each = max(alpha, _LEAST) / max(int(member.sum()), 1)
     # of the difference seen, as if its variance were known
     wanted = (mean / (ndtri(1 - each / 2) + ndtri(POWER))) ** 2 - stays
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -166,7 +166,7 @@ def scope_of(
         helps=1 - below(0.0),
         matters=1 - below(matters),
         equal=below(matters) - below(-matters),
-        best=_best(mean, error, freedom, effects.correlation, known),
+        best=_best(mean, error, freedom, effects.correlation, known & member),
         detectable=detectable_errors(freedom, each) * error,
         seeds=np.where(known, seeds, np.nan),
     )
@@ -187,6 +187,9 @@ def _best(
     found[known] = np.bincount(won[won >= 0], minlength=int(known.sum())) / len(drawn)
     return found
 
+
+_LEAST = 1e-9
+"""The least level that critical values are told for: of none at all they would be infinite."""
 
 _DRAWS = 5_000
 """Of who is best: a probability of .9 has an error of .004 by them."""

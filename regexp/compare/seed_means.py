@@ -31,6 +31,7 @@ def estimate_of_means(
     *,
     alpha: float = ALPHA,
     matters: float = 0.0,
+    members: ArrayLike = True,
     rounding: ArrayLike = 0.0,
 ) -> Estimate:
     """Compare the techniques of a family with their baseline, from one score a seed.
@@ -42,6 +43,7 @@ def estimate_of_means(
             split, so that nothing is known of other rows.
         alpha: probability of a false claim in the family, of the critical values.
         matters: the least gain that matters.
+        members: whether a technique is one of the family, as in `estimator.estimate`.
         rounding: differences up to this size are none, and seeds whose differences are as close
             tell no spread; [techniques] or one for all.
     """
@@ -51,11 +53,14 @@ def estimate_of_means(
     pairs = there.sum(1)
     finite = (np.isfinite(deltas) | ~there).all(1) & (pairs > 0)
     safe = np.where(there & finite[:, None], deltas, 0.0)
-    mean = np.where(finite, safe.sum(1) / np.maximum(pairs, 1), np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):  # of scores near the largest float
+        mean = np.where(finite, safe.sum(1) / np.maximum(pairs, 1), np.nan)
+        off = np.where(there, safe - np.nan_to_num(mean)[:, None], 0.0)
+        spread = (off**2).sum(1) / np.maximum(pairs - 1, 1)
+        apart = off.max(1, initial=0) - off.min(1, initial=0) > grain
     changed = ~finite | (np.abs(safe).max(1, initial=0) > grain)
-    off = np.where(there, safe - np.nan_to_num(mean)[:, None], 0.0)
-    known = finite & changed & (off.max(1, initial=0) - off.min(1, initial=0) > grain)
-    spread = np.where(known, (off**2).sum(1) / np.maximum(pairs - 1, 1), np.nan)
+    known = finite & changed & apart & np.isfinite(mean) & np.isfinite(spread) & (pairs > 1)
+    spread = np.where(known, spread, np.nan)
     correlation = np.full((len(deltas), len(deltas)), COMMON)
     np.fill_diagonal(correlation, 1.0)
     most = 0.0
@@ -69,7 +74,7 @@ def estimate_of_means(
         pairs=pairs,
         variance=variance,
         freedom=pairs - 1 + shared,
-        member=changed,
+        member=changed & np.broadcast_to(np.asarray(members, dtype=bool), len(deltas)),
         correlation=correlation,
     )
     ratio = math.nan if overlap is None else overlap

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 GAP = 2
 
-SPARE = ("epochs", "time", "std", "p (Holm)")
+SPARE = ("epochs", "p (Holm)", "std", "time", "P(helps)")
 """Columns that a terminal does without if it is too narrow, the first of them first."""
 
 

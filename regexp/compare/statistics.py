@@ -242,19 +242,6 @@ def holm(p: ArrayLike) -> Floats:
     return corrected
 
 
-def least_pairs(comparisons: int) -> int:
-    """The pairs with which an exact test could reach a corrected p below 5% at all.
-
-    A test that assumes no distribution (signs, Wilcoxon's ranks) gives no two-sided p below
-    2^(1 - n): 6 pairs for one comparison, 10 for 16, 11 for 45. With fewer, a small p of the
-    t-test rests on the differences being normal.
-
-    Args:
-        comparisons: of the family.
-    """
-    return 2 + math.floor(math.log2(max(comparisons, 1) / ALPHA))
-
-
 def compare_family(
     pairs: Mapping[Any, tuple[pd.Series, pd.Series]],
     *,

@@ -2,15 +2,14 @@
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from regexp.compare.baseline import FAMILY, KEYS, NONE, Baseline, Key, label
+from regexp.compare.family import COMPARED, ROWS
 from regexp.compare.metric import Metric
-from regexp.compare.splits import overlap
-from regexp.compare.statistics import compare_family
+from regexp.compare.tested import Rules, Tested, tested_of
 from regexp.compare.verdict import verdicts
 from regexp.metrics import names
 
@@ -21,18 +20,7 @@ FINISHED = "FINISHED"
 CLAIMS = ("helps", "hurts")
 """Outcomes that say more than that nothing was seen."""
 
-TESTED = [
-    "sd",
-    "error",
-    "low",
-    "high",
-    "p",
-    "p_holm",
-    "improvement",
-    "detectable",
-    "simultaneous_low",
-    "simultaneous_high",
-]
+TESTED = [name for name in COMPARED if name not in ("pairs", "missing", "mean", "control")]
 SCORES = {
     "loss": names.LOSS,
     "brier": names.BRIER,
@@ -53,6 +41,7 @@ COLUMNS = [
     *TESTED,
     "missing",
     "outcome",
+    f"{ROWS}outcome",
     "verdict",
     "gap",
     *(f"{name}{kind}" for name in SCORES for kind in ("", "_std")),
@@ -61,26 +50,14 @@ COLUMNS = [
 ]
 
 
-@dataclass(frozen=True)
-class Tested:
-    """The comparisons of one dataset and setting, which are corrected together.
-
-    Attributes:
-        compared: from `statistics.compare_family`, one row a technique and variant.
-        overlap: n_test / n_train, None where all runs share one split.
-        remarks: what a reader must know of them beside `verdict.notes`.
-    """
-
-    compared: "pd.DataFrame"
-    overlap: float | None
-    remarks: list[str]
-
-
 _ACCURACY = Metric(names.ACCURACY)
 
 
 def table(
-    runs: "pd.DataFrame", metric: Metric = _ACCURACY, against: Baseline = NONE
+    runs: "pd.DataFrame",
+    metric: Metric = _ACCURACY,
+    against: Baseline = NONE,
+    rules: Rules | None = None,
 ) -> "pd.DataFrame":
     """Average runs over their seeds and compare them with the baseline.
 
@@ -97,11 +74,9 @@ def table(
           for the baseline, as everything that rests on it
         - `pairs`, `missing`: number of seeds that this difference rests on, and of those that it
           lacks
-        - `sd`, `error`, `low`, `high`, `p`, `p_holm`, `improvement`, `detectable`,
-          `simultaneous_low`, `simultaneous_high`: see `statistics.compare_family`; a dataset and
-          setting are a family
-        - `outcome`, `verdict`: a word and a sentence, see `verdict`; `baseline` and nothing for
-          the baseline
+        - all other columns of `family.compare_family`; a dataset and setting are a family
+        - `outcome`, `rows_outcome`, `verdict`: two words, for this table and for other rows, and a
+          sentence, see `verdict`; `baseline` and nothing for the baseline
         - `gap`: mean of what the training rows are predicted better than the test rows: accuracy,
           or root mean squared error in regression
         - `loss`, `brier`, `ece`, `skill`: means of `test/...`, with their standard deviations
@@ -111,11 +86,14 @@ def table(
         - `relative_seconds`: mean over pairs of seconds / the baseline's
         - `label`: technique and variant, for people
     """
-    return tabulate(runs, metric, against)[0]
+    return tabulate(runs, metric, against, rules)[0]
 
 
 def tabulate(
-    runs: "pd.DataFrame", metric: Metric, against: Baseline = NONE
+    runs: "pd.DataFrame",
+    metric: Metric,
+    against: Baseline = NONE,
+    rules: Rules | None = None,
 ) -> "tuple[pd.DataFrame, dict[tuple[str, str], Tested]]":
     """`table`, and its comparisons by dataset and setting."""
     import pandas as pd
@@ -131,24 +109,24 @@ def tabulate(
         }
         baselines = [key for key in groups if against.has(*key[2:])]
         reference = {key: against.of(key, baselines) for key in groups}
-        pairs = {
-            key: (groups[key]["score"], groups[other]["score"])
-            for key, other in reference.items()
-            if other and key not in baselines
+        # sorted, so that no draw depends on the order in which jobs happened to start
+        of = {
+            key: other for key, other in sorted(reference.items()) if other and key not in baselines
         }
-        ratio, remarks = overlap(members)
-        compared = compare_family(pairs, overlap=ratio, lower_is_better=metric.lower_is_better)
-        tested[cast("tuple[str, str]", name)] = Tested(compared, ratio, remarks)
-        judged = compared.join(verdicts(compared, metric, one_split=ratio is None))
-        judged = judged.rename(columns={"mean": "difference"})
+        test = tested_of(members, groups, of, metric, rules or Rules())
+        tested[cast("tuple[str, str]", name)] = test
+        judged = test.compared.join(verdicts(test.compared, test.judge))
+        judged = judged.drop(columns="control").rename(columns={"mean": "difference"})
         records = cast("list[dict[str, Any]]", judged.to_dict("records"))
-        comparisons = dict(zip(pairs, records, strict=True))
+        comparisons = dict(zip(of, records, strict=True))
         for key, group in groups.items():
             other = reference[key]
             theirs = group["seconds"] * math.nan if other is None else groups[other]["seconds"]
             row = summed(key, group) | (comparisons.get(key) or _not_compared(key, against))
             rows.append(row | {"relative_seconds": (group["seconds"] / theirs).mean()})
     result = pd.DataFrame(rows, columns=COLUMNS)
+    for flag in ("changed", "idle", "tested"):  # nothing, of the baseline
+        result[flag] = result[flag].astype(float)
     result["other"] = ~against.rows(result)
     result["order"] = result["mean"] if metric.lower_is_better else -result["mean"]
     places = [f"{key}_place" for key in FAMILY]
@@ -219,7 +197,7 @@ def values_of(latest: "pd.DataFrame", metric: str) -> "pd.DataFrame":
         "epochs": column(names.EPOCHS),
         "seconds": seconds.where(seconds > 0),
     }
-    return latest[[*KEYS, "seed"]].assign(**values)
+    return latest[[*KEYS, "seed", "run_id"]].assign(**values)
 
 
 def summed(key: Key, group: "pd.DataFrame") -> dict[str, Any]:
@@ -245,8 +223,8 @@ def summed(key: Key, group: "pd.DataFrame") -> dict[str, Any]:
 
 def _not_compared(key: Key, against: Baseline) -> dict[str, Any]:
     """The rest of a row that is compared with nothing."""
-    judged = {"outcome": "baseline", "verdict": ""}
+    judged = {"outcome": "baseline", f"{ROWS}outcome": "baseline", "verdict": ""}
     if not against.has(*key[2:]):
         lacking = f"no verdict: no run of {against} to compare it with"
-        judged = {"outcome": "no verdict", "verdict": lacking}
+        judged = {"outcome": "no verdict", f"{ROWS}outcome": "no verdict", "verdict": lacking}
     return {"difference": math.nan, "pairs": 0, "missing": 0, **judged}

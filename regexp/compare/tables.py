@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from regexp.compare import formats
 from regexp.compare.baseline import FAMILY, NONE, Baseline
+from regexp.compare.family import ROWS
 from regexp.compare.formats import NOTHING, counted_digits
 from regexp.compare.metric import PERCENT, PLAIN, POINTS, Metric, Unit
 from regexp.compare.ranking import Across
@@ -63,8 +64,8 @@ def terminal_columns(
         "-" if math.isnan(low) else f"{low:+.4f}, {high:+.4f}"
         for low, high in zip(rows["low"], rows["high"], strict=True)
     ]
-    corrected = ["-" if math.isnan(p) else formats.p_text(p) for p in rows["p_holm"]]
-    outcomes = list(rows["outcome"].replace("baseline", "-"))
+    sure = ["-" if math.isnan(p) else formats.percent(p) for p in rows["p_helps"]]
+    corrected = ["-" if math.isnan(p) else formats.p_text(p) for p in rows["p_corrected"]]
     columns = [
         *(Column(name, _printable(rows[name]), words=True) for name in names),
         Column(against.factor, _printable(rows["label"]), words=True),
@@ -73,13 +74,25 @@ def terminal_columns(
         _column("std", rows["std"], fixed("std", "{:.4f}")),
         _column(f"vs {against}", rows["difference"], differences),
         _column("95% interval", rows["low"], intervals, words=True),
-        _column("p (Holm)", rows["p_holm"], corrected),
-        Column("outcome", outcomes, [math.nan if cell == "-" else 1 for cell in outcomes],
-               words=True),
+        _column("P(helps)", rows["p_helps"], sure),
+        _column("p (Holm)", rows["p_corrected"], corrected),
+        _outcomes("verdict", rows["outcome"]),
+        _outcomes(_OTHER, rows[f"{ROWS}outcome"]),
         _column("epochs", rows["epochs"], fixed("epochs", "{:.1f}")),
         _column("time", rows["relative_seconds"], fixed("relative_seconds", "×{:.2f}")),
     ]  # fmt: skip
     return _telling(columns)
+
+
+_OTHER = "other rows"
+
+
+def _outcomes(title: str, outcomes: "pd.Series") -> Column:
+    """Verdicts in words; where none is given of anything, a column that says nothing."""
+    cells = ["-" if outcome in ("", "baseline") else str(outcome) for outcome in outcomes]
+    nothing = {"-", "no verdict"} if title == _OTHER else {"-"}
+    silent = set(cells) <= nothing
+    return Column(title, cells, [math.nan if silent else 1.0] * len(cells), words=True)
 
 
 def verdict_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE) -> list[Column]:
@@ -96,9 +109,14 @@ def verdict_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline = NO
         _column(f"vs {against}{metric.unit.suffix}", rows["difference"], differences,
                 f"Mean over seeds of the difference to {against} at the same seed."),
         _column("95% interval", rows["low"], intervals,
-                "Of one row looked at alone; among many some leave out zero by luck."),
-        _column("p (Holm)", rows["p_holm"], map(formats.p_text, rows["p_holm"]),
-                "Corrected for all that this table compares; it decides the verdict."),
+                "On this table, looked at alone; among many some leave out zero by luck."),
+        _probability("P(helps)", rows["p_helps"], f"Probability of being better than {against}, "
+                     "looked at alone."),
+        _probability("P(matters)", rows["p_matters"],
+                     "Probability of a gain of at least compare.matters."),
+        _probability("P(best)", rows["p_best"],
+                     f"Probability of being the best of this table, {against} included."),
+        _other_rows(rows),
     ]  # fmt: skip
     if len(set(runs)) == 1:
         del columns[0]
@@ -107,6 +125,57 @@ def verdict_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline = NO
         *_telling(columns),
         Column("verdict", list(rows["verdict"]), words=True),
     ]
+
+
+def _probability(title: str, values: "pd.Series", hint: str) -> Column:
+    return _column(title, values, map(formats.percent, values), hint)
+
+
+def _other_rows(rows: "pd.DataFrame") -> Column:
+    found = _outcomes(_OTHER, rows[f"{ROWS}outcome"])
+    cells = [NOTHING if cell == "-" else cell for cell in found.cells]
+    hint = "The verdict on other rows of the same kind; the one in words begins with this table."
+    return Column(found.title, cells, found.values, hint, words=True)
+
+
+def deciding_columns(
+    rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE
+) -> list[Column]:
+    """What decides: p-values, what could have been found, and the other rows' intervals."""
+    columns = []
+    for prefix, of, by in (("", "this table", "Holm"), (ROWS, "other rows", "family")):
+        p, corrected = rows[f"{prefix}p"], rows[f"{prefix}p_corrected"]
+        seeds = rows[f"{prefix}seeds_needed"]
+        if prefix:
+            _, intervals = zip(*formats.differences(rows, metric.unit, prefix), strict=True)
+            columns += [
+                _column(f"95% interval, {of}", rows[f"{prefix}low"], intervals),
+                _probability(f"P(helps), {of}", rows[f"{prefix}p_helps"], ""),
+            ]
+        columns += [
+            _column(f"p, {of}", p, map(formats.p_text, p), "Of one row looked at alone."),
+            _column(f"p ({by}), {of}", corrected, map(formats.p_text, corrected),
+                    "Corrected for all that this table compares; it decides."),
+            _column(f"detectable, {of}{metric.unit.suffix}", rows[f"{prefix}detectable"],
+                    (_detectable(each, metric.unit) for each in rows[f"{prefix}detectable"]),
+                    "The difference that would have been found with a probability of 80%."),
+            _column(f"seeds, {of}", seeds, (_seeds(each) for each in seeds),
+                    "That would decide with a probability of 80%, were the difference the one "
+                    "seen; ∞ where more test rows are needed."),
+        ]  # fmt: skip
+    simultaneous = formats.differences(rows, metric.unit, "simultaneous_")
+    columns.append(
+        _column("simultaneous interval", rows["simultaneous_low"],
+                (interval for _, interval in simultaneous),
+                "All differences of this table lie within theirs with a probability of 95%.")
+    )  # fmt: skip
+    return [_named(rows, against), *_telling(columns)]
+
+
+def _seeds(seeds: float) -> str:
+    if math.isnan(seeds):
+        return NOTHING
+    return "∞" if math.isinf(seeds) else f"{seeds:,.0f}"
 
 
 def summary_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE) -> list[Column]:
@@ -120,13 +189,14 @@ def summary_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline = NO
         Column(metric.title, formats.scores(rows["mean"], rows["std"], metric.unit)),
         Column(f"difference{metric.unit.suffix} (95% interval)", differences),
         Column("verdict", list(rows["outcome"]), words=True),
+        *_telling([_other_rows(rows)]),
     ]
 
 
 def measure_columns(
     rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE, *, regression: bool
 ) -> list[Column]:
-    """Further scores, what the test could have found, and costs.
+    """Further scores, and costs.
 
     Args:
         rows: of one dataset and setting.
@@ -138,7 +208,6 @@ def measure_columns(
         return _column(title, rows[name], cells, hint)
 
     gap = PLAIN if regression else POINTS
-    simultaneous = formats.differences(rows, metric.unit, "simultaneous_")
     times = rows["relative_seconds"]
     columns = [
         *(_column(title, rows[name], formats.scores(rows[name], rows[f"{name}_std"], PLAIN), hint)
@@ -149,12 +218,6 @@ def measure_columns(
                "Without penalty, smoothing or noise."),
         number("improvement", "P(better)", PERCENT, 2,
                f"Share of seeds, in %, at which it beats {against}; ties count half."),
-        _column(f"detectable{metric.unit.suffix}", rows["detectable"],
-                (_detectable(difference, metric.unit) for difference in rows["detectable"]),
-                "The difference that would have been found with a probability of 80%."),
-        _column("simultaneous interval", rows["simultaneous_low"],
-                (interval for _, interval in simultaneous),
-                "All differences of this table lie within theirs with a probability of 95%."),
         number("epochs", "epochs", PLAIN, 3),
         number("seconds", "seconds", PLAIN, 2,
                "Of one run: its share of the time of those that train together."),
@@ -181,7 +244,7 @@ def rank_columns(across: Across, metric: Metric) -> list[Column]:
     """The comparison across datasets, in the order of the average ranks."""
     against = across.against
     average = across.ranks.mean().sort_values(kind="stable")
-    tested = across.wilcoxon.reindex(average.index)
+    tested = across.tested.reindex(average.index)
     middle = across.middle.reindex(average.index)
     differences, intervals = zip(*formats.differences(middle, metric.unit), strict=True)
     counts = [
@@ -192,9 +255,12 @@ def rank_columns(across: Across, metric: Metric) -> list[Column]:
         _column("average rank", average, map("{:.2f}".format, average), "1 is the best."),
         _column("wins / ties / losses", tested["wins"], counts,
                 f"Datasets on which the mean is better than that of {against}, equal, worse."),
+        _column("p (joint)", tested["p_joint"], map(formats.p_text, tested["p_joint"]),
+                "By joint flips of the datasets' signs, corrected for all that this table "
+                "compares; it decides."),
         _column("p (Wilcoxon)", tested["p"], map(formats.p_text, tested["p"])),
-        _column("p (Holm)", tested["p_holm"], map(formats.p_text, tested["p_holm"]),
-                "Corrected for all that this table compares; it decides."),
+        _column("p (Wilcoxon, Holm)", tested["p_holm"], map(formats.p_text, tested["p_holm"]),
+                "The ranks' own, corrected for all that this table compares."),
         _column(f"middle half vs {against}{metric.unit.suffix}", middle["difference"], differences,
                 f"Interquartile mean of the differences to {against} at the same seed, of all "
                 "datasets and seeds together."),

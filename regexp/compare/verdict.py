@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from regexp.compare.baseline import NONE, Baseline
-from regexp.compare.formats import digits_of, interval_text, relation, rounded, upwards
+from regexp.compare.family import ROWS
+from regexp.compare.formats import (
+    digits_of,
+    interval_text,
+    percent,
+    relation,
+    rounded,
+    upwards,
+)
 from regexp.compare.metric import Metric
-from regexp.compare.statistics import ALPHA, POWER, least_pairs
+from regexp.compare.statistics import ALPHA, POWER
 from regexp.errors import count
 
 if TYPE_CHECKING:
@@ -17,116 +25,190 @@ if TYPE_CHECKING:
 LEAST = 3
 """Pairs below which there is no verdict: two differences hardly tell their spread."""
 
-OutcomeWord = Literal["helps", "hurts", "no evidence", "no verdict"]
+LIKELY = 0.9
+"""The probability of a gain or a loss from which on it is probable. Of techniques that change
+nothing one in ten is said to help so, and one in ten to hurt."""
+
+SURE = 0.95
+"""The probability of a difference smaller than matters from which on techniques are equal."""
+
+MOST_SEEDS = 1000
+"""More seeds than these are not asked for."""
+
+OutcomeWord = Literal[
+    "helps",
+    "hurts",
+    "practically equal",
+    "did nothing",
+    "probably helps",
+    "probably hurts",
+    "no evidence",
+    "no verdict",
+    "noise floor",
+]
+
+_SETTLED = ("helps", "hurts", "practically equal", "did nothing")
+"""Outcomes that more seeds are not wanted for."""
 
 
-def outcome(row: pd.Series, *, lower_is_better: bool) -> OutcomeWord:
+@dataclass(frozen=True)
+class Judge:
+    """How verdicts are given and worded.
+
+    Attributes:
+        metric: that techniques are compared by.
+        one_split: whether all runs share one split of the data.
+        matters: the least gain that matters, in the metric's own numbers.
+        alpha: the probability of a false claim in a family.
+    """
+
+    metric: Metric
+    one_split: bool = False
+    matters: float = 0.0
+    alpha: float = ALPHA
+
+    @property
+    def here(self) -> str:
+        """What the first of the two answers is about."""
+        return "on this split" if self.one_split else "on this table"
+
+    @property
+    def there(self) -> str:
+        """What the second one is about."""
+        return "on other test rows" if self.one_split else "on other rows"
+
+
+def outcome(row: pd.Series, judge: Judge, prefix: str = "") -> OutcomeWord:
     """The verdict in a word.
 
     Args:
-        row: of `statistics.compare_family`.
-        lower_is_better: True for errors and losses.
+        row: of `family.compare_family`.
+        judge: how it is given.
+        prefix: of the columns of the answer: `family.ROWS` for other rows.
 
     Returns:
-        `helps` or `hurts` only where Holm's corrected p is below 5%; `no verdict` where there is
-        no p-value, or there are less than 3 pairs; else `no evidence`.
+        `helps` or `hurts` only where the corrected p is below the family's level; `no verdict`
+        where there is no p-value, or there are less than 3 pairs; `noise floor` of a control.
     """
-    if row["pairs"] < LEAST or math.isnan(row["p_holm"]):
+    if row["control"]:
+        return "noise floor"
+    if not row["changed"] and row["pairs"]:
+        return "did nothing"
+    corrected = row[f"{prefix}p_corrected"]
+    if row["pairs"] < LEAST or math.isnan(corrected):
         return "no verdict"
-    if row["p_holm"] >= ALPHA:
-        return "no evidence"
-    return "helps" if (row["mean"] < 0) == lower_is_better else "hurts"
+    better = (row["mean"] < 0) == judge.metric.lower_is_better
+    if corrected < judge.alpha:
+        return "helps" if better else "hurts"
+    if row[f"{prefix}p_equal"] >= SURE:
+        return "practically equal"
+    helps = row[f"{prefix}p_helps"]
+    if helps >= LIKELY:
+        return "probably helps"
+    return "probably hurts" if helps <= 1 - LIKELY else "no evidence"
 
 
-def sentence(row: pd.Series, metric: Metric, *, one_split: bool) -> str:
+def sentence(row: pd.Series, judge: Judge) -> str:
     """The verdict in a sentence that is never stronger than the numbers.
 
-    Numbers are rounded against the claim: intervals outwards, the detectable difference up.
+    Numbers are rounded against the claim: intervals outwards, the detectable difference up,
+    probabilities down.
 
     Args:
-        row: of `statistics.compare_family`.
-        one_split: whether all runs share one split of the data.
+        row: of `family.compare_family`.
+        judge: how it is given.
     """
-    n, lost = int(row["pairs"]), int(row["missing"])
-    verdict = outcome(row, lower_is_better=metric.lower_is_better)
-    if verdict == "no verdict":
-        text = f"no verdict{_why_none(row, metric)}"
-    elif verdict == "no evidence":
-        text = f"no evidence either way at n = {n}{_seen(row, metric)}"
-    else:
-        text = f"{verdict}{' on this split' if one_split else ''}: {_difference(row, metric)}"
+    n, lost, metric = int(row["pairs"]), int(row["missing"]), judge.metric
+    word = outcome(row, judge)
+    match word:
+        case "no verdict":
+            text = f"no verdict{_why_none(row, metric)}"
+        case "did nothing":
+            text = f"did nothing: {_nothing(row)}"
+        case "helps" | "hurts":
+            text = f"{word} {judge.here}: {_difference(row, metric)}{_elsewhere(row, word, judge)}"
+        case "practically equal":
+            most = f"{rounded(judge.matters, 9, unit=metric.unit).rstrip('0').rstrip('.')}"
+            within = f"within ±{most} {metric.unit.name}".rstrip()
+            text = f"practically equal {judge.here}: {within} ({percent(row['p_equal'])})"
+            text += f"; {_signed(row, metric)}"
+        case "probably helps" | "probably hurts":
+            text = f"{word} ({percent(likely(row, word))}): {_signed(row, metric)}"
+            text += f"; {deciding(row)}"
+        case "noise floor":
+            text = f"noise floor: {_signed(row, metric)}" if n > 1 else "noise floor"
+        case _:
+            text = f"no evidence either way at n = {n}{_seen(row, metric)}"
     if lost and n:
         text += f"; left out: {count(lost, 'seed')} without a score of both"
     return text
 
 
-def verdicts(compared: pd.DataFrame, metric: Metric, *, one_split: bool) -> pd.DataFrame:
+def likely(row: pd.Series, word: str, prefix: str = "") -> float:
+    """The probability of what a word says, `probably helps` or `probably hurts`."""
+    helps = float(row[f"{prefix}p_helps"])
+    return helps if word.endswith("helps") else 1 - helps
+
+
+def deciding(row: pd.Series, prefix: str = "") -> str:
+    """`about 34 seeds would decide`."""
+    seeds = float(row[f"{prefix}seeds_needed"])
+    if math.isinf(seeds):
+        return "seeds cannot decide this, more test rows can"
+    if seeds > MOST_SEEDS:
+        return f"more than {MOST_SEEDS:,} seeds would have to decide"
+    if seeds <= row["pairs"]:
+        return "a few more seeds would decide"
+    digits = max(len(f"{seeds:.0f}") - 2, 0)
+    up = math.ceil(seeds / 10**digits) * 10**digits
+    return f"about {up} seeds would decide"
+
+
+def verdicts(compared: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     """The verdict on every technique of a family.
 
     Args:
-        compared: from `statistics.compare_family`.
-        one_split: whether all runs share one split of the data.
+        compared: from `family.compare_family`.
+        judge: how it is given.
 
     Returns:
-        `outcome` (a word) and `verdict` (a sentence), one row a technique as in `compared`.
+        `outcome` and `rows_outcome` (words) and `verdict` (a sentence), one row a technique as in
+        `compared`.
     """
     import pandas as pd
 
     judged = [
-        (
-            outcome(row, lower_is_better=metric.lower_is_better),
-            sentence(row, metric, one_split=one_split),
-        )
+        (outcome(row, judge), outcome(row, judge, ROWS), sentence(row, judge))
         for _, row in compared.iterrows()
     ]
-    return pd.DataFrame(judged, columns=["outcome", "verdict"], index=compared.index)
+    columns = ["outcome", f"{ROWS}outcome", "verdict"]
+    return pd.DataFrame(judged, columns=columns, index=compared.index)
 
 
-def notes(
-    compared: pd.DataFrame,
-    overlap: float | None,
-    *,
-    families: int = 1,
-    against: Baseline = NONE,
-) -> list[str]:
-    """What a reader must know of all verdicts of a family, in sentences.
-
-    Args:
-        compared: from `statistics.compare_family`.
-        overlap: n_test / n_train, None where all runs share one split; as it took it.
-        families: number of datasets and settings that the sweep has.
-        against: the baseline.
-    """
-    comparisons = count(len(compared), "comparison")
-    if overlap is None:
-        sentences = [
-            "All runs share one split of the data. Intervals and p-values (paired t-test) are "
-            "about other seeds on this split, not about other rows: a technique that helps here "
-            "may have been lucky with the test rows."
-        ]
-    else:
-        sentences = [
-            "Every seed splits the data anew, and these splits overlap. Intervals and p-values "
-            "are those of the corrected resampled t-test (Nadeau and Bengio 2003, n_test/n_train "
-            f"= {overlap:.2f}). However many the seeds, the standard error stays above "
-            f"{math.sqrt(overlap):.2f} standard deviations of the difference."
-        ]
-    family = "" if families == 1 else f" of each of the {families} datasets and settings"
-    sentences.append(
-        f"Every {against.kind} is compared with {against} at equal seeds. p-values are corrected "
-        f"after Holm for {comparisons}{family}, so that the probability "
-        f"of any false claim {'' if families == 1 else 'in each '}is at most {ALPHA:.0%}. The "
-        "difference that would have been seen is the one that is found with a probability of "
-        f"{POWER:.0%} in a sweep like this one."
-    )
-    tested = compared.loc[compared["pairs"] >= LEAST, "pairs"]
-    if len(tested) and (fewest := int(tested.min())) < (needed := least_pairs(len(compared))):
-        sentences.append(
-            f"{fewest} seeds are few for {comparisons}: below "
-            f"{needed} no test that is free of assumptions can give a corrected p below "
-            f"{ALPHA:.2f}, so the verdicts rest on the differences being normally distributed."
+def _elsewhere(row: pd.Series, word: str, judge: Judge) -> str:
+    """What is to be said of other rows, of a technique that helps or hurts on these."""
+    if math.isnan(row[f"{ROWS}p"]):
+        return ""
+    other = outcome(row, judge, ROWS)
+    if other == word:
+        return (
+            f"; {judge.there} as well (95% interval {_ends(row, judge.metric, ROWS)}, corrected p "
+            f"{relation(row[f'{ROWS}p_corrected'])})"
         )
-    return sentences
+    if other.startswith("probably"):
+        sure = percent(likely(row, other, ROWS))
+        return f"; {judge.there} {other} ({sure}), {deciding(row, ROWS)}"
+    either = " either way" if other == "no evidence" else ""
+    return f"; {judge.there} {other}{either}, {deciding(row, ROWS)}"
+
+
+def _nothing(row: pd.Series) -> str:
+    tested = int(row["tested"])
+    if not tested:
+        return "the same score at every seed"
+    if row["idle"]:
+        return f"none of {tested:,} predictions changed"
+    return f"other predictions, but the same score of each of {tested:,}"
 
 
 def _why_none(row: pd.Series, metric: Metric) -> str:
@@ -144,8 +226,6 @@ def _why_none(row: pd.Series, metric: Metric) -> str:
 
 
 def _seen(row: pd.Series, metric: Metric) -> str:
-    if row["sd"] == 0:
-        return ": the same score at every seed"
     if row["detectable"] > metric.unit.most:
         return "; no difference could have been seen"
     size = f"{upwards(row['detectable'], metric.unit)} {metric.unit.name}".rstrip()
@@ -158,8 +238,23 @@ def _difference(row: pd.Series, metric: Metric) -> str:
     ends, digits = interval_text(low, high, digits_of((high - low) / 2, metric.unit), metric.unit)
     return (
         f"{_size(row['mean'], digits, metric)} (95% interval {ends}, corrected p "
-        f"{relation(row['p_holm'])}, n = {int(row['pairs'])})"
+        f"{relation(row['p_corrected'])}, n = {int(row['pairs'])})"
     )
+
+
+def _signed(row: pd.Series, metric: Metric) -> str:
+    """`+0.42 points (95% interval −0.15 to +0.99, n = 10)`."""
+    unit, half = metric.unit, (row["high"] - row["low"]) / 2
+    if math.isnan(half):
+        return f"{rounded(row['mean'], digits_of(row['mean'], unit), unit=unit, sign=True)}"
+    ends, digits = interval_text(row["low"], row["high"], digits_of(half, unit), unit, sign=True)
+    size = f"{rounded(row['mean'], digits, unit=unit, sign=True)} {unit.name}".rstrip()
+    return f"{size} (95% interval {ends}, n = {int(row['pairs'])})"
+
+
+def _ends(row: pd.Series, metric: Metric, prefix: str) -> str:
+    low, high = sorted(abs(row[f"{prefix}{end}"]) for end in ("low", "high"))
+    return interval_text(low, high, digits_of((high - low) / 2, metric.unit), metric.unit)[0]
 
 
 def _size(difference: float, digits: int, metric: Metric) -> str:

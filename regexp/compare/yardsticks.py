@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from regexp.compare.baseline import FAMILY, KEYS, Baseline, Key
+from regexp.compare.family import ROWS, compare_family
 from regexp.compare.formats import rounded
 from regexp.compare.metric import Metric
-from regexp.compare.statistics import ROUNDING, compare_family
+from regexp.compare.statistics import ROUNDING
 from regexp.compare.table import COLUMNS, FINISHED, latest_runs, no_rows, summed, values_of
 from regexp.metrics import names
 
@@ -120,6 +121,7 @@ class Yardsticks:
         overlap: float | None,
     ) -> dict[str, Any]:
         row = summed(key, group) | {"outcome": OUTCOME, "verdict": DESCRIBED.get(key[2], "")}
+        row[f"{ROWS}outcome"] = ""
         if theirs is None:
             return row | {"difference": math.nan, "pairs": 0, "missing": 0}
         pair = {key: (group["score"], theirs["score"])}

@@ -104,6 +104,9 @@ def check_numbers(config: DictConfig) -> None:
         raise ConfigError(f"trainer.step={trainer.step}: expected one of {', '.join(STEPS)}")
     every_of(config)
     yardsticks_of(config)
+    matters = config.compare.matters
+    if matters is not None and not 0 <= matters < math.inf:
+        raise ConfigError(f"compare.matters={matters}: expected a number >= 0, or null")
     if not 1 <= config.tracking.port <= 65535:
         raise ConfigError(f"tracking.port={config.tracking.port}: expected 1 to 65535")
     if not 0 <= config.tracking.wait < math.inf:

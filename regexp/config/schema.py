@@ -81,6 +81,7 @@ class Compare:
     metric: str | None = MISSING
     factor: str | None = MISSING
     baseline: str | None = MISSING
+    matters: float | None = MISSING
 
 
 @dataclass

@@ -36,7 +36,7 @@ def present(
 def _present(
     tracker: "Tracker", parent: "RunRecord", config: DictConfig
 ) -> "ComparisonReport | None":
-    from regexp.compare import Question, report, show
+    from regexp.compare import Question, headlines, report, show
     from regexp.tracking import pasted
     from regexp.tracking.view import UI_PAGE
 
@@ -53,6 +53,9 @@ def _present(
     compared = reported.comparison
     runs, metric = compared.runs, compared.metric.name
     if (runs["status"] == "FINISHED").any():
+        print()
+        for line in headlines(compared):
+            say(printable(line))
         print()
         show(compared)
         if column(RMSE_UNSCALED) in runs and metric in (RMSE, MAE, LOSS):

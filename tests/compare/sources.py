@@ -103,7 +103,7 @@ def classified(
     return pd.DataFrame(rows)
 
 
-def compared(*frames: pd.DataFrame, name: str = "an ablation", **asked: str | None) -> Comparison:
+def compared(*frames: pd.DataFrame, name: str = "an ablation", **asked: Any) -> Comparison:
     """The comparison of sweeps with these runs."""
     sweeps = {letter * 32: frame for letter, frame in zip("abc", frames, strict=False)}
     return compare(Source(sweeps), list(sweeps), Question(**asked), dict.fromkeys(sweeps, name))

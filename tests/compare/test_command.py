@@ -79,7 +79,8 @@ def test_a_sweep_is_written_and_recorded(
     with Tracker(None, EXPERIMENT, store) as tracker:
         parent = tracker.client.get_run(sweeps[0])
         assert parent.info.status == "FINISHED"
-        assert parent.data.tags["mlflow.note.content"].startswith("l1: helps on this split: ")
+        note = parent.data.tags["mlflow.note.content"]
+        assert note.startswith("Use l1: it helps on this split, ")
         assert "reason" not in parent.data.tags
         kept = Path(tracker.client.download_artifacts(sweeps[0], "comparison"))
         assert {path.name for path in kept.iterdir()} == names

@@ -112,7 +112,7 @@ def test_old_runs_without_the_new_columns_are_compared() -> None:
     comparison = of(runs)
     assert comparison.trials.empty
     [family] = comparison.families
-    assert "corrected resampled t-test" in family.notes[0]
+    assert "corrected resampled t-test" in family.notes[1]
     assert "20% each" in family.notes[-1]
 
 
@@ -120,13 +120,13 @@ def test_every_family_has_its_notes() -> None:
     runs = pd.concat([classified("digits", "wine"), classified("iris", split="seed")])
     digits, iris, wine = of(runs.reset_index(drop=True)).families
     assert [family.name for family in (digits, iris, wine)] == ["digits", "iris", "wine"]
-    assert (digits.one_split, iris.one_split) == (True, False)
-    assert "each of the 3 datasets and settings" in digits.notes[1]
+    assert (digits.judge.one_split, iris.judge.one_split) == (True, False)
+    assert "each of the 3 datasets and settings" in digits.notes[2]
     assert digits.rows["outcome"].tolist() == ["baseline", "helps", "no evidence", "hurts"]
     alone = classified("iris", techniques=("none",))
     digits, iris = of(classified(), alone).families
     assert iris.notes[0].startswith("There is nothing to compare")
-    assert "datasets and settings" not in digits.notes[1]
+    assert "datasets and settings" not in digits.notes[2]
 
 
 def test_datasets_are_compared_across() -> None:
@@ -161,27 +161,35 @@ def test_classification_and_regression_are_not_ranked_together() -> None:
 
 
 def test_the_answer_of_one_dataset() -> None:
-    assert answer(classified()).startswith(
-        "1 of 3 techniques helps on this split: dropout (+6.00 points). "
-        "1 hurts on this split: l1 (−5.00 points). "
-        "There is no evidence either way on 1; a difference of "
+    text = answer(classified())
+    assert re.match(
+        r"Use dropout: it helps on this split, \+6\.00 points against none \(95% interval "
+        r"\+5\.\d+ to \+6\.\d+, best of all: 99%\), for ×1\.50 the time\. 1 of 3 ",
+        text,
+    )
+    assert (
+        "1 hurts on this split: l1 (−5.00 points). There is no evidence either way on 1; a" in text
     )
     anew = answer(classified(split="seed"))
-    assert anew.startswith("1 of 3 techniques helps: dropout (+6.0 points). 1 hurts: l1 (")
+    assert anew.startswith("Use dropout: it helps on this table and on other rows, +6.00 points")
+    assert "1 of 3 techniques helps on this table, 1 of them on other rows as well: dropout" in anew
 
 
 def test_the_answer_when_nothing_helps() -> None:
     runs = classified(techniques=("none", "l2", "sam", "swa"))
     assert answer(runs).startswith(
-        "None of the 3 techniques is shown to help or to hurt. There is no evidence either way; "
-        "differences of "
+        "Stay with none: none of the 3 techniques is shown to help. There is no evidence either "
+        "way; differences of "
     )
 
 
 def test_the_answer_when_all_help() -> None:
     runs = classified(techniques=("none", "a", "b", "c"))
     runs.loc[runs["technique"] != "none", "metrics.test/accuracy"] += 0.05
-    assert answer(runs).startswith("All 3 help on this split: ")
+    text = answer(runs)
+    assert text.startswith("Use c: it helps on this split, ")
+    assert "the largest of several gains flatters itself" in text
+    assert ". All 3 help on this split: " in text
 
 
 def test_a_forecast_is_held_against_the_naive_one() -> None:
@@ -201,7 +209,8 @@ def test_a_forecast_is_held_against_the_naive_one() -> None:
 
 def test_few_techniques_are_told_with_their_verdicts() -> None:
     runs = classified(techniques=("none", "dropout"))
-    assert answer(runs) == f"dropout: {of(runs).table['verdict'].iloc[1]}."
+    assert answer(runs).startswith("Use dropout: it helps on this split, ")
+    assert answer(runs).endswith(f" dropout: {of(runs).table['verdict'].iloc[1]}.")
     assert answer(classified(techniques=("none",))) == "Nothing is compared with none yet."
 
 
@@ -214,8 +223,8 @@ def test_many_techniques_are_not_all_named() -> None:
 
 def test_techniques_without_a_verdict_are_counted() -> None:
     assert answer(classified(seeds=2)) == (
-        "None of the 3 techniques is shown to help or to hurt. There is no verdict on 3; the table "
-        "tells why."
+        "Nothing can be said yet: none of the 3 techniques is shown to help. There is no "
+        "verdict on 3; the table tells why."
     )
 
 
@@ -245,7 +254,7 @@ def test_grids_are_configurations() -> None:
     grid = [runs[runs["technique"] == "none"]]
     grid += [runs[runs["technique"] == "l2"].assign(variant=f"x={x}") for x in range(3)]
     runs = pd.concat(grid, ignore_index=True)
-    assert answer(runs).startswith("None of the 3 configurations ")
+    assert answer(runs).startswith("Stay with none: none of the 3 configurations ")
     [remark] = of(runs).remarks
     assert "the best of them was found on test rows, and flatters it" in remark
 
@@ -255,8 +264,8 @@ def test_many_datasets_are_summed_up_first() -> None:
     assert [subject for subject, _ in details] == ["a", "b", "c", "d"]
     assert across[0] == "across 4 datasets"
     assert across[1].startswith(
-        "No technique is shown to be better or worse than none; smallest corrected p: 0.38. The "
-        "best average rank, 1.0 of 4, is that of dropout; none's is "
+        "Stay with none: no technique is shown to be better or worse; smallest corrected p: 0.12. "
+        "The best average rank, 1.0 of 4, is that of dropout; none's is "
     )
     assert each == (
         "on each of 4 datasets and settings",
@@ -265,13 +274,16 @@ def test_many_datasets_are_summed_up_first() -> None:
         "claims are held to 5% on each by itself, not over all.",
     )
     [_, each], _ = answers(of(classified("a", "b", "c", "d", split="seed")))
-    assert each[1].startswith("Helps: dropout on ")
+    assert each[1].startswith("Helps on this table: dropout on ")
 
 
 def test_a_difference_across_datasets_is_told() -> None:
     [(subject, text), _], _ = answers(of(classified(*"abcdefgh")))
     assert subject == "across 8 datasets"
-    assert text.startswith("dropout is better than none. l1 is worse than none. The best average ")
+    assert text.startswith(
+        "Use dropout: dropout (p = 0.0078) is better than none. l1 (p = 0.0078) is worse than none."
+        " The best average "
+    )
 
 
 @pytest.mark.parametrize(

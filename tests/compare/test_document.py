@@ -52,14 +52,16 @@ def test_every_technique_has_its_numbers_and_its_verdict() -> None:
     for part, family in zip(said.families, comparison.families, strict=True):
         verdicts = cells(part.verdicts)
         assert list(verdicts) == [
-            "technique", "test/accuracy, %", "vs none, points", "95% interval", "p (Holm)",
-            "verdict",
+            "technique", "test/accuracy, %", "vs none, points", "95% interval", "P(helps)",
+            "P(matters)", "P(best)", "verdict",
         ]  # fmt: skip
         assert verdicts["technique"] == ["none", "dropout", "l2", "l1"]
         assert verdicts["verdict"] == family.rows["verdict"].tolist()
-        assert verdicts["p (Holm)"] == ["–", "<0.001", "1", "<0.001"]
+        tests = cells(part.tests)
+        assert tests["p (Holm), this table"] == ["–", "<0.001", "1", "<0.001"]
+        assert verdicts["P(helps)"][:2] == ["–", "99%"]
         assert part.outcomes == ["baseline", "helps", "no evidence", "hurts"]
-        for column in [*part.verdicts, *part.measures, *part.summary]:
+        for column in [*part.verdicts, *part.tests, *part.measures, *part.summary]:
             assert len(column.cells) == 4
         for low, difference, high in part.intervals[1:]:
             assert low < difference < high
@@ -69,15 +71,13 @@ def test_every_technique_has_its_numbers_and_its_verdict() -> None:
 def test_further_scores_depend_on_the_task_and_on_what_is_known() -> None:
     titles = [column.title for column in of(classified())[1].families[0].measures]
     assert titles == [
-        "technique", "NLL", "Brier", "gap, points", "P(better)", "detectable, points",
-        "simultaneous interval", "seconds", "time vs none",
+        "technique", "NLL", "Brier", "gap, points", "P(better)", "seconds", "time vs none",
     ]  # fmt: skip
     runs = regressed()
     runs["metrics.test/skill"] = 0.5
     titles = [column.title for column in of(runs)[1].families[0].measures]
     assert titles == [
-        "technique", "skill", "P(better)", "detectable", "simultaneous interval", "seconds",
-        "time vs none",
+        "technique", "skill", "P(better)", "seconds", "time vs none",
     ]  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def test_runs_are_counted_where_some_have_not_finished() -> None:
 def test_a_difference_that_no_sweep_could_show_has_no_number() -> None:
     scores = {"none": [0.0, 1.0, 0.0, 1.0], "wild": [1.0, 0.0, 0.0, 1.0]}
     _, said = of(scored(scores))
-    assert cells(said.families[0].measures)["detectable, points"] == ["–", ">100"]
+    assert cells(said.families[0].tests)["detectable, this table, points"] == ["–", ">100"]
 
 
 def test_datasets_are_ranked() -> None:

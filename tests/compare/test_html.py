@@ -94,7 +94,7 @@ def test_every_outcome_has_its_mark_and_verdict() -> None:
         assert row["verdict"] in said
     assert "Friedman's test over 2 datasets and 4 techniques" in said
     assert "One by one" not in said
-    assert "One by one a: 1 of 3 techniques helps" in words(of("a", "b", "c", "d"))
+    assert "One by one a: Use dropout: it helps on this split" in words(of("a", "b", "c", "d"))
 
 
 def test_elements_are_closed_and_nothing_is_fetched() -> None:

@@ -23,7 +23,7 @@ DOCUMENT = Document(
     answers=[("", "x helps.")],
     details=[],
     lower_is_better=False,
-    families=[FamilyPart("", ["baseline", "helps"], [(NAN, NAN, NAN)] * 2, TABLE, TABLE, TABLE)],
+    families=[FamilyPart("", ["baseline", "helps"], [(NAN, NAN, NAN)] * 2, *[TABLE] * 4)],
     across=None,
     tuned=[],
     notes=[("", ["A note."])],
@@ -39,7 +39,7 @@ ROWS = """\
 def test_a_page() -> None:
     assert page(DOCUMENT) == (
         "# t\\\\n# title &lt;script>\n\n- dataset: digits\n\n## Answer\n\nx helps.\n\n"
-        f"## Verdicts\n\n{ROWS}\n\n### Scores and costs\n\n{ROWS}\n\n"
+        f"## Verdicts\n\n{ROWS}\n\n### Tests\n\n{ROWS}\n\n### Scores and costs\n\n{ROWS}\n\n"
         "## Method\n\n- A note.\n\n"
         "## Again\n\n```bash\nregexp compare a\nregexp rerun --sweep a\n```\n"
     )
@@ -82,7 +82,7 @@ def test_of_several_datasets_all_have_their_headings() -> None:
 def test_the_description_has_answer_and_table() -> None:
     text = description(document(compared(classified())))
     lines = text.splitlines()
-    assert lines[0].startswith("1 of 3 techniques helps on this split: dropout (+6.00 points).")
+    assert lines[0].startswith("Use dropout: it helps on this split, +6.00 points against none ")
     head = "| technique | test/accuracy, % | difference, points (95% interval) | verdict |"
     assert lines[2:4] == [head, "| --- | ---: | ---: | --- |"]
     assert re.fullmatch(r"\| none \| 8\d\.\d+ ± \d\.\d+ \| – \| baseline \|", lines[4])

@@ -58,17 +58,17 @@ def test_wilcoxon_is_against_the_baseline() -> None:
         for name in ("l1", "l2", "sam")
     }
     for name, value in p.items():
-        assert across.wilcoxon.loc[name, "p"] == pytest.approx(value)
-    assert across.wilcoxon.loc["sam", "p_holm"] == pytest.approx(3 * 2 / 2**8)
-    assert across.wilcoxon.loc["sam", "better"]
-    assert (across.wilcoxon["baseline"] == "none").all()
+        assert across.tested.loc[name, "p"] == pytest.approx(value)
+    assert across.tested.loc["sam", "p_holm"] == pytest.approx(3 * 2 / 2**8)
+    assert across.tested["gain"]["sam"] > 0
+    assert (across.tested["baseline"] == "none").all()
 
 
 def test_lower_scores_of_a_loss_are_better() -> None:
     across = across_of(runs_of(), lower_is_better=True)
     assert across is not None
-    assert not across.wilcoxon.loc["sam", "better"]
-    assert across.wilcoxon.loc["sam", "losses"] == 8
+    assert across.tested["gain"]["sam"] < 0
+    assert across.tested.loc["sam", "losses"] == 8
 
 
 def test_one_dataset_is_no_sample() -> None:
@@ -131,11 +131,11 @@ def test_variants_are_held_against_their_own_baseline() -> None:
     )
     across = across_of(runs)
     assert across is not None
-    row = across.wilcoxon.loc["l1 (lr=2)"]
+    row = across.tested.loc["l1 (lr=2)"]
     assert row["baseline"] == "none (lr=2)"
     p = stats.wilcoxon(SCORES["l1"], SCORES["l2"], method="exact").pvalue
     assert row["p"] == pytest.approx(p)
-    assert across.wilcoxon.loc["sam (lr=1)", "p_holm"] == pytest.approx(min(2 * 2 / 2**8, 1))
+    assert across.tested.loc["sam (lr=1)", "p_holm"] == pytest.approx(min(2 * 2 / 2**8, 1))
 
 
 def test_the_middle_half_is_of_paired_differences() -> None:

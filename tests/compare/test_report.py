@@ -77,7 +77,9 @@ def test_a_report_is_kept_with_the_sweep(tracker: Tracker, sweep: RunRecord) -> 
     assert html.count("<figure>") == html.count("<svg role=") == len(figures)
     sweep.finish()
     note = tracker.client.get_run(sweep.id).data.tags["mlflow.note.content"]
-    assert note.startswith("l1: no verdict at n = 2")
+    assert note.startswith(
+        "Nothing can be said yet: l1 is not shown to help. l1: no verdict at n = 2"
+    )
 
 
 def test_without_figures_all_else_is_there(tracker: Tracker, sweep: RunRecord) -> None:

@@ -35,7 +35,7 @@ def test_plain_table_is_aligned() -> None:
     )
     assert head == "dataset: digits"
     assert [line.rstrip() for line in lines] == [
-        "technique   runs  test/accuracy     std           vs none  outcome     epochs   time",
+        "technique   runs  test/accuracy     std           vs none  verdict     epochs   time",
         "none         2/2         0.8500  0.0707                 -  -             10.0  ×1.00",
         "l1 (a|b=1)   2/3         0.9200  0.0283  +0.1000 (1 pair)  no verdict    10.0  ×1.00",
         "sam          0/1              -       -                 -  no verdict       -      -",
@@ -51,16 +51,18 @@ def test_verdicts_are_told_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
     show(comparison, file)
     lines = [re.split(r"\s{2,}", line.strip()) for line in file.getvalue().splitlines()[1:]]
     assert lines[0] == [
-        "technique", "runs", "test/accuracy", "std", "vs none", "95% interval", "p (Holm)",
-        "outcome", "epochs", "time",
+        "technique", "runs", "test/accuracy", "std", "vs none", "95% interval", "P(helps)",
+        "p (Holm)", "verdict", "epochs", "time",
     ]  # fmt: skip
     row = comparison.table.iloc[1]
-    assert lines[2][4:8] == [
-        "+0.0500", f"{row['low']:+.4f}, {row['high']:+.4f}", "<0.001", "helps",
+    assert lines[2][4:9] == [
+        "+0.0500", f"{row['low']:+.4f}, {row['high']:+.4f}", "99%", "<0.001", "helps",
     ]  # fmt: skip
-    assert lines[3][7] == "no evidence"
+    assert lines[3][8] == "no evidence"
     monkeypatch.setenv("NO_COLOR", "1")
-    for width, left_out in ((100, ""), (80, "(left out of this narrow terminal: epochs)")):
+    spared = {100: "", 80: "epochs, p (Holm)"}
+    for width, names in spared.items():
+        left_out = f"(left out of this narrow terminal: {names})" if names else ""
         monkeypatch.setenv("COLUMNS", str(width))
         terminal = Terminal()
         show(comparison, terminal)
@@ -96,7 +98,7 @@ def test_nothing_is_cut_in_a_terminal(
     printed = re.sub(r"\x1b\[\d*m", "", file.getvalue())
     numbers = ["0.1280", "0.2280", "+0.1000", "2/2"]
     if columns == 20 and kind == "xterm":
-        assert "(left out of this narrow terminal: epochs, time, std)" in printed
+        assert "(left out of this narrow terminal: epochs, std, time)" in printed
     else:
         numbers += ["0.0071", "10.0", "×1.00"]
     for number in numbers:

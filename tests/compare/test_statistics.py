@@ -21,7 +21,6 @@ from regexp.compare.statistics import (
     detectable,
     holm,
     interval,
-    least_pairs,
     overlap_of,
     p_value,
     paired,
@@ -179,13 +178,6 @@ def test_detectable_difference_of_many_seeds_is_that_of_a_known_spread() -> None
     for seeds in (5, 10, 50):
         known = TTestPower().solve_power(nobs=seeds, alpha=0.05, power=POWER) * math.sqrt(seeds)
         assert known < float(detectable(1.0, seeds, 0.05)) < known * (1 + 1.3 / (seeds - 1))
-
-
-def test_no_test_of_ranks_gives_a_smaller_p_than_least_pairs_says() -> None:
-    for comparisons in (1, 2, 4, 16, 45, 100):
-        least = [stats.wilcoxon(np.arange(1, n + 1), method="exact").pvalue for n in range(1, 20)]
-        enough = [n for n, p in enumerate(least, 1) if p * comparisons < ALPHA]
-        assert least_pairs(comparisons) == enough[0]
 
 
 def test_overlap_is_that_of_real_splits() -> None:

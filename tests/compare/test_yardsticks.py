@@ -42,7 +42,7 @@ def test_a_yardstick_is_held_against_none_at_equal_seeds() -> None:
     assert (row["low"], row["high"]) == pytest.approx((low, high))
     assert row["improvement"] == 0.25
     assert row["outcome"] == "yardstick"
-    assert math.isnan(row["p_holm"])
+    assert math.isnan(row["p_corrected"])
 
 
 def test_a_technique_may_have_the_name_of_a_yardstick() -> None:
@@ -70,7 +70,7 @@ def test_verdicts_and_ranks_do_not_know_of_yardsticks() -> None:
     assert found.across is not None
     assert without.across is not None
     pd.testing.assert_frame_equal(found.across.ranks, without.across.ranks)
-    pd.testing.assert_frame_equal(found.across.wilcoxon, without.across.wilcoxon)
+    pd.testing.assert_frame_equal(found.across.tested, without.across.tested)
     assert len(found.runs) == len(without.runs)
     assert [list(family.yardsticks["label"]) for family in found.families] == [
         ["majority", "ridge"]
@@ -89,7 +89,7 @@ def test_every_form_of_the_table_has_them_below_the_techniques() -> None:
     assert len(csv) == 1 + len(TECHNIQUES) + 1
     assert ",majority," in csv[-1]
     page = html.page(told)
-    assert page.count('<tbody class="yardsticks">') == 2  # verdicts, and scores and costs
+    assert page.count('<tbody class="yardsticks">') == 3  # verdicts, tests, and scores and costs
     assert "| majority | 10.0" in markdown.page(told)
 
 

@@ -24,12 +24,12 @@ def critical_difference(across: Across) -> Figure:
 
     A bar joins techniques that Nemenyi's test cannot tell apart: their ranks are closer than the
     critical difference. It has little power for many techniques, so those that differ from the
-    baseline by Wilcoxon's test, corrected after Holm, are marked with a star as well.
+    baseline by joint flips of signs are marked with a star as well.
     """
     from scikit_posthocs import critical_difference_diagram, posthoc_nemenyi_friedman
 
     datasets, techniques = across.ranks.shape
-    starred = set(across.wilcoxon.index[across.wilcoxon["p_holm"] < ALPHA])
+    starred = set(across.tested.index[across.tested["p_joint"] < across.alpha])
     ranks = across.ranks.set_axis(_labels(across.ranks, starred), axis="columns")
     average = ranks.mean()
     figure, axes = s.single(7.6, 1.6 + 0.13 * max(techniques, 4))
@@ -54,7 +54,7 @@ def critical_difference(across: Across) -> Figure:
     critical = tests.critical_rank_difference(techniques, datasets)
     p = across.friedman.p
     all_alike = "" if math.isnan(p) else f"; Friedman's test of all: p = {p:.2g}"
-    star = f"; * differs from {across.against} (Wilcoxon, Holm)" if starred else ""
+    star = f"; * differs from {across.against} (joint sign flips)" if starred else ""
     title = (
         f"Average ranks on {datasets} datasets. Bars join what Nemenyi's test at {ALPHA:.0%} "
         f"cannot tell apart (ranks closer than {critical:.2f}){star}{all_alike}"

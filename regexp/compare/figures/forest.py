@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 LOOKS = {
     "helps": ("D", s.BLUE, True),
     "hurts": ("s", s.VERMILION, True),
+    "probably helps": ("D", s.BLUE, False),
+    "probably hurts": ("s", s.VERMILION, False),
+    "practically equal": ("o", s.INK, True),
     "no evidence": ("o", s.INK, False),
+    "did nothing": ("_", s.INK, True),
+    "noise floor": ("|", s.INK, True),
     "no verdict": ("x", s.INK, True),
 }
 """Of an outcome: marker, colour, whether it is filled."""
@@ -75,7 +80,7 @@ def forest(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Fig
     axes.set_xlabel(s.difference_label(metric, against))
     title = f"Difference of {s.measured(metric.name)} to {against}"
     axes.set_title(s.wrapped(s.entitled(title, table)), fontsize=10)
-    _legend(figure)
+    _legend(figure, set(rows["outcome"]))
     return figure
 
 
@@ -116,13 +121,13 @@ def _numbers(line: np.ndarray, pairs: int) -> str:
     return f"{text}  n = {pairs}"
 
 
-def _legend(figure: Figure) -> None:
+def _legend(figure: Figure, outcomes: set[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], marker=marker, color=colour, linestyle="none", markersize=5.5, label=name,
                markerfacecolor=colour if filled else "none")
-        for name, (marker, colour, filled) in LOOKS.items()
+        for name, (marker, colour, filled) in LOOKS.items() if name in outcomes
     ]  # fmt: skip
     handles += [
         Line2D([], [], color=s.INK, linewidth=2.8, alpha=s.FAINT, label="95% interval"),

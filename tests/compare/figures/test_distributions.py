@@ -13,6 +13,7 @@ from regexp.compare.figures import critical_difference, reliability, weights
 from regexp.compare.figures.distributions import pooled_reliability, pooled_weights
 from regexp.compare.figures.style import BLUE, INK
 from regexp.compare.figures.weights import percent
+from regexp.compare.multiple import sign_flips
 from regexp.compare.ranking import Across
 from tests.compare.figures import frames
 from tests.compare.figures.frames import panels, texts, xy
@@ -106,8 +107,10 @@ def test_reliability_draws_accuracy_against_confidence_and_counts() -> None:
 def ranked(scores: pd.DataFrame) -> Across:
     """What a comparison across datasets makes of scores, [datasets, techniques]."""
     ranks = across.ranks(scores)
-    wilcoxon = across.wilcoxon(scores, "none")
-    return Across(scores, ranks, across.friedman(ranks), wilcoxon, pd.DataFrame(), notes=[])
+    tested = across.wilcoxon(scores, "none")
+    gains = scores[list(tested.index)].sub(scores["none"], axis=0)
+    tested = tested.assign(gain=gains.mean(), p_joint=sign_flips(gains))
+    return Across(scores, ranks, across.friedman(ranks), tested, pd.DataFrame(), notes=[])
 
 
 def scores(techniques: int, datasets: int, seed: int = 0) -> pd.DataFrame:
@@ -131,7 +134,7 @@ def test_diagram_shows_ranks_and_joins_what_cannot_be_told_apart() -> None:
     ranks = across.ranks.mean()
     figure = critical_difference(across)
     written = " ".join(texts(figure))
-    stars = set(across.wilcoxon.index[across.wilcoxon["p_holm"] < 0.05])
+    stars = set(across.tested.index[across.tested["p_joint"] < 0.05])
     assert 0 < len(stars) < 5
     for name, rank in ranks.items():
         label = f"{name} *" if name in stars else str(name)

@@ -15,6 +15,7 @@ from regexp.compare.comparison import Family
 from regexp.compare.figures import Picture, draw, forest, panel_keys, png, svg
 from regexp.compare.figures.picture import file_name
 from regexp.compare.figures.style import INK, measured, short, usual
+from regexp.compare.verdict import Judge
 from tests.compare.figures import frames
 from tests.compare.figures.frames import ACCURACY, curve, table, technique
 
@@ -90,7 +91,7 @@ def comparison(rows: list[dict[str, Any]]) -> Comparison:
         seed=0, status="FINISHED", **{"metrics.epochs": 2.0}
     )
     families = [
-        Family(str(dataset), "", part, one_split=False, notes=[])
+        Family(str(dataset), "", part, Judge(ACCURACY), notes=[])
         for dataset, part in data.groupby("dataset", sort=False)
     ]
     return Comparison(ACCURACY, runs, runs.iloc[:0], data, families, across=None, sweeps={})

@@ -1,0 +1,141 @@
+"""What a reader must know of the verdicts of a family."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from regexp.compare.baseline import NONE, Baseline
+from regexp.compare.formats import counted_digits
+from regexp.compare.statistics import POWER
+from regexp.compare.verdict import LIKELY, SURE, Judge
+from regexp.errors import count
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LONG = 30
+"""Techniques from which on a list beside the verdicts is worth having."""
+
+
+def notes(
+    compared: pd.DataFrame,
+    overlap: float | None,
+    judge: Judge,
+    *,
+    families: int = 1,
+    against: Baseline = NONE,
+) -> list[str]:
+    """What a reader must know of all verdicts of a family, in sentences.
+
+    Args:
+        compared: from `family.compare_family`.
+        overlap: n_test / n_train, None where all runs share one split; as it took it.
+        judge: how verdicts are given.
+        families: number of datasets and settings that the sweep has.
+        against: the baseline.
+    """
+    members = int((compared["changed"] & ~compared["control"]).sum())
+    by_row = bool((compared["tested"] > 0).any())
+    sentences = [_table(overlap), _rows(compared, overlap, judge, by_row=by_row)]
+    each = "" if families == 1 else f" of each of the {families} datasets and settings"
+    second = "step-down max-T (Westfall and Young 1993)" if by_row else "Holm as well"
+    idle = " Techniques that did nothing are no part of them."
+    sentences.append(
+        f"Every {against.kind} is compared with {against} at equal seeds. p-values are corrected "
+        f"for {count(members, 'comparison')}{each}, {judge.here} after Holm, {judge.there} by "
+        f"{second}, so that the probability of any false claim {'in each ' * (families > 1)}is "
+        f"at most {_level(judge.alpha)} for either question."
+        + idle
+        * bool((~compared["changed"]).any())
+    )
+    sentences.append(
+        f"P(helps) and the other probabilities are of one {against.kind} looked at alone, without "
+        f'having believed anything before. "Probably" begins at {LIKELY:.0%}: of techniques that '
+        "change nothing one in ten is said to help probably, and one in ten to hurt. So many seeds "
+        f"would decide, with a probability of {POWER:.0%}, were the true difference the one seen. "
+        "The difference that would have been seen is the one that is found with a probability of "
+        f"{POWER:.0%} in a sweep like this one."
+    )
+    if judge.matters > 0:
+        unit = judge.metric.unit
+        size = f"{counted_digits(judge.matters, unit, 2)} {unit.name}".rstrip()
+        sentences.append(
+            f'"Practically equal" is a difference below {size} (compare.matters) with a '
+            f"probability of {SURE:.0%}."
+        )
+    if members > LONG:
+        sentences.append(_listed(compared))
+    return sentences
+
+
+def _table(overlap: float | None) -> str:
+    if overlap is None:
+        return (
+            "All runs share one split of the data. On this split: given it, seeds are independent; "
+            "the test is the paired t-test of the seeds' differences, and is about other seeds, "
+            "not about other rows."
+        )
+    return (
+        "On this table: other splits of these rows and other weights. Given the table, seeds are "
+        "independent, and the test is the paired t-test of the seeds' differences."
+    )
+
+
+def _rows(compared: pd.DataFrame, overlap: float | None, judge: Judge, *, by_row: bool) -> str:
+    there = judge.there.capitalize()
+    borrowed = (
+        " Variances of three techniques and more learn from each other (Smyth 2004), and none is "
+        "below its own."
+    )
+    known = bool(compared["rows_p"].notna().any())
+    correlation = float(compared["seed_correlation"].max())
+    if by_row and overlap is None:
+        if not known and compared["p"].notna().any():
+            return (
+                "Rows of one series are no independent rows: nothing is said of others." + borrowed
+            )
+        return (
+            f"{there}: these training rows, and other rows to test on. What a technique does to a "
+            "test row at every seed is no luck of the seeds, and stays however many they are; it "
+            "is taken from the scores by row." + borrowed
+        )
+    if by_row and overlap is not None:
+        told = (
+            ""
+            if math.isnan(correlation)
+            else f" is measured from the scores by row as {correlation:.2f}"
+        )
+        return (
+            f"{there} of the same kind: seeds share rows, so that a part of the variance stays "
+            f"however many they are. The correlation of two seeds{told} (Nadeau and Bengio 2003 "
+            f"take {overlap / (1 + overlap):.2f})." + borrowed
+        )
+    lacking = (
+        "The runs have no scores by row, or this metric has none that rows have by themselves. "
+    )
+    if overlap is None:
+        return f"{lacking}Nothing is said of other rows." + borrowed
+    return (
+        f"{lacking}{there} of the same kind: the corrected resampled t-test (Nadeau and Bengio "
+        f"2003, n_test/n_train = {overlap:.2f}), which is more careful than it need be." + borrowed
+    )
+
+
+def _listed(compared: pd.DataFrame) -> str:
+    """Benjamini and Hochberg's list, for screening."""
+    rows = compared[(compared["p_listed"] < 0.05) & ~compared["control"]]
+    names = [name[2] if isinstance(name, tuple) else str(name) for name in rows.index]
+    if not names:
+        return (
+            "For screening: the list of which one in twenty is false, on average (Benjamini and "
+            "Hochberg 1995), is empty on this table."
+        )
+    return (
+        "For screening, no verdicts: those that differ on this table if one in twenty of such a "
+        f"list may be false, on average (Benjamini and Hochberg 1995): {', '.join(names)}."
+    )
+
+
+def _level(alpha: float) -> str:
+    return f"{alpha:.2g}" if alpha < 0.01 else f"{100 * alpha:.2g}%"

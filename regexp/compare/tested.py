@@ -1,0 +1,121 @@
+"""The test of the techniques of one dataset and setting, from the runs' values."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from regexp.compare.baseline import NONE, Key, label
+from regexp.compare.by_row import ByRow, RowReader, by_row
+from regexp.compare.family import compare_family
+from regexp.compare.metric import Metric
+from regexp.compare.splits import design, overlap
+from regexp.compare.statistics import ALPHA
+from regexp.compare.verdict import LEAST, Judge
+from regexp.metrics.names import NOISE_FLOOR
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How techniques are tested.
+
+    Attributes:
+        matters: the least gain that matters, in the metric's unit (points, for accuracies); None
+            for the metric's own, see `Metric.matters`.
+        alpha: the probability of a false claim in a family.
+        reader: of the runs' test rows; None where only their scores are known.
+    """
+
+    matters: float | None = None
+    alpha: float = ALPHA
+    reader: RowReader | None = None
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The comparisons of one dataset and setting, which are corrected together.
+
+    Attributes:
+        compared: from `family.compare_family`, one row a technique and variant.
+        overlap: n_test / n_train, None where all runs share one split.
+        judge: how verdicts on them are given.
+        remarks: what a reader must know of them beside `notes.notes`.
+    """
+
+    compared: "pd.DataFrame"
+    overlap: float | None
+    judge: Judge
+    remarks: list[str]
+
+
+def tested_of(
+    members: "pd.DataFrame",
+    groups: "Mapping[Key, pd.DataFrame]",
+    of: Mapping[Key, Key],
+    metric: Metric,
+    rules: Rules,
+) -> Tested:
+    """Test the techniques of a dataset and setting.
+
+    Args:
+        members: their runs.
+        groups: the values of each row's runs, by seed.
+        of: each technique's baseline.
+        metric: that they are compared by.
+        rules: how they are tested.
+    """
+    ratio, remarks = overlap(members)
+    levels = [groups[key]["score"].mean() for key in dict.fromkeys(of.values())]
+    level = float(np.mean([level for level in levels if math.isfinite(level)] or [0.0]))
+    matters = metric.matters(level) if rules.matters is None else rules.matters / metric.unit.factor
+    found = None if rules.reader is None else _by_row(groups, of, rules.reader)
+    still = [key for key in dict.fromkeys(of.values()) if _never_varies(groups[key]["score"])]
+    if still:
+        remarks.append(
+            f"{label(*still[0][2:])} scores the same at every seed, so that nothing of a "
+            "technique's own spread cancels. Where that is lopsided, verdicts are wrong more often "
+            "than stated."
+        )
+    one_split = ratio is None
+    compared = compare_family(
+        {key: (groups[key]["score"], groups[other]["score"]) for key, other in of.items()},
+        overlap=ratio,
+        lower_is_better=metric.lower_is_better,
+        by_row=found,
+        design=None
+        if found is None
+        else design(members, found.per_seed, one_split=one_split, same_rows=found.same_rows),
+        matters=matters,
+        alpha=rules.alpha,
+        controls={key for key, other in of.items() if (key[2], other[2]) == _CONTROL},
+    )
+    return Tested(compared, ratio, Judge(metric, one_split, matters, rules.alpha), remarks)
+
+
+def _never_varies(scores: "pd.Series") -> bool:
+    """Whether three scores or more are all the same."""
+    known = scores.dropna()
+    return len(known) >= LEAST and known.nunique() == 1
+
+
+_CONTROL = (NOISE_FLOOR, NONE.name)
+"""An A/A arm and what it is held against."""
+
+
+def _by_row(
+    groups: "Mapping[Key, pd.DataFrame]", of: Mapping[Key, Key], reader: RowReader
+) -> ByRow | None:
+    """The differences by row; None where some are not known."""
+    scored = {}
+    for key in dict.fromkeys([*of, *of.values()]):
+        scores = groups[key]["score"].dropna()
+        if not np.isfinite(scores).all():
+            return None
+        ids = groups[key]["run_id"][scores.index]
+        scored[key] = dict(zip(scores.index, zip(ids, scores, strict=True), strict=True))
+    return by_row(((scored[key], scored[other]) for key, other in of.items()), reader)
