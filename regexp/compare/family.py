@@ -135,7 +135,7 @@ def _of_seeds(
         ours, theirs = (
             each.to_numpy(dtype=float) for each in technique.align(baseline, join="outer")
         )
-        summed.append(paired(ours, theirs, overlap=None, lower_is_better=lower_is_better))
+        summed.append(paired(ours, theirs, lower_is_better=lower_is_better))
         aligned.append((ours, theirs))
     return summed, aligned
 

@@ -1,45 +1,25 @@
-"""How much a technique differs from the baseline at equal seeds, and how sure that is.
+"""What is known of the differences to a baseline at equal seeds, and corrections of p-values.
 
-The scores of a technique and of its baseline are paired by seed. Two cases, told apart by
-`overlap`:
-
-- Every seed splits the data anew. The splits overlap, so the differences are correlated, and an
-  ordinary t-test finds far too much: with 10 seeds its 5% become 16 to 30%. The corrected
-  resampled t-test takes (1/n + n_test/n_train) s^2 for the variance of the mean, in place of
-  s^2/n. What it says is about new data of the same kind, split like these.
-- All runs share one split. Given the split, seeds are independent, and the test is the paired
-  t-test. What it says is about new seeds on this split alone: neither about other test rows nor
-  about other training rows.
-
-All comparisons of one dataset and setting are one family. Holm's p-values decide; they hold the
-probability that any claim of a family is false at 5% or below. Two intervals stand beside them.
-The 95% interval is that of a technique looked at alone. The simultaneous intervals (Bonferroni's)
-cover all differences of the family at once with 95%. They agree: where a simultaneous interval
-leaves out zero, Holm's p is below 5%, and where that is so, the 95% interval leaves out zero.
-Holm's test finds a little more than Bonferroni's, so a simultaneous interval may just hold zero
-where Holm's p is below 5%; intervals that match Holm's test to the last exist, but are cut off at
-zero and say nothing about size (Strassburger and Bretz 2008).
+The tests themselves are `estimator` (from scores by row) and `seed_means` (from one score a seed).
 
 References:
     Nadeau and Bengio, "Inference for the generalization error", Machine Learning 52, 2003,
     section 3, https://doi.org/10.1023/A:1024068626366; Holm, "A simple sequentially rejective
-    multiple test procedure", Scandinavian Journal of Statistics 6, 1979; Strassburger and Bretz,
-    Statistics in Medicine 27, 2008, https://doi.org/10.1002/sim.3338.
+    multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 ALPHA = 0.05
 """The probability of a false claim in a family."""
@@ -78,7 +58,6 @@ class Paired:
         mean: of technique - baseline.
         sd: sample standard deviation of the differences; 0 where they are equal but for
             rounding, NaN for less than two pairs.
-        error: standard error of the mean.
         improvement: share of the pairs in which the technique is better; ties count half.
     """
 
@@ -87,7 +66,6 @@ class Paired:
     infinite: int
     mean: float
     sd: float
-    error: float
     improvement: float
 
 
@@ -95,15 +73,12 @@ def paired(
     technique: ArrayLike,
     baseline: ArrayLike,
     *,
-    overlap: float | None,
     lower_is_better: bool = False,
 ) -> Paired:
     """Sum up the differences.
 
     Args:
         technique, baseline: scores at the same seeds, [seeds]; NaN where there is none.
-        overlap: n_test / n_train where every seed splits the data anew; None where all share one
-            split.
         lower_is_better: True for errors and losses.
     """
     ours, theirs = np.asarray(technique, dtype=float), np.asarray(baseline, dtype=float)
@@ -112,7 +87,7 @@ def paired(
     ours, theirs = ours[there], theirs[there]
     n = len(ours)
     if n == 0:
-        return Paired(0, missing, 0, math.nan, math.nan, math.nan, math.nan)
+        return Paired(0, missing, 0, math.nan, math.nan, math.nan)
     better = ours < theirs if lower_is_better else ours > theirs
     improvement = float(np.mean(better + 0.5 * (ours == theirs)))
     with np.errstate(over="ignore", invalid="ignore"):  # of scores near the largest float
@@ -120,51 +95,16 @@ def paired(
         infinite = int((~np.isfinite(differences)).sum())
         mean = float(differences.mean())
         if infinite:
-            return Paired(n, missing, infinite, mean, math.nan, math.nan, improvement)
+            return Paired(n, missing, infinite, mean, math.nan, improvement)
         # Else differences that are equal but for rounding, s = 1e-17, would "prove" anything.
         grain = ROUNDING * max(np.abs(ours).max(), np.abs(theirs).max())
         sd = float(differences.std(ddof=1)) if n > 1 else math.nan
         if n > 1 and np.ptp(differences) <= grain:
             sd, mean = 0.0, mean if abs(mean) > grain else 0.0
-        error = sd * math.sqrt(1 / n + (overlap or 0.0))
-    return Paired(n, missing, infinite, mean, sd, error, improvement)
+    return Paired(n, missing, infinite, mean, sd, improvement)
 
 
-def p_value(mean: ArrayLike, error: ArrayLike, pairs: ArrayLike) -> Floats:
-    """Two-sided p-value of the t-test with pairs - 1 degrees of freedom.
-
-    1 where no pair differs; NaN where the spread is not known: one pair, or differences that are
-    equal and not zero.
-
-    Args:
-        mean, error, pairs: as in `Paired`, [...].
-    """
-    from scipy.special import stdtr
-
-    means, errors, n, known = _known(mean, error, pairs)
-    with np.errstate(over="ignore"):
-        p = 2 * stdtr(n - 1, -np.abs(means) / errors)
-    same = (np.asarray(error) == 0) & (np.asarray(mean) == 0)
-    return np.where(known, p, np.where(same, 1.0, np.nan))
-
-
-def interval(
-    mean: ArrayLike, error: ArrayLike, pairs: ArrayLike, level: float
-) -> tuple[Floats, Floats]:
-    """Confidence interval of the mean difference; NaN where the spread is not known.
-
-    Args:
-        mean, error, pairs: as in `Paired`, [...].
-        level: the probability to miss the true difference: 0.05 for a 95% interval.
-    """
-    from scipy.special import stdtrit
-
-    means, errors, n, known = _known(mean, error, pairs)
-    reach = np.where(known, -stdtrit(n - 1, level / 2) * errors, np.nan)
-    return means - reach, means + reach
-
-
-def detectable(error: ArrayLike, pairs: ArrayLike, level: float, power: float = POWER) -> Floats:
+def detectable_errors(freedom: ArrayLike, level: float, power: float = POWER) -> Floats:
     """The difference that a two-sided t-test at `level` finds with probability `power`.
 
     It rests on the spread that was observed, not on the difference that was. Of that spread it
@@ -172,17 +112,14 @@ def detectable(error: ArrayLike, pairs: ArrayLike, level: float, power: float = 
     true difference as large, are both drawn. Else 80% would be 58% with 3 seeds, 72% with 10.
 
     Args:
-        error, pairs: as in `Paired`, [...].
+        freedom: degrees of freedom of the spread, [...].
         level: for a family of m comparisons ALPHA / m, the level of Holm's first and strictest
             step.
         power: the probability to find it, on the side where it is.
+
+    Returns:
+        In standard errors, [...]; NaN of NaN.
     """
-    _, errors, n, known = _known(0.0, error, pairs)
-    return np.where(known, detectable_errors(n - 1, level, power) * errors, np.nan)
-
-
-def detectable_errors(freedom: ArrayLike, level: float, power: float = POWER) -> Floats:
-    """`detectable` in standard errors, of their degrees of freedom, [...]; NaN of NaN."""
     given = np.asarray(freedom, dtype=float)
     multiples = [
         math.nan if math.isnan(each) else _multiple(float(each), level, power)
@@ -214,15 +151,6 @@ def _multiple(freedom: float, level: float, power: float) -> float:
     return float(brentq(lacking, 0, 10 * known))
 
 
-def _known(
-    mean: ArrayLike, error: ArrayLike, pairs: ArrayLike
-) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
-    """(mean, error, pairs, whether they have a distribution), with a stand-in where not."""
-    means, errors, n = (np.asarray(value, dtype=float) for value in (mean, error, pairs))
-    known = np.isfinite(means) & np.isfinite(errors) & (errors > 0) & (n > 1)
-    return means, np.where(known, errors, 1.0), np.where(known, n, 2.0), known
-
-
 def holm(p: ArrayLike) -> Floats:
     """Holm's corrected p-values: the running maximum of p_(1) m, p_(2) (m - 1), ..., p_(m).
 
@@ -240,50 +168,3 @@ def holm(p: ArrayLike) -> Floats:
     steps = values[order] * np.arange(len(values), 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return corrected
-
-
-def compare_family(
-    pairs: Mapping[Any, tuple[pd.Series, pd.Series]],
-    *,
-    overlap: float | None,
-    lower_is_better: bool = False,
-) -> pd.DataFrame:
-    """Compare every technique of one dataset and setting with its baseline.
-
-    Args:
-        pairs: for each technique its scores and those of its baseline, by seed. NaN (or no such
-            seed) where a run has none.
-        overlap: n_test / n_train where every seed splits the data anew, see `overlap_of`; None
-            where all runs share one split.
-        lower_is_better: True for errors and losses.
-
-    Returns:
-        One row a technique, in their order:
-
-        - `pairs`, `missing`, `infinite`, `mean`, `sd`, `error`, `improvement`: see `Paired`
-        - `low`, `high`: the 95% interval of the mean difference
-        - `p`, `p_holm`: two-sided, of this comparison alone and corrected for the family
-        - `simultaneous_low`, `simultaneous_high`: of all intervals that cover with 95% together
-        - `detectable`: the difference that would have been found with a probability of 80%
-
-    Raises:
-        ValueError: a seed that has two scores.
-    """
-    import pandas as pd
-
-    rows = []
-    for name, (technique, baseline) in pairs.items():
-        if technique.index.has_duplicates or baseline.index.has_duplicates:
-            raise ValueError(f"{name}: a seed has two scores; keep one run a seed")
-        ours, theirs = technique.align(baseline, join="outer")
-        result = paired(ours, theirs, overlap=overlap, lower_is_better=lower_is_better)
-        rows.append(vars(result))
-    columns = {name: np.array([row[name] for row in rows]) for name in Paired.__annotations__}
-    summary = columns["mean"], columns["error"], columns["pairs"]
-    each = ALPHA / max(len(pairs), 1)
-    columns["low"], columns["high"] = interval(*summary, ALPHA)
-    columns["p"] = p_value(*summary)
-    columns["p_holm"] = holm(columns["p"])
-    columns["simultaneous_low"], columns["simultaneous_high"] = interval(*summary, each)
-    columns["detectable"] = detectable(*summary[1:], each)
-    return pd.DataFrame(columns, index=pd.Index(list(pairs), tupleize_cols=False))
