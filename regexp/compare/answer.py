@@ -12,7 +12,7 @@ from regexp.compare import formats
 from regexp.compare.baseline import Baseline
 from regexp.compare.comparison import Comparison, Family
 from regexp.compare.family import ROWS
-from regexp.compare.formats import listed, percent
+from regexp.compare.formats import error_text, listed, percent
 from regexp.compare.metric import Metric, Unit
 from regexp.compare.ranking import Across
 from regexp.compare.statistics import ALPHA, POWER
@@ -92,7 +92,8 @@ def _in_short(comparison: Comparison) -> str:
         return f"None of the {len(claims)} {kinds} is shown to help or to hurt on any."
     if rest := int((~claims).sum()):
         sentences.append(f"Shown to do neither on any: {rest} of {len(claims)}.")
-    sentences.append(f"False claims are held to {ALPHA:.0%} on each by itself, not over all.")
+    held = error_text(comparison.spending.level)
+    sentences.append(f"False claims are held to {held} on each by itself, not over all.")
     return " ".join(sentences)
 
 

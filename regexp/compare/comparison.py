@@ -167,8 +167,8 @@ def compare(
     runs = runs.merge(places, on=KEYS, how="left").sort_values(["place", "seed"], kind="stable")
     runs = runs.drop(columns="place").reset_index(drop=True)
     families = _families(table, tested, runs, sticks, metric, against)
-    remarks = spending.remarks + _remarks(runs, both, against, searched=bool(len(trials)))
-    findings = as_guesses(families, runs, sticks, metric)
+    remarks = _remarks(runs, both, against, searched=bool(len(trials)))
+    findings = spending.remarks + as_guesses(families, runs, sticks, metric)
     if any(len(family.yardsticks) for family in families):
         remarks.append(NOTE)
     return Comparison(

@@ -158,6 +158,11 @@ def listed(items: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
 
 
+def error_text(probability: float) -> str:
+    """A probability of error: `4.5%`, `0.94%`."""
+    return f"{100 * probability:.2g}%"
+
+
 def percent(probability: float) -> str:
     """`93%`, rounded down; never 100%."""
     if math.isnan(probability):

@@ -17,6 +17,7 @@ import numpy as np
 
 from regexp.compare.baseline import FAMILY, KEYS, Baseline, Key
 from regexp.compare.family import ROWS
+from regexp.compare.formats import error_text, listed
 from regexp.compare.metric import Metric
 from regexp.compare.question import Texts
 from regexp.compare.sequential import (
@@ -131,24 +132,24 @@ class Spending:
     @property
     def remarks(self) -> list[str]:
         """What a reader must know of it, sentences."""
-        seeds = [one.seeds for one in self.looks]
-        held = f"what is claimed here is held to {_percent(self.level)}"
+        seeds = [str(one.seeds) for one in self.looks]
+        held = f"what is claimed here is held to {error_text(self.level)}"
         if not self.level:
             held = "nothing is left for this one, which claims nothing"
         if self.most is not None:
             some = "once" if len(seeds) == 1 else f"{len(seeds)} times"
             told = "" if self.own is None else " ".join(["", *self.own.told])
             return [
-                f"A sweep that stops when it is decided: looked at {some}, at {_listed(seeds)} "
-                f"seeds of at most {self.most}. All its looks together have {_percent(ALPHA)} of "
+                f"A sweep that stops when it is decided: looked at {some}, at {listed(seeds)} "
+                f"seeds of at most {self.most}. All its looks together have {error_text(ALPHA)} of "
                 f"error; {held}.{told}"
             ]
         if len(seeds) == 1:
             return []
         return [
-            f"Seeds were added: these techniques were compared before at {_listed(seeds[:-1])} "
-            f"seeds. All comparisons together have {_percent(ALPHA)} of error, of which "
-            f"{_percent(sum(one.spends for one in self.looks[:-1]))} were spent; {held}."
+            f"Seeds were added: these techniques were compared before at {listed(seeds[:-1])} "
+            f"seeds. All comparisons together have {error_text(ALPHA)} of error, of which "
+            f"{error_text(sum(one.spends for one in self.looks[:-1]))} were spent; {held}."
         ]
 
 
@@ -254,13 +255,3 @@ def _answers(rows: pd.DataFrame, pairs: Floats) -> list[tuple[pd.Series, pd.Seri
         (rows[f"{prefix}p"], rows[f"{prefix}p_corrected"], stays)
         for prefix, stays in (("", np.zeros(len(rows))), (ROWS, ratio))
     ]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g}%"
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    """`4, 8 and 12`."""
-    *first, last = map(str, numbers)
-    return f"{', '.join(first)} and {last}" if first else last

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from regexp.compare.baseline import NONE, Baseline
-from regexp.compare.formats import counted_digits
+from regexp.compare.formats import counted_digits, error_text
 from regexp.compare.statistics import POWER
 from regexp.compare.verdict import LIKELY, SURE, Judge
 from regexp.errors import count
@@ -45,7 +45,7 @@ def notes(
         f"Every {against.kind} is compared with {against} at equal seeds. p-values are corrected "
         f"for {count(members, 'comparison')}{each}, {judge.here} after Holm, {judge.there} by "
         f"{second}, so that the probability of any false claim {'in each ' * (families > 1)}is "
-        f"at most {_level(judge.alpha)} for either question."
+        f"at most {error_text(judge.alpha)} for either question."
         + idle
         * bool((~compared["changed"]).any())
     )
@@ -135,7 +135,3 @@ def _listed(compared: pd.DataFrame) -> str:
         "For screening, no verdicts: those that differ on this table if one in twenty of such a "
         f"list may be false, on average (Benjamini and Hochberg 1995): {', '.join(names)}."
     )
-
-
-def _level(alpha: float) -> str:
-    return f"{alpha:.2g}" if alpha < 0.01 else f"{100 * alpha:.2g}%"

@@ -271,7 +271,7 @@ def test_many_datasets_are_summed_up_first() -> None:
         "on each of 4 datasets and settings",
         "Helps (on the one split, where seeds share one): dropout on 4 of 4. Hurts (on the one "
         "split, where seeds share one): l1 on 4 of 4. Shown to do neither on any: 1 of 3. False "
-        "claims are held to 5% on each by itself, not over all.",
+        "claims are held to 4.5% on each by itself, not over all.",
     )
     [_, each], _ = answers(of(classified("a", "b", "c", "d", split="seed")))
     assert each[1].startswith("Helps on this table: dropout on ")

@@ -63,7 +63,9 @@ def test_a_comparison_of_the_same_runs_spends_nothing_more() -> None:
 
 
 def test_what_was_compared_at_fewer_seeds_is_told_and_counts() -> None:
-    spending = compared(20, texts={(OURS, "looks.json"): looked((10, 0.045))}).spending
+    comparison = compared(20, texts={(OURS, "looks.json"): looked((10, 0.045))})
+    spending = comparison.spending
+    assert comparison.findings == spending.remarks, "no sweep should end without"
     assert spending.level == pytest.approx(level([Look(10, 0.045), Look(20, 0.0045)], family=3))
     [remark] = spending.remarks
     assert "compared before at 10 seeds" in remark
