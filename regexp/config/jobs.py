@@ -26,7 +26,7 @@ from regexp.config.composition import (
     seed_sampler,
     without_hydra,
 )
-from regexp.config.prepared import PreparedLoader, prepared_hydra
+from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra
 from regexp.config.schema import register
 from regexp.config.search_space import check_swept
 from regexp.config.strays import strays_of, technique_of, with_setting, without_strays
@@ -122,8 +122,7 @@ def compose(options: argparse.Namespace) -> Sweep:
                 f"{written(overrides)}: a glob that matches no choice, so there is no job; "
                 "see regexp --help"
             )
-        files = {f"{group}/{choice}" for group, choice in master.hydra.runtime.choices.items()}
-        jobs, strays = _jobs(hydra, name, batches or [], swept, files | {name})
+        jobs, strays = _jobs(hydra, name, batches or [], swept, master, multirun)
     _check_strays(strays, jobs)
     titles = [str(job.choices.get("experiment") or "") for job in jobs]
     title = next((title for title in titles if title and title != "None"), "")
@@ -158,12 +157,13 @@ def _jobs(
     name: str,
     batches: list[list[str]],
     swept: tuple[str, ...],
-    files: set[str],
+    master: DictConfig,
+    multirun: bool,
 ) -> tuple[list[Job], set[str]]:
     """Compose and check a job of each of `batches`, which are the overrides of one each.
 
     Args:
-        files: that the sweep's own configuration is composed of.
+        master: the sweep's own configuration; that of its job, unless this is a multirun.
 
     Returns:
         (the jobs, the techniques of which some have overrides without having the technique)
@@ -173,12 +173,16 @@ def _jobs(
     strays: set[str] = set()
     checked: set[str] = set()
     valid: set[str] = set()
+    files = {f"{group}/{choice}" for group, choice in master.hydra.runtime.choices.items()} | {name}
     for batch in batches:
         where = written(batch) if len(batches) > 1 else ""
         try:
-            check_choices(hydra, [override for override in batch if override not in checked])
-            checked.update(batch)
-            composed = hydra.config_loader.compose_job(name, batch)
+            if multirun:
+                check_choices(hydra, [override for override in batch if override not in checked])
+                checked.update(batch)
+                composed = hydra.config_loader.compose_job(name, batch)
+            else:
+                composed = job_of(master)
             strays.update(strays_of(composed.config))
             config, setting = checked_job(composed.config, batch, swept, valid)
             node = None

@@ -1,8 +1,9 @@
 """One prepared Hydra for all jobs of a command.
 
 Hydra composes a job's configuration together with its own node, from files that it reads anew for
-each job. Here every file is read once, and a job is composed without Hydra's node, which is that
-of the whole sweep: a fifth of the time, and the same configuration.
+each job. Here every file is read once, and parsed once a process unless it changes, and a job is
+composed without Hydra's node, which is that of the whole sweep: a fifth of the time, and the same
+configuration.
 """
 
 import copy
@@ -14,25 +15,19 @@ from typing import Any, NamedTuple
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
-from hydra._internal.config_repository import (
-    CachingConfigRepository,
-    ConfigRepository,
-    IConfigRepository,
-)
 from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
-from hydra.core.default_element import GroupDefault
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from regexp.config import plan_file
+from regexp.config.composition import without_hydra
 from regexp.config.homes import expand_homes
+from regexp.config.repository import JobRepository, RememberingRepository, is_of_hydra
 from regexp.config.schema import conf_folder
 from regexp.config.variables import fill_tracking
 from regexp.config.withheld import withhold_config
@@ -97,7 +92,7 @@ class PreparedLoader(ConfigLoaderImpl):
 
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         super().__init__(config_search_path)
-        self.repository = _RememberingRepository(config_search_path)
+        self.repository = RememberingRepository(config_search_path)
 
     def load_configuration(
         self,
@@ -131,7 +126,7 @@ class PreparedLoader(ConfigLoaderImpl):
             for override in OverridesParser.create().parse_overrides(list(overrides))
             if not override.is_hydra_override()
         ]
-        repository = _JobRepository(self.repository)
+        repository = JobRepository(self.repository)
         defaults = create_defaults_list(
             repo=repository,
             config_name=config_name,
@@ -139,7 +134,7 @@ class PreparedLoader(ConfigLoaderImpl):
             prepend_hydra=False,
             skip_missing=False,
         )
-        in_node = [part for part in defaults.defaults if _is_of_hydra(part.package, ".")]
+        in_node = [part for part in defaults.defaults if is_of_hydra(part.package, ".")]
         parts = [part for part in defaults.defaults if part not in in_node]
         config = self._compose_config_from_defaults_list(parts, repository)
         OmegaConf.set_struct(config, True)
@@ -168,6 +163,14 @@ class PreparedLoader(ConfigLoaderImpl):
         return config
 
 
+def job_of(master: DictConfig) -> ComposedJob:
+    """The job of a command that is no sweep, from its configuration with Hydra's node."""
+    choices = OmegaConf.to_container(master.hydra.runtime.choices)
+    assert isinstance(choices, dict)
+    own = {str(group): choice for group, choice in choices.items() if not is_of_hydra(str(group))}
+    return ComposedJob(without_hydra(master), own, set())
+
+
 def with_hydra(node: DictConfig, plan: dict[str, Any]) -> DictConfig:
     """The configuration of a planned job with Hydra's node of its sweep.
 
@@ -185,7 +188,7 @@ def with_hydra(node: DictConfig, plan: dict[str, Any]) -> DictConfig:
     with read_write(node), open_dict(node):
         node.merge_with(plan.get("hydra") or {})
         node.overrides.task = [pair.input_line for pair in pairs]
-        of_hydra = {k: v for k, v in node.runtime.choices.items() if _is_of_hydra(str(k))}
+        of_hydra = {k: v for k, v in node.runtime.choices.items() if is_of_hydra(str(k))}
         node.runtime.choices = of_hydra | plan["choices"]
         node.job.override_dirname = get_overrides_dirname(
             overrides=pairs,  # type: ignore[arg-type]
@@ -198,71 +201,3 @@ def with_hydra(node: DictConfig, plan: dict[str, Any]) -> DictConfig:
     OmegaConf.set_struct(config, True)
     OmegaConf.set_readonly(config.hydra, False)
     return config
-
-
-class _RememberingRepository(ConfigRepository):
-    """Hydra's access to the YAMLs, each of which is read once."""
-
-    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
-        super().initialize_sources(config_search_path)
-        self._configs: dict[str, ConfigResult | None] = {}
-        self._found: dict[tuple[str, ObjectType | None], ConfigSource | None] = {}
-
-    def load_config(self, config_path: str) -> ConfigResult | None:
-        """As Hydra's; a copy, for composing changes what it composes."""
-        if config_path not in self._configs:
-            self._configs[config_path] = super().load_config(config_path)
-        kept = self._configs[config_path]
-        if kept is None:
-            return None
-        result = copy.copy(kept)
-        result.config = copy.deepcopy(kept.config)
-        result.defaults_list = copy.deepcopy(kept.defaults_list)
-        return result
-
-    def _find_object_source(
-        self, config_path: str, object_type: ObjectType | None
-    ) -> ConfigSource | None:
-        key = (config_path, object_type)
-        if key not in self._found:
-            self._found[key] = super()._find_object_source(config_path, object_type)
-        return self._found[key]
-
-    def __getstate__(self) -> dict[str, Any]:
-        # launchers send it to their workers, with every job
-        return vars(self) | {"_configs": {}, "_found": {}}
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_RememberingRepository":
-        return self  # Hydra copies its repository for every composition
-
-
-class _JobRepository(CachingConfigRepository):
-    """The files of one composition, without what they say of Hydra itself.
-
-    Attributes:
-        of_hydra: the files that say something of it.
-    """
-
-    def __init__(self, delegate: IConfigRepository) -> None:
-        super().__init__(delegate)
-        self.of_hydra: set[str] = set()
-
-    def load_config(self, config_path: str) -> ConfigResult | None:
-        known = f"config_path={config_path}" in self.cache
-        result = super().load_config(config_path)
-        if result is None or known:
-            return result
-        if isinstance(result.config, DictConfig) and "hydra" in result.config:
-            result.config.pop("hydra")
-            self.of_hydra.add(config_path)
-        result.defaults_list = [
-            default
-            for default in result.defaults_list or []
-            if not (isinstance(default, GroupDefault) and _is_of_hydra(default.group))
-        ]
-        return result
-
-
-def _is_of_hydra(path: str | None, separator: str = "/") -> bool:
-    """Whether the path of a group, or of a package, lies in Hydra's own."""
-    return (path or "").lstrip(separator).split(separator)[0] == "hydra"

@@ -1,6 +1,7 @@
 """One prepared Hydra composes jobs as Hydra itself does, and reads every file once."""
 
 import copy
+import os
 import pickle
 from collections import Counter
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import OmegaConf
+from omegaconf.errors import ConfigAttributeError
 
 from regexp.__main__ import run
 from regexp.commands.arguments import parse
-from regexp.config import plan_file
+from regexp.config import plan_file, repository
 from regexp.config.composition import load_config, without_hydra
 from regexp.config.jobs import compose
-from regexp.config.prepared import PreparedLoader, prepared_hydra, with_hydra
+from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra, with_hydra
 from regexp.config.schema import register
 from regexp.config.variables import LAST_RESORT
 from regexp.errors import ConfigError
@@ -66,19 +68,51 @@ def test_composing_one_job_leaves_no_trace_in_the_next(hydra: Hydra) -> None:
     assert OmegaConf.to_yaml(plain.config) == OmegaConf.to_yaml(again.config)
 
 
+@pytest.mark.parametrize("overrides", JOBS, ids=" ".join)
+def test_the_job_of_a_command_that_is_no_sweep_is_taken_from_it(
+    hydra: Hydra, overrides: list[str]
+) -> None:
+    job = job_of(load_config(hydra, "config", overrides, RunMode.RUN))
+    composed = loader(hydra).compose_job("config", overrides)
+    assert OmegaConf.to_yaml(job.config) == OmegaConf.to_yaml(composed.config)
+    assert job.choices == composed.choices
+    assert OmegaConf.get_type(job.config.trainer) is OmegaConf.get_type(composed.config.trainer)
+    with pytest.raises(ConfigAttributeError, match="strenght"):
+        job.config.strenght = 1
+
+
+def test_a_file_that_changed_between_two_commands_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "experiment" / "mine.yaml"
+    path.parent.mkdir()
+    options, _ = parse(["--config-dir", str(tmp_path), "experiment=mine"])
+    for seeds in (3, 4):
+        path.write_text(f"# @package _global_\nseeds: {seeds}")
+        os.utime(path, (1e9, 1e9))
+        assert compose(options).config.seeds == seeds
+    path.write_text("# @package trainer\nepochs: 7")
+    assert compose(options).config.trainer.epochs == 7
+
+
 def test_every_file_is_read_once(hydra: Hydra, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repository, "_PARSED", {})
     reads: Counter[str] = Counter()
     read = ConfigRepository.load_config
 
-    def counting(repository: ConfigRepository, config_path: str) -> ConfigResult | None:
+    def counting(self: ConfigRepository, config_path: str) -> ConfigResult | None:
         reads[config_path] += 1
-        return read(repository, config_path)
+        return read(self, config_path)
 
     monkeypatch.setattr(ConfigRepository, "load_config", counting)
     for overrides in [*JOBS, *JOBS]:
         loader(hydra).compose_job("config", overrides)
+    del reads["schema"], reads["experiment/None"]  # of no file
     assert reads["config"] == 1
-    assert set(reads.values()) == {1}
+    assert set(reads.values()) == {1}, reads
+    files = reads.copy()
+    with prepared_hydra(None, None) as another:
+        loader(another).compose_job("config", [])
+    del reads["schema"], reads["experiment/None"]
+    assert reads == files, "nor does the next command parse what is still the same"
 
 
 def test_a_planned_job_has_hydras_node_as_if_hydra_had_composed_it(hydra: Hydra) -> None:
