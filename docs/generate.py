@@ -59,8 +59,8 @@ MEASUREMENT = """## How the cost is measured
 
 `python -m benchmarks.costs` writes `docs/costs.csv`. For each model and technique a short job of
 four seeds, one stack, is trained on one thread of a CPU, in turn with the same job without the
-technique, and the ratio of the two times is taken; the table has the median over five turns. The
-data are `digits` for `mlp`, `cnn` and `resnet_mlp`, and `series` for `lstm`, which is a regression:
+technique, and the ratio of what the two take of the processor is taken, but for the first epoch, in
+which the step is recorded; the table has the median over three turns. The data are `digits` for `mlp`, `cnn` and `resnet_mlp`, and `series` for `lstm`, which is a regression:
 what is for classes alone is not measured there. A technique that works on another's layers is
 measured against that one alone.
 
