@@ -60,9 +60,10 @@ MEASUREMENT = """## How the cost is measured
 `python -m benchmarks.costs` writes `docs/costs.csv`. For each model and technique a short job of
 four seeds, one stack, is trained on one thread of a CPU, in turn with the same job without the
 technique, and the ratio of what the two take of the processor is taken, but for the first epoch, in
-which the step is recorded; the table has the median over three turns. The data are `digits` for `mlp`, `cnn` and `resnet_mlp`, and `series` for `lstm`, which is a regression:
-what is for classes alone is not measured there. A technique that works on another's layers is
-measured against that one alone.
+which the step is recorded; the table has the median over three turns. The data are `digits` for
+`mlp`, `cnn` and `resnet_mlp`, and `series` for `lstm`, which is a regression: what is for classes
+alone is not measured there. A technique that works on another's layers is measured against that one
+alone.
 
 The networks are small, which is the worst case: what costs a fixed time a step weighs most there. A
 technique that ends training early shows less than 1, and so does one that makes fewer steps.
