@@ -23,6 +23,9 @@ from statistics import mean, median
 
 from benchmarks.harness import Times, inside, interleaved, make_parser, ratios, timed
 
+EQUAL = ("dataset.test_rest=false", "dataset.resampling=independent")
+"""The others test as many rows as this gives, of splits like these."""
+
 OURS = {
     "regexp": [],
     "regexp, two workers": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
@@ -75,7 +78,14 @@ class Contest:
 
     def ours(self, name: str) -> Times:
         """What regexp takes for the sweep."""
-        words = ["-m", "experiment=digits_mlp", f"seeds={self.seeds}", *OURS[name], *self.words]
+        words = [
+            "-m",
+            "experiment=digits_mlp",
+            f"seeds={self.seeds}",
+            *EQUAL,
+            *OURS[name],
+            *self.words,
+        ]
         if self.techniques:
             words.append(f"regularizer={','.join(self.techniques)}")
         if self.epochs:

@@ -25,11 +25,10 @@ from benchmarks.harness import ROOT, RefusedError, Times, interleaved, make_pars
 FIRST = "97a9a37"
 """The revision that issues about speed are measured against."""
 
+ABLATION = ["-m", "experiment=digits_mlp", "seeds=6"]
 COMMANDS = {
-    "ablation": ["-m", "experiment=digits_mlp"],
-    "ablation, two workers": [
-        *("-m", "experiment=digits_mlp", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
-    ],
+    "ablation": ABLATION,
+    "ablation, two workers": [*ABLATION, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
     "a fifth of the techniques on wine": [
         *("-m", "regularizer=glob('[a-d]*')", "dataset=wine_quality", "seeds=10"),
     ],

@@ -172,4 +172,4 @@ def test_programs_have_the_numbers_of_ours() -> None:
     swept = experiment["hydra"]["sweeper"]["params"]["regularizer"]
     plain = swept.replace("[weight_decay,dropout,early_stopping]", "+".join(COCKTAIL))
     assert theirs["hydra"]["sweeper"]["params"]["technique"].split() == plain.split()
-    assert theirs["hydra"]["sweeper"]["params"]["seed"] == f"range({experiment['seeds']})"
+    assert theirs["hydra"]["sweeper"]["params"]["seed"] == f"range({ablation.Contest.seeds})"
