@@ -16,6 +16,7 @@ from tests.prediction.support import ids, one_of_each, recorded, same_bytes, tra
 from tests.sandbox import Sandbox
 
 ENDS_EARLY = "[dropout,early_stopping]"
+FEW_SWAG, FEW_MASKS = "regularizer.swag.samples=4", "regularizer.mc_dropout.samples=4"
 
 
 class Attention(nn.Module):
@@ -36,9 +37,9 @@ class Attention(nn.Module):
 @pytest.mark.parametrize(
     ("techniques", "seeds", "more"),
     [
-        ("none,[dropout,mc_dropout],swag", 2, ()),
+        ("none,[dropout,mc_dropout],swag", 2, (FEW_SWAG, FEW_MASKS)),
         (f"snapshot,[batch_norm,ema],{ENDS_EARLY}", 3, ("regularizer.early_stopping.patience=1",)),
-        ("[dropout,mc_dropout],batch_ensemble", 1, ()),
+        ("[dropout,mc_dropout],batch_ensemble", 1, (FEW_MASKS,)),
         ("swa", 2, ("trainer.precision=bfloat16",)),
     ],
     ids=["stack", "ends early", "alone", "half"],
@@ -49,7 +50,7 @@ def test_images_through_a_cnn(
     """Convolutions of several runs round otherwise than those of one."""
     runs = train(
         sandbox, f"regularizer={techniques}", f"seeds={seeds}", "model=cnn", "model.channels=[8,8]",
-        "dataset.train_size=128", *more,
+        "dataset.train_size=128", "dataset.test_rest=false", *more,
     )  # fmt: skip
     digits = load_digits()
     for run_id in one_of_each(runs):
@@ -64,7 +65,7 @@ def test_images_through_a_cnn(
 def test_windows_of_a_series_through_recurrent_networks(sandbox: Sandbox) -> None:
     runs = train(
         sandbox, "dataset=series", "model=lstm,gru", "seeds=2",
-        "regularizer=none,[dropout,mc_dropout],zoneout",
+        "regularizer=none,[dropout,mc_dropout],zoneout", FEW_MASKS,
     )  # fmt: skip
     steps = sunspots()
     for run_id in one_of_each(runs):
@@ -102,7 +103,7 @@ def test_a_network_of_a_users_own(sandbox: Sandbox) -> None:
     own = f"{__name__}.Attention"
     runs = train(
         sandbox, "dataset=wine", "~model.hidden", "~model.activation", "seeds=3",
-        f"model._target_={own}", "regularizer=none,swag",
+        f"model._target_={own}", "regularizer=none,swag", FEW_SWAG,
     )  # fmt: skip
     from sklearn.datasets import load_wine
 
