@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def sticks(*overrides: str) -> tuple[list[Yardstick], list[str]]:
     return planned_yardsticks(sweep.config, plan_all(sweep.jobs)[0])
 
 
+@cache
 def fitted(*overrides: str) -> dict[str, tuple[dict[str, float], Data, int]]:
     """Name -> metrics, data and random state of each yardstick of one seed."""
     made, _ = sticks(*overrides, "seeds=[3]", "yardsticks=true")
