@@ -87,8 +87,8 @@ def _mlp(width: int) -> Callable[[], nn.Module]:
     return partial(MLP, (20,), CLASSES, [width, width], "relu")
 
 
-def _lstm(features: int) -> Callable[[], nn.Module]:
-    return partial(RecurrentNetwork, (40, 6), CLASSES, "lstm", [features], [], "relu")
+def _recurrent(kind: str, features: int) -> Callable[[], nn.Module]:
+    return partial(RecurrentNetwork, (40, 6), CLASSES, kind, [features], [], "relu")
 
 
 CELLS = {
@@ -99,8 +99,10 @@ CELLS = {
     "MLP 64, batch 128": Cell(_mlp(64), (20,), 128, batches=50),
     "MLP 64, batch 2048": Cell(_mlp(64), (20,), 2048, norm=True),
     "MLP 1024, batch 128": Cell(_mlp(1024), (20,), 128),
-    "LSTM 32": Cell(_lstm(32), (40, 6), 64),
-    "LSTM 128": Cell(_lstm(128), (40, 6), 64),
+    "LSTM 32": Cell(_recurrent("lstm", 32), (40, 6), 64),
+    "LSTM 128": Cell(_recurrent("lstm", 128), (40, 6), 64),
+    "GRU 32": Cell(_recurrent("gru", 32), (40, 6), 64),
+    "GRU 128": Cell(_recurrent("gru", 128), (40, 6), 64),
 }
 SMOKE = {"MLP 8, batch 32": Cell(_mlp(8), (20,), 32, batches=2)}
 
@@ -158,14 +160,15 @@ def stacked(cell: Cell, runs: int, *, all_at_once: bool = False) -> Trainer:
 
 
 class _LastState(nn.Module):
-    """`nn.LSTM` as it is used for one answer a sequence."""
+    """`nn.LSTM` or `nn.GRU` as it is used for one answer a sequence."""
 
     def __init__(self, layer: Recurrent) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(layer.inputs, layer.features, batch_first=True)
+        kind = {"lstm": nn.LSTM, "gru": nn.GRU}[layer.kind]
+        self.recurrent = kind(layer.inputs, layer.features, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs: Tensor = self.lstm(x)[0]
+        outputs: Tensor = self.recurrent(x)[0]
         return outputs[:, -1]
 
 
