@@ -25,6 +25,7 @@ from regexp.config.nodes import import_target
 from regexp.errors import NotApplicable
 from regexp.regularizer.base import HOOKS, KINDS, Regularizer, overrides
 from regexp.regularizer.cocktail import Cocktail
+from regexp.regularizer.conflicts import check_data
 from regexp.stack.member import add_layers
 
 ROOT = Path(__file__).parents[1]
@@ -181,7 +182,7 @@ def applies(name: str, technique: Regularizer, model: str, kind: str, need: str)
         techniques = {"dropout": dropout(), **techniques}
     try:
         cocktail = Cocktail(techniques)
-        cocktail.check_data(model, technique.tasks[0], SHAPES[kind])
+        check_data(techniques, model, technique.tasks[0], SHAPES[kind])
         if cocktail.uses("build"):
             add_layers(copy.deepcopy(network), cocktail, seed=0)
     except NotApplicable:

@@ -14,6 +14,7 @@ from torch import Tensor
 from regexp.errors import NotApplicable
 from regexp.regularizer.base import Regularizer, overrides
 from regexp.regularizer.cocktail import Cocktail
+from regexp.regularizer.conflicts import check_data
 from regexp.stack.member import Member
 from regexp.training.state import Result
 from tests import support
@@ -72,7 +73,7 @@ def alone(network: str, seed: int, techniques: Mix, **options: Any) -> Result:
 def applies(network: str, techniques: Mix) -> bool:
     shape, task, _ = NETWORKS[network]
     try:
-        Cocktail(dict(techniques)).check_data("made", task, shape)
+        check_data(dict(techniques), "made", task, shape)
         member(network, 0, techniques)
     except NotApplicable:
         return False

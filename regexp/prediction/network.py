@@ -18,7 +18,8 @@ from torch.utils import _pytree as pytree
 from regexp.dataset.base import Data, Split
 from regexp.dataset.lazy import LazyInputs
 from regexp.errors import ConfigError
-from regexp.prediction.record import ModelRecord, Node
+from regexp.prediction.description import Node
+from regexp.prediction.record import ModelRecord
 from regexp.regularizer.base import Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 from torch import Tensor
 
 from regexp.config.nodes import build_node
@@ -18,6 +16,7 @@ from regexp.dataset.base import Data, Dataset
 from regexp.dataset.preparation import Preparation
 from regexp.errors import ConfigError
 from regexp.metrics.names import TUNING_STAGE, YARDSTICK_STAGE
+from regexp.prediction.description import Description, Node, read_description
 from regexp.rerun.original import Original
 from regexp.rerun.recorded import LAST_CHECKPOINT, read_run
 from regexp.rerun.stacks import members_of, replaced
@@ -25,7 +24,6 @@ from regexp.rerun.trust import check_trusted
 from regexp.sweeps.ingredients import load_data, with_earlier_settings
 from regexp.sweeps.model_files import (
     DESCRIPTION,
-    FORMAT,
     MODEL,
     PIPELINE,
     WEIGHTS,
@@ -34,8 +32,6 @@ from regexp.sweeps.model_files import (
 )
 from regexp.tracking.stored import Reader
 from regexp.training import checkpoint
-
-Node = dict[str, Any]
 
 CALLED = ("dataset", "model", "regularizer")
 """The parts of a configuration that are built to predict; the rest is read alone."""
@@ -81,25 +77,6 @@ class ModelRecord:
         return list(output_columns(task, classes, self.outputs, target_names(self.config)))
 
 
-class _Stack(BaseModel):
-    position: NonNegativeInt
-    members: list[Node]
-    together: list[NonNegativeInt]
-
-
-class _Description(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    format: int
-    config: Node
-    stack: _Stack
-    data: dict[str, str]
-    input_shape: list[PositiveInt]
-    outputs: PositiveInt
-    preparation: Node | None
-    not_stored: str = ""
-
-
 def read_run_model(
     reader: Reader, run_id: str, folder: str, allowed: Sequence[str] = ()
 ) -> ModelRecord:
@@ -124,7 +101,7 @@ def read_run_model(
         if description is None or weights is None:
             return _from_checkpoint(reader, run, folder, allowed)
         content = pipeline.read_bytes() if pipeline else b""
-        found = _checked(description.read_bytes(), f"the model of the run {run_id}")
+        found = read_description(description.read_bytes(), f"the model of the run {run_id}")
         tensors = checkpoint.load(weights)
     return _record(found, content, tensors, allowed, folder)
 
@@ -148,7 +125,7 @@ def read_folder(path: Path, allowed: Sequence[str] | None = None) -> ModelRecord
         raise ConfigError(
             f"expected the folder of a model that regexp recorded ({error.strerror})", key=str(path)
         ) from error
-    return _record(_checked(description, str(path)), content, tensors, allowed, "data")
+    return _record(read_description(description, str(path)), content, tensors, allowed, "data")
 
 
 def _check_predicts(run: Original) -> None:
@@ -171,25 +148,8 @@ def _check_predicts(run: Original) -> None:
         )
 
 
-def _checked(content: bytes, where: str) -> _Description:
-    try:
-        found = _Description.model_validate(json.loads(content))
-    except (ValueError, RecursionError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"msg": str(error)}
-        place = ".".join(map(str, first.get("loc", ())))
-        raise ConfigError(
-            f"{DESCRIPTION} is not as regexp writes it: {place} {first['msg']}", key=where
-        ) from error
-    if found.format > FORMAT:
-        raise ConfigError(
-            f"a newer version of regexp recorded it (format {found.format}, known: {FORMAT})",
-            key=where,
-        )
-    return found
-
-
 def _record(
-    found: _Description,
+    found: Description,
     pipeline: bytes,
     tensors: Mapping[str, Any],
     allowed: Sequence[str] | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,6 @@ from regexp.regularizer.base import (
     GradientView,
     Memory,
     Noise,
-    NotApplicable,
     ParameterKinds,
     PenaltyView,
     PredictionView,
@@ -29,12 +28,6 @@ from regexp.regularizer.base import (
     total,
 )
 from regexp.regularizer.conflicts import check_together
-
-DATA_KINDS = {1: "table", 2: "series", 3: "images"}
-"""What a dataset's rows are, by their number of dimensions."""
-
-OTHER_LOSS, SOFT_TARGETS = "another loss", "soft targets"
-"""Words of techniques: `refuses` the user's own loss; `provides` probabilities for classes."""
 
 LATE = {"constraint": 1, "sparsity": 2}
 """Kinds of techniques whose result must hold: they see the parameters after all others."""
@@ -129,37 +122,6 @@ class Cocktail(Regularizer):
             shared=step.rng.fold(name, "shared"),
             memory=step.memory[name],
         )
-
-    def check_data(
-        self, name: str, task: str, shape: Sequence[int], *, own_loss: bool = False
-    ) -> None:
-        """Refuse a dataset, or a loss, that one of the techniques is not for.
-
-        Args:
-            name: of the dataset.
-            task: its kind of targets.
-            shape: of one row of its inputs, [*features].
-            own_loss: whether the loss is a user's.
-
-        Raises:
-            NotApplicable: naming the technique.
-        """
-        kind = DATA_KINDS.get(len(shape), f"rows of shape {list(shape)}")
-        for key, technique in self.techniques.items():
-            for asked, given in ((technique.tasks, task), (technique.data, kind)):
-                if given not in asked:
-                    raise NotApplicable(
-                        f"is for {' or '.join(asked)}, not for {given} (the dataset {name})",
-                        key=f"regularizer.{key}",
-                        cure="leave the technique out",
-                    )
-            if own_loss and OTHER_LOSS in technique.refuses:
-                raise NotApplicable(
-                    "is made for cross-entropy, not for another loss (trainer.loss)",
-                    key=f"regularizer.{key}",
-                    cure="leave one of the two out",
-                )
-            technique.check_rows(shape)
 
     def advise(self, course: Course) -> list[str]:
         return [

@@ -1,11 +1,17 @@
-"""Which techniques do not go together."""
+"""Which techniques do not go together, and which not with a dataset or a loss."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from regexp.errors import ConfigError
-from regexp.regularizer.base import Regularizer, overrides
+from regexp.regularizer.base import NotApplicable, Regularizer, overrides
+
+DATA_KINDS = {1: "table", 2: "series", 3: "images"}
+"""What a dataset's rows are, by their number of dimensions."""
+
+OTHER_LOSS, SOFT_TARGETS = "another loss", "soft targets"
+"""Words of techniques: `refuses` the user's own loss; `provides` probabilities for classes."""
 
 
 def check_together(techniques: Mapping[str, Regularizer]) -> None:
@@ -36,3 +42,41 @@ def check_together(techniques: Mapping[str, Regularizer]) -> None:
             key="regularizer",
             cure="leave one out",
         )
+
+
+def check_data(
+    techniques: Mapping[str, Regularizer],
+    name: str,
+    task: str,
+    shape: Sequence[int],
+    *,
+    own_loss: bool = False,
+) -> None:
+    """Refuse a dataset, or a loss, that one of some techniques is not for.
+
+    Args:
+        techniques: by name.
+        name: of the dataset.
+        task: its kind of targets.
+        shape: of one row of its inputs, [*features].
+        own_loss: whether the loss is a user's.
+
+    Raises:
+        NotApplicable: naming the technique.
+    """
+    kind = DATA_KINDS.get(len(shape), f"rows of shape {list(shape)}")
+    for key, technique in techniques.items():
+        for asked, given in ((technique.tasks, task), (technique.data, kind)):
+            if given not in asked:
+                raise NotApplicable(
+                    f"is for {' or '.join(asked)}, not for {given} (the dataset {name})",
+                    key=f"regularizer.{key}",
+                    cure="leave the technique out",
+                )
+        if own_loss and OTHER_LOSS in technique.refuses:
+            raise NotApplicable(
+                "is made for cross-entropy, not for another loss (trainer.loss)",
+                key=f"regularizer.{key}",
+                cure="leave one of the two out",
+            )
+        technique.check_rows(shape)

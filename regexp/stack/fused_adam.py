@@ -46,10 +46,10 @@ def fused_adam_step(optimizer: Optimizer) -> bool:
         Whether the step was made: not where the optimizer is another than a fused `Adam` or `AdamW`
         on one CPU, in its first step, or where anything asks for more than the plain step.
     """
-    if type(optimizer) not in (Adam, AdamW) or len(optimizer.param_groups) != 1:
+    if type(optimizer) not in (Adam, AdamW) or not is_plain(optimizer):
         return False
     [group] = optimizer.param_groups
-    if not group["fused"] or not _is_plain(optimizer, group):
+    if not group["fused"]:
         return False
     parameters, state = group["params"], optimizer.state
     gradients: list[Tensor] = [p.grad for p in parameters]
@@ -68,18 +68,20 @@ def fused_adam_step(optimizer: Optimizer) -> bool:
     return True
 
 
-def _is_plain(optimizer: Optimizer, group: dict[str, Any]) -> bool:
+def is_plain(optimizer: Optimizer) -> bool:
+    """Whether a step of Adam, AdamW or SGD is that of one group's numbers, and nothing beside."""
+    group, *others = optimizer.param_groups
     hooks = (
         optimizer._optimizer_step_pre_hooks,
         optimizer._optimizer_step_post_hooks,
         torchs._global_optimizer_pre_hooks,
         torchs._global_optimizer_post_hooks,
     )
-    numbers = (group["lr"], *group["betas"])
+    numbers = (group["lr"], *group.get("betas", ()))
     return not (
-        any(hooks)
-        or group["amsgrad"]
-        or group["differentiable"]
+        others
+        or any(hooks)
+        or any(group.get(flag) for flag in ("amsgrad", "capturable", "differentiable"))
         or any(isinstance(number, Tensor) for number in numbers)
         or getattr(optimizer, "grad_scale", None) is not None
         or getattr(optimizer, "found_inf", None) is not None

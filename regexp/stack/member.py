@@ -14,6 +14,13 @@ from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.objective import Objective
 from regexp.stack.optimizers import Stepper
 
+PARAMETER_TYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.float32,  # the network computes under autocast
+}
+"""By `trainer.precision`."""
+
 
 @dataclass
 class Member:

@@ -2,18 +2,7 @@
 
 With one run there is no axis: the network is the user's own module and the arithmetic is that of a
 loop written by hand. With more, every tensor has a leading axis [K, ...], and the loop does not
-notice. In the comments, [runs, ...] means either. All that knows the axis is in this package:
-
-- `stack`: K runs in training, which leave the stack when they end.
-- `trainable`: what one step needs of a stack, and of a run in a loop of the user's own.
-- `member`: one run's ingredients, and what those of a stack must agree on.
-- `rows`: the runs' datasets, gathered for all at once.
-- `streams`: the runs' random streams, and how code within a `vmap` reaches all runs.
-- `lift`: K networks as one, of layers that know the axis; `vmapped`: of any layers, by `vmap`.
-- `network`: a run's network as techniques call it.
-- `lifted_cocktail`: the techniques' hooks for all runs, by `vmap`.
-- `optimizers`: the runs' optimizers and schedules, shared where that is exact; `fused_adam`.
-- `running_statistics`: those of batch normalization for weights they were not gathered with.
+notice. In the comments, [runs, ...] means either.
 """
 
 from __future__ import annotations
@@ -35,7 +24,7 @@ from regexp.regularizer.base import PredictionView, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.lift import check_lifted, lift
 from regexp.stack.lifted_cocktail import LiftedCocktail
-from regexp.stack.member import Member, lengths
+from regexp.stack.member import PARAMETER_TYPES, Member, lengths
 from regexp.stack.network import Network
 from regexp.stack.optimizers import Optimizers
 from regexp.stack.rows import StackedRows, WeightedRows
@@ -43,13 +32,6 @@ from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.streams import Remembered
 from regexp.stack.trainable import Trainable
 from regexp.stack.vmapped import varying
-
-PARAMETER_TYPES = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "bfloat16": torch.float32,  # the network computes under autocast
-}
-"""By `trainer.precision`."""
 
 DRAWS_BYTES = 64 * 2**20
 """Of the draws of predictions that are averaged which a stack keeps for the next evaluation."""
@@ -61,7 +43,7 @@ class Stack(Trainable):
     Args:
         members: the runs, equal in structure. Neighbours with equal optimizers may share one.
         batch_size: rows a step, for each run.
-        precision: a key of `PARAMETER_TYPES`.
+        precision: a key of `member.PARAMETER_TYPES`.
 
     Attributes:
         runs: which of `members` are still in the stack, in order.
@@ -86,8 +68,7 @@ class Stack(Trainable):
         self.runs = list(range(len(members)))
         objective = members[0].objective
         self.rows = StackedRows([m.data for m in members], lifted, device, dtype, objective.weights)
-        rows = self.rows.count["train"]
-        self.plan = lengths(members[0].regularizer, rows, batch_size, epochs)
+        self.plan = lengths(members[0].regularizer, self.rows.count["train"], batch_size, epochs)
         self._ends = list(itertools.accumulate(steps for _, steps in self.plan))
         self.steps = self._ends[-1] if epochs else 0
         for member in members:

@@ -13,7 +13,8 @@ from regexp.config.functions import build_function
 from regexp.dataset.base import CLASSIFICATION, Data
 from regexp.errors import ConfigError, NotApplicable
 from regexp.random import Rng
-from regexp.regularizer.cocktail import SOFT_TARGETS, Cocktail
+from regexp.regularizer.cocktail import Cocktail
+from regexp.regularizer.conflicts import SOFT_TARGETS
 from regexp.stack.objective import Objective, OwnLoss
 from regexp.sweeps.identity import Node
 

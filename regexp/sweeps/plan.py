@@ -19,6 +19,7 @@ from regexp.config.values import grid_of, seeds_of
 from regexp.dataset.base import Data
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.names import FINAL_STAGE, TUNING_STAGE
+from regexp.regularizer.conflicts import check_data
 from regexp.stack.member import lengths, steps_per_epoch
 from regexp.sweeps import tuning
 from regexp.sweeps.advice import advice
@@ -181,7 +182,7 @@ def _resolve_lengths(config: DictConfig, rows: int, data: Data) -> Node:
     regularizer = build_regularizer(without_search(resolved["regularizer"]))
     own_loss = resolved["trainer"]["loss"] is not None
     shape = data.train.inputs.shape[1:]
-    regularizer.check_data(data.name, data.task, shape, own_loss=own_loss)
+    check_data(regularizer.techniques, data.name, data.task, shape, own_loss=own_loss)
     if regularizer.uses("batch_size"):
         counts = [count for _, count in lengths(regularizer, rows, batch_size, epochs)]
         resolved = _plain(with_lengths(config, counts[0], sum(counts)))

@@ -3,33 +3,36 @@
 import atexit
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from filelock import FileLock
 
-from regexp.addresses import is_server
-from regexp.metrics.names import ACCURACY
-from regexp.tracking import delivery, environment, names, process, query, store, stored, view
+from regexp.tracking import (
+    delivery,
+    environment,
+    lifecycle,
+    names,
+    process,
+    query,
+    store,
+    view,
+)
 from regexp.tracking.error import StoreAwayError
 from regexp.tracking.experiments import find_or_make
 from regexp.tracking.outbox import Left, Outbox
 from regexp.tracking.patience import Patience
-from regexp.tracking.query import Earlier
 from regexp.tracking.quiet import quiet
-from regexp.tracking.record import WALL_SECONDS, RunRecord, Status, now
+from regexp.tracking.reading import Reading
+from regexp.tracking.record import WALL_SECONDS, RunRecord, Status
 from regexp.tracking.redelivery import farewell, spool_of
 from regexp.tracking.signals import Terminated
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _logger = logging.getLogger(__name__)
 
 
-class Tracker:
+class Tracker(Reading):
     """Records sweeps and their runs; use it as a context manager, so that none stays RUNNING.
 
     Opening it creates the store where needed, delivers what earlier processes could not, and marks
@@ -58,15 +61,14 @@ class Tracker:
     ) -> None:
         self._given = uri
         self.folder = Path(folder)
-        self.uri = store.resolve(uri, self.folder)
-        self._patience = Patience(wait)
+        address = store.resolve(uri, self.folder)
         store.check_folders(self.folder)
-        self.client = store.open_client(self.uri, self.folder)
-        with store.explained(self.uri):
-            self.experiment_id = find_or_make(self.client, experiment, self.uri, self.folder)
-        self._outbox = Outbox(delivery.sender(self.client), spool_of(self.uri, self.folder))
+        client = store.open_client(address, self.folder)
+        with store.explained(address):
+            experiment_id = find_or_make(client, experiment, address, self.folder)
+        outbox = Outbox(delivery.sender(client), spool_of(address, self.folder))
+        super().__init__(client, address, experiment_id, outbox, Patience(wait))
         self._open: dict[str, RunRecord] = {}  # in the order of their start: a parent comes first
-        self._read: dict[str, list[Any]] = {}  # of sweeps, while `reading_once`
         self._closed = False
         # All the while: each of its calls of MLflow would make all loggers forget what they know.
         quiet.__enter__()
@@ -108,11 +110,12 @@ class Tracker:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".sweep.lock"), store.explained(self.uri):
-            run, made = self._parent(key, name, afresh)
+            asked = self.client, self.experiment_id
+            run, made = lifecycle.find_or_create_sweep(*asked, key, name, afresh=afresh)
             record = self._record(run.info.run_id, name)
             record.spent = float(run.data.tags.get(WALL_SECONDS, 0))
             if not made:
-                self._continue(run)
+                lifecycle.set_running(self.client, run)
         values, notes = names.params(config)
         missing = values.keys() - run.data.params.keys()
         if made or missing:  # whoever made it may have been killed
@@ -165,7 +168,7 @@ class Tracker:
             names.member_of(sweep_id): names.TRAINED,
         }  # fmt: skip
         if resume is None:
-            record = self._record(self._new(name, all_tags).info.run_id, name)
+            record = self._record(self._create(name, all_tags), name)
         else:
             run, known = self._patience(lambda: self._resumed(resume))
             record = self._record(resume, name)
@@ -179,33 +182,6 @@ class Tracker:
         record.text(json.dumps(environment.environment(), indent=2), "environment.json")
         return record
 
-    def tries(self, tags: Mapping[str, str], sweep_id: str | None = None) -> list[Earlier]:
-        """What became of the runs that have these tags, oldest first.
-
-        Args:
-            tags: by which they are searched.
-            sweep_id: of the sweep that they were trained for; None for those of all sweeps.
-        """
-
-        def found() -> list[Any]:
-            self._outbox.catch_up()
-            with store.explained(self.uri):
-                asked = self.client, self.experiment_id
-                if sweep_id is None:
-                    return query.tagged(*asked, tags, params=False)
-                return query.trained(*asked, sweep_id, tags, params=False)
-
-        return [Earlier.of(run) for run in self._patience(found)]
-
-    @contextmanager
-    def asking_once(self) -> Iterator[None]:
-        """Wait for no store that is away, for what the next command can do as well."""
-        patience, self._patience = self._patience, Patience(0.0)
-        try:
-            yield
-        finally:
-            self._patience = patience
-
     def reuse(self, sweep_id: str, runs: Mapping[str, Mapping[str, str]]) -> None:
         """Make runs of other sweeps runs of this one as well.
 
@@ -218,59 +194,6 @@ class Tracker:
             text = json.dumps(dict(labels), ensure_ascii=False)
             self._outbox.put(run_id, delivery.tag(names.labels_in(sweep_id), text))
             self._outbox.put(run_id, delivery.tag(names.member_of(sweep_id), names.REUSED))
-
-    def runs(self, sweep_id: str) -> "pd.DataFrame":
-        """One row a run of a sweep, oldest first; see `query.frame` for the columns."""
-        return query.frame(self._children(sweep_id))
-
-    def run_count(self, sweep_id: str) -> int:
-        """How many runs a sweep has."""
-        return len(self._children(sweep_id))
-
-    @contextmanager
-    def reading_once(self, sweep_id: str) -> Iterator[None]:
-        """Read the runs of a sweep once for all that asks for them: all of them have ended."""
-        self._read = {sweep_id: self._children(sweep_id)}
-        try:
-            yield
-        finally:
-            self._read = {}
-
-    def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
-        """The values of a metric by step, for every run that has it; see `query.histories`."""
-        self._outbox.drain()
-        with store.explained(self.uri):
-            return query.histories(self.client, run_ids, names.safe(name))
-
-    def text(self, run_id: str, name: str) -> bytes | None:
-        """A text artifact of a run; None where there is none."""
-        self._outbox.drain()
-        return stored.text_artifact(self.client, self.uri, run_id, name)
-
-    def link(
-        self,
-        sweep_id: str,
-        *,
-        metric: str = ACCURACY,
-        charts: bool = False,
-        address: str = "http://127.0.0.1:5000",
-    ) -> str:
-        """Address in the UI of the sweep's runs, grouped by technique and averaged over seeds.
-
-        The view is written into the store; once more at a sweep's end, it knows all techniques.
-
-        Args:
-            metric: the first column, by which rows are ordered.
-            charts: land on the curves instead of the table.
-            address: of the UI; a tracking server shows its own.
-        """
-        if is_server(self.uri):
-            address = self.uri.rstrip("/")
-        tags = [run.data.tags for run in self._children(sweep_id)]
-        key, state = view.shared_state(sweep_id, metric, tags)
-        with store.explained(self.uri):
-            self.client.set_experiment_tag(self.experiment_id, key, state)
-        return view.address(address, self.experiment_id, sweep_id, charts=charts)
 
     def close(self, status: Status = "FAILED", reason: str = "its run was not finished") -> None:
         """Send what is queued and end runs that are still open, with `status` and `reason`.
@@ -297,71 +220,24 @@ class Tracker:
         self._open[run_id] = RunRecord(run_id, self._outbox, forget, name=name, owned=owned)
         return self._open[run_id]
 
-    def _new(self, name: str, tags: Mapping[str, str]) -> Any:
-        """Make a run of a sweep; where only the answer was lost, find the one that was made."""
+    def _create(self, name: str, tags: Mapping[str, str]) -> str:
+        """Create a run; where only the answer was lost, find the one that was. Its id."""
+        asked = self.client, self.experiment_id
 
-        def create() -> Any:
+        def create() -> str:
             with store.explained(self.uri):
-                return self._create(name, tags)
+                return lifecycle.create_run(*asked, name, tags)
 
-        def find() -> Any:
-            mine = {
-                key: tags[key] for key in ("mlflow.parentRunId", "fingerprint", "process", "pid")
-            }
+        def find_or_create() -> str:
             with store.explained(self.uri):
-                for run in query.tagged(self.client, self.experiment_id, mine):
-                    if not run.data.params and run.info.run_id not in self._open:
-                        return run
-            return create()
+                found = lifecycle.find_created(*asked, tags, known=self._open)
+            return found or create()
 
         try:
             return create()
         except StoreAwayError:
-            return self._patience(find)
+            return self._patience(find_or_create)
 
     def _resumed(self, run_id: str) -> tuple[Any, set[tuple[str, int]]]:
-        """Set a run RUNNING again; the run as it was, and (name, step) of what it recorded."""
         with store.explained(self.uri):
-            run = self.client.get_run(run_id)
-            self._continue(run)
-            curves = query.curves_of(self.client, run)
-            return run, {(name, step) for name, steps in curves.items() for step in steps}
-
-    def _create(self, name: str, tags: Mapping[str, str]) -> Any:
-        cut = {names.safe(key): names.cut(value, names.TAG_LENGTH) for key, value in tags.items()}
-        short, whole = names.of_run(name)
-        return self.client.create_run(self.experiment_id, now(), tags=cut | whole, run_name=short)
-
-    def _children(self, sweep_id: str) -> list[Any]:
-        if sweep_id in self._read:
-            return self._read[sweep_id]
-        self._outbox.catch_up()
-        with store.explained(self.uri):
-            return query.children(self.client, self.experiment_id, sweep_id)
-
-    def _parent(self, key: str, name: str, afresh: bool) -> tuple[Any, bool]:
-        """(run, made): the oldest parent with this key; another machine may make one as well."""
-        wanted = {"sweep.key": key}
-
-        def parents() -> list[Any]:
-            found = query.tagged(self.client, self.experiment_id, wanted)
-            return [run for run in found if not (afresh and run.info.status == "FINISHED")]
-
-        if known := parents():
-            return known[0], False
-        mine = self._create(name, process.tags() | environment.common_tags() | wanted)
-        first = parents()[0]
-        if first.info.run_id != mine.info.run_id:
-            self.client.delete_run(mine.info.run_id)
-            return first, False
-        return mine, True
-
-    def _continue(self, run: Any) -> None:
-        from mlflow.entities import RunTag
-
-        run_id = run.info.run_id
-        self.client.update_run(run_id, status="RUNNING")
-        if "reason" in run.data.tags:
-            self.client.delete_tag(run_id, "reason")
-        tags = [RunTag(key, value) for key, value in process.tags().items()]
-        self.client.log_batch(run_id, tags=tags)
+            return lifecycle.resume(self.client, run_id)

@@ -16,6 +16,7 @@ from regexp.model.guards import checked_outputs
 from regexp.random import Rng
 from regexp.regularizer.base import Course, PredictionView, Regularizer, Tensors
 from regexp.regularizer.cocktail import Cocktail
+from regexp.regularizer.conflicts import check_data
 from regexp.stack.member import add_layers
 from regexp.stack.network import Network
 from regexp.stack.objective import OwnLoss
@@ -88,7 +89,7 @@ class Regularized(Trainable):
     ) -> None:
         cocktail = Cocktail(techniques)
         task = "classification" if classes else "regression"
-        cocktail.check_data("the data", task, example.shape[1:], own_loss=loss is not None)
+        check_data(techniques, "the data", task, example.shape[1:], own_loss=loss is not None)
         if cocktail.uses("batch_size"):
             raise ValueError(
                 f"regularizer: {cocktail.name} changes the size of batches, which a loop of your "

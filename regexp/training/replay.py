@@ -232,12 +232,20 @@ def _bits(tensor: Tensor) -> Tensor:
 
 def is_recordable(stack: Stack) -> bool:
     """Whether a step of `stack` does nothing that a recording could not see."""
-    if stack.device.type != "cpu" or stack.own_loss is not None or stack.draws_itself:
-        return False
-    if torch.nn.modules.module._has_any_global_hook():
+    if not is_unwatched(stack):
         return False
     modules = [*stack.model.modules(), *stack.single.modules()]
     return stack.regularizer.is_capturable and all(_is_capturable(module) for module in modules)
+
+
+def is_unwatched(stack: Stack) -> bool:
+    """Whether a step is on the CPU, of our loss and draws, and no hook is on all modules."""
+    return (
+        stack.device.type == "cpu"
+        and stack.own_loss is None
+        and not stack.draws_itself
+        and not torch.nn.modules.module._has_any_global_hook()
+    )
 
 
 def _is_capturable(module: nn.Module) -> bool:

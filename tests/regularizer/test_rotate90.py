@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from regexp.regularizer.base import Batch, NotApplicable
-from regexp.regularizer.cocktail import Cocktail
+from regexp.regularizer.conflicts import check_data
 from tests.support import make_step, technique
 
 
@@ -26,7 +26,7 @@ def test_turns_are_numpys_and_as_frequent_as_they_should_be(p):
 
 
 def test_images_that_are_not_square_are_refused():
-    cocktail = Cocktail({"rotate90": technique("rotate90")})
-    cocktail.check_data("made", "classification", (1, 6, 6))
+    techniques = {"rotate90": technique("rotate90")}
+    check_data(techniques, "made", "classification", (1, 6, 6))
     with pytest.raises(NotApplicable, match=r"regularizer\.rotate90.*4 x 6.*square"):
-        cocktail.check_data("made", "classification", (1, 4, 6))
+        check_data(techniques, "made", "classification", (1, 4, 6))

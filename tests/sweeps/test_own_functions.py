@@ -20,6 +20,7 @@ from regexp.config.schema import EARLIER_TRAINER
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.outputs import RowOutputs, read
 from regexp.regularizer.cocktail import Cocktail
+from regexp.regularizer.conflicts import check_data
 from regexp.stack.objective import class_weights
 from regexp.sweeps.objective import build_objective
 from regexp.sweeps.own_metrics import check_metrics
@@ -133,7 +134,8 @@ def checked(techniques: dict[str, Any] | None = None, **trainer: Any) -> None:
     trainer = {**EARLIER_TRAINER, **trainer}
     check_trainer(OmegaConf.create({"trainer": trainer}))
     data, regularizer = make_data(), Cocktail(techniques or {})
-    regularizer.check_data("made", data.task, (5,), own_loss=trainer["loss"] is not None)
+    own_loss = trainer["loss"] is not None
+    check_data(regularizer.techniques, "made", data.task, (5,), own_loss=own_loss)
     build_objective(trainer, data, regularizer)
     check_metrics(trainer, data)
 

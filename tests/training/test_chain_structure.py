@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.module import register_module_forward_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.testing import assert_close
 
 from regexp.model.mlp import MLP
@@ -115,6 +117,16 @@ class Doubled(nn.Sequential):
 )
 def test_what_a_program_does_not_know_goes_the_general_way(change: dict[str, Any]) -> None:
     assert Program.of(Stack([make_member(0, **change)], 3, ROWS)) is None
+
+
+@pytest.mark.parametrize(
+    "register", [register_module_forward_hook, register_optimizer_step_post_hook]
+)
+def test_hooks_on_everything_go_the_general_way(register: Callable[..., Any]) -> None:
+    stack = Stack([make_member(0)], 3, ROWS)
+    with register(lambda *_: None):
+        assert Program.of(stack) is None
+    assert Program.of(stack) is not None
 
 
 def test_own_losses_half_precision_and_batches_of_one_row_go_the_general_way() -> None:

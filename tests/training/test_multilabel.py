@@ -13,7 +13,7 @@ from torch import nn
 
 from regexp.errors import NotApplicable
 from regexp.regularizer.base import Batch
-from regexp.regularizer.cocktail import Cocktail
+from regexp.regularizer.conflicts import check_data
 from regexp.stack.member import Member
 from tests.support import (
     ADAM,
@@ -58,7 +58,7 @@ def mix_of(name: str) -> dict[str, Any]:
 @cache
 def refused(name: str) -> bool:
     try:
-        Cocktail(mix_of(name)).check_data("made", TASK, NETWORKS[home(name)][0])
+        check_data(mix_of(name), "made", TASK, NETWORKS[home(name)][0])
     except NotApplicable:
         return True
     return False

@@ -24,9 +24,9 @@ from regexp.regularizer.base import (
     Tensors,
 )
 from regexp.regularizer.l1 import L1
-from regexp.stack.member import Member
+from regexp.stack.member import PARAMETER_TYPES, Member
 from regexp.stack.objective import Objective
-from regexp.stack.stack import PARAMETER_TYPES, Stack
+from regexp.stack.stack import Stack
 from regexp.training import replay, steps
 from regexp.training.loop import train
 from regexp.training.replay import Replay, is_recordable

@@ -14,6 +14,7 @@ from regexp.stack.stack import Stack
 from regexp.training.chain.activations import activation_of
 from regexp.training.chain.losses import LOSSES
 from regexp.training.chain.updates import update_of
+from regexp.training.replay import is_unwatched
 
 IN_THE_STEP = ("batch", "penalty", "gradient", "constrain", "track", "keep")
 """Hooks of techniques that are called within a step."""
@@ -71,11 +72,9 @@ def _plain(stack: Stack) -> bool:
     """Whether nothing but the network, its plain loss and its optimizer has a part in a step."""
     regularizer = stack.regularizer
     return (
-        stack.device.type == "cpu"
+        is_unwatched(stack)
         and stack.dtype in (torch.float32, torch.float64)
         and not stack.autocast
-        and not stack.draws_itself
-        and stack.own_loss is None
         and stack.task in LOSSES
         and not any(regularizer.uses(hook) for hook in IN_THE_STEP)
         and not regularizer.flag("uses_hidden")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, optim
 
-from regexp.stack.fused_adam import adam_kernel
+from regexp.stack.fused_adam import adam_kernel, is_plain
 
 Settings = Mapping[str, Any]
 """The numbers of an optimizer's parameter group."""
@@ -80,19 +80,14 @@ class Update(NamedTuple):
 
 def update_of(optimizer: optim.Optimizer) -> Update | None:
     """How an optimizer steps; None if that is not known here."""
-    settings, *others = optimizer.param_groups
-    hooked = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
-    if others or hooked or isinstance(settings["lr"], Tensor) or any(map(settings.get, _FLAGS)):
+    if type(optimizer) not in (optim.Adam, optim.AdamW, optim.SGD) or not is_plain(optimizer):
         return None
-    if type(optimizer) in (optim.Adam, optim.AdamW):
-        return Update(_adam, ("exp_avg", "exp_avg_sq"), True)
+    [settings] = optimizer.param_groups
+    if settings["maximize"]:
+        return None
     if type(optimizer) is optim.SGD:
         return Update(_sgd, ("momentum_buffer",) if settings["momentum"] else (), False)
-    return None
-
-
-_FLAGS = ("amsgrad", "maximize", "capturable", "differentiable")
-"""Of optimizers, which the steps here do not know."""
+    return Update(_adam, ("exp_avg", "exp_avg_sq"), True)
 
 
 def states_of(optimizer: optim.Optimizer, update: Update) -> list[list[Tensor]]:

@@ -1,0 +1,80 @@
+"""How runs and sweeps begin in MLflow, and go on. Each call may fail as MLflow's client does.
+
+In every function `client` is MLflow's, and `experiment_id` that of the experiment.
+"""
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from regexp.tracking import environment, names, process, query
+from regexp.tracking.record import now
+
+
+def create_run(client: Any, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
+    """Create a run, and give its id. What is too long for MLflow's tables is cut."""
+    cut = {names.safe(key): names.cut(value, names.TAG_LENGTH) for key, value in tags.items()}
+    short, whole = names.of_run(name)
+    run = client.create_run(experiment_id, now(), tags=cut | whole, run_name=short)
+    return str(run.info.run_id)
+
+
+def find_created(
+    client: Any, experiment_id: str, tags: Mapping[str, str], *, known: Container[str]
+) -> str | None:
+    """The id of the run that this process created of late without learning so; None of none.
+
+    Args:
+        tags: that it was created with.
+        known: ids of the runs that this process knows of.
+    """
+    mine = {key: tags[key] for key in ("mlflow.parentRunId", "fingerprint", "process", "pid")}
+    for run in query.tagged(client, experiment_id, mine):
+        if not run.data.params and run.info.run_id not in known:
+            return str(run.info.run_id)
+    return None
+
+
+def find_or_create_sweep(
+    client: Any, experiment_id: str, key: str, name: str, *, afresh: bool
+) -> tuple[Any, bool]:
+    """(run, made): the oldest parent with this key; another machine may make one as well.
+
+    Args:
+        key: tells sweeps apart.
+        name: of one that is made.
+        afresh: whether one that has finished does not count.
+    """
+    wanted = {"sweep.key": key}
+
+    def parents() -> list[Any]:
+        found = query.tagged(client, experiment_id, wanted)
+        return [run for run in found if not (afresh and run.info.status == "FINISHED")]
+
+    if known := parents():
+        return known[0], False
+    tags = process.tags() | environment.common_tags() | wanted
+    mine = create_run(client, experiment_id, name, tags)
+    first = parents()[0]
+    if first.info.run_id != mine:
+        client.delete_run(mine)
+    return first, first.info.run_id == mine
+
+
+def resume(client: Any, run_id: str) -> tuple[Any, set[tuple[str, int]]]:
+    """Set a run RUNNING again; the run as it was, and (name, step) of what it recorded."""
+    run = client.get_run(run_id)
+    set_running(client, run)
+    curves = query.curves_of(client, run)
+    return run, {(name, step) for name, steps in curves.items() for step in steps}
+
+
+def set_running(client: Any, run: Any) -> None:
+    """Set a run RUNNING, in this process."""
+    from mlflow.entities import RunTag
+
+    run_id = run.info.run_id
+    client.update_run(run_id, status="RUNNING")
+    if "reason" in run.data.tags:
+        client.delete_tag(run_id, "reason")
+    tags = [RunTag(key, value) for key, value in process.tags().items()]
+    client.log_batch(run_id, tags=tags)

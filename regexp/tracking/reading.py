@@ -1,0 +1,124 @@
+"""What a tracker reads of its store."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from regexp.addresses import is_server
+from regexp.metrics.names import ACCURACY
+from regexp.tracking import names, query, store, stored, view
+from regexp.tracking.outbox import Outbox
+from regexp.tracking.patience import Patience
+from regexp.tracking.query import Earlier
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Reading:
+    """The part of `Tracker` that reads: what was recorded here is delivered before.
+
+    Args:
+        client: MLflow's, of the store.
+        uri: of the store, absolute.
+        experiment_id: of the MLflow experiment.
+        outbox: what is on its way to the store.
+        patience: waits for a store that is away.
+    """
+
+    def __init__(
+        self, client: Any, uri: str, experiment_id: str, outbox: Outbox, patience: Patience
+    ) -> None:
+        self.client = client
+        self.uri = uri
+        self.experiment_id = experiment_id
+        self._outbox = outbox
+        self._patience = patience
+        self._read: dict[str, list[Any]] = {}  # of sweeps, while `reading_once`
+
+    def tries(self, tags: Mapping[str, str], sweep_id: str | None = None) -> list[Earlier]:
+        """What became of the runs that have these tags, oldest first.
+
+        Args:
+            tags: by which they are searched.
+            sweep_id: of the sweep that they were trained for; None for those of all sweeps.
+        """
+
+        def found() -> list[Any]:
+            self._outbox.catch_up()
+            with store.explained(self.uri):
+                asked = self.client, self.experiment_id
+                if sweep_id is None:
+                    return query.tagged(*asked, tags, params=False)
+                return query.trained(*asked, sweep_id, tags, params=False)
+
+        return [Earlier.of(run) for run in self._patience(found)]
+
+    @contextmanager
+    def asking_once(self) -> Iterator[None]:
+        """Wait for no store that is away, for what the next command can do as well."""
+        patience, self._patience = self._patience, Patience(0.0)
+        try:
+            yield
+        finally:
+            self._patience = patience
+
+    def runs(self, sweep_id: str) -> "pd.DataFrame":
+        """One row a run of a sweep, oldest first; see `query.frame` for the columns."""
+        return query.frame(self._children(sweep_id))
+
+    def run_count(self, sweep_id: str) -> int:
+        """How many runs a sweep has."""
+        return len(self._children(sweep_id))
+
+    @contextmanager
+    def reading_once(self, sweep_id: str) -> Iterator[None]:
+        """Read the runs of a sweep once for all that asks for them: all of them have ended."""
+        self._read = {sweep_id: self._children(sweep_id)}
+        try:
+            yield
+        finally:
+            self._read = {}
+
+    def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
+        """The values of a metric by step, for every run that has it; see `query.histories`."""
+        self._outbox.drain()
+        with store.explained(self.uri):
+            return query.histories(self.client, run_ids, names.safe(name))
+
+    def text(self, run_id: str, name: str) -> bytes | None:
+        """A text artifact of a run; None where there is none."""
+        self._outbox.drain()
+        return stored.text_artifact(self.client, self.uri, run_id, name)
+
+    def link(
+        self,
+        sweep_id: str,
+        *,
+        metric: str = ACCURACY,
+        charts: bool = False,
+        address: str = "http://127.0.0.1:5000",
+    ) -> str:
+        """Address in the UI of the sweep's runs, grouped by technique and averaged over seeds.
+
+        The view is written into the store; once more at a sweep's end, it knows all techniques.
+
+        Args:
+            metric: the first column, by which rows are ordered.
+            charts: land on the curves instead of the table.
+            address: of the UI; a tracking server shows its own.
+        """
+        if is_server(self.uri):
+            address = self.uri.rstrip("/")
+        tags = [run.data.tags for run in self._children(sweep_id)]
+        key, state = view.shared_state(sweep_id, metric, tags)
+        with store.explained(self.uri):
+            self.client.set_experiment_tag(self.experiment_id, key, state)
+        return view.address(address, self.experiment_id, sweep_id, charts=charts)
+
+    def _children(self, sweep_id: str) -> list[Any]:
+        if sweep_id in self._read:
+            return self._read[sweep_id]
+        self._outbox.catch_up()
+        with store.explained(self.uri):
+            return query.children(self.client, self.experiment_id, sweep_id)
