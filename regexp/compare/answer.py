@@ -134,7 +134,7 @@ def _action(compared: "pd.DataFrame", judge: Judge, against: Baseline) -> str:
         )
     outcomes = set(compared["outcome"])
     kinds = against.kinds if (compared["variant"] == "").all() else "configurations"
-    nothing = f"none of the {len(compared)} {kinds} is shown to help"
+    nothing = f"not one of the {len(compared)} {kinds} is shown to help"
     if len(compared) == 1:
         nothing = f"{compared.iloc[0]['label']} is not shown to help"
     if outcomes <= {"no verdict"}:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from regexp.metrics.names import NOISE_FLOOR, NONE_AGAIN, parameter
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -84,6 +86,21 @@ class Baseline:
 
 NONE = Baseline()
 """Runs without a technique."""
+
+
+def controls(runs: pd.DataFrame, baseline: str) -> set[str]:
+    """The techniques of runs that are A/A arms: trained as the baseline is, if that is `none`.
+
+    Args:
+        runs: from `Tracker.runs`.
+        baseline: the technique that they are held against.
+    """
+    if baseline != NONE.name:
+        return set()
+    found = set(map(str, runs["technique"].unique()))
+    targets = {name: parameter(f"regularizer.{name}._target_") for name in found}
+    again = {name for name, of in targets.items() if of in runs and (runs[of] == NONE_AGAIN).any()}
+    return again | found & {NOISE_FLOOR}
 
 
 def label(name: str, variant: str) -> str:

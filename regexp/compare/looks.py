@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from regexp.compare.baseline import FAMILY, KEYS, Baseline, Key
+from regexp.compare.baseline import FAMILY, KEYS, Baseline, Key, controls
 from regexp.compare.family import ROWS
 from regexp.compare.formats import error_text, listed
 from regexp.compare.metric import Metric
@@ -30,8 +30,8 @@ from regexp.compare.sequential import (
     unplanned,
 )
 from regexp.compare.statistics import ALPHA, Floats
+from regexp.compare.verdict import LEAST
 from regexp.config.values import AUTO, FIRST
-from regexp.metrics.names import NOISE_FLOOR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 
 FILE = "looks.json"
 """Of a sweep's parent run."""
-
-LEAST = 3
-"""Pairs below which there is no verdict, and a look that spends nothing."""
 
 State = Standing | Literal["beside"]
 
@@ -175,7 +172,7 @@ def spending_of(
     """
     question = metric.name, against.factor, str(against)
     own = {sweep_id: Looks.read(source, sweep_id) for sweep_id in frames}
-    tested = ~against.rows(runs) & (runs["technique"] != NOISE_FLOOR)
+    tested = ~against.rows(runs) & ~runs["technique"].isin(controls(runs, against.name))
     finished = runs[(runs["status"] == "FINISHED") & tested]
     names = [*FAMILY, "technique", "variant"]
     seeds = finished.groupby(names)["seed"].nunique()
@@ -216,7 +213,7 @@ def standings_of(comparison: Comparison) -> dict[Key, State]:
     found: dict[Key, State] = {}
     for family in comparison.families:
         rows = family.rows
-        beside = (rows["outcome"] == "baseline") | (rows["technique"] == NOISE_FLOOR)
+        beside = rows["outcome"].isin(["baseline", "noise floor"])
         words = _standings(rows[~beside], comparison.spending)
         for row in rows.itertuples():
             found[tuple(getattr(row, key) for key in KEYS)] = words.get(row.Index, "beside")

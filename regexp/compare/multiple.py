@@ -6,9 +6,9 @@ asks how often the largest of so many statistics is as large as the one seen.
 
 References:
     Westfall and Young, "Resampling-based multiple testing", Wiley 1993, algorithm 2.8 (step-down
-    max-T); Dudoit, Shaffer and Boldrick, Statistical Science 18, 2003,
-    https://doi.org/10.1214/ss/1056397487; Benjamini and Hochberg, Journal of the Royal Statistical
-    Society B 57, 1995.
+    min-P, which is max-T where all statistics have one distribution); Dudoit, Shaffer and Boldrick,
+    Statistical Science 18, 2003, https://doi.org/10.1214/ss/1056397487; Benjamini and Hochberg,
+    Journal of the Royal Statistical Society B 57, 1995.
 """
 
 from __future__ import annotations

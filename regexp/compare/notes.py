@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.formats import counted_digits, error_text
-from regexp.compare.statistics import POWER
+from regexp.compare.statistics import ALPHA, POWER
 from regexp.compare.verdict import LIKELY, SURE, Judge
 from regexp.errors import count
 
@@ -104,7 +104,7 @@ def _rows(compared: pd.DataFrame, overlap: float | None, judge: Judge, *, by_row
         told = (
             ""
             if math.isnan(correlation)
-            else f" is measured from the scores by row as {correlation:.2f}"
+            else f" is estimated from the scores by row, carefully, as {correlation:.2f}"
         )
         return (
             f"{there} of the same kind: seeds share rows, so that a part of the variance stays "
@@ -124,7 +124,7 @@ def _rows(compared: pd.DataFrame, overlap: float | None, judge: Judge, *, by_row
 
 def _listed(compared: pd.DataFrame) -> str:
     """Benjamini and Hochberg's list, for screening."""
-    rows = compared[(compared["p_listed"] < 0.05) & ~compared["control"]]
+    rows = compared[(compared["p_listed"] < ALPHA) & ~compared["control"]]
     names = [name[2] if isinstance(name, tuple) else str(name) for name in rows.index]
     if not names:
         return (

@@ -46,6 +46,9 @@ def estimate_of_means(
         members: whether a technique is one of the family, as in `estimator.estimate`.
         rounding: differences up to this size are none, and seeds whose differences are as close
             tell no spread; [techniques] or one for all.
+
+    Returns:
+        As `estimator.estimate`; what only scores by row tell is NaN.
     """
     deltas = np.asarray(differences, dtype=float)
     grain = np.broadcast_to(np.asarray(rounding, dtype=float), len(deltas))

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regexp.compare.baseline import NONE, Key, label
+from regexp.compare.baseline import Key, controls, label
 from regexp.compare.by_row import ByRow, RowReader, by_row
 from regexp.compare.family import compare_family
 from regexp.compare.metric import Metric
 from regexp.compare.splits import design, overlap
 from regexp.compare.statistics import ALPHA
 from regexp.compare.verdict import LEAST, Judge
-from regexp.metrics.names import NOISE_FLOOR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +80,7 @@ def tested_of(
             "technique's own spread cancels. Where that is lopsided, verdicts are wrong more often "
             "than stated."
         )
+    arms = {name: controls(members, name) for name in {other[2] for other in of.values()}}
     one_split = ratio is None
     compared = compare_family(
         {key: (groups[key]["score"], groups[other]["score"]) for key, other in of.items()},
@@ -92,7 +92,7 @@ def tested_of(
         else design(members, found.per_seed, one_split=one_split, same_rows=found.same_rows),
         matters=matters,
         alpha=rules.alpha,
-        controls={key for key, other in of.items() if (key[2], other[2]) == _CONTROL},
+        controls={key for key, other in of.items() if key[2] in arms[other[2]]},
     )
     return Tested(compared, ratio, Judge(metric, one_split, matters, rules.alpha), remarks)
 
@@ -101,10 +101,6 @@ def _never_varies(scores: "pd.Series") -> bool:
     """Whether three scores or more are all the same."""
     known = scores.dropna()
     return len(known) >= LEAST and known.nunique() == 1
-
-
-_CONTROL = (NOISE_FLOOR, NONE.name)
-"""An A/A arm and what it is held against."""
 
 
 def _by_row(

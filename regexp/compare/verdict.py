@@ -47,9 +47,6 @@ OutcomeWord = Literal[
     "noise floor",
 ]
 
-_SETTLED = ("helps", "hurts", "practically equal", "did nothing")
-"""Outcomes that more seeds are not wanted for."""
-
 
 @dataclass(frozen=True)
 class Judge:

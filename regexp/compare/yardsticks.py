@@ -33,10 +33,12 @@ GUESSES = ("majority", "mean")
 """Yardsticks that know nothing of the inputs."""
 
 _DATASET = names.parameter("dataset.")
-_PLACES = {
-    f"{_DATASET}{key}" for key in ("path", "test_path", "file", "labels", "url", "sha256", "known")
+PLACES = {
+    *("path", "test_path", "file", "url", "sha256", "known"),
+    *("images", "labels", "test_images", "test_labels"),
 }
-"""Where rows lie; what they are is in the checksum."""
+"""Settings of datasets that say where rows lie (`Dataset.PLACES` of any); what they are is in the
+checksum."""
 _DECISIVE = (
     *(_DATASET, "data.checksum"),
     *(names.parameter(f"trainer.{key}") for key in ("class_weight", "loss")),
@@ -220,7 +222,9 @@ def _is_yardstick(runs: "pd.DataFrame") -> "pd.Series":
 def _data_of(runs: "pd.DataFrame") -> list[str]:
     """Which data each run has: what it recorded of them and of how rows count, in one text."""
     columns = [
-        name for name in map(str, runs) if name.startswith(_DECISIVE) and name not in _PLACES
+        name
+        for name in map(str, runs)
+        if name.startswith(_DECISIVE) and name.removeprefix(_DATASET) not in PLACES
     ]
     values = runs[columns].astype(object).where(runs[columns].notna(), "")
     return [json.dumps(list(map(str, row))) for row in values.itertuples(index=False)]

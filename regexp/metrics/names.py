@@ -17,6 +17,9 @@ FINAL_STAGE = "final"
 NOISE_FLOOR = "none_again"
 """The technique that differs from `none` by its initial weights alone, so by noise."""
 
+NONE_AGAIN = "regexp.regularizer.none_again.NoneAgain"
+"""Its class, which may have other names as well."""
+
 CLASSIFICATION, REGRESSION, MULTILABEL = TASKS = ("classification", "regression", "multilabel")
 """The kinds of targets: one class a row, numbers, or several labels that are there or not."""
 

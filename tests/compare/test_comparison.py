@@ -178,7 +178,7 @@ def test_the_answer_of_one_dataset() -> None:
 def test_the_answer_when_nothing_helps() -> None:
     runs = classified(techniques=("none", "l2", "sam", "swa"))
     assert answer(runs).startswith(
-        "Stay with none: none of the 3 techniques is shown to help. There is no evidence either "
+        "Stay with none: not one of the 3 techniques is shown to help. There is no evidence either "
         "way; differences of "
     )
 
@@ -223,7 +223,7 @@ def test_many_techniques_are_not_all_named() -> None:
 
 def test_techniques_without_a_verdict_are_counted() -> None:
     assert answer(classified(seeds=2)) == (
-        "Nothing can be said yet: none of the 3 techniques is shown to help. There is no "
+        "Nothing can be said yet: not one of the 3 techniques is shown to help. There is no "
         "verdict on 3; the table tells why."
     )
 
@@ -254,7 +254,7 @@ def test_grids_are_configurations() -> None:
     grid = [runs[runs["technique"] == "none"]]
     grid += [runs[runs["technique"] == "l2"].assign(variant=f"x={x}") for x in range(3)]
     runs = pd.concat(grid, ignore_index=True)
-    assert answer(runs).startswith("Stay with none: none of the 3 configurations ")
+    assert answer(runs).startswith("Stay with none: not one of the 3 configurations ")
     [remark] = of(runs).remarks
     assert "the best of them was found on test rows, and flatters it" in remark
 

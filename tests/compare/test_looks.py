@@ -10,7 +10,7 @@ from regexp.compare import Comparison, Question, compare
 from regexp.compare.looks import Looks, standings_of
 from regexp.compare.sequential import Look, level, planned
 from regexp.compare.statistics import ALPHA
-from regexp.metrics.names import NOISE_FLOOR
+from regexp.metrics.names import NOISE_FLOOR, NONE_AGAIN, parameter
 from tests.compare.sources import Source, classified
 
 OURS, THEIRS = "a" * 32, "b" * 32
@@ -121,6 +121,16 @@ def test_a_sweep_that_stops_when_it_is_decided_has_the_level_of_its_look() -> No
     [remark] = spending.remarks
     assert "looked at 2 times, at 4 and 8 seeds of at most 20" in remark
     assert remark.endswith("At 4 seeds: l2 given up; 2 open.")
+
+
+@pytest.mark.parametrize(("baseline", "members"), [("none", 3), ("l2", 4)])
+def test_an_arm_of_another_name_is_known_by_its_class(baseline: str, members: int) -> None:
+    runs = classified(seeds=8, techniques=("none", "again", "dropout", "l1", "l2"))
+    runs.loc[runs["technique"] == "again", parameter("regularizer.again._target_")] = NONE_AGAIN
+    comparison = compare(Recorded({OURS: runs}, {}), [OURS], Question(baseline=baseline))
+    outcomes = comparison.table.set_index("technique")["outcome"]
+    assert (outcomes["again"] == "noise floor") == (baseline == "none")
+    assert comparison.spending.family == members
 
 
 def test_what_stands_out_is_decided_and_the_baseline_runs_beside() -> None:

@@ -113,7 +113,7 @@ def test_the_answer_begins_with_what_to_do_and_leaves_the_control_out(
     assert "for 3 comparisons, on this table after Holm, on other rows by step-down" in " ".join(
         family.notes
     )
-    assert "is measured from the scores by row" in family.notes[1]
+    assert "is estimated from the scores by row" in family.notes[1]
 
 
 def test_one_run_without_its_outputs_is_enough_to_do_without(source: Outputs) -> None:

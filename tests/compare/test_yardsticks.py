@@ -2,15 +2,20 @@
 
 import math
 from collections.abc import Sequence
+from importlib import import_module
+from pkgutil import iter_modules
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from regexp import dataset
 from regexp.compare import html, markdown
 from regexp.compare.document import document
 from regexp.compare.report import table_csv
+from regexp.compare.yardsticks import PLACES
+from regexp.dataset.base import Dataset
 from regexp.metrics.names import YARDSTICK_STAGE
 from tests.compare.sources import TECHNIQUES, classified, compared, make_runs, scored
 
@@ -100,6 +105,15 @@ def test_a_yardstick_far_away_does_not_flatten_the_intervals() -> None:
     assert drawn[0] == alone
     assert drawn[1] is not None
     assert drawn[1].out
+
+
+def test_places_are_those_of_all_datasets() -> None:
+    modules = [
+        import_module(one.name) for one in iter_modules(dataset.__path__, f"{dataset.__name__}.")
+    ]
+    kinds = [kind for module in modules for kind in vars(module).values() if isinstance(kind, type)]
+    places = {place for kind in kinds if issubclass(kind, Dataset) for place in kind.PLACES}
+    assert places == PLACES
 
 
 def test_they_stand_with_runs_of_the_same_data_whatever_else_varies() -> None:

@@ -9,13 +9,13 @@ import torch
 
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
-from regexp.metrics.names import NOISE_FLOOR
+from regexp.metrics.names import NOISE_FLOOR, NONE_AGAIN
 from regexp.random import derive
 from regexp.regularizer.base import HOOKS, overrides
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.plan import plan
 from regexp.training.own_loop import Regularized
-from tests.support import ADAM, NAMES, make_member, run, technique, tensor
+from tests.support import ADAM, make_member, run, technique, tensor
 
 
 def test_is_plain_training_from_the_weights_of_another_stream():
@@ -33,13 +33,14 @@ def test_is_plain_training_from_the_weights_of_another_stream():
 
 
 def test_has_no_hook_and_the_name_that_comparisons_know():
-    assert NOISE_FLOOR in NAMES
+    kind = type(technique(NOISE_FLOOR))
+    assert f"{kind.__module__}.{kind.__qualname__}" == NONE_AGAIN
     assert not [hook for hook in HOOKS if overrides(technique("none_again"), hook)]
 
 
 def test_differs_from_none_by_the_initial_weights_alone():
     """Also from a second arm of another name, and the techniques beside it draw as ever."""
-    node = {"_target_": "regexp.regularizer.none_again.NoneAgain"}
+    node = {"_target_": NONE_AGAIN}
     asked = ["dataset=iris", "model.hidden=[4]", "trainer.epochs=1", "regularizer=weight_norm"]
     [planned] = plan(compose(parse(asked)[0]).jobs[0].config)
     weight_norm = planned.config["regularizer"]
