@@ -5,7 +5,7 @@ The first sentence says what to do.
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from regexp.compare import formats
@@ -85,7 +85,7 @@ def _in_short(comparison: Comparison) -> str:
         counts, total = claimed.sum().sort_values(ascending=False, kind="stable"), claimed.size()
         names = [f"{label} on {n} of {total[str(label)]}" for label, n in counts.items() if n]
         if names:
-            sentences.append(f"{outcome.capitalize()}{where}: {listed(_few(names))}.")
+            sentences.append(f"{outcome.capitalize()}{where}: {_few(names)}.")
     claims = compared["outcome"].isin(CLAIMS).groupby(compared["label"]).any()
     if not claims.any():
         kinds = comparison.against.kinds
@@ -177,14 +177,13 @@ def _summed_up(compared: "pd.DataFrame", judge: Judge, against: Baseline) -> lis
     if len(open_ones):
         sentences.append(f"Still open: {_open(open_ones)}.")
     if (rows := by_outcome.get("practically equal")) is not None:
-        names = listed(_few(list(map(str, rows["label"]))))
-        sentences.append(f"Practically equal to {against}: {names}.")
+        names = _few(rows["label"])
+        sentences.append(f"Practically equal to {against} {judge.here}: {names}.")
     if (rows := by_outcome.get("no evidence")) is not None:
         whom = "" if len(rows) == total else f" on {len(rows)}"
         sentences.append(f"There is no evidence either way{whom}{_seen(rows, unit)}.")
     if (rows := by_outcome.get("did nothing")) is not None:
-        names = listed(_few(list(map(str, rows["label"]))))
-        sentences.append(f"Did nothing: {names}.")
+        sentences.append(f"Did nothing: {_few(rows['label'])}.")
     if (rows := by_outcome.get("no verdict")) is not None:
         sentences.append(f"There is no verdict on {len(rows)}; the table tells why.")
     return sentences
@@ -194,13 +193,10 @@ def _open(rows: "pd.DataFrame") -> str:
     """`dropout (probably helps, 93%; about 34 seeds would decide)`, the surest first."""
     sure = [likely(row, row["outcome"]) for _, row in rows.iterrows()]
     ordered = rows.assign(sure=sure).sort_values("sure", ascending=False, kind="stable")
-    names = [
+    return _few(
         f"{row['label']} ({row['outcome']}, {percent(row['sure'])}; {deciding(row)})"
-        for _, row in ordered.head(NAMED).iterrows()
-    ]
-    if len(rows) > NAMED:
-        return f"{', '.join(names)} and {len(rows) - NAMED} more"
-    return listed(names)
+        for _, row in ordered.iterrows()
+    )
 
 
 def _floor(controls: "pd.DataFrame", unit: Unit, against: Baseline) -> list[str]:
@@ -280,7 +276,7 @@ def _of_datasets(across: Across, unit: Unit) -> str:
         if names:
             verb = "is" if len(names) == 1 else "are"
             use = "Use " + str(differing.index[0]) + ": " if better else ""
-            sentences.append(f"{use}{listed(_few(names))} {verb} {does} than {baseline}.")
+            sentences.append(f"{use}{_few(names)} {verb} {does} than {baseline}.")
     if not sentences:
         least = tested["p_joint"].min()
         p = "" if math.isnan(least) else f"; smallest corrected p: {formats.p_text(least)}"
@@ -297,6 +293,8 @@ def _of_datasets(across: Across, unit: Unit) -> str:
     return " ".join(sentences)
 
 
-def _few(names: Sequence[str]) -> list[str]:
+def _few(labels: Iterable[object]) -> str:
+    """The first of some labels, and how many more there are."""
+    names = list(map(str, labels))
     more = len(names) - NAMED
-    return [*names[:NAMED], f"{more} more"] if more > 0 else list(names)
+    return listed([*names[:NAMED], f"{more} more"] if more > 0 else names)

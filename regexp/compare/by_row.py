@@ -127,7 +127,8 @@ def by_row(pairs: Iterable[tuple[Scored, Scored]], reader: RowReader) -> ByRow |
         reader: of the runs' test rows.
 
     Returns:
-        None where some run does not tell its scores by row, or those of one seed test other rows.
+        None where some run does not tell its scores by row, those of one seed test other rows, or
+        a seed has a single row, which tells no spread.
     """
     found: list[dict[Any, tuple[Observed, Observed]]] = []
     rows: dict[Any, NDArray[np.int64]] = {}
@@ -142,7 +143,7 @@ def by_row(pairs: Iterable[tuple[Scored, Scored]], reader: RowReader) -> ByRow |
                     return None
             each[seed] = ours, theirs
         found.append(each)
-    if not rows:
+    if min(map(len, rows.values()), default=0) < 2:
         return None
     seeds = sorted(rows)
     sizes = [len(rows[seed]) for seed in seeds]

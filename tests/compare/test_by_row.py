@@ -98,6 +98,12 @@ def test_a_run_without_outputs_by_row_leaves_the_scores_alone(store: Store) -> N
     assert by_row(pairs, RowReader(store, "test/accuracy")) is None
 
 
+def test_a_seed_of_a_single_row_leaves_the_scores_alone(store: Store) -> None:
+    runs = {name: {0: (name, store.put(name, np.array([3]), np.array([])))} for name in "ab"}
+    assert by_row([(runs["a"], runs["b"])], RowReader(store, "test/accuracy")) is None
+    assert by_row([], RowReader(store, "test/accuracy")) is None
+
+
 def test_another_thing_of_the_same_name_is_not_taken_apart(store: Store) -> None:
     good, none = family(store)[0]
     other = {seed: (run_id, score + 0.1) for seed, (run_id, score) in good.items()}

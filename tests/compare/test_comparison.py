@@ -183,6 +183,15 @@ def test_the_answer_when_nothing_helps() -> None:
     )
 
 
+def test_the_answer_names_what_is_practically_equal_and_where() -> None:
+    runs = classified(seeds=10, techniques=("none", "l2", "sam", "swa"), split="seed")
+    by_seed = runs.set_index(["technique", "seed"])["metrics.test/accuracy"]
+    for row in runs.index[runs["technique"] == "l2"]:
+        seed = runs.loc[row, "seed"]
+        runs.loc[row, "metrics.test/accuracy"] = by_seed["none", seed] + 0.001 * (-1) ** seed
+    assert " Practically equal to none on this table: l2." in answer(runs)
+
+
 def test_the_answer_when_all_help() -> None:
     runs = classified(techniques=("none", "a", "b", "c"))
     runs.loc[runs["technique"] != "none", "metrics.test/accuracy"] += 0.05
