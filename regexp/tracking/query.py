@@ -153,12 +153,15 @@ def _labels(tags: Mapping[str, str], sweep_id: str) -> dict[str, str]:
 
 def reap(client: Any) -> list[str]:
     """End RUNNING runs whose process on this host is dead as FAILED; return their ids."""
+    from mlflow.entities import RunTag
+
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     host = quoted(process.tags()["host"])
     dead = []
     for run in search(client, experiments, f"attributes.status = 'RUNNING' and tags.host = {host}"):
         if process.alive(run.data.tags) is False:
-            client.set_tag(run.info.run_id, "reason", _UNEXPLAINED)
+            # set_tag fails where another command, which reaps as well, sets it at the same moment
+            client.log_batch(run.info.run_id, tags=[RunTag("reason", _UNEXPLAINED)])
             client.set_terminated(run.info.run_id, "FAILED")
             dead.append(run.info.run_id)
     return dead

@@ -172,6 +172,8 @@ def delete(tracker: Tracker, plan: Deletion) -> bool:
     Returns:
         Whether the disk is free: a server keeps runs in its trash.
     """
+    from mlflow.entities import RunTag
+
     client, sweep_id = tracker.client, plan.parent.info.run_id
     tag = names.member_of(sweep_id)
     with store.explained(tracker.uri):
@@ -179,9 +181,8 @@ def delete(tracker: Tracker, plan: Deletion) -> bool:
             for name in told:
                 client.delete_tag(run_id, name)
         for run_id, heir in plan.kept.items():
-            client.set_tag(run_id, names.member_of(heir), names.TRAINED)
-            client.set_tag(run_id, "sweep", heir)
-            client.set_tag(run_id, "mlflow.parentRunId", heir)
+            tags = {names.member_of(heir): names.TRAINED, "sweep": heir, "mlflow.parentRunId": heir}
+            client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
             client.delete_tag(run_id, tag)
         for place in plan.places:
             shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)

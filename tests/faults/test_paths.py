@@ -28,6 +28,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     folder: Path = tmp_path / request.param
     folder.mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.delenv("REGEXP_DATA", raising=False)  # data/ of that folder, as by default
     return folder
 
 

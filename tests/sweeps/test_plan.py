@@ -160,7 +160,10 @@ def test_a_recorded_table_without_later_settings_can_be_read(tmp_path: Path) -> 
     assert again.config["dataset"] == run.config["dataset"] | {"repeats": "apart"}
 
 
-def test_a_run_recorded_before_losses_and_weights_has_none() -> None:
+def test_a_run_recorded_before_losses_and_weights_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("REGEXP_DATA", raising=False)
     of = ("dataset=iris", "dataset.train_size=null", "trainer.step=general", "seeds=[2]")
     [run] = plan(config(*of))
     trainer = {k: v for k, v in run.config["trainer"].items() if k not in EARLIER_TRAINER}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from regexp.tracking import RunRecord, Terminated, Tracker, TrackingError, query
+from regexp.tracking import RunRecord, Terminated, Tracker, TrackingError, process, query
 from regexp.tracking.delivery import dataset, sender
 from tests.tracking.runs import curve, start, tries
 
@@ -357,3 +357,29 @@ def test_mlflow_says_nothing_as_long_as_a_tracker_is_open(tmp_path: Path) -> Non
     with Tracker(None, "quiet", tmp_path):
         assert not logger.isEnabledFor(logging.CRITICAL)
     assert logger.level == before
+
+
+def test_two_commands_end_the_runs_of_a_dead_process_at_once(
+    tracker: Tracker, sweep: RunRecord, fresh_store: Path
+) -> None:
+    """Between MLflow's look for a tag and its writing the other command has written it."""
+    from sqlalchemy import event
+    from sqlalchemy.orm import Session
+
+    boot = json.loads(process.tags()["process"]) | {"boot": "earlier"}
+    tracker.client.set_tag(sweep.id, "process", json.dumps(boot))
+    other = sqlite3.connect(fresh_store / "mlflow.db", isolation_level=None)
+
+    def write(*_: Any) -> None:
+        values = ("reason", "its process was stopped", sweep.id)
+        other.execute("insert or ignore into tags (key, value, run_uuid) values (?, ?, ?)", values)
+
+    event.listen(Session, "before_flush", write)
+    try:
+        assert query.reap(tracker.client) == [sweep.id]
+    finally:
+        event.remove(Session, "before_flush", write)
+        other.close()
+    run = tracker.client.get_run(sweep.id)
+    assert run.info.status == "FAILED"
+    assert run.data.tags["reason"]
