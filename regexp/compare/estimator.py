@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from regexp.compare.moderation import squeezed
 from regexp.compare.multiple import max_t
-from regexp.compare.scope import Effects, Estimate, Flags, scope_of
-from regexp.compare.statistics import ALPHA, Floats, holm
+from regexp.compare.scope import Effects, Estimate, Flags, both_scopes
+from regexp.compare.statistics import ALPHA, Floats
 
 CROSSED = 0.5
 """The correlation of what a row does as a test row and as a training row: not known, and no larger
@@ -121,16 +121,13 @@ def estimate(
         stays = stays + of["repeats"] * of["unit"]
     if design.serial:
         stays = stays * math.nan
-    levels = {"alpha": alpha, "matters": matters}
-    table = scope_of(effects, np.zeros(len(deltas)), lambda p, _: holm(p), **levels)
-    rows = scope_of(effects, stays, max_t, **levels)
+    table, rows = both_scopes(effects, stays, max_t, alpha=alpha, matters=matters)
     return Estimate(
         mean=mean,
         pairs=pairs,
         changed=changed,
         table=table,
-        # max-T finds more than Holm's, and nobody is surer of other rows than of these
-        rows=replace(rows, adjusted=np.maximum(rows.adjusted, table.adjusted)),
+        rows=rows,
         correlation=correlation,
         shared=moderated.shared,
         repeats=moderated.repeats,

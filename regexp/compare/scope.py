@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regexp.compare.multiple import copula
-from regexp.compare.statistics import ALPHA, POWER, Floats, detectable_errors
+from regexp.compare.statistics import ALPHA, POWER, Floats, detectable_errors, holm
 
 Flags = NDArray[np.bool_]
 
@@ -108,6 +108,29 @@ class Estimate:
     repeats: float
     theta: float
     rho: float
+
+
+def both_scopes(
+    effects: Effects,
+    stays: Floats,
+    adjust: Callable[[Floats, Floats], Floats],
+    *,
+    alpha: float,
+    matters: float,
+) -> tuple[Scope, Scope]:
+    """The answers to both questions: on this table, after Holm, and on other rows.
+
+    Nobody is said to be surer of other rows than of this table, where nothing stays.
+
+    Args:
+        effects, stays, alpha, matters: as in `scope_of`, of other rows.
+        adjust: corrects the p-values on other rows, see `scope_of`.
+    """
+    table = scope_of(
+        effects, np.zeros_like(stays), lambda p, _: holm(p), alpha=alpha, matters=matters
+    )
+    rows = scope_of(effects, stays, adjust, alpha=alpha, matters=matters)
+    return table, replace(rows, adjusted=np.maximum(rows.adjusted, table.adjusted))
 
 
 def scope_of(

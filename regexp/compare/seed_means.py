@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from regexp.compare.moderation import squeezed
-from regexp.compare.scope import Effects, Estimate, scope_of
+from regexp.compare.scope import Effects, Estimate, both_scopes
 from regexp.compare.statistics import ALPHA, holm
 
 COMMON = 0.5
@@ -81,9 +81,8 @@ def estimate_of_means(
         correlation=correlation,
     )
     ratio = math.nan if overlap is None else overlap
-    table, rows = (
-        scope_of(effects, stays, lambda p, _: holm(p), alpha=alpha, matters=matters)
-        for stays in (np.zeros(len(deltas)), variance * ratio)
+    table, rows = both_scopes(
+        effects, variance * ratio, lambda p, _: holm(p), alpha=alpha, matters=matters
     )
     return Estimate(
         mean=mean,
