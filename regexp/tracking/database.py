@@ -58,8 +58,7 @@ def tagged(
     Returns:
         None where the store is no SQLite file: other databases compare texts in ways of their own.
     """
-    engine = getattr(client._tracking_client.store, "engine", None)
-    if engine is None or engine.dialect.name != "sqlite":
+    if (engine := _engine(client)) is None:
         return None
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
     from sqlalchemy import select
@@ -97,3 +96,26 @@ def tagged(
         for run_id, key, number, is_nan in of_runs(SqlLatestMetric.value, SqlLatestMetric.is_nan):
             data.get(run_id, nothing).metrics[key] = math.nan if is_nan else number
     return list(runs.values())
+
+
+def artifact_uri(client: Any, run_id: str) -> str | None:
+    """Where a run's artifacts lie, without all else that MLflow's `get_run` reads of the run.
+
+    Returns:
+        None where the store is no SQLite file or has no such run.
+    """
+    if (engine := _engine(client)) is None:
+        return None
+    from mlflow.store.tracking.dbmodels.models import SqlRun
+    from sqlalchemy import select
+
+    with engine.connect() as connection:
+        asked: Any = select(SqlRun.artifact_uri).where(SqlRun.run_uuid == run_id)
+        found: str | None = connection.execute(asked).scalar()
+    return found
+
+
+def _engine(client: Any) -> Any:
+    """SQLAlchemy's engine of the store; None where that is no SQLite file."""
+    engine = getattr(client._tracking_client.store, "engine", None)
+    return None if engine is None or engine.dialect.name != "sqlite" else engine

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from regexp.addresses import public, public_all
 from regexp.tracking import experiments, names, pasted, query, store
+from regexp.tracking.database import artifact_uri
 from regexp.tracking.error import TrackingError
 from regexp.tracking.places import sqlite_file
 from regexp.tracking.query import Earlier
@@ -187,11 +188,12 @@ def _repository(client: Any, uri: str, run_id: str) -> Any:
     """MLflow's access to a run's artifacts.
 
     Not by the client's own methods: each asks the store for the run again, or takes what the
-    process remembers of a run of this id in another store.
+    process remembers of a run of this id in another store. A comparison asks for every run.
     """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    return get_artifact_repository(client.get_run(run_id).info.artifact_uri, tracking_uri=uri)
+    place = artifact_uri(client, run_id) or client.get_run(run_id).info.artifact_uri
+    return get_artifact_repository(place, tracking_uri=uri)
 
 
 def text_artifact(client: Any, uri: str, run_id: str, name: str) -> bytes | None:

@@ -78,3 +78,9 @@ def test_without_parameters_nothing_else_is_missing(
     assert whole
     assert any(run.data.params for run in whole)
     assert [shown(run) for run in found or []] == [{**shown(run), "params": {}} for run in whole]
+
+
+def test_the_place_of_artifacts_is_mlflows_own(tracker: Tracker, runs: list[RunRecord]) -> None:
+    places = [database.artifact_uri(tracker.client, run.id) for run in runs]
+    assert places == [tracker.client.get_run(run.id).info.artifact_uri for run in runs]
+    assert database.artifact_uri(tracker.client, "0" * 32) is None
