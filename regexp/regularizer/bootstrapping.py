@@ -16,7 +16,8 @@ class Bootstrapping(
     kind="label",
     neutral={"beta": 1.0},
     tasks=("classification",),
-    refuses=("another loss",),
+    provides=("a loss in place of cross-entropy",),
+    refuses=("another loss", "a loss in place of cross-entropy"),
 ):
     """Train towards beta * y + (1 - beta) * the prediction, in place of the label y alone.
 

@@ -17,7 +17,8 @@ class FocalLoss(
     kind="label",
     neutral={"gamma": 0.0},
     tasks=("classification",),
-    refuses=("soft targets", "another loss"),
+    provides=("a loss in place of cross-entropy",),
+    refuses=("soft targets", "another loss", "a loss in place of cross-entropy"),
 ):
     """Weigh each row's loss by how far its true class is from certain: (1 - p)^gamma * -log p.
 

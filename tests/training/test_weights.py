@@ -226,7 +226,11 @@ def test_techniques_that_mix_rows_mix_their_weights(name: str) -> None:
         torch.testing.assert_close(ours.targets * ours.weights[:, None], counted)
 
 
-@pytest.mark.parametrize("name", ["focal_loss", "bootstrapping", "fgsm"])
+@pytest.mark.parametrize(
+    "name",
+    ["focal_loss", "bootstrapping", "fgsm", "poly_loss", "generalized_cross_entropy",
+     "symmetric_cross_entropy"],
+)  # fmt: skip
 def test_changes_of_the_loss_count_rows_as_the_loss_does(name: str) -> None:
     """Its gradient with whole weights is that of repeated rows."""
     generator = torch.Generator().manual_seed(1)
