@@ -45,7 +45,7 @@ class Docs:
         self.by_name = {entry.name: entry for entry in self.entries}
 
 
-OWN = ("text", "tables", "catalogue", "generate", "shrink_perturb", "test_shrink_perturb")
+OWN = ("text", "tables", "catalogue", "generate", "langevin", "test_langevin")
 
 
 @pytest.fixture(scope="module")
@@ -220,37 +220,37 @@ def examples(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sand
     assert shown == ["my_losses.py", "my_conf/experiment/robust.yaml"]
     monkeypatch.syspath_prepend(sandbox.folder)
     yield sandbox
-    for name in ("shrink_perturb", "test_shrink_perturb", "my_project", "my_losses"):
+    for name in ("langevin", "test_langevin", "my_project", "my_losses"):
         sys.modules.pop(name, None)
 
 
 def test_the_example_of_a_technique_passes_its_own_test(examples: Sandbox) -> None:
-    given = ["-q", "-p", "no:cacheprovider", "test_shrink_perturb.py"]
+    given = ["-q", "-p", "no:cacheprovider", "test_langevin.py"]
     status, printed = Forked(pytest.main, given).end()
     assert status == 0, printed
-    assert "6 passed" in printed
+    assert "4 passed" in printed
 
 
 def test_the_example_of_a_technique_trains(
     examples: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["--config-dir", "conf", "-m", "regularizer=none,shrink_perturb", "seeds=2"]
+    command = ["--config-dir", "conf", "-m", "regularizer=none,langevin", "seeds=2"]
     assert examples.run(*command, "trainer.epochs=2", "dataset.train_size=64") == 0
-    assert "shrink_perturb: test accuracy" in capsys.readouterr().out
+    assert "langevin: test accuracy" in capsys.readouterr().out
 
 
 def test_the_example_of_a_technique_is_noise_of_its_own_stream() -> None:
     """Neutral numbers change nothing, to the bit; the noise is the stream's."""
     from regexp.regularizer.base import Step
 
-    technique = load_module(EXAMPLES / "shrink_perturb.py").ShrinkPerturb
+    technique = load_module(EXAMPLES / "langevin.py").Langevin
     kinds = {"weight": "weight", "bias": "bias"}
     step = Step(Rng(0, "a"), Rng(0, "b"), 3, 8, 0, True, 0.1, {}, kinds)
     new = {"weight": torch.randn(3, 4), "bias": torch.randn(3)}
-    assert torch.equal(technique(1, 0).constrain(step, new, new)["weight"], new["weight"])
+    assert torch.equal(technique(0).constrain(step, new, new)["weight"], new["weight"])
     step = Step(Rng(0, "a"), Rng(0, "b"), 3, 8, 0, True, 0.1, {}, kinds)
-    changed = technique(0.5, 2.0).constrain(step, new, new)
-    expected = 0.5 * new["weight"] + 2.0 * Rng(0, "a").normal((3, 4))
+    changed = technique(5.0).constrain(step, new, new)
+    expected = new["weight"] + Rng(0, "a").normal((3, 4))  # sqrt(2 * 0.1 * 5) is 1
     torch.testing.assert_close(changed["weight"], expected)
     assert changed["bias"] is new["bias"]
 
@@ -378,7 +378,7 @@ def test_the_files_that_are_named_exist() -> None:
     named = re.compile(r"\b(?:benchmarks|conf|docs|regexp|tests)/[\w/]+\.(?:csv|md|py|yaml)")
     for page in (*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), ROOT / "conf" / "config.yaml"):
         for name in named.findall(page.read_text(encoding="utf-8")):
-            assert (ROOT / name).exists() or "shrink_perturb" in name, f"{page.name}: {name}"
+            assert (ROOT / name).exists() or "langevin" in name, f"{page.name}: {name}"
 
 
 def test_the_tests_that_show_a_fault_exist() -> None:
