@@ -15,6 +15,7 @@ import torch
 from regexp.errors import ConfigError
 from regexp.prediction.model import Model
 from regexp.prediction.program import Program
+from regexp.regularizer.conflicts import SEVERAL_MEMBERS
 from regexp.sweeps.ingredients import first_line
 
 ROWS = "rows"
@@ -76,9 +77,11 @@ def _techniques(model: Model) -> list[tuple[str, Any]]:
 
 
 def _predicts(technique: Any) -> bool:
+    """Whether it predicts in a way that is not in a program."""
     from regexp.regularizer.cocktail import Cocktail
 
-    return Cocktail({"technique": technique}).uses("predict")
+    predicts = Cocktail({"technique": technique}).uses("predict")
+    return predicts and SEVERAL_MEMBERS not in technique.provides
 
 
 def _to_torch(program: Program, example: torch.Tensor, path: Path) -> None:

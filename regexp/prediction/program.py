@@ -16,8 +16,13 @@ from torch import Tensor, nn
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL
 from regexp.dataset.digits import _scale
 from regexp.dataset.lazy import ChannelScaler
+from regexp.metrics.ensemble import mean_prediction
 from regexp.prediction.network import Network
 from regexp.prediction.record import ModelRecord
+from regexp.random import Rng
+from regexp.regularizer.base import PredictionView
+from regexp.regularizer.conflicts import SEVERAL_MEMBERS
+from regexp.sweeps.ingredients import build_regularizer
 
 
 class Program(nn.Module):
@@ -44,6 +49,9 @@ class Program(nn.Module):
             (p.dtype for p in self.network.parameters() if p.is_floating_point()), torch.float32
         )
         self._shape = record.input_shape
+        techniques = build_regularizer(record.config["regularizer"]).techniques.values()
+        # at most one says what is predicted
+        self._members = next((x for x in techniques if SEVERAL_MEMBERS in x.provides), None)
         found = _module_of(preparation.pipeline)
         self.prepares = found is not None
         self.preparation = found or nn.Identity()
@@ -54,7 +62,7 @@ class Program(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Probabilities [rows, classes], or values in their own unit [rows, outputs]; float64."""
         inputs = self.preparation(rows).to(torch.float32)
-        outputs = self.network(inputs.reshape(-1, *self._shape).to(self._dtype)).to(torch.float64)
+        outputs = self._outputs(inputs.reshape(-1, *self._shape).to(self._dtype)).to(torch.float64)
         if self.task == CLASSIFICATION:
             return outputs.softmax(1)
         if self.task == MULTILABEL:
@@ -62,6 +70,13 @@ class Program(nn.Module):
         if self.scale is None or self.mean is None:
             return outputs
         return outputs * self.scale + self.mean
+
+    def _outputs(self, inputs: Tensor) -> Tensor:
+        if self._members is None:
+            outputs: Tensor = self.network(inputs)
+            return outputs
+        view = PredictionView({}, self.network, inputs, Rng(0))
+        return mean_prediction(self._members.predict({}, view), self.task)
 
     def example(self, record: ModelRecord, rows: int = 2) -> Tensor:
         """Rows of zeros as they go in."""

@@ -13,6 +13,10 @@ DATA_KINDS = {1: "table", 2: "series", 3: "images"}
 OTHER_LOSS, SOFT_TARGETS = "another loss", "soft targets"
 """Words of techniques: `refuses` the user's own loss; `provides` probabilities for classes."""
 
+SEVERAL_MEMBERS = "rows of several members"
+"""What a technique `provides` whose network is of no use without its `predict`, which neither draws
+nor remembers: each row of the network belongs to one member."""
+
 
 def check_together(techniques: Mapping[str, Regularizer]) -> None:
     """Refuse what is no technique, and two that do not go together.

@@ -117,3 +117,20 @@ def test_what_techniques_predict_is_said_to_be_left_out(
     assert run(["export-model", place.runs["mc"][0], str(path)]) == 0
     assert "the mean over several passes that mc_dropout predicts" in capsys.readouterr().out
     assert json.loads(path.with_suffix(".json").read_text())["not_in_it"] == ["mc_dropout"]
+
+
+@pytest.mark.parametrize("technique", ["batch_ensemble", "tabm"])
+def test_members_of_a_network_are_in_the_program(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str], technique: str
+) -> None:
+    place.sweep(
+        technique, "dataset=iris", "model.hidden=[8]", f"regularizer={technique}", "seeds=2"
+    )
+    path, run_id = tmp_path / "model.pt2", place.runs[technique][0]
+    capsys.readouterr()
+    assert run(["export-model", run_id, str(path)]) == 0
+    assert "predicts" not in capsys.readouterr().out
+    rows = np.random.default_rng(0).uniform(0, 6, (7, 4))
+    wanted = regexp.load(run_id).predict_proba(rows)
+    assert np.allclose(torch_program(path)(rows), wanted, rtol=1e-5)
+    assert np.allclose(torch_program(path)(rows[:1]), wanted[:1], rtol=1e-5)
