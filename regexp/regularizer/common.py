@@ -27,9 +27,9 @@ from regexp.regularizer.base import (
 )
 
 __all__ = [
-    "Padding", "advise_momentum", "advise_tail", "average_tail", "copied", "covered",
-    "draw_like", "global_norm", "gradients_at", "in_one_order", "mixed", "mixed_targets", "offsets",
-    "owner", "pairs", "resample", "select", "towards", "unit_norms",
+    "Padding", "advise_momentum", "advise_tail", "average_tail", "backwards_as", "copied",
+    "covered", "draw_like", "global_norm", "gradients_at", "in_one_order", "mixed",
+    "mixed_targets", "offsets", "owner", "pairs", "resample", "select", "towards", "unit_norms",
 ]  # fmt: skip
 
 Padding = Annotated[str, Choice("zeros", "border", "reflection")]
@@ -84,6 +84,14 @@ def unit_norms(w: Tensor) -> Tensor:
 def towards(a: Tensor, b: Tensor, share: float | Tensor) -> Tensor:
     """a + share * (b - a), of the shape of `a` and `b`; `b` itself, to the bit, at a share of 1."""
     return torch.lerp(a, b, torch.as_tensor(share, dtype=a.dtype, device=a.device))
+
+
+def backwards_as(value: Tensor, other: Tensor) -> Tensor:
+    """`value`, but for rounding, whose gradient is that of `other`; of its shape.
+
+    It is made of plain operations, so that it can be lifted and differentiated as often as `other`.
+    """
+    return other + (value - other).detach()
 
 
 def select(condition: Tensor, tensors: Tensors, other: Tensors) -> Tensors:

@@ -43,6 +43,11 @@ class SWA(
     high learning rate in the tail, is the scheduler's: scheduler=swa_lr. Under a rate that falls to
     zero the weights hardly move in the tail, and their mean is nearly the last of them.
 
+    A uniform soup (Wortsman et al. 2022, https://arxiv.org/abs/2203.05482) of the checkpoints of
+    one run is this mean; the soups of that paper are of several runs, fine-tuned with other numbers
+    from one trained start, which no technique of a single run can give. `lawa` averages the latest
+    epochs throughout a run.
+
     Helps:
         Where the learning rate stays high enough for the weights to wander: small gains in accuracy
         and better calibration, for next to no time. Not in runs of a few epochs.

@@ -1,13 +1,17 @@
-"""EMA: torch.optim.swa_utils.AveragedModel with TensorFlow's warm-up, and the shares by numpy."""
+"""EMA: torch.optim.swa_utils.AveragedModel with TensorFlow's warm-up, and the shares by numpy; by
+half-life: pandas' ewm(halflife=...).
+"""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from regexp.regularizer.base import Course
 from tests.support import BY_NAME, make_step, technique
 
 
@@ -71,8 +75,24 @@ def test_shares_of_the_steps(path, decay):
     assert age == pytest.approx(len(path) / 10 if decay > 0.9 else 4, rel=0.1)
 
 
-def test_the_first_step_copies(path):
-    assert torch.equal(averaged(technique("ema"), path)[0], path[0])
+@pytest.mark.parametrize("half_life", [0.001, 0.05, 0.3, 1.0])
+def test_by_half_life_it_is_pandas(path, half_life):
+    """Runs have 100 steps here."""
+    ours = torch.stack(averaged(technique("ema_half_life", half_life=half_life), path[:100]))
+    frame = pd.DataFrame(torch.stack(path[:100]).numpy())
+    expected = frame.ewm(halflife=half_life * 100).mean()
+    np.testing.assert_allclose(ours.numpy(), expected.to_numpy(), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize(("half_life", "told"), [(0.009, 1), (0.01, 0)])
+def test_a_half_life_below_a_step_is_told(half_life, told):
+    course = Course([50, 100], list)
+    assert len(list(technique("ema_half_life", half_life=half_life).advise(course))) == told
+
+
+@pytest.mark.parametrize("name", ["ema", "ema_half_life"])
+def test_the_first_step_copies(name, path):
+    assert torch.equal(averaged(technique(name), path)[0], path[0])
 
 
 def test_buffers_are_those_of_training(path):
