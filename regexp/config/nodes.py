@@ -18,6 +18,8 @@ from regexp.errors import ConfigError, nearest
 
 # Ends the description of a value that plain YAML cannot write.
 NODE = ", named by _target_"
+# Modules of libraries -> the extra of this package that has the library.
+EXTRAS = {"pytorch_optimizer": "optimizers"}
 # Arguments of hydra.utils.instantiate itself.
 DIRECTIVES = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})
 
@@ -141,9 +143,11 @@ def import_target(key: str, path: str) -> Any:
         if not callable(found):
             raise ConfigError(f"{key}={path}: expected a class or function")
         return found
-    raise ConfigError(
-        f"{key}={path}: there is no module {parts[0]}; is the folder that holds it on PYTHONPATH?"
-    )
+    if extra := EXTRAS.get(parts[0]):
+        cure = f"pip install 'regexp[{extra}]' brings it"
+    else:
+        cure = "is the folder that holds it on PYTHONPATH?"
+    raise ConfigError(f"{key}={path}: there is no module {parts[0]}; {cure}")
 
 
 def _check_arguments(

@@ -14,6 +14,20 @@ Factory = Callable[[Optimizer], LRScheduler]
 """Makes a scheduler of an optimizer: a partial of a torch scheduler's class, or any function."""
 
 
+def learning_rate_of(optimizer: Optimizer) -> float:
+    """The learning rate of an optimizer's next step (of its first parameter group).
+
+    It is `lr`, and with optimizers that find a rate themselves (Prodigy, D-Adaptation) `lr` times
+    what they have found, `d`.
+    """
+    group = optimizer.param_groups[0]
+    return float(group["lr"]) * (float(group["d"]) if _finds_rate(group) else 1.0)
+
+
+def _finds_rate(group: dict[str, Any]) -> bool:
+    return "d0" in group and "d" in group  # Adafactor's `d` is another number
+
+
 class Schedule:
     """A torch scheduler and when to step it.
 
@@ -55,7 +69,12 @@ class Schedule:
     @property
     def learning_rate(self) -> float:
         """The learning rate of the optimizer's next step (of its first parameter group)."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return learning_rate_of(self.optimizer)
+
+    @property
+    def changes_every_step(self) -> bool:
+        """Whether the learning rate may be another one after each step."""
+        return self.interval == "step" or _finds_rate(self.optimizer.param_groups[0])
 
     def step_batch(self) -> None:
         """Note that the optimizer made a step."""

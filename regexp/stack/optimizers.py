@@ -166,7 +166,7 @@ class Optimizers:
                 else:
                     self.groups.append(group)
                 runs = []
-        self.counts_steps = any(group.schedule.interval == "step" for group in self.groups)
+        self.counts_steps = any(group.schedule.changes_every_step for group in self.groups)
 
     def step(self) -> None:
         """One step of every run from the gradients of the stack's parameters."""
@@ -199,13 +199,14 @@ class Optimizers:
         def of_run(value: Any, parameter: Tensor) -> Any:
             if group.stacked(value, parameter):
                 value = value[position]
-            return value.clone() if isinstance(value, Tensor) else value
+            return copy.deepcopy(value)  # a tensor, or lists of them
 
         state = group.optimizer.state_dict()
         state["state"] = {
             index: {key: of_run(value, group.parameters[index]) for key, value in values.items()}
             for index, values in state["state"].items()
         }
+        state["param_groups"] = copy.deepcopy(state["param_groups"])  # tensors are among them
         return state, copy.deepcopy(group.schedule.state_dict())
 
     def state_dict(self) -> list[dict[str, Any]]:

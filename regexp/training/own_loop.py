@@ -17,6 +17,7 @@ from regexp.random import Rng
 from regexp.regularizer.base import Course, PredictionView, Regularizer, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.conflicts import check_data
+from regexp.scheduler import learning_rate_of
 from regexp.stack.member import add_layers
 from regexp.stack.network import Network
 from regexp.stack.objective import OwnLoss
@@ -125,7 +126,7 @@ class Regularized(Trainable):
 
     @property
     def learning_rate(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
+        return learning_rate_of(self.optimizer)
 
     @property
     def ends_epoch(self) -> bool:
