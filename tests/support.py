@@ -21,7 +21,14 @@ from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.model.resnet_mlp import ResNetMLP
 from regexp.random import Rng
-from regexp.regularizer.base import Batch, ParameterKinds, PenaltyView, Step, Tensors
+from regexp.regularizer.base import (
+    Batch,
+    Evaluation,
+    ParameterKinds,
+    PenaltyView,
+    Step,
+    Tensors,
+)
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member, initial_stream
 from regexp.stack.optimizers import Stepper
@@ -204,6 +211,12 @@ def make_view(parameters: Tensors) -> PenaltyView:
     """What a penalty that looks at parameters alone sees."""
     nothing = torch.zeros(0, 0)
     return PenaltyView(parameters, nothing, Batch(nothing, nothing), not_called, not_called, {})
+
+
+def make_evaluation(metrics: Tensors, state: Tensors) -> Evaluation:
+    """What `observe` sees, of a technique that looks at no outputs."""
+    runs = next(iter(metrics.values())).shape
+    return Evaluation(metrics, state, torch.zeros(*runs, 4, 3), torch.zeros(*runs, 4).long())
 
 
 def minimize(objective: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:

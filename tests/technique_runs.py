@@ -92,7 +92,9 @@ def go_together(*names: str) -> bool:
 def fitting(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(techniques that it does not work without, the networks that it applies to)."""
     ordinary = ("mlp", "cnn", "lstm", "resnet_mlp")
-    for before, networks in (((), ordinary), (("dropout",), ordinary), ((), ("selu",))):
+    pair = ("dropout", "input_noise")
+    others = ((), ordinary), (("dropout",), ordinary), ((), ("selu",)), (pair, ordinary)
+    for before, networks in others:
         where = tuple(network for network in networks if applies(network, mix(*before, name)))
         if where:  # and a network of everything, whose own dropout would do for some
             also = [one for one in ("mixed",) if applies(one, mix(*before, name))]
@@ -136,7 +138,7 @@ def neutral(name: str) -> Mix:
 
 
 def floats(name: str) -> dict[str, float]:
-    return Cocktail(dict(mix(name))).numbers()[name]
+    return Cocktail(dict(mix(*before(name), name))).numbers()[name]
 
 
 # --- comparisons -----------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from regexp.regularizer.base import (
     ParameterKinds,
     Range,
     Regularizer,
+    Schedule,
     overrides,
 )
 from regexp.regularizer.ranges import declared
@@ -44,7 +45,15 @@ from regexp.training.loop import train
 from regexp.training.state import TrainingState
 from regexp.training.steps import AUTO
 from tests import support
-from tests.support import FOLDER, NAMES, NETWORKS, History, make_data, make_step
+from tests.support import (
+    FOLDER,
+    NAMES,
+    NETWORKS,
+    History,
+    make_data,
+    make_evaluation,
+    make_step,
+)
 from tests.technique_runs import (
     BATCH_SIZE,
     EPOCHS,
@@ -157,11 +166,35 @@ def test_memory_is_a_copy(name: str) -> None:
     last = make_step(99, memory=made.init(state, support.BY_NAME), ends_epoch=True)
     scores = {key: torch.tensor(0.5) for key in ("loss", "train_loss", "seconds")}
     after = made.keep(replace(last, memory=made.track(last, state)), state)
-    memory = made.observe(after, Evaluation(scores, state))
+    memory = made.observe(after, make_evaluation(scores, state))
     before = copy.deepcopy((last.memory, memory))
     for value in state.values():
         value.add_(1)
     assert_same_tree((last.memory, memory), before)
+
+
+# --- numbers over time ---------------------------------------------------------------------
+
+
+@every_technique
+def test_numbers_follow_a_schedule_or_say_that_they_do_not(name: str) -> None:
+    """Ones that are off at first are those of a run without; alone as beside another schedule."""
+    made, network = technique(name), home(name)
+    changing = {key for key in floats(name) if key not in made.constant}
+    for key in floats(name).keys() - changing:
+        with pytest.raises(ConfigError, match="expected one value for the whole run"):
+            replace(made, **{key: Schedule(0.9 * getattr(made, key) + 0.01, getattr(made, key))})
+    if not changing:
+        return
+    cocktails = []
+    for factor in (0.9, 0.95):
+        values = {key: getattr(made, key) for key in changing}
+        schedules = {key: Schedule(factor * value, value) for key, value in values.items()}
+        cocktails.append((*mix(*before(name)), (name, replace(made, **schedules))))
+    options = {"optimizer": SMOOTH, "precision": "float64"}
+    (first, *_), _ = trained(network, *enumerate(cocktails), **options)
+    own = alone(network, 0, cocktails[0], **options)
+    assert_close(first.last["state"], own.last["state"], 1e-11)
 
 
 # --- stacks --------------------------------------------------------------------------------

@@ -63,6 +63,8 @@ def _typed(key: str, value: Any, expected: Any) -> Any:
     if isinstance(value, Mapping):
         if _TARGET in value:
             each = declared_types(find_target(key, value))
+        elif float in _branches(expected):  # a schedule in the place of a number
+            each = dict.fromkeys(value, float)
         else:
             each = dict.fromkeys(value, _inner(value, expected)[-1])
         return {

@@ -175,7 +175,7 @@ def _check_arguments(
         expected = annotations.get(name, Any)
         if value == "???":
             raise ConfigError(f"{key}.{name}: expected a value; none is given")
-        if not fits(value, expected):
+        if not fits(value, expected) and not _accepted(target, name, value):
             raise ConfigError(f"{key}.{name}={value}: expected {_named(expected)}")
     if node.get("_args_"):
         return
@@ -189,6 +189,12 @@ def _check_arguments(
             f"{key}.{missing[0]}: {node['_target_']} needs this argument; "
             f"give it: {key}.{missing[0]}=..."
         )
+
+
+def _accepted(target: Any, name: str, value: Any) -> bool:
+    """Whether a class says of itself that it takes a value that is not of the annotated type."""
+    accepts = getattr(target, "accepts", None)
+    return accepts is not None and accepts(name, value)
 
 
 def hints(target: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from regexp.random import Rng
 
@@ -33,6 +34,8 @@ class Noise(nn.Module):
         shape: [*features] of the layer's input, noted by `note_shapes`.
         stream: the name of the technique that added the layer; keys its draws.
         key: which of that technique's layers it is, whatever others add; else the module's name.
+        schedules: of those of its `numbers` that change over a run, by name; the loop sets them
+            before it draws.
         further: the shapes of what it gets when the module that it serves, its `Block` say, is
             called again in the same pass. The noise of these calls is in the buffers `noise1`,
             `noise2` and so on.
@@ -47,6 +50,7 @@ class Noise(nn.Module):
         super().__init__()
         self.register_buffer("noise", torch.ones(()), persistent=False)
         self.shape: torch.Size | None = None
+        self.schedules: dict[str, Any] = {}  # of regexp.regularizer.schedule.Schedule
         self.further: tuple[torch.Size | None, ...] = ()
         self.stream = ""
         self.key = ""
@@ -58,7 +62,7 @@ class Noise(nn.Module):
     def idle(self, noise: Tensor) -> Tensor:
         """Noise of the shape of `noise` at which x stays x; asked of techniques that take turns."""
         raise NotImplementedError(
-            f"{type(self).__name__} has no idle, which it needs beside other techniques that mix"
+            f"{type(self).__name__} has no idle, which it needs to take turns with others"
         )
 
     def is_silent(self, run: int | None = None) -> bool:
@@ -80,6 +84,7 @@ class Noise(nn.Module):
         for key in self.numbers:
             if isinstance(number := getattr(self, key), Tensor):
                 setattr(self, key, fn(number))
+        self.schedules = pytree.tree_map_only(Tensor, fn, self.schedules)
         return self
 
     def of(self, rng: Rng, name: str) -> Rng:
@@ -141,6 +146,9 @@ class DropoutLayer(Noise):
         assert self.shape is not None, "call the network once before drawing its noise"
         sizes = [1 if axis in self.whole else size for axis, size in enumerate(self.shape)]
         return rng.keep((rows, *sizes), self.p)
+
+    def idle(self, noise: Tensor) -> Tensor:
+        return torch.ones_like(noise)
 
     def is_silent(self, run: int | None = None) -> bool:
         return not self.training or self.number("p", run) == 0

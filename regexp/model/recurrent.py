@@ -102,7 +102,9 @@ class Recurrent(nn.Module):
         slots = [*self.state, *self.carry]
         return all(
             # what is to draw and knows no shape yet is called to note it
-            isinstance(one, Noise) and bool(one.shape or not one.training) and one.is_silent(run)
+            isinstance(one, Noise)
+            and (not one.training or bool(one.shape and not one.schedules))
+            and one.is_silent(run)
             for one in slots
         )
 

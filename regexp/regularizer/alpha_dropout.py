@@ -83,6 +83,9 @@ class AlphaDropoutLayer(Noise):
         b = -a * p * SATURATED
         return torch.stack([a * mask, a * SATURATED * (1 - mask) + b], -1)
 
+    def idle(self, noise: Tensor) -> Tensor:
+        return torch.stack([torch.ones_like(noise[..., 0]), torch.zeros_like(noise[..., 1])], -1)
+
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.noise.ndim:  # nothing drawn yet
             return self.note(x)

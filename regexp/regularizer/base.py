@@ -11,9 +11,10 @@ To add a technique: one subclass of `Regularizer` in one file here, one YAML in
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,7 @@ from regexp.model.layouts import Layout
 from regexp.model.recurrent import Recurrent, recurrents
 from regexp.random import Rng
 from regexp.regularizer.ranges import Choice, Include, Range, check_value, declared
+from regexp.regularizer.schedule import Schedule
 from regexp.regularizer.views import (
     Batch,
     Course,
@@ -46,15 +48,50 @@ from regexp.regularizer.views import (
     PredictionView,
     Step,
     Tensors,
+    TrainingSplit,
 )
 
 __all__ = [
-    "HOOKS", "KINDS", "Batch", "Block", "Choice", "ConfigError", "Course", "DropoutLayer",
-    "EachTime", "Evaluation", "GradientView", "Include", "Inputs", "Layout", "Memory", "Noise",
-    "NotApplicable", "ParameterKinds", "PenaltyView", "PredictionView", "Range", "Recurrent",
-    "Regularizer", "Residual", "Rng", "Step", "Tensors", "blocks", "check_value", "count",
-    "hidden_weights", "inputs", "overrides", "parameter_kinds", "recurrents", "residuals",
-    "total", "weights",
+    "HOOKS",
+    "KINDS",
+    "Batch",
+    "Block",
+    "Choice",
+    "ConfigError",
+    "Course",
+    "DropoutLayer",
+    "EachTime",
+    "Evaluation",
+    "GradientView",
+    "Include",
+    "Inputs",
+    "Layout",
+    "Memory",
+    "Noise",
+    "NotApplicable",
+    "ParameterKinds",
+    "PenaltyView",
+    "PredictionView",
+    "Range",
+    "Recurrent",
+    "Regularizer",
+    "Residual",
+    "Rng",
+    "Schedule",
+    "Step",
+    "Tensors",
+    "TrainingSplit",
+    "blocks",
+    "check_value",
+    "count",
+    "hidden_weights",
+    "inputs",
+    "overrides",
+    "parameter_kinds",
+    "recurrents",
+    "residuals",
+    "total",
+    "weights",
 ]  # fmt: skip
 
 KINDS = ("penalty", "decay", "constraint", "sparsity", "layer", "normalization", "input", "label",
@@ -86,7 +123,12 @@ class Regularizer:
         uses_hidden: `penalty` reads `PenaltyView.hidden`.
         mixes: `batch` mixes rows with others of the batch, and keeps their number. Of several such
             techniques in a cocktail each batch gets one; their `Noise` layers have an `idle`.
+        uses_rows: batches carry the numbers of their rows, and steps the training split's size and
+            class counts (`Batch.rows`, `Step.split`).
         redraws: the network's initial weights come from a stream of the technique's own.
+        constant: its floats that hold for the whole run, as they are used where no step is known:
+            in `build`, but as the numbers of `Noise` layers, or between epochs. The others may
+            follow a `Schedule` each, and are tensors of its values in the hooks of a step.
         capturable: what `batch`, `penalty`, `gradient`, `constrain` and `track` return depends on
             their arguments and on the technique's fields alone, so that a step may be recorded and
             replayed without calling them. Not inherited: a class has to say so itself, unless it
@@ -103,6 +145,8 @@ class Regularizer:
     follows: ClassVar[bool] = False
     uses_hidden: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
+    uses_rows: ClassVar[bool] = False
+    constant: ClassVar[tuple[str, ...]] = ()
     redraws: ClassVar[bool] = False
     capturable: ClassVar[bool] = False
 
@@ -119,6 +163,8 @@ class Regularizer:
         follows: bool | None = None,
         uses_hidden: bool | None = None,
         mixes: bool | None = None,
+        uses_rows: bool | None = None,
+        constant: tuple[str, ...] | None = None,
         redraws: bool | None = None,
         capturable: bool | None = None,
     ) -> None:
@@ -130,8 +176,8 @@ class Regularizer:
         keywords = {
             "kind": kind, "neutral": neutral, "tasks": tasks, "data": data, "provides": provides,
             "refuses": refuses, "averages": averages, "follows": follows,
-            "uses_hidden": uses_hidden, "mixes": mixes, "redraws": redraws,
-            "capturable": capturable,
+            "uses_hidden": uses_hidden, "mixes": mixes, "uses_rows": uses_rows,
+            "constant": constant, "redraws": redraws, "capturable": capturable,
         }  # fmt: skip
         for name, value in keywords.items():
             if value is not None:  # else as its base class says
@@ -148,14 +194,50 @@ class Regularizer:
         # mypy takes the class for one of its instances
         for name, (types, allowed) in declared(type(self)).items():  # type: ignore[arg-type]
             value = getattr(self, name)
+            if isinstance(value, Mapping | Schedule):
+                value = self._schedule(name, value, float in types)
+                object.__setattr__(self, name, value)
+                continue
             # YAML writes 1 for 1.0, and only floats may differ from run to run within a stack.
             if type(value) is int and float in types:
                 value = float(value)
                 object.__setattr__(self, name, value)
             if allowed is not None and not (value is None and type(None) in types):
                 check_value(name, value, allowed)
-        if not any(isinstance(value, Tensor) for value in vars(self).values()):
+        if self.schedules:
+            for end in ("initial", "final"):
+                self.with_values({n: getattr(s, end) for n, s in self.schedules.items()})
+        elif not any(isinstance(value, Tensor) for value in vars(self).values()):
             self.check()
+
+    def _schedule(self, name: str, value: Any, is_float: bool) -> Schedule | float:
+        """The schedule of a field; a number where it stays the same."""
+        if name in self.constant or not is_float:
+            raise ConfigError(
+                f"expected one value for the whole run, got {value}",
+                key=name,
+                cure="it is used where no step is known, or is no number with a fraction",
+            )
+        try:
+            return Schedule.of(value)
+        except ConfigError as error:
+            key = f"{name}.{error.key}" if error.key else name
+            raise ConfigError(error.problem, key=key, cure=error.cure) from error
+
+    @classmethod
+    def accepts(cls, name: str, value: Any) -> bool:
+        """Whether a plain value of YAML, which is not of its field's type, is a schedule for it."""
+        field = declared(cls).get(name)  # type: ignore[arg-type]
+        return Schedule.is_written(value) and field is not None and float in field.types
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The numbers that follow a schedule, by name."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Schedule)}
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """The technique with other values of some fields."""
+        return dataclasses.replace(self, **values)  # type: ignore[type-var]
 
     def check(self) -> None:
         """Raise ConfigError for values that are good each, but not together (`check_value`).
@@ -165,6 +247,10 @@ class Regularizer:
 
     def check_rows(self, shape: Sequence[int]) -> None:
         """Raise NotApplicable for rows of inputs [*features] of a shape it cannot work on."""
+
+    def alternatives(self, others: Sequence[str]) -> tuple[str, ...]:
+        """The names of techniques of which each batch gets one, of the `others` in the cocktail."""
+        return ()
 
     def advise(self, course: Course) -> Iterable[str]:
         """Sentences for the user on numbers that do not suit the planned run, if any do not.
@@ -193,12 +279,22 @@ class Regularizer:
         """Change inputs and targets before the step; the number of rows may change too."""
         return batch
 
-    def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
-        """A number (no dimension) that is added to the mean loss of the batch."""
+    def penalty(
+        self, step: Step, view: PenaltyView
+    ) -> Tensor | float | tuple[Tensor | float, Memory]:
+        """A number (no dimension) that is added to the mean loss of the batch.
+
+        Returns:
+            It, and after it the memory if it changes as well; what it holds is detached.
+        """
         return 0.0
 
-    def gradient(self, step: Step, view: GradientView) -> Tensors:
-        """Change the gradients before the optimizer's step."""
+    def gradient(self, step: Step, view: GradientView) -> Tensors | tuple[Tensors, Memory]:
+        """Change the gradients before the optimizer's step.
+
+        Returns:
+            Them, and after them the memory if it changes as well.
+        """
         return view.gradients
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:

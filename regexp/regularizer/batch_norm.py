@@ -20,7 +20,11 @@ from regexp.regularizer.common import advise_momentum
 
 @dataclass(frozen=True)
 class BatchNorm(
-    Regularizer, kind="normalization", provides=("normalization",), refuses=("normalization",)
+    Regularizer,
+    kind="normalization",
+    constant=("momentum", "eps"),
+    provides=("normalization",),
+    refuses=("normalization",),
 ):
     """Standardize each unit (channel) over the batch: scale * (h - mean) / sqrt(var + eps) + shift.
 

@@ -23,7 +23,12 @@ from regexp.regularizer.base import (
 
 
 @dataclass(frozen=True)
-class Budget(Regularizer, kind="stopping", neutral={"share": 1.0, "steps": None, "seconds": None}):
+class Budget(
+    Regularizer,
+    kind="stopping",
+    constant=("seconds", "share"),
+    neutral={"share": 1.0, "steps": None, "seconds": None},
+):
     """Stop a run once it has spent a share of its steps, a number of steps, or a time.
 
     The run ends after the first epoch at whose end any of them is spent, and with the weights that

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,12 +22,13 @@ from regexp.regularizer.base import (
     PenaltyView,
     PredictionView,
     Regularizer,
+    Schedule,
     Step,
     Tensors,
     overrides,
     total,
 )
-from regexp.regularizer.conflicts import check_together
+from regexp.regularizer.conflicts import alternatives, check_idle, check_together
 
 LATE = {"constraint": 1, "sparsity": 2}
 """Kinds of techniques whose result must hold: they see the parameters after all others."""
@@ -46,7 +47,7 @@ class Cocktail(Regularizer):
     averages of those (`follows`), constraints, and snapshots of the result (`keeps`). Layers go to
     the slots of their kind whatever the order. Penalties add up; the run stops when any technique
     says so. Of several techniques that mix rows (`mixes`), and are not neutral, each batch gets
-    one, drawn with equal chances.
+    one, drawn with equal chances; so it does of those that a technique calls `alternatives`.
 
     Args:
         techniques: by name. The name keys the technique's random stream.
@@ -58,6 +59,12 @@ class Cocktail(Regularizer):
     def __init__(self, techniques: Mapping[str, Regularizer]) -> None:
         self.techniques = dict(techniques)
         check_together(self.techniques)
+        self._groups = alternatives(self.techniques)
+        self._schedules = {
+            name: technique.schedules
+            for name, technique in self.techniques.items()
+            if technique.schedules
+        }
         self._by_hook = {
             hook: [(n, t) for n, t in self.techniques.items() if overrides(t, hook)]
             for hook in HOOKS
@@ -81,9 +88,10 @@ class Cocktail(Regularizer):
         return any(getattr(technique, name) for technique in self.techniques.values())
 
     def numbers(self) -> TechniqueNumbers:
-        """The hyper-parameters that are floats, by technique."""
+        """The hyper-parameters that are floats, or schedules of floats, by technique."""
+        kinds = float | Tensor | Schedule
         return {
-            name: {k: v for k, v in _values(technique).items() if isinstance(v, (float, Tensor))}
+            name: {k: v for k, v in _values(technique).items() if isinstance(v, kinds)}
             for name, technique in self.techniques.items()
         }
 
@@ -97,7 +105,7 @@ class Cocktail(Regularizer):
                 name,
                 type(technique),
                 tuple(
-                    (key, repr(value))
+                    (key, value.shape if isinstance(value, Schedule) else repr(value))
                     for key, value in _values(technique).items()
                     if not isinstance(value, float) or overrides(technique, "batch_size")
                 ),
@@ -107,12 +115,17 @@ class Cocktail(Regularizer):
 
     def with_numbers(self, numbers: TechniqueNumbers) -> Cocktail:
         """The same techniques with other hyper-parameters."""
-        return Cocktail(
-            {
-                name: dataclasses.replace(technique, **numbers.get(name, {}))  # type: ignore[type-var]
-                for name, technique in self.techniques.items()
-            }
-        )
+        return Cocktail({n: t.with_values(numbers.get(n, {})) for n, t in self.techniques.items()})
+
+    def _now(self, step: Step, hook: str) -> Iterator[tuple[str, Regularizer]]:
+        """The techniques with a `hook`, by name, with the numbers that they have in this step."""
+        for name, technique in self._by_hook[hook]:
+            yield name, self._with_numbers_of(step, name, technique)
+
+    def _with_numbers_of(self, step: Step, name: str, technique: Regularizer) -> Regularizer:
+        if name not in self._schedules:
+            return technique
+        return technique.with_values({k: s.at(step) for k, s in self._schedules[name].items()})
 
     def _at(self, step: Step, name: str, hook: str) -> Step:
         """`step` as one technique sees it in one hook: its own memory, a stream of its own."""
@@ -124,19 +137,24 @@ class Cocktail(Regularizer):
         )
 
     def advise(self, course: Course) -> list[str]:
-        return [
-            f"regularizer.{name}: {line}"
-            for name, technique in self._by_hook["advise"]
-            for line in technique.advise(course)
-        ]
+        lines = []
+        for name, technique in self._by_hook["advise"]:
+            ends = {key: schedule.final for key, schedule in technique.schedules.items()}
+            advice = technique.with_values(ends).advise(course)
+            lines += [f"regularizer.{name}: {line}" for line in advice]
+        return lines
 
     def build(self, model: nn.Module) -> nn.Module:
         for name, technique in self.techniques.items():
             before = set(model.modules())
             model = technique.build(model)
-            added = [m for m in model.modules() if isinstance(m, Noise) and m not in before]
+            new = [module for module in model.modules() if module not in before]
+            if any(name in group for group in self._groups.values()):
+                check_idle(name, new)
+            added = [module for module in new if isinstance(module, Noise)]
             for index, module in enumerate(added):
                 module.stream, module.key = name, str(index)
+                _put_schedules(module)
         return model
 
     def batch_size(self, epoch: int, batch_size: int) -> int:
@@ -145,10 +163,10 @@ class Cocktail(Regularizer):
         return batch_size
 
     def batch(self, step: Step, batch: Batch) -> Batch:
-        turns = self.turns(step) if self.takes_turns else {}
-        for name, technique in self._by_hook["batch"]:
+        turns = self._turns(step)
+        for name, technique in self._now(step, "batch"):
             changed = technique.batch(self._at(step, name, "batch"), batch)
-            changed = changed.weighted_as(batch, name)
+            changed = changed.completed(batch, name)
             batch = changed.where(turns[name], batch) if name in turns else changed
         return batch
 
@@ -159,32 +177,50 @@ class Cocktail(Regularizer):
 
     @property
     def takes_turns(self) -> bool:
-        """Whether several techniques mix rows, so that each batch gets one of them."""
-        return sum(technique.mixes for technique in self.techniques.values()) > 1
+        """Whether there are techniques of which each batch gets one, such as those that mix."""
+        return bool(self._groups)
 
     def turns(self, step: Step) -> Tensors:
-        """Whether a batch is the turn of each of the techniques that mix rows, one of them: bools.
+        """Whether a batch is the turn of each of the techniques that take turns: bools by name.
 
         Those at their neutral numbers get no turn, so that beside them nothing changes.
         """
-        mixing = {name: t for name, t in self.techniques.items() if t.mixes}
-        device = step.rng.device
-        active = torch.stack([_active(technique, device) for technique in mixing.values()])
-        draw = step.rng.fold("mixes", "turn").uniform(()).double()
-        turn = active & (active.cumsum(0) == 1 + (draw * active.sum()).floor())
-        return dict(zip(mixing, turn.unbind(), strict=True))
+        turns = {}
+        for group, names in self._groups.items():
+            now = [self._with_numbers_of(step, name, self.techniques[name]) for name in names]
+            active = torch.stack([_active(technique, step.rng.device) for technique in now])
+            draw = step.rng.fold(group, "turn").uniform(()).double()
+            turn = active & (active.cumsum(0) == 1 + (draw * active.sum()).floor())
+            turns |= zip(names, turn.unbind(), strict=True)
+        return turns
 
-    def penalty(self, step: Step, view: PenaltyView) -> Tensor:
-        terms = [t.penalty(self._at(step, n, "penalty"), view) for n, t in self._by_hook["penalty"]]
-        device = view.outputs.device
-        return torch.as_tensor(total([torch.as_tensor(term, device=device) for term in terms]))
+    def _turns(self, step: Step) -> Tensors:
+        """`turns`, none of which costs nothing."""
+        return self.turns(step) if self.takes_turns else {}
 
-    def gradient(self, step: Step, view: GradientView) -> Tensors:
-        for name, technique in self._by_hook["gradient"]:
-            changed = technique.gradient(self._at(step, name, "gradient"), view)
+    def penalty(self, step: Step, view: PenaltyView) -> tuple[Tensor, Memory]:
+        """The sum of the penalties, and the memories that change, by technique."""
+        terms, memory, turns = [], {}, self._turns(step)
+        for name, technique in self._now(step, "penalty"):
+            term = technique.penalty(self._at(step, name, "penalty"), view)
+            if isinstance(term, tuple):
+                term, memory[name] = term
+            term = torch.as_tensor(term, device=view.outputs.device)
+            terms.append(torch.where(turns[name], term, 0.0) if name in turns else term)
+        return torch.as_tensor(total(terms)), memory
+
+    def gradient(self, step: Step, view: GradientView) -> tuple[Tensors, Memory]:
+        """The gradients that are left, and the memories that change, by technique."""
+        memory, turns = {}, self._turns(step)
+        for name, technique in self._now(step, "gradient"):
+            gradients = technique.gradient(self._at(step, name, "gradient"), view)
+            if isinstance(gradients, tuple):
+                gradients, memory[name] = gradients
+            if name in turns:
+                gradients = _where(turns[name], gradients, view.gradients)
             regradient = partial(self._regradient, step, name, technique, view.regradient)
-            view = GradientView(changed, view.parameters, regradient)
-        return view.gradients
+            view = GradientView(gradients, view.parameters, regradient)
+        return view.gradients, memory
 
     def _regradient(
         self,
@@ -198,12 +234,18 @@ class Cocktail(Regularizer):
 
         `before` gives them as those before it do.
         """
-        again = self._at(step, name, "gradient")  # with the draws of the first time
-        return technique.gradient(again, GradientView(before(parameters), parameters, before))
+        again = self._at(step, name, "gradient")  # with the draws and memory of the first time
+        view = GradientView(before(parameters), parameters, before)
+        gradients = technique.gradient(again, view)
+        gradients = gradients[0] if isinstance(gradients, tuple) else gradients
+        turns = self._turns(step)
+        return _where(turns[name], gradients, view.gradients) if name in turns else gradients
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        for name, technique in self._by_hook["constrain"]:
-            new = technique.constrain(self._at(step, name, "constrain"), new, old)
+        turns = self._turns(step)
+        for name, technique in self._now(step, "constrain"):
+            changed = technique.constrain(self._at(step, name, "constrain"), new, old)
+            new = _where(turns[name], changed, new) if name in turns else changed
         return new
 
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
@@ -211,7 +253,7 @@ class Cocktail(Regularizer):
 
     def track(self, step: Step, state: Tensors) -> Memory:
         memory = dict(step.memory)
-        for name, technique in self._by_hook["track"]:
+        for name, technique in self._now(step, "track"):
             seen = self._leading(memory, state) if technique.follows else state
             memory[name] = technique.track(self._at(step, name, "track"), seen)
         return memory
@@ -229,7 +271,7 @@ class Cocktail(Regularizer):
     def keep(self, step: Step, state: Tensors) -> Memory:
         return step.memory | {
             name: technique.keep(self._at(step, name, "keep"), state)
-            for name, technique in self._by_hook["keep"]
+            for name, technique in self._now(step, "keep")
             if technique.keeps(step)
         }
 
@@ -257,6 +299,18 @@ class Cocktail(Regularizer):
     def stop(self, memory: Memory) -> Tensor:
         stops = [torch.as_tensor(t.stop(memory[name])) for name, t in self._by_hook["stop"]]
         return torch.stack(stops).any() if stops else torch.tensor(False)
+
+
+def _put_schedules(layer: Noise) -> None:
+    """Let a layer whose numbers are schedules begin with their initial values."""
+    for key in layer.numbers:
+        if isinstance(number := getattr(layer, key), Schedule):
+            layer.schedules[key] = number
+            setattr(layer, key, number.initial)
+
+
+def _where(condition: Tensor, tensors: Tensors, others: Tensors) -> Tensors:
+    return {name: torch.where(condition, x, others[name]) for name, x in tensors.items()}
 
 
 def _active(technique: Regularizer, device: torch.device) -> Tensor:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from torch import nn
+
 from regexp.errors import ConfigError
-from regexp.regularizer.base import NotApplicable, Regularizer, overrides
+from regexp.regularizer.base import Noise, NotApplicable, Regularizer, overrides
 
 DATA_KINDS = {1: "table", 2: "series", 3: "images"}
 """What a dataset's rows are, by their number of dimensions."""
@@ -16,6 +18,10 @@ OTHER_LOSS, SOFT_TARGETS = "another loss", "soft targets"
 SEVERAL_MEMBERS = "rows of several members"
 """What a technique `provides` whose network is of no use without its `predict`, which neither draws
 nor remembers: each row of the network belongs to one member."""
+
+
+CHANGING_NOISE = "noise that follows a schedule"
+"""Word of techniques: `refuses` layers whose noise it could not draw again after training."""
 
 
 def check_together(techniques: Mapping[str, Regularizer]) -> None:
@@ -39,6 +45,18 @@ def check_together(techniques: Mapping[str, Regularizer]) -> None:
                         key=f"regularizer.{name}",
                         cure="leave one of the two out",
                     )
+        for other, brings in techniques.items():
+            if (
+                CHANGING_NOISE in technique.refuses
+                and brings.schedules
+                and overrides(brings, "build")
+            ):
+                raise ConfigError(
+                    f"does not go together with {other}, whose noise follows a schedule: what is "
+                    "predicted would change with it",
+                    key=f"regularizer.{name}",
+                    cure=f"give regularizer.{other} one number",
+                )
     several = [name for name, technique in techniques.items() if overrides(technique, "predict")]
     if len(several) > 1:
         raise ConfigError(
@@ -46,6 +64,56 @@ def check_together(techniques: Mapping[str, Regularizer]) -> None:
             key="regularizer",
             cure="leave one out",
         )
+
+
+_NO_TURNS = ("batch_size", "track", "keep", "observe", "weights", "predict", "restore", "stop")
+"""Hooks of techniques that work over more than a step."""
+
+
+def alternatives(techniques: Mapping[str, Regularizer]) -> dict[str, tuple[str, ...]]:
+    """Groups of techniques of which each batch gets one, under the name of the group's stream.
+
+    Raises:
+        ConfigError: naming a technique that cannot take turns.
+    """
+    groups: dict[str, tuple[str, ...]] = {}
+    for name, technique in techniques.items():
+        try:
+            names = technique.alternatives([other for other in techniques if other != name])
+        except ConfigError as error:
+            key = f"regularizer.{name}.{error.key}"
+            raise type(error)(error.problem, key=key, cure=error.cure) from error
+        for other in names:
+            if any(overrides(techniques[other], hook) for hook in _NO_TURNS):
+                raise ConfigError(
+                    f"{other} works over more than one step, and so takes no turns with others",
+                    key=f"regularizer.{name}",
+                    cure="leave it out of the list",
+                )
+            if any(other in group for group in groups.values()):
+                raise ConfigError(f"{other} takes turns twice", key=f"regularizer.{name}")
+        if names:
+            groups[name] = names
+    taken = {name for names in groups.values() for name in names}
+    mixing = tuple(n for n, t in techniques.items() if t.mixes and n not in taken)
+    return groups | ({"mixes": mixing} if len(mixing) > 1 else {})
+
+
+def check_idle(name: str, modules: Sequence[nn.Module]) -> None:
+    """Refuse a technique whose new layers cannot leave a batch as it is.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    for module in modules:
+        is_leaf = next(module.children(), None) is None
+        if is_leaf and (not isinstance(module, Noise) or type(module).idle is Noise.idle):
+            raise ConfigError(
+                f"adds {type(module).__name__}, which acts in every step, and so takes no turns "
+                "with others",
+                key=f"regularizer.{name}",
+                cure="leave it out of the list of regularizer.one_of",
+            )
 
 
 def check_data(

@@ -96,5 +96,8 @@ class DropBlockLayer(Noise):
         left = kept.sum(axes, keepdim=True, dtype=torch.float64).clamp(min=1)
         return kept * (rows * channels * height * width / left).to(torch.float32)
 
+    def idle(self, noise: Tensor) -> Tensor:
+        return torch.ones_like(noise)
+
     def forward(self, x: Tensor) -> Tensor:
         return self.noise * x if self.training else self.note(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -78,6 +79,9 @@ class WeightMask(Noise):
 
     def draw(self, rng: Rng, rows: int) -> Tensor:
         return rng.keep(self.sizes, self.p)
+
+    def idle(self, noise: Tensor) -> Tensor:
+        return torch.ones_like(noise)
 
     def forward(self, weight: Tensor) -> Tensor:
         return self.noise * weight if self.training else weight

@@ -27,6 +27,7 @@ from regexp.regularizer.common import copied, select
 class EarlyStopping(
     Regularizer,
     kind="stopping",
+    constant=("min_delta",),
     neutral={"patience": None, "restore_best": False},
     provides=("a stopping rule",),
     refuses=("a stopping rule",),

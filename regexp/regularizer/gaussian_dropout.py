@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import torch
 from torch import Tensor, nn
 
 from regexp.regularizer.base import Noise, Range, Regularizer, Rng, blocks
@@ -62,6 +63,9 @@ class GaussianDropoutLayer(Noise):
     def draw(self, rng: Rng, rows: int) -> Tensor:
         assert self.shape is not None, "call the network once before drawing its noise"
         return 1 + (self.p / (1 - self.p)) ** 0.5 * rng.normal((rows, *self.shape))
+
+    def idle(self, noise: Tensor) -> Tensor:
+        return torch.ones_like(noise)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.noise * x if self.training else self.note(x)

@@ -24,7 +24,11 @@ ROWS = {0: -2, 1: -3, 2: -4}
 
 @dataclass(frozen=True)
 class GhostBatchNorm(
-    Regularizer, kind="normalization", provides=("normalization",), refuses=("normalization",)
+    Regularizer,
+    kind="normalization",
+    constant=("momentum", "eps"),
+    provides=("normalization",),
+    refuses=("normalization",),
 ):
     """Batch normalization over parts of the batch, as if each part were a batch of its own.
 

@@ -15,7 +15,11 @@ SMALLEST = 4
 
 @dataclass(frozen=True)
 class GroupNorm(
-    Regularizer, kind="normalization", provides=("normalization",), refuses=("normalization",)
+    Regularizer,
+    kind="normalization",
+    constant=("eps",),
+    provides=("normalization",),
+    refuses=("normalization",),
 ):
     """Standardize each row over groups of its units: scale * (h - mean) / sqrt(var + eps) + shift.
 

@@ -16,7 +16,7 @@ TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1
 
 
 @dataclass(frozen=True)
-class L0(Regularizer, kind="sparsity"):
+class L0(Regularizer, kind="sparsity", constant=("closed",)):
     """Learn which hidden units to keep: h * gate, and loss + strength * expected open gates.
 
     Each unit (channel) of each hidden block has a gate with a learned parameter log_alpha. In

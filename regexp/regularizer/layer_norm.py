@@ -12,7 +12,11 @@ from regexp.regularizer.base import Range, Regularizer, blocks
 
 @dataclass(frozen=True)
 class LayerNorm(
-    Regularizer, kind="normalization", provides=("normalization",), refuses=("normalization",)
+    Regularizer,
+    kind="normalization",
+    constant=("eps",),
+    provides=("normalization",),
+    refuses=("normalization",),
 ):
     """Standardize each row over its units: scale * (h - mean) / sqrt(var + eps) + shift.
 

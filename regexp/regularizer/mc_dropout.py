@@ -17,7 +17,7 @@ class MCDropout(
     kind="ensemble",
     neutral={"samples": 0},
     provides=("averaged predictions",),
-    refuses=("averaged predictions",),
+    refuses=("averaged predictions", "noise that follows a schedule"),
 ):
     """Average the predictions of T passes with the noise of the stochastic layers left on.
 

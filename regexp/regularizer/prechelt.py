@@ -28,6 +28,7 @@ from regexp.regularizer.common import copied, select
 class Prechelt(
     Regularizer,
     kind="stopping",
+    constant=("alpha",),
     neutral={"criterion": "GL", "alpha": math.inf, "restore_best": False},
     provides=("a stopping rule",),
     refuses=("a stopping rule",),

@@ -13,7 +13,11 @@ from regexp.regularizer.base import Range, Regularizer, blocks
 
 @dataclass(frozen=True)
 class RMSNorm(
-    Regularizer, kind="normalization", provides=("normalization",), refuses=("normalization",)
+    Regularizer,
+    kind="normalization",
+    constant=("eps",),
+    provides=("normalization",),
+    refuses=("normalization",),
 ):
     """Divide each row by the root mean square of its units: scale * h / sqrt(mean(h^2) + eps).
 

@@ -17,7 +17,7 @@ from regexp.random import Rng
 
 __all__ = [
     "Batch", "Course", "Evaluation", "GradientView", "Memory", "PenaltyView", "PredictionView",
-    "Step", "Tensors",
+    "Step", "Tensors", "TrainingSplit",
 ]  # fmt: skip
 
 Tensors = dict[str, Tensor]
@@ -37,11 +37,14 @@ class Batch(NamedTuple):
         weights: how much the loss of each row counts, [rows], 1 on average over the training
             split; None if all count alike. A technique that changes neither the number of rows nor
             their order may leave them out of what it returns.
+        rows: the number of each row in the run's training split, int64 [rows]; None unless a
+            technique says `uses_rows`. Of a row that is mixed with another it is its own.
     """
 
     inputs: Tensor
     targets: Tensor
     weights: Tensor | None = None
+    rows: Tensor | None = None
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean of the loss of each row, [..., rows] -> [...], as much as the rows count."""
@@ -59,21 +62,25 @@ class Batch(NamedTuple):
         """This batch where a bool of no dimension holds, else another of its size."""
         return self.of_tensors(lambda ours, theirs: torch.where(condition, ours, theirs), other)
 
-    def weighted_as(self, before: Batch, technique: str) -> Batch:
-        """The batch with the weights of the one that a technique made it of, if it has none.
+    def completed(self, before: Batch, technique: str) -> Batch:
+        """The batch with the weights and numbers of rows of the one that a technique made it of.
 
         Raises:
-            NotApplicable: it has other rows.
+            NotApplicable: it has other rows, and not what is known of those before.
         """
-        if before.weights is None or self.weights is not None:
-            return self
-        if len(self.targets) != len(before.weights):
-            raise NotApplicable(
-                "changes the number of rows and does not say how much they count",
-                key=f"regularizer.{technique}",
-                cure="let its `batch` return their weights as well",
-            )
-        return self._replace(weights=before.weights)
+        whole = self
+        for name, word in (("weights", "how much they count"), ("rows", "which they are")):
+            known = getattr(before, name)
+            if known is None or getattr(self, name) is not None:
+                continue
+            if len(self.targets) != len(known):
+                raise NotApplicable(
+                    f"changes the number of rows and does not say {word}",
+                    key=f"regularizer.{technique}",
+                    cure=f"let its `batch` return their {name} as well",
+                )
+            whole = whole._replace(**{name: known})
+        return whole
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,23 @@ class Course:
 
 
 @dataclass(frozen=True)
+class TrainingSplit:
+    """What techniques that say `uses_rows` know of a run's training split.
+
+    Attributes:
+        rows: how many it has; the same for all runs of a stack.
+        class_counts: rows of each class, or with each label, float64 [classes]; None in
+            regression.
+    """
+
+    rows: int
+    class_counts: Tensor | None
+
+
+pytree.register_dataclass(TrainingSplit)  # so that `vmap` sees its tensors
+
+
+@dataclass(frozen=True)
 class Step:
     """Where a run stands, and what a hook may use beside its tensors.
 
@@ -116,6 +140,7 @@ class Step:
         memory: what the technique's `init` and `track` returned last.
         kinds: of the network's parameters, by name (see `regexp.model.kinds.parameter_kinds`).
         layouts: how weights lie that are not [units, inputs, ...]; see `layout`.
+        split: of the run, for techniques that say `uses_rows`.
     """
 
     rng: Rng
@@ -128,6 +153,7 @@ class Step:
     memory: Memory
     kinds: ParameterKinds
     layouts: WeightLayouts = field(default_factory=dict)
+    split: TrainingSplit | None = None
 
     @property
     def index_tensor(self) -> Tensor:
@@ -194,10 +220,15 @@ class Evaluation(NamedTuple):
             the epoch's batches) and `seconds` (the run's share of the wall time so far), each of
             no dimension.
         state: the parameters and buffers that were evaluated.
+        outputs: of the validation split, [rows, outputs], as they were evaluated: those of several
+            members as their mean prediction.
+        targets: of the validation split: classes [rows], or [rows, outputs].
     """
 
     metrics: dict[str, Tensor]
     state: Tensors
+    outputs: Tensor
+    targets: Tensor
 
 
 class PredictionView(NamedTuple):

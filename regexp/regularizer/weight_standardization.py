@@ -16,6 +16,7 @@ from regexp.regularizer.base import Range, Regularizer, hidden_weights
 class WeightStandardization(
     Regularizer,
     kind="normalization",
+    constant=("eps",),
     provides=(
         "parametrized weights",
         "weights whose length has no effect",

@@ -15,7 +15,13 @@ State = tuple[Tensor, Tensor | None]
 
 
 @dataclass(frozen=True)
-class Zoneout(Regularizer, kind="layer", neutral={"hidden": 0.0, "cell": 0.0}, data=("series",)):
+class Zoneout(
+    Regularizer,
+    kind="layer",
+    constant=("hidden", "cell"),
+    neutral={"hidden": 0.0, "cell": 0.0},
+    data=("series",),
+):
     """Let units of the recurrent state keep their old value at random.
 
     h_t <- mask * h_(t-1) + (1 - mask) * h_t in training, with a mask that is 1 with probability z,
@@ -71,6 +77,9 @@ class ZoneoutLayer(Noise):
         assert self.shape is not None, "call the network once before drawing its noise"
         shape = (rows, *self.shape)
         return torch.stack([rng.keep(shape, p) == 0 for p in (self.hidden, self.cell)], -1)
+
+    def idle(self, noise: Tensor) -> Tensor:
+        return torch.zeros_like(noise)
 
     def is_silent(self, run: int | None = None) -> bool:
         return self.number("hidden", run) == self.number("cell", run) == 0

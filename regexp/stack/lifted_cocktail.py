@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from regexp.regularizer.base import Batch, GradientView, Step, Tensors
+from regexp.regularizer.base import Batch, GradientView, Memory, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.streams import Outside, StackedRng
+from regexp.stack.vmapped import stacked
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -46,9 +47,10 @@ def lifted(
     return all_runs
 
 
-def _batch_tensors(cocktail: Cocktail, step: Step, batch: Batch) -> tuple[Tensor, ...]:
-    """What `batch` gives, without weights that there are not: `vmap` returns tensors alone."""
-    return tuple(part for part in cocktail.batch(step, batch) if part is not None)
+def _batch_tensors(cocktail: Cocktail, step: Step, batch: Batch) -> Tensors:
+    """What `batch` gives, without what there is not: `vmap` returns tensors alone."""
+    parts = cocktail.batch(step, batch)._asdict()
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 class LiftedCocktail:
@@ -74,7 +76,9 @@ class LiftedCocktail:
         each = [cocktail.numbers() for cocktail in self.cocktails]
         return {
             name: {
-                key: torch.tensor([n[name][key] for n in each], dtype=torch.float64).to(self.device)
+                key: pytree.tree_map(
+                    lambda n: n.to(self.device), stacked([n[name][key] for n in each])
+                )
                 for key in fields
                 if len({n[name][key] for n in each}) > 1
             }
@@ -117,9 +121,9 @@ class LiftedCocktail:
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         """The lifted hook."""
-        return Batch(*self._batch_tensors(step, batch))
+        return Batch(**self._batch_tensors(step, batch))
 
-    def gradient(self, step: Step, view: GradientView) -> Tensors:
+    def gradient(self, step: Step, view: GradientView) -> tuple[Tensors, Memory]:
         """The lifted hook; when it asks for gradients elsewhere, they are taken for all runs."""
         names = list(view.parameters)
 

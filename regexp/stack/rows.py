@@ -25,8 +25,9 @@ GATHERED_BYTES = 4 * 2**20
 Part = Tensor | LazyInputs
 """The inputs, or what else there is, of the rows of one dataset's split."""
 
-WeightedRows = tuple[Tensor, Tensor, Tensor | None]
-"""Inputs, targets, and how much each row counts, None if all count alike."""
+NumberedRows = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
+"""Inputs, targets, how much each row counts, None if all count alike, and the number of each row in
+the training split, None if nobody asks."""
 
 
 class StackedRows:
@@ -37,6 +38,7 @@ class StackedRows:
         lifted: whether results carry a run axis.
         dtype: of inputs, and of targets in regression.
         weigh: gives how much the training rows of a dataset count, [rows]; None if all alike.
+        numbered: whether batches have the numbers of their rows.
 
     Tables that are where they are needed, and of that type, are not copied. Inputs that are read
     when they are asked for (`LazyInputs`) stay where they are.
@@ -49,7 +51,9 @@ class StackedRows:
         device: torch.device,
         dtype: torch.dtype,
         weigh: Callable[[Data], Tensor | None] = lambda data: None,
+        numbered: bool = False,
     ) -> None:
+        self._numbered = numbered
         self.classes = len(datasets[0].classes)
         self.lifted = lifted
         self.device = device
@@ -105,7 +109,7 @@ class StackedRows:
 
     def batches(
         self, order: Tensor, batch_size: int, count: int, runs: Sequence[int] | None = None
-    ) -> Iterator[WeightedRows]:
+    ) -> Iterator[NumberedRows]:
         """The first `count` batches of the training split in the runs' orders.
 
         Args:
@@ -126,8 +130,12 @@ class StackedRows:
             weights: Iterable[Tensor | None] = itertools.repeat(None)
             if self._weights:
                 weights = self._gather(self._weights, rows, owners).split(batch_size, axis)
+            numbers: Iterable[Tensor | None] = itertools.repeat(None)
+            if self._numbered:
+                numbers = rows.split(batch_size, axis)
             left = count - first // batch_size
-            yield from itertools.islice(zip(inputs, targets, weights, strict=False), left)
+            batches = zip(inputs, targets, weights, numbers, strict=False)
+            yield from itertools.islice(batches, left)
 
     def chunks(
         self, split: str, runs: Sequence[int] | None = None, size: int | None = None
@@ -164,6 +172,22 @@ class StackedRows:
     def _bytes(self, split: str) -> int:
         """Of the inputs of one row."""
         return self._row[split].numel() * self._row[split].element_size()
+
+    def class_counts(self) -> Tensor | None:
+        """Training rows of each class, or with each label, of each run: float64 [runs, classes].
+
+        Returns:
+            None in regression.
+        """
+        if not self.classes:
+            return None
+        parts = [torch.as_tensor(part) for part in self._targets["train"]]
+        each = [
+            part.sum(0) if part.is_floating_point() else part.bincount(minlength=self.classes)
+            for part in parts
+        ]
+        counts = torch.stack([each[owner] for owner in self._owner]).to(torch.float64)
+        return counts if self.lifted else counts[0]
 
     def take(self, runs: Sequence[int]) -> None:
         """Keep only these runs."""

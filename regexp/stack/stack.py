@@ -20,14 +20,14 @@ from regexp.model.draws import probe
 from regexp.model.functional import call_with
 from regexp.model.noise import copy_shapes
 from regexp.random import Rng
-from regexp.regularizer.base import PredictionView, Tensors
+from regexp.regularizer.base import PredictionView, Tensors, TrainingSplit
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.lift import check_lifted, lift
 from regexp.stack.lifted_cocktail import LiftedCocktail
 from regexp.stack.member import PARAMETER_TYPES, Member, lengths
 from regexp.stack.network import Network
 from regexp.stack.optimizers import Optimizers
-from regexp.stack.rows import StackedRows, WeightedRows
+from regexp.stack.rows import NumberedRows, StackedRows
 from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.streams import Remembered
 from regexp.stack.trainable import Trainable
@@ -67,7 +67,10 @@ class Stack(Trainable):
         single, lifted = members[0].model, len(members) > 1
         self.runs = list(range(len(members)))
         objective = members[0].objective
-        self.rows = StackedRows([m.data for m in members], lifted, device, dtype, objective.weights)
+        numbered = members[0].regularizer.flag("uses_rows")
+        self.rows = StackedRows(
+            [m.data for m in members], lifted, device, dtype, objective.weights, numbered
+        )
         self.plan = lengths(members[0].regularizer, self.rows.count["train"], batch_size, epochs)
         self._ends = list(itertools.accumulate(steps for _, steps in self.plan))
         self.steps = self._ends[-1] if epochs else 0
@@ -103,14 +106,16 @@ class Stack(Trainable):
             [self.kinds[name] for name in self.parameters],
             lifted,
         )
+        if numbered:
+            self.split = TrainingSplit(self.rows.count["train"], self.rows.class_counts())
         self._learning_rate: float | Tensor | None = None  # computed once a change
         self._remembered = Remembered(DRAWS_BYTES)
 
     # --- training --------------------------------------------------------------------------
 
-    def batches(self, runs: Sequence[int] | None = None) -> Iterator[WeightedRows]:
-        """This epoch's batches: inputs [runs, rows, *features], targets [runs, rows, ...] and how
-        much rows count, [runs, rows], or None.
+    def batches(self, runs: Sequence[int] | None = None) -> Iterator[NumberedRows]:
+        """This epoch's batches: inputs [runs, rows, *features], targets [runs, rows, ...], how much
+        rows count, [runs, rows] or None, and their numbers, [runs, rows] or None.
 
         Args:
             runs: positions in the stack, if not all.
@@ -123,7 +128,7 @@ class Stack(Trainable):
 
     def _batches(
         self, *purpose: str | int, runs: Sequence[int] | None = None
-    ) -> Iterator[WeightedRows]:
+    ) -> Iterator[NumberedRows]:
         """Batches of this epoch's size, in the order that each run's stream has for `purpose`."""
         rows = self.rows.count["train"]
         # Drawn on the CPU, so that the order does not depend on the device.
@@ -286,15 +291,17 @@ class Stack(Trainable):
         for _, layer in self._noise:
             for key, value in varying(layer).items():
                 setattr(layer, key, value[list(runs)])
+            layer.schedules = take(layer.schedules, runs)
         self.runs = [self.runs[run] for run in runs]
         self._seeds = [self._seeds[run] for run in runs]
         self.rows.take(runs)
         self.regularizer = self.regularizer.take(runs)
         self.memory = take(self.memory, runs)
+        self.split = take(self.split, runs)
         self._learning_rate = None
         self._remembered = Remembered(DRAWS_BYTES)
 
 
 def take(values: Any, runs: Sequence[int]) -> Any:
-    """Some runs' part of nested dicts of [runs, ...] tensors, copied."""
-    return pytree.tree_map(lambda value: value[list(runs)], values)
+    """Some runs' part of nested dicts of [runs, ...] tensors, copied; all else as it is."""
+    return pytree.tree_map_only(Tensor, lambda value: value[list(runs)], values)

@@ -22,7 +22,7 @@ from regexp.model.kinds import parameter_kinds
 from regexp.model.layers import Noise, blocks
 from regexp.model.layouts import weight_layouts
 from regexp.random import Rng
-from regexp.regularizer.base import Evaluation, Memory, Step, Tensors
+from regexp.regularizer.base import Evaluation, Memory, Step, Tensors, TrainingSplit
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.lift import chain
 from regexp.stack.lifted_cocktail import LiftedCocktail
@@ -56,6 +56,7 @@ class Trainable(ABC):
         steps: optimizer steps of the whole run.
         single: the network of one run.
         autocast: whether the network computes in bfloat16.
+        split: of the runs, if a technique says `uses_rows`.
 
     Raises:
         ValueError: if hidden blocks are asked for that a stack cannot show.
@@ -82,6 +83,7 @@ class Trainable(ABC):
         self.loss: Loss = own_loss or LOSSES[task]
         self.dtype = dtype
         self.lifted = isinstance(regularizer, LiftedCocktail)
+        self.split: TrainingSplit | None = None
         self.step_index = 0
         self.epoch = 0
         self.parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
@@ -164,6 +166,7 @@ class Trainable(ABC):
             self.memory,
             self.kinds,
             self._layouts,
+            self.split,
         )
 
     def rng(self, *path: str | int, runs: Sequence[int] | None = None) -> Rng:
@@ -194,6 +197,8 @@ class Trainable(ABC):
         validation: dict[str, Tensor],
         train_loss: Tensor,
         seconds: Tensor,
+        outputs: Tensor,
+        targets: Tensor,
     ) -> Tensor:
         """Let the techniques know what an epoch ended with.
 
@@ -202,12 +207,16 @@ class Trainable(ABC):
             validation: their metrics on the validation split, [runs] each.
             train_loss: [runs].
             seconds: of training so far, [runs].
+            outputs: of the validation split, [runs, rows, outputs].
+            targets: of the validation split, [runs, rows, ...].
 
         Returns:
             Whether they say that a run should end, [runs].
         """
         seen = validation | {"train_loss": train_loss, "seconds": seconds}
-        self.memory = self.regularizer.observe(self.memory, Evaluation(seen, state))
+        self.memory = self.regularizer.observe(
+            self.memory, Evaluation(seen, state, outputs, targets)
+        )
         return self.regularizer.stop(self.memory)
 
     # --- the parts of a step ---------------------------------------------------------------
@@ -230,6 +239,8 @@ class Trainable(ABC):
         takes_turns = self.regularizer.takes_turns and bool(self._noise)
         turns = self.regularizer.turns(step) if takes_turns else {}
         for name, layer in self._noise:
+            for key, schedule in layer.schedules.items():
+                setattr(layer, key, schedule.at(step))
             draw = partial(draw_noise, layer, rows=rows)
             for buffer, noise in layer.draw_calls(draw, layer.of(step.rng, name)).items():
                 if (turn := turns.get(layer.stream)) is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from regexp.model.functional import call_with
 from regexp.model.layers import Noise
@@ -142,6 +143,7 @@ class VmappedNoise(Noise):
         self.single = {"module": single}
         self.numbers, self.shared = single.numbers, single.shared  # type: ignore[misc]
         self.shape, self.stream, self.key = single.shape, single.stream, single.key
+        self.schedules = single.schedules
         self.note_calls(single.further)
         stack_numbers(self, modules)
 
@@ -173,12 +175,23 @@ class VmappedNoise(Noise):
 def varying(layer: Noise) -> dict[str, Tensor]:
     """The numbers of a lifted layer that differ from run to run, [K] each."""
     numbers = {key: getattr(layer, key) for key in layer.numbers}
-    return {key: value for key, value in numbers.items() if isinstance(value, Tensor)}
+    return {
+        key: value for key, value in numbers.items() if isinstance(value, Tensor) and value.ndim
+    }
+
+
+def stacked(values: Sequence[Any]) -> Any:
+    """Numbers of K runs as one tensor [K] in float64; schedules as one of such tensors."""
+    each = zip(*map(pytree.tree_leaves, values), strict=True)
+    tensors = [torch.tensor(numbers, dtype=torch.float64) for numbers in each]
+    return pytree.tree_unflatten(tensors, pytree.tree_structure(values[0]))
 
 
 def stack_numbers(layer: Noise, modules: Sequence[nn.Module]) -> None:
     """Give `layer` the runs' numbers: the float they agree on, or a tensor [K]."""
     for name in layer.numbers:
         values = [float(getattr(module, name)) for module in modules]
-        differ = len(set(values)) > 1
-        setattr(layer, name, torch.tensor(values, dtype=torch.float64) if differ else values[0])
+        setattr(layer, name, stacked(values) if len(set(values)) > 1 else values[0])
+    # [K] even where all are alike: their values then are
+    each: list[Any] = [module.schedules for module in modules]
+    layer.schedules = {name: stacked([one[name] for one in each]) for name in layer.schedules}

@@ -155,7 +155,7 @@ def _first(split: Split, rows: int) -> Split:
 
 def _first_pass(stack: Stack) -> tuple[Tensor, Tensor]:
     """Outputs [runs, rows, outputs] of the first batch, and its gradient [runs, numbers]."""
-    inputs, targets, _ = next(stack.batches())
+    inputs, targets, *_ = next(stack.batches())
     stack.draw_noise(stack.step(), stack.count(inputs))
     outputs = stack.forward(inputs)
     stack.backward(stack.loss(outputs, targets).mean(-1))
@@ -172,8 +172,8 @@ def _check_targets(stack: Stack) -> None:
     loss = stack.own_loss
     if not isinstance(loss, OwnLoss) or loss.soft or not stack.regularizer.uses("batch"):
         return
-    inputs, targets, weights = next(stack.batches())
-    batch = Batch(inputs, stack.soft(targets), weights)
+    inputs, targets, *others = next(stack.batches())
+    batch = Batch(inputs, stack.soft(targets), *others)
     with torch.no_grad():
         changed = stack.regularizer.batch(stack.step(), batch).targets
     if (changed.max(-1).values < 1).any():

@@ -65,10 +65,12 @@ def train(
         with no_global_draws("torch"):
             train_loss, learning_rate = _train_epoch(steps)
         weights = stack.evaluated()
-        validation = metrics(*stack.predict("validation", weights), stack.task, stack.own_loss)
+        outputs, targets = stack.predict("validation", weights)
+        validation = metrics(outputs, targets, stack.task, stack.own_loss)
         state.best = state.best.update(epoch, validation["loss"], weights)
         spent = stack.per_run(state.seconds_since(started))
-        stops = stack.each(stack.observe(weights, validation, train_loss, spent))
+        ended = stack.observe(weights, validation, train_loss, spent, outputs, targets)
+        stops = stack.each(ended)
         stack.end_epoch(validation["loss"])
         state.seconds |= zip(stack.runs, state.seconds_since(started), strict=True)
 

@@ -14,7 +14,13 @@ from regexp.metrics.loss import Loss
 from regexp.model.draws import probe
 from regexp.model.guards import checked_outputs
 from regexp.random import Rng
-from regexp.regularizer.base import Course, PredictionView, Regularizer, Tensors
+from regexp.regularizer.base import (
+    Course,
+    PredictionView,
+    Regularizer,
+    Tensors,
+    TrainingSplit,
+)
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.conflicts import check_data
 from regexp.scheduler import learning_rate_of
@@ -62,6 +68,8 @@ class Regularized(Trainable):
         seed: keys every random draw of the techniques.
         loss: `loss(outputs, targets)`, the loss of each row, [rows], in the place of cross-entropy
             or squared error; see `regexp.stack.objective.OwnLoss`.
+        split: of your training rows, for techniques that say `uses_rows`; give `train_batch` the
+            numbers of the rows then.
 
     Attributes:
         advice: what techniques tell of numbers that do not suit the run, such as an average that is
@@ -87,6 +95,7 @@ class Regularized(Trainable):
         steps_per_epoch: int,
         seed: int = 0,
         loss: Loss | None = None,
+        split: TrainingSplit | None = None,
     ) -> None:
         cocktail = Cocktail(techniques)
         task = "classification" if classes else "regression"
@@ -107,10 +116,16 @@ class Regularized(Trainable):
         rows = example.to(first.device, first.dtype if floating else example.dtype)
         checked_outputs(model, rows)
         drawing = probe(model, rows, Rng(seed, "probe", device=first.device))
+        if cocktail.flag("uses_rows") and split is None:
+            raise ValueError(
+                f"regularizer: {cocktail.name} looks at the numbers of rows or counts of classes; "
+                "give split=TrainingSplit(rows, class_counts), and train_batch(..., rows=numbers)"
+            )
         super().__init__(
             model, model, cocktail, [seed], task, classes, first.dtype, drawing=drawing,
             own_loss=loss and OwnLoss(loss).to(first.device, first.dtype),
         )  # fmt: skip
+        self.split = split
         self.steps = epochs * steps_per_epoch
         ends = [steps_per_epoch * epoch for epoch in range(1, epochs + 1)]
         self.advice = cocktail.advise(Course(ends, lambda: ()))  # the schedule is the user's
@@ -137,13 +152,21 @@ class Regularized(Trainable):
         self.optimizer.step()
         self.step_index += 1
 
-    def train_batch(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    def train_batch(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        weights: Tensor | None = None,
+        rows: Tensor | None = None,
+    ) -> Tensor:
         """One step on one batch.
 
         Args:
             inputs: [rows, *features].
             targets: classes, int64 [rows], or values [rows, outputs].
             weights: how much rows count, [rows], about 1 on average; None if all alike.
+            rows: the number of each in the training split, int64 [rows], for techniques that say
+                `uses_rows`.
 
         Returns:
             The mean loss of the batch as it was trained on, without penalties; detached.
@@ -157,7 +180,7 @@ class Regularized(Trainable):
         # later steps are not looked at: threads that load rows may draw as they like
         whose = () if self.step_index else ("Python", "NumPy", "torch")
         with no_global_draws(*whose):
-            loss = train_step(self, inputs, targets, weights)
+            loss = train_step(self, inputs, targets, weights, rows)
         self._losses.append(loss)
         self._rows.append(len(inputs))
         return loss
@@ -186,10 +209,11 @@ class Regularized(Trainable):
                 "batches; techniques with a schedule count on it"
             )
         state = self.evaluated(batches)
-        scores = metrics(self.predict(inputs, state), targets, self.task, self.own_loss)
+        outputs = self.predict(inputs, state)
+        scores = metrics(outputs, targets, self.task, self.own_loss)
         seconds = torch.tensor(time.monotonic() - self._began, dtype=torch.float64)
         train_loss = mean_loss(self._losses, self._rows)
-        self.stopped = bool(self.observe(state, scores, train_loss, seconds))
+        self.stopped = bool(self.observe(state, scores, train_loss, seconds, outputs, targets))
         self.epoch += 1
         self._losses, self._rows = [], []
         return {name: float(value) for name, value in scores.items()}

@@ -56,7 +56,13 @@ class Replay:
         self._after = _Part(stack, self._compute_memory, self._kind)
         self._follows = any(stack.regularizer.uses(hook) for hook in ("constrain", "track"))
 
-    def __call__(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        weights: Tensor | None = None,
+        rows: Tensor | None = None,
+    ) -> Tensor:
         stack = self.stack
         if self._runs is not stack.runs:  # some have left, and what was recorded is of them too
             self._begin()
@@ -64,7 +70,12 @@ class Replay:
             self._memory, self._memory_kind = stack.memory, self._kind(stack.memory)
         step = stack.step()
         shapes = (self._memory_kind, inputs.shape, targets.shape, weights is None)
-        (losses, old, gradients), _ = self._before(step, shapes, Batch(inputs, targets, weights))
+        batch = Batch(inputs, targets, weights, rows)
+        (losses, old, gradients, memory), _ = self._before(step, shapes, batch)
+        if memory:
+            stack.memory = self._memory = memory
+            self._memory_kind = self._kind(memory)
+            step = replace(step, memory=memory)
         for name, parameter in stack.parameters.items():
             parameter.grad = gradients.get(name)
         stack.optimize()
@@ -81,10 +92,14 @@ class Replay:
         kinds = [(t.shape, t.dtype) if isinstance(t, Tensor) else t for t in leaves]
         return self._kinds.setdefault((structure, *kinds), len(self._kinds))
 
-    def _compute_gradients(self, step: Step, batch: Batch) -> tuple[Tensor, Tensors, Tensors]:
+    def _compute_gradients(
+        self, step: Step, batch: Batch
+    ) -> tuple[Tensor, Tensors, Tensors, Memory]:
+        """What `set_gradients` does, and the memory if it changes."""
         losses, old = set_gradients(self.stack, step, batch)
         parameters = self.stack.parameters.items()
-        return losses, old, {n: p.grad for n, p in parameters if p.grad is not None}
+        memory = self.stack.memory if self.stack.memory is not step.memory else {}
+        return losses, old, {n: p.grad for n, p in parameters if p.grad is not None}, memory
 
     def _compute_memory(self, step: Step, old: Tensors) -> Memory:
         follow_optimizers(self.stack, step, old)

@@ -36,12 +36,18 @@ class Steps:
         if self._program is not None:
             return self._program.epoch()
         losses, rows, rate = [], [], self.stack.learning_rate
-        for inputs, targets, weights in self.stack.batches():
+        for inputs, targets, weights, numbers in self.stack.batches():
             rate = self.stack.learning_rate
-            losses.append(self(inputs, targets, weights))
+            losses.append(self(inputs, targets, weights, numbers))
             rows.append(self.stack.count(inputs))
         return Epoch(losses, rows, rate)
 
-    def __call__(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        weights: Tensor | None = None,
+        rows: Tensor | None = None,
+    ) -> Tensor:
         """One step on one batch, to the bits of `train_step`."""
-        return self._step(inputs, targets, weights)
+        return self._step(inputs, targets, weights, rows)

@@ -8,13 +8,18 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
-from regexp.regularizer.base import Batch, GradientView, PenaltyView, Step, Tensors
+from regexp.regularizer.base import Batch, GradientView, Memory, PenaltyView, Step, Tensors
 from regexp.stack.trainable import Trainable
 
 
 def train_step(
-    stack: Trainable, inputs: Tensor, targets: Tensor, weights: Tensor | None = None
+    stack: Trainable,
+    inputs: Tensor,
+    targets: Tensor,
+    weights: Tensor | None = None,
+    rows: Tensor | None = None,
 ) -> Tensor:
     """One step of every run.
 
@@ -22,13 +27,14 @@ def train_step(
         inputs: [runs, rows, *features].
         targets: [runs, rows] classes, or [runs, rows, outputs] labels or values.
         weights: how much rows count, [runs, rows]; None if all alike.
+        rows: their numbers in the training split, [runs, rows], if techniques ask for them.
 
     Returns:
         The mean loss of each run's batch as it was trained on, [runs], detached: by weights where
         there are some, and without penalties.
     """
     step = stack.step()
-    losses, old = set_gradients(stack, step, Batch(inputs, targets, weights))
+    losses, old = set_gradients(stack, step, Batch(inputs, targets, weights, rows))
     stack.optimize()
     follow_optimizers(stack, step, old)
     keep_state(stack, step)
@@ -49,13 +55,17 @@ def set_gradients(stack: Trainable, step: Step, batch: Batch) -> tuple[Tensor, T
     stack.draw_noise(step, stack.count(batch.inputs))
 
     outputs = stack.forward(batch.inputs)
-    losses, objectives = _objectives(stack, step, stack.parameters, outputs, batch)
+    losses, objectives, memory = _objectives(stack, step, stack.parameters, outputs, batch)
     stack.backward(objectives)
     if regularizer.uses("gradient"):
+        # who asks for gradients elsewhere gets them with the memory of the first pass
         regradient = partial(_regradient, stack, step, batch)
         with torch.no_grad():
             view = GradientView(stack.gradients(), _detached(stack.parameters), regradient)
-            stack.set_gradients(regularizer.gradient(step, view))
+            step = _remember(stack, step, memory)
+            gradients, memory = regularizer.gradient(step, view)
+            stack.set_gradients(gradients)
+    _remember(stack, step, memory)
     old = stack.copy_parameters() if regularizer.uses("constrain") else {}
     return losses.detach(), old
 
@@ -68,6 +78,8 @@ def follow_optimizers(stack: Trainable, step: Step, old: Tensors) -> None:
         old: the parameters before it, if techniques ask for them.
     """
     regularizer = stack.regularizer
+    if stack.memory is not step.memory:  # it changed before
+        step = replace(step, memory=stack.memory)
     if regularizer.uses("constrain"):
         stack.set_parameters(regularizer.constrain(step, _detached(stack.parameters), old))
     if regularizer.uses("track"):
@@ -82,23 +94,33 @@ def keep_state(stack: Trainable, step: Step) -> None:
         stack.memory = stack.regularizer.keep(step, stack.evaluated())
 
 
+def _remember(stack: Trainable, step: Step, memory: Memory) -> Step:
+    """The step after techniques changed these memories, by name."""
+    if not memory:
+        return step
+    detached = pytree.tree_map_only(Tensor, Tensor.detach, memory)
+    stack.memory = {**step.memory, **detached}
+    return replace(step, memory=stack.memory)
+
+
 def _detached(parameters: Mapping[str, Tensor]) -> Tensors:
     return {name: value.detach() for name, value in parameters.items()}
 
 
 def _objectives(
     stack: Trainable, step: Step, parameters: Mapping[str, Tensor], outputs: Tensor, batch: Batch
-) -> tuple[Tensor, Tensor]:
-    """The mean loss of each run, and that with its penalties: [runs] each."""
+) -> tuple[Tensor, Tensor, Memory]:
+    """The mean loss of each run, that with its penalties, [runs] each, and memories that change."""
     losses = batch.mean(stack.loss(outputs, batch.targets))
     if not stack.regularizer.uses("penalty"):
-        return losses, losses
+        return losses, losses, {}
     network = stack.network(dict(parameters))
     hidden = dict(stack.hidden)
     # the loss of classes is faster than that of their probabilities, and rounds another way
     seen = batch._replace(targets=stack.soft(batch.targets))
     view = PenaltyView(network.parameters, outputs, seen, network, stack.loss, hidden)
-    return losses, losses + stack.regularizer.penalty(step, view)
+    penalties, memory = stack.regularizer.penalty(step, view)
+    return losses, losses + penalties, memory
 
 
 def _regradient(stack: Trainable, step: Step, batch: Batch, parameters: Tensors) -> Tensors:
@@ -106,7 +128,7 @@ def _regradient(stack: Trainable, step: Step, batch: Batch, parameters: Tensors)
     point = {name: value.requires_grad_() for name, value in _detached(parameters).items()}
     with torch.enable_grad():
         outputs = stack.forward_at(point, batch.inputs)
-        _, objectives = _objectives(stack, step, point, outputs, batch)
+        _, objectives, _ = _objectives(stack, step, point, outputs, batch)
         gradients = torch.autograd.grad(
             objectives.sum(), list(point.values()), materialize_grads=True
         )

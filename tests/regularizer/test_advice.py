@@ -14,9 +14,9 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from regexp.random import Rng
-from regexp.regularizer.base import Course, Evaluation, Step
+from regexp.regularizer.base import Course, Step
 from regexp.regularizer.snapshot import count_cycles
-from tests.support import BY_NAME, NAMES, technique
+from tests.support import BY_NAME, NAMES, make_evaluation, technique
 
 STATE = {"w": torch.zeros(2, 2)}
 
@@ -50,7 +50,7 @@ def ends_after(name: str, course: Course, losses: Sequence[float], **changes: ob
             continue
         scores = {"loss": losses[epoch], "train_loss": 1.0, "seconds": 0.0}
         tensors = {key: torch.tensor(value).double() for key, value in scores.items()}
-        memory = made.observe(memory, Evaluation(tensors, STATE))
+        memory = made.observe(memory, make_evaluation(tensors, STATE))
         epoch += 1
         if made.stop(memory):
             break

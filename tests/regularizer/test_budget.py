@@ -7,8 +7,7 @@ import math
 import pytest
 import torch
 
-from regexp.regularizer.base import Evaluation
-from tests.support import BY_NAME, make_member, make_step, run, technique
+from tests.support import BY_NAME, make_evaluation, make_member, make_step, run, technique
 
 
 def epochs_trained(epochs=8, **changes):
@@ -53,7 +52,7 @@ def test_seconds():
     memory = budget.init({"w": torch.zeros(1)}, BY_NAME)
     stopped = []
     for seconds in (0.9, 2.4999, 2.5, 3.0):
-        memory = budget.observe(memory, Evaluation({"seconds": torch.tensor(seconds)}, {}))
+        memory = budget.observe(memory, make_evaluation({"seconds": torch.tensor(seconds)}, {}))
         stopped.append(bool(budget.stop(memory)))
     assert stopped == [False, False, True, True]
 

@@ -7,8 +7,7 @@ import math
 import pytest
 import torch
 
-from regexp.regularizer.base import Evaluation
-from tests.support import BY_NAME, technique
+from tests.support import BY_NAME, make_evaluation, technique
 
 NAN, INF = math.nan, math.inf
 TRACE = [1, 0.9, 0.895, 0.80, 0.799, 0.81, 0.80, 0.798, 0.82, 0.70, 0.71]
@@ -23,7 +22,9 @@ def follow(stopping, losses):
     state = {"w": torch.tensor([-1.0])}
     for epoch, loss in enumerate(losses):
         state = {"w": torch.tensor([float(epoch)])}
-        memory = stopping.observe(memory, Evaluation({"loss": torch.tensor(float(loss))}, state))
+        memory = stopping.observe(
+            memory, make_evaluation({"loss": torch.tensor(float(loss))}, state)
+        )
         if stopping.stop(memory):
             return epoch, int(stopping.restore(memory, state)["w"])
     return None, int(stopping.restore(memory, state)["w"])
@@ -87,7 +88,9 @@ def test_each_run_of_a_stack_stops_at_its_own_time():
     stopped = []
     for epoch in range(len(TRACE)):
         state = {"w": torch.full((2, 1), float(epoch))}
-        memory = torch.vmap(stopping.observe)(memory, Evaluation({"loss": losses[:, epoch]}, state))
+        memory = torch.vmap(stopping.observe)(
+            memory, make_evaluation({"loss": losses[:, epoch]}, state)
+        )
         stopped.append(torch.vmap(stopping.stop)(memory).tolist())
     assert [row[0] for row in stopped].index(True) == 6
     assert [row[1] for row in stopped].index(True) == 2

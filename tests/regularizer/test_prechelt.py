@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from regexp.regularizer.base import Evaluation
-from tests.support import BY_NAME, technique
+from tests.support import BY_NAME, make_evaluation, technique
 
 GENERATOR = np.random.default_rng(0)
 # Falls, then rises slowly, with noise: so that criteria stop at different epochs.
@@ -33,7 +32,7 @@ def follow(stopping, validation, training):
     for epoch, (loss, train_loss) in enumerate(zip(validation, training, strict=True), 1):
         state = {"w": torch.tensor([float(epoch)])}
         metrics = {"loss": torch.tensor(loss), "train_loss": torch.tensor(train_loss)}
-        memory = stopping.observe(memory, Evaluation(metrics, state))
+        memory = stopping.observe(memory, make_evaluation(metrics, state))
         if stopping.stop(memory):
             return epoch, int(stopping.restore(memory, state)["w"])
     return None, int(stopping.restore(memory, state)["w"])
@@ -133,7 +132,9 @@ def test_each_run_of_a_stack_stops_at_its_own_time():
     stops = []
     for epoch in range(60):
         metrics = {"loss": losses[:, 0, epoch], "train_loss": losses[:, 1, epoch]}
-        memory = torch.vmap(stopping.observe)(memory, Evaluation(metrics, {"w": torch.zeros(3, 1)}))
+        memory = torch.vmap(stopping.observe)(
+            memory, make_evaluation(metrics, {"w": torch.zeros(3, 1)})
+        )
         stops.append(torch.vmap(stopping.stop)(memory))
     first = [1 + column.index(True) if True in column else None
              for column in torch.stack(stops, 1).tolist()]  # fmt: skip

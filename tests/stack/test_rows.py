@@ -40,7 +40,9 @@ def test_rows_are_those_of_each_runs_own_data(make, runs) -> None:
     of_run = [data[0], data[1], data[0]]
     weights = [torch.rand(90), torch.rand(90)]
     weigh = lambda one: weights[0] if one is data[0] else weights[1]
-    rows = StackedRows(of_run, lifted=True, device=CPU, dtype=torch.float32, weigh=weigh)
+    rows = StackedRows(
+        of_run, lifted=True, device=CPU, dtype=torch.float32, weigh=weigh, numbered=True
+    )
     chosen = [0, 1, 2] if runs is None else runs
     order = torch.stack([torch.randperm(90) for _ in chosen])
 
@@ -55,7 +57,9 @@ def test_rows_are_those_of_each_runs_own_data(make, runs) -> None:
     batches = list(rows.batches(order, 32, 3, runs))
     for index, batch in enumerate(batches):
         wanted = expected(slice(32 * index, 32 * (index + 1)))
-        for ours, theirs in zip(batch, wanted, strict=True):
+        for ours, theirs in zip(
+            batch, [*wanted, order[:, 32 * index : 32 * (index + 1)]], strict=True
+        ):
             assert ours is not None
             assert torch.equal(ours, theirs)
     assert [batch[0].shape[1] for batch in batches] == [32, 32, 26]

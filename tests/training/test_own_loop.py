@@ -68,7 +68,7 @@ def test_same_bits_as_a_run(techniques):
     batches = Stack([make_member(0, {})], epochs, batch_size)  # the run's order of rows
     ours = regularized(mlp(), techniques, epochs=epochs, steps_per_epoch=3)
     for _ in range(epochs):
-        for inputs, targets, _ in batches.batches():
+        for inputs, targets, *_ in batches.batches():
             ours.train_batch(inputs, targets)
         batches.epoch += 1
         order = Rng(0, "statistics").permutation(90)
@@ -94,7 +94,7 @@ def test_snapshots_of_averages_are_those_of_a_run():
     ours = regularized(mlp(), techniques, epochs=4, steps_per_epoch=3)
     chunks = tensor(data.train.inputs)[Rng(0, "statistics").permutation(90)].split(32)
     for _ in range(4):
-        for inputs, targets, _ in batches.batches():
+        for inputs, targets, *_ in batches.batches():
             ours.train_batch(inputs, targets)
         batches.epoch += 1
         ours.end_epoch(tensor(data.validation.inputs), data.validation.targets, chunks)
@@ -273,7 +273,9 @@ PLACES: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
 def started(name: str) -> tuple[Regularized, tuple[int, ...]] | str:
     """A run with the technique where it applies and its shape of rows, or why there can be none."""
     own = {name: technique(name)}
-    for before in ({}, {"dropout": Dropout(hidden=0.5, inputs=None)}):
+    dropout = Dropout(hidden=0.5, inputs=None)
+    both = {"dropout": dropout, "input_noise": technique("input_noise")}
+    for before in ({}, {"dropout": dropout}, both):
         for shape, model in PLACES.values():
             try:
                 example = torch.zeros(1, *shape)

@@ -73,9 +73,10 @@ def train_epoch(stack: Stack, step: Any) -> list[Any]:
         seen.append([loss, stack.state(), stack.counts(), stack.memory])
         seen[-1] = pytree.tree_map(Tensor.clone, seen[-1])
     weights = stack.evaluated()
-    scores = metrics(*stack.predict("validation", weights), stack.task)
+    predicted = stack.predict("validation", weights)
+    scores = metrics(*predicted, stack.task)
     seconds = stack.per_run([0.0] * len(stack.runs))
-    seen.append([scores, stack.observe(weights, scores, scores["loss"], seconds)])
+    seen.append([scores, stack.observe(weights, scores, scores["loss"], seconds, *predicted)])
     stack.end_epoch(scores["loss"])
     return seen
 

@@ -62,7 +62,7 @@ def seen_in_a_stack(network: str, runs: int, others: dict[str, Any]) -> tuple[Se
         for seed in range(runs)
     ]
     stack = Stack(members, 1, 8)
-    inputs, targets, _ = next(iter(stack.batches()))
+    inputs, targets, *_ = next(iter(stack.batches()))
     train_step(stack, inputs, targets)
     return seen, targets
 

@@ -71,7 +71,7 @@ class Program:
             block = self._loaded(runs)
             updates = self._updates(block, runs)
             losses.append([])
-            for index, (inputs, targets, weights) in enumerate(stack.batches(runs)):
+            for index, (inputs, targets, weights, _) in enumerate(stack.batches(runs)):
                 if begin == 0:  # schedules go on for all runs at once
                     rates.append(stack.learning_rate)
                     settings.append(self._settings())

@@ -99,7 +99,7 @@ def _known(module: nn.Module) -> bool:
     if isinstance(module, nn.Flatten):
         return module.start_dim == 1 and module.end_dim == -1
     if isinstance(module, DropoutLayer):
-        return not module.whole and not module.further
+        return not module.whole and not module.further and not module.schedules
     return True
 
 
