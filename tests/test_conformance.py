@@ -194,7 +194,7 @@ def test_numbers_follow_a_schedule_or_say_that_they_do_not(name: str) -> None:
     options = {"optimizer": SMOOTH, "precision": "float64"}
     (first, *_), _ = trained(network, *enumerate(cocktails), **options)
     own = alone(network, 0, cocktails[0], **options)
-    assert_close(first.last["state"], own.last["state"], 1e-11)
+    assert_close(first, own, 1e-11)
 
 
 # --- stacks --------------------------------------------------------------------------------
