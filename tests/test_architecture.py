@@ -133,7 +133,7 @@ def test_mlflow_is_imported_late() -> None:
 
 
 # of the room of techniques
-FRAME = {"__init__", "base", "cocktail", "common", "conflicts", "ranges", "views"}
+FRAME = {"__init__", "base", "cocktail", "common", "conflicts", "ranges", "schedule", "views"}
 
 
 @pytest.mark.parametrize(

@@ -145,16 +145,21 @@ class Cocktail(Regularizer):
         return lines
 
     def build(self, model: nn.Module) -> nn.Module:
-        for name, technique in self.techniques.items():
-            before = set(model.modules())
-            model = technique.build(model)
-            new = [module for module in model.modules() if module not in before]
-            if any(name in group for group in self._groups.values()):
-                check_idle(name, new)
-            added = [module for module in new if isinstance(module, Noise)]
-            for index, module in enumerate(added):
-                module.stream, module.key = name, str(index)
-                _put_schedules(module)
+        for name in self.techniques:
+            model = self.build_one(name, model)
+        return model
+
+    def build_one(self, name: str, model: nn.Module) -> nn.Module:
+        """Add the layers of one technique, whose noise is drawn from streams under its name."""
+        before = set(model.modules())
+        model = self.techniques[name].build(model)
+        added = [module for module in model.modules() if module not in before]
+        if any(name in group for group in self._groups.values()):
+            check_idle(name, added)
+        noise = [module for module in added if isinstance(module, Noise)]
+        for index, module in enumerate(noise):
+            module.stream, module.key = name, str(index)
+            _put_schedules(module)
         return model
 
     def batch_size(self, epoch: int, batch_size: int) -> int:
@@ -185,7 +190,7 @@ class Cocktail(Regularizer):
 
         Those at their neutral numbers get no turn, so that beside them nothing changes.
         """
-        turns = {}
+        turns: Tensors = {}
         for group, names in self._groups.items():
             now = [self._with_numbers_of(step, name, self.techniques[name]) for name in names]
             active = torch.stack([_active(technique, step.rng.device) for technique in now])

@@ -101,7 +101,7 @@ def add_layers(model: nn.Module, regularizer: Cocktail, seed: int) -> nn.Module:
         NotApplicable: if a technique has nothing to work on in the model.
     """
     with torch.random.fork_rng(devices=[]):
-        for name, technique in regularizer.techniques.items():
+        for name in regularizer.techniques:
             torch.manual_seed(derive(seed, "build", name))  # whatever the others draw
-            model = Cocktail({name: technique}).build(model)
+            model = regularizer.build_one(name, model)
     return model

@@ -263,6 +263,7 @@ def test_layers_are_of_the_models_type():
 # Shapes of a row, and networks of everyday parts.
 PLACES: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
     "table": ((5,), lambda: MLP((5,), 3, [6], "relu")),
+    "deep": ((5,), lambda: MLP((5,), 3, [6, 6], "relu")),
     "selu": ((5,), lambda: MLP((5,), 3, [6], "selu")),
     "residual": ((5,), lambda: ResNetMLP((5,), 3, width=6, hidden=8, depth=2, activation="relu")),
     "images": ((1, 8, 8), lambda: CNN((1, 8, 8), 3, [4], 6, "relu")),

@@ -108,7 +108,10 @@ NOT_REPLAYED = {
         ("activation_regularization", "jitter", "scaling", "time_mask", "window_warp"),
         (False, False),
     ),
-    **dict.fromkeys(("budget", "lookahead", "pruning", "snapshot", "swa", "swag"), (True, False)),
+    **dict.fromkeys(
+        ("budget", "lawa", "lookahead", "pruning", "shrink_and_perturb", "snapshot", "swa", "swag"),
+        (True, False),
+    ),
 }
 """What is replayed before and after the optimizers' step, if not all: the last of these depend on
 the number of the step in Python."""

@@ -56,8 +56,9 @@ class Rows(Regularizer, kind="label", uses_rows=True, capturable=True):
     def penalty(self, step: Step, view: PenaltyView) -> tuple[Tensor | float, Memory]:
         assert step.split is not None
         assert view.batch.rows is not None
+        split = step.split
         if not step.memory:  # at the first step: the size of the split is known now
-            seen = view.outputs.new_zeros(step.split.rows)
+            seen = view.outputs.new_zeros(split.rows)
             step = replace(step, memory={"seen": seen, "targets": seen[:, None].expand(-1, 3)})
         seen = step.memory["seen"].index_add(
             0, view.batch.rows, torch.ones_like(view.outputs[:, 0])
@@ -65,7 +66,7 @@ class Rows(Regularizer, kind="label", uses_rows=True, capturable=True):
         targets = step.memory["targets"].index_copy(0, view.batch.rows, view.batch.targets)
         # what is remembered of outputs has no gradient, whoever forgets to say so
         memory = {"seen": seen, "targets": targets, "outputs": view.outputs.mean()}
-        return 0.0, memory | {"counts": step.split.class_counts}
+        return 0.0, memory | {"counts": split.class_counts}
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         assert "outputs" in step.memory, "what `penalty` remembers is there in the same step"
