@@ -77,6 +77,10 @@ def check_numbers(config: DictConfig) -> None:
             raise ConfigError(f"trainer.{key}={trainer[key]}: expected an integer >= 1")
         if trainer[key] > MOST:
             raise ConfigError(f"trainer.{key}={trainer[key]}: expected at most {MOST:,}")
+    if not 0 <= trainer.sharpness <= MOST:
+        raise ConfigError(
+            f"trainer.sharpness={trainer.sharpness}: expected a number of training rows, or 0"
+        )
     cores = os.cpu_count() or 1
     if trainer.threads > cores:
         raise ConfigError(

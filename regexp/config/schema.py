@@ -22,10 +22,11 @@ class Trainer:
     class_weight: Any = MISSING
     loss: Any = MISSING
     metrics: Any = MISSING
+    sharpness: int = MISSING
 
 
 EARLIER_TRAINER: Mapping[str, Any] = MappingProxyType(
-    {"step": "general", "class_weight": None, "loss": None, "metrics": None}
+    {"step": "general", "class_weight": None, "loss": None, "metrics": None, "sharpness": 0}
 )
 """What runs did that were recorded before a setting of `trainer` was there, by setting."""
 

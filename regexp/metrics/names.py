@@ -57,6 +57,11 @@ ENSEMBLE = "ensemble/"
 
 ENSEMBLES = (f"{ENSEMBLE}accuracy", f"{ENSEMBLE}rmse")
 
+SHARPNESS = "sharpness/"
+"""Before the names of how sharp the final weights are (`regexp.metrics.sharpness`)."""
+
+SHARPNESSES = tuple(f"{SHARPNESS}{name}" for name in ("eigenvalue", "residual", "sam_gap"))
+
 MEMBERS = f"{ENSEMBLE}members"
 """How many runs such a mean is of."""
 
@@ -99,6 +104,8 @@ def parameter(key: str) -> str:
 
 def lower_is_better(metric: str) -> bool:
     """Whether small values of a metric are good ones, by its name."""
+    if metric in SHARPNESSES:
+        return True
     if RECALL in metric:  # whatever the class is called
         return False
     name = metric.rpartition("/")[2]

@@ -59,6 +59,7 @@ def _check_metric(metric: str, planned: Sequence[Sequence[PlannedRun]], *, searc
         there = names_of(load_data(config["dataset"], config["paths"]["data"], run.seed))
         own = config["trainer"]["metrics"] or {}
         there += [prefix + name for prefix in (names.VALIDATION, names.TEST) for name in own]
+        there += names.SHARPNESSES if config["trainer"]["sharpness"] else ()
         if metric not in there:
             tested = [name for name in there if name.startswith(names.TEST)]
             raise ConfigError(

@@ -17,6 +17,7 @@ from regexp.sweeps.model_files import model_files
 from regexp.sweeps.own_metrics import build_metrics
 from regexp.sweeps.planned_run import PlannedRun, stack_of
 from regexp.sweeps.resume import Resume
+from regexp.sweeps.sharpness import add_sharpness
 from regexp.training.device import device_settings
 from regexp.training.loop import EpochReport, Save
 from regexp.training.parts import Parts
@@ -128,6 +129,10 @@ def train_members(
     for position, (member, result) in enumerate(zip(members, results, strict=True)):
         if result.status == "FINISHED":
             add_final_metrics(member, result, own_metrics)
+            if rows := trainer["sharpness"]:
+                add_sharpness(member, result, rows)
+            if rows := trainer["sharpness"]:
+                add_sharpness(member, result, rows)
             if runs[position].stage != TUNING_STAGE:  # nobody uses a trial
                 result.model = model_files(runs[position], position, together, member, result)
     add_ensembles(members, runs, results)
