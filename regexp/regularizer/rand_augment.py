@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from torch import Tensor
 
 from regexp.regularizer.base import Batch, Range, Regularizer, Step
-from regexp.regularizer.common import offsets, resample
-
-OPERATIONS = (
-    "identity", "rotate", "shear_x", "shear_y", "translate_x", "translate_y", "brightness",
-    "contrast", "color", "sharpness", "solarize", "posterize",
-)  # fmt: skip
+from regexp.regularizer.image_operations import OPERATIONS, transform
 
 
 @dataclass(frozen=True)
@@ -69,70 +61,3 @@ class RandAugment(Regularizer, kind="input", neutral={"magnitude": 0.0}, data=("
             changed = transform(images, operation, sign, magnitude)
             images = torch.where(magnitude > 0, changed, images)
         return batch._replace(inputs=images)
-
-
-def transform(images: Tensor, operation: Tensor, sign: Tensor, magnitude: Tensor) -> Tensor:
-    """One operation on each image.
-
-    Args:
-        images: [rows, channels, height, width].
-        operation: indices into `OPERATIONS`, [rows].
-        sign: -1 or 1, [rows].
-        magnitude: in [0, 1], no dimension.
-    """
-    masks = {
-        name: (operation == index)[:, None, None, None] for index, name in enumerate(OPERATIONS)
-    }
-    signed = (sign.to(images.dtype) * magnitude)[:, None, None, None]
-    black, white = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
-
-    base = images  # of the blends: x where there is none
-    for name, value in (
-        ("brightness", black),
-        ("contrast", images.mean((1, 2, 3), keepdim=True)),
-        ("color", images.mean(1, keepdim=True)),
-        ("sharpness", _smooth(images)),
-    ):
-        base = torch.where(masks[name], value, base)
-    result = images + 0.9 * signed * (images - base)
-
-    bright = images > white - magnitude * (white - black)
-    result = torch.where(masks["solarize"] & bright, black + white - images, result)
-    levels = torch.exp2(8 - 4 * magnitude).round()
-    result = torch.where(masks["posterize"], _posterize(images, black, white, levels), result)
-
-    moves = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
-    moved = torch.stack([masks[name] for name in moves]).any(0)
-    return torch.where(moved, _move(images, masks, signed), result)
-
-
-def _smooth(images: Tensor) -> Tensor:
-    """The mean of 3 x 3 pixels, the middle one of weight 5; pixels of the border stay."""
-    y, x = (torch.arange(side, device=images.device) for side in images.shape[-2:])
-    inside = ((y > 0) & (y < y[-1]))[:, None] & (x > 0) & (x < x[-1])
-    total = images
-    for axis in (-2, -1):  # a roll goes round, which reaches the border alone
-        total = total + total.roll(1, axis) + total.roll(-1, axis)
-    return torch.where(inside, (total + 4 * images) / 13, images)
-
-
-def _posterize(images: Tensor, black: Tensor, white: Tensor, levels: Tensor) -> Tensor:
-    """Rounded down to one of equal levels; white belongs to the uppermost."""
-    width = (white - black) / levels
-    level = ((images - black) / torch.where(width > 0, width, 1)).floor()  # 0 in a plain image
-    return black + torch.minimum(level, levels - 1) * width
-
-
-def _move(images: Tensor, masks: Mapping[str, Tensor], signed: Tensor) -> Tensor:
-    """Images rotated, sheared or translated, resampled bilinearly, with 0 from outside."""
-    height, width = images.shape[-2:]
-
-    def amount(name: str, most: float) -> Tensor:
-        return torch.where(masks[name], most * signed, 0).squeeze(1)  # [rows, 1, 1]
-
-    x, y = offsets(images)
-    angle = amount("rotate", math.pi / 6)
-    right, down = amount("translate_x", 150 / 331), amount("translate_y", 150 / 331)
-    seen_x = x * angle.cos() + y * (amount("shear_x", 0.3) - angle.sin()) - right * width
-    seen_y = y * angle.cos() + x * (amount("shear_y", 0.3) + angle.sin()) - down * height
-    return resample(images, torch.stack([seen_x, seen_y], -1))

@@ -13,7 +13,7 @@ from regexp.regularizer.common import backwards_as
 
 
 @dataclass(frozen=True)
-class ShakeDrop(Regularizer, kind="layer", neutral={"p": 0.0}):
+class ShakeDrop(Regularizer, kind="layer", constant=("p",), neutral={"p": 0.0}):
     """Scale residual branches at random: x + (b + a - b a) branch(x), and otherwise backwards.
 
     b is 0 with the branch's probability p_l, else 1, so that a scales the branch of those rows
@@ -74,6 +74,9 @@ class ShakeDropLayer(Noise):
         kept = rng.keep(each, self.p) > 0
         forward, backward = 2 * rng.uniform(each) - 1, rng.uniform(each)
         return torch.where(kept[..., None], 1.0, torch.stack([forward, backward], -1))
+
+    def idle(self, noise: Tensor) -> Tensor:
+        return torch.ones_like(noise)
 
     def is_silent(self, run: int | None = None) -> bool:
         return self.number("p", run) == 0

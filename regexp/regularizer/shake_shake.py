@@ -119,6 +119,9 @@ class RandomMix(Noise):
             backward = forward
         return torch.stack([forward, backward], -1)
 
+    def idle(self, noise: Tensor) -> Tensor:
+        return torch.full_like(noise, 0.5)
+
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         if not (self.training and self.noise.ndim):  # nor before its first draw
             return 0.5 * self.note(first) + 0.5 * second

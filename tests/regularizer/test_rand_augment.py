@@ -12,7 +12,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from scipy import stats
 
 from regexp.regularizer.base import Batch
-from regexp.regularizer.rand_augment import OPERATIONS, transform
+from regexp.regularizer.image_operations import OPERATIONS, transform
 from tests.support import make_step, technique
 
 SIDE = 24
