@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -60,6 +61,10 @@ class Cocktail(Regularizer):
         self.techniques = dict(techniques)
         check_together(self.techniques)
         self._groups = alternatives(self.techniques)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Know which techniques have which hooks, and whose numbers change."""
         self._schedules = {
             name: technique.schedules
             for name, technique in self.techniques.items()
@@ -115,12 +120,20 @@ class Cocktail(Regularizer):
 
     def with_numbers(self, numbers: TechniqueNumbers) -> Cocktail:
         """The same techniques with other hyper-parameters."""
-        return Cocktail({n: t.with_values(numbers.get(n, {})) for n, t in self.techniques.items()})
+        other = copy.copy(self)  # what goes together does so with any numbers
+        other.techniques = {
+            name: technique.with_values(numbers[name]) if numbers.get(name) else technique
+            for name, technique in self.techniques.items()
+        }
+        other._arrange()
+        return other
 
-    def _now(self, step: Step, hook: str) -> Iterator[tuple[str, Regularizer]]:
+    def _now(self, step: Step, hook: str) -> list[tuple[str, Regularizer]]:
         """The techniques with a `hook`, by name, with the numbers that they have in this step."""
-        for name, technique in self._by_hook[hook]:
-            yield name, self._with_numbers_of(step, name, technique)
+        techniques = self._by_hook[hook]
+        if not self._schedules:
+            return techniques
+        return [(name, self._with_numbers_of(step, name, each)) for name, each in techniques]
 
     def _with_numbers_of(self, step: Step, name: str, technique: Regularizer) -> Regularizer:
         if name not in self._schedules:

@@ -112,7 +112,7 @@ def check_idle(name: str, modules: Sequence[nn.Module]) -> None:
                 f"adds {type(module).__name__}, which acts in every step, and so takes no turns "
                 "with others",
                 key=f"regularizer.{name}",
-                cure="leave it out of the list of regularizer.one_of",
+                cure="leave it out, or give a layer of your own an `idle`",
             )
 
 

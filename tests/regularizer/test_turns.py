@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from regexp.errors import ConfigError
 from regexp.model.layers import Noise, blocks
 from regexp.random import Rng
 from regexp.regularizer.base import Batch, Regularizer, Step
@@ -153,7 +154,7 @@ class Restlessly(Regularizer, kind="input", mixes=True):
 
 def test_a_layer_that_knows_no_rest_is_named() -> None:
     run([make_member(0, {"restlessly": Restlessly()})], 1)
-    with pytest.raises(NotImplementedError, match="Restless has no idle"):
+    with pytest.raises(ConfigError, match="restlessly: adds Restless, which acts in every step"):
         run([make_member(0, {"restlessly": Restlessly(), "mixup": MIXERS["mixup"]})], 1)
 
 
