@@ -162,7 +162,7 @@ def check_group(config: DictConfig, group: str, label: str = "") -> None:
     elif group == "dataset":
         check_node(f"{label}dataset", node, build=True)
     elif group == "model":
-        check_node(f"{label}model", node, given=("input_shape", "outputs"))
+        check_node(f"{label}model", node, given=("input_shape", "outputs", "training_inputs"))
     else:
         node.pop("interval", None)
         if inspect.isclass(target := find_target(f"{label}{group}", node)):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from regexp.model.activation import activation_module
+from regexp.model.embedding import Embedding, Rows, embedded
 from regexp.model.layers import Block, Inputs, Residual
 
 
@@ -31,6 +32,7 @@ class ResNetMLP(nn.Sequential):
         hidden: units inside a residual block.
         depth: residual blocks.
         activation: a name, see `regexp.model.activation`.
+        embedding, training_inputs: see `regexp.model.mlp.MLP`.
 
     Raises:
         ValueError: for sizes below 1, or an unknown activation.
@@ -48,10 +50,13 @@ class ResNetMLP(nn.Sequential):
         hidden: int,
         depth: int,
         activation: str,
+        embedding: Embedding | None = None,
+        training_inputs: Rows = None,
     ) -> None:
         for name, size in (("width", width), ("hidden", hidden), ("depth", depth)):
             if size < 1:
                 raise ValueError(f"model.{name}: expected a number >= 1, got {size}")
+        encoding, size = embedded(embedding, math.prod(input_shape), training_inputs)
         branches = [
             nn.Sequential(
                 OrderedDict(
@@ -65,7 +70,8 @@ class ResNetMLP(nn.Sequential):
             OrderedDict(
                 inputs=Inputs(),
                 flatten=nn.Flatten(),
-                embedding=nn.Linear(math.prod(input_shape), width),
+                **encoding,
+                embedding=nn.Linear(size, width),
                 residual=nn.Sequential(*map(Residual, branches)),
                 activation=activation_module(activation),
                 output=nn.Linear(width, outputs),

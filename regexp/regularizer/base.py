@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.errors import ConfigError, NotApplicable, count
+from regexp.model.embedding import FeatureEmbedding
 from regexp.model.kinds import ParameterKinds, parameter_kinds
 from regexp.model.layers import (
     Block,
@@ -62,6 +63,7 @@ __all__ = [
     "DropoutLayer",
     "EachTime",
     "Evaluation",
+    "FeatureEmbedding",
     "GradientView",
     "Include",
     "Inputs",

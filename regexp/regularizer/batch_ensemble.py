@@ -14,6 +14,7 @@ from regexp.regularizer.base import (
     Batch,
     Block,
     Choice,
+    FeatureEmbedding,
     Memory,
     NotApplicable,
     PredictionView,
@@ -158,7 +159,8 @@ class TabM(Members):
     Args:
         members: M, >= 1; 1 is the network itself.
         first: what the r of the first layer begins as, `signs` (-1 or 1) or `normal` (standard
-            normal), the authors' choice with embeddings.
+            normal), the authors' choice with embeddings. All of what an embedding makes of a
+            feature begins with the same number.
 
     Raises:
         ValueError: for a number below 1, or another word.
@@ -192,7 +194,8 @@ class TabM(Members):
             )
         *shared, head = found
         layers_of_members = [MemberLinear(layer, self.members) for layer in shared]
-        layers_of_members[0].begin_at_random(self.first)
+        widths = [m.width for m in model.modules() if isinstance(m, FeatureEmbedding)]
+        layers_of_members[0].begin_at_random(self.first, (1, *widths)[-1])
         own: dict[nn.Module, nn.Module] = dict(zip(shared, layers_of_members, strict=True))
         own[head] = MemberHead(head, self.members)
         for name, module in list(model.named_modules(remove_duplicate=False)):
@@ -223,12 +226,12 @@ class MemberLinear(nn.Linear):
         self.register_parameter("bias", bias)
 
     @torch.no_grad()
-    def begin_at_random(self, distribution: str) -> None:
-        """Draw the r."""
-        if distribution == "normal":
-            self.input_factors.normal_()
-        else:
-            self.input_factors.random_(2).mul_(2).sub_(1)
+    def begin_at_random(self, distribution: str, width: int) -> None:
+        """Draw the r, one for each `width` inputs in a row."""
+        factors = torch.randn(self.input_factors.numel() // width)
+        if distribution == "signs":
+            factors = factors.sign()
+        self.input_factors.copy_(factors.repeat_interleave(width))
 
     def forward(self, x: Tensor) -> Tensor:
         runs = x.shape[: self.weight.ndim - 2]

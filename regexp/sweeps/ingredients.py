@@ -62,8 +62,8 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
     """The network, initialised from the run's stream, with the layers of its techniques.
 
     Args:
-        node: `model` of the configuration. Its target is given `input_shape` and `outputs` where
-            its signature has them.
+        node: `model` of the configuration. Its target is given `input_shape`, `outputs` and
+            `training_inputs` where its signature has them.
         data: one run's.
         regularizer: its techniques.
         seed: the run's.
@@ -73,7 +73,11 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
         NotApplicable: if a technique has nothing to work on in the network.
     """
     shape = tuple(data.train.inputs.shape[1:])
-    offered = {"input_shape": shape, "outputs": _outputs(data)}
+    offered = {
+        "input_shape": shape,
+        "outputs": _outputs(data),
+        "training_inputs": data.train.inputs,
+    }
     accepted = inspect.signature(import_target("model._target_", node["_target_"])).parameters
     given = {key: value for key, value in offered.items() if key in accepted}
     # torch's initialisers draw from the global state: it is lent to them and put back.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -20,9 +22,11 @@ from regexp.model.mlp import MLP
 from regexp.model.recurrent import recurrents
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.model.resnet_mlp import ResNetMLP
+from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.lift import lift
 from regexp.stack.member import Member
 from regexp.stack.vmapped import Vmapped
+from regexp.sweeps.ingredients import build_model
 from tests.support import make_data, make_member, stacked_and_alone
 
 FOLDER = conf_folder() / "model"
@@ -112,18 +116,18 @@ SHAPES = {  # of one row, for those that do not take any
 def test_runs_in_a_stack_agree_with_the_same_runs_alone(name: str) -> None:
     """With noise in every block where a block is; and no model needs vmap, which is slower."""
     shape = SHAPES.get(name, (5,))
-    config = OmegaConf.load(FOLDER / f"{name}.yaml")
+    node: Any = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.yaml"))
 
-    def model() -> nn.Module:
-        built = instantiate(config, input_shape=list(shape), outputs=3)
+    def model(seed: int) -> nn.Module:
+        built = build_model(node, make_data(seed, 64, shape), Cocktail({}), seed)
         for block in [module for module in built.modules() if isinstance(module, Block)]:
             block.dropout.append(DropoutLayer(0.3))
         return built
 
     def member(seed: int) -> Member:
-        return make_member(seed, model=model, data=make_data(seed, 64, shape))
+        return make_member(seed, model=partial(model, seed), data=make_data(seed, 64, shape))
 
-    lifted = lift([model() for _ in range(2)])
+    lifted = lift([model(seed) for seed in range(2)])
     assert not any(isinstance(module, Vmapped) for module in lifted.modules())
     for result, metrics, alone, expected in stacked_and_alone(member, range(2), 2):
         torch.testing.assert_close(

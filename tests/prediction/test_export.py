@@ -93,8 +93,10 @@ def test_what_cannot_be_exported_is_told_in_one_line(
         ("dataset=digits", "model=cnn", "model.channels=[4,4]", "dataset.train_size=64"),
         ("dataset=series", "model=lstm"),
         ("dataset=mnist1d", "dataset.train_size=64", "model.hidden=[8]"),
+        ("dataset=wine", "model=mlp_ple", "model.hidden=[8]"),
+        ("dataset=breast_cancer", "model=realmlp", "model.hidden=[8]"),
     ],
-    ids=["images", "series", "curves"],
+    ids=["images", "series", "curves", "bins", "robust"],
 )
 def test_rows_that_are_arrays(place: Place, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     name = "-".join(arguments[0].split("="))

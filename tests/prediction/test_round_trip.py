@@ -99,6 +99,22 @@ def test_rows_of_a_table_with_categories_gaps_and_codes(sandbox: Sandbox, seeds:
         assert float(scores["loss"]) == row["metrics.test/loss"]
 
 
+def test_networks_that_learned_from_the_training_rows(sandbox: Sandbox) -> None:
+    """Those of the seeds of a stack differ, and new rows change nothing of what was learned."""
+    runs = train(
+        sandbox, "dataset=wine", "model=mlp_ple,mlp_plr,realmlp", "model.hidden=[8]", "seeds=2",
+        "regularizer=none",
+    )  # fmt: skip
+    from sklearn.datasets import load_wine
+
+    values = load_wine().data
+    for run_id in ids(runs):
+        test, model = recorded(sandbox, run_id), regexp.load(run_id, sandbox.store)
+        assert same_bytes(model.outputs(values[test.rows]), test.outputs)
+        near = model.outputs(values[test.rows][:1])
+        assert np.allclose(near, test.outputs[:1], atol=1e-5)
+
+
 def test_a_network_of_a_users_own(sandbox: Sandbox) -> None:
     own = f"{__name__}.Attention"
     runs = train(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
 from regexp.errors import NotApplicable
+from regexp.model.embedding import Periodic
 from regexp.model.mlp import MLP
 from regexp.model.resnet_mlp import ResNetMLP
 from regexp.random import Rng
@@ -139,6 +141,16 @@ def test_members_differ_by_the_first_adapter_and_the_head_alone():
     assert model.output.weight.abs().max() <= 4**-0.5  # as torch's nn.Linear(4, 2)
     normal = built(copy.deepcopy(before), first="normal").hidden[0].layer.input_factors
     assert not normal.abs().eq(1).any()
+
+
+def test_an_embedding_is_shared_and_its_features_have_one_number_each():
+    torch.manual_seed(0)
+    embedding = partial(Periodic, frequencies=4, sigma=1, width=3, activation=True, lite=True)
+    model = built(MLP((5,), 2, [6], "relu", embedding), first="normal")
+    factors = model.hidden[0].layer.input_factors.view(MEMBERS, 5, 3)
+    assert torch.equal(factors, factors[..., :1].expand(-1, -1, 3))
+    assert factors.unique().numel() == MEMBERS * 5
+    assert sum(isinstance(module, MemberLinear) for module in model.modules()) == 1
 
 
 def test_weights_are_those_of_the_layers_and_heads():

@@ -1,0 +1,220 @@
+"""RealMLP: the multi-layer perceptron for tables whose numbers were tuned on many of them."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from regexp.model.activation import activation_module
+from regexp.model.embedding import Embedding, FeatureEmbedding, Rows, embedded, in_memory
+from regexp.model.layers import Block, Inputs
+
+
+class RealMLP(nn.Sequential):
+    """Robust scaling, an embedding, a learned scale of each input, and linear layers that have it.
+
+        h = scale * embedding(smooth_clip(robust_scale(x)))
+        h = act(W h / sqrt(inputs) + b)         for each hidden layer
+        y = W h / sqrt(inputs) + b
+
+    with act(z) = z + a * (activation(z) - z), a of each unit. W and b of hidden layers begin as
+    N(0, 1), those of the output layer, whose first outputs are then 0, as zeros; scale and a as
+    ones. These are the paper's RealMLP-TD-S; the initialisation of its larger relative, which
+    depends on the data, is not here, nor is the clipping of a regression's outputs.
+
+    The paper trains some parameters with multiples of the learning rate. Here such a parameter is
+    what is learned times its multiple, which is the same under Adam (but for its epsilon, and for
+    a decay, which here has the plain learning rate).
+
+    The paper's other parts are elsewhere: dropout, weight decay and label smoothing are techniques.
+
+    Args:
+        input_shape: [*features] of one row; it is flattened.
+        outputs: numbers a row (classes, or values in regression).
+        hidden: units of each hidden layer, one or more.
+        activation: a name, see `regexp.model.activation`; the paper's are selu for classes and mish
+            for values.
+        clip: see `RobustScale`.
+        embedding: makes one of `regexp.model.embedding`; null for none.
+        scale_rate, bias_rate, activation_rate: multiples of the learning rate for scale, b and a.
+        training_inputs: of the training split, [rows, *features].
+
+    Raises:
+        ValueError: for a number out of its range, or an unknown activation.
+
+    Reference:
+        D. Holzmueller, L. Grinsztajn, I. Steinwart, Better by default: strong pre-tuned MLPs and
+        boosted trees on tabular data, NeurIPS 2024, section 3. https://arxiv.org/abs/2407.04491
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        outputs: int,
+        hidden: Sequence[int],
+        activation: str,
+        clip: float,
+        embedding: Embedding | None,
+        scale_rate: float,
+        bias_rate: float,
+        activation_rate: float,
+        training_inputs: Rows = None,
+    ) -> None:
+        if not hidden or min(hidden) < 1:
+            raise ValueError(f"model.hidden: expected units >= 1 a layer, got {list(hidden)}")
+        for name, rate in (
+            ("scale_rate", scale_rate),
+            ("bias_rate", bias_rate),
+            ("activation_rate", activation_rate),
+        ):
+            if not rate > 0:
+                raise ValueError(f"model.{name}: expected a number > 0, got {rate}")
+        robust = RobustScale(math.prod(input_shape), clip)
+        robust.fit(training_inputs)
+        rows = None if training_inputs is None else robust(training_inputs.flatten(1))
+        encoding, size = embedded(embedding, robust.features, rows)
+        sizes = [size, *hidden]
+        layers = [
+            Block(
+                NTPLinear(before, units, bias_rate),
+                ParametricActivation(units, activation, activation_rate),
+            )
+            for before, units in zip(sizes, hidden, strict=False)
+        ]
+        output = NTPLinear(sizes[-1], outputs, bias_rate)
+        nn.init.zeros_(output.weight)
+        nn.init.zeros_(output.bias)
+        super().__init__(
+            OrderedDict(
+                inputs=Inputs(),
+                flatten=nn.Flatten(),
+                robust=robust,
+                **encoding,
+                scale=Scale(size, scale_rate),
+                hidden=nn.Sequential(*layers),
+                output=output,
+            )
+        )
+
+
+class RobustScale(FeatureEmbedding):
+    """Robust scaling and smooth clipping: h = z / sqrt(1 + (z / clip)^2), z = (x - median) / r.
+
+    Median and r are those of the training split: r is the difference of its quartiles, or half of
+    that between its largest and smallest value where the quartiles are equal; a constant feature
+    becomes 0. All h lie within +-clip. It gives of standardized features what it gives of the
+    features themselves.
+
+    Args:
+        features: of a row.
+        clip: > 0.
+
+    Raises:
+        ValueError: for a number out of its range, or rows that are not in memory.
+
+    Reference:
+        D. Holzmueller, L. Grinsztajn, I. Steinwart, Better by default: strong pre-tuned MLPs and
+        boosted trees on tabular data, NeurIPS 2024, section 3. https://arxiv.org/abs/2407.04491
+    """
+
+    median: Tensor
+    factor: Tensor
+
+    def __init__(self, features: int, clip: float) -> None:
+        super().__init__(features, 1)
+        if not clip > 0:
+            raise ValueError(f"model.clip: expected a number > 0, got {clip}")
+        self.clip = clip
+        self.register_buffer("median", torch.zeros(features))
+        self.register_buffer("factor", torch.ones(features))
+
+    def fit(self, rows: Rows) -> None:
+        """Learn median and r."""
+        values = in_memory(rows).flatten(1).double().numpy()
+        low, median, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
+        spread = np.where(high > low, high - low, np.ptp(values, axis=0) / 2)
+        self.median.copy_(torch.from_numpy(median))
+        factor = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+        self.factor.copy_(torch.from_numpy(factor))
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = (x - self.median.unsqueeze(-2)) * self.factor.unsqueeze(-2)
+        return z / (1 + (z / self.clip).square()).sqrt()
+
+
+class Scale(nn.Module):
+    """h = rate * scale * x, with a scale of each of the features, whose product begins as 1.
+
+    Args:
+        features: of a row.
+        rate: multiple of the learning rate.
+    """
+
+    broadcasts: ClassVar[bool] = True
+
+    def __init__(self, features: int, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.scale = nn.Parameter(torch.full((features,), 1 / rate))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (self.rate * self.scale).unsqueeze(-2)
+
+
+class NTPLinear(nn.Linear):
+    """A linear layer in neural tangent parametrization: W x / sqrt(inputs) + bias_rate * bias.
+
+    All weights begin as N(0, 1), and so do bias_rate * bias.
+
+    Args:
+        in_features, out_features: as of `nn.Linear`.
+        bias_rate: multiple of the learning rate.
+
+    Reference:
+        A. Jacot, F. Gabriel, C. Hongler, Neural tangent kernel, NeurIPS 2018, section 2.
+        https://arxiv.org/abs/1806.07572
+    """
+
+    broadcasts: ClassVar[bool] = True
+
+    def __init__(self, in_features: int, out_features: int, bias_rate: float) -> None:
+        self.bias_rate = bias_rate
+        super().__init__(in_features, out_features)
+
+    def reset_parameters(self) -> None:
+        """Draw the initial weights and biases."""
+        nn.init.normal_(self.weight)
+        nn.init.normal_(self.bias, std=1 / self.bias_rate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x * self.in_features**-0.5) @ self.weight.mT + (
+            self.bias_rate * self.bias
+        ).unsqueeze(-2)
+
+
+class ParametricActivation(nn.Module):
+    """x + rate * a * (activation(x) - x), with a of each unit, whose product begins as 1.
+
+    Args:
+        units: of a row.
+        activation: a name, see `regexp.model.activation`.
+        rate: multiple of the learning rate.
+    """
+
+    broadcasts: ClassVar[bool] = True
+
+    def __init__(self, units: int, activation: str, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.activation = activation_module(activation)
+        self.share = nn.Parameter(torch.full((units,), 1 / rate))
+
+    def forward(self, x: Tensor) -> Tensor:
+        share = (self.rate * self.share).unsqueeze(-2)
+        return x + (self.activation(x) - x) * share
