@@ -14,7 +14,8 @@ from regexp.errors import ConfigError
 
 PARAMETER_KINDS = ("weight", "bias", "normalization", "embedding", "other")
 """`weight`: multiplies the inputs of a layer; `normalization`: scales and shifts of a normalization
-layer; `embedding`: a table of rows to look up, or what embeds a number; `other`: tokens, positions, scales, gates, lengths.
+layer; `embedding`: a table of rows to look up, or what embeds a number; `other`: tokens, positions,
+scales, gates, lengths.
 """
 
 ParameterKinds = Mapping[str, str]
