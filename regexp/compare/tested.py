@@ -18,6 +18,9 @@ from regexp.compare.verdict import LEAST, Judge
 if TYPE_CHECKING:
     import pandas as pd
 
+QUIET = 0.25
+"""Share of the variance over seeds of the median technique below which an A/A arm is quiet."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -94,7 +97,22 @@ def tested_of(
         alpha=rules.alpha,
         controls={key for key, other in of.items() if key[2] in arms[other[2]]},
     )
+    if not one_split and _is_quiet(compared):
+        remarks.append(
+            "Other initial weights alone (the A/A arm) move scores far less than techniques do "
+            "from seed to seed: what these vary by is their training rows, of which seeds share "
+            "some. Where that is so, verdicts on other rows are wrong more often than stated."
+        )
     return Tested(compared, ratio, Judge(metric, one_split, matters, rules.alpha), remarks)
+
+
+def _is_quiet(compared: "pd.DataFrame") -> bool:
+    """Whether the A/A arms vary over seeds far less than the techniques that change anything."""
+    known = compared[compared["changed"] & (compared["pairs"] >= LEAST)]
+    arms, others = (known.loc[known["control"] == of, "sd"] for of in (True, False))
+    return (
+        len(arms) > 0 and len(others) > 0 and bool(arms.max() ** 2 < QUIET * others.median() ** 2)
+    )
 
 
 def _never_varies(scores: "pd.Series") -> bool:

@@ -142,3 +142,16 @@ def test_a_baseline_that_never_varies_is_warned_of() -> None:
     assert "none scores the same at every seed" in family.notes[-1]
     [family] = compared(scored(scores | {"none": [0.5, 0.5, 0.5, 0.6]})).families
     assert not any("scores the same" in note for note in family.notes)
+
+
+def test_training_rows_that_decide_are_warned_of() -> None:
+    """Techniques that vary with the rows of the seed, beside an A/A arm that shares them."""
+    rng = np.random.default_rng(0)
+    base, own = rng.normal(0.8, 0.02, 8), rng.normal(0, 0.02, (3, 8))
+    scores = {name: list(base + one) for name, one in zip(("l1", "l2", "ema"), own, strict=True)}
+    quiet, loud = base + 0.1 * own[0], base + own[1][::-1]
+    for arm, told in ((quiet, True), (loud, False)):
+        [family] = compared(
+            scored({"none": list(base), "none_again": list(arm), **scores})
+        ).families
+        assert any("is their training rows" in note for note in family.notes) == told
