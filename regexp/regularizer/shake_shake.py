@@ -35,7 +35,8 @@ class ShakeShake(Regularizer, kind="layer"):
 
     Args:
         forward: the share a in training: `shake`, drawn anew for each row, or `even`, 1/2.
-        backward: the share in the gradient: the same two, or `keep` for that of the forward pass.
+        backward: the share in the gradient: `shake`, drawn anew as well, `even`, or `keep` for that
+            of the forward pass.
 
     Raises:
         ValueError: for another word.

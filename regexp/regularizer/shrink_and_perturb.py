@@ -63,7 +63,8 @@ class ShrinkAndPerturb(Regularizer, kind="decay", neutral={"shrink": 1.0, "noise
     times: Annotated[int, Range(0)]
 
     def advise(self, course: Course) -> Iterator[str]:
-        if 0 < course.epochs <= self.times:
+        acts = self.shrink != 1 or self.noise != 0
+        if acts and 0 < course.epochs <= self.times:
             yield (
                 f"times={self.times} leaves less than an epoch between two times, of "
                 f"{course.epochs} in the run: lower it, or train for more epochs"

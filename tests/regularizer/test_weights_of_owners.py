@@ -57,11 +57,11 @@ ON_WEIGHTS = [name for name in NAMES if uses_weights(name)]
 # They move weights, which changes the gradients of all, ask for the layers of all parameters, or
 # average all.
 REACH_ALL = {
-    "weight_noise", "adaptive_gradient_clipping", "layerwise_lr_decay", "ema", "swa", "lookahead",
-    "schedule_free",
+    "weight_noise", "adaptive_gradient_clipping", "layerwise_lr_decay", "ema", "ema_half_life",
+    "lawa", "lookahead", "schedule_free", "swa",
 }  # fmt: skip
 # They are seen from the second step on, or in what they remember.
-LATER = {"l2_sp", "swag"}
+LATER = {"l2_sp", "shrink_and_perturb", "swag"}
 STRONG: dict[str, dict[str, Any]] = {"max_norm": {"limit": 0.01}, "pruning": {"sparsity": 0.5}}
 
 
@@ -103,7 +103,7 @@ def test_all_takes_every_parameter_and_no_buffer(name: str) -> None:
     assert changed == PARAMETERS
 
 
-@pytest.mark.parametrize("name", ["l2_sp", "pruning", "swag"])
+@pytest.mark.parametrize("name", ["l2_sp", "pruning", "shrink_and_perturb", "swag"])
 def test_what_is_remembered_is_that_of_weights(name: str) -> None:
     model = Net()
     made = technique(name, **STRONG.get(name, {}))

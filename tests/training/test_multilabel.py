@@ -30,8 +30,9 @@ from tests.technique_runs import assert_same_bits, before, home, neutral
 
 TASK = "multilabel"
 CLASSES_ALONE = {
-    "bootstrapping", "confidence_penalty", "focal_loss", "generalized_cross_entropy", "label_noise",
-    "label_smoothing", "logit_penalty", "poly_loss", "r_drop", "symmetric_cross_entropy", "vat",
+    "aug_mix", "bootstrapping", "confidence_penalty", "focal_loss", "generalized_cross_entropy",
+    "label_noise", "label_smoothing", "logit_penalty", "poly_loss", "r_drop",
+    "symmetric_cross_entropy", "vat",
 }  # fmt: skip
 """What is written for one class a row, by a softmax."""
 
