@@ -131,8 +131,6 @@ def train_members(
             add_final_metrics(member, result, own_metrics)
             if rows := trainer["sharpness"]:
                 add_sharpness(member, result, rows)
-            if rows := trainer["sharpness"]:
-                add_sharpness(member, result, rows)
             if runs[position].stage != TUNING_STAGE:  # nobody uses a trial
                 result.model = model_files(runs[position], position, together, member, result)
     add_ensembles(members, runs, results)
