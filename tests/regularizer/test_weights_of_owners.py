@@ -58,7 +58,7 @@ ON_WEIGHTS = [name for name in NAMES if uses_weights(name)]
 # average all.
 REACH_ALL = {
     "weight_noise", "adaptive_gradient_clipping", "layerwise_lr_decay", "ema", "ema_half_life",
-    "lawa", "lookahead", "schedule_free", "swa",
+    "lawa", "lookahead", "schedule_free", "swa", "cautious_updates",
 }  # fmt: skip
 # They are seen from the second step on, or in what they remember.
 LATER = {"l2_sp", "shrink_and_perturb", "swag"}
