@@ -39,6 +39,9 @@ SETTINGS = {
 }
 """The columns of the table, as in benchmarks/costs.py."""
 
+TABLE = Setting("table", "classification", "dataset=breast_cancer ")
+"""Of `mlp`, for what is for tables alone."""
+
 INTRODUCTION = """# Techniques
 
 All {count} of them, by kind. Each can be combined with each other (`regularizer=[l1,dropout]`),
@@ -193,7 +196,7 @@ def linked(entry: Entry, names: set[str], code: str) -> str:
 def command(entry: Entry) -> str:
     """A sweep that compares the technique with none, on data and a model that it applies to."""
     technique = entry.technique(**entry.values)
-    for model, setting in SETTINGS.items():
+    for model, setting in [*SETTINGS.items(), ("mlp", TABLE)]:
         need = entry.fits.get(model)
         if need is None or setting.task not in entry.technique.tasks:
             continue
@@ -204,7 +207,7 @@ def command(entry: Entry) -> str:
             elif need == "selu":
                 choices = f"model.activation=selu {choices}"
             return f"regexp -m {setting.command}{choices} seeds=10"
-    raise ValueError(f"{entry.name} applies to none of {', '.join(SETTINGS)}")
+    raise ValueError(f"{entry.name} applies to none of {', '.join(SETTINGS)}, nor to a table")
 
 
 def words(entries: list[Entry]) -> str:

@@ -193,6 +193,7 @@ def test_search_ranges_in_words(docs: Docs, override: str | None, words: str) ->
         ("zoneout", "-m dataset=series model=lstm regularizer=none,zoneout"),
         ("alpha_dropout", "-m model.activation=selu regularizer=none,alpha_dropout"),
         ("mc_dropout", "-m 'regularizer=dropout,[dropout,mc_dropout]'"),
+        ("row_cutmix", "-m dataset=breast_cancer regularizer=none,row_cutmix"),
     ],
 )
 def test_commands_that_pages_show(docs: Docs, name: str, choices: str) -> None:

@@ -29,7 +29,8 @@ from regexp.regularizer.base import (
 __all__ = [
     "Padding", "advise_momentum", "advise_tail", "average_tail", "backwards_as", "copied",
     "covered", "draw_like", "global_norm", "gradients_at", "in_one_order", "mixed",
-    "mixed_targets", "offsets", "owner", "pairs", "resample", "select", "towards", "unit_norms",
+    "mixed_targets", "mixing_share", "offsets", "owner", "pairs", "resample", "select", "towards",
+    "unit_norms",
 ]  # fmt: skip
 
 Padding = Annotated[str, Choice("zeros", "border", "reflection")]
@@ -182,22 +183,35 @@ def draw_like(tensors: Tensors, draw: Callable[[Sequence[int]], Tensor]) -> Tens
     return {name: part.view(tensors[name].shape) for name, part in zip(names, parts, strict=True)}
 
 
+def mixing_share(rng: Rng, alpha: float | Tensor) -> Tensor:
+    """How much of itself each row of a batch keeps in mixup, ~ Beta(alpha, alpha).
+
+    Args:
+        rng: the stream to draw from.
+        alpha: >= 0.
+
+    Returns:
+        One share [...], float64 and exactly 1 if alpha is 0. The leading axes are those of the
+        stream's draws.
+    """
+    strength = torch.as_tensor(alpha, dtype=torch.float64, device=rng.device)
+    # Beta(0, 0) has no density, but its limit is known: all of one row.
+    share = rng.beta(strength.clamp(min=1e-3), strength.clamp(min=1e-3), ())
+    return torch.where(strength > 0, share.double(), 1.0)
+
+
 def pairs(rng: Rng, alpha: float | Tensor, rows: int) -> tuple[Tensor, Tensor]:
     """How mixup mixes a batch: one share, and another row for each row.
 
     Args:
         rng: the stream to draw from.
-        alpha: the share is ~ Beta(alpha, alpha), >= 0.
+        alpha: of the share (`mixing_share`).
         rows: of the batch.
 
     Returns:
-        The share [...], float64 and exactly 1 if alpha is 0, and a permutation of the rows
-        [..., rows]. The leading axes are those of the stream's draws.
+        The share [...], and a permutation of the rows [..., rows].
     """
-    strength = torch.as_tensor(alpha, dtype=torch.float64, device=rng.device)
-    # Beta(0, 0) has no density, but its limit is known: all of one row.
-    share = rng.beta(strength.clamp(min=1e-3), strength.clamp(min=1e-3), ())
-    return torch.where(strength > 0, share.double(), 1.0), rng.permutation(rows)
+    return mixing_share(rng, alpha), rng.permutation(rows)
 
 
 def mixed(x: Tensor, share: Tensor, other: Tensor) -> Tensor:
