@@ -18,8 +18,8 @@ GROUPS = {
     "sparsity": "Sparsity", "layer": "Stochastic layers", "normalization": "Normalization",
     "input": "Inputs", "label": "Labels and losses", "adversarial": "Adversarial and consistency",
     "gradient": "Gradients", "flatness": "Flat minima", "averaging": "Averages of weights",
-    "ensemble": "Ensembles", "stopping": "Stopping", "schedule": "Schedules",
-    "control": "Controls",
+    "ensemble": "Ensembles", "calibration": "Calibration", "stopping": "Stopping",
+    "schedule": "Schedules", "control": "Controls",
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import torch
 from regexp.errors import ConfigError
 from regexp.prediction.model import Model
 from regexp.prediction.program import Program
-from regexp.regularizer.conflicts import SEVERAL_MEMBERS
+from regexp.regularizer.conflicts import ONE_PASS
 from regexp.sweeps.ingredients import first_line
 
 ROWS = "rows"
@@ -81,7 +81,7 @@ def _predicts(technique: Any) -> bool:
     from regexp.regularizer.cocktail import Cocktail
 
     predicts = Cocktail({"technique": technique}).uses("predict")
-    return predicts and SEVERAL_MEMBERS not in technique.provides
+    return predicts and ONE_PASS not in technique.provides
 
 
 def _to_torch(program: Program, example: torch.Tensor, path: Path) -> None:

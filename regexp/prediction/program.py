@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL
 from regexp.dataset.digits import _scale
@@ -21,7 +22,7 @@ from regexp.prediction.network import Network
 from regexp.prediction.record import ModelRecord
 from regexp.random import Rng
 from regexp.regularizer.base import PredictionView
-from regexp.regularizer.conflicts import SEVERAL_MEMBERS
+from regexp.regularizer.conflicts import ONE_PASS
 from regexp.sweeps.ingredients import build_regularizer
 
 
@@ -49,9 +50,14 @@ class Program(nn.Module):
             (p.dtype for p in self.network.parameters() if p.is_floating_point()), torch.float32
         )
         self._shape = record.input_shape
-        techniques = build_regularizer(record.config["regularizer"]).techniques.values()
+        techniques = build_regularizer(record.config["regularizer"]).techniques
         # at most one says what is predicted
-        self._members = next((x for x in techniques if SEVERAL_MEMBERS in x.provides), None)
+        self._predicts = {n: t for n, t in techniques.items() if ONE_PASS in t.provides}
+        memory = {name: record.memory.get(name, {}) for name in self._predicts}
+        leaves, self._structure = pytree.tree_flatten(memory)
+        self._remembered = [f"memory{index}" for index in range(len(leaves))]
+        for name, leaf in zip(self._remembered, leaves, strict=True):
+            self.register_buffer(name, leaf)
         found = _module_of(preparation.pipeline)
         self.prepares = found is not None
         self.preparation = found or nn.Identity()
@@ -72,11 +78,13 @@ class Program(nn.Module):
         return outputs * self.scale + self.mean
 
     def _outputs(self, inputs: Tensor) -> Tensor:
-        if self._members is None:
-            outputs: Tensor = self.network(inputs)
-            return outputs
+        leaves = [self.get_buffer(name) for name in self._remembered]
+        memory = pytree.tree_unflatten(leaves, self._structure)
         view = PredictionView({}, self.network, inputs, Rng(0))
-        return mean_prediction(self._members.predict({}, view), self.task)
+        for name, technique in self._predicts.items():
+            return mean_prediction(technique.predict(memory[name], view), self.task)
+        outputs: Tensor = self.network(inputs)
+        return outputs
 
     def example(self, record: ModelRecord, rows: int = 2) -> Tensor:
         """Rows of zeros as they go in."""

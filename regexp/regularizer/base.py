@@ -97,7 +97,7 @@ __all__ = [
 ]  # fmt: skip
 
 KINDS = ("penalty", "decay", "constraint", "sparsity", "layer", "normalization", "input", "label",
-         "adversarial", "gradient", "flatness", "averaging", "ensemble", "stopping",
+         "adversarial", "gradient", "flatness", "averaging", "ensemble", "calibration", "stopping",
          "schedule", "control")  # fmt: skip
 
 

@@ -30,7 +30,7 @@ class Members(
     Regularizer,
     kind="ensemble",
     neutral={"members": 1},
-    provides=("averaged predictions", "rows of several members"),
+    provides=("averaged predictions", "rows of several members", "a prediction of one pass"),
     refuses=("averaged predictions",),
 ):
     """Abstract: a network whose i-th row belongs to member i modulo M.

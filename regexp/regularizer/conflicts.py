@@ -15,9 +15,9 @@ DATA_KINDS = {1: "table", 2: "series", 3: "images"}
 OTHER_LOSS, SOFT_TARGETS = "another loss", "soft targets"
 """Words of techniques: `refuses` the user's own loss; `provides` probabilities for classes."""
 
-SEVERAL_MEMBERS = "rows of several members"
-"""What a technique `provides` whose network is of no use without its `predict`, which neither draws
-nor remembers: each row of the network belongs to one member."""
+ONE_PASS = "a prediction of one pass"
+"""What a technique `provides` whose `predict` calls the network once, at the weights that are
+evaluated, and draws nothing: a program can have it."""
 
 
 CHANGING_NOISE = "noise that follows a schedule"

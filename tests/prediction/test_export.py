@@ -121,8 +121,8 @@ def test_what_techniques_predict_is_said_to_be_left_out(
     assert json.loads(path.with_suffix(".json").read_text())["not_in_it"] == ["mc_dropout"]
 
 
-@pytest.mark.parametrize("technique", ["batch_ensemble", "tabm"])
-def test_members_of_a_network_are_in_the_program(
+@pytest.mark.parametrize("technique", ["batch_ensemble", "tabm", "temperature_scaling"])
+def test_predictions_of_one_pass_are_in_the_program(
     place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str], technique: str
 ) -> None:
     place.sweep(

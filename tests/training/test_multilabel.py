@@ -33,7 +33,7 @@ REFUSE_LABELS = {
     "aug_mix", "bootstrapping", "c_mixup", "confidence_penalty", "focal_loss",
     "generalized_cross_entropy",
     "label_noise", "label_smoothing", "logit_penalty", "poly_loss", "r_drop",
-    "symmetric_cross_entropy", "vat",
+    "symmetric_cross_entropy", "temperature_scaling", "vat",
 }  # fmt: skip
 """What is written for one class a row, by a softmax, or for values."""
 
