@@ -209,13 +209,15 @@ class PeriodicDense(FeatureEmbedding):
     """Periodic embedding beside the feature itself (PBLD): h = [W cos(2 pi c x + d) + b, x].
 
     c, d, W and b are each feature's own and are learned; c begins as N(0, sigma^2), d uniformly
-    within +-pi.
+    within +-pi. Each of them is what is learned times `rate`, so that under Adam their learning
+    rate is that multiple of the run's.
 
     Args:
         features: of a row.
         frequencies: numbers in c and in d, >= 1.
         sigma: deviation of c, in turns a unit of the feature, > 0.
         width: numbers in h, x among them, >= 2.
+        rate: multiple of the learning rate, > 0; the paper's is 0.1.
 
     Raises:
         ValueError: for a number out of its range.
@@ -227,18 +229,26 @@ class PeriodicDense(FeatureEmbedding):
 
     parameter_kinds: ClassVar[Mapping[str, str]] = {"frequencies": "embedding", "phases": "other"}
 
-    def __init__(self, features: int, frequencies: int, sigma: float, width: int) -> None:
+    def __init__(
+        self, features: int, frequencies: int, sigma: float, width: int, rate: float
+    ) -> None:
         super().__init__(features, width)
         if width < 2:
             raise ValueError(f"model.embedding.width: expected a number >= 2, got {width}")
+        if not rate > 0:
+            raise ValueError(f"model.embedding.rate: expected a number > 0, got {rate}")
+        self.rate = rate
         initial = _frequencies(features, frequencies, sigma)
         self.frequencies = nn.Parameter(initial.normal_(0, sigma))
         self.phases = nn.Parameter(torch.empty_like(initial).uniform_(-math.pi, math.pi))
         self.linear = EachFeature(features, frequencies, width - 1)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.div_(rate)
 
     def forward(self, x: Tensor) -> Tensor:
-        turns = 2 * math.pi * x.unsqueeze(-1) * self.frequencies.unsqueeze(-3)
-        h = self.linear((turns + self.phases.unsqueeze(-3)).cos())
+        turns = 2 * math.pi * x.unsqueeze(-1) * (self.rate * self.frequencies).unsqueeze(-3)
+        h = self.rate * self.linear((turns + (self.rate * self.phases).unsqueeze(-3)).cos())
         return torch.cat([h, x.unsqueeze(-1)], -1).flatten(-2)
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from regexp.config.schema import conf_folder
+from regexp.dataset.base import Data
 from regexp.model.embedding import EachFeature, PeriodicDense, PiecewiseLinear, embedded
 from regexp.model.embedding import Periodic as PeriodicEmbedding
 from regexp.model.kinds import parameter_kinds
 from regexp.model.mlp import MLP
 from regexp.model.resnet_mlp import ResNetMLP
+from regexp.regularizer.cocktail import Cocktail
+from regexp.sweeps.ingredients import build_model
+from tests.support import make_data
 
 Periodic = partial(
     PeriodicEmbedding, frequencies=4, sigma=0.5, width=6, activation=True, lite=False
@@ -118,11 +125,12 @@ def test_periodic_without_relu_may_be_negative(rows: Tensor) -> None:
 
 
 def test_periodic_dense_by_hand(rows: Tensor) -> None:
-    ours: Any = PeriodicDense(4, frequencies=5, sigma=0.5, width=3)
+    ours: Any = PeriodicDense(4, frequencies=5, sigma=0.5, width=3, rate=0.1)
     parts = []
     for f in range(4):
-        turns = 2 * math.pi * rows[:, [f]] * ours.frequencies[f] + ours.phases[f]
-        parts += [turns.cos() @ ours.linear.weight[f] + ours.linear.bias[f], rows[:, [f]]]
+        turns = 2 * math.pi * rows[:, [f]] * 0.1 * ours.frequencies[f] + 0.1 * ours.phases[f]
+        h = turns.cos() @ (0.1 * ours.linear.weight[f]) + 0.1 * ours.linear.bias[f]
+        parts += [h, rows[:, [f]]]
     torch.testing.assert_close(ours(rows), torch.cat(parts, 1))
 
 
@@ -132,7 +140,9 @@ def test_initial_numbers_have_their_distributions() -> None:
     plr = PeriodicEmbedding(100, 100, 0.3, 2, activation=True, lite=False)
     assert plr.frequencies.abs().max() <= 0.9
     assert plr.frequencies.std() == pytest.approx(0.3, rel=0.03)
-    dense = PeriodicDense(100, 100, 0.3, 2)
+    dense = PeriodicDense(100, 100, 0.3, 2, rate=0.5)
+    for parameter in dense.parameters():
+        parameter.mul_(0.5)
     assert dense.frequencies.std() == pytest.approx(0.3, rel=0.03)
     assert dense.phases.std() == pytest.approx(2 * math.pi / 12**0.5, rel=0.03)
     assert dense.linear.weight.std() == pytest.approx(0.1 * 2 / 12**0.5, rel=0.1)
@@ -150,6 +160,21 @@ def test_networks_have_one_before_their_first_layer(rows: Tensor, make: Any) -> 
     assert weights == ["hidden.0.layer.weight", "output.weight"]  # embeddings do not decay
 
 
+@pytest.mark.parametrize("name", ["mlp_ple", "realmlp"])
+def test_it_is_the_training_split_that_is_learned_from(name: str) -> None:
+    node: Any = OmegaConf.to_container(OmegaConf.load(conf_folder() / "model" / f"{name}.yaml"))
+    data, others = make_data(0), make_data(1)
+
+    def learned(data: Data) -> list[Tensor]:
+        return list(build_model(node, data, Cocktail({}), 0).buffers())
+
+    elsewhere = replace(data, validation=others.validation, test=others.test)
+    ours = learned(data)
+    assert len(ours) == 2
+    assert all(map(torch.equal, ours, learned(elsewhere)))
+    assert not any(map(torch.equal, ours, learned(others)))
+
+
 def test_only_bins_need_rows(rows: Tensor) -> None:
     assert embedded(None, 4, None) == ({}, 4)
     assert embedded(Periodic, 4, None)[1] == 24
@@ -164,7 +189,8 @@ def test_only_bins_need_rows(rows: Tensor) -> None:
         (lambda: PiecewiseLinear(2, 3, 0), "model.embedding.width"),
         (lambda: Periodic(2, frequencies=0), "model.embedding.frequencies"),
         (lambda: Periodic(2, sigma=0.0), "model.embedding.sigma"),
-        (lambda: PeriodicDense(2, 3, 0.1, 1), "model.embedding.width"),
+        (lambda: PeriodicDense(2, 3, 0.1, 2, 0.0), "model.embedding.rate"),
+        (lambda: PeriodicDense(2, 3, 0.1, 1, 0.1), "model.embedding.width"),
     ],
 )
 def test_numbers_out_of_range_are_refused(make: Any, message: str) -> None:

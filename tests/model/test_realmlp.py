@@ -87,7 +87,7 @@ def test_network_by_hand(rows: Tensor) -> None:
 
 def test_it_begins_as_the_paper_says(rows: Tensor) -> None:
     torch.manual_seed(0)
-    embedding = partial(PeriodicDense, frequencies=5, sigma=0.1, width=4)
+    embedding = partial(PeriodicDense, frequencies=5, sigma=0.1, width=4, rate=0.1)
     model: Any = RealMLP((4,), 3, [300, 200], "selu", 3.0, embedding, **RATES, training_inputs=rows)
     assert model(rows).eq(0).all()
     assert model.scale.scale.shape == (16,)
