@@ -45,7 +45,8 @@ TABLE = Setting("table", "classification", "dataset=breast_cancer ")
 INTRODUCTION = """# Techniques
 
 All {count} of them, by kind. Each can be combined with each other (`regularizer=[l1,dropout]`),
-unless one refuses what the other brings; the page of a technique lists those.
+unless one refuses what the other brings; the page of a technique lists those. What is known under
+another name is on [a page of its own](../names.md).
 
 **Hooks** are the places of a run where a technique acts, see {{ref}}`hooks`.
 
