@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -35,8 +36,8 @@ SECTION = re.compile(r"^(Helps|Costs|Args|Raises|Reference):\s*(.*)$")
 SHAPES = {"table": (8,), "images": (1, 16, 16), "series": (12, 2)}
 """Rows of each kind, small."""
 
-NEEDS = ("", "dropout", "selu")
-"""What a technique may need beside itself: another one before it, or an activation."""
+NEEDS = ("", "dropout", "selu", "two")
+"""What a technique may need beside itself: one or two others before it, or an activation."""
 
 
 @dataclass(frozen=True)
@@ -178,12 +179,12 @@ def applies(name: str, technique: Regularizer, model: str, kind: str, need: str)
     if network is None:
         return False
     techniques = {name: technique}
-    if need == "dropout" and name != "dropout":
-        techniques = {"dropout": dropout(), **techniques}
+    needed = {"dropout": ("dropout",), "two": ("input_noise", "l2")}.get(need, ())
+    techniques = {other: default(other) for other in needed if other != name} | techniques
     try:
         cocktail = Cocktail(techniques)
         check_data(techniques, model, technique.tasks[0], SHAPES[kind])
-        if cocktail.uses("build"):
+        if cocktail.uses("build") or overrides(technique, "alternatives"):
             add_layers(copy.deepcopy(network), cocktail, seed=0)
     except NotApplicable:
         return False
@@ -191,9 +192,9 @@ def applies(name: str, technique: Regularizer, model: str, kind: str, need: str)
 
 
 @cache
-def dropout() -> Regularizer:
-    """Dropout as its YAML says."""
-    node = read(CONF / "regularizer" / "dropout.yaml")
+def default(name: str) -> Regularizer:
+    """A technique as its YAML says."""
+    node = read(CONF / "regularizer" / f"{name}.yaml")
     node.pop("search", None)
     return instantiate(node)
 
@@ -204,7 +205,13 @@ def untrained(model: str, kind: str, selu: bool) -> nn.Module | None:
     node = read(CONF / "model" / f"{model}.yaml")
     if selu:
         node["activation"] = "selu"
+    shape = SHAPES[kind]
+    given: dict[str, Any] = {"input_shape": shape, "outputs": 3}
+    if "training_inputs" in inspect.signature(import_target("model", node["_target_"])).parameters:
+        given["training_inputs"] = (
+            torch.linspace(0, 1, 50).view(-1, *(1 for _ in shape)).expand(-1, *shape)
+        )
     try:
-        return instantiate(node, input_shape=SHAPES[kind], outputs=3)
+        return instantiate(node, **given)
     except InstantiationException:  # Hydra's, around the model's own ValueError
         return None

@@ -172,7 +172,12 @@ def call(entry: Entry) -> list[str]:
 def facts(entry: Entry, entries: list[Entry]) -> list[str]:
     """The table at the head of a page."""
     kind = entry.technique
-    needs = {"": "", "dropout": " after dropout", "selu": " with activation selu"}
+    needs = {
+        "": "",
+        "dropout": " after dropout",
+        "selu": " with activation selu",
+        "two": " after two others",
+    }
     models = [f"`{model}`{needs[need]}" for model, need in entry.fits.items()]
     others = [f"[{other.name}]({other.name}.md)" for other in entries if entry.refuses(other)]
     neutral = [f"`{key}` {value(number)}" for key, number in (kind.neutral or {}).items()]
@@ -205,6 +210,8 @@ def command(entry: Entry) -> str:
             choices = f"regularizer=none,{entry.name}"
             if need == "dropout":
                 choices = f"'regularizer=dropout,[dropout,{entry.name}]'"
+            elif need == "two":
+                choices = f"'regularizer=none,[input_noise,l2,{entry.name}]'"
             elif need == "selu":
                 choices = f"model.activation=selu {choices}"
             return f"regexp -m {setting.command}{choices} seeds=10"

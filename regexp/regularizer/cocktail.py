@@ -29,7 +29,12 @@ from regexp.regularizer.base import (
     overrides,
     total,
 )
-from regexp.regularizer.conflicts import alternatives, check_idle, check_together
+from regexp.regularizer.conflicts import (
+    alternatives,
+    check_alternatives,
+    check_idle,
+    check_together,
+)
 
 LATE = {"constraint": 1, "sparsity": 2}
 """Kinds of techniques whose result must hold: they see the parameters after all others."""
@@ -164,8 +169,9 @@ class Cocktail(Regularizer):
 
     def build_one(self, name: str, model: nn.Module) -> nn.Module:
         """Add the layers of one technique, whose noise is drawn from streams under its name."""
-        before = set(model.modules())
-        model = self.techniques[name].build(model)
+        before, technique = set(model.modules()), self.techniques[name]
+        check_alternatives(name, technique, self._groups)
+        model = technique.build(model)
         added = [module for module in model.modules() if module not in before]
         if any(name in group for group in self._groups.values()):
             check_idle(name, added)

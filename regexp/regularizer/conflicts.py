@@ -92,11 +92,27 @@ def alternatives(techniques: Mapping[str, Regularizer]) -> dict[str, tuple[str, 
                 )
             if any(other in group for group in groups.values()):
                 raise ConfigError(f"{other} takes turns twice", key=f"regularizer.{name}")
-        if names:
+        if len(set(names)) > 1:
             groups[name] = names
     taken = {name for names in groups.values() for name in names}
     mixing = tuple(n for n, t in techniques.items() if t.mixes and n not in taken)
     return groups | ({"mixes": mixing} if len(mixing) > 1 else {})
+
+
+def check_alternatives(
+    name: str, technique: Regularizer, groups: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Refuse a technique that lets others take turns, beside fewer than two.
+
+    Raises:
+        NotApplicable: naming it.
+    """
+    if overrides(technique, "alternatives") and name not in groups:
+        raise NotApplicable(
+            "expected at least two techniques beside it, of which each batch gets one",
+            key=f"regularizer.{name}",
+            cure=f"list them before it: regularizer=[mixup,cutout,{name}]",
+        )
 
 
 def check_idle(name: str, modules: Sequence[nn.Module]) -> None:

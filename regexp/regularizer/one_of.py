@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regexp.regularizer.base import ConfigError, NotApplicable, Regularizer
+from regexp.regularizer.base import ConfigError, Regularizer
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,5 @@ class OneOf(Regularizer, kind="control"):
                 f"{unknown[0]} is not among the techniques beside it, which are "
                 f"{', '.join(others) or 'none'}",
                 key="techniques",
-            )
-        if len(set(names)) < 2:
-            raise NotApplicable(
-                "expected at least two techniques, of which each batch gets one",
-                key="techniques",
-                cure="list them beside it: regularizer=[mixup,cutout,one_of]",
             )
         return names

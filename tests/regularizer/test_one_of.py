@@ -77,7 +77,7 @@ def test_of_names_the_others_act_in_every_step() -> None:
 @pytest.mark.parametrize(
     ("others", "changes", "error", "message"),
     [
-        (["mixup"], {}, NotApplicable, "regularizer.one_of.techniques: expected at least two"),
+        (["mixup"], {}, NotApplicable, "regularizer.one_of: expected at least two techniques"),
         (["mixup", "l2"], {"techniques": ["mixup", "l1"]}, ConfigError, "l1 is not among the"),
         (["mixup", "ema"], {}, ConfigError, "ema works over more than one step"),
         (["mixup", "batch_norm"], {}, ConfigError, "batch_norm: adds BatchNorm1d, which acts in"),
