@@ -188,7 +188,10 @@ class Trainable(ABC):
 
     def _buffers_now(self) -> Tensors:
         """The buffers by name; noise is a new tensor each step."""
-        return dict(self.model.named_buffers()) if self._noise else self._buffers
+        if not self._noise:
+            return self._buffers
+        # noise that a layer has in common for all its calls is one tensor under several names
+        return dict(self.model.named_buffers(remove_duplicate=False))
 
     @torch.no_grad()
     def observe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from regexp.errors import ConfigError
 from regexp.model.functional import call_with
-from regexp.model.layers import Block, DropoutLayer
+from regexp.model.layers import Block, DropoutLayer, Inputs
 from regexp.model.noise import fill_noise, note_shapes, owner_of
 from regexp.model.recurrent import Recurrent
 from regexp.model.repeated import Repeated
@@ -20,10 +21,11 @@ from regexp.random import Rng
 from regexp.regularizer.base import Regularizer
 from regexp.regularizer.r_drop import RDrop
 from regexp.regularizer.sam import SAM
+from regexp.stack.member import Member
 from regexp.stack.stack import Stack
 from regexp.training.loop import train
 from regexp.training.state import TrainingState
-from tests.support import make_member, run, stacked_and_alone
+from tests.support import make_member, run, stacked_and_alone, technique
 
 ROWS = 300
 
@@ -78,11 +80,11 @@ def test_a_backward_pass_that_calls_repeated_noise_again_is_refused() -> None:
     assert result.status == "FINISHED"
 
 
-@pytest.mark.parametrize("technique", [SAM(0.05), RDrop(1.0, None)])
+@pytest.mark.parametrize("calling", [SAM(0.05), RDrop(1.0, None)])
 def test_what_is_computed_again_is_refused_where_the_network_is_called_with_other_tensors(
-    technique: Regularizer,
+    calling: Regularizer,
 ) -> None:
-    member = make_member(0, {"technique": technique}, model=lambda: Checkpointed(times=1))
+    member = make_member(0, {"technique": calling}, model=lambda: Checkpointed(times=1))
     with pytest.raises(RuntimeError, match=r"computes parts again \(torch\.utils\.checkpoint\)"):
         train(Stack([member], 1, 6), 1, lambda *_: None)
 
@@ -103,6 +105,14 @@ def test_a_recurrent_layer_has_one_mask_for_all_times() -> None:
     note_shapes(network, torch.zeros(1, 5, 2))
     assert owner_of("0.state.0", network) == "0"
     assert not layer.state[0].further
+
+
+SGD = partial(torch.optim.SGD, lr=0.05)
+
+
+def calling_twice() -> nn.Module:
+    twice = Block(nn.Linear(5, 5), nn.Tanh())
+    return nn.Sequential(Inputs(), twice, twice, nn.Linear(5, 3))
 
 
 def standing_twice() -> nn.Module:
@@ -131,6 +141,18 @@ def test_a_run_that_is_broken_off_goes_on_with_the_same_bits(seeds: tuple[int, .
     state = TrainingState.resumed(stack, kept[0])
     for ours, theirs in zip(train(stack, 3, lambda *_: None, state=state), whole, strict=True):
         assert_close(ours.last["weights"], theirs.last["weights"], rtol=0, atol=0)
+
+
+def test_noise_that_calls_have_in_common_is_that_of_passes_of_techniques_in_a_stack_too() -> None:
+    """Its second name was lost there, and the second call of the block was without noise."""
+
+    def mixing(seed: int) -> Member:
+        techniques = {name: technique(name) for name in ("manifold_mixup", "fgsm")}
+        return make_member(seed, techniques, SGD, model=calling_twice)
+
+    for stacked, _, alone, _ in stacked_and_alone(mixing, (0, 1)):
+        for name, weight in alone.last["weights"].items():
+            assert_close(stacked.last["weights"][name], weight, rtol=0, atol=1e-12)
 
 
 def test_a_module_that_stands_twice_goes_on_learning_after_an_evaluation() -> None:
