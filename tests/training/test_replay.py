@@ -105,7 +105,7 @@ NOT_REPLAYED = {
     "gradient_noise": (False, False),  # its size is Python's power of the number of the step
     # by torch's own LSTM
     **dict.fromkeys(
-        ("activation_regularization", "jitter", "scaling", "time_mask", "window_warp"),
+        ("activation_regularization", "c_mixup", "jitter", "scaling", "time_mask", "window_warp"),
         (False, False),
     ),
     **dict.fromkeys(
