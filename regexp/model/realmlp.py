@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from regexp.model.activation import activation_module
 from regexp.model.embedding import Embedding, FeatureEmbedding, Rows, embedded, in_memory
 from regexp.model.layers import Block, Inputs
 
+INITIAL_ROWS = 8192
+"""Of the training split that the initial weights depend on."""
+
 
 class RealMLP(nn.Sequential):
     """Robust scaling, an embedding, a learned scale of each input, and linear layers that have it.
@@ -23,10 +26,16 @@ class RealMLP(nn.Sequential):
         h = act(W h / sqrt(inputs) + b)         for each hidden layer
         y = W h / sqrt(inputs) + b
 
-    with act(z) = z + a * (activation(z) - z), a of each unit. W and b of hidden layers begin as
-    N(0, 1), those of the output layer, whose first outputs are then 0, as zeros; scale and a as
-    ones. These are the paper's RealMLP-TD-S; the initialisation of its larger relative, which
-    depends on the data, is not here, nor is the clipping of a regression's outputs.
+    with act(z) = z + a * (activation(z) - z), a of each unit. scale and a begin as ones, W and b by
+    `initialization`:
+
+    - `data`, the paper's: W as N(0, 1), divided so that W h / sqrt(inputs) of each unit deviates by
+      1 over the training rows (over the first 8192 of many), and b so that it has its kink at a
+      random mean of five of them;
+    - `normal`, of the paper's simpler RealMLP-TD-S: W and b as N(0, 1), and as zeros in the output
+      layer, whose first outputs are then 0.
+
+    The paper's clipping of a regression's outputs is not here.
 
     The paper trains some parameters with multiples of the learning rate. Here such a parameter is
     what is learned times its multiple, which is the same under Adam (but for its epsilon, and for
@@ -42,6 +51,7 @@ class RealMLP(nn.Sequential):
             for values.
         clip: see `RobustScale`.
         embedding: makes one of `regexp.model.embedding`; null for none.
+        initialization: `data` or `normal`.
         scale_rate, bias_rate, activation_rate: multiples of the learning rate for scale, b and a.
         training_inputs: of the training split, [rows, *features].
 
@@ -61,6 +71,7 @@ class RealMLP(nn.Sequential):
         activation: str,
         clip: float,
         embedding: Embedding | None,
+        initialization: Literal["data", "normal"],
         scale_rate: float,
         bias_rate: float,
         activation_rate: float,
@@ -77,7 +88,7 @@ class RealMLP(nn.Sequential):
                 raise ValueError(f"model.{name}: expected a number > 0, got {rate}")
         robust = RobustScale(math.prod(input_shape), clip)
         robust.fit(training_inputs)
-        rows = None if training_inputs is None else robust(training_inputs.flatten(1))
+        rows = robust(in_memory(training_inputs).flatten(1))
         encoding, size = embedded(embedding, robust.features, rows)
         sizes = [size, *hidden]
         layers = [
@@ -88,19 +99,38 @@ class RealMLP(nn.Sequential):
             for before, units in zip(sizes, hidden, strict=False)
         ]
         output = NTPLinear(sizes[-1], outputs, bias_rate)
-        nn.init.zeros_(output.weight)
-        nn.init.zeros_(output.bias)
+        scale = Scale(size, scale_rate)
         super().__init__(
             OrderedDict(
                 inputs=Inputs(),
                 flatten=nn.Flatten(),
                 robust=robust,
                 **encoding,
-                scale=Scale(size, scale_rate),
+                scale=scale,
                 hidden=nn.Sequential(*layers),
                 output=output,
             )
         )
+        if initialization == "normal":
+            nn.init.zeros_(output.weight)
+            nn.init.zeros_(output.bias)
+        else:
+            _begin_on(rows[:INITIAL_ROWS], [*encoding.values(), scale, *layers, output])
+
+
+@torch.no_grad()
+def _begin_on(h: Tensor, parts: Iterable[nn.Module]) -> None:
+    """Initialise the linear layers among the parts of a network on what its training rows become.
+
+    Args:
+        h: inputs of the first part, [rows, features].
+        parts: called one after another.
+    """
+    for part in parts:
+        linear = part.layer if isinstance(part, Block) else part
+        if isinstance(linear, NTPLinear):
+            linear.begin_on(h)
+        h = part(h)
 
 
 class RobustScale(FeatureEmbedding):
@@ -186,6 +216,23 @@ class NTPLinear(nn.Linear):
     def __init__(self, in_features: int, out_features: int, bias_rate: float) -> None:
         self.bias_rate = bias_rate
         super().__init__(in_features, out_features)
+
+    @torch.no_grad()
+    def begin_on(self, x: Tensor) -> None:
+        """Draw them again, as the data say: see `RealMLP`.
+
+        Args:
+            x: inputs of training rows, [rows, in_features].
+        """
+        weight = torch.randn(self.in_features, self.out_features)
+        z = x * self.in_features**-0.5 @ weight
+        deviation = z.std(0, correction=0)
+        factor = torch.where(deviation > 0, 1 / deviation, 1)  # or it is the same in all rows
+        self.weight.copy_((weight * factor).mT)
+        rows = torch.randint(len(x), (self.out_features, 5))
+        share = torch.empty(rows.shape).exponential_()
+        kinks = (z * factor)[rows, torch.arange(self.out_features)[:, None]]
+        self.bias.copy_(-(kinks * share / share.sum(1, keepdim=True)).sum(1) / self.bias_rate)
 
     def reset_parameters(self) -> None:
         """Draw the initial weights and biases."""

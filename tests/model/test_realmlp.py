@@ -71,7 +71,9 @@ def test_of_standardized_features_it_is_the_same(rows: Tensor) -> None:
 
 def test_network_by_hand(rows: Tensor) -> None:
     torch.manual_seed(0)
-    model: Any = RealMLP((2, 2), 3, [8, 6], "mish", 3.0, None, **RATES, training_inputs=rows)
+    model: Any = RealMLP(
+        (2, 2), 3, [8, 6], "mish", 3.0, None, "data", **RATES, training_inputs=rows
+    )
     for parameter in model.parameters():
         nn.init.normal_(parameter)
     robust = RobustScale(4, 3.0)
@@ -85,10 +87,12 @@ def test_network_by_hand(rows: Tensor) -> None:
     torch.testing.assert_close(model(rows.view(-1, 2, 2)), expected)
 
 
-def test_it_begins_as_the_paper_says(rows: Tensor) -> None:
+def test_it_begins_as_the_simpler_of_the_paper(rows: Tensor) -> None:
     torch.manual_seed(0)
     embedding = partial(PeriodicDense, frequencies=5, sigma=0.1, width=4, rate=0.1)
-    model: Any = RealMLP((4,), 3, [300, 200], "selu", 3.0, embedding, **RATES, training_inputs=rows)
+    model: Any = RealMLP(
+        (4,), 3, [300, 200], "selu", 3.0, embedding, "normal", **RATES, training_inputs=rows
+    )
     assert model(rows).eq(0).all()
     assert model.scale.scale.shape == (16,)
     x = torch.randn(7, 16)
@@ -100,6 +104,40 @@ def test_it_begins_as_the_paper_says(rows: Tensor) -> None:
     assert second.layer.weight.std().item() == pytest.approx(1, rel=0.02)
     assert (0.1 * first.layer.bias).std().item() == pytest.approx(1, rel=0.15)
     assert model.output.weight.eq(0).all()
+
+
+@torch.no_grad()
+def test_initial_weights_and_kinks_follow_the_training_rows(rows: Tensor) -> None:
+    torch.manual_seed(0)
+    model: Any = RealMLP(
+        (4,), 3, [30, 20], "selu", 3.0, None, "data", **RATES, training_inputs=rows
+    )
+    h = model.scale(model.robust(rows))
+    for layer, activation in [(b.layer, b.activation) for b in model.hidden] + [
+        (model.output, nn.Identity())
+    ]:
+        kinks = -0.1 * layer.bias
+        z = layer(h) + kinks  # without bias
+        torch.testing.assert_close(z.std(0, correction=0), torch.ones(z.shape[1]))
+        assert (z.amin(0) < kinks).all()
+        assert (kinks < z.amax(0)).all()
+        h = activation(layer(h))
+
+
+@torch.no_grad()
+def test_initial_weights_and_kinks_are_the_packages() -> None:
+    """Of the same draws, and where a unit's inputs are the same in all rows."""
+    x = torch.randn(9, 4)
+    layer = NTPLinear(4, 6, 0.1)
+    layer.begin_on(torch.ones(9, 4))
+    assert layer(torch.ones(9, 4)).abs().max() < 1e-6
+    module = pytest.importorskip("pytabkit.models.nn_models.nn")
+    torch.manual_seed(0)
+    layer.begin_on(x)
+    torch.manual_seed(0)
+    weight = module.WeightFitter(6, weight_param="ntk", weight_init_mode="std").fit(as_theirs(x))
+    bias = module.BiasFitter(bias_init_mode="he+5").fit(as_theirs(weight.forward_cont(x)))
+    torch.testing.assert_close(layer(x), bias.forward_cont(weight.forward_cont(x)))
 
 
 def test_neural_tangent_parametrization_is_the_packages() -> None:
@@ -156,7 +194,8 @@ def test_rates_are_multiples_of_the_learning_rate_under_adam(
 )
 def test_what_does_not_fit_is_refused(rows: Tensor, changed: Any, message: str) -> None:
     options: dict[str, Any] = {
-        "hidden": [4], "activation": "selu", "clip": 3.0, "embedding": None, **RATES,
+        "hidden": [4], "activation": "selu", "clip": 3.0, "embedding": None,
+        "initialization": "data", **RATES,
         "training_inputs": rows,
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
