@@ -188,7 +188,7 @@ class TabM(Members):
         found = [layer for layer in layers.values() if type(layer) is nn.Linear]
         if len(found) < 2:
             raise NotApplicable(
-                f"{type(model).__name__} has fewer than two linear layers, so none to share",
+                f"{type(model).__name__} has fewer than two plain nn.Linear, so none to share",
                 key="regularizer.tabm",
                 cure="use a network such as model=mlp",
             )
