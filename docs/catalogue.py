@@ -65,7 +65,7 @@ class Entry:
     sections: dict[str, str]
     yaml: str
     values: dict[str, Any]
-    search: dict[str, str]
+    search: dict[str, Any]
     oracle: str
     costs: dict[str, str]
     fits: dict[str, str]

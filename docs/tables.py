@@ -28,13 +28,17 @@ def value(default: Any) -> str:
     """A default as YAML writes it."""
     if default is None or isinstance(default, bool):
         return {None: "`null`", True: "`true`", False: "`false`"}[default]
+    if isinstance(default, dict):  # a schedule
+        return "`{" + ", ".join(f"{key}: {one}" for key, one in default.items()) + "}`"
     return f"`{default}`"
 
 
-def search_range(override: str | None) -> str:
-    """A range of Hydra's sweep grammar, in words."""
+def search_range(override: str | dict[str, str] | None) -> str:
+    """A range of Hydra's sweep grammar, in words; those of a number's schedule by its keys."""
     if override is None:
         return "–"
+    if isinstance(override, dict):
+        return "; ".join(f"`{key}` {search_range(text)}" for key, text in override.items())
     space = OverridesParser.create().parse_override(f"key={override}").value()
     if isinstance(space, IntervalSweep):
         scale = ", logarithmic" if "log" in space.tags else ""

@@ -138,7 +138,9 @@ def neutral(name: str) -> Mix:
 
 
 def floats(name: str) -> dict[str, float]:
-    return Cocktail(dict(mix(*before(name), name))).numbers()[name]
+    """Numbers that are one for the whole run, by name."""
+    numbers = Cocktail(dict(mix(*before(name), name))).numbers()[name]
+    return {key: value for key, value in numbers.items() if isinstance(value, float)}
 
 
 # --- comparisons -----------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from regexp.config.nodes import check_node
 from regexp.config.schema import conf_folder, register
+from regexp.config.values import flat
 from regexp.errors import ConfigError
 from regexp.metrics.evaluate import metrics
 from regexp.regularizer.base import (
@@ -36,6 +37,7 @@ from regexp.regularizer.base import (
     Range,
     Regularizer,
     Schedule,
+    TrainingSplit,
     overrides,
 )
 from regexp.regularizer.ranges import declared
@@ -88,7 +90,7 @@ NEUTRAL_NUMBERS = {
     name: key
     for name in NEUTRAL
     for key, value in technique(name).neutral.items()
-    if isinstance(value, float)
+    if isinstance(value, float) and key in floats(name)
 }
 
 every_technique = pytest.mark.parametrize("name", NAMES, scope="module")
@@ -152,7 +154,8 @@ def test_of_a_batch_only_its_side_is_changed(name: str) -> None:
     shape, task, _ = NETWORKS[home(name)]
     inputs = make_data(shape=shape, task=task).train.inputs
     batch = Batch(support.tensor(inputs), torch.eye(3)[torch.arange(len(inputs)) % 3])
-    changed = technique(name).batch(make_step(), batch)
+    step = replace(make_step(), split=TrainingSplit(len(inputs), torch.arange(3.0).double()))
+    changed = technique(name).batch(step, batch)
     if technique(name).kind == "label":
         assert changed.inputs is batch.inputs
     if technique(name).kind == "input" and "soft targets" not in technique(name).provides:
@@ -411,7 +414,7 @@ def test_yaml_says_where_it_goes_and_what_it_is(name: str) -> None:
     assert set(node) - {"_target_", "search"} == fields
     ranges = node.get("search", {})
     assert set(ranges) <= fields
-    for key, text in ranges.items():
+    for key, text in flat(ranges):
         parsed = OverridesParser.create().parse_override(f"{key}={text}")
         assert parsed.is_sweep_override(), f"{key}: {text}"
 

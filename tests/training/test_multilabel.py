@@ -30,10 +30,10 @@ from tests.technique_runs import assert_same_bits, before, home, neutral
 
 TASK = "multilabel"
 REFUSE_LABELS = {
-    "aug_mix", "bootstrapping", "c_mixup", "confidence_penalty", "focal_loss",
-    "generalized_cross_entropy",
-    "label_noise", "label_smoothing", "logit_penalty", "poly_loss", "r_drop",
-    "symmetric_cross_entropy", "temperature_scaling", "vat",
+    "aug_mix", "bootstrapping", "c_mixup", "class_balanced_loss", "confidence_penalty", "elr",
+    "focal_loss", "generalized_cross_entropy", "label_noise", "label_smoothing", "logit_adjustment",
+    "logit_penalty", "poly_loss", "r_drop", "self_distillation", "symmetric_cross_entropy",
+    "temperature_scaling", "vat",
 }  # fmt: skip
 """What is written for one class a row, by a softmax, or for values."""
 

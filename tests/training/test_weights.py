@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from regexp.dataset.base import Data, Split
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.loss import LOSSES
-from regexp.regularizer.base import Batch, PenaltyView, Regularizer, Step, Tensors
+from regexp.regularizer.base import Batch, PenaltyView, Regularizer, Step, Tensors, TrainingSplit
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.common import mixed_targets
 from regexp.stack.member import Member
@@ -229,7 +229,7 @@ def test_techniques_that_mix_rows_mix_their_weights(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["focal_loss", "bootstrapping", "fgsm", "poly_loss", "generalized_cross_entropy",
-     "symmetric_cross_entropy"],
+     "logit_adjustment", "symmetric_cross_entropy"],
 )  # fmt: skip
 def test_changes_of_the_loss_count_rows_as_the_loss_does(name: str) -> None:
     """Its gradient with whole weights is that of repeated rows."""
@@ -248,7 +248,8 @@ def test_changes_of_the_loss_count_rows_as_the_loss_does(name: str) -> None:
         view = PenaltyView(
             parameters, call(batch.inputs), batch, call, LOSSES["classification"], {}
         )
-        penalty: Tensor = technique(name).penalty(make_step(), view)
+        split = TrainingSplit(6, torch.tensor([3.0, 2, 1]).double())
+        penalty: Tensor = technique(name).penalty(replace(make_step(), split=split), view)
         return float(penalty.detach())
 
     eye = torch.eye(3).double()[classes]
