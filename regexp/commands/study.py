@@ -31,6 +31,11 @@ FAMILIES = 3
 SUMMARIES = ("heat_map", "critical_difference", "settings", "budget", "forest", "overfitting")
 """The kinds of pictures that sum up."""
 
+DECIDED = """\
+Differences are of runs at equal seeds; a direction is told where p, corrected for all claims of
+this table, is below 5% ([how](../../docs/comparing.md#what-a-paper-claims)). The verdicts below are
+the usual ones, of all arms against one baseline."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -116,9 +121,26 @@ def write(folder: Path, sweep: Sweep, command: str, report: ComparisonReport, co
         f"**Question.** {sweep.config.study.question or 'Which technique helps?'}",
         f"**Command.** {cost}, {len(comparison.runs) + len(comparison.trials)} runs:",
         f"```bash\n{command}\n```",
+        *_paper(sweep, report),
     ]
     body = markdown.study_page(document(comparison, kept))
     (folder / "README.md").write_text("\n\n".join([*head, body]), encoding="utf-8")
+
+
+def _paper(sweep: Sweep, report: ComparisonReport) -> list[str]:
+    """What a paper says and what came of it, of a study that tries a paper's claims."""
+    from regexp.compare import markdown
+
+    if not report.claims:
+        return []
+    asked = sweep.config.study
+    return [
+        f"**Paper.** {asked.paper}",
+        *[f"**Reduced.** {asked.reduced}"] * bool(asked.reduced),
+        "## Paper and ours",
+        markdown.claims_table(report.claims),
+        DECIDED,
+    ]
 
 
 def worth_keeping(pictures: Sequence[Picture], families: int) -> list[Picture]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from regexp.compare.claims import Finding, columns_of
 from regexp.compare.document import Document
 from regexp.compare.formats import NOTHING
 from regexp.compare.tables import Column, shortened
@@ -41,6 +42,11 @@ def study_page(document: Document) -> str:
     parts += [*_pictures("## Figures", document), *_method(document)]
     parts.append("All numbers: [results.csv](results.csv).")
     return "\n\n".join(parts) + "\n"
+
+
+def claims_table(findings: Sequence[Finding]) -> str:
+    """What a paper claims, and what came of it."""
+    return _table(columns_of(findings))
 
 
 def description(document: Document, length: int = DESCRIPTION) -> str:

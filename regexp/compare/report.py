@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from regexp.compare import html, markdown
 from regexp.compare.baseline import KEYS
+from regexp.compare.claims import Claim, Finding, evaluate
 from regexp.compare.comparison import Comparison, Source, compare
 from regexp.compare.document import Document, document
 from regexp.compare.looks import FILE as LOOKS
@@ -33,10 +34,11 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ComparisonReport:
-    """What sweeps came to: their comparison, and the pictures of it."""
+    """What sweeps came to: their comparison, its pictures, and what came of a paper's claims."""
 
     comparison: Comparison
     pictures: "Sequence[Picture]" = ()
+    claims: Sequence[Finding] = ()
 
     @cached_property
     def document(self) -> Document:
@@ -50,6 +52,7 @@ def report(
     question: Question | None = None,
     *,
     figures: bool = True,
+    claims: Sequence[Claim] = (),
 ) -> ComparisonReport:
     """Compare the runs of a sweep, and keep the result as its artifacts and description.
 
@@ -59,7 +62,8 @@ def report(
         OSError: neither the store nor the disk took the files.
     """
     comparison = compare(tracker, [sweep.id], question, {sweep.id: sweep.name})
-    made = ComparisonReport(comparison, pictures(tracker, comparison) if figures else ())
+    drawn = pictures(tracker, comparison) if figures else ()
+    made = ComparisonReport(comparison, drawn, evaluate(claims, tracker.runs(sweep.id)))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / FOLDER
         write(made, folder)

@@ -90,6 +90,9 @@ class Study:
     """`study.*`: what an experiment is for."""
 
     question: str = MISSING
+    paper: str = MISSING
+    reduced: str = MISSING
+    claims: Any = MISSING
 
 
 @dataclass

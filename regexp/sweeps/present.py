@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from regexp.addresses import is_server
+from regexp.config.values import plain
 from regexp.errors import ConfigError, printable
 from regexp.metrics.names import LOSS, MAE, RMSE, RMSE_UNSCALED, column
 from regexp.sweeps import progress
@@ -37,6 +38,7 @@ def _present(
     tracker: "Tracker", parent: "RunRecord", config: DictConfig
 ) -> "ComparisonReport | None":
     from regexp.compare import Question, headlines, report, show
+    from regexp.compare.claims import claims_of, lines_of
     from regexp.tracking import pasted
     from regexp.tracking.view import UI_PAGE
 
@@ -46,7 +48,8 @@ def _present(
         return None
     try:
         asked = Question.read(config.compare)
-        reported = report(tracker, parent, asked, figures=config.figures)
+        claims = claims_of(plain(config.study)["claims"])
+        reported = report(tracker, parent, asked, figures=config.figures, claims=claims)
     except ConfigError as error:  # such as a metric that no run came to have
         say(f"\ncompare.{error}; compared as usual instead.")
         reported = report(tracker, parent, figures=config.figures)
@@ -62,6 +65,10 @@ def _present(
             say(f"Errors are of standardized targets; in their own unit: {RMSE_UNSCALED}.")
         for line in [*progress.ensemble_line(runs), *compared.findings]:
             say(printable(line))
+        if reported.claims:
+            say(f"\nWhat the paper says, and what came of it here: {config.study.paper}")
+            for line in lines_of(reported.claims):
+                say(line)
         say(
             "\nVerdicts in words, scores, costs and pictures, in one page:\n"
             f"  {command('compare', parent.id)}"

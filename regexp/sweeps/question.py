@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
+from regexp.compare.claims import claims_of, has_arm
 from regexp.config.jobs import Sweep
-from regexp.config.values import GROUPS
+from regexp.config.values import GROUPS, plain
 from regexp.errors import ConfigError, nearest
 from regexp.metrics import names
 from regexp.sweeps.final_metrics import names_of
 from regexp.sweeps.ingredients import load_data
+from regexp.tracking.names import texts
 
 if TYPE_CHECKING:
     from regexp.sweeps.planned_run import PlannedRun
@@ -28,6 +30,7 @@ def check_question(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> Non
     Raises:
         ConfigError: no run will have the metric, the factor or the baseline.
     """
+    _check_claims(sweep, planned)
     asked = sweep.config.compare
     if asked.metric is not None:
         _check_metric(asked.metric, planned, searched=sweep.config.tune.budget > 0)
@@ -35,6 +38,27 @@ def check_question(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> Non
         _check_factor(asked.factor, sweep)
     elif asked.baseline is not None:
         _check_baseline(asked.baseline, [run for runs in planned for run in runs])
+
+
+def _check_claims(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> None:
+    """Every arm of every claim has one run a seed, and every dataset the metric."""
+    runs = [(run, texts(run.config)) for job in planned for run in job if not run.trial_for]
+    for claim in claims_of(plain(sweep.config.study)["claims"]) if runs else ():
+        key = f"study.claims.{claim.name}"
+        _check_metric(claim.metric, planned, key=f"{key}.metric")
+        for name, arm in claim.arms.items():
+            found = {
+                run.fingerprint: run.seed
+                for run, values in runs
+                if has_arm(arm, run.technique, run.dataset, values)
+            }
+            seeds = list(found.values())
+            if not seeds or len(set(seeds)) < len(seeds):
+                wrong = "several runs of a seed have it" if seeds else "no run of this sweep has it"
+                raise ConfigError(
+                    wrong, key=f"{key}.{name}", got=dict(arm),
+                    cure="change its keys, or leave all claims out: study.claims=null",
+                )  # fmt: skip
 
 
 def _check_baseline(baseline: str, planned: Sequence[PlannedRun]) -> None:
@@ -51,7 +75,13 @@ def _check_baseline(baseline: str, planned: Sequence[PlannedRun]) -> None:
         )
 
 
-def _check_metric(metric: str, planned: Sequence[Sequence[PlannedRun]], *, searched: bool) -> None:
+def _check_metric(
+    metric: str,
+    planned: Sequence[Sequence[PlannedRun]],
+    *,
+    searched: bool = False,
+    key: str = "compare.metric",
+) -> None:
     """Every dataset's runs have the metric, and the validation split has it if it is to choose."""
     firsts = {run.dataset: run for runs in reversed(planned) for run in runs[:1]}
     for dataset, run in firsts.items():
@@ -64,7 +94,7 @@ def _check_metric(metric: str, planned: Sequence[Sequence[PlannedRun]], *, searc
             tested = [name for name in there if name.startswith(names.TEST)]
             raise ConfigError(
                 f"runs on {dataset} have no such metric{nearest(metric, tested)}",
-                key="compare.metric",
+                key=key,
                 got=metric,
             )
         if searched and names.chosen_by(metric) not in there:

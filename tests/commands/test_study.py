@@ -12,7 +12,11 @@ from regexp.commands.study import Cost, worth_keeping
 from regexp.compare.figures import Picture
 from tests.sandbox import SMALL, Sandbox
 
-ARGUMENTS = ("study", "digits_mlp", "regularizer=none,l1", *SMALL, "trainer.batch_size=32")
+CLAIM = (
+    "study.claims={l1_is_better: {paper: 'l1 90%, none 80% (Table 1)', metric: test/accuracy, "
+    "arm: {regularizer: l1}, against: {regularizer: none}, expected: higher}}"
+)
+ARGUMENTS = ("study", "digits_mlp", "regularizer=none,l1", *SMALL, "trainer.batch_size=32", CLAIM)
 
 
 def test_a_study_is_run_and_written_up(
@@ -23,7 +27,9 @@ def test_a_study_is_run_and_written_up(
     (folder / "figures" / "old.png").touch()
     sandbox.arguments.remove("figures=false")
     assert sandbox.run(*ARGUMENTS) == 0
-    assert "The study is written up: experiments/digits_mlp/README.md" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "The study is written up: experiments/digits_mlp/README.md" in printed
+    assert "  paper: l1 90%, none 80% (Table 1)\n  ours:  test/accuracy: " in printed
 
     results = pd.read_csv(folder / "results.csv").set_index("technique")
     runs = sandbox.children()
@@ -38,6 +44,8 @@ def test_a_study_is_run_and_written_up(
     [answer] = re.findall(r"^\*\*Answer\.\*\* (.*)$", written, re.MULTILINE)
     assert " l1 is not shown to help. l1: " in answer  # of two seeds
     assert "| l1 |" in written
+    assert "| l1 is better | l1 90%, none 80% (Table 1) | test/accuracy: " in written
+    assert "it takes 3 seeds or more" in written
     figures = {path.name for path in (folder / "figures").iterdir()}
     assert "forest_digits.png" in figures
     assert "old.png" not in figures

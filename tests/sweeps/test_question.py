@@ -40,6 +40,9 @@ def check(*overrides: str) -> None:
         ["compare.factor=optimizer", "optimizer=sgd,adam"],
         ["compare.factor=trainer.batch_size", "trainer.batch_size=16,32"],
         ["compare.metric=test/macro_f1", "tune.budget=2", "dataset.split_seed=0"],
+        ["study.claims={it: {paper: p, metric: final/train_accuracy, arm: {regularizer: l1}, "
+         "against: {regularizer: none, optimizer.lr: 1e-3}, expected: higher}}",
+         "regularizer=none,l1", "seeds=2"],
     ],
 )  # fmt: skip
 def test_what_can_be_answered_is_taken(asked: list[str]) -> None:
@@ -59,6 +62,15 @@ def test_what_can_be_answered_is_taken(asked: list[str]) -> None:
          "a search chooses by the validation split, which has no such metric"),
         (["compare.baseline=l3", "regularizer=l1,l2"],
          "compare.baseline=l3: no run of this sweep has it"),
+        (["study.claims={it: {paper: p, metric: test/accuracy, arm: {regularizer: l2}, "
+          "against: 90, expected: higher}}", "regularizer=none,l1"],
+         "study.claims.it.arm={'regularizer': 'l2'}: no run of this sweep has it"),
+        (["study.claims={it: {paper: p, metric: test/accuracy, arm: {regularizer: l1}, "
+          "against: {trainer.batch_size: 64}, expected: higher}}", "regularizer=none,l1"],
+         "study.claims.it.against={'trainer.batch_size': 64}: several runs of a seed have it"),
+        (["study.claims={it: {paper: p, metric: test/acuracy, arm: {regularizer: l1}, "
+          "against: 90, expected: higher}}", "regularizer=none,l1"],
+         "study.claims.it.metric=test/acuracy: runs on iris have no such metric"),
         (["compare.factor=optimiser", "optimizer=sgd,adam"],
          "compare.factor=optimiser: no such key or group is varied. Did you mean optimizer?"),
     ],
