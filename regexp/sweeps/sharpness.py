@@ -19,7 +19,8 @@ from regexp.training.state import Result
 def add_sharpness(member: Member, result: Result, rows: int) -> None:
     """Give a run that has finished the sharpness of its final weights, or why it has none.
 
-    It is that of the network in evaluation mode, without penalties and noise, in float64.
+    It is that of the network in evaluation mode, without penalties and noise, in float64 on the
+    CPU.
 
     Args:
         rows: of the training split, which are drawn from the run's stream.
@@ -38,10 +39,10 @@ def _sharpness(member: Member, weights: dict[str, Tensor], rows: int) -> dict[st
     model, data, objective = member.model, member.data, member.objective
     rng = Rng(member.seed, "sharpness")
     chosen = rng.permutation(len(data.train))[:rows]
-    device = next(iter(weights.values())).device
 
     def double(tensor: Tensor) -> Tensor:
-        tensor = tensor.detach().to(device)
+        # on the CPU, as cuDNN's recurrent layers have no second derivative
+        tensor = tensor.detach().cpu()
         return tensor.double() if tensor.is_floating_point() else tensor
 
     held = {**dict(model.named_parameters()), **dict(model.named_buffers())}
@@ -51,19 +52,19 @@ def _sharpness(member: Member, weights: dict[str, Tensor], rows: int) -> dict[st
         double(values.index_select(0, chosen)) for values in (data.train.inputs, data.train.targets)
     )
     counts = objective.weights(data)
-    count = torch.ones(()) if counts is None else counts[chosen]
-    own = objective.loss and objective.loss.to(device, torch.float64)
+    count = 1.0 if counts is None else counts[chosen]
+    own = objective.loss and objective.loss.to(torch.device("cpu"), torch.float64)
     each: Loss = own or LOSSES[data.task]
 
     def loss(point: list[Tensor]) -> Tensor:
         outputs = call_with(model, tensors | dict(zip(learned, point, strict=True)), inputs)
-        return (count.to(device, torch.float64) * each(outputs, targets)).mean()
+        return (count * each(outputs, targets)).mean()
 
     point = [tensors[name] for name in learned]
     start = rng.normal((sum(tensor.numel() for tensor in point),)).double()
     model.eval()
     try:
         with sdpa_kernel(SDPBackend.MATH), without_fast_path():  # others have no second derivative
-            return sharpness(loss, point, start.to(device))
+            return sharpness(loss, point, start)
     finally:
         model.train()

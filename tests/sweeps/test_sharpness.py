@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from regexp.metrics import names
 from regexp.metrics.sharpness import RADIUS
 from regexp.random import Rng
 from regexp.stack.member import Member
+from regexp.stack.objective import Objective
 from regexp.sweeps.sharpness import add_sharpness
 from regexp.training.state import Result
 from tests.sandbox import Sandbox
@@ -33,15 +35,18 @@ def small() -> nn.Module:
 
 
 def test_is_that_of_the_whole_hessian_at_the_weights_that_are_tested() -> None:
-    """With an average that is evaluated, a penalty and noise that are left out, and more rows of
-    the training split than are looked at."""
+    """With an average that is evaluated, a penalty and noise that are left out, rows of a class
+    that count three times, and more rows of the training split than are looked at."""
     techniques = {name: technique(name) for name in ("ema", "l2", "input_noise")}
-    one = make_member(3, techniques, model=small)
+    objective = Objective(class_weight={"a": 3.0})
+    one = replace(make_member(3, techniques, model=small), objective=objective)
     (result,) = finished(one)
     state = {name: value.double() for name, value in result.last["weights"].items()}
     rows = Rng(3, "sharpness").permutation(len(one.data.train))[:ROWS]
     inputs = one.data.train.inputs.index_select(0, rows).double()
     targets = one.data.train.targets[rows]
+    counts = torch.where(one.data.train.targets == 0, 3.0, 1.0).double()
+    counts = (counts / counts.mean())[rows]
     learned = [name for name, _ in one.model.named_parameters()]
 
     def loss(*point: torch.Tensor) -> torch.Tensor:
@@ -49,7 +54,8 @@ def test_is_that_of_the_whole_hessian_at_the_weights_that_are_tested() -> None:
         hidden = (inputs @ first.T + shift).tanh()
         mean, variance = state["2.running_mean"], state["2.running_var"]
         hidden = (hidden - mean) / (variance + 1e-5).sqrt() * gain + bias
-        return nn.functional.cross_entropy(hidden @ last.T + end, targets)
+        outputs = hidden @ last.T + end
+        return (counts * nn.functional.cross_entropy(outputs, targets, reduction="none")).mean()
 
     point = tuple(state[name] for name in learned)
     blocks = torch.autograd.functional.hessian(loss, point)
