@@ -79,6 +79,7 @@ def ratio(model: tuple[str, ...], technique: str, epochs: int, rounds: int) -> f
 def main(arguments: list[str] | None = None) -> None:
     parser = make_parser(__name__, __doc__)
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "costs.csv")
+    parser.add_argument("--only", nargs="+", help="techniques to measure; other rows stay")
     options = parser.parse_args(arguments)
     names = sorted(path.stem for path in (conf_folder() / "regularizer").glob("*.yaml"))
     names.remove("none")
@@ -87,14 +88,18 @@ def main(arguments: list[str] | None = None) -> None:
         names, models, epochs, rounds = ["l1", "mc_dropout"], ["mlp"], 2, 1
     register()
     torch.set_num_threads(1)
-    rows = [["technique", *models]]
-    for name in names:
+    rows = {}
+    if options.only:
+        with options.output.open(newline="") as file:
+            rows = {row[0]: row for row in list(csv.reader(file))[1:] if row[0] in names}
+    for name in options.only or names:
         costs = [ratio(MODELS[model], name, epochs, rounds) for model in models]
-        rows.append([name, *("" if cost is None else f"{cost:.2f}" for cost in costs)])
-        print("  ".join(rows[-1]), flush=True)
+        rows[name] = [name, *("" if cost is None else f"{cost:.2f}" for cost in costs)]
+        print("  ".join(rows[name]), flush=True)
     if not options.smoke:
         with options.output.open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([["technique", *models], *(rows[name] for name in sorted(rows))])
 
 
 if __name__ == "__main__":

@@ -134,8 +134,8 @@ def test_mlflow_is_imported_late() -> None:
 
 # of the room of techniques
 FRAME = {
-    "__init__", "base", "cocktail", "common", "conflicts", "image_operations", "ranges",
-    "schedule", "training_rows", "views",
+    "__init__", "base", "cocktail", "common", "conflicts", "hyperparameters", "image_operations",
+    "ranges", "schedule", "training_rows", "turns", "views",
 }  # fmt: skip
 
 

@@ -11,10 +11,9 @@ To add a technique: one subclass of `Regularizer` in one file here, one YAML in
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +36,8 @@ from regexp.model.layers import (
 from regexp.model.layouts import Layout
 from regexp.model.recurrent import Recurrent, recurrents
 from regexp.random import Rng
-from regexp.regularizer.ranges import Choice, Include, Range, check_value, declared
+from regexp.regularizer.hyperparameters import Hyperparameters
+from regexp.regularizer.ranges import Choice, Include, Range, check_value
 from regexp.regularizer.schedule import Schedule
 from regexp.regularizer.views import (
     Batch,
@@ -53,47 +53,12 @@ from regexp.regularizer.views import (
 )
 
 __all__ = [
-    "HOOKS",
-    "KINDS",
-    "Batch",
-    "Block",
-    "Choice",
-    "ConfigError",
-    "Course",
-    "DropoutLayer",
-    "EachTime",
-    "Evaluation",
-    "FeatureEmbedding",
-    "GradientView",
-    "Include",
-    "Inputs",
-    "Layout",
-    "Memory",
-    "Noise",
-    "NotApplicable",
-    "ParameterKinds",
-    "PenaltyView",
-    "PredictionView",
-    "Range",
-    "Recurrent",
-    "Regularizer",
-    "Residual",
-    "Rng",
-    "Schedule",
-    "Step",
-    "Tensors",
-    "TrainingSplit",
-    "blocks",
-    "check_value",
-    "count",
-    "hidden_weights",
-    "inputs",
-    "overrides",
-    "parameter_kinds",
-    "recurrents",
-    "residuals",
-    "total",
-    "weights",
+    "HOOKS", "KINDS", "Batch", "Block", "Choice", "ConfigError", "Course", "DropoutLayer",
+    "EachTime", "Evaluation", "FeatureEmbedding", "GradientView", "Include", "Inputs", "Layout",
+    "Memory", "Noise", "NotApplicable", "ParameterKinds", "PenaltyView", "PredictionView",
+    "Range", "Recurrent", "Regularizer", "Residual", "Rng", "Schedule", "Step", "Tensors",
+    "TrainingSplit", "blocks", "check_value", "count", "hidden_weights", "inputs", "overrides",
+    "parameter_kinds", "recurrents", "residuals", "total", "weights",
 ]  # fmt: skip
 
 KINDS = ("penalty", "decay", "constraint", "sparsity", "layer", "normalization", "input", "label",
@@ -101,7 +66,7 @@ KINDS = ("penalty", "decay", "constraint", "sparsity", "layer", "normalization",
          "schedule", "control")  # fmt: skip
 
 
-class Regularizer:
+class Regularizer(Hyperparameters):
     """One way to regularize. Every hook's default is the identity; override what you need.
 
     A subclass says what it is by keywords, `class L1(Regularizer, kind="penalty", ...)`, which
@@ -148,7 +113,6 @@ class Regularizer:
     uses_hidden: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
     uses_rows: ClassVar[bool] = False
-    constant: ClassVar[tuple[str, ...]] = ()
     redraws: ClassVar[bool] = False
     capturable: ClassVar[bool] = False
 
@@ -191,61 +155,6 @@ class Regularizer:
                     f"{cls.__name__}.{hook}: expected the arguments "
                     f"({', '.join(expected.parameters)}), got ({', '.join(ours.parameters)})"
                 )
-
-    def __post_init__(self) -> None:
-        # mypy takes the class for one of its instances
-        for name, (types, allowed) in declared(type(self)).items():  # type: ignore[arg-type]
-            value = getattr(self, name)
-            if isinstance(value, Mapping | Schedule):
-                value = self._schedule(name, value, float in types)
-                object.__setattr__(self, name, value)
-                continue
-            # YAML writes 1 for 1.0, and only floats may differ from run to run within a stack.
-            if type(value) is int and float in types:
-                value = float(value)
-                object.__setattr__(self, name, value)
-            if allowed is not None and not (value is None and type(None) in types):
-                check_value(name, value, allowed)
-        if self.schedules:
-            for end in ("initial", "final"):
-                self.with_values({n: getattr(s, end) for n, s in self.schedules.items()})
-        elif not any(isinstance(value, Tensor) for value in vars(self).values()):
-            self.check()
-
-    def _schedule(self, name: str, value: Any, is_float: bool) -> Schedule | float:
-        """The schedule of a field; a number where it stays the same."""
-        if name in self.constant or not is_float:
-            raise ConfigError(
-                f"expected one value for the whole run, got {value}",
-                key=name,
-                cure="it is used where no step is known, or is no number with a fraction",
-            )
-        try:
-            return Schedule.of(value)
-        except ConfigError as error:
-            key = f"{name}.{error.key}" if error.key else name
-            raise ConfigError(error.problem, key=key, cure=error.cure) from error
-
-    @classmethod
-    def accepts(cls, name: str, value: Any) -> bool:
-        """Whether a plain value of YAML, which is not of its field's type, is a schedule for it."""
-        field = declared(cls).get(name)  # type: ignore[arg-type]
-        return Schedule.is_written(value) and field is not None and float in field.types
-
-    @property
-    def schedules(self) -> dict[str, Schedule]:
-        """The numbers that follow a schedule, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Schedule)}
-
-    def with_values(self, values: Mapping[str, Any]) -> Self:
-        """The technique with other values of some fields."""
-        return dataclasses.replace(self, **values)  # type: ignore[type-var]
-
-    def check(self) -> None:
-        """Raise ConfigError for values that are good each, but not together (`check_value`).
-
-        Not called inside a stack, where numbers are tensors: they were checked for each run.
-        """
 
     def check_rows(self, shape: Sequence[int]) -> None:
         """Raise NotApplicable for rows of inputs [*features] of a shape it cannot work on."""

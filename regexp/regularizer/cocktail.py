@@ -29,11 +29,12 @@ from regexp.regularizer.base import (
     overrides,
     total,
 )
-from regexp.regularizer.conflicts import (
+from regexp.regularizer.conflicts import check_together
+from regexp.regularizer.turns import (
     alternatives,
     check_alternatives,
     check_idle,
-    check_together,
+    turn_of_each,
 )
 
 LATE = {"constraint": 1, "sparsity": 2}
@@ -101,7 +102,7 @@ class Cocktail(Regularizer):
         """The hyper-parameters that are floats, or schedules of floats, by technique."""
         kinds = float | Tensor | Schedule
         return {
-            name: {k: v for k, v in _values(technique).items() if isinstance(v, kinds)}
+            name: {k: v for k, v in technique.hyperparameters.items() if isinstance(v, kinds)}
             for name, technique in self.techniques.items()
         }
 
@@ -116,7 +117,7 @@ class Cocktail(Regularizer):
                 type(technique),
                 tuple(
                     (key, value.shape if isinstance(value, Schedule) else repr(value))
-                    for key, value in _values(technique).items()
+                    for key, value in technique.hyperparameters.items()
                     if not isinstance(value, float) or overrides(technique, "batch_size")
                 ),
             )
@@ -212,10 +213,7 @@ class Cocktail(Regularizer):
         turns: Tensors = {}
         for group, names in self._groups.items():
             now = [self._with_numbers_of(step, name, self.techniques[name]) for name in names]
-            active = torch.stack([_active(technique, step.rng.device) for technique in now])
-            draw = step.rng.fold(group, "turn").uniform(()).double()
-            turn = active & (active.cumsum(0) == 1 + (draw * active.sum()).floor())
-            turns |= zip(names, turn.unbind(), strict=True)
+            turns |= zip(names, turn_of_each(step, group, now), strict=True)
         return turns
 
     def _turns(self, step: Step) -> Tensors:
@@ -335,16 +333,3 @@ def _put_schedules(layer: Noise) -> None:
 
 def _where(condition: Tensor, tensors: Tensors, others: Tensors) -> Tensors:
     return {name: torch.where(condition, x, others[name]) for name, x in tensors.items()}
-
-
-def _active(technique: Regularizer, device: torch.device) -> Tensor:
-    """Whether one of its numbers is not neutral: bool of no dimension, as they may be tensors."""
-    values, neutral = _values(technique), technique.neutral or {}
-    differ = [values[name] != value for name, value in neutral.items()] or [True]
-    return torch.stack([torch.as_tensor(one, device=device) for one in differ]).any()
-
-
-def _values(technique: Regularizer) -> dict[str, Any]:
-    """The hyper-parameters of a technique, by name."""
-    fields = dataclasses.fields(technique)  # type: ignore[arg-type]
-    return {field.name: getattr(technique, field.name) for field in fields}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from torch import nn
-
 from regexp.errors import ConfigError
-from regexp.regularizer.base import Noise, NotApplicable, Regularizer, overrides
+from regexp.regularizer.base import NotApplicable, Regularizer, overrides
 
 DATA_KINDS = {1: "table", 2: "series", 3: "images"}
 """What a dataset's rows are, by their number of dimensions."""
@@ -64,72 +62,6 @@ def check_together(techniques: Mapping[str, Regularizer]) -> None:
             key="regularizer",
             cure="leave one out",
         )
-
-
-_NO_TURNS = ("batch_size", "track", "keep", "observe", "weights", "predict", "restore", "stop")
-"""Hooks of techniques that work over more than a step."""
-
-
-def alternatives(techniques: Mapping[str, Regularizer]) -> dict[str, tuple[str, ...]]:
-    """Groups of techniques of which each batch gets one, under the name of the group's stream.
-
-    Raises:
-        ConfigError: naming a technique that cannot take turns.
-    """
-    groups: dict[str, tuple[str, ...]] = {}
-    for name, technique in techniques.items():
-        try:
-            names = technique.alternatives([other for other in techniques if other != name])
-        except ConfigError as error:
-            key = f"regularizer.{name}.{error.key}"
-            raise type(error)(error.problem, key=key, cure=error.cure) from error
-        for other in names:
-            if any(overrides(techniques[other], hook) for hook in _NO_TURNS):
-                raise ConfigError(
-                    f"{other} works over more than one step, and so takes no turns with others",
-                    key=f"regularizer.{name}",
-                    cure="leave it out of the list",
-                )
-            if any(other in group for group in groups.values()):
-                raise ConfigError(f"{other} takes turns twice", key=f"regularizer.{name}")
-        if len(set(names)) > 1:
-            groups[name] = names
-    taken = {name for names in groups.values() for name in names}
-    mixing = tuple(n for n, t in techniques.items() if t.mixes and n not in taken)
-    return groups | ({"mixes": mixing} if len(mixing) > 1 else {})
-
-
-def check_alternatives(
-    name: str, technique: Regularizer, groups: Mapping[str, tuple[str, ...]]
-) -> None:
-    """Refuse a technique that lets others take turns, beside fewer than two.
-
-    Raises:
-        NotApplicable: naming it.
-    """
-    if overrides(technique, "alternatives") and name not in groups:
-        raise NotApplicable(
-            "expected at least two techniques beside it, of which each batch gets one",
-            key=f"regularizer.{name}",
-            cure=f"list them before it: regularizer=[mixup,cutout,{name}]",
-        )
-
-
-def check_idle(name: str, modules: Sequence[nn.Module]) -> None:
-    """Refuse a technique whose new layers cannot leave a batch as it is.
-
-    Raises:
-        ConfigError: naming it.
-    """
-    for module in modules:
-        is_leaf = next(module.children(), None) is None
-        if is_leaf and (not isinstance(module, Noise) or type(module).idle is Noise.idle):
-            raise ConfigError(
-                f"adds {type(module).__name__}, which acts in every step, and so takes no turns "
-                "with others",
-                key=f"regularizer.{name}",
-                cure="leave it out, or give a layer of your own an `idle`",
-            )
 
 
 def check_data(
