@@ -51,8 +51,8 @@ class TemperatureScaling(
     Costs: some passes through the softmax of the validation outputs an epoch; no time in training.
 
     Args:
-        limit: T is looked for in [1 / limit, limit], >= 1; it is at an end where the validation
-            rows are all right, say. At 1 the outputs stay as they are.
+        limit: T is looked for in [1 / limit, limit]; a number in [1, 1e+06]. It is at an end where
+            the validation rows are all right, say. At 1 the outputs stay as they are.
 
     Raises:
         ValueError: for a limit below 1.
