@@ -15,14 +15,7 @@ from pathlib import Path
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["pytest", "regexp.__main__", "regexp.sweeps.execute", "regexp.sweeps.job",
-     "regexp.sweeps.question", "regexp.compare.report", "regexp.compare.figures",
-     "mlflow.store.tracking.sqlalchemy_store",
-     "mlflow.store.artifact.local_artifact_repo", "hydra._internal.hydra", "torch._dynamo",
-     "sklearn.datasets", "sklearn.model_selection", "sqlalchemy.dialects.sqlite",
-     "matplotlib.pyplot"]
-)  # fmt: skip
+CONTEXT.set_forkserver_preload(["tests.warmed"])
 
 
 class Forked:
