@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
         write_votes(Path(name) / "votes.csv", options.rows)
         command = ["-m", "regexp", "-m", *words]
         if options.smoke:
+            command += ["figures=false", "yardsticks=false"]
             whose, times = resource.RUSAGE_SELF, inside(command, Path(name))
         else:
             tree = {"tree": options.tree.absolute()} if options.tree else {}

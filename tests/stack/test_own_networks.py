@@ -53,7 +53,9 @@ TECHNIQUES = [
 
 @pytest.mark.parametrize("names", TECHNIQUES, ids="+".join)
 def test_a_transformer_with_dropout_trains_stacked_as_alone(names: tuple[str, ...]) -> None:
-    changes = {"r_drop": {"dropout": None}, "dropout": {"inputs": None}}
+    changes: dict[str, dict[str, int | None]] = {
+        "r_drop": {"dropout": None}, "dropout": {"inputs": None}, "mc_dropout": {"samples": 3},
+    }  # fmt: skip
 
     def member(seed: int):
         techniques = {name: technique(name, **changes.get(name, {})) for name in names}
