@@ -135,7 +135,7 @@ def test_neutral_changes_nothing_in_a_cocktail(name: str) -> None:
 
 @every_technique
 def test_default_changes_something(name: str) -> None:
-    for epochs in (EPOCHS, 25):  # what waits for a limit or for a worse loss needs some time
+    for epochs in (EPOCHS, 25, 100):  # what waits for a limit or for a worse loss needs some time
         options = {"optimizer": WILD, "epochs": epochs}
         ours = alone(home(name), 0, beside(name), **options)
         none = alone(home(name), 0, mix(*before(name)), **options)

@@ -59,4 +59,5 @@ class LogitAdjustment(
         targets = view.batch.targets
         change = view.loss(view.outputs + shift, targets) - view.loss(view.outputs, targets)
         # two slopes that cancel may leave a rounding of them
-        return torch.where(torch.as_tensor(self.tau) != 0, view.batch.mean(change), 0.0)
+        changes = torch.as_tensor(self.tau, device=change.device) != 0
+        return torch.where(changes, view.batch.mean(change), 0.0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from regexp.regularizer.base import GradientView, Range, Regularizer, Step, Tensors
-from regexp.regularizer.common import global_norm, gradients_at
+from regexp.regularizer.flat_minima import gradients_along
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,4 @@ class SAM(Regularizer, kind="flatness", neutral={"rho": 0.0}):
     rho: Annotated[float, Range(0)]
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
-        # 1e-12 as in the authors' code: a zero gradient moves nothing.
-        scale = self.rho / (global_norm(view.gradients) + 1e-12)
-        worst = {name: view.parameters[name] + scale * g for name, g in view.gradients.items()}
-        return gradients_at(view, worst)
+        return gradients_along(view, view.gradients, self.rho)

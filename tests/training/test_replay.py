@@ -103,6 +103,7 @@ def replayed(fast: Replay) -> tuple[bool, bool]:
 
 NOT_REPLAYED = {
     "gradient_noise": (False, False),  # its size is Python's power of the number of the step
+    "look_sam": (False, False),  # takes its second gradient in some steps alone
     # by torch's own LSTM
     **dict.fromkeys(
         ("activation_regularization", "c_mixup", "jitter", "scaling", "time_mask", "window_warp"),
