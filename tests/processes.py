@@ -10,12 +10,17 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.warmed"])
+WARMED = "tests.warmed"
+CONTEXT.set_forkserver_preload([WARMED])
+ROOT = str(Path(__file__).parents[1])
 
 
 class Forked:
@@ -36,6 +41,9 @@ class Forked:
         reader, writer = CONTEXT.Pipe(duplex=False)
         given = (writer, Path.cwd(), dict(os.environ), function, arguments)
         self._process = CONTEXT.Process(target=_call, args=given)
+        with pytest.MonkeyPatch.context() as patched:  # else it cannot import what it should
+            patched.setenv("PYTHONPATH", ROOT, prepend=os.pathsep)
+            forkserver.ensure_running()
         self._process.start()
         writer.close()
         self.output = os.fdopen(os.dup(reader.fileno()))
@@ -79,6 +87,7 @@ def _call(
     for output in (1, 2):
         os.dup2(writer.fileno(), output)
     writer.close()
+    assert WARMED in sys.modules, "multiprocessing is silent of what it could not import"
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
