@@ -161,6 +161,7 @@ def _dimension(
     if text is None:
         return
     if key not in present:
+        _check_schedule(key, source, text, present)
         raise ConfigError(
             f"{source}: there is nothing to search by the key {key}"
             + nearest(key, present, source.removesuffix(key) if source.endswith(key) else "")
@@ -187,6 +188,32 @@ def _dimension(
         yield _interval(key, source, str(text), found, present[key])
     else:
         raise expected
+
+
+def _check_schedule(key: str, source: str, text: object, present: Mapping[str, object]) -> None:
+    """Tell of a range for a number that is a schedule, and of one for a part of what is none.
+
+    Raises:
+        ConfigError: it is one of these.
+    """
+    parts = {
+        one.removeprefix(f"{key}."): present[one] for one in present if one.startswith(f"{key}.")
+    }
+    if "from" in parts:
+        ends = ", ".join(f"{end}: RANGE" for end in ("from", "to"))
+        raise ConfigError(
+            f"{source}={shown(text)}: {key} follows a schedule, {shown(parts)}, and is no one "
+            "number to search; give ranges of what it has",
+            cure=f"{source}={{{ends}}}, or {source}=null to search it no more",
+        )
+    number, _, part = key.rpartition(".")
+    if number in present and part in ("from", "to", "start", "until"):
+        whole = source.rpartition(".")[0]
+        raise ConfigError(
+            f"{source}={shown(text)}: {number}={shown(present[number])} is one number, and no "
+            f"schedule with `{part}`",
+            cure=f"{whole}=RANGE, or {whole}=null to search it no more",
+        )
 
 
 def _interval(key: str, source: str, text: str, found: IntervalSweep, now: object) -> Dimension:

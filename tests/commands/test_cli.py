@@ -146,6 +146,18 @@ def test_a_run_without_m_is_a_sweep_of_one_job(
     assert len(sandbox.reports()[-1]["outcomes"]) == 4
 
 
+def test_a_grid_varies_the_end_of_a_schedule(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    falling = "regularizer.dropout.hidden={from:0.5,to:0}"
+    grid = "grid.regularizer.dropout.hidden.from=[0.2,0.9,0.0]"
+    assert sandbox.run("regularizer=dropout", falling, grid, *SMALL) == 0
+    assert "[1/1] dropout: 6 runs finished, " in capsys.readouterr().out
+    runs = sandbox.children()
+    assert sorted(set(runs["variant"])) == ["from=0", "from=0.2", "from=0.9"]
+    assert runs["metrics.test/loss"].nunique() == 6
+
+
 def test_a_swept_number_of_a_technique_runs_the_others_once(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:

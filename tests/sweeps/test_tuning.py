@@ -83,6 +83,20 @@ def test_choices_may_be_words_and_lists() -> None:
     assert {tuple(run.config["model"]["hidden"]) for run in plan(one)} == {(4,), (8, 4)}
 
 
+def test_the_ends_of_a_schedule_are_searched() -> None:
+    falling = "{from: 0.5, to: 0.0, shape: cosine}"
+    one = config("tune.budget=8", "regularizer=dropout", f"regularizer.dropout.hidden={falling}",
+                 "regularizer.dropout.search.hidden={from: 'interval(0.3, 0.8)', to: null}",
+                 "regularizer.dropout.search.inputs=null",
+                 )  # fmt: skip
+    first, *drawn = [run.config["regularizer"]["dropout"]["hidden"] for run in plan(one)]
+    assert dict(first) == {"from": 0.5, "to": 0.0, "shape": "cosine"}
+    assert all(0.3 <= hidden["from"] <= 0.8 and hidden["to"] == 0 for hidden in drawn)
+    assert len({hidden["from"] for hidden in drawn}) == 7
+    members = [build_member(run) for run in plan(one)]
+    assert len({member.structure() for member in members}) == 1, "they train side by side"
+
+
 WRONG = [
     (("tune.budget=-1",), "tune.budget=-1: expected an integer >= 0"),
     (("tune.budget=1.5",), "tune.budget=1.5: expected an integer"),
@@ -112,6 +126,12 @@ WRONG = [
      r"trainer.epochs=interval\(1,9\): trainer.epochs cannot be 1.0; int\(interval"),
     (("tune.budget=2", "regularizer=dropout", 'regularizer.dropout.search.hidden="interval(0,2)"'),
      r"dropout.search.hidden=interval\(0,2\): regularizer.dropout.hidden: .*< 1, got 2"),
+    (("tune.budget=2", "regularizer=dropout", "regularizer.dropout.hidden={from:0.5,to:0}"),
+     r"dropout.search.hidden=interval\(0.05, 0.8\): regularizer.dropout.hidden follows a schedule, "
+     r".*; regularizer.dropout.search.hidden=\{from: RANGE, to: RANGE\}, or .*hidden=null"),
+    (("tune.budget=2", "regularizer=self_distillation", "regularizer.self_distillation.share=0.5"),
+     "search.share.to=.*: regularizer.self_distillation.share=0.5 is one number, .*`to`; "
+     "regularizer.self_distillation.search.share=RANGE, or .*share=null"),
     (("tune.budget=2", "regularizer=l1", "regularizer.l1.search=3"),
      "regularizer.l1.search=3: expected a mapping"),
     (("tune.budget=2", "-m", "regularizer=l1", "regularizer.l1.strength=1e-4,1e-3"),
