@@ -28,8 +28,8 @@ class LookSAM(Regularizer, kind="flatness", neutral={"rho": 0.0}):
 
     Helps: where SAM does, a little less, for a part of its cost.
 
-    Costs: one more forward and backward pass every k steps; a copy of the parameters. Steps are not
-    replayed, so that small networks gain little against SAM.
+    Costs: one more forward and backward pass every k steps; a copy of the parameters. As steps
+    differ they are not replayed, which small networks feel.
 
     Args:
         rho: radius of the neighbourhood, in units of the parameters' norm, >= 0.
