@@ -26,6 +26,7 @@ from regexp.regularizer.common import copied, towards
 class ScheduleFree(
     Regularizer,
     kind="averaging",
+    constant=("beta",),  # by which z is known from x and y of the step before
     provides=("slow weights",),
     refuses=("slow weights",),
     averages=True,

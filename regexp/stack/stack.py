@@ -31,7 +31,7 @@ from regexp.stack.rows import NumberedRows, StackedRows
 from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.streams import Remembered
 from regexp.stack.trainable import Trainable
-from regexp.stack.vmapped import varying
+from regexp.stack.vmapped import attributes, varying
 
 DRAWS_BYTES = 64 * 2**20
 """Of the draws of predictions that are averaged which a stack keeps for the next evaluation."""
@@ -209,15 +209,16 @@ class Stack(Trainable):
         tensors = {**self._buffers_now(), **state}
         if self.lifted:  # noise that was never drawn has no run axis
             tensors = {name: value for name, value in tensors.items() if value.ndim}
+        numbers = {}  # of layers, if not those of all runs
         if runs is not None:
-            tensors = take(tensors, runs)
+            tensors, numbers = take((tensors, self._numbers()), runs)
         self.model.eval()
         self.single.eval()
         if self.regularizer.uses("predict"):
             call = self._averaging(tensors, runs)
         else:
             call = lambda inputs: call_with(self.model, tensors, inputs)
-        with self._autocast():
+        with self._autocast(), attributes(self.model, numbers):
             outputs, targets = (rows or self.rows).outputs(call, split, runs)
         self.model.train()
         self.single.train()

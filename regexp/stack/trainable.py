@@ -291,8 +291,10 @@ class Trainable(ABC):
 
     def set_gradients(self, gradients: Tensors) -> None:
         for name, gradient in gradients.items():
-            # torch's fused optimizers take memory as it lies: strides must be the parameter's
-            self.parameters[name].grad = gradient.contiguous()
+            parameter = self.parameters[name]
+            # torch's fused optimizers take memory as it lies: strides must be the parameter's; and
+            # what has no dimension takes the type of a technique's number that is a tensor
+            parameter.grad = gradient.to(parameter.dtype).contiguous()
 
     def copy_parameters(self) -> Tensors:
         return {name: value.detach().clone() for name, value in self.parameters.items()}

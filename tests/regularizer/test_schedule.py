@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from regexp.config.schema import conf_folder, register
 from regexp.errors import ConfigError
 from regexp.model.layers import DropoutLayer
 from regexp.random import Rng, keep_from
-from regexp.regularizer.base import Course, Schedule
+from regexp.regularizer.base import Course, GradientView, Regularizer, Schedule, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.stack import Stack
 from regexp.training.train_step import train_step
@@ -143,6 +143,21 @@ def test_numbers_that_are_off_are_off_to_the_bit() -> None:
         stack.epoch += 1
 
 
+@dataclass(frozen=True)
+class Faster(Regularizer):
+    factor: float
+
+    def gradient(self, step: Step, view: GradientView) -> Tensors:
+        return {name: self.factor * g for name, g in view.gradients.items()}
+
+
+def test_gradients_of_single_numbers_keep_their_type() -> None:
+    """A parameter without dimension, times such a number that is a tensor, is of float64."""
+    rising: Any = {"from": 1.0, "to": 2.0}
+    (result,), _ = train_stack("odd", (0, (("faster", Faster(rising)),)))
+    assert result.status == "FINISHED"
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -165,6 +180,7 @@ def test_what_is_no_schedule_is_refused(value: dict[str, Any], message: str) -> 
     [
         ("early_stopping", {"min_delta": {"from": 0.1, "to": 0.0}}),
         ("zoneout", {"hidden": {"from": 0.1, "to": 0.0}}),
+        ("schedule_free", {"beta": {"from": 0.9, "to": 0.5}}),
         ("drop_block", {"block_size": {"from": 1, "to": 3}}),
     ],
 )

@@ -15,7 +15,7 @@ from regexp.regularizer.ema import EMA
 from regexp.regularizer.mc_dropout import MCDropout
 from regexp.regularizer.snapshot import Snapshot
 from regexp.regularizer.zoneout import Zoneout
-from tests.support import make_data, make_member, run, stacked_and_alone
+from tests.support import make_data, make_member, run, stacked_and_alone, technique
 
 SGD = partial(torch.optim.SGD, lr=0.05)
 
@@ -56,6 +56,22 @@ def test_numbers_that_evaluation_uses_are_each_runs_own():
         data = make_data(seed, shape=(5, 1))
         techniques = {"zoneout": zoneout, "snapshot": snapshot()}
         return make_member(seed, techniques, SGD, model=model, data=data)
+
+    assert_alike(make)
+
+
+def test_runs_that_end_first_are_predicted_with_their_own_numbers():
+    """A run's prediction passes layers that have a number for each run of the stack."""
+
+    def make(seed: int):
+        shares, stops = [0.2, 0.3, 0.4][seed], [0.3, 1.0, 0.6][seed]
+        techniques = {
+            "drop_connect": technique("drop_connect", p=shares),
+            "zoneout": Zoneout(hidden=shares, cell=0.1),
+            "budget": technique("budget", share=stops),
+        }
+        model = lambda: RecurrentNetwork((5, 1), 3, "lstm", [4], [], "relu")
+        return make_member(seed, techniques, SGD, model=model, data=make_data(seed, shape=(5, 1)))
 
     assert_alike(make)
 
