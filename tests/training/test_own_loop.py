@@ -22,6 +22,7 @@ from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.model.resnet_mlp import ResNetMLP
 from regexp.random import Rng, derive
+from regexp.regularizer.base import TrainingSplit
 from regexp.regularizer.batch_norm import BatchNorm
 from regexp.regularizer.dropout import Dropout
 from regexp.regularizer.early_stopping import EarlyStopping
@@ -283,6 +284,8 @@ def started(name: str) -> tuple[Regularized, tuple[int, ...]] | str:
                 options = {"example": example, "epochs": 2, "steps_per_epoch": 2}
                 if "classification" not in own[name].tasks:
                     options["classes"] = 0
+                if own[name].uses_rows:
+                    options["split"] = TrainingSplit(90, torch.full((3,), 30.0).double())
                 return regularized(model(), before | own, **options), shape
             except NotApplicable:
                 continue
@@ -306,10 +309,17 @@ def test_every_technique_trains_in_a_loop_of_ones_own(name):
     before = {key: value.clone() for key, value in ours.state().items()}
     for _ in range(2):
         for part in (slice(0, 45), slice(45, 90)):
-            assert ours.train_batch(inputs[part], targets[part]).isfinite()
+            rows = torch.arange(90)[part] if ours.split else None
+            assert ours.train_batch(inputs[part], targets[part], rows=rows).isfinite()
         scores = ours.end_epoch(tensor(data.validation.inputs), validation, [inputs])
     model = ours.finish([inputs])
     assert all(math.isfinite(score) for score in scores.values())
     assert ours.predict(tensor(data.test.inputs)).shape == (30, 3)
     after = model.state_dict()
     assert any(not torch.equal(value, after[key]) for key, value in before.items())
+
+
+def test_techniques_that_look_at_rows_are_given_them() -> None:
+    own = {"elr": technique("elr")}
+    with pytest.raises(ValueError, match=r"give split=TrainingSplit\(rows, class_counts\)"):
+        regularized(MLP((5,), 3, [6], "relu"), own)
