@@ -199,7 +199,9 @@ def test_every_experiment_has_a_baseline_and_several_seeds(name: str) -> None:
     node = OmegaConf.load(conf_folder() / "experiment" / f"{name}.yaml")
     swept = node.hydra.sweeper.params
     others = {key: str(choices) for key, choices in swept.items() if key != "regularizer"}
-    firsts = [f"{key}={choices.split(',')[0]}" for key, choices in others.items()]
+    firsts = [  # up to the first comma outside brackets
+        f"{key}={re.split(r',(?![^[]*[]])', choices)[0]}" for key, choices in others.items()
+    ]
     if swept.regularizer == "glob(*)" and name != "wine_mlp":  # once is enough
         firsts.append("regularizer=glob([none,dro*])")
     jobs = composed("-m", f"experiment={name}", *firsts).jobs
