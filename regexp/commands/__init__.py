@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 COMMANDS = {
     "compare": "compare",
     "study": "study",
+    "search": "search",
     "rerun": "rerun",
     "diff": "rerun",
     "export": "export",

@@ -17,7 +17,7 @@ from regexp.config.withheld import withhold_words
 from regexp.errors import ConfigError, nearest
 
 # Keys that Hydra wants a plus for, because the composed configuration may not have them.
-NEW = re.compile(r"(grid|tune\.search|regularizer\.\w+)\.[^=]+=")
+NEW = re.compile(r"(grid|tune\.search|search\.space|regularizer\.\w+)\.[^=]+=")
 
 
 def read_words(arguments: Sequence[str]) -> list[str]:

@@ -76,6 +76,24 @@ class Tune:
 
 
 @dataclass
+class Search:
+    """`search.*`: what `regexp search` looks through, and for how long."""
+
+    trials: int = MISSING
+    budget: str | None = MISSING
+    batch: int = MISSING
+    together: int = MISSING
+    techniques: Any = MISSING
+    schedulers: Any = MISSING
+    space: dict[str, Any] = field(default_factory=dict)
+    finalists: int = MISSING
+    finalist_seeds: int = MISSING
+    seeds: int = MISSING
+    seed: int = MISSING
+    folder: str = MISSING
+
+
+@dataclass
 class Compare:
     """`compare.*`: what the sweep's own comparison is asked, see `regexp.compare.Question`."""
 
@@ -128,6 +146,7 @@ class Config:
     lengths: Lengths = field(default_factory=Lengths)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     tune: Tune = field(default_factory=Tune)
+    search: Search = field(default_factory=Search)
     launch: Launch = field(default_factory=Launch)
     compare: Compare = field(default_factory=Compare)
     study: Study = field(default_factory=Study)

@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, QuotedString, RangeSweep
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.values import GROUPS, RUNS, flat, is_number, shown
 from regexp.errors import ConfigError, nearest
@@ -115,8 +115,14 @@ def check_swept(config: DictConfig, swept: Sequence[str]) -> None:
             )
 
 
-def space(config: DictConfig) -> tuple[list[Dimension], list[Dimension]]:
+def space(
+    config: DictConfig, shared_by: str = "tune.search"
+) -> tuple[list[Dimension], list[Dimension]]:
     """What is searched: the same for every technique, and the techniques' own.
+
+    Args:
+        config: of a job.
+        shared_by: the key of the ranges that all techniques have.
 
     Raises:
         ConfigError: a range that cannot be read, or of a key that cannot be searched.
@@ -124,8 +130,8 @@ def space(config: DictConfig) -> tuple[list[Dimension], list[Dimension]]:
     present = {key: value for key, value in flat(config) if _is_searched(key)}
     shared: list[Dimension] = []
     own: list[Dimension] = []
-    for key, text in flat(config.tune.search):
-        source = f"tune.search.{key}"
+    for key, text in flat(OmegaConf.select(config, shared_by)):
+        source = f"{shared_by}.{key}"
         if key.startswith("regularizer."):
             name, _, rest = key.removeprefix("regularizer.").partition(".")
             raise ConfigError(

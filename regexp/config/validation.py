@@ -64,7 +64,7 @@ def validate(config: DictConfig, valid: set[str] | None = None) -> None:
             elif group in trial:
                 check_group(point, group, label="grid.")
     for one in searched:
-        _check_range(trial, one)
+        check_range(trial, one)
 
 
 def _text_of(config: DictConfig, group: str) -> str | None:
@@ -78,8 +78,16 @@ def _text_of(config: DictConfig, group: str) -> str | None:
         return None
 
 
-def _check_range(config: DictConfig, one: Dimension) -> None:
-    """Check that the ends of a range, or each of its choices, are valid by themselves."""
+def check_range(config: DictConfig, one: Dimension) -> None:
+    """Check that the ends of a range, or each of its choices, are valid by themselves.
+
+    Args:
+        config: a job's, with its lengths filled in.
+        one: the range.
+
+    Raises:
+        ConfigError: naming the range.
+    """
     group = one.key.partition(".")[0]
     for value in one.extremes:
         point = config.copy()

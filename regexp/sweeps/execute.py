@@ -155,7 +155,8 @@ def settings_of(sweep: Sweep) -> dict[str, object]:
     return {
         key: value
         for key, value in first.items()
-        if key not in ("lengths", "launch") and all(other[key] == value for other in others)
+        if key not in ("lengths", "launch", "search")
+        and all(other[key] == value for other in others)
     }
 
 

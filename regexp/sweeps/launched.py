@@ -164,7 +164,7 @@ def job(config: DictConfig) -> float:
             exist = sum(one["ended"] for one in content.get("known", ()))
             of_them = f", {exist} of them exist already" if exist else ""
             say(f"{head}: {progress.size(config, content.get('runs'))}{of_them} ...")
-            with _alone(config, f"{order.sweep_id}-{report.number}", head):
+            with alone(config, f"{order.sweep_id}-{report.number}", head):
                 rest.begin(report.number)
                 outcomes = _train(config, content, order, setting, advance)
                 report.outcomes = [asdict(outcome) for outcome in outcomes]
@@ -241,7 +241,7 @@ def _train(
 
 
 @contextlib.contextmanager
-def _alone(config: DictConfig, name: str, head: str) -> Iterator[None]:
+def alone(config: DictConfig, name: str, head: str) -> Iterator[None]:
     """Let one process at a time train a job: a second one then finds its runs finished.
 
     Args:

@@ -38,7 +38,7 @@ from regexp.sweeps.planned_run import PlannedRun, planned
 from regexp.sweeps.trial import check_trains, stack_fault
 from regexp.sweeps.tuning import Numbers, numbers_in_words
 
-JOB = ("seeds", "seeds_max", "grid", "tune", "launch", "compare", "yardsticks", "reuse")
+JOB = ("seeds", "seeds_max", "grid", "tune", "search", "launch", "compare", "yardsticks", "reuse")
 """The keys that say which runs a job has, how it is launched and what stands beside them; none is a
 run's own."""
 
@@ -55,20 +55,20 @@ def plan(config: DictConfig, chosen: Numbers | None = None) -> list[PlannedRun]:
         NotApplicable: if a technique is not for this dataset or model.
     """
     if config.tune.budget and chosen is None:
-        return _stackable(_plan_trials(config))
+        return stackable(_plan_trials(config))
     grid, runs = grid_of(config), []
     for values in itertools.product(*grid.values()):
         point: Numbers = dict(zip(grid, values, strict=True))
         runs += _plan_point(
             config, (chosen or {}) | point, numbers_in_words(point), seeds_of(config)
         )
-    runs = _stackable(runs)
+    runs = stackable(runs)
     if chosen is None:
         return runs
     return [replace(run, tuned=numbers_in_words(chosen), stage=FINAL_STAGE) for run in runs]
 
 
-def _stackable(runs: list[PlannedRun]) -> list[PlannedRun]:
+def stackable(runs: list[PlannedRun]) -> list[PlannedRun]:
     """The runs of a job, each by itself where they cannot train as a stack."""
     fault = stack_fault(runs)
     return [run.by_itself(fault) for run in runs] if fault else runs

@@ -46,9 +46,13 @@ def group_by_structure(
 
 
 def stack_key(run: PlannedRun, member: Member) -> Hashable:
-    """What the runs of one stack agree on. `member`: the ingredients of `run`."""
-    trainer = run.config["trainer"]
-    return trainer["epochs"], trainer["batch_size"], member.structure()
+    """What the runs of one stack agree on. `member`: the ingredients of `run`.
+
+    Schedulers of other classes could train together, but have other keys: a stack is recorded by
+    those in which its runs differ.
+    """
+    trainer, scheduler = run.config["trainer"], run.config["scheduler"]
+    return trainer["epochs"], trainer["batch_size"], scheduler["_target_"], member.structure()
 
 
 def at_once(members: Sequence[Member], runs: Sequence[PlannedRun], device: torch.device) -> int:

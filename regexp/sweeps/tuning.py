@@ -91,18 +91,35 @@ def choose_configuration(
     metric: str | None = None,
     lower: bool | None = None,
 ) -> int:
-    """The position of the best configuration: by mean validation accuracy, or RMSE in regression.
-
-    Equal ones are told apart by their mean validation loss, then the earlier is taken.
-
-    Args:
-        trials: of each configuration, in the order of the draw, its runs' metrics; None for a run
-            that diverged, which makes its configuration the worst.
-        metric: `compare.metric`, whose like on the validation split chooses instead.
-        lower: whether lower is better of it, if its name does not tell.
+    """The position of the best configuration, see `in_order`.
 
     Raises:
         ConfigError: every configuration has a run that diverged.
+    """
+    order = in_order(trials, metric, lower)
+    if not order:
+        raise ConfigError(
+            f"tune: all {len(trials)} configurations diverged, so that none can be chosen; lower "
+            "optimizer.lr, or the ends of the ranges that are searched"
+        )
+    return order[0]
+
+
+def in_order(
+    trials: Sequence[Sequence[Mapping[str, float] | None]],
+    metric: str | None = None,
+    lower: bool | None = None,
+) -> list[int]:
+    """The positions of configurations, the best first, without those that diverged.
+
+    They are ordered by mean validation accuracy, or RMSE in regression, those that are equal by
+    their mean validation loss, then the earlier comes first.
+
+    Args:
+        trials: of each configuration, in the order of the draw, its runs' metrics; None for a run
+            that diverged.
+        metric: `compare.metric`, whose like on the validation split orders instead.
+        lower: whether lower is better of it, if its name does not tell.
     """
     runs = [run for one in trials for run in one if run is not None]
     if metric is None:
@@ -119,18 +136,13 @@ def choose_configuration(
         return _worth(own, headline, 1 if lower else -1), _worth(own, VALIDATION_LOSS, 1)
 
     sound = [index for index, one in enumerate(trials) if all(run is not None for run in one)]
-    if not sound:
-        raise ConfigError(
-            f"tune: all {len(trials)} configurations diverged, so that none can be chosen; lower "
-            "optimizer.lr, or the ends of the ranges that are searched"
-        )
-    return min(sound, key=order)  # the first of equal ones
+    return sorted(sound, key=order)  # equal ones stay in their order
 
 
 def _worth(runs: Sequence[Mapping[str, float]], name: str, sign: int) -> float:
     """The mean of a metric over runs, by its sign so that lower is better; NaN is the worst."""
     if any(name not in run for run in runs):
-        raise ConfigError(f"tune: a trial that finished has no {name}; none can be chosen")
+        raise ConfigError(f"a trial that finished has no {name}; none can be chosen")
     mean = sign * sum(run[name] for run in runs) / len(runs)
     return math.inf if math.isnan(mean) else mean
 

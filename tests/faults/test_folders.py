@@ -57,7 +57,7 @@ def test_a_folder_that_takes_nothing_more_fails_its_job_alone(
     """Made unwritable while the sweep runs, and mended for the next command."""
     import regexp.sweeps.launched
 
-    alone = regexp.sweeps.launched._alone
+    alone = regexp.sweeps.launched.alone
 
     def unwritable(config: Any, name: str, head: str) -> Any:
         if name.endswith("-1"):
@@ -72,7 +72,7 @@ def test_a_folder_that_takes_nothing_more_fails_its_job_alone(
         "figures=false",
     ]
     with monkeypatch.context() as patch:
-        patch.setattr(regexp.sweeps.launched, "_alone", unwritable)
+        patch.setattr(regexp.sweeps.launched, "alone", unwritable)
         assert run(command) == 1
     printed = capsys.readouterr().out
     assert "Permission denied" in printed.partition("1 failed")[2]

@@ -1,0 +1,161 @@
+"""What a search starts from: a configuration without techniques, and the nodes that it may get."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from regexp.config.composition import check_choices, explain_hydra, load_config
+from regexp.config.prepared import job_of, prepared_hydra
+from regexp.config.schema import register
+from regexp.config.strays import strays_of
+from regexp.config.validation import validate
+from regexp.config.values import SECONDS, TIME, shown
+from regexp.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra
+
+
+_RANGE = re.compile(r"\+*(search\.space|regularizer)\.[\w.]+=\s*(interval|tag|int|choice|range)\(")
+"""A range that Hydra would take for a sweep."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search starts from.
+
+    Attributes:
+        config: composed and checked, not resolved; without a technique.
+        techniques: the nodes of those that may take part, by name.
+        schedulers: the nodes of those that take part, by name; the configuration's own is first.
+        choices: of the configuration's groups, by group.
+        command: the overrides.
+    """
+
+    config: DictConfig
+    techniques: dict[str, DictConfig]
+    schedulers: dict[str, DictConfig]
+    choices: dict[str, object]
+    command: tuple[str, ...]
+
+
+def compose_search(options: argparse.Namespace) -> Searched:
+    """Compose and check what a search starts from.
+
+    Raises:
+        ConfigError: the first thing that is wrong, in words.
+    """
+    register()
+    overrides = list(options.overrides)
+    given = [one.lstrip("+~").partition("=")[0] for one in overrides]
+    if options.multirun:
+        raise ConfigError("-m: a search is one job; give a command for each dataset")
+    if "regularizer" in given:
+        raise ConfigError(
+            "a search says itself which techniques there are; give those that take part by "
+            "search.techniques=[...]",
+            key="regularizer",
+        )
+    for override in overrides:
+        if _RANGE.match(override):
+            raise ConfigError(
+                f"{override.lstrip('+')}: a range is a text here and no sweep, so that it needs "
+                "quotes inside quotes: 'search.space.optimizer.lr=\"interval(0.001, 0.1)\"'"
+            )
+    with prepared_hydra(options.config_path, options.config_dir) as hydra:
+        try:
+            check_choices(hydra, overrides)
+            names = [name for name in hydra.config_loader.get_group_options("regularizer")
+                     if name != "none"]  # fmt: skip
+            every = f"regularizer=[{','.join(names)}]"
+            composed = job_of(_load(hydra, options.config_name, [*overrides, every]))
+            config = composed.config
+            if strays := strays_of(config):
+                raise ConfigError(
+                    f"there is no technique {strays[0]}{nearest(strays[0], names)}",
+                    key=f"regularizer.{strays[0]}",
+                )
+            techniques = {str(name): config.regularizer[name] for name in config.regularizer}
+            asked = _names("search.techniques", config.search.techniques, techniques)
+            own = str(composed.choices["scheduler"])
+            choices = hydra.config_loader.get_group_options("scheduler")
+            others = _names("search.schedulers", config.search.schedulers, choices)
+            schedulers = {own: config.scheduler}
+            for name in others:
+                again = [*overrides, f"scheduler={name}"]
+                schedulers.setdefault(name, _load(hydra, options.config_name, again).scheduler)
+        except (HydraException, OmegaConfBaseException) as error:
+            words = explain_hydra(error, hydra, options.config_name, overrides)
+            raise ConfigError(words) from error
+    config = config.copy()
+    with read_write(config), open_dict(config):
+        config.regularizer = {}
+    _check(config)
+    config.seeds = 1  # the search has its own
+    validate(config)
+    return Searched(
+        config,
+        {name: techniques[name] for name in (asked or techniques)},
+        schedulers,
+        composed.choices,
+        tuple(overrides),
+    )
+
+
+def _load(hydra: Hydra, name: str, overrides: Sequence[str]) -> DictConfig:
+    return load_config(hydra, name, overrides, RunMode.RUN)
+
+
+def _names(key: str, value: object, choices: Sequence[str] | dict[str, DictConfig]) -> list[str]:
+    """A list of names of choices; none of null."""
+    if value is None:
+        return []
+    names = list(map(str, value if isinstance(value, ListConfig) else [value]))
+    for name in names:
+        if name not in choices:
+            raise ConfigError(
+                f"there is none of this name{nearest(name, choices)}", key=key, got=name
+            )
+    return names
+
+
+def budget_of(config: DictConfig) -> float | None:
+    """`search.budget` in seconds; None where trials are counted.
+
+    Raises:
+        ConfigError: it is no time.
+    """
+    budget = config.search.budget
+    if budget is None:
+        return None
+    if (time := TIME.fullmatch(str(budget))) and float(time[1]) > 0:
+        return float(time[1]) * SECONDS[time[2]]
+    raise ConfigError(
+        key="search.budget", got=shown(budget), expected="a time (90s, 30min or 2h), or null"
+    )
+
+
+def _check(config: DictConfig) -> None:
+    """Check `search`, and that nothing else searches or says which runs there are."""
+    budget_of(config)
+    for key, least in (("trials", 1), ("batch", 2), ("together", 1), ("finalists", 1),
+                       ("finalist_seeds", 1), ("seeds", 2), ("seed", 0)):  # fmt: skip
+        if config.search[key] < least:
+            raise ConfigError(
+                key=f"search.{key}", got=config.search[key], expected=f"an integer >= {least}"
+            )
+    for key, nothing in (("tune.budget", 0), ("grid", {})):
+        if OmegaConf.select(config, key) != nothing:
+            raise ConfigError(
+                "regexp search searches by itself; leave it out", key=key,
+                got=shown(OmegaConf.select(config, key)),
+            )  # fmt: skip

@@ -1,0 +1,88 @@
+"""What is chosen, and by what: validation scores alone, which is all that trials tell here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from omegaconf import DictConfig, OmegaConf
+
+from regexp.metrics.names import SECONDS, VALIDATION, direction_of
+from regexp.search.recipe import Recipe
+from regexp.search.space import Draw
+from regexp.sweeps.outcome import Outcome
+from regexp.sweeps.tuning import in_order
+
+Scores = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A recipe that was tried.
+
+    Attributes:
+        recipe: what it is.
+        draw: as it was proposed.
+        scores: of each run, by the names of metrics of the validation split; None for one that
+            did not finish.
+        seconds: of training that its runs have recorded.
+    """
+
+    recipe: Recipe
+    draw: Draw = field(default_factory=dict)
+    scores: Sequence[Scores | None] = ()
+    seconds: float = 0.0
+
+
+def validation_scores(outcome: Outcome) -> Scores | None:
+    """What a choice may know of a run: no metric of test rows is among it.
+
+    None for a run that did not finish.
+    """
+    if outcome.status != "FINISHED":
+        return None
+    return {key: value for key, value in outcome.metrics.items() if key.startswith(VALIDATION)}
+
+
+def tried(recipe: Recipe, draw: Draw, outcomes: Sequence[Outcome]) -> Trial:
+    """What a choice may know of a recipe that was tried.
+
+    Args:
+        recipe: what was tried.
+        draw: as it was proposed.
+        outcomes: of its runs; none where it could not be planned.
+    """
+    scores = [validation_scores(one) for one in outcomes] or [None]
+    return Trial(recipe, draw, scores, sum(one.metrics.get(SECONDS, 0.0) for one in outcomes))
+
+
+def ranked(trials: Sequence[Trial], config: DictConfig) -> list[int]:
+    """The positions of trials, the best first, without those that did not finish.
+
+    Args:
+        trials: what was tried.
+        config: says by `compare.metric` what they are ordered by, if not as usual.
+
+    Raises:
+        ConfigError: they have no such metric.
+    """
+    metric = config.compare.metric
+    lower = None if metric is None else OmegaConf.select(config, direction_of(metric))
+    return in_order([one.scores for one in trials], metric, lower)
+
+
+def ranks(trials: Sequence[Trial], config: DictConfig) -> list[float]:
+    """The place of each trial, from 0; those that did not finish share the last."""
+    order = ranked(trials, config)
+    places = {position: float(place) for place, position in enumerate(order)}
+    return [places.get(position, float(len(order))) for position in range(len(trials))]
+
+
+def best(trials: Sequence[Trial], config: DictConfig, count: int) -> list[Recipe]:
+    """The best recipes, all different."""
+    found: dict[str, Recipe] = {}
+    for position in ranked(trials, config):
+        recipe = trials[position].recipe
+        found.setdefault(json.dumps([recipe.shared, recipe.techniques]), recipe)
+    return list(found.values())[:count]

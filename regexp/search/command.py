@@ -1,0 +1,211 @@
+"""A search from its first plan to its last table: trials, finalists, recipe, verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, OmegaConf
+
+from regexp.config.jobs import written
+from regexp.config.searched import Searched, budget_of
+from regexp.config.values import plain
+from regexp.errors import count
+from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
+from regexp.search import verdict
+from regexp.search.choice import ranked
+from regexp.search.engine import Arm, arms_of, choose, rounds, runs_after
+from regexp.search.recipe import Recipe
+from regexp.search.sampler import propose, require
+from regexp.search.space import Space
+from regexp.search.taking_part import read_space
+from regexp.search.written import as_experiment, write
+from regexp.sweeps.job import train
+from regexp.sweeps.launched import alone, shared_tracker
+from regexp.sweeps.outcome import Outcome
+from regexp.sweeps.plan import plan
+from regexp.sweeps.planned_run import PlannedRun, key_of
+from regexp.sweeps.present import present
+from regexp.sweeps.progress import remark_lines, say
+from regexp.sweeps.tuning import numbers_in_words
+from regexp.sweeps.yardsticks import planned_yardsticks, record_yardsticks
+from regexp.tracking import Terminated, interruptible
+
+if TYPE_CHECKING:
+    from regexp.tracking import Tracker
+
+ENDS = ("trials", "budget", "finalists", "finalist_seeds", "seeds", "folder")
+"""Of `search.*`, what changes no batch: a search goes on where one with others of these ended."""
+
+
+def run_search(searched: Searched) -> int:
+    """Search, and print what came of it.
+
+    Returns:
+        0, or 1 if a run of the verdict failed or something could not be recorded.
+
+    Raises:
+        ConfigError: what only the data can tell is wrong; nothing was written.
+        TrackingError: the store of runs cannot be used.
+        KeyboardInterrupt: Ctrl-C, which has been told of.
+    """
+    require()
+    space = read_space(searched)
+    first = plan(searched.config)
+    for line in [*remark_lines([first]), *lines_of(space)]:
+        say(line)
+    try:
+        with interruptible(), shared_tracker(searched.config) as tracker:
+            key = _key(space, first[0])
+            with alone(searched.config, f"search-{key}", "search"):
+                failed = _search(space, tracker, key)
+    except (KeyboardInterrupt, Terminated):
+        say("\nInterrupted. The same command again goes on from here.")
+        raise
+    return 1 if failed or not tracker.left.nothing else 0
+
+
+def lines_of(space: Space) -> list[str]:
+    """What a search looks through, in a few lines."""
+    asked, budget = space.config.search, budget_of(space.config)
+    switches = space.switches
+    others = [name for name in space.techniques if name not in switches]
+    numbers = sum(len(one.dimensions) for one in space.techniques.values())
+    size = (
+        f"{asked.trials} recipes and as many configurations of none"
+        if budget is None
+        else f"recipes and as many configurations of none in {asked.budget} of training"
+    )
+    return [
+        f"{count(len(switches), 'technique')} to switch on or off: {', '.join(switches)}.",
+        *[f"One of a kind, or none, for a whole batch: {', '.join(others)}."] * bool(others),
+        f"{count(numbers, 'number')} of techniques, and of every recipe: "
+        f"{', '.join(one.key for one in space.shared)}.",
+        f"{size}, in batches of {asked.batch}; then at most {runs_after(space.config)} runs for "
+        "the choice and the verdict.",
+        "",
+    ]
+
+
+def dry_run(searched: Searched) -> None:
+    """Print the space and its size; nothing is written."""
+    space = read_space(searched)
+    for line in lines_of(space):
+        print(line)
+    for one in space.shared:
+        print(f"{one.key}: {one.text or ', '.join(map(str, one.choices))}")
+    for name, technique in space.techniques.items():
+        ranges = ", ".join(f"{technique.own(one.key)} {one.text}" for one in technique.dimensions)
+        print(f"{name}: {ranges or 'on or off'}")
+    for name, reason in space.left_out.items():
+        print(f"left out: {name} {reason}")
+    print("Nothing was written.")
+
+
+def _key(space: Space, first: PlannedRun) -> str:
+    """What makes two searches the same one: data, network, code, and all that batches follow from.
+
+    Args:
+        space: what it looks through.
+        first: a run without a technique.
+    """
+    asked = {key: value for key, value in plain(space.config.search).items() if key not in ENDS}
+    nodes = {name: [one.node, [d.text for d in one.dimensions]]
+             for name, one in space.techniques.items()}  # fmt: skip
+    schedulers = [OmegaConf.to_container(node) for node in space.searched.schedulers.values()]
+    text = json.dumps([first.fingerprint, asked, nodes, schedulers, space.config.compare.metric])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _search(space: Space, tracker: Tracker, key: str) -> bool:
+    """Search and compare; whether a run of the verdict failed."""
+    config, began = space.config, time.monotonic()
+    title = f"search {written(space.searched.command)}".strip()
+    settings = {"command": title, **_settings(space.config)}
+    parent = tracker.sweep(f"{key} search", title, settings)
+    trained = partial(_train, space=space, tracker=tracker, sweep_id=parent.id)
+    arms = arms_of(space)
+    rounds(arms, trained, propose, lambda: say(_progress(arms, time.monotonic() - began)))
+    found, tuned = (choose(arm, trained) for arm in arms)
+    path = write(space, found)
+    parent.text(as_experiment(space, found), "recipe.yaml")
+    parent.wall_seconds(time.monotonic() - began)
+    parent.finish("FINISHED")
+    say(f"\nThe recipe: {found}\nNone, tuned with as many trials: {tuned}\n")
+    failed = _verdict(space, tracker, found, tuned, title)
+    say(
+        f"\nThe recipe is an experiment, in {path}:\n"
+        f"  regexp --config-dir {config.search.folder} experiment={path.stem} "
+        f"{written(_of_data(space.searched.command))}"
+    )
+    return failed
+
+
+def _of_data(overrides: Sequence[str]) -> list[str]:
+    """The overrides that a recipe does not have: of the data, and of where things lie."""
+    ours = ("dataset", "paths.", "tracking.")
+    return [one for one in overrides if one.startswith(ours)]
+
+
+def _train(
+    runs: Sequence[PlannedRun], space: Space, tracker: Tracker, sweep_id: str
+) -> Sequence[Outcome]:
+    return train(runs, space.config, tracker, sweep_id)
+
+
+def _settings(config: DictConfig) -> dict[str, object]:
+    container = OmegaConf.to_container(config)
+    assert isinstance(container, dict)
+    return {str(k): v for k, v in container.items() if k not in ("lengths", "launch")}
+
+
+_SHOWN = (*(name for name, _ in CHOSEN_BY), VALIDATION_LOSS)
+"""Scores of the best trials that are told."""
+
+
+def _progress(arms: Sequence[Arm], seconds: float) -> str:
+    """How far a search is, in a line."""
+    config, done = arms[0].config, len(arms[0].trials)
+    parts = [f"{done} recipes and as many of none"]
+    for arm in arms:
+        if order := ranked(arm.trials, config):
+            trial = arm.trials[order[0]]
+            scores = trial.scores[0] or {}
+            shown = {key: scores[key] for key in _SHOWN if key in scores}
+            parts.append(f"best of {arm.name}: {numbers_in_words(shown)} with {trial.recipe}")
+    each = seconds / (2 * done)
+    parts.append(f"{3600 / each:,.0f} trials an hour")
+    budget = budget_of(config)
+    left = (config.search.trials - done) * 2 * each
+    if budget is not None:
+        spent = sum(arm.seconds for arm in arms)
+        left = max(budget / (1 + runs_after(config) / (2 * done)) - spent, 0) * seconds / spent
+    return "; ".join([*parts, f"about {left / 60:.0f} min of trials left"])
+
+
+def _verdict(space: Space, tracker: Tracker, found: Recipe, tuned: Recipe, title: str) -> bool:
+    """Train the arms as a sweep of their own and compare them; whether a run failed."""
+    config, began = verdict.question(space.config), time.monotonic()
+    planned = verdict.planned_arms(space, found, tuned)
+    if verdict.FOUND not in planned:
+        say("No recipe is better than none with tuned numbers: the two are the same.")
+    sticks = planned_yardsticks(config, list(planned.values()))
+    key = key_of(list(planned.values()), [])
+    parent = tracker.sweep(key, f"{title}: its worth", _settings(config))
+    failures: list[Outcome] = []
+    for name, runs in planned.items():
+        outcomes = train(runs, config, tracker, parent.id)
+        failures += [one for one in outcomes if one.status != "FINISHED"]
+        say(f"{runs[0].technique} ({name}): {count(len(runs), 'run')} with fresh seeds")
+    with tracker.asking_once():
+        record_yardsticks(*sticks, tracker, parent, reuse=config.reuse)
+    present(tracker, parent, config)
+    parent.wall_seconds(time.monotonic() - began)
+    for one in failures:
+        say(f"{one.name} failed: {one.reason}")
+    parent.finish("FAILED" if failures else "FINISHED")
+    return bool(failures)

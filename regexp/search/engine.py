@@ -1,0 +1,229 @@
+"""The search on its way: batch after batch for recipes and for `none`, until it is enough.
+
+It keeps nothing itself. Told again from the beginning it proposes the same batches, whose runs
+exist already, and so goes on where it was broken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from omegaconf import DictConfig, open_dict, read_write
+
+from regexp.config.searched import budget_of
+from regexp.errors import ConfigError
+from regexp.metrics.names import TUNING_STAGE
+from regexp.random import Rng, derive
+from regexp.search.choice import Trial, best, ranked, ranks, tried
+from regexp.search.mixed import fill, groups
+from regexp.search.recipe import Recipe
+from regexp.search.space import Draw, Parameter, Space, together
+from regexp.sweeps.identity import Node
+from regexp.sweeps.outcome import Outcome
+from regexp.sweeps.plan import plan, stackable
+from regexp.sweeps.planned_run import PlannedRun
+
+Train = Callable[[Sequence[PlannedRun]], Sequence[Outcome]]
+"""Trains and records those runs that do not exist yet; one outcome each."""
+
+Propose = Callable[
+    [Sequence[Parameter], Sequence[tuple[Draw, float]], Sequence[Draw], int, int], list[Draw]
+]
+"""See `regexp.search.sampler.propose`."""
+
+TRIAL_SEED = 0
+"""Of all trials, and of their split where each seed would have its own."""
+
+BLOCK = 5
+"""Seeds whose test splits share no row: the verdict's begin with such a block."""
+
+
+@dataclass
+class Arm:
+    """One side of the search: recipes, or `none` with the same number of trials.
+
+    Attributes:
+        name: `recipes` or `none`.
+        space: what it looks through.
+        trials: what it has tried, oldest first.
+    """
+
+    name: str
+    space: Space
+    trials: list[Trial] = field(default_factory=list)
+
+    @property
+    def config(self) -> DictConfig:
+        """Of the search."""
+        return self.space.config
+
+    @property
+    def seconds(self) -> float:
+        """Of training that its trials have recorded."""
+        return sum(trial.seconds for trial in self.trials)
+
+
+def arms_of(space: Space) -> tuple[Arm, Arm]:
+    """Both sides of a search, before its first trial."""
+    return Arm("recipes", space), Arm("none", space.without_techniques())
+
+
+def finalist_seeds(config: DictConfig) -> list[int]:
+    """The seeds with which the best trials are trained again."""
+    first = TRIAL_SEED + 1
+    return list(range(first, first + config.search.finalist_seeds))
+
+
+def verdict_seeds(config: DictConfig) -> list[int]:
+    """The seeds of the verdict, none of which a trial or a finalist had."""
+    first = -(-(finalist_seeds(config)[-1] + 1) // BLOCK) * BLOCK
+    return list(range(first, first + config.search.seeds))
+
+
+def rounds(
+    arms: Sequence[Arm], train: Train, propose: Propose, after: Callable[[], None] = lambda: None
+) -> None:
+    """Try batch after batch in all arms, until the trials or the budget are spent.
+
+    Args:
+        arms: of the search; their trials grow.
+        train: trains what is planned.
+        propose: draws a batch.
+        after: called when a round has ended.
+    """
+    config = arms[0].config
+    while size := _next(arms, config):
+        for arm in arms:
+            arm.trials += _try(arm, _proposed(arm, size, propose), train)
+        after()
+
+
+def _next(arms: Sequence[Arm], config: DictConfig) -> int:
+    """How many recipes each arm tries next; 0 if it is enough.
+
+    Of a budget, what the finalists and the verdict will take is kept: so many runs at the mean of
+    those that were recorded; and a round is begun only where it fits in. What was recorded decides
+    and no clock, so that a search that was broken off ends where it would have.
+    """
+    done, budget = len(arms[0].trials), budget_of(config)
+    batch: int = config.search.batch
+    if budget is None:
+        return min(batch, config.search.trials - done)
+    spent = sum(arm.seconds for arm in arms)
+    runs = sum(len(arm.trials) for arm in arms)
+    still = runs_after(config) + len(arms) * batch
+    return batch if not runs or spent * (1 + still / runs) <= budget else 0
+
+
+def runs_after(config: DictConfig) -> int:
+    """How many runs follow the trials, at most."""
+    asked = config.search
+    return 2 * asked.finalists * asked.finalist_seeds + 3 * asked.seeds
+
+
+def _proposed(arm: Arm, size: int, propose: Propose) -> list[Draw]:
+    """The next batch. The first has `none`, and its techniques one by one, with their own numbers.
+
+    Structure is drawn once a batch, so that it trains as one stack; the first has the
+    configuration's own.
+    """
+    space, done = arm.space, len(arm.trials)
+    seed = derive(arm.config.search.seed, "search", arm.name, done)
+    names = _mixed_from(arm, seed)
+    given: list[Draw] = []
+    if not done:
+        plain = space.default
+        singles = [Recipe(plain.shared, {name: space.techniques[name].default()}) for name in names]
+        given = [space.draw(one, names) for one in (plain, *singles)][:size]
+    earlier = list(
+        zip((trial.draw for trial in arm.trials), ranks(arm.trials, arm.config), strict=True)
+    )
+    return propose(space.parameters(names), earlier, given, size, seed)
+
+
+def _mixed_from(arm: Arm, seed: int) -> list[str]:
+    """The switches of a batch: half of them from the best trials, the others drawn evenly.
+
+    A stack pays for every technique that any of its runs has, so that a batch has few.
+    """
+    space, most = arm.space, arm.config.search.together
+    switches = space.switches
+    if not switches:
+        return []
+    draws = Rng(seed, "switches").permutation(len(switches)).tolist()
+    known = dict.fromkeys(
+        name
+        for position in ranked(arm.trials, arm.config)
+        for name in arm.trials[position].recipe.techniques
+        if name in switches
+    )
+    kept: list[str] = []
+    for name in [*list(known)[: -(-most // 2)], *(switches[draw] for draw in draws)]:
+        if len(kept) == most:
+            break
+        if name not in kept and together(space, [*kept, name]):
+            kept.append(name)
+    return [name for name in space.techniques if name in kept]
+
+
+def _try(arm: Arm, draws: Sequence[Draw], train: Train) -> list[Trial]:
+    """Train a batch. A recipe that cannot be planned counts as one that did not finish."""
+    recipes = [arm.space.recipe(draw) for draw in draws]
+    outcomes = train_recipes(arm.space, recipes, [TRIAL_SEED], train)
+    return [tried(*one) for one in zip(recipes, draws, outcomes, strict=True)]
+
+
+def train_recipes(
+    space: Space, recipes: Sequence[Recipe], seeds: Sequence[int], train: Train
+) -> list[list[Outcome]]:
+    """Train recipes that share stacks; of each the outcomes by seed, none if it cannot be planned.
+
+    All have the split of the first seed of all, so that a choice knows no other rows.
+    """
+    planned: list[list[PlannedRun]] = [[] for _ in recipes]
+    for group in groups(space, recipes):
+        ours = [recipes[position] for position in group]
+        for position, recipe, nodes in zip(group, ours, fill(space, ours), strict=True):
+            planned[position] = _planned(space, recipe, nodes, seeds)
+    every = iter(stackable([run for one in planned for run in one]))
+    planned = [[next(every) for _ in one] for one in planned]
+    runs = {run.fingerprint: run for one in planned for run in one}
+    outcomes = dict(zip(runs, train(list(runs.values())) if runs else (), strict=True))
+    return [[outcomes[run.fingerprint] for run in one] for one in planned]
+
+
+def _planned(
+    space: Space, recipe: Recipe, nodes: dict[str, Node], seeds: Sequence[int]
+) -> list[PlannedRun]:
+    config = space.configured(recipe, nodes)
+    with read_write(config), open_dict(config):
+        config.seeds = list(seeds)
+        if config.dataset.split_seed is None:
+            config.dataset.split_seed = TRIAL_SEED
+    words = str(recipe)
+    try:
+        runs = plan(config)
+    except ConfigError:  # numbers that are good each, but not together
+        return []
+    return [
+        replace(run, name=f"{words} seed={run.seed}", variant=words, stage=TUNING_STAGE)
+        for run in runs
+    ]
+
+
+def choose(arm: Arm, train: Train) -> Recipe:
+    """The recipe of an arm: the best trials again with fresh seeds, whose mean chooses.
+
+    Raises:
+        ConfigError: none of its trials finished.
+    """
+    recipes = best(arm.trials, arm.config, arm.config.search.finalists)
+    if not recipes:
+        raise ConfigError(
+            f"search: none of the {len(arm.trials)} trials of {arm.name} finished, so that none "
+            "can be chosen; lower the ends of search.space.optimizer.lr"
+        )
+    outcomes = train_recipes(arm.space, recipes, finalist_seeds(arm.config), train)
+    again = [tried(recipe, {}, one) for recipe, one in zip(recipes, outcomes, strict=True)]
+    return next(iter(best(again, arm.config, 1)), recipes[0])

@@ -1,0 +1,131 @@
+"""Which techniques take part in a search: those that apply to its data and network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from regexp.config.nodes import check_node, find_target, without_search
+from regexp.config.search_space import Dimension
+from regexp.config.search_space import space as dimensions_of
+from regexp.config.searched import Searched
+from regexp.config.validation import check_range, with_lengths
+from regexp.config.values import flat
+from regexp.errors import ConfigError, NotApplicable
+from regexp.regularizer.base import KINDS
+from regexp.search.recipe import SCHEDULER
+from regexp.search.space import STRUCTURES, Space, Technique, configured, neutralized
+from regexp.sweeps.identity import Node
+from regexp.sweeps.ingredients import build_regularizer, training_rows
+from regexp.sweeps.plan import plan
+from regexp.sweeps.planned_run import PlannedRun
+
+APART = ("normalization", "ensemble", "calibration", "stopping", "schedule", "control")
+"""Kinds of which no technique is a switch, if none are named: they are structure, end a run, change
+its epochs or its prediction, or stand in for another technique."""
+
+
+def read_space(searched: Searched) -> Space:
+    """The space of a search: what applies to its data and network.
+
+    Raises:
+        ConfigError: a range that cannot be read; a technique that was asked for and does not apply.
+    """
+    base = plan(searched.config.copy())[0]  # what is wrong without a technique is told first
+    shared, _ = dimensions_of(_known(searched.config), "search.space")
+    shared = [one for wide in shared for one in _possible(wide, base)]
+    for one in shared:
+        check_range(with_lengths(searched.config, steps_per_epoch=10), one)
+    if len(searched.schedulers) > 1:
+        key = "search.schedulers"
+        shared.append(Dimension(SCHEDULER, key, "", tuple(searched.schedulers)))
+    asked = searched.config.search.techniques is not None
+    found: dict[str, Technique] = {}
+    left_out: dict[str, str] = {}
+    for name, node in searched.techniques.items():
+        try:
+            technique = technique_of(searched, name, node)
+            if not asked and (reason := _reason(technique)):
+                left_out[name] = reason
+                continue
+            for dimension in technique.dimensions:
+                config = configured(searched, {}, {name: technique.node})
+                check_range(with_lengths(config, steps_per_epoch=10), dimension)
+            plan(configured(searched, {}, {name: technique.node}))
+            found[name] = technique
+        except ConfigError as error:
+            if asked or not isinstance(error, NotApplicable):
+                raise
+            left_out[name] = error.problem
+    order = list(found) if asked else sorted(found, key=lambda name: _place(found[name]))
+    return Space(searched, tuple(shared), {name: found[name] for name in order}, left_out)
+
+
+def _known(config: DictConfig) -> DictConfig:
+    """A configuration whose `search.space` has only those numbers of the model that there are.
+
+    A list of no layers is none: a logistic regression stays one.
+    """
+    config = config.copy()
+    there = [key for key, value in flat(config) if value != []]
+    with read_write(config), open_dict(config):
+        for key in [*(config.search.space.get("model") or {})]:
+            if not any(f"{one}.".startswith(f"model.{key}.") for one in there):
+                del config.search.space.model[key]
+    return config
+
+
+def _possible(one: Dimension, run: PlannedRun) -> list[Dimension]:
+    """A range without batches larger than the training split; none if nothing is left to choose."""
+    if one.key != "trainer.batch_size" or not one.choices:
+        return [one]
+    rows = training_rows(run.config["dataset"], run.config["paths"]["data"], run.seed)
+    choices = tuple(size for size in one.choices if size <= rows)
+    return [replace(one, choices=choices)] if len(choices) > 1 else []
+
+
+def technique_of(searched: Searched, name: str, node: DictConfig) -> Technique:
+    """A technique as its node says."""
+    key = f"regularizer.{name}"
+    config = searched.config.copy()
+    with read_write(config), open_dict(config):
+        config.regularizer = {name: node}
+    _, dimensions = dimensions_of(config, "search.space")
+    container = OmegaConf.to_container(with_lengths(config, steps_per_epoch=10).regularizer[name])
+    assert isinstance(container, dict)
+    bare = without_search({name: container})[name]
+    check_node(key, bare)
+    kind = find_target(key, bare)
+    return Technique(name, kind.kind, bare, tuple(dimensions), _neutral(name, bare, kind.neutral))
+
+
+def _neutral(name: str, node: Node, neutral: Mapping[str, Any] | None) -> dict[str, float] | None:
+    """The neutral numbers of a technique that can be absent from some runs of a stack."""
+    if neutral is None:
+        return None
+    absent = neutralized(node, neutral)
+    try:
+        present, without = (build_regularizer({name: one}).structure() for one in (node, absent))
+    except ConfigError:
+        return None
+    return dict(neutral) if present == without else None
+
+
+def _reason(one: Technique) -> str:
+    """Why a technique takes no part where none are named; empty if it does."""
+    if one.neutral is None:
+        if one.kind not in STRUCTURES:
+            return "has no neutral setting within a stack"
+    elif one.kind in APART:
+        return f"is of the kind {one.kind}"
+    elif not one.dimensions:
+        return "has no range to search"
+    return ""
+
+
+def _place(one: Technique) -> tuple[bool, int, str]:
+    """What cocktails are sorted by: what changes gradients comes after what makes others."""
+    return one.kind == "gradient", KINDS.index(one.kind), one.name

@@ -1,0 +1,95 @@
+"""`regexp search` as a command: from trials to a recipe that runs, and what it is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from regexp.__main__ import run
+from regexp.commands.arguments import parse
+from regexp.config.jobs import compose
+from regexp.config.searched import compose_search
+from regexp.search import verdict
+from regexp.search.recipe import Recipe
+from regexp.search.taking_part import read_space
+from regexp.search.written import as_experiment
+from regexp.sweeps.plan import plan
+from tests.sandbox import Sandbox
+
+SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=2", "search.trials=8",
+         "search.batch=4", "search.finalists=2", "search.finalist_seeds=1", "search.seeds=2",
+         "search.techniques=[dropout,batch_norm,mixup,l1]",
+         "search.space.model.hidden='choice([4],[8])'")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "techniques"),
+    [
+        ("constant", {"dropout": {"hidden": 0.3, "inputs": 0.1}, "l1": {"strength": 0.002}}),
+        ("cosine_annealing_lr", {"batch_norm": {"momentum": 0.2}}),
+    ],
+)
+def test_the_written_recipe_is_the_run_of_the_verdict(
+    tmp_path: Path, scheduler: str, techniques: dict[str, dict[str, float]]
+) -> None:
+    """The experiment in a folder of its own, composed by Hydra, has the same fingerprints."""
+    space = read_space(compose_search(parse(SMALL)[0]))
+    shared = {"optimizer.lr": 0.02, "trainer.batch_size": 32, "model.hidden": [8]}
+    recipe = Recipe(shared | {"scheduler": scheduler}, techniques)
+    arms = verdict.planned_arms(space, recipe, space.default)
+    assert [*arms] == ["tuned", "recipe"]  # the configuration's own numbers are the tuned ones
+    path = tmp_path / "experiment" / "recipe.yaml"
+    path.parent.mkdir()
+    path.write_text(as_experiment(space, recipe), encoding="utf-8")
+    words = ["--config-dir", str(tmp_path), "experiment=recipe", "dataset=iris", "seeds=[5,6]"]
+    [job] = compose(parse(words)[0]).jobs
+    assert [one.fingerprint for one in plan(job.config)] == [
+        one.fingerprint for one in arms["recipe"]
+    ]
+
+
+def test_an_arm_that_is_another_is_there_once() -> None:
+    space = read_space(compose_search(parse(SMALL)[0]))
+    other = Recipe(space.default.shared | {"optimizer.lr": 0.05}, {})
+    assert [*verdict.planned_arms(space, other, other)] == ["tuned", "untuned"]
+    assert [*verdict.planned_arms(space, space.default, other)] == ["tuned", "recipe"]
+
+
+def test_a_dry_run_tells_the_space_and_writes_nothing(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["search", *SMALL, "dry_run=true", f"paths.mlruns={sandbox.folder / 'none'}"]) == 0
+    told = capsys.readouterr().out
+    assert "3 techniques to switch on or off: l1, dropout, mixup." not in told
+    assert "3 techniques to switch on or off: dropout, mixup, l1." in told
+    assert "dropout: hidden interval(0.05, 0.8), inputs interval(0, 0.4)" in told
+    assert "8 recipes and as many configurations of none, in batches of 4" in told
+    assert not [*sandbox.folder.iterdir()]
+
+
+def test_a_search_ends_with_a_recipe_and_its_worth_and_the_second_time_trains_nothing(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("optuna", minversion="4")
+    assert sandbox.run("search", *SMALL) == 0
+    told = capsys.readouterr().out
+    recipe = sandbox.folder / "recipe" / "experiment" / "recipe.yaml"
+    words = recipe.read_text(encoding="utf-8").splitlines()[1].partition(": ")[2]
+    assert f"The recipe: {words}\n" in told
+    assert "none (tuned)" in told
+    assert "8 recipes and as many of none" in told
+    with sandbox.tracker() as tracker:
+        runs = {parent: tracker.runs(parent) for parent in sandbox.parents()}
+    trials, worth = sorted(runs.values(), key=lambda one: (one["stage"] == "final").all())
+    assert (trials["stage"] == "tuning").all()
+    assert {*trials["seed"]} == {0, 1}
+    assert {*worth["seed"]} == {5, 6}
+    assert {*worth["variant"]} <= {"recipe", "tuned", "untuned"}
+    assert sandbox.run("search", *SMALL) == 0
+    assert recipe.read_text(encoding="utf-8").splitlines()[1].partition(": ")[2] == words
+    with sandbox.tracker() as tracker:
+        again = {parent: tracker.runs(parent) for parent in sandbox.parents()}
+    assert {key: [*one["run_id"]] for key, one in again.items()} == {
+        key: [*one["run_id"]] for key, one in runs.items()
+    }

@@ -1,0 +1,107 @@
+"""Optuna as a sampler: what it proposes follows from the batch's seed and the earlier trials."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import subprocess
+import sys
+import types
+from typing import Any
+
+import pytest
+
+from regexp.config.search_space import Dimension
+from regexp.errors import ConfigError
+from regexp.search.sampler import propose, require
+from regexp.search.space import Draw, Parameter
+
+
+def parameters() -> list[Parameter]:
+    return [
+        Parameter(Dimension("optimizer.lr", "", "", (), 1e-4, 0.1, True)),
+        Parameter(Dimension("model.hidden", "", "", ([4], [8, 8])), structural=True),
+        Parameter(Dimension("depth", "", "", (), 1, 9, integer=True), structural=True),
+        Parameter(Dimension("regularizer.dropout", "", "", (False, True)), switches=("dropout",)),
+        Parameter(
+            Dimension("regularizer.dropout.p", "", "", (), 0.0, 0.8), ("regularizer.dropout", True)
+        ),
+    ]
+
+
+def tried(count: int) -> list[Any]:
+    """Trials of a made response: dropout at 0.6 and lr 0.01 is best."""
+    drawn: list[Draw] = []
+    for start in range(0, count, 16):
+        drawn += propose(parameters(), [(draw, worth(draw)) for draw in drawn], [], 16, start)
+    return [(draw, worth(draw)) for draw in drawn]
+
+
+def worth(draw: Any) -> float:
+    return abs(draw.get("regularizer.dropout.p", -1) - 0.6) + abs(draw["optimizer.lr"] - 0.01)
+
+
+@pytest.fixture(autouse=True)
+def _optuna(request: pytest.FixtureRequest) -> None:
+    if "without" not in request.node.name:
+        pytest.importorskip("optuna", minversion="4")
+
+
+def test_after_48_trials_another_process_proposes_the_same() -> None:
+    earlier = tried(48)
+    ours = propose(parameters(), earlier, [], 16, 48)
+    code = (
+        "import json; from tests.search.test_sampler import *; "
+        "print(json.dumps(propose(parameters(), tried(48), [], 16, 48)))"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(other.stdout) == json.loads(json.dumps(ours))
+    assert propose(parameters(), earlier, [], 16, 49) != ours
+
+
+def test_a_batch_is_in_range_different_and_alike_in_structure() -> None:
+    batch = propose(parameters(), tried(16), [], 16, 16)
+    assert len({json.dumps(draw) for draw in batch}) > 12
+    assert len({json.dumps([draw["model.hidden"], draw["depth"]]) for draw in batch}) == 1
+    for draw in batch:
+        assert 1e-4 <= draw["optimizer.lr"] <= 0.1
+        assert float(f"{draw['optimizer.lr']:.4g}") == draw["optimizer.lr"]
+        assert draw["model.hidden"] in ([4], [8, 8])
+        assert 1 <= draw["depth"] <= 9
+        assert ("regularizer.dropout.p" in draw) == draw["regularizer.dropout"]
+
+
+def test_what_is_given_comes_first_also_outside_of_its_range() -> None:
+    given = {"optimizer.lr": 3.0, "model.hidden": [5], "depth": 3, "regularizer.dropout": False}
+    first, *others = propose(parameters(), [], [given], 4, 0)
+    assert first == given
+    assert {one["depth"] for one in others} == {3}
+    again = propose(parameters(), [(first, 0.0)], [], 4, 1)
+    assert len(again) == 4
+
+
+def test_it_finds_what_is_better_sooner_than_by_chance() -> None:
+    """With 80 trials the best 8 of the last batch are nearer than those of the first."""
+    values = [value for _, value in tried(80)]
+    assert sum(sorted(values[-16:])[:8]) < sum(sorted(values[:16])[:8])
+
+
+def test_without_optuna_the_message_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def missing(name: str, *others: Any) -> types.ModuleType:
+        if name == "optuna":
+            raise ModuleNotFoundError(name)
+        return real(name, *others)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(ConfigError, match=r"pip install 'regexp\[search\]'"):
+        require()
+
+
+def test_without_a_new_optuna_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = types.ModuleType("optuna")
+    old.__version__ = "2.10.1"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "optuna", old)
+    with pytest.raises(ConfigError, match=r"needs Optuna 4 or later, and 2\.10\.1"):
+        require()
