@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from omegaconf import OmegaConf
 
 from regexp.compare.figures import style as s
-from regexp.compare.figures.picture import Picture, svg
+from regexp.compare.figures.picture import svg
 from regexp.stack.optimizers import simulate
 from regexp.sweeps.ingredients import build_stepper
 
@@ -23,8 +23,8 @@ def write(docs: Path) -> None:
     """Write the picture into `docs`/figures."""
     folder = docs / "figures"
     folder.mkdir(exist_ok=True)
-    picture = Picture("schedules", "Learning rate against step of every schedule", "", figure())
-    (folder / "schedules.svg").write_text(svg(picture), encoding="utf-8")
+    drawn = svg(figure(), "schedules", "Learning rate against step of every schedule")
+    (folder / "schedules.svg").write_text(drawn, encoding="utf-8")
 
 
 def rates(name: str) -> list[float]:

@@ -103,7 +103,6 @@ def write(folder: Path, sweep: Sweep, command: str, report: ComparisonReport, co
     """
     from regexp.compare import markdown
     from regexp.compare.document import document
-    from regexp.compare.figures import png
     from regexp.compare.report import table_csv
 
     comparison = report.comparison
@@ -113,7 +112,8 @@ def write(folder: Path, sweep: Sweep, command: str, report: ComparisonReport, co
     if figures.is_dir():
         shutil.rmtree(figures)
     for picture in kept:
-        png(picture, figures / f"{picture.name}.png")
+        figures.mkdir(exist_ok=True)
+        (figures / f"{picture.name}.png").write_bytes(picture.png)
         shrink(figures / f"{picture.name}.png")
     (folder / "results.csv").write_text(table_csv(comparison), encoding="utf-8")
     head = [

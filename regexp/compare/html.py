@@ -53,13 +53,11 @@ def _template() -> "Template":
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    from regexp.compare.figures import svg
-
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     # Drawn by ourselves: matplotlib escapes the names in it.
-    environment.filters["svg"] = lambda picture: Markup(svg(picture))
+    environment.filters["svg"] = lambda picture: Markup(picture.svg)
     environment.filters["breakable"] = _breakable
     environment.filters["sortable"] = lambda value: "" if math.isnan(value) else repr(value)
     environment.filters["drawn"] = drawn

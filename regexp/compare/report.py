@@ -20,7 +20,7 @@ from regexp.errors import ConfigError, printable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from regexp.compare.figures import Picture
+    from regexp.compare.figures import Each, Picture
     from regexp.tracking import RunRecord, Tracker
 
 FOLDER = "comparison"
@@ -53,8 +53,17 @@ def report(
     *,
     figures: bool = True,
     claims: Sequence[Claim] = (),
+    each: "Each" = map,
 ) -> ComparisonReport:
     """Compare the runs of a sweep, and keep the result as its artifacts and description.
+
+    Args:
+        tracker: of the store.
+        sweep: its parent run.
+        question: what is asked of the runs.
+        figures: whether pictures are drawn.
+        claims: of a paper, to be held against the runs.
+        each: draws the pictures, as `map` does.
 
     Raises:
         ConfigError: the runs do not answer the question.
@@ -62,7 +71,7 @@ def report(
         OSError: neither the store nor the disk took the files.
     """
     comparison = compare(tracker, [sweep.id], question, {sweep.id: sweep.name})
-    drawn = pictures(tracker, comparison) if figures else ()
+    drawn = pictures(tracker, comparison, each) if figures else ()
     made = ComparisonReport(comparison, drawn, evaluate(claims, tracker.runs(sweep.id)))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / FOLDER
@@ -71,7 +80,7 @@ def report(
     return made
 
 
-def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
+def pictures(source: Source, comparison: Comparison, each: "Each" = map) -> "list[Picture]":
     """The pictures of a comparison; none where they cannot be drawn, which is said in the log.
 
     Raises:
@@ -81,7 +90,7 @@ def pictures(source: Source, comparison: Comparison) -> "list[Picture]":
     from regexp.tracking import StoreAwayError
 
     try:
-        return draw(comparison, *material(source, comparison))
+        return draw(comparison, *material(source, comparison), each)
     except StoreAwayError:
         raise
     except Exception as error:  # what was found is worth more than its pictures
@@ -133,12 +142,11 @@ def write(report: ComparisonReport, folder: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    from regexp.compare.figures import png
-
-    folder.mkdir(parents=True, exist_ok=True)
+    figures = folder / FIGURES
+    (figures if report.pictures else folder).mkdir(parents=True, exist_ok=True)
     (folder / f"{FOLDER}.csv").write_text(table_csv(report.comparison), encoding="utf-8")
     for picture in report.pictures:
-        png(picture, folder / FIGURES / f"{picture.name}.png")
+        (figures / f"{picture.name}.png").write_bytes(picture.png)
     (folder / f"{FOLDER}.md").write_text(markdown.page(report.document), encoding="utf-8")
     (folder / PAGE).write_text(html.page(report.document), encoding="utf-8")
 

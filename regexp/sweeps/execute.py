@@ -106,6 +106,7 @@ def _execute(
     """Run a planned sweep and print what came of it."""
     from regexp.sweeps.planned_run import key_of
     from regexp.sweeps.reuse import choose, existing_lines, search
+    from regexp.sweeps.workers import each
     from regexp.sweeps.yardsticks import record_yardsticks
     from regexp.tracking import interruptible
 
@@ -131,11 +132,12 @@ def _execute(
                 illustrate(planned, parent, say)
             course = Course(sweep, planned, left_out, known, parent, tracker, folder)
             run(course, looks)
+            by_workers = each(sweep.master, len(sweep.jobs))
             with _tolerant(), tracker.asking_once():
                 fits = [one for one in sticks[0] if not looks or one.seed < course.seeds]
-                record_yardsticks(fits, sticks[1], tracker, parent, reuse=reuse)
+                record_yardsticks(fits, sticks[1], tracker, parent, reuse=reuse, each=by_workers)
             with _tolerant():
-                reported = present(tracker, parent, sweep.config)
+                reported = present(tracker, parent, sweep.config, by_workers)
                 if reported is not None:
                     then(reported, parent.wall_seconds(time.monotonic() - began))
             for line in [*progress.best_line(folder), *progress.failure_lines(course.failures)]:

@@ -13,12 +13,13 @@ from regexp.sweeps import progress
 from regexp.sweeps.progress import say
 
 if TYPE_CHECKING:
+    from regexp.compare.figures import Each
     from regexp.compare.report import ComparisonReport
     from regexp.tracking import RunRecord, Tracker
 
 
 def present(
-    tracker: "Tracker", parent: "RunRecord", config: DictConfig
+    tracker: "Tracker", parent: "RunRecord", config: DictConfig, each: "Each" = map
 ) -> "ComparisonReport | None":
     """Print the comparison of a sweep's runs, keep it with the parent, and show the way to it.
 
@@ -26,16 +27,17 @@ def present(
         tracker: of the sweep.
         parent: its own run.
         config: what its jobs have in common.
+        each: draws its pictures, as `map` does.
 
     Returns:
         What was reported; None where there are no runs.
     """
     with tracker.reading_once(parent.id):
-        return _present(tracker, parent, config)
+        return _present(tracker, parent, config, each)
 
 
 def _present(
-    tracker: "Tracker", parent: "RunRecord", config: DictConfig
+    tracker: "Tracker", parent: "RunRecord", config: DictConfig, each: "Each"
 ) -> "ComparisonReport | None":
     from regexp.compare import Question, headlines, report, show
     from regexp.compare.claims import claims_of, lines_of
@@ -49,10 +51,10 @@ def _present(
     try:
         asked = Question.read(config.compare)
         claims = claims_of(plain(config.study)["claims"])
-        reported = report(tracker, parent, asked, figures=config.figures, claims=claims)
+        reported = report(tracker, parent, asked, figures=config.figures, claims=claims, each=each)
     except ConfigError as error:  # such as a metric that no run came to have
         say(f"\ncompare.{error}; compared as usual instead.")
-        reported = report(tracker, parent, figures=config.figures)
+        reported = report(tracker, parent, figures=config.figures, each=each)
     compared = reported.comparison
     runs, metric = compared.runs, compared.metric.name
     if (runs["status"] == "FINISHED").any():

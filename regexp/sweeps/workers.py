@@ -1,18 +1,36 @@
 """Processes that run jobs side by side on this machine, forked from one that has imported for all.
 
 Hydra's joblib launcher starts its workers by loky, each of which would import torch, scikit-learn
-and MLflow for itself, and only when the first jobs are given to it.
+and MLflow for itself, and only when the first jobs are given to it. When they have trained, the
+same processes fit yardsticks and draw pictures.
 """
 
 import multiprocessing
+import pickle
 import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import DictConfig
 
+if TYPE_CHECKING:
+    from regexp.compare.figures import Each
+
 _LAUNCHER = "hydra_plugins.hydra_joblib_launcher."
+_DRAWING = [
+    "regexp.compare.figures",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+]
+"""What workers import to draw."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def start_importing(master: DictConfig, jobs: int) -> None:
@@ -25,13 +43,13 @@ def start_importing(master: DictConfig, jobs: int) -> None:
         master: the configuration with Hydra's own node.
         jobs: how many there are.
     """
-    launcher: Any = master.hydra.launcher
-    is_joblib = str(launcher._target_).startswith(_LAUNCHER)
-    if not is_joblib or launcher.n_jobs == 1 or jobs < 2 or not _is_command():
+    if not _are_forked(master, jobs):
         return
     from joblib.externals.loky.backend.context import set_start_method
 
-    multiprocessing.set_forkserver_preload([f"{__package__}.worker"])
+    multiprocessing.set_forkserver_preload(
+        [f"{__package__}.worker", *(_DRAWING if master.figures else ())]
+    )
     # A worker that a signal ends leaves a semaphore of tqdm's, which is removed with a warning.
     sys.warnoptions.append("ignore:resource_tracker")  # is given to processes that start now
     try:
@@ -39,6 +57,53 @@ def start_importing(master: DictConfig, jobs: int) -> None:
     finally:
         sys.warnoptions.pop()
     set_start_method("forkserver", force=True)
+
+
+def each(master: DictConfig, jobs: int) -> "Each":
+    """`map` by the workers, where `start_importing` has prepared them; else Python's own.
+
+    Args:
+        master, jobs: as there.
+
+    Returns:
+        A function like `map`. Functions and items have to be picklable; what a function raises
+        ends all of it, as does the end of a worker.
+    """
+    if not _are_forked(master, jobs):
+        return map
+    return partial(_each, master.hydra.launcher.n_jobs)
+
+
+def _each(
+    n_jobs: int, function: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[Result]:
+    from joblib import effective_n_jobs
+    from joblib.externals.loky import get_reusable_executor
+
+    executor = get_reusable_executor(effective_n_jobs(n_jobs), reuse=True)  # the launcher's
+    # as bytes: of large arrays joblib would make files, which nobody may write to
+    packed = [pickle.dumps((function, item)) for item in items]
+    return _results(executor, [executor.submit(_unpacked, one) for one in packed])
+
+
+def _results(executor: Any, futures: Sequence[Future[Any]]) -> Iterator[Any]:
+    try:
+        for future in futures:
+            yield future.result()
+    except BaseException:  # what is left is not asked for any more
+        executor.shutdown(kill_workers=True)
+        raise
+
+
+def _unpacked(packed: bytes) -> Any:
+    function, item = pickle.loads(packed)
+    return function(item)
+
+
+def _are_forked(master: DictConfig, jobs: int) -> bool:
+    launcher: Any = master.hydra.launcher
+    is_joblib = str(launcher._target_).startswith(_LAUNCHER)
+    return is_joblib and launcher.n_jobs != 1 and jobs > 1 and _is_command()
 
 
 def _is_command() -> bool:

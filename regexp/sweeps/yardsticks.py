@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,7 @@ from regexp.tracking.environment import code_version
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from regexp.compare.figures import Each
     from regexp.tracking import Earlier, RunRecord, Tracker
 
 UNITS = {"hist_gradient_boosting": 1_000_000, "logistic_regression": 30_000_000}
@@ -76,6 +78,10 @@ class Yardstick:
     def data(self) -> Data:
         """The rows that it is fitted and scored on."""
         return load_data(self.dataset, self.folder, self.seed)
+
+    def __getstate__(self) -> dict[str, object]:
+        # without the rows, which another process reads for itself
+        return {name: value for name, value in vars(self).items() if name != "data"}
 
     @property
     def config(self) -> Node:
@@ -195,6 +201,7 @@ def record_yardsticks(
     parent: RunRecord,
     *,
     reuse: bool,
+    each: Each = map,
 ) -> None:
     """Fit the yardsticks that do not exist yet, and record them as runs of the sweep.
 
@@ -203,6 +210,7 @@ def record_yardsticks(
         tracker: of the store.
         parent: of the sweep.
         reuse: whether those of other sweeps count.
+        each: fits them, as `map` does.
     """
     known = _known(sticks, tracker, parent.id, reuse=reuse)
     new = [one.id for one in known.values() if parent.id not in one.sweeps]
@@ -213,20 +221,32 @@ def record_yardsticks(
     kinds = ", ".join(dict.fromkeys(one.name for one in left))
     began = time.monotonic()
     failures = []
+    fits = each(_fitted, left)
     for one in left:
         record = start(one, tracker, parent.id)
         try:
-            metrics = one.fit()
-        except Exception as error:  # no estimator may take the sweep with it
-            failures.append(f"{one.name}: {type(error).__name__}: {error}")
+            fit = next(fits)
+        except Exception as error:  # a worker was ended, and with it the fits after this one
+            fit = f"{type(error).__name__}: {error}"
+            fits = repeat(fit)
+        if isinstance(fit, str):
+            failures.append(f"{one.name}: {fit}")
             record.finish("FAILED", failures[-1])
             continue
-        record.summary(metrics)
+        record.summary(fit)
         record.finish()
     say(f"yardsticks: {kinds}: {count(len(left), 'fit')}, {time.monotonic() - began:.1f} s")
     for line in [*(f"yardsticks: {text.splitlines()[0]}" for text in dict.fromkeys(failures)),
                  *left_out]:  # fmt: skip
         say(line)
+
+
+def _fitted(one: Yardstick) -> dict[str, float] | str:
+    """Its metrics, or why there are none."""
+    try:
+        return one.fit()
+    except Exception as error:  # no estimator may take the sweep with it
+        return f"{type(error).__name__}: {error}"
 
 
 def _known(

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from regexp.commands.study import Cost, worth_keeping
@@ -83,7 +82,7 @@ def test_what_is_no_study_is_told(
 
 def test_of_many_datasets_and_settings_the_pictures_that_sum_up_are_kept() -> None:
     kinds = ("heat_map", "settings", "forest", "weights", "reliability")
-    pictures = [Picture(f"{kind}_a", "", "", Figure(), kind) for kind in kinds]
+    pictures = [Picture(f"{kind}_a", "", "", b"", "", kind) for kind in kinds]
     assert worth_keeping(pictures, 1) == pictures
     kept = [picture.name for picture in worth_keeping(pictures, 6)]
     assert kept == ["heat_map_a", "settings_a", "forest_a"]

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from regexp.compare.document import document
-from regexp.compare.figures import Picture
+from regexp.compare.figures import Picture, svg
 from regexp.compare.html import MARKS, SCRIPT, drawn, page
 from tests.compare.sources import classified, compared
 
@@ -68,7 +68,7 @@ def words(text: str) -> str:
 def picture(name: str = "forest_digits", title: str = "Forest") -> Picture:
     figure = Figure()
     figure.subplots().set_title(title, parse_math=False)
-    return Picture(name, title, "What is seen.", figure)
+    return Picture(name, title, "What is seen.", b"", svg(figure, name, title))
 
 
 def test_the_page_answers_in_order() -> None:

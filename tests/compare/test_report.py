@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
 from regexp.compare import ComparisonReport, compare, report, write
 from regexp.compare.curves import curves
@@ -97,7 +96,7 @@ def test_pictures_of_another_comparison_are_not_kept(
     other = tmp_path / "comparison" / "figures" / "forest_of_another_sweep.png"
     other.parent.mkdir(parents=True)
     other.write_text("a picture")
-    picture = Picture("mine", "A picture", "What is seen.", Figure())
+    picture = Picture("mine", "A picture", "What is seen.", b"", "")
     made = ComparisonReport(compare(tracker, [sweep.id]), [picture])
     write(made, tmp_path / "comparison")
     keep(made, tmp_path / "comparison", sweep)

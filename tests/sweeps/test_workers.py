@@ -1,11 +1,13 @@
-"""Which sweeps have their workers forked from a process that imports for all of them."""
+"""Which sweeps have their workers forked from one process, and what else the workers do."""
 
 import multiprocessing
+import os
 from multiprocessing import forkserver
 from typing import Any
 
 import pytest
 from joblib.externals.loky.backend import context
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from omegaconf import OmegaConf
 
 from regexp.sweeps import workers
@@ -23,7 +25,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def launcher(kind: str, **changes: Any) -> Any:
     target = f"hydra_plugins.hydra_{kind}_launcher.{kind}_launcher.{kind.title()}Launcher"
-    return OmegaConf.create({"hydra": {"launcher": {"_target_": target, "n_jobs": 2, **changes}}})
+    node = {"_target_": target, "n_jobs": 2, **changes}
+    return OmegaConf.create({"hydra": {"launcher": node}, "figures": False})
 
 
 def test_workers_of_joblib_are_forked(monkeypatch: pytest.MonkeyPatch, started: list[Any]) -> None:
@@ -49,3 +52,27 @@ def test_others_are_left_alone(
 def test_a_program_of_the_users_is_not_run_again(started: list[Any]) -> None:
     workers.start_importing(launcher("joblib"), 3)  # the main module is pytest's
     assert not started
+
+
+def doubled(number: int) -> tuple[int, int]:
+    return 2 * number, os.getpid()
+
+
+def ends_at_one(number: int) -> int:
+    if number == 1:
+        os._exit(1)
+    return number
+
+
+def test_workers_give_in_order_what_they_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_is_command", lambda: True)
+    each = workers.each(launcher("joblib"), 2)
+    with pytest.raises(TerminatedWorkerError):
+        list(each(ends_at_one, range(4)))
+    found = list(each(doubled, range(6)))  # by others
+    assert [number for number, _ in found] == [0, 2, 4, 6, 8, 10]
+    assert os.getpid() not in {process for _, process in found}
+
+
+def test_without_workers_it_is_python_that_maps() -> None:
+    assert workers.each(launcher("joblib"), 3) is map  # the main module is pytest's

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -24,11 +27,12 @@ from sklearn.metrics import (
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.dataset.base import MULTILABEL, Data
+from regexp.metrics import names
 from regexp.random import derive
 from regexp.sweeps.estimators import FITS, flat
 from regexp.sweeps.final_metrics import metrics_of
 from regexp.sweeps.plan import plan_all
-from regexp.sweeps.yardsticks import Yardstick, planned_yardsticks
+from regexp.sweeps.yardsticks import Yardstick, planned_yardsticks, record_yardsticks
 from tests.sandbox import Sandbox
 from tests.support import make_data
 
@@ -200,6 +204,49 @@ def test_each_is_fitted_once_for_its_rows() -> None:
 def test_trials_have_none() -> None:
     made, _ = sticks("dataset=iris", "dataset.split_seed=0", "tune.budget=3", "seeds=[4,5]")
     assert {one.seed for one in made} == {4, 5}
+
+
+def test_another_process_reads_the_rows_for_itself() -> None:
+    [one, *_] = sticks("dataset=iris", "trainer.batch_size=20")[0]
+    assert len(one.data.train)
+    sent = pickle.dumps(one)
+    assert len(sent) < 2000
+    again = pickle.loads(sent)
+    assert again == one
+    assert "data" not in vars(again)
+    assert again.fingerprint == one.fingerprint
+
+
+def test_those_of_a_worker_that_was_ended_have_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    """What came before is kept, and what comes after is said once of each kind."""
+    made, _ = sticks("dataset=iris", "trainer.batch_size=20", "seeds=2")
+
+    def each(function: Any, items: Any) -> Iterator[Any]:
+        yield from map(function, items[:3])
+        raise RuntimeError("a worker ended")
+
+    tracker = Mock()
+    tracker.tries.return_value = []
+    records = tracker.start.side_effect = [Mock() for _ in made]
+    record_yardsticks(made, [], tracker, Mock(), reuse=True, each=each)
+    started = [(one.kwargs["tags"]["technique"], one.kwargs["tags"]["seed"])
+               for one in tracker.start.call_args_list]  # fmt: skip
+    assert started == [(one.name, str(one.seed)) for one in made]
+    for record, one in zip(records[:3], made, strict=False):
+        record.finish.assert_called_once_with()
+        [kept] = record.summary.call_args.args
+        assert _untimed(kept) == _untimed(one.fit())
+    for record in records[3:]:
+        record.summary.assert_not_called()
+        status, why = record.finish.call_args.args
+        assert status == "FAILED"
+        assert "RuntimeError: a worker ended" in why
+    said = capsys.readouterr().out
+    assert said.count("yardsticks: hist_gradient_boosting: RuntimeError: a worker ended") == 1
+
+
+def _untimed(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name != names.SECONDS}
 
 
 def test_a_sweep_records_them_once(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:

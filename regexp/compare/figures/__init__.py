@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
 from regexp.compare.baseline import FAMILY, KEYS, NONE, Baseline, Key
 from regexp.compare.figures import style as s
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from regexp.compare.comparison import Comparison
 
 __all__ = [
+    "Each",
     "Picture",
     "Sketch",
     "budget",
@@ -55,6 +56,17 @@ BEST, WORST = 11, 4
 """Techniques that pictures of small panels show, beside the baseline, where a sweep has more."""
 
 _logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Each(Protocol):
+    """Python's `map`, or another that works on several items at once and gives them in order."""
+
+    def __call__(
+        self, function: Callable[[Item], Result], items: Iterable[Item], /
+    ) -> Iterator[Result]: ...
 
 
 class Sketch(NamedTuple):
@@ -88,18 +100,31 @@ def sketched(
     ]
 
 
-def draw(comparison: Comparison, curves: pd.DataFrame, diagnostics: pd.DataFrame) -> list[Picture]:
+def draw(
+    comparison: Comparison,
+    curves: pd.DataFrame,
+    diagnostics: pd.DataFrame,
+    each: Each = map,
+) -> list[Picture]:
     """What is `sketched`, drawn; what cannot be drawn is left out and told of in the log."""
+    sketches = sketched(comparison, curves, diagnostics)
     pictures = []
-    for sketch in sketched(comparison, curves, diagnostics):
-        try:
-            figure = sketch.figure()
-        except Exception as error:  # a picture must not take the comparison with it
-            kind = type(error).__name__
-            _logger.warning("%s: cannot be drawn (%s: %s)", sketch.title, kind, error)
+    for sketch, made in zip(sketches, each(_drawn, sketches), strict=True):
+        if isinstance(made, Picture):
+            pictures.append(made)
         else:
-            pictures.append(Picture(sketch.name, sketch.title, sketch.caption, figure, sketch.kind))
+            _logger.warning("%s: cannot be drawn (%s)", sketch.title, made)
     return pictures
+
+
+def _drawn(sketch: Sketch) -> Picture | str:
+    """The picture, or why it cannot be drawn."""
+    try:
+        figure = sketch.figure()
+        drawn = png(figure), svg(figure, sketch.name, sketch.title)
+    except Exception as error:  # a picture must not take the comparison with it
+        return f"{type(error).__name__}: {error}"
+    return Picture(sketch.name, sketch.title, sketch.caption, *drawn, sketch.kind)
 
 
 def panel_keys(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> set[Key]:

@@ -1,4 +1,4 @@
-"""A picture with its words, and the files that are made of it."""
+"""A picture with its words, drawn in the two forms that it is shown in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import re
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -28,21 +27,17 @@ class Picture:
         name: of its file, without ending.
         title: for a heading.
         caption: what is seen and how to read it, in a sentence or two.
-        figure: drawn.
+        png: what its file holds.
+        svg: the element of a page.
         kind: what pictures of several datasets and settings have in common, such as `forest`.
     """
 
     name: str
     title: str
     caption: str
-    figure: Figure
+    png: bytes
+    svg: str
     kind: str = ""
-
-
-def png(picture: Picture, path: Path) -> None:
-    """Write a picture as a PNG on white; folders are made. Equal pictures give equal bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_png(picture.figure, RESOLUTION))
 
 
 def shown_in_notebooks(figure: Figure) -> Figure:
@@ -50,11 +45,12 @@ def shown_in_notebooks(figure: Figure) -> Figure:
 
     Notebooks do so by themselves only with figures that pyplot keeps, which is never asked here.
     """
-    figure._repr_png_ = partial(_png, figure, SCREEN)  # type: ignore[attr-defined]
+    figure._repr_png_ = partial(png, figure, SCREEN)  # type: ignore[attr-defined]
     return figure
 
 
-def _png(figure: Figure, resolution: float) -> bytes:
+def png(figure: Figure, resolution: float = RESOLUTION) -> bytes:
+    """A figure as a PNG on white, with so many dots an inch. Equal figures give equal bytes."""
     longest = max(figure.get_size_inches())
     buffer = io.BytesIO()
     with s.styling():
@@ -68,31 +64,30 @@ def _png(figure: Figure, resolution: float) -> bytes:
     return buffer.getvalue()
 
 
-def svg(picture: Picture) -> str:
-    """A picture as an `<svg>` element, for a page.
+def svg(figure: Figure, name: str, title: str) -> str:
+    """A figure as an `<svg>` element, for a page.
 
     It is transparent, and its ink is `currentColor`, the colour of the text around it. Its ids
-    begin with the picture's name, so that several can stand in one page. Equal pictures give equal
-    texts.
+    begin with the name, so that several can stand in one page. Equal figures give equal texts.
     """
     import matplotlib
 
     buffer = io.StringIO()
     with s.styling():
-        matplotlib.rcParams["svg.hashsalt"] = picture.name
+        matplotlib.rcParams["svg.hashsalt"] = name
         matplotlib.rcParams["svg.fonttype"] = "path"
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        picture.figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     text = buffer.getvalue()
     text = text[text.index("<svg") :].strip()
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    prefix = file_name(picture.name) + "-"
+    prefix = file_name(name) + "-"
     text = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{prefix}", text)
     text = re.sub(re.escape(s.INK), "currentColor", text, flags=re.IGNORECASE)
     return re.sub(
         r"^<svg ([^>]*)>",
-        lambda head: f'<svg role="img" {head[1]}>\n <title>{escape(picture.title)}</title>',
+        lambda head: f'<svg role="img" {head[1]}>\n <title>{escape(title)}</title>',
         text,
         count=1,
     )

@@ -1,6 +1,7 @@
 """The pictures of a sweep that its records do not hold: its data, and its learning rates by step.
 
-They are drawn in the process of the sweep, before its runs, and kept with the parent run.
+They are drawn in the process of the sweep before its runs, while that of its workers still imports,
+and kept with the parent run.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regexp.compare.figures.picture import Picture, file_name, png
+from regexp.compare.figures.picture import file_name, png
 from regexp.sweeps.illustrate.images import examples
 from regexp.sweeps.illustrate.schedules import learning_rate
 from regexp.sweeps.illustrate.series import windows
@@ -52,19 +53,19 @@ def illustrate(
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / FOLDER
+            folder.mkdir()
             for title, make in planned_pictures([run for runs in planned for run in runs]):
                 try:
-                    picture = make()
-                    png(picture, folder / f"{picture.name}.png")
+                    (folder / f"{file_name(title)}.png").write_bytes(png(make()))
                 except Exception as error:  # a dataset of a user's may raise anything
                     say(f"No picture {title}: {type(error).__name__}: {error}")
-            if folder.exists():
+            if any(folder.iterdir()):
                 parent.artifact(folder)
     except Exception as error:
         say(f"The pictures of the data cannot be kept: {type(error).__name__}: {error}")
 
 
-def planned_pictures(runs: Sequence[PlannedRun]) -> Iterator[tuple[str, Callable[[], Picture]]]:
+def planned_pictures(runs: Sequence[PlannedRun]) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """What is to be drawn of planned runs: names and what draws them.
 
     Each dataset of the sweep has its pictures once, of the splits of its first run.
@@ -79,15 +80,10 @@ def planned_pictures(runs: Sequence[PlannedRun]) -> Iterator[tuple[str, Callable
         name = run.dataset if count == 1 else f"{run.dataset}_{count}"
         yield from _of_data(run, name)
     if runs:
-        yield "learning_rate", lambda: _picture("learning_rate", learning_rate(runs))
+        yield "learning_rate", partial(learning_rate, runs)
 
 
-def _of_data(run: PlannedRun, name: str) -> Iterator[tuple[str, Callable[[], Picture]]]:
+def _of_data(run: PlannedRun, name: str) -> Iterator[tuple[str, Callable[[], Figure]]]:
     data = load_data(run.config["dataset"], run.config["paths"]["data"], run.seed)
     for kind, draw in _PLAN.get(len(data.train.inputs.shape), (("targets", targets),)):
-        title = f"{kind}_{name}"
-        yield title, partial(lambda title, draw: _picture(title, draw(data, run.seed)), title, draw)
-
-
-def _picture(name: str, figure: Figure) -> Picture:
-    return Picture(file_name(name), name, "", figure)
+        yield f"{kind}_{name}", partial(draw, data, run.seed)
