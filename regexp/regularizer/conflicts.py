@@ -18,10 +18,6 @@ ONE_PASS = "a prediction of one pass"
 evaluated, and draws nothing: a program can have it."""
 
 
-CHANGING_NOISE = "noise that follows a schedule"
-"""Word of techniques: `refuses` layers whose noise it could not draw again after training."""
-
-
 def check_together(techniques: Mapping[str, Regularizer]) -> None:
     """Refuse what is no technique, and two that do not go together.
 
@@ -43,18 +39,6 @@ def check_together(techniques: Mapping[str, Regularizer]) -> None:
                         key=f"regularizer.{name}",
                         cure="leave one of the two out",
                     )
-        for other, brings in techniques.items():
-            if (
-                CHANGING_NOISE in technique.refuses
-                and brings.schedules
-                and overrides(brings, "build")
-            ):
-                raise ConfigError(
-                    f"does not go together with {other}, whose noise follows a schedule: what is "
-                    "predicted would change with it",
-                    key=f"regularizer.{name}",
-                    cure=f"give regularizer.{other} one number",
-                )
     several = [name for name, technique in techniques.items() if overrides(technique, "predict")]
     if len(several) > 1:
         raise ConfigError(

@@ -8,7 +8,7 @@ from typing import Annotated
 from torch import Tensor
 
 from regexp.regularizer.base import Memory, PenaltyView, Range, Regularizer, Step
-from regexp.regularizer.training_rows import remembered, with_rows
+from regexp.regularizer.training_rows import remembered, rows_of, with_rows
 
 LEAST = 1e-4
 """Probabilities are held in [LEAST, 1 - LEAST], as in the authors' code."""
@@ -33,7 +33,7 @@ class ELR(
 
     Helps: many wrong labels, where a network that is trained long would learn them by heart.
 
-    Costs: a table of probabilities of all training rows.
+    Costs: a table of probabilities of all training rows, which is written anew in every step.
 
     Args:
         strength: lambda of the paper, >= 0.
@@ -51,12 +51,12 @@ class ELR(
     beta: Annotated[float, Range(0, 1, open_high=True)]
 
     def penalty(self, step: Step, view: PenaltyView) -> tuple[Tensor, Memory]:
-        assert view.batch.rows is not None
+        rows = rows_of(view.batch)
         p = view.outputs.softmax(-1).clamp(LEAST, 1 - LEAST)
         seen = (p / p.sum(-1, keepdim=True)).detach()
         table = remembered(step, "averages", seen)
-        averages = self.beta * table[view.batch.rows] + (1 - self.beta) * seen
+        averages = self.beta * table[rows] + (1 - self.beta) * seen
         averages = averages.to(seen)
         agreement = (p * averages).sum(-1)
         penalty = self.strength * view.batch.mean((-agreement).log1p())
-        return penalty, {"averages": with_rows(table, view.batch.rows, averages)}
+        return penalty, {"averages": with_rows(table, rows, averages)}

@@ -17,7 +17,7 @@ class MCDropout(
     kind="ensemble",
     neutral={"samples": 0},
     provides=("averaged predictions",),
-    refuses=("averaged predictions", "noise that follows a schedule"),
+    refuses=("averaged predictions",),
 ):
     """Average the predictions of T passes with the noise of the stochastic layers left on.
 
@@ -39,7 +39,7 @@ class MCDropout(
     Raises:
         ValueError: for a negative number.
         NotApplicable: if the techniques listed before it add no stochastic layer, and the model has
-            none of torch's own.
+            none of torch's own; or if the noise of one follows a schedule.
 
     Reference:
         Y. Gal, Z. Ghahramani, Dropout as a Bayesian approximation: representing model uncertainty
@@ -49,6 +49,14 @@ class MCDropout(
     samples: Annotated[int, Range(0)]
 
     def build(self, model: nn.Module) -> nn.Module:
+        changing = [m.stream for m in model.modules() if isinstance(m, Noise) and m.schedules]
+        if self.samples and changing:
+            raise NotApplicable(
+                f"the noise of {changing[0]} follows a schedule, so that what is predicted would "
+                "change with it after training",
+                key="regularizer.mc_dropout",
+                cure=f"give regularizer.{changing[0]} one number",
+            )
         # noise that techniques share with their other hooks (manifold mixup) is off in evaluation
         redrawn = any(isinstance(m, Noise) and not m.shared for m in model.modules())
         if self.samples and not redrawn and not any(map(drops, model.modules())):

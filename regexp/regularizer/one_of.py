@@ -13,9 +13,9 @@ class OneOf(Regularizer, kind="control"):
     """Each batch is the turn of one of some techniques, drawn with equal chances.
 
     The others of them leave the batch, the loss, the gradients, the weights and the noise of that
-    step as they are. A technique at its neutral numbers gets no turn, so that beside it nothing
-    changes. Techniques of which there is more than a step can see, such as averages and stopping,
-    cannot take turns.
+    step as they are, though what they remember goes on. A technique at its neutral numbers gets no
+    turn, so that beside it nothing changes. Techniques of which there is more than a step can see,
+    such as averages and stopping, cannot take turns.
 
     Techniques that mix rows take turns by themselves (`mixup` beside `cutmix`); listed here, they
     do so with all of the list.

@@ -23,11 +23,12 @@ class RowCutMix(
     """Give all rows of a batch some features of other rows, and mix the targets by their number.
 
     With probability p a batch gets one set of features and one permutation for partners. The set's
-    size is max(1, floor(l * features)) with l uniform in [0, 1), so that one feature at least stays
-    and one comes from the partner; the target is s * y + (1 - s) * y of the partner, s being the
-    share of features that stay. The authors draw the set among all features but the first; here
-    every feature may be in it. Every number is a feature, so the columns of one category may come
-    from different rows. `swap_noise` swaps each value by itself and leaves the targets.
+    size is max(1, floor(l * features)) with l uniform in [0, 1), so that one feature at least
+    comes from the partner, and one stays where there are several; the target is
+    s * y + (1 - s) * y of the partner, s being the share of features that stay. The authors draw
+    the set among all features but the first; here every feature may be in it. Every number is a
+    feature, so the columns of one category may come from different rows. `swap_noise` swaps each
+    value by itself and leaves the targets.
 
     Helps: as `mixup` does, and where a mean of two rows is no sensible row; in a cocktail of
     techniques that is tuned for each table.

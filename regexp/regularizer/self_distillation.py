@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from regexp.regularizer.base import Memory, PenaltyView, Range, Regularizer, Step
-from regexp.regularizer.training_rows import remembered, with_rows
+from regexp.regularizer.training_rows import remembered, rows_of, with_rows
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class SelfDistillation(
     Helps: calibration, and a little the accuracy, as label smoothing that knows which classes are
     alike; where labels are wrong.
 
-    Costs: a table of probabilities of all training rows.
+    Costs: a table of probabilities of all training rows, which is written anew in every step.
 
     Args:
         share: a, in [0, 1]; the paper's goes from 0 to 0.8.
@@ -49,8 +49,7 @@ class SelfDistillation(
     share: Annotated[float, Range(0, 1)]
 
     def penalty(self, step: Step, view: PenaltyView) -> tuple[Tensor, Memory]:
-        assert view.batch.rows is not None
-        rows, labels = view.batch.rows, view.batch.targets
+        rows, labels = rows_of(view.batch), view.batch.targets
         now = view.outputs.detach().softmax(-1)
         table = remembered(step, "predictions", now)
         before = table[rows]

@@ -72,7 +72,7 @@ class TemperatureScaling(
         logits = evaluation.outputs.double() * memory["temperature"]  # `predict` divided them
         limit = torch.as_tensor(self.limit, dtype=torch.float64, device=logits.device)
         start = memory["temperature"].log()
-        return {"temperature": fitted(logits, evaluation.targets, limit, start)}
+        return {"temperature": fitted(logits, evaluation.targets.long(), limit, start)}
 
     def predict(self, memory: Memory, view: PredictionView) -> Tensor:
         outputs = view.network(view.inputs)

@@ -5,14 +5,34 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from regexp.regularizer.base import Step
+from regexp.regularizer.base import Batch, NotApplicable, Step
 
 
 def class_counts(step: Step) -> Tensor:
     """Training rows of each class, float64 [classes], 1 for a class without any."""
-    assert step.split is not None, "for techniques that say `uses_rows`"
-    assert step.split.class_counts is not None, "for classification"
-    return step.split.class_counts.clamp(min=1)
+    counts = None if step.split is None else step.split.class_counts
+    if counts is None:
+        raise NotApplicable(
+            "nobody told how many training rows each class has",
+            key="regularizer",
+            cure="give Regularized split=TrainingSplit(rows, class_counts)",
+        )
+    return counts.clamp(min=1)
+
+
+def rows_of(batch: Batch) -> Tensor:
+    """The numbers of a batch's rows in the training split, int64 [rows].
+
+    Raises:
+        NotApplicable: nobody told them.
+    """
+    if batch.rows is None:
+        raise NotApplicable(
+            "nobody told which rows of the training split a batch has",
+            key="regularizer",
+            cure="give train_batch(..., rows=numbers)",
+        )
+    return batch.rows
 
 
 def remembered(step: Step, name: str, values: Tensor) -> Tensor:

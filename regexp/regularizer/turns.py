@@ -28,7 +28,8 @@ def alternatives(techniques: Mapping[str, Regularizer]) -> dict[str, tuple[str, 
             key = f"regularizer.{name}.{error.key}"
             raise type(error)(error.problem, key=key, cure=error.cure) from error
         for other in names:
-            if any(overrides(techniques[other], hook) for hook in _NO_TURNS):
+            lasting = any(overrides(techniques[other], hook) for hook in _NO_TURNS)
+            if lasting or techniques[other].redraws:
                 raise ConfigError(
                     f"{other} works over more than one step, and so takes no turns with others",
                     key=f"regularizer.{name}",

@@ -191,7 +191,7 @@ def test_numbers_that_hold_for_the_whole_run(name: str, changes: dict[str, Any])
 
 def test_predictions_with_noise_need_noise_that_stays() -> None:
     falling = technique("dropout", hidden=FALLING)
-    with pytest.raises(ConfigError, match="mc_dropout: does not go together with dropout"):
+    with pytest.raises(ConfigError, match="mc_dropout: the noise of dropout follows"):
         make_member(0, {"dropout": falling, "mc_dropout": technique("mc_dropout")})
 
 

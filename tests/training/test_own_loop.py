@@ -323,3 +323,11 @@ def test_techniques_that_look_at_rows_are_given_them() -> None:
     own = {"elr": technique("elr")}
     with pytest.raises(ValueError, match=r"give split=TrainingSplit\(rows, class_counts\)"):
         regularized(MLP((5,), 3, [6], "relu"), own)
+
+
+def test_rows_that_nobody_tells_are_asked_for() -> None:
+    split = TrainingSplit(90, torch.full((3,), 30.0).double())
+    ours = regularized(MLP((5,), 3, [6], "relu"), {"elr": technique("elr")}, split=split)
+    data = make_data()
+    with pytest.raises(NotApplicable, match=r"give train_batch\(..., rows=numbers\)"):
+        ours.train_batch(tensor(data.train.inputs), data.train.targets)
