@@ -18,7 +18,7 @@ from regexp.errors import count
 from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
 from regexp.search import verdict
 from regexp.search.choice import ranked
-from regexp.search.engine import Arm, arms_of, choose, rounds, runs_after
+from regexp.search.engine import Arm, arms_of, conclude, rounds, runs_after
 from regexp.search.recipe import Recipe
 from regexp.search.sampler import propose, require
 from regexp.search.space import Space
@@ -130,7 +130,7 @@ def _search(space: Space, tracker: Tracker, key: str) -> bool:
     trained = partial(_train, space=space, tracker=tracker, sweep_id=parent.id)
     arms = arms_of(space)
     rounds(arms, trained, propose, lambda: say(_progress(arms, time.monotonic() - began)))
-    found, tuned = (choose(arm, trained) for arm in arms)
+    found, tuned = conclude(arms, trained)
     path = write(space, found)
     parent.text(as_experiment(space, found), "recipe.yaml")
     parent.wall_seconds(time.monotonic() - began)

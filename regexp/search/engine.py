@@ -212,8 +212,8 @@ def _planned(
     ]
 
 
-def choose(arm: Arm, train: Train) -> Recipe:
-    """The recipe of an arm: the best trials again with fresh seeds, whose mean chooses.
+def choose(arm: Arm, train: Train) -> Trial:
+    """The choice of an arm: the best trials again with fresh seeds, whose mean chooses.
 
     Raises:
         ConfigError: none of its trials finished.
@@ -226,4 +226,15 @@ def choose(arm: Arm, train: Train) -> Recipe:
         )
     outcomes = train_recipes(arm.space, recipes, finalist_seeds(arm.config), train)
     again = [tried(recipe, {}, one) for recipe, one in zip(recipes, outcomes, strict=True)]
-    return next(iter(best(again, arm.config, 1)), recipes[0])
+    return next((again[position] for position in ranked(again, arm.config)), again[0])
+
+
+def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
+    """The recipe that a search ends with, and `none` as it was tuned.
+
+    The recipe may be no technique at all, with the numbers that were found for `none`: both arms'
+    finalists have the same seeds and splits, and the best of all is taken.
+    """
+    chosen = [choose(arm, train) for arm in arms]
+    found = next(iter(best(chosen, arms[0].config, 1)), chosen[0].recipe)
+    return found, chosen[1].recipe

@@ -19,6 +19,7 @@ from regexp.search.engine import (
     Arm,
     arms_of,
     choose,
+    conclude,
     finalist_seeds,
     rounds,
     runs_after,
@@ -64,10 +65,10 @@ class Store:
         return [self.ended[run.fingerprint] for run in runs]
 
 
-def searched(store: Store, of: Space) -> tuple[tuple[Arm, Arm], list[Recipe]]:
+def searched(store: Store, of: Space) -> tuple[tuple[Arm, Arm], tuple[Recipe, Recipe]]:
     arms = arms_of(of)
     rounds(arms, store.train, evenly)
-    return arms, [choose(arm, store.train) for arm in arms]
+    return arms, conclude(arms, store.train)
 
 
 def told(arms: Sequence[Arm]) -> list[Any]:
@@ -161,3 +162,26 @@ def test_trials_that_all_fail_leave_nothing_to_choose() -> None:
     lost = [Trial(space().default, {}, [None])]
     with pytest.raises(ConfigError, match="none of the 1 trials of recipes finished"):
         choose(Arm("recipes", space(), lost), Store().train)
+
+
+@pytest.mark.parametrize("worse", [False, True])
+def test_no_technique_at_all_may_be_the_recipe(worse: bool) -> None:
+    """Where all techniques are made to look bad, it is none with the numbers found for it."""
+
+    def train(runs: Sequence[PlannedRun]) -> list[Outcome]:
+        outcomes = store.train(runs)
+        return [
+            Outcome(one.name, one.status, metrics={key: _made(key, run) for key in one.metrics})
+            for run, one in zip(runs, outcomes, strict=True)
+        ]
+
+    def _made(key: str, run: PlannedRun) -> float:
+        off = run.config["regularizer"] == {} or run.variant.startswith("none")
+        return float(off if worse else not off) * (-1 if key.endswith("loss") else 1)
+
+    store, arms = Store(), arms_of(space())
+    rounds(arms, train, evenly)
+    found, tuned = conclude(arms, train)
+    assert not tuned.techniques
+    assert (found == tuned) == worse
+    assert bool(found.techniques) != worse
