@@ -67,6 +67,8 @@ class Cocktail(Regularizer):
         self.techniques = dict(techniques)
         check_together(self.techniques)
         self._groups = alternatives(self.techniques)
+        turned = [self.techniques[name] for names in self._groups.values() for name in names]
+        self._turned = {hook for hook in HOOKS if any(overrides(each, hook) for each in turned)}
         self._arrange()
 
     def _arrange(self) -> None:
@@ -188,7 +190,7 @@ class Cocktail(Regularizer):
         return batch_size
 
     def batch(self, step: Step, batch: Batch) -> Batch:
-        turns = self._turns(step)
+        turns = self._turns(step, "batch")
         for name, technique in self._now(step, "batch"):
             changed = technique.batch(self._at(step, name, "batch"), batch)
             changed = changed.completed(batch, name)
@@ -216,13 +218,13 @@ class Cocktail(Regularizer):
             turns |= zip(names, turn_of_each(step, group, now), strict=True)
         return turns
 
-    def _turns(self, step: Step) -> Tensors:
-        """`turns`, none of which costs nothing."""
-        return self.turns(step) if self.takes_turns else {}
+    def _turns(self, step: Step, hook: str) -> Tensors:
+        """`turns`, if a technique that takes turns has the `hook`: else nothing is drawn for it."""
+        return self.turns(step) if hook in self._turned else {}
 
     def penalty(self, step: Step, view: PenaltyView) -> tuple[Tensor, Memory]:
         """The sum of the penalties, and the memories that change, by technique."""
-        terms, memory, turns = [], {}, self._turns(step)
+        terms, memory, turns = [], {}, self._turns(step, "penalty")
         for name, technique in self._now(step, "penalty"):
             term = technique.penalty(self._at(step, name, "penalty"), view)
             if isinstance(term, tuple):
@@ -233,7 +235,7 @@ class Cocktail(Regularizer):
 
     def gradient(self, step: Step, view: GradientView) -> tuple[Tensors, Memory]:
         """The gradients that are left, and the memories that change, by technique."""
-        memory, turns = {}, self._turns(step)
+        memory, turns = {}, self._turns(step, "gradient")
         for name, technique in self._now(step, "gradient"):
             gradients = technique.gradient(self._at(step, name, "gradient"), view)
             if isinstance(gradients, tuple):
@@ -260,11 +262,11 @@ class Cocktail(Regularizer):
         view = GradientView(before(parameters), parameters, before)
         gradients = technique.gradient(again, view)
         gradients = gradients[0] if isinstance(gradients, tuple) else gradients
-        turns = self._turns(step)
+        turns = self._turns(step, "gradient")
         return _where(turns[name], gradients, view.gradients) if name in turns else gradients
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        turns = self._turns(step)
+        turns = self._turns(step, "constrain")
         for name, technique in self._now(step, "constrain"):
             changed = technique.constrain(self._at(step, name, "constrain"), new, old)
             new = _where(turns[name], changed, new) if name in turns else changed

@@ -17,7 +17,7 @@ AUTO = "auto"
 
 
 class Steps:
-    """Makes the steps of every run.
+    """Makes the steps of every run, to the bits of `train_step` but for those of a program.
 
     Args:
         stack: whose runs may leave between two epochs.
@@ -36,18 +36,8 @@ class Steps:
         if self._program is not None:
             return self._program.epoch()
         losses, rows, rate = [], [], self.stack.learning_rate
-        for inputs, targets, weights, numbers in self.stack.batches():
+        for batch in self.stack.batches():
             rate = self.stack.learning_rate
-            losses.append(self(inputs, targets, weights, numbers))
-            rows.append(self.stack.count(inputs))
+            losses.append(self._step(*batch))
+            rows.append(self.stack.count(batch[0]))
         return Epoch(losses, rows, rate)
-
-    def __call__(
-        self,
-        inputs: Tensor,
-        targets: Tensor,
-        weights: Tensor | None = None,
-        rows: Tensor | None = None,
-    ) -> Tensor:
-        """One step on one batch, to the bits of `train_step`."""
-        return self._step(inputs, targets, weights, rows)
