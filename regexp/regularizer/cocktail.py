@@ -69,15 +69,7 @@ class Cocktail(Regularizer):
         self._groups = alternatives(self.techniques)
         turned = [self.techniques[name] for names in self._groups.values() for name in names]
         self._turned = {hook for hook in HOOKS if any(overrides(each, hook) for each in turned)}
-        self._arrange()
-
-    def _arrange(self) -> None:
-        """Know which techniques have which hooks, and whose numbers change."""
-        self._schedules = {
-            name: technique.schedules
-            for name, technique in self.techniques.items()
-            if technique.schedules
-        }
+        self._schedules = _schedules_of(self.techniques)
         self._by_hook = {
             hook: [(n, t) for n, t in self.techniques.items() if overrides(t, hook)]
             for hook in HOOKS
@@ -128,12 +120,17 @@ class Cocktail(Regularizer):
 
     def with_numbers(self, numbers: TechniqueNumbers) -> Cocktail:
         """The same techniques with other hyper-parameters."""
-        other = copy.copy(self)  # what goes together does so with any numbers
+        # what goes together does so with any numbers, and has the same hooks in the same order
+        other = copy.copy(self)
         other.techniques = {
             name: technique.with_values(numbers[name]) if numbers.get(name) else technique
             for name, technique in self.techniques.items()
         }
-        other._arrange()
+        other._schedules = _schedules_of(other.techniques)
+        other._by_hook = {
+            hook: [(name, other.techniques[name]) for name, _ in pairs]
+            for hook, pairs in self._by_hook.items()
+        }
         return other
 
     def _now(self, step: Step, hook: str) -> list[tuple[str, Regularizer]]:
@@ -323,6 +320,11 @@ class Cocktail(Regularizer):
     def stop(self, memory: Memory) -> Tensor:
         stops = [torch.as_tensor(t.stop(memory[name])) for name, t in self._by_hook["stop"]]
         return torch.stack(stops).any() if stops else torch.tensor(False)
+
+
+def _schedules_of(techniques: Mapping[str, Regularizer]) -> dict[str, dict[str, Schedule]]:
+    """The numbers that follow a schedule, of the techniques that have some."""
+    return {name: found for name, each in techniques.items() if (found := each.schedules)}
 
 
 def _put_schedules(layer: Noise) -> None:
