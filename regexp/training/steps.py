@@ -7,6 +7,7 @@ from functools import partial
 
 from torch import Tensor
 
+from regexp.stack.rows import NumberedRows
 from regexp.stack.stack import Stack
 from regexp.training.chain.program import Epoch, Program
 from regexp.training.replay import Replay, is_recordable
@@ -38,6 +39,10 @@ class Steps:
         losses, rows, rate = [], [], self.stack.learning_rate
         for batch in self.stack.batches():
             rate = self.stack.learning_rate
-            losses.append(self._step(*batch))
+            losses.append(self.step(batch))
             rows.append(self.stack.count(batch[0]))
         return Epoch(losses, rows, rate)
+
+    def step(self, batch: NumberedRows) -> Tensor:
+        """One step on a batch of `Stack.batches`; the runs' losses, [runs]."""
+        return self._step(*batch)

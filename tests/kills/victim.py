@@ -113,7 +113,7 @@ def observe(victim: Victim) -> None:
         return resumed
 
     around(launched, "_train", of_job)
-    around(Steps, "__call__", of_step)
+    around(Steps, "step", of_step)
     around(Tracker, "tries", of_tries)
     around(Tracker, "start", of_start)
     around(TrainingState, "resumed", of_resumed)

@@ -20,7 +20,7 @@ When = Callable[[tuple[Any, ...]], bool]
 
 def around(owner: Any, name: str, wrapper: Callable[[Function], Function]) -> None:
     """Put a wrapper in the place of a function that `owner` has."""
-    whole = getattr(owner, name)
+    whole = vars(owner)[name]  # of its own, and not what every class has
     setattr(owner, name, functools.wraps(whole)(wrapper(whole)))
 
 
@@ -69,7 +69,7 @@ def _partial(given: tuple[Any, ...]) -> bool:
 def between_two_steps(victim: Victim) -> None:
     from regexp.training.steps import Steps
 
-    before(victim, Steps, "__call__")
+    before(victim, Steps, "step")
 
 
 # --- in a checkpoint --------------------------------------------------------------------------
