@@ -20,7 +20,9 @@ When = Callable[[tuple[Any, ...]], bool]
 
 def around(owner: Any, name: str, wrapper: Callable[[Function], Function]) -> None:
     """Put a wrapper in the place of a function that `owner` has."""
-    whole = vars(owner)[name]  # of its own, and not what every class has
+    if name not in dir(owner):  # which has not what `getattr` finds at every class
+        raise AttributeError(f"{owner} has no {name} for a victim to die in")
+    whole = getattr(owner, name)
     setattr(owner, name, functools.wraps(whole)(wrapper(whole)))
 
 
