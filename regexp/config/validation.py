@@ -89,8 +89,8 @@ def check_range(config: DictConfig, one: Dimension) -> None:
         ConfigError: naming the range.
     """
     group = one.key.partition(".")[0]
+    point = config.copy()
     for value in one.extremes:
-        point = config.copy()
         try:
             OmegaConf.update(point, one.key, value)
             if group == "trainer":

@@ -45,16 +45,19 @@ def read_space(searched: Searched) -> Space:
     asked = searched.config.search.techniques is not None
     found: dict[str, Technique] = {}
     left_out: dict[str, str] = {}
+    alone = without_shared_ranges(searched.config)
     for name, node in searched.techniques.items():
         try:
-            technique = technique_of(searched, name, node)
+            technique = technique_of(alone, name, node)
             if not asked and (reason := _reason(technique)):
                 left_out[name] = reason
                 continue
+            config = with_lengths(
+                configured(searched, {}, {name: technique.node}), steps_per_epoch=10
+            )
             for dimension in technique.dimensions:
-                config = configured(searched, {}, {name: technique.node})
-                check_range(with_lengths(config, steps_per_epoch=10), dimension)
-            plan(configured(searched, {}, {name: technique.node}))
+                check_range(config, dimension)
+            plan(config)
             found[name] = technique
         except ConfigError as error:
             if asked or not isinstance(error, NotApplicable):
@@ -87,14 +90,27 @@ def _possible(one: Dimension, run: PlannedRun) -> list[Dimension]:
     return [replace(one, choices=choices)] if len(choices) > 1 else []
 
 
-def technique_of(searched: Searched, name: str, node: DictConfig) -> Technique:
-    """A technique as its node says."""
+def without_shared_ranges(config: DictConfig) -> DictConfig:
+    """A copy in which techniques may be put, one after another; copies take long."""
+    config = with_lengths(config, steps_per_epoch=10)
+    with read_write(config), open_dict(config):
+        config.search.space = {}
+    return config
+
+
+def technique_of(config: DictConfig, name: str, node: DictConfig) -> Technique:
+    """A technique as its node says.
+
+    Args:
+        config: of the search, with its lengths filled in; gets the technique.
+        name: its own.
+        node: with its ranges.
+    """
     key = f"regularizer.{name}"
-    config = searched.config.copy()
     with read_write(config), open_dict(config):
         config.regularizer = {name: node}
     _, dimensions = dimensions_of(config, "search.space")
-    container = OmegaConf.to_container(with_lengths(config, steps_per_epoch=10).regularizer[name])
+    container = OmegaConf.to_container(config.regularizer[name])
     assert isinstance(container, dict)
     bare = without_search({name: container})[name]
     check_node(key, bare)

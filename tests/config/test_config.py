@@ -13,6 +13,7 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import Sweep, compose
 from regexp.config.nodes import fits
 from regexp.config.schema import conf_folder
+from regexp.config.searched import budget_of, compose_search
 from regexp.config.values import grid_of, seeds_of
 from regexp.errors import ConfigError
 
@@ -182,6 +183,8 @@ def test_every_choice_of_every_group_is_valid(group: str) -> None:
         asked = [
             f"{group}.{key}={given[str(key)]}" for key, value in node.items() if value == "???"
         ]
+        if path.stem in SEARCHES:  # which have a test of their own
+            continue
         if group == "experiment" and (numbers := list(node.get("regularizer", ()))):
             asked = [f"regularizer=[{','.join(numbers)}]"]  # those that it has numbers for
         if group == "experiment" or asked:  # an experiment sweeps by itself
@@ -195,7 +198,25 @@ def test_every_choice_of_every_group_is_valid(group: str) -> None:
         assert all(job.config.trainer.epochs >= 1 for job in jobs)
 
 
-@pytest.mark.parametrize("name", sorted(p.stem for p in (conf_folder() / "experiment").iterdir()))
+EXPERIMENTS = sorted(path.stem for path in (conf_folder() / "experiment").iterdir())
+SEARCHES = [name for name in EXPERIMENTS if name.startswith("recipe_")]
+"""Experiments of `regexp search`; all others are sweeps."""
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_every_recipe_is_searched_on_its_table_by_balanced_accuracy(name: str) -> None:
+    words = ["dataset.path=mine.csv", "dataset.target=price"] if name == "recipe_table" else []
+    config = compose_search(parse([f"experiment={name}", *words])[0]).config
+    assert config.compare.metric == "test/balanced_accuracy"
+    assert budget_of(config) == 1800
+    table = name.removeprefix("recipe_")
+    if config.dataset.get("path") is None:
+        assert config.dataset._target_ == composed(f"dataset={table}").config.dataset._target_
+    else:
+        assert config.dataset.path == (words[0].partition("=")[2] if words else f"{table}.csv")
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name not in SEARCHES])
 def test_every_experiment_has_a_baseline_and_several_seeds(name: str) -> None:
     """All of its techniques, and all of what else it sweeps, but not their whole product."""
     node = OmegaConf.load(conf_folder() / "experiment" / f"{name}.yaml")

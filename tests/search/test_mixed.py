@@ -17,7 +17,7 @@ from regexp.regularizer.cocktail import Cocktail
 from regexp.search.mixed import fill
 from regexp.search.recipe import Recipe
 from regexp.search.space import Space
-from regexp.search.taking_part import technique_of
+from regexp.search.taking_part import technique_of, without_shared_ranges
 from regexp.sweeps.ingredients import build_regularizer
 from tests.support import NAMES
 from tests.technique_runs import (
@@ -43,7 +43,8 @@ def searched() -> Searched:
 
 @cache
 def space(*names: str) -> Space:
-    found = {name: technique_of(searched(), name, searched().techniques[name]) for name in names}
+    config, nodes = without_shared_ranges(searched().config), searched().techniques
+    found = {name: technique_of(config, name, nodes[name]) for name in names}
     return Space(searched(), (), found)
 
 
