@@ -82,6 +82,8 @@ class Search:
     trials: int = MISSING
     budget: str | None = MISSING
     batch: int = MISSING
+    parallel: int = MISSING
+    workers: int | None = MISSING
     together: int = MISSING
     techniques: Any = MISSING
     schedulers: Any = MISSING

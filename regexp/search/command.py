@@ -6,7 +6,6 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
@@ -21,12 +20,11 @@ from regexp.search.choice import ranked
 from regexp.search.engine import Arm, arms_of, conclude, rounds, runs_after
 from regexp.search.recipe import Recipe
 from regexp.search.sampler import propose, require
+from regexp.search.shared import Shared
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
 from regexp.search.written import as_experiment, write
-from regexp.sweeps.job import train
 from regexp.sweeps.launched import alone, shared_tracker
-from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun, key_of
 from regexp.sweeps.present import present
@@ -38,7 +36,7 @@ from regexp.tracking import Terminated, interruptible
 if TYPE_CHECKING:
     from regexp.tracking import Tracker
 
-ENDS = ("trials", "budget", "finalists", "finalist_seeds", "seeds", "folder")
+ENDS = ("trials", "budget", "finalists", "finalist_seeds", "seeds", "folder", "workers")
 """Of `search.*`, what changes no batch: a search goes on where one with others of these ended."""
 
 
@@ -127,7 +125,7 @@ def _search(space: Space, tracker: Tracker, key: str) -> bool:
     title = f"search {written(space.searched.command)}".strip()
     settings = {"command": title, **_settings(space.config)}
     parent = tracker.sweep(f"{key} search", title, settings)
-    trained = partial(_train, space=space, tracker=tracker, sweep_id=parent.id)
+    trained = Shared(space.config, tracker, parent.id)
     arms = arms_of(space)
     rounds(arms, trained, propose, lambda: say(_progress(arms, time.monotonic() - began)))
     found, tuned = conclude(arms, trained)
@@ -149,12 +147,6 @@ def _of_data(overrides: Sequence[str]) -> list[str]:
     """The overrides that a recipe does not have: of the data, and of where things lie."""
     ours = ("dataset", "paths.", "tracking.")
     return [one for one in overrides if one.startswith(ours)]
-
-
-def _train(
-    runs: Sequence[PlannedRun], space: Space, tracker: Tracker, sweep_id: str
-) -> Sequence[Outcome]:
-    return train(runs, space.config, tracker, sweep_id)
 
 
 def _settings(config: DictConfig) -> dict[str, object]:
@@ -196,10 +188,9 @@ def _verdict(space: Space, tracker: Tracker, found: Recipe, tuned: Recipe, title
     sticks = planned_yardsticks(config, list(planned.values()))
     key = key_of(list(planned.values()), [])
     parent = tracker.sweep(key, f"{title}: its worth", _settings(config))
-    failures: list[Outcome] = []
+    outcomes = Shared(config, tracker, parent.id)(list(planned.values()))
+    failures = [one for ends in outcomes for one in ends if one.status != "FINISHED"]
     for name, runs in planned.items():
-        outcomes = train(runs, config, tracker, parent.id)
-        failures += [one for one in outcomes if one.status != "FINISHED"]
         say(f"{runs[0].technique} ({name}): {count(len(runs), 'run')} with fresh seeds")
     with tracker.asking_once():
         record_yardsticks(*sticks, tracker, parent, reuse=config.reuse)

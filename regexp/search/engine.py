@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from omegaconf import DictConfig, open_dict, read_write
 
@@ -24,8 +25,8 @@ from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import plan, stackable
 from regexp.sweeps.planned_run import PlannedRun
 
-Train = Callable[[Sequence[PlannedRun]], Sequence[Outcome]]
-"""Trains and records those runs that do not exist yet; one outcome each."""
+Train = Callable[[Sequence[Sequence[PlannedRun]]], Sequence[Sequence[Outcome]]]
+"""Trains and records those runs of jobs that do not exist yet; of each job one outcome a run."""
 
 Propose = Callable[
     [Sequence[Parameter], Sequence[tuple[Draw, float]], Sequence[Draw], int, int], list[Draw]
@@ -89,31 +90,34 @@ def rounds(
     Args:
         arms: of the search; their trials grow.
         train: trains what is planned.
-        propose: draws a batch.
+        propose: draws a batch, from what earlier rounds came to: which batches of a round are
+            trained first, and by whom, changes nothing.
         after: called when a round has ended.
     """
     config = arms[0].config
-    while size := _next(arms, config):
-        for arm in arms:
-            arm.trials += _try(arm, _proposed(arm, size, propose), train)
+    while sizes := _next(arms, config):
+        _try([(arm, draws) for arm in arms for draws in _round(arm, sizes, propose)], train)
         after()
 
 
-def _next(arms: Sequence[Arm], config: DictConfig) -> int:
-    """How many recipes each arm tries next; 0 if it is enough.
+def _next(arms: Sequence[Arm], config: DictConfig) -> list[int]:
+    """How many recipes each batch of the next round has, in each arm; none if it is enough.
 
     Of a budget, what the finalists and the verdict will take is kept: so many runs at the mean of
     those that were recorded; and a round is begun only where it fits in. What was recorded decides
     and no clock, so that a search that was broken off ends where it would have.
     """
     done, budget = len(arms[0].trials), budget_of(config)
-    batch: int = config.search.batch
+    batch, most = config.search.batch, config.search.parallel
     if budget is None:
-        return min(batch, config.search.trials - done)
+        left = config.search.trials - done
+        return [min(batch, left - start) for start in range(0, min(left, most * batch), batch)]
     spent = sum(arm.seconds for arm in arms)
     runs = sum(len(arm.trials) for arm in arms)
-    still = runs_after(config) + len(arms) * batch
-    return batch if not runs or spent * (1 + still / runs) <= budget else 0
+    if not spent:  # all failed, if there were any
+        return [] if runs else [batch] * most
+    fitting = runs * (budget / spent - 1) - runs_after(config)  # runs
+    return [batch] * max(min(int(fitting // (len(arms) * batch)), most), 0)
 
 
 def runs_after(config: DictConfig) -> int:
@@ -122,13 +126,19 @@ def runs_after(config: DictConfig) -> int:
     return 2 * asked.finalists * asked.finalist_seeds + 3 * asked.seeds
 
 
-def _proposed(arm: Arm, size: int, propose: Propose) -> list[Draw]:
-    """The next batch. The first has `none`, and its techniques one by one, with their own numbers.
+def _round(arm: Arm, sizes: Sequence[int], propose: Propose) -> list[list[Draw]]:
+    """The batches of an arm's next round."""
+    starts = accumulate(sizes[:-1], initial=len(arm.trials))
+    return [_proposed(arm, *one, propose) for one in zip(starts, sizes, strict=True)]
 
-    Structure is drawn once a batch, so that it trains as one stack; the first has the
+
+def _proposed(arm: Arm, done: int, size: int, propose: Propose) -> list[Draw]:
+    """A batch, after `done` others of its arm.
+
+    The first has `none`, and its techniques one by one, with their own numbers. Structure is drawn once a batch, so that it trains as one stack; the first has the
     configuration's own.
     """
-    space, done = arm.space, len(arm.trials)
+    space = arm.space
     seed = derive(arm.config.search.seed, "search", arm.name, done)
     names = _mixed_from(arm, seed)
     given: list[Draw] = []
@@ -167,30 +177,46 @@ def _mixed_from(arm: Arm, seed: int) -> list[str]:
     return [name for name in space.techniques if name in kept]
 
 
-def _try(arm: Arm, draws: Sequence[Draw], train: Train) -> list[Trial]:
-    """Train a batch. A recipe that cannot be planned counts as one that did not finish."""
-    recipes = [arm.space.recipe(draw) for draw in draws]
-    outcomes = train_recipes(arm.space, recipes, [TRIAL_SEED], train)
-    return [tried(*one) for one in zip(recipes, draws, outcomes, strict=True)]
+def _try(batches: Sequence[tuple[Arm, Sequence[Draw]]], train: Train) -> None:
+    """Train batches. A recipe that cannot be planned counts as one that did not finish."""
+    recipes = [[arm.space.recipe(draw) for draw in draws] for arm, draws in batches]
+    asked = [(arm.space, ours) for (arm, _), ours in zip(batches, recipes, strict=True)]
+    outcomes = train_recipes(asked, [TRIAL_SEED], train)
+    for (arm, draws), ours, ends in zip(batches, recipes, outcomes, strict=True):
+        arm.trials += [tried(*one) for one in zip(ours, draws, ends, strict=True)]
 
 
 def train_recipes(
-    space: Space, recipes: Sequence[Recipe], seeds: Sequence[int], train: Train
-) -> list[list[Outcome]]:
-    """Train recipes that share stacks; of each the outcomes by seed, none if it cannot be planned.
+    batches: Sequence[tuple[Space, Sequence[Recipe]]], seeds: Sequence[int], train: Train
+) -> list[list[list[Outcome]]]:
+    """Train recipes, those that share a stack as one job.
 
-    All have the split of the first seed of all, so that a choice knows no other rows.
+    All have the split of the first seed of all, so that a choice knows no other rows. A run that
+    two jobs have is trained in the first.
+
+    Returns:
+        Of each batch, of each recipe the outcomes by seed; none if it cannot be planned.
     """
-    planned: list[list[PlannedRun]] = [[] for _ in recipes]
-    for group in groups(space, recipes):
-        ours = [recipes[position] for position in group]
-        for position, recipe, nodes in zip(group, ours, fill(space, ours), strict=True):
-            planned[position] = _planned(space, recipe, nodes, seeds)
-    every = iter(stackable([run for one in planned for run in one]))
-    planned = [[next(every) for _ in one] for one in planned]
-    runs = {run.fingerprint: run for one in planned for run in one}
-    outcomes = dict(zip(runs, train(list(runs.values())) if runs else (), strict=True))
-    return [[outcomes[run.fingerprint] for run in one] for one in planned]
+    planned: list[list[list[PlannedRun]]] = []
+    jobs: list[dict[str, PlannedRun]] = []
+    for space, recipes in batches:
+        of_batch: list[list[PlannedRun]] = [[] for _ in recipes]
+        for group in groups(space, recipes):
+            ours = [recipes[position] for position in group]
+            runs_of = [_planned(space, recipe, nodes, seeds)
+                       for recipe, nodes in zip(ours, fill(space, ours), strict=True)]  # fmt: skip
+            every = iter(stackable([run for runs in runs_of for run in runs]))
+            for position, runs in zip(group, runs_of, strict=True):
+                of_batch[position] = [next(every) for _ in runs]
+            known = {one for job in jobs for one in job}
+            ours_alone = {run.fingerprint: run for at in group for run in of_batch[at]}
+            jobs.append({one: run for one, run in ours_alone.items() if one not in known})
+        planned.append(of_batch)
+    jobs = [job for job in jobs if job]
+    outcomes: dict[str, Outcome] = {}
+    for job, ends in zip(jobs, train([[*job.values()] for job in jobs]), strict=True):
+        outcomes |= zip(job, ends, strict=True)
+    return [[[outcomes[run.fingerprint] for run in runs] for runs in one] for one in planned]
 
 
 def _planned(
@@ -212,21 +238,29 @@ def _planned(
     ]
 
 
-def choose(arm: Arm, train: Train) -> Trial:
-    """The choice of an arm: the best trials again with fresh seeds, whose mean chooses.
+def choose(arms: Sequence[Arm], train: Train) -> list[Trial]:
+    """The choice of each arm: the best trials again with fresh seeds, whose mean chooses.
 
     Raises:
-        ConfigError: none of its trials finished.
+        ConfigError: none of the trials of an arm finished.
     """
-    recipes = best(arm.trials, arm.config, arm.config.search.finalists)
-    if not recipes:
-        raise ConfigError(
-            f"search: none of the {len(arm.trials)} trials of {arm.name} finished, so that none "
-            "can be chosen; lower the ends of search.space.optimizer.lr"
-        )
-    outcomes = train_recipes(arm.space, recipes, finalist_seeds(arm.config), train)
-    again = [tried(recipe, {}, one) for recipe, one in zip(recipes, outcomes, strict=True)]
-    return next((again[position] for position in ranked(again, arm.config)), again[0])
+    finalists = [_finalists(arm) for arm in arms]
+    asked = [(arm.space, recipes) for arm, recipes in zip(arms, finalists, strict=True)]
+    outcomes = train_recipes(asked, finalist_seeds(arms[0].config), train)
+    chosen = []
+    for arm, recipes, ends in zip(arms, finalists, outcomes, strict=True):
+        again = [tried(recipe, {}, one) for recipe, one in zip(recipes, ends, strict=True)]
+        chosen.append(next((again[at] for at in ranked(again, arm.config)), again[0]))
+    return chosen
+
+
+def _finalists(arm: Arm) -> list[Recipe]:
+    if recipes := best(arm.trials, arm.config, arm.config.search.finalists):
+        return recipes
+    raise ConfigError(
+        f"search: none of the {len(arm.trials)} trials of {arm.name} finished, so that none "
+        "can be chosen; lower the ends of search.space.optimizer.lr"
+    )
 
 
 def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
@@ -235,6 +269,6 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
     The recipe may be no technique at all, with the numbers that were found for `none`: both arms'
     finalists have the same seeds and splits, and the best of all is taken.
     """
-    chosen = [choose(arm, train) for arm in arms]
+    chosen = choose(arms, train)
     found = next(iter(best(chosen, arms[0].config, 1)), chosen[0].recipe)
     return found, chosen[1].recipe

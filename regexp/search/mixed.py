@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from regexp.search.recipe import Recipe
-from regexp.search.space import Space, neutralized, together
+from regexp.search.space import Space, is_structural, neutralized, together
 from regexp.sweeps.identity import Node
 
 
@@ -37,10 +37,17 @@ def fill(space: Space, recipes: Sequence[Recipe]) -> list[dict[str, Node]]:
 
 
 def groups(space: Space, recipes: Sequence[Recipe]) -> list[list[int]]:
-    """Positions of recipes, in groups of which all techniques go together, so that they fill."""
+    """Positions of recipes, in groups that train as stacks.
+
+    Their shared numbers allow one stack, and all techniques go together, so that they fill.
+    """
     found: list[list[int]] = []
+    fixed = [one.key for one in space.shared if is_structural(one)]
+    shapes = [[recipe.shared.get(key) for key in fixed] for recipe in recipes]
     for position, recipe in enumerate(recipes):
         for group in found:
+            if shapes[position] != shapes[group[0]]:
+                continue
             names = {name for one in group for name in recipes[one].techniques}
             if names == {*recipe.techniques} or together(space, [*names, *recipe.techniques]):
                 group.append(position)

@@ -120,7 +120,7 @@ class Space:
         Args:
             names: of switches.
         """
-        found = [Parameter(one, structural=_is_structural(one)) for one in self.shared]
+        found = [Parameter(one, structural=is_structural(one)) for one in self.shared]
         for kind in STRUCTURES:
             there = [one for one in self.techniques.values()
                      if one.neutral is None and one.kind == kind]  # fmt: skip
@@ -138,7 +138,7 @@ class Space:
             switch = Dimension(f"regularizer.{name}", name, "", (False, True))
             found.append(Parameter(switch, switches=(name,)))
             found += [
-                Parameter(d, (switch.key, True), _is_structural(d))
+                Parameter(d, (switch.key, True), is_structural(d))
                 for d in self.techniques[name].dimensions
             ]
         return found
@@ -215,7 +215,7 @@ def together(space: Space, names: Sequence[str]) -> bool:
     return True
 
 
-def _is_structural(one: Dimension) -> bool:
+def is_structural(one: Dimension) -> bool:
     """Whether runs of one stack must have a number alike: it is no float, or sizes the run."""
     if one.key.partition(".")[0] in ("model", "trainer", SCHEDULER) or one.integer:
         return True

@@ -249,9 +249,7 @@ def alone(config: DictConfig, name: str, head: str) -> Iterator[None]:
         name: of the sweep's job.
         head: begins the line that says why nothing happens.
     """
-    folder = Path(config.paths.mlruns) / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{name}.lock")
+    lock = lock_of(config, name)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -261,3 +259,10 @@ def alone(config: DictConfig, name: str, head: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def lock_of(config: DictConfig, name: str) -> FileLock:
+    """The lock of a job of this name; the system takes it from a process that ends."""
+    folder = Path(config.paths.mlruns) / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{name}.lock")

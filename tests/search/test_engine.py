@@ -52,7 +52,10 @@ class Store:
         self.ended: dict[str, Outcome] = {}
         self.batches: list[list[PlannedRun]] = []
 
-    def train(self, runs: Sequence[PlannedRun]) -> list[Outcome]:
+    def train(self, jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
+        return [self.train_job(runs) for runs in jobs]
+
+    def train_job(self, runs: Sequence[PlannedRun]) -> list[Outcome]:
         self.batches.append([run for run in runs if run.fingerprint not in self.ended])
         members = [build_member(run) for run in runs]
         for part in group_by_structure(runs, members, True):
@@ -83,10 +86,10 @@ def test_a_search_that_is_killed_goes_on_with_the_same_trials_and_choice() -> No
     whole, chosen = searched(Store(), space())
     store = Store()
 
-    def killed(runs: Sequence[PlannedRun]) -> list[Outcome]:
+    def killed(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
         if len(store.batches) == 2:
             raise KeyboardInterrupt
-        return store.train(runs)
+        return store.train(jobs)
 
     with pytest.raises(KeyboardInterrupt):
         rounds(arms_of(space()), killed, evenly)
@@ -148,9 +151,9 @@ def test_a_budget_is_of_recorded_seconds_and_keeps_what_comes_after() -> None:
     of = space("search.budget=100s", "search.seeds=2")
     assert runs_after(of.config) == 2 * 2 * 2 + 3 * 2
 
-    def train(runs: Sequence[PlannedRun]) -> list[Outcome]:
+    def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
         metrics = {"final/val_accuracy": 0.5, "final/val_loss": 1.0, "seconds": 2.0}
-        return [Outcome(run.name, "FINISHED", metrics=metrics) for run in runs]
+        return [[Outcome(run.name, "FINISHED", metrics=metrics) for run in runs] for runs in jobs]
 
     arms = arms_of(of)
     rounds(arms, train, evenly)
@@ -161,18 +164,20 @@ def test_a_budget_is_of_recorded_seconds_and_keeps_what_comes_after() -> None:
 def test_trials_that_all_fail_leave_nothing_to_choose() -> None:
     lost = [Trial(space().default, {}, [None])]
     with pytest.raises(ConfigError, match="none of the 1 trials of recipes finished"):
-        choose(Arm("recipes", space(), lost), Store().train)
+        choose([Arm("recipes", space(), lost)], Store().train)
 
 
 @pytest.mark.parametrize("worse", [False, True])
 def test_no_technique_at_all_may_be_the_recipe(worse: bool) -> None:
     """Where all techniques are made to look bad, it is none with the numbers found for it."""
 
-    def train(runs: Sequence[PlannedRun]) -> list[Outcome]:
-        outcomes = store.train(runs)
+    def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
         return [
-            Outcome(one.name, one.status, metrics={key: _made(key, run) for key in one.metrics})
-            for run, one in zip(runs, outcomes, strict=True)
+            [
+                Outcome(one.name, one.status, metrics={key: _made(key, run) for key in one.metrics})
+                for run, one in zip(runs, store.train_job(runs), strict=True)
+            ]
+            for runs in jobs
         ]
 
     def _made(key: str, run: PlannedRun) -> float:
