@@ -135,8 +135,8 @@ def _round(arm: Arm, sizes: Sequence[int], propose: Propose) -> list[list[Draw]]
 def _proposed(arm: Arm, done: int, size: int, propose: Propose) -> list[Draw]:
     """A batch, after `done` others of its arm.
 
-    The first has `none`, and its techniques one by one, with their own numbers. Structure is drawn once a batch, so that it trains as one stack; the first has the
-    configuration's own.
+    The first has `none`, and its techniques one by one, with their own numbers. Structure is drawn
+    once a batch, so that it trains as one stack; the first has the configuration's own.
     """
     space = arm.space
     seed = derive(arm.config.search.seed, "search", arm.name, done)
