@@ -33,7 +33,8 @@ sweeps reuse stay, and belong to these. A tracking server keeps what is deleted 
   --force    even if runs of it have not ended"""
 
 _NEWEST = 20
-_SHOWN = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed", "RUNNING": "running"}
+_SHOWN = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed"}
+_SHOWN |= {"RUNNING": "running", "SCHEDULED": "requeued"}
 
 
 def ls(arguments: Sequence[str]) -> int:

@@ -257,7 +257,7 @@ def _nothing_compared(runs: "pd.DataFrame", against: Baseline) -> str:
 
 def _remarks(runs: "pd.DataFrame", both: bool, against: Baseline, *, searched: bool) -> list[str]:
     remarks = once(line for text in runs.get("remarks", ()) for line in str(text).splitlines())
-    running = int((runs["status"] == "RUNNING").sum())
+    running = int(runs["status"].isin(["RUNNING", "SCHEDULED"]).sum())
     if running:
         remarks.append(
             f"{running} of {len(runs)} runs have not ended yet. This is a look at what has "

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -21,7 +22,7 @@ from regexp.sweeps.recording import Recorder, labels_of, record_failure, record_
 from regexp.sweeps.resume import Every, Point, Resume, remove_checkpoints
 from regexp.sweeps.reuse import arithmetic_of, choose, search
 from regexp.sweeps.stacks import at_once, group_by_structure, make_parts, train_members
-from regexp.tracking import Earlier, RunRecord, Tracker, now
+from regexp.tracking import Earlier, RunRecord, Tracker, held_back, now, pending
 from regexp.training.device import device_settings
 
 Advance = Callable[[int], object]
@@ -161,7 +162,8 @@ def _train_own(
             wanted = {at for at, fingerprint in enumerate(fingerprints) if fingerprint in left}
             records = recorder.start(together, wanted, count)
             resume = Resume(folder, fingerprints, recorder.arithmetic, every)
-            results = _train_stack(ours, together, records, device, count, resume, advance)
+            with held_back():
+                results = _train_stack(ours, together, records, device, count, resume, advance)
             outcomes |= dict(zip(fingerprints, results, strict=True))
     return outcomes
 
@@ -177,7 +179,8 @@ def _train_stack(
 ) -> list[Outcome]:
     """Train one stack and record its runs, but those that have no record.
 
-    Whatever fails in it fails these runs alone.
+    Whatever fails in it fails these runs alone. A signal ends it after an epoch, the only place
+    where there is a checkpoint from which the same bits follow.
     """
 
     def report(run: int, epoch: int, metrics: dict[str, float]) -> None:
@@ -189,12 +192,18 @@ def _train_stack(
             advance(1)
         return point
 
+    def save(epoch: int, content: Callable[[], dict[str, Any]]) -> None:
+        ended = pending()  # what comes later waits for the next checkpoint
+        resume.save(epoch, content)
+        if ended is not None:
+            raise ended
+
     try:
         parts = make_parts(members, runs, device, side_by_side, resume)
         for position, points in enumerate(resume.history):
             for point in points:  # the store may not have them all
                 tell(position, point)
-        results = train_members(parts, members, runs, report, resume.save)
+        results = train_members(parts, members, runs, report, save)
     except Exception as error:
         reason = str(error)
         if not isinstance(error, ValueError):

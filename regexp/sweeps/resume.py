@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from regexp.tracking import pending
 from regexp.training import checkpoint
 
 _logger = logging.getLogger(__name__)
@@ -108,7 +109,8 @@ class Resume:
         self.history[run].append(point)
 
     def save(self, epoch: int, content: Callable[[], dict[str, Any]]) -> None:
-        """Write `content()` if it is time to; see `regexp.training.loop.Save`."""
+        """Write `content()` if it is time to, or a signal waits to end the process; see
+        `regexp.training.loop.Save`."""
         if not self._due(epoch):
             return
         try:
@@ -130,6 +132,10 @@ class Resume:
         _remove(self.path.parent, f"{self.path.name}*")
 
     def _due(self, epoch: int) -> bool:
+        if self._every == Every():
+            return False
+        if pending() is not None:
+            return True
         if self._every.epochs is not None:
             return epoch % self._every.epochs == 0
         if self._every.seconds is not None:

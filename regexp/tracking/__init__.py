@@ -9,7 +9,7 @@ from regexp.tracking.query import DIVERGED, Earlier
 from regexp.tracking.record import RunRecord, now
 from regexp.tracking.redelivery import deliver
 from regexp.tracking.server import serve
-from regexp.tracking.signals import Terminated, interruptible
+from regexp.tracking.signals import Terminated, held_back, interruptible, pending
 from regexp.tracking.tracker import Tracker
 
 __all__ = [
@@ -22,7 +22,9 @@ __all__ = [
     "Tracker",
     "TrackingError",
     "deliver",
+    "held_back",
     "interruptible",
     "now",
+    "pending",
     "serve",
 ]

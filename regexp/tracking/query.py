@@ -35,7 +35,7 @@ class Earlier:
     """What an earlier try at a run came to.
 
     Attributes:
-        status: `FINISHED`, `FAILED`, `KILLED`, or `RUNNING` elsewhere.
+        status: `FINISHED`, `FAILED`, `KILLED`, `SCHEDULED`, or `RUNNING` elsewhere.
         ended: whether there is nothing left to do: it finished, or its loss became NaN.
         arithmetic: what its bits depend on beside configuration, data and code.
         sweep_id: of the sweep that it was trained for.

@@ -9,7 +9,7 @@ from regexp.addresses import public
 from regexp.tracking import delivery, names
 from regexp.tracking.outbox import Outbox
 
-Status = Literal["FINISHED", "FAILED", "KILLED"]
+Status = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]
 
 WALL_SECONDS = "wall_seconds"
 """Tag of a sweep's parent run."""
@@ -105,7 +105,8 @@ class RunRecord:
         """End the run after everything queued was sent (or put on disk); only once.
 
         Args:
-            status: FINISHED, FAILED (an error) or KILLED (a person or a signal ended it).
+            status: FINISHED, FAILED (an error), KILLED (a person or a signal ended it) or SCHEDULED
+                (a batch system ended its job and starts it again).
             reason: kept as the tag `reason`.
         """
         if self.finished:

@@ -10,25 +10,76 @@ from types import FrameType
 
 from regexp.errors import INTERRUPTED
 
+GRACE = 20.0
+"""Seconds that `held_back` holds a signal back, at most: Slurm sends SIGKILL 30 s after SIGTERM."""
+
+_WARNINGS = ("SIGUSR1", "SIGUSR2")
+"""By which batch systems tell of a preemption or a time limit that is near."""
+
 
 class Terminated(SystemExit):
-    """The process was asked to end by a signal; its exit status is 128 + the signal's number."""
+    """The process was asked to end by a signal; its exit status is 128 + the signal's number.
 
-    def __init__(self, number: int) -> None:
+    Attributes:
+        signal: that asked.
+        requeued: whether the one who started the process waits for it to end, to start it again.
+    """
+
+    def __init__(self, number: int, *, requeued: bool = False) -> None:
         super().__init__(128 + number)
         self.signal = signal.Signals(number)
+        self.requeued = requeued
 
     def __str__(self) -> str:
-        return f"ended by {self.signal.name}"
+        return f"{'requeued' if self.requeued else 'ended'} by {self.signal.name}"
+
+
+class _Held:
+    """What `held_back` has held back."""
+
+    ended: Terminated | None = None
+
+
+_held: _Held | None = None
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let a signal inside the block wait for its end, or for who raises what `pending` gives.
+
+    It does not wait for more than `GRACE` seconds. Ctrl-C never waits, and none does where the
+    block is not inside `interruptible`, in its thread.
+
+    Raises:
+        Terminated: a signal came.
+    """
+    global _held
+    before, _held = _held, _Held()
+    held = _held
+    try:
+        yield
+    finally:
+        _held = before
+        if held.ended is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    if held.ended is not None:
+        raise held.ended
+
+
+def pending() -> Terminated | None:
+    """The signal that is held back now."""
+    return None if _held is None else _held.ended
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise `Terminated` at SIGTERM and SIGHUP inside the block, KeyboardInterrupt at Ctrl-C.
+    """Raise `Terminated` at signals inside the block, KeyboardInterrupt at Ctrl-C.
 
-    A second such signal is ignored, so that it cannot break the clean-up which the first began; a
-    third Ctrl-C ends the process at once. Outside the main thread, where Python allows no handlers,
-    the block runs as it is.
+    The signals are SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2. A second one is ignored, so that it cannot
+    break the clean-up which the first began; a third Ctrl-C ends the process at once. Whoever had a
+    handler of SIGUSR1 or SIGUSR2 before, such as submitit that requeues the job, gets the signal
+    when the block has been left. Outside the main thread, where Python allows no handlers, the
+    block runs as it is.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -37,7 +88,15 @@ def interruptible() -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         for handled in before:
             signal.signal(handled, signal.SIG_IGN)
-        raise Terminated(number)
+        ended.append(Terminated(number, requeued=number in warnings and callable(before[number])))
+        if _held is None:
+            raise ended[0]
+        _held.ended = ended[0]
+        signal.signal(signal.SIGALRM, expire)
+        signal.setitimer(signal.ITIMER_REAL, GRACE)
+
+    def expire(number: int, frame: FrameType | None) -> None:
+        raise ended[0]
 
     presses = itertools.count(1)
 
@@ -50,7 +109,9 @@ def interruptible() -> Iterator[None]:
         # Not by print, which a signal may have broken into.
         os.write(2, b"Ending ... Ctrl-C once more gives up what is not recorded yet.\n")
 
-    wanted = [signal.SIGTERM]
+    ended: list[Terminated] = []
+    warnings = {getattr(signal, name) for name in _WARNINGS if hasattr(signal, name)}
+    wanted = [signal.SIGTERM, *warnings]
     # nohup asks to survive the terminal by ignoring SIGHUP; that wish is kept.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         wanted.append(signal.SIGHUP)
@@ -65,3 +126,5 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        if ended and ended[0].requeued:
+            signal.raise_signal(ended[0].signal)

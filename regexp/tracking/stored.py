@@ -30,7 +30,7 @@ class StoredRun:
 
     Attributes:
         sweep_id: of its parent run; empty for a parent.
-        status: `FINISHED`, `FAILED`, `KILLED` or `RUNNING`.
+        status: `FINISHED`, `FAILED`, `KILLED`, `SCHEDULED` or `RUNNING`.
         metrics: name -> step -> value, the later one where a step was recorded twice.
     """
 

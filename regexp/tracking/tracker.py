@@ -90,7 +90,9 @@ class Tracker(Reading):
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             self.close()
-        elif isinstance(error, KeyboardInterrupt | Terminated):
+        elif isinstance(error, Terminated):
+            self.close("SCHEDULED" if error.requeued else "KILLED", str(error))
+        elif isinstance(error, KeyboardInterrupt):
             self.close("KILLED", str(error) or "interrupted from the keyboard (Ctrl-C)")
         else:
             self.close("FAILED", f"{type(error).__name__}: {error}")

@@ -42,6 +42,8 @@ def end(folder: Path, number: signal.Signals) -> tuple[str, str, int]:
     ("number", "code", "reason"),
     [
         (signal.SIGTERM, 143, "ended by SIGTERM"),
+        (signal.SIGUSR1, 138, "ended by SIGUSR1"),
+        (signal.SIGUSR2, 140, "ended by SIGUSR2"),
         (signal.SIGINT, 1, "interrupted from the keyboard (Ctrl-C)"),
     ],
 )

@@ -1,80 +1,108 @@
+"""Signals that wait for a place where the work can be left, and those that others wait for."""
+
 import os
 import signal
-import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from regexp.tracking import Terminated, interruptible
+from regexp.tracking import (
+    Terminated,
+    Tracker,
+    held_back,
+    interruptible,
+    pending,
+    signals,
+)
+from tests.tracking.runs import start
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_signal_becomes_an_exception_with_the_usual_exit_status(number: signal.Signals) -> None:
-    with pytest.raises(Terminated, match=f"ended by {number.name}") as caught, interruptible():
-        signal.raise_signal(number)
-    assert caught.value.code == 128 + number
+def send(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
 
 
-def test_second_signal_does_not_interrupt_the_clean_up() -> None:
-    cleaned = []
+@pytest.fixture
+def requeued() -> Iterator[list[int]]:
+    """What a launcher's own handler of SIGUSR2 was told of."""
+    seen: list[int] = []
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: seen.append(number))
+    yield seen
+    signal.signal(signal.SIGUSR2, before)
+
+
+def ended_by(work: Callable[[], Any]) -> BaseException:
+    """What ends some work that signals may interrupt."""
+    with pytest.raises((Terminated, KeyboardInterrupt)) as ended, interruptible():
+        work()
+    return ended.value
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_waits_for_a_place_where_the_work_can_be_left(number: signal.Signals) -> None:
+    reached: list[Terminated | None] = []
 
     def work() -> None:
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-            signal.pause()
-        finally:
-            os.kill(os.getpid(), signal.SIGTERM)
-            cleaned.append(True)
+        with held_back():
+            reached.append(pending())
+            send(number)
+            reached.append(pending())
+            assert reached[1] is not None
+            raise reached[1]
 
-    with pytest.raises(Terminated), interruptible():
-        work()
-    assert cleaned
+    ended = ended_by(work)
+    assert reached == [None, ended]
+    assert ended.args == (128 + number,)
+    assert pending() is None
 
 
-def test_second_ctrl_c_does_not_interrupt_the_clean_up_and_the_third_ends_it(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    ended: list[int] = []
-    monkeypatch.setattr(os, "_exit", ended.append)
+def test_it_waits_for_the_end_of_the_block_at_most() -> None:
+    reached = []
 
     def work() -> None:
-        try:
-            signal.raise_signal(signal.SIGINT)
-        finally:
-            signal.raise_signal(signal.SIGINT)
-            assert "once more" in capfd.readouterr().err
-            assert not ended
-            signal.raise_signal(signal.SIGINT)
-            assert ended == [130]
+        with held_back():
+            send(signal.SIGTERM)
+            reached.append("the end")
+        reached.append("what follows")
 
-    with pytest.raises(KeyboardInterrupt), interruptible():
-        work()
+    assert isinstance(ended_by(work), Terminated)
+    assert reached == ["the end"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_handlers_come_back(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
-    with interruptible():
-        assert signal.getsignal(number) is not before
-    assert signal.getsignal(number) is before
-
-
-def test_ignored_hangup_stays_ignored() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with interruptible():
-            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-def test_another_thread_runs_the_block_as_it_is() -> None:
-    ran = []
+def test_it_does_not_wait_for_long_and_ctrl_c_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(signals, "GRACE", 1e-3 if number == signal.SIGTERM else 1e9)
 
     def work() -> None:
-        with interruptible():
-            ran.append(True)
+        with held_back():
+            send(number)
+            while True:
+                signal.pause()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert ran
+    assert isinstance(ended_by(work), Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_what_a_launcher_does_at_a_signal_comes_when_all_is_recorded(
+    fresh_store: Path, requeued: list[int]
+) -> None:
+    runs = []
+
+    def work() -> None:
+        with Tracker(None, "regexp", fresh_store) as tracker:
+            sweep = tracker.sweep("key", "name", {})
+            runs.append(start(tracker, sweep.id).id)
+            send(signal.SIGUSR2)
+
+    ended_by(work)
+    assert requeued == [signal.SIGUSR2]
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        run = tracker.client.get_run(runs[0])
+        assert run.info.status == "SCHEDULED"
+        assert run.data.tags["reason"] == "requeued by SIGUSR2"
+        again = tracker.sweep("key", "name", {})
+        assert tracker.client.get_run(again.id).info.status == "RUNNING"
+        again.finish()
