@@ -19,7 +19,8 @@ Two questions are answered:
   means, of the rows that both test (the share alpha of v that rows repeat), of those that both
   train on (theta, what seeds vary beside, relative to u), and of those that one tests and the
   other trains on. Nadeau and Bengio's test takes rho = k / (k + m); here rho is measured, and no
-  larger. Where all seeds test the same rows, what stays is alpha u, of each technique by itself.
+  larger. Where all seeds test the same rows, alpha u stays, of each technique by itself, and what
+  the training rows make that seeds share.
 
 References:
     Nadeau and Bengio, "Inference for the generalization error", Machine Learning 52, 2003,
@@ -53,7 +54,8 @@ class Design:
     """How seeds split the rows.
 
     Attributes:
-        pool: rows that training and test rows are drawn from, N.
+        pool: rows that training and test rows are drawn from, N; training rows alone, where all
+            seeds test the same rows.
         training: of a run, m.
         validation: of a run.
         one_split: whether all seeds have the same training rows and the same test rows.
@@ -107,7 +109,7 @@ def estimate(
     correlation = _correlation([part.row_sums for part in parts], known)
     moderated = _moderated(of, known, correlation) if known.any() else _UNKNOWN
     variance = np.where(known, of["unit"], np.nan) * moderated.ratio
-    rho, apart = _of_seeds(design, moderated)
+    rho, tested_alike = _of_seeds(design, moderated)
     effects = Effects(
         mean=np.where(known, mean, np.nan),
         pairs=pairs,
@@ -116,8 +118,8 @@ def estimate(
         member=changed & np.broadcast_to(np.asarray(members, dtype=bool), len(deltas)),
         correlation=correlation,
     )
-    stays = variance * rho / (1 - rho)
-    if apart:
+    stays = variance * rho / (1 - rho - tested_alike) if rho else 0 * variance
+    if moderated.again > _ALL:
         stays = stays + of["repeats"] * of["unit"]
     if design.serial:
         stays = stays * math.nan
@@ -238,15 +240,19 @@ def _moderated(of: dict[str, NDArray[Any]], known: Flags, correlation: Floats) -
     return _Moderated(found, shared, repeats, theta, again, tested)
 
 
-def _of_seeds(design: Design, of: _Moderated) -> tuple[float, bool]:
-    """The correlation of two seeds' means, and whether it is without the rows that both test."""
+def _of_seeds(design: Design, of: _Moderated) -> tuple[float, float]:
+    """The correlation of two seeds' means by what they share; where all test the same rows it is
+    without that of these, which comes second.
+    """
     trained = of.theta * design.training / design.pool
     if of.again > _ALL:
-        return (0.0 if design.one_split else trained / (1 + of.theta)), True
+        most = of.tested / (of.tested + design.training)
+        rho = 0.0 if design.one_split else min(trained / (1 + of.theta), most)
+        return rho, of.repeats * of.again / (1 + of.theta)
     crossed = math.sqrt(of.repeats * of.theta * of.tested * design.training) / design.pool
     rho = (of.repeats * of.again + trained + 2 * CROSSED * crossed) / (1 + of.theta)
     most = of.tested / (design.pool - design.validation)
-    return min(rho, max(most, of.again)), False
+    return min(rho, max(most, of.again)), 0.0
 
 
 _ALL = 0.999

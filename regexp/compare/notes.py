@@ -30,14 +30,14 @@ def notes(
 
     Args:
         compared: from `family.compare_family`.
-        overlap: n_test / n_train, None where all runs share one split; as it took it.
+        overlap: n_test / n_train, None where all runs test the same rows; as it took it.
         judge: how verdicts are given.
         families: number of datasets and settings that the sweep has.
         against: the baseline.
     """
     members = int((compared["changed"] & ~compared["control"]).sum())
     by_row = bool((compared["tested"] > 0).any())
-    sentences = [_table(overlap), _rows(compared, overlap, judge, by_row=by_row)]
+    sentences = [_table(overlap, judge), _rows(compared, overlap, judge, by_row=by_row)]
     each = "" if families == 1 else f" of each of the {families} datasets and settings"
     second = "step-down max-T (Westfall and Young 1993)" if by_row else "Holm as well"
     idle = " Techniques that did nothing are no part of them."
@@ -69,7 +69,13 @@ def notes(
     return sentences
 
 
-def _table(overlap: float | None) -> str:
+def _table(overlap: float | None, judge: Judge) -> str:
+    if judge.same_test:
+        return (
+            "All runs test the same rows, and split the others by their seed. On these test rows: "
+            "other training and validation rows of this table, and other weights. Given the table, "
+            "seeds are independent, and the test is the paired t-test of the seeds' differences."
+        )
     if overlap is None:
         return (
             "All runs share one split of the data. On this split: given it, seeds are independent; "
@@ -90,6 +96,12 @@ def _rows(compared: pd.DataFrame, overlap: float | None, judge: Judge, *, by_row
     )
     known = bool(compared["rows_p"].notna().any())
     correlation = float(compared["seed_correlation"].max())
+    if by_row and judge.same_test:
+        return (
+            f"{there} of the same kind: seeds share all test rows and most training rows, so that "
+            "a part of the variance stays however many they are. It is taken from the scores by "
+            "row (of training rows carefully, and no more than Nadeau and Bengio 2003)." + borrowed
+        )
     if by_row and overlap is None:
         if not known and compared["p"].notna().any():
             return (

@@ -18,7 +18,7 @@ _NOTHING = ("", "null", "None", "nan")
 
 
 def overlap(runs: "pd.DataFrame") -> tuple[float | None, list[str]]:
-    """n_test / n_train where seeds split the data anew, None where all runs share one split.
+    """n_test / n_train where seeds split the data anew, None where all runs test the same rows.
 
     What is not recorded is taken as a split by seed, which is the more careful test.
 
@@ -28,15 +28,16 @@ def overlap(runs: "pd.DataFrame") -> tuple[float | None, list[str]]:
     Returns:
         (the ratio, what a reader must know of it beside)
     """
-    shared = [_shared(run) for run in _columns(runs, "split", parameter("dataset.split_seed"))]
-    if shared and all(shared):
+    if one_split(runs):
         return None, []
     remarks = []
-    if any(shared):
+    if any(_all_shared(runs)):
         remarks.append(
             "Some runs share one split of the data and others split it by their seed, so that "
             "pairs of equal seeds differ in more than the technique."
         )
+    if same_test(runs):
+        return None, remarks
     shares = {_shares(run) for run in _columns(runs, *_SHARES)}
     if None in shares:
         remarks.append(
@@ -47,8 +48,26 @@ def overlap(runs: "pd.DataFrame") -> tuple[float | None, list[str]]:
     return max(overlap_of(test, validation) for test, validation in known), remarks
 
 
+def one_split(runs: "pd.DataFrame") -> bool:
+    """Whether all runs share one split of the data."""
+    shared = _all_shared(runs)
+    return bool(shared) and all(shared)
+
+
+def same_test(runs: "pd.DataFrame") -> bool:
+    """Whether all runs test the rows of one `dataset.test_seed`."""
+    seeds = {seed for (seed,) in _columns(runs, _TEST_SEED)}
+    return len(seeds) == 1 and seeds.isdisjoint(_NOTHING)
+
+
+def _all_shared(runs: "pd.DataFrame") -> list[bool]:
+    """Of the kinds of runs that there are, whether they share one split."""
+    return [_shared(run) for run in _columns(runs, "split", parameter("dataset.split_seed"))]
+
+
 _SHARES = parameter("dataset.test"), parameter("dataset.validation")
 _TRAIN_SIZE, _TEST_REST = parameter("dataset.train_size"), parameter("dataset.test_rest")
+_TEST_SEED = parameter("dataset.test_seed")
 _HORIZON = parameter("dataset.horizon")
 """Of a series alone."""
 
@@ -62,8 +81,8 @@ def design(runs: "pd.DataFrame", tested: float, *, one_split: bool, same_rows: b
         runs: of one dataset and setting, from `Tracker.runs`.
         tested: test rows of a run.
         one_split: whether all share one split.
-        same_rows: whether all test the same rows; of those that they train on and validate with
-            only the shares are known then.
+        same_rows: whether all test the same rows. The pool is then of the others; where the data
+            tell the test rows, only the shares are known.
     """
     told = _columns(runs, *_SHARES, _TRAIN_SIZE, _TEST_REST)
     designs = [
@@ -71,7 +90,9 @@ def design(runs: "pd.DataFrame", tested: float, *, one_split: bool, same_rows: b
         for run in sorted(told)
     ] or [_design((SHARE, SHARE), None, False, tested)]
     most = max(designs, key=lambda each: each.training / each.pool)
-    if same_rows:
+    if same_rows and same_test(runs):
+        most = replace(most, pool=most.pool - tested)
+    elif same_rows:
         left = 1 - min((_shares(run[:2]) or (SHARE, SHARE))[1] for run in told)
         most = Design(pool=1.0, training=left, validation=1 - left)
     serial = any(text not in _NOTHING for (text,) in _columns(runs, _HORIZON))

@@ -11,7 +11,7 @@ from regexp.compare.baseline import Key, controls, label
 from regexp.compare.by_row import ByRow, RowReader, by_row
 from regexp.compare.family import compare_family
 from regexp.compare.metric import Metric
-from regexp.compare.splits import design, overlap
+from regexp.compare.splits import design, one_split, overlap
 from regexp.compare.statistics import ALPHA
 from regexp.compare.verdict import LEAST, Judge
 
@@ -44,7 +44,7 @@ class Tested:
 
     Attributes:
         compared: from `family.compare_family`, one row a technique and variant.
-        overlap: n_test / n_train, None where all runs share one split.
+        overlap: n_test / n_train, None where all runs test the same rows.
         judge: how verdicts on them are given.
         remarks: what a reader must know of them beside `notes.notes`.
     """
@@ -84,7 +84,7 @@ def tested_of(
             "than stated."
         )
     arms = {name: controls(members, name) for name in {other[2] for other in of.values()}}
-    one_split = ratio is None
+    shared = one_split(members)
     compared = compare_family(
         {key: (groups[key]["score"], groups[other]["score"]) for key, other in of.items()},
         overlap=ratio,
@@ -92,18 +92,20 @@ def tested_of(
         by_row=found,
         design=None
         if found is None
-        else design(members, found.per_seed, one_split=one_split, same_rows=found.same_rows),
+        else design(members, found.per_seed, one_split=shared, same_rows=found.same_rows),
         matters=matters,
         alpha=rules.alpha,
         controls={key for key, other in of.items() if key[2] in arms[other[2]]},
     )
-    if not one_split and _is_quiet(compared):
+    if not shared and _is_quiet(compared):
         remarks.append(
             "Other initial weights alone (the A/A arm) move scores far less than techniques do "
             "from seed to seed: what these vary by is their training rows, of which seeds share "
             "some. Where that is so, verdicts on other rows are wrong more often than stated."
         )
-    return Tested(compared, ratio, Judge(metric, one_split, matters, rules.alpha), remarks)
+    same_test = ratio is None and not shared
+    judge = Judge(metric, shared, matters, rules.alpha, same_test)
+    return Tested(compared, ratio, judge, remarks)
 
 
 def _is_quiet(compared: "pd.DataFrame") -> bool:

@@ -57,17 +57,21 @@ class Judge:
         one_split: whether all runs share one split of the data.
         matters: the least gain that matters, in the metric's own numbers.
         alpha: the probability of a false claim in a family.
+        same_test: whether all runs test the same rows and split the others by their seed.
     """
 
     metric: Metric
     one_split: bool = False
     matters: float = 0.0
     alpha: float = ALPHA
+    same_test: bool = False
 
     @property
     def here(self) -> str:
         """What the first of the two answers is about."""
-        return "on this split" if self.one_split else "on this table"
+        if self.one_split:
+            return "on this split"
+        return "on these test rows" if self.same_test else "on this table"
 
     @property
     def there(self) -> str:

@@ -22,6 +22,7 @@ from regexp.dataset.checks import (
     INDEPENDENT,
     TOGETHER,
     Name,
+    check_seeds,
     check_splitting,
     is_number,
     is_whole,
@@ -87,7 +88,11 @@ class Dataset(ABC):
             of rare classes, large groups or a test split of more than half, and by "independent",
             each seed splits by itself.
         test_rest: whether rows of the training split that a `train_size` leaves are tested as well;
-            not those of a training row's group or inputs, nor where the data tell the test rows.
+            not those of a training row's group or inputs, nor where the data or `test_seed` tell
+            the test rows.
+        test_seed: None for test rows by the split; a number for those of a run with this seed in
+            every run, whose split is then of the other rows, into as many for training and for
+            validation as without. It changes nothing where the data tell the test rows.
 
     Raises:
         ConfigError: a number that is out of its range; both `group` and `split`.
@@ -110,6 +115,7 @@ class Dataset(ABC):
     split: Name | None = None
     resampling: str = INDEPENDENT
     test_rest: bool = False
+    test_seed: int | None = None
     _tables: dict[Path, Table] = field(default_factory=dict, init=False, repr=False, compare=False)
     _counts: dict[Any, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     _shared: dict[Path, Data] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -128,12 +134,7 @@ class Dataset(ABC):
         if self.train_size is not None and not is_whole(self.train_size, 1):
             rows = "a whole number of rows (1 or more), or null for the whole training split;"
             raise unexpected("train_size", self.train_size, rows)
-        if self.split_seed is not None and not is_whole(self.split_seed, 0):
-            seed = (
-                "a whole number (0 or more) for one split of all runs, or null to split by the "
-                "run's seed;"
-            )
-            raise unexpected("split_seed", self.split_seed, seed)
+        check_seeds(self.split_seed, self.test_seed)
         if not is_number(self.label_noise) or not 0 <= self.label_noise < 1:
             raise unexpected("label_noise", self.label_noise, "a share of the rows in [0, 1)")
         check_splitting(self.repeats, self.group, self.split, self.resampling, self.test_rest)
@@ -251,6 +252,7 @@ class Dataset(ABC):
             together=self.repeats == TOGETHER,
             balanced=self.resampling == BALANCED,
             test_rest=self.test_rest,
+            test_seed=self.test_seed,
         )
 
     def _prepare(self, table: Table, splits: Splits, seed: int) -> Data:

@@ -29,6 +29,7 @@ EARLIER: Mapping[str, str | bool | None] = MappingProxyType(
         "split": None,
         "resampling": INDEPENDENT,
         "test_rest": False,
+        "test_seed": None,
     }
 )
 """What every run did that was recorded before a setting of datasets was there, by setting."""
@@ -96,6 +97,17 @@ def check_splitting(
         raise ConfigError(
             f"{split!r} says the split of every row; give one of them", key="dataset.group"
         )
+
+
+def check_seeds(split_seed: object, test_seed: object) -> None:
+    """`dataset.split_seed` and `test_seed` are seeds, or None."""
+    for key, seed, what in (
+        ("split_seed", split_seed, "the same split"),
+        ("test_seed", test_seed, "the same test rows"),
+    ):
+        if seed is not None and not is_whole(seed, 0):
+            expected = f"a whole number (0 or more) for {what} in every run, or null for its own;"
+            raise unexpected(key, seed, expected)
 
 
 def check_column(key: str, column: object) -> None:

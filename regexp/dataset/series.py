@@ -69,7 +69,7 @@ class Series(Dataset):
     Args:
         validation, test: shares of the series, in time.
         train_size: the last so many windows of the training part are used; None for all.
-        split_seed, group: None; a series is split by time.
+        split_seed, test_seed, group: None; a series is split by time.
         split: a column of the file, see `Dataset`, that follows time: first all training steps,
             then all validation steps, then all test steps. None for shares of the series.
         path: a text file of separated columns, one row a time step in order, absolute or relative
@@ -125,10 +125,10 @@ class Series(Dataset):
             value = getattr(self, key)
             if not is_whole(value, 1):
                 raise unexpected(key, value, "a whole number of time steps (1 or more)")
-        if self.split_seed is not None:
+        if seeds := [key for key in ("split_seed", "test_seed") if getattr(self, key) is not None]:
             raise ConfigError(
                 "a series is split by time, the same for all seeds",
-                key="dataset.split_seed", cure="leave it null",
+                key=f"dataset.{seeds[0]}", cure="leave it null",
             )  # fmt: skip
         object.__setattr__(self, "separator", as_separator(self.separator))
         check_text(self.encoding, self.decimal)

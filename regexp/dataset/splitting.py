@@ -5,15 +5,16 @@ Rows that belong together, those of equal inputs and those of a group, stay in o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from regexp.dataset.data import CLASSIFICATION, MULTILABEL, DataError, Rows, Splits, Table
+from regexp.dataset.data import CLASSIFICATION, DataError, Rows, Splits, Table
 from regexp.dataset.folds import Folds
 from regexp.dataset.repeated import remarks_on
 from regexp.dataset.strata import strata_of
+from regexp.dataset.teachable import check_targets
 from regexp.dataset.units import First, first_of, joined, repeats
 from regexp.dataset.whole import keep_whole
 from regexp.errors import ConfigError, count
@@ -31,6 +32,7 @@ class Splitter:
         together: whether rows of equal inputs stay in one split.
         balanced: whether seeds share as few rows as they can, see `regexp.dataset.folds`.
         test_rest: whether training rows that `train_size` leaves are tested as well.
+        test_seed: the seed whose test split all seeds have; None for one of each.
     """
 
     table: Table
@@ -41,13 +43,27 @@ class Splitter:
     together: bool
     balanced: bool = False
     test_rest: bool = False
+    test_seed: int | None = None
+
+    @cached_property
+    def held_out(self) -> Rows | None:
+        """The test split that the data or `test_seed` tell; None where each seed draws its own."""
+        if self.table.held_out is not None or self.table.splits is not None:
+            return self.table.held_out
+        if self.test_seed is None:
+            return None
+        return replace(self, test_seed=None, train_size=None).split(self.test_seed)[2]
 
     @cached_property
     def free(self) -> Rows:
-        """The rows that are split by the seed: all but those of a test split that the data tell."""
+        """The rows that are split by the seed: all but those that are held out."""
         every = np.arange(len(self.table.targets))
-        held_out = self.table.held_out
-        return every if held_out is None else np.setdiff1d(every, held_out)
+        return every if self.held_out is None else np.setdiff1d(every, self.held_out)
+
+    @cached_property
+    def counted(self) -> int:
+        """How many rows `validation` and `test` are shares of."""
+        return len(self.table.targets if self.table.held_out is None else self.free)
 
     @cached_property
     def units(self) -> First | None:
@@ -59,8 +75,8 @@ class Splitter:
         equal = table.first_equal if self.together else None
         if equal is not None and repeats(equal):
             units = equal if units is None else joined(units, equal)
-        if units is not None and table.held_out is not None:  # test rows stay what they are
-            tested = np.isin(np.arange(len(units)), table.held_out)
+        if units is not None and self.held_out is not None:  # test rows stay what they are
+            tested = np.isin(np.arange(len(units)), self.held_out)
             units = first_of(2 * units + tested)
         return units
 
@@ -76,8 +92,14 @@ class Splitter:
         table = self.table
         if not self.balanced or table.splits is not None:
             return None
-        test = self.test if table.held_out is None else 0
-        folds = Folds(self.free, test, self.validation, self.strata, self.units)
+        test = self.test if self.held_out is None else 0
+        rows, validation = len(self.free), self.validation
+        if self.counted > rows:
+            validation *= self.counted / rows
+            fold = 1 / round(1 / validation)
+            if abs(fold - validation) * rows <= 1:  # the row that `test` has beyond its share
+                validation = fold
+        folds = Folds(self.free, test, validation, self.strata, self.units)
         return folds if folds.fit(table.targets if table.task == CLASSIFICATION else None) else None
 
     def split(self, seed: int) -> Splits:
@@ -89,7 +111,7 @@ class Splitter:
         """
         table = self.table
         classified = table.task == CLASSIFICATION
-        self._check_targets()
+        check_targets(table, self.free, held_out=self.held_out is not None)
         pool, validation, test = self._pool(seed)
         train = np.concatenate(pool)
         if classified:
@@ -101,7 +123,7 @@ class Splitter:
                 self._check_split(train, "train_size")
         if classified and table.splits is None:
             self._check_split(validation, "validation")
-            if table.held_out is None:
+            if self.held_out is None:
                 self._check_split(test, "test")
         if self.test_rest and self.train_size is not None:
             test = np.concatenate([test, self._rest(np.concatenate(pool), train)])
@@ -110,7 +132,7 @@ class Splitter:
     def _pool(self, seed: int) -> tuple[list[Rows], Rows, Rows]:
         """The rows for training, in parts to be drawn from in turn; for validation; for the test.
 
-        Those of a test split that the data tell are as the data have them.
+        Rows that are held out are the test split.
         """
         table = self.table
         if table.splits is not None:
@@ -118,8 +140,8 @@ class Splitter:
             return [train], validation, test
         if self.folds is not None:
             pool, validation, test = self.folds.split(seed)
-            return pool, validation, test if table.held_out is None else table.held_out
-        rest, told = self.free, table.held_out
+            return pool, validation, test if self.held_out is None else self.held_out
+        rest, told = self.free, self.held_out
         if told is None:
             rest, told = self._cut(rest, "test", seed)
         train, validation = self._cut(rest, "validation", seed)
@@ -145,7 +167,7 @@ class Splitter:
 
     def _rest(self, pool: Rows, train: Rows) -> Rows:
         """The rows for training that are not drawn, nor of a unit that a drawn row is of."""
-        if self.table.splits is not None or self.table.held_out is not None:
+        if self.table.splits is not None or self.held_out is not None:
             return pool[:0]
         units = np.arange(len(self.table.targets)) if self.units is None else self.units
         return pool[~np.isin(units[pool], units[train])]
@@ -158,18 +180,18 @@ class Splitter:
             return self.train_size
         if self.table.splits is not None:
             return len(self.table.splits[0])
-        count = len(self.free)
+        rows = len(self.free)
         if self.folds is not None:
-            return count - sum(self.folds.sizes)
-        test = round(self.test * count) if self.table.held_out is None else 0
-        return count - test - round(self.validation * count)
+            return rows - sum(self.folds.sizes)
+        test = round(self.test * rows) if self.held_out is None else 0
+        return rows - test - round(self.validation * self.counted)
 
     def _cut(self, rows: Rows, key: str, seed: int) -> tuple[Rows, Rows]:
         """Cut off the split `key`: (what is left, the split)."""
         from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
         table, share = self.table, getattr(self, key)
-        rows_in_all = len(self.free)
+        rows_in_all = self.counted
         size = round(share * rows_in_all)
         strata = self.strata
         # What `train_test_split` does, in half the time: it checks its arguments several times.
@@ -193,38 +215,8 @@ class Splitter:
 
     def remarks(self) -> tuple[str, ...]:
         """What a user must know of rows that repeat others, in a line; nothing if none does."""
-        return remarks_on(self.table, self.name, self.free, self.units, self.together)
-
-    def _check_targets(self) -> None:
-        """There is something to learn, and each class has a row for every split."""
-        table, targets = self.table, self.table.targets
-        if table.task != CLASSIFICATION:
-            if (constant := (targets == targets[0]).all(axis=0)).any():
-                label = ""
-                if table.task == MULTILABEL:
-                    label = f" of the label {table.classes[int(constant.argmax())]!r}"
-                raise DataError(
-                    f"all of its {len(targets)} rows have the target "
-                    f"{targets[0, constant][0]:g}{label}; there is nothing to learn",
-                    key=table.source,
-                )
-            return
-        rows = np.bincount(targets[self.free], minlength=len(table.classes))
-        if (rows > 0).sum() < 2:
-            raise DataError(
-                f"all of its {rows.sum()} rows are of one class "
-                f"({table.classes[int(rows.argmax())]!r}); there is nothing to learn",
-                key=table.source,
-            )
-        needed, splits = 3, "training, validation and test"
-        if table.held_out is not None:
-            needed, splits = 2, "training and validation"
-        if rows.min() < needed and table.splits is None:
-            raise DataError(
-                f"class {table.classes[int(rows.argmin())]!r} has {rows.min()} row(s); {splits} "
-                "split need one each",
-                key=table.source,
-            )
+        whole = replace(self, test_seed=None)
+        return remarks_on(self.table, self.name, whole.free, whole.units, self.together)
 
     def _check_split(self, rows: Rows, key: str) -> None:
         """Every class has a row in the split."""

@@ -154,6 +154,62 @@ def test_standard_errors_are_those_of_many_tables(same_rows: bool) -> None:
     assert claims < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 80)
 
 
+def table_of_held_out_rows(
+    entropy: int, *, of_row: float, of_seed: float, of_training: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Differences by row of techniques that do nothing, from one table: six seeds test the same 30
+    rows and train on three of four folds of 120 others, each of which moves all scores a little.
+    """
+    rng = np.random.default_rng(entropy)
+    blocks = [rng.permutation(120).reshape(4, 30) for _ in range(2)]
+    trains = np.ones((6, 120))
+    for number in range(6):
+        trains[number, blocks[number // 4][number % 4]] = 0
+    seed, row = np.repeat(np.arange(6), 30), np.tile(np.arange(30), 6)
+    of_seeds = rng.normal(0, of_training, (6, 120)) @ trains.T / math.sqrt(90)
+    of_seeds += rng.normal(0, of_seed, (6, 6))
+    scores = rng.normal(0, of_row, (6, 30))[:, row] + of_seeds[:, seed]
+    scores += rng.normal(0, 1, scores.shape)
+    return scores[1:] - scores[0], seed, row
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        {"of_row": 1, "of_seed": 0.05, "of_training": 0},
+        {"of_row": 1, "of_seed": 0.2, "of_training": 0.1},
+        {"of_row": 0.3, "of_seed": 0.3, "of_training": 0},
+    ],
+)
+def test_seeds_that_share_their_test_rows_are_no_surer_of_other_rows(
+    world: dict[str, float],
+) -> None:
+    """As above. Row by row the paired t-test alone would be wrong in up to 64% of these tables."""
+    design = Design(pool=120, training=90, validation=30)
+    found = [estimate(*table_of_held_out_rows(each, **world), design) for each in range(100)]
+    spread = math.sqrt(np.mean([each.mean**2 for each in found]))
+    error = math.sqrt(np.mean([each.rows.error**2 for each in found]))
+    assert spread < 1.1 * error
+    assert error < 2 * spread
+    claims = np.mean([each.rows.adjusted.min() < 0.05 for each in found])
+    assert claims < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 100)
+    alone = np.mean([each.table.adjusted.min() < 0.05 for each in found])
+    assert alone > 0.3 or world["of_row"] < 1
+
+
+def test_what_stays_of_held_out_rows_by_hand() -> None:
+    """Of the variance of one seed over tables, (1 - rho) is seen between the seeds of a table."""
+    differences, seed, row = table_of_held_out_rows(3, of_row=1, of_seed=0.1, of_training=0)
+    found = estimate(differences, seed, row, Design(pool=120, training=90, validation=30))
+    within = np.array([[delta[seed == each].var(ddof=1) for each in range(6)]
+                       for delta in differences]).mean(1)  # fmt: skip
+    trained = min(found.theta * 90 / 120 / (1 + found.theta), 30 / (30 + 90))
+    of_one_seed = found.table.variance / (1 - trained - found.repeats / (1 + found.theta))
+    repeats = (found.rows.stays - trained * of_one_seed) / (within / 30)
+    assert ((repeats >= 0) & (repeats <= 1)).all()
+    assert np.average(repeats, weights=within) == pytest.approx(found.repeats)
+
+
 def test_a_technique_that_did_nothing_is_no_member_of_the_family() -> None:
     differences, seed, row = drawn(3, gain=0.5, entropy=3)
     idle = np.stack([*differences, np.full(len(seed), 1e-9), np.zeros(len(seed))])

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from regexp.compare.splits import design, overlap
+from regexp.compare.splits import design, one_split, overlap, same_test
 
 SHARES = {"params.dataset.test": "0.2", "params.dataset.validation": "0.3"}
 RATIO = 0.2 / 0.5
@@ -90,6 +90,25 @@ def test_of_test_rows_that_are_always_the_same_the_shares_of_the_others_count() 
     runs = pd.DataFrame([{"run_id": "a", **SHARES}])
     found = design(runs, 200, one_split=False, same_rows=True)
     assert found.training / found.pool == pytest.approx(0.7)
+
+
+HELD = {"split": "seed", "params.dataset.test_seed": "0"}
+
+
+def test_of_a_test_seed_the_pool_is_of_the_other_rows() -> None:
+    runs = pd.DataFrame([{"run_id": "a", **SHARES, **HELD}])
+    assert same_test(runs)
+    assert not one_split(runs)
+    assert overlap(runs) == (None, [])
+    found = design(runs, 200, one_split=False, same_rows=True)
+    assert (found.pool, found.training, found.validation) == pytest.approx((800, 500, 300))
+
+
+@pytest.mark.parametrize("other", ["1", "null", ""])
+def test_runs_that_do_not_all_have_the_test_seed_are_split_by_seed(other: str) -> None:
+    runs = pd.DataFrame([{**SHARES, **HELD}, {**SHARES, **HELD, "params.dataset.test_seed": other}])
+    assert not same_test(runs)
+    assert overlap(runs)[0] == pytest.approx(RATIO)
 
 
 def test_windows_of_a_series_are_one_series() -> None:

@@ -1,5 +1,6 @@
 """A whole comparison of runs that have their test outputs by row."""
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from regexp.compare import Comparison, Question, compare
 from regexp.compare.answer import answers
 from regexp.compare.estimator import Design, estimate
-from regexp.metrics.outputs import RowOutputs, write
+from regexp.metrics.outputs import RowOutputs, read, write
 from tests.compare.sources import Source, compared, make_runs, scored
 
 SEEDS, POOL, TESTED = 6, 200, 40
@@ -155,3 +156,27 @@ def test_training_rows_that_decide_are_warned_of() -> None:
             scored({"none": list(base), "none_again": list(arm), **scores})
         ).families
         assert any("is their training rows" in note for note in family.notes) == told
+
+
+def test_runs_of_one_test_seed_speak_of_these_test_rows(tmp_path: Path) -> None:
+    """By row they speak of other rows too, which scores alone cannot."""
+    source = Outputs(tmp_path)
+    [runs] = source.frames.values()
+    runs["params.dataset.test_seed"] = "0"
+    rows = np.arange(TESTED)
+    for path in tmp_path.iterdir():
+        write(path, replace(read(path.read_bytes()), rows=rows))
+    found = compare(source, list(source.frames))
+    good = of(found, "good")
+    assert good["verdict"].startswith("helps on these test rows: ")
+    assert good["rows_error"] > good["error"]
+    said = " ".join(found.families[0].notes)
+    assert "All runs test the same rows, and split the others by their seed." in said
+    assert "seeds share all test rows" in said
+    assert "share one split" not in said
+    for path in tmp_path.iterdir():
+        path.unlink()
+    alone = compare(source, list(source.frames))
+    assert of(alone, "good")["verdict"].startswith("helps on these test rows: ")
+    assert np.isnan(of(alone, "good")["rows_p"])
+    assert "Nothing is said of other rows." in " ".join(alone.families[0].notes)

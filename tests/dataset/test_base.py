@@ -265,7 +265,7 @@ def test_numbers_live_in_yaml_alone(dataset, choice):
     """No number has a default, and the YAML names each of them."""
     own = [item for item in fields(dataset) if item.init]
     # classes that are made in Python may know nothing of them
-    later = ("group", "split", "resampling", "test_rest")
+    later = ("group", "split", "resampling", "test_rest", "test_seed")
     for item in own:
         assert item.default is (Dataset.EARLIER[item.name] if item.name in later else MISSING)
         assert item.default_factory is MISSING
@@ -285,6 +285,7 @@ def test_numbers_live_in_yaml_alone(dataset, choice):
         ({"train_size": 10.5}, "dataset.train_size: expected a whole number"),
         ({"train_size": True}, "dataset.train_size: expected a whole number"),
         ({"split_seed": -1}, "dataset.split_seed: expected a whole number"),
+        ({"test_seed": -1}, "dataset.test_seed: expected a whole number"),
         ({"label_noise": 1}, "dataset.label_noise: expected a share"),
         ({"label_noise": -0.1}, "dataset.label_noise: expected a share"),
         ({"repeats": True}, "dataset.repeats: expected 'together' or 'apart', got True"),
