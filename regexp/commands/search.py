@@ -15,8 +15,9 @@ and tell what it is worth against no technique, tuned with as many trials, with 
 had. A search that was broken off goes on from there. pip install 'regexp[search]' brings Optuna.
 
   search.trials=64          recipes that are tried, and as many configurations of none
-  search.budget=30min       seconds of training, instead of a number of trials
+  search.budget=30min       training time of all workers, instead of a number of trials
   search.techniques=[...]   those that take part; null: all that apply
+  search.workers=2          processes that search together here; the same command elsewhere joins
   search.space.KEY=RANGE    what every recipe searches, such as optimizer.lr
   dry_run=true              tell the space and its size, and write nothing
 

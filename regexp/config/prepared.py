@@ -21,6 +21,7 @@ from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -28,7 +29,7 @@ from regexp.config import plan_file
 from regexp.config.composition import without_hydra
 from regexp.config.homes import expand_homes
 from regexp.config.repository import JobRepository, RememberingRepository, is_of_hydra
-from regexp.config.schema import conf_folder
+from regexp.config.schema import conf_folder, register
 from regexp.config.variables import fill_tracking
 from regexp.config.withheld import withhold_config
 from regexp.errors import ConfigError
@@ -68,6 +69,12 @@ def prepared_hydra(config_path: str | None, config_dir: str | None) -> Iterator[
     finally:
         GlobalHydra.instance().hydra = before
         base.version_base = before_base
+
+
+def prepare_resolvers() -> None:
+    """Have a process that composes nothing resolve what another has composed."""
+    register()
+    setup_globals()
 
 
 class ComposedJob(NamedTuple):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.jobs import written
@@ -23,8 +24,9 @@ from regexp.search.sampler import propose, require
 from regexp.search.shared import Shared
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
+from regexp.search.workers import helpers, start_importing, workers_of
 from regexp.search.written import as_experiment, write
-from regexp.sweeps.launched import alone, shared_tracker
+from regexp.sweeps.launched import lock_of, shared_tracker
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun, key_of
 from regexp.sweeps.present import present
@@ -34,7 +36,13 @@ from regexp.sweeps.yardsticks import planned_yardsticks, record_yardsticks
 from regexp.tracking import Terminated, interruptible
 
 if TYPE_CHECKING:
-    from regexp.tracking import Tracker
+    from regexp.tracking import RunRecord, Tracker
+
+Tell = Callable[[str], None]
+"""Says a line."""
+
+TOLD = "search.told"
+"""Tag of the verdict's sweep: of which search somebody was told what came of it."""
 
 ENDS = ("trials", "budget", "finalists", "finalist_seeds", "seeds", "folder", "workers")
 """Of `search.*`, what changes no batch: a search goes on where one with others of these ended."""
@@ -52,15 +60,20 @@ def run_search(searched: Searched) -> int:
         KeyboardInterrupt: Ctrl-C, which has been told of.
     """
     require()
+    workers = workers_of(searched.config)
+    start_importing(workers)
     space = read_space(searched)
     first = plan(searched.config)
     for line in [*remark_lines([first]), *lines_of(space)]:
         say(line)
+    key = _key(space, first[0])
     try:
-        with interruptible(), shared_tracker(searched.config) as tracker:
-            key = _key(space, first[0])
-            with alone(searched.config, f"search-{key}", "search"):
-                failed = _search(space, tracker, key)
+        with (
+            interruptible(),
+            shared_tracker(searched.config) as tracker,
+            helpers(workers - 1, _helper, space, key),
+        ):
+            failed = _take_part(space, tracker, key)
     except (KeyboardInterrupt, Terminated):
         say("\nInterrupted. The same command again goes on from here.")
         raise
@@ -119,28 +132,98 @@ def _key(space: Space, first: PlannedRun) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _search(space: Space, tracker: Tracker, key: str) -> bool:
+def _take_part(space: Space, tracker: Tracker, key: str) -> bool:
+    """Lead the search, or take part in another process's; whether a run of the verdict failed.
+
+    Who leads writes the recipe and the table. Who takes part leads where that process has ended
+    before it came to its end.
+    """
+    lock = lock_of(space.config, f"search-{key}")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("Another process searches the same: this one takes part.\n")
+        worth = _help(space, tracker, key, say)
+        lock.acquire()
+        if tracker.tags(worth).get(TOLD) == _told(space, key):
+            lock.release()
+            say("\nIt has told what came of it.")
+            return False
+    try:
+        return _lead(space, tracker, key)
+    finally:
+        lock.release()
+
+
+def _helper(space: Space, key: str) -> None:
+    """Take part, in a process that a command has started for this."""
+    with shared_tracker(space.config) as tracker:
+        _help(space, tracker, key, lambda line: None)
+
+
+def _help(space: Space, tracker: Tracker, key: str, tell: Tell) -> str:
+    """Train what no other process trains, until there is nothing; the id of the verdict's sweep."""
+    parent = _parent(space, tracker, key, owned=False)
+    config = verdict.question(space.config)
+    planned = verdict.planned_arms(space, *_find(space, tracker, parent.id, tell))
+    worth = _worth(space, tracker, planned, owned=False)
+    Shared(config, tracker, worth.id)(list(planned.values()))
+    return worth.id
+
+
+def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     """Search and compare; whether a run of the verdict failed."""
     config, began = space.config, time.monotonic()
-    title = f"search {written(space.searched.command)}".strip()
-    settings = {"command": title, **_settings(space.config)}
-    parent = tracker.sweep(f"{key} search", title, settings)
-    trained = Shared(space.config, tracker, parent.id)
-    arms = arms_of(space)
-    rounds(arms, trained, propose, lambda: say(_progress(arms, time.monotonic() - began)))
-    found, tuned = conclude(arms, trained)
+    parent = _parent(space, tracker, key)
+    found, tuned = _find(space, tracker, parent.id, say)
     path = write(space, found)
     parent.text(as_experiment(space, found), "recipe.yaml")
     parent.wall_seconds(time.monotonic() - began)
     parent.finish("FINISHED")
     say(f"\nThe recipe: {found}\nNone, tuned with as many trials: {tuned}\n")
-    failed = _verdict(space, tracker, found, tuned, title)
+    failed = _verdict(space, tracker, found, tuned, key)
     say(
         f"\nThe recipe is an experiment, in {path}:\n"
         f"  regexp --config-dir {config.search.folder} experiment={path.stem} "
         f"{written(_of_data(space.searched.command))}"
     )
     return failed
+
+
+def _parent(space: Space, tracker: Tracker, key: str, *, owned: bool = True) -> RunRecord:
+    """Of the trials and finalists."""
+    settings = {"command": _title(space), **_settings(space.config)}
+    return tracker.sweep(f"{key} search", _title(space), settings, owned=owned)
+
+
+def _worth(
+    space: Space,
+    tracker: Tracker,
+    planned: Mapping[str, Sequence[PlannedRun]],
+    *,
+    owned: bool = True,
+) -> RunRecord:
+    """Of the verdict."""
+    key, config = key_of(list(planned.values()), []), verdict.question(space.config)
+    return tracker.sweep(key, f"{_title(space)}: its worth", _settings(config), owned=owned)
+
+
+def _title(space: Space) -> str:
+    return f"search {written(space.searched.command)}".strip()
+
+
+def _told(space: Space, key: str) -> str:
+    """What of a search was told, by the tag `TOLD`: it, and where it ends."""
+    ends = {name: value for name, value in plain(space.config.search).items() if name in ENDS}
+    return json.dumps([key, ends | {"workers": None}])
+
+
+def _find(space: Space, tracker: Tracker, sweep_id: str, tell: Tell) -> tuple[Recipe, Recipe]:
+    """The recipe, and the numbers for `none`, by all trials and finalists."""
+    began, arms = time.monotonic(), arms_of(space)
+    train = Shared(space.config, tracker, sweep_id)
+    rounds(arms, train, propose, lambda: tell(_progress(arms, time.monotonic() - began)))
+    return conclude(arms, train)
 
 
 def _of_data(overrides: Sequence[str]) -> list[str]:
@@ -179,15 +262,14 @@ def _progress(arms: Sequence[Arm], seconds: float) -> str:
     return "; ".join([*parts, f"about {left / 60:.0f} min of trials left"])
 
 
-def _verdict(space: Space, tracker: Tracker, found: Recipe, tuned: Recipe, title: str) -> bool:
+def _verdict(space: Space, tracker: Tracker, found: Recipe, tuned: Recipe, key: str) -> bool:
     """Train the arms as a sweep of their own and compare them; whether a run failed."""
     config, began = verdict.question(space.config), time.monotonic()
     planned = verdict.planned_arms(space, found, tuned)
     if verdict.FOUND not in planned:
         say("No recipe is better than none with tuned numbers: the two are the same.")
     sticks = planned_yardsticks(config, list(planned.values()))
-    key = key_of(list(planned.values()), [])
-    parent = tracker.sweep(key, f"{title}: its worth", _settings(config))
+    parent = _worth(space, tracker, planned)
     outcomes = Shared(config, tracker, parent.id)(list(planned.values()))
     failures = [one for ends in outcomes for one in ends if one.status != "FINISHED"]
     for name, runs in planned.items():
@@ -198,5 +280,6 @@ def _verdict(space: Space, tracker: Tracker, found: Recipe, tuned: Recipe, title
     parent.wall_seconds(time.monotonic() - began)
     for one in failures:
         say(f"{one.name} failed: {one.reason}")
+    parent.tags({TOLD: _told(space, key)})
     parent.finish("FAILED" if failures else "FINISHED")
     return bool(failures)

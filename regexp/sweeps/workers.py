@@ -47,16 +47,23 @@ def start_importing(master: DictConfig, jobs: int) -> None:
         return
     from joblib.externals.loky.backend.context import set_start_method
 
-    multiprocessing.set_forkserver_preload(
-        [f"{__package__}.worker", *(_DRAWING if master.figures else ())]
-    )
+    start_server(_DRAWING if master.figures else ())
+    set_start_method("forkserver", force=True)
+
+
+def start_server(modules: Iterable[str]) -> None:
+    """Start the process that workers are forked from, and that imports what they need.
+
+    Args:
+        modules: that it imports beside those which every worker needs.
+    """
+    multiprocessing.set_forkserver_preload([f"{__package__}.worker", *modules])
     # A worker that a signal ends leaves a semaphore of tqdm's, which is removed with a warning.
     sys.warnoptions.append("ignore:resource_tracker")  # is given to processes that start now
     try:
         forkserver.ensure_running()
     finally:
         sys.warnoptions.pop()
-    set_start_method("forkserver", force=True)
 
 
 def each(master: DictConfig, jobs: int) -> "Each":
@@ -103,10 +110,11 @@ def _unpacked(packed: bytes) -> Any:
 def _are_forked(master: DictConfig, jobs: int) -> bool:
     launcher: Any = master.hydra.launcher
     is_joblib = str(launcher._target_).startswith(_LAUNCHER)
-    return is_joblib and launcher.n_jobs != 1 and jobs > 1 and _is_command()
+    return is_joblib and launcher.n_jobs != 1 and jobs > 1 and is_command()
 
 
-def _is_command() -> bool:
+def is_command() -> bool:
+    """Whether this process is a command's own, whose main module may be run again."""
     main = sys.modules["__main__"]
     name = getattr(main.__spec__, "name", None) or Path(getattr(main, "__file__", "")).stem
     return name in ("regexp", "regexp.__main__")

@@ -54,6 +54,15 @@ class Reading:
 
         return [Earlier.of(run) for run in self._patience(found)]
 
+    def tags(self, run_id: str) -> dict[str, str]:
+        """The tags of a run or sweep, as the store has them now."""
+
+        def found() -> dict[str, str]:
+            with store.explained(self.uri):
+                return dict(self.client.get_run(run_id).data.tags)
+
+        return self._patience(found)
+
     @contextmanager
     def asking_once(self) -> Iterator[None]:
         """Wait for no store that is away, for what the next command can do as well."""

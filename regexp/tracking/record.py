@@ -111,9 +111,9 @@ class RunRecord:
         """
         if self.finished:
             return
-        if reason:
-            self.tags({"reason": public(reason)})
         if self._owned:
+            if reason:
+                self.tags({"reason": public(reason)})
             self._outbox.put(self.id, delivery.status(status, now()))
         self._outbox.drain()
         self.finished = True

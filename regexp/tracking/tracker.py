@@ -98,7 +98,13 @@ class Tracker(Reading):
             self.close("FAILED", f"{type(error).__name__}: {error}")
 
     def sweep(
-        self, key: str, name: str, config: Mapping[str, object], *, afresh: bool = False
+        self,
+        key: str,
+        name: str,
+        config: Mapping[str, object],
+        *,
+        afresh: bool = False,
+        owned: bool = True,
     ) -> RunRecord:
         """Find the parent run with this key and continue it, or make one.
 
@@ -106,6 +112,7 @@ class Tracker(Reading):
             key: tells sweeps apart; the same command gives the same key.
             config: the sweep's settings, kept as params and as the artifact `sweep.yaml`.
             afresh: whether one that has finished is left alone, and another made.
+            owned: whether this process decides how it ends; else it only takes part.
 
         Raises:
             TrackingError: the store cannot be used.
@@ -114,13 +121,13 @@ class Tracker(Reading):
         with FileLock(self.folder / ".sweep.lock"), store.explained(self.uri):
             asked = self.client, self.experiment_id
             run, made = lifecycle.find_or_create_sweep(*asked, key, name, afresh=afresh)
-            record = self._record(run.info.run_id, name)
+            record = self._record(run.info.run_id, name, owned=owned)
             record.spent = float(run.data.tags.get(WALL_SECONDS, 0))
-            if not made:
+            if owned and not made:
                 lifecycle.set_running(self.client, run)
         values, notes = names.params(config)
         missing = values.keys() - run.data.params.keys()
-        if made or missing:  # whoever made it may have been killed
+        if made or (owned and missing):  # whoever made it may have been killed
             import yaml
 
             record.text(yaml.safe_dump(names.built_in(config), sort_keys=False), "sweep.yaml")

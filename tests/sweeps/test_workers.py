@@ -30,7 +30,7 @@ def launcher(kind: str, **changes: Any) -> Any:
 
 
 def test_workers_of_joblib_are_forked(monkeypatch: pytest.MonkeyPatch, started: list[Any]) -> None:
-    monkeypatch.setattr(workers, "_is_command", lambda: True)
+    monkeypatch.setattr(workers, "is_command", lambda: True)
     workers.start_importing(launcher("joblib"), 3)
     assert started == [["regexp.sweeps.worker"], "server"]
     assert context._DEFAULT_START_METHOD == "forkserver"
@@ -43,7 +43,7 @@ def test_workers_of_joblib_are_forked(monkeypatch: pytest.MonkeyPatch, started: 
 def test_others_are_left_alone(
     monkeypatch: pytest.MonkeyPatch, started: list[Any], master: Any, jobs: int
 ) -> None:
-    monkeypatch.setattr(workers, "_is_command", lambda: True)
+    monkeypatch.setattr(workers, "is_command", lambda: True)
     workers.start_importing(master, jobs)
     assert not started
     assert context._DEFAULT_START_METHOD is None
@@ -65,7 +65,7 @@ def ends_at_one(number: int) -> int:
 
 
 def test_workers_give_in_order_what_they_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_is_command", lambda: True)
+    monkeypatch.setattr(workers, "is_command", lambda: True)
     each = workers.each(launcher("joblib"), 2)
     with pytest.raises(TerminatedWorkerError):
         list(each(ends_at_one, range(4)))

@@ -117,6 +117,18 @@ def test_worker_that_joins_a_sweep_does_not_end_it(fresh_store: Path) -> None:
         parent.finish()
 
 
+def test_who_takes_part_in_a_sweep_neither_begins_nor_ends_it(fresh_store: Path) -> None:
+    with Tracker(None, "regexp", fresh_store) as main:
+        parent = main.sweep("key", "name", {})
+        parent.finish()
+        with Tracker(None, "regexp", fresh_store) as other:
+            assert other.sweep("key", "name", {}, owned=False).id == parent.id
+            assert other.tags(parent.id)["sweep.key"] == "key"
+            other.close("KILLED", "interrupted")
+        run = stored(main, parent.id)
+        assert (run.info.status, run.data.tags.get("reason")) == ("FINISHED", None)
+
+
 def test_finished_knows_only_finished_runs_of_the_sweep(tracker: Tracker, sweep: RunRecord) -> None:
     done = start(tracker, sweep.id, fingerprint="done")
     done.finish()

@@ -1,0 +1,177 @@
+"""Several processes at one search: they train what one does, each run once, whoever dies."""
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from regexp.search import workers
+from regexp.tracking import Tracker
+from tests.processes import Forked
+
+SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=2", "search.trials=4",
+         "search.batch=2", "search.finalists=2", "search.finalist_seeds=1", "search.seeds=2",
+         "search.techniques=[dropout,l1]", "search.space.model.hidden='choice([4],[8])'",
+         "figures=false", "yardsticks=false")  # fmt: skip
+
+
+def search(*words: str) -> int:
+    """Give the command."""
+    from regexp.commands.search import search as command
+
+    return command(words)
+
+
+def waits_in_its_first_batch(*arguments: str) -> int:
+    """Search, but stop before the first batch trains until a signal comes."""
+    from regexp.sweeps import job
+    from regexp.sweeps.stacks import train_members as train
+
+    def waiting(*given: Any) -> Any:
+        monkeypatch.undo()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        print("waits", flush=True)
+        signal.sigwait({signal.SIGALRM})
+        return train(*given)
+
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr(job, "train_members", waiting)
+    return search(*arguments)
+
+
+def tells_of_its_stacks(*arguments: str) -> int:
+    """Search, with a line for each stack that was trained."""
+    from regexp.sweeps import job
+    from regexp.sweeps.stacks import train_members as train
+
+    def telling(*given: Any) -> Any:
+        results = train(*given)
+        print("trained", flush=True)
+        return results
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(job, "train_members", telling)
+        return search(*arguments)
+
+
+Runs = dict[str, tuple[str, dict[str, float]]]
+"""Fingerprint -> (variant, metrics without those of time)."""
+
+
+def recorded(store: Path, name: str) -> Runs:
+    """All runs of a search and its verdict, each of which is there once."""
+    with Tracker(None, name, store) as tracker:
+        runs = tracker.client.search_runs([tracker.experiment_id])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    trained = [run for run in runs if "sweep.key" not in run.data.tags]
+    assert len(trained) == len(runs) - 2
+    found = {
+        run.data.tags["fingerprint"]: (
+            run.data.tags["variant"],
+            {key: value for key, value in run.data.metrics.items() if "seconds" not in key},
+        )
+        for run in trained
+    }
+    assert len(found) == len(trained)
+    return found
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, mlruns: Path) -> tuple[str, Runs]:
+    """The recipe of a search by one process, and its runs."""
+    folder = tmp_path_factory.mktemp("alone")
+    words = _words(folder, mlruns, "alone")
+    assert Forked(search, *words).wait() == 0
+    return _recipe(folder), recorded(mlruns, "alone")
+
+
+def _words(folder: Path, mlruns: Path, name: str) -> tuple[str, ...]:
+    return (*SMALL, f"search.folder={folder}", f"paths.mlruns={mlruns}",
+            f"tracking.experiment={name}", "reuse=false")  # fmt: skip
+
+
+def _recipe(folder: Path) -> str:
+    return (folder / "experiment" / "recipe.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [signal.SIGALRM, signal.SIGKILL])
+def test_two_processes_train_what_one_does_also_where_one_is_killed(
+    number: signal.Signals, alone: tuple[str, Runs], tmp_path: Path, mlruns: Path
+) -> None:
+    """The first leads, and stops in its batch; the second trains the other, and then that one."""
+    pytest.importorskip("optuna", minversion="4")
+    words = _words(tmp_path, mlruns, number.name)
+    first = Forked(waits_in_its_first_batch, *words)
+    assert "waits\n" in iter(first.output.readline, "")
+    second = Forked(tells_of_its_stacks, *words)
+    before = []
+    while (line := second.output.readline()) != "trained\n":
+        assert line
+        before.append(line)
+    assert "Another process searches the same: this one takes part.\n" in before
+    os.kill(first.pid, number)
+    killed = number == signal.SIGKILL
+    assert first.end()[0] == (-number if killed else 0)
+    status, printed = second.end()
+    assert status == 0
+    assert ("It has told what came of it." in printed) != killed
+    assert ("The recipe: " in printed) == killed
+    assert (_recipe(tmp_path), recorded(mlruns, number.name)) == alone
+
+
+def fail() -> None:
+    raise ValueError("such as it is\nand more")
+
+
+def test_of_a_helper_that_fails_a_line_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with workers.helpers(1, fail):
+        [process] = multiprocessing.active_children()
+        process.join()
+    assert capsys.readouterr().out == (
+        "A worker of this search stopped (ValueError: such as it is); the others did its part.\n"
+    )
+
+
+def stay(pipe: Path) -> None:
+    """Keep a pipe open until the process ends."""
+    with pipe.open("w") as opened:
+        opened.write("here")
+        opened.flush()
+        signal.pause()
+
+
+def helped(pipe: Path) -> None:
+    """Do nothing beside a helper that stays."""
+    with workers.helpers(1, stay, pipe):
+        signal.pause()
+
+
+def test_helpers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    process = Forked(helped, pipe)
+    with pipe.open() as opened:
+        assert opened.read(4) == "here"
+        os.kill(process.pid, signal.SIGKILL)
+        assert opened.read() == ""
+    process.wait()
+
+
+@pytest.mark.parametrize(
+    ("asked", "cores", "expected"),
+    [({}, 16, 2), ({}, 1, 1), ({"parallel": 4}, 6, 6), ({"parallel": 4}, 16, 8),
+     ({"workers": 5}, 2, 5)],
+)  # fmt: skip
+def test_there_are_as_many_workers_as_a_round_can_use(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, int], cores: int, expected: int
+) -> None:
+    node = {"search": {"workers": None, "parallel": 1, **asked},
+            "trainer": {"device": "cpu", "threads": 1}}  # fmt: skip
+    monkeypatch.setattr("joblib.cpu_count", lambda: cores)
+    assert workers.workers_of(OmegaConf.create(node)) == 1  # the main module is pytest's
+    monkeypatch.setattr(workers, "is_command", lambda: True)
+    assert workers.workers_of(OmegaConf.create(node)) == expected
