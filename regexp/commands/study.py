@@ -161,5 +161,5 @@ def shrink(path: Path) -> None:
 
 def _without_machine(overrides: Sequence[str]) -> list[str]:
     """Overrides but for a machine's folders and how its jobs are launched."""
-    machine = ("paths.", "tracking.", "hydra/launcher", "hydra.launcher")
+    machine = ("paths.", "tracking.", "hydra/launcher", "hydra.launcher", "launch.")
     return [override for override in overrides if not override.startswith(machine)]

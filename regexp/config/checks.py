@@ -106,6 +106,9 @@ def check_numbers(config: DictConfig) -> None:
         )
     if trainer.step not in STEPS:
         raise ConfigError(f"trainer.step={trainer.step}: expected one of {', '.join(STEPS)}")
+    for key, least in (("retries", 0), ("jobs_per_task", 1)):
+        if not least <= config.launch[key] <= MOST:
+            raise ConfigError(f"launch.{key}={config.launch[key]}: expected an integer >= {least}")
     every_of(config)
     yardsticks_of(config)
     matters = config.compare.matters

@@ -5,6 +5,7 @@ Every message names the key, what was expected and the nearest choices.
 
 import re
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -31,8 +32,11 @@ JARGON = re.compile(
     r"|token recognition"
 )
 
-EXTRAS = {"hydra/launcher=joblib": "parallel", "hydra/sweeper=optuna": "optuna"}
+EXTRAS = {"hydra/launcher=submitit_slurm": "slurm", "hydra/sweeper=optuna": "optuna"}
 """Choices of Hydra's plugins -> the extra of this package that has the plugin."""
+
+_LAUNCHERS = {"hydra_joblib_launcher": "parallel", "hydra_ray_launcher": "ray"}
+"""The packages of launchers that our own YAMLs name -> the extra that has them."""
 
 
 def load_config(hydra: "Hydra", name: str, overrides: Sequence[str], mode: RunMode) -> DictConfig:
@@ -98,6 +102,24 @@ def _check_choice(one: Override, options: Sequence[str]) -> None:
             raise ConfigError(
                 f"{label}: expected a choice of {group}{nearest(str(choice), options)}"
             )
+
+
+def check_launcher(config: DictConfig) -> None:
+    """Check that the plugin is there which a launcher of ours needs.
+
+    Args:
+        config: of a multirun, with Hydra's own node.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    package, _, module = str(config.hydra.launcher._target_).partition(".")
+    plugin = module.partition(".")[0]
+    if (extra := _LAUNCHERS.get(plugin)) and find_spec(f"{package}.{plugin}") is None:
+        choice = config.hydra.runtime.choices["hydra/launcher"]
+        raise ConfigError(
+            f"hydra/launcher={choice}: not installed; pip install 'regexp[{extra}]' brings it"
+        )
 
 
 def seed_sampler(config: DictConfig) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from regexp.config.checks import check_schema
 from regexp.config.composition import (
     check_choices,
+    check_launcher,
     explain_hydra,
     load_config,
     seed_sampler,
@@ -107,12 +108,14 @@ def compose(options: argparse.Namespace) -> Sweep:
     name = options.config_name
     overrides = list(options.overrides)
     for override in overrides:
-        if re.match(r"[+~]*launch\b", override):
+        if re.match(r"[+~]*launch(?!\.(?:retries|jobs_per_task)=)\b", override):
             raise ConfigError("the command fills it in for its jobs; leave it out", key=override)
     with prepared_hydra(options.config_path, options.config_dir) as hydra:
         try:
             check_choices(hydra, overrides)
             master, multirun = _master(hydra, name, overrides, options.multirun)
+            if multirun:
+                check_launcher(master)
             seeding = seed_sampler(master) if multirun else ()
             swept, batches = _split(hydra, master) if multirun else ((), [overrides])
         except (HydraException, OmegaConfBaseException) as error:

@@ -13,6 +13,7 @@ from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, configure_log, env_override, run_job
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -26,8 +27,13 @@ from regexp.config.schema import conf_folder, register
 Function = Callable[[DictConfig], float]
 """What a launcher calls for each job."""
 
+Start = Callable[[Launcher, Sequence[list[str]]], None]
+"""Lets a launcher run jobs, given by their overrides, to their ends."""
 
-def launch(sweep: Sweep, function: Function, folder: Path, plans: Sequence[Path]) -> None:
+
+def launch(
+    sweep: Sweep, function: Function, folder: Path, plans: Sequence[Path], start: Start
+) -> None:
     """Let Hydra launch the jobs of a sweep.
 
     Args:
@@ -35,6 +41,7 @@ def launch(sweep: Sweep, function: Function, folder: Path, plans: Sequence[Path]
         function: trains one job; it finds its plan under `launch.plan`.
         folder: of the command's files.
         plans: the file of each job; of a sweeper that makes its jobs itself, the one for all.
+        start: has the jobs run by the launcher of a sweep whose jobs are known.
 
     Raises:
         Exception: whatever a launcher or sweeper raises.
@@ -51,7 +58,7 @@ def launch(sweep: Sweep, function: Function, folder: Path, plans: Sequence[Path]
         with read_write(master), open_dict(master):
             master.launch.folder = str(folder)
         if sweep.multirun:
-            _launch_all(hydra, master, sweep, function, plans)
+            _launch_all(hydra, master, sweep, function, plans, start)
         else:
             _run(hydra, master, function, plans[0], options.config_name)
 
@@ -86,7 +93,12 @@ def _no_job(config: DictConfig) -> None:
 
 
 def _launch_all(
-    hydra: Hydra, master: DictConfig, sweep: Sweep, function: Function, plans: Sequence[Path]
+    hydra: Hydra,
+    master: DictConfig,
+    sweep: Sweep,
+    function: Function,
+    plans: Sequence[Path],
+    start: Start,
 ) -> None:
     """What Hydra's basic sweeper does, with jobs that are composed already."""
     context = HydraContext(hydra.config_loader, Callbacks(master))
@@ -98,14 +110,8 @@ def _launch_all(
     folder = Path(master.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(master, folder / "multirun.yaml")
-    jobs = [
-        [*job.overrides, plan_file.override(plan)]
-        for job, plan in zip(sweep.jobs, plans, strict=True)
-    ]
-    size = master.hydra.sweeper.get("max_batch_size") or len(jobs)
-    for first in range(0, len(jobs), size):
-        for result in launcher.launch(jobs[first : first + size], initial_job_idx=first):
-            _ = result.return_value  # raises what the job raised
+    pairs = zip(sweep.jobs, plans, strict=True)
+    start(launcher, [[*job.overrides, plan_file.override(plan)] for job, plan in pairs])
     context.callbacks.on_multirun_end(config=master, config_name=name)
 
 

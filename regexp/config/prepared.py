@@ -7,6 +7,7 @@ configuration.
 """
 
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,16 @@ from typing import Any, NamedTuple
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.default_element import ResultDefault
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import setup_globals
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -117,6 +121,13 @@ class PreparedLoader(ConfigLoaderImpl):
         withhold_config(config)
         expand_homes(config)
         return config
+
+    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+        """As Hydra's, which warns that our launchers are held against the plugins' schemas."""
+        with warnings.catch_warnings():
+            if str(default.config_path).startswith("hydra/launcher/"):
+                warnings.filterwarnings("ignore", message=r"\s*'\S+' is validated against")
+            return super()._load_single_config(default, repo)
 
     def compose_job(self, config_name: str, overrides: Sequence[str]) -> ComposedJob:
         """A job's configuration without Hydra's node.

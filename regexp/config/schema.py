@@ -60,8 +60,10 @@ class Checkpoint:
 
 @dataclass
 class Launch:
-    """`launch.*`: filled in by the command for its jobs."""
+    """`launch.*`: how jobs are given to a launcher; `folder` and `plan` are the command's own."""
 
+    retries: int = MISSING
+    jobs_per_task: int = MISSING
     folder: str = MISSING
     plan: str | None = MISSING
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,10 @@ from regexp.config.launching import launch
 from regexp.errors import NotApplicable
 from regexp.sweeps import progress, rounds
 from regexp.sweeps.launched import Order, job, write_plan
+from regexp.sweeps.launchers import Jobs, starter
 from regexp.sweeps.progress import say
 from regexp.sweeps.time_left import Work, write_work
+from regexp.tracking.sweeps import LAUNCHED
 
 if TYPE_CHECKING:
     from regexp.sweeps.planned_run import PlannedRun
@@ -90,19 +93,32 @@ def _launch(course: Course, planned: Sequence[Sequence[PlannedRun]], folder: Pat
     order = Order(course.parent.id, len(sweep.jobs), list(sweep.swept), str(plans.absolute()))
     first = folder == course.folder
     numbers = [n for n, runs in enumerate(planned) if runs or first]
+    busy = _with_work(planned, course.known)
+    causes: dict[int, str] = {}
     try:
         files = _write_plans(plans, sweep, planned, course.left_out, order, course.known)
         if sweep.jobs:
             sweep = replace(sweep, jobs=tuple(sweep.jobs[number] for number in numbers))
             files = [files[number] for number in numbers]
+        jobs = Jobs(
+            files,
+            [_key(planned[number]) for number in numbers],
+            frozenset(at for at, number in enumerate(numbers) if number not in busy),
+            Path(course.sweep.config.paths.mlruns) / LAUNCHED / f"{course.parent.id}.json",
+            len(course.sweep.jobs),
+            course.sweep.config.compare.metric,
+            course.sweep.config.launch.retries,
+            course.sweep.config.launch.jobs_per_task,
+            causes,
+        )
         keep_imports()
-        launch(sweep, job, folder, files)
+        launch(sweep, job, folder, files, starter(jobs))
     except Exception as error:  # a launcher or sweeper broke; what jobs did is kept
         course.broken = True
         say(f"The launcher stopped: {type(error).__name__}: {public(str(error))}")
         if sweep.config.debug:
             print_traceback(error)
-    course.failures += progress.failures_of(course.sweep, plans, numbers)
+    course.failures += progress.failures_of(course.sweep, plans, numbers, causes)
 
 
 def _write_plans(
@@ -121,7 +137,7 @@ def _write_plans(
     from regexp.sweeps.planned_run import repeats
 
     if not sweep.jobs:
-        plan_file.write(folder / "sweep.yaml", {"order": vars(order)})
+        plan_file.write(folder / "sweep.yaml", {"order": vars(order), "cwd": str(Path.cwd())})
         return [folder / "sweep.yaml"]
     again = repeats(planned)
     paths = [folder.absolute() / f"{number}.yaml" for number in range(len(sweep.jobs))]
@@ -132,6 +148,27 @@ def _write_plans(
         repeated, applies = again.get(number), number not in left_out
         write_plan(path, order, number, one_job, runs, known, repeated=repeated, applies=applies)
     return paths
+
+
+def _with_work(
+    planned: Sequence[Sequence[PlannedRun]], known: Mapping[str, Earlier]
+) -> Collection[int]:
+    """The numbers of the jobs that have something to train."""
+    from regexp.sweeps.planned_run import repeats
+
+    again = repeats(planned)
+    # of trials that have all ended, the runs that follow may be left
+    return [
+        number
+        for number, runs in enumerate(planned)
+        if number not in again and any(run.trial_for or not _ended(run, known) for run in runs)
+    ]
+
+
+def _key(runs: Sequence[PlannedRun]) -> str:
+    """Tells a job of a sweep by what it trains."""
+    names = "\n".join(run.asked for run in runs)
+    return hashlib.sha256(names.encode()).hexdigest()[:16]
 
 
 def _ended(run: PlannedRun, known: Mapping[str, Earlier]) -> bool:

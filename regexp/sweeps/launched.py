@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -79,9 +80,12 @@ def write_plan(
     """
     config = OmegaConf.to_container(job.config)
     assert isinstance(config, dict)
-    config["launch"] = {"folder": str(path.parent.parent), "plan": str(path)}
+    config["launch"] |= {"folder": str(path.parent.parent), "plan": str(path)}
+    # another machine has another environment, and its workers may start elsewhere
+    config["paths"] = OmegaConf.to_container(job.config.paths, resolve=True)
     content = {
         "order": asdict(order),
+        "cwd": str(Path.cwd()),
         "job": {
             "number": number,
             "technique": job.technique,
@@ -132,9 +136,10 @@ def job(config: DictConfig) -> float:
     Returns:
         The mean validation loss of its runs, for sweepers that optimise; infinite on failure.
     """
+    content = plan_file.read(config.launch.plan)
     if _tracker is None:  # a process that a launcher has made for jobs
         postpone()
-    content = plan_file.read(config.launch.plan)
+        os.chdir(content["cwd"])
     order = Order(**content["order"])
     planned: dict[str, Any] | None = content.get("job")
     if planned is None:

@@ -174,8 +174,17 @@ def best_line(folder: Path) -> list[str]:
     return [f"\nThe least validation loss is {value:.4f}, with {told}"]
 
 
-def failures_of(sweep: Sweep, folder: Path, jobs: Iterable[int]) -> list[tuple[str, str]]:
-    """(name, reason) of whatever did not finish, over jobs, whose reports are in `folder`."""
+def failures_of(
+    sweep: Sweep, folder: Path, jobs: Iterable[int], causes: Mapping[int, str]
+) -> list[tuple[str, str]]:
+    """(name, reason) of whatever did not finish, over jobs.
+
+    Args:
+        sweep: of the jobs.
+        folder: of their reports.
+        jobs: their numbers.
+        causes: why some of them left no report, as far as it is known.
+    """
     reports = {}
     for path in folder.glob("*.json"):
         report = JobReport(**json.loads(path.read_text()))
@@ -185,7 +194,8 @@ def failures_of(sweep: Sweep, folder: Path, jobs: Iterable[int]) -> list[tuple[s
         planned = sweep.jobs[number]
         if number not in reports:
             told = varied(planned.config, planned.overrides, sweep.swept)
-            reason = "the job left no report: its process was stopped, or the disk is full"
+            unknown = "the job left no report: its process was stopped, or the disk is full"
+            reason = causes.get(number, unknown)
             failed.append((full_name(planned.technique, told), reason))
     return failed
 

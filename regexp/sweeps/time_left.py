@@ -27,7 +27,8 @@ FILE = "work"
 LEAST = 60.0
 """Seconds: a rest that is shorter is not told of, and between two lines of a job pass as many."""
 
-_BEGUN = ".begun"  # ends the name of a job's mark
+BEGUN = ".begun"
+"""Ends the name of the file by which a job tells that it trains."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class TimeLeft:
         self._epochs = self._epochs_said = 0
         if job in self._waiting:
             with contextlib.suppress(OSError):
-                (self._folder / f"{job}{_BEGUN}").touch()
+                (self._folder / f"{job}{BEGUN}").touch()
 
     def advance(self, epochs: int) -> str:
         """Epochs of the job's runs were trained; once in a while how far it is, else nothing."""
@@ -135,7 +136,7 @@ class TimeLeft:
                 if path.suffix == ".json":
                     self._learn(self._waiting.pop(job), json.loads(path.read_text()))
                     training.discard(job)
-                elif path.suffix == _BEGUN:
+                elif path.suffix == BEGUN:
                     training.add(job)
         self._at_once = len((training & self._waiting.keys()) | {self._job})
 

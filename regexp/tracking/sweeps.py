@@ -16,6 +16,9 @@ from regexp.tracking.stored import Reader
 from regexp.tracking.tracker import Tracker
 
 _PARENTS = "tags.`sweep.key` != ''"
+LAUNCHED = "launched"
+"""The folder in `paths.mlruns` that tells which tasks of a cluster are on their way."""
+
 _ENDED = ("FINISHED", "FAILED", "KILLED")
 
 
@@ -225,6 +228,7 @@ def _folder_of(run: Any) -> Path | None:
 def _places(mlruns: Path, sweep_id: str) -> Iterator[Path]:
     """What a sweep has in `paths.mlruns` beside artifacts: checkpoints, locks, Hydra's files."""
     yield from (mlruns / "locks").glob(f"{sweep_id}-*.lock")
+    yield from (mlruns / LAUNCHED).glob(f"{sweep_id}.json")
     if (checkpoints := mlruns / "checkpoints" / sweep_id).is_dir():
         yield checkpoints
     for plans in (mlruns / "hydra").glob("*/plans"):

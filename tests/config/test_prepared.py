@@ -50,6 +50,7 @@ JOBS = [
 ]
 
 
+@pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/joblib' is validated")  # of Hydra itself
 @pytest.mark.parametrize("overrides", JOBS, ids=" ".join)
 def test_a_job_is_composed_as_hydra_composes_it(hydra: Hydra, overrides: list[str]) -> None:
     config, choices, _ = loader(hydra).compose_job("config", overrides)

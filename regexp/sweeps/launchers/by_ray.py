@@ -1,0 +1,78 @@
+"""Jobs as tasks of Ray, started as Hydra's launcher does, and each waited for by itself."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+from hydra.core.singleton import Singleton
+from hydra.core.utils import setup_globals
+from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, start_ray
+from omegaconf import open_dict
+
+from regexp.addresses import public
+from regexp.sweeps.launchers.collect import Standing
+
+_GRACE = 30.0  # seconds for tasks that are cancelled to end their runs
+
+
+class Ray:
+    """See `regexp.sweeps.launchers.collect.Cluster`.
+
+    Args:
+        launcher: Hydra's for Ray, set up.
+        overrides: of each job.
+    """
+
+    name = "Ray"
+    outlives = False
+
+    def __init__(self, launcher: Any, overrides: Sequence[list[str]]) -> None:
+        setup_globals()
+        self._launcher = launcher
+        self._overrides = overrides
+        self._tasks: dict[str, Any] = {}
+        start_ray(launcher.ray_cfg.init)
+
+    def submit(self, tasks: Sequence[Sequence[int]]) -> list[str]:
+        """Start a task for each job, by its position; the id of each."""
+        return [self._submit(*task) for task in tasks]
+
+    def _submit(self, position: int) -> str:
+        launcher = self._launcher
+        config = launcher.hydra_context.config_loader.load_sweep_config(
+            launcher.config, list(self._overrides[position])
+        )
+        with open_dict(config):
+            config.hydra.job.id = f"job_{position}"
+            config.hydra.job.num = position
+        task = launch_job_on_ray(
+            launcher.hydra_context,
+            launcher.ray_cfg.remote,
+            config,
+            launcher.task_function,
+            Singleton.get_state(),
+        )
+        self._tasks[task.hex()] = task
+        return str(task.hex())
+
+    def living(self, tasks: Sequence[str]) -> Mapping[str, Standing]:
+        """How those of some tasks stand that have not ended; Ray does not say which only wait."""
+        asked = [self._tasks[task] for task in tasks]
+        _, left = ray.wait(asked, num_returns=len(asked), timeout=0)
+        return {task.hex(): "running" for task in left}
+
+    def end_of(self, task: str) -> str:
+        """How a task ended, for people."""
+        try:
+            ray.get(self._tasks[task])
+        except Exception as error:
+            return public(f"{type(error).__name__}: {error}".strip().splitlines()[0])
+        return "Ray says that it ended well"
+
+    def leave(self, tasks: Sequence[str]) -> str:
+        """Living tasks end with this process; they are let end their runs before."""
+        asked = [self._tasks[task] for task in tasks]
+        for task in asked:
+            ray.cancel(task)
+        ray.wait(asked, num_returns=len(asked), timeout=_GRACE)
+        return f"\n{len(tasks)} tasks of Ray were cancelled."

@@ -1,0 +1,164 @@
+"""Jobs as tasks of Slurm, or processes of this machine, started by submitit as Hydra does.
+
+Who lives is asked of `squeue`, which knows all that have not ended, also where Slurm keeps no
+accounts: submitit asks `sacct`, and without accounts would wait for a dead task for ever.
+"""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import submitit
+from hydra.core.singleton import Singleton
+from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+from omegaconf import OmegaConf
+
+from regexp.config import plan_file
+from regexp.errors import ConfigError
+from regexp.sweeps.launchers.collect import CannotAsk, Standing
+
+_SECONDS = 60  # for Slurm to answer
+_OF_EXECUTOR = ("submitit_folder", "slurm_max_num_timeout")
+
+
+class Submitit:
+    """What `regexp.sweeps.launchers.collect.Cluster` has alike by submitit.
+
+    Args:
+        launcher: Hydra's, set up.
+        overrides: of each job.
+        kind: of submitit's executor.
+    """
+
+    def __init__(self, launcher: Any, overrides: Sequence[list[str]], kind: str) -> None:
+        self._launcher = launcher
+        self._overrides = overrides
+        self._submitted: dict[str, Any] = {}
+        base = set(OmegaConf.structured(BaseQueueConf).keys())
+        named = {
+            name if name in base else f"{kind}_{name}": value
+            for name, value in launcher.params.items()
+        }
+        first = {name: named.pop(name) for name in _OF_EXECUTOR if name in named}
+        try:
+            folder = first.pop("submitit_folder")
+            self._executor = submitit.AutoExecutor(folder=folder, cluster=kind, **first)
+            self._executor.update_parameters(**named)
+        except RuntimeError as error:  # there is no srun
+            raise ConfigError(
+                f"hydra/launcher={kind}: there are no commands of Slurm on this machine; give the "
+                "command where sbatch and srun are, or hydra/launcher=joblib"
+            ) from error
+
+    def submit(self, tasks: Sequence[Sequence[int]]) -> list[str]:
+        """Start tasks, each of jobs by their positions; the id of each."""
+        state = Singleton.get_state()
+        given = [[(position, self._overrides[position]) for position in task] for task in tasks]
+        try:
+            jobs = self._executor.map_array(SubmittedTask(self._launcher, state), given)
+        except submitit.core.utils.FailedJobError as error:  # of sbatch
+            raise ConfigError(f"Slurm takes no job: {error}") from error
+        self._submitted |= {job.job_id: job for job in jobs}
+        return [job.job_id for job in jobs]
+
+    def _log_of(self, task: str) -> str:
+        """Where a task of this process wrote what it said."""
+        return f"; its log: {self._submitted[task].paths.stdout}" if task in self._submitted else ""
+
+
+class Local(Submitit):
+    """Processes of this machine."""
+
+    name = "submitit"
+    outlives = False
+
+    def __init__(self, launcher: Any, overrides: Sequence[list[str]]) -> None:
+        super().__init__(launcher, overrides, "local")
+
+    def living(self, tasks: Sequence[str]) -> Mapping[str, Standing]:
+        """How those of some tasks stand that have not ended."""
+        return {task: "running" for task in tasks if not self._submitted[task].done()}
+
+    def end_of(self, task: str) -> str:
+        """How a task ended, for people."""
+        return f"process {task}{self._log_of(task)}"
+
+    def leave(self, tasks: Sequence[str]) -> str:
+        """Living tasks end with this process."""
+        for task in tasks:
+            self._submitted[task].cancel()
+        return f"\n{len(tasks)} processes were interrupted."
+
+
+class Slurm(Submitit):
+    """Tasks of a Slurm array."""
+
+    name = "Slurm"
+    outlives = True
+
+    def __init__(self, launcher: Any, overrides: Sequence[list[str]]) -> None:
+        super().__init__(launcher, overrides, "slurm")
+
+    def living(self, tasks: Sequence[str]) -> Mapping[str, Standing]:
+        """How those of some tasks stand that have not ended."""
+        command = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T"]
+        try:
+            asked = subprocess.run(
+                command, capture_output=True, text=True, timeout=_SECONDS, check=True
+            )
+        except subprocess.CalledProcessError as error:
+            raise CannotAsk(error.stderr.strip()) from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise CannotAsk(str(error)) from error
+        standing = dict(line.split("|") for line in asked.stdout.split())
+        return {
+            task: "waiting" if standing[task] == "PENDING" else "running"
+            for task in tasks
+            if task in standing
+        }
+
+    def end_of(self, task: str) -> str:
+        """How a task ended, for people, as far as it is known."""
+        asked = subprocess.run(
+            ["scontrol", "--oneliner", "show", "job", task],
+            capture_output=True, text=True, timeout=_SECONDS, check=False,
+        )  # fmt: skip
+        fields = dict(word.split("=", 1) for word in asked.stdout.split() if "=" in word)
+        state = fields.get("JobState", "it is gone from the queue")
+        if (code := fields.get("ExitCode", "0:0")) != "0:0":
+            state += f", exit code {code}"
+        return f"Slurm job {task}: {state}{self._log_of(task)}"
+
+    def leave(self, tasks: Sequence[str]) -> str:
+        """Living tasks go on without this process."""
+        arrays = dict.fromkeys(task.partition("_")[0] for task in tasks)
+        return (
+            f"\n{len(tasks)} tasks go on in Slurm ({', '.join(tasks)}): the same command waits for "
+            f"them again, and `scancel {' '.join(arrays)}` ends them."
+        )
+
+
+class SubmittedTask:
+    """What a task calls: its jobs, one after another.
+
+    Args:
+        launcher: Hydra's.
+        state: of Hydra's singletons, where the command runs.
+    """
+
+    def __init__(self, launcher: Any, state: Any) -> None:
+        self._launcher = launcher
+        self._state = state
+
+    def __call__(self, jobs: Sequence[tuple[int, list[str]]]) -> None:
+        """Run jobs, given by position and overrides, but those that have ended before a requeue."""
+        for position, overrides in jobs:
+            plan = plan_file.path_in(overrides)
+            if plan is None or not plan.with_suffix(".json").exists():
+                self._launcher(
+                    overrides, "hydra.sweep.dir", position, f"job_{position}", self._state
+                )
+
+    def checkpoint(self, *jobs: Any) -> Any:
+        """What submitit starts when the task is requeued: the same, which goes on by itself."""
+        return submitit.helpers.DelayedSubmission(self, *jobs)

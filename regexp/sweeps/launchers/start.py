@@ -1,0 +1,84 @@
+"""Which way a launcher's jobs are started; the launchers of one machine return when all ended."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.plugins.launcher import Launcher
+
+from regexp.addresses import public
+from regexp.config.launching import Start
+from regexp.sweeps.launchers.collect import Cluster, collect
+from regexp.sweeps.launchers.jobs import Jobs
+
+
+def starter(jobs: Jobs) -> Start:
+    """Has the jobs of a sweep run by whatever launcher, those again whose process died."""
+
+    def start(launcher: Launcher, overrides: Sequence[list[str]]) -> None:
+        cluster: Cluster
+        kind = type(launcher)
+        match kind.__module__.split(".")[:2], kind.__name__:
+            case [_, "hydra_submitit_launcher"], "SlurmLauncher":
+                from regexp.sweeps.launchers.by_submitit import Slurm
+
+                cluster = Slurm(launcher, overrides)
+            case [_, "hydra_submitit_launcher"], "LocalLauncher":
+                from regexp.sweeps.launchers.by_submitit import Local
+
+                cluster = Local(launcher, overrides)
+            case [_, "hydra_ray_launcher"], "RayLauncher":
+                from regexp.sweeps.launchers.by_ray import Ray
+
+                cluster = Ray(launcher, overrides)
+            case _:
+                _wait(launcher, overrides, jobs)
+                return
+        _have_idle_told(launcher, overrides, jobs)
+        collect(cluster, jobs)
+
+    return start
+
+
+def _have_idle_told(launcher: Any, overrides: Sequence[list[str]], jobs: Jobs) -> None:
+    """Let this process say what became of jobs with nothing to train: a cluster starts none."""
+    here = BasicLauncher()
+    here.setup(
+        hydra_context=launcher.hydra_context,
+        task_function=launcher.task_function,
+        config=launcher.config,
+    )
+    for position in sorted(jobs.idle):
+        _ = here.launch([overrides[position]], initial_job_idx=position)[0].return_value
+
+
+def _wait(launcher: Any, overrides: Sequence[list[str]], jobs: Jobs) -> None:
+    """Give jobs to a launcher that returns when all have ended, or raises when a process died.
+
+    Its other jobs then died as well, or never began. Which had begun is known, and not which of
+    them died by itself: each of these is given again alone, after those that had not begun.
+
+    Raises:
+        Exception: what the launcher raised before any job began.
+    """
+    size = launcher.config.hydra.sweeper.get("max_batch_size") or len(overrides)
+    together, alone = deque(range(len(overrides))), deque[int]()
+    while together or alone:
+        by_itself = not together
+        if together:
+            batch = [together.popleft() for _ in range(min(size, len(together)))]
+        else:
+            batch = [alone.popleft()]
+        try:
+            given = [overrides[position] for position in batch]
+            for result in launcher.launch(given, initial_job_idx=batch[0]):
+                _ = result.return_value  # raises what the job raised
+        except Exception as error:
+            lost = [position for position in batch if not jobs.has_ended(position)]
+            begun = [position for position in lost if jobs.has_begun(position)]
+            if not begun and not by_itself:
+                raise
+            begun = begun or lost
+            together.extendleft(reversed([one for one in lost if one not in begun]))
+            alone += jobs.again(begun, public(f"{type(error).__name__}: {error}").splitlines()[0])

@@ -1,0 +1,268 @@
+"""Jobs that launchers start are collected to their ends, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from regexp.sweeps.launchers import collect as collecting
+from regexp.sweeps.launchers.collect import CannotAsk, Standing, collect
+from regexp.sweeps.launchers.jobs import Jobs
+from regexp.sweeps.launchers.start import starter
+from regexp.sweeps.progress import JobReport, write_report
+
+Fate = Callable[["Machine", str], bool]
+"""What a task does at a look: whether it lives on."""
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time that passes as it is waited for."""
+    seconds = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda _: next(seconds))
+    monkeypatch.setattr(collecting, "time", clock)
+
+
+def jobs_of(folder: Path, count: int, **others: Any) -> Jobs:
+    plans = folder / "plans"
+    plans.mkdir(parents=True, exist_ok=True)
+    values: dict[str, Any] = {
+        "plans": [plans / f"{number}.yaml" for number in range(count)],
+        "keys": [f"key {number}" for number in range(count)],
+        "idle": frozenset(),
+        "records": folder.parent / "launched" / "sweep.json",
+        "of": count,
+        "metric": None,
+        "retries": 2,
+        "per_task": 1,
+    }
+    return Jobs(**(values | others))
+
+
+class Machine:
+    """A cluster in which tasks do what the test says, at each look.
+
+    Attributes:
+        submitted: the positions of each task.
+        alive: the tasks that have not ended.
+        left: those that lived when the command ended.
+    """
+
+    name = "Made up"
+    outlives = True
+
+    def __init__(self, jobs: Jobs, fate: Fate) -> None:
+        self.jobs = jobs
+        self.fate = fate
+        self.submitted: list[list[int]] = []
+        self.alive: dict[str, list[int]] = {}
+        self.left: list[str] = []
+
+    def submit(self, tasks: Sequence[Sequence[int]]) -> list[str]:
+        ids = [str(len(self.submitted) + at) for at in range(len(tasks))]
+        self.submitted += map(list, tasks)
+        self.alive |= dict(zip(ids, map(list, tasks), strict=True))
+        return ids
+
+    def living(self, tasks: Sequence[str]) -> Mapping[str, Standing]:
+        found: dict[str, Standing] = {}
+        for task in tasks:
+            if task in self.alive and self.fate(self, task):
+                found[task] = "running"
+            else:
+                self.alive.pop(task, None)
+        return found
+
+    def end_of(self, task: str) -> str:
+        return "OUT_OF_MEMORY"
+
+    def leave(self, tasks: Sequence[str]) -> str:
+        self.left += tasks
+        return f"{len(tasks)} tasks go on"
+
+    def begin(self, position: int) -> None:
+        self.jobs.plans[position].with_suffix(".begun").touch()
+
+    def end(self, position: int) -> None:
+        self.begin(position)
+        report = JobReport(position, f"technique {position}", seconds=1.0)
+        write_report(report, self.jobs.plans[position].with_suffix(".json"))
+
+
+def ends_well(machine: Machine, task: str) -> bool:
+    for position in machine.alive[task]:
+        machine.end(position)
+    return True
+
+
+@pytest.mark.usefixtures("now")
+def test_a_dead_task_leaves_the_others_alone_and_its_job_is_given_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fate(machine: Machine, task: str) -> bool:
+        if task != "1":
+            return ends_well(machine, task)
+        machine.begin(1)
+        return False
+
+    jobs = jobs_of(tmp_path / "a", 4)
+    machine = Machine(jobs, fate)
+    collect(machine, jobs)
+    assert machine.submitted == [[0], [1], [2], [3], [1]]
+    assert not jobs.causes
+    assert not jobs.records.exists()
+    printed = capsys.readouterr().out
+    assert "[2/4] its process died (OUT_OF_MEMORY); it is given again" in printed
+    assert [printed.count(f"technique {n}: 1.0 s") for n in range(4)] == [1] * 4
+
+
+@pytest.mark.usefixtures("now")
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_job_that_always_dies_is_given_so_often_and_no_more(tmp_path: Path, begins: bool) -> None:
+    def fate(machine: Machine, task: str) -> bool:
+        if machine.alive[task] != [1]:
+            return ends_well(machine, task)
+        if begins:
+            machine.begin(1)
+        return False
+
+    jobs = jobs_of(tmp_path / "a", 2)
+    machine = Machine(jobs, fate)
+    collect(machine, jobs)
+    assert machine.submitted == [[0], [1], [1], [1]]
+    what = "its process died" if begins else "it never started"
+    assert jobs.causes == {1: f"{what}, 3 times in all (OUT_OF_MEMORY)"}
+
+
+@pytest.mark.usefixtures("now")
+def test_of_jobs_that_share_a_task_that_died_the_one_it_was_at_is_given_alone(
+    tmp_path: Path,
+) -> None:
+    def fate(machine: Machine, task: str) -> bool:
+        if task != "0":
+            return ends_well(machine, task)
+        machine.end(0)
+        machine.begin(1)
+        return False
+
+    jobs = jobs_of(tmp_path / "a", 6, per_task=4, idle=frozenset({4}))
+    machine = Machine(jobs, fate)
+    collect(machine, jobs)
+    assert machine.submitted == [[0, 1, 2, 3], [5], [2, 3], [1]]
+    assert jobs._died == {1: 1}, "the others had not begun"
+
+
+@pytest.mark.usefixtures("now")
+def test_after_an_interruption_the_same_command_waits_for_what_lives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupts(machine: Machine, task: str) -> bool:
+        if task == "2":
+            machine.alive.pop("1")  # it dies while nobody looks
+            raise KeyboardInterrupt
+        return True
+
+    jobs = jobs_of(tmp_path / "a", 3)
+    machine = Machine(jobs, interrupts)
+    with pytest.raises(KeyboardInterrupt):
+        collect(machine, jobs)
+    assert machine.left == ["0", "1", "2"]
+    assert "3 tasks go on" in capsys.readouterr().out
+
+    later = jobs_of(tmp_path / "b", 3, keys=["key 2", "key 1", "key 0"])
+
+    def goes_on(machine: Machine, task: str) -> bool:
+        """What the first command gave leaves its reports where that command looked."""
+        machine.jobs = jobs if task in ("0", "2") else later
+        return next(looks) < 2 or ends_well(machine, task)
+
+    looks = itertools.count()
+    machine.fate = goes_on
+    collect(machine, later)
+    assert machine.submitted == [[0], [1], [2], [1]], "the dead one alone"
+    printed = capsys.readouterr().out
+    assert "2 jobs of an earlier command on the way; none is given twice" in printed
+    assert "[1/3] technique 2" in printed, "under its number of now"
+    assert all(later.has_ended(position) for position in range(3))
+
+
+@pytest.mark.usefixtures("now")
+def test_while_the_cluster_does_not_answer_its_jobs_are_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = itertools.count()
+
+    def fate(machine: Machine, task: str) -> bool:
+        if next(looks) < 5:
+            raise CannotAsk("Unable to contact slurm controller")
+        return ends_well(machine, task)
+
+    jobs = jobs_of(tmp_path / "a", 1)
+    machine = Machine(jobs, fate)
+    collect(machine, jobs)
+    assert machine.submitted == [[0]]
+    assert capsys.readouterr().out.count("does not answer (Unable to contact") == 1
+
+
+class Pool:
+    """A launcher of this machine whose processes all die when one does, as joblib's.
+
+    Attributes:
+        launched: the positions of the jobs of each launch.
+    """
+
+    def __init__(self, jobs: Jobs, kills: Callable[[int, int], bool]) -> None:
+        self.config = OmegaConf.create({"hydra": {"sweeper": {}}})
+        self.launched: list[list[int]] = []
+        self._jobs = jobs
+        self._kills = kills
+        self._tries: dict[int, int] = {}
+
+    def launch(self, overrides: Sequence[list[str]], initial_job_idx: int) -> list[Any]:
+        batch = [int(one) for [one] in overrides]
+        assert batch[0] == initial_job_idx
+        self.launched.append(batch)
+        machine = Machine(self._jobs, ends_well)
+        for pair in (batch[at : at + 2] for at in range(0, len(batch), 2)):
+            for position in pair:
+                machine.begin(position)
+                self._tries[position] = self._tries.get(position, 0) + 1
+            if any(self._kills(position, self._tries[position]) for position in pair):
+                raise RuntimeError("a worker was terminated\nor so")
+            for position in pair:
+                machine.end(position)
+        return [SimpleNamespace(return_value=0.0)] * len(batch)
+
+
+def run(jobs: Jobs, kills: Callable[[int, int], bool]) -> Pool:
+    pool = Pool(jobs, kills)
+    starter(jobs)(pool, [[str(position)] for position in range(len(jobs.plans))])  # type: ignore[arg-type]
+    return pool
+
+
+@pytest.mark.parametrize(("until", "alone"), [(1, [[2], [3]]), (9, [[2], [3], [2]])])
+def test_a_pool_that_broke_is_made_again_and_who_may_have_broken_it_is_alone(
+    tmp_path: Path, until: int, alone: list[list[int]]
+) -> None:
+    jobs = jobs_of(tmp_path, 7)
+    pool = run(jobs, lambda position, tries: position == 2 and tries <= until)
+    assert pool.launched == [[0, 1, 2, 3, 4, 5, 6], [4, 5, 6], *alone]
+    died = {2: "its process died, 3 times in all (RuntimeError: a worker was terminated)"}
+    assert jobs.causes == (died if until == 9 else {})
+    assert {n for n in range(7) if jobs.has_ended(n)} == set(range(7)) - set(jobs.causes)
+
+
+def test_a_launcher_that_starts_nothing_is_not_tried_again(tmp_path: Path) -> None:
+    class Broken(Pool):
+        def launch(self, overrides: Sequence[list[str]], initial_job_idx: int) -> list[Any]:
+            raise OSError("no such folder")
+
+    jobs = jobs_of(tmp_path, 2)
+    with pytest.raises(OSError, match="no such folder"):
+        starter(jobs)(Broken(jobs, lambda *_: False), [["0"], ["1"]])  # type: ignore[arg-type]
