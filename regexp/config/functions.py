@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from regexp.config.bars import as_bars
 from regexp.config.nodes import DIRECTIVES, build_node, check_node, find_target
 from regexp.config.values import is_number, plain, shown
 from regexp.errors import ConfigError
@@ -23,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][\w\-. ]*")
 
 
 def check_trainer(config: DictConfig) -> None:
-    """Check `trainer.class_weight`, `trainer.loss` and `trainer.metrics`, as far as without data.
+    """Check what `trainer` has beside single numbers, as far as that can be done without data.
 
     Raises:
         ConfigError: the first thing that is wrong.
@@ -33,6 +34,7 @@ def check_trainer(config: DictConfig) -> None:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key!s}: {str(error).splitlines()[0]}") from error
     _check_class_weight(trainer["class_weight"])
+    as_bars(trainer["bars"])
     if trainer["loss"] is not None:
         _check_function("trainer.loss", trainer["loss"])
     metrics = trainer["metrics"]

@@ -23,10 +23,12 @@ class Trainer:
     loss: Any = MISSING
     metrics: Any = MISSING
     sharpness: int = MISSING
+    bars: Any = MISSING
 
 
 EARLIER_TRAINER: Mapping[str, Any] = MappingProxyType(
     {"step": "general", "class_weight": None, "loss": None, "metrics": None, "sharpness": 0}
+    | {"bars": None}
 )
 """What runs did that were recorded before a setting of `trainer` was there, by setting."""
 
@@ -78,6 +80,14 @@ class Tune:
 
 
 @dataclass
+class Rungs:
+    """`search.rungs.*`: of successive halving."""
+
+    eta: int | None = MISSING
+    first: int | None = MISSING
+
+
+@dataclass
 class Search:
     """`search.*`: what `regexp search` looks through, and for how long."""
 
@@ -89,6 +99,7 @@ class Search:
     together: int = MISSING
     techniques: Any = MISSING
     schedulers: Any = MISSING
+    rungs: Rungs = field(default_factory=Rungs)
     space: dict[str, Any] = field(default_factory=dict)
     finalists: int = MISSING
     finalist_seeds: int = MISSING

@@ -153,9 +153,23 @@ def _check(config: DictConfig) -> None:
         value = config.search[key]
         if value is not None and value < least:
             raise ConfigError(key=f"search.{key}", got=value, expected=f"an integer >= {least}")
-    for key, nothing in (("tune.budget", 0), ("grid", {})):
+    _check_rungs(config)
+    for key, nothing in (("tune.budget", 0), ("grid", {}), ("trainer.bars", None)):
         if OmegaConf.select(config, key) != nothing:
             raise ConfigError(
                 "regexp search searches by itself; leave it out", key=key,
                 got=shown(OmegaConf.select(config, key)),
             )  # fmt: skip
+
+
+def _check_rungs(config: DictConfig) -> None:
+    """Check `search.rungs`."""
+    eta, first, epochs = config.search.rungs.eta, config.search.rungs.first, config.trainer.epochs
+    if eta is not None and eta < 2:
+        raise ConfigError(key="search.rungs.eta", got=eta, expected="an integer >= 2, or null")
+    if eta is not None and first is not None and not 1 <= first <= epochs // eta:
+        raise ConfigError(
+            key="search.rungs.first", got=first,
+            expected=f"null, or epochs that {eta} times (search.rungs.eta) are not more than "
+            f"trainer.epochs={epochs}",
+        )  # fmt: skip

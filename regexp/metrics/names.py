@@ -85,6 +85,12 @@ LEARNING_RATE = "lr"
 EPOCHS, SECONDS, BEST_EPOCH = "epochs", "seconds", "best_epoch"
 """What a run took, and the epoch of its least validation loss."""
 
+
+def rung_loss(epoch: int) -> str:
+    """The validation loss after an epoch that has a bar, see `trainer.bars`."""
+    return f"rung/val_loss_{epoch}"
+
+
 METRIC, PARAMETER = "metrics.", "params."
 """Before the names of columns of metrics and parameters in a frame of runs, see `Tracker.runs`."""
 

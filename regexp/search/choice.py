@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from omegaconf import DictConfig, OmegaConf
 
-from regexp.metrics.names import SECONDS, VALIDATION, direction_of
+from regexp.config.bars import Bars
+from regexp.metrics.names import SECONDS, VALIDATION, direction_of, rung_loss
 from regexp.search.recipe import Recipe
 from regexp.search.space import Draw
 from regexp.sweeps.outcome import Outcome
@@ -27,12 +28,21 @@ class Trial:
         scores: of each run, by the names of metrics of the validation split; None for one that
             did not finish.
         seconds: of training that its runs have recorded.
+        rungs: epoch -> the validation loss there, at the rungs that it has reached.
+        left: whether it ended at the last of them, with a loss above the bar.
     """
 
     recipe: Recipe
     draw: Draw = field(default_factory=dict)
     scores: Sequence[Scores | None] = ()
     seconds: float = 0.0
+    rungs: Mapping[int, float] = field(default_factory=dict)
+    left: bool = False
+
+    @property
+    def in_full(self) -> bool:
+        """Whether it finished, and at no rung."""
+        return not self.left and all(one is not None for one in self.scores)
 
 
 def validation_scores(outcome: Outcome) -> Scores | None:
@@ -45,20 +55,28 @@ def validation_scores(outcome: Outcome) -> Scores | None:
     return {key: value for key, value in outcome.metrics.items() if key.startswith(VALIDATION)}
 
 
-def tried(recipe: Recipe, draw: Draw, outcomes: Sequence[Outcome]) -> Trial:
+def tried(recipe: Recipe, draw: Draw, outcomes: Sequence[Outcome], bars: Bars = ()) -> Trial:
     """What a choice may know of a recipe that was tried.
 
     Args:
         recipe: what was tried.
         draw: as it was proposed.
         outcomes: of its runs; none where it could not be planned.
+        bars: that its run had.
     """
     scores = [validation_scores(one) for one in outcomes] or [None]
-    return Trial(recipe, draw, scores, sum(one.metrics.get(SECONDS, 0.0) for one in outcomes))
+    seconds = sum(one.metrics.get(SECONDS, 0.0) for one in outcomes)
+    noted = outcomes[0].metrics if outcomes else {}
+    rungs = {rung: noted[rung_loss(rung)] for rung, _ in bars if rung_loss(rung) in noted}
+    left = any(bar is not None and rungs.get(rung, bar) > bar for rung, bar in bars)
+    return Trial(recipe, draw, scores, seconds, rungs, left)
 
 
 def ranked(trials: Sequence[Trial], config: DictConfig) -> list[int]:
     """The positions of trials, the best first, without those that did not finish.
+
+    Those that trained in full are ordered by their scores. After them come those that have left at
+    the furthest rung, by their losses there, and so on.
 
     Args:
         trials: what was tried.
@@ -69,7 +87,9 @@ def ranked(trials: Sequence[Trial], config: DictConfig) -> list[int]:
     """
     metric = config.compare.metric
     lower = None if metric is None else OmegaConf.select(config, direction_of(metric))
-    return in_order([one.scores for one in trials], metric, lower)
+    order = in_order([[None] if one.left else one.scores for one in trials], metric, lower)
+    left = {at: max(one.rungs.items()) for at, one in enumerate(trials) if one.left}
+    return order + sorted(left, key=lambda at: (-left[at][0], left[at][1]))
 
 
 def ranks(trials: Sequence[Trial], config: DictConfig) -> list[float]:
@@ -80,9 +100,11 @@ def ranks(trials: Sequence[Trial], config: DictConfig) -> list[float]:
 
 
 def best(trials: Sequence[Trial], config: DictConfig, count: int) -> list[Recipe]:
-    """The best recipes, all different."""
+    """The best recipes, all different, of those that trained in full."""
     found: dict[str, Recipe] = {}
     for position in ranked(trials, config):
+        if trials[position].left:
+            break
         recipe = trials[position].recipe
         found.setdefault(json.dumps([recipe.shared, recipe.techniques]), recipe)
     return list(found.values())[:count]

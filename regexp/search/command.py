@@ -18,8 +18,9 @@ from regexp.errors import count
 from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
 from regexp.search import verdict
 from regexp.search.choice import ranked
-from regexp.search.engine import Arm, arms_of, conclude, rounds, runs_after
+from regexp.search.engine import Arm, arms_of, conclude, rounds, runs_after, seconds_after
 from regexp.search.recipe import Recipe
+from regexp.search.rungs import rung_lines
 from regexp.search.sampler import propose, require
 from regexp.search.shared import Shared
 from regexp.search.space import Space
@@ -96,6 +97,7 @@ def lines_of(space: Space) -> list[str]:
         *[f"One of a kind, or none, for a whole batch: {', '.join(others)}."] * bool(others),
         f"{count(numbers, 'number')} of techniques, and of every recipe: "
         f"{', '.join(one.key for one in space.shared)}.",
+        *rung_lines(space.config),
         f"{size}, in batches of {asked.batch}; then at most {runs_after(space.config)} runs for "
         "the choice and the verdict.",
         "",
@@ -258,7 +260,7 @@ def _progress(arms: Sequence[Arm], seconds: float) -> str:
     left = (config.search.trials - done) * 2 * each
     if budget is not None:
         spent = sum(arm.seconds for arm in arms)
-        left = max(budget / (1 + runs_after(config) / (2 * done)) - spent, 0) * seconds / spent
+        left = max(budget - seconds_after(arms) - spent, 0) * seconds / spent
     return "; ".join([*parts, f"about {left / 60:.0f} min of trials left"])
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from typing import NamedTuple
 
 from omegaconf import DictConfig, open_dict, read_write
 
+from regexp.config.bars import Bars
 from regexp.config.searched import budget_of
 from regexp.errors import ConfigError
 from regexp.metrics.names import TUNING_STAGE
@@ -19,6 +21,7 @@ from regexp.random import Rng, derive
 from regexp.search.choice import Trial, best, ranked, ranks, tried
 from regexp.search.mixed import fill, groups
 from regexp.search.recipe import Recipe
+from regexp.search.rungs import bars_after
 from regexp.search.space import Draw, Parameter, Space, together
 from regexp.sweeps.identity import Node
 from regexp.sweeps.outcome import Outcome
@@ -103,9 +106,9 @@ def rounds(
 def _next(arms: Sequence[Arm], config: DictConfig) -> list[int]:
     """How many recipes each batch of the next round has, in each arm; none if it is enough.
 
-    Of a budget, what the finalists and the verdict will take is kept: so many runs at the mean of
-    those that were recorded; and a round is begun only where it fits in. What was recorded decides
-    and no clock, so that a search that was broken off ends where it would have.
+    Of a budget, what the finalists and the verdict will take is kept, and a round is begun only
+    where it fits in. What was recorded decides and no clock, so that a search that was broken off
+    ends where it would have.
     """
     done, budget = len(arms[0].trials), budget_of(config)
     batch, most = config.search.batch, config.search.parallel
@@ -113,11 +116,17 @@ def _next(arms: Sequence[Arm], config: DictConfig) -> list[int]:
         left = config.search.trials - done
         return [min(batch, left - start) for start in range(0, min(left, most * batch), batch)]
     spent = sum(arm.seconds for arm in arms)
-    runs = sum(len(arm.trials) for arm in arms)
     if not spent:  # all failed, if there were any
-        return [] if runs else [batch] * most
-    fitting = runs * (budget / spent - 1) - runs_after(config)  # runs
-    return [batch] * max(min(int(fitting // (len(arms) * batch)), most), 0)
+        return [] if done else [batch] * most
+    each = spent * batch / done
+    fitting = (budget - spent - seconds_after(arms)) // each
+    return [batch] * max(min(int(fitting), most), 0)
+
+
+def seconds_after(arms: Sequence[Arm]) -> float:
+    """Of training, that finalists and verdict will take: as the trials did that trained in full."""
+    whole = [trial.seconds for arm in arms for trial in arm.trials if trial.in_full]
+    return runs_after(arms[0].config) * sum(whole) / max(len(whole), 1)
 
 
 def runs_after(config: DictConfig) -> int:
@@ -177,17 +186,34 @@ def _mixed_from(arm: Arm, seed: int) -> list[str]:
     return [name for name in space.techniques if name in kept]
 
 
+class Batch(NamedTuple):
+    """Recipes that are trained together.
+
+    Attributes:
+        space: that they are of.
+        recipes: what is trained.
+        bars: of their runs.
+    """
+
+    space: Space
+    recipes: Sequence[Recipe]
+    bars: Bars = ()
+
+
 def _try(batches: Sequence[tuple[Arm, Sequence[Draw]]], train: Train) -> None:
     """Train batches. A recipe that cannot be planned counts as one that did not finish."""
-    recipes = [[arm.space.recipe(draw) for draw in draws] for arm, draws in batches]
-    asked = [(arm.space, ours) for (arm, _), ours in zip(batches, recipes, strict=True)]
+    asked = [
+        Batch(arm.space, [*map(arm.space.recipe, draws)], bars_after(arm.trials, arm.config))
+        for arm, draws in batches
+    ]
     outcomes = train_recipes(asked, [TRIAL_SEED], train)
-    for (arm, draws), ours, ends in zip(batches, recipes, outcomes, strict=True):
-        arm.trials += [tried(*one) for one in zip(ours, draws, ends, strict=True)]
+    for (arm, draws), batch, ends in zip(batches, asked, outcomes, strict=True):
+        each = zip(batch.recipes, draws, ends, strict=True)
+        arm.trials += [tried(*one, batch.bars) for one in each]
 
 
 def train_recipes(
-    batches: Sequence[tuple[Space, Sequence[Recipe]]], seeds: Sequence[int], train: Train
+    batches: Sequence[Batch], seeds: Sequence[int], train: Train
 ) -> list[list[list[Outcome]]]:
     """Train recipes, those that share a stack as one job.
 
@@ -199,11 +225,11 @@ def train_recipes(
     """
     planned: list[list[list[PlannedRun]]] = []
     jobs: list[dict[str, PlannedRun]] = []
-    for space, recipes in batches:
+    for space, recipes, bars in batches:
         of_batch: list[list[PlannedRun]] = [[] for _ in recipes]
         for group in groups(space, recipes):
             ours = [recipes[position] for position in group]
-            runs_of = [_planned(space, recipe, nodes, seeds)
+            runs_of = [_planned(space, recipe, nodes, seeds, bars)
                        for recipe, nodes in zip(ours, fill(space, ours), strict=True)]  # fmt: skip
             every = iter(stackable([run for runs in runs_of for run in runs]))
             for position, runs in zip(group, runs_of, strict=True):
@@ -220,11 +246,15 @@ def train_recipes(
 
 
 def _planned(
-    space: Space, recipe: Recipe, nodes: dict[str, Node], seeds: Sequence[int]
+    space: Space, recipe: Recipe, nodes: dict[str, Node], seeds: Sequence[int], bars: Bars
 ) -> list[PlannedRun]:
     config = space.configured(recipe, nodes)
     with read_write(config), open_dict(config):
         config.seeds = list(seeds)
+        if bars:
+            # a recipe may have other epochs than the search
+            rungs = [list(bar) for bar in bars if bar[0] < config.trainer.epochs]
+            config.trainer.bars = rungs or None
         if config.dataset.split_seed is None:
             config.dataset.split_seed = TRIAL_SEED
     words = str(recipe)
@@ -245,7 +275,7 @@ def choose(arms: Sequence[Arm], train: Train) -> list[Trial]:
         ConfigError: none of the trials of an arm finished.
     """
     finalists = [_finalists(arm) for arm in arms]
-    asked = [(arm.space, recipes) for arm, recipes in zip(arms, finalists, strict=True)]
+    asked = [Batch(arm.space, recipes) for arm, recipes in zip(arms, finalists, strict=True)]
     outcomes = train_recipes(asked, finalist_seeds(arms[0].config), train)
     chosen = []
     for arm, recipes, ends in zip(arms, finalists, outcomes, strict=True):

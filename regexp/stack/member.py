@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,7 @@ class Member:
         regularizer: its techniques.
         stepper: its optimizer and schedule.
         objective: its loss, and how much rows count.
+        bars: epoch -> the validation loss above which it ends there; None to note its loss alone.
     """
 
     seed: int
@@ -41,6 +43,7 @@ class Member:
     regularizer: Cocktail
     stepper: Stepper
     objective: Objective = field(default_factory=Objective)
+    bars: Mapping[int, float | None] = field(default_factory=dict)
 
     def structure(self) -> tuple[Any, ...]:
         """What the runs of one stack must agree on."""

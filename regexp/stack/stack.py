@@ -47,6 +47,7 @@ class Stack(Trainable):
 
     Attributes:
         runs: which of `members` are still in the stack, in order.
+        bars: of each of `members`.
         rows: their datasets.
         plan: rows a batch and batches of every epoch.
         memory: of the techniques, [runs, ...].
@@ -66,6 +67,7 @@ class Stack(Trainable):
         device, dtype = torch.device(device), PARAMETER_TYPES[precision]
         single, lifted = members[0].model, len(members) > 1
         self.runs = list(range(len(members)))
+        self.bars = [member.bars for member in members]
         objective = members[0].objective
         numbered = members[0].regularizer.flag("uses_rows")
         self.rows = StackedRows(

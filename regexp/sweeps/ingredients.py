@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import nn
 
+from regexp.config.bars import as_bars
 from regexp.config.nodes import build_node, import_target
 from regexp.dataset.base import Data, Dataset
 from regexp.errors import ConfigError
@@ -40,6 +41,7 @@ def build_member(run: PlannedRun) -> Member:
     return Member(
         run.seed, data, build_model(config["model"], data, regularizer, run.seed), regularizer,
         build_stepper(config), build_objective(config["trainer"], data, regularizer),
+        dict(as_bars(config["trainer"]["bars"])),
     )  # fmt: skip
 
 

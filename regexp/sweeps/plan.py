@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from regexp.config.bars import as_bars
 from regexp.config.declared import as_declared
 from regexp.config.functions import as_class_weight
 from regexp.config.jobs import Job, written
@@ -211,7 +212,9 @@ def from_resolved(config: Node, folder: str, variant: str = "") -> PlannedRun:
 def _declared(config: Node) -> Node:
     """A configuration whose decisive parts are typed as what they name declares."""
     typed = {key: as_declared(key, config[key]) for key in DECIDES}
-    typed["trainer"]["class_weight"] = as_class_weight(typed["trainer"]["class_weight"])
+    trainer = typed["trainer"]
+    trainer["class_weight"] = as_class_weight(trainer["class_weight"])
+    trainer["bars"] = [list(pair) for pair in as_bars(trainer["bars"])] or None
     return config | typed
 
 

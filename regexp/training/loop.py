@@ -81,9 +81,10 @@ def train(
         for position, numbers in enumerate(_by_run(stack, curves)):
             run = stack.runs[position]
             report(run, epoch, numbers)
+            passed = state.passes(run, epoch, numbers[names.EPOCH_VALIDATION_LOSS])
             if reason := _failure(numbers, epoch):
                 state.results.append(Result(run, "FAILED", reason, epoch, state.seconds[run]))
-            elif epoch == epochs or stops[position]:
+            elif epoch == epochs or stops[position] or not passed:
                 finished.append(position)
             else:
                 staying.append(position)

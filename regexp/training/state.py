@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from regexp.metrics.names import BEST_EPOCH, EPOCHS, SECONDS
+from regexp.metrics.names import BEST_EPOCH, EPOCHS, SECONDS, rung_loss
 from regexp.metrics.outputs import RowOutputs
 from regexp.model.noise import Noise
 from regexp.regularizer.base import Tensors
@@ -91,12 +91,14 @@ class TrainingState:
         results: of the runs that ended.
         seconds: of every run so far.
         best: every run's state at its least validation loss.
+        rungs: of every run, epoch -> validation loss, at those of its bars that it has reached.
     """
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self.results: list[Result] = []
         self.seconds = dict.fromkeys(stack.runs, 0.0)
+        self.rungs: dict[int, dict[int, float]] = {run: {} for run in stack.runs}
         none = stack.per_run([math.inf] * len(stack.runs)).to(stack.dtype)
         state = {name: value.clone() for name, value in stack.state().items()}
         self.best = Best(none, torch.zeros_like(none, dtype=torch.long), state)
@@ -105,6 +107,15 @@ class TrainingState:
         """The seconds of the runs in the stack, with their share of the time since `started`."""
         share = (time.perf_counter() - started) / len(self._stack.runs)
         return [self.seconds[run] + share for run in self._stack.runs]
+
+    def passes(self, run: int, epoch: int, loss: float) -> bool:
+        """Note the validation loss of a run after an epoch that has a bar; whether it goes on."""
+        bars = self._stack.bars[run]
+        if epoch not in bars:
+            return True
+        self.rungs[run][epoch] = loss
+        bar = bars[epoch]
+        return bar is None or loss <= bar
 
     def keep(self, positions: Sequence[int]) -> None:
         """Let the runs at other positions leave the stack."""
@@ -144,6 +155,7 @@ class TrainingState:
             "epoch": epochs,
             "step": stack.step_index,
         }
+        ended |= {rung_loss(epoch): loss for epoch, loss in self.rungs[run].items()}
         scores = {**scores, **ended}
         return Result(
             run, "FINISHED", "", epochs, seconds, scores,
@@ -164,6 +176,7 @@ class TrainingState:
                 _restore(stack, content["stack"])
             state.best = Best(**_moved(content["best"], stack.device))
             state.seconds |= content["seconds"]
+            state.rungs |= content["rungs"]
             state.results += [Result(**result) for result in content["results"]]
         except Exception as error:  # values of any type may stand anywhere
             raise Unfit(f"it is of other runs: {error}") from error
@@ -175,6 +188,7 @@ class TrainingState:
             "stack": _snapshot(self._stack),
             "best": self.best._asdict(),
             "seconds": self.seconds,
+            "rungs": self.rungs,
             "results": [vars(result) for result in self.results],
         }
 

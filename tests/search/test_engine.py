@@ -17,12 +17,14 @@ from regexp.errors import ConfigError
 from regexp.search.choice import Trial
 from regexp.search.engine import (
     Arm,
+    Train,
     arms_of,
     choose,
     conclude,
     finalist_seeds,
     rounds,
     runs_after,
+    seconds_after,
     verdict_seeds,
 )
 from regexp.search.recipe import Recipe
@@ -82,24 +84,66 @@ def _scores(scores: Any) -> Any:
     return None if scores is None else dict(scores)
 
 
+HALVED = ("trainer.epochs=4", "search.trials=12")
+
+
 def test_a_search_that_is_killed_goes_on_with_the_same_trials_and_choice() -> None:
-    whole, chosen = searched(Store(), space())
+    """In the middle of a round, and between the finalists of both arms."""
+    undisturbed, of = Store(), space(*HALVED)
+    whole, chosen = searched(undisturbed, of)
+    assert any(trial.left for arm in whole for trial in arm.trials)
+    assert len(undisturbed.batches) == 8
     store = Store()
 
     def killed(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
-        if len(store.batches) == 2:
-            raise KeyboardInterrupt
-        return store.train(jobs)
+        return [one(job) for job in jobs]
 
-    with pytest.raises(KeyboardInterrupt):
-        rounds(arms_of(space()), killed, evenly)
-    kept = {*store.ended}
-    again, chosen_again = searched(store, space())
+    def one(job: Sequence[PlannedRun]) -> list[Outcome]:
+        if not {run.fingerprint for run in job} <= store.ended.keys() and not armed.pop():
+            raise KeyboardInterrupt
+        return store.train_job(job)
+
+    for batches in (3, 4):
+        kept, before = {*store.ended}, len(store.batches)
+        armed = [False, *[True] * batches]
+        with pytest.raises(KeyboardInterrupt):
+            conclude(_rounds(arms_of(of), killed), killed)
+        trained = [runs for runs in store.batches[before:] if runs]
+        assert len(trained) == batches
+        assert not kept & {run.fingerprint for runs in trained for run in runs}
+    again, chosen_again = searched(store, of)
     assert told(again) == told(whole)
     assert chosen_again == chosen
-    trained = {run.fingerprint for runs in store.batches[2:] for run in runs}
-    assert kept
-    assert not kept & trained
+    assert store.ended.keys() == undisturbed.ended.keys()
+
+
+def _rounds(arms: tuple[Arm, Arm], train: Train) -> tuple[Arm, Arm]:
+    rounds(arms, train, evenly)
+    return arms
+
+
+def test_bars_follow_from_the_earlier_trials_of_the_arm_alone() -> None:
+    store, of = Store(), space(*HALVED)
+    arms, _ = searched(store, of)
+    batches = store.batches[:6]  # of recipes and of none in turn
+    for side, arm in enumerate(arms):
+        noted: list[float] = []
+        for number, batch in enumerate(batches[side::2]):
+            best = sorted(noted)[: len(noted) // 3]
+            bar = float(f"{best[-1]:.5g}") if number else None
+            assert [run.config["trainer"]["bars"] for run in batch] == [[[1, bar]]] * 4
+            for run in batch:
+                loss = store.ended[run.fingerprint].metrics["rung/val_loss_1"]
+                noted.append(loss)
+                epochs = 1 if bar is not None and loss > bar else 4
+                assert store.ended[run.fingerprint].metrics["epochs"] == epochs
+        assert [trial.left for trial in arm.trials] == [
+            store.ended[run.fingerprint].metrics["epochs"] == 1
+            for batch in batches[side::2]
+            for run in batch
+        ]
+    later = [run for batch in store.batches[6:] for run in batch]
+    assert all(run.config["trainer"]["bars"] is None for run in later)
 
 
 def test_none_has_as_many_trials_on_the_same_split() -> None:
@@ -159,6 +203,37 @@ def test_a_budget_is_of_recorded_seconds_and_keeps_what_comes_after() -> None:
     rounds(arms, train, evenly)
     # 2 seconds a run: 14 runs are kept, and a fifth round of 8 would be more than 100 seconds
     assert [len(arm.trials) for arm in arms] == [16, 16]
+
+
+def test_what_comes_after_trains_in_full_and_trials_that_end_early_leave_room_for_more() -> None:
+    of = space("search.budget=61s", "search.seeds=2", "trainer.epochs=4")
+
+    def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
+        return [[one(run) for run in runs] for runs in jobs]
+
+    def one(run: PlannedRun) -> Outcome:
+        [[_, bar]] = run.config["trainer"]["bars"]
+        losses.append(float(len(losses)))  # worse than before, so that all are left
+        metrics = {"final/val_accuracy": 0.5, "final/val_loss": 1.0, "rung/val_loss_1": losses[-1]}
+        metrics["seconds"] = 2.0 if bar is None else 0.5
+        return Outcome(run.name, "FINISHED", metrics=metrics)
+
+    losses: list[float] = []
+    arms = arms_of(of)
+    rounds(arms, train, evenly)
+    # 28 seconds are kept; the first round of 8 runs takes 16, each after it 4: four take 28, and
+    # one more at their mean would leave less than is kept
+    assert [len(arm.trials) for arm in arms] == [16, 16]
+    assert sum(arm.seconds for arm in arms) == 16 + 3 * 4
+    assert seconds_after(arms) == 14 * 2.0
+
+
+def test_a_budget_of_which_nothing_is_spent_ends_a_search_in_which_all_fails() -> None:
+    arms = arms_of(space("search.budget=100s"))
+    rounds(
+        arms, lambda jobs: [[Outcome(run.name, "FAILED") for run in job] for job in jobs], evenly
+    )
+    assert [len(arm.trials) for arm in arms] == [4, 4]
 
 
 def test_trials_that_all_fail_leave_nothing_to_choose() -> None:

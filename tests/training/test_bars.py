@@ -1,0 +1,123 @@
+"""Bars in the loop: a run whose validation loss is above one ends there, and changes nothing else.
+
+The oracle is the same loop without bars, broken off by its number of epochs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from regexp.metrics.names import rung_loss
+from regexp.stack.member import Member
+from regexp.stack.stack import Stack
+from regexp.training.parts import Parts
+from tests.support import make_member, run, technique
+from tests.technique_runs import assert_same_tree
+
+Bars = Mapping[int, float | None]
+EPOCHS = 5
+COSINE = partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=EPOCHS)
+
+
+def member(seed: int, bars: Bars | None = None, **options: Any) -> Member:
+    return replace(
+        make_member(seed, {"ema": technique("ema", decay=0.9)}, **options), bars=bars or {}
+    )
+
+
+def losses(seeds: Sequence[int], epoch: int, **options: Any) -> list[float]:
+    """After an epoch, of runs without bars."""
+    _, history = run([member(seed) for seed in seeds], EPOCHS, **options)
+    return [history[at][epoch - 1]["val/loss"] for at in range(len(seeds))]
+
+
+def test_those_above_the_bar_end_there_and_the_others_in_full() -> None:
+    seeds = range(4)
+    at_rung = losses(seeds, 2)
+    bar = sorted(at_rung)[1]  # a loss that equals it is not above
+    results, history = run([member(seed, {2: bar}) for seed in seeds], EPOCHS)
+    ended = [2 if loss > bar else EPOCHS for loss in at_rung]
+    assert sorted(ended) == [2, 2, EPOCHS, EPOCHS]
+    assert [result.metrics["epochs"] for result in results] == ended
+    assert [len(history[at]) for at in range(4)] == ended
+    assert {result.status for result in results} == {"FINISHED"}
+    assert [result.metrics[rung_loss(2)] for result in results] == at_rung
+
+
+def test_a_run_that_ends_at_a_bar_is_one_of_so_many_epochs() -> None:
+    [short], _ = run([member(0)], 3)
+    [result], _ = run([member(0, {1: None, 3: 0.0})], EPOCHS)
+    noted = {rung_loss(epoch) for epoch in (1, 3)}
+    assert noted <= {*result.metrics}
+    kept = {k: v for k, v in result.metrics.items() if k != "seconds" and k not in noted}
+    assert kept == {k: v for k, v in short.metrics.items() if k != "seconds"}
+    assert_same_tree(result.last, short.last)
+    assert_same_tree(result.best, short.best)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_bars_that_are_passed_change_no_bit(count: int) -> None:
+    """The schedule is that of the full length."""
+    without, told = run([member(seed, scheduler=COSINE) for seed in range(count)], EPOCHS)
+    bars = {1: None, 2: 1e9}
+    barred = [member(seed, bars, scheduler=COSINE) for seed in range(count)]
+    results, history = run(barred, EPOCHS)
+    assert history == told
+    for result, expected in zip(results, without, strict=True):
+        assert_same_tree(result.last, expected.last)
+
+
+def test_a_stack_of_mixed_fates_is_its_runs_alone() -> None:
+    """Each has bars of its own: ended at the first, at the second, at none; without bars."""
+    fates: list[Bars] = [{1: 0.0, 3: 0.0}, {1: 1e9, 3: 0.0}, {1: 1e9, 3: None}, {}]
+    together, histories = run(
+        [member(seed, bars) for seed, bars in enumerate(fates)], EPOCHS, precision="float64"
+    )
+    assert [result.epochs for result in together] == [1, 3, EPOCHS, EPOCHS]
+    for seed, bars in enumerate(fates):
+        [alone], history = run([member(seed, bars)], EPOCHS, precision="float64")
+        assert_close(together[seed].last["weights"], alone.last["weights"], rtol=1e-9, atol=1e-9)
+        for ours, theirs in zip(histories[seed], history[0], strict=True):
+            assert ours == pytest.approx(theirs, rel=1e-9)
+        noted = {name for name in alone.metrics if name.startswith("rung/")}
+        assert noted == {name for name in together[seed].metrics if name.startswith("rung/")}
+
+
+@pytest.mark.parametrize("saved", [0, 1, 2, 5])
+def test_a_run_that_is_resumed_has_the_losses_of_the_rungs_before(saved: int) -> None:
+    """In parts, two runs at once: of the first two one ends at the first bar."""
+
+    class Stopped(Exception):  # noqa: N818, it stands for a kill
+        pass
+
+    kept: list[dict[str, Any]] = []
+
+    def save(epoch: int, content: Any) -> None:
+        kept.append(copy.deepcopy(content()))
+        if len(kept) > saved:
+            raise Stopped
+
+    def parts() -> Parts:
+        fates: list[Bars] = [{1: 0.0, 3: 0.0}, {1: 1e9, 3: None}, {1: 1e9, 3: 0.0}]
+        members = [member(seed, bars) for seed, bars in enumerate(fates)]
+        return Parts(members, 2, partial(Stack, epochs=EPOCHS, batch_size=32))
+
+    undisturbed = parts().train(EPOCHS, lambda *told: None)
+    with pytest.raises(Stopped):
+        parts().train(EPOCHS, lambda *told: None, save)
+    resumed = parts()
+    resumed.resume(kept[-1])
+    for result, expected in zip(
+        resumed.train(EPOCHS, lambda *told: None), undisturbed, strict=True
+    ):
+        assert_same_tree(result.last, expected.last)
+        for name, value in expected.metrics.items():
+            assert name == "seconds" or result.metrics[name] == value
