@@ -9,10 +9,12 @@ from omegaconf import DictConfig
 
 from regexp.commands.arguments import CommandParser
 from regexp.errors import ConfigError, printable
+from regexp.metrics.names import SEARCH
 
 if TYPE_CHECKING:
     from regexp.compare.comparison import Comparison
     from regexp.compare.report import ComparisonReport
+    from regexp.search.records import SearchRecord
     from regexp.tracking.stored import Reader
 
 COMPARE = """\
@@ -21,7 +23,8 @@ regexp compare SWEEP_ID [SWEEP_ID ...] [paths.mlruns=FOLDER ...]
 Which techniques help, how much and how surely: from what MLflow has of the runs of one sweep or
 several, finished or running. Writes comparison.html (one page that needs nothing else),
 comparison.md, comparison.csv and figures/*.png. Of a single sweep they are recorded as artifacts
-of its parent run as well.
+of its parent run as well. Of a search, its verdict is compared, and search.html has the recipe and
+how it was found.
 
   --folder FOLDER    where to write; by default a folder of the sweep in comparison/
   --overwrite        where the folder holds the comparison of other sweeps
@@ -78,6 +81,10 @@ def compare(arguments: Sequence[str]) -> int:
 
     reader = Reader(config.tracking.uri, config.paths.mlruns)
     names = {sweep_id: _name(reader, sweep_id) for sweep_id in sweep_ids}
+    search = _search(reader, sweep_ids)
+    if search is not None:
+        names = {search.verdict: _name(reader, search.verdict)}
+        sweep_ids = [*names]
     asked = Question(given.metric, given.factor, given.baseline, given.matters)
     asked = asked.filled(recorded_question(reader, sweep_ids))
     try:
@@ -98,6 +105,7 @@ def compare(arguments: Sequence[str]) -> int:
             comparison, pictures(reader, comparison) if config.figures else ()
         )
         write(report, folder)
+        page = None if search is None else _searched(search, reader, report, config, folder)
     except OSError as error:
         problem = f"cannot be written ({error.strerror or error})"
         raise ConfigError(problem, key=f"--folder {folder}") from error
@@ -108,9 +116,33 @@ def compare(arguments: Sequence[str]) -> int:
     for remark in comparison.remarks:
         print(printable(remark))  # some are tags of the store
     print(f"\nThe comparison: {printable(str(folder / PAGE))}", flush=True)
+    if page is not None:
+        print(f"The search: {printable(str(page))}", flush=True)
     if recorded:
         _record(config, reader, report, folder)
     return 0
+
+
+def _search(reader: "Reader", sweep_ids: Sequence[str]) -> "SearchRecord | None":
+    """The record of a search, if a single one is asked for."""
+    if len(sweep_ids) != 1 or reader.text(sweep_ids[0], SEARCH) is None:
+        return None
+    from regexp.search.page import record_in  # with torch
+
+    return record_in(reader, sweep_ids[0])
+
+
+def _searched(
+    search: "SearchRecord",
+    reader: "Reader",
+    report: "ComparisonReport",
+    config: DictConfig,
+    folder: Path,
+) -> Path:
+    """Write the page of a search; its file."""
+    from regexp.search import page
+
+    return page.write(page.report(reader, search, report, figures=config.figures), folder)
 
 
 _UNRECORDED = (

@@ -38,30 +38,37 @@ _HEAD = 2000  # characters in which a page tells of which sweeps it is
 _WIDE = 120  # of an interval's picture, in pixels
 
 
-def page(document: Document) -> str:
-    """The page. Names come from the store of runs, which anybody may write to: all are escaped."""
+def page(document: Document, template: Path = TEMPLATE, **parts: object) -> str:
+    """The page. Names come from the store of runs, which anybody may write to: all are escaped.
+
+    Args:
+        document: what a comparison says.
+        template: the page's, or one that extends it.
+        parts: what such a template takes beside.
+    """
     from markupsafe import Markup
 
-    return _template().render(
-        document=document, marks=MARKS, script=Markup(SCRIPT), digest=_digest(SCRIPT)
+    return _template(template).render(
+        document=document, marks=MARKS, script=Markup(SCRIPT), digest=_digest(SCRIPT), **parts
     )
 
 
 @cache
-def _template() -> "Template":
+def _template(path: Path) -> "Template":
     """To be compiled once."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=FileSystemLoader([path.parent, TEMPLATE.parent]),
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     # Drawn by ourselves: matplotlib escapes the names in it.
     environment.filters["svg"] = lambda picture: Markup(picture.svg)
     environment.filters["breakable"] = _breakable
     environment.filters["sortable"] = lambda value: "" if math.isnan(value) else repr(value)
     environment.filters["drawn"] = drawn
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return environment.get_template(path.name)
 
 
 def sweeps_of(page: Path) -> set[str]:

@@ -159,6 +159,9 @@ _LENGTH = 100
 DIAGNOSTICS = "diagnostics.json"
 """Artifact of a finished run: its reliability, and the sizes of its weights."""
 
+SEARCH = "search.json"
+"""Artifact of a search's own run: what it tried and found."""
+
 TEST_OUTPUTS = "test_outputs.npz"
 """Artifact of a finished run: what it gives for each test row, see `regexp.metrics.outputs`."""
 

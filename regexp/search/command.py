@@ -16,7 +16,7 @@ from regexp.config.searched import Searched, budget_of
 from regexp.config.values import plain
 from regexp.errors import count
 from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
-from regexp.search import verdict
+from regexp.search import presented, verdict
 from regexp.search.choice import ranked
 from regexp.search.engine import Arm, arms_of, conclude, rounds, runs_after, seconds_after
 from regexp.search.recipe import Recipe
@@ -37,6 +37,7 @@ from regexp.sweeps.yardsticks import planned_yardsticks, record_yardsticks
 from regexp.tracking import Terminated, interruptible
 
 if TYPE_CHECKING:
+    from regexp.compare.report import ComparisonReport
     from regexp.tracking import RunRecord, Tracker
 
 Tell = Callable[[str], None]
@@ -167,7 +168,7 @@ def _help(space: Space, tracker: Tracker, key: str, tell: Tell) -> str:
     """Train what no other process trains, until there is nothing; the id of the verdict's sweep."""
     parent = _parent(space, tracker, key, owned=False)
     config = verdict.question(space.config)
-    planned = verdict.planned_arms(space, *_find(space, tracker, parent.id, tell))
+    planned = verdict.planned_arms(space, *_find(arms_of(space), tracker, parent.id, tell))
     worth = _worth(space, tracker, planned, owned=False)
     Shared(config, tracker, worth.id)(list(planned.values()))
     return worth.id
@@ -176,14 +177,18 @@ def _help(space: Space, tracker: Tracker, key: str, tell: Tell) -> str:
 def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     """Search and compare; whether a run of the verdict failed."""
     config, began = space.config, time.monotonic()
-    parent = _parent(space, tracker, key)
-    found, tuned = _find(space, tracker, parent.id, say)
-    path = write(space, found)
-    parent.text(as_experiment(space, found), "recipe.yaml")
+    parent, arms = _parent(space, tracker, key), arms_of(space)
+    found, tuned = _find(arms, tracker, parent.id, say)
+    path, text = write(space, found), as_experiment(space, found)
+    parent.text(text, "recipe.yaml")
+    say(f"\nThe recipe: {found}\nNone, tuned with as many trials: {tuned}\n")
+    worth, compared, failed = _verdict(space, tracker, found, tuned, key)
+    record = presented.record_of(
+        space, arms, found, tuned, title=_title(space), verdict=worth, text=text
+    )
+    presented.present(tracker, parent, space, record, compared)
     parent.wall_seconds(time.monotonic() - began)
     parent.finish("FINISHED")
-    say(f"\nThe recipe: {found}\nNone, tuned with as many trials: {tuned}\n")
-    failed = _verdict(space, tracker, found, tuned, key)
     say(
         f"\nThe recipe is an experiment, in {path}:\n"
         f"  regexp --config-dir {config.search.folder} experiment={path.stem} "
@@ -220,10 +225,12 @@ def _told(space: Space, key: str) -> str:
     return json.dumps([key, ends | {"workers": None}])
 
 
-def _find(space: Space, tracker: Tracker, sweep_id: str, tell: Tell) -> tuple[Recipe, Recipe]:
-    """The recipe, and the numbers for `none`, by all trials and finalists."""
-    began, arms = time.monotonic(), arms_of(space)
-    train = Shared(space.config, tracker, sweep_id)
+def _find(
+    arms: Sequence[Arm], tracker: Tracker, sweep_id: str, tell: Tell
+) -> tuple[Recipe, Recipe]:
+    """The recipe, and the numbers for `none`, by all trials, which the arms get, and finalists."""
+    began = time.monotonic()
+    train = Shared(arms[0].config, tracker, sweep_id)
     rounds(arms, train, propose, lambda: tell(_progress(arms, time.monotonic() - began)))
     return conclude(arms, train)
 
@@ -264,8 +271,10 @@ def _progress(arms: Sequence[Arm], seconds: float) -> str:
     return "; ".join([*parts, f"about {left / 60:.0f} min of trials left"])
 
 
-def _verdict(space: Space, tracker: Tracker, found: Recipe, tuned: Recipe, key: str) -> bool:
-    """Train the arms as a sweep of their own and compare them; whether a run failed."""
+def _verdict(
+    space: Space, tracker: Tracker, found: Recipe, tuned: Recipe, key: str
+) -> tuple[str, ComparisonReport | None, bool]:
+    """Train the arms as a sweep of their own: its id, their comparison, whether a run failed."""
     config, began = verdict.question(space.config), time.monotonic()
     planned = verdict.planned_arms(space, found, tuned)
     if verdict.FOUND not in planned:
@@ -278,10 +287,10 @@ def _verdict(space: Space, tracker: Tracker, found: Recipe, tuned: Recipe, key: 
         say(f"{runs[0].technique} ({name}): {count(len(runs), 'run')} with fresh seeds")
     with tracker.asking_once():
         record_yardsticks(*sticks, tracker, parent, reuse=config.reuse)
-    present(tracker, parent, config)
+    report = present(tracker, parent, config)
     parent.wall_seconds(time.monotonic() - began)
     for one in failures:
         say(f"{one.name} failed: {one.reason}")
     parent.tags({TOLD: _told(space, key)})
     parent.finish("FAILED" if failures else "FINISHED")
-    return bool(failures)
+    return parent.id, report, bool(failures)

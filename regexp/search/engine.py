@@ -229,7 +229,7 @@ def train_recipes(
         of_batch: list[list[PlannedRun]] = [[] for _ in recipes]
         for group in groups(space, recipes):
             ours = [recipes[position] for position in group]
-            runs_of = [_planned(space, recipe, nodes, seeds, bars)
+            runs_of = [planned_runs(space, recipe, nodes, seeds, bars)
                        for recipe, nodes in zip(ours, fill(space, ours), strict=True)]  # fmt: skip
             every = iter(stackable([run for runs in runs_of for run in runs]))
             for position, runs in zip(group, runs_of, strict=True):
@@ -245,9 +245,10 @@ def train_recipes(
     return [[[outcomes[run.fingerprint] for run in runs] for runs in one] for one in planned]
 
 
-def _planned(
-    space: Space, recipe: Recipe, nodes: dict[str, Node], seeds: Sequence[int], bars: Bars
+def planned_runs(
+    space: Space, recipe: Recipe, nodes: dict[str, Node], seeds: Sequence[int], bars: Bars = ()
 ) -> list[PlannedRun]:
+    """The runs of a recipe with these techniques, on the split of all trials; none if it fails."""
     config = space.configured(recipe, nodes)
     with read_write(config), open_dict(config):
         config.seeds = list(seeds)

@@ -122,14 +122,7 @@ def in_order(
         lower: whether lower is better of it, if its name does not tell.
     """
     runs = [run for one in trials for run in one if run is not None]
-    if metric is None:
-        headline, lower = next(
-            (pair for pair in CHOSEN_BY if any(pair[0] in run for run in runs)),
-            (VALIDATION_LOSS, True),
-        )
-    else:
-        headline = chosen_by(metric)
-        lower = lower_is_better(metric) if lower is None else lower
+    headline, lower = headline_of(runs, metric, lower)
 
     def order(position: int) -> tuple[float, float]:
         own = [run for run in trials[position] if run is not None]
@@ -137,6 +130,21 @@ def in_order(
 
     sound = [index for index, one in enumerate(trials) if all(run is not None for run in one)]
     return sorted(sound, key=order)  # equal ones stay in their order
+
+
+def headline_of(
+    runs: Sequence[Mapping[str, float]], metric: str | None, lower: bool | None
+) -> tuple[str, bool]:
+    """The metric of validation rows that configurations are ordered by; whether lower is better.
+
+    Args:
+        runs: metrics of runs that finished.
+        metric, lower: see `in_order`.
+    """
+    if metric is None:
+        there = (pair for pair in CHOSEN_BY if any(pair[0] in run for run in runs))
+        return next(there, (VALIDATION_LOSS, True))
+    return chosen_by(metric), lower_is_better(metric) if lower is None else lower
 
 
 def _worth(runs: Sequence[Mapping[str, float]], name: str, sign: int) -> float:

@@ -79,6 +79,9 @@ def test_a_search_ends_with_a_recipe_and_its_worth_and_the_second_time_trains_no
     assert f"The recipe: {words}\n" in told
     assert "none (tuned)" in told
     assert "8 recipes and as many of none" in told
+    page = sandbox.folder / "recipe" / "search.html"
+    assert page.is_file()
+    assert not (page.parent / "figures").exists(), "figures=false"
     with sandbox.tracker() as tracker:
         runs = {parent: tracker.runs(parent) for parent in sandbox.parents()}
     trials, worth = sorted(runs.values(), key=lambda one: (one["stage"] == "final").all())
@@ -86,10 +89,20 @@ def test_a_search_ends_with_a_recipe_and_its_worth_and_the_second_time_trains_no
     assert {*trials["seed"]} == {0, 1}
     assert {*worth["seed"]} == {5, 6}
     assert {*worth["variant"]} <= {"recipe", "tuned", "untuned"}
+    assert (trials.loc[trials["variant"] == words, "chosen"] == "recipe").all()
+    chosen = trials[trials["chosen"] != ""]
+    assert chosen["variant"].nunique() == chosen["chosen"].nunique()
+    assert {*chosen["seed"]} == {0, 1}, "a trial and its run as a finalist"
+    [search] = [parent for parent, one in runs.items() if one is trials]
+    where = [f"paths.mlruns={sandbox.store}", "figures=false"]
+    assert run(["compare", search, "--folder", "again", *where]) == 0
+    assert "The search: again/search.html" in capsys.readouterr().out
+    again, first = (one.read_text(encoding="utf-8") for one in (Path("again/search.html"), page))
+    assert again == first, "the page is made again from what is recorded"
     assert sandbox.run("search", *SMALL) == 0
     assert recipe.read_text(encoding="utf-8").splitlines()[1].partition(": ")[2] == words
     with sandbox.tracker() as tracker:
-        again = {parent: tracker.runs(parent) for parent in sandbox.parents()}
-    assert {key: [*one["run_id"]] for key, one in again.items()} == {
+        later = {parent: tracker.runs(parent) for parent in sandbox.parents()}
+    assert {key: [*one["run_id"]] for key, one in later.items()} == {
         key: [*one["run_id"]] for key, one in runs.items()
     }

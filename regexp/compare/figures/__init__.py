@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
@@ -38,6 +38,7 @@ __all__ = [
     "cost",
     "critical_difference",
     "draw",
+    "drawn",
     "forest",
     "heat_map",
     "learning_curves",
@@ -106,15 +107,17 @@ def draw(
     diagnostics: pd.DataFrame,
     each: Each = map,
 ) -> list[Picture]:
-    """What is `sketched`, drawn; what cannot be drawn is left out and told of in the log."""
-    sketches = sketched(comparison, curves, diagnostics)
-    pictures = []
-    for sketch, made in zip(sketches, each(_drawn, sketches), strict=True):
-        if isinstance(made, Picture):
-            pictures.append(made)
-        else:
-            _logger.warning("%s: cannot be drawn (%s)", sketch.title, made)
-    return pictures
+    """What is `sketched`, drawn."""
+    return drawn(sketched(comparison, curves, diagnostics), each)
+
+
+def drawn(sketches: Sequence[Sketch], each: Each = map) -> list[Picture]:
+    """Sketches, drawn; what cannot be drawn is left out and told of in the log."""
+    made = list(each(_drawn, sketches))
+    for sketch, reason in zip(sketches, made, strict=True):
+        if isinstance(reason, str):
+            _logger.warning("%s: cannot be drawn (%s)", sketch.title, reason)
+    return [one for one in made if isinstance(one, Picture)]
 
 
 def _drawn(sketch: Sketch) -> Picture | str:
