@@ -1,0 +1,19 @@
+"""What the tests on real components share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.real.sweeps import end, give, recorded
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the store has of the sweep when one process has run it, one job after another."""
+    folder: Path = tmp_path_factory.mktemp("undisturbed")
+    status, printed = end(give(folder))
+    assert status == 0, printed
+    return recorded(folder)

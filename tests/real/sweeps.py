@@ -1,0 +1,78 @@
+"""Sweeps given as commands of their own, and what the store has of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from regexp.tracking import Tracker
+
+ROOT = Path(__file__).parents[2]
+TECHNIQUES = ("none", "l1", "dropout", "ema")
+SWEEP = (
+    "-m",
+    f"regularizer={','.join(TECHNIQUES)}",
+    "seeds=2",
+    "model.hidden=[32]",
+    "trainer.epochs=300",
+    "checkpoint.every=1s",
+    "figures=false",
+    "yardsticks=false",
+)
+PATIENCE = 300.0
+"""Seconds for whatever is waited for: the machine may be busy."""
+
+
+def give(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Give the sweep in a folder, with further arguments; the command on its way."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "regexp", *SWEEP, *arguments],
+        cwd=folder,
+        env=None,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def end(command: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit status and output of a command when it has ended."""
+    try:
+        printed, _ = command.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        command.kill()
+        raise
+    return command.returncode, printed
+
+
+def wait_for(happened: Callable[[], Any], what: str) -> Any:
+    """What `happened` gives, when it gives something."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if found := happened():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+def recorded(folder: Path) -> dict[str, tuple[str, str, dict[str, list[tuple[int, float]]]]]:
+    """Name of each run of the only sweep -> its status, its weights' checksum, all its curves."""
+    found = {}
+    with Tracker(None, "regexp", folder / "mlruns") as tracker:
+        client, experiment = tracker.client, tracker.experiment_id
+        [parent] = client.search_runs([experiment], "tags.`sweep.key` != ''")
+        assert parent.info.status == "FINISHED"
+        for run in client.search_runs([experiment], "tags.fingerprint != ''"):
+            curves = {
+                name: [(p.step, p.value) for p in client.get_metric_history(run.info.run_id, name)]
+                for name in run.data.metrics
+                if name != "seconds"
+            }
+            checksum = run.data.tags.get("weights.sha256", "")
+            assert run.info.run_name not in found, "twice"
+            found[run.info.run_name] = (run.info.status, checksum, curves)
+    return found
