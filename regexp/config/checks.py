@@ -19,11 +19,12 @@ from regexp.config.schema import (
     Trainer,
     Tune,
 )
-from regexp.config.values import every_of, yardsticks_of
+from regexp.config.values import AUTO, every_of, yardsticks_of
 from regexp.errors import ConfigError, nearest
 
 PRECISIONS = ("float32", "float64", "bfloat16")
 STEPS = ("auto", "general")
+ELSEWHERE = ("anew", "continue")
 MOST = 10**9
 """Of epochs and rows; no more can be meant, and products of them stay in 64 bits."""
 
@@ -110,6 +111,15 @@ def check_numbers(config: DictConfig) -> None:
         if not least <= config.launch[key] <= MOST:
             raise ConfigError(f"launch.{key}={config.launch[key]}: expected an integer >= {least}")
     every_of(config)
+    if config.checkpoint.store not in (True, False, AUTO):
+        raise ConfigError(
+            f"checkpoint.store={config.checkpoint.store}: expected true, false or {AUTO}"
+        )
+    if config.checkpoint.elsewhere not in ELSEWHERE:
+        raise ConfigError(
+            f"checkpoint.elsewhere={config.checkpoint.elsewhere}: expected "
+            + " or ".join(ELSEWHERE)
+        )
     yardsticks_of(config)
     matters = config.compare.matters
     if matters is not None and not 0 <= matters < math.inf:

@@ -55,9 +55,11 @@ class Tracking:
 
 @dataclass
 class Checkpoint:
-    """`checkpoint.*`: how often the state of unfinished runs is kept; see `every_of`."""
+    """`checkpoint.*`: how often the state of unfinished runs is kept, see `every_of`, and where."""
 
     every: Any = MISSING
+    store: Any = MISSING
+    elsewhere: str = MISSING
 
 
 @dataclass

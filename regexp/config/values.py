@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from regexp.addresses import is_server
 from regexp.errors import ConfigError, nearest
 
 TIME = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|h)")
@@ -83,6 +84,12 @@ def every_of(config: DictConfig) -> tuple[int | None, float | None]:
         f"checkpoint.every={shown(every)}: expected a number of epochs (10), a time (30s, 5min "
         "or 1h) or null for never"
     )
+
+
+def stores_checkpoints(config: DictConfig) -> bool:
+    """Whether working checkpoints are copied into the store of runs: see `checkpoint.store`."""
+    wanted = config.checkpoint.store
+    return is_server(config.tracking.uri or "") if wanted == AUTO else bool(wanted)
 
 
 def yardsticks_of(config: DictConfig) -> bool | None:

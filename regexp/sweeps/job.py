@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig
 
 from regexp.addresses import print_traceback
-from regexp.config.values import every_of
+from regexp.config.values import every_of, stores_checkpoints
 from regexp.stack.member import Member
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.outcome import Outcome, chosen_numbers, ended_before
@@ -112,7 +112,8 @@ def _train_runs(
         return [outcomes[run.fingerprint] for run in runs]
     own = [run for run in runs if run.fingerprint not in reused]
     arithmetic = arithmetic_of(runs[0].config["trainer"])
-    recorder = Recorder(tracker, sweep_id, setting, arithmetic, earlier)
+    elsewhere = config.checkpoint.elsewhere == "continue"
+    recorder = Recorder(tracker, sweep_id, setting, arithmetic, earlier, elsewhere)
     outcomes = _train_own(own, left, config, recorder, folder, told) | outcomes
     return [replace(outcomes[run.fingerprint], tuned=run.tuned) for run in runs]
 
@@ -161,7 +162,14 @@ def _train_own(
             count = at_once(ours, together, device)
             wanted = {at for at, fingerprint in enumerate(fingerprints) if fingerprint in left}
             records = recorder.start(together, wanted, count)
-            resume = Resume(folder, fingerprints, recorder.arithmetic, every)
+            resume = Resume(
+                folder,
+                fingerprints,
+                recorder.arithmetic,
+                every,
+                copy=recorder.copy_of(records, together) if stores_checkpoints(config) else None,
+                elsewhere=recorder.elsewhere,
+            )
             with held_back():
                 results = _train_stack(ours, together, records, device, count, resume, advance)
             outcomes |= dict(zip(fingerprints, results, strict=True))

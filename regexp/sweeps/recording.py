@@ -14,7 +14,7 @@ from regexp.sweeps.model_files import MODEL, write_model
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, stack_of
 from regexp.sweeps.reuse import in_words
-from regexp.tracking import DIVERGED, Earlier, RunRecord, Tracker
+from regexp.tracking import DIVERGED, CheckpointCopy, Earlier, RunRecord, Tracker
 from regexp.training import checkpoint
 from regexp.training.state import Result
 
@@ -29,6 +29,7 @@ class Recorder:
         setting: what beside the technique the sweep varies in the job, for people.
         arithmetic: what bits depend on beside configuration, data and code.
         earlier: what the sweep goes on from, by fingerprint; see `regexp.sweeps.reuse`.
+        elsewhere: whether it goes on from what was trained by other arithmetic.
     """
 
     tracker: Tracker
@@ -36,6 +37,7 @@ class Recorder:
     setting: str
     arithmetic: Mapping[str, str]
     earlier: Mapping[str, Earlier]
+    elsewhere: bool = False
 
     def start(
         self,
@@ -61,10 +63,19 @@ class Recorder:
             for position, run in enumerate(stack)
         ]
 
+    def copy_of(
+        self, records: Sequence[RunRecord | None], stack: Sequence[PlannedRun]
+    ) -> CheckpointCopy:
+        """The copy of a stack's checkpoint in the store: an artifact of the stack's first run."""
+        first = records[0] or self.earlier[stack[0].fingerprint]
+        return CheckpointCopy(self.tracker.client, self.tracker.uri, first.id)
+
     def _start(self, run: PlannedRun, stack_yaml: str) -> RunRecord:
         before = self.earlier.get(run.fingerprint)
         bits = in_words(self.arithmetic)
-        return self.tracker.start(
+        # on another machine its other epochs would have other bits
+        same = before is not None and before.arithmetic.endswith(bits)
+        record = self.tracker.start(
             self.sweep_id,
             name=run.name,
             fingerprint=run.fingerprint,
@@ -85,9 +96,16 @@ class Recorder:
                 "stack.yaml": stack_yaml,
             },
             dataset={"name": run.dataset, "checksum": run.checksum, "source": run.source},
-            # on another machine its other epochs would have other bits
-            resume=before.id if before and before.arithmetic == bits else None,
+            resume=before.id if before and (same or self.elsewhere) else None,
         )
+        if before and self.elsewhere and not same:
+            mixed = (
+                f"{run.name} was begun by other arithmetic ({before.arithmetic}) and went on by "
+                f"this one ({bits}): nothing gives its bits again"
+            )
+            told = {"arithmetic": f"{before.arithmetic}, then {bits}"}
+            record.tags(told | {"remarks": "\n".join([*run.remarks, mixed])})
+        return record
 
 
 def labels_of(run: PlannedRun, setting: str) -> dict[str, str]:

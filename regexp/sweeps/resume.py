@@ -1,9 +1,9 @@
 """The working checkpoint of a stack: from it a broken sweep goes on with the same bits.
 
 The bits of a run depend on the stack that it trains in, so there is one file for all its runs,
-`<mlruns>/checkpoints/<sweep>/<key>.pt`. The key is the first run's fingerprint, and a hash of all
-of them and of what else their bits depend on: on another processor, or under another torch, a stack
-starts from its beginning.
+`<mlruns>/checkpoints/<sweep>/<key>.pt`. The key is the first run's fingerprint, a hash of all of
+them, and one of what else their bits depend on: on another processor, or under another torch, a
+stack starts from its beginning, unless it is asked to go on from what there is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from regexp.tracking import pending
+from regexp.tracking import CheckpointCopy, pending
 from regexp.training import checkpoint
 
 _logger = logging.getLogger(__name__)
@@ -52,6 +52,8 @@ class Resume:
         arithmetic: what bits depend on beside configuration, data and code.
         every: how often to write.
         clock: monotonic, in seconds.
+        copy: of the file, where other machines find it.
+        elsewhere: whether to go on from a checkpoint of other arithmetic.
 
     Attributes:
         path: of the file.
@@ -65,10 +67,13 @@ class Resume:
         arithmetic: Mapping[str, str],
         every: Every,
         clock: Callable[[], float] = time.monotonic,
+        copy: CheckpointCopy | None = None,
+        elsewhere: bool = False,
     ) -> None:
-        text = json.dumps([list(fingerprints), dict(arithmetic)], sort_keys=True)
-        key = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self.path = folder / f"{fingerprints[0]}-{key}.pt"
+        stack = f"{fingerprints[0]}-{_hash(list(fingerprints))}-"
+        self.path = folder / f"{stack}{_hash(dict(arithmetic))}.pt"
+        self._wanted = f"{stack}*.pt" if elsewhere else self.path.name
+        self._copy = copy
         self.history: list[list[Point]] = [[] for _ in fingerprints]
         self._every = every
         self._clock = clock
@@ -82,7 +87,7 @@ class Resume:
         """
         _remove(self.path.parent, f"{self.path.name}.*")  # what a killed process wrote half
         try:
-            content = checkpoint.load(self.path, str(device), "training")
+            content = checkpoint.load(self._found(), str(device), "training")
             history = [_points(run) for run in content["history"]]
             if len(history) != len(self.history):
                 raise ValueError(f"it is of {len(history)} runs, not of {len(self.history)}")
@@ -94,6 +99,16 @@ class Resume:
         self.history = history
         training: dict[str, Any] = content["training"]
         return training
+
+    def _found(self) -> Path:
+        """The checkpoint to go on from: of this arithmetic, else the newest that is wanted."""
+        folder = self.path.parent
+        if self._copy is not None and not any(folder.glob(self._wanted)):
+            self._copy.get(folder, self._wanted)
+        if self.path.exists():
+            return self.path
+        others = sorted(folder.glob(self._wanted), key=lambda path: path.stat().st_mtime)
+        return others[-1] if others else self.path
 
     def refuse(self, error: Exception) -> None:
         """Say that the checkpoint does not serve, and forget what was read of it."""
@@ -117,6 +132,8 @@ class Resume:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             history = [_tensors(points) for points in self.history]
             checkpoint.save(self.path, {"training": content(), "history": history})
+            if self._copy is not None:
+                self._copy.put(self.path)
         except OSError as error:
             if not self._failed:
                 self._failed = True
@@ -129,7 +146,9 @@ class Resume:
 
     def remove(self) -> None:
         """Forget the checkpoint: all runs of the stack are recorded."""
-        _remove(self.path.parent, f"{self.path.name}*")
+        _remove(self.path.parent, f"{self._wanted}*")
+        if self._copy is not None:
+            self._copy.remove()
 
     def _due(self, epoch: int) -> bool:
         if self._every == Every():
@@ -149,6 +168,10 @@ def remove_checkpoints(folder: Path, fingerprints: Sequence[str]) -> None:
         return
     for fingerprint in fingerprints:
         _remove(folder, f"{fingerprint}-*")
+
+
+def _hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _remove(folder: Path, pattern: str) -> None:

@@ -3,6 +3,7 @@
 Importing this package does not import MLflow, which takes seconds; opening a `Tracker` does.
 """
 
+from regexp.tracking.copies import CheckpointCopy
 from regexp.tracking.error import StoreAwayError, TrackingError
 from regexp.tracking.patience import Patience
 from regexp.tracking.query import DIVERGED, Earlier
@@ -14,6 +15,7 @@ from regexp.tracking.tracker import Tracker
 
 __all__ = [
     "DIVERGED",
+    "CheckpointCopy",
     "Earlier",
     "Patience",
     "RunRecord",

@@ -115,7 +115,7 @@ class Reader:
         files: list[str] = []
         folders: list[str | None] = [None]
         with store.explained(self._uri):
-            repository = _repository(self.client, self._uri, run_id)
+            repository = artifacts_of(self.client, self._uri, run_id)
             while folders:
                 for entry in repository.list_artifacts(folders.pop()):
                     (folders if entry.is_dir else files).append(entry.path)
@@ -167,7 +167,7 @@ def artifact(
     with TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder).resolve()
         with store.explained(uri):
-            repository = _repository(client, uri, run_id)
+            repository = artifacts_of(client, uri, run_id)
             listed = repository.list_artifacts(name.rpartition("/")[0] or None)
             files = [entry for entry in listed if entry.path == name and not entry.is_dir]
             if not files:
@@ -184,7 +184,7 @@ def artifact(
         yield path
 
 
-def _repository(client: Any, uri: str, run_id: str) -> Any:
+def artifacts_of(client: Any, uri: str, run_id: str) -> Any:
     """MLflow's access to a run's artifacts.
 
     Not by the client's own methods: each asks the store for the run again, or takes what the

@@ -18,8 +18,10 @@ from regexp.sweeps import job, recording
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import plan
 from regexp.sweeps.resume import Every, Point, Resume
-from regexp.tracking import Tracker, environment
+from regexp.tracking import CheckpointCopy, Tracker, environment
+from regexp.tracking.copies import FOLDER
 from regexp.training import checkpoint
+from regexp.training.state import TrainingState
 
 SMALL = ("dataset=iris", "model.hidden=[6]", "trainer.epochs=6", "trainer.device=cpu",
          "optimizer.lr=0.05", "seeds=3", "checkpoint.every=1", "reuse=false")  # fmt: skip
@@ -334,3 +336,64 @@ def test_a_run_leaves_all_that_makes_it_again(tracker: Tracker, tmp_path: Path) 
         assert tags["data.checksum"] == again.checksum
         changed = {name: value + 1e-7 for name, value in weights.items()}
         assert checkpoint.digest(changed) != tags["weights.sha256"]
+
+
+# --- elsewhere -------------------------------------------------------------------------------
+
+
+def copies(tracker: Tracker, sweep: Any) -> list[str]:
+    """The working checkpoints that the store has of a sweep's runs."""
+    runs = tracker.runs(sweep.id)["run_id"]
+    return [one.path for run in runs for one in tracker.client.list_artifacts(run, FOLDER)]
+
+
+def test_a_stack_goes_on_where_its_checkpoint_is_in_the_store_alone(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, _ = train(tracker, config(tmp_path), "undisturbed")
+    here = config(tmp_path / "here", "checkpoint.store=true")
+    interrupt(monkeypatch, 3, RuntimeError("broken"))
+    broken, _ = train(tracker, here, "broken")
+    assert len(copies(tracker, broken)) == 1, "one a stack"
+    seen = []
+    resumed = TrainingState.resumed
+
+    def noting(stack: Any, content: Any) -> TrainingState:
+        seen.append(content["stack"]["epoch"])
+        return resumed(stack, content)
+
+    monkeypatch.setattr(TrainingState, "resumed", noting)
+    train(tracker, config(tmp_path / "there", "checkpoint.store=true"), "broken")
+    assert seen == [3]
+    assert recorded(tracker, broken) == recorded(tracker, undisturbed)
+    assert not copies(tracker, broken)
+
+
+def test_a_store_that_takes_no_checkpoint_is_told_of_once_and_left_alone(
+    tracker: Tracker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    times: list[float] = []
+    copy = CheckpointCopy(tracker.client, tracker.uri, "0" * 32, clock=lambda: times[-1])
+    for time, told in [(0.0, 1), (1.0, 1), (599.0, 1), (601.0, 2)]:
+        times.append(time)
+        copy.put(tmp_path)
+        assert caplog.text.count("does not take or give checkpoints") == told
+
+
+def test_on_another_machine_a_stack_goes_on_with_a_note_if_it_is_asked_to(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = config(tmp_path, "checkpoint.elsewhere=continue", "seeds=2")
+    interrupt(monkeypatch, 2, RuntimeError("broken"))
+    sweep, _ = train(tracker, one)
+    before = set(tracker.runs(sweep.id)["run_id"])
+    other = dict.fromkeys(environment.arithmetic(), "another")
+    monkeypatch.setattr(environment, "arithmetic", lambda: other)
+    train(tracker, one)
+    runs = tracker.runs(sweep.id)
+    assert set(runs["run_id"]) == before
+    assert list(runs["status"]) == ["FINISHED"] * 2
+    for run in runs.itertuples():
+        assert f"{run.name} was begun by other arithmetic" in str(run.remarks)
+        points = tracker.client.get_metric_history(run.run_id, "val/loss")
+        assert [point.step for point in points] == [1, 2, 3, 4, 5, 6][: len(points)]

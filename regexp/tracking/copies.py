@@ -1,0 +1,73 @@
+"""Working checkpoints among the artifacts of a run, from which another machine goes on."""
+
+import logging
+import time
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from regexp.tracking import stored
+from regexp.tracking.error import reason
+from regexp.tracking.quiet import quiet
+
+FOLDER = "working"
+"""Of the artifacts; it is gone when the run has ended."""
+
+_PAUSE = 600.0
+_logger = logging.getLogger(__name__)
+
+
+class CheckpointCopy:
+    """The copy of a stack's working checkpoint in the store: an offer, without which all goes on.
+
+    Args:
+        client: MLflow's, of the store.
+        uri: of the store.
+        run_id: of the run that has it.
+        clock: monotonic, in seconds.
+    """
+
+    def __init__(
+        self, client: Any, uri: str, run_id: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = client
+        self._uri = uri
+        self._run_id = run_id
+        self._clock = clock
+        self._quiet_until = -float("inf")
+
+    def put(self, path: Path) -> None:
+        """Copy a checkpoint into the store, if that takes it; after a failure it rests a while."""
+        if self._clock() >= self._quiet_until:
+            self._try(lambda artifacts: artifacts.log_artifact(str(path), FOLDER))
+
+    def get(self, folder: Path, pattern: str) -> None:
+        """Bring the checkpoints whose names match a pattern into a folder, if there are any."""
+
+        def bring(artifacts: Any) -> None:
+            for entry in artifacts.list_artifacts(FOLDER):
+                name = entry.path.rpartition("/")[2]
+                if fnmatchcase(name, pattern) and not entry.is_dir:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    part = Path(artifacts.download_artifacts(entry.path, str(folder)))
+                    part.replace(folder / name)
+
+        self._try(bring)
+
+    def remove(self) -> None:
+        """Remove them: the run has ended."""
+        self._try(lambda artifacts: artifacts.delete_artifacts(FOLDER))
+
+    def _try(self, use: Callable[[Any], None]) -> None:
+        try:
+            with quiet:
+                use(stored.artifacts_of(self._client, self._uri, self._run_id))
+        except Exception as error:  # whatever it is, training goes on
+            self._quiet_until = self._clock() + _PAUSE
+            _logger.warning(
+                "The store of runs does not take or give checkpoints (%s): another machine would "
+                "begin the run %s anew.",
+                reason(error),
+                self._run_id,
+            )
