@@ -11,6 +11,7 @@ COMMANDS = {
     "compare": "compare",
     "study": "study",
     "search": "search",
+    "explain": "explain",
     "rerun": "rerun",
     "diff": "rerun",
     "export": "export",

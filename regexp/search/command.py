@@ -18,6 +18,7 @@ from regexp.errors import count
 from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
 from regexp.search import presented, verdict
 from regexp.search.choice import ranked
+from regexp.search.cocktail_runs import OF_SEARCH
 from regexp.search.engine import Arm, arms_of, conclude, rounds, runs_after, seconds_after
 from regexp.search.recipe import Recipe
 from regexp.search.rungs import rung_lines
@@ -182,7 +183,7 @@ def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     path, text = write(space, found), as_experiment(space, found)
     parent.text(text, "recipe.yaml")
     say(f"\nThe recipe: {found}\nNone, tuned with as many trials: {tuned}\n")
-    worth, compared, failed = _verdict(space, tracker, found, tuned, key)
+    worth, compared, failed = _verdict(space, tracker, found, tuned, key, parent.id)
     record = presented.record_of(
         space, arms, found, tuned, title=_title(space), verdict=worth, text=text
     )
@@ -272,7 +273,7 @@ def _progress(arms: Sequence[Arm], seconds: float) -> str:
 
 
 def _verdict(
-    space: Space, tracker: Tracker, found: Recipe, tuned: Recipe, key: str
+    space: Space, tracker: Tracker, found: Recipe, tuned: Recipe, key: str, search_id: str
 ) -> tuple[str, ComparisonReport | None, bool]:
     """Train the arms as a sweep of their own: its id, their comparison, whether a run failed."""
     config, began = verdict.question(space.config), time.monotonic()
@@ -291,6 +292,6 @@ def _verdict(
     parent.wall_seconds(time.monotonic() - began)
     for one in failures:
         say(f"{one.name} failed: {one.reason}")
-    parent.tags({TOLD: _told(space, key)})
+    parent.tags({TOLD: _told(space, key), OF_SEARCH: search_id})
     parent.finish("FAILED" if failures else "FINISHED")
     return parent.id, report, bool(failures)

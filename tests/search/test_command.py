@@ -11,6 +11,7 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.config.searched import compose_search
 from regexp.search import verdict
+from regexp.search.cocktail_runs import OF_SEARCH
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
 from regexp.search.written import as_experiment
@@ -94,6 +95,8 @@ def test_a_search_ends_with_a_recipe_and_its_worth_and_the_second_time_trains_no
     assert chosen["variant"].nunique() == chosen["chosen"].nunique()
     assert {*chosen["seed"]} == {0, 1}, "a trial and its run as a finalist"
     [search] = [parent for parent, one in runs.items() if one is trials]
+    with sandbox.tracker() as tracker:
+        assert [tracker.tags(one)[OF_SEARCH] for one in runs if one != search] == [search]
     where = [f"paths.mlruns={sandbox.store}", "figures=false"]
     assert run(["compare", search, "--folder", "again", *where]) == 0
     assert "The search: again/search.html" in capsys.readouterr().out

@@ -1,0 +1,168 @@
+"""The cocktail that a recorded sweep has, and its runs with techniques left out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from regexp.compare.baseline import label
+from regexp.errors import ConfigError
+from regexp.metrics.names import TUNING_STAGE, YARDSTICK_STAGE
+from regexp.search.engine import BLOCK
+from regexp.search.smaller import Subset
+from regexp.search.verdict import FOUND, TUNED
+from regexp.sweeps.identity import Node
+from regexp.sweeps.ingredients import build_member, build_regularizer, training_rows
+from regexp.sweeps.plan import from_resolved
+from regexp.sweeps.planned_run import PlannedRun
+
+OF_SEARCH = "search"
+"""Tag of the sweep that is the verdict of a search: the id of the search's."""
+
+
+class Recorded(Protocol):
+    """A run as it was recorded."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Resolved."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Of the run in its sweep."""
+
+    @property
+    def status(self) -> str:
+        """`FINISHED` or another."""
+
+
+@dataclass(frozen=True)
+class Cocktail:
+    """A cocktail that was trained, and `none` beside it.
+
+    Attributes:
+        configs: resolved, of its finished runs, one a seed.
+        none: those of runs without a technique, at the same seeds; may be empty.
+    """
+
+    configs: Sequence[Node]
+    none: Sequence[Node] = ()
+
+    @property
+    def techniques(self) -> Subset:
+        """Their names, in their order."""
+        return tuple(self.configs[0]["regularizer"])
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of its runs."""
+        return [config["seed"] for config in self.configs]
+
+    def subset(self, kept: Subset) -> list[Node]:
+        """The configurations with some techniques alone, at the same seeds."""
+        return [_with(config, kept) for config in self.configs]
+
+    def afresh(self, kept: Subset, folder: str) -> list[Node]:
+        """As many configurations of some techniques, with seeds that no run of it has.
+
+        A configuration holds lengths that follow from its training rows, so that a seed whose split
+        leaves another number of them is passed over.
+
+        Args:
+            kept: the names of techniques.
+            folder: `paths.data`.
+        """
+        by_rows = {training_rows(one["dataset"], folder, one["seed"]): one for one in self.configs}
+        first = -(-(max(self.seeds) + 1) // BLOCK) * BLOCK
+
+        def fresh() -> Iterator[Node]:
+            for seed in itertools.islice(itertools.count(first), _TRIED * len(self.configs)):
+                rows = training_rows(self.configs[0]["dataset"], folder, seed)
+                if rows in by_rows:
+                    yield _with(by_rows[rows], kept) | {"seed": seed}
+
+        return list(itertools.islice(fresh(), len(self.configs)))
+
+
+_TRIED = 20
+"""Seeds that are looked at for each that is wanted."""
+
+
+def _with(config: Node, kept: Subset) -> Node:
+    return config | {"regularizer": {name: config["regularizer"][name] for name in kept}}
+
+
+def cocktail_of(runs: Sequence[Recorded], most: int | None = None) -> Cocktail:
+    """The one cocktail of a sweep: the recipe of a search's verdict, or the only one there is.
+
+    Args:
+        runs: of the sweep.
+        most: so many seeds of it, the first; None for all.
+
+    Raises:
+        ConfigError: there is none, or there are several.
+    """
+    arms: dict[tuple[str, ...], dict[int, Node]] = {}
+    for run in runs:
+        stage = run.tags.get("stage", "")
+        if run.status == "FINISHED" and stage not in (TUNING_STAGE, YARDSTICK_STAGE):
+            technique = "+".join(run.config["regularizer"]) or "none"
+            where = (run.tags.get(name, "") for name in ("dataset", "setting"))
+            key = technique, run.tags.get("variant", ""), *where
+            arms.setdefault(key, {}).setdefault(run.config["seed"], dict(run.config))
+    variants = {variant for _, variant, *_ in arms}
+    if TUNED in variants:
+        whole = [key for key in arms if key[1] == FOUND and key[0] != "none"]
+        if not whole:
+            raise ConfigError("the search found no technique that helps; nothing is to be left out")
+    else:
+        whole = [key for key in arms if "+" in key[0]]
+    if len(whole) != 1:
+        names = ", ".join(label(*key[:2]) for key in whole) or "none"
+        raise ConfigError(
+            "expected the sweep of a search, or one with one cocktail of finished runs; it has "
+            f"{names}"
+        )
+    [key] = whole
+    by_seed = dict(sorted(arms[key].items())[:most])
+    beside = [one for one in arms if one[0] == "none" and one[2:] == key[2:]]
+    beside = [one for one in beside if one[1] == TUNED] or beside
+    none = arms[beside[0]] if len(beside) == 1 else {}
+    return Cocktail(list(by_seed.values()), [none[seed] for seed in by_seed if seed in none])
+
+
+def planned(
+    configs: Sequence[Node], here: Mapping[str, Any], variant: str, stage: str = ""
+) -> list[PlannedRun]:
+    """The runs of resolved configurations, on the data that are here.
+
+    Args:
+        configs: of runs that differ by their seeds alone.
+        here: `paths`, `tracking` and `debug` of the command, plain.
+        variant: what tells them from others of their sweep.
+        stage: `tuning` of runs that a choice is made by.
+
+    Raises:
+        ConfigError: they do not fit together; a missing or bad file of data.
+    """
+    runs = [from_resolved(config | dict(here), here["paths"]["data"], variant)
+            for config in configs]  # fmt: skip
+    build_member(runs[0])
+    return [replace(run, stage=stage) for run in runs]
+
+
+def check_alone(config: Node, kept: Subset) -> None:
+    """Check that a cocktail's configuration stays one with some of its techniques alone.
+
+    Raises:
+        ConfigError: what is left out sets the size of batches, on which other numbers rest.
+    """
+    both = [build_regularizer(one["regularizer"]) for one in (config, _with(config, kept))]
+    whole, left = (one.uses("batch_size") for one in both)
+    if whole and not left:
+        raise ConfigError(
+            "it sets the size of batches, and with it how long the other techniques' and the "
+            "scheduler's schedules are"
+        )

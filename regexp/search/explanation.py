@@ -1,0 +1,146 @@
+"""What `regexp explain` explains, and the runs that it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, open_dict, read_write
+
+from regexp.compare.baseline import label
+from regexp.compare.question import Question
+from regexp.config.values import plain
+from regexp.config.yaml_text import as_yaml
+from regexp.errors import ConfigError, count
+from regexp.search.cocktail_runs import Cocktail, check_alone, planned
+from regexp.search.explained import WITHOUT
+from regexp.search.smaller import Subset, most_cocktails
+from regexp.sweeps.identity import Node
+from regexp.sweeps.planned_run import PlannedRun
+
+WHOLE, SMALLER = "whole", "smaller"
+"""The variants of the cocktail's own runs, and of those of the smallest that is not worse."""
+
+NAME = "recipe_small"
+"""Of the experiment."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is explained, and how.
+
+    Attributes:
+        config: of the command: store, data and pictures.
+        sweep_id: of the sweep.
+        title: its name.
+        cocktail: its runs.
+        question: what the sweep was asked.
+        recipe: the content of the search's experiment; empty where there is none.
+        folder: gets `experiment/recipe_small.yaml`.
+    """
+
+    config: DictConfig
+    sweep_id: str
+    title: str
+    cocktail: Cocktail
+    question: Question
+    recipe: Node
+    folder: Path
+
+    @cached_property
+    def here(self) -> dict[str, Any]:
+        """What of a configuration is the command's."""
+        config = self.config
+        return {"paths": plain(config.paths), "tracking": plain(config.tracking),
+                "debug": config.debug}  # fmt: skip
+
+    @cached_property
+    def whole(self) -> list[PlannedRun]:
+        """The cocktail's own runs."""
+        return planned(self.cocktail.configs, self.here, WHOLE)
+
+    @cached_property
+    def declared(self) -> Cocktail:
+        """The cocktail, its configurations as this version types them."""
+        return Cocktail([run.config for run in self.whole], self.cocktail.none)
+
+    def runs(self, kept: Subset, variant: str, stage: str = "") -> list[PlannedRun]:
+        """The runs of some techniques at the seeds of the whole.
+
+        Raises:
+            ConfigError: they are no cocktail by themselves.
+        """
+        check_alone(self.declared.configs[0], kept)
+        return planned(self.declared.subset(kept), self.here, variant, stage)
+
+    def asked(self) -> DictConfig:
+        """The configuration of the sweeps, for a comparison with the whole."""
+        config = self.config.copy()
+        with read_write(config), open_dict(config):
+            config.trainer.epochs = self.whole[0].config["trainer"]["epochs"]
+            config.compare.metric = self.question.metric
+            config.compare.matters = self.question.matters
+            config.compare.factor = None
+            config.compare.baseline = label("+".join(self.cocktail.techniques), WHOLE)
+            config.seeds = self.cocktail.seeds
+        return config
+
+
+def leave_one_out(
+    explanation: Explanation,
+) -> tuple[dict[str, list[PlannedRun]], dict[str, str]]:
+    """(technique -> the runs without it, technique -> why there are none)."""
+    names = explanation.cocktail.techniques
+    apart: dict[str, list[PlannedRun]] = {}
+    reasons: dict[str, str] = {}
+    for out in names:
+        try:
+            kept = tuple(name for name in names if name != out)
+            apart[out] = explanation.runs(kept, f"{WITHOUT}{out}")
+        except ConfigError as error:
+            reasons[out] = str(error)
+    return apart, reasons
+
+
+def lines_of(explanation: Explanation, reasons: dict[str, str]) -> list[str]:
+    """What is to be trained, in a few lines."""
+    cocktail = explanation.cocktail
+    names, seeds = cocktail.techniques, len(cocktail.seeds)
+    apart = len(names) - len(reasons)
+    return [
+        f"{'+'.join(names)} of {explanation.title}: {count(seeds, 'run')}.",
+        f"Without each of {count(apart, 'technique')}: {apart * seeds} runs at the same seeds; "
+        f"then at most {(most_cocktails(len(names)) - apart) * seeds} of smaller cocktails, and "
+        f"{2 * seeds} with fresh seeds. What exists is not trained again.",
+        *(f"{name} cannot be left out: {reason}" for name, reason in reasons.items()),
+        "",
+    ]
+
+
+def as_experiment(recipe: Node, config: Node, kept: Subset) -> str:
+    """The YAML of a recipe with some of its techniques; of them alone where there is no recipe.
+
+    Args:
+        recipe: the content of the search's experiment; may be empty.
+        config: resolved, of a run of the whole.
+        kept: the techniques.
+    """
+    nodes = (recipe or config)["regularizer"]
+    content = recipe | {"regularizer": {name: nodes[name] for name in kept}}
+    head = f"# @package _global_\n# Found by `regexp explain`: {' + '.join(kept) or 'none'}\n"
+    return head + as_yaml(content)
+
+
+def write(explanation: Explanation, kept: Subset) -> Path:
+    """Write the experiment; its file.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path = explanation.folder / "experiment" / f"{NAME}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config = explanation.cocktail.configs[0]
+    path.write_text(as_experiment(explanation.recipe, config, kept), encoding="utf-8")
+    return path

@@ -1,0 +1,158 @@
+"""`regexp explain` as a command: from a recorded recipe to what carries it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from regexp.__main__ import run
+from regexp.commands.arguments import parse
+from regexp.config.jobs import compose
+from regexp.config.searched import compose_search
+from regexp.errors import ConfigError
+from regexp.metrics.names import SEARCH
+from regexp.search import verdict
+from regexp.search.cocktail_runs import OF_SEARCH, check_alone, cocktail_of
+from regexp.search.recipe import Recipe
+from regexp.search.taking_part import read_space
+from regexp.search.written import as_experiment
+from regexp.sweeps.job import train
+from regexp.sweeps.plan import plan
+from tests.sandbox import Sandbox
+from tests.search.records_by_hand import record
+
+SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=2", "search.seeds=3",
+         "search.finalist_seeds=1", "search.techniques=[dropout,l1]")  # fmt: skip
+
+
+def searched(sandbox: Sandbox) -> tuple[str, str]:
+    """A search that ended with a useless and a harmful technique; ids of it and of its verdict."""
+    space = read_space(compose_search(parse([*SMALL, *sandbox.arguments])[0]))
+    shared = dict(space.default.shared) | {"optimizer.lr": 0.05}
+    recipe = Recipe(shared, {"dropout": {"hidden": 0.0, "inputs": 0.0}, "l1": {"strength": 3.0}})
+    with sandbox.tracker() as tracker:
+        search = tracker.sweep("by hand search", "search", {})
+        worth = tracker.sweep("by hand", "its worth", {"search": {"folder": "there"}})
+        for runs in verdict.planned_arms(space, recipe, Recipe(shared, {})).values():
+            train(runs, space.config, tracker, worth.id)
+        found = record(verdict=worth.id, text=as_experiment(space, recipe))
+        search.text(found.as_json(), SEARCH)
+        worth.tags({OF_SEARCH: search.id})
+        worth.finish()
+        search.finish()
+    return search.id, worth.id
+
+
+def test_a_recipe_is_explained_and_the_second_time_trains_nothing(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search_id, worth_id = searched(sandbox)
+    where = [one for one in sandbox.arguments if one.startswith(("paths", "figures"))]
+    assert run(["explain", worth_id, *where, "dry_run=true"]) == 0
+    told = capsys.readouterr().out
+    assert "Without each of 2 techniques: 6 runs at the same seeds; then at most 3 of " in told
+    assert sandbox.parents().keys() == {search_id, worth_id}
+
+    assert run(["explain", search_id, *where]) == 0
+    told = capsys.readouterr().out
+    assert "the whole: 3 runs, 3 exist already" in told  # they are the same to the fingerprint
+    assert "none: 3 runs, 3 exist already" in told
+    assert "dropout: changes no score." in told
+    assert "l1 probably harms: −" in told
+    assert "\n  l1 goes: +" in told
+    assert "dropout goes as well: 0 points without it, standard error 0" in told
+    assert "none is left. Its worth, with fresh seeds:" in told
+    assert "\nnone (smaller) " in told
+    with sandbox.tracker() as tracker:
+        runs = {parent: tracker.runs(parent) for parent in sandbox.parents()}
+    [apart, smaller] = [one for parent, one in runs.items() if parent not in (search_id, worth_id)]
+    if "smaller" in {*apart["variant"]}:
+        apart, smaller = smaller, apart
+    assert {*apart["variant"]} == {"whole", "without dropout", "without l1", ""}
+    assert {*apart["seed"]} == {5, 6, 7}
+    chosen_by = smaller["stage"] == "tuning"
+    assert {*smaller[chosen_by]["seed"]} == {5, 6, 7}
+    assert {*smaller[~chosen_by]["seed"]} == {10, 11, 12}
+    assert {*smaller[~chosen_by]["variant"]} == {"whole", "smaller"}
+
+    # the experiment is the run of the smaller one
+    path = sandbox.folder / "there" / "experiment" / "recipe_small.yaml"
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["regularizer"] == {}
+    words = ["--config-dir", "there", "experiment=recipe_small", "dataset=iris", "seeds=[10,11,12]"]
+    [job] = compose(parse(words)[0]).jobs
+    found = smaller[smaller["variant"] == "smaller"]
+    assert [one.fingerprint for one in plan(job.config)] == [*found["fingerprint"]]
+
+    assert run(["explain", search_id, *where]) == 0
+    assert "l1 probably harms: −" in capsys.readouterr().out
+    with sandbox.tracker() as tracker:
+        again = {parent: tracker.runs(parent) for parent in sandbox.parents()}
+    assert {key: [*one["run_id"]] for key, one in again.items()} == {
+        key: [*one["run_id"]] for key, one in runs.items()
+    }
+
+
+def test_a_search_without_a_verdict_cannot_be_explained(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sandbox.tracker() as tracker:
+        search = tracker.sweep("by hand search", "search", {})
+        search.finish()
+    assert run(["explain", search.id, f"paths.mlruns={sandbox.store}"]) == 2
+    assert "is a search that has no verdict yet; give its command again" in capsys.readouterr().err
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it was recorded."""
+
+    config: dict[str, Any]
+    tags: dict[str, str]
+    status: str = "FINISHED"
+
+
+def arm(names: str, variant: str = "", stage: str = "", seeds: int = 2, **tags: str) -> list[Run]:
+    """The runs of some techniques, such as `l1+dropout`."""
+    nodes: dict[str, Any] = {name: {} for name in names.split("+") if name != "none"}
+    told = {"variant": variant, "stage": stage, "dataset": "iris", **tags}
+    return [Run({"seed": seed, "regularizer": nodes}, told) for seed in range(seeds)]
+
+
+def test_the_cocktail_of_a_sweep_is_the_only_one_or_the_recipe() -> None:
+    found = cocktail_of([*arm("none"), *arm("l1"), *arm("l1+dropout", seeds=3)])
+    assert found.techniques == ("l1", "dropout")
+    assert found.seeds == [0, 1, 2]
+    assert [one["seed"] for one in found.none] == [0, 1]
+    assert cocktail_of(arm("l1+dropout", seeds=3), most=2).seeds == [0, 1]
+    arms = [*arm("none", "tuned"), *arm("none", "untuned"), *arm("l1", "recipe", "final"),
+            *arm("l1+dropout", stage="tuning")]  # fmt: skip
+    found = cocktail_of(arms)
+    assert found.techniques == ("l1",)
+    assert len(found.none) == 2
+
+
+@pytest.mark.parametrize(
+    ("runs", "problem"),
+    [
+        (arm("l1"), "it has none"),
+        ([*arm("l1+l2"), *arm("l1+l2", "strength=1")], r"it has l1\+l2, l1\+l2 \(strength=1\)"),
+        ([*arm("l1+l2"), *arm("l1+l2", setting="rows=50")], r"it has l1\+l2, l1\+l2"),
+        ([*arm("none", "tuned"), *arm("none", "recipe")], "found no technique that helps"),
+        ([Run(one.config, one.tags, "FAILED") for one in arm("l1+l2")], "it has none"),
+    ],
+)
+def test_a_sweep_without_one_cocktail_is_refused(runs: list[Run], problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        cocktail_of(runs)
+
+
+def test_what_sets_the_size_of_batches_is_not_left_out() -> None:
+    growth = {"_target_": "regexp.regularizer.batch_growth.BatchGrowth", "factor": 2, "every": 1}
+    node = {"_target_": "regexp.regularizer.l1.L1", "strength": 0.1, "include": "weights"}
+    config = {"regularizer": {"batch_growth": growth, "l1": node}}
+    check_alone(config, ("batch_growth",))
+    with pytest.raises(ConfigError, match="sets the size of batches"):
+        check_alone(config, ("l1",))
