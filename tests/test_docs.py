@@ -336,6 +336,9 @@ def test_commands_are_valid(command: list[str], capsys: pytest.CaptureFixture[st
         options = {word for word in command if word.startswith("--")}
         assert options <= set(re.findall(r"--[\w-]+", usage))
         return
+    for launcher, plugin in {"slurm": "submitit", "ray": "ray"}.items():
+        if f"hydra/launcher={launcher}" in command:
+            pytest.importorskip(f"hydra_plugins.hydra_{plugin}_launcher")
     if "hydra/sweeper=optuna" in command:  # whose jobs nobody knows before
         pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
         assert compose(parse(command[1:])[0]).swept
