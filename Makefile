@@ -10,7 +10,7 @@ JOBS ?= 2
 SIDE_BY_SIDE = hydra/launcher=joblib hydra.launcher.n_jobs=$$($(BIN)/python -c \
 	'from joblib import cpu_count; print(cpu_count(only_physical_cores=True))')
 
-.PHONY: ablation study fast test check lint types docs format ui benchmark clean help
+.PHONY: ablation study fast test real check lint types docs format ui benchmark clean help
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -36,6 +36,12 @@ fast: lint
 ## make test        environment, then the tests
 test: .venv/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+## make real        the tests on a real Slurm and Ray, which it installs and starts (as root, on Debian)
+real: .venv/.ready
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[slurm,ray]'
+	tests/real/slurm.sh
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m real tests/real
 
 ## make check       lint, types, docs, tests
 check: lint types docs test

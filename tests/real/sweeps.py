@@ -32,7 +32,6 @@ def give(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "regexp", *SWEEP, *arguments],
         cwd=folder,
-        env=None,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -57,6 +56,17 @@ def wait_for(happened: Callable[[], Any], what: str) -> Any:
             return found
         time.sleep(0.1)
     raise AssertionError(f"waited in vain for {what}")
+
+
+def training(folder: Path, technique: str) -> int | None:
+    """The process that trains a technique, when a checkpoint of some runs is there."""
+    if not any(folder.glob("mlruns/checkpoints/*/*.pt")):
+        return None
+    with Tracker(None, "regexp", folder / "mlruns") as tracker:
+        going = f"tags.technique = '{technique}' and attributes.status = 'RUNNING'"
+        for run in tracker.client.search_runs([tracker.experiment_id], going):
+            return int(run.data.tags["pid"])
+    return None
 
 
 def recorded(folder: Path) -> dict[str, tuple[str, str, dict[str, list[tuple[int, float]]]]]:

@@ -1,0 +1,48 @@
+"""The same sweep by every launcher: the same bits, also where a process of it is killed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.real.sweeps import end, give, recorded, training, wait_for
+
+PLUGINS = {"joblib": "joblib", "submitit_local": "submitit", "ray": "ray"}
+
+pytestmark = pytest.mark.real
+
+
+def by(launcher: str) -> list[str]:
+    """The overrides that ask for a launcher; a skip where it is not installed."""
+    module = f"hydra_plugins.hydra_{PLUGINS[launcher]}_launcher"
+    if not importlib.util.find_spec(module):
+        pytest.skip(f"pip install hydra-{PLUGINS[launcher]}-launcher")
+    two = {"joblib": ["hydra.launcher.n_jobs=2"], "ray": ["hydra.launcher.ray.init.num_cpus=2"]}
+    # a local Ray, also where a cluster is near
+    return [f"hydra/launcher={launcher}", *two.get(launcher, [])]
+
+
+@pytest.mark.parametrize("launcher", PLUGINS)
+def test_a_process_that_is_killed_costs_nothing(
+    tmp_path: Path, undisturbed: dict[str, Any], launcher: str
+) -> None:
+    command = give(tmp_path, *by(launcher))
+    os.kill(wait_for(lambda: training(tmp_path, "l1"), "the training of l1"), signal.SIGKILL)
+    status, printed = end(command)
+    assert status == 0, printed
+    assert "[2/4] its process died" in printed
+    assert recorded(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "ray"])
+def test_undisturbed_it_is_the_same(
+    tmp_path: Path, undisturbed: dict[str, Any], launcher: str
+) -> None:
+    status, printed = end(give(tmp_path, *by(launcher)))
+    assert status == 0, printed
+    assert recorded(tmp_path) == undisturbed
