@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from filelock import Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.jobs import written
@@ -28,14 +27,15 @@ from regexp.search.space import Space
 from regexp.search.taking_part import read_space
 from regexp.search.workers import helpers, start_importing, workers_of
 from regexp.search.written import as_experiment, write
-from regexp.sweeps.launched import lock_of, shared_tracker
+from regexp.sweeps.execute import UNKEPT
+from regexp.sweeps.launched import shared_tracker
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun, key_of
 from regexp.sweeps.present import present
 from regexp.sweeps.progress import remark_lines, say
 from regexp.sweeps.tuning import numbers_in_words
 from regexp.sweeps.yardsticks import planned_yardsticks, record_yardsticks
-from regexp.tracking import Terminated, interruptible
+from regexp.tracking import TakenError, Terminated, interruptible
 
 if TYPE_CHECKING:
     from regexp.compare.report import ComparisonReport
@@ -142,21 +142,17 @@ def _take_part(space: Space, tracker: Tracker, key: str) -> bool:
     Who leads writes the recipe and the table. Who takes part leads where that process has ended
     before it came to its end.
     """
-    lock = lock_of(space.config, f"search-{key}")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        with tracker.alone(f"search-{key}", None):
+            return _lead(space, tracker, key)
+    except TakenError:
         say("Another process searches the same: this one takes part.\n")
-        worth = _help(space, tracker, key, say)
-        lock.acquire()
+    worth = _help(space, tracker, key, say)
+    with tracker.alone(f"search-{key}", lambda who: None):
         if tracker.tags(worth).get(TOLD) == _told(space, key):
-            lock.release()
             say("\nIt has told what came of it.")
             return False
-    try:
         return _lead(space, tracker, key)
-    finally:
-        lock.release()
 
 
 def _helper(space: Space, key: str) -> None:
@@ -245,7 +241,7 @@ def _of_data(overrides: Sequence[str]) -> list[str]:
 def _settings(config: DictConfig) -> dict[str, object]:
     container = OmegaConf.to_container(config)
     assert isinstance(container, dict)
-    return {str(k): v for k, v in container.items() if k not in ("lengths", "launch")}
+    return {str(k): v for k, v in container.items() if k not in UNKEPT}
 
 
 _SHOWN = (*(name for name, _ in CHOSEN_BY), VALIDATION_LOSS)

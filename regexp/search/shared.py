@@ -12,14 +12,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from filelock import Timeout
 from omegaconf import DictConfig
 
 from regexp.sweeps.job import train
-from regexp.sweeps.launched import lock_of
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun
-from regexp.tracking import Tracker
+from regexp.tracking import TakenError, Tracker
 
 
 @dataclass(frozen=True)
@@ -38,14 +36,14 @@ class Shared:
 
     def __call__(self, jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
         """What became of the runs of each job, whoever trained them; see `engine.Train`."""
-        locks = [lock_of(self.config, f"{self.sweep_id}-{_name(job)}") for job in jobs]
         outcomes: dict[int, list[Outcome]] = {}
-        for seconds in (0, -1):  # first what nobody trains, then what others have trained, or left
+        # first what nobody trains, then what others have trained, or left
+        for waits in (None, lambda who: None):
             for number in [one for one in range(len(jobs)) if one not in outcomes]:
                 try:
-                    with locks[number].acquire(seconds):
+                    with self.tracker.alone(f"{self.sweep_id}-{_name(jobs[number])}", waits):
                         outcomes[number] = self._train(jobs[number])
-                except Timeout:
+                except TakenError:
                     continue
         return [outcomes[number] for number in range(len(jobs))]
 

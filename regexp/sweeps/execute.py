@@ -36,6 +36,11 @@ Then = Callable[["ComparisonReport", float], None]
 commands together have spent on it."""
 
 
+UNKEPT = ("lengths", "launch", "paths", "tracking")
+"""Parts of the configuration that are none of a sweep's settings: they differ from job to job, and
+from machine to machine."""
+
+
 @dataclass(frozen=True)
 class Execution:
     """What became of a sweep.
@@ -126,12 +131,13 @@ def _execute(
             known = choose(search(tracker.tries, runs), parent.id, runs, reuse=reuse)
             for line in existing_lines(planned, known, parent.id, auto=bool(looks)):
                 say(line)
-            if sweep.config.figures:
+            if sweep.config.figures and parent.owned:
                 from regexp.sweeps.illustrate import illustrate
 
                 illustrate(planned, parent, say)
             course = Course(sweep, planned, left_out, known, parent, tracker, folder)
             run(course, looks)
+            tracker.own(parent, lambda who: say(f"waits for {who}, which ends the same sweep"))
             by_workers = each(sweep.master, len(sweep.jobs))
             with _tolerant(), tracker.asking_once():
                 fits = [one for one in sticks[0] if not looks or one.seed < course.seeds]
@@ -145,7 +151,7 @@ def _execute(
             status = "FAILED" if course.failures or course.broken else "FINISHED"
             parent.finish(status, progress.failure_summary(course.failures))
         finally:
-            if parent is not None:  # time counts, however the command ends
+            if parent is not None and parent.owned:  # time counts, however the command ends
                 parent.wall_seconds(time.monotonic() - began)
     return Execution(parent.id, status == "FAILED" or not tracker.left.nothing)
 
@@ -157,8 +163,7 @@ def settings_of(sweep: Sweep) -> dict[str, object]:
     return {
         key: value
         for key, value in first.items()
-        if key not in ("lengths", "launch", "search")
-        and all(other[key] == value for other in others)
+        if key not in (*UNKEPT, "search") and all(other[key] == value for other in others)
     }
 
 

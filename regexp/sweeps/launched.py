@@ -4,12 +4,11 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.addresses import print_traceback, public
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
     from regexp.sweeps.outcome import Outcome
     from regexp.sweeps.planned_run import PlannedRun
     from regexp.tracking import Earlier, Tracker
+
+ByItself = Callable[["Tracker"], contextlib.AbstractContextManager[None]]
+"""Keeps other processes from a job meanwhile."""
 
 # The tracker of the sweep, for jobs in the same process: opening another takes its time.
 _tracker: "Tracker | None" = None
@@ -169,10 +171,15 @@ def job(config: DictConfig) -> float:
             exist = sum(one["ended"] for one in content.get("known", ()))
             of_them = f", {exist} of them exist already" if exist else ""
             say(f"{head}: {progress.size(config, content.get('runs'))}{of_them} ...")
-            with alone(config, f"{order.sweep_id}-{report.number}", head):
-                rest.begin(report.number)
-                outcomes = _train(config, content, order, setting, advance)
-                report.outcomes = [asdict(outcome) for outcome in outcomes]
+
+            @contextlib.contextmanager
+            def by_itself(tracker: "Tracker") -> Iterator[None]:
+                with alone(tracker, f"{order.sweep_id}-{report.number}", head):
+                    rest.begin(report.number)
+                    yield
+
+            outcomes = _train(config, content, order, setting, advance, by_itself)
+            report.outcomes = [asdict(outcome) for outcome in outcomes]
     except NotApplicable as error:
         applies = False
         say(f"{head}: {error}")
@@ -212,6 +219,7 @@ def _train(
     order: Order,
     setting: str,
     advance: "Advance",
+    by_itself: "ByItself" = lambda tracker: contextlib.nullcontext(),
 ) -> "list[Outcome]":
     """Train with the tracker of the sweep, or with one of its own in another process.
 
@@ -222,6 +230,7 @@ def _train(
         order: of the sweep.
         setting: what beside the technique the sweep varies in the job, for people.
         advance: told of epochs.
+        by_itself: for as long as it trains.
     """
     from regexp.sweeps.job import train
     from regexp.sweeps.plan import plan
@@ -239,35 +248,25 @@ def _train(
         for line in progress.remark_lines([planned]):
             say(line)
     if _tracker is not None:
-        return train(planned, config, _tracker, order.sweep_id, setting, known, advance)
+        with by_itself(_tracker):
+            return train(planned, config, _tracker, order.sweep_id, setting, known, advance)
     patience = Patience(config.tracking.wait)
-    with interruptible(), patience(lambda: open_tracker(config)) as tracker:
+    with (
+        interruptible(),
+        patience(lambda: open_tracker(config)) as tracker,
+        by_itself(tracker),
+    ):
         return train(planned, config, tracker, order.sweep_id, setting, known, advance)
 
 
-@contextlib.contextmanager
-def alone(config: DictConfig, name: str, head: str) -> Iterator[None]:
+def alone(tracker: "Tracker", name: str, head: str) -> contextlib.AbstractContextManager[None]:
     """Let one process at a time train a job: a second one then finds its runs finished.
 
     Args:
-        config: of the job.
+        tracker: of the store, which keeps processes apart on all machines that use it.
         name: of the sweep's job.
         head: begins the line that says why nothing happens.
     """
-    lock = lock_of(config, name)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"{head}: waits for another process that trains the same runs")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def lock_of(config: DictConfig, name: str) -> FileLock:
-    """The lock of a job of this name; the system takes it from a process that ends."""
-    folder = Path(config.paths.mlruns) / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{name}.lock")
+    return tracker.alone(
+        name, lambda who: say(f"{head}: waits for {who} that trains the same runs")
+    )

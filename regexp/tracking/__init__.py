@@ -3,6 +3,7 @@
 Importing this package does not import MLflow, which takes seconds; opening a `Tracker` does.
 """
 
+from regexp.tracking.claims import TakenError
 from regexp.tracking.copies import CheckpointCopy
 from regexp.tracking.error import StoreAwayError, TrackingError
 from regexp.tracking.patience import Patience
@@ -20,6 +21,7 @@ __all__ = [
     "Patience",
     "RunRecord",
     "StoreAwayError",
+    "TakenError",
     "Terminated",
     "Tracker",
     "TrackingError",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from regexp.tracking import names
+from regexp.tracking import names, process
 from regexp.tracking.outbox import RefusedError, Send
 from regexp.tracking.quiet import quiet
 from regexp.tracking.spool import Record
@@ -58,8 +58,9 @@ def dataset(described: Mapping[str, str]) -> Record:
 
 
 def status(status: str, time: int) -> Record:
-    """How a run ended; `time` in milliseconds since 1970."""
-    return {"kind": "status", "status": status, "time": time}
+    """How a run of this process ended; `time` in milliseconds since 1970."""
+    owner = process.identity(process.tags())
+    return {"kind": "status", "status": status, "time": time, "owner": owner}
 
 
 def sender(client: Any) -> Send:
@@ -111,9 +112,18 @@ def _send(client: Any, run_id: str, records: Sequence[Record]) -> None:
                     raise
                 client.log_inputs(run_id, data)
         case "status":
-            client.set_terminated(run_id, first["status"], first["time"])
+            if _is_owner(client, run_id, first.get("owner", "")):
+                client.set_terminated(run_id, first["status"], first["time"])
         case kind:  # pragma: no cover - the functions above are the only makers
             raise AssertionError(kind)
+
+
+def _is_owner(client: Any, run_id: str, owner: str) -> bool:
+    """Whether a run is still of the process that says how it ended: another may go on with it."""
+    if not owner:  # a record of an older version
+        return True
+    now = process.identity(client.get_run(run_id).data.tags)
+    return now in ("", owner)
 
 
 def _dataset_input(described: Record) -> Any:

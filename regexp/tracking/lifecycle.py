@@ -34,30 +34,21 @@ def find_created(
     return None
 
 
-def find_or_create_sweep(
-    client: Any, experiment_id: str, key: str, name: str, *, afresh: bool
-) -> tuple[Any, bool]:
-    """(run, made): the oldest parent with this key; another machine may make one as well.
+def find_sweep(client: Any, experiment_id: str, key: str, *, afresh: bool) -> Any:
+    """The oldest parent with this key; None where there is none.
 
     Args:
         key: tells sweeps apart.
-        name: of one that is made.
         afresh: whether one that has finished does not count.
     """
-    wanted = {"sweep.key": key}
+    found = query.tagged(client, experiment_id, {"sweep.key": key})
+    return next((run for run in found if not (afresh and run.info.status == "FINISHED")), None)
 
-    def parents() -> list[Any]:
-        found = query.tagged(client, experiment_id, wanted)
-        return [run for run in found if not (afresh and run.info.status == "FINISHED")]
 
-    if known := parents():
-        return known[0], False
-    tags = process.tags() | environment.common_tags() | wanted
-    mine = create_run(client, experiment_id, name, tags)
-    first = parents()[0]
-    if first.info.run_id != mine:
-        client.delete_run(mine)
-    return first, first.info.run_id == mine
+def create_sweep(client: Any, experiment_id: str, key: str, name: str) -> Any:
+    """Make a parent with this key; the caller sees to it that nobody else does."""
+    tags = process.tags() | environment.common_tags() | {"sweep.key": key}
+    return client.get_run(create_run(client, experiment_id, name, tags))
 
 
 def resume(client: Any, run_id: str) -> tuple[Any, set[tuple[str, int]]]:

@@ -26,6 +26,11 @@ def tags(pid: int | None = None) -> dict[str, str]:
     return {"host": socket.gethostname(), "pid": str(pid), "process": json.dumps(identity)}
 
 
+def identity(tags: Mapping[str, str]) -> str:
+    """The process that `tags` names, as one text; empty if they name none."""
+    return " ".join(tags[key] for key in ("host", "pid", "process") if tags.get(key))
+
+
 def alive(tags: Mapping[str, str]) -> bool | None:
     """Say whether the process that `tags` names still runs.
 

@@ -20,10 +20,11 @@ class RunRecord:
 
     Args:
         on_finish: told once, when the run ends.
-        owned: whether this process decides how the run ends; `finish` of one that only joined a
-            sweep sends what is queued and leaves the status alone.
+        owned: see below.
 
     Attributes:
+        owned: whether this process decides how the run ends; `finish` of one that only joined a
+            sweep sends what is queued and leaves the status alone.
         known: (name, step) of metrics that the store has of an earlier process; they are not
             recorded again.
         spent: of a sweep, seconds of wall time that earlier commands have worked on it.
@@ -44,7 +45,7 @@ class RunRecord:
         self.known: set[tuple[str, int]] = set()
         self.spent = 0.0
         self._outbox = outbox
-        self._owned = owned
+        self.owned = owned
         self._on_finish = on_finish
 
     def metrics(self, values: Mapping[str, float], step: int, time: int | None = None) -> None:
@@ -111,7 +112,7 @@ class RunRecord:
         """
         if self.finished:
             return
-        if self._owned:
+        if self.owned:
             if reason:
                 self.tags({"reason": public(reason)})
             self._outbox.put(self.id, delivery.status(status, now()))

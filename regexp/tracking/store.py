@@ -130,7 +130,8 @@ def open_client(uri: str, folder: Path, *, follow: bool = True) -> Any:
         if not is_server(uri):
             _create_database(uri, folder, follow=follow)
         # MLflow knows of no server's password but by its variables: it writes addresses into errors
-        client = MlflowClient(tracking_uri=uri if is_server(uri) else connectable(uri))
+        address = uri if is_server(uri) else connectable(uri)
+        client = MlflowClient(tracking_uri=address, registry_uri=address)
         if sqlite_file(uri):
             _relax(client)
     return client

@@ -4,21 +4,12 @@ import atexit
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
-from filelock import FileLock
-
-from regexp.tracking import (
-    delivery,
-    environment,
-    lifecycle,
-    names,
-    process,
-    query,
-    store,
-    view,
-)
+from regexp.tracking import delivery, environment, lifecycle, names, process, query, store, view
+from regexp.tracking.claims import Claims, Waits
 from regexp.tracking.error import StoreAwayError
 from regexp.tracking.experiments import find_or_make
 from regexp.tracking.outbox import Left, Outbox
@@ -69,6 +60,7 @@ class Tracker(Reading):
         outbox = Outbox(delivery.sender(client), spool_of(address, self.folder))
         super().__init__(client, address, experiment_id, outbox, Patience(wait))
         self._open: dict[str, RunRecord] = {}  # in the order of their start: a parent comes first
+        self._claims = Claims(client, address, self.folder, lambda asked: self._patience(asked))
         self._closed = False
         # All the while: each of its calls of MLflow would make all loggers forget what they know.
         quiet.__enter__()
@@ -114,17 +106,18 @@ class Tracker(Reading):
             afresh: whether one that has finished is left alone, and another made.
             owned: whether this process decides how it ends; else it only takes part.
 
+        Returns:
+            Its record, which is not `owned` where another process has it at the same time.
+
         Raises:
             TrackingError: the store cannot be used.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".sweep.lock"), store.explained(self.uri):
-            asked = self.client, self.experiment_id
-            run, made = lifecycle.find_or_create_sweep(*asked, key, name, afresh=afresh)
+        with store.explained(self.uri):
+            run, made = self._find_or_create(key, name, afresh=afresh)
+            owned = owned and self._claims.keep(_claim(run.info.run_id), None)
             record = self._record(run.info.run_id, name, owned=owned)
-            record.spent = float(run.data.tags.get(WALL_SECONDS, 0))
-            if owned and not made:
-                lifecycle.set_running(self.client, run)
+            if not made:
+                self._go_on(record, run)
         values, notes = names.params(config)
         missing = values.keys() - run.data.params.keys()
         if made or (owned and missing):  # whoever made it may have been killed
@@ -137,6 +130,31 @@ class Tracker(Reading):
             for param in sorted(missing):  # the last: they tell that all of it is there
                 self._outbox.put(record.id, delivery.param(param, values[param]))
         return record
+
+    def own(self, sweep: RunRecord, waits: Waits) -> None:
+        """Own a sweep: one that another process owns when that has done with it.
+
+        Args:
+            sweep: from `sweep`.
+            waits: told once who has it, if one has to wait.
+        """
+        if not sweep.owned:
+            self._claims.keep(_claim(sweep.id), waits)
+            with store.explained(self.uri):
+                sweep.owned = True
+                self._go_on(sweep, self.client.get_run(sweep.id))
+
+    def alone(self, name: str, waits: Waits | None) -> AbstractContextManager[None]:
+        """Let one process at a time do something, whatever machine it is on.
+
+        Args:
+            name: of what is done.
+            waits: told once who does it, if one has to wait; None not to.
+
+        Raises:
+            TakenError: another process does it, and one is not to wait.
+        """
+        return self._claims.alone(name, waits)
 
     def joined(self, run_id: str, name: str) -> RunRecord:
         """A run or sweep of another process, to record more with it; how it ends is not changed."""
@@ -217,10 +235,27 @@ class Tracker(Reading):
         atexit.unregister(self.close)
         try:
             self.left = self._outbox.close()
+            self._claims.close()
         finally:
             quiet.__exit__()
         for line in farewell(self.left, self._given, self.folder):
             _logger.warning(line)
+
+    def _find_or_create(self, key: str, name: str, *, afresh: bool) -> tuple[Any, bool]:
+        """(run, made): the oldest parent with this key."""
+        asked = self.client, self.experiment_id, key
+        if run := lifecycle.find_sweep(*asked, afresh=afresh):
+            return run, False
+        with self.alone(f"make-{self.experiment_id}-{key}".replace(" ", "-"), lambda who: None):
+            if run := lifecycle.find_sweep(*asked, afresh=afresh):
+                return run, False
+            return lifecycle.create_sweep(*asked, name), True
+
+    def _go_on(self, sweep: RunRecord, run: Any) -> None:
+        """Go on with a sweep that exists."""
+        sweep.spent = float(run.data.tags.get(WALL_SECONDS, 0))
+        if sweep.owned:
+            lifecycle.set_running(self.client, run)
 
     def _record(self, run_id: str, name: str, *, owned: bool = True) -> RunRecord:
         def forget(record: RunRecord) -> None:
@@ -250,3 +285,8 @@ class Tracker(Reading):
     def _resumed(self, run_id: str) -> tuple[Any, set[tuple[str, int]]]:
         with store.explained(self.uri):
             return lifecycle.resume(self.client, run_id)
+
+
+def _claim(sweep_id: str) -> str:
+    """The name of the lease that a sweep's owner holds."""
+    return f"{sweep_id}-sweep"

@@ -53,7 +53,8 @@ def fault(record: dict[str, Any], files: Path) -> str:
         case "metric":
             return "" if _is_float(record["value"]) else "a metric that is no number"
         case "status":
-            return "" if record["status"] in _STATUSES else f"a status {record['status']!r}"
+            good = record["status"] in _STATUSES and isinstance(record.get("owner", ""), str)
+            return "" if good else f"a status {record['status']!r}"
         case "dataset":
             plain = all(isinstance(value, str) and _is_text(value) for value in record.values())
             return "" if plain else "a dataset whose description is no text"

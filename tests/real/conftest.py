@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.real import servers as programs
 from tests.real.sweeps import end, give, recorded
 
 
@@ -17,3 +19,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     status, printed = end(give(folder))
     assert status == 0, printed
     return recorded(folder)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[programs.Servers]:
+    """PostgreSQL, S3, and an MLflow server on both that asks who one is."""
+    if absent := programs.missing():
+        pytest.skip(f"missing: {absent}; make real installs it")
+    with programs.servers(login=True) as running:
+        yield running

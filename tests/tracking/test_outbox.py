@@ -161,7 +161,7 @@ def test_next_outbox_delivers_what_is_left_once(store: Store, spool: Spool, tmp_
     assert second.close() == Left()
     assert store.steps() == [0, 1, 2]
     assert store.files == ["weights"]
-    assert store.taken["run"][-1] == {"kind": "status", "status": "FINISHED", "time": 7}
+    assert store.taken["run"][-1] == delivery.status("FINISHED", 7)
     assert [path.name for path in spool.folder.iterdir() if path.name != ".lock"] == []
 
 

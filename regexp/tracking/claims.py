@@ -1,0 +1,148 @@
+"""What keeps the processes on one store apart: leases, or file locks where the store is a file."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from regexp.tracking import store
+from regexp.tracking.lease import Leases
+from regexp.tracking.places import sqlite_file
+
+Waits = Callable[[str], object]
+"""Told who does what one has to wait for."""
+
+
+class TakenError(RuntimeError):
+    """Another process does what one wants to do alone."""
+
+
+class FileLocks:
+    """The same where the store is a file and all processes are on one machine: file locks.
+
+    Args:
+        folder: of the locks, made with the first.
+
+    Attributes:
+        look: seconds between two looks at a lock that another has.
+    """
+
+    look = 0.05
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: list[FileLock] = []
+
+    def take(self, name: str) -> FileLock | None:
+        """The lock; None while another process has it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._folder / f"{name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return None
+        self._held.append(lock)
+        return lock
+
+    def holder(self, name: str) -> str:
+        """Who has a lock: it does not tell."""
+        return ""
+
+    def release(self, lease: FileLock) -> None:
+        """Give a lock back. Once is enough."""
+        if lease in self._held:
+            self._held.remove(lease)
+            lease.release()
+
+    def close(self) -> None:
+        """Give all back."""
+        for lock in list(self._held):
+            self.release(lock)
+
+
+def leases_of(client: Any, uri: str, folder: Path) -> Leases | FileLocks:
+    """What keeps processes on one store apart.
+
+    Args:
+        client: MLflow's.
+        uri: of the store, absolute.
+        folder: `paths.mlruns`.
+    """
+    database = sqlite_file(uri)
+    if database is not None:
+        return FileLocks(database.parent / "locks")
+    # Databricks keeps models elsewhere, under names of other forms.
+    return FileLocks(folder / "locks") if uri == "databricks" else Leases(client)
+
+
+class Claims:
+    """What this process does alone, of all that use a store.
+
+    Args:
+        client: MLflow's.
+        uri: of the store, absolute.
+        folder: `paths.mlruns`.
+        patience: repeats a request while the store is away.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        uri: str,
+        folder: Path,
+        patience: Callable[[Callable[[], Any]], Any],
+    ) -> None:
+        self._leases = leases_of(client, uri, folder)
+        self._uri = uri
+        self._patience = patience
+        self._kept: set[str] = set()
+
+    def keep(self, name: str, waits: Waits | None) -> bool:
+        """Do something alone from now on, until `close`; False if another does and `waits` is None.
+
+        Args:
+            name: of what is done.
+            waits: told once who does it, if one has to wait; None not to.
+        """
+        if name not in self._kept:
+            try:
+                self._wait(name, waits)
+            except TakenError:
+                return False
+            self._kept.add(name)
+        return True
+
+    @contextmanager
+    def alone(self, name: str, waits: Waits | None) -> Iterator[None]:
+        """Do something alone while the block lasts; see `Tracker.alone`."""
+        lease = self._wait(name, waits)
+        try:
+            yield
+        finally:
+            self._leases.release(lease)
+
+    def close(self) -> None:
+        """Leave everything to others."""
+        self._kept.clear()
+        self._leases.close()
+
+    def _wait(self, name: str, waits: Waits | None) -> Any:
+        def take() -> tuple[Any, str]:
+            with store.explained(self._uri):
+                lease = self._leases.take(name)
+                return lease, "" if lease or told else self._leases.holder(name)
+
+        told = False
+        while True:
+            lease, holder = self._patience(take)
+            if lease is not None:
+                return lease
+            if waits is None:
+                raise TakenError(f"{holder or 'another process'} does {name}")
+            if not told:
+                waits(holder or "another process")
+                told = True
+            time.sleep(self._leases.look)

@@ -1,0 +1,187 @@
+"""Leases: one holder at a time, whatever becomes of it; MLflow's registry in an SQLite file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regexp.tracking import process, store
+from regexp.tracking.lease import EXPIRY, PREFIX, Leases
+from tests.tracking.fakes import Clock
+
+ELSEWHERE = {"host": "elsewhere", "pid": "7", "process": json.dumps({"machine": "", "boot": "",
+             "start": "1"})}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Any:
+    folder = tmp_path_factory.mktemp("registry")
+    shutil.copy(empty_store, folder)
+    return store.open_client(store.resolve(None, folder), folder)
+
+
+@pytest.fixture
+def client(registry: Any) -> Iterator[Any]:
+    yield registry
+    for name in names(registry):
+        registry.delete_registered_model(name)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def machine(client: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Leases]:
+    """Makes the leases of machines that know nothing of each other's processes."""
+    monkeypatch.setattr(process, "tags", lambda: ELSEWHERE)
+    return lambda: Leases(client, clock=clock, heartbeat=None)
+
+
+def names(client: Any) -> list[str]:
+    return sorted(model.name for model in client.search_registered_models())
+
+
+def test_one_has_it_until_it_gives_it_back(machine: Callable[[], Leases], client: Any) -> None:
+    first, second = machine(), machine()
+    lease = first.take("job")
+    assert lease is not None
+    assert second.take("job") is None
+    assert second.holder("job") == "process 7 on elsewhere"
+    assert second.take("another") is not None
+    first.release(lease)
+    first.release(lease)
+    assert second.holder("job") == ""
+    assert second.take("job") is not None
+    second.close()
+    assert names(client) == []
+
+
+def test_of_many_who_ask_at_once_one_gets_it(machine: Callable[[], Leases]) -> None:
+    asked = [machine() for _ in range(6)]
+    start = threading.Barrier(len(asked))
+    got: list[bool] = []
+
+    def ask(leases: Leases) -> None:
+        start.wait()
+        got.append(leases.take("job") is not None)
+
+    threads = [threading.Thread(target=ask, args=(one,)) for one in asked]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == [False] * 5 + [True]
+
+
+def test_one_that_lives_keeps_it_however_long(machine: Callable[[], Leases], clock: Clock) -> None:
+    first, second = machine(), machine()
+    assert first.take("job") is not None
+    for _ in range(20):
+        clock.now += EXPIRY / 4
+        first.beat()
+        assert second.take("job") is None
+
+
+def test_what_expired_is_taken_by_one_and_its_holder_learns_of_it(
+    machine: Callable[[], Leases], clock: Clock, client: Any
+) -> None:
+    dead, second, third = machine(), machine(), machine()
+    lease = dead.take("job")
+    assert lease is not None
+    for one in (second, third):
+        assert one.take("job") is None, "nobody knows how long nothing was heard"
+    clock.now += EXPIRY
+    assert second.take("job") is None
+    clock.now += 1
+    taken = [one.take("job") for one in (second, third)]
+    assert taken[0] is not None
+    assert taken[1] is None
+    dead.beat()
+    assert lease.lost
+    dead.release(lease)
+    assert third.take("job") is None, "it was no longer the dead one's to give back"
+    second.release(taken[0])
+    assert names(client) == []
+    assert third.take("job") is not None
+
+
+def test_a_holder_that_was_asleep_and_is_the_first_to_wake_keeps_it(
+    machine: Callable[[], Leases], clock: Clock, client: Any
+) -> None:
+    first, second = machine(), machine()
+    lease = first.take("job")
+    assert second.take("job") is None
+    clock.now += EXPIRY + 1
+    first.beat()
+    assert lease is not None
+    assert not lease.lost
+    assert second.take("job") is None
+    first.close()
+    assert names(client) == []
+
+
+def test_one_that_wakes_when_it_gives_it_back_gives_back_nothing_of_others(
+    machine: Callable[[], Leases], clock: Clock
+) -> None:
+    first, second = machine(), machine()
+    lease = first.take("job")
+    assert lease is not None
+    assert second.take("job") is None
+    clock.now += EXPIRY + 1
+    assert second.take("job") is not None
+    first.release(lease)
+    assert machine().take("job") is None
+
+
+def test_a_successor_of_what_was_given_back_meanwhile_is_none(
+    machine: Callable[[], Leases], clock: Clock, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The holder wakes between the look of the one who takes over and its request."""
+    first, second, third = machine(), machine(), machine()
+    lease = first.take("job")
+    assert second.take("job") is None
+    clock.now += EXPIRY + 1
+    put = second._put
+
+    def late(name: str, nonce: str) -> bool:
+        if name != f"{PREFIX}-job":
+            first.close()
+            assert third.take("job") is not None
+        return put(name, nonce)
+
+    monkeypatch.setattr(second, "_put", late)
+    assert second.take("job") is None
+    assert lease is not None
+    assert names(client) == [f"{PREFIX}-job"], "the third's alone"
+
+
+def test_a_dead_process_of_this_machine_is_waited_for_no_longer(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    this = process.tags()
+    monkeypatch.setattr(process, "tags", lambda: this | {"pid": str(2**22 + 1)})
+    assert Leases(client, heartbeat=None).take("job") is not None
+    monkeypatch.setattr(process, "tags", lambda: this)
+    assert Leases(client, heartbeat=None).take("job") is not None
+
+
+def test_a_lease_whose_answer_was_lost_is_had(
+    machine: Callable[[], Leases], client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's client asks again where a connection breaks: its first request came through."""
+    create = client.create_registered_model
+
+    def twice(*arguments: Any) -> Any:
+        create(*arguments)
+        return create(*arguments)
+
+    monkeypatch.setattr(client, "create_registered_model", twice)
+    assert machine().take("job") is not None
