@@ -60,7 +60,7 @@ def explain(explanation: Explanation) -> int:
         with (
             interruptible(),
             open_tracker(explanation.config) as tracker,
-            alone(explanation.config, f"explain-{key}", "explain"),
+            alone(tracker, f"explain-{key}", "explain"),
         ):
             failed = _Explaining(explanation, tracker, key).run(apart)
     except (KeyboardInterrupt, Terminated):
