@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.bars import Bars
-from regexp.metrics.names import SECONDS, VALIDATION, direction_of, rung_loss
+from regexp.errors import ConfigError
+from regexp.metrics.names import EPOCH_VALIDATION, SECONDS, VALIDATION, direction_of, rung_loss
 from regexp.search.recipe import Recipe
 from regexp.search.space import Draw
 from regexp.sweeps.outcome import Outcome
@@ -30,6 +31,9 @@ class Trial:
         seconds: of training that its runs have recorded.
         rungs: epoch -> the validation loss there, at the rungs that it has reached.
         left: whether it ended at the last of them, with a loss above the bar.
+
+    Raises:
+        ConfigError: a score of other rows than those of the validation split.
     """
 
     recipe: Recipe
@@ -38,6 +42,13 @@ class Trial:
     seconds: float = 0.0
     rungs: Mapping[int, float] = field(default_factory=dict)
     left: bool = False
+
+    def __post_init__(self) -> None:
+        for name in (name for one in self.scores for name in one or {}):
+            if not name.startswith((VALIDATION, EPOCH_VALIDATION)):
+                raise ConfigError(
+                    f"{name} is no score of validation rows; no trial is chosen by it"
+                )
 
     @property
     def in_full(self) -> bool:

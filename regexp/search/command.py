@@ -25,6 +25,7 @@ from regexp.search.sampler import propose, require
 from regexp.search.shared import Shared
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
+from regexp.search.unseen import Watched, unseen_arms
 from regexp.search.workers import helpers, start_importing, workers_of
 from regexp.search.written import as_experiment, write
 from regexp.sweeps.execute import UNKEPT
@@ -66,7 +67,7 @@ def run_search(searched: Searched) -> int:
     workers = workers_of(searched.config)
     start_importing(workers)
     space = read_space(searched)
-    first = plan(searched.config)
+    first = plan(space.config)
     for line in [*remark_lines([first]), *lines_of(space)]:
         say(line)
     key = _key(space, first[0])
@@ -165,7 +166,7 @@ def _help(space: Space, tracker: Tracker, key: str, tell: Tell) -> str:
     """Train what no other process trains, until there is nothing; the id of the verdict's sweep."""
     parent = _parent(space, tracker, key, owned=False)
     config = verdict.question(space.config)
-    planned = verdict.planned_arms(space, *_find(arms_of(space), tracker, parent.id, tell))
+    planned = unseen_arms(space, *_find(arms_of(space), tracker, parent.id, tell))
     worth = _worth(space, tracker, planned, owned=False)
     Shared(config, tracker, worth.id)(list(planned.values()))
     return worth.id
@@ -175,11 +176,12 @@ def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     """Search and compare; whether a run of the verdict failed."""
     config, began = space.config, time.monotonic()
     parent, arms = _parent(space, tracker, key), arms_of(space)
-    found, tuned = _find(arms, tracker, parent.id, say)
+    found, tuned, trials = _find(arms, tracker, parent.id, say)
     path, text = write(space, found), as_experiment(space, found)
     parent.text(text, "recipe.yaml")
     say(f"\nThe recipe: {found}\nNone, tuned with as many trials: {tuned}\n")
-    worth, compared, failed = _verdict(space, tracker, found, tuned, key, parent.id)
+    planned = unseen_arms(space, found, tuned, trials)
+    worth, compared, failed = _verdict(space, tracker, planned, key, parent.id)
     record = presented.record_of(
         space, arms, found, tuned, title=_title(space), verdict=worth, text=text
     )
@@ -189,7 +191,7 @@ def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     say(
         f"\nThe recipe is an experiment, in {path}:\n"
         f"  regexp --config-dir {config.search.folder} experiment={path.stem} "
-        f"{written(_of_data(space.searched.command))}"
+        f"{written(_of_data(space))}"
     )
     return failed
 
@@ -224,18 +226,23 @@ def _told(space: Space, key: str) -> str:
 
 def _find(
     arms: Sequence[Arm], tracker: Tracker, sweep_id: str, tell: Tell
-) -> tuple[Recipe, Recipe]:
-    """The recipe, and the numbers for `none`, by all trials, which the arms get, and finalists."""
+) -> tuple[Recipe, Recipe, list[PlannedRun]]:
+    """The recipe, and the numbers for `none`, by all trials, which the arms get, and finalists; and
+    which runs these were, see `Watched.runs`.
+    """
     began = time.monotonic()
-    train = Shared(arms[0].config, tracker, sweep_id)
+    train = Watched(Shared(arms[0].config, tracker, sweep_id))
     rounds(arms, train, propose, lambda: tell(_progress(arms, time.monotonic() - began)))
-    return conclude(arms, train)
+    return *conclude(arms, train), train.runs
 
 
-def _of_data(overrides: Sequence[str]) -> list[str]:
+def _of_data(space: Space) -> list[str]:
     """The overrides that a recipe does not have: of the data, and of where things lie."""
     ours = ("dataset", "paths.", "tracking.")
-    return [one for one in overrides if one.startswith(ours)]
+    given = [one for one in space.searched.command if one.startswith(ours)]
+    tested = f"dataset.test_seed={space.config.dataset.test_seed}"
+    is_new = space.config.dataset.test_seed is not None and tested not in given
+    return [*given, *[tested] * is_new]
 
 
 def _settings(config: DictConfig) -> dict[str, object]:
@@ -269,11 +276,14 @@ def _progress(arms: Sequence[Arm], seconds: float) -> str:
 
 
 def _verdict(
-    space: Space, tracker: Tracker, found: Recipe, tuned: Recipe, key: str, search_id: str
+    space: Space,
+    tracker: Tracker,
+    planned: Mapping[str, Sequence[PlannedRun]],
+    key: str,
+    search_id: str,
 ) -> tuple[str, ComparisonReport | None, bool]:
     """Train the arms as a sweep of their own: its id, their comparison, whether a run failed."""
     config, began = verdict.question(space.config), time.monotonic()
-    planned = verdict.planned_arms(space, found, tuned)
     if verdict.FOUND not in planned:
         say("No recipe is better than none with tuned numbers: the two are the same.")
     sticks = planned_yardsticks(config, list(planned.values()))

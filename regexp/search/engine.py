@@ -37,10 +37,10 @@ Propose = Callable[
 """See `regexp.search.sampler.propose`."""
 
 TRIAL_SEED = 0
-"""Of all trials, and of their split where each seed would have its own."""
+"""Of all trials, which so have one split; for its test rows see `unseen`."""
 
 BLOCK = 5
-"""Seeds whose test splits share no row: the verdict's begin with such a block."""
+"""Seeds of a block at most, whose splits share as few rows as they can: the verdict begins one."""
 
 
 @dataclass
@@ -74,7 +74,7 @@ def arms_of(space: Space) -> tuple[Arm, Arm]:
 
 
 def finalist_seeds(config: DictConfig) -> list[int]:
-    """The seeds with which the best trials are trained again."""
+    """The seeds, and so the splits, with which the best trials are trained again."""
     first = TRIAL_SEED + 1
     return list(range(first, first + config.search.finalist_seeds))
 
@@ -217,8 +217,7 @@ def train_recipes(
 ) -> list[list[list[Outcome]]]:
     """Train recipes, those that share a stack as one job.
 
-    All have the split of the first seed of all, so that a choice knows no other rows. A run that
-    two jobs have is trained in the first.
+    A run that two jobs have is trained in the first.
 
     Returns:
         Of each batch, of each recipe the outcomes by seed; none if it cannot be planned.
@@ -256,8 +255,6 @@ def planned_runs(
             # a recipe may have other epochs than the search
             rungs = [list(bar) for bar in bars if bar[0] < config.trainer.epochs]
             config.trainer.bars = rungs or None
-        if config.dataset.split_seed is None:
-            config.dataset.split_seed = TRIAL_SEED
     words = str(recipe)
     try:
         runs = plan(config)

@@ -18,6 +18,7 @@ from regexp.errors import ConfigError, NotApplicable
 from regexp.regularizer.base import KINDS
 from regexp.search.recipe import SCHEDULER
 from regexp.search.space import STRUCTURES, Space, Technique, configured, neutralized
+from regexp.search.unseen import with_unseen
 from regexp.sweeps.identity import Node
 from regexp.sweeps.ingredients import build_regularizer, training_rows
 from regexp.sweeps.plan import plan
@@ -34,7 +35,8 @@ def read_space(searched: Searched) -> Space:
     Raises:
         ConfigError: a range that cannot be read; a technique that was asked for and does not apply.
     """
-    base = plan(searched.config.copy())[0]  # what is wrong without a technique is told first
+    searched = with_unseen(searched)  # what is wrong without a technique is told first
+    base = plan(searched.config.copy())[0]
     shared, _ = dimensions_of(_known(searched.config), "search.space")
     shared = [one for wide in shared for one in _possible(wide, base)]
     for one in shared:

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.errors import ConfigError
-from regexp.search.choice import best, ranked, ranks, tried
+from regexp.search.choice import Trial, best, ranked, ranks, tried
 from regexp.search.recipe import Recipe
 from regexp.sweeps.outcome import Outcome
 
@@ -82,6 +82,14 @@ def test_planted_test_scores_change_nothing_and_cannot_be_asked_for() -> None:
     ]
     with pytest.raises(ConfigError, match="final/val_cost"):
         ranked(trials, config("test/cost"))
+
+
+@pytest.mark.parametrize("name", ["test/accuracy", "ensemble/accuracy", "final/train_loss"])
+def test_a_score_of_other_rows_is_refused(name: str) -> None:
+    """Whatever takes the place of `tried`, such a score cannot come to a choice."""
+    assert Trial(recipe(0), {}, [None, {"final/val_loss": 1.0, "val/loss": 1.0}])
+    with pytest.raises(ConfigError, match=f"{name} is no score of validation rows"):
+        Trial(recipe(0), {}, [None, {"final/val_loss": 1.0, name: 1.0}])
 
 
 def test_a_score_that_is_no_number_is_the_worst_that_finished() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from regexp.__main__ import run
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.config.searched import compose_search
-from regexp.search import verdict
+from regexp.search import command, verdict
 from regexp.search.cocktail_runs import OF_SEARCH
+from regexp.search.engine import Arm
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
 from regexp.search.written import as_experiment
 from regexp.sweeps.plan import plan
+from regexp.sweeps.planned_run import PlannedRun
 from tests.sandbox import Sandbox
 
 SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=2", "search.trials=8",
@@ -43,7 +46,8 @@ def test_the_written_recipe_is_the_run_of_the_verdict(
     path = tmp_path / "experiment" / "recipe.yaml"
     path.parent.mkdir()
     path.write_text(as_experiment(space, recipe), encoding="utf-8")
-    words = ["--config-dir", str(tmp_path), "experiment=recipe", "dataset=iris", "seeds=[5,6]"]
+    words = ["--config-dir", str(tmp_path), "experiment=recipe", "dataset=iris",
+             "dataset.test_seed=0", "seeds=[5,6]"]  # fmt: skip
     [job] = compose(parse(words)[0]).jobs
     assert [one.fingerprint for one in plan(job.config)] == [
         one.fingerprint for one in arms["recipe"]
@@ -83,12 +87,15 @@ def test_a_search_ends_with_a_recipe_and_its_worth_and_the_second_time_trains_no
     page = sandbox.folder / "recipe" / "search.html"
     assert page.is_file()
     assert not (page.parent / "figures").exists(), "figures=false"
+    assert "experiment=recipe dataset=iris " in told
+    assert "dataset.test_seed=0\n" in told
     with sandbox.tracker() as tracker:
         runs = {parent: tracker.runs(parent) for parent in sandbox.parents()}
     trials, worth = sorted(runs.values(), key=lambda one: (one["stage"] == "final").all())
     assert (trials["stage"] == "tuning").all()
     assert {*trials["seed"]} == {0, 1}
     assert {*worth["seed"]} == {5, 6}
+    assert {*trials["params.dataset.test_seed"], *worth["params.dataset.test_seed"]} == {"0"}
     assert {*worth["variant"]} <= {"recipe", "tuned", "untuned"}
     assert (trials.loc[trials["variant"] == words, "chosen"] == "recipe").all()
     chosen = trials[trials["chosen"] != ""]
@@ -109,3 +116,22 @@ def test_a_search_ends_with_a_recipe_and_its_worth_and_the_second_time_trains_no
     assert {key: [*one["run_id"]] for key, one in later.items()} == {
         key: [*one["run_id"]] for key, one in runs.items()
     }
+
+
+def test_a_trial_that_knows_the_verdicts_rows_ends_the_search_before_it_is_trained(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: a trial that split the data by itself, and so trained on test rows of others."""
+    pytest.importorskip("optuna", minversion="4")
+
+    def found(arms: Sequence[Arm], *_: object) -> tuple[Recipe, Recipe, list[PlannedRun]]:
+        space = arms[0].space
+        config = space.config.copy()
+        config.dataset.test_seed, config.seeds = None, [1]
+        return space.default, space.default, plan(config)
+
+    monkeypatch.setattr(command, "_find", found)
+    assert sandbox.run("search", *SMALL) == 2
+    assert "its test split of seed 5" in capsys.readouterr().err
+    with sandbox.tracker() as tracker:
+        assert not any(len(tracker.runs(parent)) for parent in sandbox.parents())
