@@ -1,6 +1,7 @@
 """`python -m tests.kills.experiment`: a sweep killed twenty times against one undisturbed.
 
-Both are `regexp -m` over every technique that has memory, in folders of their own. The second is
+Both are `regexp -m` over every technique that has memory, in folders of their own; with `--search`
+both are `regexp search`, in which some runs end at rungs. The second is
 ended by SIGKILL at moments drawn from a seed, and started again after each: inside an epoch,
 inside a checkpoint, inside a flush of what is recorded, between jobs. Then every metric of every
 epoch, every tensor of the checkpoints, and what else is stored are compared bit for bit. The exit
@@ -22,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.kills.moments import Moment, draw
+from tests.kills.moments import BEHIND, Moment, draw
 from tests.kills.stored import Stored, left_over, stored
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,42 @@ def with_memory() -> list[str]:
     return found
 
 
+SEARCH = (
+    "search", "dataset=digits", "dataset.train_size=200", "model.hidden=[16]", "figures=false",
+    "yardsticks=false", "trainer.epochs=9", "trainer.batch_size=32", "trainer.device=cpu",
+    "trainer.step=general", "checkpoint.every=1", "search.workers=1",
+    "search.techniques=[dropout,batch_norm,mixup,ema,sam]", "search.schedulers=[constant]",
+    "search.space.model.hidden='choice([16],[24])'", "search.trials=12", "search.batch=4",
+    "search.together=2", "search.finalists=2", "search.finalist_seeds=1", "search.seeds=2",
+)  # fmt: skip
+"""A search whose steps are made one by one, so that a victim can die between two."""
+
+
+def places(mlruns: Path) -> list[str]:
+    """Where a command writes."""
+    return [f"paths.mlruns={mlruns}", f"search.folder={mlruns / 'recipe'}"]
+
+
+def recipe(mlruns: Path) -> str:
+    """What a search has chosen."""
+    return (mlruns / "recipe" / "experiment" / "recipe.yaml").read_text(encoding="utf-8")
+
+
+def course(events: Sequence[dict[str, Any]]) -> tuple[list[int], dict[str, list[int]]]:
+    """How many epochs each job of a search trains, and behind which jobs it does what else.
+
+    Args:
+        events: of one that nothing disturbed.
+    """
+    epochs = [event["epoch"] for event in events if event["event"] == "trained"]
+    ways = {"draws": "before a draw", "recipe": "before the recipe is written"}
+    behind: dict[str, list[int]] = {way: [] for way in ways.values()}
+    for event in events:
+        if (way := ways.get(event["event"])) and event["job"] >= 0:
+            behind[way].append(event["job"])
+    return epochs, behind
+
+
 def fresh(arguments: Sequence[str]) -> int:
     """Launch a victim in a Python of its own."""
     command = [sys.executable, "-m", "tests.kills.victim", *arguments]
@@ -101,7 +138,8 @@ class Kill:
     def row(self, number: int, restarted: list[dict[str, Any]]) -> list[str]:
         """Of the table; `restarted` is what the next process told of itself."""
         at = self.events[-1]
-        where = [str(at["job"] + 1), at["technique"], str(at["epoch"])] if at["job"] >= 0 else []
+        epoch = str(at["epoch"]) if at["epoch"] < BEHIND else ""
+        where = [str(at["job"] + 1), at["technique"], epoch] if at["job"] >= 0 else []
         way = [self.moment.kind, self.moment.way]
         return [str(number), *way, *(where or ["", "", ""]), went_on(restarted)]
 
@@ -232,6 +270,7 @@ def main() -> int:
     parser.add_argument(
         "--techniques", nargs="+", metavar="WORD", help="jobs, such as ema or [dropout,swa]"
     )
+    parser.add_argument("--search", action="store_true", help="a search in the place of a sweep")
     parser.add_argument("--folder", type=Path, help="an empty one, to keep what the sweeps leave")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -239,13 +278,20 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = (given.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        command = sweep(jobs)
-        undisturbed([*command, f"paths.mlruns={folder / 'undisturbed'}"])
-        expected = stored(folder / "undisturbed")
-        moments = draw(given.kills, epochs_of(expected, jobs), given.seed)
-        mlruns = folder / "killed"
-        kills, last = kill(moments, [*command, f"paths.mlruns={mlruns}"], folder, fresh)
-        line, well = verdict(expected, stored(mlruns), mlruns)
+        whole, mlruns = folder / "undisturbed", folder / "killed"
+        if given.search:
+            command = [*SEARCH]
+            whole.mkdir()
+            _, events = kill([], [*command, *places(whole)], whole, fresh)
+            moments = draw(given.kills, *course(events), given.seed)
+        else:
+            command = sweep(jobs)
+            undisturbed([*command, *places(whole)])
+            moments = draw(given.kills, epochs_of(stored(whole), jobs), {}, given.seed)
+        kills, last = kill(moments, [*command, *places(mlruns)], folder, fresh)
+        line, well = verdict(stored(whole), stored(mlruns), mlruns)
+        if given.search and recipe(whole) != recipe(mlruns):
+            line, well = f"{line} Another recipe.", False
     print(f"{table(kills, last)}\n\n{line}")
     return 0 if well else 1
 

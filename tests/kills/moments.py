@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 KINDS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -26,6 +26,17 @@ KINDS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """Kind of a moment -> its ways to be killed, taken in turn; of those in brackets, one by chance."""
 
+SEARCH_KINDS = KINDS | {
+    "between jobs": (
+        ("before a draw",),
+        ("before the first job", "before a text", "between two starts"),
+        ("before a job", "before the checkpoint is removed"),
+        ("before the recipe is written",),
+        ("after the last job",),
+    )
+}
+"""The same of `regexp search`."""
+
 AT_THE_END = ("file half copied", "before the status", "after the status",
               "before the checkpoint is removed")  # fmt: skip
 """Ways of a job's last epoch."""
@@ -33,6 +44,10 @@ AT_THE_END = ("file half copied", "before the status", "after the status",
 AFTER = {"between two steps": (1, 6), "kept on disk": (0, 2), "file half copied": (0, 3),
          "before the status": (0, 1), "after the status": (0, 1)}  # fmt: skip
 """How many opportunities may be left out: steps of an epoch, flushes, files and runs of a job."""
+
+
+BEHIND = 10**6
+"""The epoch of what comes when a job of a search has ended."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +69,21 @@ class Moment:
     after: int = 0
 
 
-def draw(kills: int, epochs: Sequence[int], seed: int) -> list[Moment]:
-    """The moments of a sweep, in the order in which they can happen.
+def draw(
+    kills: int,
+    epochs: Sequence[int],
+    behind: Mapping[str, Sequence[int]],
+    seed: int,
+) -> list[Moment]:
+    """The moments of a sweep, or of a search, in the order in which they can happen.
 
     Args:
         kills: how many; the kinds have equal shares.
         epochs: that each job trains; the first job has no technique.
+        behind: of a search, the jobs behind which there are opportunities of some ways; else empty.
         seed: of the stream that they are drawn from.
     """
+    of_kind = SEARCH_KINDS if behind else KINDS
     stream = random.Random(seed)
     last = len(epochs) - 1
     turns: list[int] = []  # jobs: every technique has its turn
@@ -69,12 +91,14 @@ def draw(kills: int, epochs: Sequence[int], seed: int) -> list[Moment]:
     kept: list[Moment] = []
     for number in range(kills):
         kind = list(KINDS)[number % len(KINDS)]
-        ways = KINDS[kind]
+        ways = of_kind[kind]
         way = stream.choice(ways[number // len(KINDS) % len(ways)])
         if way in ("before the first job", "before a text"):
             moment = Moment(kind, way, -1)
         elif way == "after the last job":
             moment = Moment(kind, way, last + 1)
+        elif way in behind:
+            moment = Moment(kind, way, stream.choice(behind[way]), BEHIND)
         elif way == "when that is delivered":
             moment = replace(kept.pop(), way=way)
         else:

@@ -21,7 +21,7 @@ Stored = dict[Key, list[str]]
 TIMES = ("seconds",)
 """Metrics that are times, not results."""
 
-PLACES = {"command", "paths.mlruns"}
+PLACES = {"command", "paths.mlruns", "search.folder"}
 """Parameters that tell where the folder is."""
 
 TAGS = ("fingerprint", "technique", "seed", "dataset", "data.checksum", "weights.sha256")
@@ -37,10 +37,15 @@ def stored(mlruns: Path) -> Stored:
     """
     found: Stored = defaultdict(list)
     client, runs = _open(mlruns)
+    called = defaultdict(set)
+    for run in runs:
+        called[run.info.run_name].add(run.data.tags.get("fingerprint"))
     for run in runs:
         run_id, tags = run.info.run_id, run.data.tags
         is_sweep = "fingerprint" not in tags  # its name tells where its folder is
-        name = "the sweep" if is_sweep else str(run.info.run_name)
+        name = f"the sweep {tags['sweep.key']}" if is_sweep else str(run.info.run_name)
+        if len(called[name]) > 1:  # of both arms of a search
+            name += f" {tags['fingerprint']}"
         found["sweep" if is_sweep else "status", name].append(run.info.status)
         for param in run.data.params.keys() - PLACES:
             found["param", name, param].append(run.data.params[param])

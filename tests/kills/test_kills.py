@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from regexp.__main__ import run
 from tests.kills import experiment as kills
 from tests.kills import victim
-from tests.kills.moments import KINDS, Moment, draw
+from tests.kills.moments import BEHIND, KINDS, SEARCH_KINDS, Moment, draw
 from tests.kills.stored import Stored, folder_of, left_over, stored
 from tests.kills.ways import WAYS
 from tests.processes import Forked
@@ -75,6 +75,45 @@ def test_a_killed_sweep_ends_as_if_nothing_had_happened(tmp_path: Path, empty_st
     ]
 
 
+SMALLER = ("trainer.epochs=3", "search.trials=8", "search.techniques=[dropout,mixup]",
+           "search.finalists=1")  # fmt: skip
+"""A search of few processes' seconds: four stacks of trials, which have a rung after an epoch."""
+
+
+@pytest.mark.slow
+def test_a_killed_search_has_the_same_trials_and_the_same_choice(
+    tmp_path: Path, empty_store: Path
+) -> None:
+    pytest.importorskip("optuna", minversion="4")
+    whole, broken = tmp_path / "undisturbed", tmp_path / "killed"
+    for folder in (whole, broken):
+        folder.mkdir()
+        shutil.copy(empty_store, folder)
+    command = [*kills.SEARCH, *SMALLER]
+    _, events = kills.kill([], [*command, *kills.places(whole)], whole, forked)
+    epochs, behind = kills.course(events)
+    assert epochs[:2] == [3, 3]
+    assert behind["before a draw"] == [1, 1]
+    chosen = behind["before the recipe is written"][0]
+    moments = [
+        Moment("between jobs", "before a draw", 1, BEHIND),
+        Moment("inside an epoch", "between two steps", 2, 2),
+        Moment("inside a flush", "after the status", 2, epochs[2], 1),
+        Moment("between jobs", "before the recipe is written", chosen, BEHIND),
+    ]
+    done, last = kills.kill(moments, [*command, *kills.places(broken)], tmp_path, forked)
+
+    expected, found = stored(whole), stored(broken)
+    assert kills.differing(expected, found) == []
+    assert left_over(broken) == []
+    assert kills.recipe(broken) == kills.recipe(whole)
+    ended = Counter(texts[0] for key, texts in expected.items() if key[2:3] == ("epochs",))
+    assert ended.keys() == {(1.0).hex(), (3.0).hex()}  # at the rung, and in full
+    rows = kills.table(done, last).splitlines()[2:]
+    assert "8 runs skipped; 4 of" in rows[0]
+    assert "resumed after epoch 1" in rows[1]
+
+
 def spoil(mlruns: Path) -> None:
     """Record a metric twice, and change a bit of a weight."""
     client = MlflowClient(f"sqlite:///{mlruns / 'mlflow.db'}")
@@ -94,9 +133,9 @@ def spoil(mlruns: Path) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_moments_are_of_all_kinds_and_in_order(seed: int) -> None:
     epochs = [8, 4, *[8] * 13]
-    moments = draw(20, epochs, seed)
-    assert moments == draw(20, epochs, seed)
-    assert moments != draw(20, epochs, seed + 1)
+    moments = draw(20, epochs, {}, seed)
+    assert moments == draw(20, epochs, {}, seed)
+    assert moments != draw(20, epochs, {}, seed + 1)
     assert Counter(moment.kind for moment in moments) == dict.fromkeys(KINDS, 5)
     assert [m.job for m in moments] == sorted(m.job for m in moments)
     assert {m.job for m in moments if m.kind != "between jobs"} == set(range(1, 15))
@@ -106,7 +145,19 @@ def test_moments_are_of_all_kinds_and_in_order(seed: int) -> None:
 
 
 def test_every_way_is_drawn_and_known() -> None:
-    assert set(KIND_OF) == set(WAYS)
+    of_searches = {way for turns in SEARCH_KINDS.values() for ways in turns for way in ways}
+    assert KIND_OF.keys() | of_searches == WAYS.keys()
+
+
+def test_moments_of_a_search_are_in_the_order_in_which_they_can_happen() -> None:
+    behind = {"before a draw": [1, 3], "before the recipe is written": [7]}
+    moments = draw(20, [9, 9, 9, 1, 9, 3, 9, 9, 9, 9], behind, 0)
+    assert Counter(moment.kind for moment in moments) == dict.fromkeys(KINDS, 5)
+    places = [(moment.job, moment.epoch) for moment in moments]
+    assert places == sorted(places)
+    for way, jobs in behind.items():
+        assert {m.job for m in moments if m.way == way} <= {*jobs}
+        assert {m.epoch for m in moments if m.way == way} == {BEHIND}
 
 
 def test_techniques_with_memory_are_found() -> None:

@@ -12,10 +12,11 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.kills.moments import Moment
+from tests.kills.moments import BEHIND, Moment
 from tests.kills.ways import WAYS, Function, around
 
 
@@ -24,7 +25,7 @@ class Victim:
 
     Attributes:
         moment: at which it dies; None if it does not.
-        job: number of the job that it is in.
+        job: number of the job that it is in; of a search, all count that it has come past.
         technique: of the job.
         epoch: that it trains, from 1; 0 before the job's first.
     """
@@ -69,6 +70,8 @@ def observe(victim: Victim) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from regexp.config.strays import technique_of
+    from regexp.search import command
+    from regexp.search.shared import Shared
     from regexp.sweeps import launched
     from regexp.tracking import Tracker
     from regexp.training.state import TrainingState
@@ -112,7 +115,31 @@ def observe(victim: Victim) -> None:
 
         return resumed
 
+    def of_searched(whole: Function) -> Function:
+        def _train(shared: Any, job: Any) -> Any:
+            victim.job, victim.epoch = victim.job + 1, 0
+            victim.technique = job[0].technique
+            outcomes = whole(shared, job)
+            victim.tell("trained")
+            victim.epoch = BEHIND
+            return outcomes
+
+        return _train
+
+    def told(event: str) -> Callable[[Function], Function]:
+        def wrapper(whole: Function) -> Function:
+            def telling(*given: Any) -> Any:
+                victim.tell(event)
+                return whole(*given)
+
+            return telling
+
+        return wrapper
+
     around(launched, "_train", of_job)
+    around(Shared, "_train", of_searched)
+    around(command, "propose", told("draws"))
+    around(command, "write", told("recipe"))
     around(Steps, "step", of_step)
     around(Tracker, "tries", of_tries)
     around(Tracker, "start", of_start)

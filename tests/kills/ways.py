@@ -264,15 +264,19 @@ def _hurried(victim: Victim) -> None:
 
 
 def before_the_first_job(victim: Victim) -> None:
+    from regexp.search import command
     from regexp.sweeps import execute as sweep
 
     around(sweep, "launch", lambda whole: lambda *given: victim.die())
+    around(command, "rounds", lambda whole: lambda *given: victim.die())
 
 
 def before_a_job(victim: Victim) -> None:
+    from regexp.search.shared import Shared
     from regexp.sweeps import launched
 
     before(victim, launched, "_train")
+    before(victim, Shared, "_train")
 
 
 def before_a_text(victim: Victim) -> None:
@@ -297,9 +301,26 @@ def before_the_checkpoint_is_removed(victim: Victim) -> None:
 
 
 def after_the_last_job(victim: Victim) -> None:
+    from regexp.search import command
     from regexp.sweeps import execute as sweep
 
-    around(sweep, "present", lambda whole: lambda *given: victim.die())
+    for owner in (sweep, command):
+        around(owner, "present", lambda whole: lambda *given: victim.die())
+
+
+# --- in a search alone ------------------------------------------------------------------------
+
+
+def before_a_draw(victim: Victim) -> None:
+    from regexp.search import command
+
+    before(victim, command, "propose")
+
+
+def before_the_recipe_is_written(victim: Victim) -> None:
+    from regexp.search import command
+
+    before(victim, command, "write")
 
 
 WAYS: dict[str, Callable[[Victim], None]] = {
@@ -311,5 +332,6 @@ WAYS: dict[str, Callable[[Victim], None]] = {
         file_half_copied, before_the_status, after_the_status,
         before_the_first_job, before_a_text, before_a_job, between_two_starts,
         before_the_checkpoint_is_removed, after_the_last_job,
+        before_a_draw, before_the_recipe_is_written,
     )
 }  # fmt: skip
