@@ -12,7 +12,8 @@ regexp search [key=value ...]
 
 Find a recipe for data: which techniques together, with which numbers. Write it as an experiment,
 and tell what it is worth against no technique, tuned with as many trials, with seeds that no trial
-had. A search that was broken off goes on from there. pip install 'regexp[search]' brings Optuna.
+had; recipe/search.html has all of it. A search that was broken off goes on from there.
+pip install 'regexp[search]' brings Optuna.
 
   search.trials=64          recipes that are tried, and as many configurations of none
   search.budget=30min       training time of all workers, instead of a number of trials

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regexp.compare import html
+from regexp.compare import html, markdown
 from regexp.compare.comparison import Source, compare
 from regexp.compare.document import document
 from regexp.compare.figures import style as s
@@ -202,7 +202,7 @@ def write(report: SearchReport, folder: Path) -> Path:
 
 
 def keep(report: SearchReport, search: RunRecord) -> None:
-    """Record the page and the pictures as artifacts of a search's own run.
+    """Record the page and the pictures as artifacts of a search's own run, and describe it.
 
     Raises:
         OSError: neither the store nor the disk took them.
@@ -212,3 +212,12 @@ def keep(report: SearchReport, search: RunRecord) -> None:
         search.artifact(write(report, folder), FOLDER)
         for picture in report.pictures:
             search.artifact(folder / FIGURES / f"{picture.name}.png", f"{FOLDER}/{FIGURES}")
+    search.note(description(report))
+
+
+def description(report: SearchReport) -> str:
+    """The recipe and the answer in Markdown, for the page of the search in MLflow."""
+    recipe = markdown.escaped(str(report.record.recipe.recipe))
+    answers = [markdown.escaped(text) for _, text in report.worth.document.answers]
+    more = f"More, with pictures: the artifact `{FOLDER}/{PAGE}`."
+    return "\n\n".join([f"**The recipe**: {recipe}", *answers, more])

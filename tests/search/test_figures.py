@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -11,6 +14,8 @@ from regexp.search.figures import draw, sketched
 from regexp.search.figures.parallel import BAND, axes_of, parallel
 from regexp.search.figures.progress import progress
 from regexp.search.figures.switches import switches, switches_of
+from regexp.search.recipe import Recipe
+from regexp.search.records import Chosen
 from tests.compare.figures.frames import texts, xy
 from tests.search.records_by_hand import record
 
@@ -61,6 +66,22 @@ def test_switches_are_shares_of_the_best_quarter_and_of_all_that_finished() -> N
     assert weights == ["bold", "normal"], "what the recipe has"
 
 
+def test_of_many_techniques_those_of_the_recipe_are_drawn_and_the_largest_differences() -> None:
+    """40 techniques in all trials but dropout and mixup; 30 are drawn."""
+    made = record()
+    many: dict[str, Any] = {f"t{number:02}": {} for number in range(40)}
+    trials = [
+        replace(one, recipe=Recipe(one.recipe.shared, many | dict(one.recipe.techniques)))
+        for one in made.trials["recipes"]
+    ]
+    found = Chosen(Recipe(made.recipe.recipe.shared, {"t39": {}}))
+    made = record(trials={**made.trials, "recipes": trials}, recipe=found)
+    names = [label.get_text() for label in switches(made).axes[0].get_yticklabels()]
+    assert len(names) == 30
+    assert (names[0], names[-1]) == ("dropout", "mixup")
+    assert "t39" in names
+
+
 def test_axes_stand_for_numbers_categories_counts_and_the_score() -> None:
     made = record()
     trials = sorted(
@@ -77,6 +98,18 @@ def test_axes_stand_for_numbers_categories_counts_and_the_score() -> None:
     )
     assert [text for _, text in techniques.ticks] == ["0", "1"]
     assert score.heights == pytest.approx([0.5, 0.25, 0, 0, 0, 0, 1])  # 0.93 to 0.97
+
+
+def test_of_errors_the_least_is_on_top_and_what_is_far_above_stands_at_the_edge() -> None:
+    made = record(lower_is_better=True, metric="final/val_rmse", yardsticks={})
+    trials = [one for one in made.trials["recipes"] if one.score is not None]
+    heights = axes_of(made, trials)[-1].heights
+    assert heights == pytest.approx([1, 1 / 3, 2 / 3, 0, 0, 0, 0])  # 0.93 and above to 0.90
+    axes = progress(made).axes[0]
+    low, high = axes.get_ylim()
+    assert low < 0.90 < high < 0.97, "the better half is seen"
+    edge = [line for line in axes.lines if line.get_marker() == "|"]
+    assert {float(xy(line)[1, 0]) for line in edge} == {high}
 
 
 def test_the_chosen_is_drawn_last_and_no_line_crosses_a_band() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from regexp.compare.report import ComparisonReport
 from regexp.search import page
-from regexp.search.page import SearchReport, record_in, report, write
+from regexp.search.page import SearchReport, description, record_in, report, write
 from regexp.search.records import SearchRecord
 from tests.compare.sources import Source, compared, scored
 from tests.compare.test_html import Page
@@ -44,6 +44,7 @@ def test_the_page_says_the_recipe_its_worth_and_how_it_was_found(tmp_path: Path)
     assert not Page(text).open
     said = words(text)
     assert "hidden=0.3 (in its YAML hidden=0.5). Zero units at random." in said
+    assert f"regexp explain {'a' * 32}" in said
     assert "regularizer: dropout: hidden: 0.3" in said, "the recipe as an experiment"
     assert "8 in 2 batches, 16 s of training; 1 ended by a rung; 1 did not finish" in said
     assert "hist gradient boosting" in said
@@ -75,6 +76,13 @@ def test_improvements_are_told_with_the_time_at_which_they_came() -> None:
     assert after.cells == ["2 s", "4 s", "10 s"]
     assert score.cells == ["90.00", "92.00", "95.00"]
     assert recipe.cells[2] == "dropout (hidden=0.3); lr=0.001, batch_size=64"
+
+
+def test_the_description_has_the_recipe_and_the_answer() -> None:
+    recipe, answer, more = description(reported(figures=False)).split("\n\n")
+    assert recipe == "**The recipe**: dropout (hidden=0.3); lr=0.001, batch_size=64"
+    assert "dropout (recipe)" in answer
+    assert "search/search.html" in more
 
 
 def test_a_recipe_of_no_technique_says_so() -> None:

@@ -25,8 +25,9 @@ def sketched(record: SearchRecord) -> list[Sketch]:
     sketches = [
         Sketch(
             "search_progress", "The search against time",
-            f"Each point is the {measured} of a trial where it ended, the lines the best so far: "
-            "of recipes, with the numbers of the trials that were better than all before, and of "
+            f"Each point is the {measured} of a trial where it ended, hollow where a rung ended "
+            "it, and a tick at the edge where it is beyond. The lines are the best so far: of "
+            "recipes, with the numbers of the trials that were better than all before, and of "
             "none, which had as many trials. Time is training that was recorded, runs of a stack "
             "one after another with their shares. Horizontal lines are scikit-learn's estimators, "
             "fitted on the same training rows. All are scores of the validation rows that chose, "
@@ -46,8 +47,8 @@ def sketched(record: SearchRecord) -> list[Sketch]:
             "search_techniques", "Techniques of the best quarter of trials",
             "The share of the best quarter of trials that has a technique, against that of all; "
             "the counts stand beside it, and those of the recipe are bold. The sampler tries again "
-            "what did well, and a technique came with others: what it does by itself, a "
-            "comparison says.",
+            "what did well, and a technique came with others: what each carries, `regexp explain` "
+            "says.",
             partial(switches, record),
         ))  # fmt: skip
     return sketches

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ LOOKS = {
 """Marker, colour and words by the sign of a difference."""
 
 SHOWN = 30
-"""Techniques that are drawn, at most: those with the largest differences."""
+"""Techniques that are drawn, at most: those of the recipe and of the largest differences."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,8 @@ def switches(record: SearchRecord) -> Figure:
     """Draw of each technique the share of the best quarter of trials that has it, and of all."""
     from matplotlib.lines import Line2D
 
-    rows = switches_of(record)
-    least = sorted((abs(one.difference) for one in rows), reverse=True)[:SHOWN][-1]
-    rows = [one for one in rows if abs(one.difference) >= least][:SHOWN]
+    chosen = record.recipe.recipe.techniques
+    rows = _shown(switches_of(record), chosen)
     figure, axes = s.single(7.0, 1.4 + 0.19 * max(len(rows), 2))
     for place, one in enumerate(rows):
         good, every = 100 * one.good / one.of_good, 100 * one.all / one.of_all
@@ -87,7 +87,7 @@ def switches(record: SearchRecord) -> Figure:
               fontsize=7)  # fmt: skip
     axes.set_yticks(range(len(rows)), [s.short(one.name) for one in rows])
     for label, one in zip(axes.get_yticklabels(), rows, strict=True):
-        if one.name in record.recipe.recipe.techniques:
+        if one.name in chosen:
             label.set_fontweight("bold")
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(left=0)
@@ -104,3 +104,9 @@ def switches(record: SearchRecord) -> Figure:
                           markersize=8))  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7)
     return figure
+
+
+def _shown(rows: Sequence[Switch], chosen: Collection[str]) -> list[Switch]:
+    """Those of the recipe and of the largest differences, in their order."""
+    first = sorted(rows, key=lambda one: (one.name not in chosen, -abs(one.difference)))[:SHOWN]
+    return [one for one in rows if one in first]
