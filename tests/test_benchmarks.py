@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from benchmarks import ablation, against, first_step, harness
+from benchmarks.as_people_write.digits import NUMBERS
 
 BENCHMARKS = [
     path.stem
@@ -141,22 +142,8 @@ def test_programs_have_the_numbers_of_ours() -> None:
     def read(path: str) -> Any:
         return yaml.safe_load((harness.ROOT / path).read_text())
 
-    names = {
-        "l1": {"strength": "l1"},
-        "l2": {"strength": "l2"},
-        "weight_decay": {"strength": "decay"},
-        "dropout": {"hidden": "dropout", "inputs": "inputs_dropout"},
-        "early_stopping": {"patience": "patience"},
-        "label_smoothing": {"smoothing": "smoothing"},
-        "gradient_clipping": {"limit": "clip"},
-        "max_norm": {"limit": "max_norm"},
-        "ema": {"decay": "ema"},
-        "input_noise": {"std": "noise"},
-        "mixup": {"alpha": "mixup"},
-        "sam": {"rho": "rho"},
-    }
     theirs = read("benchmarks/as_people_write/conf/ablation.yaml")
-    for technique, keys in names.items():
+    for technique, keys in NUMBERS.items():
         ours = read(f"conf/regularizer/{technique}.yaml")
         assert theirs["techniques"][technique] == {name: ours[key] for key, name in keys.items()}
     net = read("conf/regularizer/elastic_net.yaml")
@@ -164,7 +151,7 @@ def test_programs_have_the_numbers_of_ours() -> None:
         "l1": net["strength"] * net["ratio"],
         "l2": net["strength"] * (1 - net["ratio"]) / 2,
     }
-    assert set(theirs["techniques"]) == {*names, "none", "elastic_net", "batch_norm"}
+    assert set(theirs["techniques"]) == {*NUMBERS, "none", "elastic_net", "batch_norm"}
 
     experiment = read("conf/experiment/digits_mlp.yaml")
     assert theirs["lr"] == read("conf/optimizer/adam.yaml")["lr"]

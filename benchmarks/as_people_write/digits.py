@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,32 @@ class Settings:
     noise: float = 0.0
     mixup: float = 0.0
     rho: float = 0.0
+
+
+NUMBERS = {
+    "l1": {"strength": "l1"},
+    "l2": {"strength": "l2"},
+    "weight_decay": {"strength": "decay"},
+    "dropout": {"hidden": "dropout", "inputs": "inputs_dropout"},
+    "early_stopping": {"patience": "patience"},
+    "label_smoothing": {"smoothing": "smoothing"},
+    "gradient_clipping": {"limit": "clip"},
+    "max_norm": {"limit": "max_norm"},
+    "ema": {"decay": "ema"},
+    "input_noise": {"std": "noise"},
+    "mixup": {"alpha": "mixup"},
+    "sam": {"rho": "rho"},
+}
+"""Technique of regexp -> its number -> the setting that it is here."""
+
+
+def settings(techniques: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """Of techniques and numbers as regexp has them; batch normalization has none here."""
+    numbers: dict[str, Any] = {"batch_norm": "batch_norm" in techniques}
+    for name, keys in NUMBERS.items():
+        for number, value in techniques.get(name, {}).items():
+            numbers[keys[number]] = value
+    return Settings(**numbers)
 
 
 def settings_of(config: DictConfig) -> Settings:
@@ -76,19 +103,20 @@ class ByIndex:
             yield self.inputs[rows], self.targets[rows]
 
 
-def network(settings: Settings) -> nn.Sequential:
-    """64-64-64-10 with ReLU."""
+def network(settings: Settings, sizes: Sequence[int] = (64, 64, 64, 10)) -> nn.Sequential:
+    """Of inputs, hidden units and classes, with ReLU."""
+    *hidden, last, classes = sizes
     layers: list[nn.Module] = []
     if settings.inputs_dropout:
         layers.append(nn.Dropout(settings.inputs_dropout))
-    for _ in range(2):
-        layers.append(nn.Linear(64, 64))
+    for inputs, units in itertools.pairwise([*hidden, last]):
+        layers.append(nn.Linear(inputs, units))
         if settings.batch_norm:
-            layers.append(nn.BatchNorm1d(64))
+            layers.append(nn.BatchNorm1d(units))
         layers.append(nn.ReLU())
         if settings.dropout:
             layers.append(nn.Dropout(settings.dropout))
-    return nn.Sequential(*layers, nn.Linear(64, 10))
+    return nn.Sequential(*layers, nn.Linear(last, classes))
 
 
 def weights(model: nn.Module) -> list[Tensor]:

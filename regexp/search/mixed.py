@@ -44,12 +44,14 @@ def groups(space: Space, recipes: Sequence[Recipe]) -> list[list[int]]:
     found: list[list[int]] = []
     fixed = [one.key for one in space.shared if is_structural(one)]
     shapes = [[recipe.shared.get(key) for key in fixed] for recipe in recipes]
+    every = together(space, {name for recipe in recipes for name in recipe.techniques})
     for position, recipe in enumerate(recipes):
         for group in found:
             if shapes[position] != shapes[group[0]]:
                 continue
             names = {name for one in group for name in recipes[one].techniques}
-            if names == {*recipe.techniques} or together(space, [*names, *recipe.techniques]):
+            more = {*recipe.techniques} - names
+            if not more or every or together(space, names | more):
                 group.append(position)
                 break
         else:

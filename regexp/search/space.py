@@ -7,7 +7,7 @@ in "one normalization or none".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from regexp.config.search_space import Dimension
 from regexp.config.searched import Searched
 from regexp.config.values import flat
 from regexp.errors import ConfigError
+from regexp.random import Rng
 from regexp.search.recipe import SCHEDULER, Recipe, with_numbers
 from regexp.sweeps.identity import Node
 from regexp.sweeps.plan import plan
@@ -87,12 +88,14 @@ class Space:
         shared: what every recipe has, `none` too.
         techniques: those that take part, in the order that every cocktail has them in.
         left_out: why others do not, by name.
+        known: sets of techniques -> whether they go together, which a search asks again and again.
     """
 
     searched: Searched
     shared: tuple[Dimension, ...]
     techniques: Mapping[str, Technique]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    known: dict[frozenset[str], bool] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def config(self) -> DictConfig:
@@ -168,6 +171,27 @@ class Space:
             draw |= {f"regularizer.{name}.{key}": value for key, value in numbers.items()}
         return draw
 
+    def limited(self, draw: Draw, seed: int, number: int) -> Draw:
+        """A draw with `search.most` techniques at most; which of them it keeps is drawn.
+
+        Structure is kept first, and alike in a batch.
+
+        Args:
+            draw: of a recipe.
+            seed: of its batch.
+            number: of the draw within it.
+        """
+        kinds = [f"structure.{kind}" for kind in STRUCTURES if draw.get(f"structure.{kind}")]
+        names = [name for name in self.switches if draw.get(f"regularizer.{name}")]
+        on = [kinds[at] for at in Rng(seed, "most").permutation(len(kinds)).tolist()]
+        on += [f"regularizer.{names[at]}"
+               for at in Rng(seed, "most", number).permutation(len(names)).tolist()]  # fmt: skip
+        off = on[self.config.search.most :]
+        belongs = [*off, *(f"regularizer.{draw[f'{one}.name']}" for one in off if one in kinds)]
+        left = {key: value for key, value in draw.items()
+                if not key.startswith(tuple(f"{one}." for one in belongs))}  # fmt: skip
+        return left | dict.fromkeys(off, False)
+
     def nodes(self, recipe: Recipe) -> dict[str, Node]:
         """The recipe's techniques as a configuration has them, by name."""
         return {
@@ -205,14 +229,18 @@ def neutralized(node: Node, neutral: Mapping[str, Any]) -> Node:
     return node | {key: value for key, value in neutral.items() if node.get(key, value) is not None}
 
 
-def together(space: Space, names: Sequence[str]) -> bool:
+def together(space: Space, names: Collection[str]) -> bool:
     """Whether some techniques go together, and apply together."""
-    ordered = [name for name in space.techniques if name in names]
-    try:
-        plan(configured(space.searched, {}, {n: space.techniques[n].node for n in ordered}))
-    except ConfigError:
-        return False
-    return True
+    asked = frozenset(names)
+    if asked not in space.known:
+        ordered = [name for name in space.techniques if name in asked]
+        try:
+            plan(configured(space.searched, {}, {n: space.techniques[n].node for n in ordered}))
+        except ConfigError:
+            space.known[asked] = False
+        else:
+            space.known[asked] = True
+    return space.known[asked]
 
 
 def is_structural(one: Dimension) -> bool:
