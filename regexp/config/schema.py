@@ -99,6 +99,7 @@ class Search:
     parallel: int = MISSING
     workers: int | None = MISSING
     together: int = MISSING
+    most: int | None = MISSING
     techniques: Any = MISSING
     schedulers: Any = MISSING
     rungs: Rungs = field(default_factory=Rungs)

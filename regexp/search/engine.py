@@ -158,7 +158,10 @@ def _proposed(arm: Arm, done: int, size: int, propose: Propose) -> list[Draw]:
     earlier = list(
         zip((trial.draw for trial in arm.trials), ranks(arm.trials, arm.config), strict=True)
     )
-    return propose(space.parameters(names), earlier, given, size, seed)
+    draws = propose(space.parameters(names), earlier, given, size, seed)
+    if arm.config.search.most is None:
+        return draws
+    return [space.limited(draw, seed, number) for number, draw in enumerate(draws)]
 
 
 def _mixed_from(arm: Arm, seed: int) -> list[str]:

@@ -270,3 +270,22 @@ def test_no_technique_at_all_may_be_the_recipe(worse: bool) -> None:
     assert not tuned.techniques
     assert (found == tuned) == worse
     assert bool(found.techniques) != worse
+
+
+def test_recipes_have_at_most_so_many_techniques() -> None:
+    """What is left of a draw is as it was drawn, and structure stays alike in a batch."""
+    most = space("search.most=1")
+    arms = arms_of(most)
+    rounds(arms, Store().train, evenly)
+    counts = [len(trial.recipe.techniques) for trial in arms[0].trials]
+    assert {*counts} == {0, 1}
+    for start in (0, 4):
+        batch = arms[0].trials[start : start + 4]
+        assert len({"batch_norm" in trial.recipe.techniques for trial in batch}) == 1
+    draw = {"structure.normalization": True, "structure.normalization.name": "batch_norm",
+            "regularizer.batch_norm.momentum": 0.2, "regularizer.l1": True,
+            "regularizer.l1.strength": 0.1, "optimizer.lr": 0.3}  # fmt: skip
+    left = draw | {"regularizer.l1": False}
+    del left["regularizer.l1.strength"]
+    assert most.limited(draw, 7, 0) == left
+    assert space("search.most=2").limited(draw, 7, 0) == draw

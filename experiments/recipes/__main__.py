@@ -1,0 +1,47 @@
+"""The study of recipes: `python -m experiments.recipes paths.data=FOLDER_OF_THE_TABLES`.
+
+Each table is searched for a recipe, for its best single technique and for the numbers of gradient
+boosting, with the same budget, and the page is written after each. What has finished is not done
+again: the same command goes on where it was broken off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from benchmarks.harness import one_thread
+
+TABLES = ("vehicle", "car", "credit_g", "segment", "kr_vs_kp", "phoneme", "breast_cancer", "wine",
+          "digits")  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.recipes",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--budget", default="30min", help="of each search: 30min, 90s")
+    parser.add_argument("--tables", nargs="+", default=TABLES, choices=TABLES, metavar="NAME")
+    parser.add_argument("--folder", type=Path, default=Path("experiments/recipes"))
+    parser.add_argument("--cache", type=Path, default=Path("mlruns/recipes"), metavar="FOLDER")
+    parser.add_argument("overrides", nargs="*", help="of the searches: paths.data=tables")
+    options = parser.parse_args(arguments)
+    one_thread()
+    from experiments.recipes.page import write
+    from experiments.recipes.worth import worth_of
+
+    shared = [one for one in options.overrides if not one.startswith(("paths.", "tracking."))]
+    command = shlex.join(
+        ["python", "-m", "experiments.recipes", "--budget", options.budget, *shared]
+    )
+    found = []
+    for table in options.tables:
+        found.append(worth_of(table, options.budget, options.overrides, options.cache))
+        write(options.folder, found, options.budget, command)
+
+
+if __name__ == "__main__":
+    main()

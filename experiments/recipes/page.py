@@ -1,0 +1,138 @@
+"""The study's page: README.md and results.csv of what tables came to."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from experiments.recipes.worth import (
+    ARMS,
+    BOOSTED,
+    BOOSTED_TUNED,
+    RECIPE,
+    SINGLE,
+    TUNED,
+    UNTUNED,
+    Worth,
+)
+
+KADRA = {
+    "vehicle": (83.77, 84.39, 82.58, 74.97),
+    "car": (97.44, 100.0, 99.59, 92.38),
+    "credit_g": (69.40, 70.83, 74.64, 68.93),
+    "segment": (94.81, 94.59, 93.72, 93.72),
+    "kr_vs_kp": (99.70, 100.0, 99.85, 99.85),
+    "phoneme": (87.51, 88.39, 86.62, 87.97),
+}
+"""Kadra et al. 2021, table 11: balanced accuracy in percent of plain, best single technique,
+cocktail and XGBoost, of one split and one seed."""
+
+QUESTION = """\
+**Question.** What is the cocktail that `regexp search` finds worth on nine tables, against the
+plain network, the best single technique and gradient boosting, each tuned for as long? After Kadra
+et al., "Well-tuned simple nets excel on tabular datasets" (NeurIPS 2021), who have six of them."""
+
+METHOD = """\
+Balanced accuracy in percent, means of {seeds} seeds that nothing was chosen with, on test rows that
+nothing was chosen by. `plain` is the network of `experiment=recipe_table` without a technique;
+`plain, tuned` has the learning rate, batch size, schedule and layers that the search found for it
+with as many trials as for recipes; `best single` is the same search with `search.most=1`.
+`boosting` is scikit-learn's HistGradientBoostingClassifier at its defaults and tuned: the same
+sampler, seeds and rows, as many seconds. Each search has {budget} of training, finalists and
+verdict with it. Gains of the recipe are in points with 95% intervals on this table, and the verdict
+there ([how](../../docs/comparing.md#how-verdicts-come-about))."""
+
+
+def write(folder: Path, found: Sequence[Worth], budget: str, command: str) -> None:
+    """Write README.md and results.csv.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    seeds = len(found[0].arms[RECIPE].scores)
+    parts = [
+        "# recipes", QUESTION, "**Command.**", f"```bash\n{command}\n```",
+        METHOD.format(seeds=seeds, budget=budget), "## Answer", answer(found), scores(found),
+        "## What was found", recipes(found), *kadra(found),
+        "All numbers: [results.csv](results.csv).",
+    ]  # fmt: skip
+    (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    with (folder / "results.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["table", "arm", "trials", "seed", "test/balanced_accuracy", "chosen"])
+        for one in found:
+            for name, arm in one.arms.items():
+                rows.writerows([one.table, name, arm.trials, seed, score, arm.words]
+                               for seed, score in arm.scores.items())  # fmt: skip
+
+
+def answer(found: Sequence[Worth]) -> str:
+    """On how many tables the recipe is ahead of each other arm, and by how much."""
+    lines = []
+    for other in ARMS:
+        if other == RECIPE:
+            continue
+        gains = [100 * (one.arms[RECIPE].mean - one.arms[other].mean) for one in found]
+        ahead = sum(gain > 0 for gain in gains)
+        line = (f"- against {other}: ahead on {ahead} of {len(found)}, "
+                f"median {median(gains):+.2f} points")  # fmt: skip
+        if other in (UNTUNED, TUNED):
+            sure = [one.gains[other] for one in found]
+            above, below = sum(one.low > 0 for one in sure), sum(one.high < 0 for one in sure)
+            line += f"; the interval is above 0 on {above} and below on {below}"
+        lines.append(line)
+    return "\n".join(["The recipe is", "", *lines])
+
+
+def scores(found: Sequence[Worth]) -> str:
+    """The table of scores."""
+    rows = [["table", *ARMS, f"gain over {UNTUNED}", "", f"gain over {TUNED}", ""]]
+    for one in found:
+        best = max(arm.mean for arm in one.arms.values())
+        shown = [_bold(f"{100 * arm.mean:.2f}", arm.mean == best) for arm in one.arms.values()]
+        gains = [cell for base in (UNTUNED, TUNED) for cell in _gain(one, base)]
+        rows.append([one.table, *shown, *gains])
+    return _table(rows)
+
+
+def recipes(found: Sequence[Worth]) -> str:
+    """What was chosen, in words, and of how many trials."""
+    rows = [["table", "arm", "trials", "chosen"]]
+    for one in found:
+        for name in (RECIPE, SINGLE, TUNED, BOOSTED_TUNED):
+            arm = one.arms[name]
+            rows.append([one.table, name, str(arm.trials), arm.words])
+    return _table(rows)
+
+
+def kadra(found: Sequence[Worth]) -> list[str]:
+    """Their numbers beside ours, of the tables that they have."""
+    rows = [["table", "plain: theirs", "ours, tuned", "best single: theirs", "ours",
+             "cocktail: theirs", "ours", "XGBoost: theirs", "boosting: ours"]]  # fmt: skip
+    for one in found:
+        if one.table in KADRA:
+            ours = [100 * one.arms[name].mean for name in (TUNED, SINGLE, RECIPE, BOOSTED)]
+            both = zip(KADRA[one.table], ours, strict=True)
+            rows.append([one.table, *(f"{value:.2f}" for pair in both for value in pair)])
+    if len(rows) == 1:
+        return []
+    said = "Theirs are of one split and one seed, after up to 4 days on 20 cores."
+    return ["## Kadra et al. 2021", said, _table(rows)]
+
+
+def _gain(one: Worth, base: str) -> list[str]:
+    gain = one.gains[base]
+    return [f"{gain.points:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})", gain.outcome]
+
+
+def _bold(text: str, is_best: bool) -> str:
+    return f"**{text}**" if is_best else text
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    rule = "| " + " | ".join(["---"] * len(rows[0])) + " |"
+    return "\n".join([lines[0], rule, *lines[1:]])

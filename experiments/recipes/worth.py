@@ -1,0 +1,174 @@
+"""What a table's recipe is worth: the searches of one table, and what their runs came to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+import pandas as pd
+
+from experiments.recipes.boosting import NAME as BOOSTING
+from experiments.recipes.boosting import Fits, tune
+from regexp.__main__ import run as command
+from regexp.commands.arguments import parse
+from regexp.compare import Question, compare
+from regexp.config.searched import budget_of, compose_search
+from regexp.metrics.names import column
+from regexp.search import verdict
+from regexp.search.command import TOLD
+from regexp.search.engine import TRIAL_SEED
+from regexp.search.taking_part import read_space
+from regexp.sweeps.launched import open_tracker
+from regexp.sweeps.tuning import numbers_in_words
+from regexp.tracking import Tracker
+
+UNTUNED, TUNED, SINGLE, RECIPE = "plain", "plain, tuned", "best single", "recipe"
+BOOSTED, BOOSTED_TUNED = "boosting", "boosting, tuned"
+SEARCHES = {RECIPE: ("yardsticks=true",), SINGLE: ("search.most=1", "yardsticks=false")}
+ARMS = (UNTUNED, TUNED, SINGLE, RECIPE, BOOSTED, BOOSTED_TUNED)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What one learner scored.
+
+    Attributes:
+        scores: of the test rows, by seed.
+        words: what was chosen.
+        trials: of which it was chosen.
+    """
+
+    scores: Mapping[int, float]
+    words: str = ""
+    trials: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return mean(self.scores.values())
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A difference of the recipe, as the comparison tells it.
+
+    Attributes:
+        points: in percent.
+        low: of the 95% interval on this table.
+        high: likewise.
+        outcome: the verdict on this table in a word; empty where the arms are the same.
+    """
+
+    points: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    outcome: str = "the same"
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Of one table.
+
+    Attributes:
+        table: its name.
+        arms: by their names, `ARMS`.
+        gains: of the recipe, over `UNTUNED` and over `TUNED`.
+    """
+
+    table: str
+    arms: Mapping[str, Arm]
+    gains: Mapping[str, Gain]
+
+
+def worth_of(table: str, budget: str, overrides: Sequence[str], cache: Path) -> Worth:
+    """Search a table's recipe, its best single technique and its boosting, and compare them.
+
+    Args:
+        table: of an experiment `recipe_<table>`.
+        budget: of each search, as of `search.budget`.
+        overrides: of both searches of networks.
+        cache: a folder for the fits of boosting.
+
+    Raises:
+        RuntimeError: a search failed.
+    """
+    words = [f"experiment=recipe_{table}", f"search.budget={budget}", *overrides]
+    folders = {name: str(cache / table / name.replace(" ", "_")) for name in SEARCHES}
+    for name, more in SEARCHES.items():
+        asked = [*words, *more, f"search.folder={folders[name]}"]
+        if status := command(["search", *asked]):
+            raise RuntimeError(f"the search for {name} on {table} ended with {status}")
+    space = read_space(compose_search(parse(words)[0]))
+    seconds, metric = budget_of(space.config), space.config.compare.metric
+    assert seconds is not None
+    boosted = tune(space.config, Fits(space, cache / f"{table}.jsonl"), seconds)
+    arms = {BOOSTED_TUNED: Arm(boosted.scores, numbers_in_words(boosted.settings), boosted.trials)}
+    with open_tracker(space.config) as tracker:
+        sweep, trials = verdict_of(tracker, folders[SINGLE], budget)
+        arms[SINGLE] = arms_of(tracker.runs(sweep), metric, trials)[RECIPE]
+        sweep, trials = verdict_of(tracker, folders[RECIPE], budget)
+        arms |= arms_of(tracker.runs(sweep), metric, trials)
+        gains = {base: gain(tracker, sweep, metric, base, arms) for base in (UNTUNED, TUNED)}
+    return Worth(table, {name: arms[name] for name in ARMS}, gains)
+
+
+def verdict_of(tracker: Tracker, folder: str, budget: str) -> tuple[str, int]:
+    """The sweep with the verdict of a search, and how many recipes it has tried.
+
+    Args:
+        tracker: of the store.
+        folder: as of `search.folder`, of this search alone.
+        budget: as of `search.budget`.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    parents = tracker.client.search_runs([tracker.experiment_id], "tags.`sweep.key` != ''")
+    by_key = {run.data.tags["sweep.key"]: run.info.run_id for run in parents}
+    for run in parents:
+        key, ends = json.loads(run.data.tags.get(TOLD, '["", {}]'))
+        if (ends.get("folder"), ends.get("budget")) == (folder, budget):
+            runs = tracker.runs(by_key[f"{key} search"])
+            trials = (runs["seed"] == TRIAL_SEED) & (runs["technique"] != "none")
+            return run.info.run_id, int(trials.sum())
+    raise RuntimeError(f"the store has no verdict of the search with search.folder={folder}")
+
+
+def arms_of(runs: pd.DataFrame, metric: str, trials: int) -> dict[str, Arm]:
+    """The arms of a verdict's sweep; one that is missing is the same as the tuned one."""
+    finished = runs[runs["status"] == "FINISHED"]
+    found: dict[str, Arm] = {}
+    for name, variant in (
+        (TUNED, verdict.TUNED),
+        (UNTUNED, verdict.UNTUNED),
+        (RECIPE, verdict.FOUND),
+    ):
+        ours = finished[finished["variant"] == variant]
+        if len(ours):
+            found[name] = Arm(_scores(ours, metric), str(ours["tuned"].iloc[0] or ""), trials)
+        else:
+            found[name] = found[TUNED]
+    boosted = finished[finished["technique"] == BOOSTING]
+    if len(boosted):
+        found[BOOSTED] = Arm(_scores(boosted, metric))
+    return found
+
+
+def _scores(runs: pd.DataFrame, metric: str) -> dict[int, float]:
+    return {int(seed): float(value)
+            for seed, value in zip(runs["seed"], runs[column(metric)], strict=True)}  # fmt: skip
+
+
+def gain(tracker: Tracker, sweep: str, metric: str, base: str, arms: Mapping[str, Arm]) -> Gain:
+    """Of the recipe over another arm, by the comparison of the verdict's sweep."""
+    if arms[RECIPE].scores == arms[base].scores:
+        return Gain()
+    variant = verdict.TUNED if arms[base].scores == arms[TUNED].scores else verdict.UNTUNED
+    table = compare(tracker, [sweep], Question(metric, baseline=f"none ({variant})")).table
+    of = verdict.FOUND if (table["variant"] == verdict.FOUND).any() else verdict.TUNED
+    row = table[table["variant"] == of].iloc[0]
+    points, low, high = (100 * float(row[key]) for key in ("difference", "low", "high"))
+    return Gain(points, low, high, str(row["outcome"]))

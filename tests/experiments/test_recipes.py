@@ -1,0 +1,97 @@
+"""The study of recipes: boosting is chosen on validation rows; the page has what runs came to."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+from experiments.recipes import boosting, page, worth
+from experiments.recipes.worth import Arm, Gain, Worth
+
+CONFIG = OmegaConf.create(
+    {
+        "search": {"batch": 4, "finalists": 3, "finalist_seeds": 2, "seeds": 2, "seed": 0},
+        "compare": {"metric": "test/balanced_accuracy"},
+    }
+)
+
+
+class Fits:
+    """Scores that follow from the learning rate alone: test rows like another than validation."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[float, int]] = []
+
+    def __call__(self, settings: Mapping[str, Any], seed: int) -> dict[str, float]:
+        rate = settings["learning_rate"]
+        self.made.append((rate, seed))
+        return {
+            "final/val_balanced_accuracy": 1 - rate,
+            "final/val_loss": rate,
+            "test/balanced_accuracy": rate,
+            "seconds": 1.0,
+        }
+
+
+def test_boosting_is_chosen_on_validation_rows_and_tested_with_fresh_seeds() -> None:
+    pytest.importorskip("optuna", minversion="4")
+    fits = Fits()
+    tuned = boosting.tune(CONFIG, fits, budget=21)
+    trials = [rate for rate, seed in fits.made if seed == 0]
+    assert (
+        len(trials) == tuned.trials == 12
+    )  # 3 batches of 4, and 3 x 2 + 2 fits: no fourth fits in
+    assert trials[0] == boosting.DEFAULTS["learning_rate"]
+    assert tuned.settings["learning_rate"] == min(trials)
+    assert tuned.scores == {5: min(trials), 6: min(trials)}
+    finalists = {rate for rate, seed in fits.made if seed in (1, 2)}
+    assert finalists == {*sorted(trials)[:3]}
+
+
+def test_an_arm_that_was_not_trained_is_the_tuned_one() -> None:
+    runs = pd.DataFrame(
+        {
+            "status": "FINISHED",
+            "technique": ["none", "none", "hist_gradient_boosting"],
+            "variant": ["tuned", "tuned", ""],
+            "tuned": ["none; lr=0.1", "none; lr=0.1", ""],
+            "seed": [5, 6, 5],
+            "metrics.test/balanced_accuracy": [0.5, 0.7, 0.9],
+        }
+    )
+    arms = worth.arms_of(runs, "test/balanced_accuracy", 16)
+    assert arms[worth.RECIPE] == arms[worth.UNTUNED] == arms[worth.TUNED]
+    assert arms[worth.TUNED] == Arm({5: 0.5, 6: 0.7}, "none; lr=0.1", 16)
+    assert arms[worth.BOOSTED].scores == {5: 0.9}
+
+
+def made(table: str, recipe: float, plain: float) -> Worth:
+    arms = {name: Arm({5: plain, 6: plain}, "none", 8) for name in worth.ARMS}
+    arms[worth.RECIPE] = Arm({5: recipe, 6: recipe}, "dropout", 8)
+    points = 100 * (recipe - plain)
+    gain = Gain(points, points - 1, points + 1, "helps" if points > 1 else "not shown")
+    return Worth(table, arms, {worth.UNTUNED: gain, worth.TUNED: gain})
+
+
+def test_the_page_counts_tables_and_has_their_numbers_beside_ours(tmp_path: Path) -> None:
+    found = [made("vehicle", 0.84, 0.8), made("wine", 0.95, 0.945), made("car", 0.9, 0.92)]
+    page.write(tmp_path, found, "30min", "python -m experiments.recipes")
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert (
+        "- against plain: ahead on 2 of 3, median +0.50 points; the interval is above 0 on 1 and "
+        "below on 1\n" in text
+    )
+    assert "- against boosting: ahead on 2 of 3, median +0.50 points\n" in text
+    assert "| vehicle | 80.00 | 80.00 | 80.00 | **84.00** | 80.00 | 80.00 | +4.00" in text
+    assert "| vehicle | 83.77 | 80.00 | 84.39 | 80.00 | 82.58 | 84.00 | 74.97 | 80.00 |" in text
+    assert "| wine | 83" not in text
+    with (tmp_path / "results.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * len(worth.ARMS) * 2
+    assert {row["chosen"] for row in rows if row["arm"] == worth.RECIPE} == {"dropout"}
