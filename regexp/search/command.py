@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
@@ -37,6 +38,7 @@ from regexp.sweeps.progress import remark_lines, say
 from regexp.sweeps.tuning import numbers_in_words
 from regexp.sweeps.yardsticks import planned_yardsticks, record_yardsticks
 from regexp.tracking import TakenError, Terminated, interruptible
+from regexp.tracking.mounts import check_one_machine
 
 if TYPE_CHECKING:
     from regexp.compare.report import ComparisonReport
@@ -64,6 +66,7 @@ def run_search(searched: Searched) -> int:
         KeyboardInterrupt: Ctrl-C, which has been told of.
     """
     require()
+    check_one_machine(searched.config.tracking.uri, Path(searched.config.paths.mlruns))
     workers = workers_of(searched.config)
     start_importing(workers)
     space = read_space(searched)

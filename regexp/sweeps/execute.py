@@ -79,12 +79,17 @@ def run_sweep(sweep: Sweep, then: Then = lambda report, seconds: None) -> Execut
         KeyboardInterrupt: Ctrl-C, which has been told of.
         Terminated: a signal asked the process to end.
     """
+    from regexp.sweeps.hosts import other_hosts
     from regexp.sweeps.plan import plan_all
     from regexp.sweeps.question import check_question
     from regexp.sweeps.workers import start_importing
     from regexp.sweeps.yardsticks import planned_yardsticks
     from regexp.tracking import Terminated
+    from regexp.tracking.mounts import check_one_machine
 
+    config = sweep.config
+    others = other_hosts(sweep.master.hydra.launcher)
+    check_one_machine(config.tracking.uri, Path(config.paths.mlruns), others)
     start_importing(sweep.master, len(sweep.jobs))
     looks = rounds.looks_of(sweep)
     planned, left_out = plan_all(sweep.jobs)

@@ -1,0 +1,46 @@
+"""Whether the jobs of a sweep run on other machines, by the launcher that it has."""
+
+import socket
+import subprocess
+from typing import Any
+
+from omegaconf import DictConfig
+
+
+def other_hosts(launcher: DictConfig) -> str:
+    """Why jobs run on other machines than this one; empty if they do not, as far as is known.
+
+    Args:
+        launcher: Hydra's node.
+    """
+    match str(launcher.get("_target_", "")).rpartition(".")[2]:
+        case "SlurmLauncher" if nodes := _slurm_nodes():
+            return f"Slurm runs jobs on {_few(nodes)}"
+        case "RayAWSLauncher":
+            return "Ray runs jobs on machines of Amazon"
+        case "RayLauncher" if address := _address(launcher):
+            return f"Ray runs jobs on the cluster {address}"
+    return ""
+
+
+def _slurm_nodes() -> list[str]:
+    """The machines of a Slurm that are not this one; none where it does not tell."""
+    try:
+        done = subprocess.run(
+            ["sinfo", "--noheader", "--Node", "--format=%n"],
+            capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    here = socket.gethostname().partition(".")[0]
+    return sorted({node.partition(".")[0] for node in done.stdout.split()} - {here})
+
+
+def _address(launcher: Any) -> str:
+    """Of a Ray that has been started; empty where the command starts one of its own."""
+    address = str(launcher.ray.init.get("address") or "")
+    return "" if address == "local" else address
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + ", ..." * (len(names) > 3)
