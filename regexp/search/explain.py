@@ -21,7 +21,7 @@ from regexp.errors import ConfigError, count, printable
 from regexp.metrics.names import TUNING_STAGE, chosen_by
 from regexp.search.choice import validation_scores
 from regexp.search.cocktail_runs import planned
-from regexp.search.explained import WITHOUT, sentences, shares_of
+from regexp.search.explained import WITHOUT, sentences, shares_of, worth_of
 from regexp.search.explanation import SMALLER, WHOLE, Explanation, leave_one_out, lines_of, write
 from regexp.search.smaller import Elimination, Subset, eliminate
 from regexp.sweeps.job import train
@@ -148,7 +148,7 @@ class _Explaining:
             self._worth(parent, found.kept)
             path = write(explanation, found.kept)
             parent.text(path.read_text(encoding="utf-8"), path.name)
-            say(f"\nThe smaller is an experiment, in {path}; with the overrides of the data:\n"
+            say(f"The smaller is an experiment, in {path}; with the overrides of the data:\n"
                 f"  regexp --config-dir {explanation.folder} experiment={path.stem}")  # fmt: skip
         parent.wall_seconds(time.monotonic() - began)
         parent.finish("FAILED" if self.failures else "FINISHED")
@@ -191,4 +191,6 @@ class _Explaining:
             configs = explanation.declared.afresh(names, folder)
             runs = planned(configs, explanation.here, variant)
             self._train(runs, parent, f"{'+'.join(names) or 'none'} ({variant})")
-        present(self.tracker, parent, self.config)
+        if (reported := present(self.tracker, parent, self.config)) is not None:
+            [family] = reported.comparison.families
+            say(f"\nWith fresh seeds {worth_of(family.rows, family.judge, SMALLER)}.")

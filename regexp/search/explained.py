@@ -101,6 +101,34 @@ def shares_of(rows: pd.DataFrame, judge: Judge) -> list[Share]:
     ]
 
 
+_WORTH = {
+    "hurts": "it is worse than the whole; stay with that",
+    "probably hurts": "it is probably worse than the whole",
+    "helps": "it is better than the whole",
+    "probably helps": "it is probably better than the whole",
+    "practically equal": "it is as good as the whole",
+    "did nothing": "it is as good as the whole",
+    "no evidence": "no difference to the whole is seen",
+    "no verdict": "no verdict",
+}
+"""The verdict on a smaller cocktail -> what is said of it."""
+
+
+def worth_of(rows: pd.DataFrame, judge: Judge, variant: str) -> str:
+    """What a smaller cocktail is worth: "as good as the whole: +0.1 points (95% interval ...)".
+
+    Args:
+        rows: of a comparison's table whose baseline is the whole cocktail.
+        judge: how verdicts were given.
+        variant: of the smaller one.
+    """
+    row = rows[rows["variant"] == variant]
+    [(size, interval)] = formats.differences(row, judge.metric.unit)
+    ends = "" if interval == formats.NOTHING else f" (95% interval {interval})"
+    size = f"{size} {judge.metric.unit.name}".rstrip()
+    return f"{_WORTH[row['outcome'].item()]}: {size}{ends}"
+
+
 def _left_out(row: pd.Series) -> str:
     """The technique that a row has left out; `none` of the row without any; else nothing."""
     variant = str(row["variant"])

@@ -65,6 +65,9 @@ def present(
         f"The page again, from the runs that are recorded:\n"
         f"  {pasted.command('compare', search.id, **where)}"
     )
+    if record.recipe.recipe.techniques:
+        explain = pasted.command("explain", search.id, data=space.config.paths.data, **where)
+        say(f"What each of its techniques carries:\n  {explain}")
 
 
 def mark(tracker: Tracker, search_id: str, chosen: Mapping[str, Recipe]) -> None:

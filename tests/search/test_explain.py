@@ -16,6 +16,7 @@ from regexp.errors import ConfigError
 from regexp.metrics.names import SEARCH
 from regexp.search import verdict
 from regexp.search.cocktail_runs import OF_SEARCH, check_alone, cocktail_of
+from regexp.search.explanation import as_experiment as as_smaller
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
 from regexp.search.written import as_experiment
@@ -24,7 +25,7 @@ from regexp.sweeps.plan import plan
 from tests.sandbox import Sandbox
 from tests.search.records_by_hand import record
 
-SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=2", "search.seeds=3",
+SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=6", "search.seeds=3",
          "search.finalist_seeds=1", "search.techniques=[dropout,l1]")  # fmt: skip
 
 
@@ -61,11 +62,12 @@ def test_a_recipe_is_explained_and_the_second_time_trains_nothing(
     assert "the whole: 3 runs, 3 exist already" in told  # they are the same to the fingerprint
     assert "none: 3 runs, 3 exist already" in told
     assert "dropout: changes no score." in told
-    assert "l1 probably harms: −" in told
+    assert "\n  l1 harms: −" in told
     assert "\n  l1 goes: +" in told
     assert "dropout goes as well: 0 points without it, standard error 0" in told
     assert "none is left. Its worth, with fresh seeds:" in told
     assert "\nnone (smaller) " in told
+    assert "\nWith fresh seeds it is" in told
     with sandbox.tracker() as tracker:
         runs = {parent: tracker.runs(parent) for parent in sandbox.parents()}
     [apart, smaller] = [one for parent, one in runs.items() if parent not in (search_id, worth_id)]
@@ -87,7 +89,7 @@ def test_a_recipe_is_explained_and_the_second_time_trains_nothing(
     assert [one.fingerprint for one in plan(job.config)] == [*found["fingerprint"]]
 
     assert run(["explain", search_id, *where]) == 0
-    assert "l1 probably harms: −" in capsys.readouterr().out
+    assert "\n  l1 harms: −" in capsys.readouterr().out
     with sandbox.tracker() as tracker:
         again = {parent: tracker.runs(parent) for parent in sandbox.parents()}
     assert {key: [*one["run_id"]] for key, one in again.items()} == {
@@ -147,6 +149,13 @@ def test_the_cocktail_of_a_sweep_is_the_only_one_or_the_recipe() -> None:
 def test_a_sweep_without_one_cocktail_is_refused(runs: list[Run], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         cocktail_of(runs)
+
+
+def test_without_a_recipe_the_experiment_has_the_techniques_alone() -> None:
+    config = {"regularizer": {"l1": {"strength": 0.1}, "dropout": {"hidden": 0.2}}, "seed": 3}
+    written = as_smaller({}, config, ("dropout",))
+    assert written.startswith("# @package _global_\n# Found by `regexp explain`: dropout\n")
+    assert yaml.safe_load(written) == {"regularizer": {"dropout": {"hidden": 0.2}}}
 
 
 def test_what_sets_the_size_of_batches_is_not_left_out() -> None:

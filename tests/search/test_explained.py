@@ -11,7 +11,7 @@ from regexp.compare.baseline import Baseline
 from regexp.compare.metric import Metric
 from regexp.compare.table import tabulate
 from regexp.compare.verdict import Judge
-from regexp.search.explained import Share, sentences, shares_of
+from regexp.search.explained import Share, sentences, shares_of, worth_of
 
 SEEDS = 6
 
@@ -82,6 +82,25 @@ def test_a_probable_effect_that_does_not_matter_is_little(
            "low": -0.03, "high": 0.01}  # fmt: skip
     [share] = shares_of(pd.DataFrame([row]), Judge(Metric("test/accuracy"), matters=matters))
     assert share.word == word
+
+
+@pytest.mark.parametrize(
+    ("metric", "score", "word", "size"),
+    [
+        (Metric("test/accuracy"), 0.88, "it is worse than the whole; stay with that", -2.0),
+        (Metric("test/accuracy"), 0.9, "it is as good as the whole", 0.0),
+        (Metric("test/loss", lower_is_better=True), 0.8, "it is better than the whole", -0.1),
+    ],
+)
+def test_the_worth_of_a_smaller_one_is_its_difference_to_the_whole(
+    metric: Metric, score: float, word: str, size: float
+) -> None:
+    rows, judge = judged(metric, whole=("a+b", 0.9), smaller=("a", score))
+    said, _, number = worth_of(rows, judge, "smaller").partition(": ")
+    assert said == word
+    assert float(number.split()[0].replace("−", "-")) == pytest.approx(
+        size, abs=0.2 * abs(size) + 0.1
+    )
 
 
 def test_a_sentence_ends_where_nothing_is_known() -> None:
