@@ -76,6 +76,12 @@ def warn_a_task(folder: Path) -> None:
     process.send_signal(signal.SIGUSR2)
 
 
+def preempt(folder: Path) -> None:
+    """A job of a partition that goes before takes all CPU cores."""
+    whole = ["sbatch", "--partition=high", "--exclusive", "--output=/dev/null", "--wrap=true"]
+    subprocess.run(whole, check=True)
+
+
 def kill_slurmd(folder: Path) -> None:
     for process in psutil.process_iter(["name"]):
         if process.info["name"] == "slurmd":
@@ -83,7 +89,9 @@ def kill_slurmd(folder: Path) -> None:
     wait_for(lambda: not subprocess.run(["slurmd"]).returncode, "slurmd")
 
 
-@pytest.mark.parametrize("disturb", [kill_a_task, requeue_a_task, warn_a_task, kill_slurmd])
+@pytest.mark.parametrize(
+    "disturb", [kill_a_task, requeue_a_task, preempt, warn_a_task, kill_slurmd]
+)
 def test_what_dies_costs_nothing(
     tmp_path: Path, undisturbed: dict[str, Any], disturb: Callable[[Path], None]
 ) -> None:
@@ -106,16 +114,25 @@ def test_the_same_command_waits_for_the_jobs_that_live(
 ) -> None:
     command = give(tmp_path, "hydra/launcher=slurm")
     wait_for(in_training(tmp_path, "1"), "a checkpoint of the second job")
+    process = process_of(tmp_path, "1")
+    assert process is not None
+    # whatever this machine has to do beside, one is not over when the second command is ready
+    last = f"{process.environ()['SLURM_ARRAY_JOB_ID']}_{len(TECHNIQUES) - 1}"
+    subprocess.run(["scontrol", "hold", last], check=True)
     os.kill(command.pid, number)
     status, printed = end(command)
     if number == signal.SIGINT:
         assert status == 130
         assert re.search(r"\d tasks go on in Slurm .* `scancel \d+` ends them", printed), printed
-    status, printed = end(give(tmp_path, "hydra/launcher=slurm"))
+    again = give(tmp_path, "hydra/launcher=slurm")
+    assert again.stdout is not None
+    told = "of an earlier command on the way; none is given twice"
+    assert any(told in line for line in again.stdout)
+    subprocess.run(["scontrol", "release", last], check=True)
+    status, printed = end(again)
     assert status == 0, printed
-    assert "of an earlier command on the way; none is given twice" in printed
     assert recorded(tmp_path) == undisturbed
-    submitted = {path.name for path in tmp_path.glob("mlruns/hydra/*/.submitit/*_*")}
+    submitted = {path.name for path in tmp_path.glob("mlruns/hydra/*/.submitit/[0-9]*_*")}
     assert len(submitted) == len(TECHNIQUES), "each once"
 
 
