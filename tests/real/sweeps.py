@@ -48,12 +48,14 @@ def end(command: subprocess.Popen[str]) -> tuple[int, str]:
     return command.returncode, printed
 
 
-def wait_for(happened: Callable[[], Any], what: str) -> Any:
-    """What `happened` gives, when it gives something."""
+def wait_for(happened: Callable[[], Any], what: str, command: subprocess.Popen[str]) -> Any:
+    """What `happened` gives, when it gives something while a command runs."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if found := happened():
             return found
+        if command.poll() is not None:
+            raise AssertionError(f"no {what} came: {command.communicate()[0]}")
         time.sleep(0.1)
     raise AssertionError(f"waited in vain for {what}")
 

@@ -32,7 +32,7 @@ def test_a_process_that_is_killed_costs_nothing(
     tmp_path: Path, undisturbed: dict[str, Any], launcher: str
 ) -> None:
     command = give(tmp_path, *by(launcher))
-    os.kill(wait_for(lambda: training(tmp_path, "l1"), "the training of l1"), signal.SIGKILL)
+    os.kill(wait_for(lambda: training(tmp_path, "l1"), "training of l1", command), signal.SIGKILL)
     status, printed = end(command)
     assert status == 0, printed
     assert "[2/4] its process died" in printed

@@ -83,10 +83,11 @@ def preempt(folder: Path) -> None:
 
 
 def kill_slurmd(folder: Path) -> None:
-    for process in psutil.process_iter(["name"]):
-        if process.info["name"] == "slurmd":
-            process.send_signal(signal.SIGKILL)
-    wait_for(lambda: not subprocess.run(["slurmd"]).returncode, "slurmd")
+    killed = [one for one in psutil.process_iter(["name"]) if one.info["name"] == "slurmd"]
+    for process in killed:
+        process.send_signal(signal.SIGKILL)
+    psutil.wait_procs(killed, timeout=30)
+    subprocess.run(["slurmd"], check=True)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_what_dies_costs_nothing(
     tmp_path: Path, undisturbed: dict[str, Any], disturb: Callable[[Path], None]
 ) -> None:
     command = give(tmp_path, "hydra/launcher=slurm")
-    wait_for(in_training(tmp_path, "1"), "a checkpoint of the second job")
+    wait_for(in_training(tmp_path, "1"), "checkpoint of the second job", command)
     disturb(tmp_path)
     status, printed = end(command)
     assert status == 0, printed
@@ -113,7 +114,7 @@ def test_the_same_command_waits_for_the_jobs_that_live(
     tmp_path: Path, undisturbed: dict[str, Any], number: signal.Signals
 ) -> None:
     command = give(tmp_path, "hydra/launcher=slurm")
-    wait_for(in_training(tmp_path, "1"), "a checkpoint of the second job")
+    wait_for(in_training(tmp_path, "1"), "checkpoint of the second job", command)
     process = process_of(tmp_path, "1")
     assert process is not None
     # whatever this machine has to do beside, one is not over when the second command is ready
@@ -139,7 +140,9 @@ def test_the_same_command_waits_for_the_jobs_that_live(
 def test_jobs_that_share_a_task_and_are_cancelled(tmp_path: Path) -> None:
     """All that can be known of them is told, and what had ended is kept."""
     command = give(tmp_path, "hydra/launcher=slurm", "launch.jobs_per_task=4", "launch.retries=0")
-    wait_for(lambda: plans(tmp_path, "json") and process_of_single(tmp_path), "a first report")
+    wait_for(
+        lambda: plans(tmp_path, "json") and process_of_single(tmp_path), "first report", command
+    )
     array = process_of_single(tmp_path)
     assert array is not None
     subprocess.run(["scancel", array.environ()["SLURM_JOB_ID"]], check=True)
