@@ -123,6 +123,14 @@ def test_the_chosen_is_drawn_last_and_no_line_crosses_a_band() -> None:
     assert y[0] == pytest.approx(1 / 3), "its learning rate is 0.001 in 0.0001 to 0.1"
 
 
+def test_none_with_tuned_numbers_is_drawn_where_it_is_the_recipe() -> None:
+    axes = parallel(record(recipe=record().tuned)).axes[0]
+    [chosen] = [line for line in axes.lines if line.get_color() == VERMILION]
+    assert xy(chosen)[1, 0] == pytest.approx(2 / 3), "its learning rate is 0.01"
+    blue = [line for line in axes.lines if line.get_color() == BLUE]
+    assert len(blue) == 3, "beside it the best quarter of 7 recipes"
+
+
 def test_a_search_has_three_pictures_and_none_where_no_recipe_finished() -> None:
     pictures = draw(record())
     assert [one.name for one in pictures] == [

@@ -11,7 +11,7 @@ import numpy as np
 
 from regexp.compare.figures import style as s
 from regexp.config.search_space import Dimension
-from regexp.search.records import RECIPES, SearchRecord, Tried
+from regexp.search.records import NONE, RECIPES, SearchRecord, Tried
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,9 +67,14 @@ def parallel(record: SearchRecord) -> Figure:
         (one for one in record.trials[RECIPES] if one.score is not None),
         key=lambda one: one.rank,
     )
+    quarter = math.ceil(len(trials) / 4)
+    found = record.recipe.recipe
+    if all(one.recipe != found for one in trials):  # none with tuned numbers is the recipe
+        other = [one for one in record.trials[NONE] if one.score is not None]
+        first = [one for one in other if one.recipe == found][:1]
+        trials, quarter = [*first, *trials], quarter + len(first)
     drawn = axes_of(record, trials)
     figure, axes = s.single(1.4 * len(drawn), 4.2)
-    quarter = math.ceil(len(trials) / 4)
     for place in reversed(range(len(trials))):
         good = place < quarter
         share = place / max(len(trials) - 1, 1)
@@ -77,7 +82,7 @@ def parallel(record: SearchRecord) -> Figure:
               color=s.BLUE if good else s.INK, linewidth=1.1 if good else 0.7,
               alpha=(0.9 - 1.2 * share if good else 0.3 - 0.22 * share)
               * (1 if trials[place].whole else 0.5))  # fmt: skip
-    chosen = [at for at, one in enumerate(trials) if one.recipe == record.recipe.recipe]
+    chosen = [at for at, one in enumerate(trials) if one.recipe == found]
     for place in chosen[:1]:
         _line(axes, [one.heights[place] for one in drawn], color=s.VERMILION, linewidth=2.2,
               marker="D", markersize=4)  # fmt: skip
