@@ -146,10 +146,7 @@ class _Explaining:
         else:
             say(f"{'+'.join(found.kept) or 'none'} is left. Its worth, with fresh seeds:")
             self._worth(parent, found.kept)
-            path = write(explanation, found.kept)
-            parent.text(path.read_text(encoding="utf-8"), path.name)
-            say(f"The smaller is an experiment, in {path}; with the overrides of the data:\n"
-                f"  regexp --config-dir {explanation.folder} experiment={path.stem}")  # fmt: skip
+            self._write(parent, found.kept)
         parent.wall_seconds(time.monotonic() - began)
         parent.finish("FAILED" if self.failures else "FINISHED")
 
@@ -194,3 +191,13 @@ class _Explaining:
         if (reported := present(self.tracker, parent, self.config)) is not None:
             [family] = reported.comparison.families
             say(f"\nWith fresh seeds {worth_of(family.rows, family.judge, SMALLER)}.")
+
+    def _write(self, parent: RunRecord, kept: Subset) -> None:
+        """The smaller as an experiment, and how to use it."""
+        explanation = self.explanation
+        path = write(explanation, kept)
+        parent.text(path.read_text(encoding="utf-8"), path.name)
+        seed = explanation.whole[0].config["dataset"].get("test_seed")
+        tested = "" if seed is None else f" dataset.test_seed={seed}"
+        say(f"The smaller is an experiment, in {path}; with the overrides of the data:")
+        say(f"  regexp --config-dir {explanation.folder} experiment={path.stem}{tested}")
