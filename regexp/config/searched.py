@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from regexp.config.composition import check_choices, explain_hydra, load_config
+from regexp.config.composition import check_choices, check_launcher, explain_hydra, load_config
 from regexp.config.prepared import job_of, prepared_hydra
 from regexp.config.schema import register
 from regexp.config.strays import strays_of
@@ -39,6 +39,9 @@ class Searched:
         schedulers: the nodes of those that take part, by name; the configuration's own is first.
         choices: of the configuration's groups, by group.
         command: the overrides.
+        options: of the command line.
+        master: the configuration with Hydra's own node, where another launcher than Hydra's basic
+            one is to start processes that take part.
     """
 
     config: DictConfig
@@ -46,6 +49,8 @@ class Searched:
     schedulers: dict[str, DictConfig]
     choices: dict[str, object]
     command: tuple[str, ...]
+    options: argparse.Namespace
+    master: DictConfig | None = None
 
 
 def compose_search(options: argparse.Namespace) -> Searched:
@@ -77,7 +82,8 @@ def compose_search(options: argparse.Namespace) -> Searched:
             names = [name for name in hydra.config_loader.get_group_options("regularizer")
                      if name != "none"]  # fmt: skip
             every = f"regularizer=[{','.join(names)}]"
-            composed = job_of(_load(hydra, options.config_name, [*overrides, every]))
+            whole = _load(hydra, options.config_name, [*overrides, every])
+            composed = job_of(whole)
             config = composed.config
             if strays := strays_of(config):
                 raise ConfigError(
@@ -93,6 +99,10 @@ def compose_search(options: argparse.Namespace) -> Searched:
             for name in others:
                 again = [*overrides, f"scheduler={name}"]
                 schedulers.setdefault(name, _load(hydra, options.config_name, again).scheduler)
+            master = None
+            if not str(whole.hydra.launcher._target_).endswith(".BasicLauncher"):
+                master = load_config(hydra, options.config_name, overrides, RunMode.MULTIRUN)
+                check_launcher(master)
         except (HydraException, OmegaConfBaseException) as error:
             words = explain_hydra(error, hydra, options.config_name, overrides)
             raise ConfigError(words) from error
@@ -108,6 +118,8 @@ def compose_search(options: argparse.Namespace) -> Searched:
         schedulers,
         composed.choices,
         tuple(overrides),
+        options,
+        master,
     )
 
 

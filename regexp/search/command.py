@@ -15,11 +15,11 @@ from regexp.config.jobs import written
 from regexp.config.searched import Searched, budget_of
 from regexp.config.values import plain
 from regexp.errors import count
-from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
 from regexp.search import presented, verdict
-from regexp.search.choice import ranked
 from regexp.search.cocktail_runs import OF_SEARCH
-from regexp.search.engine import Arm, arms_of, conclude, rounds, runs_after, seconds_after
+from regexp.search.engine import Arm, arms_of, conclude, rounds, runs_after
+from regexp.search.launched import launch_helpers
+from regexp.search.progress import progress
 from regexp.search.recipe import Recipe
 from regexp.search.rungs import rung_lines
 from regexp.search.sampler import propose, require
@@ -30,12 +30,12 @@ from regexp.search.unseen import Watched, unseen_arms
 from regexp.search.workers import helpers, start_importing, workers_of
 from regexp.search.written import as_experiment, write
 from regexp.sweeps.execute import UNKEPT
+from regexp.sweeps.hosts import other_hosts
 from regexp.sweeps.launched import shared_tracker
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun, key_of
 from regexp.sweeps.present import present
 from regexp.sweeps.progress import remark_lines, say
-from regexp.sweeps.tuning import numbers_in_words
 from regexp.sweeps.yardsticks import planned_yardsticks, record_yardsticks
 from regexp.tracking import TakenError, Terminated, interruptible
 from regexp.tracking.mounts import check_one_machine
@@ -48,7 +48,7 @@ Tell = Callable[[str], None]
 """Says a line."""
 
 TOLD = "search.told"
-"""Tag of the verdict's sweep: of which search somebody was told what came of it."""
+"""Tag of the search's own run."""
 
 ENDS = ("trials", "budget", "finalists", "finalist_seeds", "seeds", "folder", "workers")
 """Of `search.*`, what changes no batch: a search goes on where one with others of these ended."""
@@ -66,14 +66,16 @@ def run_search(searched: Searched) -> int:
         KeyboardInterrupt: Ctrl-C, which has been told of.
     """
     require()
-    check_one_machine(searched.config.tracking.uri, Path(searched.config.paths.mlruns))
-    workers = workers_of(searched.config)
+    master, mlruns = searched.master, Path(searched.config.paths.mlruns)
+    others = "" if master is None else other_hosts(master.hydra.launcher)
+    check_one_machine(searched.config.tracking.uri, mlruns, others)
+    workers = workers_of(searched.config) if master is None else 1
     start_importing(workers)
     space = read_space(searched)
     first = plan(space.config)
     for line in [*remark_lines([first]), *lines_of(space)]:
         say(line)
-    key = _key(space, first[0])
+    key = key_of_search(space)
     try:
         with (
             interruptible(),
@@ -125,13 +127,9 @@ def dry_run(searched: Searched) -> None:
     print("Nothing was written.")
 
 
-def _key(space: Space, first: PlannedRun) -> str:
-    """What makes two searches the same one: data, network, code, and all that batches follow from.
-
-    Args:
-        space: what it looks through.
-        first: a run without a technique.
-    """
+def key_of_search(space: Space) -> str:
+    """What makes two searches the same: data, network, code, and all that batches follow from."""
+    first = plan(space.config)[0]  # without a technique
     asked = {key: value for key, value in plain(space.config.search).items() if key not in ENDS}
     nodes = {name: [one.node, [d.text for d in one.dimensions]]
              for name, one in space.techniques.items()}  # fmt: skip
@@ -148,12 +146,14 @@ def _take_part(space: Space, tracker: Tracker, key: str) -> bool:
     """
     try:
         with tracker.alone(f"search-{key}", None):
+            launch_helpers(space.searched, key)
             return _lead(space, tracker, key)
     except TakenError:
         say("Another process searches the same: this one takes part.\n")
-    worth = _help(space, tracker, key, say)
+    launch_helpers(space.searched, key)
+    parent_id = help_search(space, tracker, key, say)
     with tracker.alone(f"search-{key}", lambda who: None):
-        if tracker.tags(worth).get(TOLD) == _told(space, key):
+        if tracker.tags(parent_id).get(TOLD) == _told(space):
             say("\nIt has told what came of it.")
             return False
         return _lead(space, tracker, key)
@@ -162,17 +162,17 @@ def _take_part(space: Space, tracker: Tracker, key: str) -> bool:
 def _helper(space: Space, key: str) -> None:
     """Take part, in a process that a command has started for this."""
     with shared_tracker(space.config) as tracker:
-        _help(space, tracker, key, lambda line: None)
+        help_search(space, tracker, key, lambda line: None)
 
 
-def _help(space: Space, tracker: Tracker, key: str, tell: Tell) -> str:
-    """Train what no other process trains, until there is nothing; the id of the verdict's sweep."""
+def help_search(space: Space, tracker: Tracker, key: str, tell: Tell) -> str:
+    """Train what no other process trains, until all is there; the id of the search's own run."""
     parent = _parent(space, tracker, key, owned=False)
     config = verdict.question(space.config)
     planned = unseen_arms(space, *_find(arms_of(space), tracker, parent.id, tell))
     worth = _worth(space, tracker, planned, owned=False)
     Shared(config, tracker, worth.id)(list(planned.values()))
-    return worth.id
+    return parent.id
 
 
 def _lead(space: Space, tracker: Tracker, key: str) -> bool:
@@ -184,12 +184,13 @@ def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     parent.text(text, "recipe.yaml")
     say(f"\nThe recipe: {found}\nNone, tuned with as many trials: {tuned}\n")
     planned = unseen_arms(space, found, tuned, trials)
-    worth, compared, failed = _verdict(space, tracker, planned, key, parent.id)
+    worth, compared, failed = _verdict(space, tracker, planned, parent.id)
     record = presented.record_of(
         space, arms, found, tuned, title=_title(space), verdict=worth, text=text
     )
     presented.present(tracker, parent, space, record, compared)
     parent.wall_seconds(time.monotonic() - began)
+    parent.tags({TOLD: _told(space)})
     parent.finish("FINISHED")
     say(
         f"\nThe recipe is an experiment, in {path}:\n"
@@ -221,10 +222,10 @@ def _title(space: Space) -> str:
     return f"search {written(space.searched.command)}".strip()
 
 
-def _told(space: Space, key: str) -> str:
-    """What of a search was told, by the tag `TOLD`: it, and where it ends."""
-    ends = {name: value for name, value in plain(space.config.search).items() if name in ENDS}
-    return json.dumps([key, ends | {"workers": None}])
+def _told(space: Space) -> str:
+    """Where a search ended of which somebody was told what came of it: the tag `TOLD`."""
+    asked = plain(space.config.search)
+    return json.dumps({name: asked[name] for name in ENDS if name != "workers"})
 
 
 def _find(
@@ -235,7 +236,7 @@ def _find(
     """
     began = time.monotonic()
     train = Watched(Shared(arms[0].config, tracker, sweep_id))
-    rounds(arms, train, propose, lambda: tell(_progress(arms, time.monotonic() - began)))
+    rounds(arms, train, propose, lambda: tell(progress(arms, time.monotonic() - began)))
     return *conclude(arms, train), train.runs
 
 
@@ -254,35 +255,10 @@ def _settings(config: DictConfig) -> dict[str, object]:
     return {str(k): v for k, v in container.items() if k not in UNKEPT}
 
 
-_SHOWN = (*(name for name, _ in CHOSEN_BY), VALIDATION_LOSS)
-"""Scores of the best trials that are told."""
-
-
-def _progress(arms: Sequence[Arm], seconds: float) -> str:
-    """How far a search is, in a line."""
-    config, done = arms[0].config, len(arms[0].trials)
-    parts = [f"{done} recipes and as many of none"]
-    for arm in arms:
-        if order := ranked(arm.trials, config):
-            trial = arm.trials[order[0]]
-            scores = trial.scores[0] or {}
-            shown = {key: scores[key] for key in _SHOWN if key in scores}
-            parts.append(f"best of {arm.name}: {numbers_in_words(shown)} with {trial.recipe}")
-    each = seconds / (2 * done)
-    parts.append(f"{3600 / each:,.0f} trials an hour")
-    budget = budget_of(config)
-    left = (config.search.trials - done) * 2 * each
-    if budget is not None:
-        spent = sum(arm.seconds for arm in arms)
-        left = max(budget - seconds_after(arms) - spent, 0) * seconds / spent
-    return "; ".join([*parts, f"about {left / 60:.0f} min of trials left"])
-
-
 def _verdict(
     space: Space,
     tracker: Tracker,
     planned: Mapping[str, Sequence[PlannedRun]],
-    key: str,
     search_id: str,
 ) -> tuple[str, ComparisonReport | None, bool]:
     """Train the arms as a sweep of their own: its id, their comparison, whether a run failed."""
@@ -301,6 +277,6 @@ def _verdict(
     parent.wall_seconds(time.monotonic() - began)
     for one in failures:
         say(f"{one.name} failed: {one.reason}")
-    parent.tags({TOLD: _told(space, key), OF_SEARCH: search_id})
+    parent.tags({OF_SEARCH: search_id})
     parent.finish("FAILED" if failures else "FINISHED")
     return parent.id, report, bool(failures)

@@ -1,8 +1,10 @@
 """Several processes at one search: they train what one does, each run once, whoever dies."""
 
+import json
 import multiprocessing
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,37 @@ def test_two_processes_train_what_one_does_also_where_one_is_killed(
     assert ("It has told what came of it." in printed) != killed
     assert ("The recipe: " in printed) == killed
     assert (_recipe(tmp_path), recorded(mlruns, number.name)) == alone
+
+
+def by_a_launcher(*arguments: str) -> int:
+    """Search with a launcher whose processes are calls in this one, and tell of each stack."""
+    from regexp.search import launched
+
+    def launch(sweep: Any, function: Any, folder: Path, plans: Sequence[Path], start: Any) -> None:
+        assert len(sweep.jobs) == len(plans) == 3
+        for plan in plans:
+            function(OmegaConf.create({"launch": {"plan": str(plan)}}))
+            report = json.loads(plan.with_suffix(".json").read_text())
+            print("reported", report["number"], report["reason"], flush=True)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(launched, "launch", launch)
+        monkeypatch.setattr(launched, "start_importing", lambda *given: None)
+        return tells_of_its_stacks(*arguments)
+
+
+def test_what_a_launcher_starts_takes_part(
+    alone: tuple[str, Runs], tmp_path: Path, mlruns: Path
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = _words(tmp_path, mlruns, "launched")
+    given = ("hydra/launcher=joblib", "search.workers=3")
+    status, printed = Forked(by_a_launcher, *words, *given).end()
+    assert status == 0
+    lines = [one for one in printed.splitlines() if one.startswith(("reported", "trained"))]
+    assert lines[-3:] == ["reported 0 ", "reported 1 ", "reported 2 "]
+    assert {*lines[:-3]} == {"trained"}
+    assert (_recipe(tmp_path), recorded(mlruns, "launched")) == alone
 
 
 def fail() -> None:

@@ -1,0 +1,34 @@
+"""How far a search is, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regexp.config.searched import budget_of
+from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
+from regexp.search.choice import ranked
+from regexp.search.engine import Arm, seconds_after
+from regexp.sweeps.tuning import numbers_in_words
+
+_SHOWN = (*(name for name, _ in CHOSEN_BY), VALIDATION_LOSS)
+"""Scores of the best trials that are told."""
+
+
+def progress(arms: Sequence[Arm], seconds: float) -> str:
+    """How far a search is, in a line."""
+    config, done = arms[0].config, len(arms[0].trials)
+    parts = [f"{done} recipes and as many of none"]
+    for arm in arms:
+        if order := ranked(arm.trials, config):
+            trial = arm.trials[order[0]]
+            scores = trial.scores[0] or {}
+            shown = {key: scores[key] for key in _SHOWN if key in scores}
+            parts.append(f"best of {arm.name}: {numbers_in_words(shown)} with {trial.recipe}")
+    each = seconds / (2 * done)
+    parts.append(f"{3600 / each:,.0f} trials an hour")
+    budget = budget_of(config)
+    left = (config.search.trials - done) * 2 * each
+    if budget is not None:
+        spent = sum(arm.seconds for arm in arms)
+        left = max(budget - seconds_after(arms) - spent, 0) * seconds / spent
+    return "; ".join([*parts, f"about {left / 60:.0f} min of trials left"])
