@@ -32,7 +32,11 @@ JARGON = re.compile(
     r"|token recognition"
 )
 
-EXTRAS = {"hydra/launcher=submitit_slurm": "slurm", "hydra/sweeper=optuna": "optuna"}
+EXTRAS = {
+    "hydra/launcher=submitit_local": "slurm",
+    "hydra/launcher=submitit_slurm": "slurm",
+    "hydra/sweeper=optuna": "optuna",
+}
 """Choices of Hydra's plugins -> the extra of this package that has the plugin."""
 
 _LAUNCHERS = {"hydra_joblib_launcher": "parallel", "hydra_ray_launcher": "ray"}

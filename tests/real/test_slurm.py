@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -135,6 +136,27 @@ def test_the_same_command_waits_for_the_jobs_that_live(
     assert recorded(tmp_path) == undisturbed
     submitted = {path.name for path in tmp_path.glob("mlruns/hydra/*/.submitit/[0-9]*_*")}
     assert len(submitted) == len(TECHNIQUES), "each once"
+
+
+def test_more_tasks_than_an_array_may_have_are_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    from regexp.sweeps.launchers.by_submitit import Slurm
+
+    class Executor:
+        """It notes what it is given."""
+
+        def map_array(self, call: object, tasks: list[Any]) -> list[Any]:
+            arrays.append([position for [(position, _)] in tasks])
+            first = sum(map(len, arrays)) - len(tasks)
+            return [SimpleNamespace(job_id=str(first + at)) for at in range(len(tasks))]
+
+    arrays: list[list[int]] = []
+    slurm = Slurm.__new__(Slurm)
+    slurm._launcher, slurm._submitted, slurm._executor = None, {}, Executor()
+    slurm._overrides = [[]] * 5
+    assert slurm._largest_array() > 1000, "as the real one says"
+    monkeypatch.setattr(slurm, "_largest_array", lambda: 2)
+    assert slurm.submit([[position] for position in range(5)]) == list("01234")
+    assert arrays == [[0, 1], [2, 3], [4]]
 
 
 def test_jobs_that_share_a_task_and_are_cancelled(tmp_path: Path) -> None:

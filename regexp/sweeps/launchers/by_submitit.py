@@ -4,6 +4,7 @@ Who lives is asked of `squeue`, which knows all that have not ended, also where 
 accounts: submitit asks `sacct`, and without accounts would wait for a dead task for ever.
 """
 
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -54,12 +55,18 @@ class Submitit:
         """Start tasks, each of jobs by their positions; the id of each."""
         state = Singleton.get_state()
         given = [[(position, self._overrides[position]) for position in task] for task in tasks]
+        call, size, jobs = SubmittedTask(self._launcher, state), self._largest_array(), []
         try:
-            jobs = self._executor.map_array(SubmittedTask(self._launcher, state), given)
+            for first in range(0, len(given), size):
+                jobs += self._executor.map_array(call, given[first : first + size])
         except submitit.core.utils.FailedJobError as error:  # of sbatch
             raise ConfigError(f"Slurm takes no job: {error}") from error
         self._submitted |= {job.job_id: job for job in jobs}
         return [job.job_id for job in jobs]
+
+    def _largest_array(self) -> int:
+        """How many tasks are submitted together, at most."""
+        return 1000
 
     def _log_of(self, task: str) -> str:
         """Where a task of this process wrote what it said."""
@@ -116,6 +123,15 @@ class Slurm(Submitit):
             for task in tasks
             if task in standing
         }
+
+    def _largest_array(self) -> int:
+        """What this Slurm allows, which is 1,001 unless its administrator says more."""
+        asked = subprocess.run(
+            ["scontrol", "show", "config"],
+            capture_output=True, text=True, timeout=_SECONDS, check=False,
+        )  # fmt: skip
+        found = re.search(r"MaxArraySize\s*=\s*(\d+)", asked.stdout)
+        return int(found[1]) if found else 1001
 
     def end_of(self, task: str) -> str:
         """How a task ended, for people, as far as it is known."""
