@@ -100,6 +100,7 @@ class Search:
     workers: int | None = MISSING
     together: int = MISSING
     most: int | None = MISSING
+    portfolio: Any = MISSING
     techniques: Any = MISSING
     schedulers: Any = MISSING
     rungs: Rungs = field(default_factory=Rungs)

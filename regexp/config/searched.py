@@ -92,6 +92,7 @@ def compose_search(options: argparse.Namespace) -> Searched:
                 )
             techniques = {str(name): config.regularizer[name] for name in config.regularizer}
             asked = _names("search.techniques", config.search.techniques, techniques)
+            _check_portfolio(config.search.portfolio, techniques)
             own = str(composed.choices["scheduler"])
             choices = hydra.config_loader.get_group_options("scheduler")
             others = _names("search.schedulers", config.search.schedulers, choices)
@@ -131,13 +132,28 @@ def _names(key: str, value: object, choices: Sequence[str] | dict[str, DictConfi
     """A list of names of choices; none of null."""
     if value is None:
         return []
-    names = list(map(str, value if isinstance(value, ListConfig) else [value]))
+    names = list(map(str, value if isinstance(value, ListConfig | list) else [value]))
     for name in names:
         if name not in choices:
             raise ConfigError(
                 f"there is none of this name{nearest(name, choices)}", key=key, got=name
             )
     return names
+
+
+def _check_portfolio(portfolio: object, techniques: dict[str, DictConfig]) -> None:
+    """Check that it is a list of recipes, of techniques that there are."""
+    if portfolio is None:
+        return
+    entries = portfolio if isinstance(portfolio, ListConfig) else [portfolio]
+    for number, entry in enumerate(entries):
+        key = f"search.portfolio[{number}]"
+        parts = ("scheduler", "optimizer", "trainer", "model", "regularizer")
+        if not isinstance(entry, DictConfig) or not {*entry} <= {*parts}:
+            raise ConfigError(
+                key=key, got=shown(entry), expected=f"a mapping with some of {', '.join(parts)}"
+            )
+        _names(f"{key}.regularizer", [*(entry.get("regularizer") or {})], techniques)
 
 
 def budget_of(config: DictConfig) -> float | None:

@@ -20,6 +20,7 @@ from regexp.metrics.names import TUNING_STAGE
 from regexp.random import Rng, derive
 from regexp.search.choice import Trial, best, ranked, ranks, tried
 from regexp.search.mixed import fill, groups
+from regexp.search.portfolio import portfolio_of
 from regexp.search.recipe import Recipe
 from regexp.search.rungs import bars_after
 from regexp.search.space import Draw, Parameter, Space, together
@@ -144,17 +145,17 @@ def _round(arm: Arm, sizes: Sequence[int], propose: Propose) -> list[list[Draw]]
 def _proposed(arm: Arm, done: int, size: int, propose: Propose) -> list[Draw]:
     """A batch, after `done` others of its arm.
 
-    The first has `none`, and its techniques one by one, with their own numbers. Structure is drawn
-    once a batch, so that it trains as one stack; the first has the configuration's own.
+    The first has `none`, the portfolio, and its techniques one by one, with their own numbers.
+    Structure is drawn once a batch, so that it trains as one stack; the first has the
+    configuration's own.
     """
     space = arm.space
     seed = derive(arm.config.search.seed, "search", arm.name, done)
     names = _mixed_from(arm, seed)
-    given: list[Draw] = []
-    if not done:
-        plain = space.default
-        singles = [Recipe(plain.shared, {name: space.techniques[name].default()}) for name in names]
-        given = [space.draw(one, names) for one in (plain, *singles)][:size]
+    given = [
+        space.draw(one, {*names, *one.techniques} & {*space.switches})
+        for one in _given(space, names, done)[:size]
+    ]
     earlier = list(
         zip((trial.draw for trial in arm.trials), ranks(arm.trials, arm.config), strict=True)
     )
@@ -162,6 +163,16 @@ def _proposed(arm: Arm, done: int, size: int, propose: Propose) -> list[Draw]:
     if arm.config.search.most is None:
         return draws
     return [space.limited(draw, seed, number) for number, draw in enumerate(draws)]
+
+
+def _given(space: Space, names: Sequence[str], done: int) -> list[Recipe]:
+    """The recipes of a batch that are not drawn, after `done` others."""
+    plain = space.default
+    known: list[Recipe] = []
+    for one in (plain, *portfolio_of(space)):
+        known += [one] * (one not in known)
+    singles = [Recipe(plain.shared, {name: space.techniques[name].default()}) for name in names]
+    return known[done:] if done else known + singles
 
 
 def _mixed_from(arm: Arm, seed: int) -> list[str]:

@@ -7,7 +7,7 @@ in "one normalization or none".
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -117,7 +117,7 @@ class Space:
         """The space of `none`."""
         return replace(self, techniques={})
 
-    def parameters(self, names: Sequence[str]) -> list[Parameter]:
+    def parameters(self, names: Collection[str]) -> list[Parameter]:
         """What is drawn for a batch whose recipes have some of these techniques.
 
         Args:
@@ -158,7 +158,7 @@ class Space:
         }
         return Recipe({one.key: draw[one.key] for one in self.shared}, techniques)
 
-    def draw(self, recipe: Recipe, names: Sequence[str]) -> Draw:
+    def draw(self, recipe: Recipe, names: Collection[str]) -> Draw:
         """The draw of a recipe whose techniques are among some switches."""
         draw: Draw = dict(recipe.shared)
         for parameter in self.parameters(names):

@@ -289,3 +289,43 @@ def test_recipes_have_at_most_so_many_techniques() -> None:
     del left["regularizer.l1.strength"]
     assert most.limited(draw, 7, 0) == left
     assert space("search.most=2").limited(draw, 7, 0) == draw
+
+
+PORTFOLIO = ("search.portfolio=[{optimizer:{lr:0.02},model:{hidden:[8]},scheduler:constant,"
+             "regularizer:{dropout:{hidden:0.2},batch_norm:{},sam:{rho:0.1}}},"
+             "{model:{hidden:[7]},trainer:{batch_size:32}}]")  # fmt: skip
+
+
+def test_a_portfolio_is_tried_first_without_what_does_not_apply() -> None:
+    """sam takes no part here, and no network has 7 units."""
+    of = space(PORTFOLIO)
+    arms = arms_of(of)
+    rounds(arms, Store().train, evenly)
+    plain, first, second = [trial.recipe for trial in arms[0].trials[:3]]
+    assert plain == of.default
+    own = of.techniques["dropout"].default()
+    assert first.techniques == {
+        "dropout": own | {"hidden": 0.2},
+        "batch_norm": of.techniques["batch_norm"].default(),
+    }
+    assert first.shared == plain.shared | {"optimizer.lr": 0.02, "model.hidden": [8],
+                                           "scheduler": "constant"}  # fmt: skip
+    assert second == Recipe(plain.shared | {"trainer.batch_size": 32}, {})
+    assert [trial.recipe.shared for trial in arms[1].trials[:3]] == [
+        one.shared for one in (plain, first, second)
+    ]
+    assert all(trial.scores[0] for trial in arms[0].trials)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("[{regularizer:{dropuot:{}}}]", "Did you mean dropout?"),
+        ("[3]", "search.portfolio[0]=3: expected a mapping with some of scheduler"),
+        ("[{seeds:3}]", "expected a mapping with some of scheduler"),
+    ],
+)
+def test_mistakes_in_a_portfolio_are_named(given: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose_search(parse(["dataset=iris", f"search.portfolio={given}"])[0])
+    assert message in str(caught.value)

@@ -1,0 +1,43 @@
+"""Recipes that did well elsewhere, which a search tries first: `search.portfolio`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from regexp.config.values import flat
+from regexp.search.recipe import Recipe
+from regexp.search.space import Space
+
+
+def portfolio_of(space: Space) -> list[Recipe]:
+    """The recipes of `search.portfolio`, without what does not apply to the data or the network.
+
+    A number that an entry does not have is the configuration's own.
+    """
+    return [_recipe(space, entry) for entry in space.config.search.portfolio or ()]
+
+
+def _recipe(space: Space, entry: DictConfig) -> Recipe:
+    given = _numbers({key: value for key, value in entry.items() if key != "regularizer"})
+    shared = dict(space.default.shared)
+    for one in space.shared:
+        value = given.get(one.key, shared[one.key])
+        if not one.choices or value in one.choices:
+            shared[one.key] = value
+    techniques = {}
+    for name, technique in space.techniques.items():
+        if name in (nodes := entry.get("regularizer") or {}):
+            own = technique.default()
+            numbers = _numbers(nodes[name] or {})
+            techniques[name] = own | {key: numbers[key] for key in own if key in numbers}
+    return Recipe(shared, techniques)
+
+
+def _numbers(node: Any) -> dict[str, Any]:
+    """The values of a mapping by dotted key."""
+    return {
+        key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+        for key, value in flat(OmegaConf.create(node))
+    }
