@@ -18,10 +18,10 @@ EXPLAIN = """\
 regexp explain SWEEP_ID [paths.mlruns=FOLDER ...]
 
 What each technique of a recipe carries, of a search or of any sweep with one cocktail. Each is left
-out in turn, in real runs at the seeds and splits of the recipe's own, with an interval and a
-verdict. Then the smallest cocktail that is not worse is looked for, by validation rows, and held
-against the whole with fresh seeds; it is written as experiment/recipe_small.yaml. A command that
-was broken off goes on from there.
+out in turn, and the schedule of the learning rate, in real runs at the seeds and splits of the
+recipe's own, with an interval and a verdict. Then the smallest cocktail that is not worse is looked
+for, by validation rows, and held against the whole with fresh seeds; it is written as
+experiment/recipe_small.yaml. A command that was broken off goes on from there.
 
   --seeds NUMBER     so many of the recipe's seeds, the first; by default all
   --folder FOLDER    gets the experiment; by default the search's own
@@ -57,6 +57,7 @@ def explain(arguments: Sequence[str]) -> int:
     if given.seeds is not None and given.seeds < 2:
         raise ConfigError(key="--seeds", got=given.seeds, expected="an integer >= 2")
     from regexp.compare.question import Question
+    from regexp.config.values import plain
     from regexp.rerun.recorded import read_sweep
     from regexp.rerun.trust import check_trusted
     from regexp.search.cocktail_runs import cocktail_of
@@ -68,7 +69,7 @@ def explain(arguments: Sequence[str]) -> int:
     reader = Reader(config.tracking.uri, config.paths.mlruns)
     sweep_id, recipe = _verdict_of(reader, given.words[0])
     sweep = read_sweep(reader, sweep_id)
-    cocktail = cocktail_of(sweep.runs, given.seeds)
+    cocktail = cocktail_of(sweep.runs, given.seeds, plain(config.scheduler))
     check_trusted([*cocktail.configs, *cocktail.none], given.allow)
     with read_write(config), open_dict(config):
         config.tracking.experiment = reader.experiment(sweep_id)

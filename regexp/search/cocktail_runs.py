@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from regexp.compare.baseline import label
 from regexp.errors import ConfigError
 from regexp.metrics.names import TUNING_STAGE, YARDSTICK_STAGE
 from regexp.search.engine import BLOCK
+from regexp.search.recipe import SCHEDULER
 from regexp.search.smaller import Subset
 from regexp.search.verdict import FOUND, TUNED
 from regexp.sweeps.identity import Node
@@ -45,15 +46,20 @@ class Cocktail:
     Attributes:
         configs: resolved, of its finished runs, one a seed.
         none: those of runs without a technique, at the same seeds; may be empty.
+        constant: `scheduler` of a configuration without a schedule; empty where a schedule is not
+            left out.
     """
 
     configs: Sequence[Node]
     none: Sequence[Node] = ()
+    constant: Node = field(default_factory=dict)
 
     @property
-    def techniques(self) -> Subset:
-        """Their names, in their order."""
-        return tuple(self.configs[0]["regularizer"])
+    def ingredients(self) -> Subset:
+        """The techniques in their order, and `scheduler` where the learning rate follows one."""
+        config = self.configs[0]
+        varies = self.constant and config["scheduler"]["_target_"] != self.constant["_target_"]
+        return (*config["regularizer"], *[SCHEDULER] * bool(varies))
 
     @property
     def seeds(self) -> list[int]:
@@ -61,17 +67,23 @@ class Cocktail:
         return [config["seed"] for config in self.configs]
 
     def subset(self, kept: Subset) -> list[Node]:
-        """The configurations with some techniques alone, at the same seeds."""
-        return [_with(config, kept) for config in self.configs]
+        """The configurations with some ingredients alone, at the same seeds."""
+        return [self._with(config, kept) for config in self.configs]
+
+    def _with(self, config: Node, kept: Subset) -> Node:
+        nodes = {name: node for name, node in config["regularizer"].items() if name in kept}
+        is_out = SCHEDULER in self.ingredients and SCHEDULER not in kept
+        other = {"scheduler": self.constant} if is_out else {}
+        return config | {"regularizer": nodes} | other
 
     def afresh(self, kept: Subset, folder: str) -> list[Node]:
-        """As many configurations of some techniques, with seeds that no run of it has.
+        """As many configurations of some ingredients, with seeds that no run of it has.
 
         A configuration holds lengths that follow from its training rows, so that a seed whose split
         leaves another number of them is passed over.
 
         Args:
-            kept: the names of techniques.
+            kept: their names.
             folder: `paths.data`.
         """
         by_rows = {training_rows(one["dataset"], folder, one["seed"]): one for one in self.configs}
@@ -81,7 +93,7 @@ class Cocktail:
             for seed in itertools.islice(itertools.count(first), _TRIED * len(self.configs)):
                 rows = training_rows(self.configs[0]["dataset"], folder, seed)
                 if rows in by_rows:
-                    yield _with(by_rows[rows], kept) | {"seed": seed}
+                    yield self._with(by_rows[rows], kept) | {"seed": seed}
 
         return list(itertools.islice(fresh(), len(self.configs)))
 
@@ -90,16 +102,20 @@ _TRIED = 20
 """Seeds that are looked at for each that is wanted."""
 
 
-def _with(config: Node, kept: Subset) -> Node:
-    return config | {"regularizer": {name: config["regularizer"][name] for name in kept}}
+def names_of(ingredients: Subset) -> str:
+    """The techniques among some ingredients, as runs of them are called."""
+    return "+".join(name for name in ingredients if name != SCHEDULER) or "none"
 
 
-def cocktail_of(runs: Sequence[Recorded], most: int | None = None) -> Cocktail:
+def cocktail_of(
+    runs: Sequence[Recorded], most: int | None = None, constant: Node | None = None
+) -> Cocktail:
     """The one cocktail of a sweep: the recipe of a search's verdict, or the only one there is.
 
     Args:
         runs: of the sweep.
         most: so many seeds of it, the first; None for all.
+        constant: see `Cocktail`.
 
     Raises:
         ConfigError: there is none, or there are several.
@@ -130,7 +146,8 @@ def cocktail_of(runs: Sequence[Recorded], most: int | None = None) -> Cocktail:
     beside = [one for one in arms if one[0] == "none" and one[2:] == key[2:]]
     beside = [one for one in beside if one[1] == TUNED] or beside
     none = arms[beside[0]] if len(beside) == 1 else {}
-    return Cocktail(list(by_seed.values()), [none[seed] for seed in by_seed if seed in none])
+    beside_it = [none[seed] for seed in by_seed if seed in none]
+    return Cocktail(list(by_seed.values()), beside_it, constant or {})
 
 
 def planned(
@@ -153,15 +170,18 @@ def planned(
     return [replace(run, stage=stage) for run in runs]
 
 
-def check_alone(config: Node, kept: Subset) -> None:
-    """Check that a cocktail's configuration stays one with some of its techniques alone.
+def check_alone(whole: Node, left: Node) -> None:
+    """Check that a configuration stays one where some of its techniques are left out.
+
+    Args:
+        whole: of the cocktail.
+        left: without them.
 
     Raises:
         ConfigError: what is left out sets the size of batches, on which other numbers rest.
     """
-    both = [build_regularizer(one["regularizer"]) for one in (config, _with(config, kept))]
-    whole, left = (one.uses("batch_size") for one in both)
-    if whole and not left:
+    before, after = (build_regularizer(one["regularizer"]) for one in (whole, left))
+    if before.uses("batch_size") and not after.uses("batch_size"):
         raise ConfigError(
             "it sets the size of batches, and with it how long the other techniques' and the "
             "scheduler's schedules are"

@@ -1,7 +1,7 @@
 """`regexp explain` from its first plan to its last sentence: what carries a cocktail, and what not.
 
 Three sets of runs, each of which exists after a command that was killed: the cocktail without each
-of its techniques, at the seeds of its own runs, compared with these; smaller and smaller cocktails
+of its ingredients, at the seeds of its own runs, compared with these; smaller and smaller cocktails
 at the same seeds, of which validation rows alone choose; and the smallest against the whole, with
 seeds that nothing was chosen by.
 """
@@ -108,9 +108,9 @@ class _Explaining:
         return outcomes
 
     def _shares(self, apart: dict[str, list[PlannedRun]]) -> Comparison | None:
-        """What each technique carries."""
+        """What each ingredient carries."""
         began, cocktail = time.monotonic(), self.explanation.declared
-        parent = self._sweep("techniques")
+        parent = self._sweep("ingredients")
         self._train(self.explanation.whole, parent, "the whole")
         if cocktail.none:
             none = planned(cocktail.none, self.explanation.here, "")
@@ -123,7 +123,7 @@ class _Explaining:
         if reported is None:
             return None
         compared = reported.comparison
-        say("\nWhat each technique carries:")
+        say("\nWhat each ingredient carries:")
         [family] = compared.families
         for line in sentences(shares_of(family.rows, family.judge), family.judge):
             say(f"  {printable(line)}")
@@ -132,7 +132,7 @@ class _Explaining:
     def _smaller(self, compared: Comparison) -> None:
         """The smallest cocktail that is not worse, and its worth."""
         explanation, began = self.explanation, time.monotonic()
-        whole = explanation.cocktail.techniques
+        whole = explanation.cocktail.ingredients
         say("\nThe smallest cocktail that is not worse, by validation rows:")
         parent = self._sweep("smaller cocktails")
         found = self._eliminate(parent, compared)
@@ -152,7 +152,7 @@ class _Explaining:
 
     def _eliminate(self, parent: RunRecord, compared: Comparison) -> Elimination:
         """Leave out one technique after another."""
-        whole, metric = self.explanation.cocktail.techniques, compared.metric
+        whole, metric = self.explanation.cocktail.ingredients, compared.metric
         chosen = chosen_by(metric.name)
         sign = -1.0 if metric.lower_is_better else 1.0
         own = self._validation(whole, parent, chosen)
@@ -168,8 +168,8 @@ class _Explaining:
         return eliminate(whole, sign * own, scores_of, margin)
 
     def _validation(self, kept: Subset, parent: RunRecord, metric: str) -> Floats:
-        """The validation scores of some techniques, by seed; NaN where there is none."""
-        names = self.explanation.cocktail.techniques
+        """The validation scores of some ingredients, by seed; NaN where there is none."""
+        names = self.explanation.cocktail.ingredients
         out = ", ".join(name for name in names if name not in kept)
         nothing: Floats = np.full(len(self.explanation.cocktail.seeds), np.nan)
         try:
@@ -184,7 +184,7 @@ class _Explaining:
         """The smaller against the whole, with fresh seeds."""
         explanation = self.explanation
         folder = explanation.here["paths"]["data"]
-        for names, variant in ((explanation.cocktail.techniques, WHOLE), (kept, SMALLER)):
+        for names, variant in ((explanation.cocktail.ingredients, WHOLE), (kept, SMALLER)):
             configs = explanation.declared.afresh(names, folder)
             runs = planned(configs, explanation.here, variant)
             self._train(runs, parent, f"{'+'.join(names) or 'none'} ({variant})")

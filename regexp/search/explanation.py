@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, open_dict, read_write
 
-from regexp.compare.baseline import label
+from regexp.compare.baseline import TECHNIQUE, label
 from regexp.compare.question import Question
 from regexp.config.values import plain
 from regexp.config.yaml_text import as_yaml
 from regexp.errors import ConfigError, count
-from regexp.search.cocktail_runs import Cocktail, check_alone, planned
+from regexp.search.cocktail_runs import Cocktail, check_alone, names_of, planned
 from regexp.search.explained import WITHOUT
+from regexp.search.recipe import SCHEDULER
 from regexp.search.smaller import Subset, most_cocktails
 from regexp.sweeps.identity import Node
 from regexp.sweeps.planned_run import PlannedRun
@@ -64,16 +65,17 @@ class Explanation:
     @cached_property
     def declared(self) -> Cocktail:
         """The cocktail, its configurations as this version types them."""
-        return Cocktail([run.config for run in self.whole], self.cocktail.none)
+        return replace(self.cocktail, configs=[run.config for run in self.whole])
 
     def runs(self, kept: Subset, variant: str, stage: str = "") -> list[PlannedRun]:
-        """The runs of some techniques at the seeds of the whole.
+        """The runs of some ingredients at the seeds of the whole.
 
         Raises:
             ConfigError: they are no cocktail by themselves.
         """
-        check_alone(self.declared.configs[0], kept)
-        return planned(self.declared.subset(kept), self.here, variant, stage)
+        configs = self.declared.subset(kept)
+        check_alone(self.declared.configs[0], configs[0])
+        return planned(configs, self.here, variant, stage)
 
     def asked(self) -> DictConfig:
         """The configuration of the sweeps, for a comparison with the whole."""
@@ -82,8 +84,8 @@ class Explanation:
             config.trainer.epochs = self.whole[0].config["trainer"]["epochs"]
             config.compare.metric = self.question.metric
             config.compare.matters = self.question.matters
-            config.compare.factor = None
-            config.compare.baseline = label("+".join(self.cocktail.techniques), WHOLE)
+            config.compare.factor = TECHNIQUE
+            config.compare.baseline = label(names_of(self.cocktail.ingredients), WHOLE)
             config.seeds = self.cocktail.seeds
         return config
 
@@ -91,8 +93,8 @@ class Explanation:
 def leave_one_out(
     explanation: Explanation,
 ) -> tuple[dict[str, list[PlannedRun]], dict[str, str]]:
-    """(technique -> the runs without it, technique -> why there are none)."""
-    names = explanation.cocktail.techniques
+    """(ingredient -> the runs without it, ingredient -> why there are none)."""
+    names = explanation.cocktail.ingredients
     apart: dict[str, list[PlannedRun]] = {}
     reasons: dict[str, str] = {}
     for out in names:
@@ -107,11 +109,11 @@ def leave_one_out(
 def lines_of(explanation: Explanation, reasons: dict[str, str]) -> list[str]:
     """What is to be trained, in a few lines."""
     cocktail = explanation.cocktail
-    names, seeds = cocktail.techniques, len(cocktail.seeds)
+    names, seeds = cocktail.ingredients, len(cocktail.seeds)
     apart = len(names) - len(reasons)
     return [
         f"{'+'.join(names)} of {explanation.title}: {count(seeds, 'run')}.",
-        f"Without each of {count(apart, 'technique')}: {apart * seeds} runs at the same seeds; "
+        f"Without each of {count(apart, 'ingredient')}: {apart * seeds} runs at the same seeds; "
         f"then at most {(most_cocktails(len(names)) - apart) * seeds} of smaller cocktails, and "
         f"{2 * seeds} with fresh seeds. What exists is not trained again.",
         *(f"{name} cannot be left out: {reason}" for name, reason in reasons.items()),
@@ -119,18 +121,27 @@ def lines_of(explanation: Explanation, reasons: dict[str, str]) -> list[str]:
     ]
 
 
-def as_experiment(recipe: Node, config: Node, kept: Subset) -> str:
-    """The YAML of a recipe with some of its techniques; of them alone where there is no recipe.
+def as_experiment(recipe: Node, cocktail: Cocktail, kept: Subset) -> str:
+    """The YAML of a recipe with some of its ingredients; of them alone where there is no recipe.
 
     Args:
         recipe: the content of the search's experiment; may be empty.
-        config: resolved, of a run of the whole.
-        kept: the techniques.
+        cocktail: the whole.
+        kept: the ingredients.
     """
-    nodes = (recipe or config)["regularizer"]
-    content = recipe | {"regularizer": {name: nodes[name] for name in kept}}
+    nodes = (recipe or cocktail.configs[0])["regularizer"]
+    own = {name: nodes[name] for name in kept if name != SCHEDULER}
+    content = recipe | {"regularizer": own}
+    if SCHEDULER in cocktail.ingredients and SCHEDULER not in kept:
+        defaults = [one for one in recipe.get("defaults", []) if _SCHEDULE not in one]
+        content |= {"defaults": [*defaults, {_SCHEDULE: "constant"}]}
+        content.pop(SCHEDULER, None)
     head = f"# @package _global_\n# Found by `regexp explain`: {' + '.join(kept) or 'none'}\n"
     return head + as_yaml(content)
+
+
+_SCHEDULE = f"override /{SCHEDULER}"
+"""The default that chooses a schedule."""
 
 
 def write(explanation: Explanation, kept: Subset) -> Path:
@@ -141,6 +152,6 @@ def write(explanation: Explanation, kept: Subset) -> Path:
     """
     path = explanation.folder / "experiment" / f"{NAME}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    config = explanation.cocktail.configs[0]
-    path.write_text(as_experiment(explanation.recipe, config, kept), encoding="utf-8")
+    text = as_experiment(explanation.recipe, explanation.cocktail, kept)
+    path.write_text(text, encoding="utf-8")
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from regexp.__main__ import run
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.config.searched import compose_search
+from regexp.config.values import plain
 from regexp.errors import ConfigError
 from regexp.metrics.names import SEARCH
 from regexp.search import verdict
-from regexp.search.cocktail_runs import OF_SEARCH, check_alone, cocktail_of
+from regexp.search.cocktail_runs import OF_SEARCH, Cocktail, check_alone, cocktail_of, planned
 from regexp.search.explanation import as_experiment as as_smaller
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
@@ -54,7 +56,7 @@ def test_a_recipe_is_explained_and_the_second_time_trains_nothing(
     where = [one for one in sandbox.arguments if one.startswith(("paths", "figures"))]
     assert run(["explain", worth_id, *where, "dry_run=true"]) == 0
     told = capsys.readouterr().out
-    assert "Without each of 2 techniques: 6 runs at the same seeds; then at most 3 of " in told
+    assert "Without each of 2 ingredients: 6 runs at the same seeds; then at most 3 of " in told
     assert sandbox.parents().keys() == {search_id, worth_id}
 
     assert run(["explain", search_id, *where]) == 0
@@ -127,14 +129,14 @@ def arm(names: str, variant: str = "", stage: str = "", seeds: int = 2, **tags: 
 
 def test_the_cocktail_of_a_sweep_is_the_only_one_or_the_recipe() -> None:
     found = cocktail_of([*arm("none"), *arm("l1"), *arm("l1+dropout", seeds=3)])
-    assert found.techniques == ("l1", "dropout")
+    assert found.ingredients == ("l1", "dropout")
     assert found.seeds == [0, 1, 2]
     assert [one["seed"] for one in found.none] == [0, 1]
     assert cocktail_of(arm("l1+dropout", seeds=3), most=2).seeds == [0, 1]
     arms = [*arm("none", "tuned"), *arm("none", "untuned"), *arm("l1", "recipe", "final"),
             *arm("l1+dropout", stage="tuning")]  # fmt: skip
     found = cocktail_of(arms)
-    assert found.techniques == ("l1",)
+    assert found.ingredients == ("l1",)
     assert len(found.none) == 2
 
 
@@ -153,17 +155,46 @@ def test_a_sweep_without_one_cocktail_is_refused(runs: list[Run], problem: str) 
         cocktail_of(runs)
 
 
+def test_a_schedule_is_an_ingredient_and_the_experiment_is_the_run_without_it(
+    tmp_path: Path,
+) -> None:
+    space = read_space(compose_search(parse(SMALL)[0]))
+    shared = dict(space.default.shared) | {"scheduler": "cosine_annealing_lr"}
+    recipe = Recipe(shared, {"dropout": {"hidden": 0.1}, "l1": {"strength": 0.1}})
+    runs = verdict.planned_arms(space, recipe, space.default)["recipe"]
+    constant = plain(space.searched.schedulers["constant"])
+    cocktail = Cocktail([run.config for run in runs], constant=constant)
+    assert cocktail.ingredients == ("dropout", "l1", "scheduler")
+    here = {"paths": runs[0].config["paths"], "tracking": {}, "debug": False}
+    for kept in (("l1",), ("dropout", "scheduler"), cocktail.ingredients):
+        own = planned(cocktail.subset(kept), here, "")
+        path = tmp_path / "experiment" / f"small{len(kept)}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        content = yaml.safe_load(as_experiment(space, recipe))
+        path.write_text(as_smaller(content, cocktail, kept), encoding="utf-8")
+        words = ["--config-dir", str(tmp_path), f"experiment={path.stem}", "dataset=iris",
+                 "dataset.test_seed=0", f"seeds={[run.seed for run in runs]}"]  # fmt: skip
+        [job] = compose(parse(words)[0]).jobs
+        assert [one.fingerprint for one in plan(job.config)] == [one.fingerprint for one in own]
+    assert [run.fingerprint for run in own] == [run.fingerprint for run in runs]
+    assert Cocktail(cocktail.configs).ingredients == ("dropout", "l1")
+
+
 def test_without_a_recipe_the_experiment_has_the_techniques_alone() -> None:
-    config = {"regularizer": {"l1": {"strength": 0.1}, "dropout": {"hidden": 0.2}}, "seed": 3}
-    written = as_smaller({}, config, ("dropout",))
+    nodes = {"l1": {"strength": 0.1}, "dropout": {"hidden": 0.2}}
+    config = {"regularizer": nodes, "scheduler": {"_target_": "a"}, "seed": 3}
+    written = as_smaller({}, Cocktail([config]), ("dropout",))
     assert written.startswith("# @package _global_\n# Found by `regexp explain`: dropout\n")
     assert yaml.safe_load(written) == {"regularizer": {"dropout": {"hidden": 0.2}}}
+    cocktail = Cocktail([config], constant={"_target_": "b"})
+    content = yaml.safe_load(as_smaller({}, cocktail, ("dropout",)))
+    assert content["defaults"] == [{"override /scheduler": "constant"}]
 
 
 def test_what_sets_the_size_of_batches_is_not_left_out() -> None:
     growth = {"_target_": "regexp.regularizer.batch_growth.BatchGrowth", "factor": 2, "every": 1}
     node = {"_target_": "regexp.regularizer.l1.L1", "strength": 0.1, "include": "weights"}
-    config = {"regularizer": {"batch_growth": growth, "l1": node}}
-    check_alone(config, ("batch_growth",))
+    whole = {"regularizer": {"batch_growth": growth, "l1": node}}
+    check_alone(whole, {"regularizer": {"batch_growth": growth}})
     with pytest.raises(ConfigError, match="sets the size of batches"):
-        check_alone(config, ("l1",))
+        check_alone(whole, {"regularizer": {"l1": node}})
