@@ -70,8 +70,23 @@ def progress(record: SearchRecord) -> Figure:
     name_ends(axes, ends)
     figure.canvas.draw()  # labels are placed by where points are on the page
     points = [(one.seconds, one.score) for one in labelled]
-    place_labels(axes, points, [(at, str(one.number)) for at, one in enumerate(labelled)])
+    names = [(at, str(one.number)) for at, one in enumerate(labelled)]
+    along = _along(record.improvements(RECIPES), last)
+    place_labels(axes, [*points, *along], names)
     return figure
+
+
+def _along(better: Sequence[Improvement], last: float) -> list[tuple[float, float]]:
+    """Points along the stepped line, which labels keep away from."""
+    found: list[tuple[float, float]] = []
+    for at, one in enumerate(better):
+        until = better[at + 1].seconds if at + 1 < len(better) else last
+        if one.seconds > 0:
+            found += [(float(x), one.score) for x in np.geomspace(one.seconds, until, 12)]
+        if at:
+            heights = np.linspace(better[at - 1].score, one.score, 12)
+            found += [(one.seconds, float(y)) for y in heights]
+    return found
 
 
 def _metric(record: SearchRecord) -> Metric:
