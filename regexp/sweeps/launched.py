@@ -141,7 +141,8 @@ def job(config: DictConfig) -> float:
     content = plan_file.read(config.launch.plan)
     if _tracker is None:  # a process that a launcher has made for jobs
         postpone()
-        os.chdir(content["cwd"])
+        with contextlib.suppress(OSError):  # it may be a folder of another machine alone
+            os.chdir(content["cwd"])
     order = Order(**content["order"])
     planned: dict[str, Any] | None = content.get("job")
     if planned is None:
