@@ -33,6 +33,9 @@ HEARTBEAT = 20.0
 PREFIX = "regexp-lease"
 _OWNER = "owner"  # tag of the model: JSON of `process.tags` and the nonce
 
+_given_back: set[str] = set()
+"""Nonces of leases that this process has given back, perhaps while the store did not answer."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -133,6 +136,7 @@ class Leases:
     def release(self, lease: Lease) -> None:
         """Give a lease back; where the store does not answer, it expires. Once is enough."""
         with lease.lock, suppress(Exception):
+            _given_back.update((lease.nonce, lease.next))
             if lease in self._held:
                 self._held.remove(lease)
                 self._renew(lease, only_late=True)
@@ -222,7 +226,7 @@ class Leases:
 
     def _expired(self, name: str, seen: _Seen) -> bool:
         """Whether nothing is heard of a holder any more; it takes several looks to tell."""
-        if process.alive(seen.owner) is False:
+        if process.alive(seen.owner) is False or seen.nonce in _given_back:
             return True
         now = self._clock()
         nonce, beat, since = self._watched.get(name, ("", 0, now))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +69,36 @@ def recorded(arguments: list[str]) -> dict[str, list[Any]]:
             ]
             for one in opened.runs(parent.info.run_id).itertuples()
         }
+
+
+@pytest.mark.slow
+def test_another_machine_goes_on_from_the_checkpoint_that_the_server_has(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two folders for `paths.mlruns`, as two machines have that share the server alone."""
+    epochs: list[int] = []
+    whole = Resume.save
+
+    def save(resume: Resume, epoch: int, content: Any) -> None:
+        whole(resume, epoch, content)
+        epochs.append(epoch)
+        if epochs == [1, 2]:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Resume, "save", save)
+    one = ("regularizer=ema", *SMALL, "trainer.epochs=6", "checkpoint.every=1h")
+    with pytest.raises(SystemExit):
+        run([*one, *arguments])
+    assert epochs == [1, 2, 3], "the epoch that the signal came in"
+    there = [argument.replace(f"{tmp_path}/mlruns", f"{tmp_path}/there") for argument in arguments]
+    assert run([*one, *there]) == 0
+    assert epochs[3:] == [4, 5]
+    assert list(recorded(there).values()) == [["FINISHED", 1, 2, 3, 4, 5, 6]] * 2
+    with Tracker(there[0].partition("=")[2], "lost", tmp_path / "there") as opened:
+        runs = opened.client.search_runs([opened.experiment_id], "tags.fingerprint != ''")
+        assert not [
+            f for run in runs for f in opened.client.list_artifacts(run.info.run_id, "working")
+        ]
 
 
 NAME = "val/loss"

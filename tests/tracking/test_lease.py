@@ -64,6 +64,23 @@ def test_one_has_it_until_it_gives_it_back(machine: Callable[[], Leases], client
     assert names(client) == []
 
 
+def test_this_process_need_not_wait_for_what_it_gave_back_while_the_store_was_away(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leases = Leases(client, heartbeat=None)
+    lease = leases.take("job")
+    assert lease is not None
+
+    def away(name: str) -> None:
+        raise OSError("connection refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "delete_registered_model", away)
+        leases.release(lease)
+    assert names(client), "the store has heard nothing of it"
+    assert Leases(client, heartbeat=None).take("job") is not None
+
+
 def test_of_many_who_ask_at_once_one_gets_it(machine: Callable[[], Leases]) -> None:
     asked = [machine() for _ in range(6)]
     start = threading.Barrier(len(asked))
