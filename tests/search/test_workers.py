@@ -12,13 +12,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from regexp.search import workers
-from regexp.tracking import Tracker
 from tests.processes import Forked
-
-SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=2", "search.trials=4",
-         "search.batch=2", "search.finalists=2", "search.finalist_seeds=1", "search.seeds=2",
-         "search.techniques=[dropout,l1]", "search.space.model.hidden='choice([4],[8])'",
-         "figures=false", "yardsticks=false")  # fmt: skip
+from tests.search.small import SMALL, Runs, recipe, recorded
 
 
 def search(*words: str) -> int:
@@ -60,44 +55,18 @@ def tells_of_its_stacks(*arguments: str) -> int:
         return search(*arguments)
 
 
-Runs = dict[str, tuple[str, dict[str, float]]]
-"""Fingerprint -> (variant, metrics without those of time)."""
-
-
-def recorded(store: Path, name: str) -> Runs:
-    """All runs of a search and its verdict, each of which is there once."""
-    with Tracker(None, name, store) as tracker:
-        runs = tracker.client.search_runs([tracker.experiment_id])
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    trained = [run for run in runs if "sweep.key" not in run.data.tags]
-    assert len(trained) == len(runs) - 2
-    found = {
-        run.data.tags["fingerprint"]: (
-            run.data.tags["variant"],
-            {key: value for key, value in run.data.metrics.items() if "seconds" not in key},
-        )
-        for run in trained
-    }
-    assert len(found) == len(trained)
-    return found
-
-
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, mlruns: Path) -> tuple[str, Runs]:
     """The recipe of a search by one process, and its runs."""
     folder = tmp_path_factory.mktemp("alone")
     words = _words(folder, mlruns, "alone")
     assert Forked(search, *words).wait() == 0
-    return _recipe(folder), recorded(mlruns, "alone")
+    return recipe(folder), recorded(mlruns, "alone")
 
 
 def _words(folder: Path, mlruns: Path, name: str) -> tuple[str, ...]:
     return (*SMALL, f"search.folder={folder}", f"paths.mlruns={mlruns}",
             f"tracking.experiment={name}", "reuse=false")  # fmt: skip
-
-
-def _recipe(folder: Path) -> str:
-    return (folder / "experiment" / "recipe.yaml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("number", [signal.SIGALRM, signal.SIGKILL])
@@ -122,7 +91,7 @@ def test_two_processes_train_what_one_does_also_where_one_is_killed(
     assert status == 0
     assert ("It has told what came of it." in printed) != killed
     assert ("The recipe: " in printed) == killed
-    assert (_recipe(tmp_path), recorded(mlruns, number.name)) == alone
+    assert (recipe(tmp_path), recorded(mlruns, number.name)) == alone
 
 
 def by_a_launcher(*arguments: str) -> int:
@@ -153,7 +122,7 @@ def test_what_a_launcher_starts_takes_part(
     lines = [one for one in printed.splitlines() if one.startswith(("reported", "trained"))]
     assert lines[-3:] == ["reported 0 ", "reported 1 ", "reported 2 "]
     assert {*lines[:-3]} == {"trained"}
-    assert (_recipe(tmp_path), recorded(mlruns, "launched")) == alone
+    assert (recipe(tmp_path), recorded(mlruns, "launched")) == alone
 
 
 def fail() -> None:
