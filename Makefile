@@ -37,9 +37,12 @@ fast: lint
 test: .venv/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-## make real        the tests on a real Slurm and Ray, which it installs and starts (as root, on Debian)
+## make real        the tests on a real Slurm, Ray, PostgreSQL, S3 and MLflow server, which it
+##                  installs and starts (as root, on Debian)
 real: .venv/.ready
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[slurm,ray]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[slurm,ray,server]' \
+		'moto[server]' Flask-WTF
+	command -v initdb || ls /usr/lib/postgresql/*/bin/initdb || apt-get install -y postgresql
 	tests/real/slurm.sh
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m real tests/real
 

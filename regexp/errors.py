@@ -18,6 +18,7 @@ __all__ = [
     "NotApplicable",
     "count",
     "few",
+    "in_a_file",
     "nearest",
     "once",
     "printable",
@@ -27,6 +28,9 @@ INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ended."""
 
 _NOTHING = object()
+
+# Control characters but the tab and the ends of lines.
+_STEERING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 _NUMBER = re.compile(r"\d[\d.,]*(e[-+]?\d+)?")
 
@@ -95,6 +99,11 @@ def printable(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def in_a_file(text: str) -> str:
+    """A text of several lines without what would steer the terminal of who reads the file."""
+    return _STEERING.sub(lambda found: printable(found[0]), text)
 
 
 def count(number: int, noun: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from regexp.commands.arguments import CommandParser
 from regexp.commands.rerun import STORE_KEYS
-from regexp.errors import count
+from regexp.errors import count, few
 
 if TYPE_CHECKING:
     from regexp.rerun.original import Original, OriginalSweep
@@ -53,6 +53,7 @@ def export(arguments: Sequence[str]) -> int:
     check_new(path)
     reader = Reader(config.tracking.uri, config.paths.mlruns)
     sweep, left_out = shareable(recorded.read_sweep(reader, sweep_id))
+    _check_complete(sweep)
     with ExitStack() as open_files:
         files, unsuited = _files(reader, sweep.sweep_id, open_files)
         checkpoints = _checkpoints(reader, sweep, open_files) if given.checkpoints else {}
@@ -79,6 +80,33 @@ def shareable(sweep: "OriginalSweep") -> tuple["OriginalSweep", list[str]]:
         unfinished = len(sweep.runs) - len(runs)
         lines.append(f"left out: runs that have not ended ({unfinished})")
     return replace(sweep, name=_printable(sweep.name), runs=runs), lines
+
+
+def _check_complete(sweep: "OriginalSweep") -> None:
+    """Check that everything is there without which nobody can make the runs again.
+
+    Raises:
+        TrackingError: the store has not the artifacts of a run, or of the sweep.
+    """
+    from regexp.tracking import TrackingError
+
+    missing = {
+        f"{name} of the run {run.run_id}"
+        for run in sweep.runs
+        for name, content in (
+            ("config.yaml", run.config),
+            ("stack.yaml", run.stack),
+            ("environment.json", run.environment),
+        )
+        if not content
+    } | ({f"sweep.yaml of the sweep {sweep.sweep_id}"} if not sweep.settings else set())
+    if missing:
+        raise TrackingError(
+            f"nothing was exported: {count(len(missing), 'artifact')} cannot be found where "
+            f"{sweep.source} says that they are: {few(sorted(missing))}. If the folder was moved, "
+            "give it by paths.mlruns=FOLDER; if records wait to be delivered, regexp deliver "
+            "sends them."
+        )
 
 
 def _shareable(run: "Original") -> "Original":

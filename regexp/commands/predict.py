@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from regexp.commands.arguments import CommandParser
 from regexp.commands.rerun import STORE_KEYS
-from regexp.errors import ConfigError, count
+from regexp.errors import ConfigError, count, in_a_file
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -79,7 +79,7 @@ def predict(arguments: Sequence[str]) -> int:
 
         table.insert(0, "file", [str(file.relative_to(rows)) for file in files_of(rows)])
     table.insert(0, "row", range(len(table)))
-    text = table.to_csv(index=False, lineterminator="\n")
+    text = in_a_file(table.to_csv(index=False, lineterminator="\n"))
     if output is None:
         sys.stdout.write(text)
     else:

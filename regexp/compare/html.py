@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regexp.compare.document import Document
+from regexp.errors import in_a_file
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -48,9 +49,10 @@ def page(document: Document, template: Path = TEMPLATE, **parts: object) -> str:
     """
     from markupsafe import Markup
 
-    return _template(template).render(
+    rendered = _template(template).render(
         document=document, marks=MARKS, script=Markup(SCRIPT), digest=_digest(SCRIPT), **parts
     )
+    return in_a_file(rendered)
 
 
 @cache

@@ -15,7 +15,7 @@ from regexp.compare.comparison import Comparison, Source, compare
 from regexp.compare.document import Document, document
 from regexp.compare.looks import FILE as LOOKS
 from regexp.compare.question import Question
-from regexp.errors import ConfigError, printable
+from regexp.errors import ConfigError, in_a_file, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,7 +153,7 @@ def write(report: ComparisonReport, folder: Path) -> None:
 
 def table_csv(comparison: Comparison) -> str:
     """`with_metric` as CSV."""
-    return with_metric(comparison).map(_as_text).to_csv(index=False)
+    return in_a_file(with_metric(comparison).map(_as_text).to_csv(index=False))
 
 
 def with_metric(comparison: Comparison) -> "pd.DataFrame":

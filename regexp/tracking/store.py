@@ -7,6 +7,7 @@ Here one process creates it under a file lock while the others wait.
 import os
 import re
 import sqlite3
+import stat
 import tempfile
 import urllib.error
 import urllib.request
@@ -31,6 +32,7 @@ INSIDE = ("artifacts", "checkpoints", "hydra", "locks", "undelivered")
 
 # Written into the database when it is complete; SQLite keeps this number for applications.
 _COMPLETE = 0x72656778
+_PRIVATE = 0o700
 _PROBE_SECONDS = 5
 # Another process makes the tables in a few seconds; one that hangs must not hang the others.
 _LOCK_SECONDS = 120
@@ -90,6 +92,23 @@ def check_folders(folder: Path) -> None:
             _make_folder(folder / name, f"paths.mlruns={folder}")
 
 
+def make_private(folder: Path) -> None:
+    """Make `paths.mlruns`, or what will be in it, so that nobody else may read it.
+
+    A folder that is there already stays as it is, and with it what others may do where its group
+    may write: it is shared on purpose.
+    """
+    if not folder.exists():
+        folder.mkdir(_PRIVATE, parents=True)
+    elif not _is_shared(folder):
+        for name in INSIDE:
+            (folder / name).mkdir(_PRIVATE, exist_ok=True)
+
+
+def _is_shared(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & stat.S_IWGRP)
+
+
 def _make_folder(folder: Path, setting: str) -> None:
     """Create a folder, and a file in it that is gone at once.
 
@@ -97,7 +116,7 @@ def _make_folder(folder: Path, setting: str) -> None:
     one that never comes.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(_PRIVATE, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -229,6 +248,8 @@ def _complete(database: Path, uri: str, folder: Path) -> None:
     with FileLock(database.with_name(f".{database.name}.lock"), timeout=_LOCK_SECONDS):
         if _is_complete(database):
             return
+        if not _is_shared(database.parent):
+            database.touch(0o600)  # and SQLite's other files are as this one
         make_tables(database)
         _initialize(uri, folder)
         with closing(sqlite3.connect(database, timeout=20)) as connection:

@@ -55,6 +55,7 @@ class Tracker(Reading):
         address = store.resolve(uri, self.folder)
         store.check_folders(self.folder)
         client = store.open_client(address, self.folder)
+        store.make_private(self.folder)
         with store.explained(address):
             experiment_id = find_or_make(client, experiment, address, self.folder)
         outbox = Outbox(delivery.sender(client), spool_of(address, self.folder))

@@ -138,7 +138,8 @@ def test_names_are_no_markup(name: str) -> None:
         assert parsed.seen.count(tag) == plain.seen.count(tag)
     assert "img" not in parsed.seen
     assert not [attribute for _, attribute, _ in parsed.attributes if attribute.startswith("on")]
-    assert name in "".join(parsed.texts).replace("\u200b", "")
+    assert "\x1b" not in "".join(parsed.texts)
+    assert name.replace("\x1b", "\\x1b") in "".join(parsed.texts).replace("\u200b", "")
 
 
 def test_intervals_are_drawn_in_their_place() -> None:

@@ -148,3 +148,9 @@ def test_names_of_others_are_no_formulas(formula: str) -> None:
     """A dataset is called as its file is, by whoever made it."""
     lines = table_csv(compared(classified(formula, "a=b"))).split("\n")[1:-1]
     assert {line.partition(",")[0] for line in lines} == {f"'{formula}", "a=b"}
+
+
+def test_no_csv_steers_a_terminal() -> None:
+    text = table_csv(compared(classified("\x1b[31mred\x07\tline", "a=b")))
+    assert "\\x1b[31mred\\x07\tline" in text
+    assert "\x1b" not in text

@@ -44,6 +44,10 @@ class Machine:
     def mlruns(self) -> Path:
         return self.folder / self.name
 
+    @property
+    def _login(self) -> dict[str, str]:
+        return {USER: self.user, PASSWORD: self.password} if self.user else {}
+
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command on it, on the team's server."""
         self.mlruns.mkdir(exist_ok=True)
@@ -56,8 +60,7 @@ class Machine:
         return subprocess.Popen(
             [*space, *named], cwd=self.folder, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-            env=dict(os.environ) | {USER: self.user, PASSWORD: self.password,
-                                    "PYTHONPATH": os.pathsep.join(sys.path)},
+            env=dict(os.environ) | {"PYTHONPATH": os.pathsep.join(sys.path)} | self._login,
         )  # fmt: skip
 
     def run(self, *words: str, code: int = 0) -> str:

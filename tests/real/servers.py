@@ -24,8 +24,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 
-ADMIN, ADMIN_PASSWORD = "admin", "of the server 1234"
+ADMIN = "m4rianne"
+ADMIN_PASSWORD = "/".join(token_hex(5) for _ in range(3)) + "@1"  # in no file, this one included
 KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "tester", "AWS_REGION": "us-east-1"}
 BUCKET = "runs"
 _PATIENCE = 90.0
@@ -303,6 +305,7 @@ def main() -> int:
         return 1
     with servers(login="--login" in sys.argv) as running:
         print(f"tracking.uri={running.mlflow.address}")
+        print(f"--login: {ADMIN}, {ADMIN_PASSWORD}")
         print(f"database: {running.postgres.address('mlflow')}")
         print(f"S3: {running.s3.address}, bucket {BUCKET}; logs in {running.folder}", flush=True)
         try:

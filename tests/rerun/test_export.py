@@ -18,6 +18,7 @@ from regexp.rerun import recorded
 from regexp.rerun.archive.archive import read_archive
 from regexp.tracking.stored import Reader
 from tests.rerun.archives import METRICS, original, pack, shown, sweep, unpacked
+from tests.sandbox import copy_runs
 
 SWEEP = ["-m", "regularizer=none,ema", "seeds=2", "dataset=iris", "trainer.epochs=2"]
 
@@ -54,6 +55,21 @@ def exported(store: Path, sweep_id: str) -> Path:
     path = store.parent / "sweep.zip"
     assert run(["export", sweep_id, str(path), "--checkpoints", f"paths.mlruns={store}"]) == 0
     return path
+
+
+@pytest.mark.parametrize("gone", ["config.yaml", "sweep.yaml", "stack.yaml"])
+def test_what_is_not_there_is_named_and_nothing_is_written(
+    store: Path, sweep_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], gone: str
+) -> None:
+    copy_runs(store, tmp_path / "mlruns")
+    first, *_ = sorted((tmp_path / "mlruns" / "artifacts").rglob(gone))
+    first.unlink()
+    file = tmp_path / "sweep.zip"
+    assert run(["export", sweep_id, str(file), f"paths.mlruns={tmp_path / 'mlruns'}"]) == 2
+    told = capsys.readouterr().err
+    assert f"nothing was exported: 1 artifact cannot be found where sqlite:///{tmp_path}" in told
+    assert f"{gone} of the {'sweep' if gone == 'sweep.yaml' else 'run'}" in told
+    assert not file.exists()
 
 
 def test_a_sweep_of_the_store_goes_into_the_file(

@@ -137,3 +137,21 @@ def test_quiet_restores_levels_when_threads_overlap() -> None:
     assert not logger.isEnabledFor(logging.CRITICAL)
     quiet.__exit__()
     assert logger.level == logging.INFO
+
+
+def test_what_is_recorded_is_for_nobody_else_to_read(tmp_path: Path) -> None:
+    def mode(path: Path) -> int:
+        return path.stat().st_mode & 0o777
+
+    new, there, shared = (tmp_path / name for name in ("new", "there", "shared"))
+    there.mkdir(0o755)
+    shared.mkdir()
+    shared.chmod(0o775)
+    for folder in (new, there, shared):
+        Tracker(None, "regexp", folder).close()
+    assert mode(new) == 0o700
+    assert mode(there) == 0o755, "it is the user's"
+    assert {mode(there / name) for name in store.INSIDE} == {0o700}
+    assert not any((shared / name).exists() for name in ("artifacts", "hydra", "checkpoints"))
+    assert mode(shared / "mlflow.db") & 0o040, "its group reads it, if it may read files at all"
+    assert mode(new / "mlflow.db") == mode(there / "mlflow.db") == 0o600
