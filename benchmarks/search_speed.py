@@ -56,7 +56,7 @@ class Ours:
     def __init__(self, words: Sequence[str]) -> None:
         from regexp.commands.arguments import parse
         from regexp.config.searched import compose_search
-        from regexp.search.engine import arms_of
+        from regexp.search.arm import arms_of
         from regexp.search.taking_part import read_space
 
         self.space = read_space(compose_search(parse([*WORDS, *words])[0]))

@@ -12,8 +12,9 @@ from omegaconf import open_dict, read_write
 from regexp.commands.arguments import parse
 from regexp.config.searched import compose_search
 from regexp.metrics.names import chosen_by
+from regexp.search.arm import Arm
 from regexp.search.choice import best, tried
-from regexp.search.engine import Arm, Batch, rounds, train_recipes
+from regexp.search.engine import Batch, rounds, train_recipes
 from regexp.search.portfolio import portfolio_of
 from regexp.search.recipe import Recipe
 from regexp.search.sampler import propose

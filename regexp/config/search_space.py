@@ -60,6 +60,13 @@ class Dimension:
             return int(min(max(math.floor(value * (1 + 1e-12)), self.low), self.high))
         return min(max(float(f"{value:.4g}"), self.low), self.high)
 
+    def share(self, value: float) -> float:
+        """Where a number lies in the range, from 0 at its lower end to 1 at its upper."""
+        low, high = self.low, self.high
+        if self.log:
+            low, high, value = math.log(low), math.log(high), math.log(max(value, low))
+        return min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.5
+
     @property
     def extremes(self) -> tuple[Any, ...]:
         """Values that tell whether all are valid: the ends, or every choice."""

@@ -16,8 +16,9 @@ from regexp.config.searched import Searched, budget_of
 from regexp.config.values import plain
 from regexp.errors import count
 from regexp.search import presented, verdict
+from regexp.search.arm import Arm, arms_of
 from regexp.search.cocktail_runs import OF_SEARCH
-from regexp.search.engine import Arm, arms_of, conclude, rounds, runs_after
+from regexp.search.engine import conclude, rounds, runs_after
 from regexp.search.launched import launch_helpers
 from regexp.search.progress import progress
 from regexp.search.recipe import Recipe

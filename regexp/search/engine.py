@@ -7,8 +7,7 @@ exist already, and so goes on where it was broken off.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from dataclasses import replace
 from typing import NamedTuple
 
 from omegaconf import DictConfig, open_dict, read_write
@@ -17,13 +16,13 @@ from regexp.config.bars import Bars
 from regexp.config.searched import budget_of
 from regexp.errors import ConfigError
 from regexp.metrics.names import TUNING_STAGE
-from regexp.random import Rng, derive
-from regexp.search.choice import Trial, best, ranked, ranks, tried
+from regexp.search.arm import Arm
+from regexp.search.choice import Trial, best, ranked, tried
 from regexp.search.mixed import fill, groups
-from regexp.search.portfolio import portfolio_of
+from regexp.search.proposals import Propose, round_of
 from regexp.search.recipe import Recipe
 from regexp.search.rungs import bars_after
-from regexp.search.space import Draw, Parameter, Space, together
+from regexp.search.space import Draw, Space
 from regexp.sweeps.identity import Node
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import plan, stackable
@@ -32,46 +31,11 @@ from regexp.sweeps.planned_run import PlannedRun
 Train = Callable[[Sequence[Sequence[PlannedRun]]], Sequence[Sequence[Outcome]]]
 """Trains and records those runs of jobs that do not exist yet; of each job one outcome a run."""
 
-Propose = Callable[
-    [Sequence[Parameter], Sequence[tuple[Draw, float]], Sequence[Draw], int, int], list[Draw]
-]
-"""See `regexp.search.sampler.propose`."""
-
 TRIAL_SEED = 0
 """Of all trials, which so have one split; for its test rows see `unseen`."""
 
 BLOCK = 5
 """Seeds of a block at most, whose splits share as few rows as they can: the verdict begins one."""
-
-
-@dataclass
-class Arm:
-    """One side of the search: recipes, or `none` with the same number of trials.
-
-    Attributes:
-        name: `recipes` or `none`.
-        space: what it looks through.
-        trials: what it has tried, oldest first.
-    """
-
-    name: str
-    space: Space
-    trials: list[Trial] = field(default_factory=list)
-
-    @property
-    def config(self) -> DictConfig:
-        """Of the search."""
-        return self.space.config
-
-    @property
-    def seconds(self) -> float:
-        """Of training that its trials have recorded."""
-        return sum(trial.seconds for trial in self.trials)
-
-
-def arms_of(space: Space) -> tuple[Arm, Arm]:
-    """Both sides of a search, before its first trial."""
-    return Arm("recipes", space), Arm("none", space.without_techniques())
 
 
 def finalist_seeds(config: DictConfig) -> list[int]:
@@ -100,7 +64,7 @@ def rounds(
     """
     config = arms[0].config
     while sizes := _next(arms, config):
-        _try([(arm, draws) for arm in arms for draws in _round(arm, sizes, propose)], train)
+        _try([(arm, draws) for arm in arms for draws in round_of(arm, sizes, propose)], train)
         after()
 
 
@@ -134,70 +98,6 @@ def runs_after(config: DictConfig) -> int:
     """How many runs follow the trials, at most."""
     asked = config.search
     return 2 * asked.finalists * asked.finalist_seeds + 3 * asked.seeds
-
-
-def _round(arm: Arm, sizes: Sequence[int], propose: Propose) -> list[list[Draw]]:
-    """The batches of an arm's next round."""
-    starts = accumulate(sizes[:-1], initial=len(arm.trials))
-    return [_proposed(arm, *one, propose) for one in zip(starts, sizes, strict=True)]
-
-
-def _proposed(arm: Arm, done: int, size: int, propose: Propose) -> list[Draw]:
-    """A batch, after `done` others of its arm.
-
-    The first has `none`, the portfolio, and its techniques one by one, with their own numbers.
-    Structure is drawn once a batch, so that it trains as one stack; the first has the
-    configuration's own.
-    """
-    space = arm.space
-    seed = derive(arm.config.search.seed, "search", arm.name, done)
-    names = _mixed_from(arm, seed)
-    given = [
-        space.draw(one, {*names, *one.techniques} & {*space.switches})
-        for one in _given(space, names, done)[:size]
-    ]
-    earlier = list(
-        zip((trial.draw for trial in arm.trials), ranks(arm.trials, arm.config), strict=True)
-    )
-    draws = propose(space.parameters(names), earlier, given, size, seed)
-    if arm.config.search.most is None:
-        return draws
-    return [space.limited(draw, seed, number) for number, draw in enumerate(draws)]
-
-
-def _given(space: Space, names: Sequence[str], done: int) -> list[Recipe]:
-    """The recipes of a batch that are not drawn, after `done` others."""
-    plain = space.default
-    known: list[Recipe] = []
-    for one in (plain, *portfolio_of(space)):
-        known += [one] * (one not in known)
-    singles = [Recipe(plain.shared, {name: space.techniques[name].default()}) for name in names]
-    return known[done:] if done else known + singles
-
-
-def _mixed_from(arm: Arm, seed: int) -> list[str]:
-    """The switches of a batch: half of them from the best trials, the others drawn evenly.
-
-    A stack pays for every technique that any of its runs has, so that a batch has few.
-    """
-    space, most = arm.space, arm.config.search.together
-    switches = space.switches
-    if not switches:
-        return []
-    draws = Rng(seed, "switches").permutation(len(switches)).tolist()
-    known = dict.fromkeys(
-        name
-        for position in ranked(arm.trials, arm.config)
-        for name in arm.trials[position].recipe.techniques
-        if name in switches
-    )
-    kept: list[str] = []
-    for name in [*list(known)[: -(-most // 2)], *(switches[draw] for draw in draws)]:
-        if len(kept) == most:
-            break
-        if name not in kept and together(space, [*kept, name]):
-            kept.append(name)
-    return [name for name in space.techniques if name in kept]
 
 
 class Batch(NamedTuple):

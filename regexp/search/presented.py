@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 from regexp.config.nodes import find_target
 from regexp.errors import printable
 from regexp.metrics.names import SEARCH, YARDSTICK_STAGE, column, direction_of
+from regexp.search.arm import Arm
 from regexp.search.choice import Trial, ranks
-from regexp.search.engine import TRIAL_SEED, Arm, planned_runs
+from regexp.search.engine import TRIAL_SEED, planned_runs
 from regexp.search.page import keep, report, write
 from regexp.search.records import Chosen, SearchRecord, Tried
 from regexp.sweeps.progress import say

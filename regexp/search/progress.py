@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from regexp.config.searched import budget_of
 from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
+from regexp.search.arm import Arm
 from regexp.search.choice import ranked
-from regexp.search.engine import Arm, seconds_after
+from regexp.search.engine import seconds_after
 from regexp.sweeps.tuning import numbers_in_words
 
 _SHOWN = (*(name for name, _ in CHOSEN_BY), VALIDATION_LOSS)

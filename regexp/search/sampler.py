@@ -40,7 +40,7 @@ def propose(
         seed: of the batch.
 
     Returns:
-        The draws. What is structural, all have as the first has it.
+        The draws. What is structural, all that are the sampler's have as the first that has it.
 
     Raises:
         ConfigError: Optuna is not installed, or too old.
@@ -60,7 +60,8 @@ def propose(
                 optuna.trial.create_trial(params=encoded, distributions=kept, value=rank)
             )
         draws: list[Draw] = []
-        structure: Mapping[str, Any] = {}
+        kept_alike = {one.key for one in parameters if one.structural}
+        structure: dict[str, Any] = {}
         for number in range(count):
             wanted = _encoded(given[number], by_key) if number < len(given) else structure
             with warnings.catch_warnings():
@@ -68,10 +69,8 @@ def propose(
                 study.enqueue_trial(dict(wanted))
                 drawn = _drawn(study.ask(), parameters)
             draws.append(dict(given[number]) if number < len(given) else drawn)
-            if number == 0:
-                kept_alike = {one.key for one in parameters if one.structural}
-                encoded = _encoded(draws[0], by_key)
-                structure = {key: value for key, value in encoded.items() if key in kept_alike}
+            encoded = _encoded(draws[-1], by_key)
+            structure = {key: encoded[key] for key in kept_alike & encoded.keys()} | structure
     finally:
         optuna.logging.set_verbosity(verbosity)
     return draws

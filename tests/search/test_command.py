@@ -12,8 +12,8 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.config.searched import compose_search
 from regexp.search import command, verdict
+from regexp.search.arm import Arm
 from regexp.search.cocktail_runs import OF_SEARCH
-from regexp.search.engine import Arm
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
 from regexp.search.written import as_experiment

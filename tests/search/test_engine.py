@@ -14,11 +14,10 @@ import pytest
 from regexp.commands.arguments import parse
 from regexp.config.searched import compose_search
 from regexp.errors import ConfigError
+from regexp.search.arm import Arm, arms_of
 from regexp.search.choice import Trial
 from regexp.search.engine import (
-    Arm,
     Train,
-    arms_of,
     choose,
     conclude,
     finalist_seeds,

@@ -8,8 +8,8 @@ import pytest
 
 from regexp.commands.arguments import parse
 from regexp.config.searched import compose_search
+from regexp.search.arm import arms_of
 from regexp.search.choice import Trial
-from regexp.search.engine import arms_of
 from regexp.search.presented import record_of
 from regexp.search.recipe import Recipe
 from regexp.search.records import SearchRecord

@@ -124,13 +124,7 @@ def _ticks(axes: Axes, place: int, axis: Axis, sides: Sequence[int]) -> None:
 
 def _numbers(name: str, one: Dimension, values: Sequence[float]) -> Axis:
     """An axis from the lower to the upper end of a range."""
-    low, high = (math.log(one.low), math.log(one.high)) if one.log else (one.low, one.high)
-
-    def height(value: float) -> float:
-        at = math.log(value) if one.log else value
-        return min(max((at - low) / (high - low), 0.0), 1.0) if high > low else 0.5
-
-    return Axis(name, [(height(at), f"{at:g}") for at in _round(one)], [*map(height, values)])
+    return Axis(name, [(one.share(at), f"{at:g}") for at in _round(one)], [*map(one.share, values)])
 
 
 def _round(one: Dimension) -> list[float]:

@@ -1,0 +1,40 @@
+"""The two sides of a search: recipes, and `none` with as many trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from omegaconf import DictConfig
+
+from regexp.search.choice import Trial
+from regexp.search.space import Space
+
+
+@dataclass
+class Arm:
+    """One side of the search: recipes, or `none` with the same number of trials.
+
+    Attributes:
+        name: `recipes` or `none`.
+        space: what it looks through.
+        trials: what it has tried, oldest first.
+    """
+
+    name: str
+    space: Space
+    trials: list[Trial] = field(default_factory=list)
+
+    @property
+    def config(self) -> DictConfig:
+        """Of the search."""
+        return self.space.config
+
+    @property
+    def seconds(self) -> float:
+        """Of training that its trials have recorded."""
+        return sum(trial.seconds for trial in self.trials)
+
+
+def arms_of(space: Space) -> tuple[Arm, Arm]:
+    """Both sides of a search, before its first trial."""
+    return Arm("recipes", space), Arm("none", space.without_techniques())

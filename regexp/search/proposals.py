@@ -1,0 +1,96 @@
+"""What a search tries next: of each batch the techniques that it is mixed from, and its draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+
+from regexp.random import Rng, derive
+from regexp.search.arm import Arm
+from regexp.search.choice import best, ranked, ranks
+from regexp.search.neighbours import neighbour
+from regexp.search.portfolio import portfolio_of
+from regexp.search.recipe import Recipe
+from regexp.search.space import Draw, Parameter, Space, together
+
+Propose = Callable[
+    [Sequence[Parameter], Sequence[tuple[Draw, float]], Sequence[Draw], int, int], list[Draw]
+]
+"""See `regexp.search.sampler.propose`."""
+
+
+def round_of(arm: Arm, sizes: Sequence[int], propose: Propose) -> list[list[Draw]]:
+    """The batches of an arm's next round, of so many recipes each."""
+    starts = accumulate(sizes[:-1], initial=len(arm.trials))
+    return [_proposed(arm, *one, propose) for one in zip(starts, sizes, strict=True)]
+
+
+def _proposed(arm: Arm, done: int, size: int, propose: Propose) -> list[Draw]:
+    """A batch, after `done` others of its arm.
+
+    The first has `none`, the portfolio, and its techniques one by one, with their own numbers. Half
+    of every second batch are neighbours of the best trial: what is drawn anew each time seldom
+    comes close to what is good already. All other recipes are the sampler's. Structure is drawn
+    once a batch, so that it trains as one stack; the first has the configuration's own, and a batch
+    with neighbours that of the best trial.
+    """
+    space = arm.space
+    seed = derive(arm.config.search.seed, "search", arm.name, done)
+    near = best(arm.trials, arm.config, 1) if done // arm.config.search.batch % 2 else []
+    names = _mixed_from(arm, seed, [name for one in near for name in one.techniques])
+    recipes = _given(space, names, done)[:size]
+    recipes += [
+        neighbour(space, one, names, Rng(seed, "neighbour", number))
+        for one in near
+        for number in range((size - len(recipes)) // 2)
+    ]
+    given = [space.draw(one, {*names, *one.techniques} & {*space.switches}) for one in recipes]
+    earlier = list(
+        zip((trial.draw for trial in arm.trials), ranks(arm.trials, arm.config), strict=True)
+    )
+    draws = propose(space.parameters(names), earlier, given, size, seed)
+    if arm.config.search.most is None:
+        return draws
+    return [space.limited(draw, seed, number) for number, draw in enumerate(draws)]
+
+
+def _given(space: Space, names: Sequence[str], done: int) -> list[Recipe]:
+    """The recipes of a batch that are not drawn, after `done` others."""
+    plain = space.default
+    known: list[Recipe] = []
+    for one in (plain, *portfolio_of(space)):
+        known += [one] * (one not in known)
+    singles = [Recipe(plain.shared, {name: space.techniques[name].default()}) for name in names]
+    return known[done:] if done else known + singles
+
+
+def _mixed_from(arm: Arm, seed: int, first: Sequence[str]) -> list[str]:
+    """The switches of a batch: half of them from the best trials, the others drawn evenly.
+
+    A stack pays for every technique that any of its runs has, so that a batch has few.
+
+    Args:
+        arm: that it is of.
+        seed: of the batch.
+        first: techniques that it has, whatever others.
+    """
+    space, most = arm.space, arm.config.search.together
+    switches = space.switches
+    if not switches:
+        return []
+    draws = Rng(seed, "switches").permutation(len(switches)).tolist()
+    known = dict.fromkeys(
+        name
+        for position in ranked(arm.trials, arm.config)
+        for name in arm.trials[position].recipe.techniques
+        if name in switches
+    )
+    kept: list[str] = []
+    there = [name for name in first if name in switches]
+    drawn = (switches[draw] for draw in draws)
+    for name in [*there, *list(known)[: -(-most // 2)], *drawn]:
+        if len(kept) == most:
+            break
+        if name not in kept and together(space, [*kept, name]):
+            kept.append(name)
+    return [name for name in space.techniques if name in kept]
