@@ -23,6 +23,7 @@ from regexp.addresses import REMEMBERED, is_server, public, withhold
 from regexp.tracking import moved
 from regexp.tracking.error import StoreAwayError, TrackingError, is_denied, may_pass, reason
 from regexp.tracking.login import log_in, template
+from regexp.tracking.migration import follow_mlflow
 from regexp.tracking.places import artifact_folder, connectable, sqlite_address, sqlite_file
 from regexp.tracking.quiet import quiet
 from regexp.tracking.tables import make_tables
@@ -230,9 +231,10 @@ def _probe(uri: str) -> None:
 
 def _create_database(uri: str, folder: Path, *, follow: bool) -> None:
     """Create tables under a lock, once; later calls look whether they are complete and in place."""
-    database = sqlite_file(uri)
-    if database is not None and not _is_complete(database):
-        _make_folder(database.parent, _setting(uri, folder))
+    if (database := sqlite_file(uri)) is not None:
+        follow_mlflow(database, write=follow)
+        if not _is_complete(database):
+            _make_folder(database.parent, _setting(uri, folder))
     _make_folder(folder, f"paths.mlruns={folder}")
     if database is None:
         with FileLock(folder / ".initialize.lock", timeout=_LOCK_SECONDS):

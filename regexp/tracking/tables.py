@@ -24,14 +24,15 @@ def make_tables(database: Path) -> None:
         sqlite3.Error: the file cannot be written.
     """
     statements = STATEMENTS.read_text(encoding="utf-8")
-    if statements.partition("\n")[0] != f"-- MLflow {_installed()}":
+    if statements.partition("\n")[0] != f"-- MLflow {installed()}":
         return
     with closing(sqlite3.connect(database, timeout=20)) as connection:
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             connection.executescript(statements)
 
 
-def _installed() -> str:
+def installed() -> str:
+    """The version of MLflow that is installed."""
     try:
         return version("mlflow")
     except PackageNotFoundError:  # such as mlflow-skinny alone

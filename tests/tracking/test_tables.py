@@ -67,7 +67,7 @@ def test_a_database_that_has_some_is_left_alone(tmp_path: Path) -> None:
 def test_another_version_of_mlflow_makes_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: str
 ) -> None:
-    monkeypatch.setattr(tables, "_installed", lambda: "0.1")
+    monkeypatch.setattr(tables, "installed", lambda: "0.1")
     tables.make_tables(tmp_path / "none.db")
     assert not (tmp_path / "none.db").exists()
     folder = tmp_path / "mlruns"

@@ -1,0 +1,82 @@
+"""Databases that other versions of MLflow have made."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from regexp.tracking import Tracker, TrackingError, store
+from regexp.tracking.tables import installed
+
+
+def revision(database: Path) -> str:
+    with closing(sqlite3.connect(database)) as connection:
+        return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """What MLflow made before its latest change of the tables, with an experiment in it."""
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    database = tmp_path_factory.mktemp("older") / "mlflow.db"
+    address = f"sqlite:///{database}"
+    config = _get_alembic_config(address)
+    scripts = ScriptDirectory.from_config(config)
+    before = scripts.get_revision(str(scripts.get_current_head())).down_revision
+    engine = create_sqlalchemy_engine(address)
+    Base.metadata.create_all(engine)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, str(before))
+    engine.dispose()
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(
+            "INSERT INTO experiments (name, artifact_location, lifecycle_stage, workspace) "
+            "VALUES ('of old', '', 'active', 'default')"
+        )
+    return database
+
+
+def test_an_older_one_is_kept_and_then_changed(
+    older: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = tmp_path / "mlflow.db"
+    database.write_bytes(older.read_bytes())
+    before = revision(older)
+    with pytest.raises(TrackingError, match=r"made by an older MLflow.+keeps a copy"):
+        store.open_client(store.resolve(None, tmp_path), tmp_path, follow=False)
+    assert revision(database) == before, "who only looks changes nothing"
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            with Tracker(None, "regexp", tmp_path) as tracker:
+                assert tracker.client.get_experiment_by_name("of old")
+    assert revision(database) != before
+    [kept] = tmp_path.glob("*.backup")
+    assert (kept.name, revision(kept)) == (f"mlflow.db.{before}.backup", before)
+    assert caplog.text.count("was made by an older MLflow") == 1
+    assert str(kept) in caplog.text
+
+
+@pytest.mark.parametrize("recorded", ["9.8.7", ""])
+def test_of_a_newer_one_the_mlflow_to_install_is_said(fresh_store: Path, recorded: str) -> None:
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        run = tracker.sweep("key", "sweep", {})
+        run.text(json.dumps({"packages": {"mlflow": recorded}}), "environment.json")
+    database = fresh_store / "mlflow.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'fedcba987654'")
+    cure = f"mlflow=={recorded}" if recorded else "--upgrade mlflow"
+    told = f"newer MLflow than the one that is installed, {installed()}; pip install {cure}$"
+    with pytest.raises(TrackingError, match=told):
+        Tracker(None, "regexp", fresh_store)
+    assert revision(database) == "fedcba987654"
+    assert not list(fresh_store.glob("*.backup"))
