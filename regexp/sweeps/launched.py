@@ -21,7 +21,7 @@ from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.names import VALIDATION_LOSS
 from regexp.sweeps import progress
 from regexp.sweeps.progress import say
-from regexp.sweeps.time_left import time_left
+from regexp.sweeps.time_left import LEFT, time_left
 
 if TYPE_CHECKING:
     from regexp.sweeps.job import Advance
@@ -188,6 +188,10 @@ def job(config: DictConfig) -> float:
         report.reason = _reason(error)
         if config.debug and report.reason != str(error):
             print_traceback(error)
+    except BaseException:  # interrupted; all is recorded by now
+        with contextlib.suppress(OSError):
+            order.report_of(report.number).with_suffix(LEFT).touch()
+        raise
     report.seconds = time.monotonic() - began
     became = (
         progress.result_line(report, config.compare.metric)

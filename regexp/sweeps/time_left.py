@@ -30,6 +30,9 @@ LEAST = 60.0
 BEGUN = ".begun"
 """Ends the name of the file by which a job tells that it trains."""
 
+LEFT = ".left"
+"""Ends the name of the file by which a job tells that it was interrupted, and has recorded it."""
+
 
 @dataclass(frozen=True)
 class Work:

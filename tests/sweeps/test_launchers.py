@@ -193,6 +193,31 @@ def test_after_an_interruption_the_same_command_waits_for_what_lives(
 
 
 @pytest.mark.usefixtures("now")
+@pytest.mark.parametrize("answers", [True, False])
+def test_jobs_that_end_with_the_command_are_let_record_it(tmp_path: Path, answers: bool) -> None:
+    def interrupts(machine: Machine, task: str) -> bool:
+        machine.begin(0)
+        raise KeyboardInterrupt
+
+    class Ends(Machine):
+        outlives = False
+
+        def leave(self, tasks: Sequence[str]) -> str:
+            if answers:
+                looked.append(self.jobs.is_going(0))
+                self.jobs.plans[0].with_suffix(".left").touch()
+            return super().leave(tasks)
+
+    looked: list[bool] = []
+    jobs = jobs_of(tmp_path / "a", 2)
+    with pytest.raises(KeyboardInterrupt):
+        collect(Ends(jobs, interrupts), jobs)
+    assert looked == [True] * answers
+    assert jobs.is_going(0) is not answers, "it is waited for a while, and no longer"
+    assert not jobs.records.exists()
+
+
+@pytest.mark.usefixtures("now")
 def test_while_the_cluster_does_not_answer_its_jobs_are_waited_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,9 @@
 """Jobs as tasks of Ray, started as Hydra's launcher does, and each waited for by itself."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -12,7 +15,16 @@ from omegaconf import open_dict
 from regexp.addresses import public
 from regexp.sweeps.launchers.collect import Standing
 
-_GRACE = 30.0  # seconds for tasks that are cancelled to end their runs
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep this process's handlers of signals: Ray sets one that ends the process at SIGTERM."""
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    yield
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)
 
 
 class Ray:
@@ -31,7 +43,8 @@ class Ray:
         self._launcher = launcher
         self._overrides = overrides
         self._tasks: dict[str, Any] = {}
-        start_ray(launcher.ray_cfg.init)
+        with _own_signals():
+            start_ray(launcher.ray_cfg.init)
 
     def submit(self, tasks: Sequence[Sequence[int]]) -> list[str]:
         """Start a task for each job, by its position; the id of each."""
@@ -70,9 +83,7 @@ class Ray:
         return "Ray says that it ended well"
 
     def leave(self, tasks: Sequence[str]) -> str:
-        """Living tasks end with this process; they are let end their runs before."""
-        asked = [self._tasks[task] for task in tasks]
-        for task in asked:
-            ray.cancel(task)
-        ray.wait(asked, num_returns=len(asked), timeout=_GRACE)
+        """Living tasks end with this process."""
+        for task in tasks:
+            ray.cancel(self._tasks[task])
         return f"\n{len(tasks)} tasks of Ray were cancelled."

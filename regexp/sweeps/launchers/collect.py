@@ -20,6 +20,9 @@ Standing = Literal["waiting", "running"]
 LONGEST = 15.0
 """Seconds between two questions to the cluster, at most."""
 
+GRACE = 30.0
+"""Seconds for jobs that end with the command to record so, at most."""
+
 _BETWEEN = 10.0  # seconds between two lines on how many jobs wait and run
 _LOOKS = 2  # at which a task has to be gone: the file system may show its reports a little later
 
@@ -95,8 +98,16 @@ class _Collection:
         except BaseException:
             if self._tasks:
                 say(self._cluster.leave(list(self._tasks)))
+            if not self._cluster.outlives:
+                self._let_end()
             raise
         self._jobs.records.unlink(missing_ok=True)
+
+    def _let_end(self) -> None:
+        """Give jobs that were asked to end the time to record that they were interrupted."""
+        until = time.monotonic() + GRACE
+        while any(map(self._jobs.is_going, self._left)) and time.monotonic() < until:
+            time.sleep(0.2)
 
     def _attach(self) -> None:
         """Take over the tasks that an earlier command left on their way."""

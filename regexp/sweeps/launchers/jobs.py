@@ -9,7 +9,7 @@ from regexp.addresses import public
 from regexp.errors import count
 from regexp.sweeps import progress
 from regexp.sweeps.progress import JobReport, say
-from regexp.sweeps.time_left import BEGUN
+from regexp.sweeps.time_left import BEGUN, LEFT
 
 
 @dataclass
@@ -52,6 +52,11 @@ class Jobs:
         """Whether the job has left a mark that it trains."""
         return self.plans[position].with_suffix(BEGUN).exists()
 
+    def is_going(self, position: int) -> bool:
+        """Whether the job has begun, and neither ended nor recorded that it was interrupted."""
+        left = self.plans[position].with_suffix(LEFT).exists()
+        return self.has_begun(position) and not left and not self.has_ended(position)
+
     def again(self, positions: Iterable[int], cause: str) -> list[int]:
         """Those of some jobs that died which are to be given again; why the others are not is kept.
 
@@ -63,7 +68,8 @@ class Jobs:
         for position in positions:
             self._died[position] = died = self._died.get(position, 0) + 1
             what = "its process died" if self.has_begun(position) else "it never started"
-            self.plans[position].with_suffix(BEGUN).unlink(missing_ok=True)
+            for mark in (BEGUN, LEFT):
+                self.plans[position].with_suffix(mark).unlink(missing_ok=True)
             if died <= self.retries:
                 given.append(position)
                 said = f"{what} ({cause}); it is given again"
