@@ -23,7 +23,7 @@ SWEEP = (
     "figures=false",
     "yardsticks=false",
 )
-PATIENCE = 300.0
+PATIENCE = 900.0
 """Seconds for whatever is waited for: the machine may be busy."""
 
 
