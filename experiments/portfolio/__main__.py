@@ -60,9 +60,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _command(options: argparse.Namespace, overrides: Sequence[str]) -> str:
-    given = ["--trials", options.trials, "--candidates", options.candidates, "--seeds",
-             options.seeds, "--size", options.size]  # fmt: skip
-    words = ["python", "-m", "experiments.portfolio", *map(str, given), *overrides]
+    numbers = {name: getattr(options, name) for name in ("trials", "candidates", "seeds", "size")}
+    given = [word for name, number in numbers.items() for word in (f"--{name}", str(number))]
+    words = ["python", "-m", "experiments.portfolio", "--datasets", *options.datasets, *given]
+    words += overrides
     return shlex.join(words)
 
 

@@ -34,13 +34,12 @@ def main(arguments: list[str] | None = None) -> None:
     from experiments.recipes.worth import worth_of
 
     shared = [one for one in options.overrides if not one.startswith(("paths.", "tracking."))]
-    command = shlex.join(
-        ["python", "-m", "experiments.recipes", "--budget", options.budget, *shared]
-    )
+    tables = ["--tables", *options.tables] if options.tables != TABLES else []
+    words = ["python", "-m", "experiments.recipes", *tables, "--budget", options.budget, *shared]
     found = []
     for table in options.tables:
         found.append(worth_of(table, options.budget, options.overrides, options.cache))
-        write(options.folder, found, options.budget, command)
+        write(options.folder, found, options.budget, shlex.join(words))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+from omegaconf import OmegaConf
+
 from experiments.recipes.worth import (
     ARMS,
     BOOSTED,
@@ -17,6 +19,8 @@ from experiments.recipes.worth import (
     UNTUNED,
     Worth,
 )
+from regexp.config.nodes import import_target
+from regexp.config.schema import conf_folder
 
 KADRA = {
     "vehicle": (83.77, 84.39, 82.58, 74.97),
@@ -57,6 +61,7 @@ def write(folder: Path, found: Sequence[Worth], budget: str, command: str) -> No
         "# recipes", QUESTION, "**Command.**", f"```bash\n{command}\n```",
         METHOD.format(seeds=seeds, budget=budget), "## Answer", answer(found), scores(found),
         "## What was found", recipes(found), *kadra(found),
+        "## Opperman, Bosman and Malan 2026", opperman(found),
         "All numbers: [results.csv](results.csv).",
     ]  # fmt: skip
     (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
@@ -121,6 +126,30 @@ def kadra(found: Sequence[Worth]) -> list[str]:
         return []
     said = "Theirs are of one split and one seed, after up to 4 days on 20 cores."
     return ["## Kadra et al. 2021", said, _table(rows)]
+
+
+def opperman(found: Sequence[Worth]) -> str:
+    """What they say of such tables, and how often it is so here."""
+    singles = {name for one in found for name in names_of(one.arms[SINGLE].words)}
+    kinds = [{_kind(name) for name in names_of(one.arms[RECIPE].words)} for one in found]
+    terms, normalized = (sum(kind in one for one in kinds) for kind in ("penalty", "normalization"))
+    return f"""\
+They compare techniques at MLPs and CNNs on ten datasets ([arXiv](https://arxiv.org/abs/2601.23131)):
+what helps depends on the dataset, terms of the loss helped on tables of numbers alone, and batch
+normalization on images alone. Here the best single techniques of {len(found)} tables are
+{len(singles)} different ones ({", ".join(sorted(singles)) or "none"}); {terms} of the recipes
+have a term of the loss, and {normalized} a normalization."""
+
+
+def names_of(words: str) -> list[str]:
+    """The techniques of a recipe in words."""
+    names = [part.split(" (")[0] for part in words.partition("; ")[0].split(" + ")]
+    return [name for name in names if name not in ("", "none")]
+
+
+def _kind(name: str) -> str:
+    node = OmegaConf.load(conf_folder() / "regularizer" / f"{name}.yaml")
+    return str(import_target("regularizer", node["_target_"]).kind)
 
 
 def _gain(one: Worth, base: str) -> list[str]:

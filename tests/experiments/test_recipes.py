@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from experiments.recipes import boosting, page, worth
 from experiments.recipes.worth import Arm, Gain, Worth
+from regexp.search.recipe import Recipe
 
 CONFIG = OmegaConf.create(
     {
@@ -54,6 +55,13 @@ def test_boosting_is_chosen_on_validation_rows_and_tested_with_fresh_seeds() -> 
     assert finalists == {*sorted(trials)[:3]}
 
 
+def test_the_techniques_of_words_are_those_of_the_recipe() -> None:
+    techniques = {"l1": {"strength": 0.1}, "dropout": {"hidden": 0.2, "inputs": 0.1}, "sam": {}}
+    shared = {"optimizer.lr": 0.1}
+    assert page.names_of(str(Recipe(shared, techniques))) == [*techniques]
+    assert page.names_of(str(Recipe(shared, {}))) == page.names_of("") == []
+
+
 def test_an_arm_that_was_not_trained_is_the_tuned_one() -> None:
     runs = pd.DataFrame(
         {
@@ -73,6 +81,7 @@ def test_an_arm_that_was_not_trained_is_the_tuned_one() -> None:
 
 def made(table: str, recipe: float, plain: float) -> Worth:
     arms = {name: Arm({5: plain, 6: plain}, "none", 8) for name in worth.ARMS}
+    arms[worth.SINGLE] = Arm({5: plain, 6: plain}, "l1 (strength=0.1); lr=0.1", 8)
     arms[worth.RECIPE] = Arm({5: recipe, 6: recipe}, "dropout", 8)
     points = 100 * (recipe - plain)
     gain = Gain(points, points - 1, points + 1, "helps" if points > 1 else "not shown")
@@ -91,6 +100,7 @@ def test_the_page_counts_tables_and_has_their_numbers_beside_ours(tmp_path: Path
     assert "| vehicle | 80.00 | 80.00 | 80.00 | **84.00** | 80.00 | 80.00 | +4.00" in text
     assert "| vehicle | 83.77 | 80.00 | 84.39 | 80.00 | 82.58 | 84.00 | 74.97 | 80.00 |" in text
     assert "| wine | 83" not in text
+    assert "are\n1 different ones (l1); 0 of the recipes" in text
     with (tmp_path / "results.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 * len(worth.ARMS) * 2
