@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -148,7 +149,7 @@ def names_of(words: str) -> list[str]:
 
 
 def _kind(name: str) -> str:
-    node = OmegaConf.load(conf_folder() / "regularizer" / f"{name}.yaml")
+    node: Any = OmegaConf.load(conf_folder() / "regularizer" / f"{name}.yaml")
     return str(import_target("regularizer", node["_target_"]).kind)
 
 

@@ -18,6 +18,7 @@ from regexp.compare import Question, compare
 from regexp.config.searched import budget_of, compose_search
 from regexp.metrics.names import column
 from regexp.search import verdict
+from regexp.search.cocktail_runs import OF_SEARCH
 from regexp.search.command import TOLD
 from regexp.search.engine import TRIAL_SEED
 from regexp.search.taking_part import read_space
@@ -96,22 +97,26 @@ def worth_of(table: str, budget: str, overrides: Sequence[str], cache: Path) -> 
         RuntimeError: a search failed.
     """
     words = [f"experiment=recipe_{table}", f"search.budget={budget}", *overrides]
-    folders = {name: str(cache / table / name.replace(" ", "_")) for name in SEARCHES}
-    for name, more in SEARCHES.items():
-        asked = [*words, *more, f"search.folder={folders[name]}"]
-        if status := command(["search", *asked]):
-            raise RuntimeError(f"the search for {name} on {table} ended with {status}")
     space = read_space(compose_search(parse(words)[0]))
     seconds, metric = budget_of(space.config), space.config.compare.metric
     assert seconds is not None
+    arms: dict[str, Arm] = {}
+    gains: dict[str, Gain] = {}
+    for name, more in SEARCHES.items():
+        folder = str(cache / table / name.replace(" ", "_"))
+        if status := command(["search", *words, *more, f"search.folder={folder}"]):
+            raise RuntimeError(f"the search for {name} on {table} ended with {status}")
+        with open_tracker(space.config) as tracker:  # another search may have the same verdict
+            sweep, trials = verdict_of(tracker, folder, budget)
+            found = arms_of(tracker.runs(sweep), metric, trials)
+            if name == SINGLE:
+                arms[SINGLE] = found[RECIPE]
+            else:
+                arms |= found
+                gains = {one: gain(tracker, sweep, metric, one, arms) for one in (UNTUNED, TUNED)}
     boosted = tune(space.config, Fits(space, cache / f"{table}.jsonl"), seconds)
-    arms = {BOOSTED_TUNED: Arm(boosted.scores, numbers_in_words(boosted.settings), boosted.trials)}
-    with open_tracker(space.config) as tracker:
-        sweep, trials = verdict_of(tracker, folders[SINGLE], budget)
-        arms[SINGLE] = arms_of(tracker.runs(sweep), metric, trials)[RECIPE]
-        sweep, trials = verdict_of(tracker, folders[RECIPE], budget)
-        arms |= arms_of(tracker.runs(sweep), metric, trials)
-        gains = {base: gain(tracker, sweep, metric, base, arms) for base in (UNTUNED, TUNED)}
+    words_of = numbers_in_words(boosted.settings)
+    arms[BOOSTED_TUNED] = Arm(boosted.scores, words_of, boosted.trials)
     return Worth(table, {name: arms[name] for name in ARMS}, gains)
 
 
@@ -127,13 +132,14 @@ def verdict_of(tracker: Tracker, folder: str, budget: str) -> tuple[str, int]:
         RuntimeError: there is none.
     """
     parents = tracker.client.search_runs([tracker.experiment_id], "tags.`sweep.key` != ''")
-    by_key = {run.data.tags["sweep.key"]: run.info.run_id for run in parents}
-    for run in parents:
-        key, ends = json.loads(run.data.tags.get(TOLD, '["", {}]'))
+    for search in parents:
+        ends = json.loads(search.data.tags.get(TOLD, "{}"))
         if (ends.get("folder"), ends.get("budget")) == (folder, budget):
-            runs = tracker.runs(by_key[f"{key} search"])
+            of_it = [one for one in parents if one.data.tags.get(OF_SEARCH) == search.info.run_id]
+            latest = max(of_it, key=lambda one: one.info.end_time)
+            runs = tracker.runs(search.info.run_id)
             trials = (runs["seed"] == TRIAL_SEED) & (runs["technique"] != "none")
-            return run.info.run_id, int(trials.sum())
+            return latest.info.run_id, int(trials.sum())
     raise RuntimeError(f"the store has no verdict of the search with search.folder={folder}")
 
 
