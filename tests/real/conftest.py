@@ -12,6 +12,14 @@ from tests.real import servers as programs
 from tests.real.sweeps import end, give, recorded
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """They take minutes each, so that they run when they are asked for alone."""
+    if "real" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("real"):
+                item.add_marker(pytest.mark.skip(reason="make real, or pytest -m real"))
+
+
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the store has of the sweep when one process has run it, one job after another."""
