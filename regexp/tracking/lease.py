@@ -39,6 +39,12 @@ _given_back: set[str] = set()
 _logger = logging.getLogger(__name__)
 
 
+def awake_or_asleep() -> float:
+    """Seconds of a clock that nobody sets; unlike `time.monotonic` it counts a laptop's sleep."""
+    kind = getattr(time, "CLOCK_BOOTTIME", None)  # of Linux; that of macOS counts it as well
+    return time.clock_gettime(time.CLOCK_MONOTONIC if kind is None else kind)
+
+
 @dataclass
 class Lease:
     """One that this process has.
@@ -81,7 +87,7 @@ class Leases:
 
     Args:
         client: MLflow's.
-        clock: monotonic, in seconds.
+        clock: monotonic, in seconds, which goes on while the machine sleeps.
         heartbeat: seconds between two signs of life; None for none but those asked for.
 
     Attributes:
@@ -94,7 +100,7 @@ class Leases:
         self,
         client: Any,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = awake_or_asleep,
         heartbeat: float | None = HEARTBEAT,
     ) -> None:
         self._client = client
