@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from regexp.tracking import Tracker
 from tests.real.sweeps import end, give, recorded, training, wait_for
 
 PLUGINS = {"joblib": "joblib", "submitit_local": "submitit", "ray": "ray"}
@@ -44,5 +45,22 @@ def test_undisturbed_it_is_the_same(
     tmp_path: Path, undisturbed: dict[str, Any], launcher: str
 ) -> None:
     status, printed = end(give(tmp_path, *by(launcher)))
+    assert status == 0, printed
+    assert recorded(tmp_path) == undisturbed
+
+
+def test_after_ctrl_c_the_same_command_goes_on_by_ray(
+    tmp_path: Path, undisturbed: dict[str, Any]
+) -> None:
+    command = give(tmp_path, *by("ray"))
+    wait_for(lambda: training(tmp_path, "l1"), "training of l1", command)
+    command.send_signal(signal.SIGINT)
+    status, printed = end(command)
+    assert status == 130, printed
+    with Tracker(None, "regexp", tmp_path / "mlruns") as tracker:
+        runs = tracker.client.search_runs([tracker.experiment_id], "tags.fingerprint != ''")
+        told = {(run.info.status, run.data.tags["reason"]) for run in runs}
+    assert told <= {("KILLED", "interrupted from the keyboard (Ctrl-C)")}
+    status, printed = end(give(tmp_path, *by("ray")))
     assert status == 0, printed
     assert recorded(tmp_path) == undisturbed
