@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = greedy(scores, options.size)
     command = _command(options, [one for one in options.overrides if not one.startswith("paths.")])
     options.experiment.write_text(
-        as_experiment([entries[at] for at in chosen], command), encoding="utf-8"
+        as_experiment([entries[at] for at in chosen], options.datasets, command), encoding="utf-8"
     )
     options.folder.mkdir(parents=True, exist_ok=True)
     text = page(options.datasets, [candidates[at] for at in chosen],

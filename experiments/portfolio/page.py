@@ -10,16 +10,17 @@ from regexp.search.recipe import Recipe
 
 HEAD = """\
 # @package _global_
-# A few recipes that did well on six tables, tried first on data of your own:
+# A few recipes that did well on {datasets}, tried first on data of your own:
 #   regexp search experiment=portfolio dataset=...
 # Made by {command}
 """
 
 
-def as_experiment(entries: Sequence[dict[str, Any]], command: str) -> str:
+def as_experiment(entries: Sequence[dict[str, Any]], datasets: Sequence[str], command: str) -> str:
     """The YAML of an experiment that tries the configuration as it is, then these."""
     search = {"trials": 1 + len(entries), "portfolio": list(entries)}
-    return HEAD.format(command=command) + as_yaml({"search": search})
+    head = HEAD.format(datasets=", ".join(datasets), command=command)
+    return head + as_yaml({"search": search})
 
 
 def page(

@@ -199,11 +199,19 @@ def test_every_choice_of_every_group_is_valid(group: str) -> None:
 
 
 EXPERIMENTS = sorted(path.stem for path in (conf_folder() / "experiment").iterdir())
-SEARCHES = [name for name in EXPERIMENTS if name.startswith("recipe_")]
+RECIPES = [name for name in EXPERIMENTS if name.startswith("recipe_")]
+SEARCHES = [*RECIPES, "portfolio"]
 """Experiments of `regexp search`; all others are sweeps."""
 
 
-@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_by_the_portfolio_tries_it_and_nothing_else() -> None:
+    search = compose_search(parse(["experiment=portfolio", "dataset=iris"])[0]).config.search
+    assert search.trials == 1 + len(search.portfolio)
+    assert 2 <= len(search.portfolio) <= search.batch
+    assert any(entry.regularizer for entry in search.portfolio)
+
+
+@pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_is_searched_on_its_table_by_balanced_accuracy(name: str) -> None:
     words = ["dataset.path=mine.csv", "dataset.target=price"] if name == "recipe_table" else []
     config = compose_search(parse([f"experiment={name}", *words])[0]).config

@@ -46,7 +46,7 @@ def test_an_entry_is_the_recipe_again() -> None:
         shared | {"scheduler": "cosine_annealing_lr"},
         {"dropout": {"hidden": 0.3, "inputs": 0.1}, "batch_norm": {"momentum": 0.2}},
     )
-    text = as_experiment([as_entry(recipe), as_entry(space.default)], "a command")
+    text = as_experiment([as_entry(recipe), as_entry(space.default)], ["iris"], "a command")
     search = yaml.safe_load(text)["search"]
     with read_write(space.config), open_dict(space.config):
         space.config.search.portfolio = search["portfolio"]
