@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import mean, stdev
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -14,7 +16,7 @@ from regexp.metrics.names import EPOCH_VALIDATION, SECONDS, VALIDATION, directio
 from regexp.search.recipe import Recipe
 from regexp.search.space import Draw
 from regexp.sweeps.outcome import Outcome
-from regexp.sweeps.tuning import in_order
+from regexp.sweeps.tuning import headline_of, in_order
 
 Scores = Mapping[str, float]
 
@@ -96,11 +98,39 @@ def ranked(trials: Sequence[Trial], config: DictConfig) -> list[int]:
     Raises:
         ConfigError: they have no such metric.
     """
-    metric = config.compare.metric
-    lower = None if metric is None else OmegaConf.select(config, direction_of(metric))
-    order = in_order([[None] if one.left else one.scores for one in trials], metric, lower)
+    order = in_order([[None] if one.left else one.scores for one in trials], *_metric(config))
     left = {at: max(one.rungs.items()) for at, one in enumerate(trials) if one.left}
     return order + sorted(left, key=lambda at: (-left[at][0], left[at][1]))
+
+
+def simplest(trials: Sequence[Trial], config: DictConfig) -> Trial | None:
+    """The first trial that is not worse than the best by more than one standard error.
+
+    The rule of Breiman et al. 1984 ("Classification and regression trees", section 3.4.3), on
+    differences seed by seed: what is ahead by less is mostly so by chance, the more so as it is the
+    best of several. With one seed there is no standard error, and the best it is.
+
+    Args:
+        trials: the simplest first, all with the same seeds.
+        config: as of `ranked`.
+
+    Returns:
+        None if none of them finished.
+    """
+    order = ranked(trials, config)
+    if not order:
+        return None
+    finished = {at: [one for one in trials[at].scores if one is not None] for at in order}
+    best = finished[order[0]]
+    name, lower = headline_of(best, *_metric(config))
+    for at in sorted(order):
+        gains = [
+            (own[name] - run[name]) * (1 if lower else -1)
+            for own, run in zip(finished[at], best, strict=True)
+        ]
+        if len(gains) > 1 and mean(gains) <= stdev(gains) / math.sqrt(len(gains)):
+            return trials[at]
+    return trials[order[0]]
 
 
 def ranks(trials: Sequence[Trial], config: DictConfig) -> list[float]:
@@ -119,3 +149,9 @@ def best(trials: Sequence[Trial], config: DictConfig, count: int) -> list[Recipe
         recipe = trials[position].recipe
         found.setdefault(json.dumps([recipe.shared, recipe.techniques]), recipe)
     return list(found.values())[:count]
+
+
+def _metric(config: DictConfig) -> tuple[str | None, bool | None]:
+    """`compare.metric`, and whether lower is better of it if its name does not tell."""
+    metric = config.compare.metric
+    return metric, None if metric is None else OmegaConf.select(config, direction_of(metric))

@@ -17,7 +17,7 @@ from regexp.config.searched import budget_of
 from regexp.errors import ConfigError
 from regexp.metrics.names import TUNING_STAGE
 from regexp.search.arm import Arm
-from regexp.search.choice import Trial, best, ranked, tried
+from regexp.search.choice import best, ranked, simplest, tried
 from regexp.search.mixed import fill, groups
 from regexp.search.proposals import Propose, round_of
 from regexp.search.recipe import Recipe
@@ -97,7 +97,7 @@ def seconds_after(arms: Sequence[Arm]) -> float:
 def runs_after(config: DictConfig) -> int:
     """How many runs follow the trials, at most."""
     asked = config.search
-    return 2 * asked.finalists * asked.finalist_seeds + 3 * asked.seeds
+    return (2 * asked.finalists + 1) * asked.finalist_seeds + 3 * asked.seeds
 
 
 class Batch(NamedTuple):
@@ -180,20 +180,31 @@ def planned_runs(
     ]
 
 
-def choose(arms: Sequence[Arm], train: Train) -> list[Trial]:
-    """The choice of each arm: the best trials again with fresh seeds, whose mean chooses.
+def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
+    """The recipe that a search ends with, and `none` as it was tuned.
+
+    The best trials are trained again with fresh seeds and splits, whose mean chooses. What is no
+    better than something simpler by more than a standard error is not taken: the simplest is the
+    configuration as it is, and then no technique with the numbers that were found for `none`.
 
     Raises:
         ConfigError: none of the trials of an arm finished.
     """
-    finalists = [_finalists(arm) for arm in arms]
-    asked = [Batch(arm.space, recipes) for arm, recipes in zip(arms, finalists, strict=True)]
-    outcomes = train_recipes(asked, finalist_seeds(arms[0].config), train)
-    chosen = []
-    for arm, recipes, ends in zip(arms, finalists, outcomes, strict=True):
-        again = [tried(recipe, {}, one) for recipe, one in zip(recipes, ends, strict=True)]
-        chosen.append(next((again[at] for at in ranked(again, arm.config)), again[0]))
-    return chosen
+    recipes, none = arms
+    finalists = [_finalists(recipes), _finalists(none)]
+    default = none.space.default
+    finalists[1] += [default] * (default not in finalists[1])
+    asked = [Batch(arm.space, ours) for arm, ours in zip(arms, finalists, strict=True)]
+    outcomes = train_recipes(asked, finalist_seeds(none.config), train)
+    again = [
+        [tried(recipe, {}, one) for recipe, one in zip(ours, ends, strict=True)]
+        for ours, ends in zip(finalists, outcomes, strict=True)
+    ]
+    best_recipe, best_none = ([side[at] for at in ranked(side, none.config)][:1] for side in again)
+    simple = [one for one in again[1] if one.recipe == default] + best_none
+    tuned = simplest(simple, none.config)
+    found = simplest([*simple, *best_recipe], none.config)
+    return (found or again[0][0]).recipe, (tuned or again[1][0]).recipe
 
 
 def _finalists(arm: Arm) -> list[Recipe]:
@@ -203,14 +214,3 @@ def _finalists(arm: Arm) -> list[Recipe]:
         f"search: none of the {len(arm.trials)} trials of {arm.name} finished, so that none "
         "can be chosen; lower the ends of search.space.optimizer.lr"
     )
-
-
-def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
-    """The recipe that a search ends with, and `none` as it was tuned.
-
-    The recipe may be no technique at all, with the numbers that were found for `none`: both arms'
-    finalists have the same seeds and splits, and the best of all is taken.
-    """
-    chosen = choose(arms, train)
-    found = next(iter(best(chosen, arms[0].config, 1)), chosen[0].recipe)
-    return found, chosen[1].recipe
