@@ -16,7 +16,7 @@ from regexp.__main__ import run as command
 from regexp.commands.arguments import parse
 from regexp.compare import Question, compare
 from regexp.config.searched import budget_of, compose_search
-from regexp.metrics.names import column
+from regexp.metrics.names import TUNING_STAGE, column
 from regexp.search import verdict
 from regexp.search.cocktail_runs import OF_SEARCH
 from regexp.search.command import TOLD
@@ -138,7 +138,8 @@ def verdict_of(tracker: Tracker, folder: str, budget: str) -> tuple[str, int]:
             of_it = [one for one in parents if one.data.tags.get(OF_SEARCH) == search.info.run_id]
             latest = max(of_it, key=lambda one: one.info.end_time)
             runs = tracker.runs(search.info.run_id)
-            trials = (runs["seed"] == TRIAL_SEED) & (runs["technique"] != "none")
+            ours = runs[runs["stage"] == TUNING_STAGE]  # without the yardsticks
+            trials = (ours["seed"] == TRIAL_SEED) & (ours["technique"] != "none")
             return latest.info.run_id, int(trials.sum())
     raise RuntimeError(f"the store has no verdict of the search with search.folder={folder}")
 

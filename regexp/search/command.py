@@ -235,9 +235,16 @@ def _find(
     """The recipe, and the numbers for `none`, by all trials, which the arms get, and finalists; and
     which runs these were, see `Watched.runs`.
     """
-    began = time.monotonic()
+    began, before = time.monotonic(), 0
     train = Watched(Shared(arms[0].config, tracker, sweep_id))
-    rounds(arms, train, propose, lambda: tell(progress(arms, time.monotonic() - began)))
+
+    def after() -> None:
+        nonlocal began, before
+        if train.is_read:
+            began, before = time.monotonic(), len(arms[0].trials)
+        tell(progress(arms, time.monotonic() - began, before))
+
+    rounds(arms, train, propose, after)
     return *conclude(arms, train), train.runs
 
 

@@ -185,7 +185,8 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
 
     The best trials are trained again with fresh seeds and splits, whose mean chooses. What is no
     better than something simpler by more than a standard error is not taken: the simplest is the
-    configuration as it is, and then no technique with the numbers that were found for `none`.
+    configuration as it is, and then no technique with the numbers that were found for `none`. The
+    configuration as it is, where tuned `none` has beaten it so, is not the recipe either.
 
     Raises:
         ConfigError: none of the trials of an arm finished.
@@ -203,7 +204,8 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
     best_recipe, best_none = ([side[at] for at in ranked(side, none.config)][:1] for side in again)
     simple = [one for one in again[1] if one.recipe == default] + best_none
     tuned = simplest(simple, none.config)
-    found = simplest([*simple, *best_recipe], none.config)
+    first = simple.index(tuned) if tuned else 0
+    found = simplest([*simple[first:], *best_recipe], none.config)
     return (found or again[0][0]).recipe, (tuned or again[1][0]).recipe
 
 

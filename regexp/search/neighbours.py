@@ -15,10 +15,11 @@ STEP = 0.1
 
 
 def neighbour(space: Space, recipe: Recipe, names: Sequence[str], rng: Rng) -> Recipe:
-    """A recipe near another one, of the same structure.
+    """A recipe near another one, of the same structure, so that they train as one stack.
 
     In two of three cases one technique is put in, with the numbers of its YAML, or left out, and
-    each number is moved in one of two; in the others all numbers are.
+    each number is moved in one of two; in the others all numbers are. A technique without a neutral
+    setting is structure, and so are its numbers.
 
     Args:
         space: of the search.
@@ -36,7 +37,9 @@ def neighbour(space: Space, recipe: Recipe, names: Sequence[str], rng: Rng) -> R
         else:
             techniques[name] = space.techniques[name].default()
     moved = {
-        name: techniques[name] | _moved_of(one.dimensions, techniques[name], one.own, often, rng)
+        name: techniques[name]
+        if one.neutral is None
+        else techniques[name] | _moved_of(one.dimensions, techniques[name], one.own, often, rng)
         for name, one in space.techniques.items()
         if name in techniques
     }
@@ -51,11 +54,14 @@ def _moved_of(
     often: float,
     rng: Rng,
 ) -> dict[str, Any]:
-    """Other values of those numbers that have any near them which one stack may have."""
+    """Other values of those numbers that have any near them which one stack may have.
+
+    One that is null stays so: it is none.
+    """
     return {
         own(one.key): _moved(one, numbers[own(one.key)], often, rng.fold(one.key))
         for one in dimensions
-        if not one.choices and not is_structural(one)
+        if not one.choices and not is_structural(one) and numbers[own(one.key)] is not None
     }
 
 

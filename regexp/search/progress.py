@@ -15,8 +15,14 @@ _SHOWN = (*(name for name, _ in CHOSEN_BY), VALIDATION_LOSS)
 """Scores of the best trials that are told."""
 
 
-def progress(arms: Sequence[Arm], seconds: float) -> str:
-    """How far a search is, in a line."""
+def progress(arms: Sequence[Arm], seconds: float, before: int = 0) -> str:
+    """How far a search is, in a line.
+
+    Args:
+        arms: of the search.
+        seconds: that the trials after the first `before` of each arm took.
+        before: trials of each arm that were there already, and say nothing of how long others take.
+    """
     config, done = arms[0].config, len(arms[0].trials)
     parts = [f"{done} recipes and as many of none"]
     for arm in arms:
@@ -25,11 +31,14 @@ def progress(arms: Sequence[Arm], seconds: float) -> str:
             scores = trial.scores[0] or {}
             shown = {key: scores[key] for key in _SHOWN if key in scores}
             parts.append(f"best of {arm.name}: {numbers_in_words(shown)} with {trial.recipe}")
-    each = seconds / (2 * done)
+    spent = sum(trial.seconds for arm in arms for trial in arm.trials[before:])
+    if done == before or not spent:
+        return "; ".join(parts)
+    each = seconds / (2 * (done - before))
     parts.append(f"{3600 / each:,.0f} trials an hour")
     budget = budget_of(config)
     left = (config.search.trials - done) * 2 * each
     if budget is not None:
-        spent = sum(arm.seconds for arm in arms)
-        left = max(budget - seconds_after(arms) - spent, 0) * seconds / spent
+        left = budget - seconds_after(arms) - sum(arm.seconds for arm in arms)
+        left = max(left, 0) * seconds / spent
     return "; ".join([*parts, f"about {left / 60:.0f} min of trials left"])

@@ -62,16 +62,20 @@ class Watched:
 
     Attributes:
         train: see `engine.Train`.
+        is_read: whether all runs that it was given last had ended before.
     """
 
     train: Train
+    is_read: bool = field(default=False, init=False)
     _runs: dict[str, PlannedRun] = field(default_factory=dict, init=False)
 
     def __call__(self, jobs: Sequence[Sequence[PlannedRun]]) -> Sequence[Sequence[Outcome]]:
         """See `engine.Train`."""
         for run in (run for job in jobs for run in job):
             self._runs.setdefault(_split_of(run), run)
-        return self.train(jobs)
+        outcomes = self.train(jobs)
+        self.is_read = all(one.before for ends in outcomes for one in ends)
+        return outcomes
 
     @property
     def runs(self) -> list[PlannedRun]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -13,6 +15,8 @@ from omegaconf import OmegaConf
 
 from experiments.recipes import boosting, page, worth
 from experiments.recipes.worth import Arm, Gain, Worth
+from regexp.search.cocktail_runs import OF_SEARCH
+from regexp.search.command import TOLD
 from regexp.search.recipe import Recipe
 
 CONFIG = OmegaConf.create(
@@ -77,6 +81,29 @@ def test_an_arm_that_was_not_trained_is_the_tuned_one() -> None:
     assert arms[worth.RECIPE] == arms[worth.UNTUNED] == arms[worth.TUNED]
     assert arms[worth.TUNED] == Arm({5: 0.5, 6: 0.7}, "none; lr=0.1", 16)
     assert arms[worth.BOOSTED].scores == {5: 0.9}
+
+
+def test_yardsticks_are_no_trials() -> None:
+    """They are runs of the search, with the seed of its trials."""
+    runs = pd.DataFrame(
+        {
+            "stage": ["tuning", "tuning", "tuning", "yardstick"],
+            "seed": [0, 0, 1, 0],
+            "technique": ["l1", "none", "l1", "hist_gradient_boosting"],
+        }
+    )
+    told = {TOLD: json.dumps({"folder": "here", "budget": "1min"})}
+    search, sweep = (
+        SimpleNamespace(data=SimpleNamespace(tags=tags),
+                        info=SimpleNamespace(run_id=name, end_time=1))
+        for name, tags in (("search", told), ("worth", {OF_SEARCH: "search"}))
+    )  # fmt: skip
+    tracker: Any = SimpleNamespace(
+        client=SimpleNamespace(search_runs=lambda *asked: [search, sweep]),
+        experiment_id="0",
+        runs=lambda name: runs,
+    )
+    assert worth.verdict_of(tracker, "here", "1min") == ("worth", 1)
 
 
 def made(table: str, recipe: float, plain: float) -> Worth:

@@ -270,6 +270,34 @@ def test_no_technique_at_all_may_be_the_recipe(worse: bool) -> None:
     assert bool(found.techniques) != worse
 
 
+def test_what_tuned_none_has_beaten_is_not_the_recipe() -> None:
+    """The configuration as it is lies within a standard error of the best recipe, which varies by
+    seed, but not of tuned none.
+    """
+    of = space()
+    tuned = Recipe({**of.default.shared, "optimizer.lr": 0.05}, {})
+    good = Recipe(of.default.shared, {"l1": {"strength": 0.001}})
+    by_seed = {str(of.default): (0.8, 0.8), str(tuned): (0.85, 0.87), str(good): (0.74, 1.0)}
+
+    def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
+        return [[one(run) for run in job] for job in jobs]
+
+    def one(run: PlannedRun) -> Outcome:
+        score = by_seed[run.variant][finalist_seeds(of.config).index(run.seed)]
+        scores = {"final/val_accuracy": score, "final/val_loss": 1 - score}
+        return Outcome(run.name, "FINISHED", metrics=scores)
+
+    scored = [{"final/val_accuracy": 0.9, "final/val_loss": 0.1}]
+    arms = arms_of(of)
+    for arm, recipe in zip(arms, (good, tuned), strict=True):
+        arm.trials = [Trial(recipe, {}, scored)]
+    assert conclude(arms, train) == (tuned, tuned)
+    by_seed[str(tuned)] = (0.7, 0.7)
+    assert conclude(arms, train) == (of.default, of.default)
+    by_seed[str(good)] = (0.98, 1.0)
+    assert conclude(arms, train) == (good, of.default)
+
+
 def test_recipes_have_at_most_so_many_techniques() -> None:
     """What is left of a draw is as it was drawn, and structure stays alike in a batch."""
     most = space("search.most=1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -9,10 +10,14 @@ import pytest
 from regexp.commands.arguments import parse
 from regexp.config.searched import compose_search
 from regexp.random import Rng
+from regexp.search.engine import planned_runs
+from regexp.search.mixed import fill
 from regexp.search.neighbours import neighbour
 from regexp.search.recipe import Recipe
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
+from regexp.sweeps.ingredients import build_member
+from regexp.sweeps.stacks import group_by_structure
 
 NAMES = ["dropout", "mixup", "l1"]
 
@@ -53,6 +58,23 @@ def test_at_most_one_switch_is_another_and_structure_stays() -> None:
     for other in near(one, NAMES):
         same = ("trainer.batch_size", "model.hidden", "scheduler")
         assert [other.shared[key] for key in same] == [one.shared[key] for key in same]
+
+
+def test_numbers_of_structure_and_numbers_that_are_none_stay() -> None:
+    """The momentum of batch normalization is structure: neighbours of it are one stack."""
+    one = recipe("dropout", "batch_norm")
+    one = replace(one, techniques=dict(one.techniques) | {"dropout": {"hidden": None, "inputs": 0}})
+    found = near(one, ["mixup", "l1"])
+    assert {str(other.techniques["batch_norm"]) for other in found} == {
+        str(one.techniques["batch_norm"])
+    }
+    assert {other.techniques["dropout"]["hidden"] for other in found} == {None}
+    found = near(recipe("dropout", "batch_norm"), NAMES, 8)
+    runs = [
+        planned_runs(space(), other, nodes, [0])[0]
+        for other, nodes in zip(found, fill(space(), found), strict=True)
+    ]
+    assert len(group_by_structure(runs, [*map(build_member, runs)], True)) == 1
 
 
 def test_numbers_stay_near_and_in_their_ranges() -> None:

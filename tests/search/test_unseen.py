@@ -46,6 +46,13 @@ def tried(of: Space) -> list[PlannedRun]:
     return watched.runs
 
 
+def test_it_is_known_whether_all_runs_had_ended_before() -> None:
+    watched = Watched(lambda jobs: [[Outcome("a", "FINISHED", before=one) for one in (True, new)]])
+    for new in (True, False):
+        watched([])
+        assert watched.is_read == new
+
+
 def concluded(of: Space) -> list[PlannedRun]:
     """The runs of the verdict."""
     [runs] = verdict.planned_arms(of, of.default, of.default).values()

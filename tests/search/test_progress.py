@@ -1,0 +1,43 @@
+"""How far a search is: by what was trained, and not by what was there already."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from regexp.commands.arguments import parse
+from regexp.config.searched import compose_search
+from regexp.search.arm import Arm, arms_of
+from regexp.search.choice import Trial
+from regexp.search.progress import progress
+from regexp.search.space import Space
+from regexp.search.taking_part import read_space
+
+
+@cache
+def space(*overrides: str) -> Space:
+    words = ["dataset=iris", "search.techniques=[l1]", "search.trials=12", *overrides]
+    return read_space(compose_search(parse(words)[0]))
+
+
+def tried(of: Space, trials: int, seconds: float) -> tuple[Arm, Arm]:
+    scores = {"final/val_accuracy": 0.5, "final/val_loss": 1.0} if seconds else None
+    arms = arms_of(of)
+    for arm in arms:
+        arm.trials = [Trial(of.default, {}, [scores], seconds)] * trials
+    return arms
+
+
+def test_trials_that_were_there_say_nothing_of_the_rate() -> None:
+    arms = tried(space(), 8, 1.0)
+    assert progress(arms, 80.0).endswith("720 trials an hour; about 1 min of trials left")
+    assert progress(arms, 80.0, 4).endswith("360 trials an hour; about 1 min of trials left")
+    assert " an hour" not in progress(arms, 0.001, 8)
+    # of 1,000 seconds 160 are spent, and 36 runs of finalists and verdict take 360
+    budget = space("search.budget=1000s", "search.finalists=1", "search.finalist_seeds=2")
+    line = progress(tried(budget, 8, 10.0), 160.0, 4)
+    assert line.endswith("180 trials an hour; about 16 min of trials left"), line
+
+
+def test_where_all_trials_failed_nothing_is_foretold() -> None:
+    arms = tried(space("search.budget=100s"), 4, 0.0)
+    assert progress(arms, 3.0) == "4 recipes and as many of none"
