@@ -5,7 +5,8 @@ database keeps unique whoever asks, and which can be deleted. So a lease is a re
 creates it has it, gives a sign of life now and then, and deletes it in the end.
 
 A lease without a sign of life for `EXPIRY` seconds has expired. Whoever watches it counts them by
-its own clock, so that no two clocks are compared. Expired, it is followed by another model, whose
+its own clock, so that no two clocks are compared, and by looks that the store answers, as while it
+is away no sign of life reaches it. Expired, it is followed by another model, whose
 name has the nonce of the one that expired: of all who watch, one creates that. So does the holder
 itself, where its own sign of life is late; if another was first, the lease is lost. Models that are
 followed stay until the last is given back, the first of them first, as a lease is found by that.
@@ -107,7 +108,8 @@ class Leases:
         self._clock = clock
         self._heartbeat = heartbeat
         self._held: list[Lease] = []
-        self._watched: dict[str, tuple[str, int, float]] = {}  # name -> nonce, beat, since when
+        # name -> nonce, beat, seconds without another, and the time of the last look
+        self._watched: dict[str, tuple[str, int, float, float]] = {}
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
@@ -235,11 +237,13 @@ class Leases:
         if process.alive(seen.owner) is False or seen.nonce in _given_back:
             return True
         now = self._clock()
-        nonce, beat, since = self._watched.get(name, ("", 0, now))
-        if (nonce, beat) != (seen.nonce, seen.beat):
-            self._watched[name] = seen.nonce, seen.beat, now
-            return False
-        return now - since > EXPIRY
+        nonce, beat, silent, looked = self._watched.get(name, ("", 0, 0.0, now))
+        if (nonce, beat) == (seen.nonce, seen.beat):
+            silent += min(now - looked, EXPIRY / 2)  # else the store was away
+        else:
+            silent = 0.0
+        self._watched[name] = seen.nonce, seen.beat, silent, now
+        return silent > EXPIRY
 
 
 def _owner(model: Any) -> dict[str, str]:
