@@ -23,7 +23,7 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "dataset": {"name": _TEXT},
     "status": {"status": _TEXT, "time": _WHOLE},
 }
-_STATUSES = ("FINISHED", "FAILED", "KILLED")
+_STATUSES = ("FINISHED", "FAILED", "KILLED", "SCHEDULED")
 _LARGEST = 2**63  # of what the databases take as a step or a time
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from regexp.tracking import delivery, process
 from regexp.tracking.outbox import Left, Outbox
+from regexp.tracking.record import Status
 from regexp.tracking.spool import UNREADABLE, Spool
+from regexp.tracking.untrusted import fault
 from tests.hostile.support import searching
 from tests.tracking.fakes import Store, left_behind
 
@@ -226,6 +228,11 @@ def test_files_of_others_and_places_outside_the_run_are_refused(
 def test_artifacts_of_ones_own_stay_in_the_run_too(make: Callable[[], Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
         make()
+
+
+@pytest.mark.parametrize("status", get_args(Status))
+def test_every_status_of_a_run_is_delivered_later(status: Status, tmp_path: Path) -> None:
+    assert fault(delivery.status(status, 0), tmp_path) == ""
 
 
 JSON = st.recursive(
