@@ -9,6 +9,7 @@ import logging
 import re
 import sqlite3
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -58,14 +59,19 @@ def _is_current(database: Path) -> bool:
 def _migrate(database: Path) -> None:
     found = _revision(database)
     kept = database.with_name(f"{database.name}.{found}.backup")
-    with closing(sqlite3.connect(database, timeout=20)) as source:
+    for number in count(2):  # who went back to an earlier copy has recorded more since
         if not kept.exists():
-            part = kept.with_name(f"{kept.name}.partial")
-            part.unlink(missing_ok=True)
-            with closing(sqlite3.connect(part)) as copy:
-                source.backup(copy)
-            part.chmod(0o600)
-            part.replace(kept)
+            break
+        kept = database.with_name(f"{database.name}.{found}-{number}.backup")
+    part = kept.with_name(f"{kept.name}.partial")
+    part.unlink(missing_ok=True)
+    part.touch(0o600)
+    with (
+        closing(sqlite3.connect(database, timeout=20)) as source,
+        closing(sqlite3.connect(part)) as copy,
+    ):
+        source.backup(copy)
+    part.replace(kept)
     from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine
 
     engine = create_sqlalchemy_engine(connectable(sqlite_address(database)))

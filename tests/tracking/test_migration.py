@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from regexp.tracking import Tracker, TrackingError, store
+from regexp.tracking.migration import follow_mlflow
 from regexp.tracking.tables import installed
 
 
@@ -64,6 +66,24 @@ def test_an_older_one_is_kept_and_then_changed(
     assert (kept.name, revision(kept)) == (f"mlflow.db.{before}.backup", before)
     assert caplog.text.count("was made by an older MLflow") == 1
     assert str(kept) in caplog.text
+
+
+def test_who_went_back_to_a_copy_gets_another(older: Path, tmp_path: Path) -> None:
+    """What was recorded after the first copy is in none but the second."""
+    database = tmp_path / "mlflow.db"
+    before = revision(older)
+    contents = []
+    for name in ("", "later"):
+        database.write_bytes(older.read_bytes())
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("UPDATE experiments SET name = name || ?", (name,))
+        follow_mlflow(database, write=True)
+        assert revision(database) != before
+    for kept in sorted(tmp_path.glob("*.backup"), key=lambda path: len(path.name)):
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        with closing(sqlite3.connect(kept)) as connection:
+            contents += connection.execute("SELECT name FROM experiments").fetchall()
+    assert contents == [("of old",), ("of oldlater",)]
 
 
 @pytest.mark.parametrize("recorded", ["9.8.7", ""])
