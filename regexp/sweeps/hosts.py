@@ -1,5 +1,6 @@
 """Whether the jobs of a sweep run on other machines, by the launcher that it has."""
 
+import os
 import socket
 import subprocess
 from typing import Any
@@ -38,8 +39,10 @@ def _slurm_nodes() -> list[str]:
 
 def _address(launcher: Any) -> str:
     """Of a Ray that has been started; empty where the command starts one of its own."""
-    address = str(launcher.ray.init.get("address") or "")
-    return "" if address == "local" else address
+    address = launcher.ray.init.get("address")
+    if address in (None, "auto"):  # as Ray has it
+        address = os.environ.get("RAY_ADDRESS") or address
+    return "" if address in (None, "local") else str(address)
 
 
 def _few(names: list[str]) -> str:

@@ -49,7 +49,21 @@ def test_without_slurm_it_is_slurms_business(monkeypatch: pytest.MonkeyPatch) ->
     ("address", "told"),
     [(None, ""), ("local", ""), ("auto", "Ray runs jobs on the cluster auto")],
 )
-def test_ray_has_where_it_was_started_before(address: str | None, told: str) -> None:
+def test_ray_has_where_it_was_started_before(
+    address: str | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert hosts(_target_=RAY, ray={"init": {"address": address}}) == told
+
+
+@pytest.mark.parametrize(
+    ("address", "is_elsewhere"), [(None, True), ("auto", True), ("local", False)]
+)
+def test_ray_finds_a_cluster_by_a_variable(
+    address: str | None, is_elsewhere: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    told = "Ray runs jobs on the cluster head:6379" if is_elsewhere else ""
     assert hosts(_target_=RAY, ray={"init": {"address": address}}) == told
 
 

@@ -77,7 +77,7 @@ class Ray:
     def end_of(self, task: str) -> str:
         """How a task ended, for people."""
         try:
-            ray.get(self._tasks[task])
+            _ = ray.get(self._tasks[task]).return_value  # raises what the job raised
         except Exception as error:
             return public(f"{type(error).__name__}: {error}".strip().splitlines()[0])
         return "Ray says that it ended well"

@@ -7,6 +7,7 @@ accounts: submitit asks `sacct`, and without accounts would wait for a dead task
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import submitit
@@ -60,6 +61,8 @@ class Submitit:
             for first in range(0, len(given), size):
                 jobs += self._executor.map_array(call, given[first : first + size])
         except submitit.core.utils.FailedJobError as error:  # of sbatch
+            for array in dict.fromkeys(job.job_id.partition("_")[0] for job in jobs):
+                subprocess.run(["scancel", array], capture_output=True, check=False)
             raise ConfigError(f"Slurm takes no job: {error}") from error
         self._submitted |= {job.job_id: job for job in jobs}
         return [job.job_id for job in jobs]
@@ -135,11 +138,13 @@ class Slurm(Submitit):
 
     def end_of(self, task: str) -> str:
         """How a task ended, for people, as far as it is known."""
-        asked = subprocess.run(
-            ["scontrol", "--oneliner", "show", "job", task],
-            capture_output=True, text=True, timeout=_SECONDS, check=False,
-        )  # fmt: skip
-        fields = dict(word.split("=", 1) for word in asked.stdout.split() if "=" in word)
+        told = ""
+        with suppress(OSError, subprocess.TimeoutExpired):
+            told = subprocess.run(
+                ["scontrol", "--oneliner", "show", "job", task],
+                capture_output=True, text=True, timeout=_SECONDS, check=False,
+            ).stdout  # fmt: skip
+        fields = dict(word.split("=", 1) for word in told.split() if "=" in word)
         state = fields.get("JobState", "it is gone from the queue")
         if (code := fields.get("ExitCode", "0:0")) != "0:0":
             state += f", exit code {code}"
@@ -171,9 +176,10 @@ class SubmittedTask:
         for position, overrides in jobs:
             plan = plan_file.path_in(overrides)
             if plan is None or not plan.with_suffix(".json").exists():
-                self._launcher(
+                ended = self._launcher(
                     overrides, "hydra.sweep.dir", position, f"job_{position}", self._state
                 )
+                _ = ended.return_value  # raises what the job raised, for the task's log
 
     def checkpoint(self, *jobs: Any) -> Any:
         """What submitit starts when the task is requeued: the same, which goes on by itself."""
