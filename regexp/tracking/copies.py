@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from regexp.tracking import stored
@@ -50,8 +51,9 @@ class CheckpointCopy:
                 name = entry.path.rpartition("/")[2]
                 if fnmatchcase(name, pattern) and not entry.is_dir:
                     folder.mkdir(parents=True, exist_ok=True)
-                    part = Path(artifacts.download_artifacts(entry.path, str(folder)))
-                    part.replace(folder / name)
+                    with TemporaryDirectory(dir=folder) as brought:
+                        part = Path(artifacts.download_artifacts(entry.path, brought))
+                        part.replace(folder / name)
 
         self._try(bring)
 

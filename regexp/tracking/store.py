@@ -100,7 +100,7 @@ def make_private(folder: Path) -> None:
     may write: it is shared on purpose.
     """
     if not folder.exists():
-        folder.mkdir(_PRIVATE, parents=True)
+        _make_folder(folder, f"paths.mlruns={folder}")
     elif not _is_shared(folder):
         for name in INSIDE:
             (folder / name).mkdir(_PRIVATE, exist_ok=True)

@@ -367,6 +367,7 @@ def test_a_stack_goes_on_where_its_checkpoint_is_in_the_store_alone(
     assert seen == [3]
     assert recorded(tracker, broken) == recorded(tracker, undisturbed)
     assert not copies(tracker, broken)
+    assert not list((tmp_path / "there").glob("**/checkpoints/*"))
 
 
 def test_a_store_that_takes_no_checkpoint_is_told_of_once_and_left_alone(
