@@ -98,6 +98,9 @@ def explain_error(error: Exception) -> tuple[str, bool]:
         return f"out of memory ({reason or 'no more could be had'})", False
     if isinstance(error, RecursionError):
         return "something in the command or in a file that it reads is nested too deeply", False
+    if isinstance(error, ImportError):
+        told = "a Python package is missing or broken here"
+        return f"{told} ({reason or type(error).__name__}); --debug shows which needs it", False
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return reason, False
     kind = type(error).__name__

@@ -69,6 +69,8 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         (MemoryError("2 TB"), "out of memory (2 TB)", False),
         (RecursionError("deep"), "something in the command or in a file that it reads is nested "
                                  "too deeply", False),
+        (ModuleNotFoundError("No module named 'x'"), "a Python package is missing or broken here "
+         "(No module named 'x'); --debug shows which needs it", False),
         (OSError(errno.ENOSPC, "No space left", "x"), "[Errno 28] No space left: 'x'", False),
         (ConfigError("\x1b[31mred\r\x00\ud800"), "\\x1b[31mred\\r\\x00\\ud800", True),
         (ConfigError("x" * (LENGTH + 1)), "x" * LENGTH + "...", True),
