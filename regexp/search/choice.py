@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import mean, stdev
 
 from omegaconf import DictConfig, OmegaConf
 
+from regexp.compare.statistics import paired
 from regexp.config.bars import Bars
 from regexp.errors import ConfigError
 from regexp.metrics.names import EPOCH_VALIDATION, SECONDS, VALIDATION, direction_of, rung_loss
@@ -124,11 +123,9 @@ def simplest(trials: Sequence[Trial], config: DictConfig) -> Trial | None:
     best = finished[order[0]]
     name, lower = headline_of(best, *_metric(config))
     for at in sorted(order):
-        gains = [
-            (own[name] - run[name]) * (1 if lower else -1)
-            for own, run in zip(finished[at], best, strict=True)
-        ]
-        if len(gains) > 1 and mean(gains) <= stdev(gains) / math.sqrt(len(gains)):
+        ahead = paired([run[name] for run in best], [run[name] for run in finished[at]])
+        lead = -ahead.mean if lower else ahead.mean
+        if ahead.pairs > 1 and not ahead.missing and lead <= ahead.sd / ahead.pairs**0.5:
             return trials[at]
     return trials[order[0]]
 
