@@ -22,6 +22,7 @@ from experiments.recipes.worth import (
 )
 from regexp.config.nodes import import_target
 from regexp.config.schema import conf_folder
+from regexp.errors import count
 
 KADRA = {
     "vehicle": (83.77, 84.39, 82.58, 74.97),
@@ -131,15 +132,23 @@ def kadra(found: Sequence[Worth]) -> list[str]:
 
 def opperman(found: Sequence[Worth]) -> str:
     """What they say of such tables, and how often it is so here."""
-    singles = {name for one in found for name in names_of(one.arms[SINGLE].words)}
+    singles = [names_of(one.arms[SINGLE].words) for one in found]
+    names = sorted({name for one in singles for name in one})
+    chosen = sum(map(bool, singles))
     kinds = [{_kind(name) for name in names_of(one.arms[RECIPE].words)} for one in found]
     terms, normalized = (sum(kind in one for one in kinds) for kind in ("penalty", "normalization"))
     return f"""\
 They compare techniques at MLPs and CNNs on ten datasets ([arXiv](https://arxiv.org/abs/2601.23131)):
 what helps depends on the dataset, terms of the loss helped on tables of numbers alone, and batch
-normalization on images alone. Here the best single techniques of {len(found)} tables are
-{len(singles)} different ones ({", ".join(sorted(singles)) or "none"}); {terms} of the recipes
-have a term of the loss, and {normalized} a normalization."""
+normalization on images alone. Here a single technique was chosen on {chosen or "none"} of
+{count(len(found), "table")}{f" ({', '.join(names)})" * bool(names)}.
+{_have(terms, len(found), "a term of the loss").capitalize()}, and
+{_have(normalized, len(found), "a normalization")}."""
+
+
+def _have(number: int, recipes: int, what: str) -> str:
+    has = "have" if number > 1 else "has"
+    return f"{number or 'none'} of {count(recipes, 'recipe')} {has} {what}"
 
 
 def names_of(words: str) -> list[str]:
