@@ -21,7 +21,8 @@ class Outcome:
         name: of the run.
         status: `FINISHED` or `FAILED`.
         reason: of a failure.
-        metrics: of its final weights; empty if it failed.
+        metrics: of its final weights; if its loss became NaN the seconds that it took, and none
+            if it failed otherwise.
         diverged: whether it failed because its loss became NaN.
         before: whether it had ended before the command was given.
         tuned: the numbers that a search has chosen for it, for people.
@@ -62,7 +63,11 @@ def ended_before(runs: Sequence[PlannedRun], earlier: Mapping[str, Earlier]) -> 
             run.name,
             one.status,
             one.reason,
-            dict(one.metrics) if one.status == "FINISHED" else {},
+            {
+                name: value
+                for name, value in one.metrics.items()
+                if one.status == "FINISHED" or name == names.SECONDS
+            },
             diverged=one.status != "FINISHED",
             before=True,
             tuned=run.tuned,

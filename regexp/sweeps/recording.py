@@ -9,7 +9,7 @@ from pathlib import Path
 
 from regexp.config.yaml_text import as_yaml
 from regexp.metrics import outputs
-from regexp.metrics.names import DIAGNOSTICS, FAILED_METRICS, TEST_OUTPUTS
+from regexp.metrics.names import DIAGNOSTICS, FAILED_METRICS, SECONDS, TEST_OUTPUTS
 from regexp.sweeps.model_files import MODEL, write_model
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, stack_of
@@ -135,11 +135,12 @@ def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> 
         OSError: the files cannot be written.
     """
     diverged = result.status != "FINISHED"
-    outcome = Outcome(run.name, result.status, result.reason, result.metrics, diverged)
+    metrics = {SECONDS: result.seconds} if diverged else result.metrics
+    outcome = Outcome(run.name, result.status, result.reason, metrics, diverged)
     if record is None:
         return outcome
+    record.summary(metrics)
     if result.status == "FINISHED":
-        record.summary(result.metrics)
         record.text(result.diagnostics, DIAGNOSTICS)
         if result.failed_metrics:
             lines = [f"{name}: {reason}" for name, reason in result.failed_metrics.items()]

@@ -47,12 +47,12 @@ def test_the_best_validation_score_is_first_then_the_least_loss_then_the_earlier
 
 
 def test_what_diverged_or_could_not_be_planned_is_last() -> None:
-    lost = Outcome("run", "FAILED", "diverged", diverged=True)
+    lost = Outcome("run", "FAILED", "diverged", {"seconds": 3.0}, diverged=True)
     became: list[list[Outcome]] = [[lost], [], [finished(0.1)], [finished(0.9), lost]]
     trials = [tried(recipe(number), {}, one) for number, one in enumerate(became)]
     assert ranked(trials, config()) == [2]
     assert ranks(trials, config()) == [1, 1, 0, 1]
-    assert [one.seconds for one in trials] == [0, 0, 2, 2]
+    assert [one.seconds for one in trials] == [3, 0, 2, 5]
 
 
 def test_the_mean_over_seeds_chooses() -> None:

@@ -231,6 +231,22 @@ def test_what_comes_after_trains_in_full_and_trials_that_end_early_leave_room_fo
     assert seconds_after(arms) == 16 * 2.0
 
 
+def test_trials_whose_loss_became_nan_are_of_the_budget_too() -> None:
+    arms = arms_of(space("search.budget=100s", "search.seeds=2"))
+
+    def one(run: PlannedRun) -> Outcome:
+        if len(arms[0].trials) >= 4:
+            return Outcome(run.name, "FAILED", metrics={"seconds": 1.5}, diverged=True)
+        metrics = {"final/val_accuracy": 0.5, "final/val_loss": 1.0, "seconds": 2.0}
+        return Outcome(run.name, "FINISHED", metrics=metrics)
+
+    rounds(arms, lambda jobs: [[one(run) for run in job] for job in jobs], evenly)
+    # 32 seconds are kept; the first round of 8 runs takes 16, each after it 12: five leave no
+    # room for another at their mean of 12.8
+    assert [len(arm.trials) for arm in arms] == [20, 20]
+    assert sum(arm.seconds for arm in arms) == 16 + 4 * 12
+
+
 def test_a_budget_of_which_nothing_is_spent_ends_a_search_in_which_all_fails() -> None:
     arms = arms_of(space("search.budget=100s"))
     rounds(

@@ -237,6 +237,8 @@ def test_a_diverged_run_is_not_trained_again(tracker: Tracker, tmp_path: Path) -
     assert [outcome.status for outcome in outcomes] == ["FINISHED"] * 3 + ["FAILED"] * 3
     _, again = train(tracker, one)
     assert [(o.status, o.reason) for o in again] == [(o.status, o.reason) for o in outcomes]
+    assert [o.metrics for o in again[3:]] == [o.metrics for o in outcomes[3:]]
+    assert all({*o.metrics} == {"seconds"} and o.metrics["seconds"] > 0 for o in again[3:])
     assert len(tracker.runs(sweep.id)) == 6
 
 
