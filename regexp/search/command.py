@@ -32,6 +32,7 @@ from regexp.search.workers import helpers, start_importing, workers_of
 from regexp.search.written import as_experiment, write
 from regexp.sweeps.execute import UNKEPT
 from regexp.sweeps.hosts import other_hosts
+from regexp.sweeps.identity import code
 from regexp.sweeps.launched import shared_tracker
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun, key_of
@@ -132,10 +133,14 @@ def key_of_search(space: Space) -> str:
     """What makes two searches the same: data, network, code, and all that batches follow from."""
     first = plan(space.config)[0]  # without a technique
     asked = {key: value for key, value in plain(space.config.search).items() if key not in ENDS}
-    nodes = {name: [one.node, [d.text for d in one.dimensions]]
-             for name, one in space.techniques.items()}  # fmt: skip
-    schedulers = [OmegaConf.to_container(node) for node in space.searched.schedulers.values()]
-    text = json.dumps([first.fingerprint, asked, nodes, schedulers, space.config.compare.metric])
+    nodes = {name: one.node for name, one in space.techniques.items()}
+    ranges = {d.key: d.text for one in space.techniques.values() for d in one.dimensions}
+    schedulers = {name: OmegaConf.to_container(node)
+                  for name, node in space.searched.schedulers.items()}  # fmt: skip
+    called = code(first.config | {"regularizer": nodes, "scheduler": schedulers})
+    called["optuna"] = str(require().__version__)
+    content = [first.fingerprint, asked, nodes, ranges, schedulers, called]
+    text = json.dumps([*content, space.config.compare.metric])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

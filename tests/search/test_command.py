@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,6 +61,61 @@ def test_an_arm_that_is_another_is_there_once() -> None:
     other = Recipe(space.default.shared | {"optimizer.lr": 0.05}, {})
     assert [*verdict.planned_arms(space, other, other)] == ["tuned", "untuned"]
     assert [*verdict.planned_arms(space, space.default, other)] == ["tuned", "recipe"]
+
+
+MINE = """
+# @package regularizer.mine
+_target_: keyed_technique.Mine
+strength: 0.1
+share: 0.1
+search: {{{key}: 'interval(0, 1)'}}
+"""
+TECHNIQUE = """
+from dataclasses import dataclass
+from regexp.regularizer.base import Regularizer
+@dataclass(frozen=True)
+class Mine(Regularizer, kind="penalty", neutral={{"strength": 0.0}}):
+    strength: float
+    share: float
+    def penalty(self, step, view):
+        return {factor} * self.strength * sum(one.sum() for one in view.parameters.values())
+"""
+
+
+def test_searches_whose_trials_would_be_others_are_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a seed, the way of a metric of one's own, the number of a range, a technique's code."""
+    pytest.importorskip("optuna", minversion="4")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    folder = tmp_path / "regularizer"
+    folder.mkdir()
+
+    def key(*words: str, searched: str = "strength", factor: int = 1) -> str:
+        (folder / "mine.yaml").write_text(MINE.format(key=searched), encoding="utf-8")
+        code = TECHNIQUE.format(factor=factor)
+        (tmp_path / "keyed_technique.py").write_text(code, encoding="utf-8")
+        sys.modules.pop("keyed_technique", None)  # as a new process
+        importlib.invalidate_caches()
+        given = ["--config-dir", str(tmp_path), "dataset=iris", "model.hidden=[4]",
+                 "search.techniques=[mine]", *words]  # fmt: skip
+        return command.key_of_search(read_space(compose_search(parse(given)[0])))
+
+    first = key()
+    assert key("search.trials=80", "search.workers=2", "figures=false") == first
+    cost = "+trainer.metrics.cost={_target_: torch.nn.functional.cross_entropy, lower_is_better: "
+    others = [
+        key("search.seed=1"),
+        key("search.batch=4"),
+        key("compare.metric=test/cost", cost + "true}"),
+        key("compare.metric=test/cost", cost + "false}"),
+        key(searched="share"),
+        key(factor=2),
+    ]
+    assert len({first, *others}) == 1 + len(others)
+    assert key() == first
+    sys.modules.pop("keyed_technique", None)
 
 
 def test_a_dry_run_tells_the_space_and_writes_nothing(
