@@ -64,7 +64,12 @@ def rounds(
     """
     config = arms[0].config
     while sizes := _next(arms, config):
-        _try([(arm, draws) for arm in arms for draws in round_of(arm, sizes, propose)], train)
+        batches = [
+            (arm, draws, size)
+            for arm in arms
+            for draws, size in zip(round_of(arm, len(sizes), propose), sizes, strict=True)
+        ]
+        _try(batches, train)
         after()
 
 
@@ -105,24 +110,26 @@ class Batch(NamedTuple):
 
     Attributes:
         space: that they are of.
-        recipes: what is trained.
+        recipes: as they were proposed.
         bars: of their runs.
+        size: how many of them are trained, the first; None for all.
     """
 
     space: Space
     recipes: Sequence[Recipe]
     bars: Bars = ()
+    size: int | None = None
 
 
-def _try(batches: Sequence[tuple[Arm, Sequence[Draw]]], train: Train) -> None:
-    """Train batches. A recipe that cannot be planned counts as one that did not finish."""
+def _try(batches: Sequence[tuple[Arm, Sequence[Draw], int]], train: Train) -> None:
+    """Train so many recipes of batches. One that cannot be planned counts as not finished."""
     asked = [
-        Batch(arm.space, [*map(arm.space.recipe, draws)], bars_after(arm.trials, arm.config))
-        for arm, draws in batches
+        Batch(arm.space, [*map(arm.space.recipe, draws)], bars_after(arm.trials, arm.config), size)
+        for arm, draws, size in batches
     ]
     outcomes = train_recipes(asked, [TRIAL_SEED], train)
-    for (arm, draws), batch, ends in zip(batches, asked, outcomes, strict=True):
-        each = zip(batch.recipes, draws, ends, strict=True)
+    for (arm, draws, size), batch, ends in zip(batches, asked, outcomes, strict=True):
+        each = zip(batch.recipes[:size], draws[:size], ends, strict=True)
         arm.trials += [tried(*one, batch.bars) for one in each]
 
 
@@ -131,14 +138,15 @@ def train_recipes(
 ) -> list[list[list[Outcome]]]:
     """Train recipes, those that share a stack as one job.
 
-    A run that two jobs have is trained in the first.
+    A run that two jobs have is trained in the first. What is not trained of a batch says with the
+    others which techniques its runs have, so that a longer search has the same runs.
 
     Returns:
         Of each batch, of each recipe the outcomes by seed; none if it cannot be planned.
     """
     planned: list[list[list[PlannedRun]]] = []
     jobs: list[dict[str, PlannedRun]] = []
-    for space, recipes, bars in batches:
+    for space, recipes, bars, size in batches:
         of_batch: list[list[PlannedRun]] = [[] for _ in recipes]
         for group in groups(space, recipes):
             ours = [recipes[position] for position in group]
@@ -148,9 +156,10 @@ def train_recipes(
             for position, runs in zip(group, runs_of, strict=True):
                 of_batch[position] = [next(every) for _ in runs]
             known = {one for job in jobs for one in job}
-            ours_alone = {run.fingerprint: run for at in group for run in of_batch[at]}
+            trained = [at for at in group if size is None or at < size]
+            ours_alone = {run.fingerprint: run for at in trained for run in of_batch[at]}
             jobs.append({one: run for one, run in ours_alone.items() if one not in known})
-        planned.append(of_batch)
+        planned.append(of_batch[:size])
     jobs = [job for job in jobs if job]
     outcomes: dict[str, Outcome] = {}
     for job, ends in zip(jobs, train([[*job.values()] for job in jobs]), strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 
 from regexp.random import Rng, derive
 from regexp.search.arm import Arm
@@ -19,13 +18,16 @@ Propose = Callable[
 """See `regexp.search.sampler.propose`."""
 
 
-def round_of(arm: Arm, sizes: Sequence[int], propose: Propose) -> list[list[Draw]]:
-    """The batches of an arm's next round, of so many recipes each."""
-    starts = accumulate(sizes[:-1], initial=len(arm.trials))
-    return [_proposed(arm, *one, propose) for one in zip(starts, sizes, strict=True)]
+def round_of(arm: Arm, batches: int, propose: Propose) -> list[list[Draw]]:
+    """So many batches of an arm's next round: whole ones, however many of their recipes are tried.
+
+    So a search that is given more trials goes on within a batch.
+    """
+    first, size = len(arm.trials), arm.config.search.batch
+    return [_proposed(arm, first + number * size, propose) for number in range(batches)]
 
 
-def _proposed(arm: Arm, done: int, size: int, propose: Propose) -> list[Draw]:
+def _proposed(arm: Arm, done: int, propose: Propose) -> list[Draw]:
     """A batch, after `done` others of its arm.
 
     The first has `none`, the portfolio, and its techniques one by one, with their own numbers. Half
@@ -34,9 +36,9 @@ def _proposed(arm: Arm, done: int, size: int, propose: Propose) -> list[Draw]:
     once a batch, so that it trains as one stack; the first has the configuration's own, and a batch
     with neighbours that of the best trial.
     """
-    space = arm.space
+    space, size = arm.space, arm.config.search.batch
     seed = derive(arm.config.search.seed, "search", arm.name, done)
-    near = best(arm.trials, arm.config, 1) if done // arm.config.search.batch % 2 else []
+    near = best(arm.trials, arm.config, 1) if done // size % 2 else []
     names = _mixed_from(arm, seed, [name for one in near for name in one.techniques])
     recipes = _given(space, names, done)[:size]
     recipes += [

@@ -115,6 +115,28 @@ def test_a_search_that_is_killed_goes_on_with_the_same_trials_and_choice() -> No
     assert store.ended.keys() == undisturbed.ended.keys()
 
 
+def test_a_search_that_is_given_more_trials_goes_on_within_a_batch() -> None:
+    """After half a batch, and one and a half, with the runs of a search that had all at once."""
+
+    def trained(trials: int) -> list[str]:
+        found: list[str] = []
+
+        def one(run: PlannedRun) -> Outcome:
+            found.append(run.fingerprint)
+            score = int(run.fingerprint[:8], 16) / 2**32
+            names = ("final/val_accuracy", "final/val_loss", "rung/val_loss_1")
+            return Outcome(run.name, "FINISHED", metrics=dict.fromkeys(names, score))
+
+        arms = arms_of(space(*HALVED, f"search.trials={trials}"))
+        rounds(arms, lambda jobs: [[one(run) for run in job] for job in jobs], evenly)
+        assert [len(arm.trials) for arm in arms] == [trials, trials]
+        return found
+
+    whole = {*trained(12)}
+    assert {*trained(2)} < {*trained(6)} < whole
+    assert len(whole) == 2 * 12
+
+
 def _rounds(arms: tuple[Arm, Arm], train: Train) -> tuple[Arm, Arm]:
     rounds(arms, train, evenly)
     return arms
