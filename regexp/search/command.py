@@ -176,7 +176,7 @@ def help_search(space: Space, tracker: Tracker, key: str, tell: Tell) -> str:
     parent = _parent(space, tracker, key, owned=False)
     config = verdict.question(space.config)
     planned = unseen_arms(space, *_find(arms_of(space), tracker, parent.id, tell))
-    worth = _worth(space, tracker, planned, owned=False)
+    worth = _worth(space, tracker, planned, key, owned=False)
     Shared(config, tracker, worth.id)(list(planned.values()))
     return parent.id
 
@@ -190,7 +190,7 @@ def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     parent.text(text, "recipe.yaml")
     say(f"\nThe recipe: {found}\nNone, tuned with as many trials: {tuned}\n")
     planned = unseen_arms(space, found, tuned, trials)
-    worth, compared, failed = _verdict(space, tracker, planned, parent.id)
+    worth, compared, failed = _verdict(space, tracker, planned, key, parent.id)
     record = presented.record_of(
         space, arms, found, tuned, title=_title(space), verdict=worth, text=text
     )
@@ -216,12 +216,13 @@ def _worth(
     space: Space,
     tracker: Tracker,
     planned: Mapping[str, Sequence[PlannedRun]],
+    key: str,
     *,
     owned: bool = True,
 ) -> RunRecord:
-    """Of the verdict."""
-    key, config = key_of(list(planned.values()), []), verdict.question(space.config)
-    return tracker.sweep(key, f"{_title(space)}: its worth", _settings(config), owned=owned)
+    """Of the verdict of the search with a key: in another's, the same runs may be other arms."""
+    runs, settings = key_of(list(planned.values()), []), _settings(verdict.question(space.config))
+    return tracker.sweep(f"{runs} of {key}", f"{_title(space)}: its worth", settings, owned=owned)
 
 
 def _title(space: Space) -> str:
@@ -272,6 +273,7 @@ def _verdict(
     space: Space,
     tracker: Tracker,
     planned: Mapping[str, Sequence[PlannedRun]],
+    key: str,
     search_id: str,
 ) -> tuple[str, ComparisonReport | None, bool]:
     """Train the arms as a sweep of their own: its id, their comparison, whether a run failed."""
@@ -279,7 +281,7 @@ def _verdict(
     if verdict.FOUND not in planned:
         say("No recipe is better than none with tuned numbers: the two are the same.")
     sticks = planned_yardsticks(config, list(planned.values()))
-    parent = _worth(space, tracker, planned)
+    parent = _worth(space, tracker, planned, key)
     outcomes = Shared(config, tracker, parent.id)(list(planned.values()))
     failures = [one for ends in outcomes for one in ends if one.status != "FINISHED"]
     for name, runs in planned.items():

@@ -15,6 +15,7 @@ from regexp.config.jobs import compose
 from regexp.config.searched import compose_search
 from regexp.search import command, verdict
 from regexp.search.arm import Arm
+from regexp.search.choice import Trial
 from regexp.search.cocktail_runs import OF_SEARCH
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
@@ -173,6 +174,40 @@ def test_a_search_ends_with_a_recipe_and_its_worth_and_the_second_time_trains_no
     assert {key: [*one["run_id"]] for key, one in later.items()} == {
         key: [*one["run_id"]] for key, one in runs.items()
     }
+
+
+def test_two_searches_with_the_same_runs_have_verdicts_of_their_own(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is tuned none in the first is the recipe of the second, whose baseline is another."""
+    pytest.importorskip("optuna", minversion="4")
+    chosen: list[tuple[Recipe, Recipe]] = []
+
+    def found(arms: Sequence[Arm], *_: object) -> tuple[Recipe, Recipe, list[PlannedRun]]:
+        default = arms[0].space.default
+        other = Recipe(default.shared | {"optimizer.lr": 0.05}, {})
+        for arm in arms:
+            arm.trials = [Trial(other, {}, [{"final/val_loss": 1.0}])]
+        chosen.append((other, default if chosen else other))
+        return *chosen[-1], plan(arms[0].config)
+
+    monkeypatch.setattr(command, "_find", found)
+    for seed in (0, 1):
+        assert sandbox.run("search", *SMALL, f"search.seed={seed}", "search.workers=1") == 0
+    with sandbox.tracker() as tracker:
+        tags = {parent: tracker.tags(parent) for parent in sandbox.parents()}
+        searches = [one for one in tags if OF_SEARCH not in tags[one]]
+        worths = [one for one in tags if OF_SEARCH in tags[one]]
+        runs = [tracker.runs(one).sort_values("seed") for one in worths]
+    assert {tags[one][OF_SEARCH] for one in worths} == {*searches}
+    assert len(searches) == len(worths) == 2
+    arms = {tuple(sorted({*one["variant"]})): one for one in runs}
+    assert {*arms} == {("tuned", "untuned"), ("recipe", "tuned")}
+    first, second = arms["tuned", "untuned"], arms["recipe", "tuned"]
+    for before, then in (("tuned", "recipe"), ("untuned", "tuned")):
+        assert [*first[first["variant"] == before]["run_id"]] == [
+            *second[second["variant"] == then]["run_id"]
+        ], "nothing is trained twice"
 
 
 def test_a_trial_that_knows_the_verdicts_rows_ends_the_search_before_it_is_trained(
