@@ -1,46 +1,94 @@
-"""`trainer.bars`: validation losses above which a run ends early, as in successive halving."""
+"""`trainer.bars`: what a run must have reached to go on, as in successive halving."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from regexp.config.values import is_int, is_number, shown
 from regexp.errors import ConfigError
 
-Bars = Sequence[tuple[int, float | None]]
-"""(epoch, the most that the validation loss may be after it, or None), in ascending order."""
+
+class Bar(NamedTuple):
+    """What a run must have reached after an epoch to go on.
+
+    Attributes:
+        epoch: counted from 1.
+        loss: the most that the validation loss may be; None for any.
+        accuracy: the least that the validation accuracy may be, from 0 to 1; None for the loss
+            alone. The loss decides where the accuracy is just this one, and in regression.
+    """
+
+    epoch: int
+    loss: float | None = None
+    accuracy: float | None = None
+
+    def passes(self, loss: float, accuracy: float | None) -> bool:
+        """Whether a run goes on.
+
+        Args:
+            loss: on the validation rows.
+            accuracy: on the same; None in regression.
+        """
+        if self.accuracy is not None and accuracy is not None:
+            ours, least = as_compared(accuracy), as_compared(self.accuracy)
+            if ours != least:
+                return ours > least
+        return self.loss is None or loss <= self.loss
+
+    def as_list(self) -> list[float | None]:
+        """As a configuration has it: without an accuracy if there is none."""
+        return [self.epoch, self.loss, *[self.accuracy] * (self.accuracy is not None)]
+
+
+Bars = Sequence[Bar]
+"""In the ascending order of their epochs."""
+
+
+def as_compared(accuracy: float) -> float:
+    """An accuracy to five decimals, so that 0.9 is 9 of 10 in any precision."""
+    return round(accuracy, 5)
 
 
 def as_bars(asked: Any) -> Bars:
-    """`trainer.bars` as pairs.
+    """`trainer.bars`, read.
 
     Args:
         asked: as of the configuration, plain.
 
     Raises:
-        ConfigError: it is no list of epochs and losses.
+        ConfigError: it is no list of epochs, losses and accuracies.
     """
     if asked is None:
         return []
-    found: list[tuple[int, float | None]] = []
-    for pair in asked if isinstance(asked, list) else [asked]:
-        before = found[-1][0] if found else 0
-        match pair:
-            case [epoch, loss] if is_int(epoch) and before < epoch and _is_loss(loss):
-                found.append((epoch, None if loss is None else float(loss)))
+    found: list[Bar] = []
+    for one in asked if isinstance(asked, list) else [asked]:
+        before = found[-1].epoch if found else 0
+        match one:
+            case [epoch, loss, *rest] if (
+                is_int(epoch)
+                and before < epoch
+                and _is_loss(loss)
+                and (not rest or (len(rest) == 1 and _is_accuracy(rest[0])))
+            ):
+                found.append(Bar(epoch, *(None if it is None else float(it) for it in one[1:])))
             case _:
                 raise ConfigError(
                     key="trainer.bars", got=shown(asked),
-                    expected="null, or epochs in ascending order, each with a loss or null, such "
-                    "as [[5,0.7],[15,0.4]]",
+                    expected="null, or epochs in ascending order, each with a loss or null and, if "
+                    "that is to decide first, an accuracy from 0 to 1, such as "
+                    "[[5,0.7],[15,0.4,0.91]]",
                 )  # fmt: skip
     return found
 
 
 def _is_loss(value: Any) -> bool:
     return value is None or (is_number(value) and math.isfinite(value))
+
+
+def _is_accuracy(value: Any) -> bool:
+    return _is_loss(value) and 0 <= (value or 0) <= 1
 
 
 def rungs_of(eta: int | None, first: int | None, epochs: int) -> list[int]:

@@ -91,6 +91,11 @@ def rung_loss(epoch: int) -> str:
     return f"rung/val_loss_{epoch}"
 
 
+def rung_accuracy(epoch: int) -> str:
+    """The validation accuracy after the same, which classification alone has."""
+    return f"rung/val_accuracy_{epoch}"
+
+
 METRIC, PARAMETER = "metrics.", "params."
 """Before the names of columns of metrics and parameters in a frame of runs, see `Tracker.runs`."""
 

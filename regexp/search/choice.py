@@ -5,19 +5,38 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.compare.statistics import paired
-from regexp.config.bars import Bars
+from regexp.config.bars import Bars, as_compared
 from regexp.errors import ConfigError
-from regexp.metrics.names import EPOCH_VALIDATION, SECONDS, VALIDATION, direction_of, rung_loss
+from regexp.metrics import names
+from regexp.metrics.names import EPOCH_VALIDATION, SECONDS, VALIDATION
 from regexp.search.recipe import Recipe
 from regexp.search.space import Draw
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.tuning import headline_of, in_order
 
 Scores = Mapping[str, float]
+
+
+class RungScores(NamedTuple):
+    """What a trial has reached at a rung.
+
+    Attributes:
+        loss: on the validation rows.
+        accuracy: on the same; None where the loss alone counts.
+    """
+
+    loss: float
+    accuracy: float | None = None
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """What is better comes first: the accuracy, and of equal ones the loss."""
+        return 0.0 if self.accuracy is None else -as_compared(self.accuracy), self.loss
 
 
 @dataclass(frozen=True)
@@ -30,8 +49,8 @@ class Trial:
         scores: of each run, by the names of metrics of the validation split; None for one that
             did not finish.
         seconds: of training that its runs have recorded.
-        rungs: epoch -> the validation loss there, at the rungs that it has reached.
-        left: whether it ended at the last of them, with a loss above the bar.
+        rungs: epoch -> what it had there, of the rungs that it has reached.
+        left: whether it ended at the last of them, as it did not pass the bar.
 
     Raises:
         ConfigError: a score of other rows than those of the validation split.
@@ -41,7 +60,7 @@ class Trial:
     draw: Draw = field(default_factory=dict)
     scores: Sequence[Scores | None] = ()
     seconds: float = 0.0
-    rungs: Mapping[int, float] = field(default_factory=dict)
+    rungs: Mapping[int, RungScores] = field(default_factory=dict)
     left: bool = False
 
     def __post_init__(self) -> None:
@@ -79,8 +98,12 @@ def tried(recipe: Recipe, draw: Draw, outcomes: Sequence[Outcome], bars: Bars = 
     scores = [validation_scores(one) for one in outcomes] or [None]
     seconds = sum(one.metrics.get(SECONDS, 0.0) for one in outcomes)
     noted = outcomes[0].metrics if outcomes else {}
-    rungs = {rung: noted[rung_loss(rung)] for rung, _ in bars if rung_loss(rung) in noted}
-    left = any(bar is not None and rungs.get(rung, bar) > bar for rung, bar in bars)
+    rungs = {
+        epoch: RungScores(noted[names.rung_loss(epoch)], noted.get(names.rung_accuracy(epoch)))
+        for epoch in (bar.epoch for bar in bars)
+        if names.rung_loss(epoch) in noted
+    }
+    left = any(bar.epoch in rungs and not bar.passes(*rungs[bar.epoch]) for bar in bars)
     return Trial(recipe, draw, scores, seconds, rungs, left)
 
 
@@ -88,7 +111,7 @@ def ranked(trials: Sequence[Trial], config: DictConfig) -> list[int]:
     """The positions of trials, the best first, without those that did not finish.
 
     Those that trained in full are ordered by their scores. After them come those that have left at
-    the furthest rung, by their losses there, and so on.
+    the furthest rung, by what they had there (`at_rung`), and so on.
 
     Args:
         trials: what was tried.
@@ -98,8 +121,33 @@ def ranked(trials: Sequence[Trial], config: DictConfig) -> list[int]:
         ConfigError: they have no such metric.
     """
     order = in_order([[None] if one.left else one.scores for one in trials], *_metric(config))
-    left = {at: max(one.rungs.items()) for at, one in enumerate(trials) if one.left}
-    return order + sorted(left, key=lambda at: (-left[at][0], left[at][1]))
+    left = {at: max(one.rungs) for at, one in enumerate(trials) if one.left}
+    for rung in sorted({*left.values()}, reverse=True):
+        there = at_rung(rung, trials, config)
+        order += sorted((at for at in left if left[at] == rung), key=lambda at: there[at].order)
+    return order
+
+
+def at_rung(rung: int, trials: Sequence[Trial], config: DictConfig) -> dict[int, RungScores]:
+    """What the trials that have reached a rung are ordered by there, by their positions.
+
+    That is the accuracy, with the loss among equal ones; or the loss alone if `by_loss`, or if one
+    of them has recorded no accuracy (in regression, and by an earlier version).
+    """
+    there = {at: one.rungs[rung] for at, one in enumerate(trials) if rung in one.rungs}
+    if by_loss(config) or any(one.accuracy is None for one in there.values()):
+        return {at: RungScores(one.loss) for at, one in there.items()}
+    return there
+
+
+def by_loss(config: DictConfig) -> bool:
+    """Whether `compare.metric` is a loss or an error by its name, and no score of decisions.
+
+    Of what every epoch records, a score of decisions or of their order is best foretold by the
+    accuracy: what changes the labels moves the loss without moving any of these.
+    """
+    metric = config.compare.metric
+    return metric is not None and names.lower_is_better(metric)
 
 
 def simplest(trials: Sequence[Trial], config: DictConfig) -> Trial | None:
@@ -151,4 +199,4 @@ def best(trials: Sequence[Trial], config: DictConfig, count: int) -> list[Recipe
 def _metric(config: DictConfig) -> tuple[str | None, bool | None]:
     """`compare.metric`, and whether lower is better of it if its name does not tell."""
     metric = config.compare.metric
-    return metric, None if metric is None else OmegaConf.select(config, direction_of(metric))
+    return metric, None if metric is None else OmegaConf.select(config, names.direction_of(metric))

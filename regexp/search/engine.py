@@ -176,7 +176,7 @@ def planned_runs(
         config.seeds = list(seeds)
         if bars:
             # a recipe may have other epochs than the search
-            rungs = [list(bar) for bar in bars if bar[0] < config.trainer.epochs]
+            rungs = [bar.as_list() for bar in bars if bar.epoch < config.trainer.epochs]
             config.trainer.bars = rungs or None
     words = str(recipe)
     try:

@@ -1,4 +1,4 @@
-"""Successive halving: which validation losses a batch's trials must have to go on.
+"""Successive halving: what a batch's trials must have reached to go on.
 
 Asynchronous successive halving (Li et al. 2020, "A system for massively parallel hyperparameter
 tuning", https://arxiv.org/abs/1810.05934, algorithm 2) in a form in which what is left is not taken
@@ -9,38 +9,54 @@ what becomes of a trial follows from itself, in whatever process and however oft
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, Context
 
 from omegaconf import DictConfig
 
-from regexp.config.bars import Bars, rungs_of
-from regexp.search.choice import Trial
+from regexp.config.bars import Bar, Bars, as_compared, rungs_of
+from regexp.search.choice import RungScores, Trial, at_rung, by_loss
 
 
 def bars_after(earlier: Sequence[Trial], config: DictConfig) -> Bars:
     """The bars of the trials that follow some others.
 
-    A bar is the validation loss that the best 1/eta of those trials had at the rung which have
-    reached it; there is none as long as fewer than eta have.
+    A bar is what the best 1/eta of those trials had at the rung which have reached it, see
+    `at_rung`; there is none as long as fewer than eta have.
 
     Args:
         earlier: of the same arm.
         config: of the search.
     """
-    bars: list[tuple[int, float | None]] = []
+    bars: list[Bar] = []
     for rung in _rungs(config):
-        losses = sorted(trial.rungs[rung] for trial in earlier if rung in trial.rungs)
-        best = len(losses) // config.search.rungs.eta
-        # of a few digits, as all numbers of a trial
-        bars.append((rung, float(f"{losses[best - 1]:.5g}") if best else None))
+        there = sorted(at_rung(rung, earlier, config).values(), key=lambda one: one.order)
+        best = len(there) // config.search.rungs.eta
+        bars.append(_bar(rung, there[best - 1]) if best else Bar(rung))
     return bars
+
+
+def _bar(rung: int, scores: RungScores) -> Bar:
+    """The bar that is passed by these scores and by better ones.
+
+    Its numbers have few digits, as all numbers of a trial; the loss is rounded up, so that it is
+    not below the one that it is of.
+    """
+    loss, accuracy = scores
+    few = Context(prec=5, rounding=ROUND_CEILING)
+    return Bar(
+        rung,
+        float(few.create_decimal(repr(loss))),
+        None if accuracy is None else as_compared(accuracy),
+    )
 
 
 def rung_lines(config: DictConfig) -> list[str]:
     """A line on where the trials of a search may end early; none where they do not."""
     epochs = " and ".join(map(str, _rungs(config)))
+    score = "loss" if by_loss(config) else "accuracy (in regression, its loss)"
     line = (
-        f"After {epochs} of {config.trainer.epochs} epochs a trial goes on if its validation loss "
-        f"is among the best 1/{config.search.rungs.eta} of the trials before it."
+        f"After {epochs} of {config.trainer.epochs} epochs a trial goes on if its validation "
+        f"{score} is among the best 1/{config.search.rungs.eta} of the trials before it."
     )
     return [line] if epochs else []
 

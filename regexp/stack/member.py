@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,8 @@ class Member:
         regularizer: its techniques.
         stepper: its optimizer and schedule.
         objective: its loss, and how much rows count.
-        bars: epoch -> the validation loss above which it ends there; None to note its loss alone.
+        bars: epoch -> whether it goes on after it with this validation loss and accuracy (None in
+            regression).
     """
 
     seed: int
@@ -43,7 +44,7 @@ class Member:
     regularizer: Cocktail
     stepper: Stepper
     objective: Objective = field(default_factory=Objective)
-    bars: Mapping[int, float | None] = field(default_factory=dict)
+    bars: Mapping[int, Callable[[float, float | None], bool]] = field(default_factory=dict)
 
     def structure(self) -> tuple[Any, ...]:
         """What the runs of one stack must agree on."""

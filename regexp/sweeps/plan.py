@@ -214,7 +214,7 @@ def _declared(config: Node) -> Node:
     typed = {key: as_declared(key, config[key]) for key in DECIDES}
     trainer = typed["trainer"]
     trainer["class_weight"] = as_class_weight(trainer["class_weight"])
-    trainer["bars"] = [list(pair) for pair in as_bars(trainer["bars"])] or None
+    trainer["bars"] = [bar.as_list() for bar in as_bars(trainer["bars"])] or None
     return config | typed
 
 

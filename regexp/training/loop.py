@@ -81,7 +81,7 @@ def train(
         for position, numbers in enumerate(_by_run(stack, curves)):
             run = stack.runs[position]
             report(run, epoch, numbers)
-            passed = state.passes(run, epoch, numbers[names.EPOCH_VALIDATION_LOSS])
+            passed = state.passes(run, epoch, numbers)
             if reason := _failure(numbers, epoch):
                 state.results.append(Result(run, "FAILED", reason, epoch, state.seconds[run]))
             elif epoch == epochs or stops[position] or not passed:

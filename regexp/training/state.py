@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from regexp.metrics.names import BEST_EPOCH, EPOCHS, SECONDS, rung_loss
+from regexp.metrics import names
 from regexp.metrics.outputs import RowOutputs
 from regexp.model.noise import Noise
 from regexp.regularizer.base import Tensors
@@ -91,14 +91,14 @@ class TrainingState:
         results: of the runs that ended.
         seconds: of every run so far.
         best: every run's state at its least validation loss.
-        rungs: of every run, epoch -> validation loss, at those of its bars that it has reached.
+        at_bars: of every run, the metrics that it has noted at those of its bars that it reached.
     """
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self.results: list[Result] = []
         self.seconds = dict.fromkeys(stack.runs, 0.0)
-        self.rungs: dict[int, dict[int, float]] = {run: {} for run in stack.runs}
+        self.at_bars: dict[int, dict[str, float]] = {run: {} for run in stack.runs}
         none = stack.per_run([math.inf] * len(stack.runs)).to(stack.dtype)
         state = {name: value.clone() for name, value in stack.state().items()}
         self.best = Best(none, torch.zeros_like(none, dtype=torch.long), state)
@@ -108,14 +108,21 @@ class TrainingState:
         share = (time.perf_counter() - started) / len(self._stack.runs)
         return [self.seconds[run] + share for run in self._stack.runs]
 
-    def passes(self, run: int, epoch: int, loss: float) -> bool:
-        """Note the validation loss of a run after an epoch that has a bar; whether it goes on."""
+    def passes(self, run: int, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Note what a run has reached after an epoch that has a bar; whether it goes on.
+
+        Args:
+            metrics: of the run in this epoch.
+        """
         bars = self._stack.bars[run]
         if epoch not in bars:
             return True
-        self.rungs[run][epoch] = loss
-        bar = bars[epoch]
-        return bar is None or loss <= bar
+        loss = metrics[names.EPOCH_VALIDATION_LOSS]
+        accuracy = metrics.get(names.EPOCH_VALIDATION_ACCURACY)
+        self.at_bars[run][names.rung_loss(epoch)] = loss
+        if accuracy is not None:
+            self.at_bars[run][names.rung_accuracy(epoch)] = accuracy
+        return bars[epoch](loss, accuracy)
 
     def keep(self, positions: Sequence[int]) -> None:
         """Let the runs at other positions leave the stack."""
@@ -140,7 +147,12 @@ class TrainingState:
         stack, run = self._stack, self._stack.runs[position]
         epochs, seconds = stack.epoch, self.seconds[run]
         best_epoch = int(self.best.epoch.reshape(-1)[position])
-        ended = {EPOCHS: float(epochs), SECONDS: seconds, BEST_EPOCH: float(best_epoch)}
+        ended = {
+            **self.at_bars[run],
+            names.EPOCHS: float(epochs),
+            names.SECONDS: seconds,
+            names.BEST_EPOCH: float(best_epoch),
+        }
         best = {"weights": stack.weights(self.best.state, position), "epoch": best_epoch}
         optimizer, scheduler = stack.optimizers.state(position)
         weights, state = stack.weights(final, position), stack.state()
@@ -155,7 +167,6 @@ class TrainingState:
             "epoch": epochs,
             "step": stack.step_index,
         }
-        ended |= {rung_loss(epoch): loss for epoch, loss in self.rungs[run].items()}
         scores = {**scores, **ended}
         return Result(
             run, "FINISHED", "", epochs, seconds, scores,
@@ -176,7 +187,7 @@ class TrainingState:
                 _restore(stack, content["stack"])
             state.best = Best(**_moved(content["best"], stack.device))
             state.seconds |= content["seconds"]
-            state.rungs |= content["rungs"]
+            state.at_bars |= content["at_bars"]
             state.results += [Result(**result) for result in content["results"]]
         except Exception as error:  # values of any type may stand anywhere
             raise Unfit(f"it is of other runs: {error}") from error
@@ -188,7 +199,7 @@ class TrainingState:
             "stack": _snapshot(self._stack),
             "best": self.best._asdict(),
             "seconds": self.seconds,
-            "rungs": self.rungs,
+            "at_bars": self.at_bars,
             "results": [vars(result) for result in self.results],
         }
 

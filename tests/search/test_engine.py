@@ -145,18 +145,25 @@ def _rounds(arms: tuple[Arm, Arm], train: Train) -> tuple[Arm, Arm]:
 def test_bars_follow_from_the_earlier_trials_of_the_arm_alone() -> None:
     store, of = Store(), space(*HALVED)
     arms, _ = searched(store, of)
+    rows = len(build_member(store.batches[0][0]).data.validation)
     batches = store.batches[:6]  # of recipes and of none in turn
     for side, arm in enumerate(arms):
-        noted: list[float] = []
+        noted: list[tuple[float, float]] = []  # rows that are wrong, loss
         for number, batch in enumerate(batches[side::2]):
             best = sorted(noted)[: len(noted) // 3]
-            bar = float(f"{best[-1]:.5g}") if number else None
-            assert [run.config["trainer"]["bars"] for run in batch] == [[[1, bar]]] * 4
+            written = {str(run.config["trainer"]["bars"]) for run in batch}
+            assert len(written) == 1
+            if number:
+                [[_, loss, accuracy]] = batch[0].config["trainer"]["bars"]
+                assert best[-1][1] <= loss <= best[-1][1] * (1 + 1e-4)
+                assert accuracy == pytest.approx(1 - best[-1][0] / rows, abs=1e-5)
+            else:
+                assert written == {"[[1, None]]"}
             for run in batch:
-                loss = store.ended[run.fingerprint].metrics["rung/val_loss_1"]
-                noted.append(loss)
-                epochs = 1 if bar is not None and loss > bar else 4
-                assert store.ended[run.fingerprint].metrics["epochs"] == epochs
+                metrics = store.ended[run.fingerprint].metrics
+                accuracy = metrics["rung/val_accuracy_1"]
+                noted.append((rows - round(rows * accuracy), metrics["rung/val_loss_1"]))
+                assert metrics["epochs"] == (1 if best and noted[-1] > best[-1] else 4)
         assert [trial.left for trial in arm.trials] == [
             store.ended[run.fingerprint].metrics["epochs"] == 1
             for batch in batches[side::2]

@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.commands.arguments import parse
-from regexp.config.bars import Bars, as_bars, rungs_of
+from regexp.config.bars import Bar, Bars, as_bars, rungs_of
 from regexp.config.jobs import compose
 from regexp.config.searched import compose_search
 from regexp.errors import ConfigError
-from regexp.metrics.names import rung_loss
-from regexp.search.choice import Trial, best, ranked, ranks, tried
+from regexp.metrics.names import rung_accuracy, rung_loss
+from regexp.search.choice import RungScores, Trial, best, ranked, ranks, tried
 from regexp.search.recipe import Recipe
 from regexp.search.rungs import bars_after, rung_lines
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import plan
 
 
-def config(eta: int | None = 3, first: int | None = None, epochs: int = 50) -> DictConfig:
+def config(
+    eta: int | None = 3, first: int | None = None, epochs: int = 50, metric: str | None = None
+) -> DictConfig:
     rungs = {"eta": eta, "first": first}
     return OmegaConf.create(
-        {"search": {"rungs": rungs}, "trainer": {"epochs": epochs}, "compare": {"metric": None}}
+        {"search": {"rungs": rungs}, "trainer": {"epochs": epochs}, "compare": {"metric": metric}}
     )
 
 
-def trial(number: int, rungs: dict[int, float], bars: Bars = (), accuracy: float = 0.5) -> Trial:
-    """One whose run has noted these losses."""
+Noted = dict[int, float | tuple[float, float]]
+"""Epoch -> loss, or loss and accuracy."""
+
+
+def trial(number: int, rungs: Noted, bars: Bars = (), accuracy: float = 0.5) -> Trial:
+    """One whose run has noted this, as in regression where there is the loss alone."""
     metrics = {"final/val_accuracy": accuracy, "final/val_loss": 1.0, "seconds": 2.0}
-    metrics |= {rung_loss(epoch): loss for epoch, loss in rungs.items()}
+    for epoch, noted in rungs.items():
+        names = (rung_loss(epoch), rung_accuracy(epoch))
+        metrics |= zip(names, noted if isinstance(noted, tuple) else (noted,), strict=False)
     outcome = Outcome("run", "FINISHED", metrics=metrics)
     return tried(Recipe({"optimizer.lr": number}, {}), {}, [outcome], bars)
 
 
-LOST = tried(Recipe({}, {}), {}, [Outcome("run", "FAILED")], [(5, 1.0), (15, 1.0)])
-NOTED = [(5, None), (15, None)]
+LOST = tried(Recipe({}, {}), {}, [Outcome("run", "FAILED")], [Bar(5, 1.0), Bar(15, 1.0)])
+NOTED = [Bar(5), Bar(15)]
 
 
 @pytest.mark.parametrize(
@@ -59,32 +68,114 @@ def test_rungs(eta: int | None, first: int | None, epochs: int, rungs: list[int]
 
 def test_a_bar_is_the_loss_of_the_best_third_of_those_that_reached_the_rung() -> None:
     first = [trial(n, {5: n / 7, 15: 1 - n / 7}, NOTED) for n in range(6)]
-    left = trial(6, {5: 0.9}, [(5, 0.2), (15, 0.2)])
-    assert bars_after([*first, left], config()) == [(5, 0.14286), (15, 0.42857)]
-    assert bars_after([*first[:5], LOST], config()) == [(5, 0.0), (15, 0.42857)]
+    left = trial(6, {5: 0.9}, [Bar(5, 0.2), Bar(15, 0.2)])
+    # 1/7 = 0.142857 and 3/7 = 0.428571, of five digits and not below
+    assert bars_after([*first, left], config()) == [Bar(5, 0.14286), Bar(15, 0.42858)]
+    assert bars_after([*first[:5], LOST], config()) == [Bar(5, 0.0), Bar(15, 0.42858)]
+
+
+@pytest.mark.parametrize("loss", [1 / 3, 2 / 3, 0.1, 123456.7, 4.0, 1e-9 / 3, 0.0, -1 / 3])
+@pytest.mark.parametrize("right", [0, 1, 7, 20, 29, 30])
+def test_a_bar_is_passed_by_the_trial_that_it_is_of(loss: float, right: int) -> None:
+    """In both precisions of an accuracy; and not by one that is a row or a little loss behind."""
+    for share in (right / 30, float(torch.tensor(right / 30))):
+        [bar] = bars_after([trial(0, {25: (loss, share)}, [Bar(25)])] * 2, config(eta=2, first=25))
+        assert bar.passes(loss, right / 30)
+        assert bar.passes(loss, float(torch.tensor(right / 30)))
+        assert not bar.passes(loss + abs(loss) * 1e-3 + 1e-9, share)
+        assert not bar.passes(loss, (right - 1) / 30)
+        assert bar.passes(1e9, (right + 1) / 30)
+
+
+def test_trials_are_halved_by_accuracy_and_equal_ones_by_loss() -> None:
+    """The oracle counts those that are better."""
+    rows = [(loss, right) for loss in (0.9, 0.1, 0.5) for right in (30, 7, 30, 8)]
+    noted = [(loss + at / 64, right / 30) for at, (loss, right) in enumerate(rows)]
+    trials = [trial(at, {5: one}, NOTED) for at, one in enumerate(noted)]
+    bar, _ = bars_after(trials, config())
+    passed = {at for at, one in enumerate(noted) if bar.passes(*one)}
+
+    def behind(at: int) -> int:
+        more = [one for one in noted if one[1] > noted[at][1]]
+        equal = [one for one in noted if one[1] == noted[at][1] and one[0] < noted[at][0]]
+        return len(more) + len(equal)
+
+    assert passed == {at for at in range(12) if behind(at) < 4} == {4, 6, 8, 10}
+    assert bar == (5, 0.65625, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "accuracy"),
+    [
+        (None, 0.9),
+        ("test/accuracy", 0.9),
+        ("test/balanced_accuracy", 0.9),
+        ("test/macro_f1", 0.9),
+        ("test/roc_auc", 0.9),
+        ("test/recall/loss", 0.9),  # whatever a class is called
+        ("test/loss", None),
+        ("test/log_loss", None),
+        ("test/brier", None),
+        ("test/ece", None),
+    ],
+)
+def test_where_a_loss_is_compared_trials_are_halved_by_it(
+    metric: str | None, accuracy: float | None
+) -> None:
+    noted: list[Noted] = [{5: (0.4, 0.9)}, {5: (0.2, 0.5)}, {5: (0.3, 0.8)}]
+    first = [trial(at, one, NOTED) for at, one in enumerate(noted)]
+    of = config(metric=metric)
+    bar, _ = bars_after(first, of)
+    assert bar == (5, 0.4 if accuracy else 0.2, accuracy)
+    words = "validation accuracy (" if accuracy else "validation loss is"
+    assert words in rung_lines(of)[0]
+    name = metric.replace("test/", "final/val_") if metric else "final/val_accuracy"
+    left = [trial(at, one, [Bar(5, 0.0, 1.0)]) for at, one in enumerate(noted)]
+    for one in left:
+        one.scores[0][name] = 0.5  # type: ignore[index]
+    assert ranked(left, of) == ([0, 2, 1] if accuracy else [1, 2, 0])
+
+
+def test_among_trials_recorded_without_an_accuracy_the_loss_decides() -> None:
+    """As an earlier version has recorded them."""
+    first = [trial(0, {5: 0.3}, NOTED), *(trial(n, {5: (0.4, 0.9)}, NOTED) for n in (1, 2))]
+    assert bars_after(first, config()) == [Bar(5, 0.3), Bar(15)]
+    assert bars_after(first[1:], config(eta=2)) == [Bar(12), Bar(24)]
 
 
 def test_before_there_are_a_few_there_is_no_bar() -> None:
     two = [trial(n, {5: 0.1, 15: 0.1}, NOTED) for n in range(2)]
     assert bars_after([], config()) == NOTED
     assert bars_after([*two, LOST], config()) == NOTED
-    assert bars_after([*two, trial(2, {5: 0.3}, [(5, 0.2)])], config()) == [(5, 0.1), (15, None)]
+    left = trial(2, {5: 0.3}, [Bar(5, 0.2)])
+    assert bars_after([*two, left], config()) == [Bar(5, 0.1), Bar(15)]
     assert bars_after([*two, *two], config(eta=None)) == []
 
 
 @pytest.mark.parametrize(
     ("rungs", "left"),
-    [({5: 0.2, 15: 0.1}, False), ({5: 0.21}, True), ({5: 0.2, 15: 0.11}, True), ({}, False)],
+    [
+        ({5: 0.2, 15: 0.1}, False),
+        ({5: 0.21}, True),
+        ({5: 0.2, 15: 0.11}, True),
+        ({}, False),
+        ({5: (0.2, 0.1), 15: (0.7, 0.6)}, False),
+        ({5: (0.2, 0.9), 15: (0.01, 0.4)}, True),
+        ({5: (0.2, 0.1), 15: (0.11, 0.5)}, True),
+    ],
 )
-def test_above_a_bar_is_left_and_at_it_is_not(rungs: dict[int, float], left: bool) -> None:
+def test_above_a_bar_is_left_and_at_it_is_not(rungs: Noted, left: bool) -> None:
     """Also where a technique ended the run before the first rung: that is no halving."""
-    one = trial(0, rungs, [(5, 0.2), (15, 0.1)])
-    assert (one.rungs, one.left) == (rungs, left)
+    one = trial(0, rungs, [Bar(5, 0.2), Bar(15, 0.1, 0.5)])
+    noted = {
+        epoch: RungScores(*(it if isinstance(it, tuple) else (it,))) for epoch, it in rungs.items()
+    }
+    assert (one.rungs, one.left) == (noted, left)
     assert one.in_full is not left
 
 
 def test_in_full_is_before_far_and_far_before_near_and_those_before_what_did_not_finish() -> None:
-    bars = [(5, 0.5), (15, 0.5)]
+    bars = [Bar(5, 0.5), Bar(15, 0.5)]
     trials = [
         trial(0, {5: 0.6}, bars, accuracy=0.99),
         LOST,
@@ -118,7 +209,8 @@ def test_what_is_wrong_is_told(override: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     "asked", [3, "a", [3], [[0, 1.0]], [[2, 1.0], [2, 1.0]], [[1, "a"]], [[1, float("nan")]],
-              [[1.5, 1.0]], [[1, 2, 3]], [[True, 1]], {1: 2}],
+              [[1.5, 1.0]], [[1, 2, 3]], [[1, 2, -0.1]], [[1, 2, "a"]], [[1, 2, 0.5, 1]], [[1]],
+              [[True, 1]], {1: 2}],
 )  # fmt: skip
 def test_bars_are_epochs_and_losses(asked: object) -> None:
     with pytest.raises(ConfigError, match=r"^trainer\.bars=.*: expected null, or epochs"):
@@ -126,7 +218,8 @@ def test_bars_are_epochs_and_losses(asked: object) -> None:
 
 
 def test_bars_are_of_the_run_however_they_are_written() -> None:
-    texts = ("[[1,2],[3,null]]", "[[1,2.0],[3,null]]", "[[1,2.5],[3,null]]", "[]", "null")
+    texts = ("[[1,2],[3,null]]", "[[1,2.0],[3,null,null]]", "[[1,2.5],[3,null]]", "[]", "null",
+             "[[1,2,1],[3,null]]", "[[1,2,1.0],[3,null]]")  # fmt: skip
     words = ["dataset=iris", "trainer.batch_size=16"]
     prints = [
         plan(compose(parse([*words, f"trainer.bars={text}"])[0]).jobs[0].config)[0].fingerprint
@@ -134,4 +227,5 @@ def test_bars_are_of_the_run_however_they_are_written() -> None:
     ]
     assert prints[0] == prints[1]
     assert prints[3] == prints[4]
-    assert len({*prints}) == 3
+    assert prints[5] == prints[6]
+    assert len({*prints}) == 4

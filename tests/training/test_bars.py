@@ -1,4 +1,4 @@
-"""Bars in the loop: a run whose validation loss is above one ends there, and changes nothing else.
+"""Bars in the loop: a run that does not pass one ends there, and changes nothing else.
 
 The oracle is the same loop without bars, broken off by its number of epochs.
 """
@@ -15,33 +15,39 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from regexp.metrics.names import rung_loss
+from regexp.config.bars import Bar
+from regexp.metrics.names import rung_accuracy, rung_loss
+from regexp.model.mlp import MLP
 from regexp.stack.member import Member
 from regexp.stack.stack import Stack
 from regexp.training.parts import Parts
-from tests.support import make_member, run, technique
+from tests.support import make_data, make_member, run, technique
 from tests.technique_runs import assert_same_tree
 
-Bars = Mapping[int, float | None]
+Bars = Mapping[int, float | tuple[float | None, ...] | None]
+"""Epoch -> loss, or loss and accuracy."""
 EPOCHS = 5
 COSINE = partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=EPOCHS)
 
 
 def member(seed: int, bars: Bars | None = None, **options: Any) -> Member:
-    return replace(
-        make_member(seed, {"ema": technique("ema", decay=0.9)}, **options), bars=bars or {}
-    )
+    passes = {
+        epoch: Bar(epoch, *(asked if isinstance(asked, tuple) else (asked,))).passes
+        for epoch, asked in (bars or {}).items()
+    }
+    made = make_member(seed, {"ema": technique("ema", decay=0.9)}, **options)
+    return replace(made, bars=passes)
 
 
-def losses(seeds: Sequence[int], epoch: int, **options: Any) -> list[float]:
-    """After an epoch, of runs without bars."""
-    _, history = run([member(seed) for seed in seeds], EPOCHS, **options)
-    return [history[at][epoch - 1]["val/loss"] for at in range(len(seeds))]
+def reached(plain: Sequence[Member], epoch: int = 2) -> list[dict[str, float]]:
+    """The metrics of runs without bars after an epoch."""
+    _, history = run(plain, EPOCHS)
+    return [history[at][epoch - 1] for at in range(len(plain))]
 
 
 def test_those_above_the_bar_end_there_and_the_others_in_full() -> None:
     seeds = range(4)
-    at_rung = losses(seeds, 2)
+    at_rung = [one["val/loss"] for one in reached([member(seed) for seed in seeds])]
     bar = sorted(at_rung)[1]  # a loss that equals it is not above
     results, history = run([member(seed, {2: bar}) for seed in seeds], EPOCHS)
     ended = [2 if loss > bar else EPOCHS for loss in at_rung]
@@ -52,10 +58,43 @@ def test_those_above_the_bar_end_there_and_the_others_in_full() -> None:
     assert [result.metrics[rung_loss(2)] for result in results] == at_rung
 
 
+@pytest.mark.parametrize("of", [4, 7])
+def test_the_accuracy_decides_and_the_loss_among_equal_ones(of: int) -> None:
+    """The bar is what one of the runs had. The oracle counts rows."""
+    seeds, rows = range(8), len(make_data().validation)
+    at_rung = reached([member(seed) for seed in seeds])
+    right = [round(one["val/accuracy"] * rows) for one in at_rung]
+    losses = [one["val/loss"] for one in at_rung]
+    behind = [(right[of] - right[at], losses[at] - losses[of]) > (0, 0) for at in seeds]
+    bar = losses[of], right[of] / rows  # in double precision, as a person writes it
+    results, _ = run([member(seed, {2: bar}) for seed in seeds], EPOCHS)
+    assert [result.epochs for result in results] == [2 if it else EPOCHS for it in behind]
+    assert [result.metrics[rung_accuracy(2)] for result in results] == [
+        one["val/accuracy"] for one in at_rung
+    ]
+    # of these runs one is more accurate at a higher loss, or less at a lower; and one ties with it
+    assert behind != [loss > losses[of] for loss in losses]
+    assert right.count(right[of]) == 2
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+def test_in_regression_the_loss_decides_alone(accuracy: float) -> None:
+    data = [make_data(seed, task="regression") for seed in range(4)]
+    options: list[Any] = [
+        {"data": one, "model": partial(MLP, (5,), 1, [8], "relu")} for one in data
+    ]
+    losses = [one["val/loss"] for one in reached([member(at, **options[at]) for at in range(4)])]
+    bar = (sorted(losses)[1], accuracy)
+    results, _ = run([member(at, {2: bar}, **options[at]) for at in range(4)], EPOCHS)
+    assert [one.epochs for one in results] == [2 if loss > bar[0] else EPOCHS for loss in losses]
+    noted = {name for result in results for name in result.metrics if name.startswith("rung/")}
+    assert noted == {rung_loss(2)}
+
+
 def test_a_run_that_ends_at_a_bar_is_one_of_so_many_epochs() -> None:
     [short], _ = run([member(0)], 3)
     [result], _ = run([member(0, {1: None, 3: 0.0})], EPOCHS)
-    noted = {rung_loss(epoch) for epoch in (1, 3)}
+    noted = {name(epoch) for epoch in (1, 3) for name in (rung_loss, rung_accuracy)}
     assert noted <= {*result.metrics}
     kept = {k: v for k, v in result.metrics.items() if k != "seconds" and k not in noted}
     assert kept == {k: v for k, v in short.metrics.items() if k != "seconds"}
