@@ -145,10 +145,15 @@ def _action(compared: "pd.DataFrame", judge: Judge, against: Baseline) -> str:
         [(size, _)] = formats.differences(probable.head(1), unit)
         gain = f"{size} {unit.name}".rstrip()
         return (
-            f"Stay with {against} or try {row['label']}: {nothing}, and {row['label']} probably "
+            f"{_keep(against)} or try {row['label']}: {nothing}, and {row['label']} probably "
             f"does ({percent(row['p_helps'])}, {gain}){_cost(row)}; {deciding(row)}."
         )
-    return f"Stay with {against}: {nothing}."
+    return f"{_keep(against)}: {nothing}."
+
+
+def _keep(against: Baseline) -> str:
+    """What to do where nothing is shown to help: numbers may be others than one has now."""
+    return f"{'Take' if against.variant else 'Stay with'} {against}"
 
 
 def _cost(row: "pd.Series") -> str:
@@ -281,7 +286,7 @@ def _of_datasets(across: Across, unit: Unit) -> str:
         least = tested["p_joint"].min()
         p = "" if math.isnan(least) else f"; smallest corrected p: {formats.p_text(least)}"
         sentences.append(
-            f"Stay with {baseline}: no {across.against.kind} is shown to be better or worse{p}."
+            f"{_keep(across.against)}: no {across.against.kind} is shown to be better or worse{p}."
         )
     rank = f"The best average rank, {average.min():.1f} of {len(average)}, is "
     if best == baseline:

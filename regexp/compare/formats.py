@@ -66,6 +66,12 @@ def upwards(value: float, unit: Unit) -> str:
     return rounded(value, digits_of(value, unit), ROUND_CEILING, unit=unit)
 
 
+def least_text(value: float, unit: Unit) -> str:
+    """The least gain that matters, as it was asked, or with three digits that count."""
+    text = counted_digits(value, unit, 3)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
 def interval_text(
     low: float, high: float, digits: int, unit: Unit, *, sign: bool = False
 ) -> tuple[str, int]:

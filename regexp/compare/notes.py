@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from regexp.compare.baseline import NONE, Baseline
-from regexp.compare.formats import counted_digits, error_text
+from regexp.compare.formats import error_text, least_text
 from regexp.compare.statistics import ALPHA, POWER
 from regexp.compare.verdict import LIKELY, SURE, Judge
 from regexp.errors import count
@@ -59,7 +59,7 @@ def notes(
     )
     if judge.matters > 0:
         unit = judge.metric.unit
-        size = f"{counted_digits(judge.matters, unit, 2)} {unit.name}".rstrip()
+        size = f"{least_text(judge.matters, unit)} {unit.name}".rstrip()
         sentences.append(
             f'"Practically equal" is a difference below {size} (compare.matters) with a '
             f"probability of {SURE:.0%}."

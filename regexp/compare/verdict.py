@@ -10,6 +10,7 @@ from regexp.compare.family import ROWS
 from regexp.compare.formats import (
     digits_of,
     interval_text,
+    least_text,
     percent,
     relation,
     rounded,
@@ -129,7 +130,7 @@ def sentence(row: pd.Series, judge: Judge) -> str:
         case "helps" | "hurts":
             text = f"{word} {judge.here}: {_difference(row, metric)}{_elsewhere(row, word, judge)}"
         case "practically equal":
-            most = f"{rounded(judge.matters, 9, unit=metric.unit).rstrip('0').rstrip('.')}"
+            most = least_text(judge.matters, metric.unit)
             within = f"within ±{most} {metric.unit.name}".rstrip()
             text = f"practically equal {judge.here}: {within} ({percent(row['p_equal'])})"
             text += f"; {_signed(row, metric)}"

@@ -268,6 +268,17 @@ def test_grids_are_configurations() -> None:
     assert "the best of them was found on test rows, and flatters it" in remark
 
 
+def test_a_baseline_with_numbers_of_its_own_is_taken() -> None:
+    """Nobody may have it yet: it is `none (tuned)` of a search."""
+    runs = classified()
+    names = {"none": "tuned", "l2": "recipe"}
+    runs = runs[runs["technique"].isin(names)]
+    runs = runs.assign(variant=runs["technique"].map(names))
+    comparison = of(runs, baseline="none (tuned)")
+    [(_, text)], [] = answers(comparison)
+    assert text.startswith("Take none (tuned): l2 (recipe) is not shown to help. ")
+
+
 def test_many_datasets_are_summed_up_first() -> None:
     [across, each], details = answers(of(classified("a", "b", "c", "d")))
     assert [subject for subject, _ in details] == ["a", "b", "c", "d"]

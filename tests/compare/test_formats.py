@@ -12,6 +12,7 @@ from regexp.compare.formats import (
     NOTHING,
     counted_digits,
     differences,
+    least_text,
     listed,
     p_text,
     relation,
@@ -123,3 +124,21 @@ def test_names_are_listed() -> None:
 
 def test_what_steers_a_terminal_is_shown() -> None:
     assert printable("a\x1b[31m\nb ü") == "a\\x1b[31m\\nb ü"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.005, POINTS, "0.5"),  # as it was asked
+        (0.0125, POINTS, "1.25"),
+        (0.3, POINTS, "30"),
+        (20.0, PLAIN, "20"),
+        (0.006877865, PLAIN, "0.00688"),  # 1% of a mean
+        (1234.5678, PLAIN, "1234.6"),
+        (2e10, PLAIN, "2.00e+10"),
+    ],
+)
+def test_the_least_that_matters_has_no_more_digits_than_count(
+    value: float, unit: Unit, text: str
+) -> None:
+    assert least_text(value, unit) == text
