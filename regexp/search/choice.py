@@ -196,6 +196,12 @@ def best(trials: Sequence[Trial], config: DictConfig, count: int) -> list[Recipe
     return list(found.values())[:count]
 
 
+def headline(trials: Sequence[Trial], config: DictConfig) -> tuple[str, bool]:
+    """The metric of validation rows that trials are ordered by, and whether lower is better."""
+    runs = [scores for trial in trials for scores in trial.scores if scores is not None]
+    return headline_of(runs, *_metric(config))
+
+
 def _metric(config: DictConfig) -> tuple[str | None, bool | None]:
     """`compare.metric`, and whether lower is better of it if its name does not tell."""
     metric = config.compare.metric

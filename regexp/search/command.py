@@ -98,7 +98,7 @@ def lines_of(space: Space) -> list[str]:
     others = [name for name in space.techniques if name not in switches]
     numbers = sum(len(one.dimensions) for one in space.techniques.values())
     size = (
-        f"{asked.trials} recipes and as many configurations of none"
+        f"{count(asked.trials, 'recipe')} and as many configurations of none"
         if budget is None
         else f"recipes and as many configurations of none in {asked.budget} of training"
     )

@@ -7,18 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import OmegaConf
-
 from regexp.config.nodes import find_target
 from regexp.errors import printable
-from regexp.metrics.names import SEARCH, YARDSTICK_STAGE, column, direction_of
+from regexp.metrics.names import SEARCH, YARDSTICK_STAGE, column
 from regexp.search.arm import Arm
-from regexp.search.choice import Trial, ranks
+from regexp.search.choice import Trial, headline, ranks
 from regexp.search.engine import TRIAL_SEED, planned_runs
 from regexp.search.page import keep, report, write
 from regexp.search.records import Chosen, SearchRecord, Tried
 from regexp.sweeps.progress import say
-from regexp.sweeps.tuning import headline_of
 from regexp.sweeps.yardsticks import planned_yardsticks, record_yardsticks
 from regexp.tracking import pasted
 
@@ -128,10 +125,7 @@ def record_of(
         text: the recipe as an experiment.
     """
     config = space.config
-    asked = config.compare.metric
-    lower = None if asked is None else OmegaConf.select(config, direction_of(asked))
-    runs = [scores for arm in arms for trial in arm.trials for scores in trial.scores if scores]
-    metric, lower = headline_of(runs, asked, lower)
+    metric, lower = headline([trial for arm in arms for trial in arm.trials], config)
     return SearchRecord(
         title=title,
         metric=metric,

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from regexp.config.searched import budget_of
-from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS
+from regexp.errors import count
+from regexp.metrics.names import VALIDATION_LOSS
 from regexp.search.arm import Arm
-from regexp.search.choice import ranked
+from regexp.search.choice import headline, ranked
 from regexp.search.engine import seconds_after
 from regexp.sweeps.tuning import numbers_in_words
-
-_SHOWN = (*(name for name, _ in CHOSEN_BY), VALIDATION_LOSS)
-"""Scores of the best trials that are told."""
 
 
 def progress(arms: Sequence[Arm], seconds: float, before: int = 0) -> str:
@@ -24,12 +22,13 @@ def progress(arms: Sequence[Arm], seconds: float, before: int = 0) -> str:
         before: trials of each arm that were there already, and say nothing of how long others take.
     """
     config, done = arms[0].config, len(arms[0].trials)
-    parts = [f"{done} recipes and as many of none"]
+    parts = [f"{count(done, 'recipe')} and as many of none"]
     for arm in arms:
         if order := ranked(arm.trials, config):
             trial = arm.trials[order[0]]
             scores = trial.scores[0] or {}
-            shown = {key: scores[key] for key in _SHOWN if key in scores}
+            told = (headline([trial], config)[0], VALIDATION_LOSS)
+            shown = {key: scores[key] for key in told if key in scores}
             parts.append(f"best of {arm.name}: {numbers_in_words(shown)} with {trial.recipe}")
     spent = sum(trial.seconds for arm in arms for trial in arm.trials[before:])
     if done == before or not spent:

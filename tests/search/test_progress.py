@@ -38,6 +38,18 @@ def test_trials_that_were_there_say_nothing_of_the_rate() -> None:
     assert line.endswith("180 trials an hour; about 16 min of trials left"), line
 
 
+def test_the_best_are_told_by_what_is_compared() -> None:
+    scores = {"final/val_accuracy": 0.5, "final/val_balanced_accuracy": 0.25, "final/val_loss": 1.0}
+    for metric, told in (
+        ("test/balanced_accuracy", "final/val_balanced_accuracy=0.25, final/val_loss=1"),
+        ("test/accuracy", "final/val_accuracy=0.5, final/val_loss=1"),
+        ("test/loss", "final/val_loss=1"),
+    ):
+        arms = tried(space(f"compare.metric={metric}"), 1, 1.0)
+        arms[0].trials = [Trial(arms[0].space.default, {}, [scores], 1.0)]
+        assert f"best of recipes: {told} with none; " in progress(arms[:1], 1.0)
+
+
 def test_where_all_trials_failed_nothing_is_foretold() -> None:
     arms = tried(space("search.budget=100s"), 4, 0.0)
     assert progress(arms, 3.0) == "4 recipes and as many of none"
