@@ -18,11 +18,13 @@ class Arm:
         name: `recipes` or `none`.
         space: what it looks through.
         trials: what it has tried, oldest first.
+        finalists: the best of them, as they were trained again.
     """
 
     name: str
     space: Space
     trials: list[Trial] = field(default_factory=list)
+    finalists: list[Trial] = field(default_factory=list)
 
     @property
     def config(self) -> DictConfig:

@@ -192,7 +192,8 @@ def planned_runs(
 def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
     """The recipe that a search ends with, and `none` as it was tuned.
 
-    The best trials are trained again with fresh seeds and splits, whose mean chooses. What is no
+    The best trials are trained again with fresh seeds and splits, as the finalists of the arms; the
+    mean chooses. What is no
     better than something simpler by more than a standard error is not taken: the simplest is the
     configuration as it is, and then no technique with the numbers that were found for `none`. The
     configuration as it is, where tuned `none` has beaten it so, is not the recipe either.
@@ -206,16 +207,16 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
     finalists[1] += [default] * (default not in finalists[1])
     asked = [Batch(arm.space, ours) for arm, ours in zip(arms, finalists, strict=True)]
     outcomes = train_recipes(asked, finalist_seeds(none.config), train)
-    again = [
-        [tried(recipe, {}, one) for recipe, one in zip(ours, ends, strict=True)]
-        for ours, ends in zip(finalists, outcomes, strict=True)
-    ]
-    best_recipe, best_none = ([side[at] for at in ranked(side, none.config)][:1] for side in again)
-    simple = [one for one in again[1] if one.recipe == default] + best_none
+    for arm, ours, ends in zip(arms, finalists, outcomes, strict=True):
+        arm.finalists = [tried(recipe, {}, one) for recipe, one in zip(ours, ends, strict=True)]
+    best_recipe, best_none = (
+        [arm.finalists[at] for at in ranked(arm.finalists, arm.config)][:1] for arm in arms
+    )
+    simple = [one for one in none.finalists if one.recipe == default] + best_none
     tuned = simplest(simple, none.config)
     first = simple.index(tuned) if tuned else 0
     found = simplest([*simple[first:], *best_recipe], none.config)
-    return (found or again[0][0]).recipe, (tuned or again[1][0]).recipe
+    return (found or recipes.finalists[0]).recipe, (tuned or none.finalists[0]).recipe
 
 
 def _finalists(arm: Arm) -> list[Recipe]:

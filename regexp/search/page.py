@@ -19,6 +19,7 @@ from regexp.compare.report import FIGURES, ComparisonReport
 from regexp.compare.tables import Column
 from regexp.errors import count
 from regexp.metrics.names import SEARCH
+from regexp.search import finalists
 from regexp.search.records import NONE, RECIPES, SearchRecord
 from regexp.sweeps.time_left import duration
 from regexp.sweeps.tuning import numbers_in_words
@@ -78,6 +79,16 @@ class SearchReport:
             Column("recipe", [_value(key, recipe) for key in recipe], words=True),
             Column("none, tuned", [_value(key, tuned) for key in recipe], words=True),
         ]
+
+    @property
+    def finalists(self) -> list[Column]:
+        """The best trials as they were trained again; none where they are not recorded."""
+        return finalists.columns(self.record)
+
+    @property
+    def reason(self) -> str:
+        """Why the recipe is what it is."""
+        return finalists.reason(self.record)
 
     @property
     def improvements(self) -> list[Column]:

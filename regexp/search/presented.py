@@ -14,7 +14,7 @@ from regexp.search.arm import Arm
 from regexp.search.choice import Trial, headline, ranks
 from regexp.search.engine import TRIAL_SEED, planned_runs
 from regexp.search.page import keep, report, write
-from regexp.search.records import Chosen, SearchRecord, Tried
+from regexp.search.records import Chosen, Finalist, SearchRecord, Tried
 from regexp.sweeps.progress import say
 from regexp.sweeps.yardsticks import planned_yardsticks, record_yardsticks
 from regexp.tracking import pasted
@@ -135,6 +135,7 @@ def record_of(
         recipe=_chosen(space, found),
         tuned=_chosen(space, tuned),
         batch=config.search.batch,
+        finalists={arm.name: _finalists(arm, metric) for arm in arms},
         left_out=space.left_out,
         verdict=verdict,
         text=text,
@@ -145,6 +146,15 @@ def _tried(arm: Arm, metric: str) -> list[Tried]:
     return [
         Tried(trial.recipe, _score(trial, metric), rank, trial.seconds, whole=not trial.left)
         for trial, rank in zip(arm.trials, ranks(arm.trials, arm.config), strict=True)
+    ]
+
+
+def _finalists(arm: Arm, metric: str) -> list[Finalist]:
+    return [
+        Finalist(
+            trial.recipe, [None if scores is None else scores[metric] for scores in trial.scores]
+        )
+        for trial in arm.finalists
     ]
 
 

@@ -37,6 +37,29 @@ class Tried:
 
 
 @dataclass(frozen=True)
+class Finalist:
+    """One of the best trials of an arm, trained again.
+
+    Attributes:
+        recipe: what it is.
+        scores: on the validation rows, one a seed; None of a run that did not finish.
+    """
+
+    recipe: Recipe
+    scores: Sequence[float | None]
+
+    @property
+    def finished(self) -> bool:
+        """Whether all its runs did, so that it could be chosen."""
+        return None not in self.scores
+
+    @property
+    def numbers(self) -> list[float]:
+        """The scores, NaN of a run that did not finish."""
+        return [math.nan if score is None else score for score in self.scores]
+
+
+@dataclass(frozen=True)
 class Improvement:
     """A trial that was better than all before it.
 
@@ -81,6 +104,7 @@ class SearchRecord:
         recipe: that was found.
         tuned: `none`, as it was tuned.
         batch: recipes of a batch.
+        finalists: of each arm, trained again with the same fresh seeds.
         left_out: techniques that took no part, and why.
         yardsticks: the same score of estimators that were fitted on the trials' training rows.
         verdict: the id of the sweep that says what the recipe is worth.
@@ -95,6 +119,7 @@ class SearchRecord:
     recipe: Chosen
     tuned: Chosen
     batch: int = 1
+    finalists: Mapping[str, Sequence[Finalist]] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     yardsticks: Mapping[str, float] = field(default_factory=dict)
     verdict: str = ""
@@ -118,6 +143,10 @@ class SearchRecord:
         content["trials"] = {
             arm: [Tried(**one | {"recipe": Recipe(**one["recipe"])}) for one in trials]
             for arm, trials in content["trials"].items()
+        }
+        content["finalists"] = {
+            arm: [Finalist(Recipe(**one["recipe"]), one["scores"]) for one in finalists]
+            for arm, finalists in content.get("finalists", {}).items()
         }
         for name in ("recipe", "tuned"):
             one = content[name]

@@ -6,7 +6,7 @@ from typing import Any
 
 from regexp.config.search_space import Dimension
 from regexp.search.recipe import Recipe
-from regexp.search.records import Chosen, SearchRecord, Tried
+from regexp.search.records import Chosen, Finalist, SearchRecord, Tried
 
 LR = Dimension("optimizer.lr", "search.space.optimizer.lr", "", low=1e-4, high=1e-1, log=True)
 BATCH = Dimension("trainer.batch_size", "search.space.trainer.batch_size", "", (32, 64))
@@ -53,6 +53,16 @@ def record(**changes: Any) -> SearchRecord:
         ),
         "tuned": Chosen(none[1].recipe),
         "batch": 4,
+        "finalists": {
+            "recipes": [
+                Finalist(recipes[4].recipe, [0.96, 0.92, 0.97]),
+                Finalist(recipes[6].recipe, [0.95, 0.93, 0.94]),
+            ],
+            "none": [
+                Finalist(none[0].recipe, [0.90, None, 0.90]),
+                Finalist(none[1].recipe, [0.90, 0.91, 0.92]),
+            ],
+        },
         "left_out": {"swa": "needs more epochs"},
         "yardsticks": {"majority": 0.1, "hist_gradient_boosting": 0.96},
         "verdict": "a" * 32,

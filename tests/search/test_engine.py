@@ -337,6 +337,9 @@ def test_what_tuned_none_has_beaten_is_not_the_recipe() -> None:
     for arm, recipe in zip(arms, (good, tuned), strict=True):
         arm.trials = [Trial(recipe, {}, scored)]
     assert conclude(arms, train) == (tuned, tuned)
+    assert [[trial.recipe for trial in arm.finalists] for arm in arms] == [
+        [good], [tuned, of.default]
+    ]  # fmt: skip
     by_seed[str(tuned)] = (0.7, 0.7)
     assert conclude(arms, train) == (of.default, of.default)
     by_seed[str(good)] = (0.98, 1.0)

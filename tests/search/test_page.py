@@ -8,7 +8,7 @@ from typing import Any
 from regexp.compare.report import ComparisonReport
 from regexp.search import page
 from regexp.search.page import SearchReport, description, record_in, report, write
-from regexp.search.records import SearchRecord
+from regexp.search.records import Finalist, SearchRecord
 from tests.compare.sources import Source, compared, scored
 from tests.compare.test_html import Page
 from tests.search.records_by_hand import record
@@ -76,6 +76,45 @@ def test_improvements_are_told_with_the_time_at_which_they_came() -> None:
     assert after.cells == ["2 s", "4 s", "10 s"]
     assert score.cells == ["90.00", "92.00", "95.00"]
     assert recipe.cells[2] == "dropout (hidden=0.3); lr=0.001, batch_size=64"
+
+
+def test_finalists_are_told_with_their_means_and_the_chosen_one() -> None:
+    """Differences to the best: -1, 1 and -3 points, and -6, -1 and -5."""
+    place, mean, behind, chosen, finalist = reported(figures=False).finalists
+    assert place.cells == ["1", "2", "3", "4"]
+    assert mean.cells == ["95.00 ± 1.53", "94.00 ± 0.58", "91.00 ± 0.58", "–"]
+    assert behind.cells == ["–", "−1.0 ± 1.2", "−4.0 ± 1.5", "–"]
+    assert chosen.cells == ["recipe", "", "none, tuned", ""]
+    assert finalist.cells[3] == "none; lr=0.001, batch_size=32", "one of its runs failed"
+    said = words(page.page(reported(figures=False)))
+    assert "The recipe is the best of them: nothing simpler is within" in said
+
+
+def test_a_simpler_finalist_within_a_standard_error_is_said_to_be_so() -> None:
+    tuned = record().tuned
+    scores = {
+        "recipes": record().finalists["recipes"],
+        "none": [Finalist(tuned.recipe, [0.95] * 3)],
+    }
+    made = reported(figures=False, recipe=tuned, finalists=scores)
+    _, _, behind, chosen, finalist = made.finalists
+    assert [*zip(behind.cells, chosen.cells, strict=True)] == [
+        ("–", ""),
+        ("0.0 ± 1.5", "recipe and none, tuned"),
+        ("−1.0 ± 1.2", ""),
+    ]
+    assert finalist.cells[1].startswith("none; ")
+    assert "simplest within one standard error of the best" in words(page.page(made))
+
+
+def test_one_seed_has_no_standard_error_and_no_record_of_finalists_no_table() -> None:
+    one = {
+        "none": [Finalist(record().tuned.recipe, [0.9]), Finalist(record().recipe.recipe, [0.8])]
+    }
+    made = reported(figures=False, finalists=one)
+    assert [column.cells for column in made.finalists[1:3]] == [["90.00", "80.00"], ["–", "−10.00"]]
+    assert "With one seed there is no standard error" in words(page.page(made))
+    assert "Finalists" not in words(page.page(reported(figures=False, finalists={})))
 
 
 def test_the_description_has_the_recipe_and_the_answer() -> None:

@@ -12,7 +12,7 @@ from regexp.search.arm import arms_of
 from regexp.search.choice import Trial
 from regexp.search.presented import record_of
 from regexp.search.recipe import Recipe
-from regexp.search.records import SearchRecord
+from regexp.search.records import Finalist, SearchRecord
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
 from tests.search.records_by_hand import record
@@ -54,12 +54,14 @@ def test_trials_are_recorded_by_what_chose() -> None:
         Trial(found, {}, [high, None], 1.0),
     ]
     none.trials = [Trial(Recipe(shared, {}), {}, [low], 3.0)]
+    recipes.finalists = [Trial(found, {}, [high, None])]
     made = record_of(space(), (recipes, none), found, Recipe(shared, {}), title="search")
     assert [(one.score, one.rank, one.seconds) for one in made.trials["recipes"]] == [
         (0.625, 1.0, 4.0),
         (0.75, 0.0, 2.0),
         (None, 2.0, 1.0),
     ]
+    assert made.finalists == {"recipes": [Finalist(found, [0.75, None])], "none": []}
     assert (made.metric, made.lower_is_better) == ("final/val_accuracy", False)
     assert made.recipe.explained["dropout"].startswith("Zero units at random")
     assert made.recipe.usual["dropout"]["hidden"] == 0.5

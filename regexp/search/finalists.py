@@ -1,0 +1,78 @@
+"""The finalists of a search as a table: what they scored, and which was chosen and why."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean, stdev
+
+from regexp.compare import formats
+from regexp.compare.metric import Metric
+from regexp.compare.statistics import paired
+from regexp.compare.tables import Column
+from regexp.search.records import Finalist, SearchRecord
+
+
+def columns(record: SearchRecord) -> list[Column]:
+    """The columns, the best mean first and what did not finish last; none of no finalists."""
+    rows = _ordered(record)
+    if not rows:
+        return []
+    metric, best = Metric(record.metric, record.lower_is_better), rows[0]
+    means = [_mean(one) for one in rows]
+    others = [paired(one.numbers, best.numbers) for one in rows]
+    apart = [other.mean if row.finished and row is not best else math.nan
+             for row, other in zip(rows, others, strict=True)]  # fmt: skip
+    errors = [one.sd / math.sqrt(one.pairs) if one.pairs else math.nan for one in others]
+    places = range(1, len(rows) + 1)
+    return [
+        Column("place", [*map(str, places)], [*map(float, places)]),
+        Column(metric.title, formats.scores(means, [*map(_error, rows)], metric.unit), means,
+               "The mean over its seeds ± the standard error."),
+        Column(f"vs the best{metric.unit.suffix}", formats.scores(apart, errors, metric.unit),
+               apart, "The mean difference seed by seed ± its standard error."),
+        Column("chosen as", [_chosen(record, row) for row in rows], words=True),
+        Column("finalist", [str(row.recipe) for row in rows], words=True),
+    ]  # fmt: skip
+
+
+def reason(record: SearchRecord) -> str:
+    """Why the recipe is what it is, in a sentence; empty of no finalists."""
+    rows = _ordered(record)
+    if not rows:
+        return ""
+    if not rows[0].finished:
+        return "None of them finished, and the recipe is the best trial."
+    if len(rows[0].scores) == 1:
+        return "With one seed there is no standard error, and the recipe is the best of them."
+    if rows[0].recipe == record.recipe.recipe:
+        return "The recipe is the best of them: nothing simpler is within one standard error of it."
+    return (
+        "The recipe is the simplest within one standard error of the best, by differences seed by "
+        "seed: first the configuration as it is, then the best of none."
+    )
+
+
+def _ordered(record: SearchRecord) -> list[Finalist]:
+    """The finalists of both arms, each once."""
+    every = [one for arm in record.finalists.values() for one in arm]
+    sign = 1 if record.lower_is_better else -1
+    return sorted(
+        {str(one.recipe): one for one in every}.values(),
+        key=lambda one: (not one.finished, sign * _mean(one) if one.finished else 0.0),
+    )
+
+
+def _mean(one: Finalist) -> float:
+    return fmean(one.numbers) if one.finished else math.nan
+
+
+def _error(one: Finalist) -> float:
+    """The standard error of its mean; NaN with one seed."""
+    if not one.finished or len(one.numbers) < 2:
+        return math.nan
+    return stdev(one.numbers) / math.sqrt(len(one.numbers))
+
+
+def _chosen(record: SearchRecord, one: Finalist) -> str:
+    both = {"recipe": record.recipe, "none, tuned": record.tuned}
+    return " and ".join(name for name, chosen in both.items() if chosen.recipe == one.recipe)
