@@ -116,7 +116,10 @@ class Contest:
 
 def scaled(start: Times, share: Times, factor: float) -> Times:
     """What so many times a share takes, of which `start` is there once."""
-    return Times(*(once + factor * (all_ - once) for once, all_ in zip(start, share, strict=True)))
+    return Times(
+        start.wall + factor * (share.wall - start.wall),
+        start.cpu + factor * (share.cpu - start.cpu),
+    )
 
 
 def results(database: Path) -> Results:

@@ -1,93 +1,151 @@
 """How commands grow with the runs of a sweep: `python -m benchmarks.growth`.
 
-A store of each size is filled with finished runs, one of each job through the tracker and the
-others as copies of its rows. The command that would train them is timed as a user starts it, in a
-new process: as a dry run, and to find that nothing is left to do and compare what there is. Told is
-the seconds of the processor, and the exponent with which they grow between sizes: 1 is linear, 2
-quadratic.
+A store of each size is filled: of each technique one job is trained, and its rows and files are put
+there once more for every other job. Timed are, each as a user starts it in a new process, the dry
+run of the whole sweep; the sweep, which finds that nothing is left to do; and its comparison with
+all pictures. Told are seconds, the most memory, and the exponent with which seconds of the
+processor grow between sizes: 1 is linear, 2 quadratic.
 """
 
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import Times, inside, make_parser, timed
+from regexp.metrics.names import DIAGNOSTICS, TEST_OUTPUTS
 
 if TYPE_CHECKING:
     from regexp.sweeps.planned_run import PlannedRun
 
-SIZES = (500, 1000, 2000, 4000)
+SIZES = (1250, 2500, 5000, 10_000)
 TECHNIQUES = ("none", "l1", "l2", "dropout", "label_smoothing")
-SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=1", "yardsticks=false")
-KINDS = {"dry run": ["dry_run=true"], "start and skip": ["figures=false"]}
-METRICS = {
-    **{f"{split}/{name}": 0.5 for split in ("test", "val") for name in ("loss", "accuracy", "f1")},
-    **{f"timing/{index}": 1.0 for index in range(10)},
-}
+SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=10", "yardsticks=false")
+KINDS = ("dry run", "start and skip", "compare")
+_READ = (DIAGNOSTICS, TEST_OUTPUTS)
+"""The artifacts of a run that a comparison reads."""
 
 
-def words(runs: int) -> list[str]:
-    """The sweep of so many runs, in the words after `regexp`."""
-    seeds = runs // len(TECHNIQUES)
-    return ["-m", f"regularizer={','.join(TECHNIQUES)}", f"seeds={seeds}", *SMALL]
+@dataclass(frozen=True)
+class Size:
+    """Of a sweep: techniques, each with so many learning rates, each with so many seeds."""
+
+    rates: int
+    seeds: int = 10
+    techniques: Sequence[str] = TECHNIQUES
+
+    @property
+    def runs(self) -> int:
+        """A job has one for each seed."""
+        return len(self.techniques) * self.rates * self.seeds
+
+    @property
+    def words(self) -> list[str]:
+        """The sweep in the words after `regexp`."""
+        rates = ",".join(f"{1 + index / 100:.2f}e-3" for index in range(self.rates))
+        techniques = f"regularizer={','.join(self.techniques)}"
+        return ["-m", techniques, f"optimizer.lr={rates}", f"seeds={self.seeds}", *SMALL]
 
 
-def fill(folder: Path, runs: int) -> None:
-    """Record the runs of a sweep as finished, in a new store."""
+def fill(folder: Path, size: Size) -> str:
+    """Record the runs of a sweep as finished, in a new store; the sweep's id."""
     from regexp.commands.arguments import parse
     from regexp.config.jobs import compose
     from regexp.sweeps.execute import settings_of
+    from regexp.sweeps.job import train
     from regexp.sweeps.plan import plan_all
     from regexp.sweeps.planned_run import key_of
-    from regexp.sweeps.recording import Recorder
-    from regexp.sweeps.reuse import arithmetic_of
     from regexp.tracking import Tracker
 
-    sweep = compose(parse([*words(runs), f"paths.mlruns={folder}", *KINDS["start and skip"]])[0])
+    sweep = compose(parse([*size.words, f"paths.mlruns={folder}"])[0])
     planned, _ = plan_all(sweep.jobs)
-    arithmetic = arithmetic_of(planned[0][0].config["trainer"])
     with Tracker(None, sweep.config.tracking.experiment, folder) as tracker:
         parent = tracker.sweep(key_of(planned, sweep.command), sweep.name, settings_of(sweep))
-        recorder = Recorder(tracker, parent.id, "", arithmetic, {})
-        for first, *others in planned:
-            [record] = recorder.start([first], range(1))
-            assert record is not None
-            record.summary(METRICS)
-            record.finish()
-            copy_run(folder / "mlflow.db", record.id, others)
+        trained: dict[str, Sequence[PlannedRun]] = {}
+        for runs, job in zip(planned, sweep.jobs, strict=True):
+            if runs[0].technique not in trained:
+                train(runs, job.config, tracker, parent.id, job.setting, [])
+                trained[runs[0].technique] = runs
         parent.finish()
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection, connection:
+        ids = dict(connection.execute("SELECT value, run_uuid FROM tags WHERE key = 'fingerprint'"))
+        copies = _Copies(
+            connection, [ids[run.fingerprint] for runs in trained.values() for run in runs]
+        )
+        for runs, job in zip(planned, sweep.jobs, strict=True):
+            if runs[0].fingerprint not in ids:
+                originals = [ids[run.fingerprint] for run in trained[runs[0].technique]]
+                copies.add(dict(zip(originals, runs, strict=True)), job.setting)
+    return parent.id
 
 
-def copy_run(database: Path, run_id: str, runs: Sequence[PlannedRun]) -> None:
-    """Put the rows of a recorded run into the tables once more for each of some others."""
-    with closing(sqlite3.connect(database)) as connection, connection:
+class _Copies:
+    """Puts the rows and files of recorded runs there once more, for other runs.
+
+    Args:
+        connection: to the database.
+        originals: ids of the runs.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, originals: Sequence[str]) -> None:
+        self._connection = connection
+        self._rows: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for table in ("runs", "tags", "params", "metrics", "latest_metrics"):
-            cursor = connection.execute(f"SELECT * FROM {table} WHERE run_uuid = ?", [run_id])
-            columns = [column[0] for column in cursor.description]
-            found = [dict(zip(columns, row, strict=True)) for row in cursor]
-            copies = [_as_of(row, table, run) for run in runs for row in found]
-            places = ", ".join(f":{column}" for column in columns)
-            connection.executemany(f"INSERT INTO {table} VALUES ({places})", copies)
+            self._rows[table] = {one: list(self._read(table, one)) for one in originals}
+
+    def _read(self, table: str, run_id: str) -> Iterator[dict[str, Any]]:
+        cursor = self._connection.execute(f"SELECT * FROM {table} WHERE run_uuid = ?", [run_id])
+        columns = [column[0] for column in cursor.description]
+        return (dict(zip(columns, row, strict=True)) for row in cursor)
+
+    def add(self, runs: Mapping[str, PlannedRun], setting: str) -> None:
+        """Add runs of a job.
+
+        Args:
+            runs: by the id of that which each is a copy of; all of one stack. Their own ids are
+                their fingerprints.
+            setting: of the job.
+        """
+        ids = {original: run.fingerprint for original, run in runs.items()}
+        for table, rows in self._rows.items():
+            new = [
+                _as_of(row, table, run, setting, ids)
+                for original, run in runs.items()
+                for row in rows[original]
+            ]
+            places = ", ".join(f":{column}" for column in new[0])
+            self._connection.executemany(f"INSERT INTO {table} VALUES ({places})", new)
+        for original, run in runs.items():
+            source = Path(self._rows["runs"][original][0]["artifact_uri"])
+            target = Path(str(source).replace(original, run.fingerprint))
+            for name in _READ:
+                if (source / name).exists():
+                    target.mkdir(parents=True, exist_ok=True)
+                    os.link(source / name, target / name)
 
 
-def _as_of(row: dict[str, Any], table: str, run: PlannedRun) -> dict[str, Any]:
-    """A row of a table as another run would have it, whose id is its fingerprint."""
+def _as_of(
+    row: dict[str, Any], table: str, run: PlannedRun, setting: str, ids: Mapping[str, str]
+) -> dict[str, Any]:
+    """A row of a table as another run would have it."""
     new: dict[str, Any] = {"run_uuid": run.fingerprint}
     if table == "runs":
         place = row["artifact_uri"].replace(row["run_uuid"], run.fingerprint)
         new |= {"name": run.name, "artifact_uri": place}
     elif table in ("tags", "params"):
-        own = {"seed": str(run.seed), "fingerprint": run.fingerprint, "mlflow.runName": run.name}
-        new["value"] = own.get(row["key"], row["value"])
-    else:  # seeds differ, so that there is a spread to compare
-        new["value"] = row["value"] + run.seed % 7 / 100
+        own = {
+            "fingerprint": run.fingerprint, "mlflow.runName": run.name, "setting": setting,
+            "optimizer.lr": str(run.config["optimizer"]["lr"]),
+        }  # fmt: skip
+        new["value"] = own.get(row["key"], ids.get(row["value"], row["value"]))
     return row | new
 
 
@@ -99,27 +157,49 @@ def exponents(sizes: Sequence[int], seconds: Sequence[float]) -> list[float]:
     ]
 
 
+def commands(folder: Path, size: Size, sweep_id: str) -> dict[str, list[str]]:
+    """The timed commands by their kind, in the words after `python`."""
+    place = f"paths.mlruns={folder}"
+    sweep = ["-m", "regexp", *size.words, place]
+    compared = ["compare", sweep_id, "--folder", str(folder / "compared"), "--no-record", place]
+    kinds = [*sweep, "dry_run=true"], [*sweep, "figures=false"], ["-m", "regexp", *compared]
+    return dict(zip(KINDS, kinds, strict=True))
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = make_parser(__name__, __doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="runs")
+    parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS))
     options = parser.parse_args(arguments)
+    sizes = [Size(runs // len(TECHNIQUES) // Size.seeds) for runs in options.sizes]
     time: Callable[..., Times] = timed
+    more: list[str] = []
     if options.smoke:
-        options.sizes, time = [5, 10], inside
+        sizes = [Size(rates, 2, TECHNIQUES[:2]) for rates in (1, 2)]
+        time, more = inside, ["figures=false"]
     os.environ["REGEXP_DATA"] = os.environ.get("REGEXP_DATA") or tempfile.gettempdir()
-    found: dict[str, list[Times]] = {kind: [] for kind in KINDS}
+    found: dict[str, list[Times]] = {kind: [] for kind in options.only}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for size in options.sizes:
-            mlruns = folder / str(size)
-            fill(mlruns, size)
-            for kind, more in KINDS.items():
-                command = ["-m", "regexp", *words(size), f"paths.mlruns={mlruns}", *more]
-                found[kind].append(time(command, folder))
-                wall, cpu = found[kind][-1]
-                print(f"{size:6} runs, {kind:<14} {wall:6.1f} s, {cpu:6.1f} s of the processor")
-    for kind, times in found.items():
-        told = ", ".join(f"{one:.2f}" for one in exponents(options.sizes, [t.cpu for t in times]))
+        for size in sizes:
+            mlruns = folder / str(size.runs)
+            if options.smoke:
+                sweep_id = fill(mlruns, size)
+            else:  # what this process has in memory would count as its children's
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    sweep_id = pool.apply(fill, (mlruns, size))
+            for kind, command in commands(mlruns, size, sweep_id).items():
+                if kind in found:
+                    found[kind].append(times := time([*command, *more], folder))
+                    print(
+                        f"{size.runs:6} runs, {kind:<14} {times.wall:6.1f} s, {times.cpu:6.1f} s "
+                        f"of the processor, {times.peak:4.2f} GiB",
+                        flush=True,
+                    )
+    for kind, each in found.items():
+        told = ", ".join(
+            f"{one:.2f}" for one in exponents([one.runs for one in sizes], [t.cpu for t in each])
+        )
         print(f"{kind}: grows with the exponent {told}")
 
 

@@ -75,10 +75,14 @@ class Times(NamedTuple):
 
     Workers that are forked from a server of `multiprocessing` are nobody's children in the end, and
     are no part of the processors' seconds.
+
+    `peak` is the most memory that it had at a time, in GiB, its children's not counted; 0 if that
+    is not known.
     """
 
     wall: float
     cpu: float
+    peak: float = 0.0
 
 
 def timed(command: Sequence[str], folder: Path, *, tree: Path = ROOT, **environment: str) -> Times:
@@ -106,7 +110,8 @@ def timed(command: Sequence[str], folder: Path, *, tree: Path = ROOT, **environm
             output.seek(0)
             kind = RefusedError if child.returncode == 2 else RuntimeError
             raise kind(f"{' '.join(command)} ended with {child.returncode}:\n{output.read()}")
-    return Times(wall, usage.ru_utime + usage.ru_stime)
+    unit = 2**30 if sys.platform == "darwin" else 2**20  # KiB, on a Mac bytes
+    return Times(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit)
 
 
 def inside(command: Sequence[str], folder: Path) -> Times:

@@ -122,7 +122,7 @@ def test_variants_take_turns() -> None:
 def test_a_share_is_scaled_but_for_its_start() -> None:
     start, share = harness.Times(2.0, 1.0), harness.Times(5.0, 3.0)
     assert ablation.scaled(start, share, 1) == share
-    assert ablation.scaled(start, share, 6) == (20.0, 13.0)
+    assert ablation.scaled(start, share, 6) == harness.Times(20.0, 13.0)
 
 
 def test_programs_that_do_other_work_are_refused() -> None:

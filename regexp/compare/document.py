@@ -14,6 +14,7 @@ from regexp.compare.baseline import NONE, TECHNIQUE
 from regexp.compare.comparison import Comparison, Family
 from regexp.compare.formats import relation
 from regexp.compare.metric import Metric
+from regexp.compare.pictured import pictured
 from regexp.compare.question import Question
 from regexp.compare.ranking import Across
 from regexp.compare.tables import Column
@@ -106,7 +107,7 @@ def document(comparison: Comparison, pictures: Sequence[Picture] = ()) -> Docume
         families=[_family(comparison, family) for family in comparison.families],
         across=None if across is None else _across(across, comparison.metric),
         tuned=_tuned(comparison),
-        notes=_notes(comparison),
+        notes=_notes(comparison, pictures),
         commands=[
             shlex.join(["regexp", "compare", *ids, *_options(comparison)]),
             *(f"regexp rerun --sweep {sweep_id}" for sweep_id in ids),
@@ -204,7 +205,7 @@ _TESTS = (
 )
 
 
-def _notes(comparison: Comparison) -> list[tuple[str, list[str]]]:
+def _notes(comparison: Comparison, pictures: Sequence[Picture]) -> list[tuple[str, list[str]]]:
     """Remarks on all of it, then notes: datasets and settings that share theirs together."""
     sharing: dict[tuple[str, ...], list[str]] = {}
     for family in comparison.families:
@@ -214,4 +215,10 @@ def _notes(comparison: Comparison) -> list[tuple[str, list[str]]]:
         notes.append(("" if len(sharing) == 1 else "; ".join(names), list(sentences)))
     if comparison.across is not None:
         notes.append(("Across datasets", [_TESTS, *comparison.across.notes]))
+    if pictures and (shown := len(pictured(comparison))) < len(comparison.families):
+        sentence = (
+            f"{shown} of {len(comparison.families)} datasets and settings have pictures of their "
+            "own: of each dataset those in which some technique scores best."
+        )
+        notes.append(("Pictures", [sentence]))
     return notes

@@ -3,17 +3,18 @@
 import logging
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regexp.compare import html, markdown
-from regexp.compare.baseline import KEYS
+from regexp.compare.baseline import FAMILY, KEYS
 from regexp.compare.claims import Claim, Finding, evaluate
 from regexp.compare.comparison import Comparison, Source, compare
 from regexp.compare.document import Document, document
 from regexp.compare.looks import FILE as LOOKS
+from regexp.compare.pictured import panel_keys, pictured
 from regexp.compare.question import Question
 from regexp.errors import ConfigError, in_a_file, printable
 
@@ -90,7 +91,8 @@ def pictures(source: Source, comparison: Comparison, each: "Each" = map) -> "lis
     from regexp.tracking import StoreAwayError
 
     try:
-        return draw(comparison, *material(source, comparison), each)
+        shown = replace(comparison, families=list(pictured(comparison)))
+        return draw(shown, *material(source, shown), each)
     except StoreAwayError:
         raise
     except Exception as error:  # what was found is worth more than its pictures
@@ -99,15 +101,17 @@ def pictures(source: Source, comparison: Comparison, each: "Each" = map) -> "lis
 
 
 def material(source: Source, comparison: Comparison) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """The curves and the diagnostics that pictures of a comparison are drawn from.
+    """The curves and the diagnostics that pictures of a comparison's families are drawn from.
 
     Raises:
         StoreAwayError: the store does not answer.
     """
     from regexp.compare.curves import curves, diagnostics
-    from regexp.compare.figures import panel_keys
 
     runs = comparison.runs
+    places = {(family.dataset, family.setting) for family in comparison.families}
+    there = runs[FAMILY].itertuples(index=False, name=None)
+    runs = runs[[place in places for place in there]]
     drawn: set[Any] = set()
     for family in comparison.families:
         drawn |= panel_keys(family.rows, comparison.metric, comparison.against)

@@ -68,7 +68,7 @@ class Recorder:
     ) -> CheckpointCopy:
         """The copy of a stack's checkpoint in the store: an artifact of the stack's first run."""
         first = records[0] or self.earlier[stack[0].fingerprint]
-        return CheckpointCopy(self.tracker.client, self.tracker.uri, first.id)
+        return CheckpointCopy(self.tracker.places, first.id)
 
     def _start(self, run: PlannedRun, stack_yaml: str) -> RunRecord:
         before = self.earlier.get(run.fingerprint)

@@ -57,6 +57,10 @@ class FileLocks:
             self._held.remove(lease)
             lease.release()
 
+    def sure(self, lease: FileLock) -> bool:
+        """Whether a lock is known to be this process's still; here it costs nothing to look."""
+        return False
+
     def close(self) -> None:
         """Give all back."""
         for lock in list(self._held):
@@ -99,6 +103,8 @@ class Claims:
         self._uri = uri
         self._patience = patience
         self._kept: set[str] = set()
+        self._now: list[Any] = []  # leases of what is being done, the innermost last
+        self._covered: dict[str, Any] = {}  # run -> the lease under which it is recorded
 
     def keep(self, name: str, waits: Waits | None) -> bool:
         """Do something alone from now on, until `close`; False if another does and `waits` is None.
@@ -119,10 +125,22 @@ class Claims:
     def alone(self, name: str, waits: Waits | None) -> Iterator[None]:
         """Do something alone while the block lasts; see `Tracker.alone`."""
         lease = self._wait(name, waits)
+        self._now.append(lease)
         try:
             yield
         finally:
+            self._now.remove(lease)
             self._leases.release(lease)
+
+    def cover(self, run_id: str) -> None:
+        """Note that a run is recorded as a part of what this process does alone now."""
+        if self._now:
+            self._covered[run_id] = self._now[-1]
+
+    def sure(self, run_id: str) -> bool:
+        """Whether a run is surely still this process's, as nobody can have taken it over."""
+        lease = self._covered.get(run_id)
+        return lease is not None and self._leases.sure(lease)
 
     def close(self) -> None:
         """Leave everything to others."""

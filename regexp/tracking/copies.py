@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from regexp.tracking import stored
+from regexp.tracking.artifacts import Places
 from regexp.tracking.error import reason
 from regexp.tracking.quiet import quiet
 
@@ -23,31 +23,33 @@ class CheckpointCopy:
     """The copy of a stack's working checkpoint in the store: an offer, without which all goes on.
 
     Args:
-        client: MLflow's, of the store.
-        uri: of the store.
+        places: where runs of the store have their artifacts.
         run_id: of the run that has it.
         clock: monotonic, in seconds.
     """
 
     def __init__(
-        self, client: Any, uri: str, run_id: str, clock: Callable[[], float] = time.monotonic
+        self, places: Places, run_id: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._client = client
-        self._uri = uri
+        self._places = places
         self._run_id = run_id
         self._clock = clock
+        self._none = False  # whether the store is known to have none
         self._quiet_until = -float("inf")
 
     def put(self, path: Path) -> None:
         """Copy a checkpoint into the store, if that takes it; after a failure it rests a while."""
         if self._clock() >= self._quiet_until:
+            self._none = False
             self._try(lambda artifacts: artifacts.log_artifact(str(path), FOLDER))
 
     def get(self, folder: Path, pattern: str) -> None:
         """Bring the checkpoints whose names match a pattern into a folder, if there are any."""
 
         def bring(artifacts: Any) -> None:
-            for entry in artifacts.list_artifacts(FOLDER):
+            entries = artifacts.list_artifacts(FOLDER)
+            self._none = not entries
+            for entry in entries:
                 name = entry.path.rpartition("/")[2]
                 if fnmatchcase(name, pattern) and not entry.is_dir:
                     folder.mkdir(parents=True, exist_ok=True)
@@ -59,12 +61,13 @@ class CheckpointCopy:
 
     def remove(self) -> None:
         """Remove them: the run has ended."""
-        self._try(lambda artifacts: artifacts.delete_artifacts(FOLDER))
+        if not self._none:
+            self._try(lambda artifacts: artifacts.delete_artifacts(FOLDER))
 
     def _try(self, use: Callable[[Any], None]) -> None:
         try:
             with quiet:
-                use(stored.artifacts_of(self._client, self._uri, self._run_id))
+                use(self._places.artifacts_of(self._run_id))
         except Exception as error:  # whatever it is, training goes on
             self._quiet_until = self._clock() + _PAUSE
             _logger.warning(

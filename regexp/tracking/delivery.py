@@ -1,10 +1,12 @@
 """The kinds of records, and how each is handed to MLflow."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from regexp.tracking import names, process
+from regexp.tracking import artifacts, names, process
+from regexp.tracking.batches import TOGETHER
 from regexp.tracking.outbox import RefusedError, Send
 from regexp.tracking.quiet import quiet
 from regexp.tracking.spool import Record
@@ -63,15 +65,31 @@ def status(status: str, time: int) -> Record:
     return {"kind": "status", "status": status, "time": time, "owner": owner}
 
 
-def sender(client: Any) -> Send:
-    """Make the function that delivers one batch of records of one kind through `client`."""
+def _unsure(run_id: str) -> bool:
+    """The store is asked."""
+    return False
+
+
+def sender(
+    client: Any,
+    places: artifacts.Places | None = None,
+    sure: Callable[[str], bool] = _unsure,
+) -> Send:
+    """Make the function that delivers one batch of records through `client`.
+
+    Args:
+        client: MLflow's, of the store.
+        places: where runs have their artifacts, as far as it is known.
+        sure: whether a run is known to be this process's still, so that nobody has to be asked.
+    """
+    where = artifacts.Places(client) if places is None else places
 
     def send(run_id: str, records: Sequence[Record]) -> None:
         from mlflow.exceptions import MlflowException
 
         with quiet:
             try:
-                _send(client, run_id, records)
+                _send(client, where, sure, run_id, records)
             except MlflowException as error:
                 if error.error_code in _FINAL:
                     raise RefusedError(str(error)) from error
@@ -80,28 +98,34 @@ def sender(client: Any) -> Send:
     return send
 
 
-def _send(client: Any, run_id: str, records: Sequence[Record]) -> None:
+def _send(
+    client: Any,
+    places: artifacts.Places,
+    sure: Callable[[str], bool],
+    run_id: str,
+    records: Sequence[Record],
+) -> None:
     from mlflow.entities import Metric, Param, RunTag
     from mlflow.exceptions import MlflowException
 
     first = records[0]
     match first["kind"]:
-        case "metric":
-            values = [Metric(r["name"], r["value"], r["time"], r["step"]) for r in records]
-            client.log_batch(run_id, metrics=values)
-        case "param":
-            client.log_batch(run_id, params=[Param(r["name"], r["value"]) for r in records])
-        case "tag":
-            client.log_batch(run_id, tags=[RunTag(r["name"], r["value"]) for r in records])
+        case "metric" | "param" | "tag":
+            of = {kind: [r for r in records if r["kind"] == kind] for kind in TOGETHER}
+            client.log_batch(
+                run_id,
+                [Metric(r["name"], r["value"], r["time"], r["step"]) for r in of["metric"]],
+                [Param(r["name"], r["value"]) for r in of["param"]],
+                [RunTag(r["name"], r["value"]) for r in of["tag"]],
+            )
         case "text":
-            client.log_text(run_id, first["content"], first["name"])
+            name = PurePosixPath(first["name"])
+            with TemporaryDirectory() as own:
+                path = Path(own) / name.name
+                path.write_bytes(first["content"].encode())
+                _put(places, run_id, path, "/".join(name.parts[:-1]))
         case "file":
-            path, folder = Path(first["path"]), first["folder"] or None
-            if path.is_dir():
-                place = "/".join(filter(None, (folder, path.name)))
-                client.log_artifacts(run_id, str(path), place)
-            else:
-                client.log_artifact(run_id, str(path), folder)
+            _put(places, run_id, Path(first["path"]), first["folder"])
         case "dataset":
             data = [_dataset_input(first)]
             try:
@@ -112,10 +136,19 @@ def _send(client: Any, run_id: str, records: Sequence[Record]) -> None:
                     raise
                 client.log_inputs(run_id, data)
         case "status":
-            if _is_owner(client, run_id, first.get("owner", "")):
+            if sure(run_id) or _is_owner(client, run_id, first.get("owner", "")):
                 client.set_terminated(run_id, first["status"], first["time"])
         case kind:  # pragma: no cover - the functions above are the only makers
             raise AssertionError(kind)
+
+
+def _put(places: artifacts.Places, run_id: str, path: Path, folder: str) -> None:
+    """Make a file, or a folder with all that is in it, an artifact in a folder of a run's."""
+    repository = places.artifacts_of(run_id)
+    if path.is_dir():
+        repository.log_artifacts(str(path), "/".join(filter(None, (folder, path.name))))
+    else:
+        repository.log_artifact(str(path), folder or None)
 
 
 def _is_owner(client: Any, run_id: str, owner: str) -> bool:

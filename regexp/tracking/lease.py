@@ -151,6 +151,11 @@ class Leases:
                 while lease.chain and not lease.lost:  # the first first: then it is free
                     self._client.delete_registered_model(lease.chain.pop(0))
 
+    def sure(self, lease: Lease) -> bool:
+        """Whether nobody can have taken a lease over: it is held, and was heard of lately."""
+        fresh = self._clock() - lease.heard < EXPIRY / 2
+        return lease in self._held and not lease.lost and fresh
+
     def close(self) -> None:
         """Give all back."""
         self._stop.set()

@@ -10,18 +10,17 @@ from regexp.tracking import environment, names, process, query
 from regexp.tracking.record import now
 
 
-def create_run(client: Any, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
-    """Create a run, and give its id. What is too long for MLflow's tables is cut."""
+def create_run(client: Any, experiment_id: str, name: str, tags: Mapping[str, str]) -> Any:
+    """Create a run; MLflow's of it. What is too long for MLflow's tables is cut."""
     cut = {names.safe(key): names.cut(value, names.TAG_LENGTH) for key, value in tags.items()}
     short, whole = names.of_run(name)
-    run = client.create_run(experiment_id, now(), tags=cut | whole, run_name=short)
-    return str(run.info.run_id)
+    return client.create_run(experiment_id, now(), tags=cut | whole, run_name=short)
 
 
 def find_created(
     client: Any, experiment_id: str, tags: Mapping[str, str], *, known: Container[str]
-) -> str | None:
-    """The id of the run that this process created of late without learning so; None of none.
+) -> Any:
+    """MLflow's run that this process created of late without learning so; None if there is none.
 
     Args:
         tags: that it was created with.
@@ -30,7 +29,7 @@ def find_created(
     mine = {key: tags[key] for key in ("mlflow.parentRunId", "fingerprint", "process", "pid")}
     for run in query.tagged(client, experiment_id, mine):
         if not run.data.params and run.info.run_id not in known:
-            return str(run.info.run_id)
+            return run
     return None
 
 
@@ -48,7 +47,7 @@ def find_sweep(client: Any, experiment_id: str, key: str, *, afresh: bool) -> An
 def create_sweep(client: Any, experiment_id: str, key: str, name: str) -> Any:
     """Make a parent with this key; the caller sees to it that nobody else does."""
     tags = process.tags() | environment.common_tags() | {"sweep.key": key}
-    return client.get_run(create_run(client, experiment_id, name, tags))
+    return create_run(client, experiment_id, name, tags)
 
 
 def resume(client: Any, run_id: str) -> tuple[Any, set[tuple[str, int]]]:

@@ -12,18 +12,19 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Protocol
 
+from regexp.tracking.batches import METRICS_A_BATCH, arranged, batches
 from regexp.tracking.error import reason
 from regexp.tracking.spool import UNREADABLE, Record, Spool
 
 _logger = logging.getLogger(__name__)
 
-METRICS_A_BATCH = 1000  # MLflow's limits
-TAGS_A_BATCH = 100  # of tags, and of params
+SECONDS, SECONDS_OF_SERVER = 2.0, 10.0
+"""Between two deliveries: a file takes many small ones, a server has other clients."""
+
 _RECORDS_A_ROUND = 10 * METRICS_A_BATCH
 _NEVER = float("inf")
 
@@ -74,7 +75,7 @@ class Outbox:
         send: Send,
         spool: Spool,
         *,
-        interval: float | None = 2.0,
+        interval: float | None = SECONDS,
         pause: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -237,6 +238,7 @@ class Outbox:
             OSError: what was refused could not be put aside.
         """
         sent = 0
+        records = arranged(records)
         waiting = deque(batches(records))
         while waiting:
             batch = waiting.popleft()
@@ -280,13 +282,3 @@ class Outbox:
                 error,
             )
         self._full = str(error)
-
-
-def batches(records: Sequence[Record]) -> Iterator[list[Record]]:
-    """Cut records, in order, into batches of one kind that MLflow takes in one call."""
-    limits = {"metric": METRICS_A_BATCH, "tag": TAGS_A_BATCH, "param": TAGS_A_BATCH}
-    for kind, group in groupby(records, key=lambda record: record["kind"]):
-        same = list(group)
-        size = limits.get(str(kind), 1)
-        for start in range(0, len(same), size):
-            yield same[start : start + size]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from regexp.addresses import is_server
 from regexp.metrics.names import ACCURACY
-from regexp.tracking import names, query, store, stored, view
+from regexp.tracking import names, query, store, view
+from regexp.tracking.artifacts import Places
 from regexp.tracking.outbox import Outbox
 from regexp.tracking.patience import Patience
 from regexp.tracking.query import Earlier
@@ -24,16 +25,24 @@ class Reading:
         experiment_id: of the MLflow experiment.
         outbox: what is on its way to the store.
         patience: waits for a store that is away.
+        places: where runs have their artifacts.
     """
 
     def __init__(
-        self, client: Any, uri: str, experiment_id: str, outbox: Outbox, patience: Patience
+        self,
+        client: Any,
+        uri: str,
+        experiment_id: str,
+        outbox: Outbox,
+        patience: Patience,
+        places: Places,
     ) -> None:
         self.client = client
         self.uri = uri
         self.experiment_id = experiment_id
         self._outbox = outbox
         self._patience = patience
+        self.places = places
         self._read: dict[str, list[Any]] = {}  # of sweeps, while `reading_once`
 
     def tries(self, tags: Mapping[str, str], sweep_id: str | None = None) -> list[Earlier]:
@@ -98,7 +107,7 @@ class Reading:
     def text(self, run_id: str, name: str) -> bytes | None:
         """A text artifact of a run; None where there is none."""
         self._outbox.drain()
-        return stored.text_artifact(self.client, self.uri, run_id, name)
+        return self.places.text(self.uri, run_id, name)
 
     def link(
         self,
@@ -130,4 +139,7 @@ class Reading:
             return self._read[sweep_id]
         self._outbox.catch_up()
         with store.explained(self.uri):
-            return query.children(self.client, self.experiment_id, sweep_id)
+            runs = query.children(self.client, self.experiment_id, sweep_id)
+        for run in runs:
+            self.places.note(run)
+        return runs

@@ -3,25 +3,21 @@
 Texts come with public addresses alone: what older versions recorded may have passwords.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from regexp.addresses import public, public_all
 from regexp.tracking import experiments, names, pasted, query, store
-from regexp.tracking.database import artifact_uri
+from regexp.tracking.artifacts import Places
 from regexp.tracking.error import TrackingError
 from regexp.tracking.places import sqlite_file
 from regexp.tracking.query import Earlier
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TEXT_BYTES = 16 * 2**20
-"""A text artifact of ours is smaller; what is larger is not read into memory."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +60,7 @@ class Reader:
                 "paths.mlruns=FOLDER or tracking.uri=ADDRESS"
             )
         self.client = store.open_client(self._uri, folder)
+        self._places = Places(self.client)
 
     def run(self, run_id: str) -> StoredRun:
         """A run by its id.
@@ -115,7 +112,7 @@ class Reader:
         files: list[str] = []
         folders: list[str | None] = [None]
         with store.explained(self._uri):
-            repository = artifacts_of(self.client, self._uri, run_id)
+            repository = self._places.artifacts_of(run_id)
             while folders:
                 for entry in repository.list_artifacts(folders.pop()):
                     (folders if entry.is_dir else files).append(entry.path)
@@ -123,11 +120,11 @@ class Reader:
 
     def file(self, run_id: str, name: str) -> AbstractContextManager[Path | None]:
         """An artifact as a file, for as long as the context lasts; None where there is none."""
-        return artifact(self.client, self._uri, run_id, name)
+        return self._places.file(self._uri, run_id, name)
 
     def text(self, run_id: str, name: str) -> bytes | None:
         """A text artifact of a run; None where there is none."""
-        return text_artifact(self.client, self._uri, run_id, name)
+        return self._places.text(self._uri, run_id, name)
 
     def command(self, *words: str) -> str:
         """A command on this store as it is given in a terminal; see `pasted.command`."""
@@ -136,7 +133,10 @@ class Reader:
     def _children(self, sweep_id: str) -> list[Any]:
         with store.explained(self._uri):
             experiment = self.client.get_run(sweep_id).info.experiment_id
-            return query.children(self.client, experiment, sweep_id)
+            runs = query.children(self.client, experiment, sweep_id)
+        for run in runs:
+            self._places.note(run)
+        return runs
 
     def _stored(self, run: Any) -> StoredRun:
         run_id = run.info.run_id
@@ -150,56 +150,6 @@ class Reader:
             tags=public_all(dict(run.data.tags)),
             metrics=metrics,
         )
-
-
-@contextmanager
-def artifact(
-    client: Any, uri: str, run_id: str, name: str, limit: int | None = None
-) -> Iterator[Path | None]:
-    """An artifact as a file, downloaded for as long as the context lasts; None where there is none.
-
-    Args:
-        limit: the most bytes that it may have.
-
-    Raises:
-        TrackingError: it is larger, or the store does not give it.
-    """
-    with TemporaryDirectory() as name_of_folder:
-        folder = Path(name_of_folder).resolve()
-        with store.explained(uri):
-            repository = artifacts_of(client, uri, run_id)
-            listed = repository.list_artifacts(name.rpartition("/")[0] or None)
-            files = [entry for entry in listed if entry.path == name and not entry.is_dir]
-            if not files:
-                yield None
-                return
-            if limit is not None and (files[0].file_size or 0) > limit:
-                raise TrackingError(
-                    f"the artifact {name} of the run {run_id} has {files[0].file_size} bytes; "
-                    "expected a small text that regexp wrote"
-                )
-            path = Path(repository.download_artifacts(name, str(folder))).resolve()
-        if not path.is_relative_to(folder) or not path.is_file():
-            raise TrackingError(f"the artifact {name} of the run {run_id} is no file of its own")
-        yield path
-
-
-def artifacts_of(client: Any, uri: str, run_id: str) -> Any:
-    """MLflow's access to a run's artifacts.
-
-    Not by the client's own methods: each asks the store for the run again, or takes what the
-    process remembers of a run of this id in another store. A comparison asks for every run.
-    """
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    place = artifact_uri(client, run_id) or client.get_run(run_id).info.artifact_uri
-    return get_artifact_repository(place, tracking_uri=uri)
-
-
-def text_artifact(client: Any, uri: str, run_id: str, name: str) -> bytes | None:
-    """The content of a text artifact; None where there is none. For the rest as `artifact`."""
-    with artifact(client, uri, run_id, name, TEXT_BYTES) as path:
-        return None if path is None else path.read_bytes()
 
 
 def known_sweep(

@@ -8,11 +8,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
+from regexp.addresses import is_server
 from regexp.tracking import delivery, environment, lifecycle, names, process, query, store, view
+from regexp.tracking.artifacts import Places
 from regexp.tracking.claims import Claims, Waits
 from regexp.tracking.error import StoreAwayError
 from regexp.tracking.experiments import find_or_make
-from regexp.tracking.outbox import Left, Outbox
+from regexp.tracking.outbox import SECONDS, SECONDS_OF_SERVER, Left, Outbox
 from regexp.tracking.patience import Patience
 from regexp.tracking.quiet import quiet
 from regexp.tracking.reading import Reading
@@ -58,10 +60,13 @@ class Tracker(Reading):
         store.make_private(self.folder)
         with store.explained(address):
             experiment_id = find_or_make(client, experiment, address, self.folder)
-        outbox = Outbox(delivery.sender(client), spool_of(address, self.folder))
-        super().__init__(client, address, experiment_id, outbox, Patience(wait))
-        self._open: dict[str, RunRecord] = {}  # in the order of their start: a parent comes first
         self._claims = Claims(client, address, self.folder, lambda asked: self._patience(asked))
+        places = Places(client)
+        send = delivery.sender(client, places, self._claims.sure)
+        interval = SECONDS_OF_SERVER if is_server(address) else SECONDS
+        outbox = Outbox(send, spool_of(address, self.folder), interval=interval)
+        super().__init__(client, address, experiment_id, outbox, Patience(wait), places)
+        self._open: dict[str, RunRecord] = {}  # in the order of their start: a parent comes first
         self._closed = False
         # All the while: each of its calls of MLflow would make all loggers forget what they know.
         quiet.__enter__()
@@ -116,6 +121,7 @@ class Tracker(Reading):
         with store.explained(self.uri):
             run, made = self._find_or_create(key, name, afresh=afresh)
             owned = owned and self._claims.keep(_claim(run.info.run_id), None)
+            self.places.note(run)
             record = self._record(run.info.run_id, name, owned=owned)
             if not made:
                 self._go_on(record, run)
@@ -196,12 +202,16 @@ class Tracker(Reading):
             names.member_of(sweep_id): names.TRAINED,
         }  # fmt: skip
         if resume is None:
-            record = self._record(self._create(name, all_tags), name)
+            run = self._create(name, all_tags)
+            self.places.note(run)
+            record = self._record(run.info.run_id, name)
         else:
             run, known = self._patience(lambda: self._resumed(resume))
+            self.places.note(run)
             record = self._record(resume, name)
             record.known = known
             record.tags({"resumed": int(run.data.tags.get("resumed", 0)) + 1})
+        self._claims.cover(record.id)
         for param, value in values.items():
             self._outbox.put(record.id, delivery.param(param, value))
         self._outbox.put(record.id, delivery.dataset(dataset))
@@ -265,23 +275,19 @@ class Tracker(Reading):
         self._open[run_id] = RunRecord(run_id, self._outbox, forget, name=name, owned=owned)
         return self._open[run_id]
 
-    def _create(self, name: str, tags: Mapping[str, str]) -> str:
-        """Create a run; where only the answer was lost, find the one that was. Its id."""
+    def _create(self, name: str, tags: Mapping[str, str]) -> Any:
+        """Create a run; where only the answer was lost, find the one that was. MLflow's."""
         asked = self.client, self.experiment_id
 
-        def create() -> str:
+        def create(*, find: bool) -> Any:
             with store.explained(self.uri):
-                return lifecycle.create_run(*asked, name, tags)
-
-        def find_or_create() -> str:
-            with store.explained(self.uri):
-                found = lifecycle.find_created(*asked, tags, known=self._open)
-            return found or create()
+                found = lifecycle.find_created(*asked, tags, known=self._open) if find else None
+                return found or lifecycle.create_run(*asked, name, tags)
 
         try:
-            return create()
+            return create(find=False)
         except StoreAwayError:
-            return self._patience(find_or_create)
+            return self._patience(lambda: create(find=True))
 
     def _resumed(self, run_id: str) -> tuple[Any, set[tuple[str, int]]]:
         with store.explained(self.uri):

@@ -376,7 +376,7 @@ def test_a_store_that_takes_no_checkpoint_is_told_of_once_and_left_alone(
     tracker: Tracker, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     times: list[float] = []
-    copy = CheckpointCopy(tracker.client, tracker.uri, "0" * 32, clock=lambda: times[-1])
+    copy = CheckpointCopy(tracker.places, "0" * 32, clock=lambda: times[-1])
     for time, told in [(0.0, 1), (1.0, 1), (599.0, 1), (601.0, 2)]:
         times.append(time)
         copy.put(tmp_path)

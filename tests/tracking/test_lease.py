@@ -138,6 +138,21 @@ def test_what_expired_is_taken_by_one_and_its_holder_learns_of_it(
     assert third.take("job") is not None
 
 
+def test_a_holder_is_sure_of_it_only_while_nobody_can_have_taken_it_over(
+    machine: Callable[[], Leases], clock: Clock
+) -> None:
+    first, second = machine(), machine()
+    lease = first.take("job")
+    assert lease is not None
+    outwait(second, clock)
+    assert not first.sure(lease), "another is about to take it over"
+    first.beat()
+    assert first.sure(lease)
+    first.release(lease)
+    assert not first.sure(lease)
+    assert not second.sure(lease)
+
+
 def test_while_the_store_is_away_nothing_expires(
     machine: Callable[[], Leases], clock: Clock
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from regexp.tracking import delivery
-from regexp.tracking.outbox import Left, Outbox, batches
+from regexp.tracking.outbox import Left, Outbox
 from regexp.tracking.spool import Record, Spool
 from tests.tracking.fakes import Clock, Store, left_behind, put
 
@@ -65,15 +65,6 @@ def test_what_is_put_while_it_sends_waits_for_the_next_time(spool: Spool) -> Non
     box.drain()
     assert box.close() == Left()
     assert sent == [[0, 1], [10, 11, 12], [20, 21, 22]]
-
-
-def test_batches_hold_what_one_call_takes() -> None:
-    records = [delivery.metric("loss", 1.0, step, 0) for step in range(2500)]
-    records += [delivery.tag(f"t{index}", "") for index in range(150)]
-    records += [delivery.text("a", "a.txt"), delivery.text("b", "b.txt")]
-    cut = list(batches(records))
-    assert [len(batch) for batch in cut] == [1000, 1000, 500, 100, 50, 1, 1]
-    assert [record for batch in cut for record in batch] == records
 
 
 def test_full_queue_wakes_the_thread(store: Store, spool: Spool) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from regexp.tracking import Tracker, delivery, process, query
+import pytest
+
+from regexp.tracking import Tracker, claims, delivery, process, query, store
+from regexp.tracking.lease import Leases
 
 
 def test_the_second_ends_nothing_and_owns_it_when_the_first_has_gone(fresh_store: Path) -> None:
@@ -53,3 +56,34 @@ def test_a_status_that_arrives_when_another_has_gone_on_is_none(fresh_store: Pat
         delivery.sender(tracker.client)(run.id, [delivery.status("FINISHED", 7)])
         assert tracker.client.get_run(run.id).info.status == "FINISHED"
         assert query.reap(tracker.client) == []
+
+
+def test_whose_a_run_is_is_asked_unless_it_is_surely_ones_own(fresh_store: Path) -> None:
+    """Of a run that is recorded under a lease, which another cannot have taken over."""
+    surely: set[str] = set()
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        first, second = (tracker.sweep(key, key, {}).id for key in ("first", "second"))
+        late = delivery.status("FINISHED", 7) | {"owner": "elsewhere 1 {}"}
+        surely.add(first)
+        for run_id in (first, second):
+            delivery.sender(tracker.client, sure=surely.__contains__)(run_id, [late])
+        found = [tracker.client.get_run(run_id).info.status for run_id in (first, second)]
+        assert found == ["FINISHED", "RUNNING"]
+
+
+def test_a_run_is_covered_by_the_innermost_lease_as_long_as_that_is_held(
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = store.open_client(store.resolve(None, fresh_store), fresh_store)
+    held: list[object] = []
+    monkeypatch.setattr(claims, "leases_of", lambda *arguments: Leases(client, heartbeat=None))
+    one = claims.Claims(client, "", fresh_store, lambda asked: asked())
+    one.cover("before")
+    with one.alone("sweep", None), one.alone("job", None):
+        one.cover("run")
+        held.append(one.sure("run"))
+    with one.alone("another", None):
+        held.append(one.sure("run"))
+    assert held == [True, False]
+    assert not one.sure("before")
+    one.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from regexp.tracking import RunRecord, Tracker, TrackingError, query, stored
+from regexp.tracking import RunRecord, Tracker, TrackingError, artifacts, query
 from regexp.tracking.stored import Reader
 from tests.tracking.runs import curve, start
 
@@ -78,7 +78,7 @@ def test_a_text_that_is_too_large_is_not_read(
 ):
     record = start(tracker, sweep.id, artifacts={"config.yaml": "a" * 200})
     record.finish()
-    monkeypatch.setattr(stored, "TEXT_BYTES", 100)
+    monkeypatch.setattr(artifacts, "TEXT_BYTES", 100)
     with pytest.raises(TrackingError, match=r"config\.yaml of the run .* has 200 bytes"):
         Reader(None, fresh_store).text(record.id, "config.yaml")
 

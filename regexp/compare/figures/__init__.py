@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from regexp.compare.baseline import FAMILY, KEYS, NONE, Baseline, Key
+from regexp.compare.baseline import FAMILY, KEYS, Baseline
 from regexp.compare.figures import style as s
 from regexp.compare.figures.budget import budget
 from regexp.compare.figures.cost import cost, placed
@@ -22,6 +22,7 @@ from regexp.compare.figures.reliability import reliability
 from regexp.compare.figures.settings import groups, settings
 from regexp.compare.figures.weights import weights
 from regexp.compare.metric import Metric
+from regexp.compare.pictured import BEST, WORST, panel_keys
 from regexp.metrics import names
 
 if TYPE_CHECKING:
@@ -52,9 +53,6 @@ __all__ = [
     "svg",
     "weights",
 ]
-
-BEST, WORST = 11, 4
-"""Techniques that pictures of small panels show, beside the baseline, where a sweep has more."""
 
 _logger = logging.getLogger(__name__)
 
@@ -128,20 +126,6 @@ def _drawn(sketch: Sketch) -> Picture | str:
     except Exception as error:  # a picture must not take the comparison with it
         return f"{type(error).__name__}: {error}"
     return Picture(sketch.name, sketch.title, sketch.caption, *drawn, sketch.kind)
-
-
-def panel_keys(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> set[Key]:
-    """The rows that pictures of small panels show: all, or the baseline, the best and the worst."""
-    keys = [cast("Key", tuple(row)) for row in table[KEYS].itertuples(index=False)]
-    if len(keys) <= 1 + BEST + WORST:
-        return set(keys)
-    others = table[~against.rows(table) & table["mean"].notna()]
-    others = others.sort_values("mean", ascending=metric.lower_is_better, kind="stable")
-    others = others.drop_duplicates(KEYS)
-    count = len(others)
-    ends = others.iloc[[*range(min(BEST, count)), *range(max(BEST, count - WORST), count)]]
-    extremes = [cast("Key", tuple(row)) for row in ends[KEYS].itertuples(index=False)]
-    return {*extremes, *(reference for key in extremes if (reference := against.of(key, keys)))}
 
 
 def _across(comparison: Comparison) -> Iterator[Sketch]:

@@ -13,9 +13,10 @@ from PIL import Image
 
 from regexp.compare import Comparison, figures
 from regexp.compare.comparison import Family
-from regexp.compare.figures import draw, forest, panel_keys, png
+from regexp.compare.figures import draw, forest, png
 from regexp.compare.figures.picture import file_name
 from regexp.compare.figures.style import INK, measured, short, usual
+from regexp.compare.pictured import FAMILIES, panel_keys, pictured
 from regexp.compare.verdict import Judge
 from tests.compare.figures import frames
 from tests.compare.figures.frames import ACCURACY, curve, table, technique
@@ -98,6 +99,26 @@ def comparison(rows: list[dict[str, Any]]) -> Comparison:
         Family(str(dataset), "", part, Judge(ACCURACY), notes=[])
         for dataset, part in data.groupby("dataset", sort=False)
     ]
+    return _comparison(data, runs, families)
+
+
+def of_settings(settings: dict[str, dict[str, float]]) -> Comparison:
+    """Of datasets, and of each the settings with the mean of their best technique."""
+    rows = [
+        row | {"dataset": dataset, "setting": setting, "mean": mean - worse}
+        for dataset, means in settings.items()
+        for setting, mean in means.items()
+        for row, worse in ((BASE, 0.3), (technique("l1", 0.0), 0.0))
+    ]
+    data = table(rows)
+    families = [
+        Family(str(dataset), str(setting), part, Judge(ACCURACY), notes=[])
+        for (dataset, setting), part in data.groupby(["dataset", "setting"], sort=False)
+    ]
+    return _comparison(data, data.iloc[:0], families)
+
+
+def _comparison(data: pd.DataFrame, runs: pd.DataFrame, families: list[Family]) -> Comparison:
     return Comparison(ACCURACY, runs, runs.iloc[:0], data, families, across=None, sweeps={})
 
 
@@ -152,3 +173,16 @@ def test_small_panels_show_the_best_and_the_worst() -> None:
     assert chosen == {"none", *(f"t{place:02}" for place in [*range(29, 40), *range(4)])}
     few = table([BASE, *rows[:15]])
     assert len(panel_keys(few, ACCURACY)) == 16
+
+
+def test_of_many_settings_those_with_the_best_scores_are_pictured() -> None:
+    """Of each dataset as many; a dataset with one setting has it pictured however bad it is."""
+    many = {f"lr={number}": 0.001 * (number * 7 % 40) for number in range(40)}
+    found = of_settings({"iris": many, "wine": {"": 0.0}})
+    shown = [(family.dataset, family.setting) for family in pictured(found)]
+    best = sorted(many, key=lambda setting: -many[setting])[: FAMILIES // 2]
+    assert shown == [*(("iris", one) for one in many if one in best), ("wine", "")]
+    few = of_settings({"iris": dict(list(many.items())[:FAMILIES])})
+    assert pictured(few) == few.families
+    datasets = of_settings({f"d{number}": {"": 0.5} for number in range(30)})
+    assert len(pictured(datasets)) == 30
