@@ -8,8 +8,9 @@ seeds that nothing was chosen by.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +24,10 @@ from regexp.search.choice import validation_scores
 from regexp.search.cocktail_runs import planned
 from regexp.search.explained import WITHOUT, sentences, shares_of, worth_of
 from regexp.search.explanation import SMALLER, WHOLE, Explanation, leave_one_out, lines_of, write
+from regexp.search.shared import Shared
 from regexp.search.smaller import Elimination, Subset, eliminate
-from regexp.sweeps.job import train
+from regexp.search.workers import helpers, start_importing, workers_of
+from regexp.sweeps import reuse
 from regexp.sweeps.launched import alone, open_tracker
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, key_of
@@ -33,6 +36,8 @@ from regexp.sweeps.progress import say
 from regexp.tracking import Terminated, interruptible
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from regexp.compare.comparison import Comparison
     from regexp.tracking import RunRecord, Tracker
 
@@ -55,6 +60,7 @@ def explain(explanation: Explanation) -> int:
     if explanation.config.dry_run:
         say("Nothing was written.")
         return 0
+    start_importing(workers_of(explanation.asked()))
     key = key_of([explanation.whole], [])
     try:
         with (
@@ -67,6 +73,17 @@ def explain(explanation: Explanation) -> int:
         say("\nInterrupted. The same command again goes on from here.")
         raise
     return 1 if failed or not tracker.left.nothing else 0
+
+
+def take_part(config: DictConfig, sweep_id: str, jobs: Sequence[Sequence[PlannedRun]]) -> None:
+    """Train those of a sweep's jobs that no other process trains."""
+    with open_tracker(config) as tracker:
+        Shared(config, tracker, sweep_id)(jobs)
+
+
+def _called(kept: Subset) -> str:
+    """What a line says of a subset of the ingredients."""
+    return f"  {'+'.join(kept) or 'none'}"
 
 
 class _Explaining:
@@ -100,23 +117,36 @@ class _Explaining:
         settings = {"command": command, "compare": plain(self.config.compare)}
         return self.tracker.sweep(f"{self.key} explain {what}", title, settings)
 
-    def _train(self, runs: Sequence[PlannedRun], parent: RunRecord, what: str) -> list[Outcome]:
-        outcomes = train(runs, self.config, self.tracker, parent.id)
-        before = sum(one.before for one in outcomes)
-        self.failures += [one for one in outcomes if one.status != "FINISHED"]
-        say(f"{what}: {count(len(runs), 'run')}" + f", {before} exist already" * bool(before))
+    def _train(
+        self, jobs: Mapping[str, Sequence[PlannedRun]], parent: RunRecord
+    ) -> dict[str, list[Outcome]]:
+        """Train jobs that have no run in common, by several processes; what became of each."""
+        asked = list(jobs.values())
+        runs = [run for job in asked for run in job]
+        found = reuse.search(self.tracker.tries, runs)
+        earlier = reuse.choose(found, parent.id, runs, reuse=self.config.reuse)
+        ended = {fingerprint for fingerprint, one in earlier.items() if one.ended}
+        before = [sum(run.fingerprint in ended for run in job) for job in asked]
+        left = sum(there < len(job) for there, job in zip(before, asked, strict=True))
+        with helpers(min(workers_of(self.config), left) - 1, take_part, self.config, parent.id,
+                     asked):  # fmt: skip
+            outcomes = dict(
+                zip(jobs, Shared(self.config, self.tracker, parent.id)(asked), strict=True)
+            )
+        for (what, ends), there in zip(outcomes.items(), before, strict=True):
+            self.failures += [one for one in ends if one.status != "FINISHED"]
+            say(f"{what}: {count(len(ends), 'run')}" + f", {there} exist already" * bool(there))
         return outcomes
 
     def _shares(self, apart: dict[str, list[PlannedRun]]) -> Comparison | None:
         """What each ingredient carries."""
         began, cocktail = time.monotonic(), self.explanation.declared
         parent = self._sweep("ingredients")
-        self._train(self.explanation.whole, parent, "the whole")
+        self._train({"the whole": self.explanation.whole}, parent)
         if cocktail.none:
             none = planned(cocktail.none, self.explanation.here, "")
-            self._train(none, parent, "none")
-        for name, runs in apart.items():
-            self._train(runs, parent, f"{WITHOUT}{name}")
+            self._train({"none": none}, parent)
+        self._train({f"{WITHOUT}{name}": runs for name, runs in apart.items()}, parent)
         reported = present(self.tracker, parent, self.config)
         parent.wall_seconds(time.monotonic() - began)
         parent.finish("FAILED" if self.failures else "FINISHED")
@@ -155,7 +185,7 @@ class _Explaining:
         whole, metric = self.explanation.cocktail.ingredients, compared.metric
         chosen = chosen_by(metric.name)
         sign = -1.0 if metric.lower_is_better else 1.0
-        own = self._validation(whole, parent, chosen)
+        [own] = self._validation([whole], parent, chosen)
         if len(own) < LEAST or not np.isfinite(own).all():
             say(f"  none is looked for: it takes {chosen} of {LEAST} seeds or more")
             return Elimination(whole)
@@ -163,31 +193,37 @@ class _Explaining:
         margin = metric.matters(own.mean()) if asked is None else asked / metric.unit.factor
 
         def scores_of(subsets: Sequence[Subset]) -> list[Floats]:
-            return [sign * self._validation(subset, parent, chosen) for subset in subsets]
+            return [sign * scores for scores in self._validation(subsets, parent, chosen)]
 
         return eliminate(whole, sign * own, scores_of, margin)
 
-    def _validation(self, kept: Subset, parent: RunRecord, metric: str) -> Floats:
-        """The validation scores of some ingredients, by seed; NaN where there is none."""
+    def _validation(
+        self, subsets: Sequence[Subset], parent: RunRecord, metric: str
+    ) -> list[Floats]:
+        """The validation scores of subsets of the ingredients, by seed; NaN where there is none."""
         names = self.explanation.cocktail.ingredients
-        out = ", ".join(name for name in names if name not in kept)
-        nothing: Floats = np.full(len(self.explanation.cocktail.seeds), np.nan)
-        try:
-            runs = self.explanation.runs(kept, f"{WITHOUT}{out}" if out else WHOLE, TUNING_STAGE)
-        except ConfigError:  # told before, of the technique that cannot be left out
-            return nothing
-        outcomes = self._train(runs, parent, f"  {'+'.join(kept) or 'none'}")
-        scores = [validation_scores(one) or {} for one in outcomes]
-        return np.array([one.get(metric, np.nan) for one in scores], dtype=float)
+        jobs: dict[str, list[PlannedRun]] = {}
+        for kept in subsets:
+            out = ", ".join(name for name in names if name not in kept)
+            variant = f"{WITHOUT}{out}" if out else WHOLE
+            with contextlib.suppress(ConfigError):  # told before, of what cannot be left out
+                jobs[_called(kept)] = self.explanation.runs(kept, variant, TUNING_STAGE)
+        outcomes = self._train(jobs, parent)
+        missing = [Outcome("", "FAILED")] * len(self.explanation.cocktail.seeds)
+        scores = [[validation_scores(one) or {} for one in outcomes.get(_called(kept), missing)]
+                  for kept in subsets]  # fmt: skip
+        return [np.array([one.get(metric, np.nan) for one in ends], dtype=float) for ends in scores]
 
     def _worth(self, parent: RunRecord, kept: Subset) -> None:
         """The smaller against the whole, with fresh seeds."""
         explanation = self.explanation
         folder = explanation.here["paths"]["data"]
+        jobs = {}
         for names, variant in ((explanation.cocktail.ingredients, WHOLE), (kept, SMALLER)):
             configs = explanation.declared.afresh(names, folder)
             runs = planned(configs, explanation.here, variant)
-            self._train(runs, parent, f"{'+'.join(names) or 'none'} ({variant})")
+            jobs[f"{'+'.join(names) or 'none'} ({variant})"] = runs
+        self._train(jobs, parent)
         if (reported := present(self.tracker, parent, self.config)) is not None:
             [family] = reported.comparison.families
             say(f"\nWith fresh seeds {worth_of(family.rows, family.judge, SMALLER)}.")

@@ -81,7 +81,8 @@ class Explanation:
         """The configuration of the sweeps, for a comparison with the whole."""
         config = self.config.copy()
         with read_write(config), open_dict(config):
-            config.trainer.epochs = self.whole[0].config["trainer"]["epochs"]
+            for key in ("epochs", "threads", "device"):
+                config.trainer[key] = self.whole[0].config["trainer"][key]
             config.compare.metric = self.question.metric
             config.compare.matters = self.question.matters
             config.compare.factor = TECHNIQUE

@@ -80,7 +80,7 @@ def helpers(number: int, function: Callable[..., object], *arguments: Any) -> It
         for process, _ in started:
             process.join()
         for why in lost:
-            say(f"A worker of this search stopped ({why}); the others did its part.")
+            say(f"A worker stopped ({why}); the others did its part.")
 
 
 def _why_lost(status: int | None, reader: Connection) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from regexp.errors import ConfigError
 from regexp.metrics.names import SEARCH
 from regexp.search import verdict
 from regexp.search.cocktail_runs import OF_SEARCH, Cocktail, check_alone, cocktail_of, planned
+from regexp.search.explain import take_part
 from regexp.search.explanation import as_experiment as as_smaller
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
@@ -99,6 +101,18 @@ def test_a_recipe_is_explained_and_the_second_time_trains_nothing(
     assert {key: [*one["run_id"]] for key, one in again.items()} == {
         key: [*one["run_id"]] for key, one in runs.items()
     }
+
+
+def test_a_process_that_takes_part_trains_the_jobs_that_it_is_sent(sandbox: Sandbox) -> None:
+    space = read_space(compose_search(parse([*SMALL, *sandbox.arguments])[0]))
+    jobs = [*verdict.planned_arms(space, space.default, space.default).values()]
+    with sandbox.tracker() as tracker:
+        sweep = tracker.sweep("by hand", "a sweep", {})
+        take_part(*pickle.loads(pickle.dumps((space.config, sweep.id, jobs))))
+        sweep.finish()
+        runs = tracker.runs(sweep.id)
+    assert {*runs["status"]} == {"FINISHED"}
+    assert {*runs["fingerprint"]} == {run.fingerprint for job in jobs for run in job}
 
 
 def test_a_search_without_a_verdict_cannot_be_explained(

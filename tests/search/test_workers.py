@@ -134,7 +134,7 @@ def test_of_a_helper_that_fails_a_line_is_said(capsys: pytest.CaptureFixture[str
         [process] = multiprocessing.active_children()
         process.join()
     assert capsys.readouterr().out == (
-        "A worker of this search stopped (ValueError: such as it is); the others did its part.\n"
+        "A worker stopped (ValueError: such as it is); the others did its part.\n"
     )
 
 
