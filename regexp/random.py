@@ -151,7 +151,16 @@ class Rng:
 
     def beta(self, a: Tensor | float, b: Tensor | float, shape: Sequence[int]) -> Tensor:
         """Beta(a, b) with a, b > 0, float32, of `shape`."""
-        return self.draw(_beta, shape, torch.float32, a, b)
+        # X / (X + Y) of gamma variates, by their logarithms: for small a and b both underflow. What
+        # follows from the draws is computed for all runs at once.
+        ends = [torch.as_tensor(one, dtype=torch.float64, device=self.device) for one in (a, b)]
+        drawn = self.draw(_gammas, (*shape, 4), torch.float64, *(one + 1 for one in ends))
+        gammas = drawn.unbind(-1)
+        x, y = (
+            gamma.log() + torch.log1p(-uniform) / one.view((*one.shape, *(1 for _ in shape)))
+            for gamma, uniform, one in zip(gammas[::2], gammas[1::2], ends, strict=True)
+        )
+        return torch.sigmoid(x - y).to(torch.float32)
 
     def keep(self, shape: Sequence[int], p: Tensor | float) -> Tensor:
         """The mask of inverted dropout: 1 / (1 - p) with probability 1 - p, else 0.
@@ -217,8 +226,13 @@ def _permutation(out: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randperm(out.numel(), generator=generator, out=out)
 
 
-def bits16(out: Tensor, generator: torch.Generator) -> Tensor:
-    """Fill an int16 tensor with random bits."""
+def bits16(out: Tensor, generator: torch.Generator, p: Tensor | float = 1.0) -> Tensor:
+    """Fill an int16 tensor with random bits, of which a share p is to be dropped.
+
+    Where that is 0, any bits are kept, and none are drawn.
+    """
+    if p == 0:
+        return out
     count = out.numel()
     if count % 4 == 0:  # four elements from each 64-bit draw, in place
         out.view(-1).view(torch.int64).random_(-(2**63), None, generator=generator)
@@ -228,15 +242,14 @@ def bits16(out: Tensor, generator: torch.Generator) -> Tensor:
     return out.copy_(words.view(torch.int16)[:count].view(out.shape))
 
 
-def _beta(out: Tensor, generator: torch.Generator, a: Tensor | float, b: Tensor | float) -> Tensor:
-    # X / (X + Y) of gamma variates, by their logarithms: for small a and b both underflow.
-    logarithms = []
-    for shape in (a, b):
-        shapes = torch.as_tensor(shape, dtype=torch.float64, device=out.device).expand(out.shape)
-        gamma = torch._standard_gamma(shapes + 1, generator)
-        uniform = torch.empty_like(gamma).uniform_(generator=generator)
-        logarithms.append(gamma.log() + torch.log1p(-uniform) / shapes)
-    return out.copy_(torch.sigmoid(logarithms[0] - logarithms[1]))
+def _gammas(out: Tensor, generator: torch.Generator, *shapes: Tensor | float) -> Tensor:
+    """Fill [..., 2 * shapes] with gamma variates of each shape, and uniform ones after them."""
+    parts = out.unbind(-1)
+    for gamma, uniform, shape in zip(parts[::2], parts[1::2], shapes, strict=True):
+        each = torch.as_tensor(shape, dtype=out.dtype, device=out.device).expand(gamma.shape)
+        gamma.copy_(torch._standard_gamma(each, generator))
+        uniform.uniform_(generator=generator)
+    return out
 
 
 def _numpys() -> Any:

@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from regexp.optimizer import ELEMENTWISE
 from regexp.scheduler import Schedule
-from regexp.stack.fused_adam import fused_adam_step
+from regexp.stack.fused_adam import FusedAdams, fused_adam_step
 
 
 @dataclass(frozen=True)
@@ -167,15 +167,25 @@ class Optimizers:
                     self.groups.append(group)
                 runs = []
         self.counts_steps = any(group.schedule.changes_every_step for group in self.groups)
+        self._fused: FusedAdams | None = None
 
     def step(self) -> None:
         """One step of every run from the gradients of the stack's parameters."""
+        if self._fused and self._fused.step([p.grad for p in self.parameters]):
+            return
         for group in self.groups:
             if not group.whole:
                 for view, whole in zip(group.parameters, self.parameters, strict=True):
                     view.grad = None if whole.grad is None else group.part(whole.grad)
             if not fused_adam_step(group.optimizer):
                 group.optimizer.step()
+        self._fused = None
+        if len(self.groups) > 1:  # of a stack
+            self._fused = FusedAdams.of(
+                [group.optimizer for group in self.groups],
+                self.parameters,
+                [len(group.runs) for group in self.groups],
+            )
 
     def count_step(self) -> None:
         """Step the schedules that count steps, after a step of every run."""
@@ -218,12 +228,14 @@ class Optimizers:
 
     def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
         """Go on from what `state_dict` gave for an equal stack."""
+        self._fused = None
         for group, state in zip(self.groups, states, strict=True):
             group.optimizer.load_state_dict(state["optimizer"])
             group.schedule.load_state_dict(state["schedule"])
 
     def take(self, runs: Sequence[int]) -> None:
         """Keep only the runs at these positions in the stack, in order, and their parameters."""
+        self._fused = None
         place = {run: position for position, run in enumerate(runs)}
         for group in self.groups:
             group.keep([position for position, run in enumerate(group.runs) if run in place])

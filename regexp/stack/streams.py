@@ -86,9 +86,11 @@ class StackedRng(Rng):
     ) -> Tensor:
         """The draws of all runs, [K, *shape]; parameters are numbers, or tensors [K]."""
         out = torch.empty((self.runs, *shape), dtype=dtype, device=self.device)
-        for run, generator in enumerate(self.generators()):
-            numbers = [v[run] if isinstance(v, Tensor) and v.ndim else v for v in parameters]
-            fill(out[run], generator, *numbers)
+        numbers = [
+            v.tolist() if isinstance(v, Tensor) and v.ndim else [v] * self.runs for v in parameters
+        ]
+        for one, generator, *of_run in zip(out, self.generators(), *numbers, strict=True):
+            fill(one, generator, *of_run)
         return out
 
     def _seeds(self) -> tuple[int, ...]:
@@ -107,7 +109,7 @@ class StackedRng(Rng):
             return super().keep(shape, p)
 
         def masks(_: Tensor, *each: Tensor) -> Tensor:
-            bits = self._made(bits16, shape, torch.int16)
+            bits = self._made(bits16, shape, torch.int16, *each)
             if not each:
                 return scaled_mask(bits, p)
             return scaled_mask(bits, each[0].view(-1, *(1 for _ in shape)))
@@ -130,13 +132,13 @@ class Remembered:
         self, rng: Rng, fill: Fill, shape: Sequence[int], dtype: torch.dtype, parameters: Any
     ) -> Tensor:
         path, draws = rng.path, rng._draws
-        key = rng._seeds(), path, draws, fill, tuple(shape), dtype
+        numbers = [p.tolist() if isinstance(p, Tensor) else p for p in parameters]
+        key = rng._seeds(), path, draws, fill, tuple(shape), dtype, repr(numbers)
         if (kept := self._kept.get(key)) is not None:
             rng.again(draws + 1, *path)
             return kept.clone()  # who asks may write into it
         out = rng.make(fill, shape, dtype, *parameters)
-        # of another distribution, the numbers may be others next time
-        alike = not parameters and getattr(fill, "__closure__", None) is None
+        alike = getattr(fill, "__closure__", None) is None  # what it holds may be others next time
         if alike and out.nbytes <= self._left:
             self._left -= out.nbytes
             self._kept[key] = out.clone()

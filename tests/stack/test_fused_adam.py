@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import ExponentialLR
 
-from regexp.stack.fused_adam import fused_adam_step
+from regexp.stack.fused_adam import FusedAdams, fused_adam_step
+from regexp.stack.optimizers import Optimizers, Stepper
 from tests.technique_runs import assert_same_tree
 
 SHAPES = ((5, 3), (7,), (2, 4, 3))
@@ -71,3 +74,68 @@ def test_what_asks_for_more_is_left_to_torch() -> None:
     before = copy.deepcopy(contents(lacking))
     assert not fused_adam_step(lacking)
     assert_same_tree(contents(lacking), before)
+
+
+RATES = (0.1, 0.03, 0.03, 0.01)
+"""Of the runs of a stack: two neighbours have one optimizer."""
+
+WHOLE_VECTORS = ((4, 8), (32,), (2, 4, 4))
+"""The kernel rounds what is left over after whole vectors of a processor in another way."""
+
+
+def stepper(lr: float) -> Stepper:
+    make = partial(AdamW, lr=lr, weight_decay=0.1, fused=True)
+    return Stepper(make, partial(ExponentialLR, gamma=0.9), "step")
+
+
+def values(step: int, runs: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(step)
+    return [torch.randn(runs, *shape, generator=generator) for shape in WHOLE_VECTORS]
+
+
+def step_together(made: Optimizers, gradients: list[Tensor]) -> None:
+    for parameter, gradient in zip(made.parameters, gradients, strict=True):
+        parameter.grad = gradient
+    made.step()
+    made.count_step()
+
+
+def test_runs_that_differ_in_their_rates_are_stepped_as_each_is_alone() -> None:
+    """Also after one of them has left, and after a state was loaded."""
+    stacked = [nn.Parameter(one) for one in values(100, len(RATES))]
+    made = Optimizers([*map(stepper, RATES)], stacked, ["weight"] * 3, lifted=True)
+    alone = []
+    for run, rate in enumerate(RATES):
+        own = [nn.Parameter(one[run].detach().clone()) for one in stacked]
+        optimizer = stepper(rate).optimizer(own)
+        alone.append((own, optimizer, stepper(rate).scheduler(optimizer)))
+    for step in range(9):
+        if step == 4:
+            made.take([0, 2, 3])
+            del alone[1]
+        if step == 6:
+            made.load_state_dict(copy.deepcopy(made.state_dict()))
+        gradients = values(step, len(alone))
+        step_together(made, gradients)
+        for run, (own, optimizer, schedule) in enumerate(alone):
+            for parameter, gradient in zip(own, gradients, strict=True):
+                parameter.grad = gradient[run].clone()
+            optimizer.step()
+            schedule.step()
+            state, _ = made.state(run)
+            ours = [[p[run], state["state"][at]] for at, p in enumerate(made.parameters)]
+            assert_same_tree(ours, contents(optimizer))
+
+
+def test_what_is_looked_up_once_serves_until_a_state_is_another() -> None:
+    stacked = [nn.Parameter(one) for one in values(100, 2)]
+    made = Optimizers([stepper(0.1), stepper(0.2)], stacked, ["weight"] * 3, lifted=True)
+    assert FusedAdams.of([group.optimizer for group in made.groups], stacked, [1, 1]) is None
+    step_together(made, values(0, 2))
+    fused = FusedAdams.of([group.optimizer for group in made.groups], stacked, [1, 1])
+    assert fused
+    assert fused.step(values(1, 2))
+    assert not fused.step([None, *values(1, 2)[1:]])
+    first = made.groups[1].parameters[0]
+    made.groups[1].optimizer.state[first]["step"] = torch.tensor(2.0)
+    assert not fused.step(values(2, 2))

@@ -43,14 +43,15 @@ class Dropout(Layer):
         level, scale = keep_from(p)
         if not isinstance(scale, Tensor):  # masks are float32, whatever they multiply
             scale = torch.tensor(scale, dtype=torch.float32).item()
+        self._p = p.tolist() if isinstance(p, Tensor) else [p] * len(self._each)
         self._level = level.view(-1, 1) if isinstance(level, Tensor) else level
         self._mask_scale = scale.view(-1, 1) if isinstance(scale, Tensor) else scale
         self.scale = 1.0 if self._scaled or isinstance(scale, Tensor) else scale
 
     def draw(self, rng: Rng) -> None:
         """Draw the masks of the next step from the layer's own stream."""
-        for bits, generator in zip(self._each, rng.generators(), strict=True):
-            bits16(bits, generator)
+        for bits, generator, p in zip(self._each, rng.generators(), self._p, strict=True):
+            bits16(bits, generator, p)
         torch.ge(self._bits, self._level, out=self._mask)
         if self._scaled:
             self._mask.mul_(self._mask_scale)
