@@ -106,7 +106,7 @@ def worth_of(table: str, budget: str, overrides: Sequence[str], cache: Path) -> 
         folder = str(cache / table / name.replace(" ", "_"))
         if status := command(["search", *words, *more, f"search.folder={folder}"]):
             raise RuntimeError(f"the search for {name} on {table} ended with {status}")
-        with open_tracker(space.config) as tracker:  # another search may have the same verdict
+        with open_tracker(space.config) as tracker:
             sweep, trials = verdict_of(tracker, folder, budget)
             found = arms_of(tracker.runs(sweep), metric, trials)
             if name == SINGLE:
