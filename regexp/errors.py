@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import difflib
 import re
+import traceback
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 from typing import Any
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "count",
     "few",
     "in_a_file",
+    "in_words",
     "nearest",
     "once",
     "printable",
@@ -31,6 +34,9 @@ _NOTHING = object()
 
 # Control characters but the tab and the ends of lines.
 _STEERING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+# Where Python and pip have their files.
+_INSTALLED = re.compile(r"[/\\](site-packages|dist-packages|python3\.\d+)[/\\]|^<")
 
 _NUMBER = re.compile(r"\d[\d.,]*(e[-+]?\d+)?")
 
@@ -160,3 +166,15 @@ def _close_at_the_end(word: str, choices: Iterable[str]) -> list[str]:
     """As `_close`, by the last part of dotted keys: l1.strength for regularizer.l1.strength."""
     last = {choice.rpartition(".")[2]: choice for choice in choices}
     return [last[one] for one in _close(word.rpartition(".")[2], last)]
+
+
+def in_words(error: BaseException) -> str:
+    """An error that nobody foresaw, in one line: its kind, what it says, and the line it is from.
+
+    That is the last line of code which is in no installed package, be it ours or the user's own.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _INSTALLED.search(frame.filename)] or frames
+    place = f" ({PurePath(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    reason = " ".join(str(error).partition("\nException raised from")[0].split())
+    return f"{type(error).__name__}{': ' * bool(reason)}{reason}{place}"

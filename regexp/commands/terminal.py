@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from regexp.addresses import print_traceback, public
-from regexp.errors import ConfigError, printable
+from regexp.errors import ConfigError, in_words, printable
 
 LENGTH = 4000
 """Characters of an error message at most: files from elsewhere may have names of any length."""
@@ -103,8 +103,7 @@ def explain_error(error: Exception) -> tuple[str, bool]:
         return f"{told} ({reason or type(error).__name__}); --debug shows which needs it", False
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return reason, False
-    kind = type(error).__name__
-    return f"unexpected {kind}{': ' * bool(reason)}{reason}; --debug shows where", False
+    return f"unexpected {_printable(in_words(error))}; --debug shows where", False
 
 
 def print_error(error: Exception, *, trace: bool) -> bool:

@@ -1,7 +1,9 @@
 """Errors in one message, output that outlives its reader, and the commands that there are."""
 
 import errno
+import inspect
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import regexp.commands.terminal
 import regexp.config.jobs
@@ -94,7 +97,9 @@ def test_tracebacks_are_for_those_who_ask(
     asked = option or os.environ.get("HYDRA_FULL_ERROR")
     assert run([option] if option else []) == FAILED
     *traceback, last = capsys.readouterr().err.splitlines()
-    assert last == "regexp: unexpected ZeroDivisionError: a fault of ours; --debug shows where"
+    told, _, where = last.partition(" (")
+    assert told == "regexp: unexpected ZeroDivisionError: a fault of ours"
+    assert re.fullmatch(r"test_terminal\.py, line \d+\); --debug shows where", where)
     assert bool(traceback) == bool(asked)
 
 
@@ -194,3 +199,13 @@ def test_warnings_are_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     regexp.commands.terminal.plain_warnings()
     told = warnings.formatwarning("two\n words", UserWarning, "file.py", 1, "code")
     assert told == "regexp: warning: two words\n"
+
+
+def test_an_error_of_a_library_is_told_with_the_line_that_called_it() -> None:
+    line = inspect.currentframe().f_lineno + 2  # type: ignore[union-attr]
+    with pytest.raises(IndexError) as raised:
+        torch.utils.data.TensorDataset(torch.zeros(2))[7]
+    told, mistaken = explain_error(raised.value)
+    where = f"(test_terminal.py, line {line}); --debug shows where"
+    assert told == f"unexpected IndexError: {raised.value} {where}"
+    assert not mistaken
