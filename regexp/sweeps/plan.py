@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -13,7 +14,7 @@ from regexp.config.bars import as_bars
 from regexp.config.declared import as_declared
 from regexp.config.functions import as_class_weight
 from regexp.config.jobs import Job, written
-from regexp.config.nodes import without_search
+from regexp.config.nodes import find_target, without_search
 from regexp.config.schema import EARLIER_TRAINER
 from regexp.config.validation import with_lengths
 from regexp.config.values import grid_of, seeds_of
@@ -196,17 +197,29 @@ def from_resolved(config: Node, folder: str, variant: str = "") -> PlannedRun:
 
     Args:
         config: resolved, of one run, as in the artifact `config.yaml`.
-        folder: `paths.data`; folders are a machine's, not a run's.
+        folder: `paths.data`; folders are a machine's, not a run's. Files and folders that are not
+            where the run had them are looked for in it, by the longest end of their path.
         variant: the run's numbers of the grid, as in `PlannedRun`.
 
     Raises:
         ConfigError: a missing or bad file of data.
     """
-    dataset = with_earlier_settings(config["dataset"])
+    dataset = _at_hand(with_earlier_settings(config["dataset"]), Path(folder))
     trainer = {**EARLIER_TRAINER, **config["trainer"]}
     paths = config["paths"] | {"data": folder}
     config = _declared(config | {"paths": paths, "dataset": dataset, "trainer": trainer})
     return planned(config, variant, load_data(config["dataset"], folder, config["seed"]))
+
+
+def _at_hand(dataset: Node, folder: Path) -> Node:
+    """The settings of a dataset with absolute paths that are not here as they are in a folder."""
+    found = dict(dataset)
+    for key in getattr(find_target("dataset", dataset), "PLACES", ()):
+        given = Path(value) if isinstance(value := dataset.get(key), str) else Path()
+        if given.is_absolute() and not given.exists():
+            ends = ["/".join(given.parts[at:]) for at in range(1, len(given.parts))]
+            found[key] = next((end for end in ends if (folder / end).exists()), given.name)
+    return found
 
 
 def _declared(config: Node) -> Node:

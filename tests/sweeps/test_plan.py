@@ -347,6 +347,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.id = "id"
+        self.lost = False
         self.done: dict[str, Earlier] = {}
         self.curves: list[dict[str, float]] = []
         self.ends: list[tuple[str, str]] = []
@@ -543,3 +544,23 @@ def test_runs_of_different_structure_are_trained_in_stacks_of_their_own() -> Non
     assert group_by_structure(runs, members, stack=False) == [[index] for index in range(8)]
     runs = plan(config("grid.trainer.batch_size=[20,40]"))
     assert len(group_by_structure(runs, [build_member(run) for run in runs], stack=True)) == 2
+
+
+@pytest.mark.parametrize("place", ["rows.csv", "tables/rows.csv"])
+def test_a_file_that_is_elsewhere_now_is_found_in_the_folder_of_data(
+    tmp_path: Path, place: str
+) -> None:
+    there, here = tmp_path / "there" / "tables" / "rows.csv", tmp_path / "here" / place
+    there.parent.mkdir(parents=True)
+    rows = [f"{at % 7},{at % 5},{'ab'[at % 2]}" for at in range(60)]
+    there.write_text("\n".join(["one,two,kind", *rows]) + "\n")
+    one = config("dataset=table", f"dataset.path={there}", "dataset.target=kind",
+                 "dataset.train_size=null")  # fmt: skip
+    [run] = plan(one)
+    here.parent.mkdir(parents=True)
+    there.rename(here)
+    again = from_resolved(run.config, str(tmp_path / "here"))
+    assert (again.fingerprint, again.checksum) == (run.fingerprint, run.checksum)
+    assert again.source == str(here)
+    with pytest.raises(ConfigError, match=r"no 'rows.csv' in .* nor in .*nowhere"):
+        from_resolved(run.config, str(tmp_path / "nowhere"))
