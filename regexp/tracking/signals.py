@@ -13,6 +13,9 @@ from regexp.errors import INTERRUPTED
 GRACE = 20.0
 """Seconds that `held_back` holds a signal back, at most: Slurm sends SIGKILL 30 s after SIGTERM."""
 
+WARNED = 90.0
+"""The same of a warning: it comes two minutes before the end (conf/hydra/launcher/slurm.yaml)."""
+
 _WARNINGS = ("SIGUSR1", "SIGUSR2")
 """By which batch systems tell of a preemption or a time limit that is near."""
 
@@ -47,8 +50,9 @@ _held: _Held | None = None
 def held_back() -> Iterator[None]:
     """Let a signal inside the block wait for its end, or for who raises what `pending` gives.
 
-    It does not wait for more than `GRACE` seconds. Ctrl-C never waits, and none does where the
-    block is not inside `interruptible`, in its thread.
+    It does not wait for more than `GRACE` seconds, a warning (SIGUSR1, SIGUSR2) for `WARNED` unless
+    SIGTERM follows. Ctrl-C never waits, and none does where the block is not inside
+    `interruptible`, in its thread.
 
     Raises:
         Terminated: a signal came.
@@ -86,14 +90,25 @@ def interruptible() -> Iterator[None]:
         return
 
     def end(number: int, frame: FrameType | None) -> None:
+        if ended:
+            hurry()
+            return
+        warned = number in warnings
         for handled in before:
-            signal.signal(handled, signal.SIG_IGN)
-        ended.append(Terminated(number, requeued=number in warnings and callable(before[number])))
+            if not (warned and handled == signal.SIGTERM):
+                signal.signal(handled, signal.SIG_IGN)
+        ended.append(Terminated(number, requeued=warned and callable(before[number])))
         if _held is None:
             raise ended[0]
         _held.ended = ended[0]
         signal.signal(signal.SIGALRM, expire)
-        signal.setitimer(signal.ITIMER_REAL, GRACE)
+        signal.setitimer(signal.ITIMER_REAL, WARNED if warned else GRACE)
+
+    def hurry() -> None:
+        """The end that a warning told of is near."""
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        if _held is not None and _held.ended is not None and left > GRACE:
+            signal.setitimer(signal.ITIMER_REAL, GRACE)
 
     def expire(number: int, frame: FrameType | None) -> None:
         raise ended[0]

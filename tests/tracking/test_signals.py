@@ -86,6 +86,27 @@ def test_it_does_not_wait_for_long_and_ctrl_c_not_at_all(
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
+def test_a_warning_waits_longer_but_where_sigterm_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "GRACE", 1e-3)
+    left = []
+
+    def work() -> None:
+        with held_back():
+            send(signal.SIGUSR1)
+            left.append(signal.getitimer(signal.ITIMER_REAL)[0])
+            send(signal.SIGUSR2)
+            left.append(signal.getitimer(signal.ITIMER_REAL)[0])
+            send(signal.SIGTERM)
+            while True:
+                signal.pause()
+
+    ended = ended_by(work)
+    assert isinstance(ended, Terminated)
+    assert ended.signal == signal.SIGUSR1
+    assert min(left) > signals.WARNED - 30
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
 def test_what_a_launcher_does_at_a_signal_comes_when_all_is_recorded(
     fresh_store: Path, requeued: list[int]
 ) -> None:
