@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """Where runs are read from: a `Tracker`, or the `Reader` of a store."""
+    """Where runs are read from: a `Tracker`, or the `Reader` of a store.
+
+    Attributes:
+        server: the address of the server that has them, without credentials; empty where files do.
+    """
+
+    @property
+    def server(self) -> str: ...
 
     def runs(self, sweep_id: str) -> "pd.DataFrame":
         """One row a run of a sweep, as `Tracker.runs` gives them."""
@@ -96,6 +103,7 @@ class Comparison:
         findings: remarks that no sweep should end without.
         spending: what it spends of the error that all looks at the runs share.
         matters: the least gain that matters, as it was asked; None for the metric's own.
+        server: the address of the server that has the runs; empty where files have.
     """
 
     metric: Metric
@@ -110,6 +118,7 @@ class Comparison:
     findings: list[str] = field(default_factory=list)
     spending: Spending = ALONE
     matters: float | None = None
+    server: str = ""
 
     @property
     def shown(self) -> "pd.DataFrame":
@@ -173,6 +182,7 @@ def compare(
         remarks.append(NOTE)
     return Comparison(
         metric=metric,
+        server=source.server,
         runs=runs,
         trials=trials,
         table=table,

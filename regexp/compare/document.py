@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from regexp.compare import tables
@@ -18,6 +18,7 @@ from regexp.compare.pictured import pictured
 from regexp.compare.question import Question
 from regexp.compare.ranking import Across
 from regexp.compare.tables import Column
+from regexp.tracking import pasted
 
 if TYPE_CHECKING:
     from regexp.compare.figures import Picture
@@ -98,6 +99,8 @@ def document(comparison: Comparison, pictures: Sequence[Picture] = ()) -> Docume
     first, details = answers(comparison)
     across = comparison.across
     ids = list(comparison.sweeps)
+    # not where a folder lies: the page may go to others
+    again = partial(pasted.command, uri=comparison.server, folder=pasted.MLRUNS)
     return Document(
         title=", ".join(comparison.sweeps.values()),
         facts=_facts(comparison),
@@ -109,8 +112,8 @@ def document(comparison: Comparison, pictures: Sequence[Picture] = ()) -> Docume
         tuned=_tuned(comparison),
         notes=_notes(comparison, pictures),
         commands=[
-            shlex.join(["regexp", "compare", *ids, *_options(comparison)]),
-            *(f"regexp rerun --sweep {sweep_id}" for sweep_id in ids),
+            again("compare", *ids, *_options(comparison)),
+            *(again("rerun", "--sweep", sweep_id) for sweep_id in ids),
         ],
         pictures=pictures,
         sweeps=ids,

@@ -151,6 +151,7 @@ class FirstSeeds:
     """A source of runs that knows those of the first seeds alone."""
 
     def __init__(self, source: Source, seeds: int) -> None:
+        self.server = source.server
         self._source = source
         self._seeds = seeds
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from regexp.addresses import is_server
+from regexp.addresses import is_server, public
 from regexp.metrics.names import ACCURACY
 from regexp.tracking import names, query, store, view
 from regexp.tracking.artifacts import Places
@@ -44,6 +44,11 @@ class Reading:
         self._patience = patience
         self.places = places
         self._read: dict[str, list[Any]] = {}  # of sweeps, while `reading_once`
+
+    @property
+    def server(self) -> str:
+        """The address of the store without its password, if it is a server; else empty."""
+        return public(self.uri) if is_server(self.uri) else ""
 
     def tries(self, tags: Mapping[str, str], sweep_id: str | None = None) -> list[Earlier]:
         """What became of the runs that have these tags, oldest first.

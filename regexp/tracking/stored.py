@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regexp.addresses import public, public_all
+from regexp.addresses import is_server, public, public_all
 from regexp.tracking import experiments, names, pasted, query, store
 from regexp.tracking.artifacts import Places
 from regexp.tracking.error import TrackingError
@@ -61,6 +61,11 @@ class Reader:
             )
         self.client = store.open_client(self._uri, folder)
         self._places = Places(self.client)
+
+    @property
+    def server(self) -> str:
+        """The address of the store without its password, if it is a server; else empty."""
+        return public(self._uri) if is_server(self._uri) else ""
 
     def run(self, run_id: str) -> StoredRun:
         """A run by its id.

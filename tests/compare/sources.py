@@ -54,6 +54,8 @@ class Source:
         runs: of each sweep, by its id.
     """
 
+    server = ""
+
     def __init__(self, runs: Mapping[str, pd.DataFrame]) -> None:
         self.frames = runs
 

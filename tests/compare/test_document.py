@@ -1,5 +1,7 @@
 """What a comparison says, whatever lays it out."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -31,6 +33,13 @@ def test_what_was_compared() -> None:
     assert said.commands == [
         f"regexp compare {ID} --metric test/accuracy", f"regexp rerun --sweep {ID}",
     ]  # fmt: skip
+
+
+def test_commands_of_runs_on_a_server_say_its_address() -> None:
+    comparison, _ = of(classified())
+    there = replace(comparison, server="http://runs.example.org:5000")
+    where = " tracking.uri=http://runs.example.org:5000"
+    assert document(there).commands == [line + where for line in document(comparison).commands]
 
 
 def test_facts_name_settings_trials_and_what_has_not_finished() -> None:
