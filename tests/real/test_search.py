@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.real.slurm import missing
 from tests.real.sweeps import PATIENCE
 from tests.real.test_launchers import by
-from tests.real.test_slurm import missing
 from tests.search.small import SMALL, Runs, recipe, recorded
 
 pytestmark = pytest.mark.real

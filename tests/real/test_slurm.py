@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import psutil
 import pytest
 
+from regexp.sweeps.launchers.slurm import queue
+from tests.real.slurm import kill_slurmd, missing, plans, process_of
 from tests.real.sweeps import TECHNIQUES, end, give, recorded, wait_for
 
-
-def missing() -> str:
-    """Why there is no Slurm to try; empty if there is one."""
-    if not importlib.util.find_spec("submitit"):
-        return "pip install 'regexp[slurm]'"
-    if not shutil.which("squeue") or subprocess.run(["squeue"], capture_output=True).returncode:
-        return "no Slurm answers: tests/real/slurm.sh starts one"
-    return ""
-
-
 pytestmark = [pytest.mark.real, pytest.mark.skipif(bool(missing()), reason=missing())]
-
-
-def plans(folder: Path, suffix: str) -> set[str]:
-    return {path.stem for path in folder.glob(f"mlruns/hydra/*/plans/*.{suffix}")}
 
 
 def in_training(folder: Path, job: str) -> Callable[[], bool]:
@@ -41,19 +26,6 @@ def in_training(folder: Path, job: str) -> Callable[[], bool]:
         job in plans(folder, "begun") - plans(folder, "json")
         and any(folder.glob("mlruns/checkpoints/*/*.pt"))
     )
-
-
-def process_of(folder: Path, job: str) -> psutil.Process | None:
-    """The Python of a job's task."""
-    for process in psutil.process_iter(["cmdline"]):
-        line = " ".join(process.info["cmdline"] or ())
-        if "submitit.core._submit" in line and str(folder) in line and "srun" not in line:
-            try:
-                if process.environ().get("SLURM_ARRAY_TASK_ID") == job:
-                    return process
-            except psutil.Error:
-                continue
-    return None
 
 
 def kill_a_task(folder: Path) -> None:
@@ -83,16 +55,12 @@ def preempt(folder: Path) -> None:
     subprocess.run(whole, check=True)
 
 
-def kill_slurmd(folder: Path) -> None:
-    killed = [one for one in psutil.process_iter(["name"]) if one.info["name"] == "slurmd"]
-    for process in killed:
-        process.send_signal(signal.SIGKILL)
-    psutil.wait_procs(killed, timeout=30)
-    subprocess.run(["slurmd"], check=True)
+def lose_slurmd(folder: Path) -> None:
+    kill_slurmd()
 
 
 @pytest.mark.parametrize(
-    "disturb", [kill_a_task, requeue_a_task, preempt, warn_a_task, kill_slurmd]
+    "disturb", [kill_a_task, requeue_a_task, preempt, warn_a_task, lose_slurmd]
 )
 def test_what_dies_costs_nothing(
     tmp_path: Path, undisturbed: dict[str, Any], disturb: Callable[[Path], None]
@@ -110,6 +78,17 @@ def test_what_dies_costs_nothing(
         assert "given again" not in printed
 
 
+def forget_ids(folder: Path) -> None:
+    """As if the command had died between `sbatch` and its note of the ids."""
+    [records] = folder.glob("mlruns/launched/*.json")
+    content = json.loads(records.read_text())
+    ids = {task["id"] for task in content["tasks"]}
+    [content["name"]] = {comment for task, comment in queue("%k") if task in ids}
+    for task in content["tasks"]:
+        task["id"] = f"{content['name']} {task['id'].partition('_')[2]}"
+    records.write_text(json.dumps(content))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_the_same_command_waits_for_the_jobs_that_live(
     tmp_path: Path, undisturbed: dict[str, Any], number: signal.Signals
@@ -123,7 +102,9 @@ def test_the_same_command_waits_for_the_jobs_that_live(
     subprocess.run(["scontrol", "hold", last], check=True)
     os.kill(command.pid, number)
     status, printed = end(command)
-    if number == signal.SIGINT:
+    if number == signal.SIGKILL:
+        forget_ids(tmp_path)
+    else:
         assert status == 130
         assert re.search(r"\d tasks go on in Slurm .* `scancel \d+` ends them", printed), printed
     again = give(tmp_path, "hydra/launcher=slurm")
@@ -138,34 +119,13 @@ def test_the_same_command_waits_for_the_jobs_that_live(
     assert len(submitted) == len(TECHNIQUES), "each once"
 
 
-def test_more_tasks_than_an_array_may_have_are_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    from regexp.sweeps.launchers.by_submitit import Slurm
-
-    class Executor:
-        """It notes what it is given."""
-
-        def map_array(self, call: object, tasks: list[Any]) -> list[Any]:
-            arrays.append([position for [(position, _)] in tasks])
-            first = sum(map(len, arrays)) - len(tasks)
-            return [SimpleNamespace(job_id=str(first + at)) for at in range(len(tasks))]
-
-    arrays: list[list[int]] = []
-    slurm = Slurm.__new__(Slurm)
-    slurm._launcher, slurm._submitted, slurm._executor = None, {}, Executor()
-    slurm._overrides = [[]] * 5
-    assert slurm._largest_array() > 1000, "as the real one says"
-    monkeypatch.setattr(slurm, "_largest_array", lambda: 2)
-    assert slurm.submit([[position] for position in range(5)]) == list("01234")
-    assert arrays == [[0, 1], [2, 3], [4]]
-
-
 def test_jobs_that_share_a_task_and_are_cancelled(tmp_path: Path) -> None:
     """All that can be known of them is told, and what had ended is kept."""
     command = give(tmp_path, "hydra/launcher=slurm", "launch.jobs_per_task=4", "launch.retries=0")
     wait_for(
-        lambda: plans(tmp_path, "json") and process_of_single(tmp_path), "first report", command
+        lambda: plans(tmp_path, "json") and process_of(tmp_path, None), "first report", command
     )
-    array = process_of_single(tmp_path)
+    array = process_of(tmp_path, None)
     assert array is not None
     subprocess.run(["scancel", array.environ()["SLURM_JOB_ID"]], check=True)
     status, printed = end(command)
@@ -173,12 +133,3 @@ def test_jobs_that_share_a_task_and_are_cancelled(tmp_path: Path) -> None:
     status, printed = end(give(tmp_path, "hydra/launcher=slurm"))
     assert status == 0, printed
     assert len(recorded(tmp_path)) == 2 * len(TECHNIQUES)
-
-
-def process_of_single(folder: Path) -> psutil.Process | None:
-    """The Python of the only task, which is in no array."""
-    for process in psutil.process_iter(["cmdline"]):
-        line = " ".join(process.info["cmdline"] or ())
-        if "submitit.core._submit" in line and str(folder) in line and "srun" not in line:
-            return process
-    return None

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from regexp.errors import ConfigError
 from regexp.sweeps.launchers import collect as collecting
+from regexp.sweeps.launchers import slurm
 from regexp.sweeps.launchers.collect import CannotAsk, Standing, collect
-from regexp.sweeps.launchers.jobs import Jobs
+from regexp.sweeps.launchers.jobs import Jobs, Task, keep_tasks
 from regexp.sweeps.launchers.start import starter
 from regexp.sweeps.progress import JobReport, write_report
 
@@ -22,11 +24,12 @@ Fate = Callable[["Machine", str], bool]
 
 
 @pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> None:
+def now(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """Time that passes as it is waited for."""
     seconds = itertools.count()
     clock = SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda _: next(seconds))
     monkeypatch.setattr(collecting, "time", clock)
+    return lambda: next(seconds)
 
 
 def jobs_of(folder: Path, count: int, **others: Any) -> Jobs:
@@ -51,24 +54,36 @@ class Machine:
     Attributes:
         submitted: the positions of each task.
         alive: the tasks that have not ended.
+        names: under which each task was submitted, and its position there.
         left: those that lived when the command ended.
     """
 
     name = "Made up"
     outlives = True
+    together = 1000
 
     def __init__(self, jobs: Jobs, fate: Fate) -> None:
         self.jobs = jobs
         self.fate = fate
         self.submitted: list[list[int]] = []
         self.alive: dict[str, list[int]] = {}
+        self.names: dict[str, tuple[str, int]] = {}
         self.left: list[str] = []
 
-    def submit(self, tasks: Sequence[Sequence[int]]) -> list[str]:
+    def submit(self, tasks: Sequence[Sequence[int]], name: str) -> list[str]:
         ids = [str(len(self.submitted) + at) for at in range(len(tasks))]
         self.submitted += map(list, tasks)
         self.alive |= dict(zip(ids, map(list, tasks), strict=True))
+        self.names |= {task: (name, at) for at, task in enumerate(ids)}
         return ids
+
+    def named(self, name: str) -> Mapping[int, str]:
+        found = {task: self.names[task] for task in self.alive}
+        return {at: task for task, (given, at) in found.items() if given == name}
+
+    def cancel(self, tasks: Sequence[str]) -> None:
+        for task in tasks:
+            del self.alive[task]
 
     def living(self, tasks: Sequence[str]) -> Mapping[str, Standing]:
         found: dict[str, Standing] = {}
@@ -193,6 +208,75 @@ def test_after_an_interruption_the_same_command_waits_for_what_lives(
 
 
 @pytest.mark.usefixtures("now")
+def test_a_command_that_died_before_it_knew_its_tasks_finds_them_again(tmp_path: Path) -> None:
+    class Dies(Machine):
+        together = 2
+
+        def submit(self, tasks: Sequence[Sequence[int]], name: str) -> list[str]:
+            super().submit(tasks, name)
+            if len(self.submitted) == 4:
+                raise SystemExit  # the tasks are there, and nobody learns of it
+            return list(self.alive)[-len(tasks) :]
+
+    jobs = jobs_of(tmp_path / "a", 5)
+    machine = Dies(jobs, lambda *_: True)
+    with pytest.raises(SystemExit):
+        collect(machine, jobs)
+    assert machine.submitted == [[0], [1], [2], [3]]
+
+    def goes_on(machine: Machine, task: str) -> bool:
+        machine.jobs = later if task == "4" else jobs
+        return ends_well(machine, task)
+
+    later = jobs_of(tmp_path / "b", 5)
+    machine.fate = goes_on
+    collect(machine, later)
+    assert machine.submitted == [[0], [1], [2], [3], [4]], "each once"
+    assert all(later.has_ended(position) for position in range(5))
+
+
+@pytest.mark.usefixtures("now")
+def test_where_the_cluster_takes_only_some_tasks_none_of_them_stays(tmp_path: Path) -> None:
+    class Full(Machine):
+        together = 2
+
+        def submit(self, tasks: Sequence[Sequence[int]], name: str) -> list[str]:
+            if len(self.submitted) >= 2:
+                raise ConfigError("Slurm takes no job")
+            return super().submit(tasks, name)
+
+    jobs = jobs_of(tmp_path / "a", 3)
+    machine = Full(jobs, ends_well)
+    with pytest.raises(ConfigError, match="takes no job"):
+        collect(machine, jobs)
+    assert machine.submitted == [[0], [1]]
+    assert not machine.alive
+    assert machine.left == []
+
+
+@pytest.mark.parametrize("mount", ["", "nfs4"])
+def test_a_report_that_shows_late_over_a_network_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: Callable[[], int], mount: str
+) -> None:
+    """A client of NFS sees the files of others up to a minute later."""
+    shows_at: list[int] = []
+
+    class Late(Machine):
+        def living(self, tasks: Sequence[str]) -> Mapping[str, Standing]:
+            looks_at = now()
+            shows_at.append(looks_at + 60)
+            if looks_at >= shows_at[0]:
+                self.end(0)
+            return {}
+
+    monkeypatch.setattr(collecting, "network", lambda file: mount)
+    jobs = jobs_of(tmp_path / "a", 1)
+    machine = Late(jobs, ends_well)
+    collect(machine, jobs)
+    assert len(machine.submitted) == (1 if mount else 3), "over and over, until it shows"
+
+
+@pytest.mark.usefixtures("now")
 @pytest.mark.parametrize("answers", [True, False])
 def test_jobs_that_end_with_the_command_are_let_record_it(tmp_path: Path, answers: bool) -> None:
     def interrupts(machine: Machine, task: str) -> bool:
@@ -233,6 +317,47 @@ def test_while_the_cluster_does_not_answer_its_jobs_are_waited_for(
     collect(machine, jobs)
     assert machine.submitted == [[0]]
     assert capsys.readouterr().out.count("does not answer (Unable to contact") == 1
+
+
+@pytest.mark.usefixtures("now")
+def test_a_command_that_is_given_while_the_cluster_does_not_answer_waits_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Silent(Machine):
+        def living(self, tasks: Sequence[str]) -> Mapping[str, Standing]:
+            if next(looks) < 3:
+                raise CannotAsk("Unable to contact slurm controller")
+            return super().living(tasks)
+
+    looks = itertools.count()
+    jobs = jobs_of(tmp_path / "a", 1)
+    keep_tasks(jobs, "Made up", [Task("0", {0: jobs.plans[0]})])
+    machine = Silent(jobs, ends_well)
+    machine.alive["0"] = [0]
+    collect(machine, jobs)
+    assert machine.submitted == []
+    assert capsys.readouterr().out.count("does not answer (Unable to contact") == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "largest"),
+    [
+        ("MaxArraySize            = 20001", 20001),
+        ("MaxArraySize = 0", 1),
+        ("slurm_load_ctl_conf error", 1001),
+        (None, 1001),
+    ],
+)
+def test_how_many_tasks_an_array_may_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str | None, largest: int
+) -> None:
+    """Also where there are to be no arrays, and where Slurm's command tells nothing."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if told is not None:
+        command = tmp_path / "scontrol"
+        command.write_text(f"#!/bin/sh\necho '{told}'\n")
+        command.chmod(0o700)
+    assert slurm.largest_array() == largest
 
 
 class Pool:

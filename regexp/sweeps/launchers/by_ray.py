@@ -46,7 +46,12 @@ class Ray:
         with _own_signals():
             start_ray(launcher.ray_cfg.init)
 
-    def submit(self, tasks: Sequence[Sequence[int]]) -> list[str]:
+    @property
+    def together(self) -> int:
+        """How many tasks are submitted together, at most."""
+        return 1000
+
+    def submit(self, tasks: Sequence[Sequence[int]], name: str) -> list[str]:
         """Start a task for each job, by its position; the id of each."""
         return [self._submit(*task) for task in tasks]
 
@@ -82,8 +87,16 @@ class Ray:
             return public(f"{type(error).__name__}: {error}".strip().splitlines()[0])
         return "Ray says that it ended well"
 
-    def leave(self, tasks: Sequence[str]) -> str:
-        """Living tasks end with this process."""
+    def named(self, name: str) -> Mapping[int, str]:
+        """None: they end with the command."""
+        return {}
+
+    def cancel(self, tasks: Sequence[str]) -> None:
+        """Cancel tasks."""
         for task in tasks:
             ray.cancel(self._tasks[task])
+
+    def leave(self, tasks: Sequence[str]) -> str:
+        """Living tasks end with this process."""
+        self.cancel(tasks)
         return f"\n{len(tasks)} tasks of Ray were cancelled."

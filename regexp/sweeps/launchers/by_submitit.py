@@ -1,13 +1,7 @@
-"""Jobs as tasks of Slurm, or processes of this machine, started by submitit as Hydra does.
+"""Jobs as tasks of Slurm, or processes of this machine, started by submitit as Hydra does."""
 
-Who lives is asked of `squeue`, which knows all that have not ended, also where Slurm keeps no
-accounts: submitit asks `sacct`, and without accounts would wait for a dead task for ever.
-"""
-
-import re
-import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import submitit
@@ -17,9 +11,9 @@ from omegaconf import OmegaConf
 
 from regexp.config import plan_file
 from regexp.errors import ConfigError
-from regexp.sweeps.launchers.collect import CannotAsk, Standing
+from regexp.sweeps.launchers import slurm
+from regexp.sweeps.launchers.collect import Standing
 
-_SECONDS = 60  # for Slurm to answer
 _OF_EXECUTOR = ("submitit_folder", "slurm_max_num_timeout")
 
 
@@ -52,24 +46,21 @@ class Submitit:
                 "command where sbatch and srun are, or hydra/launcher=joblib"
             ) from error
 
-    def submit(self, tasks: Sequence[Sequence[int]]) -> list[str]:
+    @property
+    def together(self) -> int:
+        """How many tasks are submitted together, at most."""
+        return 1000
+
+    def submit(self, tasks: Sequence[Sequence[int]], name: str) -> list[str]:
         """Start tasks, each of jobs by their positions; the id of each."""
         state = Singleton.get_state()
         given = [[(position, self._overrides[position]) for position in task] for task in tasks]
-        call, size, jobs = SubmittedTask(self._launcher, state), self._largest_array(), []
         try:
-            for first in range(0, len(given), size):
-                jobs += self._executor.map_array(call, given[first : first + size])
+            jobs = self._executor.map_array(SubmittedTask(self._launcher, state), given)
         except submitit.core.utils.FailedJobError as error:  # of sbatch
-            for array in dict.fromkeys(job.job_id.partition("_")[0] for job in jobs):
-                subprocess.run(["scancel", array], capture_output=True, check=False)
             raise ConfigError(f"Slurm takes no job: {error}") from error
         self._submitted |= {job.job_id: job for job in jobs}
         return [job.job_id for job in jobs]
-
-    def _largest_array(self) -> int:
-        """How many tasks are submitted together, at most."""
-        return 1000
 
     def _log_of(self, task: str) -> str:
         """Where a task of this process wrote what it said."""
@@ -93,10 +84,18 @@ class Local(Submitit):
         """How a task ended, for people."""
         return f"process {task}{self._log_of(task)}"
 
-    def leave(self, tasks: Sequence[str]) -> str:
-        """Living tasks end with this process."""
+    def named(self, name: str) -> Mapping[int, str]:
+        """None: they end with the command."""
+        return {}
+
+    def cancel(self, tasks: Sequence[str]) -> None:
+        """Interrupt tasks."""
         for task in tasks:
             self._submitted[task].cancel()
+
+    def leave(self, tasks: Sequence[str]) -> str:
+        """Living tasks end with this process."""
+        self.cancel(tasks)
         return f"\n{len(tasks)} processes were interrupted."
 
 
@@ -108,54 +107,46 @@ class Slurm(Submitit):
 
     def __init__(self, launcher: Any, overrides: Sequence[list[str]]) -> None:
         super().__init__(launcher, overrides, "slurm")
+        self._comment = launcher.params.get("comment")
+
+    def submit(self, tasks: Sequence[Sequence[int]], name: str) -> list[str]:
+        """Start tasks as an array, each of jobs by their positions; the id of each."""
+        comment = f"{self._comment} {name}" if self._comment else name
+        self._executor.update_parameters(slurm_comment=comment)
+        return super().submit(tasks, name)
+
+    def named(self, name: str) -> Mapping[int, str]:
+        """Position -> id, of the living tasks that were submitted under a name."""
+        found = [task for task, comment in slurm.queue("%k") if comment.endswith(name)]
+        return {int(task.partition("_")[2] or 0): task for task in found}
 
     def living(self, tasks: Sequence[str]) -> Mapping[str, Standing]:
         """How those of some tasks stand that have not ended."""
-        command = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T"]
-        try:
-            asked = subprocess.run(
-                command, capture_output=True, text=True, timeout=_SECONDS, check=True
-            )
-        except subprocess.CalledProcessError as error:
-            raise CannotAsk(error.stderr.strip()) from error
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise CannotAsk(str(error)) from error
-        standing = dict(line.split("|") for line in asked.stdout.split())
+        standing = dict(slurm.queue("%T"))
         return {
             task: "waiting" if standing[task] == "PENDING" else "running"
             for task in tasks
             if task in standing
         }
 
-    def _largest_array(self) -> int:
-        """What this Slurm allows, which is 1,001 unless its administrator says more."""
-        asked = subprocess.run(
-            ["scontrol", "show", "config"],
-            capture_output=True, text=True, timeout=_SECONDS, check=False,
-        )  # fmt: skip
-        found = re.search(r"MaxArraySize\s*=\s*(\d+)", asked.stdout)
-        return int(found[1]) if found else 1001
+    def cancel(self, tasks: Sequence[str]) -> None:
+        """Cancel the arrays of tasks."""
+        slurm.cancel(tasks)
+
+    @cached_property
+    def together(self) -> int:
+        """How many tasks an array may have."""
+        return slurm.largest_array()
 
     def end_of(self, task: str) -> str:
         """How a task ended, for people, as far as it is known."""
-        told = ""
-        with suppress(OSError, subprocess.TimeoutExpired):
-            told = subprocess.run(
-                ["scontrol", "--oneliner", "show", "job", task],
-                capture_output=True, text=True, timeout=_SECONDS, check=False,
-            ).stdout  # fmt: skip
-        fields = dict(word.split("=", 1) for word in told.split() if "=" in word)
-        state = fields.get("JobState", "it is gone from the queue")
-        if (code := fields.get("ExitCode", "0:0")) != "0:0":
-            state += f", exit code {code}"
-        return f"Slurm job {task}: {state}{self._log_of(task)}"
+        return f"Slurm job {task}: {slurm.end_of(task)}{self._log_of(task)}"
 
     def leave(self, tasks: Sequence[str]) -> str:
         """Living tasks go on without this process."""
-        arrays = dict.fromkeys(task.partition("_")[0] for task in tasks)
         return (
             f"\n{len(tasks)} tasks go on in Slurm ({', '.join(tasks)}): the same command waits for "
-            f"them again, and `scancel {' '.join(arrays)}` ends them."
+            f"them again, and `scancel {' '.join(slurm.arrays(tasks))}` ends them."
         )
 
 

@@ -6,14 +6,16 @@ lets them: given again, it waits for those that are on their way, and submits no
 """
 
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
-from regexp.errors import count
+from regexp.errors import ConfigError, count
 from regexp.sweeps.launchers.jobs import Jobs, Task, keep_tasks, kept_tasks
 from regexp.sweeps.progress import say
 from regexp.sweeps.time_left import TimeLeft
+from regexp.tracking.mounts import network
 
 Standing = Literal["waiting", "running"]
 
@@ -24,7 +26,8 @@ GRACE = 30.0
 """Seconds for jobs that end with the command to record so, at most."""
 
 _BETWEEN = 10.0  # seconds between two lines on how many jobs wait and run
-_LOOKS = 2  # at which a task has to be gone: the file system may show its reports a little later
+_LOOKS = 2  # at which a task has to be gone: its report may come between a look and the question
+_NETWORK = 70.0  # seconds: over a network, files of others show late; of NFS after 60 at the latest
 
 
 class CannotAsk(Exception):  # noqa: N818, it is no error of the user's
@@ -37,13 +40,35 @@ class Cluster(Protocol):
     Attributes:
         name: for people.
         outlives: whether its tasks outlive this process, and hold several jobs.
+        together: how many tasks are submitted together, at most.
     """
 
     name: str
     outlives: bool
 
-    def submit(self, tasks: Sequence[Sequence[int]]) -> list[str]:
-        """Start tasks, each of jobs by their positions; the id of each."""
+    @property
+    def together(self) -> int: ...
+
+    def submit(self, tasks: Sequence[Sequence[int]], name: str) -> list[str]:
+        """Start tasks, each of jobs by their positions; the id of each.
+
+        Args:
+            tasks: at most `together`.
+            name: by which they are found, where this process dies before it knows their ids.
+
+        Raises:
+            ConfigError: it takes none of them.
+        """
+
+    def named(self, name: str) -> Mapping[int, str]:
+        """Position -> id, of the living tasks that were submitted under a name.
+
+        Raises:
+            CannotAsk: nobody can tell now.
+        """
+
+    def cancel(self, tasks: Sequence[str]) -> None:
+        """End tasks, as far as they live."""
 
     def living(self, tasks: Sequence[str]) -> Mapping[str, Standing]:
         """How those of some tasks stand that have not ended.
@@ -77,7 +102,8 @@ class _Collection:
         self._jobs = jobs
         self._tasks: dict[str, Task] = {}
         self._left: set[int] = set(range(len(jobs.plans))) - jobs.idle
-        self._gone: dict[str, int] = {}  # at how many looks a task was
+        self._gone: dict[str, tuple[int, float]] = {}  # task -> at how many looks, and since when
+        self._late = _NETWORK if jobs.plans and network(jobs.plans[0]) else 0.0
         self._rest = TimeLeft(jobs.plans[0].parent) if jobs.plans else None
         self._told: tuple[int, int] | None = None
         self._told_at = self._asked_at = -LONGEST
@@ -113,24 +139,45 @@ class _Collection:
         """Take over the tasks that an earlier command left on their way."""
         if not (self._left and self._cluster.outlives):
             return
-        kept = kept_tasks(self._jobs, self._cluster.name)
-        living = self._cluster.living([task.id for task in kept]) if kept else {}
+        while True:
+            try:
+                kept = kept_tasks(self._jobs, self._cluster.name, self._cluster.named)
+                living = self._cluster.living([task.id for task in kept]) if kept else {}
+                break
+            except CannotAsk as error:
+                self._tell_silent(error)
+                time.sleep(LONGEST)
+        self._silent = False
         self._tasks = {task.id: task for task in kept if task.id in living}
         if self._tasks:
             of = count(sum(len(task.jobs) for task in self._tasks.values()), "job")
             say(f"{self._cluster.name}: {of} of an earlier command on the way; none is given twice")
 
     def _submit(self, tasks: Sequence[Sequence[int]]) -> None:
-        if not tasks:
-            return
-        for task, positions in zip(self._cluster.submit(tasks), tasks, strict=True):
-            self._tasks[task] = Task(task, {at: self._jobs.plans[at] for at in positions})
-        self._keep()
+        size, submitted = self._cluster.together, list[str]()
+        try:
+            for first in range(0, len(tasks), size):
+                submitted += self._submit_together(tasks[first : first + size])
+        except ConfigError:
+            self._cluster.cancel(submitted)
+            self._tasks = {name: one for name, one in self._tasks.items() if name not in submitted}
+            self._keep()
+            raise
         self._pause, self._told = 1.0, None
 
-    def _keep(self) -> None:
+    def _submit_together(self, tasks: Sequence[Sequence[int]]) -> list[str]:
+        """Submit tasks at once, which are kept before and after; the id of each."""
+        name = uuid.uuid4().hex
+        new = [{at: self._jobs.plans[at] for at in positions} for positions in tasks]
+        self._keep([Task(f"{name} {at}", jobs) for at, jobs in enumerate(new)], name)
+        ids = self._cluster.submit(tasks, name)
+        self._tasks |= {task: Task(task, jobs) for task, jobs in zip(ids, new, strict=True)}
+        self._keep()
+        return ids
+
+    def _keep(self, new: Sequence[Task] = (), name: str = "") -> None:
         if self._cluster.outlives:
-            keep_tasks(self._jobs, self._cluster.name, self._tasks.values())
+            keep_tasks(self._jobs, self._cluster.name, [*self._tasks.values(), *new], name)
 
     def _is_done(self, position: int, plan: Path) -> bool:
         """Whether a job has left its report, which is told once."""
@@ -150,9 +197,7 @@ class _Collection:
         try:
             living = self._cluster.living(list(self._tasks))
         except CannotAsk as error:
-            if not self._silent:
-                say(f"{self._cluster.name} does not answer ({error}); its jobs are waited for.")
-            self._silent = True
+            self._tell_silent(error)
             return
         finally:
             self._asked_at = time.monotonic()
@@ -160,14 +205,24 @@ class _Collection:
         self._silent = False
         dead = []
         for name in self._tasks:
-            self._gone[name] = 0 if name in living else self._gone.get(name, 0) + 1
-            if self._gone[name] >= _LOOKS:
+            if name in living:
+                self._gone.pop(name, None)
+                continue
+            looks, since = self._gone.get(name, (0, self._asked_at))
+            self._gone[name] = looks + 1, since
+            if looks + 1 >= _LOOKS and self._asked_at - since >= self._late:
                 dead.append(name)
-            elif self._gone[name]:
+            elif looks + 1 < _LOOKS:
                 self._pause = 1.0
         self._tell(living)
         for name in dead:
             self._bury(self._tasks[name])
+
+    def _tell_silent(self, error: CannotAsk) -> None:
+        """Say that the cluster does not answer, once until it does."""
+        if not self._silent:
+            say(f"{self._cluster.name} does not answer ({error}); its jobs are waited for.")
+        self._silent = True
 
     def _bury(self, task: Task) -> None:
         """Give the jobs of a task again that has died: the one that it was at, and the others."""

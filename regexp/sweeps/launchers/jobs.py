@@ -1,7 +1,7 @@
 """The jobs of a sweep as those who launch them see them: by the files that they leave."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,9 @@ from regexp.errors import count
 from regexp.sweeps import progress
 from regexp.sweeps.progress import JobReport, say
 from regexp.sweeps.time_left import BEGUN, LEFT
+
+Named = Callable[[str], Mapping[int, str]]
+"""See `regexp.sweeps.launchers.collect.Cluster.named`."""
 
 
 @dataclass
@@ -120,20 +123,35 @@ class Task:
     jobs: dict[int, Path]
 
 
-def keep_tasks(jobs: Jobs, cluster: str, tasks: Iterable[Task]) -> None:
-    """Keep which tasks are on their way, for a command that is given when this one has died."""
+def keep_tasks(jobs: Jobs, cluster: str, tasks: Iterable[Task], name: str = "") -> None:
+    """Keep which tasks are on their way, for a command that is given when this one has died.
+
+    Args:
+        jobs: theirs.
+        cluster: the name of that which runs them.
+        tasks: those that are on their way, and those that are submitted next, whose ids are made up
+            of `name` and their positions among them.
+        name: under which those are submitted.
+    """
     told = [
         {"id": task.id, "jobs": {jobs.keys[at]: str(plan) for at, plan in task.jobs.items()}}
         for task in tasks
     ]
     jobs.records.parent.mkdir(parents=True, exist_ok=True)
     part = jobs.records.with_suffix(".part")
-    part.write_text(json.dumps({"cluster": cluster, "tasks": told}, indent=1))
+    part.write_text(json.dumps({"cluster": cluster, "tasks": told, "name": name}, indent=1))
     part.replace(jobs.records)
 
 
-def kept_tasks(jobs: Jobs, cluster: str) -> list[Task]:
-    """The tasks that `keep_tasks` kept of an earlier command, with the jobs that are wanted now."""
+def kept_tasks(jobs: Jobs, cluster: str, named: Named) -> list[Task]:
+    """The tasks that `keep_tasks` kept of an earlier command, with the jobs that are wanted now.
+
+    Args:
+        jobs: that are wanted.
+        cluster: the name of that which runs them.
+        named: tells which living tasks were submitted under a name, if the command died before it
+            could keep their ids.
+    """
     try:
         content = json.loads(jobs.records.read_text())
     except (OSError, ValueError):
@@ -141,8 +159,13 @@ def kept_tasks(jobs: Jobs, cluster: str) -> list[Task]:
     if content["cluster"] != cluster:
         return []
     at = {key: position for position, key in enumerate(jobs.keys) if position not in jobs.idle}
+    name = content.get("name", "")
+    ids = {f"{name} {at}": task for at, task in named(name).items()} if name else {}
     tasks = [
-        Task(one["id"], {at[key]: Path(plan) for key, plan in one["jobs"].items() if key in at})
+        Task(
+            ids.get(one["id"], one["id"]),
+            {at[key]: Path(plan) for key, plan in one["jobs"].items() if key in at},
+        )
         for one in content["tasks"]
     ]
     return [task for task in tasks if task.jobs]
