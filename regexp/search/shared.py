@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from omegaconf import DictConfig
@@ -37,18 +37,24 @@ class Shared:
     def __call__(self, jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
         """What became of the runs of each job, whoever trained them; see `engine.Train`."""
         outcomes: dict[int, list[Outcome]] = {}
-        # first what nobody trains, then what others have trained, or left
-        for waits in (None, lambda who: None):
-            for number in [one for one in range(len(jobs)) if one not in outcomes]:
+        # first what nobody trains, then what others have trained, or left, or taken over
+        waits: Callable[[str], object] | None = None
+        while left := [number for number in range(len(jobs)) if number not in outcomes]:
+            for number in left:
                 try:
                     with self.tracker.alone(f"{self.sweep_id}-{_name(jobs[number])}", waits):
                         outcomes[number] = self._train(jobs[number])
                 except TakenError:
                     continue
+            waits = _quietly
         return [outcomes[number] for number in range(len(jobs))]
 
     def _train(self, job: Sequence[PlannedRun]) -> list[Outcome]:
         return train(job, self.config, self.tracker, self.sweep_id)
+
+
+def _quietly(who: str) -> None:
+    """Wait for another without a word."""
 
 
 def _name(job: Sequence[PlannedRun]) -> str:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from regexp.addresses import print_traceback
 from regexp.config.values import every_of, stores_checkpoints
+from regexp.errors import in_words
 from regexp.stack.member import Member
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.outcome import Outcome, chosen_numbers, ended_before
@@ -22,7 +23,15 @@ from regexp.sweeps.recording import Recorder, labels_of, record_failure, record_
 from regexp.sweeps.resume import Every, Point, Resume, remove_checkpoints
 from regexp.sweeps.reuse import arithmetic_of, choose, search
 from regexp.sweeps.stacks import at_once, group_by_structure, make_parts, train_members
-from regexp.tracking import Earlier, RunRecord, Tracker, held_back, now, pending
+from regexp.tracking import (
+    Earlier,
+    RunRecord,
+    TakenOverError,
+    Tracker,
+    held_back,
+    now,
+    pending,
+)
 from regexp.training.device import device_settings
 
 Advance = Callable[[int], object]
@@ -62,6 +71,7 @@ def train(
     Raises:
         ConfigError: what only the data can tell is wrong, and nothing was recorded; or every trial
             diverged.
+        TakenOverError: another process trains them now, as nothing was heard of this one.
     """
     outcomes = _train_runs(runs, config, tracker, sweep_id, setting, known, advance)
     if not config.tune.budget:
@@ -189,10 +199,20 @@ def _train_stack(
 
     Whatever fails in it fails these runs alone. A signal ends it after an epoch, the only place
     where there is a checkpoint from which the same bits follow.
+
+    Raises:
+        TakenOverError: another process trains it now; nothing more was recorded.
     """
 
     def report(run: int, epoch: int, metrics: dict[str, float]) -> None:
         resume.note(run, tell(run, Point(epoch, now(), metrics)))
+
+    def check_ours() -> None:
+        lost = [record for record in records if record is not None and record.lost]
+        for record in lost:
+            record.finish("KILLED")
+        if lost:
+            raise TakenOverError("another process trains the same runs")
 
     def tell(run: int, point: Point) -> Point:
         if (record := records[run]) is not None:
@@ -201,6 +221,7 @@ def _train_stack(
         return point
 
     def save(epoch: int, content: Callable[[], dict[str, Any]]) -> None:
+        check_ours()
         ended = pending()  # what comes later waits for the next checkpoint
         resume.save(epoch, content)
         if ended is not None:
@@ -212,10 +233,12 @@ def _train_stack(
             for point in points:  # the store may not have them all
                 tell(position, point)
         results = train_members(parts, members, runs, report, save)
+    except TakenOverError:
+        raise
     except Exception as error:
         reason = str(error)
         if not isinstance(error, ValueError):
-            reason = f"training raised {type(error).__name__}: {error}; --debug shows where"
+            reason = f"training raised {in_words(error)}; --debug shows where"
         if runs[0].config["debug"]:
             print_traceback(error)
         pairs = zip(runs, records, strict=True)
@@ -228,6 +251,7 @@ def _train_stack(
             kept = False
             reason = f"what it ended with cannot be stored: {error}"
             outcomes.append(record_failure(run, record, reason))
+    check_ours()
     if kept:
         resume.remove()
     return outcomes

@@ -17,7 +17,7 @@ from regexp.config.jobs import Job, checked_job
 from regexp.config.launching import current_job
 from regexp.config.postponed import postpone
 from regexp.config.strays import technique_of, without_strays
-from regexp.errors import ConfigError, NotApplicable
+from regexp.errors import ConfigError, NotApplicable, in_words
 from regexp.metrics.names import VALIDATION_LOSS
 from regexp.sweeps import progress
 from regexp.sweeps.progress import say
@@ -215,7 +215,7 @@ def _reason(error: Exception) -> str:
 
     if isinstance(error, ConfigError | TrackingError):
         return public(str(error))
-    return public(f"{type(error).__name__}: {error}")
+    return public(in_words(error))
 
 
 def _train(
@@ -240,7 +240,7 @@ def _train(
     from regexp.sweeps.job import train
     from regexp.sweeps.plan import plan
     from regexp.sweeps.planned_run import PlannedRun, check_code
-    from regexp.tracking import Earlier, Patience, interruptible
+    from regexp.tracking import Earlier, Patience, TakenOverError, interruptible
 
     runs = plan_of_job.get("runs")
     known = None
@@ -252,16 +252,17 @@ def _train(
     if runs is None and current_job()[0] == 0:  # the command could not plan it, and said nothing
         for line in progress.remark_lines([planned]):
             say(line)
+
+    def train_alone(tracker: "Tracker") -> "list[Outcome]":
+        while True:
+            with contextlib.suppress(TakenOverError), by_itself(tracker):  # then it is waited for
+                return train(planned, config, tracker, order.sweep_id, setting, known, advance)
+
     if _tracker is not None:
-        with by_itself(_tracker):
-            return train(planned, config, _tracker, order.sweep_id, setting, known, advance)
+        return train_alone(_tracker)
     patience = Patience(config.tracking.wait)
-    with (
-        interruptible(),
-        patience(lambda: open_tracker(config)) as tracker,
-        by_itself(tracker),
-    ):
-        return train(planned, config, tracker, order.sweep_id, setting, known, advance)
+    with interruptible(), patience(lambda: open_tracker(config)) as tracker:
+        return train_alone(tracker)
 
 
 def alone(tracker: "Tracker", name: str, head: str) -> contextlib.AbstractContextManager[None]:

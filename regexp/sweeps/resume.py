@@ -101,10 +101,13 @@ class Resume:
         return training
 
     def _found(self) -> Path:
-        """The checkpoint to go on from: of this arithmetic, else the newest that is wanted."""
+        """The checkpoint to go on from: of this arithmetic, else the newest that is wanted.
+
+        Another machine may have gone on from what is here, and have left a later one in the store.
+        """
         folder = self.path.parent
-        if self._copy is not None and not any(folder.glob(self._wanted)):
-            self._copy.get(folder, self._wanted)
+        if self._copy is not None:
+            self._copy.get(folder, self._wanted, _is_newer)
         if self.path.exists():
             return self.path
         others = sorted(folder.glob(self._wanted), key=lambda path: path.stat().st_mtime)
@@ -168,6 +171,20 @@ def remove_checkpoints(folder: Path, fingerprints: Sequence[str]) -> None:
         return
     for fingerprint in fingerprints:
         _remove(folder, f"{fingerprint}-*")
+
+
+def _is_newer(path: Path, than: Path) -> bool:
+    """Whether a checkpoint is of a later epoch than another, or the other cannot be read."""
+    return _epoch(path) > _epoch(than)
+
+
+def _epoch(path: Path) -> int:
+    """The epoch of a checkpoint; -1 if it cannot be read."""
+    try:
+        history = checkpoint.load(path, holds="training")["history"]
+        return max(int(run["epoch"][-1]) for run in history if len(run["epoch"]))
+    except (ValueError, LookupError, TypeError, OSError):
+        return -1
 
 
 def _hash(content: object) -> str:

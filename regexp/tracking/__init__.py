@@ -3,7 +3,7 @@
 Importing this package does not import MLflow, which takes seconds; opening a `Tracker` does.
 """
 
-from regexp.tracking.claims import TakenError
+from regexp.tracking.claims import TakenError, TakenOverError
 from regexp.tracking.copies import CheckpointCopy
 from regexp.tracking.error import StoreAwayError, TrackingError
 from regexp.tracking.patience import Patience
@@ -22,6 +22,7 @@ __all__ = [
     "RunRecord",
     "StoreAwayError",
     "TakenError",
+    "TakenOverError",
     "Terminated",
     "Tracker",
     "TrackingError",

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 from regexp.tracking.spool import Record
 
@@ -34,9 +35,9 @@ def _by_request(records: Sequence[Record]) -> list[Record]:
 
 
 def batches(records: Sequence[Record]) -> Iterator[list[Record]]:
-    """Cut records, in order, into batches that MLflow takes in one call."""
+    """Cut records, in order, into batches of one owner that MLflow takes in one call."""
     limits = {"metric": METRICS_A_BATCH, "tag": TAGS_A_BATCH, "param": TAGS_A_BATCH}
-    for together, group in groupby(records, key=lambda record: record["kind"] in TOGETHER):
+    for (together, _), group in groupby(records, key=_alike):
         if not together:
             yield from ([record] for record in group)
             continue
@@ -50,3 +51,8 @@ def batches(records: Sequence[Record]) -> Iterator[list[Record]]:
             batch.append(record)
             counts[kind] += 1
         yield batch
+
+
+def _alike(record: Record) -> tuple[bool, Any]:
+    """What records of one batch have in common; see `regexp.tracking.spool` for the owner."""
+    return record["kind"] in TOGETHER, record.get("owner")

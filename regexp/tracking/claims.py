@@ -20,6 +20,10 @@ class TakenError(RuntimeError):
     """Another process does what one wants to do alone."""
 
 
+class TakenOverError(TakenError):
+    """Another process has taken over what one did alone, as nothing was heard of this one."""
+
+
 class FileLocks:
     """The same where the store is a file and all processes are on one machine: file locks.
 
@@ -50,6 +54,10 @@ class FileLocks:
     def holder(self, name: str) -> str:
         """Who has a lock: it does not tell."""
         return ""
+
+    def has(self, lease: FileLock) -> bool:
+        """Whether nobody has taken a lock over: nobody can."""
+        return True
 
     def release(self, lease: FileLock) -> None:
         """Give a lock back. Once is enough."""
@@ -102,40 +110,53 @@ class Claims:
         self._leases = leases_of(client, uri, folder)
         self._uri = uri
         self._patience = patience
-        self._kept: set[str] = set()
-        self._now: list[Any] = []  # leases of what is being done, the innermost last
-        self._covered: dict[str, Any] = {}  # run -> the lease under which it is recorded
+        self._owned: dict[str, Any] = {}  # sweep -> lease
+        self._doing: list[Any] = []  # the leases of `alone`, the innermost last
+        self._covered: dict[str, Any] = {}  # run -> lease
 
-    def keep(self, name: str, waits: Waits | None) -> bool:
-        """Do something alone from now on, until `close`; False if another does and `waits` is None.
+    def own(self, run_id: str, waits: Waits | None) -> bool:
+        """Own a sweep from now on, until `close`; False if another does and `waits` is None.
 
         Args:
-            name: of what is done.
-            waits: told once who does it, if one has to wait; None not to.
+            run_id: of the sweep's parent run.
+            waits: told once who owns it, if one has to wait; None not to.
         """
-        if name not in self._kept:
+        if run_id not in self._owned or not self._leases.has(self._owned[run_id]):
             try:
-                self._wait(name, waits)
+                self._owned[run_id] = self._wait(f"{run_id}-sweep", waits)
             except TakenError:
                 return False
-            self._kept.add(name)
+        self._covered[run_id] = self._owned[run_id]
         return True
+
+    def cover(self, run_id: str) -> None:
+        """Let a run be this process's as long as the innermost block of `alone` is."""
+        if self._doing:
+            self._covered[run_id] = self._doing[-1]
+
+    def uncover(self, run_id: str) -> None:
+        """Forget a run that has ended."""
+        self._covered.pop(run_id, None)
+
+    def has(self, run_id: str) -> bool:
+        """Whether nobody has taken a run over.
+
+        Raises:
+            Exception: of MLflow's client, where the store has to be asked.
+        """
+        lease = self._covered.get(run_id)
+        return lease is None or self._leases.has(lease)
 
     @contextmanager
     def alone(self, name: str, waits: Waits | None) -> Iterator[None]:
         """Do something alone while the block lasts; see `Tracker.alone`."""
         lease = self._wait(name, waits)
-        self._now.append(lease)
+        self._doing.append(lease)
         try:
             yield
         finally:
-            self._now.remove(lease)
+            self._doing.remove(lease)
             self._leases.release(lease)
-
-    def cover(self, run_id: str) -> None:
-        """Note that a run is recorded as a part of what this process does alone now."""
-        if self._now:
-            self._covered[run_id] = self._now[-1]
 
     def sure(self, run_id: str) -> bool:
         """Whether a run is surely still this process's, as nobody can have taken it over."""
@@ -144,7 +165,7 @@ class Claims:
 
     def close(self) -> None:
         """Leave everything to others."""
-        self._kept.clear()
+        self._owned.clear()
         self._leases.close()
 
     def _wait(self, name: str, waits: Waits | None) -> Any:

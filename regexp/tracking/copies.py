@@ -43,8 +43,14 @@ class CheckpointCopy:
             self._none = False
             self._try(lambda artifacts: artifacts.log_artifact(str(path), FOLDER))
 
-    def get(self, folder: Path, pattern: str) -> None:
-        """Bring the checkpoints whose names match a pattern into a folder, if there are any."""
+    def get(self, folder: Path, pattern: str, is_newer: Callable[[Path, Path], bool]) -> None:
+        """Bring the checkpoints whose names match a pattern into a folder, if there are any.
+
+        Args:
+            folder: made with the first.
+            pattern: as of a shell.
+            is_newer: whether one that was brought takes the place of one that is there.
+        """
 
         def bring(artifacts: Any) -> None:
             entries = artifacts.list_artifacts(FOLDER)
@@ -55,7 +61,8 @@ class CheckpointCopy:
                     folder.mkdir(parents=True, exist_ok=True)
                     with TemporaryDirectory(dir=folder) as brought:
                         part = Path(artifacts.download_artifacts(entry.path, brought))
-                        part.replace(folder / name)
+                        if not (folder / name).exists() or is_newer(part, folder / name):
+                            part.replace(folder / name)
 
         self._try(bring)
 

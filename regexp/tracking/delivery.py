@@ -16,6 +16,9 @@ from regexp.tracking.untrusted import inside
 _FINAL = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE"}
 _DIGEST_LENGTH = 36
 
+ANYBODY = {"owner": ""}
+"""Of a record that is delivered whoever has the run."""
+
 
 def metric(name: str, value: float, step: int, time: int) -> Record:
     """A value at a step; `time` in milliseconds since 1970."""
@@ -70,10 +73,16 @@ def _unsure(run_id: str) -> bool:
     return False
 
 
+def _anyone(run_id: str) -> bool:
+    """Nobody takes a run over."""
+    return True
+
+
 def sender(
     client: Any,
     places: artifacts.Places | None = None,
     sure: Callable[[str], bool] = _unsure,
+    is_ours: Callable[[str], bool] = _anyone,
 ) -> Send:
     """Make the function that delivers one batch of records through `client`.
 
@@ -81,6 +90,8 @@ def sender(
         client: MLflow's, of the store.
         places: where runs have their artifacts, as far as it is known.
         sure: whether a run is known to be this process's still, so that nobody has to be asked.
+        is_ours: whether a run was not taken over by another process; nothing is written of one that
+            was.
     """
     where = artifacts.Places(client) if places is None else places
 
@@ -89,7 +100,8 @@ def sender(
 
         with quiet:
             try:
-                _send(client, where, sure, run_id, records)
+                if is_ours(run_id) and _may_write(client, sure, run_id, records[0].get("owner")):
+                    _send(client, where, run_id, records)
             except MlflowException as error:
                 if error.error_code in _FINAL:
                     raise RefusedError(str(error)) from error
@@ -101,7 +113,6 @@ def sender(
 def _send(
     client: Any,
     places: artifacts.Places,
-    sure: Callable[[str], bool],
     run_id: str,
     records: Sequence[Record],
 ) -> None:
@@ -136,8 +147,7 @@ def _send(
                     raise
                 client.log_inputs(run_id, data)
         case "status":
-            if sure(run_id) or _is_owner(client, run_id, first.get("owner", "")):
-                client.set_terminated(run_id, first["status"], first["time"])
+            client.set_terminated(run_id, first["status"], first["time"])
         case kind:  # pragma: no cover - the functions above are the only makers
             raise AssertionError(kind)
 
@@ -151,12 +161,19 @@ def _put(places: artifacts.Places, run_id: str, path: Path, folder: str) -> None
         repository.log_artifact(str(path), folder or None)
 
 
-def _is_owner(client: Any, run_id: str, owner: str) -> bool:
-    """Whether a run is still of the process that says how it ended: another may go on with it."""
-    if not owner:  # a record of an older version
+def _may_write(client: Any, sure: Callable[[str], bool], run_id: str, owner: str | None) -> bool:
+    """Whether a run is still of the process that recorded something of it.
+
+    Args:
+        client: MLflow's.
+        sure: whether it is surely this process's.
+        run_id: of the run.
+        owner: who says how it ended, or has kept records on disk, and may have been followed by
+            another since; none of what is on its way, is anybody's, or of an older version.
+    """
+    if not owner or (owner == process.identity(process.tags()) and sure(run_id)):
         return True
-    now = process.identity(client.get_run(run_id).data.tags)
-    return now in ("", owner)
+    return process.identity(client.get_run(run_id).data.tags) in ("", owner)
 
 
 def _dataset_input(described: Record) -> Any:
@@ -168,6 +185,6 @@ def _dataset_input(described: Record) -> Any:
         source_type="regexp",
         source=described.get("source", ""),
     )
-    extra = {key: value for key, value in described.items() if key not in ("kind", "name")}
+    extra = {key: value for key, value in described.items() if key not in ("kind", "name", "owner")}
     tags = [InputTag(key, value[:500]) for key, value in extra.items() if value]
     return DatasetInput(data, tags)

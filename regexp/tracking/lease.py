@@ -141,6 +141,13 @@ class Leases:
         seen = self._look(f"{PREFIX}-{name}")
         return seen.who if seen else ""
 
+    def has(self, lease: Lease) -> bool:
+        """Whether nobody has taken it over; where a sign of life is late, the store is asked."""
+        with lease.lock:
+            if lease in self._held and not lease.lost:
+                self._renew(lease, only_late=True)
+            return not lease.lost
+
     def release(self, lease: Lease) -> None:
         """Give a lease back; where the store does not answer, it expires. Once is enough."""
         with lease.lock, suppress(Exception):

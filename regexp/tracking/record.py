@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from regexp.addresses import public
 from regexp.tracking import delivery, names
 from regexp.tracking.outbox import Outbox
+from regexp.tracking.spool import Record
 
 Status = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]
 
@@ -21,6 +23,7 @@ class RunRecord:
     Args:
         on_finish: told once, when the run ends.
         owned: see below.
+        is_ours: whether the run with an id was not taken over by another process.
 
     Attributes:
         owned: whether this process decides how the run ends; `finish` of one that only joined a
@@ -38,6 +41,7 @@ class RunRecord:
         *,
         name: str,
         owned: bool = True,
+        is_ours: Callable[[str], bool] = lambda run_id: True,
     ) -> None:
         self.id = run_id
         self.name = name
@@ -47,6 +51,17 @@ class RunRecord:
         self._outbox = outbox
         self.owned = owned
         self._on_finish = on_finish
+        self._is_ours = is_ours
+        self._lost = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether another process has taken the run over: this one then records no more of it."""
+        if self.owned:
+            with suppress(Exception):  # the store is away: nobody knows
+                self._lost = not self._is_ours(self.id)
+            self.owned = not self._lost
+        return self._lost
 
     def metrics(self, values: Mapping[str, float], step: int, time: int | None = None) -> None:
         """Queue metrics of one step; they are sent in batches by a thread.
@@ -58,7 +73,7 @@ class RunRecord:
         for name, value in values.items():
             key = names.safe(name)
             if (key, step) not in self.known:
-                self._outbox.put(self.id, delivery.metric(key, float(value), int(step), moment))
+                self._put(delivery.metric(key, float(value), int(step), moment))
 
     def summary(self, values: Mapping[str, float]) -> None:
         """Queue metrics of the whole run, such as `test/accuracy`, at step 0.
@@ -70,11 +85,11 @@ class RunRecord:
     def tags(self, values: Mapping[str, object]) -> None:
         """Queue tags."""
         for name, value in values.items():
-            self._outbox.put(self.id, delivery.tag(name, names.text(value)))
+            self._put(delivery.tag(name, names.text(value)))
 
     def text(self, content: str, name: str) -> None:
         """Queue a text that becomes the artifact `name`, such as `config.yaml`."""
-        self._outbox.put(self.id, delivery.text(content, name))
+        self._put(delivery.text(content, name))
 
     def artifact(self, path: Path | str, folder: str = "") -> None:
         """Store a file or folder as an artifact; it may be deleted as soon as this returns.
@@ -86,7 +101,7 @@ class RunRecord:
         path = Path(path)
         if not path.exists():
             raise FileNotFoundError(f"no artifact to record at {path}")
-        self._outbox.store(self.id, delivery.file(path, folder))
+        self._outbox.store(self.id, self._marked(delivery.file(path, folder)))
 
     def wall_seconds(self, seconds: float) -> float:
         """Queue for how long this command has worked on the sweep; called again, the last counts.
@@ -112,13 +127,20 @@ class RunRecord:
         """
         if self.finished:
             return
-        if self.owned:
+        if self.owned and not self.lost:
             if reason:
                 self.tags({"reason": public(reason)})
             self._outbox.put(self.id, delivery.status(status, now()))
         self._outbox.drain()
         self.finished = True
         self._on_finish(self)
+
+    def _put(self, record: Record) -> None:
+        self._outbox.put(self.id, self._marked(record))
+
+    def _marked(self, record: Record) -> Record:
+        """A record, which is anybody's where the run is not this process's."""
+        return record if self.owned else record | delivery.ANYBODY
 
 
 _last = 0

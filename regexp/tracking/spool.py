@@ -226,10 +226,14 @@ def _write(path: Path, lines: Iterable[Record]) -> None:
 
 
 def _records(path: Path) -> Iterator[Record]:
-    """The records in a file, with the whole paths of their files."""
+    """The records in a file, with who wrote each, and the whole paths of their files."""
+    owner = ""
     for line in _lines(path):
+        if line.get("kind") == "header":
+            owner = process.identity({key: str(value) for key, value in line.items()})
         if line.get("kind") in ("header", "closed"):
             continue
+        line.setdefault("owner", owner)
         if reason := fault(line, _files(path)):
             yield {"kind": UNREADABLE, "content": line, "reason": reason}
         elif line["kind"] == "file":

@@ -62,7 +62,7 @@ class Tracker(Reading):
             experiment_id = find_or_make(client, experiment, address, self.folder)
         self._claims = Claims(client, address, self.folder, lambda asked: self._patience(asked))
         places = Places(client)
-        send = delivery.sender(client, places, self._claims.sure)
+        send = delivery.sender(client, places, self._claims.sure, self._claims.has)
         interval = SECONDS_OF_SERVER if is_server(address) else SECONDS
         outbox = Outbox(send, spool_of(address, self.folder), interval=interval)
         super().__init__(client, address, experiment_id, outbox, Patience(wait), places)
@@ -120,7 +120,7 @@ class Tracker(Reading):
         """
         with store.explained(self.uri):
             run, made = self._find_or_create(key, name, afresh=afresh)
-            owned = owned and self._claims.keep(_claim(run.info.run_id), None)
+            owned = owned and self._claims.own(run.info.run_id, None)
             self.places.note(run)
             record = self._record(run.info.run_id, name, owned=owned)
             if not made:
@@ -145,8 +145,8 @@ class Tracker(Reading):
             sweep: from `sweep`.
             waits: told once who has it, if one has to wait.
         """
-        if not sweep.owned:
-            self._claims.keep(_claim(sweep.id), waits)
+        if not sweep.owned or sweep.lost:
+            self._claims.own(sweep.id, waits)
             with store.explained(self.uri):
                 sweep.owned = True
                 self._go_on(sweep, self.client.get_run(sweep.id))
@@ -230,8 +230,9 @@ class Tracker(Reading):
         """
         for run_id, labels in runs.items():
             text = json.dumps(dict(labels), ensure_ascii=False)
-            self._outbox.put(run_id, delivery.tag(names.labels_in(sweep_id), text))
-            self._outbox.put(run_id, delivery.tag(names.member_of(sweep_id), names.REUSED))
+            told = {names.labels_in(sweep_id): text, names.member_of(sweep_id): names.REUSED}
+            for name, value in told.items():
+                self._outbox.put(run_id, delivery.tag(name, value) | delivery.ANYBODY)
 
     def close(self, status: Status = "FAILED", reason: str = "its run was not finished") -> None:
         """Send what is queued and end runs that are still open, with `status` and `reason`.
@@ -271,9 +272,13 @@ class Tracker(Reading):
     def _record(self, run_id: str, name: str, *, owned: bool = True) -> RunRecord:
         def forget(record: RunRecord) -> None:
             self._open.pop(record.id, None)
+            self._claims.uncover(record.id)
 
-        self._open[run_id] = RunRecord(run_id, self._outbox, forget, name=name, owned=owned)
-        return self._open[run_id]
+        record = RunRecord(
+            run_id, self._outbox, forget, name=name, owned=owned, is_ours=self._claims.has
+        )
+        self._open[run_id] = record
+        return record
 
     def _create(self, name: str, tags: Mapping[str, str]) -> Any:
         """Create a run; where only the answer was lost, find the one that was. MLflow's."""
@@ -292,8 +297,3 @@ class Tracker(Reading):
     def _resumed(self, run_id: str) -> tuple[Any, set[tuple[str, int]]]:
         with store.explained(self.uri):
             return lifecycle.resume(self.client, run_id)
-
-
-def _claim(sweep_id: str) -> str:
-    """The name of the lease that a sweep's owner holds."""
-    return f"{sweep_id}-sweep"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.config.values import every_of
 from regexp.errors import ConfigError
-from regexp.sweeps import job, recording
+from regexp.sweeps import job, launched, recording
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import plan
 from regexp.sweeps.resume import Every, Point, Resume
-from regexp.tracking import CheckpointCopy, Tracker, environment
+from regexp.tracking import CheckpointCopy, TakenOverError, Tracker, environment
 from regexp.tracking.copies import FOLDER
 from regexp.training import checkpoint
 from regexp.training.state import TrainingState
@@ -255,6 +256,37 @@ def test_another_machine_makes_new_runs(
     assert sorted(tracker.runs(sweep.id)["status"]) == ["FAILED"] * 3 + ["FINISHED"] * 3
 
 
+def test_a_job_that_another_process_has_taken_over_stops_and_waits_for_it(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = config(tmp_path, "seeds=2")
+    monkeypatch.setattr(tracker._claims, "has", lambda run_id: len(told) < 3)
+    told: list[int] = []
+    sweep = tracker.sweep("key", "key", {})
+    with pytest.raises(TakenOverError):
+        job.train(plan(one), one, tracker, sweep.id, advance=told.append)
+    runs = tracker.client.search_runs([tracker.experiment_id], "tags.fingerprint != ''")
+    assert [run.info.status for run in runs] == ["RUNNING"] * 2, "how they end is the other's"
+    assert len(told) == 4, "it stops after the epoch"
+    assert not [record for record in tracker._open.values() if record.id != sweep.id]
+
+    order = launched.Order(sweep.id, 1, [], str(tmp_path))
+    waited: list[Tracker] = []
+
+    @contextmanager
+    def by_itself(opened: Tracker) -> Iterator[None]:
+        waited.append(opened)
+        if len(waited) == 2:  # the other has done with it
+            monkeypatch.setattr(tracker._claims, "has", lambda run_id: True)
+        yield
+
+    monkeypatch.setattr(launched, "_tracker", tracker)
+    planned = {"runs": [run.as_plain() for run in plan(one)], "known": []}
+    outcomes = launched._train(one, planned, order, "", told.append, by_itself)
+    assert [outcome.status for outcome in outcomes] == ["FINISHED"] * 2
+    assert waited == [tracker] * 2
+
+
 # --- when ------------------------------------------------------------------------------------
 
 
@@ -349,6 +381,12 @@ def copies(tracker: Tracker, sweep: Any) -> list[str]:
     return [one.path for run in runs for one in tracker.client.list_artifacts(run, FOLDER)]
 
 
+def copy_of(tracker: Tracker, sweep: Any) -> CheckpointCopy:
+    [run_id] = [run for run in tracker.runs(sweep.id)["run_id"]
+                if tracker.client.list_artifacts(run, FOLDER)]  # fmt: skip
+    return CheckpointCopy(tracker.places, run_id)
+
+
 def test_a_stack_goes_on_where_its_checkpoint_is_in_the_store_alone(
     tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,6 +408,30 @@ def test_a_stack_goes_on_where_its_checkpoint_is_in_the_store_alone(
     assert recorded(tracker, broken) == recorded(tracker, undisturbed)
     assert not copies(tracker, broken)
     assert not list((tmp_path / "there").glob("**/checkpoints/*"))
+
+
+def test_a_stack_goes_on_from_the_store_where_another_machine_was_further(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, _ = train(tracker, config(tmp_path), "undisturbed")
+    here, there = (config(tmp_path / name, "checkpoint.store=true") for name in ("here", "there"))
+    for machine, epoch in ((here, 2), (there, 4)):
+        interrupt(monkeypatch, epoch, RuntimeError("broken"))
+        broken, _ = train(tracker, machine, "broken")
+    [file] = (tmp_path / "here").glob("checkpoints/*/*.pt")
+    whole = file.read_bytes()
+    for content in (whole, b"damaged"):
+        file.write_bytes(content)
+        resume = Resume(file.parent, ["a"], {}, Every(1), copy=copy_of(tracker, broken))
+        resume.path, resume._wanted = file, file.name
+        assert resume._found() == file
+        [run] = checkpoint.load(file, holds="training")["history"][:1]
+        assert int(run["epoch"][-1]) == 4
+    later = file.read_bytes()
+    resume._found()
+    assert file.read_bytes() == later
+    train(tracker, here, "broken")
+    assert recorded(tracker, broken) == recorded(tracker, undisturbed)
 
 
 def test_a_store_that_takes_no_checkpoint_is_told_of_once_and_left_alone(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from regexp.tracking import Tracker, claims, delivery, process, query, store
-from regexp.tracking.lease import Leases
+from regexp.tracking import TakenError, Tracker, claims, deliver, delivery, process, query, store
+from regexp.tracking.lease import EXPIRY, Leases
+from regexp.tracking.spool import Spool
+from tests.tracking.fakes import Clock
+from tests.tracking.runs import curve, start
 
 
 def test_the_second_ends_nothing_and_owns_it_when_the_first_has_gone(fresh_store: Path) -> None:
@@ -63,9 +67,10 @@ def test_whose_a_run_is_is_asked_unless_it_is_surely_ones_own(fresh_store: Path)
     surely: set[str] = set()
     with Tracker(None, "regexp", fresh_store) as tracker:
         first, second = (tracker.sweep(key, key, {}).id for key in ("first", "second"))
-        late = delivery.status("FINISHED", 7) | {"owner": "elsewhere 1 {}"}
+        late = delivery.status("FINISHED", 7)
         surely.add(first)
         for run_id in (first, second):
+            tracker.client.set_tag(run_id, "host", "elsewhere")
             delivery.sender(tracker.client, sure=surely.__contains__)(run_id, [late])
         found = [tracker.client.get_run(run_id).info.status for run_id in (first, second)]
         assert found == ["FINISHED", "RUNNING"]
@@ -87,3 +92,57 @@ def test_a_run_is_covered_by_the_innermost_lease_as_long_as_that_is_held(
     assert held == [True, False]
     assert not one.sure("before")
     one.close()
+
+
+def test_one_whose_run_was_taken_over_records_no_more_of_it(
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a laptop that wakes: what it trained meanwhile is the other's."""
+    clock = Clock()
+    leases = lambda client, *_: Leases(client, clock=clock, heartbeat=None)
+    monkeypatch.setattr(claims, "leases_of", leases)
+    with Tracker(None, "regexp", fresh_store) as first, Tracker(None, "regexp", fresh_store) as two:
+        sweep = first.sweep("key", "sweep", {})
+        with first.alone("job", None):
+            ours = start(first, sweep.id)
+            ours.metrics({"loss": 1.0}, 1)
+            before = ours.lost
+            first._outbox.drain()
+            for _ in range(3):
+                with pytest.raises(TakenError), two.alone("job", None):
+                    pass
+                clock.now += EXPIRY / 2
+            with two.alone("job", None):
+                theirs = start(two, sweep.id, resume=ours.id)
+                ours.metrics({"loss": 7.0}, 2)
+                ours.tags({"late": True})
+                first._outbox.drain()
+                assert (before, ours.lost) == (False, True)
+                ours.finish("KILLED", "it woke")
+                theirs.metrics({"loss": 2.0}, 2)
+                theirs.finish()
+        run = two.client.get_run(ours.id)
+        assert run.info.status == "FINISHED"
+        assert not {"late", "reason"} & run.data.tags.keys()
+        history = two.client.get_metric_history(ours.id, "loss")
+        assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 2.0)]
+
+
+def test_what_waits_on_disk_of_a_run_that_is_anothers_now_is_left_out(fresh_store: Path) -> None:
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        sweep = tracker.sweep("key", "sweep", {})
+        runs = [start(tracker, sweep.id, fingerprint=name) for name in ("theirs", "ours")]
+        for run in runs:
+            spool = Spool(fresh_store / "undelivered", "mlflow.db")
+            late = [delivery.metric("loss", 7.0, 2, 1000), delivery.tag("late", "yes")]
+            spool.append(run.id, [*late, delivery.tag("member", "yes") | delivery.ANYBODY])
+            spool.release()
+        tracker._outbox.drain()
+        elsewhere = json.dumps({"machine": "", "boot": "", "start": "1"})
+        tracker.client.set_tag(runs[0].id, "process", elsewhere)
+        assert deliver(None, fresh_store) == 0
+        theirs, ours = (tracker.client.get_run(run.id).data for run in runs)
+        assert "loss" not in theirs.metrics
+        assert curve(tracker, runs[1].id, "loss") == [(2, 7.0)]
+        assert [data.tags.get("late") for data in (theirs, ours)] == [None, "yes"]
+        assert [data.tags.get("member") for data in (theirs, ours)] == ["yes", "yes"]
