@@ -49,10 +49,11 @@ def test_undisturbed_it_is_the_same(
     assert recorded(tmp_path) == undisturbed
 
 
-def test_after_ctrl_c_the_same_command_goes_on_by_ray(
-    tmp_path: Path, undisturbed: dict[str, Any]
+@pytest.mark.parametrize("launcher", ["ray", "submitit_local"])
+def test_after_ctrl_c_the_same_command_goes_on(
+    tmp_path: Path, undisturbed: dict[str, Any], launcher: str
 ) -> None:
-    command = give(tmp_path, *by("ray"))
+    command = give(tmp_path, *by(launcher))
     wait_for(lambda: training(tmp_path, "l1"), "training of l1", command)
     command.send_signal(signal.SIGINT)
     status, printed = end(command)
@@ -61,6 +62,6 @@ def test_after_ctrl_c_the_same_command_goes_on_by_ray(
         runs = tracker.client.search_runs([tracker.experiment_id], "tags.fingerprint != ''")
         told = {(run.info.status, run.data.tags["reason"]) for run in runs}
     assert told <= {("KILLED", "interrupted from the keyboard (Ctrl-C)")}
-    status, printed = end(give(tmp_path, *by("ray")))
+    status, printed = end(give(tmp_path, *by(launcher)))
     assert status == 0, printed
     assert recorded(tmp_path) == undisturbed
