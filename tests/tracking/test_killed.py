@@ -99,7 +99,7 @@ def test_what_a_kill_took_from_the_queue_is_recorded_by_the_next(
 ) -> None:
     outboxes: list[Killed] = []
 
-    def made(send: Send, spool: Spool) -> Killed:
+    def made(send: Send, spool: Spool, **_: object) -> Killed:
         outboxes.append(Killed(send, spool))
         return outboxes[0]
 
