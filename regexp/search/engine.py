@@ -17,7 +17,7 @@ from regexp.config.searched import budget_of
 from regexp.errors import ConfigError
 from regexp.metrics.names import TUNING_STAGE
 from regexp.search.arm import Arm
-from regexp.search.choice import best, ranked, simplest, tried
+from regexp.search.choice import Trial, best, ranked, simplest, tried
 from regexp.search.mixed import fill, groups
 from regexp.search.proposals import Propose, round_of
 from regexp.search.recipe import Recipe
@@ -85,24 +85,39 @@ def _next(arms: Sequence[Arm], config: DictConfig) -> list[int]:
     if budget is None:
         left = config.search.trials - done
         return [min(batch, left - start) for start in range(0, min(left, most * batch), batch)]
-    spent = sum(arm.seconds for arm in arms)
-    if not spent:  # all failed, if there were any
+    if not _seconds([arm.trials[-batch * most :] for arm in arms]):  # all failed, if any were
         return [] if done else [batch] * most
-    each = spent * batch / done
+    spent = sum(arm.seconds for arm in arms)
+    # those of the first round train in full, and say nothing of the next where there are others
+    alike = [arm.trials[batch * most :] or arm.trials for arm in arms]
+    each = _seconds(alike) * batch / len(alike[0])
     fitting = (budget - spent - seconds_after(arms)) // each
-    return [batch] * max(min(int(fitting), most), 0)
+    return [batch] * int(max(min(fitting, most), 0))
+
+
+def _seconds(trials: Sequence[Sequence[Trial]]) -> float:
+    return sum(one.seconds for ours in trials for one in ours)
 
 
 def seconds_after(arms: Sequence[Arm]) -> float:
-    """Of training, that finalists and verdict will take: as the trials did that trained in full."""
-    whole = [trial.seconds for arm in arms for trial in arm.trials if trial.in_full]
-    return runs_after(arms[0].config) * sum(whole) / max(len(whole), 1)
+    """Of training, that finalists and verdict will take: as trials of each arm did in full."""
+    found = 0.0
+    for arm, runs in zip(arms, _runs_after(arms[0].config), strict=True):
+        whole = [trial.seconds for trial in arm.trials if trial.in_full]
+        found += runs * sum(whole) / max(len(whole), 1)
+    return found
 
 
 def runs_after(config: DictConfig) -> int:
     """How many runs follow the trials, at most."""
+    return sum(_runs_after(config))
+
+
+def _runs_after(config: DictConfig) -> tuple[int, int]:
+    """Of recipes and of `none`: the finalists, and the verdict, which has none untuned too."""
     asked = config.search
-    return (2 * asked.finalists + 1) * asked.finalist_seeds + 3 * asked.seeds
+    again = asked.finalists * asked.finalist_seeds
+    return again + asked.seeds, again + asked.finalist_seeds + 2 * asked.seeds
 
 
 class Batch(NamedTuple):

@@ -253,11 +253,20 @@ def test_what_comes_after_trains_in_full_and_trials_that_end_early_leave_room_fo
     losses: list[float] = []
     arms = arms_of(of)
     rounds(arms, train, evenly)
-    # 32 seconds are kept; the first round of 8 runs takes 16, each after it 4: four take 28, and
-    # one more at their mean would leave less than is kept
-    assert [len(arm.trials) for arm in arms] == [16, 16]
-    assert sum(arm.seconds for arm in arms) == 16 + 3 * 4
+    # 32 seconds are kept; the first round of 8 runs takes 16, each after it 4: another than five
+    # would leave less than is kept
+    assert [len(arm.trials) for arm in arms] == [20, 20]
+    assert sum(arm.seconds for arm in arms) == 16 + 4 * 4
     assert seconds_after(arms) == 16 * 2.0
+
+
+def test_what_comes_after_costs_what_the_trials_of_its_arm_did() -> None:
+    of = space("search.budget=100s", "search.seeds=2")
+    dear = Trial(of.default, {}, [{"final/val_loss": 1.0}], seconds=9.0)
+    cheap = Trial(of.default, {}, [{"final/val_loss": 1.0}], seconds=1.0)
+    arms = [Arm("recipes", of, [dear, dear]), Arm("none", of, [cheap])]
+    # two finalists of two seeds each and a verdict of two; of none one finalist more, and untuned
+    assert seconds_after(arms) == (2 * 2 + 2) * 9.0 + (3 * 2 + 2 * 2) * 1.0
 
 
 def test_trials_whose_loss_became_nan_are_of_the_budget_too() -> None:
@@ -271,7 +280,7 @@ def test_trials_whose_loss_became_nan_are_of_the_budget_too() -> None:
 
     rounds(arms, lambda jobs: [[one(run) for run in job] for job in jobs], evenly)
     # 32 seconds are kept; the first round of 8 runs takes 16, each after it 12: five leave no
-    # room for another at their mean of 12.8
+    # room for another
     assert [len(arm.trials) for arm in arms] == [20, 20]
     assert sum(arm.seconds for arm in arms) == 16 + 4 * 12
 
@@ -282,6 +291,22 @@ def test_a_budget_of_which_nothing_is_spent_ends_a_search_in_which_all_fails() -
         arms, lambda jobs: [[Outcome(run.name, "FAILED") for run in job] for job in jobs], evenly
     )
     assert [len(arm.trials) for arm in arms] == [4, 4]
+
+
+def test_a_round_in_which_all_fails_is_the_last_that_a_budget_has() -> None:
+    arms = arms_of(space("search.budget=100s"))
+    lost: list[Outcome] = []
+
+    def one(run: PlannedRun) -> Outcome:
+        if len(arms[0].trials) < 4:
+            metrics = {"final/val_accuracy": 0.5, "final/val_loss": 1.0, "seconds": 0.5}
+            return Outcome(run.name, "FINISHED", metrics=metrics)
+        lost.append(Outcome(run.name, "FAILED"))
+        assert len(lost) <= 8
+        return lost[-1]
+
+    rounds(arms, lambda jobs: [[one(run) for run in job] for job in jobs], evenly)
+    assert [len(arm.trials) for arm in arms] == [8, 8]
 
 
 def test_trials_that_all_fail_leave_nothing_to_choose() -> None:
