@@ -14,6 +14,7 @@ from experiments.recipes.worth import (
     ARMS,
     BOOSTED,
     BOOSTED_TUNED,
+    INGREDIENTS,
     RECIPE,
     SINGLE,
     TUNED,
@@ -44,7 +45,8 @@ METHOD = """\
 Balanced accuracy in percent, means of {seeds} seeds that nothing was chosen with, on test rows that
 nothing was chosen by. `plain` is the network of `experiment=recipe_table` without a technique;
 `plain, tuned` has the learning rate, batch size, schedule and layers that the search found for it
-with as many trials as for recipes; `best single` is the same search with `search.most=1`.
+with as many trials as for recipes; `best single` is the same search with `search.most=1`. Recipes
+are mixed from the techniques of Kadra et al. that a network without branches takes: {ingredients}.
 `boosting` is scikit-learn's HistGradientBoostingClassifier at its defaults and tuned: the same
 sampler, seeds and rows, as many seconds. Each search has {budget} of training, finalists and
 verdict with it. Gains of the recipe are in points with 95% intervals on this table, and the verdict
@@ -61,7 +63,8 @@ def write(folder: Path, found: Sequence[Worth], budget: str, command: str) -> No
     seeds = len(found[0].arms[RECIPE].scores)
     parts = [
         "# recipes", QUESTION, "**Command.**", f"```bash\n{command}\n```",
-        METHOD.format(seeds=seeds, budget=budget), "## Answer", answer(found), scores(found),
+        METHOD.format(seeds=seeds, budget=budget, ingredients=", ".join(INGREDIENTS)),
+        "## Answer", answer(found), scores(found),
         "## What was found", recipes(found), *kadra(found),
         "## Opperman, Bosman and Malan 2026", opperman(found),
         "All numbers: [results.csv](results.csv).",

@@ -29,6 +29,14 @@ from regexp.tracking import Tracker
 UNTUNED, TUNED, SINGLE, RECIPE = "plain", "plain, tuned", "best single", "recipe"
 BOOSTED, BOOSTED_TUNED = "boosting", "boosting, tuned"
 SEARCHES = {RECIPE: ("yardsticks=true",), SINGLE: ("search.most=1", "yardsticks=false")}
+INGREDIENTS = (
+    "batch_norm", "weight_decay", "dropout", "skip_connection", "mixup", "row_cutmix", "row_cutout",
+    "fgsm", "swa", "lookahead", "snapshot",
+)  # fmt: skip
+"""Of the thirteen of Kadra et al. 2021, those that a network without branches takes: all but
+shake-shake and shake-drop."""
+OF_IMAGES = {"row_cutmix": "cutmix", "row_cutout": "cutout"}
+"""What stands for an ingredient where the table is one of images."""
 ARMS = (UNTUNED, TUNED, SINGLE, RECIPE, BOOSTED, BOOSTED_TUNED)
 
 
@@ -90,13 +98,14 @@ def worth_of(table: str, budget: str, overrides: Sequence[str], cache: Path) -> 
     Args:
         table: of an experiment `recipe_<table>`.
         budget: of each search, as of `search.budget`.
-        overrides: of both searches of networks.
+        overrides: of both searches of networks, of which `search.techniques` may be one.
         cache: a folder for the fits of boosting.
 
     Raises:
         RuntimeError: a search failed.
     """
-    words = [f"experiment=recipe_{table}", f"search.budget={budget}", *overrides]
+    words = [f"experiment=recipe_{table}", f"search.budget={budget}", techniques_of(table),
+             *overrides]  # fmt: skip
     space = read_space(compose_search(parse(words)[0]))
     seconds, metric = budget_of(space.config), space.config.compare.metric
     assert seconds is not None
@@ -118,6 +127,13 @@ def worth_of(table: str, budget: str, overrides: Sequence[str], cache: Path) -> 
     words_of = numbers_in_words(boosted.settings)
     arms[BOOSTED_TUNED] = Arm(boosted.scores, words_of, boosted.trials)
     return Worth(table, {name: arms[name] for name in ARMS}, gains)
+
+
+def techniques_of(table: str) -> str:
+    """The override by which a table's search has the ingredients."""
+    as_rows = table != "digits"
+    names = [one if as_rows else OF_IMAGES.get(one, one) for one in INGREDIENTS]
+    return f"search.techniques=[{','.join(names)}]"
 
 
 def verdict_of(tracker: Tracker, folder: str, budget: str) -> tuple[str, int]:

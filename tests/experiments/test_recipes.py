@@ -15,9 +15,12 @@ from omegaconf import OmegaConf
 
 from experiments.recipes import boosting, page, worth
 from experiments.recipes.worth import Arm, Gain, Worth
+from regexp.commands.arguments import parse
+from regexp.config.searched import compose_search
 from regexp.search.cocktail_runs import OF_SEARCH
 from regexp.search.command import TOLD
 from regexp.search.recipe import Recipe
+from regexp.search.taking_part import read_space
 
 CONFIG = OmegaConf.create(
     {
@@ -57,6 +60,13 @@ def test_boosting_is_chosen_on_validation_rows_and_tested_with_fresh_seeds() -> 
     assert tuned.scores == {5: min(trials), 6: min(trials)}
     finalists = {rate for rate, seed in fits.made if seed in (1, 2)}
     assert finalists == {*sorted(trials)[:3]}
+
+
+@pytest.mark.parametrize("table", ["wine", "digits"])
+def test_the_ingredients_are_those_that_the_network_of_a_table_takes(table: str) -> None:
+    words = [f"experiment=recipe_{table}", worth.techniques_of(table)]
+    space = read_space(compose_search(parse(words)[0]))  # which refuses one that does not apply
+    assert len(space.techniques) == len(worth.INGREDIENTS)
 
 
 def test_the_techniques_of_words_are_those_of_the_recipe() -> None:
