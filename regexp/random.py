@@ -34,8 +34,18 @@ def derive(seed: int, *path: str | int) -> int:
         An integer in [0, 2**64): the BLAKE2b hash of seed and path, so streams of different
         paths are unrelated and the same path always gives the same stream.
     """
-    text = repr((int(seed), *path)).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+    return derive_each((seed,), *path)[0]
+
+
+def derive_each(seeds: Iterable[int], *path: str | int) -> list[int]:
+    """`derive` for each of some runs' seeds."""
+    rest = repr((0, *path))[2:]  # of every run's key the same text
+    return [
+        int.from_bytes(
+            hashlib.blake2b(f"({int(seed)}{rest}".encode(), digest_size=8).digest(), "little"
+        )
+        for seed in seeds
+    ]
 
 
 class Rng:
@@ -118,8 +128,8 @@ class Rng:
         self._draws += 1
         own = device is None or device.type == self.device.type
         generator = self._workhorse() if own else torch.Generator(device)
-        for seed in self._seeds():
-            yield generator.manual_seed(derive(seed, *self.path, self._draws))
+        for key in derive_each(self._seeds(), *self.path, self._draws):
+            yield generator.manual_seed(key)
 
     def _seeds(self) -> tuple[int, ...]:
         return (self.seed,)

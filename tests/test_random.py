@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 import scipy.stats
 import torch
 
-from regexp.random import Rng, derive
+from regexp.random import Rng, derive, derive_each
 from regexp.stack.streams import StackedRng
 
 DRAWS = {
@@ -19,6 +21,14 @@ DRAWS = {
     "keep": lambda rng: rng.keep((4, 3), 0.5),
     "bits16": lambda rng: rng.bits16((5, 3)),
 }
+
+
+def test_a_key_is_the_hash_of_seed_and_path() -> None:
+    paths: list[tuple[str | int, ...]] = [(), ("a",), ("a", 3, "b")]
+    for path in paths:
+        hashed = [hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8) for seed in (7, 12)]
+        expected = [int.from_bytes(one.digest(), "little") for one in hashed]
+        assert [derive(7, *path), derive(12, *path)] == derive_each([7, 12], *path) == expected
 
 
 def test_streams_of_different_keys_differ_and_of_equal_keys_agree() -> None:

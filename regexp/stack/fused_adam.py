@@ -81,7 +81,8 @@ class FusedAdams:
     """The steps of optimizers that have neighbouring runs of stacked parameters.
 
     What is the same in every step is looked up once, which takes longer than the kernels do for
-    small networks. The numbers are those of `fused_adam_step`, to the bit.
+    small networks. The numbers are those of `fused_adam_step`, to the bit. The counts of steps are
+    views of one tensor from then on.
 
     Args:
         optimizers: fused ones, after their first step.
@@ -94,17 +95,19 @@ class FusedAdams:
     ) -> None:
         self._runs = list(runs)
         self._each: list[tuple[Optimizer, list[list[Tensor]]]] = []
-        self._every_step: list[Tensor] = []
+        states_of = [[one.state[p] for p in one.param_groups[0]["params"]] for one in optimizers]
+        self._steps = torch.stack([state["step"] for states in states_of for state in states])
+        counts = iter(self._steps.unbind())
         parts = zip(*(p.detach().split(self._runs) for p in parameters), strict=True)
-        for optimizer, part in zip(optimizers, parts, strict=True):
-            states = [optimizer.state[p] for p in optimizer.param_groups[0]["params"]]
+        for optimizer, part, states in zip(optimizers, parts, states_of, strict=True):
             averages, squares = (
                 [state[key].view_as(p) for state, p in zip(states, part, strict=True)]
                 for key in _MOMENTS
             )
+            for state in states:
+                state["step"] = next(counts)
             steps = [state["step"] for state in states]
             self._each.append((optimizer, [list(part), averages, squares, steps]))
-            self._every_step += steps
 
     @classmethod
     def of(
@@ -128,7 +131,7 @@ class FusedAdams:
                 return False
         parts = zip(*(g.split(self._runs) for g in gradients if g is not None), strict=True)
         with torch.no_grad():
-            torch._foreach_add_(self._every_step, 1)
+            self._steps.add_(1)
             for (optimizer, (parameters, *states)), part in zip(self._each, parts, strict=True):
                 adam_kernel(optimizer.param_groups[0], parameters, list(part), *states)
         return True

@@ -209,7 +209,8 @@ class Optimizers:
         def of_run(value: Any, parameter: Tensor) -> Any:
             if group.stacked(value, parameter):
                 value = value[position]
-            return copy.deepcopy(value)  # a tensor, or lists of them
+            # a tensor, whose memory may be part of a larger one, or lists of them
+            return value.clone() if isinstance(value, Tensor) else copy.deepcopy(value)
 
         state = group.optimizer.state_dict()
         state["state"] = {

@@ -95,3 +95,18 @@ def test_other_numbers_are_drawn_where_they_are_asked_for() -> None:
     assert not torch.equal(first[1], wider[1])
     assert torch.equal(first[2], wider[2])
     assert not torch.equal(first[2], other[2])
+
+
+def test_masks_of_other_shares_are_not_those_that_are_remembered() -> None:
+    """Where a run drops nothing no bits are drawn, which must not serve where it does."""
+    remembered = Remembered(10**6)
+
+    def masks(shares: list[float]) -> Tensor:
+        rng = StackedRng([5, 7], "purpose")
+        rng.watch = remembered
+        own = torch.tensor(shares, dtype=torch.float64)
+        return torch.vmap(lambda index, p: rng.inside(index).keep((64,), p))(torch.arange(2), own)
+
+    for shares in ([0.0, 0.5], [0.5, 0.5], [0.0, 0.5]):
+        for ours, seed, p in zip(masks(shares), (5, 7), shares, strict=True):
+            assert torch.equal(ours, Rng(seed, "purpose").keep((64,), p))
