@@ -1,4 +1,7 @@
-"""Plain torch and Optuna: a recipe is drawn, trained, evaluated, and told."""
+"""Plain torch and Optuna: a recipe is drawn, trained, evaluated, and told.
+
+Where the search halves successively, Optuna's pruner does so after the same epochs.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ from typing import Any
 import mlflow
 import optuna
 import torch
+from omegaconf import DictConfig
+from optuna.trial import TrialState
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmarks.as_people_write import digits, plain
+from regexp.config.bars import rungs_of
 from regexp.search.recipe import Recipe
 from regexp.search.space import Parameter, Space
 from regexp.sweeps.ingredients import load_data
@@ -33,7 +39,10 @@ class Trainer:
             space.without_techniques().parameters([]),
         ]
         self.studies = [
-            optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0)) for _ in range(2)
+            optuna.create_study(
+                sampler=optuna.samplers.TPESampler(seed=0), pruner=pruner(space.config)
+            )
+            for _ in range(2)
         ]
         run = plan(space.config)[0]
         data = load_data(run.config["dataset"], run.config["paths"]["data"], run.seed)
@@ -52,16 +61,19 @@ class Trainer:
         drawn = study.ask()
         suggest(drawn, self.parameters[position])
         if self.uri is None:
-            loss = self.fit(recipe)
+            loss = self.fit(recipe, drawn)
         else:
             mlflow.set_tracking_uri(self.uri)
             with mlflow.start_run():
                 mlflow.log_params(drawn.params)
-                loss = self.fit(recipe)
-        study.tell(drawn, loss)
+                loss = self.fit(recipe, drawn)
+        if loss is None:
+            study.tell(drawn, state=TrialState.PRUNED)
+        else:
+            study.tell(drawn, loss)
 
-    def fit(self, recipe: Recipe) -> float:
-        """The validation loss of a recipe after its last epoch."""
+    def fit(self, recipe: Recipe, drawn: optuna.Trial) -> float | None:
+        """The validation loss of a recipe after its last epoch; None if it is pruned before."""
         torch.manual_seed(0)
         settings = digits.settings(recipe.techniques)
         model = digits.network(settings, self.sizes)
@@ -92,7 +104,19 @@ class Trainer:
                     "val/accuracy": accuracy,
                 }
                 mlflow.log_metrics(metrics, step=epoch)
+            drawn.report(validation, epoch + 1)
+            if drawn.should_prune():
+                return None
         return validation
+
+
+def pruner(config: DictConfig) -> optuna.pruners.BasePruner:
+    """What ends trials after the epochs of the search's rungs, if it has any."""
+    eta, first = config.search.rungs.eta, config.search.rungs.first
+    rungs = rungs_of(eta, first, config.trainer.epochs)
+    if not rungs:
+        return optuna.pruners.NopPruner()
+    return optuna.pruners.SuccessiveHalvingPruner(min_resource=rungs[0], reduction_factor=eta)
 
 
 def suggest(trial: optuna.Trial, parameters: list[Parameter]) -> dict[str, Any]:
