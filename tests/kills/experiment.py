@@ -249,9 +249,9 @@ def table(kills: Sequence[Kill], last: list[dict[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def verdict(expected: Stored, found: Stored, mlruns: Path) -> tuple[str, bool]:
-    """(a line, whether all is well) of two sweeps; `mlruns` is that of the killed one."""
-    wrong, left = differing(expected, found), left_over(mlruns)
+def verdict(expected: Stored, found: Stored, left: Sequence[str]) -> tuple[str, bool]:
+    """(a line, whether all is well) of two sweeps; `left` is what the killed one left over."""
+    wrong = differing(expected, found)
     for line in [*wrong[:50], *left]:
         print(line, file=sys.stderr)
     counts = Counter(key[0] for key in expected)
@@ -289,7 +289,7 @@ def main() -> int:
             undisturbed([*command, *places(whole)])
             moments = draw(given.kills, epochs_of(stored(whole), jobs), {}, given.seed)
         kills, last = kill(moments, [*command, *places(mlruns)], folder, fresh)
-        line, well = verdict(stored(whole), stored(mlruns), mlruns)
+        line, well = verdict(stored(whole), stored(mlruns), left_over(mlruns))
         if given.search and recipe(whole) != recipe(mlruns):
             line, well = f"{line} Another recipe.", False
     print(f"{table(kills, last)}\n\n{line}")

@@ -1,4 +1,4 @@
-"""All that a folder `mlruns` holds of its runs, to be compared with another's to the bit."""
+"""All that a store has of its runs, to be compared with another's to the bit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from regexp.tracking.lease import PREFIX
 from regexp.training import checkpoint
 
 Key = tuple[str, ...]
@@ -27,8 +29,13 @@ PLACES = {"command", "paths.mlruns", "search.folder"}
 TAGS = ("fingerprint", "technique", "seed", "dataset", "data.checksum", "weights.sha256")
 
 
-def stored(mlruns: Path) -> Stored:
+def stored(mlruns: Path, server: str = "", experiment: str = "") -> Stored:
     """Everything, as texts that are equal only if the bits are.
+
+    Args:
+        mlruns: the folder.
+        server: the address of the server that has its runs; "" where the folder has.
+        experiment: that they are in; "" for all.
 
     Returns:
         (kind, name of the run, ...) -> all that stands there; more than one text where a run, or
@@ -36,7 +43,7 @@ def stored(mlruns: Path) -> Stored:
         `tag`, `input`, `artifact`, `metric`, and of checkpoints `tensor` and `number`.
     """
     found: Stored = defaultdict(list)
-    client, runs = _open(mlruns)
+    client, runs = _open(mlruns, server, experiment)
     called = defaultdict(set)
     for run in runs:
         called[run.info.run_name].add(run.data.tags.get("fingerprint"))
@@ -62,8 +69,12 @@ def stored(mlruns: Path) -> Stored:
             if metric not in TIMES:
                 for point in client.get_metric_history(run_id, metric):
                     found["metric", name, metric, str(point.step)].append(point.value.hex())
-        for file in (path for path in artifacts if path.endswith(".pt")):
-            for kind, place, value in _leaves(checkpoint.load(folder_of(run) / file)):
+        # a working checkpoint that is left is a difference by its name
+        kept = (path for path in artifacts if path.startswith("checkpoints/"))
+        for file in (path for path in kept if path.endswith(".pt")):
+            with TemporaryDirectory() as folder:
+                content = checkpoint.load(Path(client.download_artifacts(run_id, file, folder)))
+            for kind, place, value in _leaves(content):
                 found[kind, name, file, place].append(value)
     return found
 
@@ -73,21 +84,25 @@ def folder_of(run: Any) -> Path:
     return Path(unquote(urlsplit(run.info.artifact_uri).path))
 
 
-def left_over(mlruns: Path) -> list[str]:
-    """What an ended sweep must not leave: runs that seem to train, and files that wait."""
-    found = [f"{run.info.run_name} is RUNNING" for run in _open(mlruns)[1]
-             if run.info.status == "RUNNING"]  # fmt: skip
+def left_over(mlruns: Path, server: str = "", experiment: str = "") -> list[str]:
+    """What an ended sweep must not leave: runs that seem to train, files that wait, and leases."""
+    client, runs = _open(mlruns, server, experiment)
+    found = [f"{run.info.run_name} is {run.info.status}" for run in runs
+             if run.info.status in ("RUNNING", "SCHEDULED")]  # fmt: skip
+    names = [model.name for model in client.search_registered_models()]
+    found += [name for name in names if name.startswith(PREFIX)]
     for pattern in ("**/*.partial", "checkpoints/**/*", "undelivered/**/*"):
         found += [str(path) for path in mlruns.glob(pattern) if path.name != ".lock"]
     return found
 
 
-def _open(mlruns: Path) -> tuple[Any, list[Any]]:
-    """MLflow's client of the store, and all of its runs."""
+def _open(mlruns: Path, server: str, experiment: str) -> tuple[Any, list[Any]]:
+    """MLflow's client of the store, and its runs."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{mlruns / 'mlflow.db'}")
-    experiments = [one.experiment_id for one in client.search_experiments()]
+    client = MlflowClient(server or f"sqlite:///{mlruns / 'mlflow.db'}")
+    found = client.search_experiments()
+    experiments = [one.experiment_id for one in found if experiment in ("", one.name)]
     return client, list(client.search_runs(experiments, max_results=50_000))
 
 

@@ -30,7 +30,7 @@ ADMIN = "m4rianne"
 ADMIN_PASSWORD = "/".join(token_hex(5) for _ in range(3)) + "@1"  # in no file, this one included
 KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "tester", "AWS_REGION": "us-east-1"}
 BUCKET = "runs"
-_PATIENCE = 90.0
+_PATIENCE = 300.0
 
 
 def missing() -> str:
@@ -220,6 +220,8 @@ class MlflowServer:
             *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"),
             *("--port", str(self.port), "--workers", "2"),
             *("--artifacts-destination", f"s3://{BUCKET}"),
+            # else a worker that takes longer to begin, on a busy machine, is killed again and again
+            *("--uvicorn-opts", f"--timeout-worker-healthcheck {_PATIENCE:.0f}"),
         ]
         if users:
             settings = folder / "users.ini"
