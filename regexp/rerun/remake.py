@@ -20,7 +20,7 @@ from regexp.rerun.verify import BitVerdict, verify
 from regexp.sweeps.job import progress_bar
 from regexp.sweeps.plan import from_resolved
 from regexp.sweeps.planned_run import PlannedRun
-from regexp.sweeps.recording import Recorder, record_result
+from regexp.sweeps.recording import Recorder, record_numbers, record_result
 from regexp.sweeps.reuse import arithmetic_of
 from regexp.sweeps.stacks import run_stack
 from regexp.tracking import RunRecord, Tracker, environment, names
@@ -176,6 +176,7 @@ def _compare(
         record.tags({"rerun.identical": verdict.identical})
         if cause:
             record.tags({"rerun.cause": cause})
+        record_numbers([record], [result], [record.id])
         record_result(planned.runs[position], record, result)
     except Exception as error:  # records that cannot be compared, or a full disk
         reason = in_words(error, here)

@@ -19,7 +19,13 @@ from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.outcome import Outcome, chosen_numbers, ended_before
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun
-from regexp.sweeps.recording import Recorder, labels_of, record_failure, record_result
+from regexp.sweeps.recording import (
+    Recorder,
+    labels_of,
+    record_failure,
+    record_numbers,
+    record_result,
+)
 from regexp.sweeps.resume import Every, Point, Resume, remove_checkpoints
 from regexp.sweeps.reuse import arithmetic_of, choose, search
 from regexp.sweeps.stacks import at_once, group_by_structure, make_parts, train_members
@@ -180,8 +186,9 @@ def _train_own(
                 copy=recorder.copy_of(records, together) if stores_checkpoints(config) else None,
                 elsewhere=recorder.elsewhere,
             )
+            ids = recorder.ids(records, together)
             with held_back():
-                results = _train_stack(ours, together, records, device, count, resume, advance)
+                results = _train_stack(ours, together, records, ids, device, count, resume, advance)
             outcomes |= dict(zip(fingerprints, results, strict=True))
     return outcomes
 
@@ -190,6 +197,7 @@ def _train_stack(
     members: list[Member],
     runs: Sequence[PlannedRun],
     records: Sequence[RunRecord | None],
+    ids: Sequence[str],
     device: torch.device,
     side_by_side: int,
     resume: Resume,
@@ -244,6 +252,7 @@ def _train_stack(
         pairs = zip(runs, records, strict=True)
         return [record_failure(run, record, reason) for run, record in pairs]
     outcomes, kept = [], True
+    record_numbers(records, results, ids)
     for run, record, result in zip(runs, records, results, strict=True):
         try:
             outcomes.append(record_result(run, record, result))

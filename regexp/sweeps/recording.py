@@ -15,6 +15,7 @@ from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, stack_of
 from regexp.sweeps.reuse import in_words
 from regexp.tracking import DIVERGED, CheckpointCopy, Earlier, RunRecord, Tracker
+from regexp.tracking.shared import Shared, diagnostics_of, where
 from regexp.training import checkpoint
 from regexp.training.state import Result
 
@@ -55,13 +56,21 @@ class Recorder:
         Returns:
             One record a run of the stack, None where none is wanted.
         """
-        described = as_yaml(stack_of(stack, at_once))
-        return [
-            self._start(run, f"position: {position}\n{described}")
-            if position in positions
-            else None
-            for position, run in enumerate(stack)
-        ]
+        members = as_yaml(stack_of(stack, at_once))
+        wanted = [position for position in range(len(stack)) if position in positions]
+        records: list[RunRecord | None] = [None] * len(stack)
+        first = "" if len(wanted) > 1 else None
+        for position in wanted:
+            shared = Shared(position, members, first)
+            records[position] = record = self._start(stack[position], shared)
+            first = first or (None if first is None else record.stack)
+        return records
+
+    def ids(self, records: Sequence[RunRecord | None], stack: Sequence[PlannedRun]) -> list[str]:
+        """The ids of a stack's runs, those that ended before among them; empty of one with none."""
+        before = [self.earlier.get(run.fingerprint) for run in stack]
+        pairs = zip(records, before, strict=True)
+        return [record.id if record else earlier.id if earlier else "" for record, earlier in pairs]
 
     def copy_of(
         self, records: Sequence[RunRecord | None], stack: Sequence[PlannedRun]
@@ -70,7 +79,7 @@ class Recorder:
         first = records[0] or self.earlier[stack[0].fingerprint]
         return CheckpointCopy(self.tracker.places, first.id)
 
-    def _start(self, run: PlannedRun, stack_yaml: str) -> RunRecord:
+    def _start(self, run: PlannedRun, shared: Shared) -> RunRecord:
         before = self.earlier.get(run.fingerprint)
         bits = in_words(self.arithmetic)
         # on another machine its other epochs would have other bits
@@ -91,12 +100,10 @@ class Recorder:
                 "arithmetic": bits,
                 "basis": run.basis,
             },
-            artifacts={
-                "config.yaml": run.config_yaml,
-                "stack.yaml": stack_yaml,
-            },
+            artifacts={"config.yaml": run.config_yaml},
             dataset={"name": run.dataset, "checksum": run.checksum, "source": run.source},
             resume=before.id if before and (same or self.elsewhere) else None,
+            shared=shared,
         )
         if before and self.elsewhere and not same:
             mixed = (
@@ -123,8 +130,48 @@ def labels_of(run: PlannedRun, setting: str) -> dict[str, str]:
     }
 
 
+def record_numbers(
+    records: Sequence[RunRecord | None], results: Sequence[Result], ids: Sequence[str]
+) -> None:
+    """Record the metrics of a stack's runs that have ended, and their diagnostics.
+
+    Before all else of their ends, so that the numbers of a run go in one request, and nothing of
+    what they share is missing when the first of them has ended.
+
+    Args:
+        records: of the runs; None of one of which nothing is to be recorded.
+        results: of their training.
+        ids: of the runs, those without records among them.
+    """
+    finished = {
+        run_id: result.diagnostics
+        for run_id, result in zip(ids, results, strict=True)
+        if run_id and result.status == "FINISHED"
+    }
+    for record, result in zip(records, results, strict=True):
+        if record is None:
+            continue
+        record.summary(_metrics(result))
+        if record.stack == record.id:
+            record.text(diagnostics_of(finished), where(DIAGNOSTICS))
+        if result.status != "FINISHED":
+            record.tags({DIVERGED: True})
+            continue
+        if not record.stack:
+            record.text(result.diagnostics, DIAGNOSTICS)
+        if result.failed_metrics:
+            lines = [f"{name}: {reason}" for name, reason in result.failed_metrics.items()]
+            record.tags({FAILED_METRICS: "\n".join(lines)})
+        record.tags({"weights.sha256": checkpoint.digest(result.last["weights"])})
+
+
+def _metrics(result: Result) -> dict[str, float]:
+    """What is recorded of a run that has ended, by name."""
+    return result.metrics if result.status == "FINISHED" else {SECONDS: result.seconds}
+
+
 def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> Outcome:
-    """Record what a run ended with: its metrics, checkpoints, test outputs and model, and its end.
+    """Record the files of a run whose numbers are recorded, and its end.
 
     Args:
         run: as planned.
@@ -135,30 +182,21 @@ def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> 
         OSError: the files cannot be written.
     """
     diverged = result.status != "FINISHED"
-    metrics = {SECONDS: result.seconds} if diverged else result.metrics
-    outcome = Outcome(run.name, result.status, result.reason, metrics, diverged)
+    outcome = Outcome(run.name, result.status, result.reason, _metrics(result), diverged)
     if record is None:
         return outcome
-    record.summary(metrics)
-    if result.status == "FINISHED":
-        record.text(result.diagnostics, DIAGNOSTICS)
-        if result.failed_metrics:
-            lines = [f"{name}: {reason}" for name, reason in result.failed_metrics.items()]
-            record.tags({FAILED_METRICS: "\n".join(lines)})
-        record.tags({"weights.sha256": checkpoint.digest(result.last["weights"])})
-        with tempfile.TemporaryDirectory() as folder:
+    if not diverged:
+        with tempfile.TemporaryDirectory() as name_of_folder:
+            folder = Path(name_of_folder)
             for name, content in (("best", result.best), ("last", result.last)):
-                path = Path(folder) / f"{name}.pt"
+                path = folder / f"{name}.pt"
                 checkpoint.save(path, content)
                 record.artifact(path, "checkpoints")
             if result.test_outputs is not None:
-                path = Path(folder) / TEST_OUTPUTS
-                outputs.write(path, result.test_outputs)
-                record.artifact(path)
+                outputs.write(folder / TEST_OUTPUTS, result.test_outputs)
+                record.artifact(folder / TEST_OUTPUTS)
             if result.model:
-                record.artifact(write_model(result.model, record.id, Path(folder) / MODEL))
-    else:
-        record.tags({DIVERGED: True})
+                record.artifact(write_model(result.model, record.id, folder / MODEL))
     record.finish(result.status, result.reason)  # type: ignore[arg-type]
     return outcome
 

@@ -1,14 +1,14 @@
 """The artifacts of runs: where they lie, and how they are read."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from regexp.tracking import store
+from regexp.tracking import shared, store
 from regexp.tracking.database import artifact_uri
-from regexp.tracking.error import TrackingError
+from regexp.tracking.error import TrackingError, may_pass
 
 TEXT_BYTES = 16 * 2**20
 """A text artifact of ours is smaller; what is larger is not read into memory."""
@@ -27,10 +27,13 @@ class Places:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._known: dict[str, str] = {}
+        self._shared: dict[str, tuple[str, str]] = {}  # run -> its stack's first, its position
+        self._read: dict[str, tuple[str, bytes]] = {}  # of each shared artifact the last
 
     def note(self, run: Any) -> None:
         """Remember where a run of MLflow's has its artifacts."""
         self._known[run.info.run_id] = run.info.artifact_uri
+        self._shared[run.info.run_id] = shared.first_of(run)
 
     def artifacts_of(self, run_id: str) -> Any:
         """MLflow's access to a run's artifacts."""
@@ -58,24 +61,77 @@ class Places:
             TrackingError: it is larger, or the store does not give it.
         """
         with TemporaryDirectory() as folder:
+            path = Path(folder).resolve() / name.rpartition("/")[2]
+            if (part := self._of_stack(uri, run_id, name)) is not None:
+                path.write_bytes(part)
+                yield path
+                return
             with store.explained(uri):
-                repository = self.artifacts_of(run_id)
-                listed = repository.list_artifacts(name.rpartition("/")[0] or None)
-                files = [entry for entry in listed if entry.path == name and not entry.is_dir]
-                if not files:
-                    yield None
-                    return
-                if limit is not None and (files[0].file_size or 0) > limit:
-                    raise TrackingError(
-                        f"the artifact {name} of the run {run_id} has {files[0].file_size} bytes; "
-                        "expected a small text that regexp wrote"
-                    )
-                path = Path(folder).resolve() / name.rpartition("/")[2]
-                # `download_artifacts` would ask once more whether it is a folder
-                repository._download_file(name, str(path))
-            yield path
+                found = self._bring(run_id, name, path)
+            if found and limit is not None and (size := path.stat().st_size) > limit:
+                raise TrackingError(
+                    f"the artifact {name} of the run {run_id} has {size} bytes; expected a small "
+                    "text that regexp wrote"
+                )
+            yield path if found else None
+
+    def _bring(self, run_id: str, name: str, path: Path) -> bool:
+        """Download an artifact to a path; False where there is none.
+
+        In one request: `download_artifacts` would first ask whether it is a folder.
+        """
+        from mlflow.exceptions import MlflowException
+
+        repository = self.artifacts_of(run_id)
+        try:
+            repository._download_file(name, str(path))
+        except Exception as error:  # what it is where there is none differs from store to store
+            if isinstance(error, MlflowException) and may_pass(error):
+                raise
+            listed = repository.list_artifacts(name.rpartition("/")[0] or None)
+            if any(entry.path == name and not entry.is_dir for entry in listed):
+                raise
+            return False
+        return True
 
     def text(self, uri: str, run_id: str, name: str) -> bytes | None:
         """The content of a text artifact; None where there is none. For the rest as `file`."""
         with self.file(uri, run_id, name, TEXT_BYTES) as path:
             return None if path is None else path.read_bytes()
+
+    def make_own(self, uri: str, run_id: str, going: Container[str]) -> bool:
+        """Give a run what it shares as files of its own, if the run that has them goes.
+
+        Returns:
+            Whether that is so, and the run's tags are to say it.
+        """
+        if self._stack_of(uri, run_id)[0] not in going:
+            return False
+        with store.explained(uri), TemporaryDirectory() as folder:
+            for name in shared.NAMES:
+                if (content := self._of_stack(uri, run_id, name)) is not None:
+                    path = Path(folder) / name
+                    path.write_bytes(content)
+                    self.artifacts_of(run_id).log_artifact(str(path))
+        return True
+
+    def _stack_of(self, uri: str, run_id: str) -> tuple[str, str]:
+        """See `shared.first_of`."""
+        if run_id not in self._shared:
+            with store.explained(uri):
+                self.note(self._client.get_run(run_id))
+        return self._shared[run_id]
+
+    def _of_stack(self, uri: str, run_id: str, name: str) -> bytes | None:
+        """An artifact that a run shares with its stack; None where it has it for itself."""
+        if not (place := shared.where(name)):
+            return None
+        first, position = self._stack_of(uri, run_id)
+        if not first:
+            return None
+        if self._read.get(place, ("",))[0] != first:  # runs of a stack are read one after another
+            with self.file(uri, first, place, TEXT_BYTES) as path:
+                if path is None:
+                    return None
+                self._read[place] = first, path.read_bytes()
+        return shared.part_of(self._read[place][1], name, run_id, position)

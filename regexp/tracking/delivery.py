@@ -1,6 +1,7 @@
 """The kinds of records, and how each is handed to MLflow."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -78,6 +79,14 @@ def _anyone(run_id: str) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class _Destination:
+    """A store, and where its runs have their artifacts."""
+
+    client: Any
+    places: artifacts.Places
+
+
 def sender(
     client: Any,
     places: artifacts.Places | None = None,
@@ -93,7 +102,7 @@ def sender(
         is_ours: whether a run was not taken over by another process; nothing is written of one that
             was.
     """
-    where = artifacts.Places(client) if places is None else places
+    to = _Destination(client, places or artifacts.Places(client))
 
     def send(run_id: str, records: Sequence[Record]) -> None:
         from mlflow.exceptions import MlflowException
@@ -101,7 +110,7 @@ def sender(
         with quiet:
             try:
                 if is_ours(run_id) and _may_write(client, sure, run_id, records[0].get("owner")):
-                    _send(client, where, run_id, records)
+                    _send(to, run_id, records)
             except MlflowException as error:
                 if error.error_code in _FINAL:
                     raise RefusedError(str(error)) from error
@@ -110,16 +119,11 @@ def sender(
     return send
 
 
-def _send(
-    client: Any,
-    places: artifacts.Places,
-    run_id: str,
-    records: Sequence[Record],
-) -> None:
+def _send(to: _Destination, run_id: str, records: Sequence[Record]) -> None:
     from mlflow.entities import Metric, Param, RunTag
     from mlflow.exceptions import MlflowException
 
-    first = records[0]
+    client, first = to.client, records[0]
     match first["kind"]:
         case "metric" | "param" | "tag":
             of = {kind: [r for r in records if r["kind"] == kind] for kind in TOGETHER}
@@ -134,9 +138,9 @@ def _send(
             with TemporaryDirectory() as own:
                 path = Path(own) / name.name
                 path.write_bytes(first["content"].encode())
-                _put(places, run_id, path, "/".join(name.parts[:-1]))
+                _put(to.places, run_id, path, "/".join(name.parts[:-1]))
         case "file":
-            _put(places, run_id, Path(first["path"]), first["folder"])
+            _put(to.places, run_id, Path(first["path"]), first["folder"])
         case "dataset":
             data = [_dataset_input(first)]
             try:

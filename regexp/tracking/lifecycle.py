@@ -7,7 +7,8 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from regexp.tracking import environment, names, process, query
-from regexp.tracking.record import now
+from regexp.tracking.record import Status, now
+from regexp.tracking.signals import Terminated
 
 
 def create_run(client: Any, experiment_id: str, name: str, tags: Mapping[str, str]) -> Any:
@@ -68,3 +69,12 @@ def set_running(client: Any, run: Any) -> None:
         client.delete_tag(run_id, "reason")
     tags = [RunTag(key, value) for key, value in process.tags().items()]
     client.log_batch(run_id, tags=tags)
+
+
+def ended_by(error: BaseException) -> tuple[Status, str]:
+    """How runs end that an exception breaks off, and why."""
+    if isinstance(error, Terminated):
+        return "SCHEDULED" if error.requeued else "KILLED", str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "KILLED", str(error) or "interrupted from the keyboard (Ctrl-C)"
+    return "FAILED", f"{type(error).__name__}: {error}"

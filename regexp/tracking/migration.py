@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from regexp.tracking.error import TrackingError
 from regexp.tracking.places import connectable, sqlite_address
+from regexp.tracking.shared import ENVIRONMENT, STACK, where
 from regexp.tracking.tables import STATEMENTS, installed
 
 _logger = logging.getLogger(__name__)
@@ -137,10 +138,17 @@ def _recorded_by(database: Path) -> str:
     """The version of MLflow that the latest run with a record of it had; empty if none has."""
     with closing(sqlite3.connect(database, timeout=20)) as connection:
         rows = connection.execute(
-            "SELECT artifact_uri FROM runs ORDER BY start_time DESC LIMIT ?", (_RECENT,)
+            "SELECT runs.artifact_uri, first.artifact_uri FROM runs "
+            "LEFT JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = ? "
+            "LEFT JOIN runs AS first ON first.run_uuid = tags.value "
+            "ORDER BY runs.start_time DESC LIMIT ?",
+            (STACK, _RECENT),
         ).fetchall()
-    for (address,) in rows:
-        file = Path(unquote(urlsplit(str(address)).path)) / "environment.json"
+    names = ENVIRONMENT, where(ENVIRONMENT)
+    for address, name in [
+        (one, name) for row in rows for one in filter(None, row) for name in names
+    ]:
+        file = Path(unquote(urlsplit(str(address)).path)) / name
         try:
             found = json.loads(file.read_text(encoding="utf-8"))["packages"]["mlflow"]
         except (OSError, ValueError, LookupError, TypeError):

@@ -130,10 +130,10 @@ def trained(
     return tagged(client, experiment, {"mlflow.parentRunId": sweep_id, **tags}, params=params)
 
 
-def children(client: Any, experiment: str, sweep_id: str) -> list[Any]:
-    """The runs of a sweep, those that it reuses of others among them, oldest first."""
-    reused = tagged(client, experiment, {names.member_of(sweep_id): names.REUSED})
-    own = trained(client, experiment, sweep_id, {})
+def children(client: Any, experiment: str, sweep_id: str, *, params: bool = True) -> list[Any]:
+    """The runs of a sweep, those that it reuses of others too, oldest first; see `tagged`."""
+    reused = tagged(client, experiment, {names.member_of(sweep_id): names.REUSED}, params=params)
+    own = trained(client, experiment, sweep_id, {}, params=params)
     known = {run.info.run_id for run in own}
     runs = [*own, *(run for run in reused if run.info.run_id not in known)]
     for run in runs:

@@ -92,7 +92,7 @@ class Reading:
 
     def run_count(self, sweep_id: str) -> int:
         """How many runs a sweep has."""
-        return len(self._children(sweep_id))
+        return len(self._children(sweep_id, params=False))
 
     @contextmanager
     def reading_once(self, sweep_id: str) -> Iterator[None]:
@@ -133,18 +133,18 @@ class Reading:
         """
         if is_server(self.uri):
             address = self.uri.rstrip("/")
-        tags = [run.data.tags for run in self._children(sweep_id)]
+        tags = [run.data.tags for run in self._children(sweep_id, params=False)]
         key, state = view.shared_state(sweep_id, metric, tags)
         with store.explained(self.uri):
             self.client.set_experiment_tag(self.experiment_id, key, state)
         return view.address(address, self.experiment_id, sweep_id, charts=charts)
 
-    def _children(self, sweep_id: str) -> list[Any]:
+    def _children(self, sweep_id: str, *, params: bool = True) -> list[Any]:
         if sweep_id in self._read:
             return self._read[sweep_id]
         self._outbox.catch_up()
         with store.explained(self.uri):
-            runs = query.children(self.client, self.experiment_id, sweep_id)
+            runs = query.children(self.client, self.experiment_id, sweep_id, params=params)
         for run in runs:
             self.places.note(run)
         return runs

@@ -31,6 +31,7 @@ class RunRecord:
         known: (name, step) of metrics that the store has of an earlier process; they are not
             recorded again.
         spent: of a sweep, seconds of wall time that earlier commands have worked on it.
+        stack: id of the run that has what this one shares with its stack; empty if it shares none.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class RunRecord:
         self.finished = False
         self.known: set[tuple[str, int]] = set()
         self.spent = 0.0
+        self.stack = ""
         self._outbox = outbox
         self.owned = owned
         self._on_finish = on_finish

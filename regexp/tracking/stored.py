@@ -91,6 +91,7 @@ class Reader:
             raise TrackingError(
                 f"the run {run_id} was deleted; mlflow runs restore --run-id {run_id} restores it"
             )
+        self._places.note(run)
         return self._stored(run)
 
     def children(self, sweep_id: str) -> list[StoredRun]:

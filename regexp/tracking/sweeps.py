@@ -12,6 +12,7 @@ from regexp.addresses import is_server, public, public_all
 from regexp.metrics.names import YARDSTICK_STAGE
 from regexp.tracking import names, query, store
 from regexp.tracking.error import TrackingError
+from regexp.tracking.shared import OWN, STACK
 from regexp.tracking.stored import Reader
 from regexp.tracking.tracker import Tracker
 
@@ -77,7 +78,7 @@ def summaries(reader: Reader, most: int | None = None) -> tuple[list[SweepSummar
 
 def _summary(client: Any, parent: Any, experiment: str) -> SweepSummary:
     sweep_id = parent.info.run_id
-    everything = query.children(client, parent.info.experiment_id, sweep_id)
+    everything = query.children(client, parent.info.experiment_id, sweep_id, params=False)
     runs = [run for run in everything if run.data.tags.get("stage") != YARDSTICK_STAGE]
     tags = [public_all(dict(run.data.tags)) for run in runs]
     return SweepSummary(
@@ -145,7 +146,7 @@ def plan_deletion(tracker: Tracker, sweep_id: str) -> Deletion:
                 f"{sweep_id} is a run, not a sweep; regexp ls lists the ids of sweeps"
             )
         where = parent.info.experiment_id
-        own = query.trained(client, where, sweep_id, {})
+        own = query.trained(client, where, sweep_id, {}, params=False)
         others = {other for run in own for other in names.sweeps_of(run.data.tags)} - {sweep_id}
         heirs = [run.info.run_id for run in _existing(client, where, sorted(others))]
         kept: dict[str, str] = {}
@@ -153,7 +154,9 @@ def plan_deletion(tracker: Tracker, sweep_id: str) -> Deletion:
             mine = [heir for heir in heirs if heir in names.sweeps_of(run.data.tags)]
             kept |= {run.info.run_id: mine[0]} if mine else {}
         of_sweep = names.labels_in(sweep_id), names.member_of(sweep_id)
-        reused = query.tagged(client, where, {names.member_of(sweep_id): names.REUSED})
+        reused = query.tagged(
+            client, where, {names.member_of(sweep_id): names.REUSED}, params=False
+        )
     runs = [run for run in own if run.info.run_id not in kept]
     going = [*runs, parent]
     places = list(_places(tracker.folder, sweep_id))
@@ -183,8 +186,11 @@ def delete(tracker: Tracker, plan: Deletion) -> bool:
         for run_id, told in plan.reused.items():
             for name in told:
                 client.delete_tag(run_id, name)
+        going = {run.info.run_id for run in plan.runs}
         for run_id, heir in plan.kept.items():
             tags = {names.member_of(heir): names.TRAINED, "sweep": heir, "mlflow.parentRunId": heir}
+            if tracker.places.make_own(tracker.uri, run_id, going):
+                tags[STACK] = OWN
             client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
             client.delete_tag(run_id, tag)
         for place in plan.places:

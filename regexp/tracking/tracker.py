@@ -20,7 +20,7 @@ from regexp.tracking.quiet import quiet
 from regexp.tracking.reading import Reading
 from regexp.tracking.record import WALL_SECONDS, RunRecord, Status
 from regexp.tracking.redelivery import farewell, spool_of
-from regexp.tracking.signals import Terminated
+from regexp.tracking.shared import ENVIRONMENT, Shared
 
 _logger = logging.getLogger(__name__)
 
@@ -86,14 +86,7 @@ class Tracker(Reading):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            self.close()
-        elif isinstance(error, Terminated):
-            self.close("SCHEDULED" if error.requeued else "KILLED", str(error))
-        elif isinstance(error, KeyboardInterrupt):
-            self.close("KILLED", str(error) or "interrupted from the keyboard (Ctrl-C)")
-        else:
-            self.close("FAILED", f"{type(error).__name__}: {error}")
+        self.close(*() if error is None else lifecycle.ended_by(error))
 
     def sweep(
         self,
@@ -178,6 +171,7 @@ class Tracker(Reading):
         artifacts: Mapping[str, str],
         dataset: Mapping[str, str],
         resume: str | None = None,
+        shared: Shared | None = None,
     ) -> RunRecord:
         """Begin a run as the child of a sweep, or go on with one that was broken off.
 
@@ -190,6 +184,7 @@ class Tracker(Reading):
             dataset: `name`, `checksum`, `source`.
             resume: the id of the run to go on with, of the same fingerprint. What it recorded is
                 kept, and metrics that it has are not recorded again.
+            shared: its part in what its stack shares; one that is gone on with keeps its own.
 
         Raises:
             TrackingError: the store cannot be used.
@@ -202,7 +197,7 @@ class Tracker(Reading):
             names.member_of(sweep_id): names.TRAINED,
         }  # fmt: skip
         if resume is None:
-            run = self._create(name, all_tags)
+            run = self._create(name, all_tags | (shared.tags() if shared else {}))
             self.places.note(run)
             record = self._record(run.info.run_id, name)
         else:
@@ -211,13 +206,15 @@ class Tracker(Reading):
             record = self._record(resume, name)
             record.known = known
             record.tags({"resumed": int(run.data.tags.get("resumed", 0)) + 1})
+            shared = shared and shared.going_on(run)
         self._claims.cover(record.id)
         for param, value in values.items():
             self._outbox.put(record.id, delivery.param(param, value))
         self._outbox.put(record.id, delivery.dataset(dataset))
-        for artifact, content in artifacts.items():
+        here = json.dumps(environment.environment(), indent=2)
+        more = shared.texts(record, here) if shared else {ENVIRONMENT: here}
+        for artifact, content in {**artifacts, **more}.items():
             record.text(content, artifact)
-        record.text(json.dumps(environment.environment(), indent=2), "environment.json")
         return record
 
     def reuse(self, sweep_id: str, runs: Mapping[str, Mapping[str, str]]) -> None:

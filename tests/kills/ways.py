@@ -57,7 +57,12 @@ def after(victim: Victim, owner: Any, name: str, *, when: When = lambda given: T
 
 def _of(kind: str) -> When:
     """Whether `delivery._send(client, run_id, records)` is given records of a kind."""
-    return lambda given: given[2][0]["kind"] == kind
+    return lambda given: _has(given[2], kind)
+
+
+def _has(records: Any, kind: str) -> bool:
+    """Whether a record of this kind is among those that are sent."""
+    return any(record["kind"] == kind for record in records)
 
 
 def _partial(given: tuple[Any, ...]) -> bool:
@@ -114,7 +119,7 @@ def half_of_a_batch(victim: Victim) -> None:
 
     def wrapper(whole: Function) -> Function:
         def send(client: Any, run_id: str, records: Any) -> None:
-            if records[0]["kind"] == "metric" and len(records) > 1 and victim.due():
+            if _has(records, "metric") and len(records) > 1 and victim.due():
                 whole(client, run_id, records[: len(records) // 2])
                 victim.die()
             whole(client, run_id, records)
@@ -136,7 +141,7 @@ def in_the_transaction(victim: Victim) -> None:
 
     def wrapper(whole: Function) -> Function:
         def send(client: Any, run_id: str, records: Any) -> None:
-            thread.dying = records[0]["kind"] == "metric" and victim.due()
+            thread.dying = _has(records, "metric") and victim.due()
             whole(client, run_id, records)
 
         return send

@@ -10,6 +10,7 @@ import torch
 from regexp.__main__ import USAGE_ERROR
 from regexp.rerun.original import Original
 from regexp.sweeps import ingredients
+from regexp.tracking.shared import ENVIRONMENT, STACK, where
 from regexp.training import checkpoint
 
 from .conftest import SMALL, Store, Trained
@@ -156,7 +157,8 @@ def test_another_version_of_a_library_is_named(
     environment = json.loads(json.dumps(original.environment))
     environment["packages"]["scikit-learn"] = "0.1"
     client = store.client()
-    client.log_text(original.run_id, json.dumps(environment), "environment.json")
+    first = original.tags.get(STACK, original.run_id)
+    client.log_text(first, json.dumps(environment), where(ENVIRONMENT))
     before = original.metrics["train/loss"][1]
     client.log_metric(original.run_id, "train/loss", before * (1 + 1e-7), step=1)
     try:
@@ -171,7 +173,7 @@ def test_another_version_of_a_library_is_named(
         assert "first in epoch 1: train/loss" in told
         assert "likely cause: the libraries: scikit-learn" in told
     finally:
-        client.log_text(original.run_id, json.dumps(original.environment), "environment.json")
+        client.log_text(first, json.dumps(original.environment), where(ENVIRONMENT))
         client.log_metric(original.run_id, "train/loss", before, step=1)
 
 

@@ -352,6 +352,7 @@ class Recorder:
         self.curves: list[dict[str, float]] = []
         self.ends: list[tuple[str, str]] = []
         self.files: list[str] = []
+        self.stack = ""
         self.texts: list[str] = []
 
     def tries(self, tags: dict[str, str], sweep_id: str | None = None) -> list[Earlier]:

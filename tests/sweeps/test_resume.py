@@ -353,7 +353,9 @@ def test_a_run_leaves_all_that_makes_it_again(tracker: Tracker, tmp_path: Path) 
     for position, row in enumerate(tracker.runs(sweep.id).itertuples()):
         folder = tracker.client.download_artifacts(row.run_id, "", str(tmp_path / "down"))
         left = OmegaConf.to_container(OmegaConf.load(Path(folder) / "config.yaml"))
-        stack = OmegaConf.to_container(OmegaConf.load(Path(folder) / "stack.yaml"))
+        text = tracker.text(str(row.run_id), "stack.yaml")
+        assert text is not None
+        stack = OmegaConf.to_container(OmegaConf.create(text.decode()))
         assert isinstance(left, dict)
         assert isinstance(stack, dict)
         assert stack["position"] == position

@@ -83,7 +83,7 @@ def test_runs_of_a_process_that_was_killed_are_found_by_the_next(fresh_store: Pa
 class Killed(Outbox):
     """It sends the first few records that it is given, and loses those that follow."""
 
-    def __init__(self, send: Send, spool: Spool) -> None:
+    def __init__(self, send: Send, spool: Spool, **_: object) -> None:
         super().__init__(send, spool, interval=None)
         self.left = math.inf
 
