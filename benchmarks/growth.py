@@ -19,9 +19,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from benchmarks.harness import Times, inside, make_parser, timed
 from regexp.metrics.names import DIAGNOSTICS, TEST_OUTPUTS
+from regexp.tracking.shared import where
 
 if TYPE_CHECKING:
     from regexp.sweeps.planned_run import PlannedRun
@@ -30,8 +32,6 @@ SIZES = (1250, 2500, 5000, 10_000)
 TECHNIQUES = ("none", "l1", "l2", "dropout", "label_smoothing")
 SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=10", "yardsticks=false")
 KINDS = ("dry run", "start and skip", "compare")
-_READ = (DIAGNOSTICS, TEST_OUTPUTS)
-"""The artifacts of a run that a comparison reads."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +124,17 @@ class _Copies:
             places = ", ".join(f":{column}" for column in new[0])
             self._connection.executemany(f"INSERT INTO {table} VALUES ({places})", new)
         for original, run in runs.items():
-            source = Path(self._rows["runs"][original][0]["artifact_uri"])
+            address = self._rows["runs"][original][0]["artifact_uri"]
+            source = Path(unquote(urlsplit(address).path))
             target = Path(str(source).replace(original, run.fingerprint))
-            for name in _READ:
-                if (source / name).exists():
-                    target.mkdir(parents=True, exist_ok=True)
-                    os.link(source / name, target / name)
+            target.mkdir(parents=True)
+            os.link(source / TEST_OUTPUTS, target / TEST_OUTPUTS)
+            if (shared := source / where(DIAGNOSTICS)).exists():  # of all runs, by their ids
+                text = shared.read_text()
+                for one, other in ids.items():
+                    text = text.replace(one, other)
+                (target / where(DIAGNOSTICS)).parent.mkdir()
+                (target / where(DIAGNOSTICS)).write_text(text)
 
 
 def _as_of(

@@ -146,7 +146,7 @@ def record_numbers(
     finished = {
         run_id: result.diagnostics
         for run_id, result in zip(ids, results, strict=True)
-        if run_id and result.status == "FINISHED"
+        if run_id and result.diagnostics and result.status == "FINISHED"
     }
     for record, result in zip(records, results, strict=True):
         if record is None:
