@@ -77,7 +77,7 @@ class Recorder:
     ) -> CheckpointCopy:
         """The copy of a stack's checkpoint in the store: an artifact of the stack's first run."""
         first = records[0] or self.earlier[stack[0].fingerprint]
-        return CheckpointCopy(self.tracker.places, first.id)
+        return CheckpointCopy(self.tracker.places, first.id, self.tracker.queue)
 
     def _start(self, run: PlannedRun, shared: Shared) -> RunRecord:
         before = self.earlier.get(run.fingerprint)

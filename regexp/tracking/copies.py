@@ -8,12 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from regexp.tracking import delivery
 from regexp.tracking.artifacts import Places
 from regexp.tracking.error import reason
+from regexp.tracking.names import WORKING
 from regexp.tracking.quiet import quiet
-
-FOLDER = "working"
-"""Of the artifacts; it is gone when the run has ended."""
+from regexp.tracking.spool import Record
 
 _PAUSE = 600.0
 _logger = logging.getLogger(__name__)
@@ -25,14 +25,20 @@ class CheckpointCopy:
     Args:
         places: where runs of the store have their artifacts.
         run_id: of the run that has it.
+        queue: `Tracker.queue`: what goes while the store is away goes later.
         clock: monotonic, in seconds.
     """
 
     def __init__(
-        self, places: Places, run_id: str, clock: Callable[[], float] = time.monotonic
+        self,
+        places: Places,
+        run_id: str,
+        queue: Callable[[str, Record], object],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._places = places
         self._run_id = run_id
+        self._queue = queue
         self._clock = clock
         self._none = False  # whether the store is known to have none
         self._quiet_until = -float("inf")
@@ -41,7 +47,7 @@ class CheckpointCopy:
         """Copy a checkpoint into the store, if that takes it; after a failure it rests a while."""
         if self._clock() >= self._quiet_until:
             self._none = False
-            self._try(lambda artifacts: artifacts.log_artifact(str(path), FOLDER))
+            self._try(lambda artifacts: artifacts.log_artifact(str(path), WORKING))
 
     def get(self, folder: Path, pattern: str, is_newer: Callable[[Path, Path], bool]) -> None:
         """Bring the checkpoints whose names match a pattern into a folder, if there are any.
@@ -53,7 +59,7 @@ class CheckpointCopy:
         """
 
         def bring(artifacts: Any) -> None:
-            entries = artifacts.list_artifacts(FOLDER)
+            entries = artifacts.list_artifacts(WORKING)
             self._none = not entries
             for entry in entries:
                 name = entry.path.rpartition("/")[2]
@@ -69,7 +75,7 @@ class CheckpointCopy:
     def remove(self) -> None:
         """Remove them: the run has ended."""
         if not self._none:
-            self._try(lambda artifacts: artifacts.delete_artifacts(FOLDER))
+            self._queue(self._run_id, delivery.removal(WORKING))
 
     def _try(self, use: Callable[[Any], None]) -> None:
         try:

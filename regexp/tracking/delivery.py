@@ -58,6 +58,11 @@ def file(path: Path, folder: str) -> Record:
     return {"kind": "file", "path": str(path.resolve()), "folder": folder}
 
 
+def removal(folder: str) -> Record:
+    """A folder of artifacts that goes: that of working checkpoints, and no other."""
+    return {"kind": "removal", "folder": folder}
+
+
 def dataset(described: Mapping[str, str]) -> Record:
     """The data a run was trained on: `name`, `checksum`, `source`."""
     return {"kind": "dataset"} | {key: str(value) for key, value in described.items()}
@@ -141,6 +146,10 @@ def _send(to: _Destination, run_id: str, records: Sequence[Record]) -> None:
                 _put(to.places, run_id, path, "/".join(name.parts[:-1]))
         case "file":
             _put(to.places, run_id, Path(first["path"]), first["folder"])
+        case "removal":
+            repository = to.places.artifacts_of(run_id)
+            if repository.list_artifacts(first["folder"]):  # it may be sent twice
+                repository.delete_artifacts(first["folder"])
         case "dataset":
             data = [_dataset_input(first)]
             try:

@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+WORKING = "working"
+"""The folder of a run's artifacts with its working checkpoint; it goes when the run has ended."""
+
 PARAM_LENGTH = 6000  # MLflow cuts longer values without a word
 TAG_LENGTH = 8000
 KEY_LENGTH = 250

@@ -40,6 +40,7 @@ class Tracker(Reading):
 
     Attributes:
         client: MLflow's, of the store.
+        queue: takes a run's id and a record of it, see `regexp.tracking.delivery`.
         left: after `close`, what could not be delivered.
 
     Raises:
@@ -68,6 +69,7 @@ class Tracker(Reading):
         super().__init__(client, address, experiment_id, outbox, Patience(wait), places)
         self._open: dict[str, RunRecord] = {}  # in the order of their start: a parent comes first
         self._closed = False
+        self.queue = outbox.put
         # All the while: each of its calls of MLflow would make all loggers forget what they know.
         quiet.__enter__()
         # A process that forgets to close must not lose its last metrics.
@@ -271,9 +273,8 @@ class Tracker(Reading):
             self._open.pop(record.id, None)
             self._claims.uncover(record.id)
 
-        record = RunRecord(
-            run_id, self._outbox, forget, name=name, owned=owned, is_ours=self._claims.has
-        )
+        has = self._claims.has
+        record = RunRecord(run_id, self._outbox, forget, name=name, owned=owned, is_ours=has)
         self._open[run_id] = record
         return record
 

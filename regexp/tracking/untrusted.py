@@ -20,6 +20,7 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "tag": {"name": _TEXT, "value": _TEXT},
     "text": {"content": _TEXT, "name": _TEXT},
     "file": {"path": _TEXT, "folder": _TEXT},
+    "removal": {"folder": _TEXT},
     "dataset": {"name": _TEXT},
     "status": {"status": _TEXT, "time": _WHOLE},
 }
@@ -61,6 +62,9 @@ def fault(record: dict[str, Any], files: Path) -> str:
         case "text":
             good = record["name"] and inside(record["name"])
             return "" if good else f"a text outside its run: {record['name']!r}"
+        case "removal":
+            good = record["folder"] == names.WORKING
+            return "" if good else f"a folder that is kept: {record['folder']!r}"
         case "file":
             return _fault_of_file(record, files)
     return ""

@@ -19,8 +19,8 @@ from regexp.sweeps import job, launched, recording
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import plan
 from regexp.sweeps.resume import Every, Point, Resume
-from regexp.tracking import CheckpointCopy, TakenOverError, Tracker, environment
-from regexp.tracking.copies import FOLDER
+from regexp.tracking import CheckpointCopy, TakenOverError, Tracker, delivery, environment
+from regexp.tracking.names import WORKING
 from regexp.training import checkpoint
 from regexp.training.state import TrainingState
 
@@ -380,13 +380,13 @@ def test_a_run_leaves_all_that_makes_it_again(tracker: Tracker, tmp_path: Path) 
 def copies(tracker: Tracker, sweep: Any) -> list[str]:
     """The working checkpoints that the store has of a sweep's runs."""
     runs = tracker.runs(sweep.id)["run_id"]
-    return [one.path for run in runs for one in tracker.client.list_artifacts(run, FOLDER)]
+    return [one.path for run in runs for one in tracker.client.list_artifacts(run, WORKING)]
 
 
 def copy_of(tracker: Tracker, sweep: Any) -> CheckpointCopy:
     [run_id] = [run for run in tracker.runs(sweep.id)["run_id"]
-                if tracker.client.list_artifacts(run, FOLDER)]  # fmt: skip
-    return CheckpointCopy(tracker.places, run_id)
+                if tracker.client.list_artifacts(run, WORKING)]  # fmt: skip
+    return CheckpointCopy(tracker.places, run_id, tracker.queue)
 
 
 def test_a_stack_goes_on_where_its_checkpoint_is_in_the_store_alone(
@@ -436,11 +436,31 @@ def test_a_stack_goes_on_from_the_store_where_another_machine_was_further(
     assert recorded(tracker, broken) == recorded(tracker, undisturbed)
 
 
+def test_a_copy_that_goes_while_the_store_is_away_goes_later(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by `python -m tests.kills.real`: one was left for good."""
+    whole, away = delivery._send, list[str]()
+
+    def send(store: Any, run_id: str, records: Any) -> None:
+        if records[0]["kind"] == "removal" and not away:
+            away.append(run_id)
+            raise ConnectionError("the server is killed")
+        whole(store, run_id, records)
+
+    monkeypatch.setattr(delivery, "_send", send)
+    sweep, _ = train(tracker, config(tmp_path, "checkpoint.store=true"))
+    tracker._outbox.drain()
+    [run_id] = away
+    assert tracker.client.list_artifacts(run_id, WORKING)
+    assert copies(tracker, sweep) == []
+
+
 def test_a_store_that_takes_no_checkpoint_is_told_of_once_and_left_alone(
     tracker: Tracker, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     times: list[float] = []
-    copy = CheckpointCopy(tracker.places, "0" * 32, clock=lambda: times[-1])
+    copy = CheckpointCopy(tracker.places, "0" * 32, tracker.queue, clock=lambda: times[-1])
     for time, told in [(0.0, 1), (1.0, 1), (599.0, 1), (601.0, 2)]:
         times.append(time)
         copy.put(tmp_path)

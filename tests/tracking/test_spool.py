@@ -199,6 +199,7 @@ def outside(spool: Spool, tmp_path: Path) -> dict[str, dict[str, Any]]:
         "folder": {"kind": "file", "path": "0/good", "folder": "../.."},
         "root": {"kind": "file", "path": "0/good", "folder": "/etc"},
         "text": {"kind": "text", "content": "", "name": "../other/config.yaml"},
+        "removal": {"kind": "removal", "folder": "checkpoints"},
         "no name": {"kind": "text", "content": "", "name": ""},
     }
 
@@ -244,7 +245,19 @@ JSON = st.recursive(
     ),
     max_leaves=6,
 )
-KINDS = ["metric", "param", "tag", "text", "file", "dataset", "status", "header", "closed", "x"]
+KINDS = [
+    "metric",
+    "param",
+    "tag",
+    "text",
+    "file",
+    "dataset",
+    "status",
+    "removal",
+    "header",
+    "closed",
+    "x",
+]
 FIELDS = ["name", "value", "step", "time", "content", "path", "folder", "status", "store", "pid",
           "process", "host", "owner"]  # fmt: skip
 RECORDS = st.builds(
@@ -268,7 +281,7 @@ def test_whatever_lies_in_the_folder_is_read_or_left(tmp_path: Path, content: by
     outbox.redeliver()
     assert outbox.close().lost == Left().lost
     for record in store.taken.get("run", []):
-        assert record["kind"] in KINDS[:7]
+        assert record["kind"] in KINDS[:8]
         if record["kind"] == "metric":
             assert isinstance(record["value"], int | float)
             assert isinstance(record["name"], str)
