@@ -48,7 +48,7 @@ PATIENCE = 900.0
 NAME = "regexp-kills"
 """Of the tasks in Slurm."""
 
-NO_SERVER = "no MLflow server answers there"
+NO_SERVER = r"tracking\.uri=\S+ cannot be used|no MLflow server answers there"
 TOLD = (
     r"its process died \(.*\); it is given again",
     r"\d+ jobs? of an earlier command on the way",
@@ -156,7 +156,7 @@ class Sweep:
         """Whether the command has come to its end; one that met no server is given again."""
         if self.given is None or self.given.poll() is None:
             return False
-        if self.given.returncode == USAGE_ERROR and NO_SERVER in self.printed:
+        if self.given.returncode == USAGE_ERROR and re.search(NO_SERVER, self.printed):
             self.give()
             return False
         return True
