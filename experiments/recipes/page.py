@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -63,7 +64,7 @@ def write(folder: Path, found: Sequence[Worth], budget: str, command: str) -> No
     seeds = len(found[0].arms[RECIPE].scores)
     parts = [
         "# recipes", QUESTION, "**Command.**", f"```bash\n{command}\n```",
-        METHOD.format(seeds=seeds, budget=budget, ingredients=", ".join(INGREDIENTS)),
+        wrapped(METHOD.format(seeds=seeds, budget=budget, ingredients=", ".join(INGREDIENTS))),
         "## Answer", answer(found), scores(found),
         "## What was found", recipes(found), *kadra(found),
         "## Opperman, Bosman and Malan 2026", opperman(found),
@@ -77,6 +78,11 @@ def write(folder: Path, found: Sequence[Worth], budget: str, command: str) -> No
             for name, arm in one.arms.items():
                 rows.writerows([one.table, name, arm.trials, seed, score, arm.words]
                                for seed, score in arm.scores.items())  # fmt: skip
+
+
+def wrapped(text: str) -> str:
+    """A paragraph in lines of at most 100 characters, words and links in one piece."""
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def answer(found: Sequence[Worth]) -> str:
