@@ -6,6 +6,7 @@ what a sweep asks it, from the plan to the comparison without pictures.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import re
@@ -40,6 +41,8 @@ def counting_server(folder: Path) -> Iterator[tuple[str, Counter[str]]]:
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        # it warns of a deprecation, in the first request that needs it
+        importlib.import_module("mlflow.server.fastapi_app")
         from mlflow.server import app, handlers
         from werkzeug.serving import make_server
     asked: Counter[str] = Counter()

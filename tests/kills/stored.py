@@ -100,7 +100,8 @@ def _open(mlruns: Path, server: str, experiment: str) -> tuple[Any, list[Any]]:
     """MLflow's client of the store, and its runs."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(server or f"sqlite:///{mlruns / 'mlflow.db'}")
+    address = server or f"sqlite:///{mlruns / 'mlflow.db'}"
+    client = MlflowClient(address, registry_uri=address)  # not that which this process had before
     found = client.search_experiments()
     experiments = [one.experiment_id for one in found if experiment in ("", one.name)]
     return client, list(client.search_runs(experiments, max_results=50_000))

@@ -147,9 +147,9 @@ def test_a_sweep_of_which_all_has_ended_is_read_once(
     table, link = tracker.runs(sweep.id), tracker.link(sweep.id)
     asked, children = [], query.children
 
-    def counted(*args: Any) -> list[Any]:
+    def counted(*args: Any, **options: Any) -> list[Any]:
         asked.append(args)
-        return children(*args)
+        return children(*args, **options)
 
     monkeypatch.setattr(query, "children", counted)
     with tracker.reading_once(sweep.id):
