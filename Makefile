@@ -2,6 +2,9 @@
 # change. `make ablation` and `make test` are all that a fresh machine needs.
 PYTHON ?= python3
 BIN := .venv/bin
+# Everything here starts Python many times: without bytecode that is kept, as images of containers
+# often set it, each start compiles its imports anew, which takes longer than to run them.
+unexport PYTHONDONTWRITEBYTECODE
 TORCH := torch==2.13.0
 # The page or index to take torch from, if not pip's own: see "Which torch" in README.md.
 TORCH_INDEX ?=
