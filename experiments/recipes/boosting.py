@@ -11,8 +11,8 @@ from typing import Any
 from regexp.config.search_space import Dimension
 from regexp.metrics.names import SECONDS, VALIDATION
 from regexp.random import derive
-from regexp.search.engine import TRIAL_SEED, finalist_seeds, verdict_seeds
 from regexp.search.sampler import propose
+from regexp.search.seeds import TRIAL_SEED, finalist_seeds, verdict_seeds
 from regexp.search.space import Draw, Parameter, Space
 from regexp.sweeps.plan import plan
 from regexp.sweeps.tuning import in_order

@@ -19,8 +19,8 @@ from regexp.config.searched import budget_of, compose_search
 from regexp.metrics.names import TUNING_STAGE, column
 from regexp.search import verdict
 from regexp.search.cocktail_runs import OF_SEARCH
-from regexp.search.command import TOLD
-from regexp.search.engine import TRIAL_SEED
+from regexp.search.lead import TOLD
+from regexp.search.seeds import TRIAL_SEED
 from regexp.search.taking_part import read_space
 from regexp.sweeps.launched import open_tracker
 from regexp.sweeps.tuning import numbers_in_words

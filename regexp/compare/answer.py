@@ -103,7 +103,7 @@ def _of_family(family: Family, metric: Metric, against: Baseline) -> str:
     compared = rows[~rows["outcome"].isin(["baseline", CONTROL])]
     floor = _floor(rows[rows["outcome"] == CONTROL], metric.unit, against)
     if compared.empty:
-        return " ".join([f"Nothing is compared with {against} yet.", *floor])
+        return " ".join([f"{against} stands alone: nothing is compared with it.", *floor])
     sentences = [_action(compared, family.judge, against)]
     if len(compared) <= ONE_BY_ONE:
         sentences += [f"{row['label']}: {row['verdict']}." for _, row in compared.iterrows()]

@@ -18,19 +18,25 @@ class Bar(NamedTuple):
         loss: the most that the validation loss may be; None for any.
         accuracy: the least that the validation accuracy may be, from 0 to 1; None for the loss
             alone. The loss decides where the accuracy is just this one, and in regression.
+        rmse: in regression, the most that the validation RMSE may be, which then decides alone,
+            whatever loss is trained with; None for the loss.
     """
 
     epoch: int
     loss: float | None = None
     accuracy: float | None = None
+    rmse: float | None = None
 
-    def passes(self, loss: float, accuracy: float | None) -> bool:
+    def passes(self, loss: float, accuracy: float | None, rmse: float | None = None) -> bool:
         """Whether a run goes on.
 
         Args:
             loss: on the validation rows.
             accuracy: on the same; None in regression.
+            rmse: on the same; None but in regression.
         """
+        if self.rmse is not None and rmse is not None:
+            return rmse <= self.rmse
         if self.accuracy is not None and accuracy is not None:
             ours, least = as_compared(accuracy), as_compared(self.accuracy)
             if ours != least:
@@ -38,8 +44,11 @@ class Bar(NamedTuple):
         return self.loss is None or loss <= self.loss
 
     def as_list(self) -> list[float | None]:
-        """As a configuration has it: without an accuracy if there is none."""
-        return [self.epoch, self.loss, *[self.accuracy] * (self.accuracy is not None)]
+        """As a configuration has it: without an accuracy and an RMSE if there are none."""
+        scores = [self.accuracy, self.rmse]
+        while scores and scores[-1] is None:
+            scores.pop()
+        return [self.epoch, self.loss, *scores]
 
 
 Bars = Sequence[Bar]
@@ -58,7 +67,7 @@ def as_bars(asked: Any) -> Bars:
         asked: as of the configuration, plain.
 
     Raises:
-        ConfigError: it is no list of epochs, losses and accuracies.
+        ConfigError: it is no list of epochs, losses, accuracies and RMSEs.
     """
     if asked is None:
         return []
@@ -67,10 +76,7 @@ def as_bars(asked: Any) -> Bars:
         before = found[-1].epoch if found else 0
         match one:
             case [epoch, loss, *rest] if (
-                is_int(epoch)
-                and before < epoch
-                and _is_loss(loss)
-                and (not rest or (len(rest) == 1 and _is_accuracy(rest[0])))
+                is_int(epoch) and before < epoch and _is_loss(loss) and _are_scores(*rest)
             ):
                 found.append(Bar(epoch, *(None if it is None else float(it) for it in one[1:])))
             case _:
@@ -78,7 +84,7 @@ def as_bars(asked: Any) -> Bars:
                     key="trainer.bars", got=shown(asked),
                     expected="null, or epochs in ascending order, each with a loss or null and, if "
                     "that is to decide first, an accuracy from 0 to 1, such as "
-                    "[[5,0.7],[15,0.4,0.91]]",
+                    "[[5,0.7],[15,0.4,0.91]]; in regression null and an RMSE, [[5,0.7,null,0.8]]",
                 )  # fmt: skip
     return found
 
@@ -87,8 +93,11 @@ def _is_loss(value: Any) -> bool:
     return value is None or (is_number(value) and math.isfinite(value))
 
 
-def _is_accuracy(value: Any) -> bool:
-    return _is_loss(value) and 0 <= (value or 0) <= 1
+def _are_scores(accuracy: Any = None, rmse: Any = None, *more: Any) -> bool:
+    """Whether these are an accuracy or an RMSE, and not both."""
+    if more or not (_is_loss(accuracy) and _is_loss(rmse)):
+        return False
+    return None in (accuracy, rmse) and 0 <= (accuracy or 0) <= 1 and (rmse or 0) >= 0
 
 
 def rungs_of(eta: int | None, first: int | None, epochs: int) -> list[int]:

@@ -96,6 +96,11 @@ def rung_accuracy(epoch: int) -> str:
     return f"rung/val_accuracy_{epoch}"
 
 
+def rung_rmse(epoch: int) -> str:
+    """The validation RMSE after the same, which regression alone has."""
+    return f"rung/val_rmse_{epoch}"
+
+
 METRIC, PARAMETER = "metrics.", "params."
 """Before the names of columns of metrics and parameters in a frame of runs, see `Tracker.runs`."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import DictConfig
 
-from regexp.search.choice import Trial
+from regexp.search.choice import Trial, seconds_of
 from regexp.search.space import Space
 
 
@@ -33,8 +33,8 @@ class Arm:
 
     @property
     def seconds(self) -> float:
-        """Of training that its trials have recorded."""
-        return sum(trial.seconds for trial in self.trials)
+        """Of training that its trials took, see `seconds_of`."""
+        return seconds_of(self.trials)
 
 
 def arms_of(space: Space) -> tuple[Arm, Arm]:

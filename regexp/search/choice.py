@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
@@ -27,15 +28,19 @@ class RungScores(NamedTuple):
 
     Attributes:
         loss: on the validation rows.
-        accuracy: on the same; None where the loss alone counts.
+        accuracy: on the same; None in regression, and where the loss alone counts.
+        rmse: on the same; None but in regression, and where the loss alone counts.
     """
 
     loss: float
     accuracy: float | None = None
+    rmse: float | None = None
 
     @property
     def order(self) -> tuple[float, float]:
-        """What is better comes first: the accuracy, and of equal ones the loss."""
+        """What is better comes first: the accuracy or RMSE, and of equal ones the loss."""
+        if self.rmse is not None:
+            return self.rmse, self.loss
         return 0.0 if self.accuracy is None else -as_compared(self.accuracy), self.loss
 
 
@@ -99,12 +104,22 @@ def tried(recipe: Recipe, draw: Draw, outcomes: Sequence[Outcome], bars: Bars = 
     seconds = sum(one.metrics.get(SECONDS, 0.0) for one in outcomes)
     noted = outcomes[0].metrics if outcomes else {}
     rungs = {
-        epoch: RungScores(noted[names.rung_loss(epoch)], noted.get(names.rung_accuracy(epoch)))
+        epoch: RungScores(
+            noted[names.rung_loss(epoch)],
+            noted.get(names.rung_accuracy(epoch)),
+            noted.get(names.rung_rmse(epoch)),
+        )
         for epoch in (bar.epoch for bar in bars)
         if names.rung_loss(epoch) in noted
     }
     left = any(bar.epoch in rungs and not bar.passes(*rungs[bar.epoch]) for bar in bars)
     return Trial(recipe, draw, scores, seconds, rungs, left)
+
+
+def seconds_of(trials: Sequence[Trial]) -> float:
+    """Of training; a trial that has recorded none, as it failed, took what the others did."""
+    recorded = [one.seconds for one in trials if one.seconds]
+    return fmean(recorded) * len(trials) if recorded else 0.0
 
 
 def ranked(trials: Sequence[Trial], config: DictConfig) -> list[int]:
@@ -131,11 +146,11 @@ def ranked(trials: Sequence[Trial], config: DictConfig) -> list[int]:
 def at_rung(rung: int, trials: Sequence[Trial], config: DictConfig) -> dict[int, RungScores]:
     """What the trials that have reached a rung are ordered by there, by their positions.
 
-    That is the accuracy, with the loss among equal ones; or the loss alone if `by_loss`, or if one
-    of them has recorded no accuracy (in regression, and by an earlier version).
+    That is the accuracy, with the loss among equal ones, or in regression the RMSE; or the loss
+    alone if `by_loss`, or if one of them has recorded neither (by an earlier version).
     """
     there = {at: one.rungs[rung] for at, one in enumerate(trials) if rung in one.rungs}
-    if by_loss(config) or any(one.accuracy is None for one in there.values()):
+    if by_loss(config) or any(one.accuracy is one.rmse is None for one in there.values()):
         return {at: RungScores(one.loss) for at, one in there.items()}
     return there
 
@@ -144,9 +159,12 @@ def by_loss(config: DictConfig) -> bool:
     """Whether `compare.metric` is a loss or an error by its name, and no score of decisions.
 
     Of what every epoch records, a score of decisions or of their order is best foretold by the
-    accuracy: what changes the labels moves the loss without moving any of these.
+    accuracy: what changes the labels moves the loss without moving any of these. An RMSE is
+    recorded itself.
     """
     metric = config.compare.metric
+    if metric in (names.RMSE, names.RMSE_UNSCALED):
+        return False
     return metric is not None and names.lower_is_better(metric)
 
 

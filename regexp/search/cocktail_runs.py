@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from regexp.compare.baseline import label
 from regexp.errors import ConfigError
 from regexp.metrics.names import TUNING_STAGE, YARDSTICK_STAGE
-from regexp.search.engine import BLOCK
 from regexp.search.recipe import SCHEDULER
+from regexp.search.seeds import BLOCK
 from regexp.search.smaller import Subset
 from regexp.search.verdict import FOUND, TUNED
 from regexp.sweeps.identity import Node

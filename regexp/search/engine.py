@@ -10,18 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import open_dict, read_write
 
 from regexp.config.bars import Bars
-from regexp.config.searched import budget_of
 from regexp.errors import ConfigError
 from regexp.metrics.names import TUNING_STAGE
 from regexp.search.arm import Arm
-from regexp.search.choice import Trial, best, ranked, simplest, tried
+from regexp.search.budget import next_round
+from regexp.search.choice import tried
 from regexp.search.mixed import fill, groups
 from regexp.search.proposals import Propose, round_of
 from regexp.search.recipe import Recipe
 from regexp.search.rungs import bars_after
+from regexp.search.seeds import TRIAL_SEED
 from regexp.search.space import Draw, Space
 from regexp.sweeps.identity import Node
 from regexp.sweeps.outcome import Outcome
@@ -30,24 +31,6 @@ from regexp.sweeps.planned_run import PlannedRun
 
 Train = Callable[[Sequence[Sequence[PlannedRun]]], Sequence[Sequence[Outcome]]]
 """Trains and records those runs of jobs that do not exist yet; of each job one outcome a run."""
-
-TRIAL_SEED = 0
-"""Of all trials, which so have one split; for its test rows see `unseen`."""
-
-BLOCK = 5
-"""Seeds of a block at most, whose splits share as few rows as they can: the verdict begins one."""
-
-
-def finalist_seeds(config: DictConfig) -> list[int]:
-    """The seeds, and so the splits, with which the best trials are trained again."""
-    first = TRIAL_SEED + 1
-    return list(range(first, first + config.search.finalist_seeds))
-
-
-def verdict_seeds(config: DictConfig) -> list[int]:
-    """The seeds of the verdict, none of which a trial or a finalist had."""
-    first = -(-(finalist_seeds(config)[-1] + 1) // BLOCK) * BLOCK
-    return list(range(first, first + config.search.seeds))
 
 
 def rounds(
@@ -62,8 +45,7 @@ def rounds(
             trained first, and by whom, changes nothing.
         after: called when a round has ended.
     """
-    config = arms[0].config
-    while sizes := _next(arms, config):
+    while sizes := next_round(arms):
         batches = [
             (arm, draws, size)
             for arm in arms
@@ -71,53 +53,6 @@ def rounds(
         ]
         _try(batches, train)
         after()
-
-
-def _next(arms: Sequence[Arm], config: DictConfig) -> list[int]:
-    """How many recipes each batch of the next round has, in each arm; none if it is enough.
-
-    Of a budget, what the finalists and the verdict will take is kept, and a round is begun only
-    where it fits in. What was recorded decides and no clock, so that a search that was broken off
-    ends where it would have.
-    """
-    done, budget = len(arms[0].trials), budget_of(config)
-    batch, most = config.search.batch, config.search.parallel
-    if budget is None:
-        left = config.search.trials - done
-        return [min(batch, left - start) for start in range(0, min(left, most * batch), batch)]
-    if not _seconds([arm.trials[-batch * most :] for arm in arms]):  # all failed, if any were
-        return [] if done else [batch] * most
-    spent = sum(arm.seconds for arm in arms)
-    # those of the first round train in full, and say nothing of the next where there are others
-    alike = [arm.trials[batch * most :] or arm.trials for arm in arms]
-    each = _seconds(alike) * batch / len(alike[0])
-    fitting = (budget - spent - seconds_after(arms)) // each
-    return [batch] * int(max(min(fitting, most), 0))
-
-
-def _seconds(trials: Sequence[Sequence[Trial]]) -> float:
-    return sum(one.seconds for ours in trials for one in ours)
-
-
-def seconds_after(arms: Sequence[Arm]) -> float:
-    """Of training, that finalists and verdict will take: as trials of each arm did in full."""
-    found = 0.0
-    for arm, runs in zip(arms, _runs_after(arms[0].config), strict=True):
-        whole = [trial.seconds for trial in arm.trials if trial.in_full]
-        found += runs * sum(whole) / max(len(whole), 1)
-    return found
-
-
-def runs_after(config: DictConfig) -> int:
-    """How many runs follow the trials, at most."""
-    return sum(_runs_after(config))
-
-
-def _runs_after(config: DictConfig) -> tuple[int, int]:
-    """Of recipes and of `none`: the finalists, and the verdict, which has none untuned too."""
-    asked = config.search
-    again = asked.finalists * asked.finalist_seeds
-    return again + asked.seeds, again + asked.finalist_seeds + 2 * asked.seeds
 
 
 class Batch(NamedTuple):
@@ -202,42 +137,3 @@ def planned_runs(
         replace(run, name=f"{words} seed={run.seed}", variant=words, stage=TUNING_STAGE)
         for run in runs
     ]
-
-
-def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
-    """The recipe that a search ends with, and `none` as it was tuned.
-
-    The best trials are trained again with fresh seeds and splits, as the finalists of the arms; the
-    mean chooses. What is no
-    better than something simpler by more than a standard error is not taken: the simplest is the
-    configuration as it is, and then no technique with the numbers that were found for `none`. The
-    configuration as it is, where tuned `none` has beaten it so, is not the recipe either.
-
-    Raises:
-        ConfigError: none of the trials of an arm finished.
-    """
-    recipes, none = arms
-    finalists = [_finalists(recipes), _finalists(none)]
-    default = none.space.default
-    finalists[1] += [default] * (default not in finalists[1])
-    asked = [Batch(arm.space, ours) for arm, ours in zip(arms, finalists, strict=True)]
-    outcomes = train_recipes(asked, finalist_seeds(none.config), train)
-    for arm, ours, ends in zip(arms, finalists, outcomes, strict=True):
-        arm.finalists = [tried(recipe, {}, one) for recipe, one in zip(ours, ends, strict=True)]
-    best_recipe, best_none = (
-        [arm.finalists[at] for at in ranked(arm.finalists, arm.config)][:1] for arm in arms
-    )
-    simple = [one for one in none.finalists if one.recipe == default] + best_none
-    tuned = simplest(simple, none.config)
-    first = simple.index(tuned) if tuned else 0
-    found = simplest([*simple[first:], *best_recipe], none.config)
-    return (found or recipes.finalists[0]).recipe, (tuned or none.finalists[0]).recipe
-
-
-def _finalists(arm: Arm) -> list[Recipe]:
-    if recipes := best(arm.trials, arm.config, arm.config.search.finalists):
-        return recipes
-    raise ConfigError(
-        f"search: none of the {len(arm.trials)} trials of {arm.name} finished, so that none "
-        "can be chosen; lower the ends of search.space.optimizer.lr"
-    )

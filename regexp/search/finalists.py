@@ -13,13 +13,18 @@ from regexp.search.records import Finalist, SearchRecord
 
 
 def columns(record: SearchRecord) -> list[Column]:
-    """The columns, the best mean first and what did not finish last; none of no finalists."""
+    """The columns, the best mean first; none of no finalists.
+
+    Those with fewer seeds, which were halved away, come after the others, and what did not finish
+    last.
+    """
     rows = _ordered(record)
     if not rows:
         return []
     metric, best = Metric(record.metric, record.lower_is_better), rows[0]
     means = [_mean(one) for one in rows]
-    others = [paired(one.numbers, best.numbers) for one in rows]
+    # seed by seed: one that was halved away has the first of them
+    others = [paired(one.numbers, best.numbers[: len(one.numbers)]) for one in rows]
     apart = [other.mean if row.finished and row is not best else math.nan
              for row, other in zip(rows, others, strict=True)]  # fmt: skip
     errors = [one.sd / math.sqrt(one.pairs) if one.pairs else math.nan for one in others]
@@ -28,6 +33,9 @@ def columns(record: SearchRecord) -> list[Column]:
         Column("place", [*map(str, places)], [*map(float, places)]),
         Column(metric.title, formats.scores(means, [*map(_error, rows)], metric.unit), means,
                "The mean over its seeds ± the standard error."),
+        Column("seeds", [str(len(one.scores)) for one in rows],
+               [float(len(one.scores)) for one in rows],
+               "Those with fewer were not in the better half with these."),
         Column(f"vs the best{metric.unit.suffix}", formats.scores(apart, errors, metric.unit),
                apart, "The mean difference seed by seed ± its standard error."),
         Column("chosen as", [_chosen(record, row) for row in rows], words=True),
@@ -55,11 +63,14 @@ def reason(record: SearchRecord) -> str:
 def _ordered(record: SearchRecord) -> list[Finalist]:
     """The finalists of both arms, each once."""
     every = [one for arm in record.finalists.values() for one in arm]
+    every.sort(key=lambda one: len(one.scores))
     sign = 1 if record.lower_is_better else -1
     return sorted(
         {str(one.recipe): one for one in every}.values(),
-        key=lambda one: (not one.finished, sign * _mean(one) if one.finished else 0.0),
-    )
+        key=lambda one: (
+            not one.finished, -len(one.scores), sign * _mean(one) if one.finished else 0.0
+        ),
+    )  # fmt: skip
 
 
 def _mean(one: Finalist) -> float:

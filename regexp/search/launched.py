@@ -91,7 +91,8 @@ def _write(path: Path, searched: Searched, key: str) -> None:
 
 def take_part(config: DictConfig) -> float:
     """What a launcher starts: take part in a search. Never raises but to be interrupted."""
-    from regexp.search.command import help_search, key_of_search
+    from regexp.search.identity import key_of_search
+    from regexp.search.lead import help_search
 
     postpone()
     plan = Path(config.launch.plan)

@@ -20,6 +20,7 @@ from regexp.compare.tables import Column
 from regexp.errors import count
 from regexp.metrics.names import SEARCH
 from regexp.search import finalists
+from regexp.search.alone import NEXT, none_is_best
 from regexp.search.records import NONE, RECIPES, SearchRecord
 from regexp.sweeps.time_left import duration
 from regexp.sweeps.tuning import numbers_in_words
@@ -79,6 +80,21 @@ class SearchReport:
             Column("recipe", [_value(key, recipe) for key in recipe], words=True),
             Column("none, tuned", [_value(key, tuned) for key in recipe], words=True),
         ]
+
+    @property
+    def alone(self) -> str:
+        """That no technique is the best recipe found, where it is; else empty."""
+        tried = [one.recipe for one in self.record.trials[RECIPES]]
+        return none_is_best(self.record.recipe.recipe, self.record.tuned.recipe, tried[0], tried)
+
+    @property
+    def answers(self) -> list[tuple[str, str]]:
+        """Those of the comparison; before them, or alone if nothing is compared, `alone`."""
+        document = self.worth.document
+        ours = [("", f"{self.alone} {NEXT}")] if self.alone else []
+        outcomes = {one for family in document.families for one in family.outcomes}
+        compares = outcomes - {"baseline", "yardstick"}
+        return [*ours, *(document.answers if compares or not ours else ())]
 
     @property
     def finalists(self) -> list[Column]:
@@ -190,7 +206,7 @@ def _against_untuned(source: Source, worth: ComparisonReport) -> list[tuple[str,
 
 def page(report: SearchReport) -> str:
     """The page: that of the verdict's comparison, with the recipe and the search in it."""
-    made = replace(report.worth.document, title=report.record.title)
+    made = replace(report.worth.document, title=report.record.title, answers=report.answers)
     return html.page(made, TEMPLATE, search=report)
 
 
@@ -229,6 +245,6 @@ def keep(report: SearchReport, search: RunRecord) -> None:
 def description(report: SearchReport) -> str:
     """The recipe and the answer in Markdown, for the page of the search in MLflow."""
     recipe = markdown.escaped(str(report.record.recipe.recipe))
-    answers = [markdown.escaped(text) for _, text in report.worth.document.answers]
+    answers = [markdown.escaped(text) for _, text in report.answers]
     more = f"More, with pictures: the artifact `{FOLDER}/{PAGE}`."
     return "\n\n".join([f"**The recipe**: {recipe}", *answers, more])

@@ -12,9 +12,10 @@ from regexp.errors import printable
 from regexp.metrics.names import SEARCH, YARDSTICK_STAGE, column
 from regexp.search.arm import Arm
 from regexp.search.choice import Trial, headline, ranks
-from regexp.search.engine import TRIAL_SEED, planned_runs
+from regexp.search.engine import planned_runs
 from regexp.search.page import keep, report, write
 from regexp.search.records import Chosen, Finalist, SearchRecord, Tried
+from regexp.search.seeds import TRIAL_SEED
 from regexp.sweeps.progress import say
 from regexp.sweeps.yardsticks import planned_yardsticks, record_yardsticks
 from regexp.tracking import pasted

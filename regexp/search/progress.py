@@ -8,8 +8,8 @@ from regexp.config.searched import budget_of
 from regexp.errors import count
 from regexp.metrics.names import VALIDATION_LOSS
 from regexp.search.arm import Arm
-from regexp.search.choice import headline, ranked
-from regexp.search.engine import seconds_after
+from regexp.search.budget import seconds_after
+from regexp.search.choice import headline, ranked, seconds_of
 from regexp.sweeps.tuning import numbers_in_words
 
 
@@ -30,7 +30,7 @@ def progress(arms: Sequence[Arm], seconds: float, before: int = 0) -> str:
             told = (headline([trial], config)[0], VALIDATION_LOSS)
             shown = {key: scores[key] for key in told if key in scores}
             parts.append(f"best of {arm.name}: {numbers_in_words(shown)} with {trial.recipe}")
-    spent = sum(trial.seconds for arm in arms for trial in arm.trials[before:])
+    spent = sum(seconds_of(arm.trials[before:]) for arm in arms)
     if done == before or not spent:
         return "; ".join(parts)
     each = seconds / (2 * (done - before))

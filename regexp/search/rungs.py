@@ -38,22 +38,26 @@ def bars_after(earlier: Sequence[Trial], config: DictConfig) -> Bars:
 def _bar(rung: int, scores: RungScores) -> Bar:
     """The bar that is passed by these scores and by better ones.
 
-    Its numbers have few digits, as all numbers of a trial; the loss is rounded up, so that it is
-    not below the one that it is of.
+    Its numbers have few digits, as all numbers of a trial; the loss and the RMSE are rounded up, so
+    that they are not below those that it is of.
     """
-    loss, accuracy = scores
-    few = Context(prec=5, rounding=ROUND_CEILING)
+    loss, accuracy, rmse = scores
     return Bar(
         rung,
-        float(few.create_decimal(repr(loss))),
+        _rounded_up(loss),
         None if accuracy is None else as_compared(accuracy),
+        None if rmse is None else _rounded_up(rmse),
     )
+
+
+def _rounded_up(number: float) -> float:
+    return float(Context(prec=5, rounding=ROUND_CEILING).create_decimal(repr(number)))
 
 
 def rung_lines(config: DictConfig) -> list[str]:
     """A line on where the trials of a search may end early; none where they do not."""
     epochs = " and ".join(map(str, _rungs(config)))
-    score = "loss" if by_loss(config) else "accuracy (in regression, its loss)"
+    score = "loss" if by_loss(config) else "accuracy (in regression, its RMSE)"
     line = (
         f"After {epochs} of {config.trainer.epochs} epochs a trial goes on if its validation "
         f"{score} is among the best 1/{config.search.rungs.eta} of the trials before it."

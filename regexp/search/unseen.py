@@ -19,8 +19,9 @@ from omegaconf import DictConfig, open_dict, read_write
 from regexp.config.searched import Searched
 from regexp.dataset.data import Data, Rows, Split
 from regexp.errors import ConfigError, count
-from regexp.search.engine import TRIAL_SEED, Train, finalist_seeds, verdict_seeds
+from regexp.search.engine import Train
 from regexp.search.recipe import Recipe
+from regexp.search.seeds import TRIAL_SEED, finalist_seeds, verdict_seeds
 from regexp.search.space import Space
 from regexp.search.verdict import planned_arms
 from regexp.sweeps.ingredients import load_data

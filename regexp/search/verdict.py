@@ -8,8 +8,8 @@ from dataclasses import replace
 from omegaconf import DictConfig, open_dict, read_write
 
 from regexp.metrics.names import FINAL_STAGE
-from regexp.search.engine import verdict_seeds
 from regexp.search.recipe import Recipe
+from regexp.search.seeds import verdict_seeds
 from regexp.search.space import Space
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun

@@ -34,8 +34,8 @@ class Member:
         regularizer: its techniques.
         stepper: its optimizer and schedule.
         objective: its loss, and how much rows count.
-        bars: epoch -> whether it goes on after it with this validation loss and accuracy (None in
-            regression).
+        bars: epoch -> whether it goes on after it with this validation loss, accuracy (None in
+            regression) and RMSE (None but in regression).
     """
 
     seed: int
@@ -44,7 +44,9 @@ class Member:
     regularizer: Cocktail
     stepper: Stepper
     objective: Objective = field(default_factory=Objective)
-    bars: Mapping[int, Callable[[float, float | None], bool]] = field(default_factory=dict)
+    bars: Mapping[int, Callable[[float, float | None, float | None], bool]] = field(
+        default_factory=dict
+    )
 
     def structure(self) -> tuple[Any, ...]:
         """What the runs of one stack must agree on."""

@@ -119,10 +119,13 @@ class TrainingState:
             return True
         loss = metrics[names.EPOCH_VALIDATION_LOSS]
         accuracy = metrics.get(names.EPOCH_VALIDATION_ACCURACY)
+        rmse = metrics.get(names.EPOCH_VALIDATION_RMSE)
         self.at_bars[run][names.rung_loss(epoch)] = loss
         if accuracy is not None:
             self.at_bars[run][names.rung_accuracy(epoch)] = accuracy
-        return bars[epoch](loss, accuracy)
+        if rmse is not None:
+            self.at_bars[run][names.rung_rmse(epoch)] = rmse
+        return bars[epoch](loss, accuracy, rmse)
 
     def keep(self, positions: Sequence[int]) -> None:
         """Let the runs at other positions leave the stack."""

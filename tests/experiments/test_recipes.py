@@ -18,7 +18,7 @@ from experiments.recipes.worth import Arm, Gain, Worth
 from regexp.commands.arguments import parse
 from regexp.config.searched import compose_search
 from regexp.search.cocktail_runs import OF_SEARCH
-from regexp.search.command import TOLD
+from regexp.search.lead import TOLD
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
 

@@ -70,7 +70,7 @@ def observe(victim: Victim) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from regexp.config.strays import technique_of
-    from regexp.search import command
+    from regexp.search import lead
     from regexp.search.shared import Shared
     from regexp.sweeps import launched
     from regexp.tracking import Tracker
@@ -138,8 +138,8 @@ def observe(victim: Victim) -> None:
 
     around(launched, "_train", of_job)
     around(Shared, "_train", of_searched)
-    around(command, "propose", told("draws"))
-    around(command, "write", told("recipe"))
+    around(lead, "propose", told("draws"))
+    around(lead, "write", told("recipe"))
     around(Steps, "step", of_step)
     around(Tracker, "tries", of_tries)
     around(Tracker, "start", of_start)

@@ -269,11 +269,11 @@ def _hurried(victim: Victim) -> None:
 
 
 def before_the_first_job(victim: Victim) -> None:
-    from regexp.search import command
+    from regexp.search import lead
     from regexp.sweeps import execute as sweep
 
     around(sweep, "launch", lambda whole: lambda *given: victim.die())
-    around(command, "rounds", lambda whole: lambda *given: victim.die())
+    around(lead, "rounds", lambda whole: lambda *given: victim.die())
 
 
 def before_a_job(victim: Victim) -> None:
@@ -306,10 +306,10 @@ def before_the_checkpoint_is_removed(victim: Victim) -> None:
 
 
 def after_the_last_job(victim: Victim) -> None:
-    from regexp.search import command
+    from regexp.search import lead
     from regexp.sweeps import execute as sweep
 
-    for owner in (sweep, command):
+    for owner in (sweep, lead):
         around(owner, "present", lambda whole: lambda *given: victim.die())
 
 
@@ -317,15 +317,15 @@ def after_the_last_job(victim: Victim) -> None:
 
 
 def before_a_draw(victim: Victim) -> None:
-    from regexp.search import command
+    from regexp.search import lead
 
-    before(victim, command, "propose")
+    before(victim, lead, "propose")
 
 
 def before_the_recipe_is_written(victim: Victim) -> None:
-    from regexp.search import command
+    from regexp.search import lead
 
-    before(victim, command, "write")
+    before(victim, lead, "write")
 
 
 WAYS: dict[str, Callable[[Victim], None]] = {

@@ -13,10 +13,11 @@ from regexp.__main__ import run
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.config.searched import compose_search
-from regexp.search import command, verdict
+from regexp.search import lead, verdict
 from regexp.search.arm import Arm
 from regexp.search.choice import Trial
 from regexp.search.cocktail_runs import OF_SEARCH
+from regexp.search.identity import key_of_search
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
 from regexp.search.written import as_experiment
@@ -101,7 +102,7 @@ def test_searches_whose_trials_would_be_others_are_others(
         importlib.invalidate_caches()
         given = ["--config-dir", str(tmp_path), "dataset=iris", "model.hidden=[4]",
                  "search.techniques=[mine]", *words]  # fmt: skip
-        return command.key_of_search(read_space(compose_search(parse(given)[0])))
+        return key_of_search(read_space(compose_search(parse(given)[0])))
 
     first = key()
     assert key("search.trials=80", "search.workers=2", "figures=false") == first
@@ -191,7 +192,7 @@ def test_two_searches_with_the_same_runs_have_verdicts_of_their_own(
         chosen.append((other, default if chosen else other))
         return *chosen[-1], plan(arms[0].config)
 
-    monkeypatch.setattr(command, "_find", found)
+    monkeypatch.setattr(lead, "_find", found)
     for seed in (0, 1):
         assert sandbox.run("search", *SMALL, f"search.seed={seed}", "search.workers=1") == 0
     with sandbox.tracker() as tracker:
@@ -222,7 +223,7 @@ def test_a_trial_that_knows_the_verdicts_rows_ends_the_search_before_it_is_train
         config.dataset.test_seed, config.seeds = None, [1]
         return space.default, space.default, plan(config)
 
-    monkeypatch.setattr(command, "_find", found)
+    monkeypatch.setattr(lead, "_find", found)
     assert sandbox.run("search", *SMALL) == 2
     assert "its test split of seed 5" in capsys.readouterr().err
     with sandbox.tracker() as tracker:

@@ -5,6 +5,7 @@ Trials train by the real loop, kept in a dictionary by their fingerprints; draws
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -15,17 +16,12 @@ from regexp.commands.arguments import parse
 from regexp.config.searched import compose_search
 from regexp.errors import ConfigError
 from regexp.search.arm import Arm, arms_of
+from regexp.search.budget import runs_after, seconds_after
 from regexp.search.choice import Trial
-from regexp.search.engine import (
-    Train,
-    conclude,
-    finalist_seeds,
-    rounds,
-    runs_after,
-    seconds_after,
-    verdict_seeds,
-)
+from regexp.search.conclusion import conclude
+from regexp.search.engine import Train, rounds
 from regexp.search.recipe import Recipe
+from regexp.search.seeds import finalist_seeds, verdict_seeds
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
 from regexp.sweeps.ingredients import build_member
@@ -226,6 +222,9 @@ def test_a_batch_shares_its_structure_and_trains_as_one_stack() -> None:
 def test_a_budget_is_of_recorded_seconds_and_keeps_what_comes_after() -> None:
     of = space("search.budget=100s", "search.seeds=2")
     assert runs_after(of.config) == (2 * 2 + 1) * 2 + 3 * 2
+    five = space("search.finalists=5", "search.finalist_seeds=6", "search.seeds=10")
+    # five with two seeds, three of them with four more; none as it is configured with all six
+    assert runs_after(five.config) == 2 * (5 * 2 + 3 * 4) + 6 + 3 * 10
 
     def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
         metrics = {"final/val_accuracy": 0.5, "final/val_loss": 1.0, "seconds": 2.0}
@@ -309,6 +308,34 @@ def test_a_round_in_which_all_fails_is_the_last_that_a_budget_has() -> None:
     assert [len(arm.trials) for arm in arms] == [8, 8]
 
 
+def test_trials_that_fail_by_an_exception_count_as_what_others_of_their_arm_took() -> None:
+    arms, number = arms_of(space("search.budget=100s", "search.seeds=2")), itertools.count()
+
+    def one(run: PlannedRun) -> Outcome:
+        if next(number) % 2:
+            return Outcome(run.name, "FAILED")
+        metrics = {"final/val_accuracy": 0.5, "final/val_loss": 1.0, "seconds": 2.0}
+        return Outcome(run.name, "FINISHED", metrics=metrics)
+
+    rounds(arms, lambda jobs: [[one(run) for run in job] for job in jobs], evenly)
+    # as many as of those that all finish, though half as many seconds are recorded
+    assert [len(arm.trials) for arm in arms] == [16, 16]
+    assert sum(trial.seconds for arm in arms for trial in arm.trials) == 32.0
+
+
+def test_a_budget_ends_a_search_whose_recipes_have_all_failed() -> None:
+    arms = arms_of(space("search.budget=100s"))
+
+    def job(runs: Sequence[PlannedRun]) -> list[Outcome]:
+        metrics = {"final/val_accuracy": 0.5, "final/val_loss": 1.0, "seconds": 0.1}
+        fails = any(run.config["regularizer"] for run in runs)
+        status = "FAILED" if fails else "FINISHED"
+        return [Outcome(run.name, status, metrics={} if fails else metrics) for run in runs]
+
+    rounds(arms, lambda jobs: [*map(job, jobs)], evenly)
+    assert [len(arm.trials) for arm in arms] == [4, 4]
+
+
 def test_trials_that_all_fail_leave_nothing_to_choose() -> None:
     lost = [Trial(space().default, {}, [None])]
     with pytest.raises(ConfigError, match="none of the 1 trials of recipes finished"):
@@ -369,6 +396,42 @@ def test_what_tuned_none_has_beaten_is_not_the_recipe() -> None:
     assert conclude(arms, train) == (of.default, of.default)
     by_seed[str(good)] = (0.98, 1.0)
     assert conclude(arms, train) == (good, of.default)
+
+
+def test_the_better_half_of_the_finalists_has_the_other_seeds_too() -> None:
+    """One that is best with the last seeds, and not with the first two, is not chosen; what comes
+    of the configuration as it is, is known with all of them.
+    """
+    of = space("search.finalists=3", "search.finalist_seeds=4")
+    recipes = [Recipe(of.default.shared, {"l1": {"strength": 0.1**power}}) for power in (2, 3, 4)]
+    by_seed = {str(recipes[0]): (0.8, 0.8, 0.7, 0.7), str(recipes[1]): (0.1, 0.2, 1.0, 1.0),
+               str(recipes[2]): (0.7, 0.7, 0.9, 0.9)}  # fmt: skip
+    asked: list[set[tuple[str, int]]] = []
+
+    def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
+        asked.append({(run.variant, run.seed) for job in jobs for run in job})
+        return [[one(run) for run in job] for job in jobs]
+
+    def one(run: PlannedRun) -> Outcome:
+        score = by_seed.get(run.variant, (0.5, 0.5, 0.5, 0.5))[run.seed - 1]
+        scores = {"final/val_accuracy": score, "final/val_loss": 1 - score, "seconds": 1.0}
+        return Outcome(run.name, "FINISHED", metrics=scores)
+
+    scored = [{"final/val_accuracy": 0.9, "final/val_loss": 0.1}]
+    tuned = Recipe({**of.default.shared, "optimizer.lr": 0.05}, {})
+    arms = arms_of(of)
+    arms[0].trials = [Trial(recipe, {}, scored) for recipe in recipes]
+    arms[1].trials = [Trial(tuned, {}, scored)]
+    assert conclude(arms, train) == (recipes[2], of.default)
+    every = [*map(str, [*recipes, tuned, of.default])]
+    assert asked == [
+        {(one, seed) for one in every for seed in (1, 2)},
+        {(one, seed) for one in every if one != str(recipes[1]) for seed in (3, 4)},
+    ]
+    told = {str(it.recipe): len(it.scores) for arm in arms for it in arm.finalists}
+    assert told == {one: 2 if one == str(recipes[1]) else 4 for one in every}
+    assert {it.seconds for arm in arms for it in arm.finalists} == {2.0, 4.0}
+    assert sum(len(one) for one in asked) <= runs_after(of.config) - 3 * of.config.search.seeds
 
 
 def test_recipes_have_at_most_so_many_techniques() -> None:

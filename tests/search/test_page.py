@@ -8,7 +8,7 @@ from typing import Any
 from regexp.compare.report import ComparisonReport
 from regexp.search import page
 from regexp.search.page import SearchReport, description, record_in, report, write
-from regexp.search.records import Finalist, SearchRecord
+from regexp.search.records import Chosen, Finalist, SearchRecord
 from tests.compare.sources import Source, compared, scored
 from tests.compare.test_html import Page
 from tests.search.records_by_hand import record
@@ -80,14 +80,32 @@ def test_improvements_are_told_with_the_time_at_which_they_came() -> None:
 
 def test_finalists_are_told_with_their_means_and_the_chosen_one() -> None:
     """Differences to the best: -1, 1 and -3 points, and -6, -1 and -5."""
-    place, mean, behind, chosen, finalist = reported(figures=False).finalists
+    place, mean, seeds, behind, chosen, finalist = reported(figures=False).finalists
     assert place.cells == ["1", "2", "3", "4"]
     assert mean.cells == ["95.00 ± 1.53", "94.00 ± 0.58", "91.00 ± 0.58", "–"]
+    assert seeds.cells == ["3"] * 4
     assert behind.cells == ["–", "−1.0 ± 1.2", "−4.0 ± 1.5", "–"]
     assert chosen.cells == ["recipe", "", "none, tuned", ""]
     assert finalist.cells[3] == "none; lr=0.001, batch_size=32", "one of its runs failed"
     said = words(page.page(reported(figures=False)))
     assert "The recipe is the best of them: nothing simpler is within" in said
+
+
+def test_a_finalist_that_was_halved_away_comes_after_the_others_and_is_held_against_its_seeds() -> (
+    None
+):
+    finalists = {
+        "recipes": [
+            Finalist(record().recipe.recipe, [0.96, 0.92, 0.97]),
+            Finalist(record().trials["recipes"][6].recipe, [0.97, 0.95]),
+        ],
+        "none": record().finalists["none"][1:],
+    }
+    _, mean, seeds, behind, _, finalist = reported(figures=False, finalists=finalists).finalists
+    assert mean.cells == ["95.0 ± 1.5", "91.0 ± 0.6", "96.0 ± 1.0"]
+    assert seeds.cells == ["3", "3", "2"]
+    assert behind.cells[2] == "2.0 ± 1.0", "of 96 and 92 with the same seeds"
+    assert finalist.cells[2] == "dropout (hidden=0.3); lr=0.01, batch_size=64"
 
 
 def test_a_simpler_finalist_within_a_standard_error_is_said_to_be_so() -> None:
@@ -97,7 +115,7 @@ def test_a_simpler_finalist_within_a_standard_error_is_said_to_be_so() -> None:
         "none": [Finalist(tuned.recipe, [0.95] * 3)],
     }
     made = reported(figures=False, recipe=tuned, finalists=scores)
-    _, _, behind, chosen, finalist = made.finalists
+    _, _, _, behind, chosen, finalist = made.finalists
     assert [*zip(behind.cells, chosen.cells, strict=True)] == [
         ("–", ""),
         ("0.0 ± 1.5", "recipe and none, tuned"),
@@ -112,7 +130,8 @@ def test_one_seed_has_no_standard_error_and_no_record_of_finalists_no_table() ->
         "none": [Finalist(record().tuned.recipe, [0.9]), Finalist(record().recipe.recipe, [0.8])]
     }
     made = reported(figures=False, finalists=one)
-    assert [column.cells for column in made.finalists[1:3]] == [["90.00", "80.00"], ["–", "−10.00"]]
+    _, mean, _, behind, *_ = made.finalists
+    assert (mean.cells, behind.cells) == (["90.00", "80.00"], ["–", "−10.00"])
     assert "With one seed there is no standard error" in words(page.page(made))
     assert "Finalists" not in words(page.page(reported(figures=False, finalists={})))
 
@@ -125,8 +144,29 @@ def test_the_description_has_the_recipe_and_the_answer() -> None:
 
 
 def test_a_recipe_of_no_technique_says_so() -> None:
+    """Tuned none, none as it is configured, and none with numbers that none has not been given."""
+    tried = record().trials["recipes"]
+    for number, tuned, which in (
+        (7, tried[7].recipe, "none with the numbers that were tuned for it. Of 6 recipes with"),
+        (0, tried[0].recipe, "the configuration as it is, without a technique. Of 6 recipes with"),
+        (7, tried[0].recipe, "none with numbers of its own. Of 6 recipes with"),
+    ):
+        found = Chosen(tried[number].recipe)
+        made = reported(figures=False, recipe=found, tuned=Chosen(tuned))
+        said = words(page.page(made))
+        assert said.count(f"The best recipe found is {which}") == 2, "the answer, and the recipe"
+        assert "a larger search.budget or search.trials it goes on from these trials" in said
+        assert "(untuned)" in description(made), "what is compared is told as well"
+
+
+def test_where_nothing_is_compared_the_page_says_that_none_is_the_best_recipe_found() -> None:
+    frame = runs()[runs()["variant"] == "tuned"]
+    worth = ComparisonReport(compared(frame, baseline="none (tuned)"))
     none = record().tuned
-    assert "No technique:" in words(page.page(reported(figures=False, recipe=none)))
+    made = report(Source({"a" * 32: frame}), record(recipe=none), worth, figures=False)
+    for text in (words(page.page(made)), description(made)):
+        assert "The best recipe found is none with the numbers" in text.replace("\\", "")
+        assert "nothing is compared" not in text.lower()
 
 
 def test_a_record_is_read_from_the_search_alone() -> None:

@@ -28,7 +28,7 @@ def config(
     )
 
 
-Noted = dict[int, float | tuple[float, float]]
+Noted = dict[int, float | tuple[float, ...]]
 """Epoch -> loss, or loss and accuracy."""
 
 
@@ -101,7 +101,7 @@ def test_trials_are_halved_by_accuracy_and_equal_ones_by_loss() -> None:
         return len(more) + len(equal)
 
     assert passed == {at for at in range(12) if behind(at) < 4} == {4, 6, 8, 10}
-    assert bar == (5, 0.65625, 1.0)
+    assert bar == Bar(5, 0.65625, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_where_a_loss_is_compared_trials_are_halved_by_it(
     first = [trial(at, one, NOTED) for at, one in enumerate(noted)]
     of = config(metric=metric)
     bar, _ = bars_after(first, of)
-    assert bar == (5, 0.4 if accuracy else 0.2, accuracy)
+    assert bar == Bar(5, 0.4 if accuracy else 0.2, accuracy)
     words = "validation accuracy (" if accuracy else "validation loss is"
     assert words in rung_lines(of)[0]
     name = metric.replace("test/", "final/val_") if metric else "final/val_accuracy"
@@ -134,6 +134,25 @@ def test_where_a_loss_is_compared_trials_are_halved_by_it(
     for one in left:
         one.scores[0][name] = 0.5  # type: ignore[index]
     assert ranked(left, of) == ([0, 2, 1] if accuracy else [1, 2, 0])
+
+
+@pytest.mark.parametrize(
+    ("metric", "by_rmse"),
+    [(None, True), ("test/rmse", True), ("test/rmse_unscaled", True), ("test/r2", True),
+     ("test/mae", False), ("test/loss", False)],
+)  # fmt: skip
+def test_in_regression_trials_are_halved_by_their_rmse(metric: str | None, by_rmse: bool) -> None:
+    """What is trained with a mean absolute error has another order by its loss."""
+    trials = [
+        Trial(Recipe({}, {}), {}, [{}], rungs={5: RungScores(loss, rmse=rmse)}, left=True)
+        for loss, rmse in ((0.3, 0.7), (0.2, 0.9), (0.4, 0.50001234))
+    ]
+    of = config(metric=metric)
+    bar, _ = bars_after(trials, of)
+    assert bar == (Bar(5, 0.4, None, 0.50002) if by_rmse else Bar(5, 0.2))
+    passed = [bar.passes(*one.rungs[5]) for one in trials]
+    assert passed == [at == (2 if by_rmse else 1) for at in range(3)]
+    assert ranked(trials, of) == ([2, 0, 1] if by_rmse else [1, 0, 2])
 
 
 def test_among_trials_recorded_without_an_accuracy_the_loss_decides() -> None:
@@ -209,7 +228,8 @@ def test_what_is_wrong_is_told(override: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     "asked", [3, "a", [3], [[0, 1.0]], [[2, 1.0], [2, 1.0]], [[1, "a"]], [[1, float("nan")]],
-              [[1.5, 1.0]], [[1, 2, 3]], [[1, 2, -0.1]], [[1, 2, "a"]], [[1, 2, 0.5, 1]], [[1]],
+              [[1.5, 1.0]], [[1, 2, 3]], [[1, 2, -0.1]], [[1, 2, "a"]], [[1, 2, None, -1]], [[1]],
+              [[1, 2, None, "a"]], [[1, 2, 0.5, 1]], [[1, 2, None, 1, 1]],
               [[True, 1]], {1: 2}],
 )  # fmt: skip
 def test_bars_are_epochs_and_losses(asked: object) -> None:
@@ -219,7 +239,7 @@ def test_bars_are_epochs_and_losses(asked: object) -> None:
 
 def test_bars_are_of_the_run_however_they_are_written() -> None:
     texts = ("[[1,2],[3,null]]", "[[1,2.0],[3,null,null]]", "[[1,2.5],[3,null]]", "[]", "null",
-             "[[1,2,1],[3,null]]", "[[1,2,1.0],[3,null]]")  # fmt: skip
+             "[[1,2,1],[3,null]]", "[[1,2,1.0],[3,null]]", "[[1,2,null,1],[3,null]]")  # fmt: skip
     words = ["dataset=iris", "trainer.batch_size=16"]
     prints = [
         plan(compose(parse([*words, f"trainer.bars={text}"])[0]).jobs[0].config)[0].fingerprint
@@ -228,4 +248,4 @@ def test_bars_are_of_the_run_however_they_are_written() -> None:
     assert prints[0] == prints[1]
     assert prints[3] == prints[4]
     assert prints[5] == prints[6]
-    assert len({*prints}) == 4
+    assert len({*prints}) == 5

@@ -16,7 +16,8 @@ from regexp.dataset.base import Dataset
 from regexp.dataset.data import Splits, Table
 from regexp.errors import ConfigError
 from regexp.search import verdict
-from regexp.search.engine import Batch, finalist_seeds, train_recipes
+from regexp.search.engine import Batch, train_recipes
+from regexp.search.seeds import finalist_seeds
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
 from regexp.search.unseen import Watched, check_unseen, unseen_arms

@@ -13,19 +13,21 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torch.testing import assert_close
 
 from regexp.config.bars import Bar
-from regexp.metrics.names import rung_accuracy, rung_loss
+from regexp.metrics.names import rung_accuracy, rung_loss, rung_rmse
 from regexp.model.mlp import MLP
 from regexp.stack.member import Member
+from regexp.stack.objective import Objective, OwnLoss
 from regexp.stack.stack import Stack
 from regexp.training.parts import Parts
 from tests.support import make_data, make_member, run, technique
 from tests.technique_runs import assert_same_tree
 
 Bars = Mapping[int, float | tuple[float | None, ...] | None]
-"""Epoch -> loss, or loss and accuracy."""
+"""Epoch -> loss, or loss, accuracy and RMSE."""
 EPOCHS = 5
 COSINE = partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=EPOCHS)
 
@@ -77,18 +79,36 @@ def test_the_accuracy_decides_and_the_loss_among_equal_ones(of: int) -> None:
     assert right.count(right[of]) == 2
 
 
-@pytest.mark.parametrize("accuracy", [0.0, 1.0])
-def test_in_regression_the_loss_decides_alone(accuracy: float) -> None:
+def regression() -> list[Any]:
+    """Options of four members."""
     data = [make_data(seed, task="regression") for seed in range(4)]
-    options: list[Any] = [
-        {"data": one, "model": partial(MLP, (5,), 1, [8], "relu")} for one in data
-    ]
+    return [{"data": one, "model": partial(MLP, (5,), 1, [8], "relu")} for one in data]
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+def test_in_regression_no_accuracy_decides(accuracy: float) -> None:
+    options = regression()
     losses = [one["val/loss"] for one in reached([member(at, **options[at]) for at in range(4)])]
     bar = (sorted(losses)[1], accuracy)
     results, _ = run([member(at, {2: bar}, **options[at]) for at in range(4)], EPOCHS)
     assert [one.epochs for one in results] == [2 if loss > bar[0] else EPOCHS for loss in losses]
     noted = {name for result in results for name in result.metrics if name.startswith("rung/")}
-    assert noted == {rung_loss(2)}
+    assert noted == {rung_loss(2), rung_rmse(2)}
+
+
+def test_in_regression_the_rmse_decides_whatever_the_loss() -> None:
+    def l1(outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs - targets).abs()
+
+    def absolute(at: int, bars: Bars | None = None) -> Member:
+        return replace(member(at, bars, **options[at]), objective=Objective(OwnLoss(l1)))
+
+    options = regression()
+    errors = [one["val/rmse"] for one in reached([absolute(at) for at in range(4)])]
+    bar = (0.0, None, sorted(errors)[1])  # no loss is that low
+    results, _ = run([absolute(at, {2: bar}) for at in range(4)], EPOCHS)
+    assert [one.epochs for one in results] == [2 if it > bar[2] else EPOCHS for it in errors]
+    assert [result.metrics[rung_rmse(2)] for result in results] == errors
 
 
 def test_a_run_that_ends_at_a_bar_is_one_of_so_many_epochs() -> None:

@@ -1,0 +1,37 @@
+"""What is said where the best recipe found is no technique at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regexp.errors import count
+from regexp.search.recipe import Recipe
+
+NEXT = (
+    "Use it so, or let the same command look further: with a larger search.budget or "
+    "search.trials it goes on from these trials, and with other search.techniques it mixes others."
+)
+"""What to do then."""
+
+
+def none_is_best(found: Recipe, tuned: Recipe, default: Recipe, tried: Sequence[Recipe]) -> str:
+    """That no technique is the best recipe found, of how many; empty where it is another.
+
+    Args:
+        found: the recipe that was chosen.
+        tuned: the numbers that were chosen for `none`.
+        default: the configuration as it is.
+        tried: all recipes.
+    """
+    if found.techniques:
+        return ""
+    which = "none with numbers of its own"
+    if found == tuned:
+        which = "none with the numbers that were tuned for it"
+    if found == default:
+        which = "the configuration as it is, without a technique"
+    number = count(sum(bool(one.techniques) for one in tried), "recipe")
+    return (
+        f"The best recipe found is {which}. Of {number} with techniques not one, trained again "
+        "with fresh seeds, was ahead of it by more than one standard error on validation rows."
+    )

@@ -1,0 +1,59 @@
+"""What a search may still spend: the sizes of its next round, and what comes after the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omegaconf import DictConfig
+
+from regexp.config.searched import budget_of
+from regexp.search.arm import Arm
+from regexp.search.choice import seconds_of
+from regexp.search.seeds import finalist_runs
+
+
+def next_round(arms: Sequence[Arm]) -> list[int]:
+    """How many recipes each batch of the next round has, in each arm; none if it is enough.
+
+    Of a budget, what the finalists and the verdict will take is kept, and a round is begun only
+    where it fits in. What was recorded decides and no clock, so that a search that was broken off
+    ends where it would have. It ends after a round in which all has failed, and where nothing of
+    an arm has trained, of which nothing could be chosen.
+    """
+    config = arms[0].config
+    done, budget = len(arms[0].trials), budget_of(config)
+    batch, most = config.search.batch, config.search.parallel
+    if budget is None:
+        left = config.search.trials - done
+        return [min(batch, left - start) for start in range(0, min(left, most * batch), batch)]
+    if not done:
+        return [batch] * most
+    last = [seconds_of(arm.trials[-batch * most :]) for arm in arms]
+    if not any(last) or not all(arm.seconds for arm in arms):
+        return []
+    spent = sum(arm.seconds for arm in arms)
+    # those of the first round train in full, and say nothing of the next where there are others
+    alike = [arm.trials[batch * most :] or arm.trials for arm in arms]
+    each = sum(map(seconds_of, alike)) * batch / len(alike[0])
+    fitting = (budget - spent - seconds_after(arms)) // each
+    return [batch] * int(max(min(fitting, most), 0))
+
+
+def seconds_after(arms: Sequence[Arm]) -> float:
+    """Of training, that finalists and verdict will take: as trials of each arm did in full."""
+    found = 0.0
+    for arm, runs in zip(arms, _runs_after(arms[0].config), strict=True):
+        whole = [trial.seconds for trial in arm.trials if trial.in_full]
+        found += runs * sum(whole) / max(len(whole), 1)
+    return found
+
+
+def runs_after(config: DictConfig) -> int:
+    """How many runs follow the trials, at most."""
+    return sum(_runs_after(config))
+
+
+def _runs_after(config: DictConfig) -> tuple[int, int]:
+    """Of recipes and of `none`: the finalists, and the verdict, which has none untuned too."""
+    recipes, none = finalist_runs(config)
+    return recipes + config.search.seeds, none + 2 * config.search.seeds
