@@ -83,10 +83,12 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch comes first and alone, so that the wheel fits the machine and not whatever else asks for it.
-# Python compiles what is imported; to compile all of it takes as long as to install it.
+# Python compiles what is imported; to compile all of it takes as long as to install it. The pip that
+# an older Python brings needs more than twice as long to find versions that go together.
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "regexp needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --no-compile 'pip>=25'
 	$(BIN)/python -m pip install --quiet --no-compile $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[parallel,dev]'
 	touch $@
