@@ -69,8 +69,8 @@ class FileLocks:
         """Whether a lock is known to be this process's still; here it costs nothing to look."""
         return False
 
-    def close(self) -> None:
-        """Give all back."""
+    def close(self, *, clear: bool = False) -> None:
+        """Give all back; what a process that dies had locked is free by itself."""
         for lock in list(self._held):
             self.release(lock)
 
@@ -165,8 +165,8 @@ class Claims:
 
     def close(self) -> None:
         """Leave everything to others."""
+        self._leases.close(clear=bool(self._owned))
         self._owned.clear()
-        self._leases.close()
 
     def _wait(self, name: str, waits: Waits | None) -> Any:
         def take() -> tuple[Any, str]:

@@ -10,20 +10,23 @@ is away no sign of life reaches it. Expired, it is followed by another model, wh
 name has the nonce of the one that expired: of all who watch, one creates that. So does the holder
 itself, where its own sign of life is late; if another was first, the lease is lost. Models that are
 followed stay until the last is given back, the first of them first, as a lease is found by that.
+
+A process that dies when its work is done, or ends while the store is away, leaves a lease that
+nobody asks for again. Whoever ends a sweep takes such ones over and gives them back: those of dead
+processes of its machine, and of other machines what was left for a day, by the store's clock.
 """
 
-import json
 import logging
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from regexp.tracking import process
 from regexp.tracking.error import reason
+from regexp.tracking.registry import PREFIX, Registry, Seen, successor
 
 EXPIRY = 120.0
 """After how many seconds without a sign of life a lease is another's to take."""
@@ -31,11 +34,11 @@ EXPIRY = 120.0
 HEARTBEAT = 20.0
 """Seconds between two signs of life."""
 
-PREFIX = "regexp-lease"
-_OWNER = "owner"  # tag of the model: JSON of `process.tags` and the nonce
+FORGOTTEN = 24 * 60 * 60.0
+"""After how many seconds without a sign of life one that nobody asks for is taken away."""
 
-_given_back: set[str] = set()
-"""Nonces of leases that this process has given back, perhaps while the store did not answer."""
+_given_up: set[str] = set()
+"""Nonces of what this process does not use (any more), though it may stand in the store."""
 
 _logger = logging.getLogger(__name__)
 
@@ -66,23 +69,6 @@ class Lease:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What stands in the store of a lease that another has."""
-
-    chain: list[str]
-    owner: dict[str, str]
-    beat: int
-
-    @property
-    def nonce(self) -> str:
-        return self.owner.get("nonce", "")
-
-    @property
-    def who(self) -> str:
-        return f"process {self.owner.get('pid', '?')} on {self.owner.get('host', '?')}"
-
-
 class Leases:
     """The leases of one process in one store.
 
@@ -104,41 +90,34 @@ class Leases:
         clock: Callable[[], float] = awake_or_asleep,
         heartbeat: float | None = HEARTBEAT,
     ) -> None:
-        self._client = client
+        self._registry = Registry(client)
         self._clock = clock
         self._heartbeat = heartbeat
         self._held: list[Lease] = []
         # name -> nonce, beat, seconds without another, and the time of the last look
         self._watched: dict[str, tuple[str, int, float, float]] = {}
+        self._unreturned = False
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
     def take(self, name: str) -> Lease | None:
         """The lease, if nobody has it or whoever has it is dead; None while another has it."""
-        nonce, first = uuid.uuid4().hex, f"{PREFIX}-{name}"
-        if lease := self._create([first], nonce):
+        first = f"{PREFIX}-{name}"
+        if lease := self._create([first]):
             self._watched.pop(name, None)
             return lease
-        seen = self._look(first)
-        if seen is None:  # released between the two requests
-            return None
-        if not self._expired(name, seen):
+        seen = self._registry.look(first)
+        if seen is None or not self._expired(name, seen):  # none: released between the requests
             return None
         self._watched.pop(name, None)
-        lease = self._create([*seen.chain, _successor(first, seen.nonce)], nonce)
-        if lease is None:
-            return None
-        now = self._look(first)
-        if now is None or now.nonce != nonce:  # what it follows was given back meanwhile
-            self._held.remove(lease)
-            self._client.delete_registered_model(lease.chain[-1])
-            return None
-        _logger.info("Took over what %s had left, as nothing is heard of it.", seen.who)
+        lease = self._follow(seen)
+        if lease is not None:
+            _logger.info("Took over what %s had left, as nothing is heard of it.", seen.who)
         return lease
 
     def holder(self, name: str) -> str:
         """Who has a lease, for people; empty if nobody has."""
-        seen = self._look(f"{PREFIX}-{name}")
+        seen = self._registry.look(f"{PREFIX}-{name}")
         return seen.who if seen else ""
 
     def has(self, lease: Lease) -> bool:
@@ -150,24 +129,37 @@ class Leases:
 
     def release(self, lease: Lease) -> None:
         """Give a lease back; where the store does not answer, it expires. Once is enough."""
-        with lease.lock, suppress(Exception):
-            _given_back.update((lease.nonce, lease.next))
-            if lease in self._held:
-                self._held.remove(lease)
+        with lease.lock:
+            _given_up.update((lease.nonce, lease.next))
+            if lease not in self._held:
+                return
+            self._held.remove(lease)
+            try:
                 self._renew(lease, only_late=True)
-                while lease.chain and not lease.lost:  # the first first: then it is free
-                    self._client.delete_registered_model(lease.chain.pop(0))
+                for name in lease.chain if not lease.lost else ():  # the first first: it is free
+                    self._registry.delete(name)
+            except Exception as error:
+                self._unreturned = True
+                _logger.info("A lease cannot be given back (%s).", reason(error))
 
     def sure(self, lease: Lease) -> bool:
         """Whether nobody can have taken a lease over: it is held, and was heard of lately."""
         fresh = self._clock() - lease.heard < EXPIRY / 2
         return lease in self._held and not lease.lost and fresh
 
-    def close(self) -> None:
-        """Give all back."""
+    def close(self, *, clear: bool = False) -> None:
+        """Give all back.
+
+        Args:
+            clear: whether what others have left goes as well.
+        """
         self._stop.set()
+        if clear:
+            self._clear()
         for lease in list(self._held):
             self.release(lease)
+        if self._unreturned:  # the store may be back
+            self._clear()
 
     def beat(self) -> None:
         """Give a sign of life for every lease."""
@@ -179,24 +171,49 @@ class Leases:
                     except Exception as error:  # the store is away, for others as well
                         _logger.info("No sign of life reaches the store (%s).", reason(error))
 
+    def _clear(self) -> None:
+        """Take away what nobody has any more, as far as the store answers."""
+        try:
+            found = list(self._registry.all())
+            now = max((one.beat for one in found), default=0)
+            for one in found:
+                forgotten = now - one.beat > 1000 * FORGOTTEN
+                if one.first and (forgotten or _is_gone(one)):
+                    self._take_away(one)
+        except Exception as error:
+            _logger.info("Leases that are left cannot be taken away (%s).", reason(error))
+
+    def _take_away(self, seen: Seen) -> None:
+        last = self._registry.look(seen.first)
+        if last is None or seen.name not in last.chain:  # the first of its chain was given back
+            self._registry.delete(seen.name)
+        elif seen.name == last.name and (lease := self._follow(last)):
+            self.release(lease)
+
     def _renew(self, lease: Lease, *, only_late: bool = False) -> None:
         """Give a sign of life; where it is late, others may be there: then by a successor."""
         sent = self._clock()
         if sent - lease.heard > EXPIRY / 2:
-            name = _successor(lease.chain[0], lease.nonce)
-            if self._put(name, lease.next):
+            name = successor(lease.chain[0], lease.nonce)
+            if self._leads([*lease.chain, name], lease.next):
                 lease.chain.append(name)
                 lease.nonce, lease.next, lease.heard = lease.next, uuid.uuid4().hex, sent
             else:
                 lease.lost = True
                 _logger.warning("Another process has taken over what this one does.")
         elif not only_late:
-            self._client.update_registered_model(lease.chain[-1], _description())
+            self._registry.touch(lease.chain[-1])
             lease.heard = sent
 
-    def _create(self, chain: list[str], nonce: str) -> Lease | None:
-        sent = self._clock()
-        if not self._put(chain[-1], nonce):
+    def _create(self, chain: list[str]) -> Lease | None:
+        """The lease whose models are a chain, of which the last is created; None if it is there."""
+        sent, nonce = self._clock(), uuid.uuid4().hex
+        try:
+            made = self._leads(chain, nonce)
+        except BaseException:  # it may be there: then this process has not to wait for itself
+            _given_up.add(nonce)
+            raise
+        if not made:
             return None
         lease = Lease(chain, nonce, sent)
         self._held.append(lease)
@@ -205,48 +222,28 @@ class Leases:
             self._thread.start()
         return lease
 
-    def _put(self, name: str, nonce: str) -> bool:
-        """Create a model; False where another has."""
-        from mlflow.exceptions import MlflowException
+    def _follow(self, seen: Seen) -> Lease | None:
+        """The lease that another had; None if somebody else was first."""
+        return self._create([*seen.chain, successor(seen.chain[0], seen.nonce)])
 
-        owner = json.dumps(process.tags() | {"nonce": nonce})
-        try:
-            self._client.create_registered_model(name, {_OWNER: owner}, _description())
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            there = self._find(name)  # it is ours where only the answer was lost
-            return there is not None and _owner(there).get("nonce") == nonce
+    def _leads(self, chain: list[str], nonce: str) -> bool:
+        """Create the last of a chain; False where another has, or what it follows has gone."""
+        if not self._registry.put(chain, nonce):
+            return False
+        if len(chain) > 1:
+            now = self._registry.look(chain[0])
+            if now is None or now.nonce != nonce:
+                self._registry.delete(chain[-1])
+                return False
         return True
 
     def _work(self) -> None:
         while not self._stop.wait(self._heartbeat):
             self.beat()
 
-    def _look(self, first: str) -> _Seen | None:
-        """The last of a chain, who has the lease; None where nobody has."""
-        chain: list[str] = []
-        seen: _Seen | None = None
-        name = first
-        while (model := self._find(name)) is not None:
-            chain.append(name)
-            seen = _Seen(list(chain), _owner(model), int(model.last_updated_timestamp or 0))
-            name = _successor(first, seen.nonce)
-        return seen
-
-    def _find(self, name: str) -> Any:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return self._client.get_registered_model(name)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return None
-            raise
-
-    def _expired(self, name: str, seen: _Seen) -> bool:
+    def _expired(self, name: str, seen: Seen) -> bool:
         """Whether nothing is heard of a holder any more; it takes several looks to tell."""
-        if process.alive(seen.owner) is False or seen.nonce in _given_back:
+        if _is_gone(seen):
             return True
         now = self._clock()
         nonce, beat, silent, looked = self._watched.get(name, ("", 0, 0.0, now))
@@ -258,20 +255,6 @@ class Leases:
         return silent > EXPIRY
 
 
-def _owner(model: Any) -> dict[str, str]:
-    with suppress(ValueError, TypeError, AttributeError):
-        return {str(key): str(value) for key, value in json.loads(model.tags[_OWNER]).items()}
-    return {}
-
-
-def _successor(first: str, nonce: str) -> str:
-    return f"{first}-{nonce or 'nobody'}"
-
-
-def _description() -> str:
-    """What people see in the UI."""
-    tags = process.tags()
-    return (
-        f"No model: regexp on {tags['host']} (process {tags['pid']}) is at work, and this goes "
-        "when it has done. If it stays, nothing uses it, and it can be deleted."
-    )
+def _is_gone(seen: Seen) -> bool:
+    """Whether its holder is known to have died, or to use it no longer."""
+    return process.alive(seen.owner) is False or seen.nonce in _given_up

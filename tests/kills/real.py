@@ -33,6 +33,7 @@ from regexp.training import checkpoint
 from tests.kills.experiment import ROOT, undisturbed, verdict
 from tests.kills.stored import left_over, stored
 from tests.real import servers, slurm
+from tests.real.sweeps import PATIENCE
 
 TECHNIQUES = ("none", "dropout", "ema", "mixup", "swa", "early_stopping", "lookahead",
               "[dropout,batch_norm,ema]", "gradient_noise", "pruning")  # fmt: skip
@@ -42,9 +43,6 @@ SWEEP = (
     f"trainer.epochs={EPOCHS}", "trainer.device=cpu", "regularizer.early_stopping.patience=1000",
     "checkpoint.every=20", "figures=false", "yardsticks=false", "launch.jobs_per_task=3",
 )  # fmt: skip
-PATIENCE = 900.0
-"""Seconds for whatever is waited for."""
-
 NAME = "regexp-kills"
 """Of the tasks in Slurm."""
 
@@ -229,7 +227,7 @@ class Sweep:
             for log, size in self.sizes().items()
         )
         found = [match.group() for match in re.finditer("|".join(TOLD), new)]
-        return "; ".join(dict.fromkeys(re.sub(r"Slurm job [\d_]+: ", "", one) for one in found))
+        return "; ".join(dict.fromkeys(re.sub(r"Slurm job [\d_]+: |; its log: [^)]+", "", one) for one in found))
 
 
 def disturb(sweep: Sweep, moments: Sequence[Moment]) -> list[list[str]]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from regexp.tracking.lease import PREFIX
+from regexp.tracking.registry import PREFIX
 from regexp.training import checkpoint
 
 Key = tuple[str, ...]

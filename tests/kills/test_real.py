@@ -49,7 +49,10 @@ def test_what_was_told_since_a_kill_is_found_once(sweep: real.Sweep) -> None:
     log = sweep.folder / "1.txt"
     log.write_text("3 jobs of an earlier command on the way; none is given twice\n")
     before = sweep.sizes()
-    died = "[1/10] its process died (Slurm job 7_1: FAILED, exit code 137:0); it is given again\n"
+    died = (
+        "[1/10] its process died (Slurm job 7_1: FAILED, exit code 137:0; "
+        "its log: /somewhere/7_1_0_log.out); it is given again\n"
+    )
     with log.open("a") as file:
         file.write(died)
     (sweep.folder / "2.txt").write_text("The store of runs does not answer (Connection refused).")

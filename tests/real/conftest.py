@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from regexp.tracking.error import PASSWORD, USER
 from tests.real import servers as programs
 from tests.real.sweeps import end, give, recorded
 
@@ -36,3 +37,10 @@ def servers() -> Iterator[programs.Servers]:
         pytest.skip(f"missing: {absent}; make real installs it")
     with programs.servers(login=True) as running:
         yield running
+
+
+@pytest.fixture
+def login(monkeypatch: pytest.MonkeyPatch, _own_credentials: None) -> None:
+    """Who one is for `servers`, in the environment."""
+    monkeypatch.setenv(USER, programs.ADMIN)
+    monkeypatch.setenv(PASSWORD, programs.ADMIN_PASSWORD)

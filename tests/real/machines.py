@@ -6,17 +6,22 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from regexp.tracking.error import PASSWORD, USER
 from tests.real.servers import ADMIN, ADMIN_PASSWORD, Servers
+from tests.real.sweeps import PATIENCE
 
 # Leases of seconds, as a test is not to wait for minutes.
 _MAIN = """
 import functools, sys
 from regexp.tracking import claims, lease
-lease.EXPIRY = 6.0
+lease.EXPIRY = 15.0
 claims.Leases = functools.partial(lease.Leases, heartbeat=1.0)
 from regexp.__main__ import run
 sys.exit(run(sys.argv[1:]))
@@ -55,10 +60,8 @@ class Machine:
         python = [sys.executable, "-c", _MAIN, *words]
         given = {one.partition("=")[0] for one in words}
         python += [one for one in where if one.partition("=")[0] not in given]
-        named = ["sh", "-c", f'hostname {self.name} && exec "$@"', "sh", *python]
-        space = ["unshare", "--uts"] + ["--user", "--map-root-user"] * (os.geteuid() != 0)
         return subprocess.Popen(
-            [*space, *named], cwd=self.folder, text=True, stdout=subprocess.PIPE,
+            on_machine(self.name, *python), cwd=self.folder, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
             env=dict(os.environ) | {"PYTHONPATH": os.pathsep.join(sys.path)} | self._login,
         )  # fmt: skip
@@ -70,16 +73,39 @@ class Machine:
 
 def finished(process: subprocess.Popen[str], code: int = 0) -> str:
     """What a command has printed when it has ended with this status."""
-    out, _ = process.communicate(timeout=240)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, out
     return out
 
 
+def on_machine(name: str, *command: str) -> list[str]:
+    """The command line by which a command has this host name, and all that it starts."""
+    space = ["unshare", "--uts"] + ["--user", "--map-root-user"] * (os.geteuid() != 0)
+    return [*space, "sh", "-c", f'hostname {name} && exec "$@"', "sh", *command]
+
+
 def can_name_hosts() -> bool:
     """Whether this system lets a process have a host name of its own."""
-    space = ["unshare", "--uts"] + ["--user", "--map-root-user"] * (os.geteuid() != 0)
     if not shutil.which("unshare"):
         return False
-    return (
-        subprocess.run([*space, "hostname", "a"], capture_output=True, check=False).returncode == 0
-    )
+    done = subprocess.run(on_machine("a", "true"), capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def beside(process: psutil.Process | None = None) -> Iterator[psutil.Process]:
+    """All processes on the machine of one, that one too; of this process if none is given."""
+    name_space = Path("/proc") / str(process.pid if process else "self") / "ns/uts"
+    machine = name_space.readlink()
+    for one in psutil.process_iter(["name", "cmdline"]):
+        with suppress(OSError, psutil.Error):
+            if Path(f"/proc/{one.pid}/ns/uts").readlink() == machine:
+                yield one
+
+
+def switch_off(process: psutil.Process) -> None:
+    """Kill all that runs on the machine of a process."""
+    killed = list(beside(process))
+    for one in killed:
+        with suppress(psutil.Error):
+            one.kill()
+    psutil.wait_procs(killed, timeout=30)

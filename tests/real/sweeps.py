@@ -71,10 +71,18 @@ def training(folder: Path, technique: str) -> int | None:
     return None
 
 
-def recorded(folder: Path) -> dict[str, tuple[str, str, dict[str, list[tuple[int, float]]]]]:
-    """Name of each run of the only sweep -> its status, its weights' checksum, all its curves."""
+def recorded(
+    folder: Path, store: str | None = None, experiment: str = "regexp"
+) -> dict[str, tuple[str, str, dict[str, list[tuple[int, float]]]]]:
+    """Name of each run of the only sweep -> its status, its weights' checksum, all its curves.
+
+    Args:
+        folder: in which it was given.
+        store: `tracking.uri`.
+        experiment: `tracking.experiment`.
+    """
     found = {}
-    with Tracker(None, "regexp", folder / "mlruns") as tracker:
+    with Tracker(store, experiment, folder / "mlruns") as tracker:
         client, experiment = tracker.client, tracker.experiment_id
         [parent] = client.search_runs([experiment], "tags.`sweep.key` != ''")
         assert parent.info.status == "FINISHED"

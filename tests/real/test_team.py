@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from regexp.tracking import Tracker
-from regexp.tracking.error import PASSWORD, USER
-from regexp.tracking.lease import PREFIX
+from regexp.tracking.registry import PREFIX
 from tests.real.machines import Machine, can_name_hosts, finished
-from tests.real.servers import ADMIN, ADMIN_PASSWORD, Servers
+from tests.real.servers import Servers
+from tests.real.sweeps import PATIENCE
 from tests.sandbox import SMALL
 
 pytestmark = [
     pytest.mark.real,
+    pytest.mark.usefixtures("login"),
     pytest.mark.skipif(not can_name_hosts(), reason="no process may have a host name of its own"),
 ]
 EPOCHS = 40
@@ -57,12 +58,6 @@ def team(servers: Servers, experiment: str, folder: Path) -> dict[str, Any]:
         return ended(tracker)
 
 
-@pytest.fixture(autouse=True)
-def _login(monkeypatch: pytest.MonkeyPatch, _own_credentials: None) -> None:
-    monkeypatch.setenv(USER, ADMIN)
-    monkeypatch.setenv(PASSWORD, ADMIN_PASSWORD)
-
-
 def test_at_once_every_run_is_made_once(
     servers: Servers, tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
@@ -94,6 +89,6 @@ def test_what_one_leaves_the_other_ends(
             break
     time.sleep(0.5)
     os.killpg(first.pid, number)
-    first.communicate(timeout=60)
+    first.communicate(timeout=PATIENCE)
     finished(second)
     assert team(servers, f"left {number}", tmp_path) == undisturbed

@@ -94,6 +94,23 @@ def test_a_run_is_covered_by_the_innermost_lease_as_long_as_that_is_held(
     one.close()
 
 
+def test_who_has_ended_a_sweep_takes_away_what_dead_processes_have_left(
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "leases_of", lambda client, *_: Leases(client, heartbeat=None))
+    this = process.tags()
+    with Tracker(None, "regexp", fresh_store) as reader:
+        with monkeypatch.context() as patch:
+            patch.setattr(process, "tags", lambda: this | {"pid": str(2**22 + 1)})
+            assert Leases(reader.client, heartbeat=None).take("job")
+        with Tracker(None, "regexp", fresh_store) as job, job.alone("another job", None):
+            pass
+        assert len(reader.client.search_registered_models()) == 1
+        with Tracker(None, "regexp", fresh_store) as command:
+            command.sweep("key", "sweep", {}).finish()
+        assert len(reader.client.search_registered_models()) == 0
+
+
 def test_one_whose_run_was_taken_over_records_no_more_of_it(
     fresh_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
