@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import submitit
 from hydra.core.singleton import Singleton
@@ -23,27 +23,31 @@ class Submitit:
     Args:
         launcher: Hydra's, set up.
         overrides: of each job.
-        kind: of submitit's executor.
+
+    Attributes:
+        executor: the kind of submitit's, by which its parameters are named.
     """
 
-    def __init__(self, launcher: Any, overrides: Sequence[list[str]], kind: str) -> None:
+    executor: ClassVar[str]
+
+    def __init__(self, launcher: Any, overrides: Sequence[list[str]]) -> None:
         self._launcher = launcher
         self._overrides = overrides
         self._submitted: dict[str, Any] = {}
         base = set(OmegaConf.structured(BaseQueueConf).keys())
         named = {
-            name if name in base else f"{kind}_{name}": value
+            name if name in base else f"{self.executor}_{name}": value
             for name, value in launcher.params.items()
         }
         first = {name: named.pop(name) for name in _OF_EXECUTOR if name in named}
         try:
             folder = first.pop("submitit_folder")
-            self._executor = submitit.AutoExecutor(folder=folder, cluster=kind, **first)
+            self._executor = submitit.AutoExecutor(folder=folder, cluster=self.executor, **first)
             self._executor.update_parameters(**named)
         except RuntimeError as error:  # there is no srun
             raise ConfigError(
-                f"hydra/launcher={kind}: there are no commands of Slurm on this machine; give the "
-                "command where sbatch and srun are, or hydra/launcher=joblib"
+                f"hydra/launcher={self.executor}: there are no commands of Slurm on this machine; "
+                "give the command where sbatch and srun are, or hydra/launcher=joblib"
             ) from error
 
     @property
@@ -71,10 +75,8 @@ class Local(Submitit):
     """Processes of this machine."""
 
     name = "submitit"
+    executor = "local"
     outlives = False
-
-    def __init__(self, launcher: Any, overrides: Sequence[list[str]]) -> None:
-        super().__init__(launcher, overrides, "local")
 
     def living(self, tasks: Sequence[str]) -> Mapping[str, Standing]:
         """How those of some tasks stand that have not ended."""
@@ -103,15 +105,13 @@ class Slurm(Submitit):
     """Tasks of a Slurm array."""
 
     name = "Slurm"
+    executor = "slurm"
     outlives = True
-
-    def __init__(self, launcher: Any, overrides: Sequence[list[str]]) -> None:
-        super().__init__(launcher, overrides, "slurm")
-        self._comment = launcher.params.get("comment")
 
     def submit(self, tasks: Sequence[Sequence[int]], name: str) -> list[str]:
         """Start tasks as an array, each of jobs by their positions; the id of each."""
-        comment = f"{self._comment} {name}" if self._comment else name
+        given = self._launcher.params.get("comment")
+        comment = f"{given} {name}" if given else name
         self._executor.update_parameters(slurm_comment=comment)
         return super().submit(tasks, name)
 
