@@ -15,7 +15,7 @@ def other_hosts(launcher: DictConfig) -> str:
         launcher: Hydra's node.
     """
     match str(launcher.get("_target_", "")).rpartition(".")[2]:
-        case "SlurmLauncher" if nodes := _slurm_nodes():
+        case "SlurmLauncher" if nodes := _slurm_nodes(launcher.get("partition")):
             return f"Slurm runs jobs on {_few(nodes)}"
         case "RayAWSLauncher":
             return "Ray runs jobs on machines of Amazon"
@@ -24,17 +24,25 @@ def other_hosts(launcher: DictConfig) -> str:
     return ""
 
 
-def _slurm_nodes() -> list[str]:
-    """The machines of a Slurm that are not this one; none where it does not tell."""
+def _slurm_nodes(partition: str | None) -> list[str]:
+    """The machines of a partition of Slurm that are not this one; none where it does not tell.
+
+    Args:
+        partition: that jobs ask for; None for the cluster's own.
+    """
     try:
         done = subprocess.run(
-            ["sinfo", "--noheader", "--Node", "--format=%n"],
+            ["sinfo", "--noheader", "--Node", "--format=%n %P"],
             capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return []
-    here = socket.gethostname().partition(".")[0]
-    return sorted({node.partition(".")[0] for node in done.stdout.split()} - {here})
+    lines = [line.split() for line in done.stdout.splitlines()]
+    asked = (partition or os.environ.get("SBATCH_PARTITION", "")).split(",")
+    wanted = [node for node, name in lines if name.removesuffix("*") in asked]
+    wanted = wanted or [node for node, name in lines if name.endswith("*")]
+    found = {node.partition(".")[0] for node in wanted or [node for node, _ in lines]}
+    return sorted(found - {socket.gethostname().partition(".")[0]})
 
 
 def _address(launcher: Any) -> str:

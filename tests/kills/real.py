@@ -227,7 +227,8 @@ class Sweep:
             for log, size in self.sizes().items()
         )
         found = [match.group() for match in re.finditer("|".join(TOLD), new)]
-        return "; ".join(dict.fromkeys(re.sub(r"Slurm job [\d_]+: |; its log: [^)]+", "", one) for one in found))
+        ids = r"Slurm job [\d_]+: |; its log: [^)]+"
+        return "; ".join(dict.fromkeys(re.sub(ids, "", one) for one in found))
 
 
 def disturb(sweep: Sweep, moments: Sequence[Moment]) -> list[list[str]]:

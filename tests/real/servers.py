@@ -13,24 +13,24 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
+
+from tests.real.programs import Program, free_port, wait_for
+from tests.real.sweeps import PATIENCE
 
 ADMIN = "m4rianne"
 ADMIN_PASSWORD = "/".join(token_hex(5) for _ in range(3)) + "@1"  # in no file, this one included
 KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "tester", "AWS_REGION": "us-east-1"}
 BUCKET = "runs"
-_PATIENCE = 300.0
 
 
 def missing() -> str:
@@ -49,53 +49,6 @@ def _binaries() -> Path | None:
     return next((Path(one).parent for one in found if one), None)
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@dataclass
-class Program:
-    """A program in a session of its own, with its output in a file.
-
-    Attributes:
-        command: its command line.
-        log: of its output.
-        environment: beside that of this process.
-        user: who runs it, where this process is root's.
-    """
-
-    command: Sequence[str]
-    log: Path
-    environment: dict[str, str] = field(default_factory=dict)
-    user: str | None = None
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                env=dict(os.environ) | self.environment, start_new_session=True,
-                user=self.user, group=self.user, extra_groups=[] if self.user else None,
-                cwd=self.log.parent,
-            )  # fmt: skip
-
-    def end(self, number: int = signal.SIGTERM) -> None:
-        """End it and all that it has started."""
-        if self.process is None:
-            return
-        for last in (number, signal.SIGKILL):
-            try:
-                os.killpg(self.process.pid, last)
-                self.process.wait(20)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
-        self.process = None
-
-
 class Postgres:
     """A cluster of PostgreSQL in a folder, with trust for whoever is on this machine."""
 
@@ -112,16 +65,8 @@ class Postgres:
             shutil.chown(data, user, user)
         options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(data),
                    "port": str(self.port), "fsync": "off", "max_connections": "200"}  # fmt: skip
-        made = [
-            str(binaries / "initdb"),
-            "-D",
-            str(data),
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-        ]
+        made = [str(binaries / "initdb"), "-D", str(data), "-A", "trust", "-E", "UTF8",
+                "--locale=C.UTF-8"]  # fmt: skip
         subprocess.run(made, check=True, capture_output=True, user=user, group=user, cwd=data)
         settings = [f"-c{name}={value}" for name, value in options.items()]
         # SIGINT is its fast shutdown; SIGQUIT that of a crash
@@ -132,7 +77,7 @@ class Postgres:
 
     def start(self) -> None:
         self.program.start()
-        _wait(self.program, lambda: self.ask("select 1", "postgres") is not None)
+        wait_for(self.program, lambda: self.ask("select 1", "postgres") is not None)
 
     def stop(self, number: int = signal.SIGINT) -> None:
         self.program.end(number)
@@ -174,7 +119,7 @@ class S3:
 
     def start(self) -> None:
         self.program.start()
-        _wait(self.program, lambda: _answers(f"{self.address}/moto-api/"))
+        wait_for(self.program, lambda: _answers(f"{self.address}/moto-api/"))
         self.client().create_bucket(Bucket=BUCKET)
 
     def stop(self) -> None:
@@ -221,7 +166,7 @@ class MlflowServer:
             *("--port", str(self.port), "--workers", "2"),
             *("--artifacts-destination", f"s3://{BUCKET}"),
             # else a worker that takes longer to begin, on a busy machine, is killed again and again
-            *("--uvicorn-opts", f"--timeout-worker-healthcheck {_PATIENCE:.0f}"),
+            *("--uvicorn-opts", f"--timeout-worker-healthcheck {PATIENCE:.0f}"),
         ]
         if users:
             settings = folder / "users.ini"
@@ -238,7 +183,7 @@ class MlflowServer:
 
     def start(self) -> None:
         self.program.start()
-        _wait(self.program, lambda: _answers(f"{self.address}/health"))
+        wait_for(self.program, lambda: _answers(f"{self.address}/health"))
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         self.program.end(number)
@@ -284,21 +229,6 @@ def _answers(address: str) -> bool:
         return True
     except OSError:
         return False
-
-
-def _wait(program: Program, ready) -> None:
-    """Wait until a program serves.
-
-    Raises:
-        RuntimeError: it ended, or does not after a minute and a half.
-    """
-    end = time.monotonic() + _PATIENCE
-    while not ready():
-        assert program.process is not None
-        if program.process.poll() is not None or time.monotonic() > end:
-            log = program.log.read_text(errors="replace")[-2000:]
-            raise RuntimeError(f"{program.command[0]} does not serve:\n{log}")
-        time.sleep(0.1)
 
 
 def main() -> int:

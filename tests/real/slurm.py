@@ -7,10 +7,15 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
+from tests.real.machines import beside, on_machine, switch_off
+
+NODES = "two"
+"""The partition of two nodes that this machine plays."""
 
 
 def missing() -> str:
@@ -46,8 +51,24 @@ def process_of(folder: Path, job: str | None) -> psutil.Process | None:
 
 def kill_slurmd() -> None:
     """Kill the daemon of this machine, and start it again: its tasks know nothing of it."""
-    killed = [one for one in psutil.process_iter(["name"]) if one.info["name"] == "slurmd"]
+    killed = [one for one in beside() if one.info["name"] == "slurmd"]
     for process in killed:
         process.send_signal(signal.SIGKILL)
     psutil.wait_procs(killed, timeout=30)
     subprocess.run(["slurmd"], check=True)
+
+
+@contextmanager
+def without_node(name: str) -> Iterator[None]:
+    """Switch a node off, have Slurm learn of it, and switch it on again at the end.
+
+    Else Slurm learns of it by itself when the node has not answered for `SlurmdTimeout`.
+    """
+    daemon = int(Path(f"/run/slurmd.{name}.pid").read_text())
+    switch_off(psutil.Process(daemon))
+    down = ["scontrol", "update", f"nodename={name}", "state=down", "reason=test"]
+    subprocess.run(down, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(on_machine(name, "slurmd"), check=True)

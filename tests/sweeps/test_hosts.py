@@ -34,10 +34,25 @@ def hosts(**launcher: object) -> str:
 
 def test_slurm_has_other_machines_or_this_one_alone(sinfo: Path) -> None:
     here = socket.gethostname()
-    sinfo.write_text(f"{here}\n{here}\n")  # one line for each partition
+    sinfo.write_text(f"{here} low*\n{here} high\n")  # one line for each partition
     assert hosts(**SLURM) == ""
-    sinfo.write_text(f"node1.cluster\n{here}\nnode1.cluster\nnode2\nnode3\nnode4\n")
+    of_all = f"{here} low\n" + "".join(f"{node} low\n" for node in ("node1.cluster", "node2"))
+    sinfo.write_text(f"{of_all}node3 high\nnode4 high\n")
     assert hosts(**SLURM) == "Slurm runs jobs on node1, node2, node3, ..."
+
+
+def test_slurm_runs_jobs_on_the_machines_of_a_partition(
+    sinfo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sinfo.write_text(f"node1 other\nnode2 other\n{socket.gethostname()} here*\nnode3 third\n")
+    others = "Slurm runs jobs on node1, node2"
+    assert hosts(**SLURM) == ""
+    assert hosts(**SLURM, partition="here") == ""
+    assert hosts(**SLURM, partition="other") == others
+    assert hosts(**SLURM, partition="third,other") == f"{others}, node3"
+    monkeypatch.setenv("SBATCH_PARTITION", "other")
+    assert hosts(**SLURM) == others
+    assert hosts(**SLURM, partition="here") == ""
 
 
 def test_without_slurm_it_is_slurms_business(monkeypatch: pytest.MonkeyPatch) -> None:
