@@ -155,12 +155,12 @@ class Rng:
         """Uniform on 0..high-1, int64, of `shape`."""
         return self.draw(lambda out, g: out.random_(0, high, generator=g), shape, torch.int64)
 
-    def permutation(self, n: int) -> Tensor:
-        """A uniform permutation of 0..n-1, int64 [n]."""
-        return self.draw(_permutation, (n,), torch.int64)
+    def permutation(self, n: int, needed: Tensor | float | None = None) -> Tensor:
+        """A uniform permutation of 0..n-1, int64 [n]; where `needed` is 0, 0..n-1 as they are."""
+        return self.draw(_permutation, (n,), torch.int64, *([] if needed is None else [needed]))
 
     def beta(self, a: Tensor | float, b: Tensor | float, shape: Sequence[int]) -> Tensor:
-        """Beta(a, b) with a, b > 0, float32, of `shape`."""
+        """Beta(a, b) with a, b > 0, float32, of `shape`; nan where both are 0, without a draw."""
         # X / (X + Y) of gamma variates, by their logarithms: for small a and b both underflow. What
         # follows from the draws is computed for all runs at once.
         ends = [torch.as_tensor(one, dtype=torch.float64, device=self.device) for one in (a, b)]
@@ -200,8 +200,7 @@ def scaled_mask(bits: Tensor, p: Tensor | float) -> Tensor:
         p: share that is dropped; a float, or a tensor that broadcasts against `bits`.
     """
     level, scale = keep_from(p)
-    if isinstance(level, Tensor):
-        return (bits >= level) * scale
+    # a product of bools and floats takes five times as long
     mask = torch.ge(bits, level, out=torch.empty_like(bits, dtype=torch.float32))
     return mask.mul_(scale)
 
@@ -232,7 +231,9 @@ def _normal(out: Tensor, generator: torch.Generator) -> Tensor:
     return out.normal_(generator=generator)
 
 
-def _permutation(out: Tensor, generator: torch.Generator) -> Tensor:
+def _permutation(out: Tensor, generator: torch.Generator, needed: Tensor | float = 1.0) -> Tensor:
+    if needed == 0:
+        return torch.arange(out.numel(), out=out)
     return torch.randperm(out.numel(), generator=generator, out=out)
 
 
@@ -253,7 +254,12 @@ def bits16(out: Tensor, generator: torch.Generator, p: Tensor | float = 1.0) -> 
 
 
 def _gammas(out: Tensor, generator: torch.Generator, *shapes: Tensor | float) -> Tensor:
-    """Fill [..., 2 * shapes] with gamma variates of each shape, and uniform ones after them."""
+    """Fill [..., 2 * shapes] with gamma variates of each shape, and uniform ones after them.
+
+    Where all shapes are 1, they are of no use to `Rng.beta`, and none are drawn.
+    """
+    if all(shape == 1 for shape in shapes):
+        return out.fill_(torch.nan)
     parts = out.unbind(-1)
     for gamma, uniform, shape in zip(parts[::2], parts[1::2], shapes, strict=True):
         each = torch.as_tensor(shape, dtype=out.dtype, device=out.device).expand(gamma.shape)

@@ -96,6 +96,16 @@ def test_numbers_of_a_distribution_may_differ_from_run_to_run() -> None:
         assert torch.equal(betas[run], Rng(run).beta(float(a[run]), float(a[run]), (200,)))
 
 
+def test_what_is_not_needed_is_not_drawn() -> None:
+    rng, needed = StackedRng((0, 1)), torch.tensor([0.0, 2.0])
+    rows = torch.vmap(lambda i, own: rng.inside(i).permutation(9, own))(torch.arange(2), needed)
+    assert rows[0].tolist() == list(range(9))
+    assert torch.equal(rows[1], Rng(1).permutation(9))
+    betas = torch.vmap(lambda i, own: rng.inside(i).beta(own, own, ()))(torch.arange(2), needed)
+    assert betas[0].isnan()
+    assert torch.equal(betas[1], Rng(1).beta(2.0, 2.0, ()))
+
+
 @pytest.mark.parametrize(
     ("draw", "distribution"),
     [

@@ -40,3 +40,6 @@ and Adam keep counters a parameter: equal for all runs that began together and w
 a stack whose runs stopped at different steps must give frozen runs no step (not a zero gradient:
 momentum would still move them).
 """
+
+KERNELS = dict.fromkeys(("adam", "adamw"), "torch's fused kernel, once for runs of several rates")
+"""What steps runs in a way that was changed since some were recorded, by the optimizer's name."""

@@ -196,7 +196,8 @@ def mixing_share(rng: Rng, alpha: float | Tensor) -> Tensor:
     """
     strength = torch.as_tensor(alpha, dtype=torch.float64, device=rng.device)
     # Beta(0, 0) has no density, but its limit is known: all of one row.
-    share = rng.beta(strength.clamp(min=1e-3), strength.clamp(min=1e-3), ())
+    strength = torch.where(strength > 0, strength.clamp(min=1e-3), 0.0)
+    share = rng.beta(strength, strength, ())
     return torch.where(strength > 0, share.double(), 1.0)
 
 
@@ -209,9 +210,9 @@ def pairs(rng: Rng, alpha: float | Tensor, rows: int) -> tuple[Tensor, Tensor]:
         rows: of the batch.
 
     Returns:
-        The share [...], and a permutation of the rows [..., rows].
+        The share [...], and a permutation of the rows [..., rows]; at alpha 0, the rows themselves.
     """
-    return mixing_share(rng, alpha), rng.permutation(rows)
+    return mixing_share(rng, alpha), rng.permutation(rows, alpha)
 
 
 def mixed(x: Tensor, share: Tensor, other: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
 """What differs between two environments, and how likely each difference changes results."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from regexp.rerun.original import Original
 from regexp.tracking import names
+from regexp.training.steps import AUTO
 
 Origin = Literal["data", "kernel", "code", "library", "arithmetic", "other"]
 
@@ -53,7 +54,7 @@ def environment_differences(
     *,
     data: tuple[str, str, str] | None = None,
     devices: tuple[str, str] = ("cpu", "cpu"),
-    model: Mapping[str, Any] | None = None,
+    kernels: Collection[str] = (),
 ) -> list[EnvironmentDifference]:
     """What differs, the likeliest to change results first.
 
@@ -63,20 +64,19 @@ def environment_differences(
         then, now: of the first run and of the second, as runs record it.
         data: name of the dataset, and the SHA-256 of both runs' data.
         devices: `trainer.device` of both.
-        model: of the runs' configuration; only kernels of layers that it names count.
+        kernels: those that the runs may call; other ones do not count.
     """
     before, after = names.texts(then), names.texts(now)
     before["device"], after["device"] = device(devices[0], then), device(devices[1], now)
     if data is not None:
         key = f"data.{data[0]}"
         before[key], after[key] = (checksum or UNKNOWN for checksum in data[1:])
-    named = [value for value in (model or {}).values() if isinstance(value, str)]
     keys = {
         key
         for key in before | after
         if before.get(key) != after.get(key)
         and key != "memory_bytes"
-        and (not key.startswith("kernels.") or key.partition(".")[2] in named)
+        and (not key.startswith("kernels.") or key.partition(".")[2] in kernels)
         and (not key.startswith("own_code.") or (key in before and key in after))
     }
     for library in ("torch", "numpy"):  # recorded twice
@@ -102,14 +102,24 @@ def differences_of_runs(first: Original, second: Original) -> list[EnvironmentDi
         second.environment,
         data=(" / ".join(names_of_data), then, now),
         devices=(device_of(first.config), device_of(second.config)),
-        model=model_of(first.config),
+        kernels=kernels_of(first.config),
     )
 
 
-def model_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`model` of a recorded configuration."""
-    model = config.get("model")
-    return model if isinstance(model, Mapping) else {}
+def kernels_of(config: Mapping[str, Any]) -> set[str]:
+    """The names of kernels that a run of a recorded configuration may call.
+
+    Those of layers are words of its model's, and that of an optimizer its name, where steps are
+    made in the fastest way.
+    """
+    model, optimizer, trainer = (
+        part if isinstance(part := config.get(key), Mapping) else {}
+        for key in ("model", "optimizer", "trainer")
+    )
+    words = {value for value in model.values() if isinstance(value, str)}
+    if trainer.get("step") == AUTO:
+        words.add(str(optimizer.get("_target_", "")).rpartition(".")[2].lower())
+    return words
 
 
 def device_of(config: Mapping[str, Any]) -> str:

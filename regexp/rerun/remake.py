@@ -11,7 +11,7 @@ from regexp.rerun.environments import (
     EnvironmentDifference,
     device_of,
     environment_differences,
-    model_of,
+    kernels_of,
 )
 from regexp.rerun.original import Metrics, Original, RunOutcome
 from regexp.rerun.stacks import RecordedStack
@@ -90,7 +90,7 @@ def plan_rerun(stack: RecordedStack, here: Mapping[str, Any]) -> RerunPlan:
                 now,
                 data=data,
                 devices=(device, device),
-                model=model_of(original.config),
+                kernels=kernels_of(original.config),
             )
         )
     return planned

@@ -1,4 +1,8 @@
-"""The step of torch's fused Adam without what surrounds its kernel, of one optimizer or of many."""
+"""The step of torch's fused Adam without what surrounds its kernel, of one optimizer or of many.
+
+`FusedAdams` has the bits of each optimizer's own step; `JoinedAdams` is one call for all of them,
+and rounds otherwise.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +39,29 @@ def adam_kernel(
         lr=group["lr"], beta1=beta1, beta2=beta2, weight_decay=group["weight_decay"],
         eps=group["eps"], amsgrad=False, maximize=group["maximize"],
     )  # fmt: skip
+
+
+def adam_of_rates(
+    group: Mapping[str, Any],
+    parameters: Sequence[Tensor],
+    gradients: list[Tensor],
+    averages: list[Tensor],
+    squares: list[Tensor],
+    steps: list[Tensor],
+    deltas: list[Tensor],
+    rates: Sequence[Tensor],
+) -> None:
+    """`adam_kernel` where elements have rates of their own: a step of rate 1 from 0, scaled.
+
+    Args:
+        group: the numbers but for the rate; there is no weight decay.
+        deltas: memory in the shape of the parameters.
+        rates: broadcast against the parameters.
+    """
+    torch._foreach_zero_(deltas)
+    adam_kernel({**group, "lr": 1.0}, deltas, gradients, averages, squares, steps)
+    for parameter, delta, rate in zip(parameters, deltas, rates, strict=True):
+        parameter.addcmul_(delta, rate)
 
 
 def fused_adam_step(optimizer: Optimizer) -> bool:
@@ -135,6 +162,97 @@ class FusedAdams:
             for (optimizer, (parameters, *states)), part in zip(self._each, parts, strict=True):
                 adam_kernel(optimizer.param_groups[0], parameters, list(part), *states)
         return True
+
+
+class JoinedAdams:
+    """The steps of optimizers that differ in their rates alone, by one call of the kernel.
+
+    The moments and counts of steps are views of tensors of all runs from then on.
+
+    Args:
+        optimizers: fused ones, after the same number of steps, without weight decay.
+        parameters: [K, ...] each.
+        runs: how many of the K each optimizer has, in order.
+    """
+
+    def __init__(
+        self, optimizers: Sequence[Optimizer], parameters: Sequence[Tensor], runs: Sequence[int]
+    ) -> None:
+        self._runs = list(runs)
+        self._parameters = [parameter.detach() for parameter in parameters]
+        self._deltas = [torch.empty_like(parameter) for parameter in self._parameters]
+        self._rates: list[float] = []  # of the optimizers, and as tensors [K, 1, ...]
+        self._of_parameters: list[Tensor] = []
+        states_of = [[one.state[p] for p in one.param_groups[0]["params"]] for one in optimizers]
+        states = [state for each in states_of for state in each]
+        self._count = torch.stack([state["step"] for state in states])
+        for state, count in zip(states, self._count.unbind(), strict=True):
+            state["step"] = count
+        self._first = [
+            (one, each[0]["step"]) for one, each in zip(optimizers, states_of, strict=True)
+        ]
+        self._moments = [
+            [
+                self._joined(key, parameter, of_parameter)
+                for parameter, of_parameter in zip(
+                    self._parameters, zip(*states_of, strict=True), strict=True
+                )
+            ]
+            for key in _MOMENTS
+        ]
+
+    @classmethod
+    def of(
+        cls, optimizers: Sequence[Optimizer], parameters: Sequence[Tensor], runs: Sequence[int]
+    ) -> JoinedAdams | None:
+        """Those of some optimizers; None if they differ in more than their rates."""
+        if not all(map(_is_fused, optimizers)) or not differ_in_rates(optimizers):
+            return None
+        counts = {float(state["step"]) for one in optimizers for state in one.state.values()}
+        return cls(optimizers, parameters, runs) if len(counts) == 1 else None
+
+    def _joined(self, key: str, parameter: Tensor, states: Sequence[dict[str, Any]]) -> Tensor:
+        """The moments of a parameter, [K, ...], whose parts are from now on those of the states."""
+        whole = torch.cat([state[key].reshape(-1) for state in states]).view_as(parameter)
+        for state, own in zip(states, whole.split(self._runs), strict=True):
+            state[key] = own.view_as(state[key])
+        return whole
+
+    def step(self, gradients: Sequence[Tensor | None]) -> bool:
+        """Step all of them by gradients [K, ...]; whether that was done, as of `FusedAdams`."""
+        given = [gradient for gradient in gradients if gradient is not None]
+        groups = [optimizer.param_groups[0] for optimizer, _ in self._first]
+        for (optimizer, count), group in zip(self._first, groups, strict=True):
+            if optimizer.state[group["params"][0]]["step"] is not count:
+                return False
+        if len(given) < len(gradients):
+            return False
+        rates = [group["lr"] for group in groups]
+        if rates != self._rates:
+            self._rates = rates
+            each = torch.tensor(rates, dtype=self._parameters[0].dtype)
+            each = each.repeat_interleave(torch.tensor(self._runs))
+            self._of_parameters = [
+                each.view(-1, *(1 for _ in p.shape[1:])) for p in self._parameters
+            ]
+        with torch.no_grad():
+            self._count.add_(1)
+            steps = [self._count[0]] * len(given)
+            averages, squares = self._moments
+            adam_of_rates(
+                groups[0], self._parameters, given, averages, squares, steps,
+                self._deltas, self._of_parameters,
+            )  # fmt: skip
+        return True
+
+
+def differ_in_rates(optimizers: Sequence[Optimizer]) -> bool:
+    """Whether these are Adams of one parameter group each, which differ in their rates alone."""
+    if not all(type(optimizer) in (Adam, AdamW) for optimizer in optimizers):
+        return False
+    groups = [optimizer.param_groups[0] for optimizer in optimizers]
+    numbers = {(*group["betas"], group["eps"], group["maximize"]) for group in groups}
+    return len(numbers) == 1 and not any(group["weight_decay"] for group in groups)
 
 
 def is_plain(optimizer: Optimizer) -> bool:

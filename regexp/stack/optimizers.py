@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from regexp.optimizer import ELEMENTWISE
 from regexp.scheduler import Schedule
-from regexp.stack.fused_adam import FusedAdams, fused_adam_step
+from regexp.stack.fused_adam import FusedAdams, JoinedAdams, fused_adam_step
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,10 @@ class Optimizers:
     Args:
         parameters: the stack's, [K, ...] each if `lifted`.
         kinds: of each of them (`regexp.model.kinds`).
+
+    Attributes:
+        joins: whether optimizers that differ in their rates alone may make their steps together,
+            which rounds otherwise.
     """
 
     def __init__(
@@ -167,11 +171,15 @@ class Optimizers:
                     self.groups.append(group)
                 runs = []
         self.counts_steps = any(group.schedule.changes_every_step for group in self.groups)
-        self._fused: FusedAdams | None = None
+        self.joins = False
+        self._fused: FusedAdams | JoinedAdams | None = None
 
     def step(self) -> None:
         """One step of every run from the gradients of the stack's parameters."""
-        if self._fused and self._fused.step([p.grad for p in self.parameters]):
+        gradients = [p.grad for p in self.parameters]
+        if self._fused is None:
+            self._fused = self._fuse()
+        if self._fused and self._fused.step(gradients):
             return
         for group in self.groups:
             if not group.whole:
@@ -180,12 +188,17 @@ class Optimizers:
             if not fused_adam_step(group.optimizer):
                 group.optimizer.step()
         self._fused = None
-        if len(self.groups) > 1:  # of a stack
-            self._fused = FusedAdams.of(
-                [group.optimizer for group in self.groups],
-                self.parameters,
-                [len(group.runs) for group in self.groups],
-            )
+
+    def _fuse(self) -> FusedAdams | JoinedAdams | None:
+        """What steps all runs of a stack in a faster way, if there is any."""
+        if len(self.groups) < 2:
+            return None
+        of = (
+            [group.optimizer for group in self.groups],
+            self.parameters,
+            [len(group.runs) for group in self.groups],
+        )
+        return (JoinedAdams.of(*of) if self.joins else None) or FusedAdams.of(*of)
 
     def count_step(self) -> None:
         """Step the schedules that count steps, after a step of every run."""

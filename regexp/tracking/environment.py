@@ -76,10 +76,11 @@ def arithmetic() -> dict[str, str]:
 
 
 def kernels() -> dict[str, str]:
-    """What computes layers whose kernel was changed since runs were first recorded."""
-    from regexp.model.fused_lstm import KERNELS
+    """What computes layers and optimizers whose kernel was changed since runs were recorded."""
+    from regexp.model.fused_lstm import KERNELS as LAYERS
+    from regexp.optimizer import KERNELS as OPTIMIZERS
 
-    return dict(KERNELS)
+    return {**LAYERS, **OPTIMIZERS}
 
 
 def blas(build: str) -> str:

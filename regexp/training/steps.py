@@ -28,6 +28,7 @@ class Steps:
     def __init__(self, stack: Stack, way: str = AUTO) -> None:
         self.stack = stack
         self._program = Program.of(stack) if way == AUTO else None
+        stack.optimizers.joins = way == AUTO
         self._step: Callable[..., Tensor] = (
             Replay(stack) if is_recordable(stack) else partial(train_step, stack)
         )

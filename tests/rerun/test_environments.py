@@ -11,6 +11,7 @@ from regexp.rerun.environments import (
     EnvironmentDifference,
     device,
     environment_differences,
+    kernels_of,
 )
 from regexp.rerun.verify import BitVerdict, MetricDifference, StateDifference
 from regexp.tracking.environment import environment
@@ -59,11 +60,21 @@ def test_a_change_is_named(path, what, kind):
 def test_a_kernel_that_was_changed_counts_for_networks_that_have_it():
     then = {"code": "a"}
     now = {"code": "b", "kernels": {"lstm": "torch's LSTM by oneDNN"}}
-    first, code = environment_differences(then, now, model={"kind": "lstm", "features": [3]})
+    config: dict[str, Any] = {"model": {"kind": "lstm", "features": [3]}}
+    first, code = environment_differences(then, now, kernels=kernels_of(config))
     assert (first.what, first.then, first.kind) == ("the kernel of lstm", UNKNOWN, "kernel")
     assert code.kind == "code"
     for model in ({"kind": "gru"}, {"hidden": [4]}, None):
-        assert environment_differences(then, now, model=model) == [code]
+        assert environment_differences(then, now, kernels=kernels_of({"model": model})) == [code]
+
+
+def test_the_kernel_of_an_optimizer_counts_where_steps_are_made_in_the_fastest_way():
+    then, now = {"code": "a"}, {"code": "a", "kernels": environment()["kernels"]}
+    config = {"optimizer": {"_target_": "torch.optim.Adam"}, "trainer": {"step": "auto"}}
+    [found] = environment_differences(then, now, kernels=kernels_of(config))
+    assert (found.what, found.kind) == ("the kernel of adam", "kernel")
+    for other in ({"trainer": {"step": "general"}}, {"optimizer": {"_target_": "torch.optim.SGD"}}):
+        assert not environment_differences(then, now, kernels=kernels_of(config | other))
 
 
 def test_the_likeliest_comes_first():

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ExponentialLR
+from torch.testing import assert_close
 
-from regexp.stack.fused_adam import FusedAdams, fused_adam_step
+from regexp.stack.fused_adam import FusedAdams, JoinedAdams, fused_adam_step
 from regexp.stack.optimizers import Optimizers, Stepper
 from tests.technique_runs import assert_same_tree
 
@@ -83,8 +84,8 @@ WHOLE_VECTORS = ((4, 8), (32,), (2, 4, 4))
 """The kernel rounds what is left over after whole vectors of a processor in another way."""
 
 
-def stepper(lr: float) -> Stepper:
-    make = partial(AdamW, lr=lr, weight_decay=0.1, fused=True)
+def stepper(lr: float, kind: Any = AdamW, **settings: Any) -> Stepper:
+    make = partial(kind, lr=lr, **({"weight_decay": 0.1, "fused": True} | settings))
     return Stepper(make, partial(ExponentialLR, gamma=0.9), "step")
 
 
@@ -139,3 +140,58 @@ def test_what_is_looked_up_once_serves_until_a_state_is_another() -> None:
     first = made.groups[1].parameters[0]
     made.groups[1].optimizer.state[first]["step"] = torch.tensor(2.0)
     assert not fused.step(values(2, 2))
+
+
+JOINED: dict[str, Any] = {"kind": Adam, "weight_decay": 0.0}
+
+
+def stacked_by(joins: bool, **of_the_first: Any) -> Optimizers:
+    """Of runs with `RATES`, the first of which may have other numbers as well."""
+    parameters = [nn.Parameter(one) for one in values(100, len(RATES))]
+    steppers = [stepper(rate, **JOINED) for rate in RATES]
+    steppers[0] = stepper(RATES[0], **(JOINED | of_the_first))
+    made = Optimizers(steppers, parameters, ["weight"] * len(parameters), lifted=True)
+    made.joins = joins
+    return made
+
+
+def test_joined_steps_are_those_of_each_optimizer_to_rounding() -> None:
+    """Also after a run has left, and with rates that change at every step."""
+    joined, each = (stacked_by(joins) for joins in (True, False))
+    for step in range(8):
+        if step == 4:
+            for made in (joined, each):
+                made.take([0, 2, 3])
+        for made in (joined, each):
+            step_together(made, values(step, 3 if step >= 4 else 4))
+        assert isinstance(joined._fused, JoinedAdams) == (step > 0)
+        assert_close([*joined.parameters], [*each.parameters])
+        for run in range(3):
+            assert_close(joined.state(run)[0]["state"], each.state(run)[0]["state"])
+
+
+def test_joined_steps_go_on_from_a_state_with_the_same_bits() -> None:
+    whole = stacked_by(True)
+    for step in range(3):
+        step_together(whole, values(step, 4))
+    kept = copy.deepcopy((whole.state_dict(), [p.detach() for p in whole.parameters]))
+    again = stacked_by(True)
+    again.load_state_dict(kept[0])
+    for parameter, value in zip(again.parameters, kept[1], strict=True):
+        parameter.data.copy_(value)
+    for step in range(3, 6):
+        step_together(whole, values(step, 4))
+        step_together(again, values(step, 4))
+    assert_same_tree(whole.state_dict(), again.state_dict())
+    for ours, theirs in zip(whole.parameters, again.parameters, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"weight_decay": 0.1}, {"eps": 1e-3}, {"betas": (0.8, 0.9)}, {"fused": False}]
+)
+def test_optimizers_that_differ_in_more_than_rates_are_not_joined(settings: dict[str, Any]) -> None:
+    made = stacked_by(True, **settings)
+    for step in range(2):
+        step_together(made, values(step, 4))
+    assert not isinstance(made._fused, JoinedAdams)

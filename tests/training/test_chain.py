@@ -25,7 +25,7 @@ from regexp.training.chain.activations import activation_of
 from regexp.training.chain.dropout import Dropout
 from regexp.training.chain.layers import Inputs
 from regexp.training.chain.program import RUNS, Program
-from tests.support import make_data, make_member, run, technique
+from tests.support import CONSTANT, make_data, make_member, run, technique
 
 SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 ADAM = partial(torch.optim.Adam, lr=1e-2, eps=1e-3)  # rounding is no step of its own
@@ -187,6 +187,18 @@ def test_runs_of_other_rates_optimizers_and_shares_are_steps_of_their_own() -> N
         return make_member(seed, {"dropout": share}, optimizers[seed % 4])
 
     assert_equal_to_rounding(make, RUNS + 5)
+
+
+@pytest.mark.parametrize("scheduler", [CONSTANT, partial(StepLR, step_size=2, gamma=0.5)])
+@pytest.mark.parametrize("optimizer", [ADAM, partial(ADAM, weight_decay=0.1)])
+def test_adams_of_other_rates_step_as_each_does(optimizer: Any, scheduler: Any) -> None:
+    """Together, where nothing but their rates is different; the last block has a single run."""
+
+    def make(seed: int) -> Member:
+        rate = 0.001 * (1 + seed % 5)
+        return make_member(seed, DROPOUT, partial(optimizer, lr=rate), scheduler, "step")
+
+    assert_equal_to_rounding(make, RUNS + 1)
 
 
 @pytest.mark.parametrize("techniques", [(), ("batch_norm",), ("dropout", "early_stopping")])

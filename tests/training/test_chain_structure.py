@@ -48,16 +48,23 @@ def test_runs_that_leave_the_stack_leave_the_others_as_they_are() -> None:
             assert_close(ours.last["weights"][name], weights[name], rtol=1e-6, atol=1e-6)
 
 
-def test_a_resumed_stack_goes_on_with_the_same_bits() -> None:
+def members_of_other_rates() -> list[Member]:
+    techniques = {"ema": technique("ema"), **DROPOUT}  # of which no program makes the steps
+    adams = (partial(torch.optim.Adam, lr=0.01 * (1 + seed), fused=True) for seed in range(4))
+    return [make_member(seed, techniques, adam) for seed, adam in enumerate(adams)]
+
+
+@pytest.mark.parametrize("make", [members_that_stop, members_of_other_rates])
+def test_a_resumed_stack_goes_on_with_the_same_bits(make: Callable[[], list[Member]]) -> None:
     kept: list[Any] = []
-    stack = Stack(members_that_stop(), 12, ROWS)
+    stack = Stack(make(), 12, ROWS)
 
     def save(epoch: int, content: Callable[[], Any]) -> None:
         kept.append(copy.deepcopy(content()))
 
     whole = train(stack, 12, lambda *_: None, save)
     for content in kept[1::3]:
-        again = Stack(members_that_stop(), 12, ROWS)
+        again = Stack(make(), 12, ROWS)
         state = TrainingState.resumed(again, content)
         for ours, theirs in zip(train(again, 12, lambda *_: None, state=state), whole, strict=True):
             assert ours.run == theirs.run

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from regexp.stack.fused_adam import differ_in_rates
 from regexp.stack.stack import Stack
 from regexp.training.chain.block import Block
 from regexp.training.chain.losses import LOSSES
 from regexp.training.chain.structure import Link, links_of
-from regexp.training.chain.updates import Settings, Update, note_steps, states_of, update_of
+from regexp.training.chain.updates import (
+    GroupUpdate,
+    JoinedUpdate,
+    Settings,
+    Update,
+    note_steps,
+    states_of,
+    update_of,
+)
 
 RUNS = 8
 """Of a block, at most: what they work on should stay in the processor's cache."""
@@ -82,8 +91,8 @@ class Program:
                     inputs, targets = inputs.unsqueeze(0), targets.unsqueeze(0)
                     weights = None if weights is None else weights.unsqueeze(0)
                 losses[-1].append(block.gradients(rng, inputs.flatten(2), targets, weights))
-                for group, update, vectors in updates:
-                    update.step(vectors, first + index + 1, settings[index][group])
+                for update in updates:
+                    update(first + index + 1, settings[index])
             self._copy(block, runs, back=True)
         self._count(stack.step_index - first)
         means = [torch.cat(each) for each in zip(*losses, strict=True)]
@@ -140,15 +149,22 @@ class Program:
         groups = enumerate(self._stack.optimizers.groups)
         return [(number, update) for number, g in groups if (update := update_of(g.optimizer))]
 
-    def _updates(self, block: Block, runs: range) -> list[tuple[int, Update, list[list[Tensor]]]]:
-        """Of the groups that have runs in a block: number, update, and these runs' vectors."""
-        found = []
+    def _updates(
+        self, block: Block, runs: range
+    ) -> list[Callable[[int, Sequence[Settings]], None]]:
+        """What steps the runs of a block, given the step's number and every group's numbers."""
+        here: list[tuple[int, slice]] = []
+        updates: list[Callable[[int, Sequence[Settings]], None]] = []
         for number, update in self._groups():
-            if here := self._common(number, runs):
-                part = slice(here[0] - runs[0], here[-1] + 1 - runs[0])
+            if common := self._common(number, runs):
+                part = slice(common[0] - runs[0], common[-1] + 1 - runs[0])
+                here.append((number, part))
                 used = block.vectors[: 2 + len(update.states)]
-                found.append((number, update, [flat.of(part) for flat in used]))
-        return found
+                updates.append(GroupUpdate(update, number, [flat.of(part) for flat in used]))
+        groups = self._stack.optimizers.groups
+        if len(here) > 1 and differ_in_rates([groups[number].optimizer for number, _ in here]):
+            return [JoinedUpdate(block.vectors, here)]
+        return updates
 
     def _common(self, number: int, runs: range) -> range:
         """Which of `runs` a group has, as positions in the stack."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, optim
 
-from regexp.stack.fused_adam import adam_kernel, is_plain
+from regexp.stack.fused_adam import adam_kernel, adam_of_rates, is_plain
 
 Settings = Mapping[str, Any]
 """The numbers of an optimizer's parameter group."""
@@ -76,6 +77,53 @@ class Update(NamedTuple):
     step: Step
     states: tuple[str, ...]
     counts: bool
+
+
+@dataclass(frozen=True)
+class GroupUpdate:
+    """The steps of the runs of a block that share an optimizer.
+
+    Attributes:
+        group: the number of that optimizer.
+        vectors: as `Update.step` takes them.
+    """
+
+    update: Update
+    group: int
+    vectors: Sequence[list[Tensor]]
+
+    def __call__(self, count: int, settings: Sequence[Settings]) -> None:
+        """Make the step number `count`, from 1, by the numbers of each optimizer."""
+        self.update.step(self.vectors, count, settings[self.group])
+
+
+class JoinedUpdate:
+    """Adam's steps of runs that differ in their rates alone, by one call of the kernel.
+
+    Args:
+        vectors: parameters, gradients and states of all runs of a block.
+        groups: the optimizers' numbers, and which of the block's runs each has.
+    """
+
+    def __init__(self, vectors: Sequence[Flat], groups: Sequence[tuple[int, slice]]) -> None:
+        self._vectors, self._groups = [[flat.whole] for flat in vectors], groups
+        shapes, dtype = [part.shape for part in vectors[0].parts], vectors[0].whole.dtype
+        self._delta, self._rate = Flat(shapes, dtype), Flat(shapes, dtype)
+        self._rates: list[float] = []
+
+    def __call__(self, count: int, settings: Sequence[Settings]) -> None:
+        """Make the step number `count`, from 1, by the numbers of each optimizer."""
+        rates = [settings[group]["lr"] for group, _ in self._groups]
+        if rates != self._rates:
+            self._rates = rates
+            for rate, (_, runs) in zip(rates, self._groups, strict=True):
+                for part in self._rate.parts:
+                    part[runs] = rate
+        parameters, gradients, averages, squares = self._vectors
+        adam_of_rates(
+            settings[self._groups[0][0]], parameters, gradients, averages, squares,
+            [torch.full((), float(count))], [self._delta.whole], [self._rate.whole],
+        )  # fmt: skip
 
 
 def update_of(optimizer: optim.Optimizer) -> Update | None:
