@@ -12,18 +12,20 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import shutil
 import sqlite3
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from benchmarks.harness import Times, inside, make_parser, timed
-from regexp.metrics.names import DIAGNOSTICS, TEST_OUTPUTS
-from regexp.tracking.shared import where
+from regexp.tracking.shared import FOLDER
 
 if TYPE_CHECKING:
     from regexp.sweeps.planned_run import PlannedRun
@@ -128,13 +130,22 @@ class _Copies:
             source = Path(unquote(urlsplit(address).path))
             target = Path(str(source).replace(original, run.fingerprint))
             target.mkdir(parents=True)
-            os.link(source / TEST_OUTPUTS, target / TEST_OUTPUTS)
-            if (shared := source / where(DIAGNOSTICS)).exists():  # of all runs, by their ids
-                text = shared.read_text()
-                for one, other in ids.items():
-                    text = text.replace(one, other)
-                (target / where(DIAGNOSTICS)).parent.mkdir()
-                (target / where(DIAGNOSTICS)).write_text(text)
+            if (shared := source / FOLDER).is_dir():
+                shutil.copytree(shared, target / FOLDER, copy_function=partial(_copy, ids))
+
+
+def _copy(ids: Mapping[str, str], source: str, target: str) -> None:
+    """Copy a file that runs of a stack share, in which they have other ids."""
+    if not zipfile.is_zipfile(source):
+        text = Path(source).read_text()
+        for one, other in ids.items():
+            text = text.replace(one, other)
+        Path(target).write_text(text)
+        return
+    with zipfile.ZipFile(source) as read, zipfile.ZipFile(target, "w") as written:
+        for name in read.namelist():
+            run_id, _, file = name.partition("/")
+            written.writestr(zipfile.ZipInfo(f"{ids[run_id]}/{file}"), read.read(name))
 
 
 def _as_of(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from regexp.compare.comparison import Comparison
     from regexp.compare.figures import Sketch
+    from regexp.metrics.outputs import RowOutputs
 
 
 class Sweep:
@@ -77,6 +78,20 @@ class Sweep:
     def runs(self) -> pd.DataFrame:
         """One row a run, in whatever state: ids, tags, `params.*` and last values `metrics.*`."""
         return self._reader.runs(self.id)
+
+    def test_outputs(self, run_id: str) -> RowOutputs:
+        """What the final weights of a finished run give for every test row.
+
+        Raises:
+            ConfigError: there is nothing of the run, or it is damaged.
+        """
+        from regexp.metrics.names import TEST_OUTPUTS
+        from regexp.metrics.outputs import read
+
+        with self._reader.file(run_id, TEST_OUTPUTS) as path:
+            if path is None:
+                raise ConfigError("it has no test outputs", key=f"the run {run_id}")
+            return read(path)
 
     @property
     def best(self) -> str:

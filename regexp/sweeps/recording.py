@@ -15,7 +15,17 @@ from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, stack_of
 from regexp.sweeps.reuse import in_words
 from regexp.tracking import DIVERGED, CheckpointCopy, Earlier, RunRecord, Tracker
-from regexp.tracking.shared import Shared, diagnostics_of, where
+from regexp.tracking.shared import (
+    ARCHIVES,
+    BEST,
+    FOLDER,
+    LAST,
+    Shared,
+    diagnostics_of,
+    documents,
+    packed,
+    where,
+)
 from regexp.training import checkpoint
 from regexp.training.state import Result
 
@@ -57,11 +67,13 @@ class Recorder:
             One record a run of the stack, None where none is wanted.
         """
         members = as_yaml(stack_of(stack, at_once))
+        configs = [run.config_yaml for run in stack]
+        together = documents(configs)
         wanted = [position for position in range(len(stack)) if position in positions]
         records: list[RunRecord | None] = [None] * len(stack)
         first = "" if len(wanted) > 1 else None
         for position in wanted:
-            shared = Shared(position, members, first)
+            shared = Shared(position, members, configs[position], together, first)
             records[position] = record = self._start(stack[position], shared)
             first = first or (None if first is None else record.stack)
         return records
@@ -76,8 +88,12 @@ class Recorder:
         self, records: Sequence[RunRecord | None], stack: Sequence[PlannedRun]
     ) -> CheckpointCopy:
         """The copy of a stack's checkpoint in the store: an artifact of the stack's first run."""
-        first = records[0] or self.earlier[stack[0].fingerprint]
-        return CheckpointCopy(self.tracker.places, first.id, self.tracker.queue)
+        before = self.earlier.get(stack[0].fingerprint)
+        first = records[0] or before
+        assert first is not None
+        return CheckpointCopy(
+            self.tracker.places, first.id, self.tracker.queue, none=before is None
+        )
 
     def _start(self, run: PlannedRun, shared: Shared) -> RunRecord:
         before = self.earlier.get(run.fingerprint)
@@ -100,7 +116,7 @@ class Recorder:
                 "arithmetic": bits,
                 "basis": run.basis,
             },
-            artifacts={"config.yaml": run.config_yaml},
+            artifacts={},
             dataset={"name": run.dataset, "checksum": run.checksum, "source": run.source},
             resume=before.id if before and (same or self.elsewhere) else None,
             shared=shared,
@@ -170,13 +186,46 @@ def _metrics(result: Result) -> dict[str, float]:
     return result.metrics if result.status == "FINISHED" else {SECONDS: result.seconds}
 
 
-def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> Outcome:
+def record_packed(
+    records: Sequence[RunRecord | None], results: Sequence[Result], ids: Sequence[str]
+) -> frozenset[str]:
+    """Record the files of a stack's runs that have ended together, where it keeps them so.
+
+    As `record_numbers`, and after it.
+
+    Returns:
+        The names of the artifacts that those of its runs need not record any more.
+
+    Raises:
+        OSError: the files cannot be written.
+    """
+    first = next((one for one in records if one is not None and one.stack == one.id), None)
+    if first is None:
+        return frozenset()
+    done: set[str] = set()
+    with tempfile.TemporaryDirectory() as name:
+        for run_id, result in zip(ids, results, strict=True):
+            if run_id and result.status == "FINISHED":
+                _write_files(result, Path(name, run_id))
+        for archive in packed(Path(name)):
+            first.artifact(archive, FOLDER)
+            done.update(ARCHIVES[archive.name])
+    return frozenset(done)
+
+
+def record_result(
+    run: PlannedRun,
+    record: RunRecord | None,
+    result: Result,
+    done: Container[str] = (),
+) -> Outcome:
     """Record the files of a run whose numbers are recorded, and its end.
 
     Args:
         run: as planned.
         record: of the run; None if nothing is to be recorded.
         result: of its training.
+        done: what its stack has recorded of its runs; see `record_packed`.
 
     Raises:
         OSError: the files cannot be written.
@@ -188,17 +237,31 @@ def record_result(run: PlannedRun, record: RunRecord | None, result: Result) -> 
     if not diverged:
         with tempfile.TemporaryDirectory() as name_of_folder:
             folder = Path(name_of_folder)
-            for name, content in (("best", result.best), ("last", result.last)):
-                path = folder / f"{name}.pt"
-                checkpoint.save(path, content)
-                record.artifact(path, "checkpoints")
-            if result.test_outputs is not None:
-                outputs.write(folder / TEST_OUTPUTS, result.test_outputs)
-                record.artifact(folder / TEST_OUTPUTS)
+            for name in _write_files(result, folder, done if record.stack else ()):
+                record.artifact(folder / name, name.rpartition("/")[0])
             if result.model:
                 record.artifact(write_model(result.model, record.id, folder / MODEL))
     record.finish(result.status, result.reason)  # type: ignore[arg-type]
     return outcome
+
+
+def _write_files(result: Result, folder: Path, but: Container[str] = ()) -> list[str]:
+    """Write checkpoints and test outputs of a run, named as its artifacts; the names.
+
+    Args:
+        result: of the run.
+        folder: that they go into, made where it is not there.
+        but: names of those that are left out.
+    """
+    written = [name for name in (BEST, LAST) if name not in but]
+    for name in written:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.save(folder / name, result.best if name == BEST else result.last)
+    if result.test_outputs is not None and TEST_OUTPUTS not in but:
+        folder.mkdir(exist_ok=True)
+        outputs.write(folder / TEST_OUTPUTS, result.test_outputs)
+        written.append(TEST_OUTPUTS)
+    return written
 
 
 def record_failure(run: PlannedRun, record: RunRecord | None, reason: str) -> Outcome:

@@ -35,6 +35,10 @@ class Places:
         self._known[run.info.run_id] = run.info.artifact_uri
         self._shared[run.info.run_id] = shared.first_of(run)
 
+    def note_own(self, run_id: str) -> None:
+        """Remember that a run shares nothing with its stack any more."""
+        self._shared[run_id] = "", ""
+
     def artifacts_of(self, run_id: str) -> Any:
         """MLflow's access to a run's artifacts."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -111,8 +115,9 @@ class Places:
             for name in shared.NAMES:
                 if (content := self._of_stack(uri, run_id, name)) is not None:
                     path = Path(folder) / name
+                    path.parent.mkdir(exist_ok=True)
                     path.write_bytes(content)
-                    self.artifacts_of(run_id).log_artifact(str(path))
+            self.artifacts_of(run_id).log_artifacts(folder)
         return True
 
     def _stack_of(self, uri: str, run_id: str) -> tuple[str, str]:

@@ -27,6 +27,7 @@ class CheckpointCopy:
         run_id: of the run that has it.
         queue: `Tracker.queue`: what goes while the store is away goes later.
         clock: monotonic, in seconds.
+        none: whether the store is known to have none, as of a run that has just begun.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class CheckpointCopy:
         run_id: str,
         queue: Callable[[str, Record], object],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        none: bool = False,
     ) -> None:
         self._places = places
         self._run_id = run_id
         self._queue = queue
         self._clock = clock
-        self._none = False  # whether the store is known to have none
+        self._none = none
         self._quiet_until = -float("inf")
 
     def put(self, path: Path) -> None:
@@ -70,7 +73,8 @@ class CheckpointCopy:
                         if not (folder / name).exists() or is_newer(part, folder / name):
                             part.replace(folder / name)
 
-        self._try(bring)
+        if not self._none:
+            self._try(bring)
 
     def remove(self) -> None:
         """Remove them: the run has ended."""

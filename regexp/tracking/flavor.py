@@ -6,7 +6,8 @@
 import platform
 from collections.abc import Mapping, Sequence
 
-PYTHON_ENV = "python_env.yaml"
+CONDA_ENV = "conda.yaml"
+"""The one file that every manager of environments which MLflow knows takes."""
 
 Inputs = Mapping[str, str] | Sequence[int]
 """Name -> type of columns (`string`, `ANY`), or the shape of a row that is an array."""
@@ -46,11 +47,13 @@ def mlmodel(run_id: str, loader: str, inputs: Inputs, outputs: Mapping[str, str]
         loader_module=loader,
         data=".",
         python_version=platform.python_version(),
-        env={"virtualenv": PYTHON_ENV},
+        env={"conda": CONDA_ENV, "virtualenv": "python_env.yaml"},  # read where there is no latter
     )
     return str(model.to_yaml())
 
 
-def python_env() -> str:
-    """The text of the file `python_env.yaml`, beside `requirements.txt`."""
-    return f"python: {platform.python_version()}\ndependencies:\n- -r requirements.txt\n"
+def conda_env(requirements: Sequence[str]) -> str:
+    """The text of the file `CONDA_ENV`; requirements as pip takes them."""
+    lines = [f"- python={platform.python_version()}", "- pip", "- pip:"]
+    lines += [f"  - {one}" for one in requirements]
+    return "\n".join(["channels:", "- conda-forge", "dependencies:", *lines]) + "\n"

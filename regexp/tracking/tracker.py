@@ -20,7 +20,7 @@ from regexp.tracking.quiet import quiet
 from regexp.tracking.reading import Reading
 from regexp.tracking.record import WALL_SECONDS, RunRecord, Status
 from regexp.tracking.redelivery import farewell, spool_of
-from regexp.tracking.shared import ENVIRONMENT, Shared
+from regexp.tracking.shared import ENVIRONMENT, OWN, STACK, Shared
 
 _logger = logging.getLogger(__name__)
 
@@ -180,13 +180,12 @@ class Tracker(Reading):
         Args:
             fingerprint: of the resolved config, the data and the code.
             params: nested or flat; see `names.params` for what becomes of odd ones.
-            tags: `technique`, `seed`, `dataset`; `variant` holds the numbers of a grid, such as
-                "strength=0.001", and `setting` whatever else the sweep varies.
+            tags: `technique`, `seed`, `dataset`, the `variant` of a grid, the `setting` of a sweep.
             artifacts: small texts by name, such as the resolved config as `config.yaml`.
             dataset: `name`, `checksum`, `source`.
             resume: the id of the run to go on with, of the same fingerprint. What it recorded is
                 kept, and metrics that it has are not recorded again.
-            shared: its part in what its stack shares; one that is gone on with keeps its own.
+            shared: its part in what its stack shares; see `Shared.going_on` of one that is resumed.
 
         Raises:
             TrackingError: the store cannot be used.
@@ -209,13 +208,16 @@ class Tracker(Reading):
             record.known = known
             record.tags({"resumed": int(run.data.tags.get("resumed", 0)) + 1})
             shared = shared and shared.going_on(run)
+            if shared and shared.first is None:
+                self.places.note_own(resume)
+                record.tags({STACK: OWN})
         self._claims.cover(record.id)
         for param, value in values.items():
             self._outbox.put(record.id, delivery.param(param, value))
         self._outbox.put(record.id, delivery.dataset(dataset))
         here = json.dumps(environment.environment(), indent=2)
-        more = shared.texts(record, here) if shared else {ENVIRONMENT: here}
-        for artifact, content in {**artifacts, **more}.items():
+        texts = shared.texts(record, here) if shared else {ENVIRONMENT: here}
+        for artifact, content in {**artifacts, **texts}.items():
             record.text(content, artifact)
         return record
 

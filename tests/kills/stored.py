@@ -6,7 +6,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +14,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from regexp.tracking.registry import PREFIX
+from regexp.tracking.shared import FOLDER, NAMES
+from regexp.tracking.stored import Reader
 from regexp.training import checkpoint
 
 Key = tuple[str, ...]
@@ -44,6 +45,7 @@ def stored(mlruns: Path, server: str = "", experiment: str = "") -> Stored:
     """
     found: Stored = defaultdict(list)
     client, runs = _open(mlruns, server, experiment)
+    reader = Reader(server or f"sqlite:///{mlruns / 'mlflow.db'}", mlruns)
     called = defaultdict(set)
     for run in runs:
         called[run.info.run_name].add(run.data.tags.get("fingerprint"))
@@ -56,7 +58,8 @@ def stored(mlruns: Path, server: str = "", experiment: str = "") -> Stored:
         found["sweep" if is_sweep else "status", name].append(run.info.status)
         for param in run.data.params.keys() - PLACES:
             found["param", name, param].append(run.data.params[param])
-        artifacts = list(_artifacts(client, run_id))
+        artifacts = [one for one in _artifacts(client, run_id) if not one.startswith(f"{FOLDER}/")]
+        artifacts += [one for one in _of_stack(reader, run_id) if one not in artifacts]
         for path in artifacts:
             found["artifact", name, path].append(path)
         for used in run.inputs.dataset_inputs:
@@ -72,8 +75,9 @@ def stored(mlruns: Path, server: str = "", experiment: str = "") -> Stored:
         # a working checkpoint that is left is a difference by its name
         kept = (path for path in artifacts if path.startswith("checkpoints/"))
         for file in (path for path in kept if path.endswith(".pt")):
-            with TemporaryDirectory() as folder:
-                content = checkpoint.load(Path(client.download_artifacts(run_id, file, folder)))
+            with reader.file(run_id, file) as read:
+                assert read is not None
+                content = checkpoint.load(read)
             for kind, place, value in _leaves(content):
                 found[kind, name, file, place].append(value)
     return found
@@ -113,6 +117,14 @@ def _artifacts(client: Any, run_id: str, folder: str = "") -> Iterator[str]:
             yield from _artifacts(client, run_id, entry.path)
         else:
             yield entry.path
+
+
+def _of_stack(reader: Reader, run_id: str) -> Iterator[str]:
+    """What a run has of what its stack may keep for all, wherever it is."""
+    for name in NAMES:
+        with reader.file(run_id, name) as path:
+            if path is not None:
+                yield name
 
 
 def _leaves(content: Any) -> Iterator[tuple[str, str, str]]:

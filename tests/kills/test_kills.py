@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ import torch
 from mlflow import MlflowClient
 
 from regexp.__main__ import run
+from regexp.tracking.shared import LAST, where
 from tests.kills import experiment as kills
 from tests.kills import victim
 from tests.kills.moments import BEHIND, KINDS, SEARCH_KINDS, Moment, draw
@@ -121,11 +124,16 @@ def spoil(mlruns: Path) -> None:
     [one] = client.search_runs(["1"], "tags.technique = 'swag' and tags.seed = '0'")
     old = client.get_metric_history(one.info.run_id, "val/loss")[2]
     client.log_metric(one.info.run_id, "val/loss", old.value, old.timestamp + 1, old.step)
-    path = folder_of(one) / "checkpoints" / "last.pt"
-    content = torch.load(path, weights_only=True)
+    path, name = folder_of(one) / where(LAST), f"{one.info.run_id}/{LAST}"
+    with zipfile.ZipFile(path) as archive:
+        files = {each: archive.read(each) for each in archive.namelist()}
+    content = torch.load(io.BytesIO(files[name]), weights_only=True)
     weights = content["weights"]["hidden.0.layer.weight"].view(-1)
     weights[0] = torch.nextafter(weights[0], weights[0] + 1)
-    torch.save(content, path)
+    torch.save(content, spoilt := io.BytesIO())
+    with zipfile.ZipFile(path, "w") as archive:
+        for each, old_bytes in files.items():
+            archive.writestr(each, spoilt.getvalue() if each == name else old_bytes)
 
 
 # --- the moments -----------------------------------------------------------------------------

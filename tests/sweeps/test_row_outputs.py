@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mlflow.artifacts
 import numpy as np
 import pytest
 import sklearn.datasets
@@ -18,8 +17,10 @@ from statsmodels.datasets import sunspots
 
 from regexp.__main__ import run
 from regexp.metrics.evaluate import metrics
+from regexp.metrics.names import TEST_OUTPUTS
 from regexp.metrics.outputs import RowOutputs, read
 from regexp.sweeps.final_metrics import row_outputs
+from regexp.tracking.stored import Reader
 from tests.sandbox import Sandbox
 from tests.shown import ROOT, blocks
 from tests.support import make_data
@@ -30,14 +31,15 @@ SHORT = ("trainer.epochs=2", "seeds=2")
 def trained(sandbox: Sandbox, *arguments: str) -> list[tuple[dict[str, Any], RowOutputs]]:
     """Of every run of a job its row in the frame of runs, and its test outputs."""
     assert sandbox.run(*SHORT, *arguments) == 0
-    with sandbox.tracker() as tracker:
-        uri = tracker.uri
-    frame = sandbox.children()
-    return [
-        (row, read(mlflow.artifacts.download_artifacts(
-            run_id=row["run_id"], artifact_path="test_outputs.npz", tracking_uri=uri)))
-        for row in frame.to_dict("records")
-    ]  # fmt: skip
+    rows = sandbox.children().to_dict("records")
+    return [(row, read(content_of(sandbox, row["run_id"]))) for row in rows]
+
+
+def content_of(sandbox: Sandbox, run_id: str) -> bytes:
+    """The file with a run's test outputs."""
+    content = Reader(None, sandbox.store).text(run_id, TEST_OUTPUTS)
+    assert content is not None
+    return content
 
 
 def assert_recorded(row: dict[str, Any], test: RowOutputs, relative: float = 0) -> None:
@@ -81,7 +83,7 @@ def test_a_metric_of_ones_own_as_the_docs_compute_it(
     with sandbox.tracker() as tracker:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", tracker.uri)
     [code] = [b for b in blocks((ROOT / "docs" / "ui.md").read_text(), "python") if "top-2" in b]
-    told = {"run_id": row["run_id"]}
+    told = {"run_id": row["run_id"], "sweep_id": row["sweeps"]}
     exec(code, told)
     wanted = sklearn.metrics.top_k_accuracy_score(test.targets, test.outputs, k=2, labels=[0, 1, 2])
     assert told["score"] == pytest.approx(wanted)
@@ -98,14 +100,13 @@ def test_double_precision_is_rounded_to_single(sandbox: Sandbox) -> None:
 def test_a_run_again_gives_the_same_bytes(sandbox: Sandbox) -> None:
     (_, first), *_ = trained(sandbox, "dataset=iris")
     run_id = sandbox.children()["run_id"].iloc[0]
-    before = next(sandbox.store.rglob(f"{run_id}/artifacts/test_outputs.npz"))
+    before = content_of(sandbox, run_id)
     assert run(["rerun", run_id, *sandbox.arguments[:2]]) == 0
     with sandbox.tracker() as tracker:
         again = tracker.client.search_runs(
             [tracker.experiment_id], f"tags.`rerun.of` = '{run_id}'"
         )[0]
-    after = next(sandbox.store.rglob(f"{again.info.run_id}/artifacts/test_outputs.npz"))
-    assert after.read_bytes() == before.read_bytes()
+    assert content_of(sandbox, again.info.run_id) == before
     assert len(first.rows)
 
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from regexp.metrics.names import DIAGNOSTICS
-from regexp.tracking import RunRecord, Tracker
+from regexp.metrics.names import DIAGNOSTICS, TEST_OUTPUTS
+from regexp.tracking import RunRecord, Tracker, shared
 from regexp.tracking.shared import (
+    ARCHIVES,
+    BEST,
+    CONFIG,
     ENVIRONMENT,
     FOLDER,
+    LAST,
     MEMBERS,
     NAMES,
     Shared,
     diagnostics_of,
+    documents,
+    packed,
     part_of,
     where,
 )
@@ -25,18 +34,41 @@ from regexp.tracking.sweeps import delete, plan_deletion
 from tests.tracking.runs import start
 
 YAML = "members: []\n"
+CONFIGS = [f"seed: {position}\nnote: 'a\n\n  ---\n\n  b'\n" for position in range(4)]
+FILES = (BEST, LAST, TEST_OUTPUTS)
 
 
-def stack(tracker: Tracker, sweep_id: str, runs: int = 3) -> list[RunRecord]:
-    """Runs of a stack, each of which leaves its own position behind."""
+def part_in_stack(position: int, first: str | None = None) -> Shared:
+    return Shared(position, YAML, CONFIGS[position], documents(CONFIGS), first)
+
+
+def stack(tracker: Tracker, sweep_id: str, folder: Path, runs: int = 3) -> list[RunRecord]:
+    """Runs of a stack, each of which leaves its own position behind; files are made in a folder."""
     records: list[RunRecord] = []
     for position in range(runs):
-        part = Shared(position, YAML, records[0].id if records else "")
-        of = {"fingerprint": f"f{position}", "artifacts": {"config.yaml": f"seed: {position}\n"}}
+        part = part_in_stack(position, records[0].id if records else "")
+        of = {"fingerprint": f"f{position}", "artifacts": {}}
         records.append(start(tracker, sweep_id, shared=part, **of))
     found = {one.id: left(position) for position, one in enumerate(records)}
     records[0].text(diagnostics_of(found), where(DIAGNOSTICS))
+    for position, record in enumerate(records):
+        write(folder / record.id, position)
+    for archive in packed(folder):
+        records[0].artifact(archive, FOLDER)
     return records
+
+
+def write(folder: Path, position: int) -> None:
+    """The files of a run at its end."""
+    for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"{name} of {position}")
+
+
+def empty_zip() -> bytes:
+    with zipfile.ZipFile(content := io.BytesIO(), "w"):
+        pass
+    return content.getvalue()
 
 
 def left(position: int) -> str:
@@ -46,17 +78,19 @@ def left(position: int) -> str:
 def check(reader: Reader, records: Sequence[RunRecord]) -> None:
     """Each run has all of its own."""
     for position, record in enumerate(records):
-        assert reader.text(record.id, "config.yaml") == f"seed: {position}\n".encode()
+        assert reader.text(record.id, CONFIG) == CONFIGS[position].encode()
         assert reader.text(record.id, MEMBERS) == f"position: {position}\n{YAML}".encode()
         assert "torch" in json.loads(reader.text(record.id, ENVIRONMENT) or "")["packages"]
         assert reader.text(record.id, DIAGNOSTICS) == left(position).encode()
+        for name in FILES:
+            assert reader.text(record.id, name) == f"{name} of {position}".encode()
 
 
 @pytest.mark.parametrize("listed", [False, True])
 def test_is_read_of_each_run_and_kept_once(
-    tracker: Tracker, sweep: RunRecord, fresh_store: Path, listed: bool
+    tracker: Tracker, sweep: RunRecord, fresh_store: Path, tmp_path: Path, listed: bool
 ) -> None:
-    records = stack(tracker, sweep.id)
+    records = stack(tracker, sweep.id, tmp_path)
     for record in records:
         record.finish()
     reader = Reader(None, fresh_store)
@@ -64,49 +98,105 @@ def test_is_read_of_each_run_and_kept_once(
         assert len(reader.runs(sweep.id)) == 3
     check(reader, records)
     files = {one.id: reader.files(one.id) for one in records}
-    shared = [f"{FOLDER}/{name}" for name in sorted(NAMES)]
-    assert files == {one.id: ["config.yaml", *shared * (one is records[0])] for one in records}
+    kept_once = sorted({where(name) for name in NAMES})
+    assert files == {one.id: kept_once * (one is records[0]) for one in records}
 
 
 def test_those_that_are_gone_on_with_share_as_before(
-    tracker: Tracker, sweep: RunRecord, fresh_store: Path
+    tracker: Tracker, sweep: RunRecord, fresh_store: Path, tmp_path: Path
 ) -> None:
-    """The first may have been killed before anything of it was sent, or have ended."""
-    records = stack(tracker, sweep.id)
+    """The first may have been killed before anything of it was sent."""
+    records = stack(tracker, sweep.id, tmp_path)
     for record in records:
         record.finish("KILLED")
+    first = ""
     for position in (0, 2):
         before = records[position]
         again = start(
-            tracker, sweep.id, fingerprint=f"f{position}", resume=before.id,
-            artifacts={"config.yaml": f"seed: {position}\n"}, shared=Shared(position, YAML),
+            tracker, sweep.id, fingerprint=f"f{position}", resume=before.id, artifacts={},
+            shared=part_in_stack(position, first),
         )  # fmt: skip
-        assert again.stack == records[0].id
+        first = again.stack
+        assert first == records[0].id
         again.finish()
     reader = Reader(None, fresh_store)
     check(reader, records)
-    assert reader.files(records[2].id) == ["config.yaml"]
+    assert reader.files(records[2].id) == []
+
+
+def test_one_that_is_gone_on_with_when_the_first_has_ended_has_its_own(
+    tracker: Tracker, sweep: RunRecord, fresh_store: Path, tmp_path: Path
+) -> None:
+    """What the first has of it may not be what it comes to on another machine."""
+    records = stack(tracker, sweep.id, tmp_path)
+    records[0].finish()
+    for record in records[1:]:
+        record.finish("KILLED")
+    again = start(
+        tracker,
+        sweep.id,
+        resume=records[1].id,
+        shared=replace(part_in_stack(1, ""), members="members: [1]\n"),
+    )
+    assert again.stack == ""
+    (tmp_path / "last.pt").write_text("others")
+    again.artifact(tmp_path / "last.pt", "checkpoints")
+    again.finish()
+    for reader in (tracker, Reader(None, fresh_store)):
+        assert reader.text(again.id, MEMBERS) == b"position: 1\nmembers: [1]\n"
+        assert reader.text(again.id, LAST) == b"others"
+        assert reader.text(again.id, BEST) is None
+        assert reader.text(records[2].id, LAST) == f"{LAST} of 2".encode()
+
+
+def test_equal_files_are_equal_archives(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        for position in (1, 0):
+            write(tmp_path / name / str(position), position)
+    one, other = (packed(tmp_path / name) for name in ("one", "other"))
+    assert [path.name for path in one] == list(ARCHIVES)
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+
+
+def test_large_files_are_not_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for position in range(3):
+        write(tmp_path / str(position), position)
+    monkeypatch.setattr(shared, "PACKED_BYTES", 3 * len(f"{TEST_OUTPUTS} of 0"))
+    assert [path.name for path in packed(tmp_path)] == ["test_outputs.zip"]
+
+
+def test_configurations_that_are_much_together_stay_apart(
+    tracker: Tracker, sweep: RunRecord, fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "PACKED_BYTES", len("".join(CONFIGS)))
+    first = start(tracker, sweep.id, shared=part_in_stack(0, ""))
+    other = start(tracker, sweep.id, shared=part_in_stack(1, first.id))
+    for position, record in enumerate((first, other)):
+        record.finish()
+        reader = Reader(None, fresh_store)
+        assert reader.text(record.id, CONFIG) == CONFIGS[position].encode()
+        assert CONFIG in reader.files(record.id)
 
 
 def test_by_itself_or_of_an_earlier_version_a_run_has_its_own(
     tracker: Tracker, sweep: RunRecord, fresh_store: Path
 ) -> None:
-    record = start(tracker, sweep.id, shared=Shared(3, YAML))
+    record = start(tracker, sweep.id, shared=part_in_stack(3))
     record.text(left(3), DIAGNOSTICS)
     record.finish("KILLED")
-    again = start(tracker, sweep.id, resume=record.id, shared=Shared(3, YAML, ""))
+    again = start(tracker, sweep.id, resume=record.id, shared=part_in_stack(3, ""))
     again.finish()
     assert (record.stack, again.stack) == ("", "")
     reader = Reader(None, fresh_store)
-    assert set(reader.files(record.id)) == {"config.yaml", *NAMES}
+    assert set(reader.files(record.id)) == {CONFIG, ENVIRONMENT, MEMBERS, DIAGNOSTICS}
     assert reader.text(record.id, MEMBERS) == f"position: 3\n{YAML}".encode()
     assert reader.text(record.id, DIAGNOSTICS) == left(3).encode()
 
 
 def test_one_that_stays_when_the_first_is_deleted_gets_its_own(
-    tracker: Tracker, sweep: RunRecord, fresh_store: Path
+    tracker: Tracker, sweep: RunRecord, fresh_store: Path, tmp_path: Path
 ) -> None:
-    records = stack(tracker, sweep.id)
+    records = stack(tracker, sweep.id, tmp_path)
     for record in records:
         record.finish()
     other = tracker.sweep("other", "other", {})
@@ -120,6 +210,13 @@ def test_one_that_stays_when_the_first_is_deleted_gets_its_own(
     assert reader.text(records[2].id, MEMBERS) == f"position: 2\n{YAML}".encode()
     assert reader.text(records[2].id, DIAGNOSTICS) == left(2).encode()
     assert reader.text(records[2].id, ENVIRONMENT)
+    assert reader.files(records[2].id) == sorted(NAMES)
+    assert reader.text(records[2].id, LAST) == f"{LAST} of 2".encode()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", empty_zip()])
+def test_files_that_are_in_no_archive_are_missing(content: bytes) -> None:
+    assert part_of(content, LAST, "run", "0") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"another": {}}', b'{"run": '])
