@@ -13,6 +13,9 @@ from regexp.tracking.error import TrackingError, may_pass
 TEXT_BYTES = 16 * 2**20
 """A text artifact of ours is smaller; what is larger is not read into memory."""
 
+_KEPT = 8
+"""Shared artifacts in memory: runs are read stack by stack, or in turn with those of a baseline."""
+
 
 class Places:
     """Where the runs of a store have their artifacts, which is asked for once a run.
@@ -28,7 +31,7 @@ class Places:
         self._client = client
         self._known: dict[str, str] = {}
         self._shared: dict[str, tuple[str, str]] = {}  # run -> its stack's first, its position
-        self._read: dict[str, tuple[str, bytes]] = {}  # of each shared artifact the last
+        self._read: dict[tuple[str, str], bytes] = {}  # (run, shared artifact): the last few
 
     def note(self, run: Any) -> None:
         """Remember where a run of MLflow's has its artifacts."""
@@ -134,9 +137,11 @@ class Places:
         first, position = self._stack_of(uri, run_id)
         if not first:
             return None
-        if self._read.get(place, ("",))[0] != first:  # runs of a stack are read one after another
+        if (first, place) not in self._read:
             with self.file(uri, first, place, TEXT_BYTES) as path:
                 if path is None:
                     return None
-                self._read[place] = first, path.read_bytes()
-        return shared.part_of(self._read[place][1], name, run_id, position)
+                self._read[first, place] = path.read_bytes()
+            while len(self._read) > _KEPT:
+                del self._read[next(iter(self._read))]
+        return shared.part_of(self._read[first, place], name, run_id, position)

@@ -47,7 +47,8 @@ def mlmodel(run_id: str, loader: str, inputs: Inputs, outputs: Mapping[str, str]
         loader_module=loader,
         data=".",
         python_version=platform.python_version(),
-        env={"conda": CONDA_ENV, "virtualenv": "python_env.yaml"},  # read where there is no latter
+        # where the latter is not there, MLflow takes the former for every manager
+        env={"conda": CONDA_ENV, "virtualenv": "python_env.yaml"},
     )
     return str(model.to_yaml())
 

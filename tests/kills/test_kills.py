@@ -33,7 +33,7 @@ KILLS = [
     ("after the status", 0, 8, 0),
     ("between two starts", 1, 0, 0),
     ("half of a batch", 1, 3, 0),
-    ("file half copied", 1, 8, 2),
+    ("file half copied", 1, 8, 1),
     ("before the checkpoint is removed", 1, 8, 0),
 ]  # fmt: skip
 KIND_OF = {way: kind for kind, turns in KINDS.items() for ways in turns for way in ways}

@@ -13,6 +13,7 @@ import pytest
 
 from regexp.metrics.names import DIAGNOSTICS, TEST_OUTPUTS
 from regexp.tracking import RunRecord, Tracker, shared
+from regexp.tracking.artifacts import Places
 from regexp.tracking.shared import (
     ARCHIVES,
     BEST,
@@ -100,6 +101,25 @@ def test_is_read_of_each_run_and_kept_once(
     files = {one.id: reader.files(one.id) for one in records}
     kept_once = sorted({where(name) for name in NAMES})
     assert files == {one.id: kept_once * (one is records[0]) for one in records}
+
+
+def test_runs_that_are_read_in_turn_are_asked_for_once_a_stack(
+    tracker: Tracker, sweep: RunRecord, fresh_store: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    stacks = [stack(tracker, sweep.id, tmp_path / name) for name in ("one", "other")]
+    for record in [*stacks[0], *stacks[1]]:
+        record.finish()
+    asked: list[str] = []
+    bring = Places._bring
+    monkeypatch.setattr(
+        Places, "_bring", lambda self, *given: asked.append(given[0]) or bring(self, *given)
+    )
+    reader = Reader(None, fresh_store)
+    for pair in zip(*stacks, strict=True):
+        for record in pair:
+            assert reader.text(record.id, TEST_OUTPUTS)
+    assert asked == [records[0].id for records in stacks]
 
 
 def test_those_that_are_gone_on_with_share_as_before(
