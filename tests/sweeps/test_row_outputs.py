@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from statsmodels.datasets import sunspots
 
+import regexp
 from regexp.__main__ import run
+from regexp.errors import ConfigError
 from regexp.metrics.evaluate import metrics
 from regexp.metrics.names import TEST_OUTPUTS
 from regexp.metrics.outputs import RowOutputs, read
@@ -87,6 +89,8 @@ def test_a_metric_of_ones_own_as_the_docs_compute_it(
     exec(code, told)
     wanted = sklearn.metrics.top_k_accuracy_score(test.targets, test.outputs, k=2, labels=[0, 1, 2])
     assert told["score"] == pytest.approx(wanted)
+    with pytest.raises(ConfigError, match="it has no test outputs"):
+        regexp.open_sweep(row["sweeps"]).test_outputs(row["sweeps"])  # of the sweep itself
 
 
 def test_double_precision_is_rounded_to_single(sandbox: Sandbox) -> None:

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,9 +113,12 @@ def test_runs_that_are_read_in_turn_are_asked_for_once_a_stack(
         record.finish()
     asked: list[str] = []
     bring = Places._bring
-    monkeypatch.setattr(
-        Places, "_bring", lambda self, *given: asked.append(given[0]) or bring(self, *given)
-    )
+
+    def noting(places: Places, run_id: str, *given: Any) -> bool:
+        asked.append(run_id)
+        return bring(places, run_id, *given)
+
+    monkeypatch.setattr(Places, "_bring", noting)
     reader = Reader(None, fresh_store)
     for pair in zip(*stacks, strict=True):
         for record in pair:
