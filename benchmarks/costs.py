@@ -1,4 +1,4 @@
-"""`python -m benchmarks.costs`: what every technique costs, in docs/costs.csv, as ratios to none.
+"""`python -m benchmarks.costs`: what techniques cost as ratios to none, regexp/search/costs.csv.
 
 For each model and technique two short jobs of four seeds are trained in turn, one without the
 technique, and the ratio of the processor's times (training, evaluation and all, of every epoch but
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import ROOT, make_parser, one_thread
+from benchmarks.harness import make_parser, one_thread
 
 one_thread()
 
@@ -24,6 +24,7 @@ from hydra import compose, initialize_config_dir  # noqa: E402
 
 from regexp.config.schema import conf_folder, register  # noqa: E402
 from regexp.errors import NotApplicable  # noqa: E402
+from regexp.search.costs import TABLE  # noqa: E402
 from regexp.stack.stack import Stack  # noqa: E402
 from regexp.sweeps.ingredients import build_member  # noqa: E402
 from regexp.sweeps.plan import plan  # noqa: E402
@@ -78,7 +79,7 @@ def ratio(model: tuple[str, ...], technique: str, epochs: int, rounds: int) -> f
 
 def main(arguments: list[str] | None = None) -> None:
     parser = make_parser(__name__, __doc__)
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "costs.csv")
+    parser.add_argument("--output", type=Path, default=TABLE)
     parser.add_argument("--only", nargs="+", help="techniques to measure; other rows stay")
     options = parser.parse_args(arguments)
     names = sorted(path.stem for path in (conf_folder() / "regularizer").glob("*.yaml"))

@@ -1,14 +1,13 @@
 """What there is to say of each technique: read from its class, its YAML, its test, and measured.
 
-`docs/costs.csv` is written by `python -m benchmarks.costs`. What a technique applies to is found
-out by adding it to every model of `conf/model`.
+`regexp/search/costs.csv` is written by `python -m benchmarks.costs`. What a technique applies to is
+found out by adding it to every model of `conf/model`.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
-import csv
 import inspect
 import re
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from regexp.errors import NotApplicable
 from regexp.regularizer.base import HOOKS, KINDS, Regularizer, overrides
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.conflicts import check_data
+from regexp.search.costs import measured
 from regexp.stack.member import add_layers
 
 ROOT = Path(__file__).parents[1]
@@ -90,21 +90,13 @@ class Entry:
 
 def entries() -> list[Entry]:
     """Every technique, by kind and name."""
-    costs = measured(ROOT / "docs" / "costs.csv")
+    costs = measured()
     listed = [
         entry(path, costs.get(path.stem, {}))
         for path in sorted((CONF / "regularizer").glob("*.yaml"))
         if path.stem != "none"
     ]
     return sorted(listed, key=lambda each: (KINDS.index(each.technique.kind), each.name))
-
-
-def measured(path: Path) -> dict[str, dict[str, str]]:
-    """The columns of the table of costs by technique; nothing before it was measured."""
-    if not path.is_file():
-        return {}
-    with path.open(newline="") as file:
-        return {row["technique"]: row for row in csv.DictReader(file)}
 
 
 def entry(path: Path, costs: dict[str, str]) -> Entry:

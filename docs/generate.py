@@ -61,13 +61,13 @@ for `deep_cnn`, and what holds for `lstm` for `gru`; each page lists all models.
 
 MEASUREMENT = """## How the cost is measured
 
-`python -m benchmarks.costs` writes `docs/costs.csv`. For each model and technique a short job of
-four seeds, one stack, is trained on one thread of a CPU, in turn with the same job without the
-technique, and the ratio of what the two take of the processor is taken, but for the first epoch, in
-which the step is recorded; the table has the median over three turns. The data are `digits` for
-`mlp`, `cnn` and `resnet_mlp`, and `series` for `lstm`, which is a regression: what is for classes
-alone is not measured there. A technique that works on another's layers is measured against that one
-alone.
+`python -m benchmarks.costs` writes `regexp/search/costs.csv`. For each model and technique a short
+job of four seeds, one stack, is trained on one thread of a CPU, in turn with the same job without
+the technique, and the ratio of what the two take of the processor is taken, but for the first
+epoch, in which the step is recorded; the table has the median over three turns. The data are
+`digits` for `mlp`, `cnn` and `resnet_mlp`, and `series` for `lstm`, which is a regression: what is
+for classes alone is not measured there. A technique that works on another's layers is measured
+against that one alone.
 
 The networks are small, which is the worst case: what costs a fixed time a step weighs most there.
 An `mlp` without a technique, or with dropout or weight decay, trains by a program of its own

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from regexp.random import Rng, derive
 from regexp.search.arm import Arm
 from regexp.search.choice import best, ranked, ranks
+from regexp.search.costs import cost_of
 from regexp.search.neighbours import neighbour
 from regexp.search.portfolio import portfolio_of
 from regexp.search.recipe import Recipe
@@ -67,9 +69,11 @@ def _given(space: Space, names: Sequence[str], done: int) -> list[Recipe]:
 
 
 def _mixed_from(arm: Arm, seed: int, first: Sequence[str]) -> list[str]:
-    """The switches of a batch: half of them from the best trials, the others drawn evenly.
+    """The switches of a batch: half of them from the best trials, the others drawn.
 
-    A stack pays for every technique that any of its runs has, so that a batch has few.
+    A stack pays for every technique that any of its runs has, so that a batch has few, and of those
+    that are drawn, one that takes c times as long comes 1/c times as often: whose exponential
+    waiting times with these rates end first. So all take about as much of a search's time.
 
     Args:
         arm: that it is of.
@@ -80,7 +84,9 @@ def _mixed_from(arm: Arm, seed: int, first: Sequence[str]) -> list[str]:
     switches = space.switches
     if not switches:
         return []
-    draws = Rng(seed, "switches").permutation(len(switches)).tolist()
+    shares = Rng(seed, "switches").uniform([len(switches)]).tolist()
+    waits = {name: -cost_of(name) * math.log1p(-share)
+             for name, share in zip(switches, shares, strict=True)}  # fmt: skip
     known = dict.fromkeys(
         name
         for position in ranked(arm.trials, arm.config)
@@ -89,7 +95,7 @@ def _mixed_from(arm: Arm, seed: int, first: Sequence[str]) -> list[str]:
     )
     kept: list[str] = []
     there = [name for name in first if name in switches]
-    drawn = (switches[draw] for draw in draws)
+    drawn = sorted(switches, key=lambda name: waits[name])
     for name in [*there, *list(known)[: -(-most // 2)], *drawn]:
         if len(kept) == most:
             break
