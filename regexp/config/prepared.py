@@ -27,7 +27,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import setup_globals
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, flag_override, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from regexp.config import plan_file
 from regexp.config.composition import without_hydra
@@ -95,6 +96,18 @@ class ComposedJob(NamedTuple):
     of_hydra: set[str]
 
 
+def _strip_defaults(node: Any) -> None:
+    """Remove the lists of defaults that Hydra has left in structured nodes, and marked."""
+    if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
+        return
+    with read_write(node), open_dict(node):
+        if node._get_flag("HYDRA_REMOVE_TOP_LEVEL_DEFAULTS"):
+            node._set_flag("HYDRA_REMOVE_TOP_LEVEL_DEFAULTS", None)
+            node.pop("defaults", None)
+    for _, value in node.items_ex(resolve=False):
+        _strip_defaults(value)
+
+
 class PreparedLoader(ConfigLoaderImpl):
     """Hydra's loader, which also composes jobs without Hydra's node, or takes planned ones.
 
@@ -121,6 +134,21 @@ class PreparedLoader(ConfigLoaderImpl):
         withhold_config(config)
         expand_homes(config)
         return config
+
+    def _compose_config_from_defaults_list(
+        self, defaults: list[ResultDefault], repo: IConfigRepository
+    ) -> DictConfig:
+        """As Hydra's, in one merge: after each of them OmegaConf goes through all there is."""
+        parts = [self._load_single_config(default, repo).config for default in defaults]
+        whole = OmegaConf.create()
+        try:
+            with flag_override(whole, "no_deepcopy_set_nodes", True):
+                whole.merge_with(*parts)
+        except OmegaConfBaseException:
+            super()._compose_config_from_defaults_list(defaults, repo)  # names the file
+            raise
+        _strip_defaults(whole)
+        return whole
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         """As Hydra's, which warns that our launchers are held against the plugins' schemas."""

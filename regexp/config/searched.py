@@ -107,9 +107,8 @@ def compose_search(options: argparse.Namespace) -> Searched:
         except (HydraException, OmegaConfBaseException) as error:
             words = explain_hydra(error, hydra, options.config_name, overrides)
             raise ConfigError(words) from error
-    config = config.copy()
     with read_write(config), open_dict(config):
-        config.regularizer = {}
+        config.regularizer = {}  # the nodes of the techniques stay as they are
     _check(config)
     config.seeds = 1  # the search has its own
     validate(config)

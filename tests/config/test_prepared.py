@@ -12,6 +12,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import OmegaConf
@@ -26,6 +27,7 @@ from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra, with_
 from regexp.config.schema import register
 from regexp.config.variables import LAST_RESORT
 from regexp.errors import ConfigError
+from tests.support import NAMES
 
 
 @pytest.fixture
@@ -47,11 +49,12 @@ JOBS = [
     ["experiment=tuned_ablation", "regularizer=max_norm"],
     ["dataset=series", "model=lstm", "++grid.optimizer.lr=[0.1,0.2]", "hydra.job.name=other"],
     ["scheduler=warmup_cosine", "optimizer=muon"],
+    [f"regularizer=[{','.join(NAMES)}]"],
 ]
 
 
 @pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/joblib' is validated")  # of Hydra itself
-@pytest.mark.parametrize("overrides", JOBS, ids=" ".join)
+@pytest.mark.parametrize("overrides", JOBS, ids=lambda words: " ".join(words)[:60])
 def test_a_job_is_composed_as_hydra_composes_it(hydra: Hydra, overrides: list[str]) -> None:
     config, choices, _ = loader(hydra).compose_job("config", overrides)
     own = Hydra("regexp", ConfigLoaderImpl(loader(hydra).config_search_path))
@@ -227,6 +230,16 @@ def test_a_group_may_lie_in_hydras_node(extra: Path) -> None:
     options, _ = parse(["--config-dir", str(extra), "-m", "+environment=here,there"])
     nodes = [job.hydra for job in compose(options).jobs]
     assert [node and node.job.env_set.PLACE for node in nodes] == ["here", "there"]
+
+
+def test_the_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    for name, epochs in (("good", "3"), ("bad", "many")):
+        path = tmp_path / "experiment" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"# @package _global_\ntrainer: {{epochs: {epochs}}}\n")
+    named = pytest.raises(ConfigCompositionException, match=r"(?s)^In 'experiment/bad'.*'many'")
+    with prepared_hydra(None, str(tmp_path)) as hydra, named:
+        load_config(hydra, "config", ["experiment=[good,bad]"], RunMode.RUN)
 
 
 def test_a_group_that_follows_another_is_checked_in_every_job(tmp_path: Path) -> None:
