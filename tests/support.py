@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from regexp.dataset.base import Data, Split
@@ -170,9 +170,16 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "none
 
 def technique(name: str, **changes: Any) -> Any:
     """As its YAML says, with some values changed."""
+    return instantiate(OmegaConf.merge(_node(name), changes))
+
+
+@cache
+def _node(name: str) -> DictConfig:
+    """The YAML of a technique, read once, without its ranges."""
     node = OmegaConf.load(FOLDER / f"{name}.yaml")
-    node.pop("search", None)  # type: ignore[call-arg, arg-type]
-    return instantiate(OmegaConf.merge(node, changes))
+    assert isinstance(node, DictConfig)
+    node.pop("search", None)
+    return node
 
 
 class KindsByName(Mapping[str, str]):
