@@ -13,6 +13,9 @@ from statistics import fmean, median
 
 TABLE = Path(__file__).with_name("costs.csv")
 
+LEAST = 0.1
+"""About how far two measurements of the same lie apart."""
+
 
 def measured() -> dict[str, dict[str, str]]:
     """The ratios by technique and network; empty of those that do not go together."""
@@ -20,13 +23,16 @@ def measured() -> dict[str, dict[str, str]]:
         return {row.pop("technique"): row for row in csv.DictReader(file)}
 
 
-def cost_of(technique: str) -> float:
-    """The mean of its ratios over networks; of one that was not measured, the median of all."""
-    means = _means()
-    return means.get(technique, median(means.values()))
+def extra_cost(technique: str) -> float:
+    """What a step takes for a technique, beside what it takes without one, which is 1.
+
+    The mean over networks, at least `LEAST`; of one that was not measured, the median of all.
+    """
+    extra = _extra()
+    return extra.get(technique, median(extra.values()))
 
 
 @cache
-def _means() -> dict[str, float]:
+def _extra() -> dict[str, float]:
     known = {name: [float(it) for it in row.values() if it] for name, row in measured().items()}
-    return {name: fmean(ratios) for name, ratios in known.items() if ratios}
+    return {name: max(fmean(ratios) - 1, LEAST) for name, ratios in known.items() if ratios}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from regexp.random import Rng, derive
 from regexp.search.arm import Arm
 from regexp.search.choice import best, ranked, ranks
-from regexp.search.costs import cost_of
+from regexp.search.costs import extra_cost
 from regexp.search.neighbours import neighbour
 from regexp.search.portfolio import portfolio_of
 from regexp.search.recipe import Recipe
@@ -71,9 +71,9 @@ def _given(space: Space, names: Sequence[str], done: int) -> list[Recipe]:
 def _mixed_from(arm: Arm, seed: int, first: Sequence[str]) -> list[str]:
     """The switches of a batch: half of them from the best trials, the others drawn.
 
-    A stack pays for every technique that any of its runs has, so that a batch has few, and of those
-    that are drawn, one that takes c times as long comes 1/c times as often: whose exponential
-    waiting times with these rates end first. So all take about as much of a search's time.
+    A stack pays for every technique that any of its runs has, so that a batch has few, and one that
+    costs twice as much is drawn half as often, so that all take about as much of a search: those
+    are drawn whose exponential waiting times with such rates end first.
 
     Args:
         arm: that it is of.
@@ -85,7 +85,7 @@ def _mixed_from(arm: Arm, seed: int, first: Sequence[str]) -> list[str]:
     if not switches:
         return []
     shares = Rng(seed, "switches").uniform([len(switches)]).tolist()
-    waits = {name: -cost_of(name) * math.log1p(-share)
+    waits = {name: -extra_cost(name) * math.log1p(-share)
              for name, share in zip(switches, shares, strict=True)}  # fmt: skip
     known = dict.fromkeys(
         name

@@ -78,15 +78,17 @@ def _scores(scores: Any) -> Any:
     return None if scores is None else dict(scores)
 
 
-HALVED = ("trainer.epochs=4", "search.trials=12")
+HALVED = ("trainer.epochs=4", "search.trials=12", "search.finalist_seeds=3")
 
 
 def test_a_search_that_is_killed_goes_on_with_the_same_trials_and_choice() -> None:
-    """In the middle of a round, and between the finalists of both arms."""
+    """In the middle of a round, and among the finalists, before and after they are halved."""
     undisturbed, of = Store(), space(*HALVED)
     whole, chosen = searched(undisturbed, of)
     assert any(trial.left for arm in whole for trial in arm.trials)
-    assert len(undisturbed.batches) >= 8  # three rounds of two arms, then finalists by structure
+    # three rounds of two arms, then finalists by structure, with two seeds and with the third
+    assert {run.seed for run in undisturbed.batches[7]} == {1, 2}
+    assert {run.seed for run in undisturbed.batches[-1]} == {3}
     store = Store()
 
     def killed(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
@@ -97,7 +99,7 @@ def test_a_search_that_is_killed_goes_on_with_the_same_trials_and_choice() -> No
             raise KeyboardInterrupt
         return store.train_job(job)
 
-    for batches in (3, 4):
+    for batches in (3, 4, len(undisturbed.batches) - 8):
         kept, before = {*store.ended}, len(store.batches)
         armed = [False, *[True] * batches]
         with pytest.raises(KeyboardInterrupt):
