@@ -17,8 +17,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from regexp import __version__
 from regexp.dataset import stored
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL
@@ -27,6 +25,7 @@ from regexp.stack.member import Member
 from regexp.sweeps.identity import DECIDES, Node
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.tracking import flavor
+from regexp.training import checkpoint
 from regexp.training.state import Result
 
 MODEL = "model"
@@ -170,5 +169,5 @@ def _kind_of(levels: Sequence[str]) -> str:
 
 def _saved(content: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    checkpoint.write(content, buffer)
     return buffer.getvalue()

@@ -8,7 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
-            torch.save(content, file)
+            write(content, file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -40,6 +40,24 @@ def save(path: Path, content: dict[str, Any]) -> None:
         raise OSError(f"{path} cannot be written: {cause}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write(content: dict[str, Any], file: IO[bytes]) -> None:
+    """`torch.save`, which makes an error of its own of what breaks it off in the middle.
+
+    Ctrl-C would be taken for a disk that is full, and training go on.
+
+    Raises:
+        KeyboardInterrupt: as it came.
+        RuntimeError: of torch's writer.
+    """
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:
+        came = error.__context__
+        if came is not None and not isinstance(came, Exception):
+            raise came from None
+        raise
 
 
 def load(path: Path, device: str = "cpu", holds: str = "weights") -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from regexp.training.checkpoint import load, save
+from regexp.training.checkpoint import load, save, write
 from tests.support import make_member, run
 
 
@@ -45,6 +47,20 @@ def test_a_failed_write_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch) -
         save(path, {"weights": {}, "epoch": 2})
     assert load(path)["epoch"] == 1
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_ctrl_c_in_the_middle_of_a_write_is_ctrl_c() -> None:
+    class Pressed(io.BytesIO):
+        def write(self, data: Any) -> int:
+            if self.tell() > 100:
+                raise KeyboardInterrupt
+            return super().write(data)
+
+    content = {"weights": {"a": torch.ones(1000)}}
+    with pytest.raises(RuntimeError, match="unexpected pos"):
+        torch.save(content, Pressed())  # else nothing has to be done
+    with pytest.raises(KeyboardInterrupt):
+        write(content, Pressed())
 
 
 def test_bad_files_are_refused(tmp_path: Path, monkeypatch) -> None:
