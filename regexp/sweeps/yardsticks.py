@@ -205,6 +205,8 @@ def record_yardsticks(
 ) -> None:
     """Fit the yardsticks that do not exist yet, and record them as runs of the sweep.
 
+    One that was broken off goes on in its run.
+
     Args:
         sticks, left_out: from `planned_yardsticks`.
         tracker: of the store.
@@ -212,7 +214,7 @@ def record_yardsticks(
         reuse: whether those of other sweeps count.
         each: fits them, as `map` does.
     """
-    known = _known(sticks, tracker, parent.id, reuse=reuse)
+    known, broken = _earlier(sticks, tracker, parent.id, reuse=reuse)
     new = [one.id for one in known.values() if parent.id not in one.sweeps]
     tracker.reuse(parent.id, {run_id: {} for run_id in new})
     left = [one for one in sticks if one.fingerprint not in known]
@@ -223,7 +225,7 @@ def record_yardsticks(
     failures = []
     fits = each(_fitted, left)
     for one in left:
-        record = start(one, tracker, parent.id)
+        record = start(one, tracker, parent.id, resume=broken.get(one.fingerprint))
         try:
             fit = next(fits)
         except Exception as error:  # a worker was ended, and with it the fits after this one
@@ -249,12 +251,18 @@ def _fitted(one: Yardstick) -> dict[str, float] | str:
         return f"{type(error).__name__}: {error}"
 
 
-def _known(
+def _earlier(
     sticks: Sequence[Yardstick], tracker: Tracker, sweep_id: str, *, reuse: bool
-) -> dict[str, Earlier]:
-    """Fingerprint -> the finished run of a yardstick, of this sweep before one of another."""
+) -> tuple[dict[str, Earlier], dict[str, str]]:
+    """What there is of yardsticks already.
+
+    Returns:
+        Fingerprint -> the finished run, of this sweep before one of another; and -> the id of the
+        run of this sweep that was broken off where it would have had the same numbers.
+    """
     wanted, here = {one.fingerprint for one in sticks}, _arithmetic()
     known: dict[str, Earlier] = {}
+    broken: dict[str, str] = {}
     for checksum in dict.fromkeys(one.data.checksum for one in sticks):
         tags = {"stage": names.YARDSTICK_STAGE, "data.checksum": checksum}
         for one in tracker.tries(tags):
@@ -262,7 +270,9 @@ def _known(
             usable = own or (reuse and one.arithmetic == here and one.fingerprint not in known)
             if one.ended and usable and one.fingerprint in wanted:
                 known[one.fingerprint] = one
-    return known
+            elif one.sweep_id == sweep_id and one.arithmetic == here:
+                broken[one.fingerprint] = one.id
+    return known, broken
 
 
 def _arithmetic() -> str:
@@ -272,8 +282,10 @@ def _arithmetic() -> str:
     return in_words(environment.arithmetic() | {"scikit-learn": sklearn.__version__})
 
 
-def start(one: Yardstick, tracker: Tracker, sweep_id: str) -> RunRecord:
-    """Begin the record of a yardstick."""
+def start(
+    one: Yardstick, tracker: Tracker, sweep_id: str, *, resume: str | None = None
+) -> RunRecord:
+    """Begin the record of a yardstick, or go on with one that was broken off; see `Tracker`."""
     data = one.data
     return tracker.start(
         sweep_id,
@@ -296,4 +308,5 @@ def start(one: Yardstick, tracker: Tracker, sweep_id: str) -> RunRecord:
             ),
         },
         dataset={"name": data.name, "checksum": data.checksum, "source": data.source},
+        resume=resume,
     )

@@ -29,10 +29,12 @@ from regexp.config.jobs import compose
 from regexp.dataset.base import MULTILABEL, Data
 from regexp.metrics import names
 from regexp.random import derive
+from regexp.sweeps import yardsticks
 from regexp.sweeps.estimators import FITS, flat
 from regexp.sweeps.final_metrics import metrics_of
 from regexp.sweeps.plan import plan_all
 from regexp.sweeps.yardsticks import Yardstick, planned_yardsticks, record_yardsticks
+from regexp.tracking import Tracker
 from tests.sandbox import Sandbox
 from tests.support import make_data
 
@@ -243,6 +245,33 @@ def test_those_of_a_worker_that_was_ended_have_failed(capsys: pytest.CaptureFixt
         assert "RuntimeError: a worker ended" in why
     said = capsys.readouterr().out
     assert said.count("yardsticks: hist_gradient_boosting: RuntimeError: a worker ended") == 1
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_one_that_was_broken_off_goes_on_in_its_run(
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    """Begun on another kind of processor it stays as it is, as the numbers are others."""
+    made, _ = sticks("dataset=iris", "trainer.batch_size=20", "seeds=1")
+
+    def interrupted(function: Any, items: Any) -> Iterator[Any]:
+        yield function(items[0])
+        raise KeyboardInterrupt
+
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        parent = tracker.sweep("key", "sweep", {})
+        with pytest.raises(KeyboardInterrupt):
+            record_yardsticks(made, [], tracker, parent, reuse=True, each=interrupted)
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        parent = tracker.sweep("key", "sweep", {})
+        before = tracker.runs(parent.id)
+        if elsewhere:
+            monkeypatch.setattr(yardsticks, "_arithmetic", lambda: "another kind")
+        record_yardsticks(made, [], tracker, parent, reuse=True)
+        runs = tracker.runs(parent.id)
+    assert list(before["status"]) == ["FINISHED", "FAILED"]
+    assert list(runs["status"]) == ["FINISHED", *(["FAILED"] * elsewhere), *["FINISHED"] * 2]
+    assert set(before["run_id"]) <= set(runs["run_id"])
 
 
 def _untimed(metrics: dict[str, float]) -> dict[str, float]:
