@@ -50,8 +50,19 @@ def test_runs_that_leave_the_stack_leave_the_others_as_they_are() -> None:
 
 def members_of_other_rates() -> list[Member]:
     techniques = {"ema": technique("ema"), **DROPOUT}  # of which no program makes the steps
-    adams = (partial(torch.optim.Adam, lr=0.01 * (1 + seed), fused=True) for seed in range(4))
+    adams = (partial(ADAM, lr=0.01 * (1 + seed), fused=True) for seed in range(4))
     return [make_member(seed, techniques, adam) for seed, adam in enumerate(adams)]
+
+
+def test_other_rates_beside_techniques_train_as_each_does() -> None:
+    joined, each = (
+        run(members_of_other_rates(), 4, ROWS, way, precision="float64")[0]
+        for way in ("auto", "general")
+    )
+    for ours, theirs in zip(joined, each, strict=True):
+        assert_close(ours.last["weights"], theirs.last["weights"], rtol=1e-9, atol=1e-9)
+        assert_close(ours.last["optimizer"], theirs.last["optimizer"], rtol=1e-9, atol=1e-9)
+        assert ours.metrics["test/loss"] == pytest.approx(theirs.metrics["test/loss"], rel=1e-9)
 
 
 @pytest.mark.parametrize("make", [members_that_stop, members_of_other_rates])
