@@ -1,8 +1,9 @@
 """How `experiment=portfolio` was made: `python -m experiments.portfolio paths.data=FOLDER`.
 
-On each dataset of the study `cocktails` some recipes are tried; the best of each, and no technique,
-are candidates. All of them are trained on all of the datasets, and a greedy choice has the few of
-which one is good on each, all of it by validation rows. What has been trained is not trained again.
+On each of some datasets recipes are tried, none of them a dataset of the study `recipes`; the best
+of each, and no technique, are candidates. All of them are trained on all of the datasets, and a
+greedy choice has the few of which one is good on each, all of it by validation rows. What has been
+trained is not trained again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ from benchmarks.harness import one_thread
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DATASETS = ("breast_cancer", "digits", "iris", "wine", "wine_quality", "galaxies")
+DATASETS = (
+    "iris",
+    "wine_quality",
+    "wine_quality dataset.train_size=200",
+    "galaxies dataset.train_size=1500",
+    "galaxies dataset.train_size=200",
+    "mnist1d dataset.train_size=1000",
+)
+"""Choices of the group, some with overrides: tables with few rows and with more."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -27,10 +36,10 @@ def main(arguments: list[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--trials", type=int, default=64, help="on each dataset")
-    parser.add_argument("--candidates", type=int, default=3, help="of each dataset")
+    parser.add_argument("--candidates", type=int, default=4, help="of each dataset")
     parser.add_argument("--seeds", type=int, default=3, help="with which candidates are trained")
-    parser.add_argument("--size", type=int, default=6, help="of the portfolio, at most")
-    parser.add_argument("--datasets", nargs="+", default=DATASETS, metavar="NAME")
+    parser.add_argument("--size", type=int, default=8, help="of the portfolio, at most")
+    parser.add_argument("--datasets", nargs="+", default=DATASETS, metavar="WORDS")
     parser.add_argument("--experiment", type=Path, default=Path("conf/experiment/portfolio.yaml"))
     parser.add_argument("--folder", type=Path, default=Path("experiments/portfolio"))
     parser.add_argument("overrides", nargs="*", help="of all runs: paths.data=FOLDER")

@@ -57,10 +57,11 @@ def page(
 {command}
 ```
 
-On each of {len(datasets)} datasets some recipes were tried, with the network and the epochs of
-`experiment=recipe_table`. The best of each, and no technique, make {len(scores[0])} candidates,
-which were trained on all datasets. One after another was taken that raises the mean over datasets
-of the best candidate's balanced accuracy on validation rows the most. No test row had a part in it.
+On each of {len(datasets)} datasets, none of them one of the study [recipes](../recipes/README.md),
+some recipes were tried, with the network of `experiment=recipe_table`. The best of each with
+different techniques, and no technique, make {len(scores[0])} candidates, which were trained on all
+datasets. One after another was taken that raises the mean over datasets of the best candidate's
+balanced accuracy on validation rows the most. No test row had a part in it.
 
 {numbers}
 

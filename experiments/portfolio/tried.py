@@ -27,26 +27,32 @@ class Tried:
     """A search of recipes on one dataset, without a verdict.
 
     Args:
-        dataset: a choice of the group.
+        dataset: a choice of the group, and overrides after it.
         trials: how many recipes are drawn.
         overrides: of the search.
     """
 
     def __init__(self, dataset: str, trials: int, overrides: Sequence[str]) -> None:
-        words = ["experiment=recipe_table", f"dataset={dataset}", f"search.trials={trials}",
-                 "search.budget=null", *overrides]  # fmt: skip
+        words = ["experiment=recipe_table", *f"dataset={dataset}".split(),
+                 f"search.trials={trials}", "search.budget=null", *overrides]  # fmt: skip
         self.space = read_space(compose_search(parse(words)[0]))
         self.config = self.space.config
         self._title = " ".join(["portfolio", *words])
         self._arm = Arm("recipes", self.space)
 
     def best(self, count: int) -> list[Recipe]:
-        """The recipes that were best on validation rows, and no technique at all."""
+        """The recipes that were best on validation rows, and no technique at all.
+
+        Each has other techniques than those before it.
+        """
         with open_tracker(self.config) as tracker:
             parent = tracker.sweep(self._title, self._title, {})
             rounds([self._arm], Shared(self.config, tracker, parent.id), propose)
             parent.finish("FINISHED")
-        return [self.space.default, *best(self._arm.trials, self.config, count)]
+        found: dict[frozenset[str], Recipe] = {}
+        for recipe in best(self._arm.trials, self.config, len(self._arm.trials)):
+            found.setdefault(frozenset(recipe.techniques), recipe)
+        return [self.space.default, *[*found.values()][:count]]
 
     def scores(self, entries: Sequence[dict[str, Any]], seeds: Sequence[int]) -> list[float]:
         """Means over seeds, on validation rows, of recipes that may be another dataset's."""
