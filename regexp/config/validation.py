@@ -6,7 +6,7 @@ choices. Torch is imported only where a node needs it.
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,8 +46,24 @@ def validate(config: DictConfig, valid: set[str] | None = None) -> None:
         # without a choice of it, `dataset` has what all datasets have, and no class
         if not config[key] or config[key].get("_target_", "") is None:
             raise ConfigError(f"{key}: expected a choice of this group; see regexp --help")
-    trial = with_lengths(config, steps_per_epoch=10)
-    valid = set() if valid is None else valid
+    with lengths_filled(config, steps_per_epoch=10):
+        _validate_groups(config, grid, searched, set() if valid is None else valid)
+
+
+def _validate_groups(
+    trial: DictConfig,
+    grid: Mapping[str, Sequence[Any]],
+    searched: Sequence[Dimension],
+    valid: set[str],
+) -> None:
+    """Check the groups, with each value of a grid and range.
+
+    Args:
+        trial: a job's configuration with its lengths filled in.
+        grid: key -> values.
+        searched: ranges.
+        valid: see `validate`.
+    """
     for key in GROUPS:
         text = _text_of(trial, key)
         if text is None or text not in valid:
@@ -120,18 +136,30 @@ def _check_texts(config: DictConfig) -> None:
             )
 
 
-def with_lengths(config: DictConfig, steps_per_epoch: int, steps: int | None = None) -> DictConfig:
-    """A copy of a job's configuration whose `lengths` are filled in.
+@contextmanager
+def lengths_filled(
+    config: DictConfig, steps_per_epoch: int, steps: int | None = None
+) -> Iterator[None]:
+    """Have the `lengths` of a job's configuration filled in meanwhile, without a copy of all of it.
 
     Args:
         config: of a job.
         steps_per_epoch: of the first epoch.
         steps: of the whole run, if its epochs differ.
     """
-    filled = config.copy()
-    filled.lengths.steps_per_epoch = steps_per_epoch
-    filled.lengths.steps = steps_per_epoch * config.trainer.epochs if steps is None else steps
-    return filled
+    empty = config.lengths.copy()
+    filled = steps_per_epoch * config.trainer.epochs if steps is None else steps
+    config.lengths.steps_per_epoch, config.lengths.steps = steps_per_epoch, filled
+    try:
+        yield
+    finally:
+        config.lengths = empty
+
+
+def with_lengths(config: DictConfig, steps_per_epoch: int, steps: int | None = None) -> DictConfig:
+    """A copy of a job's configuration, its `lengths` as in `lengths_filled`."""
+    with lengths_filled(config, steps_per_epoch, steps):
+        return config.copy()
 
 
 def check_group(config: DictConfig, group: str, label: str = "") -> None:

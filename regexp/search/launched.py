@@ -60,7 +60,6 @@ def launch_helpers(searched: Searched, key: str) -> None:
     jobs = Jobs(
         plans,
         keys=[f"{key}-{one}" for one in range(number)],
-        idle=frozenset(),
         records=mlruns / LAUNCHED / f"search-{key}.json",
         of=number,
         metric=None,

@@ -15,7 +15,7 @@ from regexp.config.jobs import Sweep
 from regexp.config.launching import launch
 from regexp.errors import NotApplicable
 from regexp.sweeps import progress, rounds
-from regexp.sweeps.launched import Order, job, write_plan
+from regexp.sweeps.launched import Order, do, job, plan_of
 from regexp.sweeps.launchers import Jobs, starter
 from regexp.sweeps.progress import say
 from regexp.sweeps.time_left import Work, write_work
@@ -96,14 +96,13 @@ def _launch(course: Course, planned: Sequence[Sequence[PlannedRun]], folder: Pat
     busy = _with_work(planned, course.known)
     causes: dict[int, str] = {}
     try:
-        files = _write_plans(plans, sweep, planned, course.left_out, order, course.known)
+        launched = [n for n in numbers if n in busy] if sweep.multirun else numbers
+        files = _write_plans(course, plans, planned, order, numbers, launched)
         if sweep.jobs:
-            sweep = replace(sweep, jobs=tuple(sweep.jobs[number] for number in numbers))
-            files = [files[number] for number in numbers]
+            sweep = replace(sweep, jobs=tuple(sweep.jobs[number] for number in launched))
         jobs = Jobs(
             files,
-            [_key(planned[number]) for number in numbers],
-            frozenset(at for at, number in enumerate(numbers) if number not in busy),
+            [_key(planned[number]) for number in launched],
             Path(course.sweep.config.paths.mlruns) / LAUNCHED / f"{course.parent.id}.json",
             len(course.sweep.jobs),
             course.sweep.config.compare.metric,
@@ -112,7 +111,8 @@ def _launch(course: Course, planned: Sequence[Sequence[PlannedRun]], folder: Pat
             causes,
         )
         keep_imports()
-        launch(sweep, job, folder, files, starter(jobs))
+        if files:
+            launch(sweep, job, folder, files, starter(jobs))
     except Exception as error:  # a launcher or sweeper broke; what jobs did is kept
         course.broken = True
         say(f"The launcher stopped: {type(error).__name__}: {public(str(error))}")
@@ -122,32 +122,51 @@ def _launch(course: Course, planned: Sequence[Sequence[PlannedRun]], folder: Pat
 
 
 def _write_plans(
+    course: Course,
     folder: Path,
-    sweep: Sweep,
     planned: Sequence[Sequence[PlannedRun]],
-    left_out: Mapping[int, NotApplicable],
     order: Order,
-    known: Mapping[str, Earlier],
+    numbers: Sequence[int],
+    launched: Collection[int],
 ) -> list[Path]:
-    """Write the plan of every job; of a sweep whose jobs only the sweeper knows, one for all.
+    """Write the plan of every job that is launched, and do those that have nothing to train.
 
     Args:
-        known: which of the runs exist already, by fingerprint.
+        course: of the sweep.
+        folder: of the plans.
+        planned: the runs of each job.
+        order: of the sweep.
+        numbers: of the jobs.
+        launched: those of them that are.
+
+    Returns:
+        The files of those that are launched; of a sweep whose jobs only the sweeper knows, one for
+        all.
     """
     from regexp.sweeps.planned_run import repeats
 
+    sweep, known = course.sweep, course.known
     if not sweep.jobs:
         plan_file.write(folder / "sweep.yaml", {"order": vars(order), "cwd": str(Path.cwd())})
         return [folder / "sweep.yaml"]
     again = repeats(planned)
-    paths = [folder.absolute() / f"{number}.yaml" for number in range(len(sweep.jobs))]
     folder.mkdir(parents=True, exist_ok=True)
     left = [[run for run in runs if not _ended(run, known)] for runs in planned]
     write_work(folder, [Work.of(() if n in again else runs) for n, runs in enumerate(left)])
-    for number, (path, one_job, runs) in enumerate(zip(paths, sweep.jobs, planned, strict=True)):
-        repeated, applies = again.get(number), number not in left_out
-        write_plan(path, order, number, one_job, runs, known, repeated=repeated, applies=applies)
-    return paths
+    files = []
+    for number in numbers:
+        path = folder.absolute() / f"{number}.yaml"
+        one = sweep.jobs[number]
+        content = plan_of(
+            path, order, number, one, planned[number], known, repeated=again.get(number),
+            applies=number not in course.left_out,
+        )  # fmt: skip
+        if number in launched:
+            plan_file.write(path, content)
+            files.append(path)
+        else:
+            do(one.config, content, idle=True)
+    return files
 
 
 def _with_work(

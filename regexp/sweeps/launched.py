@@ -57,7 +57,7 @@ class Order:
         return Path(self.folder) / f"{number}.json"
 
 
-def write_plan(
+def plan_of(
     path: Path,
     order: Order,
     number: int,
@@ -67,11 +67,11 @@ def write_plan(
     *,
     repeated: int | None,
     applies: bool,
-) -> None:
-    """Write what a job needs, so that it plans nothing again.
+) -> dict[str, Any]:
+    """What a job needs, so that it plans nothing again, as plain containers.
 
     Args:
-        path: of the file, which the job's configuration names.
+        path: of the file that it may be written to, which the job's configuration names.
         order: of the sweep.
         number: of the job, from 0.
         job: as composed.
@@ -85,7 +85,7 @@ def write_plan(
     config["launch"] |= {"folder": str(path.parent.parent), "plan": str(path)}
     # another machine has another environment, and its workers may start elsewhere
     config["paths"] = OmegaConf.to_container(job.config.paths, resolve=True)
-    content = {
+    return {
         "order": asdict(order),
         "cwd": str(Path.cwd()),
         "job": {
@@ -103,7 +103,6 @@ def write_plan(
         "runs": [run.as_plain() for run in runs],
         "known": [known[key].as_plain() for key in _fingerprints(runs) if key in known],
     }
-    plan_file.write(path, content)
 
 
 def _fingerprints(runs: "Sequence[PlannedRun]") -> list[str]:
@@ -143,6 +142,17 @@ def job(config: DictConfig) -> float:
         postpone()
         with contextlib.suppress(OSError):  # it may be a folder of another machine alone
             os.chdir(content["cwd"])
+    return do(config, content)
+
+
+def do(config: DictConfig, content: Mapping[str, Any], *, idle: bool = False) -> float:
+    """Train the runs of one job by its plan, as `job`.
+
+    Args:
+        config: of the job.
+        content: as `plan_of` gives it.
+        idle: whether there is nothing to train, so that other processes need not be kept from it.
+    """
     order = Order(**content["order"])
     planned: dict[str, Any] | None = content.get("job")
     if planned is None:
@@ -175,6 +185,9 @@ def job(config: DictConfig) -> float:
 
             @contextlib.contextmanager
             def by_itself(tracker: "Tracker") -> Iterator[None]:
+                if idle:
+                    yield
+                    return
                 with alone(tracker, f"{order.sweep_id}-{report.number}", head):
                     rest.begin(report.number)
                     yield

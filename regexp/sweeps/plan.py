@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from regexp.config.functions import as_class_weight
 from regexp.config.jobs import Job, written
 from regexp.config.nodes import find_target, without_search
 from regexp.config.schema import EARLIER_TRAINER
-from regexp.config.validation import with_lengths
+from regexp.config.validation import lengths_filled
 from regexp.config.values import grid_of, seeds_of
 from regexp.dataset.base import Data
 from regexp.errors import ConfigError, NotApplicable
@@ -45,12 +46,15 @@ JOB = ("seeds", "seeds_max", "grid", "tune", "search", "launch", "compare", "yar
 run's own."""
 
 
-def plan(config: DictConfig, chosen: Numbers | None = None) -> list[PlannedRun]:
+def plan(
+    config: DictConfig, chosen: Numbers | None = None, fit: set[str] | None = None
+) -> list[PlannedRun]:
     """The runs of a job: its grid's points, each with every seed; of a search, the trials.
 
     Args:
         config: composed and validated, not resolved.
         chosen: the numbers that the trials of a search have chosen, for the runs that count.
+        fit: what other jobs of the sweep were found to fit together; this job's is added.
 
     Raises:
         ConfigError: what only the data can tell is wrong.
@@ -58,11 +62,12 @@ def plan(config: DictConfig, chosen: Numbers | None = None) -> list[PlannedRun]:
     """
     if config.tune.budget and chosen is None:
         return stackable(_plan_trials(config))
+    fit = set() if fit is None else fit
     grid, runs = grid_of(config), []
     for values in itertools.product(*grid.values()):
         point: Numbers = dict(zip(grid, values, strict=True))
         runs += _plan_point(
-            config, (chosen or {}) | point, numbers_in_words(point), seeds_of(config)
+            config, (chosen or {}) | point, numbers_in_words(point), seeds_of(config), fit
         )
     runs = stackable(runs)
     if chosen is None:
@@ -85,10 +90,11 @@ def plan_all(jobs: Sequence[Job]) -> tuple[list[list[PlannedRun]], dict[int, Not
     """
     forget_data()
     planned: list[list[PlannedRun]] = []
+    fit: set[str] = set()
     left_out: dict[int, NotApplicable] = {}
     for number, job in enumerate(jobs):
         try:
-            planned.append(plan(job.config))
+            planned.append(plan(job.config, fit=fit))
         except NotApplicable as error:
             if number + 1 == len(jobs) == len(left_out) + 1:
                 raise  # no job is left
@@ -103,12 +109,12 @@ def plan_all(jobs: Sequence[Job]) -> tuple[list[list[PlannedRun]], dict[int, Not
 
 def _plan_trials(config: DictConfig) -> list[PlannedRun]:
     """The trials of a job's search, one configuration after another."""
-    seeds, runs = tuning.trial_seeds(config), []
+    seeds, runs, fit = tuning.trial_seeds(config), [], set[str]()
     point: Numbers = {key: value for key, [value] in grid_of(config).items()}
     for number, tried in enumerate(tuning.draw_configurations(config)):
         variant = numbers_in_words(point | tried)
         try:
-            own = _plan_point(config, point | tried, variant, seeds)
+            own = _plan_point(config, point | tried, variant, seeds, fit)
         except ConfigError as error:
             if number == 0:  # the configuration's own numbers
                 raise
@@ -128,7 +134,11 @@ def _plan_trials(config: DictConfig) -> list[PlannedRun]:
 
 
 def _plan_point(
-    config: DictConfig, values: Mapping[str, Any], variant: str, seeds: list[int]
+    config: DictConfig,
+    values: Mapping[str, Any],
+    variant: str,
+    seeds: list[int],
+    fit: set[str],
 ) -> list[PlannedRun]:
     """The runs of one configuration, one a seed.
 
@@ -137,17 +147,29 @@ def _plan_point(
         values: what is different in it, by dotted key.
         variant: what tells its runs from others of the job, for people.
         seeds: of the runs.
+        fit: see `plan`.
     """
     point = config.copy() if values else config
     for key, value in values.items():
         OmegaConf.update(point, key, value)
     runs = list(_resolve(point, variant, seeds))
+    parts = _parts(runs[0])
+    if parts in fit:
+        return runs
     # What does not fit together is told now, before anything is written.
     member = build_member(runs[0])
     check_forward(member.model, member.data, known=runs[0].of_project)
     check_metrics(runs[0].config["trainer"], member.data)
     check_trains(runs[0], member)
+    if runs[0].of_project:
+        fit.add(parts)
     return runs
+
+
+def _parts(run: PlannedRun) -> str:
+    """What must fit together in a run: all but the numbers of optimizer and scheduler."""
+    kinds = {key: run.config[key]["_target_"] for key in ("optimizer", "scheduler")}
+    return json.dumps(run.config | kinds, default=repr)
 
 
 def _resolve(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[PlannedRun]:
@@ -180,14 +202,16 @@ def _resolve_lengths(config: DictConfig, rows: int, data: Data) -> Node:
             f"trainer.batch_size={batch_size}: expected at most the {rows} rows of the training "
             f"split of {data.name}; give trainer.batch_size={rows} or less"
         )
-    resolved = _plain(with_lengths(config, steps_per_epoch(rows, batch_size)))
+    with lengths_filled(config, steps_per_epoch(rows, batch_size)):
+        resolved = _plain(config)
     regularizer = build_regularizer(without_search(resolved["regularizer"]))
     own_loss = resolved["trainer"]["loss"] is not None
     shape = data.train.inputs.shape[1:]
     check_data(regularizer.techniques, data.name, data.task, shape, own_loss=own_loss)
     if regularizer.uses("batch_size"):
         counts = [count for _, count in lengths(regularizer, rows, batch_size, epochs)]
-        resolved = _plain(with_lengths(config, counts[0], sum(counts)))
+        with lengths_filled(config, counts[0], sum(counts)):
+            resolved = _plain(config)
     resolved["regularizer"] = without_search(resolved["regularizer"])
     return _declared(resolved)
 

@@ -67,8 +67,6 @@ class Victim:
 
 def observe(victim: Victim) -> None:
     """Let the victim know where it is, and tell how it began."""
-    from hydra.core.hydra_config import HydraConfig
-
     from regexp.config.strays import technique_of
     from regexp.search import lead
     from regexp.search.shared import Shared
@@ -78,10 +76,10 @@ def observe(victim: Victim) -> None:
     from regexp.training.steps import Steps
 
     def of_job(whole: Function) -> Function:
-        def _train(config: Any, *given: Any) -> Any:
-            victim.job, victim.epoch = int(HydraConfig.get().job.num), 0
+        def _train(config: Any, content: Any, *given: Any) -> Any:
+            victim.job, victim.epoch = content["job"]["number"], 0
             victim.technique = technique_of(config)
-            return whole(config, *given)
+            return whole(config, content, *given)
 
         return _train
 

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from regexp.commands.arguments import parse
 from regexp.config import plan_file
-from regexp.config.jobs import compose
+from regexp.config.jobs import Sweep, compose
+from regexp.config.launching import launch
 from regexp.sweeps import launched
 from regexp.sweeps import plan as planning
 from regexp.sweeps.planned_run import PlannedRun
@@ -23,8 +25,8 @@ def test_a_job_is_planned_once_and_its_runs_are_recorded_as_planned(
     planned: list[list[PlannedRun]] = []
     plan = planning.plan
 
-    def noting(*arguments: object) -> list[PlannedRun]:
-        planned.append(plan(*arguments))  # type: ignore[arg-type]
+    def noting(*arguments: object, **named: object) -> list[PlannedRun]:
+        planned.append(plan(*arguments, **named))  # type: ignore[arg-type]
         return planned[-1]
 
     monkeypatch.setattr(planning, "plan", noting)
@@ -37,6 +39,27 @@ def test_a_job_is_planned_once_and_its_runs_are_recorded_as_planned(
     for fingerprint, row in recorded.iterrows():
         run = runs[str(fingerprint)]
         assert (row["name"], row["variant"], row["seed"]) == (run.name, run.variant, run.seed)
+
+
+def test_jobs_with_nothing_to_train_are_given_to_no_launcher(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[list[str]] = []
+    before = len(sandbox.reports())
+
+    def noting(sweep: Sweep, *others: Any) -> None:
+        given.append([job.technique for job in sweep.jobs])
+        launch(sweep, *others)
+
+    monkeypatch.setattr("regexp.sweeps.course.launch", noting)
+    assert sandbox.run("-m", "regularizer=none", *SMALL) == 0
+    for _ in range(2):
+        assert sandbox.run("-m", "regularizer=none,l1", *SMALL) == 0
+    assert given == [["none"], ["l1"]]
+    told = capsys.readouterr().out
+    assert told.count("[1/2] none: finished before") == 2
+    assert told.count("[2/2] l1: finished before") == 1
+    assert len(sandbox.reports()) == before + 1 + 2 * 2, "one of each job, whoever did it"
 
 
 def test_a_run_comes_out_of_its_file_as_it_went_in(tmp_path: Path) -> None:

@@ -38,7 +38,6 @@ def jobs_of(folder: Path, count: int, **others: Any) -> Jobs:
     values: dict[str, Any] = {
         "plans": [plans / f"{number}.yaml" for number in range(count)],
         "keys": [f"key {number}" for number in range(count)],
-        "idle": frozenset(),
         "records": folder.parent / "launched" / "sweep.json",
         "of": count,
         "metric": None,
@@ -166,10 +165,10 @@ def test_of_jobs_that_share_a_task_that_died_the_one_it_was_at_is_given_alone(
         machine.begin(1)
         return False
 
-    jobs = jobs_of(tmp_path / "a", 6, per_task=4, idle=frozenset({4}))
+    jobs = jobs_of(tmp_path / "a", 5, per_task=4)
     machine = Machine(jobs, fate)
     collect(machine, jobs)
-    assert machine.submitted == [[0, 1, 2, 3], [5], [2, 3], [1]]
+    assert machine.submitted == [[0, 1, 2, 3], [4], [2, 3], [1]]
     assert jobs._died == {1: 1}, "the others had not begun"
 
 

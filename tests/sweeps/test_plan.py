@@ -21,12 +21,15 @@ from regexp.config.schema import EARLIER_TRAINER
 from regexp.dataset.base import Dataset, Table
 from regexp.errors import ConfigError
 from regexp.regularizer.base import Regularizer, blocks
+from regexp.stack.member import Member
 from regexp.stack.stack import Stack
 from regexp.sweeps import job as sweep_job
+from regexp.sweeps import plan as planning
 from regexp.sweeps.identity import DECIDES
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import from_resolved, plan
+from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.stacks import group_by_structure, stack_key
 from regexp.tracking import Earlier
 from regexp.training.device import device_of
@@ -565,3 +568,35 @@ def test_a_file_that_is_elsewhere_now_is_found_in_the_folder_of_data(
     assert again.source == str(here)
     with pytest.raises(ConfigError, match=r"no 'rows.csv' in .* nor in .*nowhere"):
         from_resolved(run.config, str(tmp_path / "nowhere"))
+
+
+# --- many jobs -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "built"),
+    [
+        (["optimizer.lr=1e-3,1e-2,1e-1"], 1),
+        (["optimizer=adam,sgd"], 2),
+        (["regularizer=l1", "regularizer.l1.strength=1e-3,1e-2"], 2),
+        (["model.hidden=[3],[4]"], 2),
+    ],
+)
+def test_what_fits_together_is_built_once_for_jobs_that_differ_in_rates(
+    words: list[str], built: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And planning leaves a configuration as it was, its lengths open."""
+    made: list[int] = []
+
+    def noting(run: PlannedRun) -> Member:
+        made.append(run.seed)
+        return build_member(run)
+
+    monkeypatch.setattr(planning, "build_member", noting)
+    jobs = compose(parse(["-m", "dataset=iris", "seeds=2", *words])[0]).jobs
+    before = [OmegaConf.to_yaml(job.config) for job in jobs]
+    planned, _ = planning.plan_all(jobs)
+    assert len(made) == built
+    assert [OmegaConf.to_yaml(job.config) for job in jobs] == before
+    assert "steps: ???" in before[0]
+    assert all(len(runs) == 2 for runs in planned)

@@ -101,7 +101,7 @@ class _Collection:
         self._cluster = cluster
         self._jobs = jobs
         self._tasks: dict[str, Task] = {}
-        self._left: set[int] = set(range(len(jobs.plans))) - jobs.idle
+        self._left: set[int] = set(range(len(jobs.plans)))
         self._gone: dict[str, tuple[int, float]] = {}  # task -> at how many looks, and since when
         self._late = _NETWORK if jobs.plans and network(jobs.plans[0]) else 0.0
         self._rest = TimeLeft(jobs.plans[0].parent) if jobs.plans else None

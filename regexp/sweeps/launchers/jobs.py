@@ -23,7 +23,6 @@ class Jobs:
         plans: the file of each job, beside which it leaves a mark when it begins and a report when
             it has ended.
         keys: which runs each trains, for another command that trains the same ones.
-        idle: positions of those that have nothing to train.
         records: the file that tells another command which jobs are on their way.
         of: how many jobs the sweep has.
         metric: `compare.metric`.
@@ -34,7 +33,6 @@ class Jobs:
 
     plans: Sequence[Path]
     keys: Sequence[str]
-    idle: frozenset[int]
     records: Path
     of: int
     metric: str | None
@@ -158,7 +156,7 @@ def kept_tasks(jobs: Jobs, cluster: str, named: Named) -> list[Task]:
         return []
     if content["cluster"] != cluster:
         return []
-    at = {key: position for position, key in enumerate(jobs.keys) if position not in jobs.idle}
+    at = {key: position for position, key in enumerate(jobs.keys)}
     name = content.get("name", "")
     ids = {f"{name} {at}": task for at, task in named(name).items()} if name else {}
     tasks = [

@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.plugins.launcher import Launcher
 
 from regexp.addresses import public
@@ -35,22 +34,9 @@ def starter(jobs: Jobs) -> Start:
             case _:
                 _wait(launcher, overrides, jobs)
                 return
-        _have_idle_told(launcher, overrides, jobs)
         collect(cluster, jobs)
 
     return start
-
-
-def _have_idle_told(launcher: Any, overrides: Sequence[list[str]], jobs: Jobs) -> None:
-    """Let this process say what became of jobs with nothing to train: a cluster starts none."""
-    here = BasicLauncher()
-    here.setup(
-        hydra_context=launcher.hydra_context,
-        task_function=launcher.task_function,
-        config=launcher.config,
-    )
-    for position in sorted(jobs.idle):
-        _ = here.launch([overrides[position]], initial_job_idx=position)[0].return_value
 
 
 def _wait(launcher: Any, overrides: Sequence[list[str]], jobs: Jobs) -> None:
