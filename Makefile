@@ -47,7 +47,7 @@ real: .venv/.ready
 		'moto[server]' Flask-WTF
 	command -v initdb || ls /usr/lib/postgresql/*/bin/initdb || apt-get install -y postgresql
 	tests/real/slurm.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m real tests/real
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m real --durations=0 --durations-min=1 tests/real
 
 ## make check       lint, types, docs, tests
 check: lint types docs test

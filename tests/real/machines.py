@@ -105,6 +105,7 @@ def beside(process: psutil.Process | None = None) -> Iterator[psutil.Process]:
 def switch_off(process: psutil.Process) -> None:
     """Kill all that runs on the machine of a process."""
     killed = list(beside(process))
+    assert psutil.Process() not in killed, "it is this machine"
     for one in killed:
         with suppress(psutil.Error):
             one.kill()

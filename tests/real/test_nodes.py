@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import psutil
@@ -48,7 +49,13 @@ def of_ray(folder: Path) -> Iterator[Cluster]:
     begin = [ray, "start", "--block", "--num-cpus=1", "--disable-usage-stats"]
     places = {"node1": ["--head", f"--port={port}", "--include-dashboard=false"],
               "node2": [f"--address={address}"]}  # fmt: skip
-    running: dict[str, psutil.Process] = {}
+    running: dict[str, Program] = {}
+
+    def end(name: str) -> None:
+        program = running.pop(name)
+        assert program.process is not None
+        switch_off(psutil.Process(program.process.pid))
+        program.end()
 
     def answers() -> bool:
         status = [ray, "status", f"--address={address}"]
@@ -56,24 +63,29 @@ def of_ray(folder: Path) -> Iterator[Cluster]:
 
     @contextmanager
     def without(name: str) -> Iterator[None]:
-        switch_off(running.pop(name))
+        end(name)
         yield
 
     try:
         for name, words in places.items():
-            program = Program(on_machine(name, *begin, *words), folder / f"{name}.log")
-            program.start()
-            assert program.process is not None
-            running[name] = psutil.Process(program.process.pid)
-            wait_for_program(program, answers)
+            running[name] = Program(on_machine(name, *begin, *words), folder / f"{name}.log")
+            running[name].start()
+            wait_for_program(running[name], answers)
         there = [
             "hydra.launcher.ray.init.num_cpus=null",
             f"hydra.launcher.ray.init.address={address}",
         ]
         yield [*asked, *there], without
     finally:
-        for process in running.values():
-            switch_off(process)
+        for name in list(running):
+            end(name)
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who does not have it is no part of the cluster."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", token_hex(32))
 
 
 @pytest.mark.parametrize("cluster", [of_slurm, of_ray])

@@ -1,9 +1,12 @@
 """Jobs as tasks of Slurm, or processes of this machine, started by submitit as Hydra does."""
 
+import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar
 
+import psutil
 import submitit
 from hydra.core.singleton import Singleton
 from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
@@ -91,9 +94,14 @@ class Local(Submitit):
         return {}
 
     def cancel(self, tasks: Sequence[str]) -> None:
-        """Interrupt tasks."""
+        """Interrupt tasks: past submitit, which would kill them a second later."""
         for task in tasks:
-            self._submitted[task].cancel()
+            with suppress(psutil.Error):
+                processes = psutil.Process(int(task)).children()
+                for process in processes:
+                    process.send_signal(signal.SIGINT)
+                if not processes:  # it has not begun
+                    self._submitted[task].cancel()
 
     def leave(self, tasks: Sequence[str]) -> str:
         """Living tasks end with this process."""
