@@ -151,9 +151,10 @@ def _checkpoints(
     reader: "Reader", sweep: "OriginalSweep", open_files: ExitStack
 ) -> dict[str, Path]:
     """Run id -> its last checkpoint, of the runs that have one."""
-    from regexp.tracking.shared import LAST
+    from regexp.rerun.recorded import LAST_CHECKPOINT
 
     found = {
-        run.run_id: open_files.enter_context(reader.file(run.run_id, LAST)) for run in sweep.runs
+        run.run_id: open_files.enter_context(reader.file(run.run_id, LAST_CHECKPOINT))
+        for run in sweep.runs
     }
     return {run_id: path for run_id, path in found.items() if path is not None}

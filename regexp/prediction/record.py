@@ -18,7 +18,7 @@ from regexp.errors import ConfigError
 from regexp.metrics.names import TUNING_STAGE, YARDSTICK_STAGE
 from regexp.prediction.description import Description, Node, read_description
 from regexp.rerun.original import Original
-from regexp.rerun.recorded import read_run
+from regexp.rerun.recorded import LAST_CHECKPOINT, read_run
 from regexp.rerun.stacks import members_of, replaced
 from regexp.rerun.trust import check_trusted
 from regexp.sweeps.ingredients import load_data, with_earlier_settings
@@ -30,7 +30,6 @@ from regexp.sweeps.model_files import (
     output_columns,
     target_names,
 )
-from regexp.tracking.shared import LAST
 from regexp.tracking.stored import Reader
 from regexp.training import checkpoint
 
@@ -197,10 +196,10 @@ def _from_checkpoint(
     """The model of a run that was recorded before runs had one: its preparation is fitted again."""
     members, _, position = members_of(run)
     _check_trusted(members, allowed)
-    with reader.file(run.run_id, LAST) as path:
+    with reader.file(run.run_id, LAST_CHECKPOINT) as path:
         if path is None:
             raise ConfigError(
-                f"it has neither the artifact {MODEL} nor {LAST}",
+                f"it has neither the artifact {MODEL} nor {LAST_CHECKPOINT}",
                 key=f"the run {run.name!r} ({run.run_id})",
             )
         last = checkpoint.load(path)

@@ -8,9 +8,10 @@ from regexp.errors import ConfigError
 from regexp.rerun.archive import schema
 from regexp.rerun.original import Original, OriginalSweep
 from regexp.tracking import TrackingError
-from regexp.tracking.shared import LAST
 from regexp.tracking.stored import Reader, StoredRun
 from regexp.training import checkpoint
+
+LAST_CHECKPOINT = "checkpoints/last.pt"
 
 
 def read_run(reader: Reader, run_id: str) -> Original:
@@ -90,10 +91,12 @@ def _document(
 
 
 def _load(reader: Reader, run_id: str) -> dict[str, Any] | None:
-    with reader.file(run_id, LAST) as path:
+    with reader.file(run_id, LAST_CHECKPOINT) as path:
         if path is None:
             return None
         try:
             return checkpoint.load(path)
         except ConfigError as error:
-            raise TrackingError(f"the artifact {LAST} of {run_id}: {error.problem}") from error
+            raise TrackingError(
+                f"the artifact {LAST_CHECKPOINT} of {run_id}: {error.problem}"
+            ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from regexp.sweeps.recording import (
     labels_of,
     record_failure,
     record_numbers,
-    record_packed,
     record_result,
+    record_test_outputs,
 )
 from regexp.sweeps.resume import Every, Point, Resume, remove_checkpoints
 from regexp.sweeps.reuse import arithmetic_of, choose, search
@@ -254,12 +254,12 @@ def _train_stack(
         return [record_failure(run, record, reason) for run, record in pairs]
     outcomes, kept = [], True
     record_numbers(records, results, ids)
-    done: Container[str] = ()
+    together = False
     with contextlib.suppress(OSError):  # each by itself fails alone, or fits
-        done = record_packed(records, results, ids)
+        together = record_test_outputs(records, results, ids)
     for run, record, result in zip(runs, records, results, strict=True):
         try:
-            outcomes.append(record_result(run, record, result, done))
+            outcomes.append(record_result(run, record, result, together))
         except OSError as error:
             kept = False
             reason = f"what it ended with cannot be stored: {error}"

@@ -96,7 +96,8 @@ def write_model(files: dict[str, bytes], run_id: str, folder: Path) -> Path:
     inputs, outputs = _signature(description)
     texts = {
         "MLmodel": flavor.mlmodel(run_id, LOADER, inputs, outputs),
-        flavor.CONDA_ENV: flavor.conda_env(requirements()),
+        "requirements.txt": "\n".join(requirements()) + "\n",
+        flavor.PYTHON_ENV: flavor.python_env(),
     }
     for name, content in (files | {name: text.encode() for name, text in texts.items()}).items():
         (folder / name).write_bytes(content)

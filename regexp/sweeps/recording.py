@@ -15,17 +15,7 @@ from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, stack_of
 from regexp.sweeps.reuse import in_words
 from regexp.tracking import DIVERGED, CheckpointCopy, Earlier, RunRecord, Tracker
-from regexp.tracking.shared import (
-    ARCHIVES,
-    BEST,
-    FOLDER,
-    LAST,
-    Shared,
-    diagnostics_of,
-    documents,
-    packed,
-    where,
-)
+from regexp.tracking.shared import FOLDER, Shared, diagnostics_of, packed, where
 from regexp.training import checkpoint
 from regexp.training.state import Result
 
@@ -67,13 +57,11 @@ class Recorder:
             One record a run of the stack, None where none is wanted.
         """
         members = as_yaml(stack_of(stack, at_once))
-        configs = [run.config_yaml for run in stack]
-        together = documents(configs)
         wanted = [position for position in range(len(stack)) if position in positions]
         records: list[RunRecord | None] = [None] * len(stack)
         first = "" if len(wanted) > 1 else None
         for position in wanted:
-            shared = Shared(position, members, configs[position], together, first)
+            shared = Shared(position, members, first)
             records[position] = record = self._start(stack[position], shared)
             first = first or (None if first is None else record.stack)
         return records
@@ -116,7 +104,7 @@ class Recorder:
                 "arithmetic": bits,
                 "basis": run.basis,
             },
-            artifacts={},
+            artifacts={"config.yaml": run.config_yaml},
             dataset={"name": run.dataset, "checksum": run.checksum, "source": run.source},
             resume=before.id if before and (same or self.elsewhere) else None,
             shared=shared,
@@ -186,38 +174,34 @@ def _metrics(result: Result) -> dict[str, float]:
     return result.metrics if result.status == "FINISHED" else {SECONDS: result.seconds}
 
 
-def record_packed(
+def record_test_outputs(
     records: Sequence[RunRecord | None], results: Sequence[Result], ids: Sequence[str]
-) -> frozenset[str]:
-    """Record the files of a stack's runs that have ended together, where it keeps them so.
-
-    As `record_numbers`, and after it.
+) -> bool:
+    """Record the test outputs of a stack's runs together, as `record_numbers` and after it.
 
     Returns:
-        The names of the artifacts that those of its runs need not record any more.
+        Whether it was done: not where they come to much, and each run has its own.
 
     Raises:
         OSError: the files cannot be written.
     """
     first = next((one for one in records if one is not None and one.stack == one.id), None)
     if first is None:
-        return frozenset()
-    done: set[str] = set()
+        return False
     with tempfile.TemporaryDirectory() as name:
         for run_id, result in zip(ids, results, strict=True):
-            if run_id and result.status == "FINISHED":
-                _write_files(result, Path(name, run_id))
-        for archive in packed(Path(name)):
+            if run_id and result.status == "FINISHED" and result.test_outputs is not None:
+                folder = Path(name, run_id)
+                folder.mkdir()
+                outputs.write(folder / TEST_OUTPUTS, result.test_outputs)
+        archive = packed(Path(name))
+        if archive is not None:
             first.artifact(archive, FOLDER)
-            done.update(ARCHIVES[archive.name])
-    return frozenset(done)
+    return archive is not None
 
 
 def record_result(
-    run: PlannedRun,
-    record: RunRecord | None,
-    result: Result,
-    done: Container[str] = (),
+    run: PlannedRun, record: RunRecord | None, result: Result, outputs_are_recorded: bool = False
 ) -> Outcome:
     """Record the files of a run whose numbers are recorded, and its end.
 
@@ -225,7 +209,7 @@ def record_result(
         run: as planned.
         record: of the run; None if nothing is to be recorded.
         result: of its training.
-        done: what its stack has recorded of its runs; see `record_packed`.
+        outputs_are_recorded: whether its test outputs are, with those of its stack.
 
     Raises:
         OSError: the files cannot be written.
@@ -237,31 +221,17 @@ def record_result(
     if not diverged:
         with tempfile.TemporaryDirectory() as name_of_folder:
             folder = Path(name_of_folder)
-            for name in _write_files(result, folder, done if record.stack else ()):
-                record.artifact(folder / name, name.rpartition("/")[0])
+            for name, content in (("best", result.best), ("last", result.last)):
+                path = folder / f"{name}.pt"
+                checkpoint.save(path, content)
+                record.artifact(path, "checkpoints")
+            if result.test_outputs is not None and not (outputs_are_recorded and record.stack):
+                outputs.write(folder / TEST_OUTPUTS, result.test_outputs)
+                record.artifact(folder / TEST_OUTPUTS)
             if result.model:
                 record.artifact(write_model(result.model, record.id, folder / MODEL))
     record.finish(result.status, result.reason)  # type: ignore[arg-type]
     return outcome
-
-
-def _write_files(result: Result, folder: Path, but: Container[str] = ()) -> list[str]:
-    """Write checkpoints and test outputs of a run, named as its artifacts; the names.
-
-    Args:
-        result: of the run.
-        folder: that they go into, made where it is not there.
-        but: names of those that are left out.
-    """
-    written = [name for name in (BEST, LAST) if name not in but]
-    for name in written:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.save(folder / name, result.best if name == BEST else result.last)
-    if result.test_outputs is not None and TEST_OUTPUTS not in but:
-        folder.mkdir(exist_ok=True)
-        outputs.write(folder / TEST_OUTPUTS, result.test_outputs)
-        written.append(TEST_OUTPUTS)
-    return written
 
 
 def record_failure(run: PlannedRun, record: RunRecord | None, reason: str) -> Outcome:

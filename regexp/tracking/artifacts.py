@@ -118,7 +118,6 @@ class Places:
             for name in shared.NAMES:
                 if (content := self._of_stack(uri, run_id, name)) is not None:
                     path = Path(folder) / name
-                    path.parent.mkdir(exist_ok=True)
                     path.write_bytes(content)
             self.artifacts_of(run_id).log_artifacts(folder)
         return True

@@ -6,8 +6,7 @@
 import platform
 from collections.abc import Mapping, Sequence
 
-CONDA_ENV = "conda.yaml"
-"""The one file that every manager of environments which MLflow knows takes."""
+PYTHON_ENV = "python_env.yaml"
 
 Inputs = Mapping[str, str] | Sequence[int]
 """Name -> type of columns (`string`, `ANY`), or the shape of a row that is an array."""
@@ -47,14 +46,11 @@ def mlmodel(run_id: str, loader: str, inputs: Inputs, outputs: Mapping[str, str]
         loader_module=loader,
         data=".",
         python_version=platform.python_version(),
-        # where the latter is not there, MLflow takes the former for every manager
-        env={"conda": CONDA_ENV, "virtualenv": "python_env.yaml"},
+        env={"virtualenv": PYTHON_ENV},
     )
     return str(model.to_yaml())
 
 
-def conda_env(requirements: Sequence[str]) -> str:
-    """The text of the file `CONDA_ENV`; requirements as pip takes them."""
-    lines = [f"- python={platform.python_version()}", "- pip", "- pip:"]
-    lines += [f"  - {one}" for one in requirements]
-    return "\n".join(["channels:", "- conda-forge", "dependencies:", *lines]) + "\n"
+def python_env() -> str:
+    """The text of the file `python_env.yaml`, beside `requirements.txt`."""
+    return f"python: {platform.python_version()}\ndependencies:\n- -r requirements.txt\n"

@@ -2,20 +2,18 @@
 
 Each run has the tag `stack.position`, its place in the stack, and all but the first `stack.of`, the
 id of the first. The folder `stack` of the first has `environment.json`, `stack.yaml` (of each run,
-but for its position), `config.yaml` with a document for each run, `diagnostics.json` with those of
-each run under its id, and archives with its checkpoints and test outputs in a folder of its id;
-but for what comes to much. A run that is recorded by itself has these files of its own, and
-neither tag. So has one that is gone on with by itself, or when the first has ended: its `stack.of`
-is `own`.
+but for its position), `diagnostics.json` with those of each run under its id, and an archive with
+its test outputs in a folder of its id, unless they come to much. A run that is recorded by itself
+has these files of its own, and neither tag. So has one that is gone on with by itself, or when the
+first has ended: its `stack.of` is `own`.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,18 +28,15 @@ OWN = "own"
 """In the place of a run's id: a run that has all files of its own."""
 
 FOLDER = "stack"
-ENVIRONMENT, MEMBERS, CONFIG = "environment.json", "stack.yaml", "config.yaml"
-BEST, LAST = "checkpoints/best.pt", "checkpoints/last.pt"
-ARCHIVES = {"checkpoints.zip": (BEST, LAST), "test_outputs.zip": (TEST_OUTPUTS,)}
-"""Archive -> the artifacts of each run that are in it."""
+ENVIRONMENT, MEMBERS = "environment.json", "stack.yaml"
+OUTPUTS = "test_outputs.zip"
+"""The archive with the test outputs of each run."""
 
-NAMES = (CONFIG, ENVIRONMENT, MEMBERS, DIAGNOSTICS, BEST, LAST, TEST_OUTPUTS)
+NAMES = (ENVIRONMENT, MEMBERS, DIAGNOSTICS, TEST_OUTPUTS)
 """Artifacts that runs of a stack share, as they are called where a run has its own."""
 
 PACKED_BYTES = 8 * 2**20
 """The most that is put together: who wants one run's part reads all of it into memory."""
-
-_SEPARATOR = "---\n"
 
 
 @dataclass(frozen=True)
@@ -51,16 +46,12 @@ class Shared:
     Attributes:
         position: of the run in the stack.
         members: of the stack, as YAML.
-        config: of the run, resolved and as YAML.
-        configs: those of all runs as `documents`; empty where each has its own.
         first: the id of the run that has the files, empty for that run itself; None of a run that
             has files of its own.
     """
 
     position: int
     members: str
-    config: str
-    configs: str
     first: str | None = None
 
     def tags(self) -> dict[str, str]:
@@ -81,21 +72,12 @@ class Shared:
 
     def texts(self, record: RunRecord, environment: str) -> dict[str, str]:
         """The texts that a run has to record, by artifact."""
-        own = {CONFIG: self.config}
         if self.first is None:
             alone = f"position: {self.position}\n{self.members}"
-            return own | {ENVIRONMENT: environment, MEMBERS: alone}
+            return {ENVIRONMENT: environment, MEMBERS: alone}
         record.stack = self.first or record.id
         ours = {ENVIRONMENT: environment, MEMBERS: self.members}
-        if self.configs:
-            own, ours = {}, ours | {CONFIG: self.configs}
-        return own | ({} if self.first else {where(name): text for name, text in ours.items()})
-
-
-def documents(configs: Sequence[str]) -> str:
-    """The configurations of a stack's runs as one YAML text; empty if they come to much."""
-    text = _SEPARATOR.join(configs)
-    return text if len(text.encode()) <= PACKED_BYTES else ""
+        return {} if self.first else {where(name): text for name, text in ours.items()}
 
 
 def first_of(run: Any) -> tuple[str, str]:
@@ -108,8 +90,9 @@ def first_of(run: Any) -> tuple[str, str]:
 
 def where(name: str) -> str:
     """The artifact of a stack's first run that has an artifact of its runs; empty if none does."""
-    archive = next((archive for archive, names in ARCHIVES.items() if name in names), name)
-    return f"{FOLDER}/{archive}" if name in NAMES else ""
+    if name not in NAMES:
+        return ""
+    return f"{FOLDER}/{OUTPUTS if name == TEST_OUTPUTS else name}"
 
 
 def part_of(content: bytes, name: str, run_id: str, position: str) -> bytes | None:
@@ -129,32 +112,26 @@ def part_of(content: bytes, name: str, run_id: str, position: str) -> bytes | No
                 return json.dumps(json.loads(content)[run_id]).encode()
             case "environment.json":
                 return content
-            case "config.yaml":
-                each = re.split(rf"^{_SEPARATOR}".encode(), content, flags=re.MULTILINE)
-                return each[int(position)]
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return archive.read(f"{run_id}/{name}")
     except (ValueError, LookupError, TypeError, zipfile.BadZipFile, NotImplementedError):
         return None
 
 
-def packed(folder: Path) -> list[Path]:
-    """Archives of the files of a stack's runs, of those kinds that come to little.
+def packed(folder: Path) -> Path | None:
+    """The archive of the test outputs of a stack's runs, made in `folder`; None of none or of much.
 
     Args:
-        folder: has the files of each run, named as its artifacts, in a folder of the run's id. The
-            archives are made in it.
+        folder: has the file of each run in a folder of the run's id.
     """
-    made = []
-    for archive, names in ARCHIVES.items():
-        files = sorted(path for name in names for path in folder.glob(f"*/{name}"))
-        if files and sum(path.stat().st_size for path in files) <= PACKED_BYTES:
-            made.append(folder / archive)
-            with zipfile.ZipFile(made[-1], "w") as packing:
-                for path in files:  # undated, so that equal files are equal archives
-                    entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
-                    packing.writestr(entry, path.read_bytes())
-    return made
+    files = sorted(folder.glob(f"*/{TEST_OUTPUTS}"))
+    if not files or sum(path.stat().st_size for path in files) > PACKED_BYTES:
+        return None
+    with zipfile.ZipFile(folder / OUTPUTS, "w") as archive:
+        for path in files:  # undated, so that equal files are equal archives
+            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
+            archive.writestr(entry, path.read_bytes())
+    return folder / OUTPUTS
 
 
 def diagnostics_of(runs: Mapping[str, str]) -> str:

@@ -41,7 +41,7 @@ AT_THE_END = ("file half copied", "before the status", "after the status",
               "before the checkpoint is removed")  # fmt: skip
 """Ways of a job's last epoch."""
 
-AFTER = {"between two steps": (1, 6), "kept on disk": (0, 2), "file half copied": (0, 1),
+AFTER = {"between two steps": (1, 6), "kept on disk": (0, 2), "file half copied": (0, 3),
          "before the status": (0, 1), "after the status": (0, 1)}  # fmt: skip
 """How many opportunities may be left out: steps of an epoch, flushes, files and runs of a job."""
 

@@ -222,11 +222,11 @@ def when_that_is_delivered(victim: Victim) -> None:
 
 
 def file_half_copied(victim: Victim) -> None:
-    """Of the checkpoints or test outputs of a stack's runs, into the folder of artifacts."""
+    """Of a best or last checkpoint, into the folder of artifacts."""
 
     def wrapper(whole: Function) -> Function:
         def copy(source: Any, target: Any, *given: Any, **named: Any) -> None:
-            if str(getattr(source, "name", "")).endswith(".zip") and victim.due():
+            if str(getattr(source, "name", "")).endswith(".pt") and victim.due():
                 content = source.read()
                 target.write(content[: len(content) // 2])
                 target.flush()

@@ -12,8 +12,6 @@ import pytest
 from regexp.__main__ import run
 from regexp.rerun.original import Original
 from regexp.rerun.recorded import read_sweep
-from regexp.tracking.artifacts import Places
-from regexp.tracking.shared import OWN, STACK, first_of
 from regexp.tracking.stored import Reader
 
 from .archives import packed_in
@@ -65,13 +63,6 @@ class Store:
     def client(self) -> Any:
         """MLflow's own, to tamper with what is recorded."""
         return Reader(None, self.folder).client
-
-    def own(self, run_id: str) -> None:
-        """Let a run have its files for itself, where they can be tampered with."""
-        client = self.client()
-        first, _ = first_of(client.get_run(run_id))
-        Places(client).make_own("the store", run_id, {first})
-        client.set_tag(run_id, STACK, OWN)
 
 
 Trained = tuple[Store, list[Original]]

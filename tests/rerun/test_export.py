@@ -67,7 +67,7 @@ def test_what_is_not_there_is_named_and_nothing_is_written(
     file = tmp_path / "sweep.zip"
     assert run(["export", sweep_id, str(file), f"paths.mlruns={tmp_path / 'mlruns'}"]) == 2
     told = capsys.readouterr().err
-    missing = "1 artifact" if gone == "sweep.yaml" else "2 artifacts"  # both runs of a stack
+    missing = "2 artifacts" if gone == "stack.yaml" else "1 artifact"  # both runs of a stack
     assert f"nothing was exported: {missing} cannot be found where sqlite:///{tmp_path}" in told
     assert f"{gone} of the {'sweep' if gone == 'sweep.yaml' else 'run'}" in told
     assert not file.exists()

@@ -131,7 +131,6 @@ def test_changed_weights_are_named(
     name = next(iter(content["weights"]))
     content["weights"][name] = content["weights"][name] + 0.5
     checkpoint.save(last, content)
-    store.own(original.run_id)
     store.client().log_artifact(original.run_id, str(last), "checkpoints")
     try:
         assert store.run("rerun", original.run_id) == 1
@@ -279,7 +278,6 @@ def test_a_target_of_elsewhere_is_not_called(
     store, originals = trained
     run_id = originals[0].run_id
     client = store.client()
-    store.own(run_id)
     config = Path(client.download_artifacts(run_id, "config.yaml", str(elsewhere))).read_text()
     client.log_text(run_id, config.replace("regexp.model.mlp.MLP", "os.system"), "config.yaml")
     before = store.sweeps()

@@ -6,7 +6,6 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,13 @@ from regexp.metrics.names import DIAGNOSTICS, TEST_OUTPUTS
 from regexp.tracking import RunRecord, Tracker, shared
 from regexp.tracking.artifacts import Places
 from regexp.tracking.shared import (
-    ARCHIVES,
-    BEST,
-    CONFIG,
     ENVIRONMENT,
     FOLDER,
-    LAST,
     MEMBERS,
     NAMES,
+    OUTPUTS,
     Shared,
     diagnostics_of,
-    documents,
     packed,
     part_of,
     where,
@@ -36,35 +31,29 @@ from regexp.tracking.sweeps import delete, plan_deletion
 from tests.tracking.runs import start
 
 YAML = "members: []\n"
-CONFIGS = [f"seed: {position}\nnote: 'a\n\n  ---\n\n  b'\n" for position in range(4)]
-FILES = (BEST, LAST, TEST_OUTPUTS)
-
-
-def part_in_stack(position: int, first: str | None = None) -> Shared:
-    return Shared(position, YAML, CONFIGS[position], documents(CONFIGS), first)
 
 
 def stack(tracker: Tracker, sweep_id: str, folder: Path, runs: int = 3) -> list[RunRecord]:
     """Runs of a stack, each of which leaves its own position behind; files are made in a folder."""
     records: list[RunRecord] = []
     for position in range(runs):
-        part = part_in_stack(position, records[0].id if records else "")
-        of = {"fingerprint": f"f{position}", "artifacts": {}}
+        part = Shared(position, YAML, records[0].id if records else "")
+        of = {"fingerprint": f"f{position}", "artifacts": {"config.yaml": f"seed: {position}\n"}}
         records.append(start(tracker, sweep_id, shared=part, **of))
     found = {one.id: left(position) for position, one in enumerate(records)}
     records[0].text(diagnostics_of(found), where(DIAGNOSTICS))
     for position, record in enumerate(records):
         write(folder / record.id, position)
-    for archive in packed(folder):
-        records[0].artifact(archive, FOLDER)
+    archive = packed(folder)
+    assert archive is not None
+    records[0].artifact(archive, FOLDER)
     return records
 
 
 def write(folder: Path, position: int) -> None:
-    """The files of a run at its end."""
-    for name in FILES:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(f"{name} of {position}")
+    """The test outputs of a run, which are any text here."""
+    folder.mkdir(parents=True)
+    (folder / TEST_OUTPUTS).write_text(f"outputs of {position}")
 
 
 def empty_zip() -> bytes:
@@ -80,12 +69,11 @@ def left(position: int) -> str:
 def check(reader: Reader, records: Sequence[RunRecord]) -> None:
     """Each run has all of its own."""
     for position, record in enumerate(records):
-        assert reader.text(record.id, CONFIG) == CONFIGS[position].encode()
+        assert reader.text(record.id, "config.yaml") == f"seed: {position}\n".encode()
         assert reader.text(record.id, MEMBERS) == f"position: {position}\n{YAML}".encode()
         assert "torch" in json.loads(reader.text(record.id, ENVIRONMENT) or "")["packages"]
         assert reader.text(record.id, DIAGNOSTICS) == left(position).encode()
-        for name in FILES:
-            assert reader.text(record.id, name) == f"{name} of {position}".encode()
+        assert reader.text(record.id, TEST_OUTPUTS) == f"outputs of {position}".encode()
 
 
 @pytest.mark.parametrize("listed", [False, True])
@@ -101,7 +89,7 @@ def test_is_read_of_each_run_and_kept_once(
     check(reader, records)
     files = {one.id: reader.files(one.id) for one in records}
     kept_once = sorted({where(name) for name in NAMES})
-    assert files == {one.id: kept_once * (one is records[0]) for one in records}
+    assert files == {one.id: ["config.yaml", *kept_once * (one is records[0])] for one in records}
 
 
 def test_runs_that_are_read_in_turn_are_asked_for_once_a_stack(
@@ -137,15 +125,16 @@ def test_those_that_are_gone_on_with_share_as_before(
     for position in (0, 2):
         before = records[position]
         again = start(
-            tracker, sweep.id, fingerprint=f"f{position}", resume=before.id, artifacts={},
-            shared=part_in_stack(position, first),
+            tracker, sweep.id, fingerprint=f"f{position}", resume=before.id,
+            artifacts={"config.yaml": f"seed: {position}\n"},
+            shared=Shared(position, YAML, first),
         )  # fmt: skip
         first = again.stack
         assert first == records[0].id
         again.finish()
     reader = Reader(None, fresh_store)
     check(reader, records)
-    assert reader.files(records[2].id) == []
+    assert reader.files(records[2].id) == ["config.yaml"]
 
 
 def test_one_that_is_gone_on_with_when_the_first_has_ended_has_its_own(
@@ -160,17 +149,17 @@ def test_one_that_is_gone_on_with_when_the_first_has_ended_has_its_own(
         tracker,
         sweep.id,
         resume=records[1].id,
-        shared=replace(part_in_stack(1, ""), members="members: [1]\n"),
+        shared=Shared(1, "members: [1]\n", ""),
     )
     assert again.stack == ""
-    (tmp_path / "last.pt").write_text("others")
-    again.artifact(tmp_path / "last.pt", "checkpoints")
+    (tmp_path / TEST_OUTPUTS).write_text("others")
+    again.artifact(tmp_path / TEST_OUTPUTS)
     again.finish()
     for reader in (tracker, Reader(None, fresh_store)):
         assert reader.text(again.id, MEMBERS) == b"position: 1\nmembers: [1]\n"
-        assert reader.text(again.id, LAST) == b"others"
-        assert reader.text(again.id, BEST) is None
-        assert reader.text(records[2].id, LAST) == f"{LAST} of 2".encode()
+        assert reader.text(again.id, TEST_OUTPUTS) == b"others"
+        assert reader.text(again.id, DIAGNOSTICS) is None
+        assert reader.text(records[2].id, TEST_OUTPUTS) == b"outputs of 2"
 
 
 def test_equal_files_are_equal_archives(tmp_path: Path) -> None:
@@ -178,41 +167,34 @@ def test_equal_files_are_equal_archives(tmp_path: Path) -> None:
         for position in (1, 0):
             write(tmp_path / name / str(position), position)
     one, other = (packed(tmp_path / name) for name in ("one", "other"))
-    assert [path.name for path in one] == list(ARCHIVES)
-    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+    assert one is not None
+    assert other is not None
+    assert one.name == OUTPUTS
+    assert one.read_bytes() == other.read_bytes()
 
 
 def test_large_files_are_not_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert packed(tmp_path) is None
     for position in range(3):
         write(tmp_path / str(position), position)
-    monkeypatch.setattr(shared, "PACKED_BYTES", 3 * len(f"{TEST_OUTPUTS} of 0"))
-    assert [path.name for path in packed(tmp_path)] == ["test_outputs.zip"]
-
-
-def test_configurations_that_are_much_together_stay_apart(
-    tracker: Tracker, sweep: RunRecord, fresh_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shared, "PACKED_BYTES", len("".join(CONFIGS)))
-    first = start(tracker, sweep.id, shared=part_in_stack(0, ""))
-    other = start(tracker, sweep.id, shared=part_in_stack(1, first.id))
-    for position, record in enumerate((first, other)):
-        record.finish()
-        reader = Reader(None, fresh_store)
-        assert reader.text(record.id, CONFIG) == CONFIGS[position].encode()
-        assert CONFIG in reader.files(record.id)
+    size = 3 * len("outputs of 0")
+    monkeypatch.setattr(shared, "PACKED_BYTES", size - 1)
+    assert packed(tmp_path) is None
+    monkeypatch.setattr(shared, "PACKED_BYTES", size)
+    assert packed(tmp_path) is not None
 
 
 def test_by_itself_or_of_an_earlier_version_a_run_has_its_own(
     tracker: Tracker, sweep: RunRecord, fresh_store: Path
 ) -> None:
-    record = start(tracker, sweep.id, shared=part_in_stack(3))
+    record = start(tracker, sweep.id, shared=Shared(3, YAML))
     record.text(left(3), DIAGNOSTICS)
     record.finish("KILLED")
-    again = start(tracker, sweep.id, resume=record.id, shared=part_in_stack(3, ""))
+    again = start(tracker, sweep.id, resume=record.id, shared=Shared(3, YAML, ""))
     again.finish()
     assert (record.stack, again.stack) == ("", "")
     reader = Reader(None, fresh_store)
-    assert set(reader.files(record.id)) == {CONFIG, ENVIRONMENT, MEMBERS, DIAGNOSTICS}
+    assert set(reader.files(record.id)) == {"config.yaml", ENVIRONMENT, MEMBERS, DIAGNOSTICS}
     assert reader.text(record.id, MEMBERS) == f"position: 3\n{YAML}".encode()
     assert reader.text(record.id, DIAGNOSTICS) == left(3).encode()
 
@@ -234,13 +216,13 @@ def test_one_that_stays_when_the_first_is_deleted_gets_its_own(
     assert reader.text(records[2].id, MEMBERS) == f"position: 2\n{YAML}".encode()
     assert reader.text(records[2].id, DIAGNOSTICS) == left(2).encode()
     assert reader.text(records[2].id, ENVIRONMENT)
-    assert reader.files(records[2].id) == sorted(NAMES)
-    assert reader.text(records[2].id, LAST) == f"{LAST} of 2".encode()
+    assert reader.files(records[2].id) == sorted(["config.yaml", *NAMES])
+    assert reader.text(records[2].id, TEST_OUTPUTS) == b"outputs of 2"
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", empty_zip()])
 def test_files_that_are_in_no_archive_are_missing(content: bytes) -> None:
-    assert part_of(content, LAST, "run", "0") is None
+    assert part_of(content, TEST_OUTPUTS, "run", "0") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"another": {}}', b'{"run": '])
