@@ -58,6 +58,7 @@ class Program:
                 self.process.wait(20)
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 continue
+        self.process.poll()  # where somebody else has waited for it
         self.process = None
 
 
