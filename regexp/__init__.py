@@ -5,6 +5,7 @@ trained before, and `load` gives the model of a run, which predicts. Importing t
 else; what is asked of it does.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Model", "Sweep", "load", "open_sweep", "sweep"]
 
 __version__ = "0.1.0"
+
+# Before MKL is called first: else it rounds a product by where in memory its matrices begin, on some
+# processors, and a run's bits depend on what else is in its stack.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 _HOMES = {
     "Model": "regexp.prediction.model",

@@ -177,12 +177,17 @@ def trained_alone(name: str, seeds: tuple[int, ...]) -> list[Result]:
     [pair for pair in itertools.permutations(NEUTRAL, 2) if set(pair) != {"swa", "ema"}],
 )
 def test_a_neutral_link_changes_nothing(silent: str, other: str, seeds: tuple[int, ...]) -> None:
-    """To the bit, snapshots and running statistics too."""
+    """To the bit, snapshots and running statistics too.
+
+    What is averaged predicts by `vmap` of one network, whose products some processors round in
+    another way than those of a stack.
+    """
     neutral = {silent: technique(silent, **(technique(silent).neutral or {}))}
     both = trained(neutral | techniques(other), seeds)
     for ours, expected in zip(both, trained_alone(other, seeds), strict=True):
         assert_same_bits(ours.last["weights"], expected.last["weights"])
-        assert ours.metrics | {"seconds": 0} == expected.metrics | {"seconds": 0}
+        metrics = expected.metrics | {"seconds": 0}
+        assert ours.metrics | {"seconds": 0} == pytest.approx(metrics, rel=1e-6)
 
 
 def test_two_of_one_link_are_refused() -> None:
