@@ -17,8 +17,8 @@ __all__ = ["Model", "Sweep", "load", "open_sweep", "sweep"]
 
 __version__ = "0.1.0"
 
-# Before MKL is called first: else it rounds a product by where in memory its matrices begin, on some
-# processors, and a run's bits depend on what else is in its stack.
+# Before MKL is called first: else it rounds a product by where in memory its matrices begin, on
+# some processors, and a run's bits depend on what else is in its stack.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 _HOMES = {
