@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from regexp.__main__ import run
+from regexp.metrics.names import TEST_OUTPUTS
 from regexp.tracking import Tracker
+from regexp.tracking.stored import Reader
 
 SMALL = (
     "model.hidden=[8]",
@@ -65,6 +67,12 @@ class Sandbox:
         [parent] = self.parents()
         with self.tracker() as tracker:
             return tracker.runs(parent)
+
+    def test_outputs(self, run_id: str) -> bytes:
+        """The file with what a run of the store gave for every test row."""
+        content = Reader(None, self.store).text(run_id, TEST_OUTPUTS)
+        assert content is not None
+        return content
 
     def reports(self) -> list[dict[str, Any]]:
         """What the jobs of this test said of themselves."""

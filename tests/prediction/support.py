@@ -8,9 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regexp.metrics.names import TEST_OUTPUTS
 from regexp.metrics.outputs import RowOutputs, read
-from regexp.tracking.stored import Reader
 from tests.sandbox import Sandbox
 
 QUICK = ("trainer.epochs=2", "trainer.batch_size=32", "yardsticks=false")
@@ -44,9 +42,7 @@ def train(sandbox: Sandbox, *arguments: str) -> pd.DataFrame:
 
 def recorded(sandbox: Sandbox, run_id: str) -> RowOutputs:
     """What training wrote of the test rows."""
-    with Reader(None, sandbox.store).file(run_id, TEST_OUTPUTS) as path:
-        assert path is not None
-        return read(path)
+    return read(sandbox.test_outputs(run_id))
 
 
 def same_bytes(first: NDArray[Any], second: NDArray[Any]) -> bool:

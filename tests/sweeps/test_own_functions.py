@@ -118,10 +118,7 @@ def trained(sandbox: Sandbox, *arguments: str) -> list[tuple[dict[str, Any], Row
     """Of every run its row in the frame of runs, and its test outputs."""
     assert sandbox.run(*SMALL, *arguments) == 0
     rows = sandbox.children().to_dict("records")
-    return [
-        (row, read(next(sandbox.store.rglob(f"{row['run_id']}/artifacts/test_outputs.npz"))))
-        for row in rows
-    ]
+    return [(row, read(sandbox.test_outputs(row["run_id"]))) for row in rows]
 
 
 def own(name: str, **arguments: Any) -> dict[str, Any]:

@@ -19,10 +19,8 @@ import regexp
 from regexp.__main__ import run
 from regexp.errors import ConfigError
 from regexp.metrics.evaluate import metrics
-from regexp.metrics.names import TEST_OUTPUTS
 from regexp.metrics.outputs import RowOutputs, read
 from regexp.sweeps.final_metrics import row_outputs
-from regexp.tracking.stored import Reader
 from tests.sandbox import Sandbox
 from tests.shown import ROOT, blocks
 from tests.support import make_data
@@ -34,14 +32,7 @@ def trained(sandbox: Sandbox, *arguments: str) -> list[tuple[dict[str, Any], Row
     """Of every run of a job its row in the frame of runs, and its test outputs."""
     assert sandbox.run(*SHORT, *arguments) == 0
     rows = sandbox.children().to_dict("records")
-    return [(row, read(content_of(sandbox, row["run_id"]))) for row in rows]
-
-
-def content_of(sandbox: Sandbox, run_id: str) -> bytes:
-    """The file with a run's test outputs."""
-    content = Reader(None, sandbox.store).text(run_id, TEST_OUTPUTS)
-    assert content is not None
-    return content
+    return [(row, read(sandbox.test_outputs(row["run_id"]))) for row in rows]
 
 
 def assert_recorded(row: dict[str, Any], test: RowOutputs, relative: float = 0) -> None:
@@ -104,13 +95,13 @@ def test_double_precision_is_rounded_to_single(sandbox: Sandbox) -> None:
 def test_a_run_again_gives_the_same_bytes(sandbox: Sandbox) -> None:
     (_, first), *_ = trained(sandbox, "dataset=iris")
     run_id = sandbox.children()["run_id"].iloc[0]
-    before = content_of(sandbox, run_id)
+    before = sandbox.test_outputs(run_id)
     assert run(["rerun", run_id, *sandbox.arguments[:2]]) == 0
     with sandbox.tracker() as tracker:
         again = tracker.client.search_runs(
             [tracker.experiment_id], f"tags.`rerun.of` = '{run_id}'"
         )[0]
-    assert content_of(sandbox, again.info.run_id) == before
+    assert sandbox.test_outputs(again.info.run_id) == before
     assert len(first.rows)
 
 

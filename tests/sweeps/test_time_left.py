@@ -166,11 +166,11 @@ def test_times_for_people(seconds: float, words: str) -> None:
 def test_a_sweep_counts_its_jobs_as_they_end(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every job says the rest; here nothing is too short. A repeated job has no runs of its own."""
+    """Every job says the rest; here nothing is too short. A repeated job is told of first."""
     monkeypatch.setattr("regexp.sweeps.time_left.LEAST", 0.0)
     command: list[Any] = ["-m", "regularizer=none,l1", "regularizer.l1.strength=0,1e-3", "seeds=2"]
     assert sandbox.run(*command, "trainer.epochs=2", "model.hidden=[8]") == 0
     lines = capsys.readouterr().out.splitlines()
     ends = [line for line in lines if "test accuracy" in line or "the runs of job" in line]
     told = [line.split(" · ")[1] for line in ends if line.startswith("[")]
-    assert told == ["2 of 6 runs", "2 of 6 runs", "4 of 6 runs", "6 of 6 runs"]
+    assert told == ["0 of 6 runs", "2 of 6 runs", "4 of 6 runs", "6 of 6 runs"]
