@@ -128,6 +128,17 @@ def spoil(mlruns: Path) -> None:
     torch.save(content, path)
 
 
+def arm(ways: Sequence[str], log: str) -> None:
+    for way in ways:
+        WAYS[way](victim.Victim(None, Path(log)))
+
+
+def test_every_way_finds_what_it_wraps(tmp_path: Path) -> None:
+    """`around` raises where a function has gone or is called otherwise."""
+    status, printed = Forked(arm, [*WAYS], str(tmp_path / "log")).end()
+    assert status == 0, printed
+
+
 # --- the moments -----------------------------------------------------------------------------
 
 

@@ -272,7 +272,7 @@ def before_the_first_job(victim: Victim) -> None:
     from regexp.search import lead
     from regexp.sweeps import execute as sweep
 
-    around(sweep, "launch", lambda whole: lambda *given: victim.die())
+    around(sweep, "run", lambda whole: lambda *given: victim.die())
     around(lead, "rounds", lambda whole: lambda *given: victim.die())
 
 
