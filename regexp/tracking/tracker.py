@@ -115,6 +115,7 @@ class Tracker(Reading):
         """
         with store.explained(self.uri):
             run, made = self._find_or_create(key, name, afresh=afresh)
+            writes = made and not owned
             owned = owned and self._claims.own(run.info.run_id, None)
             self.places.note(run)
             record = self._record(run.info.run_id, name, owned=owned)
@@ -122,7 +123,7 @@ class Tracker(Reading):
                 self._go_on(record, run)
         values, notes = names.params(config)
         missing = values.keys() - run.data.params.keys()
-        if made or (owned and missing):  # whoever made it may have been killed
+        if missing and (owned or writes):  # whoever made it may be dead, or not the first to own it
             import yaml
 
             record.text(yaml.safe_dump(names.built_in(config), sort_keys=False), "sweep.yaml")

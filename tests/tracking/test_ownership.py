@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,28 @@ def test_the_second_ends_nothing_and_owns_it_when_the_first_has_gone(fresh_store
         assert again.owned
         again.finish()
         assert second.client.get_run(ours.id).info.status == "FINISHED"
+
+
+def test_of_two_that_begin_at_once_one_says_what_it_is(
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second finds the sweep, and owns it, before the first has come to that."""
+    first, second = (Tracker(None, "regexp", fresh_store) for _ in range(2))
+    find, theirs = first._find_or_create, []
+
+    def slowly(*given: Any, **named: Any) -> Any:
+        found = find(*given, **named)
+        theirs.append(second.sweep("key", "sweep", {"command": "there"}))
+        return found
+
+    monkeypatch.setattr(first, "_find_or_create", slowly)
+    ours = first.sweep("key", "sweep", {"command": "here"})
+    assert (ours.owned, theirs[0].owned, theirs[0].id) == (False, True, ours.id)
+    theirs[0].finish()
+    for tracker in (second, first):
+        tracker.close()
+        assert tracker.left.nothing
+    assert first.client.get_run(ours.id).data.params == {"command": "there"}
 
 
 def test_one_that_waits_says_so_and_owns_it_in_its_turn(fresh_store: Path) -> None:
