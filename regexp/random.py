@@ -155,9 +155,9 @@ class Rng:
         """Uniform on 0..high-1, int64, of `shape`."""
         return self.draw(lambda out, g: out.random_(0, high, generator=g), shape, torch.int64)
 
-    def permutation(self, n: int, needed: Tensor | float | None = None) -> Tensor:
+    def permutation(self, n: int, needed: Tensor | float = 1.0) -> Tensor:
         """A uniform permutation of 0..n-1, int64 [n]; where `needed` is 0, 0..n-1 as they are."""
-        return self.draw(_permutation, (n,), torch.int64, *([] if needed is None else [needed]))
+        return self.draw(_permutation, (n,), torch.int64, needed)
 
     def beta(self, a: Tensor | float, b: Tensor | float, shape: Sequence[int]) -> Tensor:
         """Beta(a, b) with a, b > 0, float32, of `shape`; nan where both are 0, without a draw."""
@@ -231,7 +231,7 @@ def _normal(out: Tensor, generator: torch.Generator) -> Tensor:
     return out.normal_(generator=generator)
 
 
-def _permutation(out: Tensor, generator: torch.Generator, needed: Tensor | float = 1.0) -> Tensor:
+def _permutation(out: Tensor, generator: torch.Generator, needed: Tensor | float) -> Tensor:
     if needed == 0:
         return torch.arange(out.numel(), out=out)
     return torch.randperm(out.numel(), generator=generator, out=out)

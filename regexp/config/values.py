@@ -17,7 +17,8 @@ RUNS = 100_000
 """Of a job, at most: more would not fit into memory."""
 
 AUTO = "auto"
-"""`seeds` of a sweep that stops when its techniques are decided."""
+"""The word by which the project decides: `seeds` of a sweep that stops when its techniques are
+decided, the kind of steps (`trainer.step`), whether checkpoints go to the store."""
 
 FIRST, STEP = 4, 4
 """Seeds of such a sweep's first look, and how many each further look adds."""

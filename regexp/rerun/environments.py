@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from regexp.config.values import AUTO
 from regexp.rerun.original import Original
 from regexp.tracking import names
-from regexp.training.steps import AUTO
 
 Origin = Literal["data", "kernel", "code", "library", "arithmetic", "other"]
 

@@ -176,10 +176,9 @@ class Optimizers:
 
     def step(self) -> None:
         """One step of every run from the gradients of the stack's parameters."""
-        gradients = [p.grad for p in self.parameters]
         if self._fused is None:
             self._fused = self._fuse()
-        if self._fused and self._fused.step(gradients):
+        if self._fused and self._fused.step([p.grad for p in self.parameters]):
             return
         for group in self.groups:
             if not group.whole:
