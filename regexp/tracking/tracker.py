@@ -123,7 +123,7 @@ class Tracker(Reading):
                 self._go_on(record, run)
         values, notes = names.params(config)
         missing = values.keys() - run.data.params.keys()
-        if missing and (owned or writes):  # whoever made it may be dead, or not the first to own it
+        if (made or missing) and (owned or writes):  # its maker may be dead, or not its first owner
             import yaml
 
             record.text(yaml.safe_dump(names.built_in(config), sort_keys=False), "sweep.yaml")
