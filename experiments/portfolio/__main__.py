@@ -48,9 +48,13 @@ def main(arguments: list[str] | None = None) -> None:
     from experiments.portfolio.chosen import as_entry, greedy
     from experiments.portfolio.page import as_experiment, page
     from experiments.portfolio.tried import Tried
+    from regexp.errors import ConfigError
     from regexp.search.recipe import Recipe
 
-    tried = [Tried(name, options.trials, options.overrides) for name in options.datasets]
+    try:
+        tried = [Tried(name, options.trials, options.overrides) for name in options.datasets]
+    except ConfigError as error:
+        parser.exit(2, f"{error}\n")
     candidates: list[Recipe] = []
     for one in tried:
         for recipe in [*one.best(options.candidates)]:

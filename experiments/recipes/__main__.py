@@ -32,13 +32,17 @@ def main(arguments: list[str] | None = None) -> None:
     one_thread()
     from experiments.recipes.page import write
     from experiments.recipes.worth import worth_of
+    from regexp.errors import ConfigError
 
     shared = [one for one in options.overrides if not one.startswith(("paths.", "tracking."))]
     tables = ["--tables", *options.tables] if options.tables != TABLES else []
     words = ["python", "-m", "experiments.recipes", *tables, "--budget", options.budget, *shared]
     found = []
     for table in options.tables:
-        found.append(worth_of(table, options.budget, options.overrides, options.cache))
+        try:
+            found.append(worth_of(table, options.budget, options.overrides, options.cache))
+        except ConfigError as error:
+            parser.exit(2, f"{error}\n")
         write(options.folder, found, options.budget, shlex.join(words))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regexp.addresses import print_traceback, public
 from regexp.config import plan_file
@@ -143,30 +143,40 @@ def _write_plans(
         The files of those that are launched; of a sweep whose jobs only the sweeper knows, one for
         all.
     """
-    from regexp.sweeps.planned_run import repeats
-
-    sweep, known = course.sweep, course.known
-    if not sweep.jobs:
+    jobs = course.sweep.jobs
+    if not jobs:
         plan_file.write(folder / "sweep.yaml", {"order": vars(order), "cwd": str(Path.cwd())})
         return [folder / "sweep.yaml"]
-    again = repeats(planned)
     folder.mkdir(parents=True, exist_ok=True)
-    left = [[run for run in runs if not _ended(run, known)] for runs in planned]
-    write_work(folder, [Work.of(() if n in again else runs) for n, runs in enumerate(left)])
     files = []
-    for number in numbers:
-        path = folder.absolute() / f"{number}.yaml"
-        one = sweep.jobs[number]
-        content = plan_of(
-            path, order, number, one, planned[number], known, repeated=again.get(number),
-            applies=number not in course.left_out,
-        )  # fmt: skip
+    for number, path, content in _plans(course, folder, planned, order, numbers):
         if number in launched:
             plan_file.write(path, content)
             files.append(path)
         else:
-            do(one.config, content, idle=True)
+            do(jobs[number].config, content, idle=True)
     return files
+
+
+def _plans(
+    course: Course,
+    folder: Path,
+    planned: Sequence[Sequence[PlannedRun]],
+    order: Order,
+    numbers: Sequence[int],
+) -> Iterator[tuple[int, Path, dict[str, Any]]]:
+    """Number, file and plan of each job, once it is written down how much all have to do."""
+    from regexp.sweeps.planned_run import repeats
+
+    again, known = repeats(planned), course.known
+    left = [[run for run in runs if not _ended(run, known)] for runs in planned]
+    write_work(folder, [Work.of(() if n in again else runs) for n, runs in enumerate(left)])
+    for number in numbers:
+        path = folder.absolute() / f"{number}.yaml"
+        yield number, path, plan_of(
+            path, order, number, course.sweep.jobs[number], planned[number], known,
+            repeated=again.get(number), applies=number not in course.left_out,
+        )  # fmt: skip
 
 
 def _with_work(

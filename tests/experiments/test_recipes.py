@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
+from experiments.recipes import __main__ as study
 from experiments.recipes import boosting, page, worth
 from experiments.recipes.worth import Arm, Gain, Worth
 from regexp.commands.arguments import parse
@@ -169,3 +170,16 @@ def test_what_was_chosen_is_told_of_none_one_and_many(
         for one, other in zip(singles, cocktails, strict=True)
     ]
     assert said in " ".join(page.opperman(found).split())
+
+
+def test_a_table_that_is_not_there_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(study, "one_thread", lambda: None)  # of the process of these tests
+    with pytest.raises(SystemExit) as ended:
+        study.main([f"paths.data={tmp_path}", "--tables", "car"])
+    assert ended.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("dataset.path: no 'car.csv' in ")
+    assert not [*tmp_path.iterdir()]
