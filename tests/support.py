@@ -266,7 +266,8 @@ def make_member(
 ) -> Member:
     cocktail = Cocktail(techniques or {})
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(initial_stream(seed, cocktail))
+        # not torch.manual_seed, which notes for GPUs where it was called from: that takes longer
+        torch.default_generator.manual_seed(initial_stream(seed, cocktail))
         built = cocktail.build(model())
     stepper = Stepper(optimizer, scheduler, interval)
     return Member(seed, data or make_data(seed), built, cocktail, stepper)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from regexp.errors import NotApplicable
 from regexp.regularizer.base import Batch
@@ -38,15 +38,15 @@ REFUSE_LABELS = {
 """What is written for one class a row, by a softmax, or for values."""
 
 
-def outputs_of(name: str) -> int:
-    return 3 if NETWORKS[home(name)][1] == "classification" else 1
-
-
 def member(name: str, techniques: Any, seed: int = 0) -> Member:
     """On the network and rows that a technique is at home with, but with labels."""
-    shape, _, build = NETWORKS[home(name)]
+    return member_of(home(name), techniques, seed)
+
+
+def member_of(network: str, techniques: Any, seed: int = 0) -> Member:
+    shape, task, build = NETWORKS[network]
     data = make_data(seed, 60, shape, TASK)
-    targets = outputs_of(name)
+    targets = 3 if task == "classification" else 1
     for split in ("train", "validation", "test"):
         part = getattr(data, split)
         data = replace(data, **{split: replace(part, targets=part.targets[:, :targets])})
@@ -55,6 +55,14 @@ def member(name: str, techniques: Any, seed: int = 0) -> Member:
 
 def mix_of(name: str) -> dict[str, Any]:
     return {one: technique(one) for one in (*before(name), name)}
+
+
+@cache
+def without(names: tuple[str, ...], network: str) -> dict[str, Tensor]:
+    """Final weights on a network with no other techniques than these."""
+    [result], _ = run([member_of(network, {one: technique(one) for one in names})], 2)
+    weights: dict[str, Tensor] = result.last["weights"]
+    return weights
 
 
 @cache
@@ -78,10 +86,10 @@ def test_every_technique_trains_on_labels_or_refuses_them(name: str) -> None:
         assert 0 <= result.metrics["test/accuracy"] <= 1
         assert history[position][-1]["train/loss"] < 10
     if technique(name).neutral is not None:
-        (plain,), _ = run([member(name, {one: technique(one) for one in before(name)})], 2)
         (ours,), _ = run([member(name, neutral(name))], 2)
         found = ours.last["weights"]
-        shared = {key: value for key, value in plain.last["weights"].items() if key in found}
+        plain = without(before(name), home(name))
+        shared = {key: value for key, value in plain.items() if key in found}
         assert shared
         assert_same_bits({key: found[key] for key in shared}, shared)
 

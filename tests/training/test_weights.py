@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,9 @@ from regexp.regularizer.common import mixed_targets
 from regexp.stack.member import Member
 from regexp.stack.objective import BALANCED, Objective
 from regexp.training.own_loop import Regularized
+from regexp.training.state import Result
 from tests.support import NAMES, NETWORKS, make_data, make_member, make_step, run, technique, tensor
-from tests.technique_runs import assert_same_bits, before, beside, home, neutral
+from tests.technique_runs import Mix, assert_same_bits, before, beside, home, mix, neutral
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 TASKS = ("classification", "multilabel", "regression")
@@ -258,23 +259,28 @@ def test_changes_of_the_loss_count_rows_as_the_loss_does(name: str) -> None:
     assert expected != pytest.approx(added(Batch(inputs, eye)), rel=1e-3)
 
 
+def beside_weights(network: str, techniques: Mix) -> Result:
+    shape, task, model = NETWORKS[network]
+    data = make_data(shape=shape, task=task)
+    data = weighted(data, drawn(data))
+    return run([make_member(0, dict(techniques), model=model, data=data)], 2)[0][0]
+
+
+@cache
+def without(network: str, names: tuple[str, ...]) -> Result:
+    """With no other techniques than these."""
+    return beside_weights(network, mix(*names))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_technique_trains_beside_weights(name: str) -> None:
     """And those with neutral numbers change nothing at them, to the bit."""
-    shape, task, model = NETWORKS[home(name)]
-    data = make_data(shape=shape, task=task)
-    data = weighted(data, drawn(data))
-
-    def result(techniques: Any) -> Any:
-        one = make_member(0, dict(techniques), model=model, data=data)
-        return run([one], 2)[0][0]
-
-    active = result(beside(name))
+    active = beside_weights(home(name), beside(name))
     assert active.status == "FINISHED"
     if technique(name).neutral is None:
         return
-    plain = result(beside(name)[:-1] if before(name) else ())
-    found = result(neutral(name)).last["weights"]
+    plain = without(home(name), before(name))
+    found = beside_weights(home(name), neutral(name)).last["weights"]
     for key, value in plain.last["weights"].items():
         if key in found:
             assert torch.equal(found[key], value), key
