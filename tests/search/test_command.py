@@ -12,7 +12,6 @@ import pytest
 from regexp.__main__ import run
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
-from regexp.config.searched import compose_search
 from regexp.search import lead, verdict
 from regexp.search.arm import Arm
 from regexp.search.choice import Trial
@@ -24,6 +23,7 @@ from regexp.search.written import as_experiment
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun
 from tests.sandbox import Sandbox
+from tests.search.composed import compose_named
 
 SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=2", "search.trials=8",
          "search.batch=4", "search.finalists=2", "search.finalist_seeds=1", "search.seeds=2",
@@ -42,7 +42,7 @@ def test_the_written_recipe_is_the_run_of_the_verdict(
     tmp_path: Path, scheduler: str, techniques: dict[str, dict[str, float]]
 ) -> None:
     """The experiment in a folder of its own, composed by Hydra, has the same fingerprints."""
-    space = read_space(compose_search(parse(SMALL)[0]))
+    space = read_space(compose_named(SMALL))
     shared = {"optimizer.lr": 0.02, "trainer.batch_size": 32, "model.hidden": [8]}
     recipe = Recipe(shared | {"scheduler": scheduler}, techniques)
     arms = verdict.planned_arms(space, recipe, space.default)
@@ -59,7 +59,7 @@ def test_the_written_recipe_is_the_run_of_the_verdict(
 
 
 def test_an_arm_that_is_another_is_there_once() -> None:
-    space = read_space(compose_search(parse(SMALL)[0]))
+    space = read_space(compose_named(SMALL))
     other = Recipe(space.default.shared | {"optimizer.lr": 0.05}, {})
     assert [*verdict.planned_arms(space, other, other)] == ["tuned", "untuned"]
     assert [*verdict.planned_arms(space, space.default, other)] == ["tuned", "recipe"]
@@ -102,7 +102,7 @@ def test_searches_whose_trials_would_be_others_are_others(
         importlib.invalidate_caches()
         given = ["--config-dir", str(tmp_path), "dataset=iris", "model.hidden=[4]",
                  "search.techniques=[mine]", *words]  # fmt: skip
-        return key_of_search(read_space(compose_search(parse(given)[0])))
+        return key_of_search(read_space(compose_named(given)))
 
     first = key()
     assert key("search.trials=80", "search.workers=2", "figures=false") == first

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from regexp.commands.arguments import parse
-from regexp.config.searched import compose_search
 from regexp.search.arm import arms_of
 from regexp.search.costs import LEAST, extra_cost, measured
 from regexp.search.proposals import round_of
 from regexp.search.space import Draw, Parameter
 from regexp.search.taking_part import read_space
+from tests.search.composed import compose_named
 
 BATCHES = 600
 
@@ -31,7 +30,7 @@ def test_a_cost_is_what_a_step_takes_beside_one_of_none_as_the_mean_over_network
 
 def test_a_technique_is_drawn_as_often_as_it_is_cheap() -> None:
     words = ["dataset=iris", "search.techniques=[l1,ema,vat,pgd]", "search.together=1"]
-    space = read_space(compose_search(parse(words)[0]))
+    space = read_space(compose_named(words))
     drawn: list[str] = []
 
     def propose(parameters: Sequence[Parameter], *_: Any) -> list[Draw]:

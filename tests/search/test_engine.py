@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from regexp.commands.arguments import parse
-from regexp.config.searched import compose_search
 from regexp.errors import ConfigError
 from regexp.search.arm import Arm, arms_of
 from regexp.search.budget import runs_after, seconds_after
@@ -28,6 +26,7 @@ from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.stacks import group_by_structure, run_stack
+from tests.search.composed import compose_named
 from tests.search.draws import evenly
 
 SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=1", "search.trials=8",
@@ -38,7 +37,8 @@ SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=1", "search.trials=
 
 @cache
 def space(*overrides: str) -> Space:
-    return read_space(compose_search(parse([*SMALL, *overrides])[0]))
+    names = "dropout", "batch_norm", "mixup", "l1", "sam"  # one of them in a portfolio alone
+    return read_space(compose_named([*SMALL, *overrides], names))
 
 
 class Store:
@@ -491,5 +491,5 @@ def test_a_portfolio_is_tried_first_without_what_does_not_apply() -> None:
 )
 def test_mistakes_in_a_portfolio_are_named(given: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        compose_search(parse(["dataset=iris", f"search.portfolio={given}"])[0])
+        compose_named(["dataset=iris", f"search.portfolio={given}"], ["dropout", "l1"])
     assert message in str(caught.value)

@@ -13,7 +13,6 @@ import yaml
 from regexp.__main__ import run
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
-from regexp.config.searched import compose_search
 from regexp.config.values import plain
 from regexp.errors import ConfigError
 from regexp.metrics.names import SEARCH
@@ -27,6 +26,7 @@ from regexp.search.written import as_experiment
 from regexp.sweeps.job import train
 from regexp.sweeps.plan import plan
 from tests.sandbox import Sandbox
+from tests.search.composed import compose_named
 from tests.search.records_by_hand import record
 
 SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=6", "search.seeds=3",
@@ -35,7 +35,7 @@ SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=6", "search.seeds=3
 
 def searched(sandbox: Sandbox) -> tuple[str, str]:
     """A search that ended with a useless and a harmful technique; ids of it and of its verdict."""
-    space = read_space(compose_search(parse([*SMALL, *sandbox.arguments])[0]))
+    space = read_space(compose_named([*SMALL, *sandbox.arguments]))
     shared = dict(space.default.shared) | {"optimizer.lr": 0.05}
     recipe = Recipe(shared, {"dropout": {"hidden": 0.0, "inputs": 0.0}, "l1": {"strength": 3.0}})
     with sandbox.tracker() as tracker:
@@ -104,7 +104,7 @@ def test_a_recipe_is_explained_and_the_second_time_trains_nothing(
 
 
 def test_a_process_that_takes_part_trains_the_jobs_that_it_is_sent(sandbox: Sandbox) -> None:
-    space = read_space(compose_search(parse([*SMALL, *sandbox.arguments])[0]))
+    space = read_space(compose_named([*SMALL, *sandbox.arguments]))
     jobs = [*verdict.planned_arms(space, space.default, space.default).values()]
     with sandbox.tracker() as tracker:
         sweep = tracker.sweep("by hand", "a sweep", {})
@@ -172,7 +172,7 @@ def test_a_sweep_without_one_cocktail_is_refused(runs: list[Run], problem: str) 
 def test_a_schedule_is_an_ingredient_and_the_experiment_is_the_run_without_it(
     tmp_path: Path,
 ) -> None:
-    space = read_space(compose_search(parse(SMALL)[0]))
+    space = read_space(compose_named(SMALL))
     shared = dict(space.default.shared) | {"scheduler": "cosine_annealing_lr"}
     recipe = Recipe(shared, {"dropout": {"hidden": 0.1}, "l1": {"strength": 0.1}})
     runs = verdict.planned_arms(space, recipe, space.default)["recipe"]

@@ -7,8 +7,6 @@ from functools import cache
 
 import pytest
 
-from regexp.commands.arguments import parse
-from regexp.config.searched import compose_search
 from regexp.random import Rng
 from regexp.search.engine import planned_runs
 from regexp.search.mixed import fill
@@ -18,6 +16,7 @@ from regexp.search.space import Space
 from regexp.search.taking_part import read_space
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.stacks import group_by_structure
+from tests.search.composed import compose_named
 
 NAMES = ["dropout", "mixup", "l1"]
 
@@ -25,7 +24,7 @@ NAMES = ["dropout", "mixup", "l1"]
 @cache
 def space() -> Space:
     given = ["dataset=iris", "search.techniques=[dropout,mixup,l1,batch_norm]"]
-    return read_space(compose_search(parse(given)[0]))
+    return read_space(compose_named(given))
 
 
 def recipe(*names: str) -> Recipe:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from regexp.commands.arguments import parse
-from regexp.config.searched import compose_search
 from regexp.search.presented import mark, yardsticks_of
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
 from regexp.sweeps.ingredients import load_data
 from tests.sandbox import Sandbox
+from tests.search.composed import compose_named
 
 WORDS = ("dataset=iris", "model.hidden=[4]", "search.techniques=[l1]", "yardsticks=true")
 
 
 def test_estimators_are_fitted_on_the_rows_of_the_trials(sandbox: Sandbox) -> None:
     """Their scores are scikit-learn's own on the split of seed 0, which all trials have."""
-    space = read_space(compose_search(parse([*WORDS, f"paths.mlruns={sandbox.store}"])[0]))
+    space = read_space(compose_named([*WORDS, f"paths.mlruns={sandbox.store}"]))
     with sandbox.tracker() as tracker:
         search = tracker.sweep("key", "search", {})
         scores = yardsticks_of(space, tracker, search, "final/val_accuracy")

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from functools import cache
 
-from regexp.commands.arguments import parse
-from regexp.config.searched import compose_search
 from regexp.search.arm import Arm, arms_of
 from regexp.search.choice import Trial
 from regexp.search.progress import progress
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
+from tests.search.composed import compose_named
 
 
 @cache
 def space(*overrides: str) -> Space:
     words = ["dataset=iris", "search.techniques=[l1]", "search.trials=12", *overrides]
-    return read_space(compose_search(parse(words)[0]))
+    return read_space(compose_named(words))
 
 
 def tried(of: Space, trials: int, seconds: float) -> tuple[Arm, Arm]:

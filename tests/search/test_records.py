@@ -6,8 +6,6 @@ from functools import cache
 
 import pytest
 
-from regexp.commands.arguments import parse
-from regexp.config.searched import compose_search
 from regexp.search.arm import arms_of
 from regexp.search.choice import Trial
 from regexp.search.presented import record_of
@@ -15,13 +13,14 @@ from regexp.search.recipe import Recipe
 from regexp.search.records import Finalist, SearchRecord
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
+from tests.search.composed import compose_named
 from tests.search.records_by_hand import record
 
 
 @cache
 def space() -> Space:
     words = ["dataset=iris", "model.hidden=[4]", "search.techniques=[dropout,l1]"]
-    return read_space(compose_search(parse(words)[0]))
+    return read_space(compose_named(words))
 
 
 def test_a_record_comes_back_as_it_was_written() -> None:

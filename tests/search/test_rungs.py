@@ -9,7 +9,6 @@ from omegaconf import DictConfig, OmegaConf
 from regexp.commands.arguments import parse
 from regexp.config.bars import Bar, Bars, as_bars, rungs_of
 from regexp.config.jobs import compose
-from regexp.config.searched import compose_search
 from regexp.errors import ConfigError
 from regexp.metrics.names import rung_accuracy, rung_loss
 from regexp.search.choice import RungScores, Trial, best, ranked, ranks, tried
@@ -17,6 +16,7 @@ from regexp.search.recipe import Recipe
 from regexp.search.rungs import bars_after, rung_lines
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import plan
+from tests.search.composed import compose_named
 
 
 def config(
@@ -223,7 +223,7 @@ def test_in_full_is_before_far_and_far_before_near_and_those_before_what_did_not
 )
 def test_what_is_wrong_is_told(override: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        compose_search(parse(["dataset=iris", "search.techniques=[l1]", override])[0])
+        compose_named(["dataset=iris", "search.techniques=[l1]", override])
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regexp.commands.arguments import parse
-from regexp.config.searched import compose_search
 from regexp.dataset.base import Dataset
 from regexp.dataset.data import Splits, Table
 from regexp.errors import ConfigError
@@ -24,6 +22,7 @@ from regexp.search.unseen import Watched, check_unseen, unseen_arms
 from regexp.sweeps.ingredients import build_member, forget_data
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun
+from tests.search.composed import compose_named
 
 SMALL = ("model.hidden=[4]", "trainer.epochs=1", "search.seeds=6", "search.finalist_seeds=3",
          "search.techniques=[dropout]", "search.space={}", "search.schedulers=[]")  # fmt: skip
@@ -31,7 +30,7 @@ SMALL = ("model.hidden=[4]", "trainer.epochs=1", "search.seeds=6", "search.final
 
 @cache
 def space(*overrides: str) -> Space:
-    return read_space(compose_search(parse([*SMALL, *overrides])[0]))
+    return read_space(compose_named([*SMALL, *overrides]))
 
 
 def untrained(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
