@@ -49,9 +49,10 @@ nothing was chosen by. `plain` is the network of `experiment=recipe_table` witho
 with as many trials as for recipes; `best single` is the same search with `search.most=1`. Recipes
 are mixed from the techniques of Kadra et al. that a network without branches takes: {ingredients}.
 `boosting` is scikit-learn's HistGradientBoostingClassifier at its defaults and tuned: the same
-sampler, seeds and rows, as many seconds. Each search has {budget} of training, finalists and
-verdict with it. Gains of the recipe are in points with 95% intervals on this table, and the verdict
-there ([how](../../docs/comparing.md#how-verdicts-come-about))."""
+sampler, seeds and rows, as many seconds, which it has for itself. Each search has {budget} of
+training, with `plain, tuned`, finalists and verdict. Gains of the recipe are in points with 95%
+intervals on this table, and the verdict there
+([how](../../docs/comparing.md#how-verdicts-come-about))."""
 
 
 def write(folder: Path, found: Sequence[Worth], budget: str, command: str) -> None:

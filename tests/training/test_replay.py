@@ -82,7 +82,7 @@ def train_epoch(stack: Stack, step: Any) -> list[Any]:
     return seen
 
 
-def compare(ours: Stack, theirs: Stack, leaving: bool = True) -> Replay:
+def compare(ours: Stack, theirs: Stack, *, leaving: bool = True) -> Replay:
     """Train one with replays and the other without, and let half of the runs leave."""
     fast = Replay(ours)
     for epoch in range(len(ours.plan)):
