@@ -15,16 +15,15 @@ from regexp.config.searched import Searched
 from regexp.config.validation import check_range, with_lengths
 from regexp.config.values import flat
 from regexp.errors import ConfigError, NotApplicable
-from regexp.metrics.names import TEST, VALIDATION, chosen_by
 from regexp.regularizer.base import KINDS
 from regexp.search.recipe import SCHEDULER
 from regexp.search.space import STRUCTURES, Space, Technique, configured, neutralized
 from regexp.search.unseen import with_unseen
-from regexp.sweeps.final_metrics import names_of
 from regexp.sweeps.identity import Node
-from regexp.sweeps.ingredients import build_regularizer, load_data, training_rows
+from regexp.sweeps.ingredients import build_regularizer, training_rows
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun
+from regexp.sweeps.question import check_metric
 
 APART = ("normalization", "ensemble", "calibration", "stopping", "schedule", "control")
 """Kinds of which no technique is a switch, if none are named: they are structure, end a run, change
@@ -40,7 +39,8 @@ def read_space(searched: Searched) -> Space:
     """
     searched = with_unseen(searched)  # what is wrong without a technique is told first
     base = plan(searched.config.copy())[0]
-    _check_metric(searched.config, base)
+    if (metric := searched.config.compare.metric) is not None:
+        check_metric(metric, [[base]], searched=True)
     shared, _ = dimensions_of(_known(searched.config), "search.space")
     shared = [one for wide in shared for one in _possible(wide, base)]
     for one in shared:
@@ -71,23 +71,6 @@ def read_space(searched: Searched) -> Space:
             left_out[name] = error.problem
     order = list(found) if asked else sorted(found, key=lambda name: _place(found[name]))
     return Space(searched, tuple(shared), {name: found[name] for name in order}, left_out)
-
-
-def _check_metric(config: DictConfig, run: PlannedRun) -> None:
-    """Check that runs have what the search is to choose by: told after a round, all was in vain."""
-    metric = config.compare.metric
-    if metric is None:
-        return
-    data = load_data(run.config["dataset"], run.config["paths"]["data"], run.seed)
-    known = {*names_of(data), *(f"{VALIDATION}{name}" for name in config.trainer.metrics or ())}
-    if chosen_by(metric) not in known:
-        there = [name.removeprefix(VALIDATION) for name in known if name.startswith(VALIDATION)]
-        raise ConfigError(
-            f"a search chooses by {chosen_by(metric)}, which no run on {data.name} has",
-            key="compare.metric", got=metric,
-            expected=f"one of {', '.join(f'{TEST}{name}' for name in sorted(there))}, or null for "
-            "the usual",
-        )  # fmt: skip
 
 
 def _known(config: DictConfig) -> DictConfig:

@@ -33,7 +33,7 @@ def check_question(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> Non
     _check_claims(sweep, planned)
     asked = sweep.config.compare
     if asked.metric is not None:
-        _check_metric(asked.metric, planned, searched=sweep.config.tune.budget > 0)
+        check_metric(asked.metric, planned, searched=sweep.config.tune.budget > 0)
     if asked.factor is not None:
         _check_factor(asked.factor, sweep)
     elif asked.baseline is not None:
@@ -45,7 +45,7 @@ def _check_claims(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> None
     runs = [(run, texts(run.config)) for job in planned for run in job if not run.trial_for]
     for claim in claims_of(plain(sweep.config.study)["claims"]) if runs else ():
         key = f"study.claims.{claim.name}"
-        _check_metric(claim.metric, planned, key=f"{key}.metric")
+        check_metric(claim.metric, planned, key=f"{key}.metric")
         for name, arm in claim.arms.items():
             found = {
                 run.fingerprint: run.seed
@@ -75,14 +75,24 @@ def _check_baseline(baseline: str, planned: Sequence[PlannedRun]) -> None:
         )
 
 
-def _check_metric(
+def check_metric(
     metric: str,
     planned: Sequence[Sequence[PlannedRun]],
     *,
     searched: bool = False,
     key: str = "compare.metric",
 ) -> None:
-    """Every dataset's runs have the metric, and the validation split has it if it is to choose."""
+    """Check that every dataset's runs have a metric, and validation rows too if it is to choose.
+
+    Args:
+        metric: its name.
+        planned: the runs of each job.
+        searched: whether something is chosen by it.
+        key: that names it, for the message.
+
+    Raises:
+        ConfigError: the runs or their validation rows have no such metric.
+    """
     firsts = {run.dataset: run for runs in reversed(planned) for run in runs[:1]}
     for dataset, run in firsts.items():
         config = run.config
@@ -100,7 +110,7 @@ def _check_metric(
         if searched and names.chosen_by(metric) not in there:
             raise ConfigError(
                 "a search chooses by the validation split, which has no such metric",
-                key="compare.metric",
+                key=key,
                 got=metric,
                 cure="choose another, and compare by this one afterwards: regexp compare "
                 f"SWEEP_ID --metric {metric}",
