@@ -32,6 +32,6 @@ def none_is_best(found: Recipe, tuned: Recipe, default: Recipe, tried: Sequence[
         which = "the configuration as it is, without a technique"
     number = count(sum(bool(one.techniques) for one in tried), "recipe")
     return (
-        f"The best recipe found is {which}. Of {number} with techniques not one, trained again "
-        "with fresh seeds, was ahead of it by more than one standard error on validation rows."
+        f"The best recipe found is {which}. Of {number} with techniques the best, trained again "
+        "with fresh seeds, were not ahead of it on validation rows."
     )

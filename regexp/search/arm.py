@@ -19,17 +19,24 @@ class Arm:
         space: what it looks through.
         trials: what it has tried, oldest first.
         finalists: the best of them, as they were trained again.
+        base: the side of `none`, whose trials recipes begin from; of that side none.
     """
 
     name: str
     space: Space
     trials: list[Trial] = field(default_factory=list)
     finalists: list[Trial] = field(default_factory=list)
+    base: Arm | None = None
 
     @property
     def config(self) -> DictConfig:
         """Of the search."""
         return self.space.config
+
+    @property
+    def known(self) -> list[Trial]:
+        """All trials that its next batch follows from."""
+        return [*self.trials, *(self.base.trials if self.base else [])]
 
     @property
     def seconds(self) -> float:
@@ -39,4 +46,5 @@ class Arm:
 
 def arms_of(space: Space) -> tuple[Arm, Arm]:
     """Both sides of a search, before its first trial."""
-    return Arm("recipes", space), Arm("none", space.without_techniques())
+    none = Arm("none", space.without_techniques())
+    return Arm("recipes", space, base=none), none

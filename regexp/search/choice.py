@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from regexp.compare.statistics import paired
 from regexp.config.bars import Bars, as_compared
 from regexp.errors import ConfigError
 from regexp.metrics import names
@@ -166,34 +165,6 @@ def by_loss(config: DictConfig) -> bool:
     if metric in (names.RMSE, names.RMSE_UNSCALED):
         return False
     return metric is not None and names.lower_is_better(metric)
-
-
-def simplest(trials: Sequence[Trial], config: DictConfig) -> Trial | None:
-    """The first trial that is not worse than the best by more than one standard error.
-
-    The rule of Breiman et al. 1984 ("Classification and regression trees", section 3.4.3), on
-    differences seed by seed: what is ahead by less is mostly so by chance, the more so as it is the
-    best of several. With one seed there is no standard error, and the best it is.
-
-    Args:
-        trials: the simplest first, all with the same seeds.
-        config: as of `ranked`.
-
-    Returns:
-        None if none of them finished.
-    """
-    order = ranked(trials, config)
-    if not order:
-        return None
-    finished = {at: [one for one in trials[at].scores if one is not None] for at in order}
-    best = finished[order[0]]
-    name, lower = headline_of(best, *_metric(config))
-    for at in sorted(order):
-        ahead = paired([run[name] for run in best], [run[name] for run in finished[at]])
-        lead = -ahead.mean if lower else ahead.mean
-        if ahead.pairs > 1 and not ahead.missing and lead <= ahead.sd / ahead.pairs**0.5:
-            return trials[at]
-    return trials[order[0]]
 
 
 def ranks(trials: Sequence[Trial], config: DictConfig) -> list[float]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from omegaconf import DictConfig
+
 from regexp.errors import ConfigError
 from regexp.search.arm import Arm
-from regexp.search.choice import Trial, best, ranked, simplest, tried
+from regexp.search.choice import Trial, best, ranked, tried
 from regexp.search.engine import Batch, Train, train_recipes
 from regexp.search.recipe import Recipe
 from regexp.search.seeds import FIRST_SEEDS, better_half, finalist_seeds
@@ -18,10 +20,9 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
 
     The best trials are trained again with fresh seeds and splits, as the finalists of the arms: all
     with `FIRST_SEEDS`, the better half of each arm with the other seeds as well, whose means over
-    all of them choose. What is no better than something simpler by more than a standard error is
-    not taken: the simplest is the configuration as it is, which is not halved away, and then no
-    technique with the numbers that were found for `none`. The configuration as it is, where tuned
-    `none` has beaten it so, is not the recipe either.
+    all of them choose; the configuration as it is, which is one of `none`, is not halved away.
+    The recipe may be one of `none` as well; where all is equal, the simpler is chosen, the
+    configuration as it is first.
 
     Raises:
         ConfigError: none of the trials of an arm finished.
@@ -41,12 +42,15 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
         [one for one in arm.finalists if one.recipe in ours]
         for arm, ours in zip(arms, asked, strict=True)
     ]
-    best_recipe, best_none = ([ours[at] for at in ranked(ours, none.config)][:1] for ours in whole)
-    simple = [one for one in whole[1] if one.recipe == default] + best_none
-    tuned = simplest(simple, none.config)
-    at = simple.index(tuned) if tuned else 0
-    found = simplest([*simple[at:], *best_recipe], none.config)
+    simple = sorted(whole[1], key=lambda one: one.recipe != default)
+    found, tuned = (_first(ours, none.config) for ours in ([*simple, *whole[0]], simple))
     return (found or recipes.finalists[0]).recipe, (tuned or none.finalists[0]).recipe
+
+
+def _first(finalists: Sequence[Trial], config: DictConfig) -> Trial | None:
+    """The one with the best mean; None if none of them finished."""
+    order = ranked(finalists, config)
+    return finalists[order[0]] if order else None
 
 
 def _finalists(arm: Arm) -> list[Recipe]:

@@ -50,13 +50,9 @@ def reason(record: SearchRecord) -> str:
         return ""
     if not rows[0].finished:
         return "None of them finished, and the recipe is the best trial."
-    if len(rows[0].scores) == 1:
-        return "With one seed there is no standard error, and the recipe is the best of them."
-    if rows[0].recipe == record.recipe.recipe:
-        return "The recipe is the best of them: nothing simpler is within one standard error of it."
     return (
-        "The recipe is the simplest within one standard error of the best, by differences seed by "
-        "seed: first the configuration as it is, then the best of none."
+        "The recipe is the one with the best mean: the lower validation loss among equal ones, and "
+        "then the simpler. What it is worth the verdict tells, by fresh seeds and test rows."
     )
 
 
@@ -68,7 +64,8 @@ def _ordered(record: SearchRecord) -> list[Finalist]:
     return sorted(
         {str(one.recipe): one for one in every}.values(),
         key=lambda one: (
-            not one.finished, -len(one.scores), sign * _mean(one) if one.finished else 0.0
+            not one.finished, -len(one.scores), sign * _mean(one) if one.finished else 0.0,
+            not _chosen(record, one),
         ),
     )  # fmt: skip
 

@@ -33,14 +33,16 @@ def _proposed(arm: Arm, done: int, propose: Propose) -> list[Draw]:
     """A batch, after `done` others of its arm.
 
     The first has `none`, the portfolio, and its techniques one by one, with their own numbers. Half
-    of every second batch are neighbours of the best trial: what is drawn anew each time seldom
-    comes close to what is good already. All other recipes are the sampler's. Structure is drawn
-    once a batch, so that it trains as one stack; the first has the configuration's own, and a batch
-    with neighbours that of the best trial.
+    of every second batch are neighbours of the best trial, which may be one of `none`: what is
+    drawn anew each time seldom comes close to what is good already. All other recipes are the
+    sampler's, which knows the trials of `none` as well. Structure is drawn once a batch, so that it
+    trains as one stack; the first has the configuration's own, and a batch with neighbours that of
+    the best trial.
     """
     space, size = arm.space, arm.config.search.batch
     seed = derive(arm.config.search.seed, "search", arm.name, done)
-    near = best(arm.trials, arm.config, 1) if done // size % 2 else []
+    known = arm.known
+    near = best(known, arm.config, 1) if done // size % 2 else []
     names = _mixed_from(arm, seed, [name for one in near for name in one.techniques])
     recipes = _given(space, names, done)[:size]
     recipes += [
@@ -49,9 +51,7 @@ def _proposed(arm: Arm, done: int, propose: Propose) -> list[Draw]:
         for number in range((size - len(recipes)) // 2)
     ]
     given = [space.draw(one, {*names, *one.techniques} & {*space.switches}) for one in recipes]
-    earlier = list(
-        zip((trial.draw for trial in arm.trials), ranks(arm.trials, arm.config), strict=True)
-    )
+    earlier = [*zip((one.draw for one in known), ranks(known, arm.config), strict=True)]
     draws = propose(space.parameters(names), earlier, given, size, seed)
     if arm.config.search.most is None:
         return draws

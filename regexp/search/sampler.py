@@ -111,7 +111,11 @@ def _distribution(one: Dimension, optuna: Any) -> BaseDistribution:
 
 
 def _encoded(draw: Draw, parameters: Mapping[str, Parameter]) -> dict[str, Any]:
-    """A draw as Optuna has it: what is outside of its range stands at the nearest end."""
+    """A draw as Optuna has it: what is outside of its range stands at the nearest end.
+
+    A technique that its batch did not have is off in it.
+    """
+    draw = {one.key: False for one in parameters.values() if one.switches} | draw
     encoded: dict[str, Any] = {}
     for key, value in draw.items():
         if key not in parameters or value is None:

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.errors import ConfigError
-from regexp.search.choice import Trial, best, ranked, ranks, simplest, tried
+from regexp.search.choice import Trial, best, ranked, ranks, tried
 from regexp.search.recipe import Recipe
 from regexp.sweeps.outcome import Outcome
 
@@ -59,29 +59,6 @@ def test_the_mean_over_seeds_chooses() -> None:
     lucky = tried(recipe(1), {}, [finished(1.0), finished(0.4)])
     steady = tried(recipe(2), {}, [finished(0.8), finished(0.8)])
     assert best([lucky, steady], config(), 1) == [recipe(2)]
-
-
-def of_seeds(number: float, *scores: float) -> Trial:
-    return tried(recipe(number), {}, [finished(score) for score in scores])
-
-
-def test_the_simplest_within_a_standard_error_of_the_best_is_taken() -> None:
-    """The gains are .2, .0 and .1: .1 on average, with a standard error of .1 / sqrt(3)."""
-    simple, good = of_seeds(1, 0.7, 0.9, 0.8), of_seeds(2, 0.9, 0.9, 0.9)
-    assert simplest([simple, good], config()) == good
-    near = of_seeds(3, 0.7, 0.95, 0.9)  # .2, -.05, .0: .05 with .076
-    assert simplest([near, good], config()) == near
-    assert simplest([simple, near, good], config()) == near
-    assert simplest([good, near], config()) == good
-    errors = OmegaConf.create({"compare": {"metric": "test/loss"}})
-    assert simplest([good, simple], errors) == good  # their losses are the same
-
-
-def test_with_one_seed_the_best_is_taken_and_of_none_that_finished_none() -> None:
-    assert simplest([of_seeds(1, 0.8), of_seeds(2, 0.9)], config()) == of_seeds(2, 0.9)
-    lost = Trial(recipe(1), {}, [None, None])
-    assert simplest([lost, of_seeds(2, 0.1, 0.2)], config()) == of_seeds(2, 0.1, 0.2)
-    assert simplest([lost], config()) is None
 
 
 def test_equal_recipes_are_one_finalist() -> None:

@@ -80,6 +80,16 @@ def test_what_is_given_comes_first_also_outside_of_its_range() -> None:
     assert len(again) == 4
 
 
+def test_a_technique_that_an_earlier_batch_did_not_have_was_off_in_it() -> None:
+    """The best have it not: it is known to be no loss, and drawn less often than by chance."""
+    key = "regularizer.dropout"
+    off = [({**draw, key: False}, rank) for draw, rank in tried(64) if not draw[key]]
+    without = [({name: draw[name] for name in draw if name != key}, rank) for draw, rank in off]
+    drawn = propose(parameters(), without, [], 16, 64)
+    assert drawn == propose(parameters(), off, [], 16, 64)
+    assert 0 < sum(draw[key] for draw in drawn) < 8
+
+
 def test_it_finds_what_is_better_sooner_than_by_chance() -> None:
     """With 80 trials the best 8 of the last batch are nearer than those of the first."""
     values = [value for _, value in tried(80)]
