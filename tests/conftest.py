@@ -105,6 +105,12 @@ def mlruns(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
 
 
 @pytest.fixture
+def no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps end without their comparison, which takes a sixth of a small sweep's time."""
+    monkeypatch.setattr("regexp.sweeps.execute.present", lambda *_: None)
+
+
+@pytest.fixture
 def sandbox(
     tmp_path: Path, mlruns: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> "Sandbox":

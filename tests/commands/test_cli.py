@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import pytest
 import regexp.sweeps.job
 import regexp.tracking
 from regexp.__main__ import USAGE_ERROR, run
+from regexp.sweeps.resume import Resume
 from regexp.tracking import Tracker
 from tests import processes
+from tests.processes import Forked
 from tests.sandbox import SMALL, Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -281,16 +284,28 @@ def test_equal_commands_at_the_same_time_train_nothing_twice(sandbox: Sandbox) -
     assert own["fingerprint"].is_unique
 
 
+def give_until_the_second_job(*arguments: str) -> None:
+    """A command that SIGKILL ends after the first epoch of its second job."""
+    whole = Resume.save
+    epochs: list[int] = []
+
+    def save(self: Resume, epoch: int, content: Callable[[], dict[str, Any]]) -> None:
+        whole(self, epoch, content)
+        epochs.append(epoch)
+        if epochs == [1, 1]:  # not called after the last epoch of a job
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Resume.save = save  # type: ignore[method-assign]
+    processes.give(*arguments)
+
+
 def test_after_kill_9_the_same_command_loses_nothing_and_repeats_nothing(
     sandbox: Sandbox,
 ) -> None:
-    arguments = ["-m", "regularizer=none,l1,l2", *SMALL, "trainer.epochs=300"]
-    process = processes.regexp(*arguments, *sandbox.arguments)
-    for line in process.output:
-        if line.startswith("[2/3]"):  # the second job begins
-            break
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    arguments = ["-m", "regularizer=none,l1,l2", *SMALL]
+    process = Forked(give_until_the_second_job, *arguments, *sandbox.arguments)
+    status, printed = process.end()
+    assert status == -signal.SIGKILL, printed
 
     with sandbox.tracker():  # opening the store tells what died
         pass

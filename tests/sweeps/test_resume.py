@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,11 @@ def config(folder: Path, *overrides: str) -> DictConfig:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """To make one takes seconds; each test has an experiment of its own in it."""
-    return tmp_path_factory.mktemp("store")
+def store(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """Each test has an experiment of its own in it."""
+    folder = tmp_path_factory.mktemp("store")
+    shutil.copy(empty_store, folder)
+    return folder
 
 
 @pytest.fixture
@@ -84,14 +88,31 @@ def recorded(tracker: Tracker, sweep: Any) -> dict[Any, Any]:
     return found
 
 
+Expected = Callable[..., dict[Any, Any]]
+"""`expected(stack=False)`: what `recorded` gives of the runs where nothing disturbs them."""
+
+
+@pytest.fixture(scope="module")
+def expected(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Expected:
+    @cache
+    def undisturbed(*, stack: bool = True) -> dict[Any, Any]:
+        one = config(tmp_path_factory.mktemp("undisturbed"), f"stack={stack}".lower())
+        with Tracker(None, f"undisturbed {stack}", store) as opened:
+            sweep, outcomes = train(opened, one)
+            assert [outcome.status for outcome in outcomes] == ["FINISHED"] * 3
+            return recorded(opened, sweep)
+
+    return undisturbed
+
+
 @pytest.mark.parametrize("stack", [True, False])
 @pytest.mark.parametrize("error", [Interrupted(), RuntimeError("out of memory")])
 def test_a_broken_job_ends_as_if_nothing_had_happened(
-    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: bool,
-    error: BaseException,
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: Expected,
+    stack: bool, error: BaseException,
 ) -> None:  # fmt: skip
     one = config(tmp_path, f"stack={stack}".lower())
-    undisturbed, _ = train(tracker, one, "undisturbed")
+    undisturbed = expected(stack=stack)
     interrupt(monkeypatch, 3, error)
     if isinstance(error, Interrupted):
         with pytest.raises(Interrupted):
@@ -107,18 +128,18 @@ def test_a_broken_job_ends_as_if_nothing_had_happened(
 
     broken, outcomes = train(tracker, one, "broken")
     assert [outcome.status for outcome in outcomes] == ["FINISHED"] * 3
-    assert recorded(tracker, broken) == recorded(tracker, undisturbed)
+    assert recorded(tracker, broken) == undisturbed
     assert before <= set(tracker.runs(broken.id)["run_id"])
     assert len(tracker.runs(broken.id)) == 3
     assert not list((tmp_path / "checkpoints").rglob("*"))
 
 
 def test_a_run_alone_of_a_stack_is_made_again_with_the_stacks_bits(
-    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: Expected
 ) -> None:
     """Killed while runs are recorded: two are finished, the third is not."""
     one = config(tmp_path, "checkpoint.every=null")
-    undisturbed, _ = train(tracker, one, "undisturbed")
+    undisturbed = expected()
     whole, calls = recording.record_result, []
 
     def record_result(*given: Any) -> Outcome:
@@ -134,7 +155,7 @@ def test_a_run_alone_of_a_stack_is_made_again_with_the_stacks_bits(
     for record in list(tracker._open.values()):
         record.finish("KILLED")
     broken, _ = train(tracker, one, "broken")
-    assert recorded(tracker, broken) == recorded(tracker, undisturbed)
+    assert recorded(tracker, broken) == undisturbed
 
 
 @pytest.mark.parametrize("stack", [True, False])
@@ -167,10 +188,10 @@ def test_a_kill_leaves_no_file_for_ever(
 @pytest.mark.parametrize("damage", ["half", "empty", "foreign", "fewer", "other"])
 def test_a_bad_checkpoint_is_told_of_and_the_runs_start_again(
     tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture, damage: str,
+    caplog: pytest.LogCaptureFixture, expected: Expected, damage: str,
 ) -> None:  # fmt: skip
     one = config(tmp_path)
-    undisturbed, _ = train(tracker, one, "undisturbed")
+    undisturbed = expected()
     interrupt(monkeypatch, 2, RuntimeError("broken"))
     train(tracker, one, "broken")
     (file,) = (tmp_path / "checkpoints").rglob("*.pt")
@@ -189,7 +210,7 @@ def test_a_bad_checkpoint_is_told_of_and_the_runs_start_again(
     broken, outcomes = train(tracker, one, "broken")
     assert f"{file} cannot be used" in caplog.text
     assert [outcome.status for outcome in outcomes] == ["FINISHED"] * 3
-    assert recorded(tracker, broken) == recorded(tracker, undisturbed)
+    assert recorded(tracker, broken) == undisturbed
 
 
 def test_a_full_disk_is_told_of_once_and_training_goes_on(
@@ -210,10 +231,10 @@ def test_a_full_disk_is_told_of_once_and_training_goes_on(
 
 
 def test_a_run_whose_last_checkpoint_cannot_be_stored_fails_alone_and_is_made_again(
-    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: Expected
 ) -> None:
     one = config(tmp_path)
-    undisturbed, _ = train(tracker, one, "undisturbed")
+    undisturbed = expected()
     whole, calls = checkpoint.save, []
 
     def full(path: Path, content: dict[str, Any]) -> None:
@@ -229,7 +250,7 @@ def test_a_run_whose_last_checkpoint_cannot_be_stored_fails_alone_and_is_made_ag
     reason = "what it ended with cannot be stored: [Errno 28] No space left on device"
     assert reason in outcomes[1].reason
     broken, _ = train(tracker, one, "broken")
-    assert recorded(tracker, broken) == recorded(tracker, undisturbed)
+    assert recorded(tracker, broken) == undisturbed
 
 
 def test_a_diverged_run_is_not_trained_again(tracker: Tracker, tmp_path: Path) -> None:
@@ -390,9 +411,9 @@ def copy_of(tracker: Tracker, sweep: Any) -> CheckpointCopy:
 
 
 def test_a_stack_goes_on_where_its_checkpoint_is_in_the_store_alone(
-    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: Expected
 ) -> None:
-    undisturbed, _ = train(tracker, config(tmp_path), "undisturbed")
+    undisturbed = expected()
     here = config(tmp_path / "here", "checkpoint.store=true")
     interrupt(monkeypatch, 3, RuntimeError("broken"))
     broken, _ = train(tracker, here, "broken")
@@ -407,15 +428,15 @@ def test_a_stack_goes_on_where_its_checkpoint_is_in_the_store_alone(
     monkeypatch.setattr(TrainingState, "resumed", noting)
     train(tracker, config(tmp_path / "there", "checkpoint.store=true"), "broken")
     assert seen == [3]
-    assert recorded(tracker, broken) == recorded(tracker, undisturbed)
+    assert recorded(tracker, broken) == undisturbed
     assert not copies(tracker, broken)
     assert not list((tmp_path / "there").glob("**/checkpoints/*"))
 
 
 def test_a_stack_goes_on_from_the_store_where_another_machine_was_further(
-    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: Expected
 ) -> None:
-    undisturbed, _ = train(tracker, config(tmp_path), "undisturbed")
+    undisturbed = expected()
     here, there = (config(tmp_path / name, "checkpoint.store=true") for name in ("here", "there"))
     for machine, epoch in ((here, 2), (there, 4)):
         interrupt(monkeypatch, epoch, RuntimeError("broken"))
@@ -433,7 +454,7 @@ def test_a_stack_goes_on_from_the_store_where_another_machine_was_further(
     resume._found()
     assert file.read_bytes() == later
     train(tracker, here, "broken")
-    assert recorded(tracker, broken) == recorded(tracker, undisturbed)
+    assert recorded(tracker, broken) == undisturbed
 
 
 def test_a_copy_that_goes_while_the_store_is_away_goes_later(

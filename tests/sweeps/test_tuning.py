@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -356,8 +355,8 @@ def wall_seconds(sandbox: Sandbox) -> float:
         return float(tracker.client.get_run(parent).data.tags["wall_seconds"])
 
 
-def broken_at(monkeypatch: pytest.MonkeyPatch, chosen: Callable[[PlannedRun], bool]) -> None:
-    """Break training after the first epoch of a stack with such runs, as Ctrl-C does; once."""
+def broken_at(monkeypatch: pytest.MonkeyPatch, *, trials: bool) -> None:
+    """Break training after the first epoch of trials, or of other runs, as Ctrl-C does; once."""
     whole, before = Resume.save, job._train_stack
     planned: list[PlannedRun] = []
 
@@ -367,7 +366,7 @@ def broken_at(monkeypatch: pytest.MonkeyPatch, chosen: Callable[[PlannedRun], bo
 
     def save(self: Resume, epoch: int, content: Any) -> None:
         whole(self, epoch, content)
-        if epoch == 1 and chosen(planned[0]):
+        if epoch == 1 and bool(planned[0].trial_for) is trials:
             monkeypatch.setattr(Resume, "save", whole)
             raise KeyboardInterrupt
 
@@ -375,15 +374,19 @@ def broken_at(monkeypatch: pytest.MonkeyPatch, chosen: Callable[[PlannedRun], bo
     monkeypatch.setattr(Resume, "save", save)
 
 
-@pytest.mark.parametrize("stage", ["trials", "final"])
+@pytest.mark.usefixtures("no_table")
 def test_a_broken_search_goes_on_to_the_same_end(
-    stage: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It is broken off in its trials, then in what it has chosen."""
     command = ("regularizer=l1", "tune.budget=3", LR, "seeds=2", "checkpoint.every=1", *SMALL)
-    broken_at(monkeypatch, lambda one: bool(one.trial_for) == (stage == "trials"))
-    assert sandbox.run(*command) == 130
-    spent = wall_seconds(sandbox)
-    assert spent > 0, "a study's time is that of all its commands"
+    spent = 0.0
+    for trials_left in (True, False):
+        broken_at(monkeypatch, trials=trials_left)
+        assert sandbox.run(*command) == 130
+        assert wall_seconds(sandbox) > spent, "a study's time is that of all its commands"
+        spent = wall_seconds(sandbox)
+        assert found_in(sandbox)[1].empty is trials_left
     assert sandbox.run(*command) == 0
     assert wall_seconds(sandbox) > spent
     trials, runs = found_in(sandbox)
