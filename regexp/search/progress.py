@@ -10,7 +10,11 @@ from regexp.metrics.names import VALIDATION_LOSS
 from regexp.search.arm import Arm
 from regexp.search.budget import seconds_after
 from regexp.search.choice import headline, ranked, seconds_of
+from regexp.sweeps.time_left import duration
 from regexp.sweeps.tuning import numbers_in_words
+
+FAR_OVER = 0.1
+"""Of a budget: by so much more it is said that a search takes more."""
 
 
 def progress(arms: Sequence[Arm], seconds: float, before: int = 0) -> str:
@@ -38,6 +42,11 @@ def progress(arms: Sequence[Arm], seconds: float, before: int = 0) -> str:
     budget = budget_of(config)
     left = (config.search.trials - done) * 2 * each
     if budget is not None:
-        left = budget - seconds_after(arms) - sum(arm.seconds for arm in arms)
-        left = max(left, 0) * seconds / spent
+        of_budget = budget - seconds_after(arms) - sum(arm.seconds for arm in arms)
+        left = max(of_budget, 0) * seconds / spent
+        if -of_budget > FAR_OVER * budget:
+            parts.append(
+                f"finalists and verdict take about {duration(-of_budget)} of training more than "
+                "search.budget, as a first batch trains in full"
+            )
     return "; ".join([*parts, f"about {left / 60:.0f} min of trials left"])

@@ -37,6 +37,17 @@ def test_trials_that_were_there_say_nothing_of_the_rate() -> None:
     assert line.endswith("180 trials an hour; about 16 min of trials left"), line
 
 
+def test_a_budget_that_the_first_round_leaves_too_little_of_is_told_of() -> None:
+    few = "search.finalists=1", "search.finalist_seeds=2"
+    # 160 seconds are spent, and 36 runs after them take 360
+    line = progress(tried(space("search.budget=400s", *few), 8, 10.0), 160.0)
+    assert "finalists and verdict take about 2 min of training more than search.budget" in line
+    assert line.endswith("about 0 min of trials left")
+    for enough in ("500s", "600s"):
+        line = progress(tried(space(f"search.budget={enough}", *few), 8, 10.0), 160.0)
+        assert "more than" not in line
+
+
 def test_the_best_are_told_by_what_is_compared() -> None:
     scores = {"final/val_accuracy": 0.5, "final/val_balanced_accuracy": 0.25, "final/val_loss": 1.0}
     for metric, told in (
