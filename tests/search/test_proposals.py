@@ -8,7 +8,7 @@ from regexp.search.arm import Arm, arms_of
 from regexp.search.choice import Trial
 from regexp.search.proposals import round_of
 from regexp.search.recipe import Recipe
-from regexp.search.space import Draw, Parameter
+from regexp.search.space import Draw
 from regexp.search.taking_part import read_space
 from tests.search.composed import compose_named
 
@@ -19,12 +19,7 @@ class Asked:
     """A sampler that draws nothing, and keeps what it was asked with last."""
 
     def __call__(
-        self,
-        parameters: Sequence[Parameter],
-        earlier: Sequence[tuple[Draw, float]],
-        given: Sequence[Draw],
-        count: int,
-        seed: int,
+        self, _: object, earlier: Sequence[tuple[Draw, float]], given: Sequence[Draw], *__: int
     ) -> list[Draw]:
         self.best = min(earlier, key=lambda one: one[1])[0]
         self.earlier, self.given = len(earlier), given
