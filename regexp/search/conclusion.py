@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from omegaconf import DictConfig
-
 from regexp.errors import ConfigError
 from regexp.search.arm import Arm
 from regexp.search.choice import Trial, best, ranked, tried
@@ -43,14 +41,9 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
         for arm, ours in zip(arms, asked, strict=True)
     ]
     simple = sorted(whole[1], key=lambda one: one.recipe != default)
-    found, tuned = (_first(ours, none.config) for ours in ([*simple, *whole[0]], simple))
-    return (found or recipes.finalists[0]).recipe, (tuned or none.finalists[0]).recipe
-
-
-def _first(finalists: Sequence[Trial], config: DictConfig) -> Trial | None:
-    """The one with the best mean; None if none of them finished."""
-    order = ranked(finalists, config)
-    return finalists[order[0]] if order else None
+    found = best([*simple, *whole[0]], none.config, 1) or [recipes.finalists[0].recipe]
+    tuned = best(simple, none.config, 1) or [none.finalists[0].recipe]
+    return found[0], tuned[0]
 
 
 def _finalists(arm: Arm) -> list[Recipe]:
