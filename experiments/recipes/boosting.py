@@ -12,7 +12,7 @@ from regexp.config.search_space import Dimension
 from regexp.metrics.names import SECONDS, VALIDATION
 from regexp.random import derive
 from regexp.search.sampler import propose
-from regexp.search.seeds import TRIAL_SEED, finalist_seeds, verdict_seeds
+from regexp.search.seeds import TRIAL_SEED, finalist_runs, finalists_of, halvings, verdict_seeds
 from regexp.search.space import Draw, Parameter, Space
 from regexp.sweeps.plan import plan
 from regexp.sweeps.tuning import in_order
@@ -88,8 +88,8 @@ class Fits:
 def tune(config: Any, fits: Any, budget: float) -> Tuned:
     """Boosting with the numbers that are best on validation rows.
 
-    As for recipes: batches of trials with one seed, of the best `search.finalists` the best mean
-    of `search.finalist_seeds` other seeds, and fresh seeds for the test rows, all in the budget.
+    As for recipes: batches of trials with one seed, the best of them halved as their fresh seeds
+    double, the best mean of the last, and fresh seeds for the test rows, all in the budget.
 
     Args:
         config: of the search.
@@ -97,11 +97,10 @@ def tune(config: Any, fits: Any, budget: float) -> Tuned:
         budget: seconds of fitting.
     """
     asked, metric = config.search, config.compare.metric
-    after = asked.finalists * asked.finalist_seeds + asked.seeds
     draws: list[Draw] = []
     scores: list[Scores] = []
     spent = 0.0
-    while not draws or spent * (1 + (after + asked.batch) / len(draws)) <= budget:
+    while not draws or spent / len(draws) * _fits(config, len(draws) + asked.batch) <= budget:
         order = _order([[one] for one in scores], metric)
         ranks = {at: float(place) for place, at in enumerate(order)}
         earlier = [(draw, ranks[at]) for at, draw in enumerate(draws)]
@@ -113,11 +112,21 @@ def tune(config: Any, fits: Any, budget: float) -> Tuned:
         found = [fits(draw, TRIAL_SEED) for draw in batch]
         spent += sum(one[SECONDS] for one in found)
         scores += map(_of_validation, found)
-    best = [draws[at] for at in _order([[one] for one in scores], metric)[: asked.finalists]]
-    again = [[_of_validation(fits(draw, seed)) for seed in finalist_seeds(config)] for draw in best]
-    chosen = best[_order(again, metric)[0]]
+    left = _order([[one] for one in scores], metric)
+    again: list[list[Scores]] = [[] for _ in draws]
+    for number, seeds in halvings(finalists_of(config, len(draws))):
+        left = left[:number]
+        for at in left:
+            again[at] += [_of_validation(fits(draws[at], seed)) for seed in seeds]
+        left = [left[place] for place in _order([again[at] for at in left], metric)]
+    chosen = draws[left[0]]
     tested = {seed: fits(chosen, seed)[metric] for seed in verdict_seeds(config)}
     return Tuned(chosen, len(draws), tested)
+
+
+def _fits(config: Any, trials: int) -> int:
+    """How many fits so many trials are, with what follows them."""
+    return trials + finalist_runs(finalists_of(config, trials))[0] + config.search.seeds
 
 
 def _of_validation(scores: Scores) -> Scores:

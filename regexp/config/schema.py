@@ -105,8 +105,7 @@ class Search:
     schedulers: Any = MISSING
     rungs: Rungs = field(default_factory=Rungs)
     space: dict[str, Any] = field(default_factory=dict)
-    finalists: int = MISSING
-    finalist_seeds: int = MISSING
+    finalists: int | None = MISSING
     seeds: int = MISSING
     seed: int = MISSING
     folder: str = MISSING

@@ -175,8 +175,8 @@ def _check(config: DictConfig) -> None:
     """Check `search`, and that nothing else searches or says which runs there are."""
     budget_of(config)
     for key, least in (("trials", 1), ("batch", 2), ("parallel", 1), ("workers", 1),
-                       ("together", 1), ("most", 1), ("finalists", 1), ("finalist_seeds", 1),
-                       ("seeds", 2), ("seed", 0)):  # fmt: skip
+                       ("together", 1), ("most", 1), ("finalists", 1), ("seeds", 2),
+                       ("seed", 0)):  # fmt: skip
         value = config.search[key]
         if value is not None and value < least:
             raise ConfigError(key=f"search.{key}", got=value, expected=f"an integer >= {least}")

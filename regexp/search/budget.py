@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from regexp.config.searched import budget_of
 from regexp.search.arm import Arm
 from regexp.search.choice import seconds_of
-from regexp.search.seeds import finalist_runs
+from regexp.search.seeds import finalist_runs, finalists_of
 
 
 def next_round(arms: Sequence[Arm]) -> list[int]:
@@ -34,26 +34,33 @@ def next_round(arms: Sequence[Arm]) -> list[int]:
     spent = sum(arm.seconds for arm in arms)
     # those of the first round train in full, and say nothing of the next where there are others
     alike = [arm.trials[batch * most :] or arm.trials for arm in arms]
-    each = sum(map(seconds_of, alike)) * batch / len(alike[0])
-    fitting = (budget - spent - seconds_after(arms)) // each
-    return [batch] * int(max(min(fitting, most), 0))
+    each = sum(map(seconds_of, alike)) / len(alike[0])
+    for trials in range(most * batch, 0, -batch):
+        if spent + trials * each + seconds_after(arms, done + trials) <= budget:
+            return [batch] * (trials // batch)
+    return []
 
 
-def seconds_after(arms: Sequence[Arm]) -> float:
-    """Of training, that finalists and verdict will take: as trials of each arm did in full."""
+def seconds_after(arms: Sequence[Arm], trials: int) -> float:
+    """Of training, that finalists and verdict will take: as trials of each arm did in full.
+
+    Args:
+        arms: of the search.
+        trials: of each arm that there will be.
+    """
     found = 0.0
-    for arm, runs in zip(arms, _runs_after(arms[0].config), strict=True):
+    for arm, runs in zip(arms, _runs_after(arms[0].config, trials), strict=True):
         whole = [trial.seconds for trial in arm.trials if trial.in_full]
         found += runs * sum(whole) / max(len(whole), 1)
     return found
 
 
-def runs_after(config: DictConfig) -> int:
-    """How many runs follow the trials, at most."""
-    return sum(_runs_after(config))
+def runs_after(config: DictConfig, trials: int) -> int:
+    """How many runs follow so many trials of each arm, at most."""
+    return sum(_runs_after(config, trials))
 
 
-def _runs_after(config: DictConfig) -> tuple[int, int]:
+def _runs_after(config: DictConfig, trials: int) -> tuple[int, int]:
     """Of recipes and of `none`: the finalists, and the verdict, which has none untuned too."""
-    recipes, none = finalist_runs(config)
+    recipes, none = finalist_runs(finalists_of(config, trials))
     return recipes + config.search.seeds, none + 2 * config.search.seeds

@@ -68,14 +68,16 @@ def lines_of(space: Space) -> list[str]:
         if budget is None
         else f"recipes and as many configurations of none in {asked.budget} of training"
     )
+    known = asked.finalists is not None or budget is None
+    runs = count(runs_after(space.config, asked.trials if budget is None else 0), "run")
+    after = f"at most {runs}" if known else f"{runs}, and more of many trials,"
     return [
         f"{count(len(switches), 'technique')} to switch on or off: {', '.join(switches)}.",
         *[f"One of a kind, or none, for a whole batch: {', '.join(others)}."] * bool(others),
         f"{count(numbers, 'number')} of techniques, and of every recipe: "
         f"{', '.join(one.key for one in space.shared)}.",
         *rung_lines(space.config),
-        f"{size}, in batches of {asked.batch}; then at most {runs_after(space.config)} runs for "
-        "the choice and the verdict.",
+        f"{size}, in batches of {asked.batch}; then {after} for the choice and the verdict.",
         "",
     ]
 

@@ -7,18 +7,18 @@ from dataclasses import replace
 
 from regexp.errors import ConfigError
 from regexp.search.arm import Arm
-from regexp.search.choice import Trial, best, ranked, tried
+from regexp.search.choice import Trial, best, tried
 from regexp.search.engine import Batch, Train, train_recipes
 from regexp.search.recipe import Recipe
-from regexp.search.seeds import FIRST_SEEDS, better_half, finalist_seeds
+from regexp.search.seeds import finalists_of, halvings
 
 
 def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
     """The recipe that a search ends with, and `none` as it was tuned.
 
-    The best trials are trained again with fresh seeds and splits, as the finalists of the arms: all
-    with `FIRST_SEEDS`, the better half of each arm with the other seeds as well, whose means over
-    all of them choose; the configuration as it is, which is one of `none`, is not halved away.
+    The best trials are trained again with fresh seeds and splits, as the finalists of the arms, of
+    which each round leaves the better half (`halvings`); the configuration as it is, which is one
+    of `none`, is not halved away. The means of the last over all their seeds choose.
     The recipe may be one of `none` as well; where all is equal, the simpler is chosen, the
     configuration as it is first.
 
@@ -27,38 +27,28 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
     """
     recipes, none = arms
     default = none.space.default
-    asked = [_finalists(recipes), _finalists(none)]
-    asked[1] += [default] * (default not in asked[1])
-    seeds = finalist_seeds(none.config)
-    first, others = seeds[:FIRST_SEEDS], seeds[FIRST_SEEDS:]
-    _train_again(arms, asked, first, train)
-    if others:
-        asked = [_better_half(arm) for arm in arms]
+    left = [_checked(arm).trials for arm in arms]
+    for number, seeds in halvings(finalists_of(none.config, len(none.trials))):
+        asked = [best(ours, none.config, number) for ours in left]
         asked[1] += [default] * (default not in asked[1])
-        _train_again(arms, asked, others, train)
-    whole = [
-        [one for one in arm.finalists if one.recipe in ours]
-        for arm, ours in zip(arms, asked, strict=True)
-    ]
-    simple = sorted(whole[1], key=lambda one: one.recipe != default)
-    found = best([*simple, *whole[0]], none.config, 1) or [recipes.finalists[0].recipe]
+        _train_again(arms, asked, seeds, train)
+        left = [
+            [one for one in arm.finalists if one.recipe in ours]
+            for arm, ours in zip(arms, asked, strict=True)
+        ]
+    simple = sorted(left[1], key=lambda one: one.recipe != default)
+    found = best([*simple, *left[0]], none.config, 1) or [recipes.finalists[0].recipe]
     tuned = best(simple, none.config, 1) or [none.finalists[0].recipe]
     return found[0], tuned[0]
 
 
-def _finalists(arm: Arm) -> list[Recipe]:
-    if recipes := best(arm.trials, arm.config, arm.config.search.finalists):
-        return recipes
+def _checked(arm: Arm) -> Arm:
+    if best(arm.trials, arm.config, 1):
+        return arm
     raise ConfigError(
         f"search: none of the {len(arm.trials)} trials of {arm.name} finished, so that none "
         "can be chosen; lower the ends of search.space.optimizer.lr"
     )
-
-
-def _better_half(arm: Arm) -> list[Recipe]:
-    order = ranked(arm.finalists, arm.config)
-    number = min(len(arm.finalists), arm.config.search.finalists)
-    return [arm.finalists[at].recipe for at in order[: better_half(number)]]
 
 
 def _train_again(

@@ -9,16 +9,20 @@ from regexp.compare import formats
 from regexp.compare.metric import Metric
 from regexp.compare.statistics import paired
 from regexp.compare.tables import Column
+from regexp.errors import count
 from regexp.search.records import Finalist, SearchRecord
+
+MOST_ROWS = 24
+"""Of the table."""
 
 
 def columns(record: SearchRecord) -> list[Column]:
-    """The columns, the best mean first; none of no finalists.
+    """The columns, the best mean first, of so many finalists at most; none of no finalists.
 
     Those with fewer seeds, which were halved away, come after the others, and what did not finish
     last.
     """
-    rows = _ordered(record)
+    rows = _ordered(record)[:MOST_ROWS]
     if not rows:
         return []
     metric, best = Metric(record.metric, record.lower_is_better), rows[0]
@@ -35,7 +39,7 @@ def columns(record: SearchRecord) -> list[Column]:
                "The mean over its seeds ± the standard error."),
         Column("seeds", [str(len(one.scores)) for one in rows],
                [float(len(one.scores)) for one in rows],
-               "Those with fewer were not in the better half with these."),
+               "Those with fewer were not in the better half by these."),
         Column(f"vs the best{metric.unit.suffix}", formats.scores(apart, errors, metric.unit),
                apart, "The mean difference seed by seed ± its standard error."),
         Column("chosen as", [_chosen(record, row) for row in rows], words=True),
@@ -50,9 +54,12 @@ def reason(record: SearchRecord) -> str:
         return ""
     if not rows[0].finished:
         return "None of them finished, and the recipe is the best trial."
+    more = len(rows) - MOST_ROWS
     return (
         "The recipe is the one with the best mean: the lower validation loss among equal ones, and "
         "then the simpler. What it is worth the verdict tells, by fresh seeds and test rows."
+        + f" The table has not {count(more, 'finalist')} that were halved away."
+        * (more > 0)
     )
 
 

@@ -13,7 +13,7 @@ from regexp.search.space import Space
 from regexp.sweeps.identity import code
 from regexp.sweeps.plan import plan
 
-ENDS = ("trials", "budget", "finalists", "finalist_seeds", "seeds", "folder", "workers")
+ENDS = ("trials", "budget", "finalists", "seeds", "folder", "workers")
 """Of `search.*`, what changes no batch: a search goes on where one with others of these ended."""
 
 

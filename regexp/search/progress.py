@@ -42,7 +42,7 @@ def progress(arms: Sequence[Arm], seconds: float, before: int = 0) -> str:
     budget = budget_of(config)
     left = (config.search.trials - done) * 2 * each
     if budget is not None:
-        of_budget = budget - seconds_after(arms) - sum(arm.seconds for arm in arms)
+        of_budget = budget - seconds_after(arms, done) - sum(arm.seconds for arm in arms)
         left = max(of_budget, 0) * seconds / spent
         if -of_budget > FAR_OVER * budget:
             parts.append(

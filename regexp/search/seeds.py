@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from omegaconf import DictConfig
 
 TRIAL_SEED = 0
@@ -10,30 +12,47 @@ TRIAL_SEED = 0
 BLOCK = 5
 """Seeds of a block at most, whose splits share as few rows as they can: the verdict begins one."""
 
-FIRST_SEEDS = 2
-"""With which all finalists are trained; only the better half of an arm has the others too."""
+FINALIST_SEED = 1
+"""The first of the finalists: of the trials' block, as its splits validate with other rows."""
+
+VERDICT_SEED = 10_000
+"""The first of the verdict, far behind the last of the finalists."""
+
+TRIALS_A_FINALIST = 16
+LEAST_FINALISTS = 6
+"""How many finalists there are if nothing is said: one of so many trials, and at least these."""
+
+LAST_FINALISTS = 2
+"""So many of an arm, or fewer, are not halved again."""
 
 
-def finalist_seeds(config: DictConfig) -> list[int]:
-    """The seeds, and so the splits, with which the best trials are trained again."""
-    first = TRIAL_SEED + 1
-    return list(range(first, first + config.search.finalist_seeds))
+def finalists_of(config: DictConfig, trials: int) -> int:
+    """How many of so many trials are trained again, in each arm, at most."""
+    asked: int | None = config.search.finalists
+    return max(LEAST_FINALISTS, trials // TRIALS_A_FINALIST) if asked is None else asked
+
+
+def halvings(finalists: int) -> Iterator[tuple[int, list[int]]]:
+    """How many finalists of an arm are left in each round, and the seeds that are new in it.
+
+    Sequential halving (Karnin, Koren and Somekh 2013): each round halves them, and has twice the
+    seeds of the one before, so that all rounds cost the same.
+    """
+    first, new = FINALIST_SEED, 1
+    while True:
+        yield finalists, list(range(first, first + new))
+        if finalists <= LAST_FINALISTS:
+            return
+        first, new, finalists = first + new, 2 * new, -(-finalists // 2)
+
+
+def finalist_runs(finalists: int) -> tuple[int, int]:
+    """How many runs so many finalists are, of recipes and of `none`, at most."""
+    rounds = [*halvings(finalists)]
+    recipes = sum(number * len(seeds) for number, seeds in rounds)
+    return recipes, recipes + sum(len(seeds) for _, seeds in rounds)  # the configuration as it is
 
 
 def verdict_seeds(config: DictConfig) -> list[int]:
     """The seeds of the verdict, none of which a trial or a finalist had."""
-    first = -(-(finalist_seeds(config)[-1] + 1) // BLOCK) * BLOCK
-    return list(range(first, first + config.search.seeds))
-
-
-def finalist_runs(config: DictConfig) -> tuple[int, int]:
-    """How many runs the finalists are, of recipes and of `none`, at most."""
-    number, seeds = config.search.finalists, config.search.finalist_seeds
-    others = max(seeds - FIRST_SEEDS, 0)
-    recipes = number * (seeds - others) + better_half(number) * others
-    return recipes, recipes + seeds  # the configuration as it is
-
-
-def better_half(number: int) -> int:
-    """Of so many finalists, those that have all seeds: of an odd number the larger half."""
-    return -(-number // 2)
+    return list(range(VERDICT_SEED, VERDICT_SEED + config.search.seeds))

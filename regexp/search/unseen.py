@@ -21,7 +21,7 @@ from regexp.dataset.data import Data, Rows, Split
 from regexp.errors import ConfigError, count
 from regexp.search.engine import Train
 from regexp.search.recipe import Recipe
-from regexp.search.seeds import TRIAL_SEED, finalist_seeds, verdict_seeds
+from regexp.search.seeds import FINALIST_SEED, TRIAL_SEED, VERDICT_SEED
 from regexp.search.space import Space
 from regexp.search.verdict import planned_arms
 from regexp.sweeps.ingredients import load_data
@@ -54,7 +54,7 @@ def with_unseen(searched: Searched) -> Searched:
 def _one_of_each(config: DictConfig) -> tuple[PlannedRun, PlannedRun, PlannedRun]:
     """Runs without techniques, as a trial, a finalist and a run of the verdict have their rows."""
     of = plan(config.copy())[0].with_seeds()
-    return of(TRIAL_SEED), of(finalist_seeds(config)[0]), of(verdict_seeds(config)[0])
+    return of(TRIAL_SEED), of(FINALIST_SEED), of(VERDICT_SEED)
 
 
 @dataclass

@@ -75,7 +75,7 @@ SEARCH = (
     "trainer.step=general", "checkpoint.every=1", "search.workers=1",
     "search.techniques=[dropout,batch_norm,mixup,ema,sam]", "search.schedulers=[constant]",
     "search.space.model.hidden='choice([16],[24])'", "search.trials=12", "search.batch=4",
-    "search.together=2", "search.finalists=2", "search.finalist_seeds=3", "search.seeds=2",
+    "search.together=2", "search.finalists=3", "search.seeds=2",
 )  # fmt: skip
 """A search whose steps are made one by one, so that a victim can die between two."""
 

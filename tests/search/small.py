@@ -7,7 +7,7 @@ from pathlib import Path
 from regexp.tracking import Tracker
 
 SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=2", "search.trials=4",
-         "search.batch=2", "search.finalists=2", "search.finalist_seeds=1", "search.seeds=2",
+         "search.batch=2", "search.finalists=2", "search.seeds=2",
          "search.techniques=[dropout,l1]", "search.space.model.hidden='choice([4],[8])'",
          "figures=false", "yardsticks=false")  # fmt: skip
 

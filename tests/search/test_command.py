@@ -26,7 +26,7 @@ from tests.sandbox import Sandbox
 from tests.search.composed import compose_named
 
 SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=2", "search.trials=8",
-         "search.batch=4", "search.finalists=2", "search.finalist_seeds=1", "search.seeds=2",
+         "search.batch=4", "search.finalists=2", "search.seeds=2",
          "search.techniques=[dropout,batch_norm,mixup,l1]",
          "search.space.model.hidden='choice([4],[8])'")  # fmt: skip
 
@@ -51,7 +51,7 @@ def test_the_written_recipe_is_the_run_of_the_verdict(
     path.parent.mkdir()
     path.write_text(as_experiment(space, recipe), encoding="utf-8")
     words = ["--config-dir", str(tmp_path), "experiment=recipe", "dataset=iris",
-             "dataset.test_seed=0", "seeds=[5,6]"]  # fmt: skip
+             "dataset.test_seed=0", "seeds=[10000,10001]"]  # fmt: skip
     [job] = compose(parse(words)[0]).jobs
     assert [one.fingerprint for one in plan(job.config)] == [
         one.fingerprint for one in arms["recipe"]
@@ -153,7 +153,7 @@ def test_a_search_ends_with_a_recipe_and_its_worth_and_the_second_time_trains_no
     trials, worth = sorted(runs.values(), key=lambda one: (one["stage"] == "final").all())
     assert (trials["stage"] == "tuning").all()
     assert {*trials["seed"]} == {0, 1}
-    assert {*worth["seed"]} == {5, 6}
+    assert {*worth["seed"]} == {10_000, 10_001}
     assert {*trials["params.dataset.test_seed"], *worth["params.dataset.test_seed"]} == {"0"}
     assert {*worth["variant"]} <= {"recipe", "tuned", "untuned"}
     assert (trials.loc[trials["variant"] == words, "chosen"] == "recipe").all()
@@ -225,6 +225,6 @@ def test_a_trial_that_knows_the_verdicts_rows_ends_the_search_before_it_is_train
 
     monkeypatch.setattr(lead, "_find", found)
     assert sandbox.run("search", *SMALL) == 2
-    assert "its test split of seed 5" in capsys.readouterr().err
+    assert "its test split of seed 10000" in capsys.readouterr().err
     with sandbox.tracker() as tracker:
         assert not any(len(tracker.runs(parent)) for parent in sandbox.parents())

@@ -19,7 +19,13 @@ from regexp.search.choice import Trial
 from regexp.search.conclusion import conclude
 from regexp.search.engine import Train, rounds
 from regexp.search.recipe import Recipe
-from regexp.search.seeds import finalist_seeds, verdict_seeds
+from regexp.search.seeds import (
+    FINALIST_SEED,
+    finalist_runs,
+    finalists_of,
+    halvings,
+    verdict_seeds,
+)
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
 from regexp.sweeps.ingredients import build_member
@@ -30,7 +36,7 @@ from tests.search.composed import compose_named
 from tests.search.draws import evenly
 
 SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=1", "search.trials=8",
-         "search.batch=4", "search.together=2", "search.finalists=2", "search.finalist_seeds=2",
+         "search.batch=4", "search.together=2", "search.finalists=2",
          "search.techniques=[dropout,batch_norm,mixup,l1]",
          "search.space.model.hidden='choice([4],[8])'")  # fmt: skip
 
@@ -78,7 +84,7 @@ def _scores(scores: Any) -> Any:
     return None if scores is None else dict(scores)
 
 
-HALVED = ("trainer.epochs=4", "search.trials=12", "search.finalist_seeds=3")
+HALVED = ("trainer.epochs=4", "search.trials=12", "search.finalists=3")
 
 
 def test_a_search_that_is_killed_goes_on_with_the_same_trials_and_choice() -> None:
@@ -86,9 +92,9 @@ def test_a_search_that_is_killed_goes_on_with_the_same_trials_and_choice() -> No
     undisturbed, of = Store(), space(*HALVED)
     whole, chosen = searched(undisturbed, of)
     assert any(trial.left for arm in whole for trial in arm.trials)
-    # three rounds of two arms, then finalists by structure, with two seeds and with the third
-    assert {run.seed for run in undisturbed.batches[7]} == {1, 2}
-    assert {run.seed for run in undisturbed.batches[-1]} == {3}
+    # three rounds of two arms, then finalists by structure, with a seed and with two more
+    assert {run.seed for run in undisturbed.batches[7]} == {1}
+    assert {run.seed for run in undisturbed.batches[-1]} == {2, 3}
     store = Store()
 
     def killed(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
@@ -176,11 +182,9 @@ def test_none_has_as_many_trials_on_the_same_split() -> None:
     (recipes, none), _ = searched(store, space())
     assert [len(arm.trials) for arm in (recipes, none)] == [8, 8]
     assert all(not trial.recipe.techniques for trial in none.trials)
-    trials, finalists = ([run for runs in store.batches for run in runs
-                          if (run.seed in finalist_seeds(space().config)) == again]
+    trials, finalists = ([run for runs in store.batches for run in runs if bool(run.seed) == again]
                          for again in (False, True))  # fmt: skip
-    assert {run.seed for run in trials} == {0}
-    assert {run.seed for run in finalists} == {1, 2}
+    assert {run.seed for run in finalists} == {FINALIST_SEED}
     tested = {str(build_member(run).data.test.rows) for run in [*trials, *finalists]}
     assert len(tested) == 1
     stages = {run.stage for runs in store.batches for run in runs}
@@ -188,9 +192,9 @@ def test_none_has_as_many_trials_on_the_same_split() -> None:
 
 
 def test_no_run_of_the_verdict_has_a_seed_that_a_trial_had() -> None:
-    config = space().config
-    assert finalist_seeds(config) == [1, 2]
-    assert verdict_seeds(config) == list(range(5, 15))
+    assert verdict_seeds(space().config) == list(range(10_000, 10_010))
+    seeds = [seed for _, ours in halvings(100) for seed in ours]
+    assert seeds == list(range(1, 128))
 
 
 def test_the_first_batch_has_none_and_single_techniques_at_their_own_numbers() -> None:
@@ -222,11 +226,9 @@ def test_a_batch_shares_its_structure_and_trains_as_one_stack() -> None:
 
 
 def test_a_budget_is_of_recorded_seconds_and_keeps_what_comes_after() -> None:
-    of = space("search.budget=100s", "search.seeds=2")
-    assert runs_after(of.config) == (2 * 2 + 1) * 2 + 3 * 2
-    five = space("search.finalists=5", "search.finalist_seeds=6", "search.seeds=10")
-    # five with two seeds, three of them with four more; none as it is configured with all six
-    assert runs_after(five.config) == 2 * (5 * 2 + 3 * 4) + 6 + 3 * 10
+    of = space("search.budget=100s", "search.seeds=2", "search.finalists=3")
+    # three with one seed, two of them with two more; none as it is configured with all three
+    assert runs_after(of.config, 8) == 2 * (3 + 2 * 2) + 3 + 3 * 2
 
     def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
         metrics = {"final/val_accuracy": 0.5, "final/val_loss": 1.0, "seconds": 2.0}
@@ -234,12 +236,12 @@ def test_a_budget_is_of_recorded_seconds_and_keeps_what_comes_after() -> None:
 
     arms = arms_of(of)
     rounds(arms, train, evenly)
-    # 2 seconds a run: 16 runs are kept, and a fifth round of 8 would be more than 100 seconds
-    assert [len(arm.trials) for arm in arms] == [16, 16]
+    # 2 seconds a run: 23 runs are kept, and a fourth round of 8 would be more than 100 seconds
+    assert [len(arm.trials) for arm in arms] == [12, 12]
 
 
 def test_what_comes_after_trains_in_full_and_trials_that_end_early_leave_room_for_more() -> None:
-    of = space("search.budget=65s", "search.seeds=2", "trainer.epochs=4")
+    of = space("search.budget=55s", "search.seeds=2", "trainer.epochs=4")
 
     def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
         return [[one(run) for run in runs] for runs in jobs]
@@ -254,11 +256,11 @@ def test_what_comes_after_trains_in_full_and_trials_that_end_early_leave_room_fo
     losses: list[float] = []
     arms = arms_of(of)
     rounds(arms, train, evenly)
-    # 32 seconds are kept; the first round of 8 runs takes 16, each after it 4: another than five
+    # 22 seconds are kept; the first round of 8 runs takes 16, each after it 4: another than five
     # would leave less than is kept
     assert [len(arm.trials) for arm in arms] == [20, 20]
     assert sum(arm.seconds for arm in arms) == 16 + 4 * 4
-    assert seconds_after(arms) == 16 * 2.0
+    assert seconds_after(arms, 20) == 11 * 2.0
 
 
 def test_what_comes_after_costs_what_the_trials_of_its_arm_did() -> None:
@@ -266,12 +268,12 @@ def test_what_comes_after_costs_what_the_trials_of_its_arm_did() -> None:
     dear = Trial(of.default, {}, [{"final/val_loss": 1.0}], seconds=9.0)
     cheap = Trial(of.default, {}, [{"final/val_loss": 1.0}], seconds=1.0)
     arms = [Arm("recipes", of, [dear, dear]), Arm("none", of, [cheap])]
-    # two finalists of two seeds each and a verdict of two; of none one finalist more, and untuned
-    assert seconds_after(arms) == (2 * 2 + 2) * 9.0 + (3 * 2 + 2 * 2) * 1.0
+    # two finalists of one seed each and a verdict of two; of none one finalist more, and untuned
+    assert seconds_after(arms, 2) == (2 + 2) * 9.0 + (3 + 2 * 2) * 1.0
 
 
 def test_trials_whose_loss_became_nan_are_of_the_budget_too() -> None:
-    arms = arms_of(space("search.budget=100s", "search.seeds=2"))
+    arms = arms_of(space("search.budget=90s", "search.seeds=2"))
 
     def one(run: PlannedRun) -> Outcome:
         if len(arms[0].trials) >= 4:
@@ -280,7 +282,7 @@ def test_trials_whose_loss_became_nan_are_of_the_budget_too() -> None:
         return Outcome(run.name, "FINISHED", metrics=metrics)
 
     rounds(arms, lambda jobs: [[one(run) for run in job] for job in jobs], evenly)
-    # 32 seconds are kept; the first round of 8 runs takes 16, each after it 12: five leave no
+    # 22 seconds are kept; the first round of 8 runs takes 16, each after it 12: five leave no
     # room for another
     assert [len(arm.trials) for arm in arms] == [20, 20]
     assert sum(arm.seconds for arm in arms) == 16 + 4 * 12
@@ -311,7 +313,7 @@ def test_a_round_in_which_all_fails_is_the_last_that_a_budget_has() -> None:
 
 
 def test_trials_that_fail_by_an_exception_count_as_what_others_of_their_arm_took() -> None:
-    arms, number = arms_of(space("search.budget=100s", "search.seeds=2")), itertools.count()
+    arms, number = arms_of(space("search.budget=90s", "search.seeds=2")), itertools.count()
 
     def one(run: PlannedRun) -> Outcome:
         if next(number) % 2:
@@ -374,13 +376,13 @@ def test_the_best_mean_of_both_arms_and_the_configuration_as_it_is_is_chosen() -
     of = space()
     tuned = Recipe({**of.default.shared, "optimizer.lr": 0.05}, {})
     good = Recipe(of.default.shared, {"l1": {"strength": 0.001}})
-    by_seed = {str(of.default): (0.8, 0.8), str(tuned): (0.85, 0.87), str(good): (0.74, 1.0)}
+    scored_by = {str(of.default): 0.8, str(tuned): 0.86, str(good): 0.87}
 
     def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
         return [[one(run) for run in job] for job in jobs]
 
     def one(run: PlannedRun) -> Outcome:
-        score = by_seed[run.variant][finalist_seeds(of.config).index(run.seed)]
+        score = scored_by[run.variant]
         scores = {"final/val_accuracy": score, "final/val_loss": 1 - score}
         return Outcome(run.name, "FINISHED", metrics=scores)
 
@@ -396,26 +398,44 @@ def test_the_best_mean_of_both_arms_and_the_configuration_as_it_is_is_chosen() -
         return found
 
     assert chosen() == (good, tuned)
-    by_seed[str(good)] = (0.75, 0.9)
+    scored_by[str(good)] = 0.82
     assert chosen() == (tuned, tuned)
-    by_seed[str(tuned)] = (0.7, 0.7)
+    scored_by[str(tuned)] = 0.7
     assert chosen() == (good, of.default)
-    by_seed[str(good)] = (0.7, 0.8)
+    scored_by[str(good)] = 0.75
     assert chosen() == (of.default, of.default)
-    by_seed[str(tuned)] = by_seed[str(good)] = by_seed[str(of.default)]
+    scored_by[str(tuned)] = scored_by[str(good)] = scored_by[str(of.default)]
     assert chosen() == (of.default, of.default)
-    by_seed[str(of.default)] = (0.7, 0.7)
+    scored_by[str(of.default)] = 0.7
     assert chosen() == (tuned, tuned)
 
 
-def test_the_better_half_of_the_finalists_has_the_other_seeds_too() -> None:
-    """One that is best with the last seeds, and not with the first two, is not chosen; what comes
-    of the configuration as it is, is known with all of them.
+def test_each_round_halves_the_finalists_and_has_twice_the_seeds() -> None:
+    assert [*halvings(1)] == [(1, [1])]
+    assert [*halvings(2)] == [(2, [1])]
+    assert [*halvings(6)] == [(6, [1]), (3, [2, 3]), (2, [4, 5, 6, 7])]
+    # each of 32, 16, 8, 4, 2 costs 32 runs; none as it is configured has all 31 seeds
+    assert finalist_runs(32) == (5 * 32, 5 * 32 + 31)
+
+
+def test_finalists_are_one_of_sixteen_trials_if_nothing_is_said() -> None:
+    several = space("search.finalists=null").config
+    assert [finalists_of(several, trials) for trials in (4, 111, 112, 512)] == [6, 6, 7, 32]
+    assert finalists_of(space("search.finalists=3").config, 512) == 3
+
+
+def test_the_better_half_of_the_finalists_has_further_seeds_and_the_mean_of_the_last_chooses() -> (
+    None
+):
+    """One that was halved away is not chosen though its mean, of fewer seeds, is the best; what
+    comes of the configuration as it is, is known with all of them.
     """
-    of = space("search.finalists=3", "search.finalist_seeds=4")
-    recipes = [Recipe(of.default.shared, {"l1": {"strength": 0.1**power}}) for power in (2, 3, 4)]
-    by_seed = {str(recipes[0]): (0.8, 0.8, 0.7, 0.7), str(recipes[1]): (0.1, 0.2, 1.0, 1.0),
-               str(recipes[2]): (0.7, 0.7, 0.9, 0.9)}  # fmt: skip
+    of = space("search.finalists=5")
+    recipes = [Recipe(of.default.shared, {"l1": {"strength": 0.1**power}}) for power in range(2, 7)]
+    by_round = dict(zip(map(str, recipes), [
+        (0.82, 0.7, 0.8), (0.9, 0.6, 0.0), (0.1, 1.0, 1.0), (0.8, 0.9, 0.8), (0.7, 1.0, 1.0),
+    ], strict=True))  # fmt: skip
+    rounds_of_seeds = [seeds for _, seeds in halvings(5)]
     asked: list[set[tuple[str, int]]] = []
 
     def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
@@ -423,7 +443,8 @@ def test_the_better_half_of_the_finalists_has_the_other_seeds_too() -> None:
         return [[one(run) for run in job] for job in jobs]
 
     def one(run: PlannedRun) -> Outcome:
-        score = by_seed.get(run.variant, (0.5, 0.5, 0.5, 0.5))[run.seed - 1]
+        [at] = (at for at, seeds in enumerate(rounds_of_seeds) if run.seed in seeds)
+        score = by_round.get(run.variant, (0.5, 0.5, 0.5))[at]
         scores = {"final/val_accuracy": score, "final/val_loss": 1 - score, "seconds": 1.0}
         return Outcome(run.name, "FINISHED", metrics=scores)
 
@@ -432,16 +453,19 @@ def test_the_better_half_of_the_finalists_has_the_other_seeds_too() -> None:
     arms = arms_of(of)
     arms[0].trials = [Trial(recipe, {}, scored) for recipe in recipes]
     arms[1].trials = [Trial(tuned, {}, scored)]
-    assert conclude(arms, train) == (recipes[2], of.default)
-    every = [*map(str, [*recipes, tuned, of.default])]
+    assert conclude(arms, train) == (recipes[3], of.default)
+    names, simple = [*map(str, recipes)], [str(tuned), str(of.default)]
     assert asked == [
-        {(one, seed) for one in every for seed in (1, 2)},
-        {(one, seed) for one in every if one != str(recipes[1]) for seed in (3, 4)},
-    ]
+        {(one, seed) for one in [*left, *simple] for seed in seeds}
+        for left, seeds in zip(
+            [names, [names[0], names[1], names[3]], [names[0], names[3]]],
+            ([1], [2, 3], [4, 5, 6, 7]), strict=True,
+        )
+    ]  # fmt: skip
     told = {str(it.recipe): len(it.scores) for arm in arms for it in arm.finalists}
-    assert told == {one: 2 if one == str(recipes[1]) else 4 for one in every}
-    assert {it.seconds for arm in arms for it in arm.finalists} == {2.0, 4.0}
-    assert sum(len(one) for one in asked) <= runs_after(of.config) - 3 * of.config.search.seeds
+    assert told == dict(zip([*names, *simple], (7, 3, 1, 7, 1, 7, 7), strict=True))
+    assert all(it.seconds == len(it.scores) for arm in arms for it in arm.finalists)
+    assert sum(len(one) for one in asked) <= sum(finalist_runs(5))
 
 
 def test_recipes_have_at_most_so_many_techniques() -> None:

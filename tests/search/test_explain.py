@@ -30,7 +30,7 @@ from tests.search.composed import compose_named
 from tests.search.records_by_hand import record
 
 SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=6", "search.seeds=3",
-         "search.finalist_seeds=1", "search.techniques=[dropout,l1]")  # fmt: skip
+         "search.techniques=[dropout,l1]")  # fmt: skip
 
 
 def searched(sandbox: Sandbox) -> tuple[str, str]:
@@ -79,17 +79,17 @@ def test_a_recipe_is_explained_and_the_second_time_trains_nothing(
     if "smaller" in {*apart["variant"]}:
         apart, smaller = smaller, apart
     assert {*apart["variant"]} == {"whole", "without dropout", "without l1", ""}
-    assert {*apart["seed"]} == {5, 6, 7}
+    assert {*apart["seed"]} == {10_000, 10_001, 10_002}
     chosen_by = smaller["stage"] == "tuning"
-    assert {*smaller[chosen_by]["seed"]} == {5, 6, 7}
-    assert {*smaller[~chosen_by]["seed"]} == {10, 11, 12}
+    assert {*smaller[chosen_by]["seed"]} == {10_000, 10_001, 10_002}
+    assert {*smaller[~chosen_by]["seed"]} == {10_005, 10_006, 10_007}
     assert {*smaller[~chosen_by]["variant"]} == {"whole", "smaller"}
 
     # the experiment is the run of the smaller one
     path = sandbox.folder / "there" / "experiment" / "recipe_small.yaml"
     assert yaml.safe_load(path.read_text(encoding="utf-8"))["regularizer"] == {}
     words = ["--config-dir", "there", "experiment=recipe_small", "dataset=iris",
-             "dataset.test_seed=0", "seeds=[10,11,12]"]  # fmt: skip
+             "dataset.test_seed=0", "seeds=[10005,10006,10007]"]  # fmt: skip
     [job] = compose(parse(words)[0]).jobs
     found = smaller[smaller["variant"] == "smaller"]
     assert [one.fingerprint for one in plan(job.config)] == [*found["fingerprint"]]
