@@ -8,6 +8,7 @@ from typing import Any
 from regexp.compare.report import ComparisonReport
 from regexp.search import page
 from regexp.search.page import SearchReport, description, record_in, report, write
+from regexp.search.recipe import Recipe
 from regexp.search.records import Chosen, Finalist, SearchRecord
 from tests.compare.sources import Source, compared, scored
 from tests.compare.test_html import Page
@@ -106,6 +107,20 @@ def test_a_finalist_that_was_halved_away_comes_after_the_others_and_is_held_agai
     assert seeds.cells == ["3", "3", "2"]
     assert behind.cells[2] == "2.0 ± 1.0", "of 96 and 92 with the same seeds"
     assert finalist.cells[2] == "dropout (hidden=0.3); lr=0.01, batch_size=64"
+
+
+def test_of_many_finalists_those_with_the_most_seeds_are_shown() -> None:
+    shared = record().recipe.recipe.shared
+    many = [
+        Finalist(Recipe({**shared, "optimizer.lr": 1e-3 * at}, {}), [0.99 - 0.01 * at] * seeds)
+        for at, seeds in enumerate([1] * 20 + [3] * 10, 1)
+    ]
+    made = reported(figures=False, finalists={"recipes": many, "none": []})
+    place, _, seeds, *_ = made.finalists
+    assert place.cells[-1] == "24"
+    assert seeds.cells == ["3"] * 10 + ["1"] * 14
+    said = words(page.page(made))
+    assert "The table has not 6 finalists that were halved away." in said
 
 
 def test_of_finalists_with_the_same_mean_the_chosen_stands_first() -> None:
