@@ -102,6 +102,7 @@ class Search:
     most: int | None = MISSING
     portfolio: Any = MISSING
     techniques: Any = MISSING
+    models: Any = MISSING
     schedulers: Any = MISSING
     rungs: Rungs = field(default_factory=Rungs)
     space: dict[str, Any] = field(default_factory=dict)

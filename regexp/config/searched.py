@@ -29,6 +29,10 @@ _RANGE = re.compile(r"\+*(search\.space|regularizer)\.[\w.]+=\s*(interval|tag|in
 """A range that Hydra would take for a sweep."""
 
 
+CHOSEN = ("model", "scheduler")
+"""Groups of which a recipe has one node or another, by `search.models` and `search.schedulers`."""
+
+
 @dataclass(frozen=True)
 class Searched:
     """What a search starts from.
@@ -36,7 +40,7 @@ class Searched:
     Attributes:
         config: composed and checked, not resolved; without a technique.
         techniques: the nodes of those that may take part, by name.
-        schedulers: the nodes of those that take part, by name; the configuration's own is first.
+        nodes: of each of `CHOSEN` those that take part, by name; the configuration's own is first.
         choices: of the configuration's groups, by group.
         command: the overrides.
         options: of the command line.
@@ -46,7 +50,7 @@ class Searched:
 
     config: DictConfig
     techniques: dict[str, DictConfig]
-    schedulers: dict[str, DictConfig]
+    nodes: dict[str, dict[str, DictConfig]]
     choices: dict[str, object]
     command: tuple[str, ...]
     options: argparse.Namespace
@@ -93,13 +97,13 @@ def compose_search(options: argparse.Namespace) -> Searched:
             techniques = {str(name): config.regularizer[name] for name in config.regularizer}
             asked = _names("search.techniques", config.search.techniques, techniques)
             _check_portfolio(config.search.portfolio, techniques)
-            own = str(composed.choices["scheduler"])
-            choices = hydra.config_loader.get_group_options("scheduler")
-            others = _names("search.schedulers", config.search.schedulers, choices)
-            schedulers = {own: config.scheduler}
-            for name in others:
-                again = [*overrides, f"scheduler={name}"]
-                schedulers.setdefault(name, _load(hydra, options.config_name, again).scheduler)
+            nodes = {group: {str(composed.choices[group]): config[group]} for group in CHOSEN}
+            for group, known in nodes.items():
+                choices = hydra.config_loader.get_group_options(group)
+                for name in _names(f"search.{group}s", config.search[f"{group}s"], choices):
+                    again = [*overrides, f"{group}={name}"]
+                    if name not in known:
+                        known[name] = _load(hydra, options.config_name, again)[group]
             master = None
             if not str(whole.hydra.launcher._target_).endswith(".BasicLauncher"):
                 master = load_config(hydra, options.config_name, overrides, RunMode.MULTIRUN)
@@ -115,7 +119,7 @@ def compose_search(options: argparse.Namespace) -> Searched:
     return Searched(
         config,
         {name: techniques[name] for name in (asked or techniques)},
-        schedulers,
+        nodes,
         composed.choices,
         tuple(overrides),
         options,

@@ -23,11 +23,11 @@ def key_of_search(space: Space) -> str:
     asked = {key: value for key, value in plain(space.config.search).items() if key not in ENDS}
     nodes = {name: one.node for name, one in space.techniques.items()}
     ranges = {d.key: d.text for one in space.techniques.values() for d in one.dimensions}
-    schedulers = {name: OmegaConf.to_container(node)
-                  for name, node in space.searched.schedulers.items()}  # fmt: skip
-    called = code(first.config | {"regularizer": nodes, "scheduler": schedulers})
+    chosen = {group: {name: OmegaConf.to_container(node) for name, node in there.items()}
+              for group, there in space.searched.nodes.items()}  # fmt: skip
+    called = code(first.config | {"regularizer": nodes, **chosen})
     called["optuna"] = str(require().__version__)
-    content = [first.fingerprint, asked, nodes, ranges, schedulers, called]
+    content = [first.fingerprint, asked, nodes, ranges, chosen, called]
     text = json.dumps([*content, space.config.compare.metric])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -10,8 +10,8 @@ from typing import Any
 from regexp.sweeps.identity import Node
 from regexp.sweeps.tuning import Numbers, numbers_in_words
 
-SCHEDULER = "scheduler"
-"""The one shared thing that is no number: the name of a whole node."""
+MODEL, SCHEDULER = "model", "scheduler"
+"""The shared things that are no numbers: each the name of a whole node."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Recipe:
     """What a configuration is made of beside the data.
 
     Attributes:
-        shared: dotted key -> value, of what every recipe has; `scheduler` -> its name.
+        shared: dotted key -> value, of what every recipe has; `model` and `scheduler` -> its name.
         techniques: name -> its numbers that are searched, by dotted key within the technique.
     """
 

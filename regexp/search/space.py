@@ -110,7 +110,8 @@ class Space:
     @property
     def default(self) -> Recipe:
         """The configuration's own numbers, and no technique."""
-        present = dict(flat(self.config)) | {SCHEDULER: next(iter(self.searched.schedulers))}
+        chosen = {group: next(iter(nodes)) for group, nodes in self.searched.nodes.items()}
+        present = dict(flat(self.config)) | chosen
         return Recipe({one.key: _plain(present[one.key]) for one in self.shared}, {})
 
     def without_techniques(self) -> Space:
@@ -216,10 +217,11 @@ def configured(
     config = searched.config.copy()
     with read_write(config), open_dict(config):
         config.regularizer = dict(nodes)
+        for group, known in searched.nodes.items():
+            if group in shared:
+                config[group] = known[shared[group]]
         for key, value in shared.items():
-            if key == SCHEDULER:
-                config.scheduler = searched.schedulers[value]
-            else:
+            if key not in searched.nodes:
                 OmegaConf.update(config, key, value)
     return config
 

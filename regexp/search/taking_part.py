@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from regexp.config.validation import check_range, with_lengths
 from regexp.config.values import flat
 from regexp.errors import ConfigError, NotApplicable
 from regexp.regularizer.base import KINDS
-from regexp.search.recipe import SCHEDULER
+from regexp.search.recipe import MODEL
 from regexp.search.space import STRUCTURES, Space, Technique, configured, neutralized
 from regexp.search.unseen import with_unseen
 from regexp.sweeps.identity import Node
@@ -45,9 +45,10 @@ def read_space(searched: Searched) -> Space:
     shared = [one for wide in shared for one in _possible(wide, base)]
     for one in shared:
         check_range(with_lengths(searched.config, steps_per_epoch=10), one)
-    if len(searched.schedulers) > 1:
-        key = "search.schedulers"
-        shared.append(Dimension(SCHEDULER, key, "", tuple(searched.schedulers)))
+    _check_models(searched, shared)
+    for group, nodes in searched.nodes.items():
+        if len(nodes) > 1:
+            shared.append(Dimension(group, f"search.{group}s", "", tuple(nodes)))
     asked = searched.config.search.techniques is not None
     found: dict[str, Technique] = {}
     left_out: dict[str, str] = {}
@@ -58,12 +59,13 @@ def read_space(searched: Searched) -> Space:
             if not asked and (reason := _reason(technique)):
                 left_out[name] = reason
                 continue
-            config = with_lengths(
-                configured(searched, {}, {name: technique.node}), steps_per_epoch=10
-            )
+            configs = [configured(searched, {MODEL: model}, {name: technique.node})
+                       for model in searched.nodes[MODEL]]  # fmt: skip
+            ranged = with_lengths(configs[0], steps_per_epoch=10)
             for dimension in technique.dimensions:
-                check_range(config, dimension)
-            plan(config)
+                check_range(ranged, dimension)
+            for config in configs:
+                plan(config)
             found[name] = technique
         except ConfigError as error:
             if asked or not isinstance(error, NotApplicable):
@@ -85,6 +87,23 @@ def _known(config: DictConfig) -> DictConfig:
             if not any(f"{one}.".startswith(f"model.{key}.") for one in there):
                 del config.search.space.model[key]
     return config
+
+
+def _check_models(searched: Searched, shared: Sequence[Dimension]) -> None:
+    """Check that each other model takes the data, and has the numbers of models that are searched.
+
+    Raises:
+        ConfigError: one does not.
+    """
+    for model, node in list(searched.nodes[MODEL].items())[1:]:
+        for one in shared:
+            group, _, own = one.key.partition(".")
+            if group == MODEL and OmegaConf.select(node, own) in (None, []):
+                raise ConfigError(
+                    f"{model} has no {own}, which {one.source} searches; leave the model out, or "
+                    f"the range by {one.source}=null", key="search.models",
+                )  # fmt: skip
+        plan(configured(searched, {MODEL: model}, {}))
 
 
 def _possible(one: Dimension, run: PlannedRun) -> list[Dimension]:

@@ -20,8 +20,8 @@ def as_experiment(space: Space, recipe: Recipe) -> str:
 
     What the data are is left to the command that uses it.
     """
-    choices = {group: space.searched.choices[group] for group in ("model", "optimizer")}
-    choices[SCHEDULER] = recipe.shared.get(SCHEDULER, next(iter(space.searched.schedulers)))
+    choices = {group: recipe.shared.get(group, space.searched.choices[group])
+               for group in ("model", "optimizer", SCHEDULER)}  # fmt: skip
     config = space.configured(recipe, {})
     content: Node = {
         "defaults": [{f"override /{group}": choice} for group, choice in choices.items()],

@@ -176,7 +176,7 @@ def test_a_schedule_is_an_ingredient_and_the_experiment_is_the_run_without_it(
     shared = dict(space.default.shared) | {"scheduler": "cosine_annealing_lr"}
     recipe = Recipe(shared, {"dropout": {"hidden": 0.1}, "l1": {"strength": 0.1}})
     runs = verdict.planned_arms(space, recipe, space.default)["recipe"]
-    constant = plain(space.searched.schedulers["constant"])
+    constant = plain(space.searched.nodes["scheduler"]["constant"])
     cocktail = Cocktail([run.config for run in runs], constant=constant)
     assert cocktail.ingredients == ("dropout", "l1", "scheduler")
     here = {"paths": runs[0].config["paths"], "tracking": {}, "debug": False}
