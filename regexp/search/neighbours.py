@@ -18,8 +18,9 @@ def neighbour(space: Space, recipe: Recipe, names: Sequence[str], rng: Rng) -> R
     """A recipe near another one, of the same structure, so that they train as one stack.
 
     In two of three cases one technique is put in, with the numbers of its YAML, or left out, and
-    each number is moved in one of two; in the others all numbers are. A technique without a neutral
-    setting is structure, and so are its numbers.
+    each number is moved in one of two; in the others all numbers are. None without a technique is
+    near to anything where there are any: `none` has trials of its own. A technique without a
+    neutral setting is structure, and so are its numbers.
 
     Args:
         space: of the search.
@@ -29,13 +30,15 @@ def neighbour(space: Space, recipe: Recipe, names: Sequence[str], rng: Rng) -> R
     """
     techniques = dict(recipe.techniques)
     often = 1.0
-    if names and float(rng.uniform([])) < 2 / 3:
+    if names and (float(rng.uniform([])) < 2 / 3 or not techniques):
         often = 1 / 2
         name = names[int(rng.integers(len(names), []))]
-        if name in techniques:
+        if name not in techniques:
+            techniques[name] = space.techniques[name].default()
+        elif len(techniques) > 1:
             del techniques[name]
         else:
-            techniques[name] = space.techniques[name].default()
+            often = 1.0
     moved = {
         name: techniques[name]
         if one.neutral is None

@@ -11,8 +11,8 @@ from regexp.search.choice import best, ranked, ranks
 from regexp.search.costs import extra_cost
 from regexp.search.neighbours import neighbour
 from regexp.search.portfolio import portfolio_of
-from regexp.search.recipe import Recipe
-from regexp.search.space import Draw, Parameter, Space, together
+from regexp.search.recipe import MODEL, Recipe
+from regexp.search.space import Draw, Parameter, Space, is_structural, together
 
 Propose = Callable[
     [Sequence[Parameter], Sequence[tuple[Draw, float]], Sequence[Draw], int, int], list[Draw]
@@ -32,19 +32,25 @@ def round_of(arm: Arm, batches: int, propose: Propose) -> list[list[Draw]]:
 def _proposed(arm: Arm, done: int, propose: Propose) -> list[Draw]:
     """A batch, after `done` others of its arm.
 
-    The first has `none`, the portfolio, and its techniques one by one, with their own numbers. Half
-    of every second batch are neighbours of the best trial, which may be one of `none`: what is
-    drawn anew each time seldom comes close to what is good already. All other recipes are the
-    sampler's, which knows the trials of `none` as well. Structure is drawn once a batch, so that it
-    trains as one stack; the first has the configuration's own, and a batch with neighbours that of
-    the best trial.
+    The first has `none`, the portfolio, and its techniques one by one, with their own numbers. Each
+    of the other models has one of the next batches, where it stands in the best trial. Half of
+    every second batch, and of those, are neighbours of the best trial, which may be one of `none`:
+    what is drawn anew each time seldom comes close to what is good already. All other recipes are
+    the sampler's, which knows the trials of `none` as well, and none of them is without a
+    technique. Structure is drawn once a batch, so that it trains as one stack; the first has the
+    configuration's own, and a batch with neighbours that of the best trial.
     """
     space, size = arm.space, arm.config.search.batch
     seed = derive(arm.config.search.seed, "search", arm.name, done)
-    known = arm.known
-    near = best(known, arm.config, 1) if done // size % 2 else []
+    known, number = arm.known, done // size
+    near = best(known, arm.config, 1) if number % 2 else []
+    models = list(space.searched.nodes[MODEL])
+    other = models[number : number + 1] if number else []
+    if other:
+        [start] = best(known, arm.config, 1) or [space.default]
+        near = [Recipe({**start.shared, MODEL: other[0]}, start.techniques)]
     names = _mixed_from(arm, seed, [name for one in near for name in one.techniques])
-    recipes = _given(space, names, done)[:size]
+    recipes = [*_given(space, names, done), *(near if other else [])][:size]
     recipes += [
         neighbour(space, one, names, Rng(seed, "neighbour", number))
         for one in near
@@ -53,9 +59,28 @@ def _proposed(arm: Arm, done: int, propose: Propose) -> list[Draw]:
     given = [space.draw(one, {*names, *one.techniques} & {*space.switches}) for one in recipes]
     earlier = [*zip((one.draw for one in known), ranks(known, arm.config), strict=True)]
     draws = propose(space.parameters(names), earlier, given, size, seed)
+    draws[len(given) :] = _with_techniques(space, names, draws, len(given), seed)
     if arm.config.search.most is None:
         return draws
     return [space.limited(draw, seed, number) for number, draw in enumerate(draws)]
+
+
+def _with_techniques(
+    space: Space, names: Sequence[str], draws: Sequence[Draw], given: int, seed: int
+) -> list[Draw]:
+    """The draws behind those that were given, each with a technique: of the batch's, if of none."""
+    found: list[Draw] = []
+    for number, draw in enumerate(draws[given:]):
+        if names and not space.recipe(draw).techniques:
+            name = names[int(Rng(seed, "technique", number).integers(len(names), []))]
+            numbers = {f"regularizer.{name}.{key}": value
+                       for key, value in space.techniques[name].default().items()}  # fmt: skip
+            alike = {one.key: other[one.key]
+                     for one in space.techniques[name].dimensions if is_structural(one)
+                     for other in draws if one.key in other}  # fmt: skip
+            draw = draw | {f"regularizer.{name}": True} | numbers | alike
+        found.append(draw)
+    return found
 
 
 def _given(space: Space, names: Sequence[str], done: int) -> list[Recipe]:

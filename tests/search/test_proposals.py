@@ -44,7 +44,7 @@ def test_recipes_begin_from_what_is_good_for_none_and_none_knows_of_no_recipe() 
     assert asked.best == good.shared
     near = [recipes.space.recipe(draw) for draw in asked.given]
     assert near
-    assert all(len(one.techniques) < 2 for one in near), "one technique more than none has"
+    assert all(len(one.techniques) == 1 for one in near), "one technique more than none has"
     assert any(one.shared["optimizer.lr"] != 0.05 for one in near)
     assert all(0.01 < one.shared["optimizer.lr"] <= 0.1 for one in near)
 
@@ -53,3 +53,56 @@ def test_recipes_begin_from_what_is_good_for_none_and_none_knows_of_no_recipe() 
     none.trials = [scored(none, good, 0.6)] * 4
     round_of(recipes, 1, asked)
     assert asked.best["regularizer.l1"]
+
+
+def drawn(arm: Arm, draws: Sequence[Draw]) -> list[Recipe]:
+    """The recipes of a batch whose sampler answers with these behind what it was given."""
+
+    def propose(_: object, __: object, given: Sequence[Draw], *___: int) -> list[Draw]:
+        return [*given, *draws]
+
+    [batch] = round_of(arm, 1, propose)
+    return [arm.space.recipe(draw) for draw in batch]
+
+
+def test_a_draw_without_a_technique_gets_one_of_its_batch() -> None:
+    """None has trials of its own. A mode is structure: all of a batch have one."""
+    words = ["dataset=iris", "search.techniques=[dropout,bootstrapping]", "search.batch=4",
+             "search.space.model.hidden=null", "search.space.trainer.batch_size=null"]  # fmt: skip
+    recipes, none = arms_of(read_space(compose_named(words)))
+    assert recipes.space.switches == ["dropout", "bootstrapping"]
+    own = {name: one.default() for name, one in recipes.space.techniques.items()}
+    off = {"regularizer.dropout": False, "regularizer.bootstrapping": False}
+    shared = recipes.space.default.shared
+    assert own["bootstrapping"]["mode"] == "soft"
+    on = {**shared, **off, "regularizer.bootstrapping": True,
+          "regularizer.bootstrapping.mode": "hard"}  # fmt: skip
+    for trials in ([], [scored(recipes, recipes.space.default, 0.5)] * 4):
+        recipes.trials = none.trials = trials
+        found = drawn(recipes, [on, *[{**shared, **off}] * 12])
+        assert all(one.techniques for one in found[1 if not trials else 0 :])
+        assert {*map(str, (one.techniques for one in found[-12:]))} == {
+            str({"dropout": own["dropout"]}),
+            str({"bootstrapping": own["bootstrapping"] | {"mode": "hard"}}),
+        }
+        assert found == drawn(recipes, [on, *[{**shared, **off}] * 12])
+        assert not any(one.techniques for one in drawn(none, [dict(shared)]))
+
+
+def test_each_of_the_other_models_has_a_batch_that_begins_with_the_best_trial() -> None:
+    words = [*GIVEN, "search.models=[mlp_ple,mlp_plr]", "search.space.model.hidden=null"]
+    recipes, none = arms_of(read_space(compose_named(words)))
+    shared = recipes.space.default.shared
+    good = Recipe({**shared, "optimizer.lr": 0.05}, {})
+    for number, model in enumerate(("mlp_ple", "mlp_plr"), 1):
+        for arm in (recipes, none):
+            arm.trials = [scored(arm, good, 0.8)] * 4 * number
+        for arm in (recipes, none):
+            given = drawn(arm, [])
+            assert given[0] == Recipe({**good.shared, "model": model}, {})
+            assert len(given) > 1
+            assert {one.shared["model"] for one in given} == {model}
+            assert len({str(one) for one in given}) == len(given)
+    for arm in (recipes, none):
+        arm.trials = [scored(arm, good, 0.8)] * 12
+        assert {one.shared["model"] for one in drawn(arm, [])} == {"mlp"}
