@@ -36,9 +36,9 @@ def _proposed(arm: Arm, done: int, propose: Propose) -> list[Draw]:
     of the other models has one of the next batches, where it stands in the best trial. Half of
     every second batch, and of those, are neighbours of the best trial, which may be one of `none`:
     what is drawn anew each time seldom comes close to what is good already. All other recipes are
-    the sampler's, which knows the trials of `none` as well, and none of them is without a
-    technique. Structure is drawn once a batch, so that it trains as one stack; the first has the
-    configuration's own, and a batch with neighbours that of the best trial.
+    the sampler's, which knows the trials of `none` as well, and have a technique each. Structure is
+    drawn once a batch, so that it trains as one stack; the first has the configuration's own, and a
+    batch with neighbours that of the best trial.
     """
     space, size = arm.space, arm.config.search.batch
     seed = derive(arm.config.search.seed, "search", arm.name, done)
@@ -57,8 +57,13 @@ def _proposed(arm: Arm, done: int, propose: Propose) -> list[Draw]:
         for number in range((size - len(recipes)) // 2)
     ]
     given = [space.draw(one, {*names, *one.techniques} & {*space.switches}) for one in recipes]
-    earlier = [*zip((one.draw for one in known), ranks(known, arm.config), strict=True)]
-    draws = propose(space.parameters(names), earlier, given, size, seed)
+    parameters = space.parameters(names)
+    # none's trials are good or bad by what every recipe has: they say nothing of techniques
+    untold = {one.key: None for one in parameters if one.switches}
+    tried = [one.draw for one in arm.trials]
+    tried += [one.draw | untold for one in known[len(tried) :]]
+    earlier = [*zip(tried, ranks(known, arm.config), strict=True)]
+    draws = propose(parameters, earlier, given, size, seed)
     draws[len(given) :] = _with_techniques(space, names, draws, len(given), seed)
     if arm.config.search.most is None:
         return draws
