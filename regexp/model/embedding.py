@@ -146,15 +146,20 @@ class PiecewiseLinear(FeatureEmbedding):
 
     def forward(self, x: Tensor) -> Tensor:
         encoded = (x.unsqueeze(-1) - self.left.unsqueeze(-3)) * self.slope.unsqueeze(-3)
-        if encoded.shape[-1] > 1:
-            one_bin = (self.slope[..., :1] == 0).unsqueeze(-3)
-            first, inner, last = encoded[..., :1], encoded[..., 1:-1], encoded[..., -1:]
-            last = torch.where(one_bin, last, last.clamp(min=0))
-            encoded = torch.cat([first.clamp(max=1), inner.clamp(0, 1), last], -1)
+        least, most = self._bounds()
+        encoded = encoded.clamp(least.unsqueeze(-3), most.unsqueeze(-3))
         if self.linear is None:
             return encoded.flatten(-2)
         line = x.unsqueeze(-1) * self.weight.unsqueeze(-3) + self.bias.unsqueeze(-3)
         return (line + self.linear(encoded)).flatten(-2)
+
+    def _bounds(self) -> tuple[Tensor, Tensor]:
+        """Between which the encoding lies, [features, bins]; of one bin alone it is a line."""
+        place = torch.arange(self.slope.shape[-1], device=self.slope.device)
+        is_last = place == len(place) - 1
+        has_one = (self.slope[..., :1] == 0) & is_last
+        least = torch.where((place == 0) | has_one, -math.inf, 0.0)
+        return least, torch.where(is_last, math.inf, 1.0).expand_as(least)
 
 
 class Periodic(FeatureEmbedding):
