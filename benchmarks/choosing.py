@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.harness import make_parser
-from regexp.search.seeds import LEAST_FINALISTS, TRIALS_A_FINALIST, finalist_runs, halvings
+from regexp.search.seeds import finalist_runs, finalists_of, halvings
 
 FINALISTS, SEEDS = 3, 5
 SPREAD_OF_NONE, SPREAD_OF_RECIPES = 0.3, 0.5
@@ -58,7 +58,7 @@ TRIALS_A_RUN = 3
 def halved(time: int) -> tuple[int, Rounds]:
     """How many trials and which rounds a search has whose time is enough for so many trials."""
     for trials in range(time, 0, -1):
-        finalists = max(LEAST_FINALISTS, trials // TRIALS_A_FINALIST)
+        finalists = finalists_of(trials)
         if trials + TRIALS_A_RUN * finalist_runs(finalists)[0] <= time:
             return trials, [(number, len(seeds)) for number, seeds in halvings(finalists)]
     raise ValueError(f"{time} trials leave no time for finalists")

@@ -11,8 +11,9 @@ from typing import Any
 from regexp.config.search_space import Dimension
 from regexp.metrics.names import SECONDS, VALIDATION
 from regexp.random import derive
+from regexp.search.budget import runs_after
 from regexp.search.sampler import propose
-from regexp.search.seeds import TRIAL_SEED, finalist_runs, finalists_of, halvings, verdict_seeds
+from regexp.search.seeds import TRIAL_SEED, finalists_of, halvings, verdict_seeds
 from regexp.search.space import Draw, Parameter, Space
 from regexp.sweeps.plan import plan
 from regexp.sweeps.tuning import in_order
@@ -97,10 +98,14 @@ def tune(config: Any, fits: Any, budget: float) -> Tuned:
         budget: seconds of fitting.
     """
     asked, metric = config.search, config.compare.metric
+
+    def fits_of(trials: int) -> int:
+        return trials + runs_after(config, trials)[0]
+
     draws: list[Draw] = []
     scores: list[Scores] = []
     spent = 0.0
-    while not draws or spent / len(draws) * _fits(config, len(draws) + asked.batch) <= budget:
+    while not draws or spent / len(draws) * fits_of(len(draws) + asked.batch) <= budget:
         order = _order([[one] for one in scores], metric)
         ranks = {at: float(place) for place, at in enumerate(order)}
         earlier = [(draw, ranks[at]) for at, draw in enumerate(draws)]
@@ -114,7 +119,7 @@ def tune(config: Any, fits: Any, budget: float) -> Tuned:
         scores += map(_of_validation, found)
     left = _order([[one] for one in scores], metric)
     again: list[list[Scores]] = [[] for _ in draws]
-    for number, seeds in halvings(finalists_of(config, len(draws))):
+    for number, seeds in halvings(finalists_of(len(draws), asked.finalists)):
         left = left[:number]
         for at in left:
             again[at] += [_of_validation(fits(draws[at], seed)) for seed in seeds]
@@ -122,11 +127,6 @@ def tune(config: Any, fits: Any, budget: float) -> Tuned:
     chosen = draws[left[0]]
     tested = {seed: fits(chosen, seed)[metric] for seed in verdict_seeds(config)}
     return Tuned(chosen, len(draws), tested)
-
-
-def _fits(config: Any, trials: int) -> int:
-    """How many fits so many trials are, with what follows them."""
-    return trials + finalist_runs(finalists_of(config, trials))[0] + config.search.seeds
 
 
 def _of_validation(scores: Scores) -> Scores:

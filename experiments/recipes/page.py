@@ -47,8 +47,8 @@ Balanced accuracy in percent, means of {seeds} seeds that nothing was chosen wit
 nothing was chosen by. `plain` is the network of `experiment=recipe_table` without a technique;
 `plain, tuned` has the learning rate, batch size, schedule, layers and embedding of numbers
 (`model=mlp` or `mlp_ple`) that the search found for it with as many trials as for recipes;
-`best single` is the same search with `search.most=1`. Recipes
-are mixed from the techniques of Kadra et al. that a network without branches takes: {ingredients}.
+`best single` is the same search with `search.most=1`. Recipes are mixed from the techniques of
+Kadra et al. that a network without branches takes: {ingredients}.
 `boosting` is scikit-learn's HistGradientBoostingClassifier at its defaults and tuned: the same
 sampler, seeds and rows, as many seconds, which it has for itself. Each search has {budget} of
 training, with `plain, tuned`, finalists and verdict. Gains of the recipe are in points with 95%

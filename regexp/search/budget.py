@@ -49,18 +49,16 @@ def seconds_after(arms: Sequence[Arm], trials: int) -> float:
         trials: of each arm that there will be.
     """
     found = 0.0
-    for arm, runs in zip(arms, _runs_after(arms[0].config, trials), strict=True):
+    for arm, runs in zip(arms, runs_after(arms[0].config, trials), strict=True):
         whole = [trial.seconds for trial in arm.trials if trial.in_full]
         found += runs * sum(whole) / max(len(whole), 1)
     return found
 
 
-def runs_after(config: DictConfig, trials: int) -> int:
-    """How many runs follow so many trials of each arm, at most."""
-    return sum(_runs_after(config, trials))
+def runs_after(config: DictConfig, trials: int) -> tuple[int, int]:
+    """How many runs follow so many trials of each arm, of recipes and of `none`, at most.
 
-
-def _runs_after(config: DictConfig, trials: int) -> tuple[int, int]:
-    """Of recipes and of `none`: the finalists, and the verdict, which has none untuned too."""
-    recipes, none = finalist_runs(finalists_of(config, trials))
+    They are the finalists, and the verdict, which has none untuned too.
+    """
+    recipes, none = finalist_runs(finalists_of(trials, config.search.finalists))
     return recipes + config.search.seeds, none + 2 * config.search.seeds

@@ -69,7 +69,7 @@ def lines_of(space: Space) -> list[str]:
         else f"recipes and as many configurations of none in {asked.budget} of training"
     )
     known = asked.finalists is not None or budget is None
-    runs = count(runs_after(space.config, asked.trials if budget is None else 0), "run")
+    runs = count(sum(runs_after(space.config, asked.trials if budget is None else 0)), "run")
     after = f"at most {runs}" if known else f"{runs}, and more of many trials,"
     return [
         f"{count(len(switches), 'technique')} to switch on or off: {', '.join(switches)}.",

@@ -28,7 +28,7 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
     recipes, none = arms
     default = none.space.default
     left = [_checked(arm).trials for arm in arms]
-    for number, seeds in halvings(finalists_of(none.config, len(none.trials))):
+    for number, seeds in halvings(finalists_of(len(none.trials), none.config.search.finalists)):
         asked = [best(ours, none.config, number) for ours in left]
         asked[1] += [default] * (default not in asked[1])
         _train_again(arms, asked, seeds, train)

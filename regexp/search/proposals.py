@@ -42,15 +42,17 @@ def _proposed(arm: Arm, done: int, propose: Propose) -> list[Draw]:
     """
     space, size = arm.space, arm.config.search.batch
     seed = derive(arm.config.search.seed, "search", arm.name, done)
-    known, number = arm.known, done // size
-    near = best(known, arm.config, 1) if number % 2 else []
-    models = list(space.searched.nodes[MODEL])
-    other = models[number : number + 1] if number else []
-    if other:
-        [start] = best(known, arm.config, 1) or [space.default]
-        near = [Recipe({**start.shared, MODEL: other[0]}, start.techniques)]
+    known, batch = arm.known, done // size
+    other = [*space.searched.nodes[MODEL]][batch : batch + 1] if batch else []
+    near = best(known, arm.config, 1) if other or batch % 2 else []
+    changed = [
+        Recipe({**one.shared, MODEL: model}, one.techniques)
+        for model in other
+        for one in near or [space.default]
+    ]
+    near = changed or near
     names = _mixed_from(arm, seed, [name for one in near for name in one.techniques])
-    recipes = [*_given(space, names, done), *(near if other else [])][:size]
+    recipes = [*_given(space, names, done), *changed][:size]
     recipes += [
         neighbour(space, one, names, Rng(seed, "neighbour", number))
         for one in near
@@ -78,12 +80,11 @@ def _with_techniques(
     for number, draw in enumerate(draws[given:]):
         if names and not space.recipe(draw).techniques:
             name = names[int(Rng(seed, "technique", number).integers(len(names), []))]
-            numbers = {f"regularizer.{name}.{key}": value
-                       for key, value in space.techniques[name].default().items()}  # fmt: skip
+            single = space.draw(Recipe({}, {name: space.techniques[name].default()}), [name])
             alike = {one.key: other[one.key]
                      for one in space.techniques[name].dimensions if is_structural(one)
                      for other in draws if one.key in other}  # fmt: skip
-            draw = draw | {f"regularizer.{name}": True} | numbers | alike
+            draw = draw | single | alike
         found.append(draw)
     return found
 

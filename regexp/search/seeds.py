@@ -26,9 +26,13 @@ LAST_FINALISTS = 2
 """So many of an arm, or fewer, are not halved again."""
 
 
-def finalists_of(config: DictConfig, trials: int) -> int:
-    """How many of so many trials are trained again, in each arm, at most."""
-    asked: int | None = config.search.finalists
+def finalists_of(trials: int, asked: int | None = None) -> int:
+    """How many of so many trials are trained again, in each arm, at most.
+
+    Args:
+        trials: of the arm.
+        asked: `search.finalists`.
+    """
     return max(LEAST_FINALISTS, trials // TRIALS_A_FINALIST) if asked is None else asked
 
 

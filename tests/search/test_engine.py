@@ -182,8 +182,11 @@ def test_none_has_as_many_trials_on_the_same_split() -> None:
     (recipes, none), _ = searched(store, space())
     assert [len(arm.trials) for arm in (recipes, none)] == [8, 8]
     assert all(not trial.recipe.techniques for trial in none.trials)
-    trials, finalists = ([run for runs in store.batches for run in runs if bool(run.seed) == again]
+    [(_, first)] = halvings(space().config.search.finalists)
+    trials, finalists = ([run for runs in store.batches for run in runs
+                          if (run.seed in first) == again]
                          for again in (False, True))  # fmt: skip
+    assert {run.seed for run in trials} == {0}
     assert {run.seed for run in finalists} == {FINALIST_SEED}
     tested = {str(build_member(run).data.test.rows) for run in [*trials, *finalists]}
     assert len(tested) == 1
@@ -228,7 +231,10 @@ def test_a_batch_shares_its_structure_and_trains_as_one_stack() -> None:
 def test_a_budget_is_of_recorded_seconds_and_keeps_what_comes_after() -> None:
     of = space("search.budget=100s", "search.seeds=2", "search.finalists=3")
     # three with one seed, two of them with two more; none as it is configured with all three
-    assert runs_after(of.config, 8) == 2 * (3 + 2 * 2) + 3 + 3 * 2
+    assert sum(runs_after(of.config, 8)) == 2 * (3 + 2 * 2) + 3 + 3 * 2
+    five = space("search.finalists=5", "search.seeds=10")
+    # five with one seed, three of them with two more, two with four; none as it is with all seven
+    assert sum(runs_after(five.config, 8)) == 2 * (5 + 3 * 2 + 2 * 4) + 7 + 3 * 10
 
     def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
         metrics = {"final/val_accuracy": 0.5, "final/val_loss": 1.0, "seconds": 2.0}
@@ -373,16 +379,20 @@ def test_no_technique_at_all_may_be_the_recipe(worse: bool) -> None:
 
 def test_the_best_mean_of_both_arms_and_the_configuration_as_it_is_is_chosen() -> None:
     """The simpler where all is equal."""
-    of = space()
+    of = space("search.finalists=3")
     tuned = Recipe({**of.default.shared, "optimizer.lr": 0.05}, {})
     good = Recipe(of.default.shared, {"l1": {"strength": 0.001}})
-    scored_by = {str(of.default): 0.8, str(tuned): 0.86, str(good): 0.87}
+    by_seed = {
+        str(of.default): (0.8, 0.8, 0.8),
+        str(tuned): (0.85, 0.86, 0.87),
+        str(good): (0.74, 0.87, 1),
+    }
 
     def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
         return [[one(run) for run in job] for job in jobs]
 
     def one(run: PlannedRun) -> Outcome:
-        score = scored_by[run.variant]
+        score = by_seed[run.variant][run.seed - FINALIST_SEED]
         scores = {"final/val_accuracy": score, "final/val_loss": 1 - score}
         return Outcome(run.name, "FINISHED", metrics=scores)
 
@@ -398,15 +408,15 @@ def test_the_best_mean_of_both_arms_and_the_configuration_as_it_is_is_chosen() -
         return found
 
     assert chosen() == (good, tuned)
-    scored_by[str(good)] = 0.82
+    by_seed[str(good)] = (0.75, 0.82, 0.9)
     assert chosen() == (tuned, tuned)
-    scored_by[str(tuned)] = 0.7
+    by_seed[str(tuned)] = (0.7, 0.7, 0.7)
     assert chosen() == (good, of.default)
-    scored_by[str(good)] = 0.75
+    by_seed[str(good)] = (0.7, 0.75, 0.8)
     assert chosen() == (of.default, of.default)
-    scored_by[str(tuned)] = scored_by[str(good)] = scored_by[str(of.default)]
+    by_seed[str(tuned)] = by_seed[str(good)] = by_seed[str(of.default)]
     assert chosen() == (of.default, of.default)
-    scored_by[str(of.default)] = 0.7
+    by_seed[str(of.default)] = (0.7, 0.7, 0.7)
     assert chosen() == (tuned, tuned)
 
 
@@ -419,9 +429,10 @@ def test_each_round_halves_the_finalists_and_has_twice_the_seeds() -> None:
 
 
 def test_finalists_are_one_of_sixteen_trials_if_nothing_is_said() -> None:
-    several = space("search.finalists=null").config
-    assert [finalists_of(several, trials) for trials in (4, 111, 112, 512)] == [6, 6, 7, 32]
-    assert finalists_of(space("search.finalists=3").config, 512) == 3
+    assert [finalists_of(trials) for trials in (4, 111, 112, 512)] == [6, 6, 7, 32]
+    assert finalists_of(512, 3) == 3
+    of = space("search.finalists=null", "search.seeds=2")
+    assert runs_after(of.config, 512) == (5 * 32 + 2, 5 * 32 + 31 + 4)
 
 
 def test_the_better_half_of_the_finalists_has_further_seeds_and_the_mean_of_the_last_chooses() -> (
@@ -465,7 +476,9 @@ def test_the_better_half_of_the_finalists_has_further_seeds_and_the_mean_of_the_
     told = {str(it.recipe): len(it.scores) for arm in arms for it in arm.finalists}
     assert told == dict(zip([*names, *simple], (7, 3, 1, 7, 1, 7, 7), strict=True))
     assert all(it.seconds == len(it.scores) for arm in arms for it in arm.finalists)
-    assert sum(len(one) for one in asked) <= sum(finalist_runs(5))
+    assert sum(len(one) for one in asked) <= (
+        sum(runs_after(of.config, 5)) - 3 * of.config.search.seeds
+    )
 
 
 def test_recipes_have_at_most_so_many_techniques() -> None:

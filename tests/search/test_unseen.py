@@ -116,7 +116,8 @@ def leaking(of: Space) -> Space:
 def test_a_verdict_on_rows_that_trials_have_seen_is_refused() -> None:
     of = space("dataset=iris")
     trials, nothing = tried(of), of.default
-    with pytest.raises(ConfigError, match=r"test split of seed 10000 .* were trained on"):
+    said = r"rows of its test split of seed 10000 .* were trained on"
+    with pytest.raises(ConfigError, match=said):
         unseen_arms(leaking(of), nothing, nothing, trials)
     assert unseen_arms(of, nothing, nothing, trials)
 
