@@ -4,60 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from regexp.config.values import is_int, is_number, shown
 from regexp.errors import ConfigError
-
-
-class Bar(NamedTuple):
-    """What a run must have reached after an epoch to go on.
-
-    Attributes:
-        epoch: counted from 1.
-        loss: the most that the validation loss may be; None for any.
-        accuracy: the least that the validation accuracy may be, from 0 to 1; None for the loss
-            alone. The loss decides where the accuracy is just this one, and in regression.
-        rmse: in regression, the most that the validation RMSE may be, which then decides alone,
-            whatever loss is trained with; None for the loss.
-    """
-
-    epoch: int
-    loss: float | None = None
-    accuracy: float | None = None
-    rmse: float | None = None
-
-    def passes(self, loss: float, accuracy: float | None, rmse: float | None = None) -> bool:
-        """Whether a run goes on.
-
-        Args:
-            loss: on the validation rows.
-            accuracy: on the same; None in regression.
-            rmse: on the same; None but in regression.
-        """
-        if self.rmse is not None and rmse is not None:
-            return rmse <= self.rmse
-        if self.accuracy is not None and accuracy is not None:
-            ours, least = as_compared(accuracy), as_compared(self.accuracy)
-            if ours != least:
-                return ours > least
-        return self.loss is None or loss <= self.loss
-
-    def as_list(self) -> list[float | None]:
-        """As a configuration has it: without an accuracy and an RMSE if there are none."""
-        scores = [self.accuracy, self.rmse]
-        while scores and scores[-1] is None:
-            scores.pop()
-        return [self.epoch, self.loss, *scores]
-
+from regexp.metrics import names
+from regexp.metrics.bars import Bar
 
 Bars = Sequence[Bar]
 """In the ascending order of their epochs."""
-
-
-def as_compared(accuracy: float) -> float:
-    """An accuracy to five decimals, so that 0.9 is 9 of 10 in any precision."""
-    return round(accuracy, 5)
 
 
 def as_bars(asked: Any) -> Bars:
@@ -67,37 +22,56 @@ def as_bars(asked: Any) -> Bars:
         asked: as of the configuration, plain.
 
     Raises:
-        ConfigError: it is no list of epochs, losses, accuracies and RMSEs.
+        ConfigError: it is no list of epochs, losses and scores.
     """
     if asked is None:
         return []
     found: list[Bar] = []
     for one in asked if isinstance(asked, list) else [asked]:
-        before = found[-1].epoch if found else 0
-        match one:
-            case [epoch, loss, *rest] if (
-                is_int(epoch) and before < epoch and _is_loss(loss) and _are_scores(*rest)
-            ):
-                found.append(Bar(epoch, *(None if it is None else float(it) for it in one[1:])))
-            case _:
-                raise ConfigError(
-                    key="trainer.bars", got=shown(asked),
-                    expected="null, or epochs in ascending order, each with a loss or null and, if "
-                    "that is to decide first, an accuracy from 0 to 1, such as "
-                    "[[5,0.7],[15,0.4,0.91]]; in regression null and an RMSE, [[5,0.7,null,0.8]]",
-                )  # fmt: skip
+        bar = _as_bar(one)
+        if bar is None or bar.epoch <= (found[-1].epoch if found else 0):
+            raise ConfigError(
+                key="trainer.bars", got=shown(asked),
+                expected="null, or epochs in ascending order, each with a loss or null and, if "
+                "that is to decide first, a score, such as [[5,0.7],[15,0.4,{accuracy:0.91}]] or "
+                f"[[5,null,{{rmse:0.8}}]], of {', '.join(names.AT_BARS)}",
+            )  # fmt: skip
+        found.append(bar)
     return found
 
 
-def _is_loss(value: Any) -> bool:
+def _as_bar(one: Any) -> Bar | None:
+    match one:
+        case [epoch, loss] if is_int(epoch) and _is_bound(loss):
+            return Bar(epoch, _as_float(loss))
+        case [epoch, loss, dict(scores)] if len(scores) == 1:
+            [(metric, score)] = scores.items()
+            bar = _as_bar([epoch, loss])
+            if bar and metric in names.AT_BARS and _is_bound(score) and _may_be(metric, score):
+                return bar._replace(metric=metric, score=_as_float(score))
+    return None
+
+
+def as_lists(bars: Bars) -> list[list[object]]:
+    """Bars as a configuration has them, of which `as_bars` makes the same again."""
+    return [
+        [bar.epoch, bar.loss, *([{bar.metric: bar.score}] if bar.metric else [])] for bar in bars
+    ]
+
+
+def _is_bound(value: Any) -> bool:
     return value is None or (is_number(value) and math.isfinite(value))
 
 
-def _are_scores(accuracy: Any = None, rmse: Any = None, *more: Any) -> bool:
-    """Whether these are an accuracy or an RMSE, and not both."""
-    if more or not (_is_loss(accuracy) and _is_loss(rmse)):
-        return False
-    return None in (accuracy, rmse) and 0 <= (accuracy or 0) <= 1 and (rmse or 0) >= 0
+def _may_be(metric: str, score: float | None) -> bool:
+    """Whether a metric can have this value: a share is from 0 to 1, an error not below 0."""
+    if score is None or metric == "r2":
+        return True
+    return score >= 0 and (score <= 1 or not names.is_share(metric))
+
+
+def _as_float(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def rungs_of(eta: int | None, first: int | None, epochs: int) -> list[int]:

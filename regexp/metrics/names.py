@@ -50,6 +50,15 @@ OF_A_SPLIT = (
 )
 """All names of metrics of a split, which no metric of a user's may have."""
 
+NOTED_AT_BARS = ("loss", "accuracy", "rmse")
+"""What a run notes of its validation rows at each of its `trainer.bars`, as far as it has them."""
+
+AT_BARS = (
+    *("accuracy", "mae", "rmse", "r2"),
+    *(BALANCED_ACCURACY, MACRO_F1, MICRO_F1, ROC_AUC, LOG_LOSS, EXACT_MATCH),
+)
+"""What may decide there before the loss."""
+
 MOST_RECALLS = 20
 """Classes whose recalls are recorded, at most: MLflow draws a chart for each."""
 ENSEMBLE = "ensemble/"
@@ -86,19 +95,9 @@ EPOCHS, SECONDS, BEST_EPOCH = "epochs", "seconds", "best_epoch"
 """What a run took, and the epoch of its least validation loss."""
 
 
-def rung_loss(epoch: int) -> str:
-    """The validation loss after an epoch that has a bar, see `trainer.bars`."""
-    return f"rung/val_loss_{epoch}"
-
-
-def rung_accuracy(epoch: int) -> str:
-    """The validation accuracy after the same, which classification alone has."""
-    return f"rung/val_accuracy_{epoch}"
-
-
-def rung_rmse(epoch: int) -> str:
-    """The validation RMSE after the same, which regression alone has."""
-    return f"rung/val_rmse_{epoch}"
+def at_bar(metric: str, epoch: int) -> str:
+    """A metric of the validation rows after an epoch that has a bar, see `trainer.bars`."""
+    return f"rung/val_{metric}_{epoch}"
 
 
 METRIC, PARAMETER = "metrics.", "params."

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from regexp.config.bars import Bars, as_compared
+from regexp.config.bars import Bars
 from regexp.errors import ConfigError
 from regexp.metrics import names
+from regexp.metrics.bars import as_compared
 from regexp.metrics.names import EPOCH_VALIDATION, SECONDS, VALIDATION
 from regexp.search.recipe import Recipe
 from regexp.search.space import Draw
@@ -22,25 +23,25 @@ from regexp.sweeps.tuning import headline_of, in_order
 Scores = Mapping[str, float]
 
 
-class RungScores(NamedTuple):
-    """What a trial has reached at a rung.
+class AtRung(NamedTuple):
+    """What trials are ordered by at a rung, of one of them.
 
     Attributes:
         loss: on the validation rows.
-        accuracy: on the same; None in regression, and where the loss alone counts.
-        rmse: on the same; None but in regression, and where the loss alone counts.
+        metric: that counts before the loss; None where the loss alone does.
+        score: of the metric, on the same rows.
     """
 
     loss: float
-    accuracy: float | None = None
-    rmse: float | None = None
+    metric: str | None = None
+    score: float = 0.0
 
     @property
     def order(self) -> tuple[float, float]:
-        """What is better comes first: the accuracy or RMSE, and of equal ones the loss."""
-        if self.rmse is not None:
-            return self.rmse, self.loss
-        return 0.0 if self.accuracy is None else -as_compared(self.accuracy), self.loss
+        """What is better comes first, and of equal ones that with the lower loss."""
+        if self.metric is None or names.lower_is_better(self.metric):
+            return self.score, self.loss
+        return -as_compared(self.score), self.loss
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Trial:
         scores: of each run, by the names of metrics of the validation split; None for one that
             did not finish.
         seconds: of training that its runs have recorded.
-        rungs: epoch -> what it had there, of the rungs that it has reached.
+        rungs: epoch -> what it had there by metric, of the rungs that it has reached.
         left: whether it ended at the last of them, as it did not pass the bar.
 
     Raises:
@@ -64,7 +65,7 @@ class Trial:
     draw: Draw = field(default_factory=dict)
     scores: Sequence[Scores | None] = ()
     seconds: float = 0.0
-    rungs: Mapping[int, RungScores] = field(default_factory=dict)
+    rungs: Mapping[int, Scores] = field(default_factory=dict)
     left: bool = False
 
     def __post_init__(self) -> None:
@@ -102,16 +103,12 @@ def tried(recipe: Recipe, draw: Draw, outcomes: Sequence[Outcome], bars: Bars = 
     scores = [validation_scores(one) for one in outcomes] or [None]
     seconds = sum(one.metrics.get(SECONDS, 0.0) for one in outcomes)
     noted = outcomes[0].metrics if outcomes else {}
-    rungs = {
-        epoch: RungScores(
-            noted[names.rung_loss(epoch)],
-            noted.get(names.rung_accuracy(epoch)),
-            noted.get(names.rung_rmse(epoch)),
-        )
-        for epoch in (bar.epoch for bar in bars)
-        if names.rung_loss(epoch) in noted
-    }
-    left = any(bar.epoch in rungs and not bar.passes(*rungs[bar.epoch]) for bar in bars)
+    rungs: dict[int, Scores] = {}
+    for bar in bars:
+        here = {name: names.at_bar(name, bar.epoch) for name in bar.noted}
+        if scores_there := {name: noted[key] for name, key in here.items() if key in noted}:
+            rungs[bar.epoch] = scores_there
+    left = any(bar.epoch in rungs and not bar.passes(rungs[bar.epoch]) for bar in bars)
     return Trial(recipe, draw, scores, seconds, rungs, left)
 
 
@@ -142,29 +139,37 @@ def ranked(trials: Sequence[Trial], config: DictConfig) -> list[int]:
     return order
 
 
-def at_rung(rung: int, trials: Sequence[Trial], config: DictConfig) -> dict[int, RungScores]:
+def at_rung(rung: int, trials: Sequence[Trial], config: DictConfig) -> dict[int, AtRung]:
     """What the trials that have reached a rung are ordered by there, by their positions.
 
-    That is the accuracy, with the loss among equal ones, or in regression the RMSE; or the loss
-    alone if `by_loss`, or if one of them has recorded neither (by an earlier version).
+    That is what `metric_at_rungs` says, or the loss alone if one of them has it not.
     """
     there = {at: one.rungs[rung] for at, one in enumerate(trials) if rung in one.rungs}
-    if by_loss(config) or any(one.accuracy is one.rmse is None for one in there.values()):
-        return {at: RungScores(one.loss) for at, one in there.items()}
-    return there
+    asked = metric_at_rungs(config)
+    usual = [metric for metric in names.NOTED_AT_BARS if metric in names.AT_BARS]
+    for metric in usual if asked is None else [asked]:
+        if metric in names.AT_BARS and all(metric in one for one in there.values()):
+            return {at: AtRung(one["loss"], metric, one[metric]) for at, one in there.items()}
+    return {at: AtRung(one["loss"]) for at, one in there.items()}
 
 
-def by_loss(config: DictConfig) -> bool:
-    """Whether `compare.metric` is a loss or an error by its name, and no score of decisions.
+def metric_at_rungs(config: DictConfig) -> str | None:
+    """What trials are ordered by at rungs, by `compare.metric`.
 
-    Of what every epoch records, a score of decisions or of their order is best foretold by the
-    accuracy: what changes the labels moves the loss without moving any of these. An RMSE is
-    recorded itself.
+    Itself, if a run can tell it after an epoch; else what foretells it best, the loss of another
+    loss or error, and of a score of decisions the accuracy: what changes the labels moves the loss
+    without moving any of these.
+
+    Returns:
+        One of `names.AT_BARS`, or "loss"; None for the accuracy, or in regression the RMSE.
     """
     metric = config.compare.metric
-    if metric in (names.RMSE, names.RMSE_UNSCALED):
-        return False
-    return metric is not None and names.lower_is_better(metric)
+    if metric is None:
+        return None
+    name = "rmse" if metric == names.RMSE_UNSCALED else metric.removeprefix(names.TEST)
+    if name in names.AT_BARS:
+        return str(name)
+    return "loss" if names.lower_is_better(metric) else None
 
 
 def ranks(trials: Sequence[Trial], config: DictConfig) -> list[float]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from omegaconf import open_dict, read_write
 
-from regexp.config.bars import Bars
+from regexp.config.bars import Bars, as_lists
 from regexp.errors import ConfigError
 from regexp.metrics.names import TUNING_STAGE
 from regexp.search.arm import Arm
@@ -126,8 +126,8 @@ def planned_runs(
         config.seeds = list(seeds)
         if bars:
             # a recipe may have other epochs than the search
-            rungs = [bar.as_list() for bar in bars if bar.epoch < config.trainer.epochs]
-            config.trainer.bars = rungs or None
+            rungs = [bar for bar in bars if bar.epoch < config.trainer.epochs]
+            config.trainer.bars = as_lists(rungs) or None
     words = str(recipe)
     try:
         runs = plan(config)

@@ -13,8 +13,10 @@ from decimal import ROUND_CEILING, Context
 
 from omegaconf import DictConfig
 
-from regexp.config.bars import Bar, Bars, as_compared, rungs_of
-from regexp.search.choice import RungScores, Trial, at_rung, by_loss
+from regexp.config.bars import Bars, rungs_of
+from regexp.metrics import names
+from regexp.metrics.bars import Bar, as_compared
+from regexp.search.choice import AtRung, Trial, at_rung, metric_at_rungs
 
 
 def bars_after(earlier: Sequence[Trial], config: DictConfig) -> Bars:
@@ -28,26 +30,25 @@ def bars_after(earlier: Sequence[Trial], config: DictConfig) -> Bars:
         config: of the search.
     """
     bars: list[Bar] = []
+    metric = metric_at_rungs(config)
+    noted = None if metric in names.NOTED_AT_BARS else metric
     for rung in _rungs(config):
         there = sorted(at_rung(rung, earlier, config).values(), key=lambda one: one.order)
         best = len(there) // config.search.rungs.eta
-        bars.append(_bar(rung, there[best - 1]) if best else Bar(rung))
+        bars.append(_bar(rung, there[best - 1]) if best else Bar(rung, metric=noted))
     return bars
 
 
-def _bar(rung: int, scores: RungScores) -> Bar:
-    """The bar that is passed by these scores and by better ones.
+def _bar(rung: int, one: AtRung) -> Bar:
+    """The bar that is passed by a trial that has this and by better ones.
 
-    Its numbers have few digits, as all numbers of a trial; the loss and the RMSE are rounded up, so
+    Its numbers have few digits, as all numbers of a trial; losses and errors are rounded up, so
     that they are not below those that it is of.
     """
-    loss, accuracy, rmse = scores
-    return Bar(
-        rung,
-        _rounded_up(loss),
-        None if accuracy is None else as_compared(accuracy),
-        None if rmse is None else _rounded_up(rmse),
-    )
+    if one.metric is None:
+        return Bar(rung, _rounded_up(one.loss))
+    rounded = _rounded_up if names.lower_is_better(one.metric) else as_compared
+    return Bar(rung, _rounded_up(one.loss), one.metric, rounded(one.score))
 
 
 def _rounded_up(number: float) -> float:
@@ -57,7 +58,7 @@ def _rounded_up(number: float) -> float:
 def rung_lines(config: DictConfig) -> list[str]:
     """A line on where the trials of a search may end early; none where they do not."""
     epochs = " and ".join(map(str, _rungs(config)))
-    score = "loss" if by_loss(config) else "accuracy (in regression, its RMSE)"
+    score = metric_at_rungs(config) or "accuracy (in regression, its RMSE)"
     line = (
         f"After {epochs} of {config.trainer.epochs} epochs a trial goes on if its validation "
         f"{score} is among the best 1/{config.search.rungs.eta} of the trials before it."

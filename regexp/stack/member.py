@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from regexp.dataset.base import Data
+from regexp.metrics.bars import Bar
 from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.objective import Objective
@@ -34,8 +35,7 @@ class Member:
         regularizer: its techniques.
         stepper: its optimizer and schedule.
         objective: its loss, and how much rows count.
-        bars: epoch -> whether it goes on after it with this validation loss, accuracy (None in
-            regression) and RMSE (None but in regression).
+        bars: epoch -> what it must have reached after it to go on.
     """
 
     seed: int
@@ -44,9 +44,7 @@ class Member:
     regularizer: Cocktail
     stepper: Stepper
     objective: Objective = field(default_factory=Objective)
-    bars: Mapping[int, Callable[[float, float | None, float | None], bool]] = field(
-        default_factory=dict
-    )
+    bars: Mapping[int, Bar] = field(default_factory=dict)
 
     def structure(self) -> tuple[Any, ...]:
         """What the runs of one stack must agree on."""

@@ -41,7 +41,7 @@ def build_member(run: PlannedRun) -> Member:
     return Member(
         run.seed, data, build_model(config["model"], data, regularizer, run.seed), regularizer,
         build_stepper(config), build_objective(config["trainer"], data, regularizer),
-        {bar.epoch: bar.passes for bar in as_bars(config["trainer"]["bars"])},
+        {bar.epoch: bar for bar in as_bars(config["trainer"]["bars"])},
     )  # fmt: skip
 
 

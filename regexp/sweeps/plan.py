@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from regexp.config.bars import as_bars
+from regexp.config.bars import as_bars, as_lists
 from regexp.config.declared import as_declared
 from regexp.config.functions import as_class_weight
 from regexp.config.jobs import Job, written
@@ -251,7 +251,7 @@ def _declared(config: Node) -> Node:
     typed = {key: as_declared(key, config[key]) for key in DECIDES}
     trainer = typed["trainer"]
     trainer["class_weight"] = as_class_weight(trainer["class_weight"])
-    trainer["bars"] = [bar.as_list() for bar in as_bars(trainer["bars"])] or None
+    trainer["bars"] = as_lists(as_bars(trainer["bars"])) or None
     return config | typed
 
 

@@ -11,6 +11,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -81,7 +82,8 @@ def train(
         for position, numbers in enumerate(_by_run(stack, curves)):
             run = stack.runs[position]
             report(run, epoch, numbers)
-            passed = state.passes(run, epoch, numbers)
+            rows = partial(stack.of_run, (outputs, targets), position)
+            passed = state.passes(run, epoch, numbers, rows)
             if reason := _failure(numbers, epoch):
                 state.results.append(Result(run, "FAILED", reason, epoch, state.seconds[run]))
             elif epoch == epochs or stops[position] or not passed:

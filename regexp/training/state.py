@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from torch.utils import _pytree as pytree
 
 from regexp.metrics import names
 from regexp.metrics.outputs import RowOutputs
+from regexp.metrics.scores import scores
 from regexp.model.noise import Noise
 from regexp.regularizer.base import Tensors
 from regexp.stack.running_statistics import where
@@ -108,24 +109,33 @@ class TrainingState:
         share = (time.perf_counter() - started) / len(self._stack.runs)
         return [self.seconds[run] + share for run in self._stack.runs]
 
-    def passes(self, run: int, epoch: int, metrics: Mapping[str, float]) -> bool:
+    def passes(
+        self,
+        run: int,
+        epoch: int,
+        metrics: Mapping[str, float],
+        rows: Callable[[], tuple[Tensor, Tensor]],
+    ) -> bool:
         """Note what a run has reached after an epoch that has a bar; whether it goes on.
 
         Args:
             metrics: of the run in this epoch.
+            rows: gives the run's outputs on the validation rows and their targets.
         """
-        bars = self._stack.bars[run]
-        if epoch not in bars:
+        bar = self._stack.bars[run].get(epoch)
+        if bar is None:
             return True
-        loss = metrics[names.EPOCH_VALIDATION_LOSS]
-        accuracy = metrics.get(names.EPOCH_VALIDATION_ACCURACY)
-        rmse = metrics.get(names.EPOCH_VALIDATION_RMSE)
-        self.at_bars[run][names.rung_loss(epoch)] = loss
-        if accuracy is not None:
-            self.at_bars[run][names.rung_accuracy(epoch)] = accuracy
-        if rmse is not None:
-            self.at_bars[run][names.rung_rmse(epoch)] = rmse
-        return bars[epoch](loss, accuracy, rmse)
+        prefix = names.EPOCH_VALIDATION
+        found = {
+            name.removeprefix(prefix): value
+            for name, value in metrics.items()
+            if name.startswith(prefix)
+        }
+        if set(bar.noted) - {*names.NOTED_AT_BARS, *found}:
+            found |= scores(*rows(), self._stack.task, ())
+        here = {names.at_bar(name, epoch): found[name] for name in bar.noted if name in found}
+        self.at_bars[run] |= here
+        return bar.passes(found)
 
     def keep(self, positions: Sequence[int]) -> None:
         """Let the runs at other positions leave the stack."""

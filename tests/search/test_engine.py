@@ -158,9 +158,9 @@ def test_bars_follow_from_the_earlier_trials_of_the_arm_alone() -> None:
             written = {str(run.config["trainer"]["bars"]) for run in batch}
             assert len(written) == 1
             if number:
-                [[_, loss, accuracy]] = batch[0].config["trainer"]["bars"]
+                [[_, loss, score]] = batch[0].config["trainer"]["bars"]
                 assert best[-1][1] <= loss <= best[-1][1] * (1 + 1e-4)
-                assert accuracy == pytest.approx(1 - best[-1][0] / rows, abs=1e-5)
+                assert score["accuracy"] == pytest.approx(1 - best[-1][0] / rows, abs=1e-5)
             else:
                 assert written == {"[[1, None]]"}
             for run in batch:

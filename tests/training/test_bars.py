@@ -11,13 +11,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor
 from torch.testing import assert_close
 
-from regexp.config.bars import Bar
-from regexp.metrics.names import rung_accuracy, rung_loss, rung_rmse
+from regexp.metrics.bars import Bar
+from regexp.metrics.names import at_bar
 from regexp.model.mlp import MLP
 from regexp.stack.member import Member
 from regexp.stack.objective import Objective, OwnLoss
@@ -26,15 +28,15 @@ from regexp.training.parts import Parts
 from tests.support import make_data, make_member, run, technique
 from tests.technique_runs import assert_same_tree
 
-Bars = Mapping[int, float | tuple[float | None, ...] | None]
-"""Epoch -> loss, or loss, accuracy and RMSE."""
+Bars = Mapping[int, float | tuple[float | None, str, float] | None]
+"""Epoch -> loss, or loss, metric and score."""
 EPOCHS = 5
 COSINE = partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=EPOCHS)
 
 
 def member(seed: int, bars: Bars | None = None, **options: Any) -> Member:
     passes = {
-        epoch: Bar(epoch, *(asked if isinstance(asked, tuple) else (asked,))).passes
+        epoch: Bar(epoch, *(asked if isinstance(asked, tuple) else (asked,)))
         for epoch, asked in (bars or {}).items()
     }
     made = make_member(seed, {"ema": technique("ema", decay=0.9)}, **options)
@@ -57,7 +59,7 @@ def test_those_above_the_bar_end_there_and_the_others_in_full() -> None:
     assert [result.metrics["epochs"] for result in results] == ended
     assert [len(history[at]) for at in range(4)] == ended
     assert {result.status for result in results} == {"FINISHED"}
-    assert [result.metrics[rung_loss(2)] for result in results] == at_rung
+    assert [result.metrics[at_bar("loss", 2)] for result in results] == at_rung
 
 
 @pytest.mark.parametrize("of", [4, 7])
@@ -68,10 +70,11 @@ def test_the_accuracy_decides_and_the_loss_among_equal_ones(of: int) -> None:
     right = [round(one["val/accuracy"] * rows) for one in at_rung]
     losses = [one["val/loss"] for one in at_rung]
     behind = [(right[of] - right[at], losses[at] - losses[of]) > (0, 0) for at in seeds]
-    bar = losses[of], right[of] / rows  # in double precision, as a person writes it
+    # in double precision, as a person writes it
+    bar = losses[of], "accuracy", right[of] / rows
     results, _ = run([member(seed, {2: bar}) for seed in seeds], EPOCHS)
     assert [result.epochs for result in results] == [2 if it else EPOCHS for it in behind]
-    assert [result.metrics[rung_accuracy(2)] for result in results] == [
+    assert [result.metrics[at_bar("accuracy", 2)] for result in results] == [
         one["val/accuracy"] for one in at_rung
     ]
     # of these runs one is more accurate at a higher loss, or less at a lower; and one ties with it
@@ -89,11 +92,11 @@ def regression() -> list[Any]:
 def test_in_regression_no_accuracy_decides(accuracy: float) -> None:
     options = regression()
     losses = [one["val/loss"] for one in reached([member(at, **options[at]) for at in range(4)])]
-    bar = (sorted(losses)[1], accuracy)
+    bar = (sorted(losses)[1], "accuracy", accuracy)
     results, _ = run([member(at, {2: bar}, **options[at]) for at in range(4)], EPOCHS)
     assert [one.epochs for one in results] == [2 if loss > bar[0] else EPOCHS for loss in losses]
     noted = {name for result in results for name in result.metrics if name.startswith("rung/")}
-    assert noted == {rung_loss(2), rung_rmse(2)}
+    assert noted == {at_bar("loss", 2), at_bar("rmse", 2)}
 
 
 def test_in_regression_the_rmse_decides_whatever_the_loss() -> None:
@@ -105,16 +108,39 @@ def test_in_regression_the_rmse_decides_whatever_the_loss() -> None:
 
     options = regression()
     errors = [one["val/rmse"] for one in reached([absolute(at) for at in range(4)])]
-    bar = (0.0, None, sorted(errors)[1])  # no loss is that low
+    bar = (0.0, "rmse", sorted(errors)[1])  # no loss is that low
     results, _ = run([absolute(at, {2: bar}) for at in range(4)], EPOCHS)
     assert [one.epochs for one in results] == [2 if it > bar[2] else EPOCHS for it in errors]
-    assert [result.metrics[rung_rmse(2)] for result in results] == errors
+    assert [result.metrics[at_bar("rmse", 2)] for result in results] == errors
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_a_score_that_no_epoch_records_decides_as_it_is_of_the_final_weights(count: int) -> None:
+    """The oracle is scikit-learn's, of the outputs of runs that have just so many epochs."""
+    plain, _ = run([member(seed) for seed in range(6)], 2)
+    true = [make_data(seed).validation.targets for seed in range(6)]
+    balanced = [
+        balanced_accuracy_score(rows, one.validation_outputs.argmax(-1))
+        for rows, one in zip(true, plain, strict=True)
+    ]
+    accuracies = [one.metrics["final/val_accuracy"] for one in plain]
+    least = sorted(balanced)[3]
+    asked: Bars = {1: (None, "balanced_accuracy", 0.0), 2: (1e9, "balanced_accuracy", least)}
+    results, _ = run([member(seed, asked) for seed in range(count)], EPOCHS)
+    assert [one.epochs for one in results] == [
+        EPOCHS if round(score, 5) >= round(least, 5) else 2 for score in balanced[:count]
+    ]
+    for result, score in zip(results, balanced, strict=False):
+        assert result.metrics[at_bar("balanced_accuracy", 2)] == pytest.approx(score)
+        assert at_bar("balanced_accuracy", 1) in result.metrics
+    # by the accuracy others would have ended
+    assert np.argsort(accuracies).tolist() != np.argsort(balanced).tolist()
 
 
 def test_a_run_that_ends_at_a_bar_is_one_of_so_many_epochs() -> None:
     [short], _ = run([member(0)], 3)
     [result], _ = run([member(0, {1: None, 3: 0.0})], EPOCHS)
-    noted = {name(epoch) for epoch in (1, 3) for name in (rung_loss, rung_accuracy)}
+    noted = {at_bar(metric, epoch) for epoch in (1, 3) for metric in ("loss", "accuracy")}
     assert noted <= {*result.metrics}
     kept = {k: v for k, v in result.metrics.items() if k != "seconds" and k not in noted}
     assert kept == {k: v for k, v in short.metrics.items() if k != "seconds"}
