@@ -1,12 +1,14 @@
 """One prepared Hydra for all jobs of a command.
 
 Hydra composes a job's configuration together with its own node, from files that it reads anew for
-each job. Here every file is read once, and parsed once a process unless it changes, and a job is
-composed without Hydra's node, which is that of the whole sweep: a fifth of the time, and the same
-configuration.
+each job. Here every file is read once, and parsed once a process unless it changes; a job is
+composed without Hydra's node, which is that of the whole sweep; and jobs that differ in values
+alone, and in no choice of a group, are composed of their files once. It takes a fifth of the time,
+or a tenth, and gives the same configuration.
 """
 
 import copy
+import pickle
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.default_element import ResultDefault
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import setup_globals
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
@@ -96,6 +99,23 @@ class ComposedJob(NamedTuple):
     of_hydra: set[str]
 
 
+class _OfFiles(NamedTuple):
+    """What jobs of the same choices of groups have alike; see `ComposedJob`.
+
+    Attributes:
+        config: before overrides of values, pickled: see `regexp.config.repository`.
+        choices, of_hydra: see `ComposedJob`.
+    """
+
+    config: bytes
+    choices: dict[str, Any]
+    of_hydra: set[str]
+
+
+_CHOICES = 100
+"""Compositions that are kept: each is some 100 kB, and a sweep may have thousands of them."""
+
+
 def _strip_defaults(node: Any) -> None:
     """Remove the lists of defaults that Hydra has left in structured nodes, and marked."""
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
@@ -117,6 +137,11 @@ class PreparedLoader(ConfigLoaderImpl):
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         super().__init__(config_search_path)
         self.repository = RememberingRepository(config_search_path)
+        self._of_files: dict[tuple[str, ...], _OfFiles] = {}  # by choices, in their order
+
+    def __getstate__(self) -> dict[str, Any]:
+        # launchers send it to their workers, with every job
+        return vars(self) | {"_of_files": {}}
 
     def load_configuration(
         self,
@@ -167,16 +192,39 @@ class PreparedLoader(ConfigLoaderImpl):
         Raises:
             HydraException, OmegaConfBaseException: what cannot be composed.
         """
-        overrides_of_job = [
-            override
-            for override in OverridesParser.create().parse_overrides(list(overrides))
-            if not override.is_hydra_override()
-        ]
+        choosing: list[Override] = []
+        of_values: list[Override] = []
+        for override in OverridesParser.create().parse_overrides(list(overrides)):
+            if not override.is_hydra_override():
+                (choosing if self._is_choice(override) else of_values).append(override)
+        composed = self._composed_of_files(config_name, choosing)
+        config = pickle.loads(composed.config)
+        self._apply_overrides_to_config(of_values, config)
+        fill_tracking(config)
+        withhold_config(config)
+        expand_homes(config)
+        return ComposedJob(config, dict(composed.choices), composed.of_hydra)
+
+    def _is_choice(self, override: Override) -> bool:
+        """Whether Hydra takes an override for one of a group, and so of the files."""
+        named = self.repository.group_exists(override.key_or_group)
+        return named and not isinstance(override.value(), dict)
+
+    def _composed_of_files(self, config_name: str, choosing: Sequence[Override]) -> _OfFiles:
+        """What the files give, by the overrides that choose of groups; kept for further jobs."""
+        key = config_name, *(str(one.input_line) for one in choosing)
+        if key not in self._of_files:
+            self._of_files[key] = self._compose_files(config_name, choosing)
+            if len(self._of_files) > _CHOICES:
+                del self._of_files[next(iter(self._of_files))]
+        return self._of_files[key]
+
+    def _compose_files(self, config_name: str, choosing: Sequence[Override]) -> _OfFiles:
         repository = JobRepository(self.repository)
         defaults = create_defaults_list(
             repo=repository,
             config_name=config_name,
-            overrides_list=overrides_of_job,
+            overrides_list=list(choosing),
             prepend_hydra=False,
             skip_missing=False,
         )
@@ -184,12 +232,12 @@ class PreparedLoader(ConfigLoaderImpl):
         parts = [part for part in defaults.defaults if part not in in_node]
         config = self._compose_config_from_defaults_list(parts, repository)
         OmegaConf.set_struct(config, True)
-        self._apply_overrides_to_config(defaults.config_overrides, config)
-        fill_tracking(config)
-        withhold_config(config)
-        expand_homes(config)
         of_hydra = repository.of_hydra | {str(part.config_path) for part in in_node}
-        return ComposedJob(config, dict(defaults.overrides.known_choices), of_hydra)
+        return _OfFiles(
+            pickle.dumps(config, pickle.HIGHEST_PROTOCOL),
+            dict(defaults.overrides.known_choices),
+            of_hydra,
+        )
 
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: list[str]

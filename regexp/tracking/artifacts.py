@@ -103,6 +103,8 @@ class Places:
 
     def text(self, uri: str, run_id: str, name: str) -> bytes | None:
         """The content of a text artifact; None where there is none. For the rest as `file`."""
+        if (part := self._of_stack(uri, run_id, name)) is not None:
+            return part
         with self.file(uri, run_id, name, TEXT_BYTES) as path:
             return None if path is None else path.read_bytes()
 

@@ -15,6 +15,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,10 +113,15 @@ def part_of(content: bytes, name: str, run_id: str, position: str) -> bytes | No
                 return json.dumps(json.loads(content)[run_id]).encode()
             case "environment.json":
                 return content
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return archive.read(f"{run_id}/{name}")
+        return _archive(content).read(f"{run_id}/{name}")
     except (ValueError, LookupError, TypeError, zipfile.BadZipFile, NotImplementedError):
         return None
+
+
+@lru_cache(maxsize=8)
+def _archive(content: bytes) -> zipfile.ZipFile:
+    """Opened once for all runs of its stack: to read what it holds takes longer than one part."""
+    return zipfile.ZipFile(io.BytesIO(content))
 
 
 def packed(folder: Path) -> Path | None:

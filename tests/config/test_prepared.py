@@ -6,6 +6,7 @@ import pickle
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -20,7 +21,7 @@ from omegaconf.errors import ConfigAttributeError
 
 from regexp.__main__ import run
 from regexp.commands.arguments import parse
-from regexp.config import plan_file, repository
+from regexp.config import plan_file, prepared, repository
 from regexp.config.composition import load_config, without_hydra
 from regexp.config.jobs import compose
 from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra, with_hydra
@@ -56,6 +57,10 @@ JOBS = [
 @pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/joblib' is validated")  # of Hydra itself
 @pytest.mark.parametrize("overrides", JOBS, ids=lambda words: " ".join(words)[:60])
 def test_a_job_is_composed_as_hydra_composes_it(hydra: Hydra, overrides: list[str]) -> None:
+    assert_as_hydras(hydra, overrides)
+
+
+def assert_as_hydras(hydra: Hydra, overrides: list[str]) -> None:
     config, choices, _ = loader(hydra).compose_job("config", overrides)
     own = Hydra("regexp", ConfigLoaderImpl(loader(hydra).config_search_path))
     whole = load_config(own, "config", overrides, RunMode.RUN)
@@ -63,6 +68,44 @@ def test_a_job_is_composed_as_hydra_composes_it(hydra: Hydra, overrides: list[st
     assert OmegaConf.to_yaml(config) == OmegaConf.to_yaml(without_hydra(whole))
     of_groups = {k: v for k, v in whole.hydra.runtime.choices.items() if "hydra/" not in str(k)}
     assert choices == of_groups
+
+
+def test_jobs_of_the_same_choices_are_composed_of_their_files_once(
+    hydra: Hydra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever becomes of the values, and in whatever order they stand with the choices."""
+    made: list[object] = []
+    compose_files = PreparedLoader._compose_files
+
+    def counting(self: PreparedLoader, *args: Any) -> Any:
+        made.append(args)
+        return compose_files(self, *args)
+
+    monkeypatch.setattr(PreparedLoader, "_compose_files", counting)
+    for lr in (0.1, 0.2):
+        for values in [
+            [f"optimizer.lr={lr}"],
+            ["~optimizer.lr", f"+optimizer.lr={lr}"],
+            [f"optimizer={{lr: {lr}}}"],  # a dict is merged, and chooses nothing
+            [f"++regularizer.l1.strength={lr}", "hydra.job.name=other"],
+        ]:
+            assert_as_hydras(hydra, ["regularizer=l1", "optimizer=sgd", *values])
+            assert_as_hydras(hydra, ["regularizer=l1", *values, "optimizer=sgd"])
+    assert len(made) == 1
+    assert_as_hydras(hydra, ["regularizer=l2", "optimizer=sgd"])
+    assert_as_hydras(hydra, ["optimizer=sgd", "regularizer=l2"])
+    assert len(made) == 3
+
+
+def test_what_is_kept_for_further_jobs_is_of_few_choices(
+    hydra: Hydra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepared, "_CHOICES", 2)
+    for name in ["l1", "l2", "dropout", "l1"]:
+        assert loader(hydra).compose_job("config", [f"regularizer={name}"]).choices == {
+            **loader(hydra).compose_job("config", []).choices, "regularizer": name
+        }  # fmt: skip
+        assert len(loader(hydra)._of_files) <= 2
 
 
 def test_composing_one_job_leaves_no_trace_in_the_next(hydra: Hydra) -> None:
