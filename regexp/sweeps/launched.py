@@ -193,7 +193,7 @@ def do(config: DictConfig, content: Mapping[str, Any], *, idle: bool = False) ->
                     yield
 
             outcomes = _train(config, content, order, setting, advance, by_itself)
-            report.outcomes = [asdict(outcome) for outcome in outcomes]
+            report.outcomes = [vars(outcome) for outcome in outcomes]
     except NotApplicable as error:
         applies = False
         say(f"{head}: {error}")

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,7 +152,7 @@ def result_line(report: JobReport, metric: str | None = None) -> str:
 def write_report(report: JobReport, path: Path) -> None:
     """Leave a job's report in its file, whole or not at all."""
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(report), indent=1, default=str))
+    part.write_text(json.dumps(vars(report), default=str))
     part.replace(path)
 
 

@@ -42,8 +42,10 @@ def check_question(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> Non
 
 def _check_claims(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> None:
     """Every arm of every claim has one run a seed, and every dataset the metric."""
-    runs = [(run, texts(run.config)) for job in planned for run in job if not run.trial_for]
-    for claim in claims_of(plain(sweep.config.study)["claims"]) if runs else ():
+    claims = claims_of(plain(sweep.config.study)["claims"])
+    of_runs = (run for job in planned for run in job if claims and not run.trial_for)
+    runs = [(run, texts(run.config)) for run in of_runs]
+    for claim in claims if runs else ():
         key = f"study.claims.{claim.name}"
         check_metric(claim.metric, planned, key=f"{key}.metric")
         for name, arm in claim.arms.items():
