@@ -31,6 +31,9 @@ RANGES = (
 )
 """Of scikit-learn's numbers."""
 
+WEIGHTS = Dimension("class_weight", "", "", choices=(None, "balanced"))
+"""Beside them, where classes are of very unequal sizes."""
+
 DEFAULTS: Draw = {
     "learning_rate": 0.1,
     "max_iter": 100,
@@ -86,7 +89,7 @@ class Fits:
         return self._known[one.fingerprint]
 
 
-def tune(config: Any, fits: Any, budget: float) -> Tuned:
+def tune(config: Any, fits: Any, budget: float, *, weigh_classes: bool = False) -> Tuned:
     """Boosting with the numbers that are best on validation rows.
 
     As for recipes: batches of trials with one seed, the best of them halved as their fresh seeds
@@ -96,7 +99,10 @@ def tune(config: Any, fits: Any, budget: float) -> Tuned:
         config: of the search.
         fits: see `Fits`.
         budget: seconds of fitting.
+        weigh_classes: whether to try weights of classes as well.
     """
+    parameters = [Parameter(one) for one in (*RANGES, *([WEIGHTS] if weigh_classes else []))]
+    first = {one.dimension.key: DEFAULTS.get(one.dimension.key) for one in parameters}
     asked, metric = config.search, config.compare.metric
 
     def fits_of(trials: int) -> int:
@@ -110,7 +116,7 @@ def tune(config: Any, fits: Any, budget: float) -> Tuned:
         ranks = {at: float(place) for place, at in enumerate(order)}
         earlier = [(draw, ranks[at]) for at, draw in enumerate(draws)]
         batch = propose(
-            [Parameter(one) for one in RANGES], earlier, [] if draws else [DEFAULTS], asked.batch,
+            parameters, earlier, [] if draws else [first], asked.batch,
             derive(asked.seed, "search", NAME, len(draws)),
         )  # fmt: skip
         draws += batch

@@ -35,6 +35,10 @@ INGREDIENTS = (
 )  # fmt: skip
 """Of the thirteen of Kadra et al. 2021, those that a network without branches takes: all but
 shake-shake and shake-drop."""
+OF_UNEQUAL_CLASSES = "logit_adjustment"
+"""One more, where classes are of very unequal sizes and the metric counts them alike."""
+UNEQUAL = ("car", "credit_g", "phoneme")
+"""Tables whose largest class has more than twice the rows of the smallest."""
 OF_IMAGES = {"row_cutmix": "cutmix", "row_cutout": "cutout"}
 """What stands for an ingredient where the table is one of images."""
 ARMS = (UNTUNED, TUNED, SINGLE, RECIPE, BOOSTED, BOOSTED_TUNED)
@@ -123,7 +127,8 @@ def worth_of(table: str, budget: str, overrides: Sequence[str], cache: Path) -> 
             else:
                 arms |= found
                 gains = {one: gain(tracker, sweep, metric, one, arms) for one in (UNTUNED, TUNED)}
-    boosted = tune(space.config, Fits(space, cache / f"{table}.jsonl"), seconds)
+    fits = Fits(space, cache / f"{table}.jsonl")
+    boosted = tune(space.config, fits, seconds, weigh_classes=table in UNEQUAL)
     words_of = numbers_in_words(boosted.settings)
     arms[BOOSTED_TUNED] = Arm(boosted.scores, words_of, boosted.trials)
     return Worth(table, {name: arms[name] for name in ARMS}, gains)
@@ -133,6 +138,7 @@ def techniques_of(table: str) -> str:
     """The override by which a table's search has the ingredients."""
     as_rows = table != "digits"
     names = [one if as_rows else OF_IMAGES.get(one, one) for one in INGREDIENTS]
+    names += [OF_UNEQUAL_CLASSES] if table in UNEQUAL else []
     return f"search.techniques=[{','.join(names)}]"
 
 

@@ -63,11 +63,35 @@ def test_boosting_is_chosen_on_validation_rows_and_tested_with_fresh_seeds() -> 
         assert again == {*sorted(trials)[:number]}
 
 
-@pytest.mark.parametrize("table", ["wine", "digits"])
-def test_the_ingredients_are_those_that_the_network_of_a_table_takes(table: str) -> None:
+def test_boosting_may_weigh_classes() -> None:
+    pytest.importorskip("optuna", minversion="4")
+
+    class Seen(Fits):
+        def __call__(self, settings: Mapping[str, Any], seed: int) -> dict[str, float]:
+            weights.append(settings.get("class_weight", "none to try"))
+            return super().__call__(settings, seed)
+
+    weights: list[str | None] = []
+    boosting.tune(CONFIG, Seen(), budget=22, weigh_classes=True)
+    assert weights[0] is None, "first as it is"
+    assert {*weights} == {None, "balanced"}
+    weights.clear()
+    boosting.tune(CONFIG, Seen(), budget=22)
+    assert {*weights} == {"none to try"}
+
+
+@pytest.mark.parametrize("table", ["wine", "digits", "car"])
+def test_the_ingredients_are_those_that_the_network_of_a_table_takes(
+    table: str, tmp_path: Path
+) -> None:
     words = [f"experiment=recipe_{table}", worth.techniques_of(table)]
+    if table == "car":  # which is a file
+        classes = ["unacc"] * 150 + ["good"] * 50
+        rows = pd.DataFrame({"doors": range(200), "class": classes})
+        rows.to_csv(tmp_path / "car.csv", index=False)
+        words.append(f"paths.data={tmp_path}")
     space = read_space(compose_search(parse(words)[0]))  # which refuses one that does not apply
-    assert len(space.techniques) == len(worth.INGREDIENTS)
+    assert len(space.techniques) == len(worth.INGREDIENTS) + (table == "car")
 
 
 def test_the_techniques_of_words_are_those_of_the_recipe() -> None:
