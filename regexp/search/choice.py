@@ -142,13 +142,14 @@ def ranked(trials: Sequence[Trial], config: DictConfig) -> list[int]:
 def at_rung(rung: int, trials: Sequence[Trial], config: DictConfig) -> dict[int, AtRung]:
     """What the trials that have reached a rung are ordered by there, by their positions.
 
-    That is what `metric_at_rungs` says, or the loss alone if one of them has it not.
+    That is what `metric_at_rungs` says. If one of them has it not, as it is undefined on these
+    rows, it is the accuracy or RMSE, and without these the loss alone.
     """
     there = {at: one.rungs[rung] for at, one in enumerate(trials) if rung in one.rungs}
     asked = metric_at_rungs(config)
     usual = [metric for metric in names.NOTED_AT_BARS if metric in names.AT_BARS]
-    for metric in usual if asked is None else [asked]:
-        if metric in names.AT_BARS and all(metric in one for one in there.values()):
+    for metric in () if asked == "loss" else (asked, *usual):
+        if metric is not None and all(metric in one for one in there.values()):
             return {at: AtRung(one["loss"], metric, one[metric]) for at, one in there.items()}
     return {at: AtRung(one["loss"]) for at, one in there.items()}
 

@@ -154,6 +154,8 @@ def test_trials_are_halved_by_what_is_compared(metric: str) -> None:
     ]
     bar, later = bars_after(trials, of)
     assert (bar, later) == (Bar(5, 0.9, metric, high), Bar(15, metric=metric))
+    undefined = replace(trials[2], rungs={5: {"loss": 0.2, "accuracy": 0.8}})
+    assert bars_after([*trials[:2], undefined], of)[0] == Bar(5, 0.1, "accuracy", 0.9)
     assert [bar.passes(one.rungs[5]) for one in trials] == [False, True, False]
     left = [replace(one, left=True) for one in trials]
     assert ranked(left, of) == [1, 2, 0]
