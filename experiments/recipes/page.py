@@ -50,11 +50,11 @@ nothing was chosen by. `plain` is the network of `experiment=recipe_table` witho
 `plain, tuned` has the learning rate, batch size, schedule, layers and embedding of numbers
 (`model=mlp` or `mlp_ple`) that the search found for it with as many trials as for recipes;
 `best single` is the same search with `search.most=1`. Recipes are mixed from the techniques of
-Kadra et al. that a network without branches takes: {ingredients}; where the largest class has more
-than twice the rows of the smallest ({unequal}) also from {of_classes}.
-`boosting` is scikit-learn's HistGradientBoostingClassifier at its defaults and tuned, there with
-`class_weight=balanced` or without: the same sampler, seeds and rows, as many seconds, which it has
-for itself. Each search has {budget} of
+Kadra et al. that a network without branches takes: {ingredients}; and from {of_classes} where the
+largest class has more than twice the rows of the smallest ({unequal}).
+`boosting` is scikit-learn's HistGradientBoostingClassifier at its defaults and tuned, on those
+tables with `class_weight=balanced` or without: the same sampler, seeds and rows, as many seconds,
+which it has for itself. Each search has {budget} of
 training, with `plain, tuned`, finalists and verdict. Gains of the recipe are in points with 95%
 intervals on this table, and the verdict there
 ([how](../../docs/comparing.md#how-verdicts-come-about))."""
