@@ -67,12 +67,23 @@ class Places:
         Raises:
             TrackingError: it is larger, or the store does not give it.
         """
+        part = self._of_stack(uri, run_id, name)
+        if part is None:
+            with self._own_file(uri, run_id, name, limit) as own:
+                yield own
+            return
         with TemporaryDirectory() as folder:
             path = Path(folder).resolve() / name.rpartition("/")[2]
-            if (part := self._of_stack(uri, run_id, name)) is not None:
-                path.write_bytes(part)
-                yield path
-                return
+            path.write_bytes(part)
+            yield path
+
+    @contextmanager
+    def _own_file(
+        self, uri: str, run_id: str, name: str, limit: int | None
+    ) -> Iterator[Path | None]:
+        """As `file`, of what the run has for itself."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder).resolve() / name.rpartition("/")[2]
             with store.explained(uri):
                 found = self._bring(run_id, name, path)
             if found and limit is not None and (size := path.stat().st_size) > limit:
@@ -105,7 +116,7 @@ class Places:
         """The content of a text artifact; None where there is none. For the rest as `file`."""
         if (part := self._of_stack(uri, run_id, name)) is not None:
             return part
-        with self.file(uri, run_id, name, TEXT_BYTES) as path:
+        with self._own_file(uri, run_id, name, TEXT_BYTES) as path:
             return None if path is None else path.read_bytes()
 
     def make_own(self, uri: str, run_id: str, going: Container[str]) -> bool:
@@ -139,7 +150,7 @@ class Places:
         if not first:
             return None
         if (first, place) not in self._read:
-            with self.file(uri, first, place, TEXT_BYTES) as path:
+            with self._own_file(uri, first, place, TEXT_BYTES) as path:
                 if path is None:
                     return None
                 self._read[first, place] = path.read_bytes()

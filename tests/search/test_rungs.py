@@ -131,7 +131,8 @@ def test_where_a_loss_is_compared_trials_are_halved_by_it(
     of = config(metric=metric)
     bar, _ = bars_after(first, of)
     assert bar == (Bar(5, 0.4, "accuracy", accuracy) if accuracy else Bar(5, 0.2))
-    words = "validation accuracy" if accuracy else "validation loss is"
+    by_itself = metric in ("test/accuracy", "test/loss", "test/brier", "test/ece")
+    words = f"validation {'accuracy' if accuracy else 'loss'} {'is' if by_itself else '('}"
     assert words in rung_lines(of)[0]
     name = metric.replace("test/", "final/val_") if metric else "final/val_accuracy"
     left = [trial(at, one, [Bar(5, 0.0, "accuracy", 1.0)]) for at, one in enumerate(noted)]

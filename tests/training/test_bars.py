@@ -35,12 +35,12 @@ COSINE = partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=EPOCHS)
 
 
 def member(seed: int, bars: Bars | None = None, **options: Any) -> Member:
-    passes = {
+    its_bars = {
         epoch: Bar(epoch, *(asked if isinstance(asked, tuple) else (asked,)))
         for epoch, asked in (bars or {}).items()
     }
     made = make_member(seed, {"ema": technique("ema", decay=0.9)}, **options)
-    return replace(made, bars=passes)
+    return replace(made, bars=its_bars)
 
 
 def reached(plain: Sequence[Member], epoch: int = 2) -> list[dict[str, float]]:
