@@ -21,7 +21,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-from regexp.config.nodes import import_target
+from regexp.config.targets import import_target
 from regexp.errors import NotApplicable
 from regexp.regularizer.base import HOOKS, KINDS, Regularizer, overrides
 from regexp.regularizer.cocktail import Cocktail

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 import torch
 
-from regexp.random import Rng, derive, derive_each
+from regexp.random import Rng, derive, derive_each, seed_torch
 from regexp.stack.streams import StackedRng
 
 DRAWS = {
@@ -54,6 +54,15 @@ def test_a_stream_is_a_function_of_its_key_alone(draw) -> None:
     assert torch.equal(first, draw(rng))
     assert not torch.equal(first, draw(rng)), "a second draw repeats the first"
     assert not torch.equal(first, draw(Rng(4, "purpose", 7)))
+
+
+@pytest.mark.parametrize("seed", [0, 2**64 - 1])
+def test_torchs_own_state_is_seeded_as_torch_does(seed: int) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        expected = torch.rand(3)
+        seed_torch(seed)
+        assert torch.equal(torch.rand(3), expected)
 
 
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)

@@ -24,8 +24,8 @@ from experiments.recipes.worth import (
     UNTUNED,
     Worth,
 )
-from regexp.config.nodes import import_target
 from regexp.config.schema import conf_folder
+from regexp.config.targets import import_target
 from regexp.errors import count
 
 KADRA = {

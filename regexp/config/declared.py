@@ -11,7 +11,8 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from regexp.config.nodes import DIRECTIVES, find_target, fits, hints
+from regexp.config.nodes import DIRECTIVES, fits, hints
+from regexp.config.targets import find_target
 
 _TARGET = "_target_"
 

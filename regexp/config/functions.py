@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from regexp.config.bars import as_bars
-from regexp.config.nodes import DIRECTIVES, build_node, check_node, find_target
+from regexp.config.nodes import DIRECTIVES, build_node, check_node
+from regexp.config.targets import find_target
 from regexp.config.values import is_number, plain, shown
 from regexp.errors import ConfigError
 from regexp.metrics.names import OF_A_SPLIT

@@ -16,9 +16,10 @@ from omegaconf.errors import OmegaConfBaseException
 from regexp.config.checks import check_numbers, check_schema
 from regexp.config.declared import as_declared
 from regexp.config.functions import check_trainer
-from regexp.config.nodes import blame, build_node, check_node, find_target, without_search
+from regexp.config.nodes import blame, build_node, check_node, without_search
 from regexp.config.search_space import Dimension
 from regexp.config.search_space import check as check_tune
+from regexp.config.targets import find_target
 from regexp.config.values import GROUPS, grid_of, plain, seeds_of, shown
 from regexp.errors import ConfigError
 

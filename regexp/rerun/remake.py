@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regexp.addresses import print_traceback
-from regexp.config.nodes import import_target
+from regexp.config.targets import import_target
 from regexp.rerun.causes import likely_cause
 from regexp.rerun.environments import (
     EnvironmentDifference,

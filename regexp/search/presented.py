@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regexp.config.nodes import find_target
+from regexp.config.targets import find_target
 from regexp.errors import printable
 from regexp.metrics.names import SEARCH, YARDSTICK_STAGE, column
 from regexp.search.arm import Arm

@@ -8,10 +8,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from regexp.config.nodes import check_node, find_target, without_search
+from regexp.config.nodes import check_node, without_search
 from regexp.config.search_space import Dimension
 from regexp.config.search_space import space as dimensions_of
 from regexp.config.searched import Searched
+from regexp.config.targets import find_target
 from regexp.config.validation import check_range, with_lengths
 from regexp.config.values import flat
 from regexp.errors import ConfigError, NotApplicable

@@ -11,7 +11,7 @@ from torch import nn
 
 from regexp.dataset.base import Data
 from regexp.metrics.bars import Bar
-from regexp.random import derive
+from regexp.random import derive, seed_torch
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.objective import Objective
 from regexp.stack.optimizers import Stepper
@@ -106,6 +106,6 @@ def add_layers(model: nn.Module, regularizer: Cocktail, seed: int) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):
         for name in regularizer.techniques:
-            torch.manual_seed(derive(seed, "build", name))  # whatever the others draw
+            seed_torch(derive(seed, "build", name))  # whatever the others draw
             model = regularizer.build_one(name, model)
     return model

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from regexp.config.declared import declared_types
-from regexp.config.nodes import find_target, import_target
+from regexp.config.targets import find_target, import_target
 from regexp.dataset.checks import Name, Names, as_names
 from regexp.tracking.environment import code_version
 from regexp.tracking.modules import code_of

@@ -12,10 +12,12 @@ import torch
 from torch import nn
 
 from regexp.config.bars import as_bars
-from regexp.config.nodes import build_node, import_target
+from regexp.config.nodes import build_node
+from regexp.config.targets import import_target
 from regexp.dataset.base import Data, Dataset
 from regexp.errors import ConfigError
 from regexp.model.guards import checked_outputs, outputs_of
+from regexp.random import seed_torch
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member, add_layers, initial_stream
 from regexp.stack.optimizers import Stepper
@@ -84,7 +86,7 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
     given = {key: value for key, value in offered.items() if key in accepted}
     # torch's initialisers draw from the global state: it is lent to them and put back.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(initial_stream(seed, regularizer))
+        seed_torch(initial_stream(seed, regularizer))
         model = build_node("model", node, **given)
         if not isinstance(model, nn.Module):
             raise ConfigError(f"model._target_={node['_target_']}: expected an nn.Module")

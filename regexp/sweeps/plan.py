@@ -15,8 +15,9 @@ from regexp.config.bars import as_bars, as_lists
 from regexp.config.declared import as_declared
 from regexp.config.functions import as_class_weight
 from regexp.config.jobs import Job, written
-from regexp.config.nodes import find_target, without_search
+from regexp.config.nodes import without_search
 from regexp.config.schema import EARLIER_TRAINER
+from regexp.config.targets import find_target
 from regexp.config.validation import lengths_filled
 from regexp.config.values import grid_of, seeds_of
 from regexp.dataset.base import Data

@@ -66,7 +66,7 @@ class FileLocks:
             lease.release()
 
     def sure(self, lease: FileLock) -> bool:
-        """Whether a lock is known to be this process's still; here it costs nothing to look."""
+        """Whether a lock is known to be this process's still; here it costs little to look."""
         return False
 
     def close(self, *, clear: bool = False) -> None:

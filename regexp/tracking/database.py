@@ -115,6 +115,22 @@ def artifact_uri(client: Any, run_id: str) -> str | None:
     return found
 
 
+def tags_of(client: Any, run_id: str) -> dict[str, str] | None:
+    """The tags of a run, without all else that MLflow's `get_run` reads of it.
+
+    Returns:
+        None where the store is no SQLite file, or has no run with tags of this id.
+    """
+    if (engine := _engine(client)) is None:
+        return None
+    from mlflow.store.tracking.dbmodels.models import SqlTag
+    from sqlalchemy import select
+
+    with engine.connect() as connection:
+        asked: Any = select(SqlTag.key, SqlTag.value).where(SqlTag.run_uuid == run_id)
+        return dict(connection.execute(asked).cursor.fetchall()) or None
+
+
 def _engine(client: Any) -> Any:
     """SQLAlchemy's engine of the store; None where that is no SQLite file."""
     engine = getattr(client._tracking_client.store, "engine", None)

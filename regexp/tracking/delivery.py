@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from regexp.tracking import artifacts, names, process
+from regexp.tracking import artifacts, names, process, query
 from regexp.tracking.batches import TOGETHER
 from regexp.tracking.outbox import RefusedError, Send
 from regexp.tracking.quiet import quiet
@@ -186,7 +186,7 @@ def _may_write(client: Any, sure: Callable[[str], bool], run_id: str, owner: str
     """
     if not owner or (owner == process.identity(process.tags()) and sure(run_id)):
         return True
-    return process.identity(client.get_run(run_id).data.tags) in ("", owner)
+    return process.identity(query.tags_of(client, run_id)) in ("", owner)
 
 
 def _dataset_input(described: Record) -> Any:

@@ -123,6 +123,12 @@ def tagged(
     return search(client, [experiment], condition)
 
 
+def tags_of(client: Any, run_id: str) -> dict[str, str]:
+    """The tags of a run or sweep, as the store has them now."""
+    found = database.tags_of(client, run_id)
+    return dict(client.get_run(run_id).data.tags) if found is None else found
+
+
 def trained(
     client: Any, experiment: str, sweep_id: str, tags: Mapping[str, str], *, params: bool = True
 ) -> list[Any]:

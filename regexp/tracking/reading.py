@@ -73,7 +73,7 @@ class Reading:
 
         def found() -> dict[str, str]:
             with store.explained(self.uri):
-                return dict(self.client.get_run(run_id).data.tags)
+                return query.tags_of(self.client, run_id)
 
         return self._patience(found)
 

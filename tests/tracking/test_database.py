@@ -80,6 +80,14 @@ def test_without_parameters_nothing_else_is_missing(
     assert [shown(run) for run in found or []] == [{**shown(run), "params": {}} for run in whole]
 
 
+def test_the_tags_of_a_run_are_mlflows(tracker: Tracker, runs: list[RunRecord]) -> None:
+    for run in runs:
+        found = database.tags_of(tracker.client, run.id)
+        assert found == tracker.client.get_run(run.id).data.tags
+        assert found
+    assert database.tags_of(tracker.client, "0" * 32) is None
+
+
 def test_the_place_of_artifacts_is_mlflows_own(tracker: Tracker, runs: list[RunRecord]) -> None:
     places = [database.artifact_uri(tracker.client, run.id) for run in runs]
     assert places == [tracker.client.get_run(run.id).info.artifact_uri for run in runs]

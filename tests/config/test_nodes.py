@@ -1,0 +1,91 @@
+"""Nodes that are built without Hydra are built as Hydra builds them."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from regexp.config.nodes import build_node
+from regexp.config.schema import conf_folder
+from regexp.errors import ConfigError
+
+GROUPS = ("regularizer", "optimizer", "scheduler")
+FILES = [path for group in GROUPS for path in sorted((conf_folder() / group).glob("*.yaml"))]
+
+
+def test_all_groups_have_files() -> None:
+    assert {path.parent.name for path in FILES} == set(GROUPS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_it_is_what_hydra_builds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # ranges, units of time and references to other keys are no arguments of the class
+    node = {
+        key: value
+        for key, value in _written(path).items()
+        if key not in ("search", "interval", "defaults") and "$" not in str(value)
+    }
+    if "_target_" not in node:
+        pytest.skip("it names no class")
+    try:
+        expected = instantiate(node)
+    except Exception as error:  # a package that is not installed, or an argument that is missing
+        pytest.skip(f"Hydra cannot build it: {type(error).__name__}")
+    nested = any(isinstance(value, dict | list) for value in node.values())
+    if node["_target_"].startswith(("regexp.", "torch.optim.")) and not nested:
+        monkeypatch.setattr("hydra.utils.instantiate", _refuse)
+    assert _content(build_node("it", node)) == _content(expected)
+
+
+def test_lists_that_are_no_nodes_need_no_hydra(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = _written(conf_folder() / "optimizer/adam.yaml")
+    expected = instantiate(node)
+    monkeypatch.setattr("hydra.utils.instantiate", _refuse)
+    assert _content(build_node("optimizer", node)) == _content(expected)
+
+
+def _written(path: Path) -> dict[str, Any]:
+    node = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(node, dict)
+    return {str(key): value for key, value in node.items()}
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise AssertionError("Hydra was asked")
+
+
+def _content(built: Any) -> Any:
+    if isinstance(built, partial):
+        return built.func, built.args, {k: (type(v), v) for k, v in built.keywords.items()}
+    return type(built), {key: (type(value), value) for key, value in vars(built).items()}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"betas": [0.9, 0.99]},  # a list of Hydra's own
+        {"foreach": {"_target_": "builtins.bool"}},
+        {"_args_": [[torch.nn.Parameter(torch.zeros(1))]], "_partial_": False},
+    ],
+)
+def test_what_is_nested_is_hydras(more: dict[str, Any]) -> None:
+    node = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.1} | more
+    assert _content(build_node("optimizer", node)) == _content(instantiate(node))
+
+
+def test_what_hydra_refuses_is_reached_through_no_module_of_ours() -> None:
+    node = {"_target_": "regexp.tracking.environment.os.remove", "path": "nowhere"}
+    with pytest.raises(ConfigError, match=r"os\.remove.* is blocklisted"):
+        build_node("model", node)
+
+
+def test_what_a_class_refuses_names_the_key() -> None:
+    node = {"_target_": "regexp.regularizer.dropout.Dropout", "hidden": 2.0, "inputs": 0.0}
+    with pytest.raises(ConfigError, match=r"^regularizer\.dropout\.hidden: expected a number"):
+        build_node("regularizer.dropout", node)
