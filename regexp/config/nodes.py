@@ -76,10 +76,9 @@ def build_node(key: str, node: Mapping[str, Any], /, **arguments: Any) -> Any:
             for name, value in node.items()
             if name not in DIRECTIVES
         }
+        call = partial(target, **values | arguments)
         try:
-            if node.get("_partial_"):
-                return partial(target, **values, **arguments)
-            return target(**values, **arguments)
+            return call if node.get("_partial_") else call()
         except Exception as error:
             raise blame(key, node, error) from error
 
