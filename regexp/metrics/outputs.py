@@ -9,9 +9,11 @@ The file is an ordinary `.npz` (numpy.load), and the same outputs are the same b
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +84,9 @@ def read(path: Path | str | bytes) -> RowOutputs:
     Args:
         path: of the file; or its content.
 
+    Returns:
+        Arrays that are not to be written to: runs may have them in common.
+
     Raises:
         FileNotFoundError: there is none.
         ConfigError: it is no such file, or damaged.
@@ -90,8 +95,8 @@ def read(path: Path | str | bytes) -> RowOutputs:
     key = TEST_OUTPUTS if isinstance(path, bytes) else str(path)
     try:
         source = BytesIO(path) if isinstance(path, bytes) else path
-        with np.load(source, allow_pickle=False) as file:
-            parts = {name: file[name] for name in names}
+        with ZipFile(source) as file:
+            parts = {name: _array(name, file.read(f"{name}.npy")) for name in names}
     except FileNotFoundError:
         raise
     except Exception as error:  # whatever a foreign file makes of NumPy's reader
@@ -104,3 +109,18 @@ def read(path: Path | str | bytes) -> RowOutputs:
     if task not in TASKS or {len(found.rows)} != {len(found.outputs), len(found.targets)}:
         raise ConfigError("its parts do not fit together", key=key)
     return found
+
+
+def _array(name: str, content: bytes) -> NDArray[Any]:
+    """An entry of the file, which is read once where runs have it alike, such as their targets."""
+    return (_parsed if name == "outputs" else _known)(content)
+
+
+def _parsed(content: bytes) -> NDArray[Any]:
+    """The array of an `.npy` file."""
+    array: NDArray[Any] = np.lib.format.read_array(BytesIO(content), allow_pickle=False)
+    array.flags.writeable = False
+    return array
+
+
+_known = lru_cache(maxsize=256)(_parsed)
