@@ -164,13 +164,13 @@ def metric_at_rungs(config: DictConfig) -> str | None:
     Returns:
         One of `names.AT_BARS`, or "loss"; None for the accuracy, or in regression the RMSE.
     """
-    metric = config.compare.metric
+    metric, lower = _metric(config)
     if metric is None:
         return None
     name = "rmse" if metric == names.RMSE_UNSCALED else metric.removeprefix(names.TEST)
     if name in names.AT_BARS:
         return str(name)
-    return "loss" if names.lower_is_better(metric) else None
+    return "loss" if (names.lower_is_better(metric) if lower is None else lower) else None
 
 
 def ranks(trials: Sequence[Trial], config: DictConfig) -> list[float]:

@@ -77,7 +77,7 @@ def _present(
         )
     ui = command("ui")
     ui += "` or `make ui" * (ui == "regexp ui")
-    link = tracker.link(parent.id, metric=metric)
+    link = tracker.link(parent.id, metric=metric, lower_is_better=compared.metric.lower_is_better)
     opened = "" if is_server(tracker.uri) else f" (open it by `{ui}`)"
     say(f"\nThe runs in the MLflow UI{opened}:\n  {link}")
     if all_runs > UI_PAGE:

@@ -119,6 +119,7 @@ class Reading:
         sweep_id: str,
         *,
         metric: str = ACCURACY,
+        lower_is_better: bool | None = None,
         charts: bool = False,
         address: str = "http://127.0.0.1:5000",
     ) -> str:
@@ -128,13 +129,14 @@ class Reading:
 
         Args:
             metric: the first column, by which rows are ordered.
+            lower_is_better: of the metric; None where its name tells.
             charts: land on the curves instead of the table.
             address: of the UI; a tracking server shows its own.
         """
         if is_server(self.uri):
             address = self.uri.rstrip("/")
         tags = [run.data.tags for run in self._children(sweep_id, params=False)]
-        key, state = view.shared_state(sweep_id, metric, tags)
+        key, state = view.shared_state(sweep_id, metric, tags, lower_is_better)
         with store.explained(self.uri):
             self.client.set_experiment_tag(self.experiment_id, key, state)
         return view.address(address, self.experiment_id, sweep_id, charts=charts)

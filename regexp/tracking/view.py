@@ -25,7 +25,12 @@ def grouping(tags: Mapping[str, object]) -> dict[str, str]:
     return {"label": label, "row": ", ".join(filter(None, row))}
 
 
-def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) -> tuple[str, str]:
+def shared_state(
+    sweep_id: str,
+    metric: str,
+    runs: Sequence[Mapping[str, str]],
+    lower_is_better: bool | None = None,
+) -> tuple[str, str]:
     """(experiment tag, its JSON value) of the view of a sweep, grouped by technique.
 
     Args:
@@ -34,6 +39,7 @@ def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) 
             averages that flatter, while the first seeds are the same for every technique.
         runs: the tags of the runs that exist by now; their groups are shown folded, and split by
             dataset and setting where the sweep varies them.
+        lower_is_better: of the metric; None where its name tells.
     """
     finals = [run for run in runs if run.get("stage") == names.FINAL_STAGE]
     runs = finals or runs
@@ -48,6 +54,7 @@ def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) 
     metrics = dict.fromkeys([metric, *further])
     columns = [_column("metrics", name) for name in metrics]
     whole = len(runs) <= UI_PAGE
+    lower = names.lower_is_better(metric) if lower_is_better is None else lower_is_better
     wanted = f"tags.`mlflow.parentRunId` = '{sweep_id}'"
     if any(run.get(member_of(sweep_id)) == REUSED for run in runs):  # they have another parent
         wanted = f"tags.`{member_of(sweep_id)}` != ''"
@@ -56,7 +63,7 @@ def shared_state(sweep_id: str, metric: str, runs: Sequence[Mapping[str, str]]) 
     state = {
         "searchFilter": wanted,
         "orderByKey": _column("metrics", metric) if whole else _column("params", "seed"),
-        "orderByAsc": names.lower_is_better(metric) if whole else True,
+        "orderByAsc": lower if whole else True,
         "selectedColumns": [*columns, _column("tags", "seed"), "attributes.`Status`"],
         "groupBy": {
             "aggregateFunction": "average",

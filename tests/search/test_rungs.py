@@ -141,6 +141,17 @@ def test_where_a_loss_is_compared_trials_are_halved_by_it(
     assert ranked(left, of) == ([0, 2, 1] if accuracy else [1, 2, 0])
 
 
+@pytest.mark.parametrize("lower", [True, False, None])
+def test_a_metric_of_ones_own_halves_by_the_loss_where_it_says_that_low_is_good(
+    lower: bool | None,
+) -> None:
+    of = config(metric="test/price")
+    of.trainer.metrics = {"price": {"lower_is_better": lower}}
+    noted: list[Noted] = [{5: (0.4, 0.9)}, {5: (0.2, 0.5)}, {5: (0.3, 0.8)}]
+    bar, _ = bars_after([trial(at, one, NOTED) for at, one in enumerate(noted)], of)
+    assert bar == (Bar(5, 0.2) if lower else Bar(5, 0.4, "accuracy", 0.9))
+
+
 @pytest.mark.parametrize("metric", sorted({*AT_BARS} - {"accuracy", "rmse"}))
 def test_trials_are_halved_by_what_is_compared(metric: str) -> None:
     """Which another order has than the accuracy and the loss. Before, the trials note it."""
