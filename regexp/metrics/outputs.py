@@ -84,9 +84,6 @@ def read(path: Path | str | bytes) -> RowOutputs:
     Args:
         path: of the file; or its content.
 
-    Returns:
-        Arrays that are not to be written to: runs may have them in common.
-
     Raises:
         FileNotFoundError: there is none.
         ConfigError: it is no such file, or damaged.
@@ -112,14 +109,13 @@ def read(path: Path | str | bytes) -> RowOutputs:
 
 
 def _array(name: str, content: bytes) -> NDArray[Any]:
-    """An entry of the file, which is read once where runs have it alike, such as their targets."""
-    return (_parsed if name == "outputs" else _known)(content)
+    """An entry of the file, parsed once where runs have it alike, such as their targets."""
+    return _parsed(content) if name == "outputs" else _known(content).copy()
 
 
 def _parsed(content: bytes) -> NDArray[Any]:
     """The array of an `.npy` file."""
     array: NDArray[Any] = np.lib.format.read_array(BytesIO(content), allow_pickle=False)
-    array.flags.writeable = False
     return array
 
 

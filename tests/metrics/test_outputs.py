@@ -49,16 +49,17 @@ def test_equal_outputs_are_equal_bytes_whenever_they_are_written(tmp_path: Path)
     assert (tmp_path / "b.npz").read_bytes() != first
 
 
-def test_what_runs_have_alike_is_held_once_and_is_not_written_to(tmp_path: Path) -> None:
-    other = replace(CLASSES, outputs=-CLASSES.outputs)
-    for name, test in (("a.npz", CLASSES), ("b.npz", other)):
+def test_what_is_read_is_the_readers_own_also_where_runs_have_it_alike(tmp_path: Path) -> None:
+    for name, test in (("a.npz", CLASSES), ("b.npz", replace(CLASSES, outputs=-CLASSES.outputs))):
         write(tmp_path / name, test)
     first, second = read(tmp_path / "a.npz"), read(tmp_path / "b.npz")
-    assert first.targets is second.targets
-    assert np.array_equal(second.outputs, -first.outputs)
-    for array in (first.targets, first.outputs):
-        with pytest.raises(ValueError, match="read-only"):
-            array[0] = 0
+    for array in (first.targets, first.outputs, first.rows):
+        array[:] = 7
+    again = read(tmp_path / "a.npz")
+    for one, outputs in ((second, -CLASSES.outputs), (again, CLASSES.outputs)):
+        assert np.array_equal(one.targets, CLASSES.targets)
+        assert np.array_equal(one.rows, CLASSES.rows)
+        assert np.array_equal(one.outputs, outputs)
 
 
 def test_values_and_truth_are_in_the_targets_own_unit(tmp_path: Path) -> None:
