@@ -117,8 +117,15 @@ def parameter(key: str) -> str:
     return f"{PARAMETER}{key}"
 
 
-def lower_is_better(metric: str) -> bool:
-    """Whether small values of a metric are good ones, by its name."""
+def lower_is_better(metric: str, said: bool | None = None) -> bool:
+    """Whether small values of a metric are good ones, by its name.
+
+    Args:
+        metric: as recorded.
+        said: what one of the user's own says itself, see `direction_of`; it goes before the name.
+    """
+    if said is not None:
+        return said
     if metric in SHARPNESSES:
         return True
     if RECALL in metric:  # whatever the class is called

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from regexp.config.bars import Bars
 from regexp.errors import ConfigError
@@ -18,7 +18,7 @@ from regexp.metrics.names import EPOCH_VALIDATION, SECONDS, VALIDATION
 from regexp.search.recipe import Recipe
 from regexp.search.space import Draw
 from regexp.sweeps.outcome import Outcome
-from regexp.sweeps.tuning import headline_of, in_order
+from regexp.sweeps.tuning import asked_metric, headline_of, in_order
 
 Scores = Mapping[str, float]
 
@@ -131,7 +131,7 @@ def ranked(trials: Sequence[Trial], config: DictConfig) -> list[int]:
     Raises:
         ConfigError: they have no such metric.
     """
-    order = in_order([[None] if one.left else one.scores for one in trials], *_metric(config))
+    order = in_order([[None] if one.left else one.scores for one in trials], *asked_metric(config))
     left = {at: max(one.rungs) for at, one in enumerate(trials) if one.left}
     for rung in sorted({*left.values()}, reverse=True):
         there = at_rung(rung, trials, config)
@@ -164,13 +164,13 @@ def metric_at_rungs(config: DictConfig) -> str | None:
     Returns:
         One of `names.AT_BARS`, or "loss"; None for the accuracy, or in regression the RMSE.
     """
-    metric, lower = _metric(config)
+    metric, lower = asked_metric(config)
     if metric is None:
         return None
     name = "rmse" if metric == names.RMSE_UNSCALED else metric.removeprefix(names.TEST)
     if name in names.AT_BARS:
         return str(name)
-    return "loss" if (names.lower_is_better(metric) if lower is None else lower) else None
+    return "loss" if names.lower_is_better(metric, lower) else None
 
 
 def ranks(trials: Sequence[Trial], config: DictConfig) -> list[float]:
@@ -194,10 +194,4 @@ def best(trials: Sequence[Trial], config: DictConfig, count: int) -> list[Recipe
 def headline(trials: Sequence[Trial], config: DictConfig) -> tuple[str, bool]:
     """The metric of validation rows that trials are ordered by, and whether lower is better."""
     runs = [scores for trial in trials for scores in trial.scores if scores is not None]
-    return headline_of(runs, *_metric(config))
-
-
-def _metric(config: DictConfig) -> tuple[str | None, bool | None]:
-    """`compare.metric`, and whether lower is better of it if its name does not tell."""
-    metric = config.compare.metric
-    return metric, None if metric is None else OmegaConf.select(config, names.direction_of(metric))
+    return headline_of(runs, *asked_metric(config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from regexp.metrics import names
 from regexp.sweeps import tuning
@@ -51,9 +51,7 @@ def chosen_numbers(config: DictConfig, trials: Sequence[Outcome]) -> tuning.Numb
     metrics = [None if one.diverged else one.metrics for one in trials]
     each = [metrics[start : start + seeds] for start in range(0, len(metrics), seeds)]
     assert len(each) == len(drawn)
-    metric = config.compare.metric
-    lower = None if metric is None else OmegaConf.select(config, names.direction_of(metric))
-    return drawn[tuning.choose_configuration(each, metric, lower)]
+    return drawn[tuning.choose_configuration(each, *tuning.asked_metric(config))]
 
 
 def ended_before(runs: Sequence[PlannedRun], earlier: Mapping[str, Earlier]) -> dict[str, Outcome]:

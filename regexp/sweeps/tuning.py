@@ -18,7 +18,13 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from regexp.config.search_space import space
 from regexp.config.values import flat, is_int, is_number, seeds_of, shown
 from regexp.errors import ConfigError
-from regexp.metrics.names import CHOSEN_BY, VALIDATION_LOSS, chosen_by, lower_is_better
+from regexp.metrics.names import (
+    CHOSEN_BY,
+    VALIDATION_LOSS,
+    chosen_by,
+    direction_of,
+    lower_is_better,
+)
 
 Numbers = dict[str, Any]
 """Dotted key -> value, of one configuration that is tried."""
@@ -144,7 +150,13 @@ def headline_of(
     if metric is None:
         there = (pair for pair in CHOSEN_BY if any(pair[0] in run for run in runs))
         return next(there, (VALIDATION_LOSS, True))
-    return chosen_by(metric), lower_is_better(metric) if lower is None else lower
+    return chosen_by(metric), lower_is_better(metric, lower)
+
+
+def asked_metric(config: DictConfig) -> tuple[str | None, bool | None]:
+    """`compare.metric`, and whether lower is better of it if its name does not tell."""
+    metric = config.compare.metric
+    return metric, None if metric is None else OmegaConf.select(config, direction_of(metric))
 
 
 def _worth(runs: Sequence[Mapping[str, float]], name: str, sign: int) -> float:

@@ -54,7 +54,6 @@ def shared_state(
     metrics = dict.fromkeys([metric, *further])
     columns = [_column("metrics", name) for name in metrics]
     whole = len(runs) <= UI_PAGE
-    lower = names.lower_is_better(metric) if lower_is_better is None else lower_is_better
     wanted = f"tags.`mlflow.parentRunId` = '{sweep_id}'"
     if any(run.get(member_of(sweep_id)) == REUSED for run in runs):  # they have another parent
         wanted = f"tags.`{member_of(sweep_id)}` != ''"
@@ -63,7 +62,7 @@ def shared_state(
     state = {
         "searchFilter": wanted,
         "orderByKey": _column("metrics", metric) if whole else _column("params", "seed"),
-        "orderByAsc": lower if whole else True,
+        "orderByAsc": not whole or names.lower_is_better(metric, lower_is_better),
         "selectedColumns": [*columns, _column("tags", "seed"), "attributes.`Status`"],
         "groupBy": {
             "aggregateFunction": "average",
