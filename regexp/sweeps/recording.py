@@ -9,7 +9,13 @@ from pathlib import Path
 
 from regexp.config.yaml_text import as_yaml
 from regexp.metrics import outputs
-from regexp.metrics.names import DIAGNOSTICS, FAILED_METRICS, SECONDS, TEST_OUTPUTS
+from regexp.metrics.names import (
+    DIAGNOSTICS,
+    FAILED_METRICS,
+    SECONDS,
+    TEST_OUTPUTS,
+    TUNING_STAGE,
+)
 from regexp.sweeps.model_files import MODEL, write_model
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, stack_of
@@ -221,7 +227,8 @@ def record_result(
     if not diverged:
         with tempfile.TemporaryDirectory() as name_of_folder:
             folder = Path(name_of_folder)
-            for name, content in (("best", result.best), ("last", result.last)):
+            kept = {} if run.stage == TUNING_STAGE else {"best": result.best, "last": result.last}
+            for name, content in kept.items():  # nobody uses a trial, and a search has thousands
                 path = folder / f"{name}.pt"
                 checkpoint.save(path, content)
                 record.artifact(path, "checkpoints")

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from regexp.errors import count
+from regexp.metrics.names import TUNING_STAGE
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.tracking import Earlier, environment
 from regexp.training.device import device_name, device_of
@@ -48,7 +49,8 @@ def choose(
     """Fingerprint -> what a sweep goes on from, of the runs that exist at all.
 
     Of the tries of this sweep, and of runs that it reuses already, the first that ended counts,
-    else the last. Where there are none, the latest run of another sweep that has ended counts.
+    else the last. Where there are none, the latest run of another sweep that has ended counts; a
+    trial only for a trial, as it has no weights to predict from or to compare.
 
     Args:
         found: oldest first; the later of two with the same id is the newer answer.
@@ -59,6 +61,7 @@ def choose(
     devices = {run.config["trainer"]["device"]: run for run in runs}
     here = {key: in_words(arithmetic_of(run.config["trainer"])) for key, run in devices.items()}
     wanted = {run.fingerprint: here[run.config["trainer"]["device"]] for run in runs}
+    trials = {run.fingerprint for run in runs if run.stage == TUNING_STAGE}
     usual = next(iter(here.values()), "")
     chosen: dict[str, Earlier] = {}
     for one in {one.id: one for one in found}.values():
@@ -68,7 +71,8 @@ def choose(
             better = not decided or not (before and before.ended)
         else:
             same = one.arithmetic == wanted.get(one.fingerprint, usual)
-            better = reuse and one.ended and same and not decided
+            fit = same and (not one.is_trial or one.fingerprint in trials)
+            better = reuse and one.ended and fit and not decided
         if better:
             chosen[one.fingerprint] = one
     return chosen

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from regexp.addresses import public, public_all
-from regexp.metrics.names import column, parameter
+from regexp.metrics.names import TUNING_STAGE, column, parameter
 from regexp.tracking import database, names, process, view
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Earlier:
         arithmetic: what its bits depend on beside configuration, data and code.
         sweep_id: of the sweep that it was trained for.
         sweeps: the ids of all that it belongs to.
+        is_trial: whether it was to choose numbers, so that its weights are not kept.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Earlier:
     metrics: Mapping[str, float]
     sweep_id: str = ""
     sweeps: frozenset[str] = frozenset()
+    is_trial: bool = False
 
     @classmethod
     def of(cls, run: Any) -> Self:
@@ -66,6 +68,7 @@ class Earlier:
             {name: number(value) for name, value in run.data.metrics.items()},
             tags.get("mlflow.parentRunId", ""),
             names.sweeps_of(tags),
+            tags.get("stage") == TUNING_STAGE,
         )
 
     def as_plain(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from regexp.__main__ import run as run_command
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.sweeps import job
@@ -39,6 +40,10 @@ class Store(Sandbox):
 
     def runs(self, sweep_id: str) -> Any:
         return Reader(None, self.store).runs(sweep_id)
+
+    def keeps_weights(self, run_id: str) -> bool:
+        with Reader(None, self.store).file(run_id, "checkpoints/last.pt") as path:
+            return path is not None
 
     def _ids(self) -> set[str]:
         with self.tracker() as tracker:
@@ -115,10 +120,9 @@ LABELS = ["technique", "variant", "setting", "stage", "tuned", "label", "seed"]
     [
         (("optimizer.lr=0.05,0.1",), ("trainer.batch_size=32,64",)),
         (("regularizer=l1",), ("regularizer=l1", "grid.regularizer.l1.strength=[1e-4,1e-2]")),
-        (("regularizer=l1", "tune.budget=2", "tune.seeds=2", "seeds=[2]"), ("regularizer=l1",)),
         (("regularizer=l1",), ("regularizer=l1", "tune.budget=2", "tune.seeds=2", "seeds=[2]")),
     ],
-    ids=["setting", "grid", "trials", "as trials"],
+    ids=["setting", "grid", "as trials"],
 )
 def test_runs_of_another_sweep_are_called_what_this_one_calls_them(
     store: Store, first: tuple[str, ...], second: tuple[str, ...]
@@ -169,6 +173,23 @@ def test_trials_and_the_runs_that_follow_from_them_are_found(
     runs = store.runs(sweep_id)
     assert set(runs["run_id"]) == first | second
     assert sorted(runs["stage"]) == ["final"] * 4 + ["tuning"] * 6
+
+
+def test_trials_keep_no_weights_and_are_no_runs_that_have_some(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ("regularizer=l1", "dataset.split_seed=0", *SMALL)
+    tried, sweep_id = store.trained(*small, "seeds=[7]", "tune.budget=2")
+    runs = store.runs(sweep_id).set_index("run_id")
+    kept = {one for one in tried if store.keeps_weights(one)}
+    assert kept == {*runs.index[runs["stage"] == "final"]}
+    assert run_command(["rerun", "--sweep", sweep_id, f"paths.mlruns={store.store}"]) == 0
+    assert "3 runs: 3 identical" in capsys.readouterr().out
+    counted, sweep_id = store.trained(*small)  # the seed and numbers of the first trial
+    [run] = store.runs(sweep_id).to_dict("records")
+    assert run["fingerprint"] in {*runs["fingerprint"]}
+    assert counted == {run["run_id"]}
+    assert store.keeps_weights(run["run_id"])
 
 
 def test_a_diverged_run_is_reused_and_a_failed_one_is_not(
