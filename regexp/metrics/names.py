@@ -59,6 +59,9 @@ AT_BARS = (
 )
 """What may decide there before the loss."""
 
+OF_DECISIONS = ("accuracy", BALANCED_ACCURACY, MACRO_F1, MICRO_F1, EXACT_MATCH)
+"""Those of which a row is right or wrong, however sure of its class a network is."""
+
 MOST_RECALLS = 20
 """Classes whose recalls are recorded, at most: MLflow draws a chart for each."""
 ENSEMBLE = "ensemble/"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from regexp.errors import ConfigError
 from regexp.search.arm import Arm
-from regexp.search.choice import Trial, best, tried
+from regexp.search.choice import Trial, best, by_means, ranked, tried
 from regexp.search.engine import Batch, Train, train_recipes
 from regexp.search.recipe import Recipe
 from regexp.search.seeds import finalists_of, halvings
@@ -27,18 +27,20 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
     """
     recipes, none = arms
     default = none.space.default
-    left = [_checked(arm).trials for arm in arms]
-    for number, seeds in halvings(finalists_of(len(none.trials), none.config.search.finalists)):
-        asked = [best(ours, none.config, number) for ours in left]
+    asked_number = finalists_of(len(none.trials), none.config.search.finalists)
+    left, order = [_checked(arm).trials for arm in arms], ranked
+    for number, seeds in halvings(asked_number):
+        asked = [best(ours, none.config, number, order) for ours in left]
         asked[1] += [default] * (default not in asked[1])
         _train_again(arms, asked, seeds, train)
         left = [
             [one for one in arm.finalists if one.recipe in ours]
             for arm, ours in zip(arms, asked, strict=True)
         ]
+        order = by_means
     simple = sorted(left[1], key=lambda one: one.recipe != default)
-    found = best([*simple, *left[0]], none.config, 1) or [recipes.finalists[0].recipe]
-    tuned = best(simple, none.config, 1) or [none.finalists[0].recipe]
+    found = best([*simple, *left[0]], none.config, 1, order) or [recipes.finalists[0].recipe]
+    tuned = best(simple, none.config, 1, order) or [none.finalists[0].recipe]
     return found[0], tuned[0]
 
 

@@ -161,13 +161,13 @@ class SearchRecord:
         return list(accumulate(trial.seconds for trial in self.trials[arm]))
 
     def improvements(self, arm: str) -> list[Improvement]:
-        """The trials of an arm that were better than all before them, oldest first."""
+        """The trials of an arm whose score was better than all before them, oldest first."""
         found: list[Improvement] = []
-        least = math.inf
+        least, sign = math.inf, 1 if self.lower_is_better else -1
         for number, (trial, seconds) in enumerate(
             zip(self.trials[arm], self.seconds(arm), strict=True), start=1
         ):
-            if trial.score is not None and trial.whole and trial.rank < least:
-                least = trial.rank
+            if trial.score is not None and trial.whole and sign * trial.score < least:
+                least = sign * trial.score
                 found.append(Improvement(number, seconds, trial.score, trial.recipe))
         return found

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.errors import ConfigError
-from regexp.search.choice import Trial, best, ranked, ranks, tried
+from regexp.search.choice import Trial, best, by_means, ranked, ranks, tried
 from regexp.search.recipe import Recipe
 from regexp.sweeps.outcome import Outcome
 
@@ -44,6 +44,38 @@ def test_the_best_validation_score_is_first_then_the_least_loss_then_the_earlier
     trials = [tried(recipe(1), {}, [finished(*one)]) for one in scores]
     assert ranked(trials, config()) == [2, 3, 1, 0]
     assert ranks(trials, config()) == [3, 2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        (None, [1, 0, 2, 3]),  # places 0 + 1, 1 + 1, 3 + 0, 2 + 3
+        ("test/loss", [3, 2, 1, 0]),  # tells of each row itself
+        ("test/roc_auc", [2, 1, 0, 3]),
+    ],
+)
+def test_how_rows_are_ranked_counts_as_much_as_how_many_are_right(
+    metric: str | None, expected: list[int]
+) -> None:
+    """Worked by hand: the least sum of the two places first; equal areas share a place."""
+    scores = [(0.8, 0.7), (0.9, 0.7), (0.6, 0.9), (0.7, math.nan)]
+    trials = [
+        Trial(recipe(number), {}, [{"final/val_accuracy": accuracy, "final/val_roc_auc": area,
+                                    "final/val_loss": 4.0 - number}])
+        for number, (accuracy, area) in enumerate(scores)
+    ]  # fmt: skip
+    assert ranked(trials, config(metric)) == expected
+    assert by_means(trials, config()) == [1, 0, 3, 2], "finalists have seeds enough"
+    assert best(trials, config(), 1, by_means) == [recipe(1)]
+
+
+def test_where_rows_have_no_area_the_metric_orders() -> None:
+    """Of rows of one class it is undefined, for all trials alike."""
+    trials = [
+        Trial(recipe(n), {}, [{"final/val_accuracy": n / 3, "final/val_loss": 1.0} | area])
+        for n, area in enumerate([{}, {"final/val_roc_auc": math.nan}, {}])
+    ]
+    assert ranked(trials, config()) == [2, 1, 0]
 
 
 def test_what_diverged_or_could_not_be_planned_is_last() -> None:
