@@ -19,8 +19,8 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
     The best trials are trained again with fresh seeds and splits, as the finalists of the arms, of
     which each round leaves the better half (`halvings`); the configuration as it is, which is one
     of `none`, is not halved away. The means of the last over all their seeds choose.
-    The recipe may be one of `none` as well; where all is equal, the simpler is chosen, the
-    configuration as it is first.
+    The recipe may be one of `none` as well, and one among recipes that has no technique is one of
+    `none`; where all is equal, the simpler is chosen, the configuration as it is first.
 
     Raises:
         ConfigError: none of the trials of an arm finished.
@@ -38,7 +38,8 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
             for arm, ours in zip(arms, asked, strict=True)
         ]
         order = by_means
-    simple = sorted(left[1], key=lambda one: one.recipe != default)
+    simple = [*left[1], *(one for one in left[0] if not one.recipe.techniques)]
+    simple.sort(key=lambda one: one.recipe != default)
     found = best([*simple, *left[0]], none.config, 1, order) or [recipes.finalists[0].recipe]
     tuned = best(simple, none.config, 1, order) or [none.finalists[0].recipe]
     return found[0], tuned[0]

@@ -481,6 +481,25 @@ def test_the_better_half_of_the_finalists_has_further_seeds_and_the_mean_of_the_
     )
 
 
+def test_a_recipe_without_a_technique_is_what_others_are_held_against() -> None:
+    """Else its numbers would be ahead of those of `none` as if techniques had brought it."""
+    of = space("search.finalists=2")
+    plain, tuned = (Recipe({**of.default.shared, "optimizer.lr": lr}, {}) for lr in (0.02, 0.05))
+
+    def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
+        return [[one(run) for run in job] for job in jobs]
+
+    def one(run: PlannedRun) -> Outcome:
+        score = 0.9 if run.variant == str(plain) else 0.8
+        scores = {"final/val_accuracy": score, "final/val_loss": 1 - score}
+        return Outcome(run.name, "FINISHED", metrics=scores)
+
+    scored = [{"final/val_accuracy": 0.9, "final/val_loss": 0.1}]
+    arms = arms_of(of)
+    arms[0].trials, arms[1].trials = [Trial(plain, {}, scored)], [Trial(tuned, {}, scored)]
+    assert conclude(arms, train) == (plain, plain)
+
+
 def test_recipes_have_at_most_so_many_techniques() -> None:
     """What is left of a draw is as it was drawn, and structure stays alike in a batch."""
     most = space("search.most=1")
