@@ -79,8 +79,11 @@ def read_frame(path: Path, text: Text) -> pd.DataFrame:
         fields = read_fields(path, text.separator, text.encoding, header=text.header)
         _, names = next(fields)
         check_names(path, names, " or, if there is no header, set 'dataset.header=false'")
+        if text.header:  # before a row, whose commas before decimals would be separators
+            _check_separator(path, names, text)
         first = next(fields, None)
-        _check_separator(path, names if text.header or not first else first[1], text)
+        if first and not text.header:
+            _check_separator(path, first[1], text)
         rows = (first is not None) + sum(1 for _ in fields)
         frame = _read_csv(path, text)
         if frame.shape != (rows, len(names)):

@@ -45,6 +45,15 @@ def test_the_separator_that_the_header_has(separator, tmp_path):
     assert obeyed(tmp_path / "mine.csv").features == ("a", "b")
 
 
+def test_commas_before_decimals_do_not_hide_the_semicolon_that_the_header_has(tmp_path):
+    rows = ["a;b;kind", *(f"{row},5;{row % 7},25;{'uv'[row % 2]}" for row in range(60))]
+    path = write(tmp_path / "mine.csv", rows)
+    with pytest.raises(DataError) as caught:
+        dataset(path).read(tmp_path)
+    assert cures(str(caught.value)) == ['dataset.separator=";"']
+    assert obeyed(path, 'dataset.separator=";"').features == ("a", "b")
+
+
 def test_the_comma_that_the_header_has(tmp_path):
     path = write(tmp_path / "mine.csv", table_lines())
     data = obeyed(path, 'dataset.separator=";"')
