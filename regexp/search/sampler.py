@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 Observation = tuple[Draw, float]
 """What was tried, and its rank: lower is better."""
 
+BEST = 25
+"""So many of the best, at most, are the good ones to Optuna: its default `gamma`."""
+
+MOST = 256
+"""Observations that a sampler is told of: the time of a draw grows with them."""
+
 
 def propose(
     parameters: Sequence[Parameter],
@@ -53,7 +59,7 @@ def propose(
     try:
         sampler = optuna.samplers.TPESampler(seed=seed % 2**32, constant_liar=True)
         study = optuna.create_study(sampler=sampler)
-        for draw, rank in earlier:
+        for draw, rank in told(earlier):
             encoded = _encoded(draw, by_key)
             kept = {key: spaces[key] for key in encoded}
             study.add_trial(
@@ -74,6 +80,23 @@ def propose(
     finally:
         optuna.logging.set_verbosity(verbosity)
     return draws
+
+
+def told(earlier: Sequence[Observation]) -> list[Observation]:
+    """What a sampler is told of earlier trials: all, or the best and some of the others.
+
+    The best are what good trials are like; of what the others are like, every n-th tells enough.
+
+    Args:
+        earlier: oldest first, as those that are told.
+    """
+    if len(earlier) <= MOST:
+        return [*earlier]
+    order = sorted(range(len(earlier)), key=lambda at: earlier[at][1])
+    others = sorted(order[BEST:])
+    count = MOST - BEST
+    some = (others[number * len(others) // count] for number in range(count))
+    return [earlier[at] for at in sorted([*order[:BEST], *some])]
 
 
 def require() -> Any:

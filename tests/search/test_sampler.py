@@ -13,7 +13,7 @@ import pytest
 
 from regexp.config.search_space import Dimension
 from regexp.errors import ConfigError
-from regexp.search.sampler import propose, require
+from regexp.search.sampler import BEST, MOST, propose, require, told
 from regexp.search.space import Draw, Parameter
 
 
@@ -94,6 +94,23 @@ def test_it_finds_what_is_better_sooner_than_by_chance() -> None:
     """With 80 trials the best 8 of the last batch are nearer than those of the first."""
     values = [value for _, value in tried(80)]
     assert sum(sorted(values[-16:])[:8]) < sum(sorted(values[:16])[:8])
+
+
+def test_of_many_trials_it_is_told_the_best_and_some_of_all_others() -> None:
+    """So that a draw takes no longer; few are told as they are, and Optuna's good ones always."""
+    ranks = [float(at * 7919 % 1000) for at in range(1000)]
+    earlier: list[Any] = [({"optimizer.lr": 0.01, "at": at}, rank) for at, rank in enumerate(ranks)]
+    assert told(earlier[:MOST]) == earlier[:MOST]
+    positions = [draw["at"] for draw, _ in told(earlier)]
+    assert positions == sorted({*positions})
+    assert len(positions) == MOST
+    assert {at for at, rank in enumerate(ranks) if rank < BEST} <= {*positions}
+    others = sorted(ranks[at] for at in positions)[BEST:]
+    quarters = [others[len(others) * part // 4] for part in (1, 2, 3)]
+    assert quarters == pytest.approx([269, 512, 756], abs=40), "they are like those left out"
+    optuna = require()
+    assert optuna.samplers._tpe.sampler.default_gamma(MOST) == BEST
+    assert optuna.samplers._tpe.sampler.default_gamma(10_000) == BEST
 
 
 def test_without_optuna_the_message_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
