@@ -12,11 +12,12 @@ from regexp.config.search_space import Dimension
 from regexp.metrics.names import SECONDS, VALIDATION
 from regexp.random import derive
 from regexp.search.budget import runs_after
+from regexp.search.choice import Order, Trial, by_means, ranked
+from regexp.search.recipe import Recipe
 from regexp.search.sampler import propose
 from regexp.search.seeds import TRIAL_SEED, finalists_of, halvings, verdict_seeds
 from regexp.search.space import Draw, Parameter, Space
 from regexp.sweeps.plan import plan
-from regexp.sweeps.tuning import in_order
 from regexp.sweeps.yardsticks import Yardstick
 
 NAME = "hist_gradient_boosting"
@@ -103,7 +104,7 @@ def tune(config: Any, fits: Any, budget: float, *, weigh_classes: bool = False) 
     """
     parameters = [Parameter(one) for one in (*RANGES, *([WEIGHTS] if weigh_classes else []))]
     first = {one.dimension.key: DEFAULTS.get(one.dimension.key) for one in parameters}
-    asked, metric = config.search, config.compare.metric
+    asked = config.search
 
     def fits_of(trials: int) -> int:
         return trials + runs_after(config, trials)[0]
@@ -112,7 +113,7 @@ def tune(config: Any, fits: Any, budget: float, *, weigh_classes: bool = False) 
     scores: list[Scores] = []
     spent = 0.0
     while not draws or spent / len(draws) * fits_of(len(draws) + asked.batch) <= budget:
-        order = _order([[one] for one in scores], metric)
+        order = _order(ranked, [[one] for one in scores], config)
         ranks = {at: float(place) for place, at in enumerate(order)}
         earlier = [(draw, ranks[at]) for at, draw in enumerate(draws)]
         batch = propose(
@@ -123,15 +124,15 @@ def tune(config: Any, fits: Any, budget: float, *, weigh_classes: bool = False) 
         found = [fits(draw, TRIAL_SEED) for draw in batch]
         spent += sum(one[SECONDS] for one in found)
         scores += map(_of_validation, found)
-    left = _order([[one] for one in scores], metric)
+    left = _order(ranked, [[one] for one in scores], config)
     again: list[list[Scores]] = [[] for _ in draws]
     for number, seeds in halvings(finalists_of(len(draws), asked.finalists)):
         left = left[:number]
         for at in left:
             again[at] += [_of_validation(fits(draws[at], seed)) for seed in seeds]
-        left = [left[place] for place in _order([again[at] for at in left], metric)]
+        left = [left[place] for place in _order(by_means, [again[at] for at in left], config)]
     chosen = draws[left[0]]
-    tested = {seed: fits(chosen, seed)[metric] for seed in verdict_seeds(config)}
+    tested = {seed: fits(chosen, seed)[config.compare.metric] for seed in verdict_seeds(config)}
     return Tuned(chosen, len(draws), tested)
 
 
@@ -139,5 +140,6 @@ def _of_validation(scores: Scores) -> Scores:
     return {name: value for name, value in scores.items() if name.startswith(VALIDATION)}
 
 
-def _order(scores: Sequence[Sequence[Scores]], metric: str) -> list[int]:
-    return in_order(scores, metric) if scores else []
+def _order(order: Order, scores: Sequence[Sequence[Scores]], config: Any) -> list[int]:
+    """The positions of trials by what chooses recipes, the best first."""
+    return order([Trial(Recipe({}, {}), scores=one) for one in scores], config) if scores else []
