@@ -152,7 +152,8 @@ def _by_places(trials: Sequence[Trial], config: DictConfig) -> list[int]:
     A row is right or wrong, so that a few hundred validation rows tell little of an accuracy. How
     the rows of one class are ranked before those of another tells more of the same rows, whatever
     a technique does to the probabilities: the place by the area under the ROC curve counts as much
-    as that by a metric of decisions. Of equal sums the order is that of the metric.
+    as that by a metric of decisions (`benchmarks.foretelling`). Of equal sums the order is that of
+    the metric.
     """
     order = by_means(trials, config)
     metric, _ = headline(trials, config)
@@ -168,7 +169,7 @@ def _by_places(trials: Sequence[Trial], config: DictConfig) -> list[int]:
 
 
 def _loss(trial: Trial, name: str) -> float:
-    """Less the mean of a score whose high values are good; infinite where it is undefined."""
+    """A mean whose high values are good, with the other sign; infinite where it is undefined."""
     mean = fmean(one.get(name, math.nan) for one in trial.scores if one)
     return math.inf if math.isnan(mean) else -mean
 
