@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--experiment", type=Path, default=Path("conf/experiment/portfolio.yaml"))
     parser.add_argument("--folder", type=Path, default=Path("experiments/portfolio"))
     parser.add_argument("overrides", nargs="*", help="of all runs: paths.data=FOLDER")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     one_thread()
     from experiments.portfolio.chosen import as_entry, greedy
     from experiments.portfolio.page import as_experiment, page

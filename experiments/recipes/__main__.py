@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, default=Path("experiments/recipes"))
     parser.add_argument("--cache", type=Path, default=Path("mlruns/recipes"), metavar="FOLDER")
     parser.add_argument("overrides", nargs="*", help="of the searches: paths.data=tables")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     one_thread()
     from experiments.recipes.page import write
     from experiments.recipes.worth import worth_of
