@@ -20,7 +20,7 @@ from regexp.metrics.names import EPOCH_VALIDATION, SECONDS, VALIDATION
 from regexp.search.recipe import Recipe
 from regexp.search.space import Draw
 from regexp.sweeps.outcome import Outcome
-from regexp.sweeps.tuning import asked_metric, headline_of, in_order
+from regexp.sweeps.tuning import asked_metric, headline_of, in_order, mean_score
 
 Scores = Mapping[str, float]
 
@@ -170,7 +170,7 @@ def _by_places(trials: Sequence[Trial], config: DictConfig) -> list[int]:
 
 def _loss(trial: Trial, name: str) -> float:
     """A mean whose high values are good, with the other sign; infinite where it is undefined."""
-    mean = fmean(one.get(name, math.nan) for one in trial.scores if one)
+    mean = mean_score([one.get(name, math.nan) for one in trial.scores if one])
     return math.inf if math.isnan(mean) else -mean
 
 

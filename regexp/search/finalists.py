@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from statistics import fmean, stdev
+from statistics import stdev
 
 from regexp.compare import formats
 from regexp.compare.metric import Metric
@@ -11,6 +11,7 @@ from regexp.compare.statistics import paired
 from regexp.compare.tables import Column
 from regexp.errors import count
 from regexp.search.records import Finalist, SearchRecord
+from regexp.sweeps.tuning import mean_score
 
 MOST_ROWS = 24
 """Of the table."""
@@ -78,7 +79,7 @@ def _ordered(record: SearchRecord) -> list[Finalist]:
 
 
 def _mean(one: Finalist) -> float:
-    return fmean(one.numbers) if one.finished else math.nan
+    return mean_score(one.numbers) if one.finished else math.nan
 
 
 def _error(one: Finalist) -> float:

@@ -152,16 +152,14 @@ def _tried(arm: Arm, metric: str) -> list[Tried]:
 
 def _finalists(arm: Arm, metric: str) -> list[Finalist]:
     return [
-        Finalist(
-            trial.recipe, [None if scores is None else scores[metric] for scores in trial.scores]
-        )
+        Finalist(trial.recipe, [scores.get(metric) if scores else None for scores in trial.scores])
         for trial in arm.finalists
     ]
 
 
 def _score(trial: Trial, metric: str) -> float | None:
-    """The mean of its runs; None if one of them did not finish."""
-    known = [scores[metric] for scores in trial.scores if scores is not None]
+    """The mean of its runs; None if one of them did not finish or has it not."""
+    known = [scores[metric] for scores in trial.scores if scores and metric in scores]
     return sum(known) / len(known) if known and len(known) == len(trial.scores) else None
 
 

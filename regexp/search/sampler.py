@@ -141,13 +141,13 @@ def _encoded(draw: Draw, parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     draw = {one.key: False for one in parameters.values() if one.switches} | draw
     encoded: dict[str, Any] = {}
     for key, value in draw.items():
-        if key not in parameters or value is None:
+        if key not in parameters:
             continue
         one = parameters[key].dimension
         if one.choices:
             if value in one.choices:
                 encoded[key] = one.choices.index(value)
-        else:
+        elif value is not None:
             encoded[key] = min(max(value, one.low), one.high)
     return encoded
 

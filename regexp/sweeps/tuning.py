@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -126,9 +127,14 @@ def in_order(
             that diverged.
         metric: `compare.metric`, whose like on the validation split orders instead.
         lower: whether lower is better of it, if its name does not tell.
+
+    Raises:
+        ConfigError: no run that finished has the metric.
     """
     runs = [run for one in trials for run in one if run is not None]
     headline, lower = headline_of(runs, metric, lower)
+    if runs and not any(headline in run for run in runs):
+        raise ConfigError(f"no trial that finished has {headline}; none can be chosen")
 
     def order(position: int) -> tuple[float, float]:
         own = [run for run in trials[position] if run is not None]
@@ -160,11 +166,16 @@ def asked_metric(config: DictConfig) -> tuple[str | None, bool | None]:
 
 
 def _worth(runs: Sequence[Mapping[str, float]], name: str, sign: int) -> float:
-    """The mean of a metric over runs, by its sign so that lower is better; NaN is the worst."""
-    if any(name not in run for run in runs):
-        raise ConfigError(f"a trial that finished has no {name}; none can be chosen")
-    mean = sign * sum(run[name] for run in runs) / len(runs)
+    """The mean of a metric over runs, by its sign so that lower is better; of what one of them has
+    not, as it is undefined there or could not be computed, the worst.
+    """
+    mean = sign * mean_score([run.get(name, math.nan) for run in runs])
     return math.inf if math.isnan(mean) else mean
+
+
+def mean_score(scores: Sequence[float]) -> float:
+    """A mean to six digits: as many rows right are equal, in whatever runs and in any precision."""
+    return float(f"{fmean(scores):.6g}")
 
 
 def numbers_in_words(numbers: Mapping[str, object]) -> str:

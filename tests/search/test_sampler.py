@@ -90,6 +90,21 @@ def test_a_technique_that_an_earlier_batch_did_not_have_was_off_in_it() -> None:
     assert 0 < sum(draw[key] for draw in drawn) < 8
 
 
+def test_a_choice_that_is_null_is_known_as_any_other() -> None:
+    """A scheduler's or scikit-learn's None: what is drawn is what a word in its place has drawn."""
+
+    def drawn(first: str | None) -> list[int]:
+        choices = (first, "balanced")
+        weights = [Parameter(Dimension("class_weight", "", "", choices))]
+        earlier: list[Any] = [({"class_weight": choices[at % 2]}, float(at)) for at in range(32)]
+        earlier += [({"class_weight": first}, float(-at)) for at in range(32)]
+        batch = propose(weights, earlier, [], 16, 64)
+        return [choices.index(draw["class_weight"]) for draw in batch]
+
+    assert drawn(None) == drawn("none")
+    assert sum(drawn(None)) < 8, "the first is the better"
+
+
 def test_it_finds_what_is_better_sooner_than_by_chance() -> None:
     """With 80 trials the best 8 of the last batch are nearer than those of the first."""
     values = [value for _, value in tried(80)]

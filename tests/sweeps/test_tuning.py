@@ -244,6 +244,10 @@ def score(accuracy: float, loss: float = 0.0) -> dict[str, float]:
         ([[score(0.3, math.nan)], [score(0.3, math.inf)], [score(0.3, 5)]], 2),
         ([[{"final/val_rmse": 2.0, "final/val_loss": 0.0}],
           [{"final/val_rmse": 1.0, "final/val_loss": 1.0}]], 1),
+        # as many of 60 rows right: the lower loss, however the floats add up
+        ([[score(51 / 60, 9)] * 3, [score(54 / 60), score(48 / 60), score(51 / 60)]], 1),
+        ([[score(0.9)] * 3, [score(0.8999999761581421, 9)] * 3], 0),
+        ([[{"final/val_loss": 0.0}], [score(0.1, 9)]], 1),  # its accuracy could not be computed
     ],
 )  # fmt: skip
 def test_the_choice(trials: list[list[dict[str, float] | None]], best: int) -> None:
@@ -253,8 +257,8 @@ def test_the_choice(trials: list[list[dict[str, float] | None]], best: int) -> N
 def test_there_is_no_choice_where_all_diverged() -> None:
     with pytest.raises(ConfigError, match=r"all 2 configurations diverged.* lower optimizer.lr"):
         choose_configuration([[None], [score(0.1), None]])
-    with pytest.raises(ConfigError, match=r"has no final/val_accuracy"):
-        choose_configuration([[score(0.1)], [{}]])
+    with pytest.raises(ConfigError, match=r"no trial that finished has final/val_accuracy"):
+        choose_configuration([[{}], [{}]], "test/accuracy")
 
 
 def test_numbers_in_words() -> None:
