@@ -6,7 +6,7 @@ BIN := .venv/bin
 # often set it, each start compiles its imports anew, which takes longer than to run them.
 unexport PYTHONDONTWRITEBYTECODE
 TORCH := torch==2.13.0
-# The page or index to take torch from, if not pip's own: see "Which torch" in README.md.
+# The page or index to take torch from, if not pip's own: see "Which torch" in docs/quick_start.md.
 TORCH_INDEX ?=
 JOBS ?= 2
 # Sweeps train a job on each physical core that they may use.
@@ -18,7 +18,7 @@ SIDE_BY_SIDE = hydra/launcher=joblib hydra.launcher.n_jobs=$$($(BIN)/python -c \
 help:
 	@sed -n 's/^## //p' Makefile
 
-## make ablation    environment, then an ablation of every technique on real data
+## make ablation    environment, then an ablation of fifteen techniques on real data
 ablation: .venv/.ready
 	OMP_NUM_THREADS=1 $(BIN)/regexp -m experiment=digits_mlp $(SIDE_BY_SIDE)
 	@echo

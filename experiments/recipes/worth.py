@@ -16,11 +16,11 @@ from regexp.__main__ import run as command
 from regexp.commands.arguments import parse
 from regexp.compare import Question, compare
 from regexp.config.searched import budget_of, compose_search
-from regexp.metrics.names import TUNING_STAGE, column
+from regexp.metrics.names import column
 from regexp.search import verdict
-from regexp.search.cocktail_runs import OF_SEARCH
 from regexp.search.lead import TOLD
-from regexp.search.seeds import TRIAL_SEED
+from regexp.search.page import record_in
+from regexp.search.records import RECIPES
 from regexp.search.taking_part import read_space
 from regexp.sweeps.launched import open_tracker
 from regexp.sweeps.tuning import numbers_in_words
@@ -72,7 +72,7 @@ class Gain:
         points: in percent.
         low: of the 95% interval on this table.
         high: likewise.
-        outcome: the verdict on this table in a word; empty where the arms are the same.
+        outcome: the verdict on this table in a word; "the same" where all scores are equal.
     """
 
     points: float = 0.0
@@ -143,7 +143,7 @@ def techniques_of(table: str) -> str:
 
 
 def verdict_of(tracker: Tracker, folder: str, budget: str) -> tuple[str, int]:
-    """The sweep with the verdict of a search, and how many recipes it has tried.
+    """The sweep with the verdict of a search, and how many recipes with techniques it has tried.
 
     Args:
         tracker: of the store.
@@ -153,16 +153,12 @@ def verdict_of(tracker: Tracker, folder: str, budget: str) -> tuple[str, int]:
     Raises:
         RuntimeError: there is none.
     """
-    parents = tracker.client.search_runs([tracker.experiment_id], "tags.`sweep.key` != ''")
-    for search in parents:
+    asked = {"folder": folder, "budget": budget}
+    for search in tracker.client.search_runs([tracker.experiment_id], "tags.`sweep.key` != ''"):
         ends = json.loads(search.data.tags.get(TOLD, "{}"))
-        if (ends.get("folder"), ends.get("budget")) == (folder, budget):
-            of_it = [one for one in parents if one.data.tags.get(OF_SEARCH) == search.info.run_id]
-            latest = max(of_it, key=lambda one: one.info.end_time)
-            runs = tracker.runs(search.info.run_id)
-            ours = runs[runs["stage"] == TUNING_STAGE]  # without the yardsticks
-            trials = (ours["seed"] == TRIAL_SEED) & (ours["technique"] != "none")
-            return latest.info.run_id, int(trials.sum())
+        if asked.items() <= ends.items() and (record := record_in(tracker, search.info.run_id)):
+            tried = [one.recipe for one in record.trials[RECIPES]]
+            return record.verdict, sum(bool(one.techniques) for one in tried)
     raise RuntimeError(f"the store has no verdict of the search with search.folder={folder}")
 
 

@@ -42,6 +42,7 @@ class Searched:
         techniques: the nodes of those that may take part, by name.
         nodes: of each of `CHOSEN` those that take part, by name; the configuration's own is first.
         choices: of the configuration's groups, by group.
+        plain: the configuration of the same dataset with nothing else given.
         command: the overrides.
         options: of the command line.
         master: the configuration with Hydra's own node, where another launcher than Hydra's basic
@@ -52,6 +53,7 @@ class Searched:
     techniques: dict[str, DictConfig]
     nodes: dict[str, dict[str, DictConfig]]
     choices: dict[str, object]
+    plain: DictConfig
     command: tuple[str, ...]
     options: argparse.Namespace
     master: DictConfig | None = None
@@ -96,6 +98,11 @@ def compose_search(options: argparse.Namespace) -> Searched:
                 )
             techniques = {str(name): config.regularizer[name] for name in config.regularizer}
             asked = _names("search.techniques", config.search.techniques, techniques)
+            if not asked and config.search.techniques is not None:
+                raise ConfigError(
+                    key="search.techniques", got="[]",
+                    expected="names, or null for all that apply",
+                )  # fmt: skip
             _check_portfolio(config.search.portfolio, techniques)
             nodes = {group: {str(composed.choices[group]): config[group]} for group in CHOSEN}
             for group, known in nodes.items():
@@ -104,6 +111,8 @@ def compose_search(options: argparse.Namespace) -> Searched:
                     again = [*overrides, f"{group}={name}"]
                     if name not in known:
                         known[name] = _load(hydra, options.config_name, again)[group]
+            given = f"dataset={composed.choices['dataset']}"
+            plain = job_of(_load(hydra, options.config_name, [given])).config
             master = None
             if not str(whole.hydra.launcher._target_).endswith(".BasicLauncher"):
                 master = load_config(hydra, options.config_name, overrides, RunMode.MULTIRUN)
@@ -121,6 +130,7 @@ def compose_search(options: argparse.Namespace) -> Searched:
         {name: techniques[name] for name in (asked or techniques)},
         nodes,
         composed.choices,
+        plain,
         tuple(overrides),
         options,
         master,
@@ -156,7 +166,17 @@ def _check_portfolio(portfolio: object, techniques: dict[str, DictConfig]) -> No
             raise ConfigError(
                 key=key, got=shown(entry), expected=f"a mapping with some of {', '.join(parts)}"
             )
-        _names(f"{key}.regularizer", [*(entry.get("regularizer") or {})], techniques)
+        for part in parts[1:]:
+            if not isinstance(entry.get(part) or {}, DictConfig | dict):
+                raise ConfigError(key=f"{key}.{part}", got=shown(entry[part]), expected="a mapping")
+        nodes = entry.get("regularizer") or {}
+        _names(f"{key}.regularizer", [*nodes], techniques)
+        for name, node in nodes.items():
+            if not isinstance(node or {}, DictConfig | dict):
+                raise ConfigError(
+                    key=f"{key}.regularizer.{name}", got=shown(node),
+                    expected="a mapping of its numbers, or null for its own",
+                )  # fmt: skip
 
 
 def budget_of(config: DictConfig) -> float | None:

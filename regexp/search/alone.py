@@ -14,20 +14,17 @@ NEXT = (
 """What to do then."""
 
 
-def none_is_best(found: Recipe, tuned: Recipe, default: Recipe, tried: Sequence[Recipe]) -> str:
+def none_is_best(found: Recipe, default: Recipe, tried: Sequence[Recipe]) -> str:
     """That no technique is the best recipe found, of how many; empty where it is another.
 
     Args:
         found: the recipe that was chosen.
-        tuned: the numbers that were chosen for `none`.
         default: the configuration as it is.
         tried: all recipes.
     """
     if found.techniques:
         return ""
-    which = "none with numbers of its own"
-    if found == tuned:
-        which = "none with the numbers that were tuned for it"
+    which = "none with the numbers that were tuned for it"
     if found == default:
         which = "the configuration as it is, without a technique"
     number = count(sum(bool(one.techniques) for one in tried), "recipe")

@@ -77,7 +77,7 @@ class Cocktail:
         return config | {"regularizer": nodes} | other
 
     def afresh(self, kept: Subset, folder: str) -> list[Node]:
-        """As many configurations of some ingredients, with seeds that no run of it has.
+        """As many configurations of some ingredients, with seeds behind those of its runs here.
 
         A configuration holds lengths that follow from its training rows, so that a seed whose split
         leaves another number of them is passed over.

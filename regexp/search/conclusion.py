@@ -27,7 +27,7 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
     """
     recipes, none = arms
     default = none.space.default
-    asked_number = finalists_of(len(none.trials), none.config.search.finalists)
+    asked_number = finalists_of(len(recipes.trials), none.config.search.finalists)
     left, order = [_checked(arm).trials for arm in arms], ranked
     for number, seeds in halvings(asked_number):
         asked = [best(ours, none.config, number, order) for ours in left]

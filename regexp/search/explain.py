@@ -24,6 +24,7 @@ from regexp.search.choice import validation_scores
 from regexp.search.cocktail_runs import planned
 from regexp.search.explained import WITHOUT, sentences, shares_of, worth_of
 from regexp.search.explanation import SMALLER, WHOLE, Explanation, leave_one_out, lines_of, write
+from regexp.search.recipe import SCHEDULER
 from regexp.search.shared import Shared
 from regexp.search.smaller import Elimination, Subset, eliminate
 from regexp.search.workers import helpers, start_importing, workers_of
@@ -235,5 +236,9 @@ class _Explaining:
         parent.text(path.read_text(encoding="utf-8"), path.name)
         seed = explanation.whole[0].config["dataset"].get("test_seed")
         tested = "" if seed is None else f" dataset.test_seed={seed}"
-        say(f"The smaller is an experiment, in {path}; with the overrides of the data:")
+        others = "overrides of the data"
+        if not explanation.recipe:
+            others = "sweep's other overrides, but regularizer"
+            others += " and scheduler" * (SCHEDULER not in kept)
+        say(f"The smaller is an experiment, in {path}; with the {others}:")
         say(f"  regexp --config-dir {explanation.folder} experiment={path.stem}{tested}")

@@ -24,7 +24,7 @@ from regexp.search.sampler import propose
 from regexp.search.shared import Shared
 from regexp.search.space import Space
 from regexp.search.unseen import Watched, unseen_arms
-from regexp.search.written import as_experiment, write
+from regexp.search.written import as_experiment, command_of, write
 from regexp.sweeps.execute import UNKEPT
 from regexp.sweeps.launched import shared_tracker
 from regexp.sweeps.planned_run import PlannedRun, key_of
@@ -83,14 +83,14 @@ def help_search(space: Space, tracker: Tracker, key: str, tell: Tell) -> str:
 
 def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     """Search and compare; whether a run of the verdict failed."""
-    config, began = space.config, time.monotonic()
+    began = time.monotonic()
     parent, arms = _parent(space, tracker, key), arms_of(space)
     found, tuned, trials = _find(arms, tracker, parent.id, say)
     path, text = write(space, found), as_experiment(space, found)
     parent.text(text, "recipe.yaml")
     say(f"\nThe recipe: {found}\nNone, tuned with as many trials: {tuned}\n")
     tried = [one.recipe for one in arms[0].trials]
-    if alone := none_is_best(found, tuned, space.default, tried):
+    if alone := none_is_best(found, space.default, tried):
         say(f"{alone} {NEXT}\n")
     planned = unseen_arms(space, found, tuned, trials)
     worth, compared, failed = _verdict(space, tracker, planned, key, parent.id)
@@ -101,11 +101,7 @@ def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     parent.wall_seconds(time.monotonic() - began)
     parent.tags({TOLD: end_of_search(space)})
     parent.finish("FINISHED")
-    say(
-        f"\nThe recipe is an experiment, in {path}:\n"
-        f"  regexp --config-dir {config.search.folder} experiment={path.stem} "
-        f"{written(_of_data(space))}"
-    )
+    say(f"\nThe recipe is an experiment, in {path}:\n  {command_of(space)}")
     return failed
 
 
@@ -149,15 +145,6 @@ def _find(
 
     rounds(arms, train, propose, after)
     return *conclude(arms, train), train.runs
-
-
-def _of_data(space: Space) -> list[str]:
-    """The overrides that a recipe does not have: of the data, and of where things lie."""
-    ours = ("dataset", "paths.", "tracking.")
-    given = [one for one in space.searched.command if one.startswith(ours)]
-    tested = f"dataset.test_seed={space.config.dataset.test_seed}"
-    is_new = space.config.dataset.test_seed is not None and tested not in given
-    return [*given, *[tested] * is_new]
 
 
 def _settings(config: DictConfig) -> dict[str, object]:

@@ -85,7 +85,7 @@ class SearchReport:
     def alone(self) -> str:
         """That no technique is the best recipe found, where it is; else empty."""
         tried = [one.recipe for one in self.record.trials[RECIPES]]
-        return none_is_best(self.record.recipe.recipe, self.record.tuned.recipe, tried[0], tried)
+        return none_is_best(self.record.recipe.recipe, tried[0], tried)
 
     @property
     def answers(self) -> list[tuple[str, str]]:

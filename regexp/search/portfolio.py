@@ -6,7 +6,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from regexp.config.values import flat
+from regexp.config.values import flat, is_number, shown
+from regexp.errors import ConfigError, nearest
 from regexp.search.recipe import Recipe
 from regexp.search.space import Space
 
@@ -15,6 +16,9 @@ def portfolio_of(space: Space) -> list[Recipe]:
     """The recipes of `search.portfolio`, without what does not apply to the data or the network.
 
     A number that an entry does not have is the configuration's own.
+
+    Raises:
+        ConfigError: a technique has no number of this name, or it is no number.
     """
     return [_recipe(space, entry) for entry in space.config.search.portfolio or ()]
 
@@ -24,6 +28,8 @@ def _recipe(space: Space, entry: DictConfig) -> Recipe:
     shared = dict(space.default.shared)
     for one in space.shared:
         value = given.get(one.key, shared[one.key])
+        if not one.choices:
+            _check_number(one.key, value)
         if not one.choices or value in one.choices:
             shared[one.key] = value
     techniques = {}
@@ -31,8 +37,25 @@ def _recipe(space: Space, entry: DictConfig) -> Recipe:
         if name in (nodes := entry.get("regularizer") or {}):
             own = technique.default()
             numbers = _numbers(nodes[name] or {})
+            present = dict(flat(OmegaConf.create(technique.node)))
+            for key, value in numbers.items():
+                where = f"regularizer.{name}.{key}"
+                if key not in present:
+                    raise ConfigError(
+                        f"search.portfolio has it, and there is no such key{nearest(key, present)}",
+                        key=where,
+                    )
+                if is_number(present[key]):
+                    _check_number(where, value)
             techniques[name] = own | {key: numbers[key] for key in own if key in numbers}
     return Recipe(shared, techniques)
+
+
+def _check_number(key: str, value: object) -> None:
+    if not is_number(value):
+        raise ConfigError(
+            key=key, got=shown(value), expected="a number, in each entry of search.portfolio"
+        )
 
 
 def _numbers(node: Any) -> dict[str, Any]:

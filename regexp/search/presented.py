@@ -72,12 +72,14 @@ def present(
 def mark(tracker: Tracker, search_id: str, chosen: Mapping[str, Recipe]) -> None:
     """Tag the runs of a search that were chosen; of what is both, the last name counts.
 
-    A longer search may choose others than it did before: the tag of these becomes empty.
+    A longer search may choose others than it did before: the tag of these becomes empty, but for
+    runs that another search has as well.
     """
     runs = tracker.runs(search_id)
     names = {str(recipe): name for name, recipe in chosen.items()}
-    for run_id, variant, before in runs[["run_id", "variant", CHOSEN]].itertuples(index=False):
-        name = names.get(variant, "")
+    columns = ["run_id", "variant", "sweeps", CHOSEN]
+    for run_id, variant, sweeps, before in runs[columns].itertuples(index=False):
+        name = names.get(variant, "" if sweeps == search_id else before)
         if name != before:
             record = tracker.joined(run_id, variant)
             record.tags({CHOSEN: name})

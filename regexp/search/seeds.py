@@ -13,7 +13,7 @@ BLOCK = 5
 """Seeds of a block at most, whose splits share as few rows as they can: the verdict begins one."""
 
 FINALIST_SEED = 1
-"""The first of the finalists: of the trials' block, as its splits validate with other rows."""
+"""The first of the finalists: of the trials' block, whose splits validate with other rows."""
 
 VERDICT_SEED = 10_000
 """The first of the verdict, far behind the last of the finalists."""
@@ -31,9 +31,12 @@ def finalists_of(trials: int, asked: int | None = None) -> int:
 
     Args:
         trials: of the arm.
-        asked: `search.finalists`.
+        asked: `search.finalists`; where there are fewer trials, these, with as many seeds as for
+            the least.
     """
-    return max(LEAST_FINALISTS, trials // TRIALS_A_FINALIST) if asked is None else asked
+    if asked is None:
+        return max(LEAST_FINALISTS, trials // TRIALS_A_FINALIST)
+    return min(asked, max(trials, LEAST_FINALISTS))
 
 
 def halvings(finalists: int) -> Iterator[tuple[int, list[int]]]:

@@ -16,7 +16,9 @@ from regexp.config.targets import find_target
 from regexp.config.validation import check_range, with_lengths
 from regexp.config.values import flat
 from regexp.errors import ConfigError, NotApplicable
+from regexp.metrics.names import VALIDATION, chosen_by
 from regexp.regularizer.base import KINDS
+from regexp.search.portfolio import portfolio_of
 from regexp.search.recipe import MODEL
 from regexp.search.space import STRUCTURES, Space, Technique, configured, neutralized
 from regexp.search.unseen import with_unseen
@@ -24,7 +26,7 @@ from regexp.sweeps.identity import Node
 from regexp.sweeps.ingredients import build_regularizer, training_rows
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun
-from regexp.sweeps.question import check_metric
+from regexp.sweeps.question import check_metric, no_metric_of_validation
 
 APART = ("normalization", "ensemble", "calibration", "stopping", "schedule", "control")
 """Kinds of which no technique is a switch, if none are named: they are structure, end a run, change
@@ -36,12 +38,15 @@ def read_space(searched: Searched) -> Space:
 
     Raises:
         ConfigError: a range that cannot be read; a technique that was asked for and does not apply;
-            a metric that no run on these data has of its validation rows.
+            a metric that no run on these data has of its validation rows; an entry of
+            `search.portfolio`.
     """
     searched = with_unseen(searched)  # what is wrong without a technique is told first
     base = plan(searched.config.copy())[0]
     if (metric := searched.config.compare.metric) is not None:
         check_metric(metric, [[base]], searched=True)
+        if not chosen_by(metric).startswith(VALIDATION):
+            raise no_metric_of_validation(metric)
     shared, _ = dimensions_of(_known(searched.config), "search.space")
     shared = [one for wide in shared for one in _possible(wide, base)]
     for one in shared:
@@ -73,7 +78,9 @@ def read_space(searched: Searched) -> Space:
                 raise
             left_out[name] = error.problem
     order = list(found) if asked else sorted(found, key=lambda name: _place(found[name]))
-    return Space(searched, tuple(shared), {name: found[name] for name in order}, left_out)
+    space = Space(searched, tuple(shared), {name: found[name] for name in order}, left_out)
+    portfolio_of(space)  # a mistake in it is told before anything is trained
+    return space
 
 
 def _known(config: DictConfig) -> DictConfig:

@@ -6,19 +6,25 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from regexp.config.values import flat
 from regexp.config.yaml_text import as_yaml
 from regexp.search.recipe import SCHEDULER, Recipe
 from regexp.search.space import Space
 from regexp.sweeps.identity import Node
+from regexp.tracking import pasted
 
 NAME = "recipe"
 """Of the experiment."""
 
+OF_THE_MACHINE = ("threads", "device")
+"""Of `trainer`: not of the recipe, nor is `trainer.bars`, which is the search's."""
+
 
 def as_experiment(space: Space, recipe: Recipe) -> str:
-    """The YAML of a recipe: the groups that were chosen, and all numbers that it searched.
+    """The YAML of a recipe: the groups that were chosen, all numbers that it searched, and what
+    else its training had that is not the default.
 
-    What the data are is left to the command that uses it.
+    What the data are is left to the command that uses it, see `command_of`.
     """
     choices = {group: recipe.shared.get(group, space.searched.choices[group])
                for group in ("model", "optimizer", SCHEDULER)}  # fmt: skip
@@ -26,13 +32,38 @@ def as_experiment(space: Space, recipe: Recipe) -> str:
     content: Node = {
         "defaults": [{f"override /{group}": choice} for group, choice in choices.items()],
         "regularizer": space.nodes(recipe),
-        "trainer": {key: config.trainer[key] for key in ("epochs", "batch_size")},
+        "trainer": _training(config, space.searched.plain),
     }
     for group in ("model", "optimizer"):
         content[group] = OmegaConf.to_container(config[group])
     content[SCHEDULER] = _numbers(config.scheduler)
     head = f"# @package _global_\n# Found by `regexp search`: {recipe}\n"
     return head + as_yaml(content)
+
+
+def command_of(space: Space) -> str:
+    """The command that trains with the recipe on the data that were searched."""
+    searched, config = space.searched, space.config
+    plain = dict(flat(searched.plain.dataset, "dataset."))
+    ours = {key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+            for key, value in flat(config.dataset, "dataset.")
+            if key not in plain or value != plain[key]}  # fmt: skip
+    named = any("tracking.experiment=" in one for one in searched.command)
+    given = ours | {"tracking.experiment": config.tracking.experiment} if named else ours
+    return pasted.command(
+        "--config-dir", config.search.folder, f"experiment={NAME}",
+        f"dataset={searched.choices['dataset']}",
+        *(pasted.assignment(key, value) for key, value in given.items()),
+        uri=config.tracking.uri, folder=config.paths.mlruns, data=config.paths.data,
+    )  # fmt: skip
+
+
+def _training(config: DictConfig, plain: DictConfig) -> Node:
+    """The nodes of `trainer` that are the recipe's."""
+    ours, usual = _numbers(config.trainer), _numbers(plain.trainer)
+    others = [key for key in ours if key not in ("bars", *OF_THE_MACHINE)]
+    searched = ("epochs", "batch_size")
+    return {key: ours[key] for key in others if key in searched or ours[key] != usual[key]}
 
 
 def _numbers(node: DictConfig) -> Node:

@@ -110,13 +110,18 @@ def check_metric(
                 got=metric,
             )
         if searched and names.chosen_by(metric) not in there:
-            raise ConfigError(
-                "a search chooses by the validation split, which has no such metric",
-                key=key,
-                got=metric,
-                cure="choose another, and compare by this one afterwards: regexp compare "
-                f"SWEEP_ID --metric {metric}",
-            )
+            raise no_metric_of_validation(metric, key)
+
+
+def no_metric_of_validation(metric: str, key: str = "compare.metric") -> ConfigError:
+    """That a search cannot choose by a metric."""
+    return ConfigError(
+        "a search chooses by the validation split, which has no such metric",
+        key=key,
+        got=metric,
+        cure="choose another, and compare by this one afterwards: regexp compare "
+        f"SWEEP_ID --metric {metric}",
+    )
 
 
 def _check_factor(factor: str, sweep: Sweep) -> None:

@@ -1,9 +1,13 @@
 """Commands that messages print, as they are pasted into a terminal: on the same store, quoted."""
 
+import json
 import os
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+
+import yaml
 
 from regexp.addresses import public, withhold
 from regexp.tracking.login import variables
@@ -47,8 +51,24 @@ def deliver_command(uri: str | None, folder: Path) -> str:
 
 def override(key: str, value: str) -> str:
     """`key=value` as Hydra and the shell take it."""
-    if re.fullmatch(r"[\w./:@%+-]+", value):
-        return f"{key}={value}"
+    return shlex.quote(assignment(key, value))
+
+
+def assignment(key: str, value: object) -> str:
+    """`key=value` as Hydra takes it, of plain containers, numbers, texts and None."""
+    return f"{key}={_in_hydras_grammar(value)}"
+
+
+def _in_hydras_grammar(value: object) -> str:
+    if isinstance(value, Mapping):
+        pairs = (f"{key}: {_in_hydras_grammar(one)}" for key, one in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_in_hydras_grammar, value))}]"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if re.fullmatch(r"[\w./:@%+-]+", value) and isinstance(yaml.safe_load(value), str):
+        return value
     # In Hydra's quotes a backslash stands for itself, but before a quote.
     escaped = re.sub(r'(\\*)("|$)', lambda part: part[1] * 2 + part[2].replace('"', '\\"'), value)
-    return shlex.quote(f'{key}="{escaped}"')
+    return f'"{escaped}"'

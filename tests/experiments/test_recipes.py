@@ -18,10 +18,10 @@ from experiments.recipes import boosting, page, worth
 from experiments.recipes.worth import Arm, Gain, Worth
 from regexp.commands.arguments import parse
 from regexp.config.searched import compose_search
-from regexp.search.cocktail_runs import OF_SEARCH
 from regexp.search.lead import TOLD
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
+from tests.search.records_by_hand import record
 
 CONFIG = OmegaConf.create(
     {
@@ -118,27 +118,22 @@ def test_an_arm_that_was_not_trained_is_the_tuned_one() -> None:
     assert arms[worth.BOOSTED].scores == {5: 0.9}
 
 
-def test_yardsticks_are_no_trials() -> None:
-    """They are runs of the search, with the seed of its trials."""
-    runs = pd.DataFrame(
-        {
-            "stage": ["tuning", "tuning", "tuning", "yardstick"],
-            "seed": [0, 0, 1, 0],
-            "technique": ["l1", "none", "l1", "hist_gradient_boosting"],
-        }
-    )
-    told = {TOLD: json.dumps({"folder": "here", "budget": "1min"})}
-    search, sweep = (
-        SimpleNamespace(data=SimpleNamespace(tags=tags),
-                        info=SimpleNamespace(run_id=name, end_time=1))
-        for name, tags in (("search", told), ("worth", {OF_SEARCH: "search"}))
-    )  # fmt: skip
+def test_trials_are_those_of_the_search_that_is_told_of() -> None:
+    """And not runs of the store, which a search with more time may have had before."""
+    ends = [{"folder": "there", "budget": "1min"}, {"folder": "here", "budget": "1min"}]
+    searches = {str(at): {TOLD: json.dumps(told)} for at, told in enumerate(ends)}
     tracker: Any = SimpleNamespace(
-        client=SimpleNamespace(search_runs=lambda *asked: [search, sweep]),
+        client=SimpleNamespace(search_runs=lambda *asked: [
+            SimpleNamespace(data=SimpleNamespace(tags=tags), info=SimpleNamespace(run_id=name))
+            for name, tags in searches.items()
+        ]),
         experiment_id="0",
-        runs=lambda name: runs,
-    )
-    assert worth.verdict_of(tracker, "here", "1min") == ("worth", 1)
+        text=lambda name, file: record(verdict=f"worth of {name}").as_json().encode(),
+    )  # fmt: skip
+    tried = [one.recipe.techniques for one in record().trials["recipes"]]
+    assert worth.verdict_of(tracker, "here", "1min") == ("worth of 1", sum(map(bool, tried)))
+    with pytest.raises(RuntimeError, match="no verdict"):
+        worth.verdict_of(tracker, "here", "2min")
 
 
 def made(table: str, recipe: float, plain: float) -> Worth:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from regexp.__main__ import run
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
+from regexp.errors import ConfigError
 from regexp.search import lead, verdict
 from regexp.search.arm import Arm
 from regexp.search.choice import Trial
@@ -19,7 +21,7 @@ from regexp.search.cocktail_runs import OF_SEARCH
 from regexp.search.identity import key_of_search
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
-from regexp.search.written import as_experiment
+from regexp.search.written import as_experiment, command_of, write
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun
 from tests.sandbox import Sandbox
@@ -56,6 +58,51 @@ def test_the_written_recipe_is_the_run_of_the_verdict(
     assert [one.fingerprint for one in plan(job.config)] == [
         one.fingerprint for one in arms["recipe"]
     ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["experiment=recipe_wine"],
+        ["dataset=wine", "dataset.train_size=90", "+trainer.class_weight={class_0: 2, class_1: 1}",
+         "trainer.precision=float64", "trainer.device=cpu"],
+        ["dataset=table", "dataset.path='{folder}/some, rows.csv'", "dataset.target=kind",
+         "dataset.drop=[of no use]", "experiment=recipe_table"],
+    ],
+)  # fmt: skip
+def test_the_command_that_is_printed_trains_as_the_verdict_did(
+    words: Sequence[str], tmp_path: Path
+) -> None:
+    """On the data of an experiment, too, and with all of `trainer` that is a run's."""
+    rows = [f"{at % 7},{at},{at % 11 / 3},{'ab'[at % 2]}" for at in range(240)]
+    text = "\n".join(["length,width,of no use,kind", *rows])
+    (tmp_path / "some, rows.csv").write_text(text, encoding="utf-8")
+    given = [word.replace("{folder}", str(tmp_path)) for word in words]
+    given += [f"search.folder={tmp_path / 'it is here'}", "search.techniques=[l1]"]
+    space = read_space(compose_named(given))
+    recipe = Recipe({**space.default.shared, "optimizer.lr": 0.02}, {"l1": {"strength": 0.002}})
+    runs = verdict.planned_arms(space, recipe, space.default)["recipe"]
+    write(space, recipe)
+    _, *printed = shlex.split(command_of(space))
+    [job] = compose(parse([*printed, "seeds=[10000]"])[0]).jobs
+    assert [one.fingerprint for one in plan(job.config)] == [runs[0].fingerprint]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["search.techniques=[]"], "search.techniques=[]: expected names, or null"),
+        (["search.techniques=[l1]", "compare.metric=seconds"], "chooses by the validation split"),
+        (["search.techniques=[l1]", "compare.metric=sharpness/eigenvalue", "trainer.sharpness=16"],
+         "chooses by the validation split"),
+    ],
+)  # fmt: skip
+def test_what_nothing_can_be_chosen_by_is_told_before_anything_is_trained(
+    words: Sequence[str], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_space(compose_named(["dataset=iris", *words], ["l1"]))
+    assert message in str(caught.value)
 
 
 def test_an_arm_that_is_another_is_there_once() -> None:
@@ -147,7 +194,7 @@ def test_a_search_ends_with_a_recipe_and_its_worth_and_the_second_time_trains_no
     assert page.is_file()
     assert not (page.parent / "figures").exists(), "figures=false"
     assert "experiment=recipe dataset=iris " in told
-    assert "dataset.test_seed=0\n" in told
+    assert " dataset.test_seed=0 " in told
     with sandbox.tracker() as tracker:
         runs = {parent: tracker.runs(parent) for parent in sandbox.parents()}
     trials, worth = sorted(runs.values(), key=lambda one: (one["stage"] == "final").all())

@@ -430,7 +430,7 @@ def test_each_round_halves_the_finalists_and_has_twice_the_seeds() -> None:
 
 def test_finalists_are_one_of_sixteen_trials_if_nothing_is_said() -> None:
     assert [finalists_of(trials) for trials in (4, 111, 112, 512)] == [6, 6, 7, 32]
-    assert finalists_of(512, 3) == 3
+    assert [finalists_of(trials, 30) for trials in (16, 512)] == [16, 30]
     of = space("search.finalists=null", "search.seeds=2")
     assert runs_after(of.config, 512) == (5 * 32 + 2, 5 * 32 + 31 + 4)
 
@@ -551,9 +551,14 @@ def test_a_portfolio_is_tried_first_without_what_does_not_apply() -> None:
         ("[{regularizer:{dropuot:{}}}]", "Did you mean dropout?"),
         ("[3]", "search.portfolio[0]=3: expected a mapping with some of scheduler"),
         ("[{seeds:3}]", "expected a mapping with some of scheduler"),
+        ("[{optimizer:[0.1]}]", "search.portfolio[0].optimizer=[0.1]: expected a mapping"),
+        ("[{regularizer:{l1:0.3}}]", "search.portfolio[0].regularizer.l1=0.3: expected a mapping"),
+        ("[{optimizer:{lr:abc}}]", "optimizer.lr=abc: expected a number"),
+        ("[{regularizer:{l1:{strength:abc}}}]", "l1.strength=abc: expected a number"),
+        ("[{regularizer:{l1:{strenth:0.1}}}]", "no such key. Did you mean strength?"),
     ],
 )
 def test_mistakes_in_a_portfolio_are_named(given: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        compose_named(["dataset=iris", f"search.portfolio={given}"], ["dropout", "l1"])
+        read_space(compose_named(["dataset=iris", f"search.portfolio={given}"], ["dropout", "l1"]))
     assert message in str(caught.value)

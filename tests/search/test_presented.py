@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from regexp.search.presented import mark, yardsticks_of
+from regexp.search.choice import Trial
+from regexp.search.presented import _score, mark, yardsticks_of
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
 from regexp.sweeps.ingredients import load_data
@@ -47,3 +48,31 @@ def test_the_chosen_are_marked_and_those_of_before_no_more(sandbox: Sandbox) -> 
             mark(tracker, search.id, {"none": tuned, "recipe": found})
             assert [*tracker.runs(search.id)["chosen"]] == wanted
         search.finish()
+
+
+def test_what_another_search_has_chosen_stays_marked(sandbox: Sandbox) -> None:
+    """Two searches whose trials of none are the same runs."""
+    shared, own = (Recipe({"optimizer.lr": lr}, {}) for lr in (0.1, 0.2))
+    with sandbox.tracker() as tracker:
+        first, second = (tracker.sweep(key, "search", {}) for key in ("first", "second"))
+        for recipe, search in ((shared, first), (own, second)):
+            trial = tracker.start(
+                search.id, name="a", fingerprint=str(recipe), params={},
+                tags={"variant": str(recipe), "stage": "tuning"}, artifacts={},
+                dataset={"name": "iris", "checksum": "0", "source": "here"},
+            )  # fmt: skip
+            trial.finish()
+            if search is first:
+                tracker.reuse(second.id, {trial.id: {}})
+        mark(tracker, first.id, {"none": shared})
+        mark(tracker, second.id, {"none": own})
+        assert [*tracker.runs(second.id)["chosen"]] == ["none", "none"]
+        for search in (first, second):
+            search.finish()
+
+
+def test_a_trial_without_the_metric_has_no_score() -> None:
+    """As a metric of one's own that raised: it is recorded as any, and the search has an end."""
+    trials = [Trial(Recipe({}, {}), {}, scores=[scores]) for scores in
+              ({"final/val_cost": 0.25}, {"final/val_loss": 1.0}, None)]  # fmt: skip
+    assert [_score(one, "final/val_cost") for one in trials] == [0.25, None, None]

@@ -2,8 +2,11 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
 from omegaconf import OmegaConf
 
 from regexp.commands.arguments import parse
@@ -31,6 +34,28 @@ def test_what_is_no_default_is_said(folder: str, uri: str | None) -> None:
     config = compose_config(parse(overrides)[0])
     assert (config.tracking.uri, config.paths.mlruns) == (uri, folder)
     assert config.paths.data == "/my data"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 3, 1e-05, "a", "1", "null", "", "a, b", 'x"y', "c:\\d", ["a b", 2, None],
+     {"a b": 0.5, "c": [1, "2"]}],
+)  # fmt: skip
+def test_hydra_reads_a_value_as_it_is(value: object) -> None:
+    word = pasted.assignment("key", value)
+    read = OverridesParser.create().parse_override(word).value()
+    assert _texts(read) == value
+
+
+def _texts(value: Any) -> Any:
+    """What Hydra's parser gives, its quoted strings as texts."""
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, list):
+        return [_texts(one) for one in value]
+    if isinstance(value, dict):
+        return {str(_texts(key)): _texts(one) for key, one in value.items()}
+    return value
 
 
 def test_what_the_environment_says_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
