@@ -70,9 +70,9 @@ for classes alone is not measured there. A technique that works on another's lay
 against that one alone.
 
 The networks are small, which is the worst case: what costs a fixed time a step weighs most there.
-An `mlp` without a technique, or with `dropout`, `batch_norm` or `early_stopping`, trains by a program
-of its own without autograd; most of what other techniques cost there is that they leave it. A
-technique that ends training early shows less than 1, and so does one that makes fewer steps.
+An `mlp` without a technique, or with `dropout`, `batch_norm` or `early_stopping`, trains by a
+program of its own without autograd; most of what other techniques cost there is that they leave it.
+A technique that ends training early shows less than 1, and so does one that makes fewer steps.
 """
 
 

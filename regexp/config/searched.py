@@ -111,8 +111,8 @@ def compose_search(options: argparse.Namespace) -> Searched:
                     again = [*overrides, f"{group}={name}"]
                     if name not in known:
                         known[name] = _load(hydra, options.config_name, again)[group]
-            given = f"dataset={composed.choices['dataset']}"
-            plain = job_of(_load(hydra, options.config_name, [given])).config
+            dataset = f"dataset={composed.choices['dataset']}"
+            plain = job_of(_load(hydra, options.config_name, [dataset])).config
             master = None
             if not str(whole.hydra.launcher._target_).endswith(".BasicLauncher"):
                 master = load_config(hydra, options.config_name, overrides, RunMode.MULTIRUN)
