@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hydra.errors import HydraException
@@ -42,7 +43,6 @@ class Searched:
         techniques: the nodes of those that may take part, by name.
         nodes: of each of `CHOSEN` those that take part, by name; the configuration's own is first.
         choices: of the configuration's groups, by group.
-        plain: the configuration of the same dataset with nothing else given.
         command: the overrides.
         options: of the command line.
         master: the configuration with Hydra's own node, where another launcher than Hydra's basic
@@ -53,10 +53,17 @@ class Searched:
     techniques: dict[str, DictConfig]
     nodes: dict[str, dict[str, DictConfig]]
     choices: dict[str, object]
-    plain: DictConfig
     command: tuple[str, ...]
     options: argparse.Namespace
     master: DictConfig | None = None
+
+    @cached_property
+    def plain(self) -> DictConfig:
+        """The configuration of the same dataset and nothing else given, composed when asked for."""
+        options = self.options
+        with prepared_hydra(options.config_path, options.config_dir) as hydra:
+            given = [f"dataset={self.choices['dataset']}"]
+            return job_of(_load(hydra, options.config_name, given)).config
 
 
 def compose_search(options: argparse.Namespace) -> Searched:
@@ -111,8 +118,6 @@ def compose_search(options: argparse.Namespace) -> Searched:
                     again = [*overrides, f"{group}={name}"]
                     if name not in known:
                         known[name] = _load(hydra, options.config_name, again)[group]
-            dataset = f"dataset={composed.choices['dataset']}"
-            plain = job_of(_load(hydra, options.config_name, [dataset])).config
             master = None
             if not str(whole.hydra.launcher._target_).endswith(".BasicLauncher"):
                 master = load_config(hydra, options.config_name, overrides, RunMode.MULTIRUN)
@@ -130,7 +135,6 @@ def compose_search(options: argparse.Namespace) -> Searched:
         {name: techniques[name] for name in (asked or techniques)},
         nodes,
         composed.choices,
-        plain,
         tuple(overrides),
         options,
         master,
