@@ -95,8 +95,7 @@ def leave_one_out(
     explanation: Explanation,
 ) -> tuple[dict[str, list[PlannedRun]], dict[str, str]]:
     """(ingredient -> the runs without it, ingredient -> why there are none)."""
-    assert explanation.whole  # what is wrong with the whole is no reason of an ingredient
-    names = explanation.cocktail.ingredients
+    names = explanation.declared.ingredients  # what is wrong with the whole is no reason of one
     apart: dict[str, list[PlannedRun]] = {}
     reasons: dict[str, str] = {}
     for out in names:

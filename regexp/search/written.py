@@ -50,6 +50,8 @@ def command_of(space: Space) -> str:
             if key not in plain or value != plain[key]}  # fmt: skip
     named = any("tracking.experiment=" in one for one in searched.command)
     given = ours | {"tracking.experiment": config.tracking.experiment} if named else ours
+    if own := searched.options.config_dir:  # of which a command takes one, that of the recipe
+        given = {"hydra.searchpath": [str(Path(own).resolve())], **given}
     return pasted.command(
         "--config-dir", config.search.folder, f"experiment={NAME}",
         f"dataset={searched.choices['dataset']}",

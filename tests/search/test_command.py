@@ -13,6 +13,7 @@ import pytest
 from regexp.__main__ import run
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
+from regexp.config.schema import conf_folder
 from regexp.errors import ConfigError
 from regexp.search import lead, verdict
 from regexp.search.arm import Arm
@@ -68,6 +69,7 @@ def test_the_written_recipe_is_the_run_of_the_verdict(
          "trainer.precision=float64", "trainer.device=cpu"],
         ["dataset=table", "dataset.path='{folder}/some, rows.csv'", "dataset.target=kind",
          "dataset.drop=[of no use]", "experiment=recipe_table"],
+        ["--config-dir", "{folder}", "dataset=grapes"],
     ],
 )  # fmt: skip
 def test_the_command_that_is_printed_trains_as_the_verdict_did(
@@ -77,6 +79,9 @@ def test_the_command_that_is_printed_trains_as_the_verdict_did(
     rows = [f"{at % 7},{at},{at % 11 / 3},{'ab'[at % 2]}" for at in range(240)]
     text = "\n".join(["length,width,of no use,kind", *rows])
     (tmp_path / "some, rows.csv").write_text(text, encoding="utf-8")
+    grapes = (conf_folder() / "dataset" / "wine.yaml").read_text(encoding="utf-8")
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "grapes.yaml").write_text(grapes, encoding="utf-8")
     given = [word.replace("{folder}", str(tmp_path)) for word in words]
     given += [f"search.folder={tmp_path / 'it is here'}", "search.techniques=[l1]"]
     space = read_space(compose_named(given))
