@@ -225,7 +225,7 @@ class JoinedAdams:
         for (optimizer, count), group in zip(self._first, groups, strict=True):
             if optimizer.state[group["params"][0]]["step"] is not count:
                 return False
-        if len(given) < len(gradients):
+        if len(given) < len(gradients) or not alike_but_rates(groups):
             return False
         rates = [group["lr"] for group in groups]
         if rates != self._rates:
@@ -247,10 +247,18 @@ class JoinedAdams:
 
 
 def differ_in_rates(optimizers: Sequence[Optimizer]) -> bool:
-    """Whether these are Adams of one parameter group each, which differ in their rates alone."""
+    """Whether these are Adams of one parameter group each, which differ in their rates alone.
+
+    And go on to: torch's schedules that move betas step by step leave `base_momentum` in the group.
+    """
     if not all(type(optimizer) in (Adam, AdamW) for optimizer in optimizers):
         return False
     groups = [optimizer.param_groups[0] for optimizer in optimizers]
+    return not any("base_momentum" in group for group in groups) and alike_but_rates(groups)
+
+
+def alike_but_rates(groups: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the numbers of Adams are those that one call of the kernel has for all, at a step."""
     numbers = {(*group["betas"], group["eps"], group["maximize"]) for group in groups}
     return len(numbers) == 1 and not any(group["weight_decay"] for group in groups)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import OneCycleLR, StepLR
+from torch.optim.lr_scheduler import ConstantLR, CyclicLR, OneCycleLR, StepLR
 from torch.testing import assert_close
 
 from regexp.model.activation import ACTIVATIONS, activation_module
@@ -199,6 +199,46 @@ def test_adams_of_other_rates_step_as_each_does(optimizer: Any, scheduler: Any) 
         return make_member(seed, DROPOUT, partial(optimizer, lr=rate), scheduler, "step")
 
     assert_equal_to_rounding(make, RUNS + 1)
+
+
+class MovesBetas(ConstantLR):
+    """A schedule of one's own, which torch's mark of such schedules does not tell of."""
+
+    def __init__(self, optimizer: Any, beta: float) -> None:
+        super().__init__(optimizer, factor=1.0, total_iters=1)
+        self.beta = beta
+
+    def step(self, epoch: int | None = None) -> None:
+        super().step(epoch)
+        if self.last_epoch > 1:
+            self.optimizer.param_groups[0]["betas"] = (self.beta, 0.999)
+
+
+@pytest.mark.parametrize("names", [(), ("l1",)])
+@pytest.mark.parametrize(
+    "schedulers",
+    [
+        [partial(OneCycleLR, max_lr=0.05, total_steps=40, pct_start=share) for share in (0.1, 0.5)],
+        [partial(CyclicLR, base_lr=1e-3, max_lr=0.05, step_size_up=6, step_size_down=down)
+         for down in (6, 2)],
+        [partial(MovesBetas, beta=beta) for beta in (0.5, 0.8)],
+    ],
+)  # fmt: skip
+def test_adams_whose_schedules_move_their_betas_step_as_each_does(
+    schedulers: Sequence[Any], names: tuple[str, ...]
+) -> None:
+    """All begin with the same betas, so that one call of the kernel would do for all."""
+
+    def make(seed: int) -> Member:
+        techniques = {name: technique(name) for name in names}
+        adam = partial(ADAM, fused=True)
+        return make_member(seed, techniques, adam, schedulers[seed % 2], "step")
+
+    members = [make(seed) for seed in range(4)]
+    together, _ = run(members, 8, ROWS, "auto", precision="float64")
+    for seed, one in enumerate(together):
+        [alone], _ = run([make(seed)], 8, ROWS, "auto", precision="float64")
+        assert_close(one.last["weights"], alone.last["weights"], rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("techniques", [(), ("batch_norm",), ("dropout", "early_stopping")])

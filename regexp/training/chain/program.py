@@ -163,7 +163,7 @@ class Program:
                 updates.append(GroupUpdate(update, number, [flat.of(part) for flat in used]))
         groups = self._stack.optimizers.groups
         if len(here) > 1 and differ_in_rates([groups[number].optimizer for number, _ in here]):
-            return [JoinedUpdate(block.vectors, here)]
+            return [JoinedUpdate(block.vectors, here, updates)]
         return updates
 
     def _common(self, number: int, runs: range) -> range:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, optim
 
-from regexp.stack.fused_adam import adam_kernel, adam_of_rates, is_plain
+from regexp.stack.fused_adam import adam_kernel, adam_of_rates, alike_but_rates, is_plain
 
 Settings = Mapping[str, Any]
 """The numbers of an optimizer's parameter group."""
@@ -103,9 +103,16 @@ class JoinedUpdate:
     Args:
         vectors: parameters, gradients and states of all runs of a block.
         groups: the optimizers' numbers, and which of the block's runs each has.
+        apart: what steps each optimizer's runs, where a schedule has made more of them differ.
     """
 
-    def __init__(self, vectors: Sequence[Flat], groups: Sequence[tuple[int, slice]]) -> None:
+    def __init__(
+        self,
+        vectors: Sequence[Flat],
+        groups: Sequence[tuple[int, slice]],
+        apart: Sequence[Callable[[int, Sequence[Settings]], None]],
+    ) -> None:
+        self._apart = apart
         self._vectors, self._groups = [[flat.whole] for flat in vectors], groups
         shapes, dtype = [part.shape for part in vectors[0].parts], vectors[0].whole.dtype
         self._delta, self._rate = Flat(shapes, dtype), Flat(shapes, dtype)
@@ -113,7 +120,12 @@ class JoinedUpdate:
 
     def __call__(self, count: int, settings: Sequence[Settings]) -> None:
         """Make the step number `count`, from 1, by the numbers of each optimizer."""
-        rates = [settings[group]["lr"] for group, _ in self._groups]
+        ours = [settings[group] for group, _ in self._groups]
+        if not alike_but_rates(ours):
+            for update in self._apart:
+                update(count, settings)
+            return
+        rates = [one["lr"] for one in ours]
         if rates != self._rates:
             self._rates = rates
             for rate, (_, runs) in zip(rates, self._groups, strict=True):
@@ -121,7 +133,7 @@ class JoinedUpdate:
                     part[runs] = rate
         parameters, gradients, averages, squares = self._vectors
         adam_of_rates(
-            settings[self._groups[0][0]], parameters, gradients, averages, squares,
+            ours[0], parameters, gradients, averages, squares,
             [torch.full((), float(count))], [self._delta.whole], [self._rate.whole],
         )  # fmt: skip
 
