@@ -97,14 +97,15 @@ def as_series(name: str, values: Any, rows: int) -> pd.Series:
 
 
 def group_numbers(column: pd.Series) -> Rows:
-    """A column of groups as a number for each group, [rows].
+    """A column of groups as a number for each group, [rows]; blanks around a name do not count.
 
     Raises:
         DataError: one is missing; they are things that cannot be told apart, such as lists.
     """
     check_complete(column, "group")
     try:
-        return np.asarray(pd.factorize(column)[0], dtype=np.int64)
+        names = [value.strip() if isinstance(value, str) else value for value in column]
+        return np.asarray(pd.factorize(pd.Series(names, dtype=object))[0], dtype=np.int64)
     except TypeError as error:
         raise DataError(f"group {column.name!r} holds no names or numbers ({error})") from error
 

@@ -71,6 +71,7 @@ def read_frame(path: Path, text: Text) -> pd.DataFrame:
         except Exception as error:  # a damaged file makes these libraries raise anything
             raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
         frame = frame.reset_index(drop=True)
+        frame.columns = pd.Index([str(name) for name in frame.columns])  # numbers, without a header
     elif is_arff(path):
         frame = read_arff(path, text.encoding)
         check_names(path, [str(name) for name in frame])

@@ -57,10 +57,15 @@ def _read_image(file: Path, size: int | None, crop: bool, grey: bool) -> NDArray
 
     try:
         with warnings.catch_warnings():
-            # what may be a decompression bomb is refused, and other faults told but once
-            warnings.simplefilter("error")
+            # a palette with transparency or a broken EXIF is read all the same
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=("PNG", "JPEG")) as image:
-                pixels = np.atleast_3d(np.asarray(image.convert("L" if grey else "RGB")))
+                if image.mode.startswith("I"):  # 16 bits, of which Pillow would cut off the bright
+                    deep = (np.asarray(image).astype(np.int64) + 128) // 257
+                    pixels = deep.astype(np.uint8)[..., None].repeat(1 if grey else 3, axis=2)
+                else:
+                    pixels = np.atleast_3d(np.asarray(image.convert("L" if grey else "RGB")))
     except Exception as error:  # a damaged file makes the library raise anything
         raise DataError(f"{file}: cannot be read as an image: {error}") from error
     if crop:

@@ -200,15 +200,17 @@ def _numbers(column: pd.Series, decimal: str) -> NDArray[np.float64]:
 def _codes(column: pd.Series, levels: Sequence[str]) -> NDArray[np.float64]:
     """A column of categories as numbers of the levels that the run knows, [rows]."""
     place = {level: number for number, level in enumerate(levels)}
+    column = column.astype(object)  # a pandas category takes no other values
+    if "" not in place:
+        column = column.mask(column == "")  # no value, as in a CSV
     missing = column.isna()
     found = {value: _level_of(value, place) for value in column[~missing].unique()}
     unknown = [value for value, level in found.items() if level is None]
-    if missing.any() and kinds.MISSING not in place:
-        unknown = ["", *unknown]
-    if unknown:
-        wrong = missing if unknown[0] == "" else column == unknown[0]
+    lacks = bool(missing.any()) and kinds.MISSING not in place
+    if unknown or lacks:
+        wrong = missing if lacks else column == unknown[0]
         row = int(np.flatnonzero(wrong)[0])
-        shown = few(["no value" if value == "" else repr(str(value)) for value in unknown])
+        shown = few([*["no value"] * lacks, *(repr(str(value)) for value in unknown)])
         raise DataError(
             f"row {row + 1}, column {column.name!r}: {shown} is no level that the run was trained "
             f"with; it knows {few([repr(level) for level in levels])}"

@@ -44,7 +44,9 @@ def test_groups_may_be_numbers_words_or_dates(tmp_path):
     expected = table(tmp_path, group="patient").load(0, tmp_path)
     frame = pd.read_csv(tmp_path / "mine.csv")
     number = frame["patient"].str[1:].astype(int)
-    for column in (number, number / 4, pd.Timestamp("2020-01-01") + pd.to_timedelta(number, "D")):
+    dates = pd.Timestamp("2020-01-01") + pd.to_timedelta(number, "D")
+    blanks = frame["patient"] + pd.Series(["", " "] * (len(frame) // 2))  # which do not count
+    for column in (number, number / 4, dates, blanks):
         frame.assign(patient=column).to_parquet(tmp_path / "mine.parquet")
         other = make("table", path="mine.parquet", target="y", columns=["a", "b"], group="patient")
         assert np.array_equal(other.load(0, tmp_path).test.inputs, expected.test.inputs)

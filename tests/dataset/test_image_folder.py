@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from regexp.dataset.base import DataError
+from regexp.dataset.image_files import read_images
 from regexp.errors import ConfigError
 from tests.dataset.made import made_images, make, write_image_folder
 
@@ -115,3 +116,19 @@ def test_a_class_may_be_called_as_a_split_is(tmp_path):
     table = make("image_folder", path="photos", size=4).table_of(tmp_path)
     assert table.classes == ("plane", "train")
     assert table.splits is table.held_out is None
+
+
+def test_sixteen_bits_are_scaled_and_a_palette_may_be_transparent(tmp_path):
+    """Pillow would cut off all above 255, and warns of the other."""
+    shades = np.linspace(0, 65535, 64).reshape(8, 8).round().astype(np.uint16)
+    Image.fromarray(shades).save(tmp_path / "deep.png")
+    colours = np.random.default_rng(0).integers(0, 256, (8, 8, 4), dtype=np.uint8)
+    Image.fromarray(colours, "RGBA").quantize(16).save(tmp_path / "few.png")
+    wanted = np.rint(shades / 257).astype(np.uint8)
+    for grey in (True, False):
+        images = read_images(tmp_path, [tmp_path / "deep.png"] * 2, None, crop=False, grey=grey)
+        assert (images == wanted).all()
+        assert images.shape[1] == (1 if grey else 3)
+    assert read_images(
+        tmp_path, [tmp_path / "few.png"], None, crop=False, grey=False
+    ).shape == (1, 3, 8, 8)  # fmt: skip

@@ -223,3 +223,22 @@ def test_a_file_in_another_encoding_is_told_that_of_the_run(table: tuple[Any, An
     path.write_bytes(path.read_bytes() + "\né;1%;red;01;True;1;a".encode("latin-1"))
     with pytest.raises(DataError, match="the run was trained on are utf-8 text: write these so"):
         dataset.read_inputs(path, preparation)
+
+
+def test_a_frame_of_categories_with_gaps_is_read_as_the_file_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a gap is an empty text, and columns have numbers for names."""
+    monkeypatch.chdir(tmp_path)
+    words = ["a", "b", None] * 10
+    columns: dict[Any, Any] = {0: words, 1: range(30), 2: ["x", "y"] * 15}
+    frame = pd.DataFrame(columns).astype({0: "category"})
+    frame.to_parquet("some.parquet")
+    dataset = make("table", path="some.parquet", target="2")
+    whole = dataset.table_of(tmp_path).inputs
+    preparation = dataset.load(0, tmp_path).preparation
+    for gap in (None, ""):
+        given = pd.DataFrame(columns | {0: ["a", "b", gap] * 10})
+        for one in (given, given.astype({0: "category"})):
+            assert np.array_equal(dataset.read_inputs(one, preparation), whole, equal_nan=True)
+    assert np.array_equal(dataset.read_inputs(tmp_path / "some.parquet", preparation), whole)
