@@ -128,7 +128,7 @@ def read_fields(
         # "a, b": the space is no part of the field, nor does it hide a quotation mark
         lines = text_lines(path, file)
         reader = csv.reader(lines, delimiter=separator, skipinitialspace=separator != " ")
-        first = next(reader)
+        first = next((fields for fields in reader if fields), [])  # behind blank lines
         names = [name.strip() for name in first]
         if names and names[-1].endswith(END):
             _check_closed(path, names)

@@ -49,7 +49,7 @@ def _check_commas(column: pd.Series) -> None:
     """Raise DataError where the words of a column are numbers with commas."""
     words = column.dropna().astype(str)
     commas = words[words.str.contains(",", regex=False)]
-    if not len(commas) or not words.str.fullmatch(r"[-+]?\d[\d.]*(,\d+)*").all():
+    if not len(commas) or not words.str.fullmatch(r"[-+]?\d[\d.]*(,\d+)*(\.\d*)?").all():
         return
     problem = f"column {column.name!r} has commas in its numbers ({commas.iloc[0]!r}); "
     cures = [

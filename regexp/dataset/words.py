@@ -22,7 +22,7 @@ MINUS = "\u2212"
 
 _THOUSANDS = re.compile(rf"[-+]?\d{{1,3}}([{SPACES}]\d{{3}})+(\.\d*)?", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
-_COMMAS = re.compile(r"[-+]?\d[\d.]*(,\d+)+", re.ASCII)
+_COMMAS = re.compile(r"[-+]?\d[\d.]*(,\d+)+(\.\d*)?", re.ASCII)
 
 
 def number_of(word: str, decimal: str) -> float | None:

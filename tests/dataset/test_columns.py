@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regexp.dataset.base import DataError
-from regexp.dataset.columns import read_columns
+from regexp.dataset.columns import read_columns, read_fields
 from tests.dataset.made import galaxy_lines, make, wine_lines, write
 
 
@@ -168,3 +168,9 @@ def test_good_files(tmp_path):
         columns = read_columns(path, ["d", "a b"], ";")
         assert columns.values.tolist() == [[2, 1], [4.5, -0.3]]
         assert columns.lines.tolist() == [2, 4]
+
+
+def test_blank_lines_before_the_header_are_left_out(tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("\n\na,b\n1,2\n")
+    assert [fields for _, fields in read_fields(file, ",")] == [["a", "b"], ["1", "2"]]

@@ -255,6 +255,7 @@ def test_what_does_not_fit_the_file_is_said(overrides, message, tmp_path):
         (["a,y", *[",x", ",z"] * 9], "no column is left as an input.* that have a value"),
         (["a,y", *["1,", "2,"] * 9], "target 'y' is missing in 18 of 18 rows"),
         (["a,y", *['"0,5",x', '"1.200,25",z'] * 9], "'a' has commas in its numbers .'0,5'"),
+        (["a,y", *['"1,000.50",x', "950.25,z"] * 9], "'a' has commas in its numbers .'1,000.50'"),
         (["a,y", "inf,x", *["1,x", "2,z"] * 9], "row 1, column 'a': inf, expected a finite"),
         (["a,y", *["1,x", "2,x"] * 9], "all of its 18 rows are of one class"),
         (["a,y", *["1,2.5", "2,2.5"] * 9], "all of its 18 rows have the target 2.5"),
