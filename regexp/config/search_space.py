@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, QuotedString, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.values import GROUPS, RUNS, flat, is_number, shown
+from regexp.config.withheld import without_grammar
 from regexp.errors import ConfigError, nearest
 
 SEARCHED = tuple(group for group in GROUPS if group != "dataset")
@@ -188,7 +189,7 @@ def _dimension(
     except (HydraException, ValueError) as error:
         raise expected from error
     if isinstance(found, ChoiceSweep):
-        choices = tuple(map(_plain, found.list))
+        choices = tuple(map(without_grammar, found.list))
         if not choices or len({json.dumps(one) for one in choices}) < len(choices):
             raise ConfigError(f"{source}={shown(text)}: expected different values")
         yield Dimension(key, source, str(text), choices)
@@ -241,14 +242,3 @@ def _interval(key: str, source: str, text: str, found: IntervalSweep, now: objec
         raise ConfigError(f"{source}={text}: {key}={shown(now)} is no number; expected choice(...)")
     integer = isinstance(low, int) and isinstance(high, int)
     return Dimension(key, source, text, (), low, high, log, integer)
-
-
-def _plain(value: Any) -> Any:
-    """A value of Hydra's parser as plain YAML has it."""
-    if isinstance(value, QuotedString):
-        return value.text
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if isinstance(value, dict):
-        return {_plain(key): _plain(one) for key, one in value.items()}
-    return value

@@ -172,9 +172,12 @@ def is_number(value: object) -> bool:
 
 def shown(value: object) -> str:
     """A value as one would write it on the command line."""
-    if isinstance(value, DictConfig | ListConfig):
-        value = OmegaConf.to_container(value)
-    return "null" if value is None else str(value)
+    return "null" if value is None else str(as_container(value))
+
+
+def as_container(value: object) -> Any:
+    """A value; a node of OmegaConf as a plain list or mapping, its references as written."""
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
 def plain(node: DictConfig) -> dict[str, Any]:

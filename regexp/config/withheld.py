@@ -51,7 +51,7 @@ def _withheld_word(word: str) -> str:
     except (HydraException, ValueError, RecursionError):
         return public(word)
     shown = word
-    for _, text in _texts(_plain(override._value)):
+    for _, text in _texts(without_grammar(override._value)):
         if has_credentials(text):
             shown = shown.replace(text, withhold(_resolved(text)))
     return public(shown)
@@ -67,16 +67,16 @@ def _resolved(text: str) -> str:
         raise ConfigError(str(error).splitlines()[0], key=public(text)) from error
 
 
-def _plain(value: Any) -> Any:
+def without_grammar(value: Any) -> Any:
     """A value as Hydra's grammar reads it, without the grammar's own classes."""
     if isinstance(value, QuotedString):
         return value.text
     if isinstance(value, ChoiceSweep):
-        return [_plain(item) for item in value.list]
+        return [without_grammar(item) for item in value.list]
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [without_grammar(item) for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {without_grammar(key): without_grammar(item) for key, item in value.items()}
     return value
 
 

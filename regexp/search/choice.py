@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from regexp.metrics.names import EPOCH_VALIDATION, SECONDS, VALIDATION
 from regexp.search.recipe import Recipe
 from regexp.search.space import Draw
 from regexp.sweeps.outcome import Outcome
-from regexp.sweeps.tuning import asked_metric, headline_of, in_order, mean_score
+from regexp.sweeps.tuning import asked_metric, headline_of, in_order, mean_as_loss
 
 Scores = Mapping[str, float]
 
@@ -161,17 +160,12 @@ def _by_places(trials: Sequence[Trial], config: DictConfig) -> list[int]:
         return order
     sums = [0] * len(trials)
     for name in (metric, VALIDATION + names.ROC_AUC):
-        losses = {at: _loss(trials[at], name) for at in order}
+        scores = {at: [one for one in trials[at].scores if one is not None] for at in order}
+        losses = {at: mean_as_loss(ours, name, -1) for at, ours in scores.items()}
         known = sorted(losses.values())
         for at, loss in losses.items():
             sums[at] += bisect_left(known, loss)
     return sorted(order, key=sums.__getitem__)
-
-
-def _loss(trial: Trial, name: str) -> float:
-    """A mean whose high values are good, with the other sign; infinite where it is undefined."""
-    mean = mean_score([one.get(name, math.nan) for one in trial.scores if one])
-    return math.inf if math.isnan(mean) else -mean
 
 
 def at_rung(rung: int, trials: Sequence[Trial], config: DictConfig) -> dict[int, AtRung]:

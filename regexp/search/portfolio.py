@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from regexp.config.values import flat, is_number, shown
+from regexp.config.values import as_container, flat, is_number, shown
 from regexp.errors import ConfigError, nearest
 from regexp.search.recipe import Recipe
 from regexp.search.space import Space
@@ -37,15 +37,14 @@ def _recipe(space: Space, entry: DictConfig) -> Recipe:
         if name in (nodes := entry.get("regularizer") or {}):
             own = technique.default()
             numbers = _numbers(nodes[name] or {})
-            present = dict(flat(OmegaConf.create(technique.node)))
             for key, value in numbers.items():
-                where = f"regularizer.{name}.{key}"
-                if key not in present:
+                where, known = f"regularizer.{name}.{key}", technique.leaves
+                if key not in known:
                     raise ConfigError(
-                        f"search.portfolio has it, and there is no such key{nearest(key, present)}",
+                        f"search.portfolio has it, and there is no such key{nearest(key, known)}",
                         key=where,
                     )
-                if is_number(present[key]):
+                if is_number(known[key]):
                     _check_number(where, value)
             techniques[name] = own | {key: numbers[key] for key in own if key in numbers}
     return Recipe(shared, techniques)
@@ -60,7 +59,4 @@ def _check_number(key: str, value: object) -> None:
 
 def _numbers(node: Any) -> dict[str, Any]:
     """The values of a mapping by dotted key."""
-    return {
-        key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-        for key, value in flat(OmegaConf.create(node))
-    }
+    return {key: as_container(value) for key, value in flat(OmegaConf.create(node))}

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from regexp.config.search_space import Dimension
 from regexp.config.searched import Searched
-from regexp.config.values import flat
+from regexp.config.values import as_container, flat
 from regexp.errors import ConfigError
 from regexp.random import Rng
 from regexp.search.recipe import SCHEDULER, Recipe, with_numbers
@@ -71,8 +72,12 @@ class Technique:
 
     def default(self) -> Node:
         """The numbers of its YAML, of those that are searched, by dotted key within it."""
-        present = dict(flat(OmegaConf.create(self.node)))
-        return {self.own(one.key): present[self.own(one.key)] for one in self.dimensions}
+        return {self.own(one.key): self.leaves[self.own(one.key)] for one in self.dimensions}
+
+    @cached_property
+    def leaves(self) -> Node:
+        """All that its YAML says, by dotted key within it."""
+        return dict(flat(OmegaConf.create(self.node)))
 
     def own(self, key: str) -> str:
         """A key of the configuration as one within the technique."""
@@ -112,7 +117,7 @@ class Space:
         """The configuration's own numbers, and no technique."""
         chosen = {group: next(iter(nodes)) for group, nodes in self.searched.nodes.items()}
         present = dict(flat(self.config)) | chosen
-        return Recipe({one.key: _plain(present[one.key]) for one in self.shared}, {})
+        return Recipe({one.key: as_container(present[one.key]) for one in self.shared}, {})
 
     def without_techniques(self) -> Space:
         """The space of `none`."""
@@ -250,7 +255,3 @@ def is_structural(one: Dimension) -> bool:
     if one.key.partition(".")[0] in ("model", "trainer", SCHEDULER) or one.integer:
         return True
     return any(not isinstance(value, float) for value in one.choices)
-
-
-def _plain(value: object) -> object:
-    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from regexp.config.values import flat
+from regexp.config.values import as_container, flat
 from regexp.config.yaml_text import as_yaml
 from regexp.search.recipe import SCHEDULER, Recipe
 from regexp.search.space import Space
@@ -45,7 +45,7 @@ def command_of(space: Space) -> str:
     """The command that trains with the recipe on the data that were searched."""
     searched, config = space.searched, space.config
     plain = dict(flat(searched.plain.dataset, "dataset."))
-    ours = {key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    ours = {key: as_container(value)
             for key, value in flat(config.dataset, "dataset.")
             if key not in plain or value != plain[key]}  # fmt: skip
     named = any("tracking.experiment=" in one for one in searched.command)

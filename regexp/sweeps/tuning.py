@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.search_space import space
-from regexp.config.values import flat, is_int, is_number, seeds_of, shown
+from regexp.config.values import as_container, flat, is_int, is_number, seeds_of, shown
 from regexp.errors import ConfigError
 from regexp.metrics.names import (
     CHOSEN_BY,
@@ -51,7 +51,7 @@ def draw_configurations(config: DictConfig) -> list[Numbers]:
     """
     shared, own = space(config)
     present = dict(flat(config))
-    default = {one.key: _plain(present[one.key]) for one in shared + own}
+    default = {one.key: as_container(present[one.key]) for one in shared + own}
     found = {_key(default): default}
     for point in _points(config, len(shared), len(own)) if shared or own else ():
         if len(found) == config.tune.budget:
@@ -59,10 +59,6 @@ def draw_configurations(config: DictConfig) -> list[Numbers]:
         numbers = {one.key: one.at(x) for one, x in zip(shared + own, point, strict=True)}
         found.setdefault(_key(numbers), numbers)
     return list(found.values())
-
-
-def _plain(value: object) -> object:
-    return OmegaConf.to_container(value) if isinstance(value, ListConfig) else value
 
 
 def _key(numbers: Numbers) -> str:
@@ -136,9 +132,11 @@ def in_order(
     if runs and not any(headline in run for run in runs):
         raise ConfigError(f"no trial that finished has {headline}; none can be chosen")
 
+    sign = 1 if lower else -1
+
     def order(position: int) -> tuple[float, float]:
         own = [run for run in trials[position] if run is not None]
-        return _worth(own, headline, 1 if lower else -1), _worth(own, VALIDATION_LOSS, 1)
+        return mean_as_loss(own, headline, sign), mean_as_loss(own, VALIDATION_LOSS, 1)
 
     sound = [index for index, one in enumerate(trials) if all(run is not None for run in one)]
     return sorted(sound, key=order)  # equal ones stay in their order
@@ -165,7 +163,7 @@ def asked_metric(config: DictConfig) -> tuple[str | None, bool | None]:
     return metric, None if metric is None else OmegaConf.select(config, direction_of(metric))
 
 
-def _worth(runs: Sequence[Mapping[str, float]], name: str, sign: int) -> float:
+def mean_as_loss(runs: Sequence[Mapping[str, float]], name: str, sign: int) -> float:
     """The mean of a metric over runs, by its sign so that lower is better; of what one of them has
     not, as it is undefined there or could not be computed, the worst.
     """

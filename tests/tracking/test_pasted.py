@@ -2,15 +2,14 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import QuotedString
 from omegaconf import OmegaConf
 
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose_config
+from regexp.config.withheld import without_grammar
 from regexp.tracking import pasted
 
 SERVER = "http://127.0.0.1:5000"
@@ -44,18 +43,7 @@ def test_what_is_no_default_is_said(folder: str, uri: str | None) -> None:
 def test_hydra_reads_a_value_as_it_is(value: object) -> None:
     word = pasted.assignment("key", value)
     read = OverridesParser.create().parse_override(word).value()
-    assert _texts(read) == value
-
-
-def _texts(value: Any) -> Any:
-    """What Hydra's parser gives, its quoted strings as texts."""
-    if isinstance(value, QuotedString):
-        return value.text
-    if isinstance(value, list):
-        return [_texts(one) for one in value]
-    if isinstance(value, dict):
-        return {str(_texts(key)): _texts(one) for key, one in value.items()}
-    return value
+    assert without_grammar(read) == value
 
 
 def test_what_the_environment_says_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
