@@ -182,6 +182,9 @@ class Regularizer(Hyperparameters):
             blocks(model)
         return model
 
+    def check_model(self, model: nn.Module) -> None:
+        """Raise NotApplicable for a `model` with all techniques' layers that it cannot work on."""
+
     def batch_size(self, epoch: int, batch_size: int) -> int:
         """The rows of a step in `epoch`, from 0; what depends on it is equal across a stack."""
         return batch_size

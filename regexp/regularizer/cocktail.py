@@ -165,6 +165,7 @@ class Cocktail(Regularizer):
     def build(self, model: nn.Module) -> nn.Module:
         for name in self.techniques:
             model = self.build_one(name, model)
+        self.check_model(model)
         return model
 
     def build_one(self, name: str, model: nn.Module) -> nn.Module:
@@ -180,6 +181,10 @@ class Cocktail(Regularizer):
             module.stream, module.key = name, str(index)
             _put_schedules(module)
         return model
+
+    def check_model(self, model: nn.Module) -> None:
+        for technique in self.techniques.values():
+            technique.check_model(model)
 
     def batch_size(self, epoch: int, batch_size: int) -> int:
         for _, technique in self._by_hook["batch_size"]:

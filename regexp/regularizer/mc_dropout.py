@@ -22,7 +22,7 @@ class MCDropout(
     """Average the predictions of T passes with the noise of the stochastic layers left on.
 
     The mean is that of the probabilities (in regression of the outputs). Training is unchanged and
-    no layer is added: it works on those of dropout and the like, so list it after them:
+    no layer is added: it works on those of dropout and the like, as in
     regularizer=[dropout,mc_dropout]. Normalization stays in evaluation mode. The draws are the same
     after every epoch.
 
@@ -38,8 +38,8 @@ class MCDropout(
 
     Raises:
         ValueError: for a negative number.
-        NotApplicable: if the techniques listed before it add no stochastic layer, and the model has
-            none of torch's own; or if the noise of one follows a schedule.
+        NotApplicable: if the techniques beside it add no stochastic layer, and the model has none
+            of torch's own; or if the noise of one follows a schedule.
 
     Reference:
         Y. Gal, Z. Ghahramani, Dropout as a Bayesian approximation: representing model uncertainty
@@ -48,7 +48,7 @@ class MCDropout(
 
     samples: Annotated[int, Range(0)]
 
-    def build(self, model: nn.Module) -> nn.Module:
+    def check_model(self, model: nn.Module) -> None:
         changing = [m.stream for m in model.modules() if isinstance(m, Noise) and m.schedules]
         if self.samples and changing:
             raise NotApplicable(
@@ -61,12 +61,11 @@ class MCDropout(
         redrawn = any(isinstance(m, Noise) and not m.shared for m in model.modules())
         if self.samples and not redrawn and not any(map(drops, model.modules())):
             raise NotApplicable(
-                "neither the model nor a technique before it has a stochastic layer, so that all "
-                "passes would be the same",
+                "neither the model nor another technique has a stochastic layer, so that all passes "
+                "would be the same",
                 key="regularizer.mc_dropout",
                 cure="use regularizer=[dropout,mc_dropout]",
             )
-        return model
 
     def predict(self, memory: Memory, view: PredictionView) -> Tensor:
         if not self.samples:

@@ -108,4 +108,5 @@ def add_layers(model: nn.Module, regularizer: Cocktail, seed: int) -> nn.Module:
         for name in regularizer.techniques:
             seed_torch(derive(seed, "build", name))  # whatever the others draw
             model = regularizer.build_one(name, model)
+    regularizer.check_model(model)
     return model

@@ -13,7 +13,7 @@ from regexp.metrics.ensemble import mean_prediction
 from regexp.model.layers import Block, DropoutLayer, Inputs, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
-from regexp.regularizer.base import PredictionView
+from regexp.regularizer.base import PredictionView, Schedule
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.network import Network
 from tests.support import make_data, make_member, run, technique
@@ -93,7 +93,18 @@ def test_a_run_trains_as_without_and_is_tested_otherwise():
 
 def test_says_that_it_needs_a_stochastic_layer():
     mc, dropout = technique("mc_dropout"), technique("dropout")
-    for techniques in ({"mc": mc}, {"mc": mc, "dropout": dropout}):
-        with pytest.raises(NotApplicable, match=r"regularizer=\[dropout,mc_dropout\]"):
-            Cocktail(techniques).build(MLP((4,), 3, [8], "relu"))
-    Cocktail({"dropout": dropout, "mc": mc}).build(MLP((4,), 3, [8], "relu"))
+    with pytest.raises(NotApplicable, match=r"regularizer=\[dropout,mc_dropout\]"):
+        Cocktail({"mc": mc}).build(MLP((4,), 3, [8], "relu"))
+    for techniques in ({"dropout": dropout, "mc": mc}, {"mc": mc, "dropout": dropout}):
+        Cocktail(techniques).build(MLP((4,), 3, [8], "relu"))
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(("mc", "noise", "dropout"))])
+def test_refuses_noise_that_follows_a_schedule_wherever_it_is_listed(order):
+    techniques = {
+        "mc": technique("mc_dropout"),
+        "noise": technique("gaussian_dropout").with_values({"p": Schedule(0.5, 0.1)}),
+        "dropout": technique("dropout"),
+    }
+    with pytest.raises(NotApplicable, match="the noise of noise follows a schedule"):
+        make_member(techniques={name: techniques[name] for name in order})
