@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from regexp.dataset.arff import is_arff, read_arff
@@ -86,7 +87,7 @@ def read_frame(path: Path, text: Text) -> pd.DataFrame:
         if first and not text.header:
             _check_separator(path, first[1], text)
         rows = (first is not None) + sum(1 for _ in fields)
-        frame = _read_csv(path, text)
+        frame = _without_trailing_blanks(_read_csv(path, text), text.missing)
         if frame.shape != (rows, len(names)):
             raise DataError(
                 f"{path}: quotation marks or blank lines make it unclear where rows end; write it "
@@ -110,6 +111,15 @@ def _read_csv(path: Path, text: Text, **options: Any) -> pd.DataFrame:
         raise DataError(f"{path}: cannot be read as separated columns: {error}") from error
 
 
+def _without_trailing_blanks(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
+    """Words without the blanks after them, which make no other level; pandas skips those before."""
+    for name in frame:
+        if pd.api.types.infer_dtype(frame[name], skipna=True) == "string":
+            words = frame[name].str.rstrip(" \t")
+            frame[name] = words.mask(words.isin(["", *missing]))
+    return frame
+
+
 def without(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
     """Columns that have types, with no value where a word or number of `missing` stands."""
     types = pd.api.types
@@ -118,10 +128,18 @@ def without(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
     for name in frame:
         column = frame[name]
         numeric = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
-        gone = column.isin(numbers if numeric else list(missing))
+        gone = column.isin(_as_typed(numbers, column) if numeric else list(missing))
         if gone.any():
             found[str(name)] = column.mask(gone)
     return frame.assign(**found)
+
+
+def _as_typed(numbers: Sequence[float], column: pd.Series) -> Sequence[float] | pd.Series:
+    """Numbers as a column of few bits rounds them."""
+    if not pd.api.types.is_float_dtype(column):
+        return numbers
+    with np.errstate(over="ignore"):
+        return pd.Series(numbers, dtype=np.float64).astype(column.dtype)
 
 
 def _number(word: str) -> float | None:
@@ -239,6 +257,8 @@ def _check_separator(path: Path, fields: Sequence[str], text: Text) -> None:
     others = [other for other in SEPARATORS if len(fields) == 1 and other in fields[0]]
     if others:
         written = r"\t" if others[0] == "\t" else others[0]  # a terminal shows a tab as spaces
+        if fields[0].startswith("#"):
+            raise DataError(f"{path}: the first line is a comment, {fields[0]!r}; leave it out")
         raise DataError(
             f"{path}: the {'header' if text.header else 'first row'} is separated by "
             f"{SEPARATORS[others[0]]} {others[0]!r}, expected "

@@ -15,6 +15,9 @@ from regexp.errors import few
 MISSING = "missing"
 """The level of a category that is not known."""
 
+UNITS = "%$€£¥"
+"""Signs that may stand before or after a number: of percent, and of currencies."""
+
 # What pandas finds in columns of Python's objects.
 NUMBERS = ("decimal", "integer", "floating", "mixed-integer-float")
 CATEGORIES = ("string", "boolean", "bytes", "mixed", "mixed-integer", "categorical", "empty")
@@ -47,11 +50,12 @@ def is_category(column: pd.Series) -> bool:
 
 def _check_commas(column: pd.Series) -> None:
     """Raise DataError where the words of a column are numbers with commas."""
-    words = column.dropna().astype(str)
+    words = column.dropna().astype(str).str.replace(f"[{UNITS}]", "", regex=True).str.strip()
     commas = words[words.str.contains(",", regex=False)]
     if not len(commas) or not words.str.fullmatch(r"[-+]?\d[\d.]*(,\d+)*(\.\d*)?").all():
         return
-    problem = f"column {column.name!r} has commas in its numbers ({commas.iloc[0]!r}); "
+    first = column[commas.index[0]]
+    problem = f"column {column.name!r} has commas in its numbers ({first!r}); "
     cures = [
         "write them with a point and without separators of thousands",
         "name the column in dataset.categorical",

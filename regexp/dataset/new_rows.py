@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -22,7 +24,7 @@ from regexp.dataset.lazy import ArrayImages, ChannelScaler, LazyInputs
 from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import area_average
 from regexp.dataset.preparation import Preparation
-from regexp.dataset.words import check_percent, number_of
+from regexp.dataset.words import check_units, number_of, unit_of
 from regexp.errors import count, few
 
 if TYPE_CHECKING:
@@ -143,7 +145,7 @@ def _table(frame: pd.DataFrame, preparation: Preparation, text: frames.Text) -> 
     values = np.empty((len(frame), len(preparation.columns)))
     for place, name in enumerate(preparation.columns):
         if name in preparation.levels:
-            values[:, place] = _codes(frame[name], preparation.levels[name])
+            values[:, place] = _codes(frame[name], preparation.levels[name], text.decimal)
         else:
             values[:, place] = _numbers(frame[name], text.decimal)
     return values
@@ -183,28 +185,33 @@ def _numbers(column: pd.Series, decimal: str) -> NDArray[np.float64]:
     types = pd.api.types
     if not types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
         known = column.dropna().unique()
-        spelled = {
-            word: number_of(word, decimal) if isinstance(word, str) else word for word in known
-        }
+        spelled = {word: _spelled(word, decimal) for word in known}
         if wrong := [word for word, number in spelled.items() if number is None]:
             row = int(np.flatnonzero(column == wrong[0])[0])
             raise DataError(
                 f"row {row + 1}, column {column.name!r}: {wrong[0]!r} is no number, and the run "
                 "was trained on numbers; leave the field empty if it is missing"
             )
-        check_percent(column.name, [str(word) for word in known], "write all in one way")
+        check_units(column.name, [str(word) for word in known], "write all in one way")
         column = column.map(spelled, na_action="ignore").astype(float)
     return kinds.numbers(column)
 
 
-def _codes(column: pd.Series, levels: Sequence[str]) -> NDArray[np.float64]:
+def _spelled(value: object, decimal: str) -> float | None:
+    """A number, or the number that a word spells; None of anything else, such as a date."""
+    if isinstance(value, str):
+        return number_of(value, decimal)
+    return float(value) if isinstance(value, Real | Decimal) else None
+
+
+def _codes(column: pd.Series, levels: Sequence[str], decimal: str) -> NDArray[np.float64]:
     """A column of categories as numbers of the levels that the run knows, [rows]."""
     place = {level: number for number, level in enumerate(levels)}
     column = column.astype(object)  # a pandas category takes no other values
     if "" not in place:
         column = column.mask(column == "")  # no value, as in a CSV
     missing = column.isna()
-    found = {value: _level_of(value, place) for value in column[~missing].unique()}
+    found = {value: _level_of(value, place, decimal) for value in column[~missing].unique()}
     unknown = [value for value, level in found.items() if level is None]
     lacks = bool(missing.any()) and kinds.MISSING not in place
     if unknown or lacks:
@@ -219,7 +226,7 @@ def _codes(column: pd.Series, levels: Sequence[str]) -> NDArray[np.float64]:
     return numbered.to_numpy(dtype=np.float64)
 
 
-def _level_of(value: object, place: Mapping[str, int]) -> int | None:
+def _level_of(value: object, place: Mapping[str, int], decimal: str) -> int | None:
     """The number of the level that a value names: as it is written, or as what it spells."""
     spellings = [kinds.level_of(value)]
     if isinstance(value, str):
@@ -227,8 +234,9 @@ def _level_of(value: object, place: Mapping[str, int]) -> int | None:
         spellings.append(word)
         if word.lower() in ("true", "false"):
             spellings.append(word.capitalize())  # as pandas reads TRUE
-        if (number := number_of(word, ".")) is not None and "%" not in word:
-            spellings.append(kinds.level_of(number))  # 1.0 is 1, and 01 is 1 if it was no code
+        read = [number_of(word, mark) for mark in (decimal, ".")] if not unit_of(word) else []
+        # 1.0 is 1, and 01 is 1 if it was no code
+        spellings += [kinds.level_of(number) for number in read if number is not None]
     return next((place[name] for name in spellings if name in place), None)
 
 

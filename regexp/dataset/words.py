@@ -11,7 +11,7 @@ import pandas as pd
 from regexp.dataset.data import DataError
 from regexp.dataset.framed import WITHOUT_TARGET
 from regexp.dataset.frames import LEADING_ZEROS
-from regexp.dataset.kinds import cure, listed
+from regexp.dataset.kinds import UNITS, cure, listed
 from regexp.errors import few
 
 FEW = 20
@@ -26,17 +26,29 @@ _COMMAS = re.compile(r"[-+]?\d[\d.]*(,\d+)+(\.\d*)?", re.ASCII)
 
 
 def number_of(word: str, decimal: str) -> float | None:
-    """The number that a word spells, `12%` as 12; None if it spells none.
+    """The number that a word spells, `12%` and `$12` as 12; None if it spells none.
 
-    A sign may be U+2212, thousands may be separated by a space of any kind, a percent sign may
-    follow.
+    A sign may be U+2212, thousands may be separated by a space of any kind, and one of `UNITS` may
+    stand at either end, or between the sign and the number.
     """
-    text = word.strip().replace(MINUS, "-").removesuffix("%").rstrip()
+    text = word.strip().replace(MINUS, "-")
+    if unit := unit_of(text):
+        text = (
+            text.removesuffix(unit).rstrip() if text.endswith(unit) else text.replace(unit, "", 1)
+        )
     if decimal == ",":
         text = "" if "." in text else text.replace(",", ".")
     if _THOUSANDS.fullmatch(text):
         text = re.sub(f"[{SPACES}]", "", text)
     return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def unit_of(word: str) -> str:
+    """The one sign of `UNITS` before or after a number; nothing if there is none, or are more."""
+    text = word.strip()
+    ends = text.lstrip("+-" + MINUS)[:1] + text[-1:]
+    found = [sign for sign in ends if sign in UNITS]
+    return found[0] if len(found) == 1 else ""
 
 
 @dataclass(frozen=True)
@@ -61,11 +73,11 @@ class Words:
 
         Raises:
             DataError: it holds more than `FEW` different numbers, and other words, which are fewer;
-                or numbers with and without a percent sign.
+                or numbers of more than one unit.
         """
         numbers = self._numbers(column)
         if numbers and None not in numbers.values():
-            check_percent(
+            check_units(
                 column.name,
                 list(numbers),
                 "write all in one way, or name it in dataset.categorical",
@@ -194,12 +206,9 @@ def told_of_text(
         )
 
 
-def check_percent(name: object, words: Sequence[str], cure: str) -> None:
-    """Raise DataError where some numbers of a column have a percent sign and others none."""
-    signed = [word for word in words if word.rstrip().endswith("%")]
-    bare = [word for word in words if word not in signed]
-    if signed and bare:
-        raise DataError(
-            f"column {name!r} has numbers with and without a percent sign ({signed[0]!r}, "
-            f"{bare[0]!r}); {cure}"
-        )
+def check_units(name: object, words: Sequence[str], cure: str) -> None:
+    """Raise DataError where numbers of a column have different signs of `UNITS`, or some none."""
+    first = {unit_of(word): word for word in reversed(words)}
+    if len(first) > 1:
+        words = [repr(word) for word in first.values()]
+        raise DataError(f"column {name!r} has numbers of different units ({few(words)}); {cure}")

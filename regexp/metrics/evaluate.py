@@ -24,8 +24,9 @@ def metrics(
     Returns:
         Each [...]: `loss`, the plain loss (mean cross-entropy in nats, over the labels too, or mean
         squared error); `accuracy` in classification, and of several labels their mean accuracy;
-        `mae`, `rmse` and `r2` in regression. Where all rows have the same targets, whose variance
-        no model can explain, `r2` is 1 if every prediction is exact and else 0, as in scikit-learn.
+        `mae`, `rmse` and `r2` in regression, pooled over several targets. Where all rows have the
+        same targets, whose variance no model can explain, `r2` is 1 if every prediction is exact
+        and else 0, as in scikit-learn.
     """
     mean_loss = (loss or LOSSES[task])(outputs, targets).mean(-1)
     if task == CLASSIFICATION:

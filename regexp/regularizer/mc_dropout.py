@@ -61,8 +61,8 @@ class MCDropout(
         redrawn = any(isinstance(m, Noise) and not m.shared for m in model.modules())
         if self.samples and not redrawn and not any(map(drops, model.modules())):
             raise NotApplicable(
-                "neither the model nor another technique has a stochastic layer, so that all passes "
-                "would be the same",
+                "neither the model nor another technique has a stochastic layer, so that all "
+                "passes would be the same",
                 key="regularizer.mc_dropout",
                 cure="use regularizer=[dropout,mc_dropout]",
             )

@@ -102,6 +102,31 @@ def test_what_the_run_does_not_know_is_told(table: tuple[Any, Any], row: str, to
         dataset.read_inputs(lines(row, header=LINES[0].removesuffix(";kind")), preparation)
 
 
+def test_categories_of_numbers_with_decimal_commas_are_known_again(tmp_path: Path) -> None:
+    rows = [f"{row % 4},5;{'ab'[row % 3 % 2]}" for row in range(60)]
+    (tmp_path / "table.csv").write_text("\n".join(["step;kind", *rows]))
+    dataset = make(
+        "table", path=str(tmp_path / "table.csv"), target="kind", separator=";", decimal=",",
+        categorical=["step"],
+    )  # fmt: skip
+    preparation = dataset.load(0, tmp_path).preparation
+    assert preparation.levels == {"step": ("0.5", "1.5", "2.5", "3.5")}
+    (tmp_path / "new.csv").write_text("step\n2,5\n0,50\n")
+    assert dataset.read_inputs(tmp_path / "new.csv", preparation).tolist() == [[2.0], [0.0]]
+
+
+def test_dates_where_the_run_has_numbers_are_told(table: tuple[Any, Any]) -> None:
+    dataset, preparation = table
+    frame = pd.DataFrame(
+        {
+            "size": [1.0], "share": [pd.Timestamp("2020-01-02")], "colour": ["red"],
+            "code": ["01"], "true": [True], "rank": [1],
+        }
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"row 1, column 'share': .*2020-01-02.* is no number"):
+        dataset.read_inputs(frame, preparation)
+
+
 def test_missing_columns_are_named(table: tuple[Any, Any]) -> None:
     dataset, preparation = table
     path = lines("1;1%;01", header="size;share;code")
@@ -189,10 +214,10 @@ def test_a_level_in_other_letters_is_another_level(table: tuple[Any, Any]) -> No
         dataset.read_inputs(lines("1;1%;red;01;TRUE;1;a"), known)
 
 
-def test_percent_signs_stand_at_all_numbers_or_at_none(table: tuple[Any, Any]) -> None:
+def test_signs_of_units_stand_at_all_numbers_or_at_none(table: tuple[Any, Any]) -> None:
     dataset, preparation = table
     rows = ("1;12%;red;01;True;1;a", "1;0,12;red;01;True;1;a")
-    with pytest.raises(DataError, match=r"'share' has numbers with and without a percent sign"):
+    with pytest.raises(DataError, match=r"'share' has numbers of different units"):
         dataset.read_inputs(lines(*rows), preparation)
 
 

@@ -185,6 +185,24 @@ def test_a_space_after_the_separator_is_no_part_of_the_value(tmp_path):
     assert data.classes == ("u", "v")
 
 
+def test_blanks_after_a_word_make_no_other_level(tmp_path):
+    words = ["red", "red ", "blue", "? ", '"red "', "blue\t"]
+    lines = ["a,word,y"]
+    lines += [f"{row / 7},{words[row % 6]},{['u', 'v '][row % 5 % 2]}" for row in range(60)]
+    data = table(tmp_path, lines, target="y", missing=["?"]).load(0, tmp_path)
+    assert data.features == ("a", "word=blue", "word=red", "word=missing")
+    assert data.classes == ("u", "v")
+
+
+@pytest.mark.parametrize("type_", ["float32", "Float32", "float64"])
+def test_a_number_for_missing_is_found_among_numbers_of_few_bits(type_, tmp_path):
+    amounts = pd.Series([row / 7 if row % 5 else 99.9 for row in range(60)], dtype=type_)
+    frame = pd.DataFrame({"amount": amounts, "y": ["u", "v"] * 30})
+    frame.to_parquet(tmp_path / "mine.parquet")
+    given = make("table", path="mine.parquet", target="y", missing=[99.9])
+    assert given.load(0, tmp_path).features == ("amount", "missingindicator_amount")
+
+
 def test_numbers_of_python_are_numbers(tmp_path):
     """Decimals, which databases write to Parquet, and whole numbers beyond 64 bits."""
     cents = [Decimal(row) / 4 for row in range(60)]
@@ -248,6 +266,7 @@ def test_what_does_not_fit_the_file_is_said(overrides, message, tmp_path):
     [
         ([], "the file is empty"),
         (["a,y"], "a header and no rows"),
+        (["# made by me", "a,y", "1,2"], "the first line is a comment, '# made by me'; leave it"),
         (["a,a,y", "1,2,3"], "the header has the column 'a' more than once"),
         (["a,,y", "1,2,3"], r"column 2 of 3 has no name .*index=False"),
         (["a,y", "1,2", "1"], r"row 2 \(line 3\) has 1 fields, the header 2"),

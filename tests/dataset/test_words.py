@@ -59,6 +59,9 @@ def test_cures_keep_what_was_set_and_name_any_word(tmp_path):
         (lambda row: f"\u2212{row}", lambda row: -row),
         (lambda row: f"{row}\u00a0", lambda row: row),
         (lambda row: f"\u22121e{row}", lambda row: -float(f"1e{row}")),
+        (lambda row: f"-${row}.50", lambda row: -row - 0.5),
+        (lambda row: f"$-{row}", lambda row: -row),
+        (lambda row: f"{row} €", lambda row: row),
     ],
 )  # fmt: skip
 def test_spellings_of_numbers_are_numbers_and_told(word, number, tmp_path):
@@ -99,8 +102,10 @@ def test_words_with_some_numbers_among_them_are_words(tmp_path):
     [
         (
             lambda row: f"{row}%" if row % 2 else row,
-            r"with and without a percent sign \('1%', '0'\)",
+            r"numbers of different units \('1%', '0'\)",
         ),
+        (lambda row: f"{'€$'[row % 2]}{row}", r"numbers of different units \('\$1', '€0'\)"),
+        (lambda row: f'"$1,{row:03}.50"', r"commas in its numbers \('\$1,000.50'\)"),
         (lambda row: f"{row}.5" if row % 2 else f'"{row},5"', "write them with a point"),
         (lambda row: "?" if row == 9 else f'"{row},5"', "dataset.decimal"),
     ],
