@@ -40,9 +40,9 @@ class Bundled(Dataset, ABC):
 
     def preprocessing(self, table: Table) -> Any:
         """Standardization: mean 0 and variance 1 on the training rows."""
-        from sklearn.preprocessing import StandardScaler
+        from regexp.dataset.features import standardization
 
-        return StandardScaler()
+        return standardization()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,13 +75,13 @@ class TargetScale:
     scale: tuple[float, ...]
 
     @classmethod
-    def fit(cls, targets: NDArray[Any]) -> TargetScale:
-        """Mean and standard deviation of `targets`, [rows, outputs]; 1 of equal ones."""
+    def fit(cls, targets: NDArray[Any], of_equal: float = 1.0) -> TargetScale:
+        """Mean and standard deviation of `targets`, [rows, outputs]; `of_equal` of equal ones."""
         # Rounding gives equal numbers a mean beside them and a deviation above 0.
         constant = (targets == targets[0]).all(axis=0)
         mean = np.where(constant, targets[0], targets.mean(axis=0))
-        spread = np.where(constant, 1, targets.std(axis=0))
-        return cls(tuple(mean.tolist()), tuple(np.where(spread > 0, spread, 1).tolist()))
+        spread = np.where(constant, 0, targets.std(axis=0))
+        return cls(tuple(mean.tolist()), tuple(np.where(spread > 0, spread, of_equal).tolist()))
 
     def apply(self, targets: NDArray[Any]) -> NDArray[Any]:
         """Targets in their own unit -> scaled, [rows, outputs]."""

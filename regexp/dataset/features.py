@@ -25,19 +25,20 @@ from regexp.dataset.data import Table
 
 
 class UnseenAsMissing(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Make missing what stands in columns without a value in the rows fitted.
+    """Make missing what stands in columns that have no two different values in the rows fitted.
 
-    Nothing tells what mean and deviation such a column has, so that its values in other rows would
-    come through imputation and standardization in their own unit.
+    Nothing tells what deviation such a column has, so that its values in other rows would come
+    through imputation and standardization in their own unit: as inputs of thousands, whose weights
+    were never trained.
 
     Attributes:
         unseen_: which columns these are, [columns].
     """
 
     def fit(self, X: NDArray[Any], y: object = None) -> Self:
-        """Note the columns without a value in `X`, [rows, columns], NaN where one is missing."""
+        """Note these columns of `X`, [rows, columns], NaN where a value is missing."""
         X = validate_data(self, X, ensure_all_finite="allow-nan")
-        self.unseen_ = np.isnan(X).all(axis=0)
+        self.unseen_ = ~varies(X)
         return self
 
     def transform(self, X: NDArray[Any]) -> NDArray[Any]:
@@ -45,6 +46,21 @@ class UnseenAsMissing(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
         return np.where(self.unseen_, np.nan, X)
+
+
+def varies(X: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which columns of [rows, columns] have two different values at least; NaN is none."""
+    return np.asarray(np.fmin.reduce(X) < np.fmax.reduce(X))
+
+
+def standardization() -> Pipeline:
+    """Mean 0 and variance 1 on the rows fitted; 0 is what is missing, or was of one value there.
+
+    The median of the rows fitted stands for a missing value.
+    """
+    # A column without a value in the rows fitted is 0 in all, and stays a feature.
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    return make_pipeline(UnseenAsMissing(), imputer, StandardScaler())
 
 
 @dataclass(frozen=True)
@@ -68,7 +84,7 @@ class ColumnScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Scale columns by numbers that are known: (x - mean) / scale; nothing is fitted.
 
     Args:
-        mean, scale: one a column, in its own unit.
+        mean, scale: one a column, in its own unit; a scale of infinity makes a column 0.
     """
 
     def __init__(self, mean: tuple[float, ...], scale: tuple[float, ...]) -> None:
@@ -104,7 +120,11 @@ class SeriesScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def fit(self, X: NDArray[Any], y: object = None) -> Self:
         """Learn from `X`, [rows, time * channels], NaN where there is no value."""
         X = validate_data(self, X, ensure_all_finite="allow-nan")
-        self.scaler_ = StandardScaler().fit(X.reshape(-1, self.channels))
+        values = X.reshape(-1, self.channels)
+        with np.errstate(invalid="ignore"):  # of a channel without a value
+            self.scaler_ = StandardScaler().fit(values)
+        equal = ~varies(values)
+        self.scaler_.mean_[equal], self.scaler_.scale_[equal] = 0, np.inf  # see `UnseenAsMissing`
         return self
 
     def transform(self, X: NDArray[Any]) -> NDArray[Any]:
@@ -204,7 +224,7 @@ def expansion(
         [
             ("features", features),
             ("filter", CorrelationFilter(threshold=threshold, keep=keep)),
-            ("scale", StandardScaler()),
+            ("scale", standardization()),
         ]
     )
 
@@ -229,12 +249,9 @@ def of_columns(table: Table) -> ColumnTransformer:
         feature_name_combiner=LevelNames(table.levels),
         sparse_output=False,
     )
-    # A column without a value in the training rows is 0 in all, and stays a feature.
-    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-    scaled = make_pipeline(UnseenAsMissing(), imputer, StandardScaler())
     return ColumnTransformer(
         [
-            ("numbers", scaled, numeric),
+            ("numbers", standardization(), numeric),
             ("missing", MissingIndicator(features="all"), gaps),
             ("categories", encoder, categorical),
         ],

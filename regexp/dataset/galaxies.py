@@ -142,10 +142,8 @@ class Galaxies(FileDataset):
 
     def preprocessing(self, table: Table) -> Any:
         """`expansion`, or standardization alone."""
-        from sklearn.preprocessing import StandardScaler
-
-        from regexp.dataset.features import expansion
+        from regexp.dataset.features import expansion, standardization
 
         if self.features == "raw":
-            return StandardScaler()
+            return standardization()
         return expansion(self.degree, self.log_offset, self.threshold, self.keep)

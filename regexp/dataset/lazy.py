@@ -143,9 +143,9 @@ class LazyInputs:
 class ChannelScaler:
     """Standardization of every channel, fitted in one pass that holds a block of rows at a time.
 
-    With n pixels x of a channel: mean = sum(x) / n, scale = sqrt(sum(x^2) / n - mean^2), and 1 for
-    a channel that does not vary. Sums of bytes are whole numbers, so nothing is rounded in them.
-    Used as a transformer of scikit-learn would be.
+    With n pixels x of a channel: mean = sum(x) / n, scale = sqrt(sum(x^2) / n - mean^2), and
+    infinity for a channel that does not vary, which is 0 in all images then. Sums of bytes are
+    whole numbers, so nothing is rounded in them. Used as a transformer of scikit-learn would be.
     """
 
     mean: NDArray[np.float64]
@@ -164,7 +164,7 @@ class ChannelScaler:
         # Python's integers: some hundred images' products are beyond 64 bits.
         spread = [count * int(s) - int(t) ** 2 for s, t in zip(squares, total, strict=True)]
         self.mean = total / count
-        self.scale = np.array([math.sqrt(value) / count if value else 1.0 for value in spread])
+        self.scale = np.array([math.sqrt(value) / count if value else math.inf for value in spread])
         return self
 
     def transform(self, inputs: LazyInputs) -> LazyInputs:

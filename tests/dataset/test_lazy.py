@@ -77,9 +77,11 @@ def test_standardization_is_numpys_in_one_pass_of_bounded_memory(images, few_at_
     assert max(few_at_once) == 4
 
 
-def test_a_channel_that_does_not_vary_becomes_zero():
-    images = ArrayImages(np.full((5, 2, 3, 3), 7, dtype=np.uint8))
-    inputs = ChannelScaler().fit(images[np.arange(5)]).transform(images[np.arange(5)])
+def test_a_channel_that_does_not_vary_in_the_rows_fitted_becomes_zero():
+    pixels = np.full((5, 2, 3, 3), 7, dtype=np.uint8)
+    pixels[4] = 200
+    images = ArrayImages(pixels)
+    inputs = ChannelScaler().fit(images[np.arange(4)]).transform(images[np.arange(5)])
     assert not inputs[:].any()
 
 

@@ -109,8 +109,8 @@ def test_one_channel_is_no_list_of_its_letters(tmp_path):
     assert data.train.inputs.shape[-1] == 1
 
 
-def test_a_channel_that_does_not_vary_is_zero(tmp_path):
-    lines = ["a,b", *(f"{np.sin(row)},7" for row in range(100))]
+def test_a_channel_that_does_not_vary_in_the_past_is_zero(tmp_path):
+    lines = ["a,b", *(f"{np.sin(row)},{7 if row < 70 else 5000}" for row in range(100))]
     data = series(tmp_path, lines, columns=["a", "b"]).load(0, tmp_path)
     assert not data.test.inputs[..., 1].any()
 

@@ -96,6 +96,19 @@ def test_a_column_without_a_value_in_the_training_rows_is_a_feature_of_zeros(tmp
         assert not data.test.inputs[:, 1].any()
 
 
+def test_a_column_of_one_value_in_the_training_rows_is_a_feature_of_zeros(tmp_path):
+    """As `capital-gain` of few rows of the census: 0, but for rows with 99,999."""
+    lines = ["a,gain,kind"]
+    lines += [f"{row / 7},{99_999 if row < 2 else 0},{'xy'[row % 2]}" for row in range(60)]
+    dataset = table(tmp_path, lines)
+    loaded = [dataset.load(seed, tmp_path) for seed in range(10)]
+    constant = [data for data in loaded if not data.train.inputs[:, 1].any()]
+    assert 0 < len(constant) < len(loaded)
+    for data in constant:
+        assert not data.validation.inputs[:, 1].any()
+        assert not data.test.inputs[:, 1].any()
+
+
 @pytest.mark.parametrize("columns", [None, ["a", "b", "c"]])
 def test_a_column_without_a_value_in_any_row_is_left_out_and_told(columns, tmp_path):
     """As one of the table `anneal` of OpenML; what remains is the table without it."""

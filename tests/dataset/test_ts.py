@@ -41,6 +41,15 @@ def test_series_classes_and_the_published_test(tmp_path):
         assert np.allclose(data.test.inputs[:], wanted, atol=1e-6)
 
 
+def test_a_channel_of_one_value_in_the_training_rows_is_zero_in_all(tmp_path):
+    data = [f"{row},{row % 7},{row % 5}:{5000 if row >= 40 else 3},3,3:{'ab'[row % 2]}"
+            for row in range(60)]  # fmt: skip
+    write(tmp_path / "Made_TRAIN.ts", [*HEADER, *data[:40]])
+    write(tmp_path / "Made_TEST.ts", [*HEADER, *data[40:]])
+    data = make("ts", path="Made_TRAIN.ts", test_path="Made_TEST.ts").load(0, tmp_path)
+    assert not data.test.inputs[:][..., 1].any()
+
+
 def test_one_file_is_split_by_the_seed(tmp_path):
     (tmp_path / "a.ts.gz").write_bytes(gzip.compress("\n".join(ts_lines(50)).encode()))
     data = make("ts", path="a.ts.gz").load(0, tmp_path)
