@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig
@@ -15,7 +16,7 @@ from regexp.config.nodes import DIRECTIVES, build_node, check_node
 from regexp.config.targets import find_target
 from regexp.config.values import is_number, plain, shown
 from regexp.errors import ConfigError
-from regexp.metrics.names import OF_A_SPLIT
+from regexp.metrics.names import OF_A_SPLIT, told_by_name
 
 BALANCED = "balanced"
 LOWER = "lower_is_better"
@@ -53,6 +54,17 @@ def check_trainer(config: DictConfig) -> None:
         if isinstance(node, Mapping) and not isinstance(node.get(LOWER, False), bool):
             raise ConfigError(f"{key}.{LOWER}={shown(node[LOWER])}: expected true or false")
         _check_function(key, without_direction(node))
+
+
+def told_of_metrics(trainer: Mapping[str, Any]) -> Iterator[str]:
+    """A line on each metric of the user's own of which nothing tells which way is better."""
+    for name, node in (trainer["metrics"] or {}).items():
+        if LOWER not in node and told_by_name(name) is None:
+            said = shlex.quote(f"+trainer.metrics.{name}.{LOWER}=true")
+            yield (
+                f"large values of the metric {name} count as good ones, as its name says neither; "
+                f"if small ones are: {said} (if not, false)"
+            )
 
 
 def _check_class_weight(asked: object) -> None:

@@ -106,8 +106,24 @@ def at_bar(metric: str, epoch: int) -> str:
 METRIC, PARAMETER = "metrics.", "params."
 """Before the names of columns of metrics and parameters in a frame of runs, see `Tracker.runs`."""
 
-_LOW = {"loss", "nll", "rmse", "mse", "mae", "error", "brier", "ece", "epochs", "seconds"}
-"""Words in the names of metrics whose small values are good ones: `val_loss`, `rmse_unscaled`."""
+_LOW = {
+    *("loss", "logloss", "nll", "rmse", "mse", "mae", "error", "err", "brier", "ece"),
+    *("mape", "smape", "wape", "wmape", "mase", "msle", "rmsle", "nrmse", "medae", "deviance"),
+    *("pinball", "crps", "hinge", "hamming", "perplexity", "misclassification", "risk", "cost"),
+    *("regret", "fpr", "fnr", "epochs", "seconds"),
+}
+"""Words in the names of metrics whose small values are good ones: `val_loss`, `RMSE_unscaled`."""
+
+_HIGH = {
+    *("accuracy", "acc", "auc", "roc", "auroc", "auprc", "ap", "map", "f1", "fbeta", "precision"),
+    *("recall", "sensitivity", "specificity", "tpr", "tnr", "r2", "skill", "score", "match"),
+    *("kappa", "mcc", "matthews", "pearson", "spearman", "kendall", "correlation", "likelihood"),
+    *("iou", "jaccard", "dice", "ndcg", "mrr", "bleu", "gain", "profit", "revenue", "utility"),
+}
+"""The same of large ones."""
+
+_NEGATED = {"neg", "negative"}
+"""Words that turn it around, as in scikit-learn's `neg_mean_squared_error`."""
 
 
 def column(metric: str) -> str:
@@ -133,8 +149,16 @@ def lower_is_better(metric: str, said: bool | None = None) -> bool:
         return True
     if RECALL in metric:  # whatever the class is called
         return False
-    name = metric.rpartition("/")[2]
-    return bool(set(name.split("_")) & _LOW) and "accuracy" not in name
+    return bool(told_by_name(metric.rpartition("/")[2]))
+
+
+def told_by_name(name: str) -> bool | None:
+    """Whether small values are good ones by the words of a metric's name; None if none tells."""
+    words = {*re.split(r"[\W_]+", name.casefold())}
+    if not words & (_LOW | _HIGH):
+        return None
+    low = bool(words & _LOW) and "accuracy" not in words
+    return low != bool(words & _NEGATED)
 
 
 def direction_of(metric: str) -> str:

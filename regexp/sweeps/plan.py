@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.bars import as_bars, as_lists
 from regexp.config.declared import as_declared
-from regexp.config.functions import as_class_weight
+from regexp.config.functions import as_class_weight, told_of_metrics
 from regexp.config.jobs import Job, written
 from regexp.config.nodes import without_search
 from regexp.config.schema import EARLIER_TRAINER
@@ -184,7 +184,8 @@ def _resolve(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[Pla
             whole = _resolve_lengths(config, rows, data)
             own = {"seed": seed} | {k: v for k, v in whole.items() if k not in JOB}
             run = planned(own, variant, data)
-            run = replace(run, remarks=(*run.remarks, *advice(whole, rows)))
+            told = (*told_of_metrics(whole["trainer"]), *advice(whole, rows))
+            run = replace(run, remarks=(*run.remarks, *told))
             resolved[rows] = run.with_seeds()
         yield resolved[rows](seed)
 

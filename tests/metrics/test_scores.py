@@ -186,6 +186,10 @@ def test_names_of_classes_are_names_that_mlflow_takes() -> None:
         ("test/balanced_accuracy", False), ("test/macro_f1", False), ("final/val_macro_f1", False),
         ("test/roc_auc", False), ("test/exact_match", False), ("test/recall/loss", False),
         ("final/val_recall/error", False), ("test/rmse_unscaled", True), ("test/r2", False),
+        ("test/mape", True), ("test/MAE", True), ("final/val_RMSLE", True), ("test/logloss", True),
+        ("test/cost-of-errors", True), ("test/neg_mean_squared_error", False),
+        ("test/log_likelihood", False), ("test/negative_log_likelihood", True),
+        ("test/error_free_accuracy", False),
     ],
 )  # fmt: skip
 def test_which_way_is_better(name: str, lower: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -292,6 +294,20 @@ def test_metrics_of_a_regression_are_in_the_targets_own_unit(sandbox: Sandbox) -
     for row, test in trained(sandbox, metrics, "dataset=diabetes"):
         wanted = sklearn.metrics.mean_absolute_percentage_error(test.truth, test.values)
         assert row["metrics.test/percent"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_which_way_is_better_is_told_where_nothing_says_it(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = "trainer.metrics={percent: {_target_: my_functions.percent}}"
+    dry = (*SMALL, "dataset=diabetes", metrics, "dry_run=true")
+    assert sandbox.run(*dry) == 0
+    told = "large values of the metric percent count as good ones"
+    shown = " ".join(capsys.readouterr().out.split())
+    assert told in shown
+    (cure,) = re.findall(r"if small ones are: (\S+)", shown)
+    assert sandbox.run(*dry, *shlex.split(cure)) == 0
+    assert told not in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_metric_that_fails_at_the_end_takes_no_run_with_it(sandbox: Sandbox) -> None:
