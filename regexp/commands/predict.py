@@ -22,11 +22,12 @@ _ALLOW = """\
 PREDICT = f"""\
 regexp predict RUN_ID FILE [--output FILE.csv] [paths.mlruns=FOLDER ...]
 
-What a finished run predicts for the rows of a file, as CSV: the number of the row in FILE, from 0,
-then the class and the probability of each class, or the value in the target's own unit. FILE is
-written as the run's own file was (separator, encoding, decimals, words for missing values); the
-target need not be in it, and other columns are left alone. Where a run was trained on arrays, FILE
-is a .npy; of images, also an image or a folder of them.
+What a finished run predicts for the rows of a file, as CSV: the number of the row in FILE, from 0
+(of a series that of the last step known, after which the forecast begins), then the class and the
+probability of each class, or the value in the target's own unit. FILE is written as the run's own
+file was (separator, encoding, decimals, words for missing values); the target need not be in it,
+and other columns are left alone. Where a run was trained on arrays, FILE is a .npy; of images, also
+an image or a folder of them.
 
   --output FILE    a new file; without it, the table is printed
   --fast           compute the run without those that it was trained with: equal to rounding, and
@@ -66,6 +67,7 @@ def predict(arguments: Sequence[str]) -> int:
         parser.error(f"expected RUN_ID FILE, got {' '.join(given.words) or 'neither'}")
     run_id, rows = given.words[0], Path(given.words[1]).expanduser()
     output = Path(given.output).expanduser() if given.output else None
+    from regexp.dataset.new_images import ARRAYS, files_of
     from regexp.rerun.archive.archive import check_new
 
     if not rows.exists():
@@ -75,10 +77,9 @@ def predict(arguments: Sequence[str]) -> int:
     model = _load(given.config, run_id, given.allow, exact=not given.fast)
     table = model.table(rows)
     if rows.is_dir():
-        from regexp.dataset.new_rows import files_of
-
         table.insert(0, "file", [str(file.relative_to(rows)) for file in files_of(rows)])
-    table.insert(0, "row", range(len(table)))
+    first = 0 if rows.suffix.lower() in ARRAYS else model.record.dataset.last_known
+    table.insert(0, "row", range(first, first + len(table)))
     text = in_a_file(table.to_csv(index=False, lineterminator="\n"))
     if output is None:
         sys.stdout.write(text)

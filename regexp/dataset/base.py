@@ -165,6 +165,11 @@ class Dataset(ABC):
 
         return inputs_of(rows, preparation, self)
 
+    @property
+    def last_known(self) -> int:
+        """The row of a file of new rows, from 0, that the first prediction is of, or follows."""
+        return 0
+
     def text(self) -> Any:
         """How a text file of new rows is written, as `regexp.dataset.frames.Text`."""
         from regexp.dataset.frames import Text

@@ -225,8 +225,8 @@ def _refuse_fields(
         try:
             value = number(text)
         except ValueError:
-            cure = f"; {comma}" if comma and _COMMA.fullmatch(text) else ""
-            raise DataError(f"{place} {_shorten(text, 60)!r} is no number{cure}") from None
+            cure = comma if _COMMA.fullmatch(text) else ""
+            raise DataError(f"{place} {_shorten(text, 60)!r} is no number", cure=cure) from None
         if not math.isfinite(value):
             raise DataError(f"{place} {text!r}, expected a finite number")
     raise DataError(f"{row}: numbers too large to be added up")
@@ -245,7 +245,7 @@ def naming_encoding(path: Path) -> Iterator[None]:
         if not isinstance(error.__cause__, UnicodeError):
             raise
         raise DataError(
-            f"{error} If it is text in another encoding, set {_other_than(path)}"
+            str(error), cure=f"if it is text in another encoding, set {_other_than(path)}"
         ) from error
 
 
@@ -260,7 +260,7 @@ def _other_than(path: Path) -> str:
 @contextmanager
 def open_text(path: Path, encoding: str) -> Iterator[IO[str]]:
     """The file as text; whatever goes wrong while it is read becomes a `DataError`."""
-    opened = gzip.open if path.suffix == ".gz" else open
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opened(path, "rt", encoding=encoding, newline="") as file:
             yield file
@@ -272,8 +272,8 @@ def open_text(path: Path, encoding: str) -> Iterator[IO[str]]:
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: no {encoding.removesuffix('-sig').upper()} text (byte "
-            f"{error.object[error.start]:#04x}: {error.reason}); is it a "
-            "compressed or a binary file?"
+            f"{error.object[error.start]:#04x}: {error.reason}), perhaps compressed or "
+            "binary"
         ) from error
     except UnicodeError as error:  # UTF-16 without its first bytes
         raise DataError(f"{path}: no {encoding.upper()} text ({error})") from error

@@ -182,6 +182,7 @@ class Table:
             those of `Dataset.further_columns` are enough.
         weights: how much each row counts in training, [rows]; None if all count alike.
         row_numbers: of the rows in the file, from 0, [rows]; None if it has no others.
+        numbered: how many columns the file has, if it has no header that names them; else None.
     """
 
     inputs: NDArray[Any] | Images
@@ -206,6 +207,7 @@ class Table:
     weights: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
     row_numbers: Rows | None = None
+    numbered: int | None = None
 
     @cached_property
     def first_equal(self) -> First | None:

@@ -209,6 +209,7 @@ class FrameDataset(Dataset):
             notes=(*told_of_rows(kept), *targets.notes),
             weights=weights[0] if weights else None,
             row_numbers=None if kept.all() else np.flatnonzero(kept),
+            numbered=None if text is None or text.header else len(frame.columns),
         )
 
     def text(self) -> Text:

@@ -21,6 +21,12 @@ PARQUET = (".parquet", ".pq")
 
 NUMBER = 8  # bytes
 
+NO_VALUE = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
+"""What pandas takes for no value in a CSV."""
+
 LEADING_ZEROS = r"[-+]?0\d+"
 
 
@@ -46,48 +52,50 @@ class Text:
 
 def is_typed(path: Path) -> bool:
     """Whether the columns of a file have types, by its name; in a CSV all are text."""
-    return path.suffix in PARQUET or is_arff(path)
+    return path.suffix.lower() in PARQUET or is_arff(path)
 
 
-def read_frame(path: Path, text: Text) -> pd.DataFrame:
+def read_frame(path: Path, text: Text, *, named: bool = True) -> pd.DataFrame:
     """All columns of a file: Parquet if its name ends in .parquet or .pq, ARFF if in .arff, or CSV.
 
     Args:
         path: the file; a CSV or ARFF is gzipped if its name ends in `.gz`.
         text: how a CSV is written.
+        named: whether every column must have a name of its own.
 
     Raises:
         DataError: the file is empty or damaged; names stand twice; a row is too short or too long.
     """
-    if path.suffix in PARQUET:
+    if path.suffix.lower() in PARQUET:
         import pyarrow.parquet
 
         try:
             described = pyarrow.parquet.read_metadata(path)
             check_fits(path, described.num_rows * described.num_columns * NUMBER)
-            check_names(path, described.schema.to_arrow_schema().names)
+            check_names(path, described.schema.to_arrow_schema().names, named=named)
             frame = pd.read_parquet(path)
         except DataError:
             raise
         except Exception as error:  # a damaged file makes these libraries raise anything
             raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
-        frame = frame.reset_index(drop=True)
+        frame = frame.reset_index(drop=not any(frame.index.names))  # what has a name is a column
         frame.columns = pd.Index([str(name) for name in frame.columns])  # numbers, without a header
     elif is_arff(path):
         frame = read_arff(path, text.encoding)
-        check_names(path, [str(name) for name in frame])
+        check_names(path, [str(name) for name in frame], named=named)
     else:
         # pandas fills rows that are too short, and takes a field too many for an index.
         fields = read_fields(path, text.separator, text.encoding, header=text.header)
         _, names = next(fields)
-        check_names(path, names, " or, if there is no header, set 'dataset.header=false'")
+        otherwise = " or, if there is no header, set 'dataset.header=false'"
+        check_names(path, names, otherwise, named=named)
         if text.header:  # before a row, whose commas before decimals would be separators
             _check_separator(path, names, text)
         first = next(fields, None)
         if first and not text.header:
             _check_separator(path, first[1], text)
         rows = (first is not None) + sum(1 for _ in fields)
-        frame = _without_trailing_blanks(_read_csv(path, text), text.missing)
+        frame = _read_csv(path, text)
         if frame.shape != (rows, len(names)):
             raise DataError(
                 f"{path}: quotation marks or blank lines make it unclear where rows end; write it "
@@ -101,14 +109,15 @@ def read_frame(path: Path, text: Text) -> pd.DataFrame:
 
 def _read_csv(path: Path, text: Text, **options: Any) -> pd.DataFrame:
     try:
-        return pd.read_csv(
+        frame = pd.read_csv(
             path, sep=text.separator, na_values=list(text.missing), encoding=text.encoding,
             decimal=text.decimal, low_memory=False, skipinitialspace=text.separator != " ",
-            compression="gzip" if path.suffix == ".gz" else None,
+            compression="gzip" if path.suffix.lower() == ".gz" else None,
             header="infer" if text.header else None, **options,
         )  # fmt: skip
     except (ValueError, OverflowError) as error:
         raise DataError(f"{path}: cannot be read as separated columns: {error}") from error
+    return _without_trailing_blanks(frame, text.missing)
 
 
 def _without_trailing_blanks(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
@@ -116,7 +125,7 @@ def _without_trailing_blanks(frame: pd.DataFrame, missing: Sequence[str]) -> pd.
     for name in frame:
         if pd.api.types.infer_dtype(frame[name], skipna=True) == "string":
             words = frame[name].str.rstrip(" \t")
-            frame[name] = words.mask(words.isin(["", *missing]))
+            frame[name] = words.mask(words.isin([*NO_VALUE, *missing]))
     return frame
 
 
@@ -230,14 +239,18 @@ def read_further(
     return {column: codes.get(column, frame[column]) for column in further.values()}
 
 
-def check_names(path: Path, names: Sequence[str], otherwise: str = "") -> None:
-    """Raise DataError unless every column has a name of its own.
+def check_names(
+    path: Path, names: Sequence[str], otherwise: str = "", *, named: bool = True
+) -> None:
+    """Raise DataError unless every column has a name of its own, or `named` is false.
 
     Args:
         otherwise: what else can be done where names stand twice.
     """
     if not any(names):
         raise DataError(f"{path}: the file is empty; expected a header with the columns' names")
+    if not named:
+        return
     seen: set[str] = set()
     for place, name in enumerate(names):
         if not name:
@@ -247,7 +260,8 @@ def check_names(path: Path, names: Sequence[str], otherwise: str = "") -> None:
             )
         if name in seen:
             raise DataError(
-                f"{path}: the header has the column {name!r} more than once; rename one{otherwise}"
+                f"{path}: the header has the column {name!r} more than once",
+                cure=f"rename one{otherwise}",
             )
         seen.add(name)
 
@@ -262,8 +276,8 @@ def _check_separator(path: Path, fields: Sequence[str], text: Text) -> None:
         raise DataError(
             f"{path}: the {'header' if text.header else 'first row'} is separated by "
             f"{SEPARATORS[others[0]]} {others[0]!r}, expected "
-            f"{SEPARATORS.get(text.separator, 'character')} {text.separator!r}; set "
-            f"'dataset.separator=\"{written}\"'"
+            f"{SEPARATORS.get(text.separator, 'character')} {text.separator!r}",
+            cure=f"set 'dataset.separator=\"{written}\"'",
         )
 
 

@@ -186,7 +186,7 @@ def read_idx(path: Path) -> NDArray[Any]:
         DataError: it is no such file, damaged, or has no values.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
             return _array(path, file)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: the gzip file is damaged or cut short ({error})") from error

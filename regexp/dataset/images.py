@@ -148,6 +148,9 @@ class LabelledImages(Dataset):
             names = _texts(path, self.identifiers, arrays[self.identifiers])
             _check_equal(path, len(stored), len(names), self.identifiers)
             place = {name: row for row, name in enumerate(names)}
+            if len(place) < len(names):
+                twice = next(name for row, name in enumerate(names) if place[name] != row)
+                raise DataError(f"{path}: {self.identifiers!r} has {twice!r} more than once")
             rows, labels = self._labelled(table, path, place)
             selected = np.array(rows, dtype=np.int64)
         return np.concatenate([
@@ -257,7 +260,11 @@ def _texts(path: Path, name: str, array: NDArray[Any]) -> list[str]:
     """An array of labels or identifiers as texts."""
     if array.ndim != 1:
         raise DataError(f"{path}: {name!r} is of shape {list(array.shape)}, expected [rows]")
-    return [str(value) for value in array]
+    from regexp.dataset.kinds import level_of  # takes time
+
+    if array.dtype.kind == "S":  # as other libraries write text
+        array = np.char.decode(array, "utf-8")
+    return [level_of(value) for value in array.tolist()]
 
 
 def _check_equal(path: Path, images: int, others: int, what: str) -> None:

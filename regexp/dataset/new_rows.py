@@ -7,7 +7,8 @@ levels of categories are those of the run, and every other column holds numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from numbers import Real
 from pathlib import Path
@@ -17,21 +18,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regexp.dataset import frames, kinds
+from regexp.dataset import frames, kinds, new_images
 from regexp.dataset.data import DataError
-from regexp.dataset.image_files import SUFFIXES, read_images
-from regexp.dataset.lazy import ArrayImages, ChannelScaler, LazyInputs
+from regexp.dataset.lazy import ChannelScaler, LazyInputs
 from regexp.dataset.limits import check_fits
-from regexp.dataset.pixels import area_average
 from regexp.dataset.preparation import Preparation
 from regexp.dataset.words import check_units, number_of, unit_of
 from regexp.errors import count, few
 
 if TYPE_CHECKING:
     from regexp.dataset.base import Dataset
-
-ARRAYS = (".npy",)
-"""Suffixes of files that hold one array."""
 
 
 def inputs_of(rows: Any, preparation: Preparation, dataset: Dataset) -> NDArray[Any] | LazyInputs:
@@ -48,47 +44,24 @@ def inputs_of(rows: Any, preparation: Preparation, dataset: Dataset) -> NDArray[
             that the run does not know, or an array is of another shape.
     """
     images, text = isinstance(preparation.pipeline, ChannelScaler), dataset.text()
-    size: int | None = getattr(dataset, "size", None)
     if isinstance(rows, Path):
-        if rows.suffix in ARRAYS:
+        if rows.suffix.lower() in new_images.ARRAYS:
             rows = read_array(rows)
         elif images:
-            grey, crop = preparation.read_shape[0] == 1, getattr(dataset, "crop", False)
-            pixels = read_images(rows, files_of(rows), size, crop=crop, grey=grey)
-            return _as_read(pixels, preparation)
+            return new_images.of_files(rows, preparation, dataset)
         else:
-            rows = _read_frame(rows, text, preparation.levels)
+            rows = _read_frame(rows, text, preparation)
     if images:
-        return _images(np.asarray(rows), preparation, size)
+        return new_images.of_array(np.asarray(rows), preparation, dataset)
     shape = preparation.read_shape
     if is_frame(rows):
         return _table(rows, preparation, text)
     array = np.asarray(rows)
-    if array.ndim < 2 or math.prod(array.shape[1:]) != math.prod(shape):
-        raise DataError(
-            f"an array of shape {list(array.shape)}, expected {['rows', *shape]}".replace("'", "")
-        )
+    _check_axes(array.shape, preparation)
     if len(shape) == 1:  # [rows, 8, 8] of 64 columns as well
         flat = pd.DataFrame(array.reshape(len(array), -1), columns=list(preparation.columns))
         return _table(flat, preparation, text)
     return _as_numbers(array).reshape(len(array), *shape)
-
-
-def files_of(folder: Path) -> list[Path]:
-    """The files of images in a folder and below, in the order of their rows; or the one image.
-
-    Raises:
-        DataError: there are none.
-    """
-    if folder.is_file() and folder.suffix.lower() in SUFFIXES:
-        return [folder]
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-    if not files:
-        raise DataError(
-            f"no {', '.join(SUFFIXES)} file", key=str(folder),
-            cure=f"give one, a folder of them, or an array in a {ARRAYS[0]} file",
-        )  # fmt: skip
-    return files
 
 
 def is_frame(rows: object) -> TypeGuard[pd.DataFrame]:
@@ -112,22 +85,67 @@ def read_array(path: Path) -> NDArray[Any]:
     return np.asarray(array)
 
 
-def _read_frame(path: Path, text: frames.Text, categories: Collection[str]) -> pd.DataFrame:
+def _check_axes(given: Sequence[int], preparation: Preparation) -> None:
+    """Raise DataError unless an array of rows has the run's shape, or is flat; axes of 1 are free.
+
+    Those of [rows, channels, time] in the place of [rows, time, channels] would be mixed up.
+    """
+    axes, shape = given[1:], preparation.read_shape
+    if axes and math.prod(axes) == math.prod(shape):
+        if len(axes) == 1 or len(preparation.shape) == 1:  # of a table, [rows, 8, 8] as well
+            return
+        shape = preparation.shape
+        if [size for size in axes if size > 1] == [size for size in shape if size > 1]:
+            return
+    raise DataError(
+        f"an array of shape {list(given)}, expected {['rows', *shape]}".replace("'", "")
+    )
+
+
+def _read_frame(path: Path, text: frames.Text, preparation: Preparation) -> pd.DataFrame:
     """A file as a data frame, in which columns of categories are as they are written."""
+    with as_of_the_run(text):
+        frame = frames.read_frame(path, text, named=False)
+    if not text.header and not frames.is_typed(path):
+        _check_width(frame, preparation)
+    return frame.assign(**frames.read_words(path, text, frame, preparation.levels))
+
+
+@contextmanager
+def as_of_the_run(text: frames.Text) -> Iterator[None]:
+    """Tell how the run's own file is written where one is written otherwise.
+
+    The settings that a cure names are those of the run, and nothing changes them any more.
+    """
     try:
-        frame = frames.read_frame(path, text)
+        yield
     except DataError as error:
-        if not isinstance(error.__cause__, UnicodeError):
+        if not error.cure and not isinstance(error.__cause__, UnicodeError):
             raise
+        names = "" if text.header else ", without a header"
         raise DataError(
-            f"{error} The rows that the run was trained on are {text.encoding.removesuffix('-sig')}"
-            " text: write these so"
+            error.problem,
+            key=error.key,
+            cure=f"write it as the run's own rows were: {text.encoding.removesuffix('-sig')} text, "
+            f"fields separated by {text.separator!r}, decimals after {text.decimal!r}{names}",
         ) from error
-    return frame.assign(**frames.read_words(path, text, frame, categories))
+
+
+def _check_width(frame: pd.DataFrame, preparation: Preparation) -> None:
+    """Raise DataError where numbered columns may be other ones, as one before them is left out."""
+    found, columns = len(frame.columns), preparation.columns
+    first = set(columns) == {str(place + 1) for place in range(len(columns))}
+    if not first and preparation.numbered not in (None, found):
+        raise DataError(
+            f"{count(found, 'column')} without a header, and the run was trained on a file of "
+            f"{preparation.numbered}: the place of each tells what it is, so give all of them, "
+            "with anything where the target was"
+        )
 
 
 def numbers_of(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float64]:
     """Columns of numbers, none of which is missing, [rows, columns]."""
+    frame = frame.reset_index(drop=True).rename(columns=str)
     _check_columns(frame, columns)
     values = np.stack([_numbers(frame[name], ".") for name in columns], axis=1)
     if np.isnan(values).any():
@@ -138,7 +156,8 @@ def numbers_of(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float6
 
 def _table(frame: pd.DataFrame, preparation: Preparation, text: frames.Text) -> NDArray[np.float64]:
     """[rows, columns], NaN where a number is missing, categories as numbers of their levels."""
-    frame = frame.rename(columns=str) if text.header else _numbered(frame)
+    frame = frame.reset_index(drop=True)  # messages count its rows
+    frame = frame.rename(columns=str) if text.header else _numbered(frame, preparation)
     _check_columns(frame, preparation.columns)
     frame = frame[list(preparation.columns)]
     frame = frames.without(frame, text.missing)
@@ -151,7 +170,7 @@ def _table(frame: pd.DataFrame, preparation: Preparation, text: frames.Text) -> 
     return values
 
 
-def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+def _numbered(frame: pd.DataFrame, preparation: Preparation) -> pd.DataFrame:
     """A frame whose columns are named 1, 2, 3 ..., as those of a file without a header are.
 
     pandas numbers them from 0, which are other columns: a shift that nothing else would tell.
@@ -164,6 +183,8 @@ def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
             "first of a file as pandas reads it; the run was trained on a file without a header, "
             "whose columns are '1', '2', '3' ...: name those of the rows so, as text"
         )
+    if places and {*places} == {*range(len(names))}:  # not chosen out of more
+        _check_width(frame, preparation)
     return frame.set_axis(
         [str(name + 1 if isinstance(name, int) else name) for name in names], axis=1
     )
@@ -175,9 +196,8 @@ def _check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
             f"no {kinds.listed(missing)}; the run was trained on {few(columns)}, and found are "
             f"{few([str(name) for name in frame])}"
         )
-    if len(set(frame.columns)) < len(frame.columns):
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise DataError(f"column {twice!r} stands in the rows more than once; rename one")
+    if twice := [name for name in frame.columns[frame.columns.duplicated()] if name in columns]:
+        raise DataError(f"column {twice[0]!r} stands in the rows more than once; rename one")
 
 
 def _numbers(column: pd.Series, decimal: str) -> NDArray[np.float64]:
@@ -238,35 +258,6 @@ def _level_of(value: object, place: Mapping[str, int], decimal: str) -> int | No
         # 1.0 is 1, and 01 is 1 if it was no code
         spellings += [kinds.level_of(number) for number in read if number is not None]
     return next((place[name] for name in spellings if name in place), None)
-
-
-def _images(array: NDArray[Any], preparation: Preparation, size: int | None) -> LazyInputs:
-    """Images [rows, height, width, 3], [rows, height, width] or as the run has them."""
-    channels = preparation.read_shape[0]
-    if array.dtype != np.uint8 or array.ndim not in (3, 4):
-        raise DataError(
-            f"images of {array.dtype} of shape {list(array.shape)}, expected uint8 [rows, height, "
-            f"width, {channels}]"
-        )
-    if array.shape[1:] != preparation.read_shape:
-        if array.ndim == 3:
-            array = np.repeat(array[..., None], channels, axis=-1)
-        array = np.ascontiguousarray(array.transpose(0, 3, 1, 2))
-    if size is not None and array.shape[2] == array.shape[3] > size:
-        array = area_average(array, size)
-    return _as_read(array, preparation)
-
-
-def _as_read(array: NDArray[np.uint8], preparation: Preparation) -> LazyInputs:
-    """Images [rows, channels, height, width], which are of the run's shape."""
-    channels, height, width = preparation.read_shape
-    if array.shape[1:] != preparation.read_shape:
-        raise DataError(
-            f"images of {array.shape[3]} x {array.shape[2]} pixels and "
-            f"{count(array.shape[1], 'channel')}; the run was trained on {width} x {height} pixels "
-            f"and {count(channels, 'channel')}"
-        )
-    return ArrayImages(array)[np.arange(len(array))]
 
 
 def _as_numbers(array: NDArray[Any]) -> NDArray[np.float64]:

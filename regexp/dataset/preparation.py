@@ -24,6 +24,7 @@ class Preparation:
         read_shape: of a row as it was read.
         features: the names of a row's inputs, in the order of the flattened inputs.
         target_scale: how targets are scaled; None leaves them in their own unit.
+        numbered: see `regexp.dataset.data.Table`.
     """
 
     pipeline: Any
@@ -36,6 +37,7 @@ class Preparation:
     source: str
     features: tuple[str, ...]
     target_scale: TargetScale | None
+    numbered: int | None = None  # of runs recorded before it was there
 
     @classmethod
     def fit(cls, table: Table, pipeline: Any, train: Rows) -> Preparation:
@@ -68,6 +70,7 @@ class Preparation:
             source=table.source,
             features=features,
             target_scale=scale,
+            numbered=table.numbered,
         )
 
     def inputs(self, values: NDArray[Any] | LazyInputs, rows: Rows) -> torch.Tensor | LazyInputs:

@@ -204,10 +204,13 @@ class Series(Dataset):
                 which nothing is known yet.
             preparation: of a run.
         """
-        from regexp.dataset import new_rows
+        from regexp.dataset import new_images, new_rows
+        from regexp.dataset.frames import Text
 
-        if isinstance(rows, Path) and rows.suffix not in new_rows.ARRAYS:
-            values = self._read(rows, self._channels)
+        if isinstance(rows, Path) and rows.suffix.lower() not in new_images.ARRAYS:
+            text = Text(self.separator, (), self.encoding or UTF_8, self.decimal)
+            with new_rows.as_of_the_run(text):
+                values = self._read(rows, self._channels)
         elif new_rows.is_frame(rows):
             values = new_rows.numbers_of(rows, self._channels)
         else:
@@ -215,6 +218,11 @@ class Series(Dataset):
         if len(values) < self.window:
             raise DataError(f"{len(values)} steps of time are less than a window of {self.window}")
         return sliding(values, self.window)
+
+    @property
+    def last_known(self) -> int:
+        """The last step of the first window."""
+        return self.window - 1
 
     def _series(
         self, folder: Path

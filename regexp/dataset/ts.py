@@ -110,7 +110,7 @@ class TS(Dataset):
             rows: a file may say anything for a class, such as `?`.
             preparation: of a run, which takes series of one length.
         """
-        if not isinstance(rows, Path) or not rows.name.removesuffix(".gz").endswith(".ts"):
+        if not isinstance(rows, Path) or not rows.name.lower().removesuffix(".gz").endswith(".ts"):
             return super().read_inputs(rows, preparation)
         file, (length, channels) = read_ts(rows, labelled=False), preparation.shape
         longest = max(map(len, file.series))

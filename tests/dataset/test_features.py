@@ -23,7 +23,7 @@ def test_what_has_one_value_in_the_rows_fitted_is_zero_in_all(scaler):
     fitted = scaler.fit(rows)
     scale = np.std([1, 3, 5])
     new = fitted.transform(np.array([[7.0, 99_080.0, -5.0], [3.0, 0.0, np.nan]]))
-    assert np.allclose(new, [[4 / scale, 0, 0], [0, 0, 0]])
+    assert np.allclose(new, np.array([[4 / scale, 0, 0], [0, 0, 0]]))
 
 
 def test_threshold_keeps_the_first_of_each_correlated_pair(table):

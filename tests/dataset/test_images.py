@@ -50,6 +50,37 @@ def test_npz_and_labels_are_joined_by_their_identifiers(tmp_path):
     assert (names == labels).all()
 
 
+@pytest.mark.parametrize("kind", ["S4", np.int64, np.float64])
+def test_identifiers_are_texts_whatever_their_type(kind, tmp_path):
+    given = write_images(tmp_path)
+    with np.load(tmp_path / "images.npz") as file:
+        array, identifiers = file["images"], file["objid"]
+    np.savez(tmp_path / "images.npz", images=array, objid=identifiers.astype(kind))
+    dataset = make("galaxy_images", **{**given, "size": None})
+    wanted, labels = expected(60, ["elliptical", "spiral", "edge_on"])
+    found, names = read(dataset, tmp_path)
+    assert np.array_equal(found, wanted)
+    assert (names == labels).all()
+
+
+def test_labels_of_bytes_are_their_texts(tmp_path):
+    kinds = np.array([b"cat", b"dog"] * 30)
+    np.savez(tmp_path / "own.npz", images=made_images(), kind=kinds)
+    names = {"labels": None, "label_column": "kind", "classes": None, "identifiers": None}
+    table = make("galaxy_images", path="own.npz", size=4, **names).read(tmp_path)
+    assert table.classes == ("cat", "dog")
+
+
+def test_an_identifier_of_two_images_is_refused(tmp_path):
+    dataset = images(tmp_path)
+    with np.load(tmp_path / "images.npz") as file:
+        array, identifiers = file["images"], file["objid"].copy()
+    identifiers[5] = identifiers[2]
+    np.savez(tmp_path / "images.npz", images=array, objid=identifiers)
+    with pytest.raises(DataError, match="'objid' has '1002' more than once"):
+        dataset.read(tmp_path)
+
+
 def test_images_are_reduced_and_standardized(tmp_path):
     data = images(tmp_path).load(0, tmp_path)
     assert data.train.inputs.shape == (36, 3, 4, 4)

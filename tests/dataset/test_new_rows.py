@@ -204,6 +204,55 @@ def test_columns_that_pandas_numbers_from_0_are_those_of_a_file_without_a_header
         dataset.read_inputs(frame.drop(columns=0), preparation)
 
 
+def test_a_file_without_a_header_has_all_columns_that_tell_the_places_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the target before them the inputs are b, c and what was left out: other columns."""
+    monkeypatch.chdir(tmp_path)
+    values = np.random.default_rng(0).normal(size=(40, 5)).round(3)
+    values[:, 0] = np.arange(40) % 2
+    write = lambda rows: Path("rows.csv").write_text("\n".join(",".join(map(str, r)) for r in rows))
+    write(values)
+    dataset = make("table", path="rows.csv", header=False, target=1, drop=["5"])
+    preparation = dataset.load(0, tmp_path).preparation
+    assert np.array_equal(dataset.read_inputs(Path("rows.csv"), preparation), values[:, 1:4])
+    write(values[:, 1:])
+    frame = pd.read_csv("rows.csv", header=None)
+    for rows in (Path("rows.csv"), frame):
+        with pytest.raises(DataError, match=r"4 columns without a header, .* a file of 5"):
+            dataset.read_inputs(rows, preparation)
+
+
+def test_what_is_written_otherwise_is_told_how_that_of_the_run_is(table: tuple[Any, Any]) -> None:
+    """The run's settings are its own: a cure that names one cannot be obeyed."""
+    dataset, preparation = table
+    with pytest.raises(DataError) as caught:
+        dataset.read_inputs(lines("1,1%,red,01,True,1", header="size,share,colour"), preparation)
+    assert "dataset." not in str(caught.value)
+    assert "fields separated by ';', decimals after ','" in str(caught.value)
+
+
+def test_other_columns_may_have_no_name(table: tuple[Any, Any]) -> None:
+    dataset, preparation = table
+    header = LINES[0].removesuffix(";kind")
+    wanted = dataset.read_inputs(lines("1;1%;red;01;True;1", header=header), preparation)
+    numbered = lines("7;8;8;1;1%;red;01;True;1", header=f";x;x;{header}")
+    assert np.array_equal(dataset.read_inputs(numbered, preparation), wanted)
+
+
+def test_rows_of_a_frame_are_counted_whatever_its_index_is(table: tuple[Any, Any]) -> None:
+    dataset, preparation = table
+    frame = pd.DataFrame(
+        {
+            "size": [1.0, np.inf], "share": [1.0, 1.0], "colour": ["red"] * 2, "code": ["01"] * 2,
+            "true": [True] * 2, "rank": [1, 1],
+        },
+        index=["first", "second"],
+    )  # fmt: skip
+    with pytest.raises(DataError, match="row 2, column 'size': inf, expected a finite number"):
+        dataset.read_inputs(frame, preparation)
+
+
 def test_a_level_in_other_letters_is_another_level(table: tuple[Any, Any]) -> None:
     dataset, preparation = table
     with pytest.raises(DataError, match="'Red' is no level"):
@@ -246,7 +295,7 @@ def test_a_file_in_another_encoding_is_told_that_of_the_run(table: tuple[Any, An
     dataset, preparation = table
     path = lines("1;1%;red;01;True;1;a")
     path.write_bytes(path.read_bytes() + "\né;1%;red;01;True;1;a".encode("latin-1"))
-    with pytest.raises(DataError, match="the run was trained on are utf-8 text: write these so"):
+    with pytest.raises(DataError, match="write it as the run's own rows were: utf-8 text"):
         dataset.read_inputs(path, preparation)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import LinearRegression
@@ -107,6 +108,30 @@ def test_one_channel_is_no_list_of_its_letters(tmp_path):
     data = series(tmp_path, lines, columns="ab", target=3).load(0, tmp_path)
     assert data.features[-1] == "ab[-1]"
     assert data.train.inputs.shape[-1] == 1
+
+
+def test_new_windows_have_time_before_channels(tmp_path):
+    dataset = series(tmp_path, columns=["a", "b"], window=6)
+    preparation = dataset.load(0, tmp_path).preparation
+    steps = read(tmp_path, "a", "b")
+    wanted = dataset.read_inputs(tmp_path / "mine.csv", preparation)
+    swapped = np.lib.stride_tricks.sliding_window_view(steps, 6, axis=0)
+    assert np.array_equal(dataset.read_inputs(swapped.transpose(0, 2, 1), preparation), wanted)
+    with pytest.raises(DataError, match=r"2, 6\], expected \[rows, 6, 2\]"):
+        dataset.read_inputs(swapped, preparation)
+    numbered = make("series", path="mine.csv", target="0", columns=["0", "1"], window=6)
+    frame = pd.DataFrame(steps)  # whose columns are called 0 and 1
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    preparation = numbered.load(0, tmp_path).preparation
+    assert np.array_equal(numbered.read_inputs(frame, preparation), wanted)
+
+
+def test_a_series_that_is_written_otherwise_is_told_how_that_of_the_run_is(tmp_path):
+    dataset = series(tmp_path)
+    preparation = dataset.load(0, tmp_path).preparation
+    write(tmp_path / "new.csv", ["a", *['"0,5"'] * 40])
+    with pytest.raises(DataError, match=r"'0,5' is no number; write it .* decimals after '\.'"):
+        dataset.read_inputs(tmp_path / "new.csv", preparation)
 
 
 def test_a_channel_that_does_not_vary_in_the_past_is_zero(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer
 
 from regexp.dataset import fitted, stored
 from regexp.dataset.base import Table
@@ -84,7 +84,6 @@ def test_names_of_pixels_are_not_stored(tmp_path: Path) -> None:
 
 def test_a_pipeline_is_small(tmp_path: Path) -> None:
     data = make("breast_cancer").load(0, tmp_path)
-    assert isinstance(data.preparation.pipeline, StandardScaler)
     assert len(json.dumps(fitted.encoded(data.preparation.pipeline))) < 4000
 
 

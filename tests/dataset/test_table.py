@@ -14,6 +14,7 @@ import torch
 from omegaconf import OmegaConf
 
 from regexp.dataset.base import DataError
+from regexp.dataset.frames import NO_VALUE
 from regexp.sweeps.ingredients import with_earlier_settings
 from tests.dataset.made import config_of, make, real_folder, table_lines, write
 
@@ -199,12 +200,29 @@ def test_a_space_after_the_separator_is_no_part_of_the_value(tmp_path):
 
 
 def test_blanks_after_a_word_make_no_other_level(tmp_path):
-    words = ["red", "red ", "blue", "? ", '"red "', "blue\t"]
+    words = ["red", "red ", "blue", "? ", '"red "', "blue\t", "NA "]
     lines = ["a,word,y"]
-    lines += [f"{row / 7},{words[row % 6]},{['u', 'v '][row % 5 % 2]}" for row in range(60)]
-    data = table(tmp_path, lines, target="y", missing=["?"]).load(0, tmp_path)
+    lines += [f"{row / 7},{words[row % 7]},{['u', 'v '][row % 5 % 2]}" for row in range(60)]
+    dataset = table(tmp_path, lines, target="y", missing=["?"])
+    data = dataset.load(0, tmp_path)
     assert data.features == ("a", "word=blue", "word=red", "word=missing")
     assert data.classes == ("u", "v")
+    whole = dataset.table_of(tmp_path).inputs
+    assert np.array_equal(dataset.read_inputs(tmp_path / "mine.csv", data.preparation), whole)
+
+
+def test_what_pandas_takes_for_no_value_is_known(tmp_path):
+    write(tmp_path / "mine.csv", ["a,b", *(f"{word},x" for word in NO_VALUE)])
+    assert pd.read_csv(tmp_path / "mine.csv")["a"].isna().all()
+
+
+def test_suffixes_may_be_written_in_capitals(tmp_path):
+    frame = pd.DataFrame({"a": [row / 7 for row in range(60)], "y": ["u", "v"] * 30})
+    frame.set_index("a").to_parquet(tmp_path / "MINE.PARQUET")
+    (tmp_path / "MINE.CSV.GZ").write_bytes(gzip.compress(frame.to_csv(index=False).encode()))
+    for name in ("MINE.PARQUET", "MINE.CSV.GZ"):  # a Parquet's named index is a column
+        data = make("table", path=name, target="y").load(0, tmp_path)
+        assert data.features == ("a",)
 
 
 @pytest.mark.parametrize("type_", ["float32", "Float32", "float64"])

@@ -95,6 +95,9 @@ def test_new_series_are_read_as_those_of_the_run(tmp_path):
     read = dataset.read_inputs(path, preparation)
     assert np.array_equal(read.reshape(20, 7, 2), ts_series(20))
     assert np.array_equal(dataset.read_inputs(ts_series(20), preparation), read)
+    assert np.array_equal(dataset.read_inputs(ts_series(20).reshape(20, -1), preparation), read)
+    with pytest.raises(DataError, match=r"shape \[20, 2, 7\], expected \[rows, 7, 2\]"):
+        dataset.read_inputs(ts_series(20).transpose(0, 2, 1), preparation)  # channels first
     for wrong in (ts_lines(20, 8), ts_lines(20, 6), [*HEADER, "1,2,3,4,5,6,7:a"]):
         with pytest.raises(DataError, match="the run was trained on 7 steps and 2 channels"):
             dataset.read_inputs(write(tmp_path / "new.ts", wrong), preparation)

@@ -1,5 +1,6 @@
 """Predictions on raw test rows, bit for bit against `test_outputs.npz`, which training wrote."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import regexp
+from regexp.__main__ import run as command
 from regexp.dataset.windows import sliding, sunspots
 from regexp.metrics.evaluate import metrics
 from tests.prediction.support import ids, one_of_each, recorded, same_bytes, train, write_table
@@ -62,7 +64,9 @@ def test_images_through_a_cnn(
     assert np.allclose(near, test.outputs, atol=0.05 if "bfloat16" in str(more) else 1e-4)
 
 
-def test_windows_of_a_series_through_recurrent_networks(sandbox: Sandbox) -> None:
+def test_windows_of_a_series_through_recurrent_networks(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
     runs = train(
         sandbox, "dataset=series", "model=lstm,gru", "seeds=2",
         "regularizer=none,[dropout,mc_dropout],zoneout", FEW_MASKS,
@@ -77,6 +81,12 @@ def test_windows_of_a_series_through_recurrent_networks(sandbox: Sandbox) -> Non
         assert len(forecast) == len(windows)
         if "mc_dropout" not in model.record.config["regularizer"]:  # masks go by place
             assert np.allclose(forecast[test.rows], test.values[:, 0], atol=1e-3)
+    pd.DataFrame(steps, columns=["SUNACTIVITY"]).to_csv("steps.csv", index=False)
+    capsys.readouterr()
+    assert command(["predict", run_id, "steps.csv", f"paths.mlruns={sandbox.store}"]) == 0
+    table = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert table["row"].iloc[-1] == len(steps) - 1  # after it, nothing is known
+    assert len(table) == len(windows)
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
