@@ -77,6 +77,11 @@ def study(arguments: Sequence[str]) -> int:
     options, _ = parse(["-m", f"experiment={name}", *rest, *["--debug"] * given.debug])
     check_words(options, [name])
     sweep = compose(options)
+    if sweep.config.dry_run:
+        from regexp.commands.dry_run import show_dry_run
+
+        show_dry_run(sweep)
+        return 0
     shared = _without_machine(rest)
     command = f"make study NAME={name}"
     if shared:

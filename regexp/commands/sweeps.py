@@ -121,7 +121,14 @@ def delete(arguments: Sequence[str]) -> int:
         if not given.yes and not _agreed():
             print("Nothing was deleted.")
             return 1
-        freed = delete(tracker, plan)
+        now = plan_deletion(tracker, sweep_id)  # an answer takes as long as a person needs
+        if not given.yes and now.is_other(plan):
+            raise ConfigError(
+                "meanwhile other commands changed what would go; nothing was deleted",
+                key=sweep_id,
+                cure="give the command again",
+            )
+        freed = delete(tracker, now)
     print("Deleted." if freed else "Deleted. `mlflow gc` on the server frees its disk.")
     return 0
 

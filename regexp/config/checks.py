@@ -14,6 +14,8 @@ from regexp.config.schema import (
     Launch,
     Lengths,
     Paths,
+    Rungs,
+    Search,
     Study,
     Tracking,
     Trainer,
@@ -50,12 +52,14 @@ def _check_keys(config: DictConfig) -> None:
         ("checkpoint.", Checkpoint),
         ("launch.", Launch),
         ("tune.", Tune),
+        ("search.", Search),
+        ("search.rungs.", Rungs),
         ("compare.", Compare),
         ("study.", Study),
         ("tracking.", Tracking),
         ("paths.", Paths),
     ):
-        node = config[prefix[:-1]] if prefix else config
+        node = OmegaConf.select(config, prefix[:-1]) if prefix else config
         names = [one.name for one in fields(kind)]
         for key in map(str, node):
             if key not in names:

@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
 
 
+_OF_SWEEPS = {
+    "seeds": "search.seeds, for its trials",
+    "seeds_max": "search.seeds, for its trials",
+    "tune.seeds": "search.seeds, for its trials",
+    "compare.factor": "",
+    "compare.baseline": "",
+}
+"""Keys that a search has no use for, and what it has instead."""
+
 _RANGE = re.compile(r"\+*(search\.space|regularizer)\.[\w.]+=\s*(interval|tag|int|choice|range)\(")
 """A range that Hydra would take for a sweep."""
 
@@ -83,6 +92,10 @@ def compose_search(options: argparse.Namespace) -> Searched:
             "search.techniques=[...]",
             key="regularizer",
         )
+    for key, instead in _OF_SWEEPS.items():
+        if key in given:
+            cure = f"leave it out, or give {instead}" if instead else "leave it out"
+            raise ConfigError("a search says this itself", key=key, cure=cure)
     for override in overrides:
         if _RANGE.match(override):
             raise ConfigError(

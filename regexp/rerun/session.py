@@ -90,6 +90,9 @@ def diff(config: DictConfig, *run_ids: str) -> int:
     verdict = verify(first, second)
     report.print_results(first.metrics, second.metrics, verdict)
     say("")
+    if verdict.empty:
+        say("There are no results to compare: neither run has metrics or weights.")
+        return 1
     if verdict.identical:
         say(f"The results are identical ({report.what_was_compared(verdict)}).")
         return 0

@@ -88,6 +88,11 @@ class BitVerdict:
         return not (self.outcome or self.metrics or self.weights)
 
     @property
+    def empty(self) -> bool:
+        """Whether there was nothing to compare."""
+        return not (self.values or self.tensors or self.digest)
+
+    @property
     def first(self) -> MetricDifference | None:
         """The metric that differed first."""
         return self.metrics[0] if self.metrics else None
@@ -101,10 +106,11 @@ def verify(then: RunOutcome, now: RunOutcome) -> BitVerdict:
     difference: later versions of regexp record more of them.
     """
     outcome = ""
-    if (then.status, then.reason) != (now.status, now.reason):
+    finished = then.status == now.status == "FINISHED"  # what is said beside that is no result
+    if then.status != now.status or (then.reason != now.reason and not finished):
         outcome = f"{_ending(then)} -> {_ending(now)}"
     before, after = _values(then.metrics), _values(now.metrics)
-    if then.status == now.status == "FINISHED":
+    if finished:
         further = now.metrics.keys() - then.metrics.keys()
         after = {key: value for key, value in after.items() if key[1] or key[0] not in further}
     tensors: list[str] = []

@@ -116,6 +116,8 @@ def sender(
             try:
                 if is_ours(run_id) and _may_write(client, sure, run_id, records[0].get("owner")):
                     _send(to, run_id, records)
+                    if records[0].get("status") == "FINISHED" and not sure(run_id):
+                        _forget_reason(client, run_id)
             except MlflowException as error:
                 if error.error_code in _FINAL:
                     raise RefusedError(str(error)) from error
@@ -187,6 +189,12 @@ def _may_write(client: Any, sure: Callable[[str], bool], run_id: str, owner: str
     if not owner or (owner == process.identity(process.tags()) and sure(run_id)):
         return True
     return process.identity(query.tags_of(client, run_id)) in ("", owner)
+
+
+def _forget_reason(client: Any, run_id: str) -> None:
+    """While its end was waiting to be sent, a run that finished may have been taken for lost."""
+    if "reason" in query.tags_of(client, run_id):
+        client.delete_tag(run_id, "reason")
 
 
 def _dataset_input(described: Record) -> Any:

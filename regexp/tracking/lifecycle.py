@@ -64,11 +64,12 @@ def set_running(client: Any, run: Any) -> None:
     from mlflow.entities import RunTag
 
     run_id = run.info.run_id
-    client.update_run(run_id, status="RUNNING")
-    if "reason" in run.data.tags:
-        client.delete_tag(run_id, "reason")
+    # first whose it is: by the tags of a process that is gone, another would end it as lost
     tags = [RunTag(key, value) for key, value in process.tags().items()]
     client.log_batch(run_id, tags=tags)
+    if "reason" in run.data.tags:
+        client.delete_tag(run_id, "reason")
+    client.update_run(run_id, status="RUNNING")
 
 
 def ended_by(error: BaseException) -> tuple[Status, str]:

@@ -81,9 +81,10 @@ def code_of(targets: Iterable[str]) -> dict[str, str]:
     while pending:
         name = pending.pop()
         top = name.partition(".")[0]
-        if top in _ELSEWHERE or _is_live(name):
+        # a file of the user's may be called as a module of Python, and is found before it
+        if (top in _ELSEWHERE and _source(name) is None) or _is_live(name):
             continue
-        if _is_installed(top):
+        if _is_installed(top) or _is_installed(name):  # packages without a file have modules alone
             found |= _versions(top)
         elif source := _source(name):
             found[name] = source.digest
@@ -208,9 +209,9 @@ def _places() -> list[Path]:
     return [_PACKAGE, *(Path(place).resolve() for place in found if place)]
 
 
-def _is_installed(top: str) -> bool:
-    module = sys.modules.get(top)
-    file = getattr(module, "__file__", None) if module else _file(top)
+def _is_installed(name: str) -> bool:
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None) if module else _file(name)
     return isinstance(file, str) and not _is_own(file)
 
 

@@ -59,6 +59,18 @@ def assignment(key: str, value: object) -> str:
     return f"{key}={_in_hydras_grammar(value)}"
 
 
+# Hydra's grammar takes no other letters without quotes, and sweeps and numbers begin otherwise.
+_PLAIN = re.compile(r"[A-Za-z_/.][\w./:@%+-]*", re.ASCII)
+_NUMBERS = ("inf", "nan")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        return isinstance(yaml.safe_load(value), str)
+    except yaml.YAMLError:
+        return False
+
+
 def _in_hydras_grammar(value: object) -> str:
     if isinstance(value, Mapping):
         pairs = (f"{key}: {_in_hydras_grammar(one)}" for key, one in value.items())
@@ -67,7 +79,7 @@ def _in_hydras_grammar(value: object) -> str:
         return f"[{','.join(map(_in_hydras_grammar, value))}]"
     if not isinstance(value, str):
         return json.dumps(value)
-    if re.fullmatch(r"[\w./:@%+-]+", value) and isinstance(yaml.safe_load(value), str):
+    if _PLAIN.fullmatch(value) and value.casefold() not in _NUMBERS and _is_text(value):
         return value
     # In Hydra's quotes a backslash stands for itself, but before a quote.
     escaped = re.sub(r'(\\*)("|$)', lambda part: part[1] * 2 + part[2].replace('"', '\\"'), value)

@@ -168,12 +168,18 @@ def reap(client: Any) -> list[str]:
     host = quoted(process.tags()["host"])
     dead = []
     for run in search(client, experiments, f"attributes.status = 'RUNNING' and tags.host = {host}"):
-        if process.alive(run.data.tags) is False:
+        # asked again: it may have been taken up since
+        if process.alive(run.data.tags) is False and _is_lost(client, run.info.run_id):
             # set_tag fails where another command, which reaps as well, sets it at the same moment
             client.log_batch(run.info.run_id, tags=[RunTag("reason", _UNEXPLAINED)])
             client.set_terminated(run.info.run_id, "FAILED")
             dead.append(run.info.run_id)
     return dead
+
+
+def _is_lost(client: Any, run_id: str) -> bool:
+    run = client.get_run(run_id)
+    return run.info.status == "RUNNING" and process.alive(run.data.tags) is False
 
 
 def curves_of(client: Any, run: Any) -> dict[str, dict[int, float]]:

@@ -9,8 +9,6 @@ import re
 import sqlite3
 import stat
 import tempfile
-import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -25,6 +23,7 @@ from regexp.tracking.error import StoreAwayError, TrackingError, is_denied, may_
 from regexp.tracking.login import log_in, template
 from regexp.tracking.migration import follow_mlflow
 from regexp.tracking.places import artifact_folder, connectable, sqlite_address, sqlite_file
+from regexp.tracking.probe import probe
 from regexp.tracking.quiet import quiet
 from regexp.tracking.tables import make_tables
 
@@ -34,7 +33,6 @@ INSIDE = ("artifacts", "checkpoints", "hydra", "locks", "undelivered")
 # Written into the database when it is complete; SQLite keeps this number for applications.
 _COMPLETE = 0x72656778
 _PRIVATE = 0o700
-_PROBE_SECONDS = 5
 # Another process makes the tables in a few seconds; one that hangs must not hang the others.
 _LOCK_SECONDS = 120
 
@@ -143,7 +141,7 @@ def open_client(uri: str, folder: Path, *, follow: bool = True) -> Any:
     prepare_environment()
     log_in(uri)
     if is_server(uri):
-        _probe(uri)
+        probe(uri)
     with _unwarned(), explained(uri, folder):
         from mlflow import MlflowClient
 
@@ -212,27 +210,12 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
 
 
-def _probe(uri: str) -> None:
-    """Fail within seconds when no server answers; any HTTP answer will do."""
-    try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_PROBE_SECONDS):
-            pass
-    except urllib.error.HTTPError:
-        pass
-    except (OSError, ValueError) as error:
-        why = reason(getattr(error, "reason", error))
-        raise StoreAwayError(
-            f"tracking.uri={uri}: no MLflow server answers there ({why}). Start it "
-            "(mlflow server --host HOST --port PORT), correct the address, or leave it out "
-            "(tracking.uri=null, MLFLOW_TRACKING_URI unset) to record into an SQLite file.",
-            why,
-        ) from error
-
-
 def _create_database(uri: str, folder: Path, *, follow: bool) -> None:
     """Create tables under a lock, once; later calls look whether they are complete and in place."""
     if (database := sqlite_file(uri)) is not None:
         follow_mlflow(database, write=follow)
+        if not follow:
+            return  # who only asks makes nothing
         if not _is_complete(database):
             _make_folder(database.parent, _setting(uri, folder))
     _make_folder(folder, f"paths.mlruns={folder}")
@@ -242,8 +225,7 @@ def _create_database(uri: str, folder: Path, *, follow: bool) -> None:
         return
     if not _is_complete(database):
         _complete(database, uri, folder)
-    if follow:
-        moved.follow(database, folder)
+    moved.follow(database, folder)
 
 
 def _complete(database: Path, uri: str, folder: Path) -> None:

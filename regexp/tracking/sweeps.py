@@ -131,6 +131,11 @@ class Deletion:
         """Of the sweep."""
         return _name(self.parent)
 
+    def is_other(self, than: "Deletion") -> bool:
+        """Whether other runs go, or stay, than by an earlier plan."""
+        mine, theirs = ({run.info.run_id for run in plan.runs} for plan in (self, than))
+        return mine != theirs or self.kept != than.kept or self.reused != than.reused
+
 
 def plan_deletion(tracker: Tracker, sweep_id: str) -> Deletion:
     """What would go with a sweep; nothing is changed.

@@ -202,11 +202,12 @@ class Tracker(Reading):
             run = self._create(name, all_tags | (shared.tags() if shared else {}))
             self.places.note(run)
             record = self._record(run.info.run_id, name)
+            recorded = {}
         else:
             run, known = self._patience(lambda: self._resumed(resume))
             self.places.note(run)
             record = self._record(resume, name)
-            record.known = known
+            record.known, recorded = known, run.data.params
             record.tags({"resumed": int(run.data.tags.get("resumed", 0)) + 1})
             shared = shared and shared.going_on(run)
             if shared and shared.first is None:
@@ -214,7 +215,8 @@ class Tracker(Reading):
                 record.tags({STACK: OWN})
         self._claims.cover(record.id)
         for param, value in values.items():
-            self._outbox.put(record.id, delivery.param(param, value))
+            if param not in recorded:  # the same run may be spelled otherwise, and MLflow refuses
+                self._outbox.put(record.id, delivery.param(param, value))
         self._outbox.put(record.id, delivery.dataset(dataset))
         here = json.dumps(environment.environment(), indent=2)
         texts = shared.texts(record, here) if shared else {ENVIRONMENT: here}

@@ -63,6 +63,18 @@ def test_a_study_is_run_and_written_up(
     assert not (folder / "figures").exists()
 
 
+def test_a_dry_run_trains_and_writes_nothing(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = sandbox.folder / "experiments" / "digits_mlp" / "README.md"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("kept")
+    assert sandbox.run(*ARGUMENTS, "dry_run=true") == 0
+    assert "Nothing was written" in capsys.readouterr().out
+    assert kept.read_text() == "kept"
+    assert [path.name for path in kept.parent.iterdir()] == ["README.md"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

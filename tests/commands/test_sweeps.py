@@ -95,6 +95,26 @@ def test_a_sweep_that_reuses_is_deleted_without_what_it_reuses(
             assert not [tag for tag in tracker.client.get_run(run_id).data.tags if second in tag]
 
 
+def test_what_another_sweep_takes_up_before_the_answer_is_not_deleted(
+    store: tuple[Path, str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, first, second = store
+    alone = Reader(None, folder).runs(first).set_index("name")["run_id"]["alone"]
+
+    def answered() -> bool:
+        with Tracker(None, "regexp", folder) as tracker:
+            tracker.reuse(second, {alone: {}})
+        return True
+
+    monkeypatch.setattr("regexp.commands.sweeps._agreed", answered)
+    assert run(["delete", first, f"paths.mlruns={folder}"]) == USAGE_ERROR
+    assert "nothing was deleted; give the command again" in capsys.readouterr().err
+    assert names(folder, first) == {"shared", "alone"}
+    assert names(folder, second) == {"shared", "alone", "own"}
+
+
 def test_yardsticks_are_no_runs_of_a_list(
     store: tuple[Path, str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

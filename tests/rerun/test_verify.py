@@ -156,3 +156,13 @@ def test_runs_that_end_otherwise_differ():
     verdict = verify(failed, dataclasses.replace(failed, status="FINISHED", reason=""))
     assert verdict.outcome == "FAILED (train/loss became nan) -> FINISHED"
     assert not verdict.identical
+
+
+def test_what_is_said_of_runs_that_finished_is_no_result():
+    assert verify(results(reason="its process ended"), results()).identical
+
+
+def test_without_metrics_and_weights_there_is_nothing_to_compare():
+    killed = RunOutcome("KILLED", "Ctrl-C", {}, "", lambda: None)
+    assert verify(killed, killed).empty
+    assert not verify(results(), results()).empty

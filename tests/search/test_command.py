@@ -93,6 +93,20 @@ def test_the_command_that_is_printed_trains_as_the_verdict_did(
     assert [one.fingerprint for one in plan(job.config)] == [runs[0].fingerprint]
 
 
+def test_what_a_search_says_itself_is_told() -> None:
+    for word in ("seeds=3", "compare.baseline=l1", "++compare.factor=model"):
+        with pytest.raises(ConfigError) as caught:
+            compose_named(["dataset=iris", word], ["l1"])
+        key = word.lstrip("+").partition("=")[0]
+        assert str(caught.value).startswith(f"{key}: a search says this itself; leave it out")
+    for word, key in (
+        ("+search.trails=5", "search.trails"),
+        ("+search.rungs.etta=3", "search.rungs.etta"),
+    ):
+        with pytest.raises(ConfigError, match=f"{key}: there is no such key. Did you mean"):
+            compose_named(["dataset=iris", word], ["l1"])
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 import math
 import re
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from regexp.tracking import Patience, StoreAwayError, Tracker, TrackingError, deliver
 from regexp.tracking.error import reason
+from regexp.tracking.probe import probe
 from tests.tracking.mlflow_server import Server
 from tests.tracking.runs import curve, start, tries
 
@@ -209,3 +214,30 @@ def test_the_end_of_a_sweep_is_kept_too(server: Server, own: Path) -> None:
         assert run.info.status == "KILLED"
         assert run.data.tags["reason"] == "interrupted from the keyboard (Ctrl-C)"
         assert run.data.metrics == {"val/loss": 1.0}
+
+
+@pytest.mark.parametrize(("value", "mode"), [("true", ssl.CERT_NONE), ("", ssl.CERT_REQUIRED)])
+def test_certificates_are_those_that_mlflow_trusts(
+    value: str, mode: ssl.VerifyMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server of one's own is refused by the machine, and MLflow's variables say whom to trust."""
+    seen: list[ssl.SSLContext | None] = []
+
+    def refuse(*_: Any, context: ssl.SSLContext | None, **__: Any) -> None:
+        seen.append(context)
+        raise urllib.error.URLError(ssl.SSLCertVerificationError("self-signed certificate"))
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setenv("MLFLOW_TRACKING_INSECURE_TLS", value)
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", certifi.where())
+    with pytest.raises(StoreAwayError, match=r"not trusted .*MLFLOW_TRACKING_SERVER_CERT_PATH"):
+        probe("https://host:5000")
+    [context] = seen
+    assert context is not None
+    assert context.verify_mode is mode
+    monkeypatch.delenv("MLFLOW_TRACKING_INSECURE_TLS")
+    monkeypatch.delenv("MLFLOW_TRACKING_SERVER_CERT_PATH")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    with pytest.raises(StoreAwayError):
+        probe("https://host:5000")
+    assert seen[1] is None

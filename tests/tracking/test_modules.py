@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from regexp.tracking import environment, process
+from regexp.tracking import environment, modules, process
 from regexp.tracking.modules import code_of
 
 FILES = {
@@ -54,6 +54,49 @@ def test_a_target_stands_for_its_module_and_all_that_this_imports(folder: Path) 
     importlib.import_module("mine_pack.unused")
     importlib.import_module("mine_pack.sub")
     assert code_of(["mine_a.Net"]).keys() == wanted.keys() | {"pandas"}, "loaded or not"
+
+
+def test_a_module_that_is_called_as_one_of_python_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What PYTHONPATH names is found before the standard library."""
+    import profile
+
+    assert code_of(["profile.Profile"]) == {}
+    (tmp_path / "profile.py").write_text("import json\nclass Net: ...\n")
+    (tmp_path / "mine_x.py").write_text("import profile\nclass Net(profile.Net): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, profile.__name__)
+    mine = digest(tmp_path / "profile.py")
+    importlib.import_module("profile")
+    assert code_of(["profile.Net"]) == {"profile": mine}
+    importlib.import_module("mine_x")
+    assert code_of(["mine_x.Net"]) == {"mine_x": digest(tmp_path / "mine_x.py"), "profile": mine}
+    for name in ("profile", "mine_x"):
+        del sys.modules[name]
+
+
+def test_an_installed_package_without_a_file_has_a_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site-packages"
+    (site / "mine_space").mkdir(parents=True)
+    (site / "mine_space" / "nets.py").write_text("class Net: ...\n")
+    about = site / "mine_dist-1.5.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine-dist\nVersion: 1.5\n")
+    (about / "RECORD").write_text("mine_space/nets.py,,\n")
+    monkeypatch.syspath_prepend(site)
+    modules._distributions.cache_clear()
+    modules._versions.cache_clear()
+    importlib.import_module("mine_space.nets")
+    try:
+        assert code_of(["mine_space.nets.Net"]) == {"mine-dist": "1.5"}
+    finally:
+        modules._distributions.cache_clear()
+        modules._versions.cache_clear()
+        for name in ("mine_space.nets", "mine_space"):
+            del sys.modules[name]
 
 
 def test_where_a_class_is_defined_counts_as_well_as_where_it_is_named(folder: Path) -> None:

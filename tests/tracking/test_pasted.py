@@ -38,7 +38,8 @@ def test_what_is_no_default_is_said(folder: str, uri: str | None) -> None:
 @pytest.mark.parametrize(
     "value",
     [None, True, 3, 1e-05, "a", "1", "null", "", "a, b", 'x"y', "c:\\d", ["a b", 2, None],
-     {"a b": 0.5, "c": [1, "2"]}],
+     {"a b": 0.5, "c": [1, "2"]}, "%x", "@x", "größe", "/home/jürgen/x", "1e3", "inf", "NaN",
+     "-a", "+a", "./a-b/c@d%e:f", "_x", "C:"],
 )  # fmt: skip
 def test_hydra_reads_a_value_as_it_is(value: object) -> None:
     word = pasted.assignment("key", value)

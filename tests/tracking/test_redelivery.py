@@ -10,7 +10,7 @@ import pytest
 
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose_config
-from regexp.tracking import Tracker, deliver, delivery, process
+from regexp.tracking import Tracker, deliver, delivery, process, store
 from regexp.tracking.outbox import Left
 from regexp.tracking.pasted import deliver_command
 from regexp.tracking.redelivery import farewell
@@ -41,6 +41,19 @@ def test_what_waits_is_sent(
         run = tracker.client.get_run(run_id)
         assert run.info.status == "FINISHED"
         assert run.data.metrics == {"val/loss": 1.0}
+
+
+def test_a_run_that_finished_was_not_lost_though_it_was_taken_for_it(
+    fresh_store: Path, run_id: str
+) -> None:
+    """While its end waited, another command ended it; a rerun would find another outcome."""
+    client = store.open_client(store.resolve(None, fresh_store), fresh_store)
+    client.set_tag(run_id, "reason", "its process ended without saying why")
+    client.set_terminated(run_id, "FAILED")
+    assert deliver(None, fresh_store) == 0
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert "reason" not in run.data.tags
 
 
 def test_what_others_keep_is_left_and_told(

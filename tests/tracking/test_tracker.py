@@ -371,6 +371,45 @@ def test_mlflow_says_nothing_as_long_as_a_tracker_is_open(tmp_path: Path) -> Non
     assert logger.level == before
 
 
+def test_a_run_that_goes_on_keeps_its_params_however_they_are_spelled_now(
+    tracker: Tracker, sweep: RunRecord
+) -> None:
+    """Of one fingerprint are `dataset.path=c.csv` and the same file by its whole path."""
+    first = start(tracker, sweep.id, params={"dataset": {"path": "c.csv"}})
+    first.finish("KILLED")
+    path = {"dataset": {"path": "/data/c.csv"}, "more": 1}
+    again = start(tracker, sweep.id, params=path, resume=first.id)
+    again.finish()
+    tracker.close()
+    assert tracker.left.nothing
+    run = stored(tracker, first.id)
+    assert (run.info.status, run.data.params) == (
+        "FINISHED",
+        {"dataset.path": "c.csv", "more": "1"},
+    )
+
+
+def test_a_run_that_was_taken_up_meanwhile_is_not_ended_as_lost(
+    tracker: Tracker, sweep: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = process.tags() | {
+        "process": json.dumps(json.loads(process.tags()["process"]) | {"boot": "x"})
+    }
+    for key, value in dead.items():
+        tracker.client.set_tag(sweep.id, key, value)
+    search = query.search
+
+    def slowly(*given: Any, **named: Any) -> Any:
+        found = list(search(*given, **named))
+        for key, value in process.tags().items():
+            tracker.client.set_tag(sweep.id, key, value)
+        return found
+
+    monkeypatch.setattr(query, "search", slowly)
+    assert query.reap(tracker.client) == []
+    assert stored(tracker, sweep.id).info.status == "RUNNING"
+
+
 def test_two_commands_end_the_runs_of_a_dead_process_at_once(
     tracker: Tracker, sweep: RunRecord, fresh_store: Path
 ) -> None:
