@@ -178,8 +178,12 @@ def critical_rank_difference(techniques: int, datasets: int) -> float:
     return quantile * math.sqrt(techniques * (techniques + 1) / (6 * datasets))
 
 
-def notes(techniques: int, datasets: int) -> list[str]:
-    """What these numbers of techniques (with the baseline) and datasets cannot show, for people."""
+def notes(techniques: int, datasets: int, alpha: float = ALPHA) -> list[str]:
+    """What these numbers of techniques (with the baseline) and datasets cannot show, for people.
+
+    Args:
+        alpha: the level that p-values are held to; below 5% while a sweep is looked at.
+    """
     sentences: list[str] = []
     if techniques < 2 or datasets < 1:
         return sentences
@@ -195,11 +199,11 @@ def notes(techniques: int, datasets: int) -> list[str]:
             f"Nemenyi's critical difference is {critical:.1f} ranks of the {most} that are "
             "possible: it can tell only extremes apart."
         )
-    if datasets < LEAST_DATASETS:
+    if (least := 2.0 ** (1 - datasets)) >= alpha:
         sentences.append(
-            f"{datasets} datasets have so few patterns of signs that no p below "
-            f"{2.0 ** (1 - datasets):.2g} is possible, whatever the scores; {LEAST_DATASETS} have "
-            f"one below {ALPHA:.2f}, whatever the number of techniques."
+            f"{datasets} datasets have so few patterns of signs that no p below {least:.2g} is "
+            f"possible, whatever the scores; {math.floor(2 - math.log2(alpha))} have one below "
+            f"{alpha:.2g}, the level here, whatever the number of techniques."
         )
     return sentences
 

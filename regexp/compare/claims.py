@@ -204,6 +204,8 @@ def evaluate(claims: Sequence[Claim], runs: pd.DataFrame) -> list[Finding]:
 
 def _judged(claim: Claim, runs: pd.DataFrame) -> Finding:
     """The finding of a claim by itself: p is not corrected, and the word is what p is of."""
+    import pandas as pd
+
     metric = metric_of(claim.metric, runs)
     scores, whys = {}, []
     for key, arm in claim.arms.items():
@@ -213,7 +215,7 @@ def _judged(claim: Claim, runs: pd.DataFrame) -> Finding:
     first, second = scores["arm"], scores.get("against")
     if second is None:
         assert not isinstance(claim.against, Mapping)
-        second = first * 0 + claim.against / metric.unit.factor
+        second = pd.Series(claim.against / metric.unit.factor, index=first.index)
     elif claim.more_than:
         first = first - second
         second = scores["more_than.arm"] - scores["more_than.against"]

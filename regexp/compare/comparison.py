@@ -1,5 +1,6 @@
 """The comparison of one sweep or several: what their runs allow one to say, read from MLflow."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, cast
@@ -153,9 +154,16 @@ def compare(
         names: of the sweeps, by their ids.
 
     Raises:
-        ConfigError: no finished run has the metric, the factor or the baseline.
+        ConfigError: no finished run has the metric, the factor or the baseline; a least gain that
+            is none.
     """
     question = question or Question()
+    if question.matters is not None and not 0 <= question.matters < math.inf:
+        raise ConfigError(
+            key="matters",
+            got=question.matters,
+            expected="a number >= 0, the least gain that counts",
+        )
     frames = {sweep_id: source.runs(sweep_id) for sweep_id in dict.fromkeys(sweep_ids)}
     sticks = Yardsticks.of(frames)
     frames = {sweep_id: sticks.without(frame) for sweep_id, frame in frames.items()}

@@ -51,7 +51,7 @@ def rounded(
 def digits_of(value: float, unit: Unit) -> int:
     """Digits after the point with which a number shows two that count."""
     size = abs(value) * unit.factor
-    return max(0, 1 - math.floor(math.log10(size))) if size > 0 else 0
+    return max(0, 1 - math.floor(math.log10(size))) if 0 < size < math.inf else 0
 
 
 def counted_digits(value: float, unit: Unit, digits: int) -> str:

@@ -189,7 +189,7 @@ def spending_of(
         looks,
         most,
         int(seeds.groupby(FAMILY).size().max()) if len(seeds) else 1,
-        ended=not (runs["status"] == "RUNNING").any(),
+        ended=not runs["status"].isin(["RUNNING", "SCHEDULED"]).any(),
         own=next(iter(own.values())) if len(own) == 1 else None,
     )
 

@@ -65,7 +65,7 @@ def max_t(p: ArrayLike, correlation: ArrayLike) -> Floats:
     steps = np.minimum(steps, given[order] * np.arange(len(given), 0, -1))  # Holm's step
     adjusted = np.empty(len(given))
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return adjusted
+    return np.maximum(adjusted, given)  # below it only by the draws
 
 
 def sign_flips(differences: ArrayLike) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from regexp.compare.baseline import NONE, Baseline
+from regexp.compare.baseline import NONE, Baseline, label
 from regexp.compare.formats import error_text, least_text
 from regexp.compare.statistics import ALPHA, POWER
 from regexp.compare.verdict import LIKELY, SURE, Judge
@@ -121,7 +121,7 @@ def _rows(compared: pd.DataFrame, overlap: float | None, judge: Judge, *, by_row
         return (
             f"{there} of the same kind: seeds share rows, so that a part of the variance stays "
             f"however many they are. The correlation of two seeds{told} (Nadeau and Bengio 2003 "
-            f"take {overlap / (1 + overlap):.2f})." + borrowed
+            f"take {overlap / (1 + overlap):.2f} of these shares of rows)." + borrowed
         )
     lacking = (
         "The runs have no scores by row, or this metric has none that rows have by themselves. "
@@ -130,14 +130,15 @@ def _rows(compared: pd.DataFrame, overlap: float | None, judge: Judge, *, by_row
         return f"{lacking}Nothing is said of other rows." + borrowed
     return (
         f"{lacking}{there} of the same kind: the corrected resampled t-test (Nadeau and Bengio "
-        f"2003, n_test/n_train = {overlap:.2f}), which is more careful than it need be." + borrowed
+        f"2003, n_test/n_train = {overlap:.2f} by the shares of rows, dataset.train_size left out)."
+        + borrowed
     )
 
 
 def _listed(compared: pd.DataFrame) -> str:
     """Benjamini and Hochberg's list, for screening."""
     rows = compared[(compared["p_listed"] < ALPHA) & ~compared["control"]]
-    names = [name[2] if isinstance(name, tuple) else str(name) for name in rows.index]
+    names = [label(*name[2:]) if isinstance(name, tuple) else str(name) for name in rows.index]
     if not names:
         return (
             "For screening: the list of which one in twenty is false, on average (Benjamini and "

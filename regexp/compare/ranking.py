@@ -22,6 +22,8 @@ class Across:
 
     Attributes:
         scores: mean of the metric over seeds and settings, [datasets, techniques]; none missing.
+            Of a technique that lacks seeds of its baseline, or has more, the baseline's and the
+            mean difference at equal seeds: else what is compared would be seeds.
         ranks: within each dataset, 1 for the best, [datasets, techniques].
         friedman: whether any two techniques differ.
         tested: every technique against the baseline, see `across.wilcoxon`; with the columns
@@ -83,18 +85,21 @@ def rank(
     )
     lacking = wide.isna().groupby(level="dataset", sort=False).any()
     means = wide.groupby(level="dataset", sort=False).mean().mask(lacking)
-    scores = tests.complete(means)
-    references = _references(used, list(scores.columns), against)
+    references = _references(used, list(means.columns), against)
+    by_seed = _by_seed(runs, used, metric)
+    scores = tests.complete(_at_equal_seeds(means, by_seed, references))
+    kept = {name: [one for one in others if one in scores] for name, others in references.items()}
+    references = {name: others for name, others in kept.items() if others and name in scores}
     if not references:
         return None
     ranked = tests.ranks(scores, lower_is_better=lower)
     notes = [
         *_formed(table, used, settings, shared, against),
         *_left_out(table, scores),
-        *tests.notes(scores.shape[1], len(scores)),
+        *tests.notes(scores.shape[1], len(scores), alpha),
     ]
     tested = _tested(scores, references, lower)
-    middle = _middle(_by_seed(runs, used, metric), references)
+    middle = _middle(by_seed, references)
     return Across(scores, ranked, tests.friedman(ranked), tested, middle, notes, against, alpha)
 
 
@@ -132,14 +137,41 @@ def _tested(
     both = [scores[list(each)].to_numpy(dtype=float) for each in names]
     with np.errstate(invalid="ignore"):  # of infinite scores
         gains = sign * (both[0] - both[1])
-    grain = ROUNDING * np.maximum(*map(np.abs, both))
-    gains[np.abs(gains) <= grain] = 0
-    with np.errstate(invalid="ignore"):
         means = gains.mean(axis=0)
-    joint = np.full(len(result), np.nan)
-    known = np.isfinite(gains).all(axis=0)
-    joint[known] = sign_flips(gains[:, known])
+    gains[both[0] == both[1]] = 0  # infinite ones as well
+    sizes = [np.where(np.isfinite(scores), np.abs(scores), 0) for scores in both]
+    gains[np.abs(gains) <= ROUNDING * np.maximum(*sizes)] = 0
+    # an infinite gain counts as the largest of its technique's: it has a side, and no size
+    largest = np.where(np.isfinite(gains), np.abs(gains), 0).max(axis=0)
+    joint = sign_flips(
+        np.where(np.isfinite(gains), gains, np.sign(gains) * np.where(largest > 0, largest, 1))
+    )
     return result.assign(p_holm=holm(result["p"].to_numpy(dtype=float)), gain=means, p_joint=joint)
+
+
+def _at_equal_seeds(
+    means: "pd.DataFrame", by_seed: "pd.DataFrame", references: dict[str, list[str]]
+) -> "pd.DataFrame":
+    """The scores of techniques where they have the seeds of their baseline; see `Across.scores`.
+
+    Args:
+        means: over all seeds that each has, [datasets, techniques].
+        by_seed: see `_by_seed`.
+        references: see `_references`.
+    """
+    scores = means.copy()
+    for other, names in references.items():
+        for name in names:
+            both = by_seed[[name, other]].dropna()
+            gains = (both[name] - both[other]).fillna(0)  # both infinite
+            settings = gains.groupby(level=["dataset", "setting"]).mean()
+            gain = settings.groupby(level="dataset").mean().reindex(scores.index)
+            equal = by_seed[[name, other]].isna().any(axis=1) & by_seed[[name, other]].notna().any(
+                axis=1
+            )
+            unequal = equal.groupby(level="dataset").any().reindex(scores.index)
+            scores[name] = scores[name].mask(unequal, means[other] + gain)
+    return scores
 
 
 def _by_seed(runs: "pd.DataFrame", used: "pd.DataFrame", metric: Metric) -> "pd.DataFrame":

@@ -25,6 +25,14 @@ COMMON = 0.5
 """The correlation of two techniques' differences to one baseline, if all three vary alike."""
 
 
+POOLED = 0.5
+"""Degrees of freedom that a technique may borrow, of those that the others have.
+
+More made false claims of three techniques at three seeds: simulated at a level of 4.5%, 8% with
+four times as many, and 6% with twice; with this, 3.5% where they vary alike and 5.6% where one of
+them varies three times as much."""
+
+
 def estimate_of_means(
     differences: ArrayLike,
     overlap: float | None,
@@ -69,7 +77,7 @@ def estimate_of_means(
     most = 0.0
     if known.any():
         effective = known.sum() / (1 + (known.sum() - 1) * COMMON**2)
-        most = 2 * (effective - 1) * (float(pairs[known].min()) - 1)
+        most = POOLED * (effective - 1) * (float(pairs[known].min()) - 1)
     variance, shared = squeezed(spread, pairs - 1, most)
     variance = np.fmax(variance, spread)
     effects = Effects(

@@ -84,16 +84,18 @@ def paired(
     n = len(ours)
     if n == 0:
         return Paired(0, missing, 0, math.nan, math.nan, math.nan)
-    better = ours < theirs if lower_is_better else ours > theirs
-    improvement = float(np.mean(better + 0.5 * (ours == theirs)))
+    finite = [np.where(np.isfinite(scores), np.abs(scores), 0) for scores in (ours, theirs)]
+    grain = ROUNDING * float(np.maximum(*finite).max())
     with np.errstate(over="ignore", invalid="ignore"):  # of scores near the largest float
         differences = ours - theirs
+        tied = (ours == theirs) | (np.abs(differences) <= grain)
+        better = ~tied & (ours < theirs if lower_is_better else ours > theirs)
+        improvement = float(np.mean(better + 0.5 * tied))
         infinite = int((~np.isfinite(differences)).sum())
         mean = float(differences.mean())
         if infinite:
             return Paired(n, missing, infinite, mean, math.nan, improvement)
         # Else differences that are equal but for rounding, s = 1e-17, would "prove" anything.
-        grain = ROUNDING * max(np.abs(ours).max(), np.abs(theirs).max())
         sd = float(differences.std(ddof=1)) if n > 1 else math.nan
         if n > 1 and np.ptp(differences) <= grain:
             sd, mean = 0.0, mean if abs(mean) > grain else 0.0

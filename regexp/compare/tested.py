@@ -71,6 +71,10 @@ def tested_of(
         metric: that they are compared by.
         rules: how they are tested.
     """
+    finished = members[
+        members["status"] == "FINISHED"
+    ]  # others may not have said yet what they are
+    members = members if finished.empty else finished
     ratio, remarks = overlap(members)
     levels = [groups[key]["score"].mean() for key in dict.fromkeys(of.values())]
     level = float(np.mean([level for level in levels if math.isfinite(level)] or [0.0]))

@@ -248,7 +248,8 @@ def _signed(row: pd.Series, metric: Metric) -> str:
     """`+0.42 points (95% interval −0.15 to +0.99, n = 10)`."""
     unit, half = metric.unit, (row["high"] - row["low"]) / 2
     if math.isnan(half):
-        return f"{rounded(row['mean'], digits_of(row['mean'], unit), unit=unit, sign=True)}"
+        size = rounded(row["mean"], digits_of(row["mean"], unit), unit=unit, sign=True)
+        return f"{size} {unit.name}".rstrip()
     ends, digits = interval_text(row["low"], row["high"], digits_of(half, unit), unit, sign=True)
     size = f"{rounded(row['mean'], digits, unit=unit, sign=True)} {unit.name}".rstrip()
     return f"{size} (95% interval {ends}, n = {int(row['pairs'])})"

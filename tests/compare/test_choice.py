@@ -60,14 +60,26 @@ def test_the_numbers_of_a_technique_are_a_configuration() -> None:
     runs = runs_of(*ROWS)
     runs["variant"] = ["", "", "strength=1", "strength=2"]
     assert best_run(runs) == "c"
-    runs.loc[3, "metrics.final/val_accuracy"] = 0.97
+    runs.loc[2, "metrics.final/val_accuracy"] = 0.79
+    runs.loc[3, "metrics.final/val_accuracy"] = 0.995
     assert best_run(runs) == "d"
+
+
+def test_easy_seeds_choose_nothing() -> None:
+    """l2 stopped after two seeds, which happen to be easy, and is worse there."""
+    easy = [("a", "none", seed, [0.95, 0.93, 0.7, 0.6][seed], 0.5) for seed in range(4)]
+    fewer = [("l", "l2", seed, [0.94, 0.92][seed], 0.1) for seed in range(2)]
+    assert best_run(runs_of(*easy, *fewer)) == "a"
+    better = [("l", "l2", seed, [0.96, 0.94][seed], 0.9) for seed in range(2)]
+    assert best_run(runs_of(*easy, *better)) == "l"
 
 
 def test_what_has_not_finished_or_is_not_known_is_not_chosen() -> None:
     runs = runs_of(*ROWS)
     runs.loc[2, "status"] = "FAILED"
-    assert best_run(runs) == "d", "l1 is judged by the seed that it has"
+    assert best_run(runs) == "b", "none is better at the seed that l1 has"
+    runs.loc[3, "metrics.final/val_accuracy"] = 0.991
+    assert best_run(runs) == "d", "and now is not"
     runs.loc[3, "metrics.final/val_accuracy"] = NAN
     assert best_run(runs) == "b"
     runs["status"] = "RUNNING"

@@ -108,6 +108,13 @@ def test_against_a_number_in_points() -> None:
     assert "against 80; +" in one.ours
 
 
+def test_an_infinite_score_shows_nothing_against_a_number_either() -> None:
+    runs = runs_of({("none", 64): np.array([np.inf, *WIDE[1:]])})
+    [finding] = found(claim(against=80, expected="higher"), runs=runs)
+    assert finding.word == NOT_SHOWN
+    assert finding.why == "infinite differences"
+
+
 def test_scores_that_are_all_the_same_are_decided_by_the_sign_test() -> None:
     runs = runs_of({("none", 64): np.ones(10), ("none", 8): np.ones(10)})
     [one], [alike] = found(claim(against=99), runs=runs), found(claim(), runs=runs)

@@ -1,7 +1,9 @@
 """What is compared: which runs count, by what, and what a reader is told."""
 
 import re
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -9,6 +11,7 @@ from regexp.compare import Question, compare
 from regexp.compare.answer import answers
 from regexp.compare.metric import Metric
 from regexp.errors import ConfigError
+from regexp.metrics.names import NOISE_FLOOR, NONE_AGAIN
 from regexp.tracking.query import frame
 from tests.compare.sources import Source, classified, regressed, scored
 from tests.compare.sources import compared as of
@@ -45,11 +48,43 @@ def test_any_metric_may_be_asked_for() -> None:
 def test_runs_say_which_way_is_better_of_a_metric_of_ones_own(
     said: str | None, lower: bool
 ) -> None:
-    column = "params.trainer.metrics.cost.lower_is_better"
-    columns = {"metrics.test/cost": 1.0} | ({} if said is None else {column: said})
+    column = "params.trainer.metrics.worth.lower_is_better"
+    columns = {"metrics.test/worth": 1.0} | ({} if said is None else {column: said})
     runs = scored({"none": [0.5, 0.6], "l1": [0.7, 0.8]}, **columns)
-    compared = compare(Source({"a": runs}), ["a"], Question(metric="test/cost"))
-    assert compared.metric == Metric("test/cost", lower_is_better=lower)
+    compared = compare(Source({"a": runs}), ["a"], Question(metric="test/worth"))
+    assert compared.metric == Metric("test/worth", lower_is_better=lower)
+
+
+@pytest.mark.parametrize("matters", [-1.0, float("nan"), float("inf")])
+def test_a_least_gain_that_is_none_is_told(matters: float) -> None:
+    with pytest.raises(ConfigError, match=r"matters=.*expected a number >= 0"):
+        compare(Source({"a": classified()}), ["a"], Question(matters=matters))
+
+
+def test_an_infinite_loss_of_the_noise_floor_costs_no_comparison() -> None:
+    losses = {"none": [0.5, 0.6, 0.4], NOISE_FLOOR: [0.5, np.inf, 0.4], "l1": [0.4, 0.5, 0.3]}
+    runs = scored(losses).rename(columns={"metrics.test/accuracy": "metrics.test/loss"})
+    floor = runs["technique"] == NOISE_FLOOR
+    runs.loc[floor, f"params.regularizer.{NOISE_FLOOR}._target_"] = NONE_AGAIN
+    compared = compare(Source({"a": runs}), ["a"], Question(metric="test/loss"))
+    assert compared.table.set_index("technique")["outcome"][NOISE_FLOOR] == "noise floor"
+
+
+def test_a_run_that_has_not_said_what_it_is_changes_no_question() -> None:
+    """Just begun, or broken off before its parameters arrived."""
+    fixed: dict[str, Any] = {"params.dataset.test_seed": "3", "split": "seed"}
+    runs = classified(**fixed)
+    whole = compare(Source({"a": runs}), ["a"])
+    runs.loc[len(runs) - 1, ["status", "params.dataset.test_seed", "split"]] = [
+        "FAILED",
+        None,
+        None,
+    ]
+    part = compare(Source({"a": runs}), ["a"])
+    said = [[note for note in one.families[0].notes if "other rows" in note.lower()]
+            for one in (whole, part)]  # fmt: skip
+    assert said[0]
+    assert said[0] == said[1]
 
 
 def test_a_metric_that_nobody_has_is_named() -> None:

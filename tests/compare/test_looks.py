@@ -54,6 +54,13 @@ def test_a_first_comparison_leaves_a_tenth_for_seeds_that_are_added() -> None:
     assert spending.kept.by_question == {ASKED: [Look(10, 0.9 * ALPHA)]}
 
 
+@pytest.mark.parametrize("status", ["RUNNING", "SCHEDULED"])
+def test_a_look_before_the_end_keeps_the_error_for_it(status: str) -> None:
+    runs = classified()
+    runs.loc[len(runs) - 1, "status"] = status
+    assert not compare(Recorded({OURS: runs}, {}), [OURS], Question()).spending.ended
+
+
 def test_a_comparison_of_the_same_runs_spends_nothing_more() -> None:
     first = compared().spending
     assert first.kept is not None

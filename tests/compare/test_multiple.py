@@ -48,6 +48,13 @@ def test_max_t_is_monotone_and_never_above_holm() -> None:
     assert len(max_t([], np.empty((0, 0)))) == 0
 
 
+@pytest.mark.parametrize("p", [0.03, 0.037, 0.0452])
+def test_max_t_is_never_below_what_it_corrects(p: float) -> None:
+    """The draws are fixed: what they miss they miss in every sweep."""
+    assert max_t([p], [[1.0]])[0] >= p
+    assert max_t([p, 0.9], np.ones((2, 2)))[0] >= p
+
+
 def test_a_comparison_without_a_p_counts() -> None:
     alone = max_t([0.02, 0.3], np.eye(2))
     with_failed = max_t([0.02, math.nan, 0.3], np.eye(3))

@@ -180,3 +180,61 @@ def test_one_seed_a_dataset_has_no_interval() -> None:
     assert across is not None
     assert across.middle["low"].isna().all()
     assert across.middle["difference"].notna().all()
+
+
+def test_seeds_that_one_has_not_decide_nothing() -> None:
+    """l2 failed at the hard seeds, or was decided early, and is a little worse wherever it is."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for dataset, level in zip(DATASETS, SCORES["none"], strict=True):
+        seeds = level + np.linspace(0.05, -0.05, 10) + rng.normal(0, 0.001, 10)
+        for seed, score in enumerate(seeds):
+            row = {"dataset": dataset, "seed": seed}
+            rows.append({"technique": "none", "score": score, **row})
+            if seed < 4:
+                rows.append({"technique": "l2", "score": score - 0.002, **row})
+    runs = make_runs(rows)
+    across = across_of(runs)
+    assert across is not None
+    differences = across.scores["l2"] - across.scores["none"]
+    assert differences.tolist() == pytest.approx([-0.002] * 8)
+    none = runs[runs["technique"] == "none"].groupby("dataset")["metrics.test/accuracy"].mean()
+    assert across.scores["none"].tolist() == pytest.approx(none.tolist())
+    assert (across.ranks["l2"] == 2).all()
+    assert across.tested.loc["l2", "wins"] == 0
+    assert across.tested.loc["l2", "gain"] == pytest.approx(-0.002)
+
+
+def test_without_a_seed_in_common_a_technique_is_left_out() -> None:
+    runs = runs_of()
+    runs = runs[(runs["technique"] != "l1") | (runs["dataset"] != "a")]
+    apart = [{"technique": "l1", "seed": 7, "score": 0.9, "dataset": "a"}]
+    across = across_of(pd.concat([runs, make_runs(apart)], ignore_index=True))
+    assert across is not None
+    assert {*across.scores} == {"none", "l2", "sam"}
+    assert any("Left out" in note and "l1" in note for note in across.notes)
+
+
+def test_an_infinite_score_is_a_loss_and_no_tie() -> None:
+    losses = {"none": np.full(8, 0.5), "l2": np.full(8, 0.48)}
+    losses["l2"][3] = np.inf
+    across = across_of(runs_of(losses), lower_is_better=True)
+    assert across is not None
+    row = across.tested.loc["l2"]
+    assert (row["wins"], row["losses"]) == (7, 1)
+    assert row["p_joint"] > 0.05
+    fine = across_of(
+        runs_of({"none": losses["none"], "l2": np.full(8, 0.48)}), lower_is_better=True
+    )
+    assert fine is not None
+    assert fine.tested.loc["l2", "p_joint"] == 2 / 2**8
+
+
+def test_a_level_that_datasets_cannot_reach_is_told() -> None:
+    metric, runs = Metric("test/accuracy", lower_is_better=False), runs_of()
+    for alpha, told in ((0.05, False), (0.008, False), (0.0078, True)):
+        across = rank(table(runs, metric), counted_runs(runs), metric, alpha=alpha)
+        assert across is not None
+        notes = [note for note in across.notes if "so few patterns of signs" in note]
+        assert bool(notes) is told
+    assert "9 have one below 0.0078, the level here" in notes[0]

@@ -77,7 +77,7 @@ def test_probable_gains_tell_how_sure_and_what_would_decide() -> None:
         "probably helps (93%): +0.70 points (95% interval −0.23 to +1.63, n = 10); about 27 seeds "
         "would decide"
     )
-    assert judged(SPREAD - 0.007, others=15).startswith("probably hurts (95%): −0.70 points")
+    assert judged(SPREAD - 0.007, others=15).startswith("probably hurts (94%): −0.70 points")
 
 
 def test_equal_is_what_lies_within_what_matters() -> None:

@@ -145,8 +145,8 @@ def _across(comparison: Comparison) -> Iterator[Sketch]:
             "critical_difference", "Average ranks across datasets",
             "Techniques by their average rank over the datasets, the best on the left. A bar joins "
             "those that Nemenyi's test cannot tell apart, which it seldom can for many techniques "
-            "on few datasets; a star marks those that differ from the baseline by Wilcoxon's test, "
-            "corrected after Holm.",
+            "on few datasets; a star marks those that differ from the baseline by joint flips of "
+            "the datasets' signs, corrected for all of them.",
             partial(critical_difference, comparison.across),
         )  # fmt: skip
     for dataset, key, rest, rows in groups(table):
