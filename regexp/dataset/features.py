@@ -17,28 +17,26 @@ from sklearn.preprocessing import (
     FunctionTransformer,
     OneHotEncoder,
     PolynomialFeatures,
-    StandardScaler,
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from regexp.dataset.data import Table
+from regexp.dataset.scaling import Standardizer
 
 
 class UnseenAsMissing(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Make missing what stands in columns that have no two different values in the rows fitted.
+    """Make missing what stands in columns without a value in the rows fitted.
 
-    Nothing tells what deviation such a column has, so that its values in other rows would come
-    through imputation and standardization in their own unit: as inputs of thousands, whose weights
-    were never trained.
+    Of pipelines of earlier versions, which runs have stored; `Standardizer` does more since.
 
     Attributes:
         unseen_: which columns these are, [columns].
     """
 
     def fit(self, X: NDArray[Any], y: object = None) -> Self:
-        """Note these columns of `X`, [rows, columns], NaN where a value is missing."""
+        """Note the columns without a value in `X`, [rows, columns], NaN where one is missing."""
         X = validate_data(self, X, ensure_all_finite="allow-nan")
-        self.unseen_ = ~varies(X)
+        self.unseen_ = np.isnan(X).all(axis=0)
         return self
 
     def transform(self, X: NDArray[Any]) -> NDArray[Any]:
@@ -46,21 +44,6 @@ class UnseenAsMissing(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
         return np.where(self.unseen_, np.nan, X)
-
-
-def varies(X: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which columns of [rows, columns] have two different values at least; NaN is none."""
-    return np.asarray(np.fmin.reduce(X) < np.fmax.reduce(X))
-
-
-def standardization() -> Pipeline:
-    """Mean 0 and variance 1 on the rows fitted; 0 is what is missing, or was of one value there.
-
-    The median of the rows fitted stands for a missing value.
-    """
-    # A column without a value in the rows fitted is 0 in all, and stays a feature.
-    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-    return make_pipeline(UnseenAsMissing(), imputer, StandardScaler())
 
 
 @dataclass(frozen=True)
@@ -120,11 +103,7 @@ class SeriesScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def fit(self, X: NDArray[Any], y: object = None) -> Self:
         """Learn from `X`, [rows, time * channels], NaN where there is no value."""
         X = validate_data(self, X, ensure_all_finite="allow-nan")
-        values = X.reshape(-1, self.channels)
-        with np.errstate(invalid="ignore"):  # of a channel without a value
-            self.scaler_ = StandardScaler().fit(values)
-        equal = ~varies(values)
-        self.scaler_.mean_[equal], self.scaler_.scale_[equal] = 0, np.inf  # see `UnseenAsMissing`
+        self.scaler_ = Standardizer().fit(X.reshape(-1, self.channels))
         return self
 
     def transform(self, X: NDArray[Any]) -> NDArray[Any]:
@@ -224,7 +203,7 @@ def expansion(
         [
             ("features", features),
             ("filter", CorrelationFilter(threshold=threshold, keep=keep)),
-            ("scale", standardization()),
+            ("scale", Standardizer()),
         ]
     )
 
@@ -249,9 +228,11 @@ def of_columns(table: Table) -> ColumnTransformer:
         feature_name_combiner=LevelNames(table.levels),
         sparse_output=False,
     )
+    # A column without a value in the training rows is 0 in all, and stays a feature.
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
     return ColumnTransformer(
         [
-            ("numbers", standardization(), numeric),
+            ("numbers", make_pipeline(imputer, Standardizer()), numeric),
             ("missing", MissingIndicator(features="all"), gaps),
             ("categories", encoder, categorical),
         ],

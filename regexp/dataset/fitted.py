@@ -21,6 +21,7 @@ _CLASSES = (
     "regexp.dataset.features.SeriesScaler",
     "regexp.dataset.features.UnseenAsMissing",
     "regexp.dataset.lazy.ChannelScaler",
+    "regexp.dataset.scaling.Standardizer",
     "sklearn.compose.ColumnTransformer",
     "sklearn.impute.MissingIndicator",
     "sklearn.impute.SimpleImputer",

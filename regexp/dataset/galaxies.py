@@ -142,8 +142,10 @@ class Galaxies(FileDataset):
 
     def preprocessing(self, table: Table) -> Any:
         """`expansion`, or standardization alone."""
-        from regexp.dataset.features import expansion, standardization
-
         if self.features == "raw":
-            return standardization()
+            from regexp.dataset.scaling import Standardizer
+
+            return Standardizer()
+        from regexp.dataset.features import expansion
+
         return expansion(self.degree, self.log_offset, self.threshold, self.keep)

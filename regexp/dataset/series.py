@@ -159,7 +159,7 @@ class Series(Dataset):
             )
         with summed(source):
             scale = TargetScale.fit(target[past])
-            scales = TargetScale.fit(values[past], of_equal=np.inf)  # see `UnseenAsMissing`
+            scales = TargetScale.fit(values[past], of_equal=np.inf)  # see `Standardizer`
 
             ends = sliding(target, self.horizon)[self.window :, :, 0]  # [starts, horizon]
             last = target[self.window - 1 : self.window - 1 + len(ends)]

@@ -131,12 +131,12 @@ class _Divided(nn.Module):
 
 
 class _Imputed(nn.Module):
-    """Numbers for missing ones, and for all of columns that no training row had a value in."""
+    """Numbers for missing ones, and in columns that are `unseen` for all."""
 
     values: Tensor
     unseen: Tensor
 
-    def __init__(self, values: Any, unseen: Any) -> None:
+    def __init__(self, values: Any, unseen: Any = False) -> None:
         super().__init__()
         self.register_buffer("values", _numbers(values))
         self.register_buffer("unseen", torch.from_numpy(np.asarray(unseen, dtype=bool)))
@@ -194,7 +194,7 @@ def _module_of(transformer: Any) -> nn.Module | None:
 def _pipeline(pipeline: Any) -> nn.Module | None:
     steps = [step for _, step in pipeline.steps]
     names = [type(step).__name__ for step in steps]
-    if names[:2] == ["UnseenAsMissing", "SimpleImputer"]:
+    if names[:2] == ["UnseenAsMissing", "SimpleImputer"]:  # of earlier versions
         imputed = _Imputed(steps[1].statistics_, steps[0].unseen_)
         modules: list[nn.Module | None] = [imputed, *map(_module_of, steps[2:])]
     else:
@@ -228,6 +228,7 @@ _KINDS: dict[str, Callable[[Any], nn.Module | None]] = {
     "regexp.dataset.lazy.ChannelScaler": lambda fit: _Images(fit.mean, fit.scale, 1, 1),
     "sklearn.compose._column_transformer.ColumnTransformer": _columns,
     "sklearn.impute._base.MissingIndicator": lambda _: _Missing(),
+    "sklearn.impute._base.SimpleImputer": lambda fit: _Imputed(fit.statistics_),
     "sklearn.pipeline.Pipeline": _pipeline,
     "sklearn.preprocessing._data.StandardScaler": lambda fit: _Affine(fit.mean_, fit.scale_),
     "sklearn.preprocessing._encoders.OneHotEncoder": _one_hot,
