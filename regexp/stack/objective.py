@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,9 +35,9 @@ class OwnLoss:
         self.soft = soft
 
     def to(self, device: torch.device, dtype: torch.dtype) -> OwnLoss:
-        """The same with its tensors on a device."""
+        """The same with its tensors on a device; the user's module stays where it is."""
         if isinstance(self.function, nn.Module):
-            return OwnLoss(self.function.to(device, dtype), soft=self.soft)
+            return OwnLoss(copy.deepcopy(self.function).to(device, dtype), soft=self.soft)
         return self
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -10,10 +10,16 @@ import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 import regexp
 from regexp.__main__ import run
+from regexp.dataset import fitted
+from regexp.dataset.features import UnseenAsMissing
+from regexp.prediction import program
 from tests.prediction.conftest import Place
 
 Run = Callable[[NDArray[Any]], NDArray[Any]]
@@ -136,3 +142,20 @@ def test_predictions_of_one_pass_are_in_the_program(
     wanted = regexp.load(run_id).predict_proba(rows)
     assert np.allclose(torch_program(path)(rows), wanted, rtol=1e-5)
     assert np.allclose(torch_program(path)(rows[:1]), wanted[:1], rtol=1e-5)
+
+
+def test_pipelines_of_earlier_versions_are_programs_too() -> None:
+    """Runs have stored them, and nothing fits one any more."""
+    rows = np.array([[1.0, np.nan, 2.0], [3.0, np.nan, np.nan], [5.0, np.nan, 4.0]])
+    scaler = make_pipeline(
+        UnseenAsMissing(),
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        StandardScaler(),
+    ).fit(rows)
+    read = fitted.decoded(json.loads(json.dumps(fitted.encoded(scaler))))
+    new = np.array([[2.0, 7.0, np.nan], [np.nan, np.nan, 9.0]])
+    wanted = scaler.transform(new)
+    assert np.array_equal(read.transform(new), wanted)
+    made = program._module_of(read)
+    assert made is not None
+    assert np.array_equal(made(torch.from_numpy(new)).numpy(), wanted)

@@ -21,7 +21,7 @@ from regexp.regularizer.base import Batch, PenaltyView, Regularizer, Step, Tenso
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.common import mixed_targets
 from regexp.stack.member import Member
-from regexp.stack.objective import BALANCED, Objective
+from regexp.stack.objective import BALANCED, Objective, OwnLoss
 from regexp.training.own_loop import Regularized
 from regexp.training.state import Result
 from tests.support import NAMES, NETWORKS, make_data, make_member, make_step, run, technique, tensor
@@ -343,3 +343,12 @@ def test_balanced_counts_the_training_rows_alone() -> None:
     assert weights is not None
     each = compute_class_weight("balanced", classes=np.arange(2), y=absent.targets.numpy())
     np.testing.assert_allclose(weights, each[absent.targets], rtol=1e-6)
+
+
+def test_a_loss_that_is_a_module_of_the_users_stays_as_it_is() -> None:
+    loss = nn.SmoothL1Loss(reduction="none")
+    loss.register_buffer("scale", torch.ones(2))
+    moved = OwnLoss(loss).to(torch.device("cpu"), torch.float64)
+    assert isinstance(moved.function, nn.Module)
+    assert moved.function.scale.dtype == torch.float64
+    assert loss.scale.dtype == torch.float32
