@@ -145,6 +145,13 @@ def by_means(trials: Sequence[Trial], config: DictConfig) -> list[int]:
     return in_order([[None] if one.left else one.scores for one in trials], *asked_metric(config))
 
 
+def ordered_by(trials: Sequence[Trial], config: DictConfig) -> tuple[str, ...]:
+    """The metrics by whose places trials are ordered; not every task has both."""
+    metric, _ = headline(trials, config)
+    decides = metric.removeprefix(VALIDATION) in names.OF_DECISIONS
+    return (metric, VALIDATION + names.ROC_AUC) if decides else (metric,)
+
+
 def _by_places(trials: Sequence[Trial], config: DictConfig) -> list[int]:
     """The positions of those that trained in full, by the sum of two places.
 
@@ -154,12 +161,11 @@ def _by_places(trials: Sequence[Trial], config: DictConfig) -> list[int]:
     as that by a metric of decisions (`benchmarks.foretelling`). Of equal sums the order is that of
     the metric.
     """
-    order = by_means(trials, config)
-    metric, _ = headline(trials, config)
-    if metric.removeprefix(VALIDATION) not in names.OF_DECISIONS:
+    order, metrics = by_means(trials, config), ordered_by(trials, config)
+    if len(metrics) < 2:
         return order
     sums = [0] * len(trials)
-    for name in (metric, VALIDATION + names.ROC_AUC):
+    for name in metrics:
         scores = {at: [one for one in trials[at].scores if one is not None] for at in order}
         losses = {at: mean_as_loss(ours, name, -1) for at, ours in scores.items()}
         known = sorted(losses.values())

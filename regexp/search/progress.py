@@ -9,7 +9,7 @@ from regexp.errors import count
 from regexp.metrics.names import VALIDATION_LOSS
 from regexp.search.arm import Arm
 from regexp.search.budget import seconds_after
-from regexp.search.choice import headline, ranked, seconds_of
+from regexp.search.choice import ordered_by, ranked, seconds_of
 from regexp.sweeps.time_left import duration
 from regexp.sweeps.tuning import numbers_in_words
 
@@ -31,7 +31,7 @@ def progress(arms: Sequence[Arm], seconds: float, before: int = 0) -> str:
         if order := ranked(arm.trials, config):
             trial = arm.trials[order[0]]
             scores = trial.scores[0] or {}
-            told = (headline([trial], config)[0], VALIDATION_LOSS)
+            told = (*ordered_by([trial], config), VALIDATION_LOSS)
             shown = {key: scores[key] for key in told if key in scores}
             parts.append(f"best of {arm.name}: {numbers_in_words(shown)} with {trial.recipe}")
     spent = sum(seconds_of(arm.trials[before:]) for arm in arms)

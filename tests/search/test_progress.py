@@ -49,10 +49,14 @@ def test_a_budget_that_the_first_round_leaves_too_little_of_is_told_of() -> None
 
 
 def test_the_best_are_told_by_what_is_compared() -> None:
-    scores = {"final/val_accuracy": 0.5, "final/val_balanced_accuracy": 0.25, "final/val_loss": 1.0}
+    scores = {
+        "final/val_accuracy": 0.5, "final/val_balanced_accuracy": 0.25,
+        "final/val_roc_auc": 0.75, "final/val_loss": 1.0,
+    }  # fmt: skip
+    places = "final/val_roc_auc=0.75, final/val_loss=1"
     for metric, told in (
-        ("test/balanced_accuracy", "final/val_balanced_accuracy=0.25, final/val_loss=1"),
-        ("test/accuracy", "final/val_accuracy=0.5, final/val_loss=1"),
+        ("test/balanced_accuracy", f"final/val_balanced_accuracy=0.25, {places}"),
+        ("test/accuracy", f"final/val_accuracy=0.5, {places}"),
         ("test/loss", "final/val_loss=1"),
     ):
         arms = tried(space(f"compare.metric={metric}"), 1, 1.0)
