@@ -29,6 +29,7 @@ class RememberingRepository(ConfigRepository):
         super().initialize_sources(config_search_path)
         self._configs: dict[str, bytes | None] = {}
         self._found: dict[tuple[str, ObjectType | None], ConfigSource | None] = {}
+        self._options: dict[tuple[str, ObjectType | None], list[str]] = {}
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """As Hydra's; of its own, for composing changes what it composes."""
@@ -56,9 +57,18 @@ class RememberingRepository(ConfigRepository):
             self._found[key] = super()._find_object_source(config_path, object_type)
         return self._found[key]
 
+    def get_group_options(
+        self, group_name: str, results_filter: ObjectType | None = ObjectType.CONFIG
+    ) -> list[str]:
+        """As Hydra's, which lists a folder of a hundred files for every override of every job."""
+        key = (group_name, results_filter)
+        if key not in self._options:
+            self._options[key] = super().get_group_options(group_name, results_filter)
+        return list(self._options[key])
+
     def __getstate__(self) -> dict[str, Any]:
         # launchers send it to their workers, with every job
-        return vars(self) | {"_configs": {}, "_found": {}}
+        return vars(self) | {"_configs": {}, "_found": {}, "_options": {}}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RememberingRepository":
         return self  # Hydra copies its repository for every composition
