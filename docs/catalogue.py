@@ -176,7 +176,8 @@ def applies(name: str, technique: Regularizer, model: str, kind: str, need: str)
     try:
         cocktail = Cocktail(techniques)
         check_data(techniques, model, technique.tasks[0], SHAPES[kind])
-        if cocktail.uses("build") or overrides(technique, "alternatives"):
+        looks = ("build", "check_model", "alternatives")
+        if any(overrides(each, hook) for each in techniques.values() for hook in looks):
             add_layers(copy.deepcopy(network), cocktail, seed=0)
     except NotApplicable:
         return False

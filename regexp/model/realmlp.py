@@ -209,9 +209,13 @@ class NTPLinear(nn.Linear):
     Reference:
         A. Jacot, F. Gabriel, C. Hongler, Neural tangent kernel, NeurIPS 2018, section 2.
         https://arxiv.org/abs/1806.07572
+
+    Attributes:
+        scales_weights: that it does, for techniques that give weights a size.
     """
 
     broadcasts: ClassVar[bool] = True
+    scales_weights: ClassVar[bool] = True
 
     def __init__(self, in_features: int, out_features: int, bias_rate: float) -> None:
         self.bias_rate = bias_rate

@@ -30,7 +30,10 @@ class Members(
     Regularizer,
     kind="ensemble",
     neutral={"members": 1},
-    provides=("averaged predictions", "rows of several members", "a prediction of one pass"),
+    provides=(
+        *("averaged predictions", "a prediction of one pass"),
+        *("rows of several members", "factors of either sign"),
+    ),
     refuses=("averaged predictions",),
 ):
     """Abstract: a network whose i-th row belongs to member i modulo M.

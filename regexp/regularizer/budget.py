@@ -28,6 +28,7 @@ class Budget(
     kind="stopping",
     constant=("seconds", "share"),
     neutral={"share": 1.0, "steps": None, "seconds": None},
+    provides=("an early end",),
 ):
     """Stop a run once it has spent a share of its steps, a number of steps, or a time.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import torch
+
 from regexp.regularizer.base import Batch, Range, Regularizer, Step
 from regexp.regularizer.training_rows import class_counts
 
@@ -15,6 +17,7 @@ class ClassBalancedLoss(
     kind="label",
     neutral={"beta": 0.0},
     tasks=("classification",),
+    provides=("weights of classes",),
     uses_rows=True,
 ):
     """Let each row count by the inverse of the effective number of rows of its class.
@@ -22,11 +25,12 @@ class ClassBalancedLoss(
     A class of n training rows has the weight (1 - beta) / (1 - beta^n): the inverse of
     1 + beta + ... + beta^(n-1), which counts a row the less the more there are already. beta = 0
     weighs all classes alike, and beta -> 1 by the inverse of their sizes, as
-    trainer.class_weight=balanced does. The weights add up to the number of classes, as in the
-    paper; a class without a row stands as one with one. They are multiplied with those that rows
-    have already, and hold for whatever loss is trained on: beside `focal_loss` it is the paper's
-    class-balanced focal loss. A row with soft targets has the mean weight of its classes. The
-    training loss that is reported is the weighted one, the others count each row once.
+    trainer.class_weight=balanced does. The weights of the classes that have rows add up to their
+    number, as in the paper. They are multiplied with those that rows have already, and hold for
+    whatever loss is trained on: beside `focal_loss` it is the paper's class-balanced focal loss. A
+    row with soft targets has the mean weight of its classes, as the techniques listed before have
+    made them: list it before those that change labels. The training loss that is reported is the
+    weighted one, the others count each row once.
 
     Helps: classes of very unequal sizes, where the balanced accuracy is asked for. A tuned beta is
     milder than the inverse of the sizes, which gives few rows too much to say.
@@ -49,7 +53,9 @@ class ClassBalancedLoss(
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         counts = class_counts(step)
-        weights = (1 - self.beta) / (1 - self.beta**counts)
-        weights = (weights * (len(counts) / weights.sum())).to(batch.targets)
+        present = counts > 0
+        weights = (1 - self.beta) / (1 - self.beta ** counts.clamp(min=1))
+        scale = present.sum() / torch.where(present, weights, 0).sum()
+        weights = torch.where(present, weights * scale, 1.0).to(batch.targets)
         of_rows = (batch.targets * weights).sum(-1)
         return batch._replace(weights=of_rows if batch.weights is None else of_rows * batch.weights)

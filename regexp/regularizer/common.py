@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from regexp.model.kinds import owner
@@ -27,14 +27,27 @@ from regexp.regularizer.base import (
 )
 
 __all__ = [
-    "Padding", "advise_momentum", "advise_tail", "average_tail", "backwards_as", "copied",
-    "covered", "draw_like", "global_norm", "gradients_at", "in_one_order", "mixed",
+    "Padding", "advise_momentum", "advise_tail", "average_tail", "backwards_as",
+    "check_own_scale", "copied", "covered", "draw_like", "global_norm", "gradients_at",
+    "in_one_order", "mixed",
     "mixed_targets", "mixing_share", "offsets", "owner", "pairs", "resample", "select", "towards",
     "unit_norms",
 ]  # fmt: skip
 
 Padding = Annotated[str, Choice("zeros", "border", "reflection")]
 """What may lie outside an image, in torch's words."""
+
+
+def check_own_scale(technique: str, model: nn.Module) -> None:
+    """Raise NotApplicable for a model whose layers scale weights that a technique gives a size."""
+    for module in model.modules():
+        if getattr(module, "scales_weights", False):
+            raise NotApplicable(
+                "the layers of this model divide by the root of their inputs, so that weights of a "
+                "fixed size make its signals vanish",
+                key=f"regularizer.{technique}",
+                cure="leave the technique out, or take another model",
+            )
 
 
 def copied(tensors: Tensors) -> Tensors:

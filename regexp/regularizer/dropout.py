@@ -7,7 +7,16 @@ from typing import Annotated, ClassVar
 
 from torch import Tensor, nn
 
-from regexp.regularizer.base import Block, DropoutLayer, Range, Regularizer, blocks, inputs
+from regexp.random import Rng
+from regexp.regularizer.base import (
+    Block,
+    DropoutLayer,
+    FeatureEmbedding,
+    Range,
+    Regularizer,
+    blocks,
+    inputs,
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,8 @@ class Dropout(Regularizer, kind="layer", neutral={"hidden": 0.0, "inputs": 0.0})
     Args:
         hidden: share p of every hidden block's outputs that is dropped, in [0, 1); None for no
             layers there, for a model that has neither hidden blocks nor dropout.
-        inputs: share of the features that is dropped, in [0, 1); None for no layer there.
+        inputs: share of the features that is dropped, in [0, 1); None for no layer there. In front
+            of an embedding of features those that are kept are not scaled.
 
     Raises:
         ValueError: for a share out of its range.
@@ -51,8 +61,20 @@ class Dropout(Regularizer, kind="layer", neutral={"hidden": 0.0, "inputs": 0.0})
             for block in blocks(model).values():
                 block.dropout.append(DropoutLayer(self.hidden))
         if self.inputs is not None:
-            inputs(model).append(DropoutLayer(self.inputs))
+            embedded = any(isinstance(module, FeatureEmbedding) for module in model.modules())
+            inputs(model).append((FeatureDropout if embedded else DropoutLayer)(self.inputs))
         return model
+
+
+class FeatureDropout(DropoutLayer):
+    """x * mask in training, else x: what is kept is not scaled.
+
+    An embedding is not linear: a feature of 1 / (1 - p) times its value is another value of it.
+    """
+
+    def draw(self, rng: Rng, rows: int) -> Tensor:
+        kept = super().draw(rng, rows)
+        return (kept != 0).to(kept.dtype)
 
 
 class DropoutTwice(nn.Dropout):

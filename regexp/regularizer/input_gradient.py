@@ -49,4 +49,4 @@ class InputGradient(Regularizer, kind="penalty", neutral={"strength": 0.0}):
             return view.loss(view.network(x), targets).sum()
 
         slopes = torch.func.grad(loss)(inputs)
-        return self.strength * slopes.flatten(1).square().sum(1).mean()
+        return self.strength * view.batch.mean(slopes.flatten(1).square().sum(1))

@@ -19,7 +19,7 @@ class LogitAdjustment(
     neutral={"tau": 0.0},
     tasks=("classification",),
     provides=("a loss in place of cross-entropy",),
-    refuses=("another loss", "a loss in place of cross-entropy"),
+    refuses=("another loss", "a loss in place of cross-entropy", "weights of classes"),
     uses_rows=True,
 ):
     """Train on the cross-entropy of z + tau * log(prior), and predict by the outputs z alone.
@@ -29,6 +29,8 @@ class LogitAdjustment(
     margin. At tau = 1 its minimum has the outputs z whose softmax is p(y | x) / p(y), so that the
     largest z minimizes the balanced error, the mean of the classes' errors. (To adjust the outputs
     of a network that was trained without, in prediction, is another method of the same paper.)
+
+    Weights of classes do the same in another way, and both together too much (theorem 1).
 
     It stands as a penalty, the difference of both losses; the loss that is reported stays the
     cross-entropy of z. As z forgets how frequent classes are, that loss and the plain accuracy get
@@ -54,7 +56,7 @@ class LogitAdjustment(
     tau: Annotated[float, Range(0)]
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor:
-        counts = class_counts(step)
+        counts = class_counts(step).clamp(min=1)
         shift = (self.tau * (counts / counts.sum()).log()).to(view.outputs)
         targets = view.batch.targets
         change = view.loss(view.outputs + shift, targets) - view.loss(view.outputs, targets)

@@ -58,7 +58,7 @@ class ManifoldMixup(
     Regularizer,
     kind="input",
     neutral={"alpha": 0.0},
-    provides=("soft targets",),
+    provides=("soft targets", "hidden rows that are mixed"),
     refuses=("rows of several members",),
     mixes=True,
 ):

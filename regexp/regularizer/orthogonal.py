@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step, total, weights
+from regexp.regularizer.common import check_own_scale
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Orthogonal(Regularizer, kind="penalty", neutral={"strength": 0.0}):
     """
 
     strength: Annotated[float, Range(0)]
+
+    def check_model(self, model: nn.Module) -> None:
+        check_own_scale("orthogonal", model)
 
     def penalty(self, step: Step, view: PenaltyView) -> Tensor | float:
         selected = weights(view.parameters, step.kinds).items()

@@ -17,7 +17,7 @@ from regexp.regularizer.base import (
     parameter_kinds,
     weights,
 )
-from regexp.regularizer.common import unit_norms
+from regexp.regularizer.common import check_own_scale, unit_norms
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,18 @@ class UnitNorm(Regularizer, kind="constraint", refuses=("weights whose length ha
         _check_names("unit_norm", self.names, model)
         return model
 
+    def check_model(self, model: nn.Module) -> None:
+        check_own_scale("unit_norm", model)
+
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         selected = matching(new, step.kinds, self.names)
         return new | {name: _unit(w, step.layout(name)) for name, w in selected.items()}
 
 
 @dataclass(frozen=True)
-class NonNegative(Regularizer, kind="constraint", refuses=("weights that are shifted",)):
+class NonNegative(
+    Regularizer, kind="constraint", refuses=("weights that are shifted", "factors of either sign")
+):
     """Set negative weights to zero after every step: max(w, 0).
 
     This is the projection onto the non-negative numbers, so with plain gradient steps the training

@@ -23,7 +23,10 @@ from regexp.regularizer.base import (
 
 @dataclass(frozen=True)
 class Pruning(
-    Regularizer, kind="sparsity", neutral={"sparsity": 0.0}, refuses=("weights that are shifted",)
+    Regularizer,
+    kind="sparsity",
+    neutral={"sparsity": 0.0},
+    refuses=("weights that are shifted", "an early end"),
 ):
     """Set the smallest weights to zero, more and more of them, and keep them there.
 

@@ -12,7 +12,12 @@ from regexp.regularizer.common import mixed, pairs
 
 
 @dataclass(frozen=True)
-class RegMixup(Regularizer, kind="penalty", neutral={"eta": 0.0}):
+class RegMixup(
+    Regularizer,
+    kind="penalty",
+    neutral={"eta": 0.0},
+    refuses=("hidden rows that are mixed",),  # once more, in its own pass, by other targets
+):
     """Add eta * the loss of mixed rows to that of the clean ones.
 
     Rows are mixed as in `mixup`, l * x + (1 - l) * x' with one l ~ Beta(alpha, alpha) and one

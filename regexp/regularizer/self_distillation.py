@@ -18,7 +18,8 @@ class SelfDistillation(
     kind="label",
     neutral={"share": 0.0},
     tasks=("classification",),
-    refuses=("another loss",),
+    # the change is that of a whole cross-entropy: of what stands in its place it would be too much
+    refuses=("another loss", "a loss in place of cross-entropy"),
     uses_rows=True,
 ):
     """Train towards (1 - a) * y + a * p, with p what the network predicted of the row before.

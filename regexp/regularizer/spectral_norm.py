@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 from torch.nn.utils import parametrize
 
 from regexp.regularizer.base import Range, Regularizer, hidden_weights
+from regexp.regularizer.common import check_own_scale
 
 TINY = 1e-12
 """Least length of a vector that is divided by its length; torch's."""
@@ -60,6 +61,9 @@ class SpectralNorm(
     """
 
     iterations: Annotated[int, Range(1)]
+
+    def check_model(self, model: nn.Module) -> None:
+        check_own_scale("spectral_norm", model)
 
     def build(self, model: nn.Module) -> nn.Module:
         for layer, name in hidden_weights(model):

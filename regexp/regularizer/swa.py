@@ -27,7 +27,7 @@ class SWA(
     kind="averaging",
     neutral={"start": 1.0},
     provides=("averaged weights",),
-    refuses=("averaged weights",),
+    refuses=("averaged weights", "an early end"),
     averages=True,
     follows=True,
 ):

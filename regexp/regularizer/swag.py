@@ -33,7 +33,7 @@ class SWAG(
     neutral={"start": 1.0, "samples": 1},
     provides=("averaged predictions", "averaged weights"),
     # Around weights that a stopping rule went back to, the variance of the end would be drawn.
-    refuses=("averaged predictions", "averaged weights", "a stopping rule"),
+    refuses=("averaged predictions", "averaged weights", "a stopping rule", "an early end"),
     averages=True,
     follows=True,
 ):

@@ -9,7 +9,7 @@ from regexp.regularizer.base import Batch, NotApplicable, Step
 
 
 def class_counts(step: Step) -> Tensor:
-    """Training rows of each class, float64 [classes], 1 for a class without any."""
+    """Training rows of each class, float64 [classes]."""
     counts = None if step.split is None else step.split.class_counts
     if counts is None:
         raise NotApplicable(
@@ -17,7 +17,7 @@ def class_counts(step: Step) -> Tensor:
             key="regularizer",
             cure="give Regularized split=TrainingSplit(rows, class_counts)",
         )
-    return counts.clamp(min=1)
+    return counts
 
 
 def rows_of(batch: Batch) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from regexp.regularizer.base import Range, Regularizer, hidden_weights
+from regexp.regularizer.common import check_own_scale
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class WeightStandardization(
     """
 
     eps: Annotated[float, Range(0, open_low=True)]
+
+    def check_model(self, model: nn.Module) -> None:
+        check_own_scale("weight_standardization", model)
 
     def build(self, model: nn.Module) -> nn.Module:
         for layer, name in hidden_weights(model):

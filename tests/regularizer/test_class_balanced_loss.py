@@ -15,10 +15,14 @@ from tests.support import make_step, technique
 
 
 def weights_of(counts: list[int], beta: float) -> Tensor:
-    """The inverse of 1 + beta + ... + beta^(n-1), term by term, with the classes' number as sum."""
-    sums = [sum(beta**k for k in range(max(n, 1))) for n in counts]
-    effective = torch.tensor(sums, dtype=torch.float64)
-    return len(counts) / effective / (1 / effective).sum()
+    """The inverse of 1 + beta + ... + beta^(n-1), term by term, with the classes' number as sum.
+
+    A class without a row has no say in it, and counts as the mean of the others.
+    """
+    sums = {at: sum(beta**k for k in range(n)) for at, n in enumerate(counts) if n}
+    whole = sum(1 / effective for effective in sums.values())
+    found = [len(sums) / sums[at] / whole if at in sums else 1 for at in range(len(counts))]
+    return torch.tensor(found, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.9, 0.999])

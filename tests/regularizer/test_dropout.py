@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from functools import partial
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 from regexp.errors import NotApplicable
 from regexp.model.cnn import CNN
 from regexp.model.draws import Draws
+from regexp.model.embedding import Periodic
 from regexp.model.layers import Block, DropoutLayer, Noise, fill_noise, note_shapes
 from regexp.model.mlp import MLP
 from regexp.random import Rng
@@ -32,6 +34,23 @@ def test_stands_after_every_hidden_activation_and_at_the_inputs():
     model = technique("dropout", hidden=0.5, inputs=0.25).build(mlp(16, 16))
     shares = {name: layer.p for name, layer in noise_layers(model)}
     assert shares == {"inputs.0": 0.25, "hidden.0.dropout.0": 0.5, "hidden.1.dropout.0": 0.5}
+
+
+def test_what_is_kept_before_an_embedding_is_not_scaled():
+    """Bins and phases of x / (1 - p) are those of another value, which no row has in evaluation."""
+    rows = torch.linspace(1, 2, 240).view(30, 8)
+    torch.manual_seed(0)
+    embedding = partial(Periodic, frequencies=3, sigma=0.1, width=4, activation=True, lite=False)
+    model = MLP([8], 3, [16], "relu", embedding, rows)
+    model = technique("dropout", hidden=None, inputs=0.25).build(model).train()
+    note_shapes(model, rows[:1])
+    layer = model.inputs[0]
+    for seed in range(3):
+        layer.noise = layer.draw(Rng(seed), len(rows))
+        seen = layer(rows)
+        assert set((seen / rows).flatten().tolist()) == {0.0, 1.0}
+        assert 0.6 < float((seen != 0).float().mean()) < 0.9
+    assert torch.equal(model.eval().inputs(rows), rows)
 
 
 def test_null_adds_no_layer_at_the_inputs():

@@ -10,10 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 from regexp.errors import ConfigError, NotApplicable
+from regexp.model.mlp import MLP
+from regexp.model.realmlp import RealMLP
 from regexp.regularizer.base import Regularizer
+from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.ranges import Choice, Range, declared
 from tests.support import NAMES, technique
 
@@ -139,3 +143,35 @@ def test_a_hook_of_other_arguments_is_refused_where_its_class_is_made():
         class Old(Regularizer, kind="averaging"):
             def init(self, state):  # type: ignore[override]
                 return {}
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        *(("self_distillation", one) for one in ("focal_loss", "generalized_cross_entropy")),
+        ("self_distillation", "symmetric_cross_entropy"),  # takes away more than is there
+        ("logit_adjustment", "class_balanced_loss"),  # both balance the classes
+        ("reg_mixup", "manifold_mixup"),  # whose layers would mix its rows again
+        ("non_negative", "tabm"),  # whose factors of members have either sign
+        ("swa", "budget"),  # which ends before the tail that is averaged
+        ("swag", "budget"),
+        ("pruning", "budget"),
+    ],
+)
+def test_what_breaks_another_is_refused_in_either_order(name: str, other: str) -> None:
+    for names in ((name, other), (other, name)):
+        with pytest.raises(ConfigError, match=f"{name}: does not go together with {other}"):
+            Cocktail({one: technique(one) for one in names})
+
+
+@pytest.mark.parametrize(
+    "name", ["spectral_norm", "weight_standardization", "unit_norm", "orthogonal"]
+)
+def test_weights_of_a_fixed_size_are_not_for_layers_that_scale_them(name: str) -> None:
+    """In neutral tangent parametrization they shrink what passes by the root of the inputs."""
+    cocktail = Cocktail({name: technique(name)})
+    cocktail.build(MLP([8], 3, [16, 16], "relu"))
+    rows = torch.linspace(-1, 1, 240).view(30, 8)
+    scaled = RealMLP([8], 3, [16, 16], "relu", 3.0, None, "normal", 6.0, 0.1, 0.1, rows)
+    with pytest.raises(NotApplicable, match="the layers of this model divide by the root"):
+        cocktail.build(scaled)

@@ -49,7 +49,7 @@ def test_a_sweep_of_more_runs_than_the_ui_loads_is_not_ordered_by_its_results() 
 
 def test_rows_are_ordered_as_a_metric_of_ones_own_says() -> None:
     for said, ascending in ((True, True), (False, False), (None, False)):
-        _, state = view.shared_state("sweep", "test/cost", [{"label": "l1"}], said)
+        _, state = view.shared_state("sweep", "test/worth", [{"label": "l1"}], said)
         assert json.loads(state)["orderByAsc"] is ascending
 
 

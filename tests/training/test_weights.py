@@ -230,7 +230,7 @@ def test_techniques_that_mix_rows_mix_their_weights(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["focal_loss", "bootstrapping", "fgsm", "poly_loss", "generalized_cross_entropy",
-     "logit_adjustment", "symmetric_cross_entropy"],
+     "logit_adjustment", "symmetric_cross_entropy", "input_gradient"],
 )  # fmt: skip
 def test_changes_of_the_loss_count_rows_as_the_loss_does(name: str) -> None:
     """Its gradient with whole weights is that of repeated rows."""
