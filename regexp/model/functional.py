@@ -9,7 +9,12 @@ import torch
 from torch import Tensor, nn
 
 
-def call_with(module: nn.Module, tensors: Mapping[str, Tensor], *inputs: Any) -> Any:
+def call_with(
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    *inputs: Any,
+    moved: dict[str, Tensor] | None = None,
+) -> Any:
     """What `module` gives with other tensors as its parameters and buffers.
 
     Unlike `torch.func.functional_call` (of torch 2.13) it is for networks in which a module stands
@@ -18,6 +23,7 @@ def call_with(module: nn.Module, tensors: Mapping[str, Tensor], *inputs: Any) ->
 
     Args:
         tensors: by name; what stands in several places is replaced in all of them by that of one.
+        moved: gets what the module put in the place of buffers, by name, as `self.mean = ...` does.
     """
     own = {
         f"{path}.{name}" if path else name: tensor
@@ -28,7 +34,11 @@ def call_with(module: nn.Module, tensors: Mapping[str, Tensor], *inputs: Any) ->
     }
     values = {id(own[name]): value for name, value in tensors.items() if name in own}
     replaced = {name: values[id(held)] for name, held in own.items() if id(held) in values}
-    return torch.func.functional_call(module, replaced, inputs, tie_weights=False)
+    given = dict(replaced)
+    outputs = torch.func.functional_call(module, replaced, inputs, tie_weights=False)
+    if moved is not None:  # torch notes it in the mapping that it was given
+        moved |= {name: value for name, value in replaced.items() if value is not given[name]}
+    return outputs
 
 
 def hooks_of(module: nn.Module) -> list[Callable[..., Any]]:

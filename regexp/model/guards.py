@@ -39,6 +39,7 @@ def checked_outputs(model: nn.Module, example: Tensor) -> Tensor:
             in training from a source that is not known; or if it gives no tensor.
     """
     kind = type(model).__name__
+    check_real(model)
     before = global_states()
     with torch.no_grad():
         outputs, drew = _pass(model.eval(), example)
@@ -66,6 +67,18 @@ def checked_outputs(model: nn.Module, example: Tensor) -> Tensor:
             cure="draw with functions of torch, which get the run's own stream",
         )
     return outputs
+
+
+def check_real(model: nn.Module) -> None:
+    """Raise ConfigError for complex parameters and buffers, which a float type would make real."""
+    for name, tensor in model.state_dict().items():
+        if isinstance(tensor, Tensor) and tensor.is_complex():
+            raise ConfigError(
+                f"{name} of {type(model).__name__} is complex, and would lose its imaginary part",
+                key="model",
+                cure="keep real and imaginary part as two, and make one number of them in the "
+                "forward (torch.view_as_complex)",
+            )
 
 
 def _pass(model: nn.Module, rows: Tensor) -> tuple[Tensor, set[str]]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from regexp.model.activation import ACTIVATIONS
+from regexp.model.functional import hooks_of
 from regexp.model.layers import Noise
 from regexp.stack.vmapped import (
     Stacked,
@@ -113,13 +114,14 @@ def _lift_broadcasting(modules: Modules, done: dict[int, nn.Module]) -> nn.Modul
 
 
 def _hooked(module: nn.Module) -> bool:
-    return bool(module._forward_hooks or module._forward_pre_hooks)
+    return bool(hooks_of(module))
 
 
 def _plain_sequential(module: nn.Module) -> bool:
     """Whether calling `module` is no more than calling what it holds, one after another."""
-    forward = type(module).forward
-    return forward is nn.Sequential.forward and not _hooked(module)
+    kind = type(module)
+    plain = kind.forward is nn.Sequential.forward and kind.train is nn.Module.train
+    return plain and "forward" not in vars(module) and not _hooked(module)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
+from torch.utils.hooks import RemovableHandle
 
 from regexp.metrics.loss import LOSSES, Loss
 from regexp.model.kinds import parameter_kinds
@@ -95,7 +96,12 @@ class Trainable(ABC):
         self.autocast = autocast
         self._draws = draws_of(drawing, single, model)
         self._stream: Rng | None = None  # what the network draws from in this step
-        self._buffers = dict(model.named_buffers())
+        # by owner: a forward may put another tensor in the place of one, as `self.mean = ...` does
+        self._held = [
+            (name, model.get_submodule(path)._buffers, last)
+            for name, _ in model.named_buffers()
+            for path, _, last in (name.rpartition("."),)
+        ]
         self._noise = [(n, m) for n, m in model.named_modules() if isinstance(m, Noise)]
         # a module's "extra state" may be anything
         saved = {n: value for n, value in single.state_dict().items() if isinstance(value, Tensor)}
@@ -103,6 +109,7 @@ class Trainable(ABC):
         self._count_names = [name for name in saved if not saved[name].is_floating_point()]
         self._chain = chain(model)
         self.hidden: Tensors = {}
+        self._watching: list[RemovableHandle] = []
         if regularizer.flag("uses_hidden"):
             self._watch_hidden()
         if regularizer.flag("uses_hidden") or self._draws is not None:
@@ -125,7 +132,12 @@ class Trainable(ABC):
             def note(module: nn.Module, inputs: Any, output: Tensor, name: str = name) -> None:
                 self.hidden[name] = output.to(self.dtype)
 
-            self.model.get_submodule(name).register_forward_hook(note)
+            self._watching.append(self.model.get_submodule(name).register_forward_hook(note))
+
+    def stop_watching(self) -> None:
+        """Take back the hooks of `hidden`, which nothing reads any more."""
+        for handle in self._watching:
+            handle.remove()
 
     @property
     def draws_itself(self) -> bool:
@@ -189,7 +201,7 @@ class Trainable(ABC):
     def _buffers_now(self) -> Tensors:
         """The buffers by name; noise is a new tensor each step."""
         if not self._noise:
-            return self._buffers
+            return {name: held[last] for name, held, last in self._held}  # type: ignore[misc]
         # noise that a layer has in common for all its calls is one tensor under several names
         return dict(self.model.named_buffers(remove_duplicate=False))
 
@@ -292,9 +304,12 @@ class Trainable(ABC):
     def set_gradients(self, gradients: Tensors) -> None:
         for name, gradient in gradients.items():
             parameter = self.parameters[name]
-            # torch's fused optimizers take memory as it lies: strides must be the parameter's; and
             # what has no dimension takes the type of a technique's number that is a tensor
-            parameter.grad = gradient.to(parameter.dtype).contiguous()
+            gradient = gradient.to(parameter.dtype)
+            if gradient.stride() != parameter.stride():
+                # torch's fused optimizers take memory as it lies, and a parameter may be transposed
+                gradient = torch.empty_like(parameter).copy_(gradient)
+            parameter.grad = gradient
 
     def copy_parameters(self) -> Tensors:
         return {name: value.detach().clone() for name, value in self.parameters.items()}

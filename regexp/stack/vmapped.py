@@ -44,7 +44,8 @@ def stack_tensors(module: nn.Module, modules: Sequence[nn.Module]) -> None:
     for name, parameter in module._parameters.items():
         if parameter is not None:
             values = torch.stack([other.get_parameter(name).detach() for other in modules])
-            module._parameters[name] = nn.Parameter(values, parameter.requires_grad)
+            # fused optimizers, and what joins several, take memory as it lies
+            module._parameters[name] = nn.Parameter(values.contiguous(), parameter.requires_grad)
     for name, buffer in module._buffers.items():
         if buffer is not None:
             values = torch.stack([other.get_buffer(name).detach() for other in modules])
@@ -61,19 +62,27 @@ class Vmapped(Stacked):
         single.train(self.training)
         for name, module in self.named_modules():
             if name:
-                single.get_submodule(name).training = module.training
+                inner = single.get_submodule(name)
+                # a network's own train() may keep some of it in evaluation
+                inner.training = module.training and (inner.training or not self.training)
         tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
         numbers = {n: varying(m) for n, m in self.named_modules() if isinstance(m, Noise)}
 
         def single_run(
             tensors: dict[str, Tensor], numbers: dict[str, Any], *inputs: Tensor
-        ) -> Tensor:
+        ) -> tuple[Tensor, dict[str, Tensor]]:
+            moved: dict[str, Tensor] = {}
             with attributes(single, numbers):
-                return call_with(single, tensors, *inputs)
+                return call_with(single, tensors, *inputs, moved=moved), moved
 
         # what it draws is served run by run (`regexp.model.draws`)
         with without_fast_path():
-            return torch.vmap(single_run, randomness="different")(tensors, numbers, *inputs)
+            runs = torch.vmap(single_run, randomness="different")
+            outputs, moved = runs(tensors, numbers, *inputs)
+        for name, value in moved.items():
+            path, _, last = name.rpartition(".")
+            self.get_submodule(path)._buffers[last] = value.detach()
+        return outputs
 
 
 @contextlib.contextmanager

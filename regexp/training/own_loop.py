@@ -12,7 +12,7 @@ from regexp.metrics.ensemble import mean_prediction
 from regexp.metrics.evaluate import metrics
 from regexp.metrics.loss import Loss
 from regexp.model.draws import probe
-from regexp.model.guards import checked_outputs
+from regexp.model.guards import check_real, checked_outputs
 from regexp.random import Rng
 from regexp.regularizer.base import (
     Course,
@@ -111,6 +111,7 @@ class Regularized(Trainable):
                 "give a network that was made with another seed"
             )
         first = next(model.parameters())
+        check_real(model)
         model = add_layers(model, cocktail, seed).to(first.device, first.dtype).train()
         floating = example.is_floating_point()
         rows = example.to(first.device, first.dtype if floating else example.dtype)
@@ -258,6 +259,7 @@ class Regularized(Trainable):
         self._final = self.regularizer.restore(self.memory, self.evaluated(batches))
         self._final = {name: value.clone() for name, value in self._final.items()}
         self.model.load_state_dict(self._final, strict=False)
+        self.stop_watching()
         return self.model.eval()
 
     def _check(self, targets: Tensor) -> None:

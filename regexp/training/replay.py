@@ -254,13 +254,22 @@ def is_recordable(stack: Stack) -> bool:
 
 
 def is_unwatched(stack: Stack) -> bool:
-    """Whether a step is on the CPU, of our loss and draws, and no hook is on all modules."""
+    """Whether a step is on the CPU, of our loss and draws, and no hook is on all modules, or on a
+    parameter.
+    """
     return (
         stack.device.type == "cpu"
         and stack.own_loss is None
         and not stack.draws_itself
         and not torch.nn.modules.module._has_any_global_hook()
+        and not any(map(is_hooked, [*stack.model.parameters(), *stack.single.parameters()]))
     )
+
+
+def is_hooked(parameter: torch.Tensor) -> bool:
+    """Whether something is called with the gradient of a parameter."""
+    hooks = parameter._backward_hooks, getattr(parameter, "_post_accumulate_grad_hooks", None)
+    return any(hooks)
 
 
 def _is_capturable(module: nn.Module) -> bool:
