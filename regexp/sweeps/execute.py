@@ -11,7 +11,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -93,6 +93,7 @@ def run_sweep(sweep: Sweep, then: Then = lambda report, seconds: None) -> Execut
     start_importing(sweep.master, len(sweep.jobs))
     looks = rounds.looks_of(sweep)
     planned, left_out = plan_all(sweep.jobs)
+    sweep = _told_apart(sweep, planned)
     check_question(sweep, planned)
     sticks = planned_yardsticks(sweep.config, planned)
     for line in [*progress.left_out_lines(sweep, left_out), *progress.remark_lines(planned)]:
@@ -103,6 +104,24 @@ def run_sweep(sweep: Sweep, then: Then = lambda report, seconds: None) -> Execut
         # By now the tracker has ended the runs as KILLED, which takes the exception to tell.
         say("\nInterrupted. The same command again goes on from here.")
         raise
+
+
+def _told_apart(sweep: Sweep, planned: Sequence[Sequence["PlannedRun"]]) -> Sweep:
+    """The sweep, with the choice of a dataset in the settings of jobs whose data are called alike.
+
+    A comparison knows data by their name: of two choices that read one file it would show one.
+    """
+    chosen: dict[str, set[str]] = {}
+    for job, runs in zip(sweep.jobs, planned, strict=True):
+        for first in runs[:1]:
+            chosen.setdefault(first.dataset, set()).add(str(job.choices.get("dataset")))
+    jobs = [
+        replace(job, setting=", ".join(filter(None, (f"dataset={choice}", job.setting))))
+        if runs and len(chosen[runs[0].dataset]) > 1 and (choice := job.choices.get("dataset"))
+        else job
+        for job, runs in zip(sweep.jobs, planned, strict=True)
+    ]
+    return replace(sweep, jobs=tuple(jobs))
 
 
 def _execute(

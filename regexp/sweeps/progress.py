@@ -241,6 +241,8 @@ def ensemble_line(runs: "pandas.DataFrame") -> list[str]:
         if column(name) not in runs:
             continue
         found = runs.dropna(subset=[column(name)])
+        if found.empty:  # trials alone have them
+            continue
         keys = [key for key in ("technique", "variant", "setting") if key in found]
         if "dataset" in found and found["dataset"].nunique() > 1:
             keys.append("dataset")

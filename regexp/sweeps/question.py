@@ -36,6 +36,8 @@ def check_question(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> Non
         check_metric(asked.metric, planned, searched=sweep.config.tune.budget > 0)
     if asked.factor is not None:
         _check_factor(asked.factor, sweep)
+        if asked.baseline is not None:
+            _check_level(asked.baseline, asked.factor, sweep)
     elif asked.baseline is not None:
         _check_baseline(asked.baseline, [run for runs in planned for run in runs])
 
@@ -61,6 +63,19 @@ def _check_claims(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> None
                     wrong, key=f"{key}.{name}", got=dict(arm),
                     cure="change its keys, or leave all claims out: study.claims=null",
                 )  # fmt: skip
+
+
+def _check_level(baseline: str, factor: str, sweep: Sweep) -> None:
+    """A job has the level of the factor, if it is words that the sweep varies."""
+    given = [one.lstrip("+").partition("=") for job in sweep.jobs for one in job.overrides]
+    levels = {level for key, _, level in given if key == factor}
+    name = baseline.partition(" (")[0]
+    if levels and name not in levels and all(map(str.isidentifier, (name, *levels))):
+        raise ConfigError(
+            f"no run of this sweep has it{nearest(name, levels)}",
+            key="compare.baseline",
+            got=baseline,
+        )
 
 
 def _check_baseline(baseline: str, planned: Sequence[PlannedRun]) -> None:

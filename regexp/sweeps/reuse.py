@@ -65,14 +65,15 @@ def choose(
     usual = next(iter(here.values()), "")
     chosen: dict[str, Earlier] = {}
     for one in {one.id: one for one in found}.values():
+        if one.is_trial and one.fingerprint not in trials:
+            continue
         before = chosen.get(one.fingerprint)
         decided = before is not None and sweep_id in before.sweeps
         if sweep_id in one.sweeps:
             better = not decided or not (before and before.ended)
         else:
             same = one.arithmetic == wanted.get(one.fingerprint, usual)
-            fit = same and (not one.is_trial or one.fingerprint in trials)
-            better = reuse and one.ended and fit and not decided
+            better = reuse and one.ended and same and not decided
         if better:
             chosen[one.fingerprint] = one
     return chosen

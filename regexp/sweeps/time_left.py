@@ -131,7 +131,8 @@ class TimeLeft:
 
     def _look(self) -> None:
         """Read the reports that have come since the last look, and see which jobs train now."""
-        training = {self._job}
+        own = {self._job} - {-1}  # who collects jobs of a cluster trains none
+        training = set(own)
         with contextlib.suppress(OSError):
             for path in self._folder.iterdir():
                 if not path.stem.isdecimal() or (job := int(path.stem)) not in self._waiting:
@@ -141,7 +142,7 @@ class TimeLeft:
                     training.discard(job)
                 elif path.suffix == BEGUN:
                     training.add(job)
-        self._at_once = len((training & self._waiting.keys()) | {self._job})
+        self._at_once = max(1, len((training & self._waiting.keys()) | own))
 
     def _learn(self, work: Work, report: Mapping[str, Any]) -> None:
         """Count a job that has ended; what was found finished before took no time."""

@@ -217,7 +217,8 @@ def record_yardsticks(
     known, broken = _earlier(sticks, tracker, parent.id, reuse=reuse)
     new = [one.id for one in known.values() if parent.id not in one.sweeps]
     tracker.reuse(parent.id, {run_id: {} for run_id in new})
-    left = [one for one in sticks if one.fingerprint not in known]
+    by_print = {one.fingerprint: one for one in sticks}  # of jobs that differ in threads, say
+    left = [one for key, one in by_print.items() if key not in known]
     if not left:
         return
     kinds = ", ".join(dict.fromkeys(one.name for one in left))

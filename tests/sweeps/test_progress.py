@@ -23,6 +23,7 @@ def test_ensembles_of_several_datasets_are_told_apart() -> None:
     ]
     assert ensemble_line(runs[runs["dataset"] == "wine"]) == [f"{said}none 0.2000, l1 0.4000"]
     assert ensemble_line(runs.drop(columns="metrics.ensemble/accuracy")) == []
+    assert ensemble_line(runs.assign(**{"metrics.ensemble/accuracy": float("nan")})) == []
     of_three = pd.concat([runs[runs["dataset"] == "wine"]] * 3).assign(
         **{"metrics.ensemble/members": [2.0, 3.0, 2.0, 3.0, 1.0, 3.0]}
     )

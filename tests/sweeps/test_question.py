@@ -73,6 +73,8 @@ def test_what_can_be_answered_is_taken(asked: list[str]) -> None:
          "study.claims.it.metric=test/acuracy: runs on iris have no such metric"),
         (["compare.factor=optimiser", "optimizer=sgd,adam"],
          "compare.factor=optimiser: no such key or group is varied. Did you mean optimizer?"),
+        (["compare.factor=optimizer", "compare.baseline=sdg", "optimizer=sgd,adam"],
+         "compare.baseline=sdg: no run of this sweep has it. Did you mean sgd?"),
     ],
 )  # fmt: skip
 def test_what_no_run_will_have_is_refused_before_training(asked: list[str], message: str) -> None:

@@ -175,6 +175,34 @@ def test_trials_and_the_runs_that_follow_from_them_are_found(
     assert sorted(runs["stage"]) == ["final"] * 4 + ["tuning"] * 6
 
 
+def test_a_trial_of_the_same_sweep_is_no_run_that_counts_either(store: Store) -> None:
+    """The first configuration of a search is that of the file, and its seed may be a job's."""
+    asked = ("seeds=[0],[1]", "regularizer=none", "tune.budget=2", "dataset.split_seed=0", *SMALL)
+    _, sweep_id = store.trained("-m", *asked)
+    runs = store.runs(sweep_id)
+    final = runs[runs["stage"] != "tuning"]
+    assert sorted(final["seed"]) == [0, 1]
+
+
+def test_two_choices_that_read_one_file_are_two_settings(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A comparison knows data by their name, and showed the last of them alone."""
+    group = store.folder / "conf" / "dataset"
+    group.mkdir(parents=True)
+    for target in ("bought", "left"):
+        lines = ["defaults: [table]", f"target: {target}", "columns: [a]", "path: cust.csv"]
+        (group / f"{target}.yaml").write_text("\n".join(lines))
+    rows = [f"{row / 7},{'yn'[row % 2]},{'abc'[row % 3]}" for row in range(120)]
+    (store.folder / "cust.csv").write_text("\n".join(["a,bought,left", *rows]))
+    words = ("-m", "--config-dir", str(store.folder / "conf"), "dataset=bought,left")
+    small = ("model.hidden=[6]", "trainer.epochs=2", "seeds=2", "trainer.batch_size=16")
+    _, sweep_id = store.trained(*words, "regularizer=none", *small)
+    runs = store.runs(sweep_id)
+    assert set(runs["dataset"]) == {"cust"}
+    assert sorted(runs["setting"]) == [*["dataset=bought"] * 2, *["dataset=left"] * 2]
+
+
 def test_trials_keep_no_weights_and_are_no_runs_that_have_some(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

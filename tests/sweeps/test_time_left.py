@@ -88,6 +88,15 @@ def test_jobs_side_by_side_share_the_rest(tmp_path: Path) -> None:
     assert mine.end() == " · 20 of 80 runs · about 10 min left", "6 * 400 s / 4"
 
 
+def test_who_collects_jobs_of_a_cluster_trains_none(tmp_path: Path) -> None:
+    """Of four jobs one has ended and one trains there: three are left, one after another."""
+    rest = rest_of(tmp_path, *[TEN] * 4)
+    for job in (0, 1):
+        TimeLeft(tmp_path, Clock()).begin(job)
+    finish(tmp_path, 0, 600.0)
+    assert rest.end() == " · 10 of 40 runs · about 30 min left"
+
+
 def test_a_short_rest_is_not_told_of(tmp_path: Path) -> None:
     rest = rest_of(tmp_path, TEN, TEN)
     rest.begin(0)

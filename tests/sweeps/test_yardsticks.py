@@ -35,6 +35,7 @@ from regexp.sweeps.final_metrics import metrics_of
 from regexp.sweeps.plan import plan_all
 from regexp.sweeps.yardsticks import Yardstick, planned_yardsticks, record_yardsticks
 from regexp.tracking import Tracker
+from regexp.tracking.stored import Reader
 from tests.sandbox import Sandbox
 from tests.support import make_data
 
@@ -201,6 +202,16 @@ def test_each_is_fitted_once_for_its_rows() -> None:
                      "dataset.train_size=40,60", "trainer.batch_size=20", "seeds=2")  # fmt: skip
     assert len(made) == 3 * 2 * 2  # yardsticks, sizes, seeds
     assert len({one.fingerprint for one in made}) == len(made)
+
+
+def test_jobs_that_differ_in_threads_have_the_same(sandbox: Sandbox) -> None:
+    sandbox.arguments.remove("yardsticks=false")
+    asked = ("dataset=iris", "model.hidden=[6]", "trainer.epochs=2", "seeds=2")
+    assert sandbox.run("-m", "trainer.threads=1,2", "yardsticks=true", *asked) == 0
+    runs = Reader(None, sandbox.store).runs(next(iter(sandbox.parents())))
+    sticks = runs[runs["stage"] == "yardstick"]
+    assert len(sticks)
+    assert not sticks.duplicated(["technique", "seed"]).any()
 
 
 def test_trials_have_none() -> None:
