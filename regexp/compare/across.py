@@ -28,9 +28,6 @@ from regexp.compare.statistics import ALPHA, ROUNDING, Floats, holm
 if TYPE_CHECKING:
     import pandas as pd
 
-LEAST_DATASETS = 6
-"""With fewer no test of the signs has a p below 5%: 2^(1 - 6) = .031."""
-
 ENUMERATED = 13
 """Differences of which all patterns of signs are gone through; more would take seconds."""
 

@@ -162,14 +162,13 @@ def _at_equal_seeds(
     scores = means.copy()
     for other, names in references.items():
         for name in names:
-            both = by_seed[[name, other]].dropna()
+            pairs = by_seed[[name, other]]
+            alone = pairs.isna().sum(axis=1) == 1
+            unequal = alone.groupby(level="dataset").any().reindex(scores.index, fill_value=False)
+            both = pairs.dropna()
             gains = (both[name] - both[other]).fillna(0)  # both infinite
             settings = gains.groupby(level=["dataset", "setting"]).mean()
             gain = settings.groupby(level="dataset").mean().reindex(scores.index)
-            equal = by_seed[[name, other]].isna().any(axis=1) & by_seed[[name, other]].notna().any(
-                axis=1
-            )
-            unequal = equal.groupby(level="dataset").any().reindex(scores.index)
             scores[name] = scores[name].mask(unequal, means[other] + gain)
     return scores
 

@@ -71,9 +71,8 @@ def tested_of(
         metric: that they are compared by.
         rules: how they are tested.
     """
-    finished = members[
-        members["status"] == "FINISHED"
-    ]  # others may not have said yet what they are
+    # others may not have said yet what they are
+    finished = members[members["status"] == "FINISHED"]
     members = members if finished.empty else finished
     ratio, remarks = overlap(members)
     levels = [groups[key]["score"].mean() for key in dict.fromkeys(of.values())]

@@ -101,7 +101,9 @@ def existing_lines(
     others = sum(one.sweep_id != sweep_id for one in ended)
     of_others = f", {others} of them in other sweeps" if others else ""
     left = len(runs) - len(ended)
+    follow = any(run.trial_for for job in planned for run in job)  # only their trials are planned
     return [
         f"{len(ended)} of {count(len(runs), 'run')} exist already{of_others}; "
-        f"{'at most ' if auto and left else ''}{left or 'none'} to train."
+        f"{'at most ' if auto and left else ''}{left or 'none'} to train"
+        f"{', beside those that follow from trials' * follow}."
     ]

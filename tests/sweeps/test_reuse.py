@@ -169,7 +169,8 @@ def test_trials_and_the_runs_that_follow_from_them_are_found(
     assert len(first) == 5
     second, sweep_id = store.trained("-m", "regularizer=l1,l2", *tuned)
     assert len(second) == 5
-    assert "3 of 6 runs exist already" in capsys.readouterr().out
+    told = "3 of 6 runs exist already, 3 of them in other sweeps; 3 to train, beside those that "
+    assert told in capsys.readouterr().out
     runs = store.runs(sweep_id)
     assert set(runs["run_id"]) == first | second
     assert sorted(runs["stage"]) == ["final"] * 4 + ["tuning"] * 6
