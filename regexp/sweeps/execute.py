@@ -138,6 +138,7 @@ def _execute(
     from regexp.sweeps.workers import each
     from regexp.sweeps.yardsticks import record_yardsticks
     from regexp.tracking import interruptible
+    from regexp.tracking.lifecycle import COMPLETE
 
     began = time.monotonic()
     name = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{uuid.uuid4().hex[:8]}"
@@ -173,6 +174,10 @@ def _execute(
             for line in [*progress.best_line(folder), *progress.failure_lines(course.failures)]:
                 say(line)
             status = "FAILED" if course.failures or course.broken else "FINISHED"
+            if not reuse:  # the same command trains anew once nothing is left to go on with
+                now = choose(search(tracker.tries, runs), parent.id, runs, reuse=False)
+                if all((one := now.get(run.fingerprint)) and one.ended for run in runs):
+                    parent.tags({COMPLETE: True})
             parent.finish(status, progress.failure_summary(course.failures))
         finally:
             if parent is not None and parent.owned:  # time counts, however the command ends

@@ -34,15 +34,21 @@ def find_created(
     return None
 
 
+COMPLETE = "sweep.complete"
+"""Tag of a sweep that trained all afresh: that its runs have ended, those that diverged too."""
+
+
 def find_sweep(client: Any, experiment_id: str, key: str, *, afresh: bool) -> Any:
     """The oldest parent with this key; None where there is none.
 
     Args:
         key: tells sweeps apart.
-        afresh: whether one that has finished does not count.
+        afresh: whether one that has finished, or all of whose runs have ended, does not count.
     """
-    found = query.tagged(client, experiment_id, {"sweep.key": key})
-    return next((run for run in found if not (afresh and run.info.status == "FINISHED")), None)
+    for run in query.tagged(client, experiment_id, {"sweep.key": key}):
+        if not afresh or not (run.info.status == "FINISHED" or COMPLETE in run.data.tags):
+            return run
+    return None
 
 
 def create_sweep(client: Any, experiment_id: str, key: str, name: str) -> Any:

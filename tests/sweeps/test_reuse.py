@@ -161,6 +161,18 @@ def test_reuse_false_trains_afresh_each_time_it_has_finished(store: Store) -> No
     assert not first & set(store.runs(sweep_id)["run_id"])
 
 
+def test_reuse_false_trains_afresh_also_where_a_run_has_diverged(store: Store) -> None:
+    asked = ("regularizer=none", "optimizer=sgd", "grid.optimizer.lr=[0.1,1e30]", *SMALL[:3])
+    before: set[str] = set()
+    for _ in range(2):
+        known = store._ids()
+        assert store.run(*asked, "seeds=1", "reuse=false") == 1
+        new = store._ids() - known
+        assert len(new) == 2
+        assert not new & before
+        before = new
+
+
 def test_trials_and_the_runs_that_follow_from_them_are_found(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
