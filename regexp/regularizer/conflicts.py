@@ -13,6 +13,9 @@ DATA_KINDS = {1: "table", 2: "series", 3: "images"}
 OTHER_LOSS, SOFT_TARGETS = "another loss", "soft targets"
 """Words of techniques: `refuses` the user's own loss; `provides` probabilities for classes."""
 
+CLASS_WEIGHTS = "weights of classes"
+"""What a technique `provides`, or `refuses`, that makes rare classes count as frequent ones do."""
+
 ONE_PASS = "a prediction of one pass"
 """What a technique `provides` whose `predict` calls the network once, at the weights that are
 evaluated, and draws nothing: a program can have it."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 
 from regexp.regularizer.base import Course
+from regexp.regularizer.cocktail import Cocktail
+from regexp.regularizer.conflicts import CLASS_WEIGHTS
 from regexp.stack.member import lengths
 from regexp.stack.optimizers import simulate
 from regexp.sweeps.identity import Node
@@ -25,13 +27,24 @@ def advice(config: Node, rows: int) -> tuple[str, ...]:
         rows: of its training split.
     """
     regularizer, trainer = build_regularizer(config["regularizer"]), config["trainer"]
+    told = [] if trainer["class_weight"] is None else [*_balanced_twice(regularizer)]
     if not regularizer.uses("advise"):
-        return ()
+        return tuple(told)
     plan = lengths(regularizer, rows, trainer["batch_size"], trainer["epochs"])
     counts = tuple(steps for _, steps in plan)
     nodes = json.dumps({key: config[key] for key in ("optimizer", "scheduler")})
     rates = lambda: _learning_rates(nodes, counts) if sum(counts) <= SIMULATED else ()
-    return tuple(regularizer.advise(Course(list(accumulate(counts)), rates)))
+    return (*told, *regularizer.advise(Course(list(accumulate(counts)), rates)))
+
+
+def _balanced_twice(regularizer: Cocktail) -> Iterator[str]:
+    """A line on each technique that does what `trainer.class_weight` does."""
+    for name, technique in regularizer.techniques.items():
+        if CLASS_WEIGHTS in (*technique.provides, *technique.refuses):
+            yield (
+                f"regularizer.{name}: trainer.class_weight balances the classes as well, and both "
+                "together too much; leave one of the two out"
+            )
 
 
 @lru_cache(maxsize=8)

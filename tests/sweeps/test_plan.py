@@ -406,6 +406,17 @@ def test_a_users_module_trains_stacked_and_alone() -> None:
         assert ours.metrics["test/loss"] == pytest.approx(theirs.metrics["test/loss"], rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("technique", "told"), [("logit_adjustment", 1), ("class_balanced_loss", 1), ("focal_loss", 0)]
+)
+def test_classes_that_are_balanced_twice_are_told_of(technique: str, told: int) -> None:
+    words = ["dataset=iris", f"regularizer={technique}", "seeds=1"]
+    for weights, expected in (("balanced", told), ("null", 0)):
+        [job] = compose(parse([*words, f"trainer.class_weight={weights}"])[0]).jobs
+        [run] = plan(job.config)
+        assert sum("balances the classes as well" in line for line in run.remarks) == expected
+
+
 def test_a_module_that_cannot_be_lifted_trains_alone_and_the_remark_says_why() -> None:
     runs = plan(own("Branching", "seeds=2"))
     [remark] = {run.remarks for run in runs}
