@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from torch import nn
+
 from regexp.regularizer.base import (
     Include,
+    NotApplicable,
     ParameterKinds,
     Range,
     Regularizer,
     Step,
     Tensors,
+    parameter_kinds,
     weights,
 )
 from regexp.regularizer.common import owner, towards
@@ -82,6 +86,7 @@ class LayerwiseLRDecay(
 
     Raises:
         ValueError: for a number out of its range.
+        NotApplicable: for a model of one layer.
 
     Reference:
         J. Howard, S. Ruder, Universal language model fine-tuning for text classification, ACL
@@ -91,6 +96,15 @@ class LayerwiseLRDecay(
     """
 
     factor: Annotated[float, Range(0, 1)]
+
+    def check_model(self, model: nn.Module) -> None:
+        kinds = parameter_kinds(model)
+        if not any(layers_before_output(dict(model.named_parameters()), kinds).values()):
+            raise NotApplicable(
+                "the model has one layer, whose learning rate stays as it is",
+                key="regularizer.layerwise_lr_decay",
+                cure="leave the technique out",
+            )
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         before = layers_before_output(old, step.kinds)

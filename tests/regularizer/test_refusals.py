@@ -164,6 +164,13 @@ def test_what_breaks_another_is_refused_in_either_order(name: str, other: str) -
             Cocktail({one: technique(one) for one in names})
 
 
+def test_a_rate_for_each_layer_is_not_for_one_layer() -> None:
+    cocktail = Cocktail({"layerwise_lr_decay": technique("layerwise_lr_decay")})
+    cocktail.build(MLP([8], 3, [16], "relu"))
+    with pytest.raises(NotApplicable, match="the model has one layer"):
+        cocktail.build(MLP([8], 3, [], "relu"))
+
+
 @pytest.mark.parametrize(
     "name", ["spectral_norm", "weight_standardization", "unit_norm", "orthogonal"]
 )
