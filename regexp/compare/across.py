@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from regexp.compare.statistics import ALPHA, ROUNDING, Floats, holm
+from regexp.compare.statistics import ALPHA, ROUNDING, Floats, finite_sizes, holm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -270,8 +270,8 @@ def _levels(values: Floats, grain: Floats) -> Floats:
 
 def _grain(scores: Floats) -> Floats:
     """What rounding may make of the differences of a dataset's scores, [datasets]."""
-    finite: NDArray[np.float64] = np.where(np.isfinite(scores), np.abs(scores), 0)
-    return ROUNDING * finite.max(axis=1)
+    grain: Floats = ROUNDING * finite_sizes(scores).max(axis=1)
+    return grain
 
 
 def _check(scores: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ from regexp.compare import across as tests
 from regexp.compare.baseline import KEYS, NONE, Baseline, Key
 from regexp.compare.metric import Metric
 from regexp.compare.multiple import sign_flips
-from regexp.compare.statistics import ALPHA, ROUNDING, holm
+from regexp.compare.statistics import ALPHA, ROUNDING, finite_sizes, holm
 from regexp.compare.table import FINISHED
 from regexp.metrics.names import column
 
@@ -139,10 +139,9 @@ def _tested(
         gains = sign * (both[0] - both[1])
         means = gains.mean(axis=0)
     gains[both[0] == both[1]] = 0  # infinite ones as well
-    sizes = [np.where(np.isfinite(scores), np.abs(scores), 0) for scores in both]
-    gains[np.abs(gains) <= ROUNDING * np.maximum(*sizes)] = 0
+    gains[np.abs(gains) <= ROUNDING * np.maximum(*map(finite_sizes, both))] = 0
     # an infinite gain counts as the largest of its technique's: it has a side, and no size
-    largest = np.where(np.isfinite(gains), np.abs(gains), 0).max(axis=0)
+    largest = finite_sizes(gains).max(axis=0)
     joint = sign_flips(
         np.where(np.isfinite(gains), gains, np.sign(gains) * np.where(largest > 0, largest, 1))
     )

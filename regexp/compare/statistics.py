@@ -65,6 +65,11 @@ class Paired:
     improvement: float
 
 
+def finite_sizes(numbers: Floats) -> Floats:
+    """Their absolute values, of which rounding is a share; 0 of those that are not finite."""
+    return np.where(np.isfinite(numbers), np.abs(numbers), 0.0)
+
+
 def paired(
     technique: ArrayLike,
     baseline: ArrayLike,
@@ -84,8 +89,7 @@ def paired(
     n = len(ours)
     if n == 0:
         return Paired(0, missing, 0, math.nan, math.nan, math.nan)
-    finite = [np.where(np.isfinite(scores), np.abs(scores), 0) for scores in (ours, theirs)]
-    grain = ROUNDING * float(np.maximum(*finite).max())
+    grain = ROUNDING * float(max(finite_sizes(scores).max() for scores in (ours, theirs)))
     with np.errstate(over="ignore", invalid="ignore"):  # of scores near the largest float
         differences = ours - theirs
         tied = (ours == theirs) | (np.abs(differences) <= grain)

@@ -29,9 +29,8 @@ from regexp.regularizer.base import (
 __all__ = [
     "Padding", "advise_momentum", "advise_tail", "average_tail", "backwards_as",
     "check_own_scale", "copied", "covered", "draw_like", "global_norm", "gradients_at",
-    "in_one_order", "mixed",
-    "mixed_targets", "mixing_share", "offsets", "owner", "pairs", "resample", "select", "towards",
-    "unit_norms",
+    "in_one_order", "mixed", "mixed_targets", "mixing_share", "offsets", "owner", "pairs",
+    "resample", "select", "towards", "unit_norms",
 ]  # fmt: skip
 
 Padding = Annotated[str, Choice("zeros", "border", "reflection")]
