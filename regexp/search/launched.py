@@ -22,7 +22,7 @@ from regexp.search.workers import ARMS
 from regexp.sweeps.launched import shared_tracker
 from regexp.sweeps.launchers import Jobs, starter
 from regexp.sweeps.progress import JobReport, say, write_report
-from regexp.sweeps.time_left import BEGUN
+from regexp.sweeps.time_left import BEGUN, LEFT
 from regexp.sweeps.workers import start_importing
 from regexp.tracking import interruptible
 from regexp.tracking.sweeps import LAUNCHED
@@ -97,7 +97,7 @@ def take_part(config: DictConfig) -> float:
     plan = Path(config.launch.plan)
     content = plan_file.read(plan)
     os.chdir(content["cwd"])
-    plan.with_suffix(BEGUN).touch()
+    plan.with_suffix(BEGUN).write_text(str(os.getpid()))
     report, began = JobReport(int(plan.stem), "search"), time.monotonic()
     try:
         space = read_space(compose_search(Namespace(**content["options"])))
@@ -107,6 +107,9 @@ def take_part(config: DictConfig) -> float:
             help_search(space, tracker, content["key"], say if not report.number else _nobody)
     except Exception as error:
         report.reason = public(f"{type(error).__name__}: {error}")
+    except BaseException:  # interrupted; all is recorded by now
+        plan.with_suffix(LEFT).touch()
+        raise
     report.seconds = time.monotonic() - began
     write_report(report, plan.with_suffix(".json"))
     return 0.0

@@ -21,7 +21,7 @@ from regexp.errors import ConfigError, NotApplicable, in_words
 from regexp.metrics.names import VALIDATION_LOSS
 from regexp.sweeps import progress
 from regexp.sweeps.progress import say
-from regexp.sweeps.time_left import LEFT, time_left
+from regexp.sweeps.time_left import INTERRUPTED, LEFT, time_left
 
 if TYPE_CHECKING:
     from regexp.sweeps.job import Advance
@@ -142,6 +142,8 @@ def job(config: DictConfig) -> float:
         postpone()
         with contextlib.suppress(OSError):  # it may be a folder of another machine alone
             os.chdir(content["cwd"])
+        if Path(content["order"]["folder"], INTERRUPTED).exists():
+            raise KeyboardInterrupt
     return do(config, content)
 
 

@@ -8,6 +8,7 @@ count through their reports, and as many jobs as train at once share what is lef
 
 import contextlib
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,10 +29,13 @@ LEAST = 60.0
 """Seconds: a rest that is shorter is not told of, and between two lines of a job pass as many."""
 
 BEGUN = ".begun"
-"""Ends the name of the file by which a job tells that it trains."""
+"""Ends the name of the file by which a job tells that it trains, and in which process."""
 
 LEFT = ".left"
 """Ends the name of the file by which a job tells that it was interrupted, and has recorded it."""
+
+INTERRUPTED = "interrupted"
+"""In the folder of plans: no job is to begin any more."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class TimeLeft:
         self._epochs = self._epochs_said = 0
         if job in self._waiting:
             with contextlib.suppress(OSError):
-                (self._folder / f"{job}{BEGUN}").touch()
+                (self._folder / f"{job}{BEGUN}").write_text(str(os.getpid()))
 
     def advance(self, epochs: int) -> str:
         """Epochs of the job's runs were trained; once in a while how far it is, else nothing."""

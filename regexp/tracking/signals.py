@@ -4,7 +4,7 @@ import itertools
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -36,6 +36,10 @@ class Terminated(SystemExit):
     def __str__(self) -> str:
         return f"{'requeued' if self.requeued else 'ended'} by {self.signal.name}"
 
+    def __reduce__(self) -> tuple[type[Exception], tuple[str]]:
+        # of another process it tells this one, which nobody has asked to end
+        return ChildProcessError, (str(self),)
+
 
 class _Held:
     """What `held_back` has held back."""
@@ -44,6 +48,7 @@ class _Held:
 
 
 _held: _Held | None = None
+_before_ending: list[Callable[[], None]] = []
 
 
 @contextmanager
@@ -76,6 +81,16 @@ def pending() -> Terminated | None:
 
 
 @contextmanager
+def before_ending(do: Callable[[], None]) -> Iterator[None]:
+    """At a signal inside the block call `do`, and only then raise what `interruptible` raises."""
+    _before_ending.append(do)
+    try:
+        yield
+    finally:
+        _before_ending.remove(do)
+
+
+@contextmanager
 def interruptible() -> Iterator[None]:
     """Raise `Terminated` at signals inside the block, KeyboardInterrupt at Ctrl-C.
 
@@ -99,10 +114,15 @@ def interruptible() -> Iterator[None]:
                 signal.signal(handled, signal.SIG_IGN)
         ended.append(Terminated(number, requeued=warned and callable(before[number])))
         if _held is None:
+            prepare()
             raise ended[0]
         _held.ended = ended[0]
         signal.signal(signal.SIGALRM, expire)
         signal.setitimer(signal.ITIMER_REAL, WARNED if warned else GRACE)
+
+    def prepare() -> None:
+        for do in reversed(_before_ending):
+            do()
 
     def hurry() -> None:
         """The end that a warning told of is near."""
@@ -118,6 +138,10 @@ def interruptible() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         press = next(presses)
         if press == 1:
+            for handled in before:
+                if handled != signal.SIGINT:
+                    signal.signal(handled, signal.SIG_IGN)
+            prepare()
             raise KeyboardInterrupt
         if press > 2:
             os._exit(INTERRUPTED)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +21,9 @@ from regexp.sweeps.launchers.collect import CannotAsk, Standing, collect
 from regexp.sweeps.launchers.jobs import Jobs, Task, keep_tasks
 from regexp.sweeps.launchers.start import starter
 from regexp.sweeps.progress import JobReport, write_report
+from regexp.sweeps.time_left import INTERRUPTED, TimeLeft, Work, write_work
+from regexp.tracking import Terminated, interruptible
+from tests.processes import CONTEXT
 
 Fate = Callable[["Machine", str], bool]
 """What a task does at a look: whether it lives on."""
@@ -405,6 +411,50 @@ def test_a_pool_that_broke_is_made_again_and_who_may_have_broken_it_is_alone(
     died = {2: "its process died, 3 times in all (RuntimeError: a worker was terminated)"}
     assert jobs.causes == (died if until == 9 else {})
     assert {n for n in range(7) if jobs.has_ended(n)} == set(range(7)) - set(jobs.causes)
+
+
+def train(plan: Path, began: Connection) -> None:
+    """Begin a job, and record when it is asked to end: what workers do."""
+    TimeLeft(plan.parent).begin(int(plan.stem))
+    try:
+        with interruptible():
+            began.send("begun")
+            while True:
+                signal.pause()
+    except Terminated:
+        plan.with_suffix(".left").touch()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_jobs_record_that_they_end_before_their_processes_are_killed(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    jobs = jobs_of(tmp_path, 3)
+    write_work(tmp_path / "plans", [Work(1, 1, 1.0, "iris")] * 3)
+
+    class Workers(Pool):
+        def launch(self, overrides: Sequence[list[str]], initial_job_idx: int) -> list[Any]:
+            reader, writer = CONTEXT.Pipe(duplex=False)
+            workers = [
+                CONTEXT.Process(target=train, args=(plan, writer), daemon=True)
+                for plan in jobs.plans[:2]  # the third waits for one of them
+            ]
+            for worker in workers:
+                worker.start()
+            try:
+                assert [reader.recv() for _ in workers] == ["begun"] * 2
+                os.kill(os.getpid(), number)
+            except BaseException:
+                for worker in workers:
+                    worker.kill()
+                raise
+            return []
+
+    with pytest.raises((Terminated, KeyboardInterrupt)), interruptible():
+        starter(jobs)(Workers(jobs, lambda *_: False), [["0"], ["1"], ["2"]])  # type: ignore[arg-type]
+    assert [jobs.has_begun(position) for position in range(3)] == [True, True, False]
+    assert not any(jobs.is_going(position) for position in range(3))
+    assert (tmp_path / "plans" / INTERRUPTED).exists()
 
 
 def test_a_launcher_that_starts_nothing_is_not_tried_again(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Signals that wait for a place where the work can be left, and those that others wait for."""
 
 import os
+import pickle
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -105,6 +106,36 @@ def test_a_warning_waits_longer_but_where_sigterm_follows(monkeypatch: pytest.Mo
     assert ended.signal == signal.SIGUSR1
     assert min(left) > signals.WARNED - 30
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_has_to_be_done_before_is_done_once_whatever_signals_follow(
+    number: signal.Signals,
+) -> None:
+    done: list[str] = []
+
+    def last() -> None:
+        send(signal.SIGTERM)
+        done.append("last")
+
+    def work() -> None:
+        with signals.before_ending(last), signals.before_ending(lambda: done.append("first")):
+            try:
+                send(number)
+            finally:
+                send(signal.SIGTERM)
+                done.append("clean-up")
+
+    assert isinstance(ended_by(work), Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+    assert done == ["first", "last", "clean-up"]
+    assert isinstance(ended_by(lambda: send(number)), Terminated | KeyboardInterrupt)
+    assert len(done) == 3
+
+
+def test_another_process_is_not_asked_to_end_where_this_one_is() -> None:
+    heard = pickle.loads(pickle.dumps(Terminated(signal.SIGTERM)))
+    assert isinstance(heard, Exception)
+    assert str(heard) == "ended by SIGTERM"
 
 
 def test_what_a_launcher_does_at_a_signal_comes_when_all_is_recorded(

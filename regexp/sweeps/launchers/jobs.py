@@ -9,7 +9,7 @@ from regexp.addresses import public
 from regexp.errors import count
 from regexp.sweeps import progress
 from regexp.sweeps.progress import JobReport, say
-from regexp.sweeps.time_left import BEGUN, LEFT
+from regexp.sweeps.time_left import BEGUN, INTERRUPTED, LEFT
 
 Named = Callable[[str], Mapping[int, str]]
 """See `regexp.sweeps.launchers.collect.Cluster.named`."""
@@ -57,6 +57,18 @@ class Jobs:
         """Whether the job has begun, and neither ended nor recorded that it was interrupted."""
         left = self.plans[position].with_suffix(LEFT).exists()
         return self.has_begun(position) and not left and not self.has_ended(position)
+
+    def begin_no_more(self) -> None:
+        """Leave a mark for processes that are given further jobs."""
+        self.plans[0].with_name(INTERRUPTED).touch()
+
+    def process(self, position: int) -> int | None:
+        """The id of the process, on whatever machine, in which the job has begun."""
+        try:
+            text = self.plans[position].with_suffix(BEGUN).read_text()
+        except OSError:
+            return None
+        return int(text) if text.isdecimal() else None
 
     def again(self, positions: Iterable[int], cause: str) -> list[int]:
         """Those of some jobs that died which are to be given again; why the others are not is kept.

@@ -1,7 +1,13 @@
 """Which way a launcher's jobs are started; the launchers of one machine return when all ended."""
 
+import multiprocessing
+import os
+import signal
+import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from hydra.plugins.launcher import Launcher
@@ -10,6 +16,7 @@ from regexp.addresses import public
 from regexp.config.launching import Start
 from regexp.sweeps.launchers.collect import Cluster, collect
 from regexp.sweeps.launchers.jobs import Jobs
+from regexp.tracking.signals import GRACE, before_ending
 
 
 def starter(jobs: Jobs) -> Start:
@@ -58,8 +65,9 @@ def _wait(launcher: Any, overrides: Sequence[list[str]], jobs: Jobs) -> None:
             batch = [alone.popleft()]
         try:
             given = [overrides[position] for position in batch]
-            for result in launcher.launch(given, initial_job_idx=batch[0]):
-                _ = result.return_value  # raises what the job raised
+            with before_ending(partial(_interrupt, jobs, batch)):
+                for result in launcher.launch(given, initial_job_idx=batch[0]):
+                    _ = result.return_value  # raises what the job raised
         except Exception as error:
             lost = [position for position in batch if not jobs.has_ended(position)]
             begun = [position for position in lost if jobs.has_begun(position)]
@@ -68,3 +76,27 @@ def _wait(launcher: Any, overrides: Sequence[list[str]], jobs: Jobs) -> None:
             begun = begun or lost
             together.extendleft(reversed([one for one in lost if one not in begun]))
             alone += jobs.again(begun, public(f"{type(error).__name__}: {error}").splitlines()[0])
+
+
+def _interrupt(jobs: Jobs, batch: Sequence[int]) -> None:
+    """Let the jobs that processes of this one train record how far they are.
+
+    joblib kills its processes when it hears of an interruption. `GRACE` seconds are let pass at
+    most.
+    """
+    with suppress(OSError):  # of a full disk
+        jobs.begin_no_more()
+    asked: set[int] = set()
+    until = time.monotonic() + GRACE
+    while time.monotonic() < until:
+        children = {child.pid for child in multiprocessing.active_children()}
+        begun = {at: jobs.process(at) for at in batch if jobs.is_going(at)}
+        going = {at: process for at, process in begun.items() if process in children}
+        if not going:
+            return
+        for at, process in going.items():
+            if process is not None and at not in asked:
+                with suppress(OSError):  # it has just ended
+                    os.kill(process, signal.SIGTERM)
+        asked |= going.keys()
+        time.sleep(0.05)
