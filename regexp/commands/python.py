@@ -154,7 +154,9 @@ class Sweep:
         )
         if not len(comparison.table):
             return f"<p>{head}</p>"
-        columns = terminal_columns(comparison.shown, comparison.metric, comparison.against)
+        columns = terminal_columns(
+            comparison.shown, comparison.metric, comparison.against, comparison.spending.level
+        )
         shown = pd.DataFrame({column.title: column.cells for column in columns})
         with pd.option_context("display.max_colwidth", None):
             table = shown.to_html(index=False, border=0)

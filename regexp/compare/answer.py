@@ -275,7 +275,7 @@ def _of_datasets(across: Across, unit: Unit) -> str:
     sentences = []
     for better, does in ((True, "better"), (False, "worse")):
         names = [
-            f"{name} (p {formats.relation(p)})"
+            f"{name} (p {formats.relation(p, across.alpha)})"
             for name, p in differing.loc[(differing["gain"] > 0) == better, "p_joint"].items()
         ]
         if names:
@@ -284,7 +284,11 @@ def _of_datasets(across: Across, unit: Unit) -> str:
             sentences.append(f"{use}{_few(names)} {verb} {does} than {baseline}.")
     if not sentences:
         least = tested["p_joint"].min()
-        p = "" if math.isnan(least) else f"; smallest corrected p: {formats.p_text(least)}"
+        p = (
+            ""
+            if math.isnan(least)
+            else f"; smallest corrected p: {formats.p_text(least, across.alpha)}"
+        )
         sentences.append(
             f"{_keep(across.against)}: no {across.against.kind} is shown to be better or worse{p}."
         )

@@ -130,10 +130,9 @@ class Comparison:
             return self.table
         return pd.concat([family.shown for family in self.families], ignore_index=True)
 
-    @property
-    def regression(self) -> bool:
-        """Whether numbers are predicted, not classes."""
-        return has(self.runs, RMSE)
+    def regression(self, dataset: str) -> bool:
+        """Whether numbers of a dataset are predicted, not classes."""
+        return has(self.runs[self.runs["dataset"] == dataset], RMSE)
 
 
 def compare(

@@ -136,9 +136,9 @@ def _family(comparison: Comparison, family: Family) -> FamilyPart:
         outcomes=list(rows["outcome"]),
         intervals=list(ends.itertuples(index=False, name=None)),
         verdicts=tables.verdict_columns(rows, metric, comparison.against),
-        tests=tables.deciding_columns(rows, metric, comparison.against),
+        tests=tables.deciding_columns(rows, metric, comparison.against, family.judge.alpha),
         measures=tables.measure_columns(
-            rows, metric, comparison.against, regression=comparison.regression
+            rows, metric, comparison.against, regression=comparison.regression(family.dataset)
         ),
         summary=tables.summary_columns(rows, metric, comparison.against),
     )

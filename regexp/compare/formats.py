@@ -98,7 +98,7 @@ def scores(means: Iterable[float], stds: Iterable[float], unit: Unit) -> list[st
         unit: in which they are written.
     """
     stds = list(stds)
-    digits = _common(stds, unit, 2 if unit.factor != 1 else 4)
+    digits = common(stds, unit, 2 if unit.factor != 1 else 4)
     return [
         rounded(mean, digits, unit=unit)
         + ("" if math.isnan(mean) or math.isnan(std) else f" ± {rounded(std, digits, unit=unit)}")
@@ -115,7 +115,7 @@ def differences(rows: "pd.DataFrame", unit: Unit, prefix: str = "") -> list[tupl
         prefix: of the columns `low` and `high`.
     """
     lows, highs = rows[f"{prefix}low"], rows[f"{prefix}high"]
-    digits = _common([(high - low) / 2 for low, high in zip(lows, highs, strict=True)], unit, 0)
+    digits = common([(high - low) / 2 for low, high in zip(lows, highs, strict=True)], unit, 0)
     return [
         _difference(float(mean), float(low), float(high), unit, digits)
         for mean, low, high in zip(rows["difference"], lows, highs, strict=True)
@@ -132,7 +132,7 @@ def _difference(mean: float, low: float, high: float, unit: Unit, digits: int) -
     return rounded(mean, digits, unit=unit, sign=True), ends
 
 
-def _common(spreads: Sequence[float], unit: Unit, without: int) -> int:
+def common(spreads: Iterable[float], unit: Unit, without: int) -> int:
     """Digits after the point for a column of numbers with these spreads: those of the middle one.
 
     Args:
@@ -144,19 +144,21 @@ def _common(spreads: Sequence[float], unit: Unit, without: int) -> int:
     return digits_of(known[len(known) // 2], unit) if known else without
 
 
-def p_text(p: float) -> str:
-    """`0.012`, `<0.001`: with digits enough to tell it from 5%."""
+def p_text(p: float, level: float = ALPHA) -> str:
+    """`0.012`, `<0.001`: with digits enough to tell it from the level that it is held to."""
     if math.isnan(p):
         return NOTHING
-    if p < 0.001:
-        return "<0.001"
+    least = min(0.001, level)
+    if p < least:
+        return f"<{least:g}"
     texts = (f"{p:.{digits}g}" for digits in range(2, 17))
-    return next(text for text in texts if (float(text) < ALPHA) == (p < ALPHA))
+    return next(text for text in texts if (float(text) < level) == (p < level))
 
 
-def relation(p: float) -> str:
+def relation(p: float, level: float = ALPHA) -> str:
     """A p-value for a sentence: `= 0.012`, `< 0.001`."""
-    return "< 0.001" if p < 0.001 else f"= {p_text(p)}"
+    text = p_text(p, level)
+    return f"< {text[1:]}" if text.startswith("<") else f"= {text}"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -32,7 +32,7 @@ def show(comparison: Comparison, file: TextIO | None = None) -> None:
         values = rows[name].unique()
         if len(values) == 1 and values[0]:
             file.write(f"{name}: {printable(str(values[0]))}\n")
-    columns = tables.terminal_columns(rows, metric, comparison.against)
+    columns = tables.terminal_columns(rows, metric, comparison.against, comparison.spending.level)
     spared = _spared(columns, file)
     kept = [column for column in columns if column.title not in spared]
     show_columns(

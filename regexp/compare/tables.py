@@ -11,6 +11,7 @@ from regexp.compare.family import ROWS
 from regexp.compare.formats import NOTHING, counted_digits
 from regexp.compare.metric import PERCENT, PLAIN, POINTS, Metric, Unit
 from regexp.compare.ranking import Across
+from regexp.compare.statistics import ALPHA
 from regexp.errors import count, printable
 
 if TYPE_CHECKING:
@@ -47,31 +48,46 @@ def shortened(text: str, length: int) -> str:
 
 
 def terminal_columns(
-    rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE
+    rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE, level: float = ALPHA
 ) -> list[Column]:
-    """The table of a terminal: numbers with a fixed count of digits, a dash for nothing."""
+    """The table of a terminal: numbers with a fixed count of digits, a dash for nothing.
+
+    Args:
+        rows: of a comparison's table.
+        metric: that techniques are compared by.
+        against: the baseline.
+        level: to which p-values are held.
+    """
     names = [name for name in FAMILY if rows[name].nunique() > 1]
 
     def fixed(name: str, form: str) -> list[str]:
         return ["-" if math.isnan(value) else form.format(value) for value in rows[name]]
 
+    def counted(name: str, digits: int, *, sign: bool = False) -> list[str]:
+        texts = (formats.rounded(value, digits, sign=sign) for value in rows[name])
+        return [_ascii(text) for text in texts]
+
+    scores = max(4, formats.common(rows["std"], PLAIN, 4))
+    steps = max(4, formats.common((rows["high"] - rows["low"]) / 2, PLAIN, 4))
     few_pairs = [
         f" ({count(pairs, 'pair')})" if 0 < pairs < finished else ""
         for pairs, finished in zip(rows["pairs"], rows["finished"], strict=True)
     ]
-    differences = map(str.__add__, fixed("difference", "{:+.4f}"), few_pairs)
+    differences = map(str.__add__, counted("difference", steps, sign=True), few_pairs)
     intervals = [
-        "-" if math.isnan(low) else f"{low:+.4f}, {high:+.4f}"
+        "-"
+        if math.isnan(low)
+        else _ascii(formats.interval_text(low, high, steps, PLAIN, sign=True)[0])
         for low, high in zip(rows["low"], rows["high"], strict=True)
     ]
     sure = ["-" if math.isnan(p) else formats.percent(p) for p in rows["p_helps"]]
-    corrected = ["-" if math.isnan(p) else formats.p_text(p) for p in rows["p_corrected"]]
+    corrected = ["-" if math.isnan(p) else formats.p_text(p, level) for p in rows["p_corrected"]]
     columns = [
         *(Column(name, _printable(rows[name]), words=True) for name in names),
         Column(against.factor, _printable(rows["label"]), words=True),
         Column("runs", list(map("{}/{}".format, rows["finished"], rows["runs"]))),
-        Column(metric.name, fixed("mean", "{:.4f}")),
-        _column("std", rows["std"], fixed("std", "{:.4f}")),
+        Column(metric.name, counted("mean", scores)),
+        _column("std", rows["std"], counted("std", scores)),
         _column(f"vs {against}", rows["difference"], differences),
         _column("95% interval", rows["low"], intervals, words=True),
         _column("P(helps)", rows["p_helps"], sure),
@@ -82,6 +98,13 @@ def terminal_columns(
         _column("time", rows["relative_seconds"], fixed("relative_seconds", "×{:.2f}")),
     ]  # fmt: skip
     return _telling(columns)
+
+
+def _ascii(text: str) -> str:
+    """As a terminal has it that may know no other letters."""
+    if text == NOTHING:
+        return "-"
+    return text.replace(formats.MINUS, "-").replace("∞", "inf").replace(" to ", ", ")
 
 
 _OTHER = "other rows"
@@ -139,9 +162,16 @@ def _other_rows(rows: "pd.DataFrame") -> Column:
 
 
 def deciding_columns(
-    rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE
+    rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE, level: float = ALPHA
 ) -> list[Column]:
-    """What decides: p-values, what could have been found, and the other rows' intervals."""
+    """What decides: p-values, what could have been found, and the other rows' intervals.
+
+    Args:
+        rows: of one dataset and setting.
+        metric: that techniques are compared by.
+        against: the baseline.
+        level: to which p-values are held.
+    """
     columns = []
     for prefix, of, by in (("", "this table", "Holm"), (ROWS, "other rows", "family")):
         p, corrected = rows[f"{prefix}p"], rows[f"{prefix}p_corrected"]
@@ -154,7 +184,7 @@ def deciding_columns(
             ]
         columns += [
             _column(f"p, {of}", p, map(formats.p_text, p), "Of one row looked at alone."),
-            _column(f"p ({by}), {of}", corrected, map(formats.p_text, corrected),
+            _column(f"p ({by}), {of}", corrected, (formats.p_text(p, level) for p in corrected),
                     "Corrected for all that this table compares; it decides."),
             _column(f"detectable, {of}{metric.unit.suffix}", rows[f"{prefix}detectable"],
                     (_detectable(each, metric.unit) for each in rows[f"{prefix}detectable"]),
@@ -255,7 +285,8 @@ def rank_columns(across: Across, metric: Metric) -> list[Column]:
         _column("average rank", average, map("{:.2f}".format, average), "1 is the best."),
         _column("wins / ties / losses", tested["wins"], counts,
                 f"Datasets on which the mean is better than that of {against}, equal, worse."),
-        _column("p (joint)", tested["p_joint"], map(formats.p_text, tested["p_joint"]),
+        _column("p (joint)", tested["p_joint"],
+                (formats.p_text(p, across.alpha) for p in tested["p_joint"]),
                 "By joint flips of the datasets' signs, corrected for all that this table "
                 "compares; it decides."),
         _column("p (Wilcoxon)", tested["p"], map(formats.p_text, tested["p"])),

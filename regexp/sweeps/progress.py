@@ -125,6 +125,9 @@ def result_line(report: JobReport, metric: str | None = None) -> str:
         report: of the job.
         metric: `compare.metric`.
     """
+    from regexp.compare.formats import MINUS, common, digits_of, rounded
+    from regexp.compare.metric import PLAIN
+
     parts = []
     if report.outcomes and not report.failures and all(o["before"] for o in report.outcomes):
         return "finished before"
@@ -138,8 +141,10 @@ def result_line(report: JobReport, metric: str | None = None) -> str:
         if values and report.points == 1:
             mean = sum(values) / len(values)
             spread = (sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
-            deviation = f" ± {spread:.3f}" if len(values) > 1 else ""
-            parts.append(f"{name.replace('/', ' ')} {mean:.3f}{deviation}")
+            places = max(3, common([spread], PLAIN, digits_of(mean, PLAIN) + 1))
+            deviation = f" ± {rounded(spread, places)}" if len(values) > 1 else ""
+            score = rounded(mean, places).replace(MINUS, "-")
+            parts.append(f"{name.replace('/', ' ')} {score}{deviation}")
             break
     parts.append(f"{report.seconds:.1f} s")
     if tuned := next((outcome["tuned"] for outcome in finished), ""):

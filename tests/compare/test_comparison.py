@@ -27,11 +27,11 @@ def answer(*frames: pd.DataFrame) -> str:
 def test_a_sweep_is_compared_by_its_task() -> None:
     comparison = of(classified())
     assert comparison.metric == Metric("test/accuracy", lower_is_better=False)
-    assert not comparison.regression
+    assert not comparison.regression("digits")
     assert comparison.across is None
     comparison = of(regressed())
     assert comparison.metric == Metric("test/rmse", lower_is_better=True)
-    assert comparison.regression
+    assert comparison.regression("sunspots")
     outcomes = comparison.table.set_index("technique")["outcome"].to_dict()
     assert outcomes == {
         "none": "baseline", "dropout": "helps", "l2": "no evidence", "l1": "hurts",
@@ -192,6 +192,7 @@ def test_classification_and_regression_are_not_ranked_together() -> None:
     comparison = of(classified("digits", "wine"), regressed())
     assert comparison.metric.name == "test/loss"
     assert comparison.across is None
+    assert [comparison.regression(name) for name in ("digits", "sunspots")] == [False, True]
     assert "no ranks are formed" in comparison.remarks[0]
 
 

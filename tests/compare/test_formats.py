@@ -116,6 +116,19 @@ def test_p_values(p: float, cell: str, sentence: str) -> None:
     assert (p_text(p), relation(p)) == (cell, sentence)
 
 
+@pytest.mark.parametrize(
+    ("p", "level", "cell", "sentence"),
+    [
+        (0.0448, 0.045, "0.0448", "= 0.0448"),  # on its side of the level
+        (0.0452, 0.045, "0.045", "= 0.045"),
+        (0.00079, 0.0008, "<0.0008", "< 0.0008"),
+        (0.00085, 0.0008, "0.00085", "= 0.00085"),
+    ],
+)
+def test_p_values_by_another_level(p: float, level: float, cell: str, sentence: str) -> None:
+    assert (p_text(p, level), relation(p, level)) == (cell, sentence)
+
+
 def test_names_are_listed() -> None:
     assert [listed(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
         "", "a", "a and b", "a, b and c",

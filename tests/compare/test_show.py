@@ -1,4 +1,5 @@
 import io
+import math
 import re
 from typing import Any
 
@@ -55,8 +56,9 @@ def test_verdicts_are_told_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
         "p (Holm)", "verdict", "epochs", "time",
     ]  # fmt: skip
     row = comparison.table.iloc[1]
+    low, high = math.floor(row["low"] * 1e4) / 1e4, math.ceil(row["high"] * 1e4) / 1e4
     assert lines[2][4:9] == [
-        "+0.0500", f"{row['low']:+.4f}, {row['high']:+.4f}", "99%", "<0.001", "helps",
+        "+0.0500", f"{low:+.4f}, {high:+.4f}", "99%", "<0.001", "helps",
     ]  # fmt: skip
     assert lines[3][8] == "no evidence"
     monkeypatch.setenv("NO_COLOR", "1")
@@ -119,6 +121,28 @@ def test_lines_of_a_pipe_are_as_long_as_they_must_be(
     lines = file.getvalue().splitlines()
     assert len(lines) == 2 + 4
     assert lines[-1].split()[:2] == ["optimizer=rmsprop", COCKTAIL]
+
+
+@pytest.mark.parametrize(
+    ("size", "scores", "interval"),
+    [
+        (1.0, ["0.9100", "0.8600"], r"-0\.0\d{3}, -0\.0\d{3}"),
+        (1e-6, ["0.000000910", "0.000000860"], r"-0\.0{7}\d+, -0\.0{7}\d+"),
+        (1e10, ["9.10e+9", "8.60e+9"], r"-\d\.\d\de\+8, -\d\.\d\de\+8"),
+    ],
+)
+def test_numbers_have_digits_whatever_their_size(
+    size: float, scores: list[str], interval: str
+) -> None:
+    base = np.array([0.90, 0.92, 0.91, 0.90, 0.92])
+    gains = {"none": np.zeros(5), "l1": np.array([-0.05, -0.04, -0.06, -0.05, -0.05])}
+    comparison = compared(scored({name: (size * (base + gain)).tolist()
+                                  for name, gain in gains.items()}))  # fmt: skip
+    file = io.StringIO()
+    show(comparison, file)
+    rows = [re.split(r"\s{2,}", line.strip()) for line in file.getvalue().splitlines()[2:4]]
+    assert [row[2] for row in rows] == scores
+    assert re.fullmatch(interval, rows[1][5])
 
 
 def test_columns_that_say_nothing_are_left_out() -> None:

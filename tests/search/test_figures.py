@@ -98,6 +98,18 @@ def test_axes_stand_for_numbers_categories_counts_and_the_score() -> None:
     )
     assert [text for _, text in techniques.ticks] == ["0", "1"]
     assert score.heights == pytest.approx([0.5, 0.25, 0, 0, 0, 0, 1])  # 0.93 to 0.97
+    assert [text for _, text in score.ticks] == ["0.930", "0.940", "0.950", "0.960", "0.970"]
+
+
+def test_ticks_of_scores_differ_whatever_their_size() -> None:
+    made = record()
+    found = [one for one in made.trials["recipes"] if one.score is not None]
+    for scale, ticks in (
+        (1e-3, ["0.000930", "0.000940", "0.000950", "0.000960", "0.000970"]),
+        (1e5, ["93000", "94000", "95000", "96000", "97000"]),
+    ):
+        trials = [replace(one, score=scale * (one.score or 0.0)) for one in found]
+        assert [text for _, text in axes_of(made, trials)[-1].ticks] == ticks
 
 
 def test_of_errors_the_least_is_on_top_and_what_is_far_above_stands_at_the_edge() -> None:

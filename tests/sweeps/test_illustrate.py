@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
-from regexp.dataset.base import CLASSIFICATION, REGRESSION, Data, Split, TargetScale
+from regexp.dataset.base import CLASSIFICATION, MULTILABEL, REGRESSION, Data, Split, TargetScale
 from regexp.dataset.lazy import Images
 from regexp.sweeps.illustrate import illustrate, planned_pictures
 from regexp.sweeps.illustrate.images import displayed, examples, picked
-from regexp.sweeps.illustrate.series import windows
+from regexp.sweeps.illustrate.series import series, windows
 from regexp.sweeps.illustrate.tables import ROWS, features, most_correlated, sampled, targets
 from regexp.sweeps.plan import plan_all
 from tests.sandbox import SMALL, Sandbox
@@ -177,7 +177,52 @@ def test_series_are_drawn_in_the_order_of_time_in_their_own_unit() -> None:
     np.testing.assert_array_equal(window[1].get_ydata(), values[6])
 
 
+def test_of_classes_some_series_of_each_are_drawn() -> None:
+    inputs = torch.randn(20, 5, 2, generator=generator())
+    figure = series(data(inputs, torch.arange(20) % 2, ("calm", "wild")), 0)
+    assert "the first of 2 channels of 3 training series of each class" in title(figure)
+    calm, wild = figure.axes
+    assert (calm.get_title(), wild.get_title()) == ("calm", "wild")
+    drawn = [np.asarray(line.get_ydata()) for line in wild.lines]
+    np.testing.assert_array_equal(drawn, inputs[[1, 3, 5], :, 0])
+    labels = torch.zeros(20, 2)
+    labels[4, 1] = 1.0
+    labelled = replace(data(inputs, labels, ("rain", "snow")), task=MULTILABEL)
+    rain, snow = series(labelled, 0).axes
+    assert not rain.lines
+    [line] = snow.lines
+    np.testing.assert_array_equal(np.asarray(line.get_ydata()), inputs[4, :, 0])
+
+
+def test_labels_are_counted_as_classes_are() -> None:
+    labels = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+    labelled = replace(data(torch.randn(4, 3), labels, ("rain", "snow")), task=MULTILABEL)
+    figure = targets(labelled, 0)
+    bars = figure.axes[0].patches
+    assert [bar.get_height() for bar in bars[:2]] == [75.0, 25.0]  # type: ignore[attr-defined]
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["rain", "snow"]
+
+
+def test_features_without_names_are_numbered() -> None:
+    made = replace(data(torch.randn(9, 3, generator=generator()), torch.randn(9, 1)), features=())
+    assert len(targets(made, 0).axes) == 4 * 5 // 2
+
+
 # --- in a sweep -----------------------------------------------------------------------------
+
+
+def test_data_of_one_name_say_what_tells_them_apart() -> None:
+    command = ["-m", "dataset=iris", "dataset.train_size=20,40", "seeds=1", "trainer.epochs=1"]
+    planned, _ = plan_all(compose(parse(command)[0]).jobs)
+    pictures = dict(planned_pictures([run for runs in planned for run in runs]))
+    for name, size in (("targets_iris", 20), ("targets_iris_2", 40)):
+        assert title(pictures[name]()).startswith(f"iris, train_size={size}: ")
+
+
+def test_series_of_classes_are_no_forecast() -> None:
+    planned, _ = plan_all(compose(parse(["dataset=mnist1d", "seeds=1"])[0]).jobs)
+    names = [name for name, _ in planned_pictures(planned[0])]
+    assert names == ["series_mnist1d", "targets_mnist1d", "learning_rate"]
 
 
 def test_every_dataset_of_a_sweep_has_its_pictures_once() -> None:

@@ -77,7 +77,7 @@ def test_a_line_for_each_schedule_of_a_sweep() -> None:
     assert len(jobs) == 16
     found = distinct(jobs)
     assert len(found) == 4
-    assert names([run.config for run, _ in found]) == [
+    assert names([(run.config, sum(counts)) for run, counts in found]) == [
         "ConstantLR lr=0.1", "ConstantLR lr=0.2", "LinearLR lr=0.1", "LinearLR lr=0.2",
     ]  # fmt: skip
     figure = learning_rate(jobs)
@@ -86,6 +86,14 @@ def test_a_line_for_each_schedule_of_a_sweep() -> None:
     np.testing.assert_allclose(np.asarray(lines[0].get_ydata()), np.full(36, 0.1))
     np.testing.assert_array_equal(lines[0].get_xdata(), range(1, 37))
     assert np.asarray(lines[3].get_ydata())[-1] == pytest.approx(0.2)
+
+
+def test_lines_are_told_apart_by_whatever_differs() -> None:
+    jobs = runs("-m", "optimizer=adam,sgd", "optimizer.lr=0.1", "dataset.train_size=40,80")
+    found = names([(run.config, sum(counts)) for run, counts in distinct(jobs)])
+    assert [name.partition(", ")[0] for name in found] == ["ConstantLR"] * 4
+    assert {name.split(", ")[1] for name in found} == {"Adam", "SGD"}
+    assert len(set(found)) == 4
 
 
 def test_a_technique_that_changes_the_batch_changes_the_steps() -> None:

@@ -1,9 +1,10 @@
 """What a sweep tells of itself in the terminal."""
 
 import pandas as pd
+import pytest
 
 from regexp.sweeps.planned_run import PlannedRun
-from regexp.sweeps.progress import ensemble_line, remark_lines
+from regexp.sweeps.progress import JobReport, ensemble_line, remark_lines, result_line
 
 
 def test_ensembles_of_several_datasets_are_told_apart() -> None:
@@ -28,6 +29,24 @@ def test_ensembles_of_several_datasets_are_told_apart() -> None:
         **{"metrics.ensemble/members": [2.0, 3.0, 2.0, 3.0, 1.0, 3.0]}
     )
     assert ensemble_line(of_three) == [f"{said}none 0.2000 (1 of 3 seeds), l1 0.4000"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ([0.91, 0.93], "0.920 ± 0.014"),
+        ([9.1e-7, 9.3e-7], "0.000000920 ± 0.000000014"),
+        ([9.1e8, 9.3e8], "9.20e+8 ± 1.41e+7"),
+        ([-0.5], "-0.500"),
+    ],
+)
+def test_a_score_has_digits_whatever_its_size(scores: list[float], said: str) -> None:
+    outcomes = [
+        {"before": False, "status": "FINISHED", "metrics": {"test/rmse": score}, "tuned": ""}
+        for score in scores
+    ]
+    report = JobReport(0, "none", outcomes=outcomes, seconds=1.0)
+    assert result_line(report, "test/rmse") == f"test rmse {said}, 1.0 s"
 
 
 def test_a_remark_is_said_once_whatever_number_of_runs_has_it() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 from regexp.compare.baseline import FAMILY, KEYS, Baseline
 from regexp.compare.figures import style as s
 from regexp.compare.figures.budget import budget
-from regexp.compare.figures.cost import cost, placed
+from regexp.compare.figures.cost import cost, placed, titled
 from regexp.compare.figures.critical_difference import critical_difference
 from regexp.compare.figures.forest import forest
 from regexp.compare.figures.heat_map import heat_map
@@ -155,7 +155,7 @@ def _across(comparison: Comparison) -> Iterator[Sketch]:
             yield Sketch(
                 "settings", f"Difference to the baseline against {key}: {place}",
                 f"The mean paired difference of {measured} to {against} at each {key}, with its "
-                "95% interval; a filled marker is a verdict, an empty one no evidence.",
+                "95% interval; a filled marker is a claim (helps or hurts), an empty one none.",
                 partial(settings, rows, metric, key, against),
                 "_".join(filter(None, [key, dataset, rest])),
             )  # fmt: skip
@@ -200,7 +200,7 @@ def _family(
         )  # fmt: skip
     if len(placed(table, against)) > 1:
         yield Sketch(
-            "cost", f"{measured} against cost".capitalize(),
+            "cost", titled(metric),
             f"Mean {measured} against training time in units of the baseline's. No technique beats "
             "those on the stepped line in both.",
             partial(cost, table, metric, against),

@@ -77,9 +77,10 @@ def name_ends(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
     size = axes.figure.get_window_extent().height / axes.figure.dpi  # inches
     gap = 0.2 / size * (high - low)  # of a line of text
     places = s.spread([y for y, _, _ in ends], gap)
-    for (y, name, colour), place in zip(ends, places, strict=True):
+    names = s.distinct((name for _, name, _ in ends), 26)
+    for (y, _, colour), name, place in zip(ends, names, places, strict=True):
         axes.annotate(
-            s.short(name, 26), xy=(1, y), xytext=(1.03, place), xycoords=axes.get_yaxis_transform(),
+            name, xy=(1, y), xytext=(1.03, place), xycoords=axes.get_yaxis_transform(),
             textcoords=axes.get_yaxis_transform(), va="center", fontsize=8, color=s.INK,
             # From the left edge of the name: from its middle, lines would cross other names.
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 1, "shrinkA": 0,

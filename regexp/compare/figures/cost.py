@@ -57,12 +57,17 @@ def cost(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Figur
     _scales(axes, x, y)
     axes.set_xlabel("training time in units of the baseline's at equal seeds (log)   ← cheaper")
     axes.set_ylabel(f"{measured}   {metric.direction}")
-    title = f"{measured} against cost".capitalize()
-    axes.set_title(s.wrapped(s.entitled(title, table)), fontsize=10)
+    axes.set_title(s.wrapped(s.entitled(titled(metric), table)), fontsize=10)
     if len(rows):
         figure.legend(loc="outside lower center", ncols=5)
     _names(figure, axes, rows, front, lower=lower)
     return figure
+
+
+def titled(metric: Metric) -> str:
+    """What the picture is called: "Test RMSE against cost"."""
+    measured = s.measured(metric.name)
+    return f"{measured[:1].upper()}{measured[1:]} against cost"
 
 
 def placed(table: pd.DataFrame, against: Baseline = NONE) -> pd.DataFrame:
@@ -131,9 +136,9 @@ def _names(
     scores = rows["mean"].to_numpy()
     drawn = np.clip(scores, *_heights(scores))
     points = list(zip(rows["relative_seconds"], drawn.tolist(), strict=True))
+    shown = s.distinct(rows["label"][wanted], 26)
     names = [
-        (index, s.short(str(rows["label"][index]), 26)
-         + (f" at {scores[index]:.3g}" if scores[index] != drawn[index] else ""))
-        for index in wanted
-    ]  # fmt: skip
+        (index, name + (f" at {scores[index]:.3g}" if scores[index] != drawn[index] else ""))
+        for index, name in zip(wanted, shown, strict=True)
+    ]
     place_labels(axes, points, names)

@@ -65,8 +65,8 @@ def critical_difference(across: Across) -> Figure:
 
 def _labels(techniques: Iterable[object], starred: Collection[object]) -> list[str]:
     """Short names with their stars, no two the same: the diagram keeps techniques apart by them."""
-    names = [f"{s.short(str(name), 30)}{' *' if name in starred else ''}" for name in techniques]
+    techniques = list(techniques)
     return [
-        f"{name} #{names[:place].count(name) + 1}" if names.count(name) > 1 else name
-        for place, name in enumerate(names)
+        f"{name}{' *' if technique in starred else ''}"
+        for name, technique in zip(s.distinct(techniques, 30), techniques, strict=True)
     ]

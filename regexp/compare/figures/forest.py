@@ -8,7 +8,8 @@ import numpy as np
 
 from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.figures import style as s
-from regexp.compare.metric import Metric
+from regexp.compare.formats import interval_text
+from regexp.compare.metric import PLAIN, Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ def forest(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Fig
             1.02, place, _numbers(line, int(row["pairs"])),
             transform=axes.get_yaxis_transform(), va="center", fontsize=7,
         )  # fmt: skip
-    axes.set_yticks(range(len(rows)), [s.short(str(name)) for name in rows["label"]])
+    axes.set_yticks(range(len(rows)), s.distinct(rows["label"]))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(low, high)
     axes.grid(visible=False, axis="y")
@@ -115,10 +116,10 @@ def _numbers(line: np.ndarray, pairs: int) -> str:
     finite = np.abs(line[:3][np.isfinite(line[:3])])
     size = float(finite.max())
     digits = int(np.clip(2 - np.floor(np.log10(size)), 0, 8)) if size > 0 else 2
-    text = s.signed(line[0], digits)
-    if np.isfinite(line[1:3]).all():
-        text += f" [{s.signed(line[1], digits)}, {s.signed(line[2], digits)}]"
-    return f"{text}  n = {pairs}"
+    if not np.isfinite(line[1:3]).all():
+        return f"{s.signed(line[0], digits)}  n = {pairs}"
+    ends, digits = interval_text(line[1], line[2], digits, PLAIN, sign=True)
+    return f"{s.signed(line[0], digits)} [{ends.replace(' to ', ', ')}]  n = {pairs}"
 
 
 def _legend(figure: Figure, outcomes: set[str]) -> None:

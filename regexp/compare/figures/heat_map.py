@@ -53,8 +53,8 @@ def heat_map(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> F
                     Rectangle((column - 0.47, row - 0.45), 0.94, 0.9, fill=False, linewidth=1.6,
                               edgecolor=ink)
                 )  # fmt: skip
-    axes.set_yticks(range(rows), [s.short(str(label)) for label in values.index])
-    places = [s.short(" ".join(filter(None, map(str, place))), 30) for place in values.columns]
+    axes.set_yticks(range(rows), s.distinct(values.index))
+    places = s.distinct((" ".join(filter(None, map(str, place))) for place in values.columns), 30)
     axes.set_xticks(range(columns), places, rotation=30, ha="right", rotation_mode="anchor")
     axes.tick_params(length=0)
     axes.grid(visible=False)
@@ -63,7 +63,7 @@ def heat_map(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> F
     bar = figure.colorbar(image, ax=axes, extend="both" if (finite > most).any() else "neither",
                           fraction=0.05, aspect=30, shrink=0.9)  # fmt: skip
     measured = s.measured(metric.name)
-    bar.set_label(f"difference of {measured}{f' ({unit.name})' if unit.name else ''}")
+    bar.set_label(unit.name or "difference")
     title = f"Difference of {measured} to {against}; bold and framed: helps or hurts"
     figure.suptitle(s.wrapped(title, max(40, int(figure.get_figwidth() * 10))))
     return figure

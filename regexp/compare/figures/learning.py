@@ -41,18 +41,19 @@ def learning_curves(
     keys = sorted(parts, key=lambda key: not against.has(*key[2:]))  # stable: the baseline first
     figure, panels = s.panels(len(keys))
     # before anything is drawn: scaling so many shared axes anew takes long
-    if range_ := s.limits(values["value"]):
+    if range_ := s.limits(values["value"], runs_of(values)):
         panels[0].set_ylim(*range_)
         last = float(values["step"].max())
         panels[0].set_xlim(-0.03 * last, 1.03 * last)
     wide = {key: {metric: by_epoch(part, metric) for metric in metrics}
             for key, part in parts.items()}  # fmt: skip
-    for panel, key in zip(panels, keys, strict=False):
+    titles = s.distinct(parts[key]["label"].iloc[0] for key in keys)
+    for panel, key, name in zip(panels, keys, titles, strict=False):
         reference = against.of(key, keys)
         if reference and reference != key:
             _draw(panel, wide[reference], colour=s.INK, band=False)
         _draw(panel, wide[key], colour=s.BLUE, band=True)
-        panel.set_title(s.short(str(parts[key]["label"].iloc[0])))
+        panel.set_title(name)
     kinds = sorted({s.measured(metric).split(" ", 1)[-1] for metric in metrics})
     title = s.entitled(f"Learning curves, {' and '.join(kinds)}", curves)
     s.around(figure, title=title, x="epoch", y=", ".join(kinds), handles=_handles(metrics, against))
@@ -72,6 +73,11 @@ def by_epoch(values: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.Series
     )
     stopped = wide.isna().any(axis=1)  # no value is missing before a run's last one
     return wide.ffill(), stopped
+
+
+def runs_of(values: pd.DataFrame) -> pd.Series:
+    """A number for each row of curves, the same for all of one run."""
+    return values.groupby([*KEYS, "seed"], sort=False, dropna=False).ngroup()
 
 
 def style_of(metric: str) -> Literal["--", "-"]:

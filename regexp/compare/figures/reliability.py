@@ -38,7 +38,8 @@ def reliability(diagnostics: pd.DataFrame, against: Baseline = NONE) -> Figure:
     pooled = {key: pooled_reliability(parts) for key, parts in contents.items()}
     names = labels(diagnostics)
     figure, panels = _panels(len(pooled))
-    for (upper, lower), (key, pool) in zip(panels, pooled.items(), strict=True):
+    titles = s.distinct(names[key] for key in pooled)
+    for (upper, lower), (key, pool), name in zip(panels, pooled.items(), titles, strict=True):
         upper.plot([0, 1], [0, 1], color=s.INK, linewidth=0.9, linestyle=(0, (1, 1.5)))
         reference = against.of(key, pooled)
         if reference and reference != key:
@@ -56,7 +57,7 @@ def reliability(diagnostics: pd.DataFrame, against: Baseline = NONE) -> Figure:
                 pool.confidence[shown], pool.accuracy[shown], color=s.BLUE, marker="o",
                 markersize=3.5, markerfacecolor=face, linestyle="none", clip_on=False,
             )  # fmt: skip
-        upper.set_title(s.short(names[key]))
+        upper.set_title(name)
         upper.text(0.04, 0.95, f"ECE {pool.error:.3f}", transform=upper.transAxes, va="top",
                    fontsize=7)  # fmt: skip
         share = pool.count / (pool.count.sum() or np.nan)

@@ -12,7 +12,8 @@ from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.factor import split
 from regexp.compare.figures import style as s
 from regexp.compare.figures.budget import name_ends
-from regexp.compare.metric import Metric
+from regexp.compare.formats import digits_of
+from regexp.compare.metric import PLAIN, Metric
 from regexp.compare.table import CLAIMS
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 TOGETHER = 5
 """Techniques that share a panel, at most; more get one each."""
+
+LETTER = 0.065
+"""Inches of a letter at a tick."""
 
 
 @s.styled
@@ -116,7 +120,7 @@ def _apart(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title: s
     figure, panels = s.panels(len(labels))
     _scale(panels[: len(labels)], rows["x"])
     panels[0].set_ylim(*_heights(rows))
-    for panel, label in zip(panels, labels, strict=False):
+    for panel, label, name in zip(panels, labels, s.distinct(labels), strict=False):
         for other in labels:
             if other != label:
                 part = rows[rows["label"] == other]
@@ -128,7 +132,7 @@ def _apart(rows: pd.DataFrame, labels: Sequence[str], key: str, y: str, title: s
         )
         panel.plot(part["x"], part["difference"], color=s.BLUE, linewidth=1.4)
         _markers(panel, part["x"], part, "o", s.BLUE)
-        panel.set_title(s.short(str(label)))
+        panel.set_title(name)
     s.around(figure, title=title, x=key, y=y, handles=_handles())
     return figure
 
@@ -144,9 +148,13 @@ def _markers(axes: Axes, x: Any, part: pd.DataFrame, marker: str, colour: str) -
         )  # fmt: skip
         if beyond:
             up = 6 if value < low else -6
+            left = axes.transAxes.inverted().transform(axes.transData.transform((place, low)))[0]
+            ahead = left < 0.2  # no room before it
+            text = s.signed(value, digits_of(value, PLAIN) + 1)
             axes.annotate(
-                f"{s.signed(value, 1)} ", (place, np.clip(value, low, high)), (-3, up),
-                textcoords="offset points", ha="right", va="bottom" if up > 0 else "top",
+                text, (place, np.clip(value, low, high)), (5 if ahead else -5, up),
+                textcoords="offset points", ha="left" if ahead else "right",
+                va="bottom" if up > 0 else "top",
                 fontsize=7, color=colour,
             )  # fmt: skip
 
@@ -161,9 +169,28 @@ def _scale(axes: Sequence[Axes], x: pd.Series) -> bool:
         if logarithm:
             panel.set_xlim(values[0] / 1.3, values[-1] * 1.3)
             s.logarithmic(panel, "x")
-        panel.set_xticks(values, [f"{value:g}" for value in values])
+        else:
+            room = 0.05 * float(np.ptp(values)) or 0.5
+            panel.set_xlim(values[0] - room, values[-1] + room)
+        panel.set_xticks(values, _told(panel, values))
         panel.minorticks_off()
     return logarithm
+
+
+def _told(axes: Axes, values: np.ndarray) -> list[str]:
+    """The numbers at the ticks of an axis, without those that would lie over an earlier one."""
+    along = axes.transAxes.inverted().transform(
+        axes.transData.transform([(value, 0.0) for value in values])
+    )[:, 0]  # fmt: skip
+    width = axes.get_window_extent().width / axes.figure.dpi
+    texts: list[str] = []
+    free = -math.inf
+    for value, at in zip(values, along * width, strict=True):
+        text = f"{value:g}"
+        half = LETTER * (len(text) + 1) / 2
+        texts.append(text if at - half >= free else "")
+        free = at + half if texts[-1] else free
+    return texts
 
 
 def _heights(rows: pd.DataFrame) -> tuple[float, float]:
@@ -186,7 +213,7 @@ def _handles() -> list[Any]:
     look = {"color": s.BLUE, "marker": "o", "markersize": 5, "linestyle": "none"}
     return [
         Line2D([], [], markerfacecolor=s.BLUE, label="helps or hurts", **cast("Any", look)),
-        Line2D([], [], markerfacecolor="none", label="no evidence", **cast("Any", look)),
+        Line2D([], [], markerfacecolor="none", label="no claim", **cast("Any", look)),
         Line2D([], [], color=s.BLUE, alpha=0.3, linewidth=6, label="95% interval"),
         Line2D([], [], color=s.INK, alpha=s.FAINT, linewidth=0.6, label="the other techniques"),
     ]

@@ -8,10 +8,11 @@ colour alone: line styles, markers or hatches say the same.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -36,6 +37,12 @@ FAINT = 0.4
 
 TITLE = 70
 """Letters of a title's line."""
+
+FAR = 10
+"""Runs whose curves go so many times as far as those of others are beyond the limits of an axis."""
+
+LINE = 0.17
+"""Inches of a line of a title, a legend or an axis' label."""
 
 _SETTINGS: Any = {
     "text.parse_math": False,  # names are no formulas
@@ -119,7 +126,7 @@ def panels(
         count: of the panels.
         size: of one, in inches, with what stands around it.
         across: panels in a row, at most.
-        head: inches above the panels, for title and legend.
+        head: inches above the panels, for title and legend; `around` makes more where they need it.
         sharey: whether they share the y axis as well.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -152,15 +159,36 @@ def panels(
 
 def around(figure: Figure, *, title: str, x: str, y: str, handles: Sequence[Any] = ()) -> None:
     """Title, legend and the labels of both axes of a figure from `panels`."""
-    height, width = figure.get_figheight(), figure.get_figwidth()
-    head = figure.suptitle(wrapped(title, round(width * 10)), y=1 - 0.08 / height, va="top")
+    width = figure.get_figwidth()
+    title, x = wrapped(title, round(width * 10)), wrapped(x, round(width * 12))
+    across = max(1, min(len(handles), int(width // 1.7)))
+    above = 0.12 + LINE * (title.count("\n") + 1)
+    _make_room(figure, above + LINE * -(-len(handles) // across) + 0.35, LINE * x.count("\n"))
+    height = figure.get_figheight()
+    figure.suptitle(title, y=1 - 0.08 / height, va="top")
     if handles:
-        lines = head.get_text().count("\n") + 1
-        top = 1 - (0.12 + 0.17 * lines) / height
-        across = max(1, min(len(handles), int(width // 1.7)))
-        figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, top), ncols=across)
+        place = (0.5, 1 - above / height)
+        figure.legend(handles=handles, loc="upper center", bbox_to_anchor=place, ncols=across)
     figure.supxlabel(x, fontsize=9, y=0.08 / height, va="bottom")
     figure.supylabel(y, fontsize=9, x=0.08 / width, ha="left")
+
+
+def _make_room(figure: Figure, head: float, foot: float) -> None:
+    """Make a figure higher, its panels as large as they are.
+
+    Args:
+        figure: laid out by hand.
+        head: inches above the panels, at least.
+        foot: inches below them, more than there are.
+    """
+    height = figure.get_figheight()
+    top = max(axes.get_position().y1 for axes in figure.axes)
+    more = max(head - (1 - top) * height, 0.0) + foot
+    figure.set_figheight(height + more)
+    for axes in figure.axes:
+        place = axes.get_position()
+        bottom, high = place.y0 * height + foot, place.height * height
+        axes.set_position((place.x0, bottom / (height + more), place.width, high / (height + more)))
 
 
 def place_of(frame: pd.DataFrame) -> str:
@@ -188,6 +216,31 @@ def short(name: str, most: int = 34) -> str:
         return name
     kept = most - 1
     return f"{name[: kept - kept // 2]}…{name[len(name) - kept // 2 :]}"
+
+
+def distinct(names: Iterable[object], most: int = 34) -> list[str]:
+    """Names as `short` has them, no two the same.
+
+    Where the middle that is left out is what tells them apart, what is in front of that is left
+    out; where nothing does, they are numbered.
+    """
+    whole = list(map(str, names))
+    found = [short(name, most) for name in whole]
+    for text in [text for text in dict.fromkeys(found) if found.count(text) > 1]:
+        alike = [place for place, other in enumerate(found) if other == text]
+        if len({whole[place] for place in alike}) == 1:
+            continue
+        letters = itertools.takewhile(
+            lambda each: len(set(each)) == 1, zip(*(whole[place] for place in alike), strict=False)
+        )
+        start = max(whole[alike[0]].rfind(" ", 0, sum(1 for _ in letters)) + 1, 2)
+        for place in alike:
+            head, tail = whole[place][:start], short(whole[place][start:], most - 3)
+            found[place] = f"{head[: most - len(tail) - 1]}…{tail}"
+    return [
+        f"{name} #{found[:place].count(name) + 1}" if found.count(name) > 1 else name
+        for place, name in enumerate(found)
+    ]
 
 
 def measured(metric: str) -> str:
@@ -221,13 +274,25 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     return [float(value) for value in moved]
 
 
-def limits(values: Any) -> tuple[float, float] | None:
-    """Limits of an axis that one diverged run does not stretch; None if nothing is finite."""
+def limits(values: Any, runs: Any = None) -> tuple[float, float] | None:
+    """Limits of an axis that runs which diverged do not stretch; None if nothing is finite.
+
+    Args:
+        values: of an axis.
+        runs: to which run each belongs. Those that go far beyond the others do not count there.
+    """
     numbers = np.asarray(values, dtype=float).ravel()
-    numbers = numbers[np.isfinite(numbers)]
-    if not len(numbers):
+    finite = np.isfinite(numbers)
+    if not finite.any():
         return None
-    low, high = np.quantile(numbers, [0.005, 0.995])
+    if runs is not None:
+        middle = float(np.median(numbers[finite]))
+        reach = np.where(finite, np.abs(numbers - middle), 0.0)
+        _, run = np.unique(np.asarray(runs), return_inverse=True)
+        most = np.zeros(int(run.max()) + 1)
+        np.maximum.at(most, run, reach)
+        finite &= reach <= FAR * np.quantile(most, 0.75, method="lower")
+    low, high = np.quantile(numbers[finite], [0.005, 0.995])
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.05
     return float(low - margin), float(high + margin)
 

@@ -40,13 +40,14 @@ def weights(diagnostics: pd.DataFrame, against: Baseline = NONE) -> Figure:
     names = labels(diagnostics)
     figure, panels = s.panels(len(pooled))
     _axis(panels[0], list(pooled.values()))
-    for panel, (key, pool) in zip(panels, pooled.items(), strict=False):
+    titles = s.distinct(names[key] for key in pooled)
+    for panel, (key, pool), name in zip(panels, pooled.items(), titles, strict=False):
         panel.stairs(pool.shares * 100, pool.edges, fill=True, color=s.BLUE, alpha=0.45)
         reference = against.of(key, pooled)
         if reference and reference != key:
             panel.stairs(pooled[reference].shares * 100, pooled[reference].edges, color=s.INK,
                          linewidth=1.1)  # fmt: skip
-        panel.set_title(s.short(names[key]))
+        panel.set_title(name)
         panel.text(
             0.03, 0.96, f"zeros {percent(pool.zeros)}\nbelow {SMALL:g}: {percent(pool.small)}",
             transform=panel.transAxes, va="top", fontsize=7,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regexp.compare.figures import style as s
+from regexp.compare.formats import digits_of, rounded
+from regexp.compare.metric import PLAIN
 from regexp.config.search_space import Dimension
 from regexp.search.records import NONE, RECIPES, SearchRecord, Tried
 
@@ -172,5 +174,8 @@ def _scores(record: SearchRecord, scores: Sequence[float]) -> Axis:
         min(max((sign * value - low) / size, 0.0), 1.0) if math.isfinite(value) else 0.0
         for value in scores
     ]
-    ends = [(share, f"{sign * (low + share * size):.3g}") for share in (0, 0.25, 0.5, 0.75, 1)]
+    digits = digits_of(size / 2, PLAIN)
+    ends = [
+        (share, rounded(sign * (low + share * size), digits)) for share in (0, 0.25, 0.5, 0.75, 1)
+    ]
     return Axis(s.measured(record.metric).replace(" ", "\n"), ends, heights)

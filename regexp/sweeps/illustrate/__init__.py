@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING
 from regexp.compare.figures.picture import file_name, png
 from regexp.sweeps.illustrate.images import examples
 from regexp.sweeps.illustrate.schedules import learning_rate
-from regexp.sweeps.illustrate.series import windows
+from regexp.sweeps.illustrate.series import series, windows
 from regexp.sweeps.illustrate.tables import features, targets
 from regexp.sweeps.ingredients import load_data
 from regexp.sweeps.planned_run import PlannedRun
+from regexp.tracking.names import flatten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,6 +40,9 @@ _PLAN: dict[int, tuple[tuple[str, Callable[[Data, int], Figure]], ...]] = {
     4: (("examples", examples), ("targets", targets)),
 }
 """Dimensions of the inputs, as in `Split` -> names and functions of their pictures."""
+
+_OF_CLASSES = {3: (("series", series), ("targets", targets))}
+"""The same of what has classes or labels, where it differs."""
 
 
 def illustrate(
@@ -73,17 +78,31 @@ def planned_pictures(runs: Sequence[PlannedRun]) -> Iterator[tuple[str, Callable
     first: dict[str, PlannedRun] = {}
     for run in runs:
         first.setdefault(json.dumps(run.config["dataset"], sort_keys=True), run)
-    taken: dict[str, int] = {}
+    called: dict[str, list[PlannedRun]] = {}
     for run in first.values():
-        taken[run.dataset] = taken.get(run.dataset, 0) + 1
-        count = taken[run.dataset]
-        name = run.dataset if count == 1 else f"{run.dataset}_{count}"
-        yield from _of_data(run, name)
+        called.setdefault(run.dataset, []).append(run)
+    for dataset, alike in called.items():
+        for count, run in enumerate(alike, 1):
+            name = dataset if count == 1 else f"{dataset}_{count}"
+            yield from _of_data(run, name, _apart(run, alike))
     if runs:
         yield "learning_rate", partial(learning_rate, runs)
 
 
-def _of_data(run: PlannedRun, name: str) -> Iterator[tuple[str, Callable[[], Figure]]]:
+def _apart(run: PlannedRun, alike: Sequence[PlannedRun]) -> str:
+    """What tells the data of a run from others of the same name: ", train_size=40"."""
+    settings = [flatten(one.config["dataset"]) for one in alike]
+    own = flatten(run.config["dataset"])
+    told = [key for key in own if any(one.get(key) != own[key] for one in settings)]
+    return "".join(f", {key}={own[key]}" for key in told)
+
+
+def _of_data(run: PlannedRun, name: str, apart: str) -> Iterator[tuple[str, Callable[[], Figure]]]:
     data = load_data(run.config["dataset"], run.config["paths"]["data"], run.seed)
-    for kind, draw in _PLAN.get(len(data.train.inputs.shape), (("targets", targets),)):
+    data = replace(data, name=f"{data.name}{apart}")  # as titles have it
+    dimensions = len(data.train.inputs.shape)
+    pictures = _PLAN.get(dimensions, (("targets", targets),))
+    if data.classes:
+        pictures = _OF_CLASSES.get(dimensions, pictures)
+    for kind, draw in pictures:
         yield f"{kind}_{name}", partial(draw, data, run.seed)

@@ -31,7 +31,7 @@ def learning_rate(runs: Sequence[PlannedRun]) -> Figure:
     """Draw the learning rate of every step, one line for each distinct setting of the schedule."""
     settings = distinct(runs)
     lines, spent = [], 0
-    labels = names([run.config for run, _ in settings])
+    labels = names([(run.config, sum(counts)) for run, counts in settings])
     for (run, counts), label in zip(settings, labels, strict=True):
         spent += sum(counts)
         if spent > STEPS:
@@ -70,10 +70,15 @@ def steps(run: PlannedRun) -> list[int]:
     return [count for _, count in batches]
 
 
-def names(configs: Sequence[Node]) -> list[str]:
-    """What each setting is called: its schedule's class, and the numbers that tell it apart."""
+def names(configs: Sequence[tuple[Node, int]]) -> list[str]:
+    """What each setting is called: its schedule's class, and what tells it apart.
+
+    Args:
+        configs: each with the steps of its runs.
+    """
     settings = [
-        flatten({"lr": config["optimizer"].get("lr"), **config["scheduler"]}) for config in configs
+        flatten({"lr": config["optimizer"].get("lr"), **config["scheduler"]})
+        for config, _ in configs
     ]
     labels = []
     for setting in settings:
@@ -84,6 +89,17 @@ def names(configs: Sequence[Node]) -> list[str]:
             if "_target_" not in key and any(other.get(key) != value for other in alike)
         ]
         labels.append(" ".join([_class(setting), *numbers]))
+    further = (
+        [str(config["optimizer"].get("_target_", "")).rpartition(".")[2] for config, _ in configs],
+        [f"{steps:,} steps" for _, steps in configs],
+    )
+    for texts in further:
+        told = {(label, text) for label, text in zip(labels, texts, strict=True)}
+        apart = {label for label in labels if sum(label == other for other, _ in told) > 1}
+        labels = [
+            f"{label}, {text}" if label in apart else label
+            for label, text in zip(labels, texts, strict=True)
+        ]
     return labels
 
 

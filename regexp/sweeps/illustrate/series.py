@@ -1,4 +1,4 @@
-"""Pictures of series: what is forecast over time, and some windows."""
+"""Pictures of series: what is forecast over time and some windows, or some of each class."""
 
 from __future__ import annotations
 
@@ -16,6 +16,41 @@ if TYPE_CHECKING:
 
 MOST = 4000
 """Windows of a split whose targets are drawn, at most: evenly chosen."""
+
+CLASSES, OF_EACH = 12, 3
+"""Classes whose series are drawn, and series of each, at most."""
+
+
+@s.styled
+def series(data: Data, seed: int) -> Figure:
+    """Draw some training series of each class, or with each label, as the network sees them.
+
+    Args:
+        data: with inputs [rows, time, channels] and classes.
+        seed: not used: they are the first ones of a split that is shuffled by it.
+    """
+    import torch
+
+    split, shown = data.train, data.classes[:CLASSES]
+    one_each = data.task == CLASSIFICATION
+    figure, panels = s.panels(len(shown))
+    for place, (panel, name) in enumerate(zip(panels, s.distinct(shown), strict=False)):
+        has = split.targets == place if one_each else split.targets[:, place] > 0.5
+        rows = torch.nonzero(has).flatten()[:OF_EACH]
+        for values, dash, colour in zip(
+            split.inputs.index_select(0, rows).numpy(), s.DASHES, s.COLOURS, strict=False
+        ):
+            panel.plot(values[:, 0], color=colour, linestyle=dash, linewidth=1)
+        panel.set_title(name)
+    channels = split.inputs.shape[2]
+    which = f"the first of {channels} channels of " if channels > 1 else ""
+    kind, kinds = ("class", "classes") if one_each else ("label", "labels")
+    of = f"each {kind}"
+    if len(shown) < len(data.classes):
+        of = f"{len(shown)} of {len(data.classes)} {kinds}"
+    title = f"{data.name}: {which}{OF_EACH} training series of {of}"
+    s.around(figure, title=title, x="time step", y="as the network sees it")
+    return figure
 
 
 @s.styled
@@ -66,7 +101,7 @@ def over_time(data: Data, split: Split, start: int) -> tuple[np.ndarray, np.ndar
     """Numbers of a split's windows and their first targets, in the targets' own unit."""
     every = -(-len(split) // MOST)
     values = split.targets.reshape(len(split), -1)[::every, 0].numpy().astype(float)
-    if data.task != CLASSIFICATION and (scale := data.target_scale):
+    if scale := data.target_scale:
         values = values * scale.scale[0] + scale.mean[0]
     return start + np.arange(0, len(split), every), values
 
@@ -76,6 +111,4 @@ def window(data: Data, split: Split, row: int) -> tuple[np.ndarray, np.ndarray]:
     import torch
 
     past = split.inputs.index_select(0, torch.tensor([row]))[0, :, -1].numpy()
-    if data.task == CLASSIFICATION:
-        return past, np.empty(0)
     return past, split.targets[row].reshape(-1).numpy()

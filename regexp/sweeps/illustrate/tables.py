@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regexp.compare.figures import style as s
-from regexp.dataset.base import CLASSIFICATION
+from regexp.dataset.base import CLASSIFICATION, MULTILABEL
 from regexp.random import Rng
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def features(data: Data, seed: int) -> Figure:
     split = data.train
     rows = sampled(len(split), seed)
     inputs = _values(split.inputs, rows)[:, :FEATURES]
-    names = [*data.features[: inputs.shape[1]]]
-    names += [f"feature {index + 1}" for index in range(len(names), inputs.shape[1])]
+    names = [_name(data, index) for index in range(inputs.shape[1])]
     total = split.inputs.shape[1]
     which = f"the first {len(names)} of {total} features" if total > len(names) else "all features"
     many = f"{len(rows)} of {len(split)}" if len(rows) < len(split) else f"all {len(split)}"
@@ -55,9 +54,9 @@ def targets(data: Data, seed: int) -> Figure:
     """Draw the targets.
 
     Several a row, or one number: against each other, and the one number against the features that
-    it correlates with most. Classes: how many rows each split has of each.
+    it correlates with most. Classes and labels: how many rows each split has of each.
     """
-    if data.task == CLASSIFICATION:
+    if data.task in (CLASSIFICATION, MULTILABEL):
         return _classes(data)
     split = data.train
     rows = sampled(len(split), seed)
@@ -69,14 +68,20 @@ def targets(data: Data, seed: int) -> Figure:
         inputs = _values(split.inputs, rows)
         best = most_correlated(inputs, values[:, 0])
         values = np.column_stack([values, inputs[:, best]])
-        names += [data.features[index] for index in best]
+        names += [_name(data, index) for index in best]
+        which = "feature" if len(best) == 1 else f"{len(best)} features"
         title = (
-            f"{data.name}: the target and the {len(best)} features that it correlates with most, "
+            f"{data.name}: the target and the {which} that it correlates with most, "
             f"{len(rows)} of {len(split)} training rows"
         )
     elif outputs > FEATURES:
         title = f"{title}, the first {FEATURES} of {outputs}"
     return pairplot(values[:, :FEATURES], names[:FEATURES], title)
+
+
+def _name(data: Data, index: int) -> str:
+    """Of a feature; a dataset may have none."""
+    return data.features[index] if index < len(data.features) else f"feature {index + 1}"
 
 
 def sampled(count: int, seed: int) -> np.ndarray:
@@ -117,7 +122,9 @@ def pairplot(
 
     count = values.shape[1]
     size = (1.35 if count > 3 else 2.2) * count + 1.2
-    figure = Figure(figsize=(max(size, 4.5), max(size, 4.5)))
+    beside = 1.6 if count == 1 and groups is not None else 0.0  # no room above a diagonal
+    width, size = max(size, 4.5) + beside, max(size, 4.5)
+    figure = Figure(figsize=(width, size))
     FigureCanvasAgg(figure)
     panels: Any = figure.subplots(count, count, squeeze=False, sharex="col")
     looks = _looks(groups, classes)
@@ -148,12 +155,13 @@ def pairplot(
         if row == count - 1:
             axes.set_xlabel(s.short(str(names[column]), 20), fontsize=7)
     figure.subplots_adjust(
-        left=0.75 / size, right=1 - 0.1 / size, bottom=0.5 / size, top=1 - 0.55 / size,
+        left=0.75 / width, right=1 - (0.1 + beside) / width, bottom=0.5 / size,
+        top=1 - 0.55 / size,
         wspace=0.12, hspace=0.12,
     )  # fmt: skip
-    figure.suptitle(s.wrapped(title, max(40, round(11 * size))), y=1 - 0.1 / size, va="top")
+    figure.suptitle(s.wrapped(title, max(40, round(11 * width))), y=1 - 0.1 / size, va="top")
     if groups is not None:
-        _legend(figure, looks, (1 - 0.1 / size, 1 - 0.6 / size))
+        _legend(figure, looks, (1 - 0.1 / width, 1 - 0.6 / size))
     return figure
 
 
@@ -189,13 +197,19 @@ def _legend(figure: Figure, looks: Sequence[Look], corner: tuple[float, float]) 
 
 
 def _classes(data: Data) -> Figure:
-    """Bars: the rows of each class in each split."""
+    """Bars: the rows of each class, or label, in each split."""
     count = len(data.classes)
+    kind = "classes" if data.task == CLASSIFICATION else "labels"
     splits = {"training": data.train, "validation": data.validation, "test": data.test}
     figure, axes = s.single(max(4.5, min(1.5 + 0.5 * count, 40)), 3.4)
     hatches = ("", "///", "...")
     for place, (name, split) in enumerate(splits.items()):
-        rows = np.bincount(split.targets.numpy(), minlength=count)
+        labelled = split.targets.numpy()
+        rows = (
+            np.bincount(labelled, minlength=count)
+            if data.task == CLASSIFICATION
+            else np.nansum(labelled > 0.5, axis=0)
+        )
         share = rows / max(len(split), 1) * 100
         axes.bar(
             np.arange(count) + (place - 1) * 0.27, share, width=0.25, color=s.COLOURS[place],
@@ -208,7 +222,7 @@ def _classes(data: Data) -> Figure:
     axes.set_xticks(range(count), [s.short(str(name), 24) for name in data.classes], **slanted)
     axes.grid(visible=False, axis="x")
     axes.set_ylabel("share of the split's rows (%)")
-    axes.set_title(s.wrapped(f"{data.name}: classes of the first seed's splits"), fontsize=10)
+    axes.set_title(s.wrapped(f"{data.name}: {kind} of the first seed's splits"), fontsize=10)
     figure.legend(loc="outside lower center", ncols=3, fontsize=7)
     return figure
 

@@ -61,6 +61,14 @@ def test_diverged_run_does_not_flatten_the_others() -> None:
     assert panels(learning_curves(curves))["none"].get_ylim()[1] < 2
 
 
+def test_one_of_several_seeds_that_diverges_does_not_either() -> None:
+    wild = [1.0, 0.9, *(10.0**epoch for epoch in range(1, 19))]
+    calm = [1.0 - 0.04 * epoch for epoch in range(20)]
+    runs = [("none", 0, calm), ("none", 1, calm), ("l1", 0, calm), ("l1", 1, wild)]
+    curves = pd.concat([values(*run) for run in runs])
+    assert panels(learning_curves(curves))["none"].get_ylim()[1] < 5
+
+
 def test_every_panel_that_has_none_below_shows_epochs() -> None:
     curves = pd.concat([values(name, 0, [1.0, 0.5]) for name in ("none", "a", "b", "c", "d")])
     found = panels(learning_curves(curves))

@@ -14,12 +14,15 @@ from PIL import Image
 from regexp.compare import Comparison, figures
 from regexp.compare.comparison import Family
 from regexp.compare.figures import draw, forest, png
+from regexp.compare.figures.learning import learning_curves
 from regexp.compare.figures.picture import file_name
-from regexp.compare.figures.style import INK, measured, short, usual
+from regexp.compare.figures.reliability import reliability
+from regexp.compare.figures.style import INK, distinct, measured, short, usual
 from regexp.compare.pictured import FAMILIES, panel_keys, pictured
 from regexp.compare.verdict import Judge
 from tests.compare.figures import frames
-from tests.compare.figures.frames import ACCURACY, curve, table, technique
+from tests.compare.figures.frames import ACCURACY, curve, diagnostics, table, technique
+from tests.compare.figures.frames import reliability as reliability_of
 
 BASE = {"technique": "none", "mean": 0.9}
 
@@ -79,6 +82,56 @@ def test_names() -> None:
     assert len(short("x" * 500, 30)) == 30
     assert file_name("forest/../a b") == "forest_.._a_b"
     assert len(file_name("x" * 500)) < 90
+
+
+def test_names_that_differ_differ_when_they_are_short() -> None:
+    grid = [
+        f"l1+dropout (strength={strength}, hidden={hidden})"
+        for strength in (0.0001, 0.001)
+        for hidden in (0.2, 0.3)
+    ]
+    found = distinct(["none", *grid])
+    assert found[0] == "none"
+    assert len(set(found)) == 5
+    assert all(len(name) <= 34 for name in found)
+    assert [("0.0001" in name, "hidden=0.2" in name) for name in found[1:]] == [
+        (True, True), (True, False), (False, True), (False, False),
+    ]  # fmt: skip
+    assert distinct(["a" * 50 + "b" + "a" * 50, "a" * 50 + "c" + "a" * 50, "d"], 30)[2] == "d"
+    assert distinct(["same", "same"]) == ["same #1", "same #2"]
+    assert len(set(distinct([f"{'x' * 40} {place} {'y' * 60}" for place in range(30)]))) == 30
+
+
+@pytest.mark.parametrize("setting", ["", "model.hidden=[128, 128], optimizer.lr=0.0003, a.b=c"])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_title_and_legend_are_above_the_panels(count: int, setting: str) -> None:
+    names = [f"technique {place}" for place in range(count)]
+    drawn = [
+        learning_curves(
+            pd.concat(
+                curve(name, seed, metric, [2.0, 1.0], setting=setting)
+                for name in names for seed in (0, 1) for metric in ("train/loss", "val/loss")
+            )
+        ),
+        reliability(
+            pd.concat(
+                diagnostics(name, 0, reliability=reliability_of({7: (20, 0.5, 0.6)})).assign(
+                    setting=setting
+                )
+                for name in names
+            )
+        ),
+    ]  # fmt: skip
+    for figure in drawn:
+        figure.draw_without_rendering()
+        boxes = [legend.get_window_extent() for legend in figure.legends]
+        assert figure.get_suptitle()
+        top = figure.get_window_extent().y1
+        for box in boxes:
+            assert all(box.y0 >= axes.title.get_window_extent().y1 for axes in figure.axes)
+        heads = [text.get_window_extent() for text in figure.texts if text.get_text()]
+        assert max(head.y1 for head in heads) <= top
+        assert all(head.x0 >= 0 and head.x1 <= figure.get_window_extent().x1 for head in heads)
 
 
 def test_usual_size_leaves_out_what_is_far_beyond() -> None:

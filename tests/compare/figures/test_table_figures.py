@@ -28,7 +28,7 @@ def test_forest_draws_differences_and_intervals_in_points() -> None:
     rows = [
         BASE,
         technique("l1", -0.02, outcome="hurts"),
-        technique("dropout", 0.03, 0.005, outcome="helps"),
+        technique("dropout", 0.03, 0.0051234, outcome="helps"),
         technique("ema", 0.001),
         {"technique": "mixup", "outcome": "no verdict", "pairs": 0},
     ]
@@ -43,8 +43,8 @@ def test_forest_draws_differences_and_intervals_in_points() -> None:
     filled = [points[place][1].get_markerfacecolor() != "none" for place in range(3)]
     assert filled == [True, False, True], "only claims are filled"
     spans = [tuple(np.round(xy(line)[0], 9)) for line in axes.lines if len(xy(line)[0]) == 2]
-    assert {(2.0, 4.0), (1.5, 4.5), (-4.0, 0.0), (-5.0, 1.0)} <= set(spans)
-    assert "+3.00 [+2.00, +4.00]  n = 5" in texts(figure)
+    assert {(1.97532, 4.02468), (1.46298, 4.53702), (-4.0, 0.0), (-5.0, 1.0)} <= set(spans)
+    assert "+3.00 [+1.97, +4.03]  n = 5" in texts(figure)
     assert "no difference known  n = 0" in texts(figure)
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
 
@@ -238,7 +238,35 @@ def test_what_lies_far_beyond_the_others_is_an_arrow_with_its_number(count: int)
     [arrow] = [line for line in axes.lines if line.get_marker() == "v"]
     np.testing.assert_allclose(ydata(arrow), [axes.get_ylim()[0]])
     assert axes.get_ylim()[0] > -90
-    assert "−90.0 " in [text.get_text() for text in axes.texts]
+    assert "−90.0" in [text.get_text() for text in axes.texts]
+
+
+def test_the_number_of_an_arrow_counts_whatever_its_size() -> None:
+    data = sizes(2)
+    columns = ["difference", "low", "high"]
+    data[columns] = data[columns].astype(float) * 1e-3
+    wild = (data["label"] == "t1") & data["setting"].str.contains("1000")
+    data.loc[wild, columns] = [-0.045, -0.046, -0.044]
+    figure = settings(data, metric_of("test/rmse"), "dataset.train_size")
+    assert "−0.0450" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_ticks_that_lie_close_are_told_once() -> None:
+    numbers = (100, 101, 102, 103, 400, 700)
+    rows = [
+        {**row, "setting": f"dataset.train_size={number}"}
+        for number in numbers
+        for row in (BASE, technique("l1", 0.01))
+    ]
+    axes = settings(table(rows), ACCURACY, "dataset.train_size").axes[0]
+    told = [label.get_text() for label in axes.get_xticklabels()]
+    assert told == ["100", "", "", "", "400", "700"]
+    assert list(axes.get_xticks()) == list(numbers)
+
+
+def test_an_interval_without_zero_does_not_read_as_one_with_it() -> None:
+    rows = [BASE, technique("l1", 0.006, 0.002998)]
+    assert "+0.6000 [+0.0004, +1.1996]  n = 5" in texts(forest(table(rows), ACCURACY))
 
 
 def test_many_techniques_get_a_panel_each() -> None:
