@@ -212,7 +212,8 @@ def test_features_without_names_are_numbered() -> None:
 
 
 def test_data_of_one_name_say_what_tells_them_apart() -> None:
-    command = ["-m", "dataset=iris", "dataset.train_size=20,40", "seeds=1", "trainer.epochs=1"]
+    command = ["-m", "dataset=iris", "dataset.train_size=20,40", "seeds=1",
+               "trainer.epochs=1", "trainer.batch_size=10"]  # fmt: skip
     planned, _ = plan_all(compose(parse(command)[0]).jobs)
     pictures = dict(planned_pictures([run for runs in planned for run in runs]))
     for name, size in (("targets_iris", 20), ("targets_iris_2", 40)):
