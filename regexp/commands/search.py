@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regexp.commands.arguments import check_words, parse
+from regexp.commands.arguments import check_words, parse, starts_jobs
 from regexp.config.searched import compose_search
+from regexp.errors import ConfigError
 
 SEARCH = """\
 regexp search [key=value ...]
@@ -35,6 +36,11 @@ def search(arguments: Sequence[str]) -> int:
     """
     options, _ = parse(arguments)
     check_words(options, ())
+    if not starts_jobs(options):
+        raise ConfigError(
+            "a search prints no configuration of its own; leave the word search out for that of a "
+            "run, or give dry_run=true for what is searched", key="regexp search",
+        )  # fmt: skip
     searched = compose_search(options)
     from regexp.search import command
 

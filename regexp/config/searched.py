@@ -19,7 +19,7 @@ from regexp.config.prepared import job_of, prepared_hydra
 from regexp.config.schema import register
 from regexp.config.strays import strays_of
 from regexp.config.validation import validate
-from regexp.config.values import SECONDS, TIME, shown
+from regexp.config.values import SECONDS, TIME, flat, shown
 from regexp.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -75,6 +75,22 @@ class Searched:
             return job_of(_load(hydra, options.config_name, given)).config
 
 
+def _other(
+    hydra: Hydra, config_name: str, overrides: Sequence[str], group: str, name: str
+) -> DictConfig:
+    """Another choice of a group, with those of its values that the command says and it has."""
+    own = [one for one in overrides if one.lstrip("+").startswith(f"{group}.")]
+    rest = [one for one in overrides if one not in own]
+    choice = f"{group}={name}"
+    plain = _load(hydra, config_name, [*rest, choice])[group]
+    has = [one for one in own if _key(one).removeprefix(f"{group}.") in dict(flat(plain))]
+    return _load(hydra, config_name, [*rest, *has, choice])[group] if has else plain
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
 def compose_search(options: argparse.Namespace) -> Searched:
     """Compose and check what a search starts from.
 
@@ -83,7 +99,7 @@ def compose_search(options: argparse.Namespace) -> Searched:
     """
     register()
     overrides = list(options.overrides)
-    given = [one.lstrip("+~").partition("=")[0] for one in overrides]
+    given = [_key(one) for one in overrides]
     if options.multirun:
         raise ConfigError("-m: a search is one job; give a command for each dataset")
     if "regularizer" in given:
@@ -128,9 +144,8 @@ def compose_search(options: argparse.Namespace) -> Searched:
             for group, known in nodes.items():
                 choices = hydra.config_loader.get_group_options(group)
                 for name in _names(f"search.{group}s", config.search[f"{group}s"], choices):
-                    again = [*overrides, f"{group}={name}"]
                     if name not in known:
-                        known[name] = _load(hydra, options.config_name, again)[group]
+                        known[name] = _other(hydra, options.config_name, overrides, group, name)
             master = None
             if not str(whole.hydra.launcher._target_).endswith(".BasicLauncher"):
                 master = load_config(hydra, options.config_name, overrides, RunMode.MULTIRUN)

@@ -27,7 +27,10 @@ def none_is_best(found: Recipe, default: Recipe, tried: Sequence[Recipe]) -> str
     which = "none with the numbers that were tuned for it"
     if found == default:
         which = "the configuration as it is, without a technique"
-    number = count(sum(bool(one.techniques) for one in tried), "recipe")
+    with_techniques = sum(bool(one.techniques) for one in tried)
+    if not with_techniques:
+        return f"The best recipe found is {which}. No recipe with a technique was tried."
+    number = count(with_techniques, "recipe")
     return (
         f"The best recipe found is {which}. Of {number} with techniques the best, trained again "
         "with fresh seeds, were not ahead of it on validation rows."

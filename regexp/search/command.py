@@ -14,6 +14,7 @@ from regexp.search.sampler import require
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
 from regexp.search.workers import helpers, start_importing, workers_of
+from regexp.search.written import prepare_folder
 from regexp.sweeps.hosts import other_hosts
 from regexp.sweeps.launched import shared_tracker
 from regexp.sweeps.plan import plan
@@ -40,6 +41,7 @@ def run_search(searched: Searched) -> int:
     workers = workers_of(searched.config) if master is None else 1
     start_importing(workers)
     space = read_space(searched)
+    prepare_folder(space.config.search.folder)
     first = plan(space.config)
     for line in [*remark_lines([first]), *lines_of(space)]:
         say(line)

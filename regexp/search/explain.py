@@ -144,10 +144,10 @@ class _Explaining:
         began, cocktail = time.monotonic(), self.explanation.declared
         parent = self._sweep("ingredients")
         self._train({"the whole": self.explanation.whole}, parent)
-        if cocktail.none:
+        self._train({f"{WITHOUT}{name}": runs for name, runs in apart.items()}, parent)
+        if cocktail.none:  # last: of equal runs the name that they had first is told
             none = planned(cocktail.none, self.explanation.here, "")
             self._train({"none": none}, parent)
-        self._train({f"{WITHOUT}{name}": runs for name, runs in apart.items()}, parent)
         reported = present(self.tracker, parent, self.config)
         parent.wall_seconds(time.monotonic() - began)
         parent.finish("FAILED" if self.failures else "FINISHED")
@@ -167,6 +167,9 @@ class _Explaining:
         say("\nThe smallest cocktail that is not worse, by validation rows:")
         parent = self._sweep("smaller cocktails")
         found = self._eliminate(parent, compared)
+        if found is None:
+            parent.finish("FAILED" if self.failures else "FINISHED")
+            return
         for number, (name, gain) in enumerate(found.dropped):
             size, error = gain.in_words(compared.metric.unit)
             say(f"  {name} goes{' as well' * (number > 0)}: {size} without it, standard error "
@@ -181,15 +184,15 @@ class _Explaining:
         parent.wall_seconds(time.monotonic() - began)
         parent.finish("FAILED" if self.failures else "FINISHED")
 
-    def _eliminate(self, parent: RunRecord, compared: Comparison) -> Elimination:
-        """Leave out one technique after another."""
+    def _eliminate(self, parent: RunRecord, compared: Comparison) -> Elimination | None:
+        """Leave out one technique after another; None where too few seeds have a score."""
         whole, metric = self.explanation.cocktail.ingredients, compared.metric
         chosen = chosen_by(metric.name)
         sign = -1.0 if metric.lower_is_better else 1.0
         [own] = self._validation([whole], parent, chosen)
         if len(own) < LEAST or not np.isfinite(own).all():
             say(f"  none is looked for: it takes {chosen} of {LEAST} seeds or more")
-            return Elimination(whole)
+            return None
         asked = compared.matters
         margin = metric.matters(own.mean()) if asked is None else asked / metric.unit.factor
 

@@ -18,7 +18,7 @@ def portfolio_of(space: Space) -> list[Recipe]:
     A number that an entry does not have is the configuration's own.
 
     Raises:
-        ConfigError: a technique has no number of this name, or it is no number.
+        ConfigError: there is no such key, it is no number, or the search has it as it is.
     """
     return [_recipe(space, entry) for entry in space.config.search.portfolio or ()]
 
@@ -26,6 +26,13 @@ def portfolio_of(space: Space) -> list[Recipe]:
 def _recipe(space: Space, entry: DictConfig) -> Recipe:
     given = _numbers({key: value for key, value in entry.items() if key != "regularizer"})
     shared = dict(space.default.shared)
+    own_keys = [*shared, *(key for key, _ in flat(space.config))]
+    for key in given:
+        if key not in own_keys:
+            raise ConfigError(
+                f"search.portfolio has it, and there is no such key{nearest(key, own_keys)}",
+                key=key,
+            )
     for one in space.shared:
         value = given.get(one.key, shared[one.key])
         if not one.choices:

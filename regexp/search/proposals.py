@@ -34,17 +34,17 @@ def _proposed(arm: Arm, done: int, propose: Propose) -> list[Draw]:
 
     The first has `none`, the portfolio, and its techniques one by one, with their own numbers. Each
     of the other models has one of the next batches, where it stands in the best trial. Half of
-    every second batch, and of those, are neighbours of the best trial, which may be one of `none`:
-    what is drawn anew each time seldom comes close to what is good already. All other recipes are
-    the sampler's, which knows the trials of `none` as well, and have a technique each. Structure is
-    drawn once a batch, so that it trains as one stack; the first has the configuration's own, and a
-    batch with neighbours that of the best trial.
+    those, and of every second batch from the third on, are neighbours of the best trial, which may
+    be one of `none`: what is drawn anew each time seldom comes close to what is good already. All
+    other recipes are the sampler's, which knows the trials of `none` as well, and have a technique
+    each. Structure is drawn once a batch, so that it trains as one stack; the first has the
+    configuration's own, and a batch with neighbours that of the best trial.
     """
     space, size = arm.space, arm.config.search.batch
     seed = derive(arm.config.search.seed, "search", arm.name, done)
     known, batch = arm.known, done // size
     other = [*space.searched.nodes[MODEL]][batch : batch + 1] if batch else []
-    near = best(known, arm.config, 1) if other or batch % 2 else []
+    near = best(known, arm.config, 1) if other or (batch and batch % 2 == 0) else []
     changed = [
         Recipe({**one.shared, MODEL: model}, one.techniques)
         for model in other

@@ -113,6 +113,12 @@ class Space:
         return [name for name, one in self.techniques.items() if one.neutral is not None]
 
     @property
+    def structures(self) -> list[str]:
+        """The kinds of which a batch has one technique or none, also where it was named."""
+        named = {one.kind for one in self.techniques.values() if one.neutral is None}
+        return [*STRUCTURES, *sorted(named - {*STRUCTURES})]
+
+    @property
     def default(self) -> Recipe:
         """The configuration's own numbers, and no technique."""
         chosen = {group: next(iter(nodes)) for group, nodes in self.searched.nodes.items()}
@@ -130,7 +136,7 @@ class Space:
             names: of switches.
         """
         found = [Parameter(one, structural=is_structural(one)) for one in self.shared]
-        for kind in STRUCTURES:
+        for kind in self.structures:
             there = [one for one in self.techniques.values()
                      if one.neutral is None and one.kind == kind]  # fmt: skip
             if not there:
@@ -154,7 +160,7 @@ class Space:
 
     def recipe(self, draw: Draw) -> Recipe:
         """The recipe of a draw."""
-        on = {draw[f"structure.{kind}.name"] for kind in STRUCTURES
+        on = {draw[f"structure.{kind}.name"] for kind in self.structures
               if draw.get(f"structure.{kind}")}  # fmt: skip
         techniques = {
             name: one.default()
@@ -187,7 +193,7 @@ class Space:
             seed: of its batch.
             number: of the draw within it.
         """
-        kinds = [f"structure.{kind}" for kind in STRUCTURES if draw.get(f"structure.{kind}")]
+        kinds = [f"structure.{kind}" for kind in self.structures if draw.get(f"structure.{kind}")]
         names = [name for name in self.switches if draw.get(f"regularizer.{name}")]
         on = [kinds[at] for at in Rng(seed, "most").permutation(len(kinds)).tolist()]
         on += [f"regularizer.{names[at]}"

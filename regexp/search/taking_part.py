@@ -116,9 +116,11 @@ def _check_models(searched: Searched, shared: Sequence[Dimension]) -> None:
 
 def _possible(one: Dimension, run: PlannedRun) -> list[Dimension]:
     """A range without batches larger than the training split; none if nothing is left to choose."""
-    if one.key != "trainer.batch_size" or not one.choices:
+    if one.key != "trainer.batch_size":
         return [one]
     rows = training_rows(run.config["dataset"], run.config["paths"]["data"], run.seed)
+    if not one.choices:
+        return [replace(one, high=min(one.high, rows))] if one.low < rows else []
     choices = tuple(size for size in one.choices if size <= rows)
     return [replace(one, choices=choices)] if len(choices) > 1 else []
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.values import as_container, flat
 from regexp.config.yaml_text import as_yaml
+from regexp.errors import ConfigError
 from regexp.search.recipe import SCHEDULER, Recipe
 from regexp.search.space import Space
 from regexp.sweeps.identity import Node
@@ -73,6 +75,25 @@ def _numbers(node: DictConfig) -> Node:
     container = OmegaConf.to_container(node)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
+
+
+def prepare_folder(folder: str) -> None:
+    """Make the folder that a search writes into, before anything is trained.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"it cannot be written ({error.strerror})",
+            key="search.folder",
+            got=folder,
+            cure="give another folder",
+        ) from error
 
 
 def write(space: Space, recipe: Recipe) -> Path:

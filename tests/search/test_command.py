@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import pytest
 
 from regexp.__main__ import run
 from regexp.commands.arguments import parse
+from regexp.commands.search import search
 from regexp.config.jobs import compose
 from regexp.config.schema import conf_folder
 from regexp.errors import ConfigError
@@ -19,6 +21,7 @@ from regexp.search import lead, verdict
 from regexp.search.arm import Arm
 from regexp.search.choice import Trial
 from regexp.search.cocktail_runs import OF_SEARCH
+from regexp.search.command import run_search
 from regexp.search.identity import key_of_search
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
@@ -184,6 +187,22 @@ def test_searches_whose_trials_would_be_others_are_others(
     assert len({first, *others}) == 1 + len(others)
     assert key() == first
     sys.modules.pop("keyed_technique", None)
+
+
+def test_a_search_prints_no_configuration(sandbox: Sandbox) -> None:
+    with pytest.raises(ConfigError, match="leave the word search out"):
+        search([*SMALL, "--cfg", "job", *sandbox.arguments])
+    assert not sandbox.parents()
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_trained(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "recipe"
+    with pytest.raises(ConfigError, match=re.escape(f"search.folder={folder}: it cannot be writ")):
+        run_search(compose_named([*SMALL, *sandbox.arguments, f"search.folder={folder}"]))
+    assert not sandbox.parents()
 
 
 def test_a_dry_run_tells_the_space_and_writes_nothing(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import yaml
 
 from regexp.__main__ import run
 from regexp.commands.arguments import parse
+from regexp.commands.explain import _verdict_of
 from regexp.config.jobs import compose
 from regexp.config.values import plain
 from regexp.errors import ConfigError
@@ -23,6 +26,7 @@ from regexp.search.explanation import as_experiment as as_smaller
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
 from regexp.search.written import as_experiment
+from regexp.sweeps.identity import Node
 from regexp.sweeps.job import train
 from regexp.sweeps.plan import plan
 from tests.sandbox import Sandbox
@@ -33,11 +37,16 @@ SMALL = ("dataset=iris", "model.hidden=[4]", "trainer.epochs=6", "search.seeds=3
          "search.techniques=[dropout,l1]")  # fmt: skip
 
 
-def searched(sandbox: Sandbox) -> tuple[str, str]:
+USELESS = {"dropout": {"hidden": 0.0, "inputs": 0.0}}
+
+
+def searched(
+    sandbox: Sandbox, techniques: Mapping[str, Node] = USELESS | {"l1": {"strength": 3.0}}
+) -> tuple[str, str]:
     """A search that ended with a useless and a harmful technique; ids of it and of its verdict."""
     space = read_space(compose_named([*SMALL, *sandbox.arguments]))
     shared = dict(space.default.shared) | {"optimizer.lr": 0.05}
-    recipe = Recipe(shared, {"dropout": {"hidden": 0.0, "inputs": 0.0}, "l1": {"strength": 3.0}})
+    recipe = Recipe(shared, dict(techniques))
     with sandbox.tracker() as tracker:
         search = tracker.sweep("by hand search", "search", {})
         worth = tracker.sweep("by hand", "its worth", {"search": {"folder": "there"}})
@@ -101,6 +110,40 @@ def test_a_recipe_is_explained_and_the_second_time_trains_nothing(
     assert {key: [*one["run_id"]] for key, one in again.items()} == {
         key: [*one["run_id"]] for key, one in runs.items()
     }
+
+
+def test_what_is_left_without_the_only_technique_is_told_of_it_also_where_it_is_none(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search_id, _ = searched(sandbox, {"l1": {"strength": 3.0}})
+    where = [word for word in sandbox.arguments if word.startswith(("paths.mlruns", "tracking"))]
+    assert run(["explain", search_id, *where]) == 0
+    told = capsys.readouterr().out
+    assert "without l1: 3 runs, 3 exist already" in told
+    assert "\n  l1 harms: −" in told
+
+
+def test_of_two_seeds_no_smaller_cocktail_is_looked_for(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search_id, _ = searched(sandbox, USELESS)
+    where = [word for word in sandbox.arguments if word.startswith(("paths.mlruns", "tracking"))]
+    assert run(["explain", search_id, *where, "--seeds", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "none is looked for: it takes final/val_accuracy of 3 seeds or more" in told
+    assert "none of them can be left out" not in told
+
+
+def test_a_verdict_is_explained_also_where_its_search_has_a_newer_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tags = {"older": {OF_SEARCH: "search"}, "newest": {OF_SEARCH: "search"}, "search": {}}
+    reader: Any = SimpleNamespace(run=lambda run_id: SimpleNamespace(tags=tags[run_id]))
+    found = record(verdict="newest", text="optimizer: {lr: 0.1}")
+    monkeypatch.setattr("regexp.search.page.record_in", lambda *_: found)
+    text = {"optimizer": {"lr": 0.1}}
+    assert _verdict_of(reader, "older") == ("older", {})
+    assert _verdict_of(reader, "newest") == _verdict_of(reader, "search") == ("newest", text)
 
 
 def test_a_process_that_takes_part_trains_the_jobs_that_it_is_sent(sandbox: Sandbox) -> None:

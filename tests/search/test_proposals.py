@@ -36,23 +36,43 @@ def test_recipes_begin_from_what_is_good_for_none_and_none_knows_of_no_recipe() 
     shared = recipes.space.default.shared
     good = Recipe({**shared, "optimizer.lr": 0.05}, {})
     l1 = Recipe(shared, {"l1": {"strength": 0.001}})
-    recipes.trials = [scored(recipes, l1, 0.7)] * 4
-    none.trials = [scored(none, good, 0.8)] + [scored(none, none.space.default, 0.6)] * 3
-    asked = Asked()
-    round_of(recipes, 1, asked)
-    assert asked.earlier == 8
-    assert asked.best == good.shared | {"regularizer.dropout": None, "regularizer.l1": None}
-    near = [recipes.space.recipe(draw) for draw in asked.given]
+    near: list[Recipe] = []
+    for batches in (2, 4, 6, 8):
+        recipes.trials = [scored(recipes, l1, 0.7)] * 4 * batches
+        plain = scored(none, none.space.default, 0.6)
+        none.trials = [scored(none, good, 0.8)] + [plain] * (4 * batches - 1)
+        asked = Asked()
+        round_of(recipes, 1, asked)
+        assert asked.earlier == 8 * batches
+        assert asked.best == good.shared | {"regularizer.dropout": None, "regularizer.l1": None}
+        near += [recipes.space.recipe(draw) for draw in asked.given]
     assert near
     assert all(len(one.techniques) == 1 for one in near), "one technique more than none has"
     assert any(one.shared["optimizer.lr"] != 0.05 for one in near)
     assert all(0.01 < one.shared["optimizer.lr"] <= 0.1 for one in near)
 
     round_of(none, 1, asked)
-    assert asked.earlier == 4
-    none.trials = [scored(none, good, 0.6)] * 4
+    assert asked.earlier == 32
+    none.trials = [scored(none, good, 0.6)] * 32
     round_of(recipes, 1, asked)
     assert asked.best["regularizer.l1"]
+
+
+def test_structure_is_drawn_from_the_second_batch_on() -> None:
+    recipes, none = arms_of(read_space(compose_named(GIVEN)))
+    plain = scored(recipes, recipes.space.default, 0.6)
+    given = []
+    for batches in range(5):
+        recipes.trials = [plain] * 4 * batches
+        none.trials = recipes.trials
+        asked = Asked()
+        asked.earlier, asked.given = 0, []
+        if batches:
+            round_of(recipes, 1, asked)
+        given.append(len(asked.given))
+    # where no recipe is given, all of a batch are the sampler's, and so is its structure
+    assert given[1] == given[3] == 0
+    assert min(given[2], given[4]) > 0
 
 
 def drawn(arm: Arm, draws: Sequence[Draw]) -> list[Recipe]:
@@ -104,5 +124,5 @@ def test_each_of_the_other_models_has_a_batch_that_begins_with_the_best_trial() 
             assert {one.shared["model"] for one in given} == {model}
             assert len({str(one) for one in given}) == len(given)
     for arm in (recipes, none):
-        arm.trials = [scored(arm, good, 0.8)] * 12
+        arm.trials = [scored(arm, good, 0.8)] * 16
         assert {one.shared["model"] for one in drawn(arm, [])} == {"mlp"}

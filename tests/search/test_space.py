@@ -65,6 +65,38 @@ def test_of_each_kind_of_structure_there_is_one_or_none() -> None:
     assert not any(key.startswith("regularizer.mixup") for key in found)
 
 
+def test_every_technique_that_is_named_can_be_drawn() -> None:
+    names = "early_stopping,tabm,unit_norm,swag,dropout,batch_norm"
+    named = space(f"search.techniques=[{names}]")
+    parameters = named.parameters(named.switches)
+    drawn = {name for one in parameters for name in one.switches}
+    assert drawn == {*named.techniques} == {*names.split(",")}
+    shared = named.default.shared
+    for name, technique in named.techniques.items():
+        alone = Recipe(shared, {name: technique.default()})
+        assert named.recipe(named.draw(alone, named.switches)) == alone
+    assert named.structures[:3] == ["normalization", "layer", "averaging"]
+
+
+def test_sizes_of_batches_are_those_that_the_data_allow() -> None:
+    few = "search.techniques=[l1]"
+    wide = "search.space.trainer.batch_size='int(interval(16,512))'"
+    [size] = [one for one in space(few, wide).shared if one.key == "trainer.batch_size"]
+    assert (size.low, size.high) == (16, 90)
+
+
+def test_other_choices_of_a_group_need_not_have_what_is_given_of_the_own_one() -> None:
+    few = "search.techniques=[l1]"
+    found = space(few, "scheduler=step_lr", "scheduler.gamma=0.5", "search.schedulers=[step_lr,"
+                  "exponential_lr,constant]").searched.nodes["scheduler"]  # fmt: skip
+    assert {name: node.get("gamma") for name, node in found.items()} == {
+        "step_lr": 0.5, "exponential_lr": 0.5, "constant": None,
+    }  # fmt: skip
+    models = space(few, "model=mlp_ple", "model.embedding.bins=16", "model.hidden=[8]",
+                   "search.models=[mlp]").searched.nodes["model"]  # fmt: skip
+    assert models["mlp"].hidden == models["mlp_ple"].hidden == [8]
+
+
 @pytest.mark.parametrize(
     "techniques",
     [{}, {"dropout": {"hidden": 0.3, "inputs": 0.1}}, {"batch_norm": {"momentum": 0.2}},
@@ -103,6 +135,8 @@ def test_what_a_cocktail_refuses_is_not_together() -> None:
         ("search.space.optimizer.lr='interval(-1,1)'", r"search\.space\.optimizer\.lr=interval"),
         ("search.space.optimizer.lr=interval(0,1)", "quotes inside quotes"),
         ("regularizer.l3.search.strength=null", r"regularizer\.l3: there is no technique l3"),
+        ("search.portfolio=[{optimizer:{lrr:0.01}}]",
+         r"optimizer\.lrr: search\.portfolio has it, and there is no such key.*optimizer\.lr"),
         ("search.trials=0", r"search\.trials=0: expected an integer >= 1"),
         ("compare.metric=test/rmse",
          r"compare\.metric=test/rmse: runs on iris have no such metric"),
