@@ -125,7 +125,7 @@ def result_line(report: JobReport, metric: str | None = None) -> str:
         report: of the job.
         metric: `compare.metric`.
     """
-    from regexp.compare.formats import MINUS, common, digits_of, rounded
+    from regexp.compare.formats import MINUS, digits_of, rounded
     from regexp.compare.metric import PLAIN
 
     parts = []
@@ -141,7 +141,7 @@ def result_line(report: JobReport, metric: str | None = None) -> str:
         if values and report.points == 1:
             mean = sum(values) / len(values)
             spread = (sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
-            places = max(3, common([spread], PLAIN, digits_of(mean, PLAIN) + 1))
+            places = max(3, digits_of(mean, PLAIN) + 1)
             deviation = f" ± {rounded(spread, places)}" if len(values) > 1 else ""
             score = rounded(mean, places).replace(MINUS, "-")
             parts.append(f"{name.replace('/', ' ')} {score}{deviation}")

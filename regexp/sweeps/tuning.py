@@ -43,8 +43,9 @@ def draw_configurations(config: DictConfig) -> list[Numbers]:
 
     The first is what the configuration says without a search. The others are the points of a
     scrambled Sobol sequence, keyed by the first trial's seed and the technique; what all techniques
-    search has a stream of its own, so that the n-th trials of all techniques have it alike. There
-    are fewer than the budget only where the ranges hold no more.
+    search has a stream of its own, so that the n-th trials of all techniques have it alike unless
+    it is of few choices: then equal trials are left out. There are fewer than the budget only where
+    the ranges hold no more.
 
     Raises:
         ConfigError: see `space`.
