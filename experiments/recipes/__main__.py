@@ -34,7 +34,10 @@ def main(arguments: list[str] | None = None) -> None:
     from experiments.recipes.worth import worth_of
     from regexp.errors import ConfigError
 
-    shared = [one for one in options.overrides if not one.startswith(("paths.", "tracking."))]
+    elsewhere = ("paths.", "tracking.")  # is another's folder
+    shared = [one for one in options.overrides if not one.startswith(elsewhere)]
+    if any(one.startswith("paths.data=") for one in options.overrides):
+        shared.insert(0, "paths.data=FOLDER")
     tables = ["--tables", *options.tables] if options.tables != TABLES else []
     words = ["python", "-m", "experiments.recipes", *tables, "--budget", options.budget, *shared]
     found = []

@@ -41,7 +41,8 @@ cocktail and XGBoost, of one split and one seed."""
 QUESTION = """\
 **Question.** What is the cocktail that `regexp search` finds worth on tables, against the
 plain network, the best single technique and gradient boosting, each tuned for as long? After Kadra
-et al., "Well-tuned simple nets excel on tabular datasets" (NeurIPS 2021), who have six of them."""
+et al., "Well-tuned simple nets excel on tabular datasets" (NeurIPS 2021), who have six of them:
+[their files](../../data/README.md)."""
 
 METHOD = """\
 Balanced accuracy in percent, means of {seeds} seeds that nothing was chosen with, on test rows that
