@@ -93,9 +93,9 @@ def _verdict_of(reader: Reader, sweep_id: str) -> tuple[str, dict[str, Any]]:
     tags = reader.run(sweep_id).tags
     search_id = tags.get(OF_SEARCH, sweep_id)
     record = record_in(reader, search_id)
-    if record is not None and OF_SEARCH in tags and record.verdict != sweep_id:
-        return sweep_id, {}  # of what the search had found before it went on
     if record is not None:
+        if sweep_id not in (search_id, record.verdict):
+            return sweep_id, {}  # of what the search had found before it went on
         return record.verdict, schema.read_settings(record.text.encode())
     if tags.get("sweep.key", "").endswith(" search"):
         raise ConfigError(

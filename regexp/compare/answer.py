@@ -284,11 +284,8 @@ def _of_datasets(across: Across, unit: Unit) -> str:
             sentences.append(f"{use}{_few(names)} {verb} {does} than {baseline}.")
     if not sentences:
         least = tested["p_joint"].min()
-        p = (
-            ""
-            if math.isnan(least)
-            else f"; smallest corrected p: {formats.p_text(least, across.alpha)}"
-        )
+        told = f"; smallest corrected p: {formats.p_text(least, across.alpha)}"
+        p = "" if math.isnan(least) else told
         sentences.append(
             f"{_keep(across.against)}: no {across.against.kind} is shown to be better or worse{p}."
         )

@@ -73,7 +73,13 @@ def least_text(value: float, unit: Unit) -> str:
 
 
 def interval_text(
-    low: float, high: float, digits: int, unit: Unit, *, sign: bool = False
+    low: float,
+    high: float,
+    digits: int,
+    unit: Unit,
+    *,
+    sign: bool = False,
+    between: str = " to ",
 ) -> tuple[str, int]:
     """`+1.9 to +3.4`, rounded outwards, and the digits after the point that it has.
 
@@ -86,8 +92,13 @@ def interval_text(
         ]
         apart = all(set(end) & set("123456789∞") for end in ends)
         if apart or (low <= 0 <= high) or digits >= _DIGITS:
-            return " to ".join(ends), digits
+            return between.join(ends), digits
         digits += 1
+
+
+def in_ascii(text: str) -> str:
+    """A number as a terminal has it, which may know no other letters."""
+    return "-" if text == NOTHING else text.replace(MINUS, "-").replace("∞", "inf")
 
 
 def scores(means: Iterable[float], stds: Iterable[float], unit: Unit) -> list[str]:

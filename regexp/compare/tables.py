@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from regexp.compare import formats
 from regexp.compare.baseline import FAMILY, NONE, Baseline
 from regexp.compare.family import ROWS
-from regexp.compare.formats import NOTHING, counted_digits
+from regexp.compare.formats import NOTHING, counted_digits, in_ascii
 from regexp.compare.metric import PERCENT, PLAIN, POINTS, Metric, Unit
 from regexp.compare.ranking import Across
 from regexp.compare.statistics import ALPHA
@@ -64,8 +64,7 @@ def terminal_columns(
         return ["-" if math.isnan(value) else form.format(value) for value in rows[name]]
 
     def counted(name: str, digits: int, *, sign: bool = False) -> list[str]:
-        texts = (formats.rounded(value, digits, sign=sign) for value in rows[name])
-        return [_ascii(text) for text in texts]
+        return [in_ascii(formats.rounded(value, digits, sign=sign)) for value in rows[name]]
 
     scores = max(4, formats.common(rows["std"], PLAIN, 4))
     steps = max(4, formats.common((rows["high"] - rows["low"]) / 2, PLAIN, 4))
@@ -75,11 +74,11 @@ def terminal_columns(
     ]
     differences = map(str.__add__, counted("difference", steps, sign=True), few_pairs)
     intervals = [
-        "-"
-        if math.isnan(low)
-        else _ascii(formats.interval_text(low, high, steps, PLAIN, sign=True)[0])
+        "-" if math.isnan(low) else in_ascii(
+            formats.interval_text(low, high, steps, PLAIN, sign=True, between=", ")[0]
+        )
         for low, high in zip(rows["low"], rows["high"], strict=True)
-    ]
+    ]  # fmt: skip
     sure = ["-" if math.isnan(p) else formats.percent(p) for p in rows["p_helps"]]
     corrected = ["-" if math.isnan(p) else formats.p_text(p, level) for p in rows["p_corrected"]]
     columns = [
@@ -98,13 +97,6 @@ def terminal_columns(
         _column("time", rows["relative_seconds"], fixed("relative_seconds", "×{:.2f}")),
     ]  # fmt: skip
     return _telling(columns)
-
-
-def _ascii(text: str) -> str:
-    """As a terminal has it that may know no other letters."""
-    if text == NOTHING:
-        return "-"
-    return text.replace(formats.MINUS, "-").replace("∞", "inf").replace(" to ", ", ")
 
 
 _OTHER = "other rows"

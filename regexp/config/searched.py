@@ -79,12 +79,12 @@ def _other(
     hydra: Hydra, config_name: str, overrides: Sequence[str], group: str, name: str
 ) -> DictConfig:
     """Another choice of a group, with those of its values that the command says and it has."""
-    own = [one for one in overrides if one.lstrip("+").startswith(f"{group}.")]
-    rest = [one for one in overrides if one not in own]
-    choice = f"{group}={name}"
-    plain = _load(hydra, config_name, [*rest, choice])[group]
-    has = [one for one in own if _key(one).removeprefix(f"{group}.") in dict(flat(plain))]
-    return _load(hydra, config_name, [*rest, *has, choice])[group] if has else plain
+    own = [one for one in overrides if _key(one).startswith(f"{group}.")]
+    rest = [one for one in overrides if one not in own] + [f"{group}={name}"]
+    plain: DictConfig = _load(hydra, config_name, rest)[group]
+    keys = {f"{group}.{key}" for key, _ in flat(plain)}
+    has = [one for one in own if _key(one) in keys]
+    return _load(hydra, config_name, [*has, *rest])[group] if has else plain
 
 
 def _key(override: str) -> str:

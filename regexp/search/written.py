@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -14,6 +13,7 @@ from regexp.search.recipe import SCHEDULER, Recipe
 from regexp.search.space import Space
 from regexp.sweeps.identity import Node
 from regexp.tracking import pasted
+from regexp.tracking.store import make_folder
 
 NAME = "recipe"
 """Of the experiment."""
@@ -84,9 +84,7 @@ def prepare_folder(folder: str) -> None:
         ConfigError: it cannot be written.
     """
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        make_folder(Path(folder))
     except OSError as error:
         raise ConfigError(
             f"it cannot be written ({error.strerror})",

@@ -125,7 +125,7 @@ def result_line(report: JobReport, metric: str | None = None) -> str:
         report: of the job.
         metric: `compare.metric`.
     """
-    from regexp.compare.formats import MINUS, digits_of, rounded
+    from regexp.compare.formats import digits_of, in_ascii, rounded
     from regexp.compare.metric import PLAIN
 
     parts = []
@@ -143,7 +143,7 @@ def result_line(report: JobReport, metric: str | None = None) -> str:
             spread = (sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
             places = max(3, digits_of(mean, PLAIN) + 1)
             deviation = f" ± {rounded(spread, places)}" if len(values) > 1 else ""
-            score = rounded(mean, places).replace(MINUS, "-")
+            score = in_ascii(rounded(mean, places))
             parts.append(f"{name.replace('/', ' ')} {score}{deviation}")
             break
     parts.append(f"{report.seconds:.1f} s")

@@ -108,16 +108,23 @@ def _is_shared(folder: Path) -> bool:
     return bool(folder.stat().st_mode & stat.S_IWGRP)
 
 
-def _make_folder(folder: Path, setting: str) -> None:
+def make_folder(folder: Path, mode: int = 0o777) -> None:
     """Create a folder, and a file in it that is gone at once.
 
     Some places take no file although their permissions say so, and a file lock there waits for
     one that never comes.
+
+    Raises:
+        OSError: it takes none.
     """
+    folder.mkdir(mode, parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _make_folder(folder: Path, setting: str) -> None:
     try:
-        folder.mkdir(_PRIVATE, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        make_folder(folder, _PRIVATE)
     except OSError as error:
         why = "it is a file" if folder.is_file() else error.strerror
         raise TrackingError(

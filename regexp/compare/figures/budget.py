@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.figures import style as s
+from regexp.compare.figures.scales import spread
 from regexp.compare.metric import Metric
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def name_ends(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
     ends = [(min(max(y, low), high), name, colour) for y, name, colour in ends]
     size = axes.figure.get_window_extent().height / axes.figure.dpi  # inches
     gap = 0.2 / size * (high - low)  # of a line of text
-    places = s.spread([y for y, _, _ in ends], gap)
+    places = spread([y for y, _, _ in ends], gap)
     names = s.distinct((name for _, name, _ in ends), 26)
     for (y, _, colour), name, place in zip(ends, names, places, strict=True):
         axes.annotate(

@@ -10,6 +10,7 @@ from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.figures import style as s
 from regexp.compare.figures.forest import LOOKS
 from regexp.compare.figures.labels import place_labels
+from regexp.compare.figures.scales import logarithmic, usual
 from regexp.compare.metric import Metric
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _scales(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
     low, high = min(x.min(), 1 / 1.1), max(x.max(), 1.1)
     room = (high / low) ** 0.08
     axes.set_xlim(low / room, high * room)
-    s.logarithmic(axes, "x", "×")
+    logarithmic(axes, "x", "×")
     low, high = _heights(y)
     room = 0.06 * (high - low)
     axes.set_ylim(low - room, high + room)
@@ -117,7 +118,7 @@ def _heights(scores: np.ndarray) -> tuple[float, float]:
     if not len(scores):
         return 0.0, 1.0
     middle = float(np.median(scores))
-    most = s.usual(np.abs(scores - middle)) or 0.05 * abs(middle) or 0.05
+    most = usual(np.abs(scores - middle)) or 0.05 * abs(middle) or 0.05
     low, high = max(float(scores.min()), middle - most), min(float(scores.max()), middle + most)
     return (low, high) if low < high else (low - most, high + most)
 

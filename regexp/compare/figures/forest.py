@@ -8,6 +8,7 @@ import numpy as np
 
 from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.figures import style as s
+from regexp.compare.figures.scales import usual
 from regexp.compare.formats import interval_text
 from regexp.compare.metric import PLAIN, Metric
 
@@ -89,7 +90,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
     """Limits of the axis: all intervals but those far beyond the rest, and zero."""
     finite = values[np.isfinite(values).all(axis=1)] if len(values) else values
     points = values[:, 0][np.isfinite(values[:, 0])] if len(values) else np.zeros(0)
-    most = s.usual(np.abs(finite).max(axis=1) if len(finite) else points)
+    most = usual(np.abs(finite).max(axis=1) if len(finite) else points)
     if most == 0:
         return -1.0, 1.0
     shown = np.concatenate([np.clip(finite, -most, most).ravel(), np.clip(points, -most, most)])
@@ -118,8 +119,8 @@ def _numbers(line: np.ndarray, pairs: int) -> str:
     digits = int(np.clip(2 - np.floor(np.log10(size)), 0, 8)) if size > 0 else 2
     if not np.isfinite(line[1:3]).all():
         return f"{s.signed(line[0], digits)}  n = {pairs}"
-    ends, digits = interval_text(line[1], line[2], digits, PLAIN, sign=True)
-    return f"{s.signed(line[0], digits)} [{ends.replace(' to ', ', ')}]  n = {pairs}"
+    ends, digits = interval_text(line[1], line[2], digits, PLAIN, sign=True, between=", ")
+    return f"{s.signed(line[0], digits)} [{ends}]  n = {pairs}"
 
 
 def _legend(figure: Figure, outcomes: set[str]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from regexp.compare.baseline import FAMILY, NONE, Baseline
 from regexp.compare.figures import style as s
+from regexp.compare.figures.scales import usual
 from regexp.compare.metric import Metric
 from regexp.compare.table import CLAIMS
 
@@ -33,7 +34,7 @@ def heat_map(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> F
     rows, columns = numbers.shape
     figure, axes = s.single(2.6 + 0.85 * max(columns, 3), 1.7 + 0.235 * max(rows, 2))
     finite = np.abs(numbers[np.isfinite(numbers)])
-    most = s.usual(finite) or 1.0
+    most = usual(finite) or 1.0
     colours = _map().reversed() if lower else _map()
     norm = Normalize(-most, most)
     image = axes.imshow(np.ma.masked_invalid(numbers), cmap=colours, norm=norm, aspect="auto")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from regexp.compare.baseline import KEYS, NONE, Baseline, Key
 from regexp.compare.figures import style as s
+from regexp.compare.figures.scales import limits
 from regexp.metrics.names import EPOCH_TRAINING_LOSS, EPOCH_VALIDATION_LOSS
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def learning_curves(
     keys = sorted(parts, key=lambda key: not against.has(*key[2:]))  # stable: the baseline first
     figure, panels = s.panels(len(keys))
     # before anything is drawn: scaling so many shared axes anew takes long
-    if range_ := s.limits(values["value"], runs_of(values)):
+    if range_ := limits(values["value"], runs_of(values)):
         panels[0].set_ylim(*range_)
         last = float(values["step"].max())
         panels[0].set_xlim(-0.03 * last, 1.03 * last)

@@ -10,6 +10,7 @@ import pandas as pd
 from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.figures import style as s
 from regexp.compare.figures.learning import by_epoch, runs_of, style_of
+from regexp.compare.figures.scales import limits, spread
 from regexp.compare.table import FINISHED
 from regexp.metrics import names
 
@@ -60,7 +61,7 @@ def overfitting(curves: pd.DataFrame, runs: pd.DataFrame, against: Baseline = NO
                 label=f"least validation loss: epoch {best}",
             )  # fmt: skip
     losses = baseline[baseline["metric"].isin(list(_LOSSES))]
-    if range_ := s.limits(losses["value"], runs_of(losses)):
+    if range_ := limits(losses["value"], runs_of(losses)):
         axes.set_ylim(*range_)
     _stops(axes, runs, against)
     axes.set_xlabel("epoch")
@@ -96,7 +97,7 @@ def _stops(axes: Axes, runs: pd.DataFrame, against: Baseline) -> None:
     low, high = axes.get_xlim()
     gap = 0.035 * (high - low)
     shown = s.distinct(ended.index, 28)
-    for name, epoch, place in zip(shown, ended, s.spread(list(ended), gap), strict=True):
+    for name, epoch, place in zip(shown, ended, spread(list(ended), gap), strict=True):
         axes.axvline(epoch, color=s.INK, linewidth=1.1, linestyle=(0, (1, 1.5)))
         axes.annotate(
             f"{name}: {epoch:g}",

@@ -12,6 +12,7 @@ from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.factor import split
 from regexp.compare.figures import style as s
 from regexp.compare.figures.budget import name_ends
+from regexp.compare.figures.scales import logarithmic, usual
 from regexp.compare.formats import digits_of
 from regexp.compare.metric import PLAIN, Metric
 from regexp.compare.table import CLAIMS
@@ -168,7 +169,7 @@ def _scale(axes: Sequence[Axes], x: pd.Series) -> bool:
     for panel in axes:
         if logarithm:
             panel.set_xlim(values[0] / 1.3, values[-1] * 1.3)
-            s.logarithmic(panel, "x")
+            logarithmic(panel, "x")
         else:
             room = 0.05 * float(np.ptp(values)) or 0.5
             panel.set_xlim(values[0] - room, values[-1] + room)
@@ -196,7 +197,7 @@ def _told(axes: Axes, values: np.ndarray) -> list[str]:
 def _heights(rows: pd.DataFrame) -> tuple[float, float]:
     """Limits of the y axis, which nothing far beyond the rest stretches."""
     ends = rows[["difference", "low", "high"]].to_numpy(dtype=float)
-    most = s.usual(np.abs(ends)) or 1.0
+    most = usual(np.abs(ends)) or 1.0
     drawn = np.append(np.clip(ends[np.isfinite(ends)], -most, most), 0.0)
     margin = 0.05 * float(np.ptp(drawn)) or 1.0
     return float(drawn.min()) - margin, float(drawn.max()) + margin

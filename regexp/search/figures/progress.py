@@ -10,6 +10,7 @@ import numpy as np
 from regexp.compare.figures import style as s
 from regexp.compare.figures.budget import name_ends
 from regexp.compare.figures.labels import place_labels
+from regexp.compare.figures.scales import limits, logarithmic
 from regexp.compare.metric import Metric
 from regexp.compare.yardsticks import GUESSES
 from regexp.search.records import NONE, RECIPES, Improvement, SearchRecord
@@ -107,7 +108,7 @@ def _heights(record: SearchRecord) -> tuple[float, float]:
     if not record.lower_is_better:
         scores = scores[::-1]
     shown = [*scores[: max(len(scores) // 2, 1)], *(score for _, score in _drawn_lines(record))]
-    return s.limits(shown) or (0.0, 1.0)
+    return limits(shown) or (0.0, 1.0)
 
 
 def _time(axes: Axes, record: SearchRecord, last: float) -> None:
@@ -115,4 +116,4 @@ def _time(axes: Axes, record: SearchRecord, last: float) -> None:
     first = min((time for arm in record.trials for time in record.seconds(arm) if time > 0),
                 default=last / 10)  # fmt: skip
     axes.set_xlim(first / 1.15, max(last, first * 1.01) * 1.05)
-    s.logarithmic(axes, "x")
+    logarithmic(axes, "x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -94,10 +95,11 @@ def names(configs: Sequence[tuple[Node, int]]) -> list[str]:
         [f"{steps:,} steps" for _, steps in configs],
     )
     for texts in further:
-        told = {(label, text) for label, text in zip(labels, texts, strict=True)}
-        apart = {label for label in labels if sum(label == other for other, _ in told) > 1}
+        told: dict[str, set[str]] = defaultdict(set)
+        for label, text in zip(labels, texts, strict=True):
+            told[label].add(text)
         labels = [
-            f"{label}, {text}" if label in apart else label
+            f"{label}, {text}" if len(told[label]) > 1 else label
             for label, text in zip(labels, texts, strict=True)
         ]
     return labels

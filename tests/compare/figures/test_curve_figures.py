@@ -8,7 +8,8 @@ from regexp.compare.figures import budget, overfitting, rates
 from regexp.compare.figures.budget import BANDS, NAMED, leaders
 from regexp.compare.figures.overfitting import stops
 from regexp.compare.figures.rates import recorded
-from regexp.compare.figures.style import BLUE, VERMILION, spread
+from regexp.compare.figures.scales import spread
+from regexp.compare.figures.style import BLUE, VERMILION
 from regexp.compare.metric import Metric
 from tests.compare.figures.frames import curve, texts, xy, ydata
 

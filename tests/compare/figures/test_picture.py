@@ -17,7 +17,8 @@ from regexp.compare.figures import draw, forest, png
 from regexp.compare.figures.learning import learning_curves
 from regexp.compare.figures.picture import file_name
 from regexp.compare.figures.reliability import reliability
-from regexp.compare.figures.style import INK, distinct, measured, short, usual
+from regexp.compare.figures.scales import usual
+from regexp.compare.figures.style import INK, distinct, measured, short
 from regexp.compare.pictured import FAMILIES, panel_keys, pictured
 from regexp.compare.verdict import Judge
 from tests.compare.figures import frames
