@@ -30,7 +30,13 @@ from regexp.config.composition import (
 from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra
 from regexp.config.schema import register
 from regexp.config.search_space import check_swept
-from regexp.config.strays import strays_of, technique_of, with_setting, without_strays
+from regexp.config.strays import (
+    check_used,
+    strays_of,
+    technique_of,
+    with_setting,
+    without_strays,
+)
 from regexp.config.validation import validate
 from regexp.errors import ConfigError
 
@@ -132,6 +138,7 @@ def compose(options: argparse.Namespace) -> Sweep:
     if not title:
         title = written(overrides) or (jobs[0].technique if jobs else "sweep")
     common = jobs[0].config if jobs else without_hydra(master)
+    check_used(overrides, [job.config for job in jobs] or [common])
     return Sweep(
         tuple(jobs), common, title, tuple(overrides), options, master, multirun, swept, seeding
     )

@@ -30,6 +30,7 @@ _OF_SWEEPS = {
     "seeds": "search.seeds, for its trials",
     "seeds_max": "search.seeds, for its trials",
     "tune.seeds": "search.seeds, for its trials",
+    "tune.search": "search.space",
     "compare.factor": "",
     "compare.baseline": "",
 }
@@ -109,7 +110,7 @@ def compose_search(options: argparse.Namespace) -> Searched:
             key="regularizer",
         )
     for key, instead in _OF_SWEEPS.items():
-        if key in given:
+        if any(f"{one}.".startswith(f"{key}.") for one in given):
             cure = f"leave it out, or give {instead}" if instead else "leave it out"
             raise ConfigError("a search says this itself", key=key, cure=cure)
     for override in overrides:

@@ -1,10 +1,15 @@
 """What the overrides of a sweep say of one of its jobs: what it varies, and what is not for it."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from regexp.config.values import is_number
+from regexp.config.values import is_number, shown
+from regexp.errors import ConfigError
+
+_OF_SEARCH = re.compile(r"search\.")
+_OF_TUNING = re.compile(r"tune\.(search|seeds)\b|regularizer\.\w+\.search\b")
 
 
 def technique_of(config: DictConfig) -> str:
@@ -35,6 +40,32 @@ def strays_of(config: DictConfig) -> list[str]:
         return isinstance(given[name], DictConfig) and "_target_" not in given[name]
 
     return [name for name in names if is_stray(name)]
+
+
+def check_used(overrides: Sequence[str], configs: Iterable[DictConfig]) -> None:
+    """Check that some job looks at what overrides say of tuning, of `seeds=auto` and of a search.
+
+    What an experiment's file says of them may rest: it is there for whoever turns them on.
+
+    Raises:
+        ConfigError: no job does.
+    """
+    configs = list(configs)
+    tuned = any(config.tune.budget for config in configs)
+    until_decided = any(config.seeds == "auto" for config in configs)
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if _OF_SEARCH.match(key):
+            raise ConfigError("it is for regexp search alone", key=key, cure="leave it out")
+        if _OF_TUNING.match(key) and not tuned:
+            raise ConfigError(
+                "nothing is tuned, as tune.budget is 0", key=key,
+                cure="give the configurations that each technique tries, such as tune.budget=30, "
+                "or leave it out",
+            )  # fmt: skip
+        if key == "seeds_max" and not until_decided:
+            problem = f"it is for seeds=auto, and there is seeds={shown(configs[0].seeds)}"
+            raise ConfigError(problem, key=key, cure="leave one of the two out")
 
 
 def _techniques(config: DictConfig) -> list[DictConfig]:

@@ -137,6 +137,11 @@ WRONG = [
      "regularizer.l1.strength: the sweep varies it, .* regularizer.l1.search.strength=null"),
     (("-m", "tune.budget=4,2", LR), "tune.budget: the sweep varies it, .* a command for each"),
     (("-m", "tune.budget=2", "tune.seeds=2,1", LR), "tune.seeds: the sweep varies it"),
+    ((LR,), "tune.search.optimizer.lr: nothing is tuned, as tune.budget is 0; give the config"),
+    (("experiment=tuned_ablation", "tune.budget=0", "tune.seeds=2"), "tune.seeds: nothing is t"),
+    (("regularizer=l1", "regularizer.l1.search.strength=null"), "l1.search.strength: nothing is t"),
+    (("-m", "seeds=3", "seeds_max=8"), "seeds_max: it is for seeds=auto, and there is seeds=3; l"),
+    (("search.trials=3",), "search.trials: it is for regexp search alone; leave it out"),
 ]  # fmt: skip
 
 
