@@ -3,7 +3,7 @@
 Side by side, runs share the time of every call. One after another, they share the processor's
 cache: a run that goes through all its steps by itself finds its weights, moments and activations
 there, and those of many wide networks, or of images, do not fit together. On large planes a grouped
-convolution is slower than one after another as well.
+convolution is slower than one after another as well. On a GPU they have to fit into its memory.
 """
 
 from __future__ import annotations
@@ -21,22 +21,36 @@ WORKING_SET = 16 * 2**20
 """Bytes that the runs which train at once may go through in a step on a CPU. Networks of several
 widths, batches and images were measured; see benchmarks/README.md."""
 
+SHARE = 1 / 4
+"""Of a GPU's memory, what these bytes may be: gradients of what modules give, techniques that call
+the network again, and the rows need the rest."""
+
 
 def runs_at_once(members: Sequence[Member], batch_size: int, device: torch.device) -> int:
-    """How many runs of a stack train side by side; the same on every machine.
+    """How many runs of a stack train side by side; the same on every CPU, and GPU of one memory.
 
     Args:
         members: of equal structure.
         batch_size: rows a step, for each run.
-        device: other than a CPU it takes all: its memory is of one kind.
+        device: where they train.
     """
-    if device.type != "cpu" or len(members) == 1:
+    room = room_on(device)
+    if room is None or len(members) == 1:
         return len(members)
     first = members[0]
     [(rows, _)] = lengths(first.regularizer, len(first.data.train), batch_size, 1)
     example = first.data.train.inputs[:1].to(torch.float32)
-    most = max(1, WORKING_SET // working_set(first.model, example, rows))
+    most = max(1, room // working_set(first.model, example, rows))
     return -(-len(members) // -(-len(members) // most))  # of about equal size
+
+
+def room_on(device: torch.device) -> int | None:
+    """Bytes that the runs which train at once may go through in a step; None for any."""
+    if device.type == "cpu":
+        return WORKING_SET
+    if device.type == "cuda":
+        return int(SHARE * torch.cuda.get_device_properties(device).total_memory)
+    return None
 
 
 def working_set(model: nn.Module, example: Tensor, rows: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -118,7 +119,19 @@ def test_small_networks_train_side_by_side_and_large_ones_in_turn() -> None:
     assert runs_at_once([wide] * 16, 128, CPU) == 1
     images = of(CNN((3, 32, 32), 10, [16, 32], 64, "relu"), 3, 32, 32)
     assert runs_at_once([images] * 16, 64, CPU) == 1
+
+
+def test_on_a_gpu_as_many_as_fit_into_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = of(CNN((3, 32, 32), 10, [16, 32], 64, "relu"), 3, 32, 32)
+    run = working_set(images.model, torch.zeros(1, 3, 32, 32), 64)
+    memory = 80 * 2**30
+    properties = lambda device: SimpleNamespace(total_memory=memory)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
     assert runs_at_once([images] * 16, 64, torch.device("cuda")) == 16
+    memory = 4 * 8 * run + 100
+    assert runs_at_once([images] * 16, 64, torch.device("cuda")) == 8
+    memory = run
+    assert runs_at_once([images] * 16, 64, torch.device("cuda")) == 1
 
 
 def test_parts_are_of_about_equal_size() -> None:
