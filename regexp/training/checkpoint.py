@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from regexp.errors import ConfigError
 
@@ -43,16 +44,17 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def write(content: dict[str, Any], file: IO[bytes]) -> None:
-    """`torch.save`, which makes an error of its own of what breaks it off in the middle.
+    """`torch.save`, of tensors on the CPU, so that machines without the device read them as well.
 
-    Ctrl-C would be taken for a disk that is full, and training go on.
+    Torch makes an error of its own of what breaks it off in the middle: Ctrl-C would be taken for a
+    disk that is full, and training go on.
 
     Raises:
         KeyboardInterrupt: as it came.
         RuntimeError: of torch's writer.
     """
     try:
-        torch.save(content, file)
+        torch.save(pytree.tree_map_only(Tensor, lambda tensor: tensor.cpu(), content), file)
     except RuntimeError as error:
         came = error.__context__
         if came is not None and not isinstance(came, Exception):
