@@ -23,11 +23,11 @@ process, and its time not tell."""
 
 
 class RememberingRepository(ConfigRepository):
-    """Hydra's access to the YAMLs, each of which is read once."""
+    """Hydra's access to the YAMLs and to its store, each of which is read once."""
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         super().initialize_sources(config_search_path)
-        self._configs: dict[str, bytes | None] = {}
+        self._configs: dict[str, bytes] = {}
         self._found: dict[tuple[str, ObjectType | None], ConfigSource | None] = {}
         self._options: dict[tuple[str, ObjectType | None], list[str]] = {}
 
@@ -35,19 +35,22 @@ class RememberingRepository(ConfigRepository):
         """As Hydra's; of its own, for composing changes what it composes."""
         if config_path not in self._configs:
             self._configs[config_path] = self._parsed(config_path)
-        kept = self._configs[config_path]
-        return super().load_config(config_path) if kept is None else pickle.loads(kept)
+        result: ConfigResult | None = pickle.loads(self._configs[config_path])
+        return result
 
-    def _parsed(self, config_path: str) -> bytes | None:
-        """What Hydra makes of a file; None of what comes from none: its store gives copies."""
+    def _parsed(self, config_path: str) -> bytes:
+        """What Hydra makes of a file, or has in its store, pickled."""
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         text = None if source is None else _text(source, config_path)
         if source is None or text is None:
-            return None
+            return self._made(config_path)
         key = (source.provider, f"{source.scheme()}://{source.path}", config_path, text)
         if key not in _PARSED:
-            _PARSED[key] = pickle.dumps(super().load_config(config_path), pickle.HIGHEST_PROTOCOL)
+            _PARSED[key] = self._made(config_path)
         return _PARSED[key]
+
+    def _made(self, config_path: str) -> bytes:
+        return pickle.dumps(super().load_config(config_path), pickle.HIGHEST_PROTOCOL)
 
     def _find_object_source(
         self, config_path: str, object_type: ObjectType | None
