@@ -54,12 +54,16 @@ def write(content: dict[str, Any], file: IO[bytes]) -> None:
         RuntimeError: of torch's writer.
     """
     try:
-        torch.save(pytree.tree_map_only(Tensor, lambda tensor: tensor.cpu(), content), file)
+        torch.save(pytree.tree_map_only(Tensor, _on_cpu, content), file)
     except RuntimeError as error:
         came = error.__context__
         if came is not None and not isinstance(came, Exception):
             raise came from None
         raise
+
+
+def _on_cpu(tensor: Tensor) -> Tensor:
+    return tensor if tensor.device.type == "cpu" else tensor.detach().cpu()
 
 
 def load(path: Path, device: str = "cpu", holds: str = "weights") -> dict[str, Any]:
