@@ -38,6 +38,7 @@ from regexp.config.composition import without_hydra
 from regexp.config.homes import expand_homes
 from regexp.config.repository import JobRepository, RememberingRepository, is_of_hydra
 from regexp.config.schema import conf_folder, register
+from regexp.config.strays import override_key
 from regexp.config.variables import fill_tracking
 from regexp.config.withheld import withhold_config
 from regexp.errors import ConfigError
@@ -275,7 +276,7 @@ def with_hydra(node: DictConfig, plan: dict[str, Any]) -> DictConfig:
     """
     node = copy.deepcopy(node)
     pairs = [
-        SimpleNamespace(key_or_group=override.partition("=")[0].lstrip("+~"), input_line=override)
+        SimpleNamespace(key_or_group=override_key(override), input_line=override)
         for override in plan["overrides"]
     ]
     pairs = [pair for pair in pairs if not pair.key_or_group.startswith(("hydra.", "hydra/"))]

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from regexp.config.composition import check_choices, check_launcher, explain_hydra, load_config
 from regexp.config.prepared import job_of, prepared_hydra
 from regexp.config.schema import register
-from regexp.config.strays import strays_of
+from regexp.config.strays import override_key, strays_of
 from regexp.config.validation import validate
 from regexp.config.values import SECONDS, TIME, flat, shown
 from regexp.errors import ConfigError, nearest
@@ -80,16 +80,12 @@ def _other(
     hydra: Hydra, config_name: str, overrides: Sequence[str], group: str, name: str
 ) -> DictConfig:
     """Another choice of a group, with those of its values that the command says and it has."""
-    own = [one for one in overrides if _key(one).startswith(f"{group}.")]
+    own = [one for one in overrides if override_key(one).startswith(f"{group}.")]
     rest = [one for one in overrides if one not in own] + [f"{group}={name}"]
     plain: DictConfig = _load(hydra, config_name, rest)[group]
     keys = {f"{group}.{key}" for key, _ in flat(plain)}
-    has = [one for one in own if _key(one) in keys]
+    has = [one for one in own if override_key(one) in keys]
     return _load(hydra, config_name, [*has, *rest])[group] if has else plain
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]
 
 
 def compose_search(options: argparse.Namespace) -> Searched:
@@ -100,7 +96,7 @@ def compose_search(options: argparse.Namespace) -> Searched:
     """
     register()
     overrides = list(options.overrides)
-    given = [_key(one) for one in overrides]
+    given = [override_key(one) for one in overrides]
     if options.multirun:
         raise ConfigError("-m: a search is one job; give a command for each dataset")
     if "regularizer" in given:

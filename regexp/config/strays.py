@@ -8,8 +8,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from regexp.config.values import is_number, shown
 from regexp.errors import ConfigError
 
-_OF_SEARCH = re.compile(r"search\.")
 _OF_TUNING = re.compile(r"tune\.(search|seeds)\b|regularizer\.\w+\.search\b")
+
+
+def override_key(override: str) -> str:
+    """The key that an override is of, without Hydra's sign before it."""
+    return override.lstrip("+~").partition("=")[0]
 
 
 def technique_of(config: DictConfig) -> str:
@@ -54,8 +58,8 @@ def check_used(overrides: Sequence[str], configs: Iterable[DictConfig]) -> None:
     tuned = any(config.tune.budget for config in configs)
     until_decided = any(config.seeds == "auto" for config in configs)
     for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
-        if _OF_SEARCH.match(key):
+        key = override_key(override)
+        if key.startswith("search."):
             raise ConfigError("it is for regexp search alone", key=key, cure="leave it out")
         if _OF_TUNING.match(key) and not tuned:
             raise ConfigError(

@@ -54,7 +54,7 @@ def write(content: dict[str, Any], file: IO[bytes]) -> None:
         RuntimeError: of torch's writer.
     """
     try:
-        torch.save(pytree.tree_map_only(Tensor, _on_cpu, content), file)
+        torch.save(moved(content, torch.device("cpu")), file)
     except RuntimeError as error:
         came = error.__context__
         if came is not None and not isinstance(came, Exception):
@@ -62,8 +62,10 @@ def write(content: dict[str, Any], file: IO[bytes]) -> None:
         raise
 
 
-def _on_cpu(tensor: Tensor) -> Tensor:
-    return tensor if tensor.device.type == "cpu" else tensor.detach().cpu()
+def moved(content: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Content of a checkpoint with its tensors on a device."""
+    there: dict[str, Any] = pytree.tree_map_only(Tensor, lambda t: t.to(device), content)
+    return there
 
 
 def load(path: Path, device: str = "cpu", holds: str = "weights") -> dict[str, Any]:

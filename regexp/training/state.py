@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from regexp.metrics import names
 from regexp.metrics.outputs import RowOutputs
@@ -24,6 +23,7 @@ from regexp.model.noise import Noise
 from regexp.regularizer.base import Tensors
 from regexp.stack.running_statistics import where
 from regexp.stack.stack import Stack, take
+from regexp.training.checkpoint import moved
 
 
 @dataclass
@@ -198,7 +198,7 @@ class TrainingState:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of types that do not fit
                 _restore(stack, content["stack"])
-            state.best = Best(**_moved(content["best"], stack.device))
+            state.best = Best(**moved(content["best"], stack.device))
             state.seconds |= content["seconds"]
             state.at_bars |= content["at_bars"]
             state.results += [Result(**result) for result in content["results"]]
@@ -255,14 +255,8 @@ def _restore(stack: Stack, content: dict[str, Any]) -> None:
     stack.optimizers.load_state_dict(content["optimizers"])
     if set(content["memory"]) != set(stack.memory):
         raise ValueError("the techniques of its memory are others")
-    stack.memory = _moved(content["memory"], stack.device)
+    stack.memory = moved(content["memory"], stack.device)
     stack.enter(content["epoch"], content["step"])
-
-
-def _moved(content: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """Content of a checkpoint with its tensors on a device."""
-    moved: dict[str, Any] = pytree.tree_map_only(Tensor, lambda t: t.to(device), content)
-    return moved
 
 
 def _buffers(stack: Stack) -> dict[str, Tensor]:
