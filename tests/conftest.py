@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from regexp.addresses import REMEMBERED
@@ -20,6 +21,18 @@ from regexp.tracking.error import PASSWORD, TOKEN, USER
 if TYPE_CHECKING:
     from tests.sandbox import Sandbox
 
+
+# What these assert tells what differs, as in tests.
+pytest.register_assert_rewrite("tests.hostile.support", "tests.shown", "tests.technique_runs")
+# The same examples each time, however slow the machine.
+hypothesis.settings.register_profile(
+    "regexp",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("regexp")
 
 spare_imports()  # of tests too: what is made until they start stays, and no garbage is in it
 

@@ -22,10 +22,7 @@ PLAIN: Any = {"optimizer": partial(torch.optim.SGD, lr=0.02), "precision": "floa
 
 @pytest.mark.parametrize("network", [name for name in NETWORKS if name != "branching"])
 @given(names=st.lists(st.sampled_from(NAMES), min_size=2, max_size=5, unique=True))
-@settings(
-    max_examples=4, derandomize=True, deadline=None, database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)  # fmt: skip
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_random_cocktails(network: str, names: list[str]) -> None:
     techniques: Mix = ()
     for name in names:

@@ -99,7 +99,7 @@ def enumerated(differences: np.ndarray) -> float:
 
 
 @given(st.lists(st.integers(-5, 5), min_size=2, max_size=8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_wilcoxon_with_ties_and_zeros_agrees_with_enumeration(values: list[int]) -> None:
     differences = np.array(values, dtype=float)
     scores = pd.DataFrame({"none": 0.25, "l1": 0.25 + differences / 16})
@@ -133,7 +133,7 @@ def test_wilcoxon_of_one_scale_does_not_drown_that_of_another() -> None:
 
 
 @given(tables, st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_ranks_agree_with_pandas(rows: list[list[float]], lower: bool) -> None:
     scores = pd.DataFrame(rows)
     expected = scores.rank(axis=1, ascending=lower)
@@ -141,7 +141,7 @@ def test_ranks_agree_with_pandas(rows: list[list[float]], lower: bool) -> None:
 
 
 @given(tables, st.floats(0.5, 20), st.floats(-5, 5), st.randoms())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_tests_of_ranks_know_no_unit_and_no_order(rows, scale, shift, random) -> None:
     scores = pd.DataFrame(rows, columns=["none", *"abcd"[: len(rows[0]) - 1]])
     order = list(range(len(rows)))

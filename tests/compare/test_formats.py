@@ -68,7 +68,7 @@ def test_differences_that_are_not_known() -> None:
     st.lists(st.tuples(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9)), min_size=1, max_size=5),
     st.sampled_from([PLAIN, POINTS]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_interval_is_narrower_than_it_is(rows: list[tuple[float, float]], unit: Unit) -> None:
     intervals = [(mean, mean - reach, mean + reach) for mean, reach in rows]
     told = differences(frame(intervals), unit)

@@ -191,7 +191,7 @@ differences = st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=12)
 @given(
     differences, st.integers(-8, 8), st.floats(0, 1), st.booleans(), st.sampled_from([None, 0.3])
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_sentence_is_stronger_than_the_numbers(
     values: list[float], exponent: int, shift: float, lower: bool, overlap: float | None
 ) -> None:
@@ -230,7 +230,7 @@ def test_no_sentence_is_stronger_than_the_numbers(
 
 
 @given(differences, st.sampled_from([None, 0.3]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_loss_is_judged_as_its_negative(values: list[float], overlap: float | None) -> None:
     ours = pd.Series(values)
     theirs = pd.Series(0.0, index=ours.index)

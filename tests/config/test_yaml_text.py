@@ -41,7 +41,7 @@ def test_a_text_that_looks_like_something_else_stays_a_text(text):
     assert yaml.safe_load(written) == {"key": text, "list": [text]}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(PLAIN)
 def test_what_was_written_is_read(content):
     assert yaml.safe_load(as_yaml(content)) == content

@@ -35,7 +35,7 @@ def same(first: Splits, other: Splits) -> bool:
     return all(map(np.array_equal, first, other))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(60, 400), st.sampled_from([0.1, 0.15, 0.2, 0.3, 0.5]),
     st.sampled_from([0.1, 0.2, 0.25, 0.4]), st.integers(0, 3), st.data(),
@@ -66,7 +66,7 @@ def test_seeds_of_a_block_share_as_few_rows_as_they_can(rows, test, validation, 
         )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(5, 60), min_size=2, max_size=6), st.integers(0, 9))
 def test_folds_have_the_classes_of_stratified_k_fold(frequencies, seed):
     """Of each class the whole number below or above its fifth."""

@@ -122,7 +122,7 @@ def test_a_unit_is_in_the_test_split_as_often_as_any_row():
     assert abs(often[:80].mean() - 0.2) < error
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(1, 9), min_size=12, max_size=40), st.integers(0, 5), st.data())
 def test_no_unit_is_torn_whatever_their_sizes(sizes, seed, data):
     units = np.repeat(np.arange(len(sizes)), sizes)

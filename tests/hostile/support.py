@@ -28,7 +28,6 @@ def searching(share: float = 1.0) -> settings:
         max_examples=max(5, round(EXAMPLES * share)),
         deadline=120_000,  # ms: what takes longer hangs
         derandomize=GIVEN is None,
-        database=None,
         suppress_health_check=list(HealthCheck),
         print_blob=True,
     )

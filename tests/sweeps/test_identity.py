@@ -60,8 +60,11 @@ FLOATS = {  # key -> (spellings of one value, another value)
 }  # fmt: skip
 
 
-@settings(max_examples=4, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate),
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(
+    max_examples=4,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(st.data())
 def test_spelling_makes_no_other_run(data: st.DataObject) -> None:
     first, second = (
