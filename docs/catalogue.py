@@ -205,6 +205,6 @@ def untrained(model: str, kind: str, selu: bool) -> nn.Module | None:
             torch.linspace(0, 1, 50).view(-1, *(1 for _ in shape)).expand(-1, *shape)
         )
     try:
-        return instantiate(node, **given)
+        return instantiate(node, **given).to("meta")  # of cheap copies: nothing is computed
     except InstantiationException:  # Hydra's, around the model's own ValueError
         return None

@@ -218,6 +218,8 @@ def _try(key: str, config: DictConfig) -> None:
     import torch
     from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+    from regexp.optimizer import needs_closure
+
     def node_of(group: str) -> dict[str, Any]:
         node = plain(config[group])
         node.pop("interval", None)
@@ -239,7 +241,7 @@ def _try(key: str, config: DictConfig) -> None:
         parameter.grad = torch.zeros_like(parameter)
     optimizer = make("optimizer", parameters)
     node = node_of("optimizer")
-    if _needs_closure(optimizer):
+    if needs_closure(optimizer):
         raise ConfigError(
             f"{key}._target_={node['_target_']}: its step needs a closure; only first-order "
             "optimizers, whose step needs none, are supported"
@@ -275,9 +277,3 @@ def _check_kind(key: str, node: Mapping[str, Any], kind: type) -> None:
         expected = "a scheduler (one of torch.optim.lr_scheduler, or one like them)"
     if not right:
         raise ConfigError(f"{key}._target_={node['_target_']}: expected {expected}")
-
-
-def _needs_closure(optimizer: Any) -> bool:
-    """Whether an optimizer evaluates the loss itself, again and again, within a step."""
-    closure = inspect.signature(optimizer.step).parameters.get("closure")
-    return closure is not None and closure.default is closure.empty

@@ -6,6 +6,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from regexp.errors import ConfigError
 from regexp.model.draws import Draws
@@ -36,10 +37,17 @@ def checked_outputs(model: nn.Module, example: Tensor) -> Tensor:
 
     Raises:
         ConfigError: if it draws from a global random state that is not torch's, in evaluation, or
-            in training from a source that is not known; or if it gives no tensor.
+            in training from a source that is not known; if it gives no tensor; or if its layers
+            have no sizes yet.
     """
     kind = type(model).__name__
     check_real(model)
+    if any(is_lazy(parameter) for parameter in model.parameters()):
+        raise ConfigError(
+            f"{kind} has layers of sizes that only a call tells, such as LazyLinear",
+            key="model",
+            cure="call it on a row in its __init__, or give the sizes",
+        )
     before = global_states()
     with torch.no_grad():
         outputs, drew = _pass(model.eval(), example)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from torch import optim
 
 ELEMENTWISE: frozenset[type[optim.Optimizer]] = frozenset(
@@ -43,3 +45,9 @@ momentum would still move them).
 
 KERNELS = dict.fromkeys(("adam", "adamw"), "torch's fused kernel, once for runs of several rates")
 """What steps runs in a way that was changed since some were recorded, by the optimizer's name."""
+
+
+def needs_closure(optimizer: optim.Optimizer) -> bool:
+    """Whether an optimizer evaluates the loss itself, again and again, within a step."""
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    return closure is not None and closure.default is closure.empty

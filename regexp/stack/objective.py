@@ -28,6 +28,9 @@ class OwnLoss:
             [rows, outputs].
         soft: whether it takes probabilities of classes. Without, those that it is given are those
             of hard classes.
+
+    Raises:
+        ValueError: when it is called, if it gives other than a value a row.
     """
 
     def __init__(self, function: Callable[[Tensor, Tensor], Tensor], *, soft: bool = True) -> None:
@@ -46,9 +49,13 @@ class OwnLoss:
             targets = targets.argmax(-1)
         leading = outputs.shape[:-1]
         values = targets.shape[len(leading) :]
-        rows = self.function(
-            outputs.reshape(-1, outputs.shape[-1]), targets.reshape(-1, *values)
-        )  # each row by itself: those of all runs at once
+        flat = outputs.reshape(-1, outputs.shape[-1])
+        rows = self.function(flat, targets.reshape(-1, *values))  # those of all runs at once
+        if rows.ndim == 0 or len(rows) != len(flat):
+            raise ValueError(
+                f"loss: expected the loss of each row, [{len(flat)}], got {list(rows.shape)}; "
+                "leave the mean over rows out (reduction='none' of torch's losses)"
+            )
         return (rows if rows.ndim == 1 else rows.flatten(1).mean(1)).view(leading)
 
 

@@ -13,6 +13,7 @@ from regexp.metrics.evaluate import metrics
 from regexp.metrics.loss import Loss
 from regexp.model.draws import probe
 from regexp.model.guards import check_real, checked_outputs
+from regexp.optimizer import needs_closure
 from regexp.random import Rng
 from regexp.regularizer.base import (
     Course,
@@ -79,8 +80,10 @@ class Regularized(Trainable):
     Raises:
         NotApplicable: if a technique has nothing to work on in the model or the data.
         ValueError: if two techniques do not go together, or if one changes the size of batches
-            or the initial weights, which are yours here; or if the model draws what could not be
-            drawn again: in evaluation mode, or from Python's or NumPy's global random state.
+            or the initial weights, which are yours here; if the model has no parameters, gives
+            other than [rows, outputs], or draws what could not be drawn again: in evaluation mode,
+            or from Python's or NumPy's global random state; or if the optimizer's step needs a
+            closure.
     """
 
     def __init__(
@@ -110,12 +113,14 @@ class Regularized(Trainable):
                 f"regularizer: {cocktail.name} draws other initial weights, which are yours here; "
                 "give a network that was made with another seed"
             )
-        first = next(model.parameters())
+        first = next(model.parameters(), None)
+        if first is None:
+            raise ValueError("model: it has no parameters, so that there is nothing to train")
         check_real(model)
         model = add_layers(model, cocktail, seed).to(first.device, first.dtype).train()
         floating = example.is_floating_point()
         rows = example.to(first.device, first.dtype if floating else example.dtype)
-        checked_outputs(model, rows)
+        self._outputs = _outputs(checked_outputs(model, rows), classes)
         drawing = probe(model, rows, Rng(seed, "probe", device=first.device))
         if cocktail.flag("uses_rows") and split is None:
             raise ValueError(
@@ -133,6 +138,11 @@ class Regularized(Trainable):
         self.stopped = False
         kinds = list(self.kinds.values())
         self.optimizer = make_optimizer(optimizer, list(model.parameters()), kinds)
+        if needs_closure(self.optimizer):
+            raise ValueError(
+                f"optimizer: the step of {type(self.optimizer).__name__} needs a closure; only "
+                "first-order optimizers, whose step needs none, are supported"
+            )
         self._steps_per_epoch = steps_per_epoch
         self._batches: list[Tensor] = []
         self._final: Tensors | None = None
@@ -173,10 +183,11 @@ class Regularized(Trainable):
             The mean loss of the batch as it was trained on, without penalties; detached.
 
         Raises:
-            ValueError: for values [rows], which would be taken for [rows, rows]; or if a technique
+            ValueError: for targets of another shape or type, such as values [rows], which would be
+                taken for [rows, rows]; if `loss` gives other than a value a row; or if a technique
                 draws from a global random state in the first step.
         """
-        self._check(targets)
+        self._check(inputs, targets)
         self.model.train()
         # later steps are not looked at: threads that load rows may draw as they like
         whose = () if self.step_index else ("Python", "NumPy", "torch")
@@ -201,9 +212,10 @@ class Regularized(Trainable):
             `loss`, `accuracy` and so on, see `regexp.metrics.evaluate.metrics`.
 
         Raises:
-            ValueError: if the epoch had other than `steps_per_epoch` batches.
+            ValueError: for targets of another shape or type; or if the epoch had other than
+                `steps_per_epoch` batches.
         """
-        self._check(targets)
+        self._check(inputs, targets)
         if len(self._losses) != self._steps_per_epoch:
             raise ValueError(
                 f"steps_per_epoch={self._steps_per_epoch}: this epoch had {len(self._losses)} "
@@ -262,13 +274,25 @@ class Regularized(Trainable):
         self.stop_watching()
         return self.model.eval()
 
-    def _check(self, targets: Tensor) -> None:
-        if self.task == "regression" and targets.ndim != 2:
+    def _check(self, inputs: Tensor, targets: Tensor) -> None:
+        got, rows = list(targets.shape), len(inputs)
+        if self.task == "regression":
+            if targets.ndim != 2 or not targets.is_floating_point():
+                raise ValueError(
+                    f"targets: expected values [rows, outputs], got {targets.dtype} {got}; a "
+                    "single output is targets.unsqueeze(1)"
+                )
+            if got != [rows, self._outputs] and (self.own_loss is None or got[0] != rows):
+                raise ValueError(
+                    f"targets: expected values [{rows}, {self._outputs}], for so many rows and "
+                    f"outputs of the model, got {got}"
+                )
+            return
+        if targets.dtype not in (torch.int64, torch.uint8) or got != [rows]:
             raise ValueError(
-                f"targets: expected values [rows, outputs], got {list(targets.shape)}; a single "
-                "output is targets.unsqueeze(1)"
+                f"targets: expected classes, torch.int64 [{rows}], got {targets.dtype} {got}"
             )
-        if not targets.is_floating_point() and targets.device.type == "cpu":
+        if targets.device.type == "cpu":
             least, most = targets.aminmax()  # techniques make probabilities of them
             if least < 0 or most >= self._classes:
                 raise ValueError(
@@ -276,3 +300,19 @@ class Regularized(Trainable):
                     f"{int(most)}; a loss that leaves rows out has no place here, nor a number of "
                     "classes that is too small"
                 )
+
+
+def _outputs(given: Tensor, classes: int) -> int:
+    """How many numbers a model gives for a row.
+
+    Args:
+        given: for some rows.
+        classes: that it should tell apart; 0 for regression.
+    """
+    shape = list(given.shape)
+    if given.ndim != 2 or shape[1] != (classes or shape[1]):
+        expected = f"[{classes}], one a class" if classes else "[outputs], one a target"
+        raise ValueError(
+            f"model: it gives outputs of shape {shape[1:]} for a row; expected {expected}"
+        )
+    return shape[1]

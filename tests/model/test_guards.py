@@ -82,6 +82,15 @@ def test_what_gives_no_tensor_is_told(call: Callable[[nn.Module, Tensor], Tensor
         call(Pair(), X)
 
 
+def test_layers_without_sizes_are_told_until_they_have_them() -> None:
+    """Their first call draws weights, which looked like a draw in evaluation."""
+    network = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d())
+    with pytest.raises(ConfigError, match="Sequential has layers of sizes that only a call tells"):
+        checked_outputs(network, X)
+    network(torch.cat([X, X]))
+    assert len(checked_outputs(network, X)) == len(X)
+
+
 @pytest.mark.parametrize("kind", [Net, Torchs])
 def test_what_can_be_drawn_again_is_not(kind: type[nn.Module]) -> None:
     network = kind()

@@ -331,3 +331,55 @@ def test_rows_that_nobody_tells_are_asked_for() -> None:
     data = make_data()
     with pytest.raises(NotApplicable, match=r"give train_batch\(..., rows=numbers\)"):
         ours.train_batch(tensor(data.train.inputs), data.train.targets)
+
+
+@pytest.mark.parametrize(
+    ("layers", "classes", "expected"),
+    [
+        ([nn.Linear(5, 3)], 10, r"gives outputs of shape \[3\] for a row; expected \[10\]"),
+        ([nn.Linear(5, 1), nn.Flatten(0)], 0, r"outputs of shape \[\] for a row; expected \[outp"),
+        ([nn.Linear(5, 9), nn.Unflatten(1, (3, 3))], 3, r"outputs of shape \[3, 3\] for a row"),
+        ([nn.Flatten()], 5, "has no parameters"),
+    ],
+    ids=["classes", "squeezed", "words", "nothing"],
+)
+def test_outputs_that_targets_would_be_spread_over_are_refused(
+    layers: list[nn.Module], classes: int, expected: str
+) -> None:
+    """Losses of such shapes are broadcast, and train something else without a word."""
+    with pytest.raises(ValueError, match=f"^model: .*{expected}"):
+        regularized(nn.Sequential(*layers), {}, classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("classes", "targets", "expected"),
+    [
+        (0, torch.zeros(4, 1), r"expected values \[4, 3\].* got \[4, 1\]"),
+        (0, torch.zeros(2, 3), r"expected values \[4, 3\].* got \[2, 3\]"),
+        (0, torch.zeros(4, 3, dtype=torch.int64), r"expected values .* got torch.int64 \[4, 3\]"),
+        (3, torch.zeros(4), r"expected classes, torch.int64 \[4\], got torch.float32 \[4\]"),
+        (
+            3,
+            torch.zeros(4, dtype=torch.int32),
+            r"expected classes, torch.int64 \[4\], got torch.int32",
+        ),
+        (3, torch.zeros(4, 1, dtype=torch.int64), r"expected classes, .* got torch.int64 \[4, 1\]"),
+    ],
+)
+def test_targets_of_another_shape_or_type_are_refused(
+    classes: int, targets: torch.Tensor, expected: str
+) -> None:
+    ours = regularized(nn.Linear(5, 3), {}, classes=classes)
+    with pytest.raises(ValueError, match=f"^targets: {expected}"):
+        ours.train_batch(torch.zeros(4, 5), targets)
+
+
+def test_a_loss_of_the_mean_of_rows_is_refused() -> None:
+    ours = regularized(mlp(), {}, loss=nn.CrossEntropyLoss())
+    with pytest.raises(ValueError, match=r"^loss: expected the loss of each row, \[4\], got \[\]"):
+        ours.train_batch(torch.zeros(4, 5), torch.zeros(4, dtype=torch.int64))
+
+
+def test_an_optimizer_whose_step_needs_a_closure_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^optimizer: the step of LBFGS needs a closure"):
+        regularized(mlp(), {}, optimizer=torch.optim.LBFGS)
