@@ -174,7 +174,8 @@ class Regularized(Trainable):
 
         Args:
             inputs: [rows, *features].
-            targets: classes, int64 [rows], or values [rows, outputs].
+            targets: classes, int64 [rows], or probabilities of them [rows, classes]; or values
+                [rows, outputs].
             weights: how much rows count, [rows], about 1 on average; None if all alike.
             rows: the number of each in the training split, int64 [rows], for techniques that say
                 `uses_rows`.
@@ -187,7 +188,7 @@ class Regularized(Trainable):
                 taken for [rows, rows]; if `loss` gives other than a value a row; or if a technique
                 draws from a global random state in the first step.
         """
-        self._check(inputs, targets)
+        self._check(inputs, targets, soft=True)
         self.model.train()
         # later steps are not looked at: threads that load rows may draw as they like
         whose = () if self.step_index else ("Python", "NumPy", "torch")
@@ -274,7 +275,8 @@ class Regularized(Trainable):
         self.stop_watching()
         return self.model.eval()
 
-    def _check(self, inputs: Tensor, targets: Tensor) -> None:
+    def _check(self, inputs: Tensor, targets: Tensor, *, soft: bool = False) -> None:
+        """Check that targets fit; `soft`: they may be probabilities of classes."""
         got, rows = list(targets.shape), len(inputs)
         if self.task == "regression":
             if targets.ndim != 2 or not targets.is_floating_point():
@@ -287,6 +289,8 @@ class Regularized(Trainable):
                     f"targets: expected values [{rows}, {self._outputs}], for so many rows and "
                     f"outputs of the model, got {got}"
                 )
+            return
+        if soft and targets.is_floating_point() and got == [rows, self._classes]:
             return
         if targets.dtype not in (torch.int64, torch.uint8) or got != [rows]:
             raise ValueError(

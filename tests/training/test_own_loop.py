@@ -383,3 +383,14 @@ def test_a_loss_of_the_mean_of_rows_is_refused() -> None:
 def test_an_optimizer_whose_step_needs_a_closure_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^optimizer: the step of LBFGS needs a closure"):
         regularized(mlp(), {}, optimizer=torch.optim.LBFGS)
+
+
+def test_probabilities_of_classes_are_trained_on() -> None:
+    """As a loader makes them that mixes rows; to evaluate by, there have to be classes."""
+    model, chances = mlp(), torch.randn(4, 3).softmax(1)
+    inputs = torch.randn(4, 5)
+    expected = nn.functional.cross_entropy(model(inputs), chances)
+    ours = regularized(model, {})
+    assert_close(ours.train_batch(inputs, chances), expected.detach())
+    with pytest.raises(ValueError, match=r"expected classes, .* got torch.float32 \[4, 3\]"):
+        ours.end_epoch(inputs, chances)
