@@ -123,7 +123,13 @@ _HIGH = {
 """The same of large ones."""
 
 _NEGATED = {"neg", "negative"}
-"""Words that turn it around, as in scikit-learn's `neg_mean_squared_error`."""
+"""First words that turn it around, as in scikit-learn's `neg_mean_squared_error`."""
+
+_SKILLS = {"d2", "skill"}
+"""Words of what is the share of an error that is saved: large values are good, whatever error."""
+
+_SAVED = {"saved", "savings", "reduction", "benefit"}
+"""Words beside which those of errors tell nothing."""
 
 
 def column(metric: str) -> str:
@@ -153,12 +159,17 @@ def lower_is_better(metric: str, said: bool | None = None) -> bool:
 
 
 def told_by_name(name: str) -> bool | None:
-    """Whether small values are good ones by the words of a metric's name; None if none tells."""
-    words = {*re.split(r"[\W_]+", name.casefold())}
+    """Whether small values are good ones by the words of a metric's name; None if none or both."""
+    first, *others = re.split(r"[\W_]+", name.casefold())
+    words = {first, *others}
+    if words & _SKILLS:
+        return False
+    low, high = words & _LOW, words & _HIGH - {"score"}  # which errors have as well: brier_score
+    if low and "accuracy" not in words and (high or words & _SAVED):
+        return None
     if not words & (_LOW | _HIGH):
         return None
-    low = bool(words & _LOW) and "accuracy" not in words
-    return low != bool(words & _NEGATED)
+    return (bool(low) and "accuracy" not in words) != (first in _NEGATED)
 
 
 def direction_of(metric: str) -> str:

@@ -13,7 +13,7 @@ import torch
 from sklearn import metrics as sk
 from sklearn.exceptions import UndefinedMetricWarning
 
-from regexp.metrics.names import MOST_RECALLS, apart, lower_is_better
+from regexp.metrics.names import MOST_RECALLS, apart, lower_is_better, told_by_name
 from regexp.metrics.scores import roc_auc, scores
 
 NAMES = ("a", "b", "c", "d")
@@ -189,8 +189,15 @@ def test_names_of_classes_are_names_that_mlflow_takes() -> None:
         ("test/mape", True), ("test/MAE", True), ("final/val_RMSLE", True), ("test/logloss", True),
         ("test/cost-of-errors", True), ("test/neg_mean_squared_error", False),
         ("test/log_likelihood", False), ("test/negative_log_likelihood", True),
-        ("test/error_free_accuracy", False),
+        ("test/error_free_accuracy", False), ("test/brier_score", True),
+        ("test/d2_absolute_error_score", False), ("test/brier_skill_score", False),
+        ("test/tpr_at_fpr", False), ("test/cost_savings", False), ("test/recall_negative", False),
     ],
 )  # fmt: skip
 def test_which_way_is_better(name: str, lower: bool) -> None:
     assert lower_is_better(name) is lower
+
+
+@pytest.mark.parametrize("name", ["tpr_at_fpr", "fpr_at_recall", "cost_savings", "words"])
+def test_words_that_differ_tell_nothing(name: str) -> None:
+    assert told_by_name(name) is None
