@@ -116,7 +116,7 @@ _LOW = {
 
 _HIGH = {
     *("accuracy", "acc", "auc", "roc", "auroc", "auprc", "ap", "map", "f1", "fbeta", "precision"),
-    *("recall", "sensitivity", "specificity", "tpr", "tnr", "r2", "skill", "score", "match"),
+    *("recall", "sensitivity", "specificity", "tpr", "tnr", "r2", "score", "match"),
     *("kappa", "mcc", "matthews", "pearson", "spearman", "kendall", "correlation", "likelihood"),
     *("iou", "jaccard", "dice", "ndcg", "mrr", "bleu", "gain", "profit", "revenue", "utility"),
 }
@@ -164,12 +164,12 @@ def told_by_name(name: str) -> bool | None:
     words = {first, *others}
     if words & _SKILLS:
         return False
-    low, high = words & _LOW, words & _HIGH - {"score"}  # which errors have as well: brier_score
-    if low and "accuracy" not in words and (high or words & _SAVED):
+    low, high = words & _LOW, words & _HIGH
+    if "accuracy" in words:  # error_free_accuracy
+        low = set()
+    if not low | high or (low and (high - {"score"} or words & _SAVED)):  # brier_score is an error
         return None
-    if not words & (_LOW | _HIGH):
-        return None
-    return (bool(low) and "accuracy" not in words) != (first in _NEGATED)
+    return bool(low) != (first in _NEGATED)
 
 
 def direction_of(metric: str) -> str:

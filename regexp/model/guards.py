@@ -77,6 +77,30 @@ def checked_outputs(model: nn.Module, example: Tensor) -> Tensor:
     return outputs
 
 
+def check_width(model: nn.Module, outputs: Tensor, rows: int, width: int, of: str = "") -> None:
+    """Check that a network gives a list of numbers for each row.
+
+    Losses of other shapes are broadcast, and train something else without a word.
+
+    Args:
+        outputs: that it gave.
+        rows: that it was given.
+        width: how many numbers a row should have; 0 for any.
+        of: what the rows are, for people.
+
+    Raises:
+        ConfigError: it gives others.
+    """
+    got = list(outputs.shape)
+    if len(got) != 2 or got != [rows, width or got[1]]:
+        shape = got[1:] if got[:1] == [rows] else got
+        raise ConfigError(
+            f"{type(model).__name__} gives outputs of shape {shape} for a row{of}; "
+            f"expected [{width or 'outputs'}], one a class or target",
+            key="model",
+        )
+
+
 def check_real(model: nn.Module) -> None:
     """Raise ConfigError for complex parameters and buffers, which a float type would make real."""
     for name, tensor in model.state_dict().items():

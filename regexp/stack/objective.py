@@ -50,7 +50,8 @@ class OwnLoss:
         leading = outputs.shape[:-1]
         values = targets.shape[len(leading) :]
         flat = outputs.reshape(-1, outputs.shape[-1])
-        rows = self.function(flat, targets.reshape(-1, *values))  # those of all runs at once
+        # each row by itself: those of all runs at once
+        rows = self.function(flat, targets.reshape(-1, *values))
         if rows.ndim == 0 or len(rows) != len(flat):
             raise ValueError(
                 f"loss: expected the loss of each row, [{len(flat)}], got {list(rows.shape)}; "

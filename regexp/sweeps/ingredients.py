@@ -16,7 +16,7 @@ from regexp.config.nodes import build_node
 from regexp.config.targets import import_target
 from regexp.dataset.base import Data, Dataset
 from regexp.errors import ConfigError
-from regexp.model.guards import checked_outputs, outputs_of
+from regexp.model.guards import check_width, checked_outputs, outputs_of
 from regexp.random import seed_torch
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member, add_layers, initial_stream
@@ -110,12 +110,11 @@ def check_forward(model: nn.Module, data: Data, *, known: bool = False) -> None:
     Raises:
         ConfigError: if it does not fit the data, or draws what could not be drawn again.
     """
-    outputs = _outputs(data)
     kind, shape = type(model).__name__, list(data.train.inputs.shape[1:])
     with torch.random.fork_rng(devices=[]):
         try:
             call = outputs_of if known else checked_outputs
-            got = tuple(call(model, data.train.inputs[:1]).shape)
+            outputs = call(model, data.train.inputs[:1])
         except ConfigError:
             raise
         except Exception as error:  # a user's module may raise anything
@@ -123,11 +122,7 @@ def check_forward(model: nn.Module, data: Data, *, known: bool = False) -> None:
                 f"model: {kind} cannot take the rows of {data.name}, of shape {shape} "
                 f"({type(error).__name__}: {first_line(error)})"
             ) from error
-    if got != (1, outputs):
-        raise ConfigError(
-            f"model: {kind} gives outputs of shape {list(got[1:])} for a row of {data.name}; "
-            f"expected [{outputs}], one a class or target"
-        )
+    check_width(model, outputs, 1, _outputs(data), f" of {data.name}")
 
 
 def first_line(error: Exception) -> str:

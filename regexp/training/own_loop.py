@@ -12,7 +12,7 @@ from regexp.metrics.ensemble import mean_prediction
 from regexp.metrics.evaluate import metrics
 from regexp.metrics.loss import Loss
 from regexp.model.draws import probe
-from regexp.model.guards import check_real, checked_outputs
+from regexp.model.guards import check_real, check_width, checked_outputs
 from regexp.optimizer import needs_closure
 from regexp.random import Rng
 from regexp.regularizer.base import (
@@ -120,7 +120,9 @@ class Regularized(Trainable):
         model = add_layers(model, cocktail, seed).to(first.device, first.dtype).train()
         floating = example.is_floating_point()
         rows = example.to(first.device, first.dtype if floating else example.dtype)
-        self._outputs = _outputs(checked_outputs(model, rows), classes)
+        outputs = checked_outputs(model, rows)
+        check_width(model, outputs, len(rows), classes)
+        self._outputs = outputs.shape[1]
         drawing = probe(model, rows, Rng(seed, "probe", device=first.device))
         if cocktail.flag("uses_rows") and split is None:
             raise ValueError(
@@ -304,19 +306,3 @@ class Regularized(Trainable):
                     f"{int(most)}; a loss that leaves rows out has no place here, nor a number of "
                     "classes that is too small"
                 )
-
-
-def _outputs(given: Tensor, classes: int) -> int:
-    """How many numbers a model gives for a row.
-
-    Args:
-        given: for some rows.
-        classes: that it should tell apart; 0 for regression.
-    """
-    shape = list(given.shape)
-    if given.ndim != 2 or shape[1] != (classes or shape[1]):
-        expected = f"[{classes}], one a class" if classes else "[outputs], one a target"
-        raise ValueError(
-            f"model: it gives outputs of shape {shape[1:]} for a row; expected {expected}"
-        )
-    return shape[1]
