@@ -40,6 +40,7 @@ class Course:
         folder: of the command's files.
         failures: (name, reason) of what did not finish.
         broken: whether a launcher or sweeper broke.
+        uncompared: whether its runs could not be compared, as the store or the disk failed.
         seeds: of a sweep that stops when it is decided, how many it has come to.
     """
 
@@ -52,6 +53,7 @@ class Course:
     folder: Path
     failures: list[tuple[str, str]] = field(default_factory=list)
     broken: bool = False
+    uncompared: bool = False
     seeds: int = 0
 
 

@@ -164,10 +164,10 @@ def _execute(
             run(course, looks)
             tracker.own(parent, lambda who: say(f"waits for {who}, which ends the same sweep"))
             by_workers = each(sweep.master, len(sweep.jobs))
-            with _tolerant(), tracker.asking_once():
+            with _tolerant(course), tracker.asking_once():
                 fits = [one for one in sticks[0] if not looks or one.seed < course.seeds]
                 record_yardsticks(fits, sticks[1], tracker, parent, reuse=reuse, each=by_workers)
-            with _tolerant():
+            with _tolerant(course):
                 reported = present(tracker, parent, sweep.config, by_workers)
                 if reported is not None:
                     then(reported, parent.wall_seconds(time.monotonic() - began))
@@ -182,7 +182,8 @@ def _execute(
         finally:
             if parent is not None and parent.owned:  # time counts, however the command ends
                 parent.wall_seconds(time.monotonic() - began)
-    return Execution(parent.id, status == "FAILED" or not tracker.left.nothing)
+    failed = status == "FAILED" or course.uncompared or not tracker.left.nothing
+    return Execution(parent.id, failed)
 
 
 def settings_of(sweep: Sweep) -> dict[str, object]:
@@ -203,12 +204,13 @@ def _contents(config: DictConfig) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _tolerant() -> Iterator[None]:
+def _tolerant(course: Course) -> Iterator[None]:
     """Where the store or the disk fails in comparing, a line says so, and the runs are kept."""
     from regexp.tracking import StoreAwayError, TrackingError
 
     try:
         yield
     except (TrackingError, OSError) as error:
+        course.uncompared = True
         why = error.why if isinstance(error, StoreAwayError) else error
         say(f"\nThe runs cannot be compared now: {why}. The same command again compares them.")

@@ -194,7 +194,7 @@ def do(config: DictConfig, content: Mapping[str, Any], *, idle: bool = False) ->
                     rest.begin(report.number)
                     yield
 
-            outcomes = _train(config, content, order, setting, advance, by_itself)
+            outcomes, report.reason = _train(config, content, order, setting, advance, by_itself)
             report.outcomes = [vars(outcome) for outcome in outcomes]
     except NotApplicable as error:
         applies = False
@@ -240,7 +240,7 @@ def _train(
     setting: str,
     advance: "Advance",
     by_itself: "ByItself" = lambda tracker: contextlib.nullcontext(),
-) -> "list[Outcome]":
+) -> "tuple[list[Outcome], str]":
     """Train with the tracker of the sweep, or with one of its own in another process.
 
     Args:
@@ -251,6 +251,10 @@ def _train(
         setting: what beside the technique the sweep varies in the job, for people.
         advance: told of epochs.
         by_itself: for as long as it trains.
+
+    Returns:
+        What became of the runs, and what of them neither the store nor the disk has, if anything.
+        What waits on disk is the sweep's to deliver, as is all that a tracker of its own leaves.
     """
     from regexp.sweeps.job import train
     from regexp.sweeps.plan import plan
@@ -274,10 +278,11 @@ def _train(
                 return train(planned, config, tracker, order.sweep_id, setting, known, advance)
 
     if _tracker is not None:
-        return train_alone(_tracker)
+        return train_alone(_tracker), ""
     patience = Patience(config.tracking.wait)
     with interruptible(), patience(lambda: open_tracker(config)) as tracker:
-        return train_alone(tracker)
+        outcomes = train_alone(tracker)
+    return outcomes, " ".join(tracker.missing)
 
 
 def alone(tracker: "Tracker", name: str, head: str) -> contextlib.AbstractContextManager[None]:

@@ -5,11 +5,12 @@ and MLflow for itself, and only when the first jobs are given to it. When they h
 same processes fit yardsticks and draw pictures.
 """
 
+import logging
 import multiprocessing
 import pickle
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
@@ -28,6 +29,8 @@ _DRAWING = [
     "matplotlib.backends.backend_svg",
 ]
 """What workers import to draw."""
+
+_logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -74,7 +77,7 @@ def each(master: DictConfig, jobs: int) -> "Each":
 
     Returns:
         A function like `map`. Functions and items have to be picklable; what a function raises
-        ends all of it, as does the end of a worker.
+        ends all of it. Where a worker is ended, this process does what is left, one by one.
     """
     if not _are_forked(master, jobs):
         return map
@@ -90,13 +93,21 @@ def _each(
     executor = get_reusable_executor(effective_n_jobs(n_jobs), reuse=True)  # the launcher's
     # as bytes: of large arrays joblib would make files, which nobody may write to
     packed = [pickle.dumps((function, item)) for item in items]
-    return _results(executor, [executor.submit(_unpacked, one) for one in packed])
+    return _results(executor, packed, [executor.submit(_unpacked, one) for one in packed])
 
 
-def _results(executor: Any, futures: Sequence[Future[Any]]) -> Iterator[Any]:
+def _results(
+    executor: Any, packed: Sequence[bytes], futures: Sequence[Future[Any]]
+) -> Iterator[Any]:
+    done = 0
     try:
         for future in futures:
             yield future.result()
+            done += 1
+    except BrokenExecutor:  # the system has ended a worker, most often for want of memory
+        executor.shutdown(kill_workers=True)
+        _logger.warning("A worker process was ended (is there too little memory?); going on alone.")
+        yield from map(_unpacked, packed[done:])
     except BaseException:  # what is left is not asked for any more
         executor.shutdown(kill_workers=True)
         raise

@@ -8,7 +8,7 @@ from typing import Any
 
 from regexp.tracking import artifacts, names, process, query
 from regexp.tracking.batches import TOGETHER
-from regexp.tracking.outbox import RefusedError, Send
+from regexp.tracking.outbox import OthersError, RefusedError, Send
 from regexp.tracking.quiet import quiet
 from regexp.tracking.spool import Record
 from regexp.tracking.untrusted import inside
@@ -114,10 +114,12 @@ def sender(
 
         with quiet:
             try:
-                if is_ours(run_id) and _may_write(client, sure, run_id, records[0].get("owner")):
-                    _send(to, run_id, records)
-                    if records[0].get("status") == "FINISHED" and not sure(run_id):
-                        _forget_reason(client, run_id)
+                owner = records[0].get("owner")
+                if not (is_ours(run_id) and _may_write(client, sure, run_id, owner)):
+                    raise OthersError(run_id)
+                _send(to, run_id, records)
+                if records[0].get("status") == "FINISHED" and not sure(run_id):
+                    _forget_reason(client, run_id)
             except MlflowException as error:
                 if error.error_code in _FINAL:
                     raise RefusedError(str(error)) from error
@@ -158,7 +160,8 @@ def _send(to: _Destination, run_id: str, records: Sequence[Record]) -> None:
                 client.log_inputs(run_id, data)
             except MlflowException as error:
                 # MLflow looks for the data and then adds them; another process was in between
-                if "datasets" not in str(error) or "IntegrityError" not in str(error):
+                said = str(error).lower()
+                if "datasets" not in said or not ("unique" in said or "duplicate" in said):
                     raise
                 client.log_inputs(run_id, data)
         case "status":

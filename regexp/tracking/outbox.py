@@ -33,8 +33,15 @@ class RefusedError(Exception):
     """The store answered and will never take this record (a deleted run, an invalid value)."""
 
 
+class OthersError(Exception):
+    """The records are of a run that another process has taken over, and records itself."""
+
+
 class Send(Protocol):
-    """Delivers records of one kind; raises `RefusedError`, or anything else to be tried again."""
+    """Delivers records of one kind.
+
+    Raises `RefusedError` or `OthersError`, or anything else to be tried again.
+    """
 
     def __call__(self, run_id: str, records: Sequence[Record], /) -> None: ...
 
@@ -48,12 +55,15 @@ class Left:
         refused: runs of which the store refused records for good, with its reason.
         lost: how many records neither the store nor the disk took.
         why: what the disk said.
+        others: the runs that another process has taken over, with how many records of this one
+            were left out; nothing is missing in them.
     """
 
     waiting: tuple[str, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
     lost: int = 0
     why: str = ""
+    others: tuple[tuple[str, int], ...] = ()
 
     @property
     def nothing(self) -> bool:
@@ -94,6 +104,7 @@ class Outbox:
         self._full = ""  # what the disk said, while it takes nothing
         self._behind: set[str] = set()  # runs with records on disk: newer ones queue behind
         self._refused: dict[str, str] = {}
+        self._others: dict[str, int] = {}
         self._thread = threading.Thread(target=self._work, name="regexp tracking", daemon=True)
         if interval is not None:
             self._thread.start()
@@ -160,7 +171,10 @@ class Outbox:
         return delivered
 
     def close(self) -> Left:
-        """Send or keep what is queued, try once more what is on disk, and stop."""
+        """Send or keep what is queued, try once more what is on disk, and stop.
+
+        What other processes have left for this store meanwhile is sent as well.
+        """
         self._closing = True
         self._wake.set()
         try:
@@ -170,6 +184,8 @@ class Outbox:
                 self._retry_at = -_NEVER
                 self.retry()
                 self.drain()
+                if not self._behind:
+                    self.redeliver()
         except BaseException:  # a second Ctrl-C: what is left goes to disk, without the store
             self._retry_at = _NEVER
             self.drain()
@@ -178,7 +194,8 @@ class Outbox:
             self._spool.release()
         refused = tuple(self._refused.items())
         lost = len(self._stuck) + len(self._queue)
-        return Left(tuple(sorted(self._behind)), refused, lost, self._full)
+        others = tuple(self._others.items())
+        return Left(tuple(sorted(self._behind)), refused, lost, self._full, others)
 
     def _work(self) -> None:
         while not self._closing:
@@ -253,6 +270,8 @@ class Outbox:
                     continue
                 self._spool.refuse(run_id, batch)
                 self._refused.setdefault(run_id, reason(error))
+            except OthersError:
+                self._others[run_id] = self._others.get(run_id, 0) + len(batch)
             except Exception as error:  # whatever it is, training goes on and nothing is lost
                 self._tell_away(error)
                 self._retry_at = max(self._retry_at, self._clock() + self._pause)

@@ -161,13 +161,13 @@ def _labels(tags: Mapping[str, str], sweep_id: str) -> dict[str, str]:
 
 
 def reap(client: Any) -> list[str]:
-    """End RUNNING runs whose process on this host is dead as FAILED; return their ids."""
+    """End RUNNING runs whose process on this machine is dead as FAILED; return their ids."""
     from mlflow.entities import RunTag
 
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    host = quoted(process.tags()["host"])
+    here = f"tags.process LIKE {quoted(process.beginning() + '%')}"
     dead = []
-    for run in search(client, experiments, f"attributes.status = 'RUNNING' and tags.host = {host}"):
+    for run in search(client, experiments, f"attributes.status = 'RUNNING' and {here}"):
         # asked again: it may have been taken up since
         if process.alive(run.data.tags) is False and _is_lost(client, run.info.run_id):
             # set_tag fails where another command, which reaps as well, sets it at the same moment

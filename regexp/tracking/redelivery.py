@@ -37,7 +37,7 @@ def deliver(uri: str | None, folder: Path | str) -> int:
             delivered = outbox.redeliver()
         finally:
             left = outbox.close()
-    print(f"Delivered what waited of {count(delivered, 'run')} to {resolved}.")
+    print(f"Delivered what waited of {count(delivered - len(left.others), 'run')} to {resolved}.")
     for line in farewell(left, uri, folder):
         print(line)
     return 1 if left.waiting or left.refused else _rest(spool)
@@ -47,7 +47,11 @@ def farewell(left: Left, uri: str | None, folder: Path) -> list[str]:
     """What a user must know of records that were not delivered."""
     address = store.resolve(uri, folder)
     undelivered = folder / "undelivered"
-    lines = []
+    lines = [
+        f"Run {run_id} was taken over by another process, which records it: "
+        f"{count(number, 'record')} of this one {'is' if number == 1 else 'are'} left out."
+        for run_id, number in left.others
+    ]
     if left.waiting:
         lines.append(
             f"The records of {count(len(left.waiting), 'run')} could not be delivered to "

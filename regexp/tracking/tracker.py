@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -256,6 +257,12 @@ class Tracker(Reading):
             quiet.__exit__()
         for line in farewell(self.left, self._given, self.folder):
             _logger.warning(line)
+
+    @property
+    def missing(self) -> list[str]:
+        """After `close`, lines on what the store will never have of what was recorded."""
+        never = replace(self.left, waiting=(), others=())
+        return farewell(never, self._given, self.folder)
 
     def _find_or_create(self, key: str, name: str, *, afresh: bool) -> tuple[Any, bool]:
         """(run, made): the oldest parent with this key."""

@@ -226,3 +226,17 @@ def test_a_log_that_cannot_be_written_prints_no_traceback(
     told = capfd.readouterr()
     assert "A checkpoint cannot be written" in told.out
     assert "Traceback" not in told.out + told.err
+
+
+def test_a_disk_that_fails_at_the_comparison_costs_no_run_and_is_told(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["-m", "regularizer=none,l1", *SMALL]
+    with monkeypatch.context() as patch:
+        patch.setattr("regexp.sweeps.execute.present", full)
+        assert sandbox.run(*command) == 1
+    assert "The runs cannot be compared now: [Errno 28]" in capsys.readouterr().out
+    assert sandbox.run(*command) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("finished before") == 2
+    assert "vs none" in printed

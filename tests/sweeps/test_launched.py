@@ -1,10 +1,13 @@
 """Jobs are planned once, by the command, and train what it planned."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import DictConfig
 
 from regexp.commands.arguments import parse
 from regexp.config import plan_file
@@ -13,6 +16,10 @@ from regexp.config.launching import launch
 from regexp.sweeps import launched
 from regexp.sweeps import plan as planning
 from regexp.sweeps.planned_run import PlannedRun
+from regexp.tracking import Tracker, delivery
+from regexp.tracking.outbox import RefusedError
+from regexp.tracking.redelivery import spool_of
+from regexp.tracking.spool import Record
 from tests.sandbox import SMALL, Sandbox
 
 SWEEP = ["-m", "regularizer=none,l1", "regularizer.l1.strength=1e-4,1e-3", *SMALL]
@@ -60,6 +67,44 @@ def test_jobs_with_nothing_to_train_are_given_to_no_launcher(
     assert told.count("[1/2] none: finished before") == 2
     assert told.count("[2/2] l1: finished before") == 1
     assert len(sandbox.reports()) == before + 1 + 2 * 2, "one of each job, whoever did it"
+
+
+def test_what_the_store_refuses_of_a_job_in_another_process_fails_the_sweep(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tracker of such a job is its own; that of the command knows nothing of it."""
+
+    @contextmanager
+    def unshared(config: DictConfig) -> Iterator[Tracker]:
+        with launched.open_tracker(config) as tracker:
+            yield tracker
+
+    def send(to: object, run_id: str, records: Sequence[Record]) -> None:
+        if records[0]["kind"] == "dataset":  # of jobs alone
+            raise RefusedError("no room for data")
+        real(to, run_id, records)
+
+    real: Any = delivery._send
+    monkeypatch.setattr(delivery, "_send", send)
+    monkeypatch.setattr("regexp.sweeps.execute.shared_tracker", unshared)
+    assert sandbox.run("-m", "regularizer=none,l1", *SMALL) == 1
+    printed = capsys.readouterr().out
+    assert "2 failed" in printed
+    assert "(no room for data). They are kept in" in printed
+
+
+def test_what_another_process_leaves_on_disk_is_delivered_in_the_end(
+    sandbox: Sandbox,
+) -> None:
+    """As a job whose server was away for a moment."""
+    assert sandbox.run("regularizer=none", *SMALL) == 0
+    (run_id, _) = sandbox.children()["run_id"]
+    with sandbox.tracker() as tracker:
+        spool = spool_of(tracker.uri, tracker.folder)
+        spool.append(run_id, [delivery.tag("late", "yes")])
+        spool.release()
+    assert tracker.left.nothing
+    assert tracker.client.get_run(run_id).data.tags["late"] == "yes"
 
 
 def test_a_run_comes_out_of_its_file_as_it_went_in(tmp_path: Path) -> None:
@@ -114,5 +159,6 @@ def test_of_jobs_that_only_the_sweeper_knows_the_first_says_what_must_be_known(
     monkeypatch.setattr("regexp.sweeps.job.train", lambda *_: [])
     monkeypatch.setattr(launched, "current_job", lambda: (number, []))
     monkeypatch.setattr(launched, "_tracker", object())
-    assert launched._train(job.config, {}, launched.Order("sweep", 0, [], ""), "", print) == []
+    order = launched.Order("sweep", 0, [], "")
+    assert launched._train(job.config, {}, order, "", print) == ([], "")
     assert capsys.readouterr().out == said

@@ -86,10 +86,6 @@ class Machine:
         found = {task: self.names[task] for task in self.alive}
         return {at: task for task, (given, at) in found.items() if given == name}
 
-    def cancel(self, tasks: Sequence[str]) -> None:
-        for task in tasks:
-            del self.alive[task]
-
     def living(self, tasks: Sequence[str]) -> Mapping[str, Standing]:
         found: dict[str, Standing] = {}
         for task in tasks:
@@ -241,22 +237,67 @@ def test_a_command_that_died_before_it_knew_its_tasks_finds_them_again(tmp_path:
 
 
 @pytest.mark.usefixtures("now")
-def test_where_the_cluster_takes_only_some_tasks_none_of_them_stays(tmp_path: Path) -> None:
-    class Full(Machine):
-        together = 2
+class Full(Machine):
+    """Takes as many tasks as it has room for, and forgets those whose jobs have ended."""
 
-        def submit(self, tasks: Sequence[Sequence[int]], name: str) -> list[str]:
-            if len(self.submitted) >= 2:
-                raise ConfigError("Slurm takes no job")
-            return super().submit(tasks, name)
+    room = 3
+    asked = 0
 
-    jobs = jobs_of(tmp_path / "a", 3)
+    def submit(self, tasks: Sequence[Sequence[int]], name: str) -> list[str]:
+        self.asked += 1
+        going = [
+            task for task, jobs in self.alive.items() if not all(map(self.jobs.has_ended, jobs))
+        ]
+        if len(going) + len(tasks) > self.room:
+            raise ConfigError("Slurm takes no job: AssocMaxSubmitJobLimit")
+        return super().submit(tasks, name)
+
+
+@pytest.mark.usefixtures("now")
+def test_what_the_cluster_has_no_room_for_waits_until_it_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = jobs_of(tmp_path / "a", 11)
     machine = Full(jobs, ends_well)
+    collect(machine, jobs)
+    assert sorted(machine.submitted) == [[at] for at in range(11)], "each once"
+    assert all(jobs.has_ended(at) for at in range(11))
+    assert machine.asked < 30
+    printed = capsys.readouterr().out
+    assert printed.count("AssocMaxSubmitJobLimit. 8 jobs wait here until it takes more.") == 1
+
+
+def test_a_cluster_that_takes_nothing_at_all_is_an_error(tmp_path: Path) -> None:
+    machine = Full(jobs := jobs_of(tmp_path / "a", 4), ends_well)
+    machine.room = 0
     with pytest.raises(ConfigError, match="takes no job"):
         collect(machine, jobs)
-    assert machine.submitted == [[0], [1]]
-    assert not machine.alive
-    assert machine.left == []
+    assert (machine.submitted, machine.left) == ([], [])
+
+
+@pytest.mark.usefixtures("now")
+def test_tasks_that_were_taken_though_the_answer_was_none_are_not_given_again(
+    tmp_path: Path,
+) -> None:
+    """As where sbatch waits in vain for a busy controller, which has them all the same."""
+
+    class Late(Machine):
+        def submit(self, tasks: Sequence[Sequence[int]], name: str) -> list[str]:
+            super().submit(tasks, name)
+            raise ConfigError("Slurm takes no job: Socket timed out")
+
+        def named(self, name: str) -> Mapping[int, str]:
+            self.silent -= 1
+            if self.silent > 0:
+                raise CannotAsk("Socket timed out")
+            return super().named(name)
+
+        silent = 3
+
+    jobs = jobs_of(tmp_path / "a", 3)
+    machine = Late(jobs, ends_well)
+    collect(machine, jobs)
+    assert machine.submitted == [[0], [1], [2]]
 
 
 @pytest.mark.parametrize("mount", ["", "nfs4"])

@@ -303,7 +303,7 @@ def test_a_job_that_another_process_has_taken_over_stops_and_waits_for_it(
 
     monkeypatch.setattr(launched, "_tracker", tracker)
     planned = {"runs": [run.as_plain() for run in plan(one)], "known": []}
-    outcomes = launched._train(one, planned, order, "", told.append, by_itself)
+    outcomes, _ = launched._train(one, planned, order, "", told.append, by_itself)
     assert [outcome.status for outcome in outcomes] == ["FINISHED"] * 2
     assert waited == [tracker] * 2
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from regexp.tracking import delivery
-from regexp.tracking.outbox import Left, Outbox
+from regexp.tracking.outbox import Left, OthersError, Outbox
 from regexp.tracking.spool import Record, Spool
 from tests.tracking.fakes import Clock, Store, left_behind, put
 
@@ -266,6 +266,22 @@ def test_file_that_nothing_takes_is_an_error_and_does_not_wait(
     assert store.steps() == [0, 1]
     assert store.files == []
     assert not list(spool.folder.glob("*.files/*")), "no half of a copy stays"
+
+
+def test_what_is_of_a_run_of_another_process_is_left_out_and_told(
+    outbox: Outbox, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(run_id: str, records: Sequence[Record]) -> None:
+        raise OthersError(run_id)
+
+    monkeypatch.setattr(outbox, "_send", send)
+    for step in range(3):
+        outbox.put("run", delivery.metric("loss", 1.0, step, 1000))
+    outbox.put("run", delivery.status("FINISHED", 7))
+    left = outbox.close()
+    assert left == Left(others=(("run", 4),))
+    assert left.nothing
+    assert not list(spool.folder.glob("*.jsonl"))
 
 
 def test_good_records_are_taken_from_among_refused_ones(outbox: Outbox, store: Store) -> None:

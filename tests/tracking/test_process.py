@@ -1,8 +1,10 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from regexp.tracking import process
@@ -28,9 +30,87 @@ def test_a_process_id_that_was_used_again_is_not_taken_for_the_same(dead: dict[s
     assert process.alive(dead | {"pid": str(os.getpid())}) is False
 
 
-def test_another_boot_is_dead() -> None:
+def installation(monkeypatch: pytest.MonkeyPatch, identifier: str) -> None:
+    """Make this machine one with an identifier of its own, or with none."""
+    monkeypatch.setattr(process, "_identifier", lambda: identifier)
+    monkeypatch.setattr(process, "_machine", lambda: f"{identifier} pid:[1]".strip())
+
+
+def earlier_boot() -> dict[str, str]:
+    """The tags of a process before this machine was started again."""
     identity = json.loads(process.tags()["process"]) | {"boot": "earlier"}
-    assert process.alive(process.tags() | {"process": json.dumps(identity)}) is False
+    return process.tags() | {"process": json.dumps(identity)}
+
+
+def test_another_boot_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    installation(monkeypatch, "ab12")
+    assert process.alive(earlier_boot()) is False
+
+
+@pytest.mark.parametrize(
+    ("identifier", "host"),
+    [
+        pytest.param("", None, id="containers of one name, without an identifier"),
+        pytest.param("ab12", "its copy", id="copies of one installation"),
+    ],
+)
+def test_another_boot_may_be_another_machine(
+    identifier: str, host: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation(monkeypatch, identifier)
+    assert process.alive(earlier_boot() | ({"host": host} if host else {})) is None
+
+
+@pytest.mark.parametrize("identifier", ["", "ab12"])
+def test_where_the_system_tells_no_boot_the_identifier_tells_machines_apart(
+    identifier: str, dead: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As macOS."""
+    installation(monkeypatch, identifier)
+    monkeypatch.setattr(process, "_boot", lambda: "")
+    here = process.tags()
+    gone = here | {"pid": dead["pid"]}
+    known = (True, False) if identifier else (None, None)
+    assert (process.alive(here), process.alive(gone)) == known
+
+
+def test_a_machine_that_gets_another_name_knows_its_processes(
+    dead: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    this = process.tags()
+    monkeypatch.setattr(process, "_host", lambda: "renamed")
+    assert process.alive(this) is True
+    assert process.alive(dead) is False
+
+
+def test_a_process_has_one_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = process.tags()
+    monkeypatch.setattr(socket, "gethostname", lambda: "renamed")
+    assert process.tags() == before
+
+
+def test_a_process_that_the_system_hides_may_live(
+    dead: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another user's where /proc is mounted with hidepid."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    )
+    theirs = process.tags(child.pid)
+
+    def invisible(pid: int) -> psutil.Process:
+        raise psutil.NoSuchProcess(pid)
+
+    def denied(pid: int) -> psutil.Process:
+        raise psutil.AccessDenied(pid)
+
+    monkeypatch.setattr(psutil, "Process", denied)
+    assert process.alive(theirs) is None
+    monkeypatch.setattr(psutil, "Process", invisible)
+    assert process.alive(theirs) is None
+    child.communicate()
+    assert process.alive(theirs) is False
+    assert process.alive(dead) is False
 
 
 def test_a_zombie_is_dead() -> None:
@@ -50,7 +130,6 @@ def test_a_zombie_is_dead() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"host": "elsewhere"},
         {"process": json.dumps({"machine": "another", "boot": "", "start": "1"})},
         {"process": "not json"},
         {"pid": ""},

@@ -41,7 +41,8 @@ def dead() -> str:
 
 
 def foreign() -> str:
-    return header(host="another")
+    identity = json.loads(process.tags()["process"]) | {"machine": "another"}
+    return header(host="another", process=json.dumps(identity))
 
 
 def left(spool: Spool, *lines: str, name: str = "run.jsonl") -> Path:

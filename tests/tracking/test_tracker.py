@@ -338,8 +338,16 @@ def test_own_connections_write_ahead_and_do_not_wait_for_the_disk(
     plain.close()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id",
+        "(psycopg.errors.UniqueViolation) duplicate key value: INSERT INTO datasets",
+        "(pymysql.err.IntegrityError) (1062, \"Duplicate entry 'a' for key 'datasets.PRIMARY'\")",
+    ],
+)
 def test_data_that_another_process_adds_meanwhile_are_recorded(
-    tracker: Tracker, sweep: RunRecord, monkeypatch: pytest.MonkeyPatch
+    said: str, tracker: Tracker, sweep: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlflow.exceptions import MlflowException
 
@@ -348,9 +356,7 @@ def test_data_that_another_process_adds_meanwhile_are_recorded(
     def log_inputs(*arguments: Any) -> None:
         tries.append(arguments)
         if len(tries) == 1:
-            raise MlflowException(
-                "(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id"
-            )
+            raise MlflowException(said)
         real(*arguments)
 
     monkeypatch.setattr(tracker.client, "log_inputs", log_inputs)
@@ -393,7 +399,7 @@ def test_a_run_that_was_taken_up_meanwhile_is_not_ended_as_lost(
     tracker: Tracker, sweep: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dead = process.tags() | {
-        "process": json.dumps(json.loads(process.tags()["process"]) | {"boot": "x"})
+        "process": json.dumps(json.loads(process.tags()["process"]) | {"start": "x"})
     }
     for key, value in dead.items():
         tracker.client.set_tag(sweep.id, key, value)
@@ -417,8 +423,8 @@ def test_two_commands_end_the_runs_of_a_dead_process_at_once(
     from sqlalchemy import event
     from sqlalchemy.orm import Session
 
-    boot = json.loads(process.tags()["process"]) | {"boot": "earlier"}
-    tracker.client.set_tag(sweep.id, "process", json.dumps(boot))
+    earlier = json.loads(process.tags()["process"]) | {"start": "earlier"}
+    tracker.client.set_tag(sweep.id, "process", json.dumps(earlier))
     other = sqlite3.connect(fresh_store / "mlflow.db", isolation_level=None)
 
     def write(*_: Any) -> None:

@@ -91,12 +91,8 @@ class Ray:
         """None: they end with the command."""
         return {}
 
-    def cancel(self, tasks: Sequence[str]) -> None:
-        """Cancel tasks."""
+    def leave(self, tasks: Sequence[str]) -> str:
+        """Cancel living tasks: they end with this process."""
         for task in tasks:
             ray.cancel(self._tasks[task])
-
-    def leave(self, tasks: Sequence[str]) -> str:
-        """Living tasks end with this process."""
-        self.cancel(tasks)
         return f"\n{len(tasks)} tasks of Ray were cancelled."

@@ -93,8 +93,8 @@ class Local(Submitit):
         """None: they end with the command."""
         return {}
 
-    def cancel(self, tasks: Sequence[str]) -> None:
-        """Interrupt tasks: past submitit, which would kill them a second later."""
+    def leave(self, tasks: Sequence[str]) -> str:
+        """Interrupt living tasks: past submitit, which would kill them a second later."""
         for task in tasks:
             with suppress(psutil.Error):
                 processes = psutil.Process(int(task)).children()
@@ -103,9 +103,6 @@ class Local(Submitit):
                 if not processes:  # it has not begun
                     self._submitted[task].cancel()
 
-    def leave(self, tasks: Sequence[str]) -> str:
-        """Living tasks end with this process."""
-        self.cancel(tasks)
         return f"\n{len(tasks)} processes were interrupted."
 
 
@@ -136,10 +133,6 @@ class Slurm(Submitit):
             for task in tasks
             if task in standing
         }
-
-    def cancel(self, tasks: Sequence[str]) -> None:
-        """Cancel the arrays of tasks."""
-        slurm.cancel(tasks)
 
     @cached_property
     def together(self) -> int:

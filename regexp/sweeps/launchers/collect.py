@@ -7,9 +7,9 @@ lets them: given again, it waits for those that are on their way, and submits no
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from regexp.errors import ConfigError, count
 from regexp.sweeps.launchers.jobs import Jobs, Task, keep_tasks, kept_tasks
@@ -27,7 +27,11 @@ GRACE = 30.0
 
 _BETWEEN = 10.0  # seconds between two lines on how many jobs wait and run
 _LOOKS = 2  # at which a task has to be gone: its report may come between a look and the question
+_REFUSED = 30.0  # seconds after which a cluster that took no more is asked to again
 _NETWORK = 70.0  # seconds: over a network, files of others show late; of NFS after 60 at the latest
+
+
+Answer = TypeVar("Answer")
 
 
 class CannotAsk(Exception):  # noqa: N818, it is no error of the user's
@@ -57,7 +61,7 @@ class Cluster(Protocol):
             name: by which they are found, where this process dies before it knows their ids.
 
         Raises:
-            ConfigError: it takes none of them.
+            ConfigError: it takes none of them, for now or for good.
         """
 
     def named(self, name: str) -> Mapping[int, str]:
@@ -66,9 +70,6 @@ class Cluster(Protocol):
         Raises:
             CannotAsk: nobody can tell now.
         """
-
-    def cancel(self, tasks: Sequence[str]) -> None:
-        """End tasks, as far as they live."""
 
     def living(self, tasks: Sequence[str]) -> Mapping[str, Standing]:
         """How those of some tasks stand that have not ended.
@@ -101,6 +102,11 @@ class _Collection:
         self._cluster = cluster
         self._jobs = jobs
         self._tasks: dict[str, Task] = {}
+        self._queue: list[Sequence[int]] = []  # tasks that are not submitted yet
+        self._at_once = 0  # how many of them the cluster may take together
+        self._takes = False  # whether it has taken any
+        self._refused_at = 0.0
+        self._full = False
         self._left: set[int] = set(range(len(jobs.plans)))
         self._gone: dict[str, tuple[int, float]] = {}  # task -> at how many looks, and since when
         self._late = _NETWORK if jobs.plans and network(jobs.plans[0]) else 0.0
@@ -117,9 +123,11 @@ class _Collection:
             new = sorted(self._left - attached)
             size = self._jobs.per_task if self._cluster.outlives else 1
             self._submit([new[at : at + size] for at in range(0, len(new), size)])
-            while self._tasks:
+            while self._tasks or self._queue:
                 self._look()
-                if self._tasks:
+                if self._queue and time.monotonic() - self._refused_at >= _REFUSED:
+                    self._send()
+                if self._tasks or self._queue:
                     time.sleep(1.0)
         except BaseException:
             if self._tasks:
@@ -139,41 +147,76 @@ class _Collection:
         """Take over the tasks that an earlier command left on their way."""
         if not (self._left and self._cluster.outlives):
             return
-        while True:
-            try:
-                kept = kept_tasks(self._jobs, self._cluster.name, self._cluster.named)
-                living = self._cluster.living([task.id for task in kept]) if kept else {}
-                break
-            except CannotAsk as error:
-                self._tell_silent(error)
-                time.sleep(LONGEST)
-        self._silent = False
-        self._tasks = {task.id: task for task in kept if task.id in living}
+
+        def on_the_way() -> dict[str, Task]:
+            kept = kept_tasks(self._jobs, self._cluster.name, self._cluster.named)
+            living = self._cluster.living([task.id for task in kept]) if kept else {}
+            return {task.id: task for task in kept if task.id in living}
+
+        self._tasks = self._patiently(on_the_way)
+        self._takes = bool(self._tasks)
         if self._tasks:
             of = count(sum(len(task.jobs) for task in self._tasks.values()), "job")
             say(f"{self._cluster.name}: {of} of an earlier command on the way; none is given twice")
 
     def _submit(self, tasks: Sequence[Sequence[int]]) -> None:
-        size, submitted = self._cluster.together, list[str]()
-        try:
-            for first in range(0, len(tasks), size):
-                submitted += self._submit_together(tasks[first : first + size])
-        except ConfigError:
-            self._cluster.cancel(submitted)
-            self._tasks = {name: one for name, one in self._tasks.items() if name not in submitted}
-            self._keep()
-            raise
-        self._pause, self._told = 1.0, None
+        self._queue += tasks
+        self._at_once = self._cluster.together
+        self._send()
 
-    def _submit_together(self, tasks: Sequence[Sequence[int]]) -> list[str]:
-        """Submit tasks at once, which are kept before and after; the id of each."""
+    def _send(self) -> None:
+        """Submit what waits here: what the cluster refuses, as it has limits, is tried in halves.
+
+        Raises:
+            ConfigError: it has never taken a task of this sweep.
+        """
+        while self._queue:
+            part = self._queue[: self._at_once]
+            try:
+                self._submit_together(part)
+            except ConfigError as error:
+                self._at_once = len(part) // 2
+                if self._at_once:
+                    continue
+                self._at_once, self._refused_at = 1, time.monotonic()
+                if not self._takes:
+                    raise
+                self._tell_full(error)
+                return
+            self._at_once = min(2 * self._at_once, self._cluster.together)
+            self._queue = self._queue[len(part) :]
+            self._pause, self._told = 1.0, None
+        self._full = False
+
+    def _submit_together(self, tasks: Sequence[Sequence[int]]) -> None:
+        """Submit tasks at once, which are kept before and after."""
         name = uuid.uuid4().hex
         new = [{at: self._jobs.plans[at] for at in positions} for positions in tasks]
         self._keep([Task(f"{name} {at}", jobs) for at, jobs in enumerate(new)], name)
-        ids = self._cluster.submit(tasks, name)
+        try:
+            ids = self._cluster.submit(tasks, name)
+        except ConfigError:
+            # Where only the answer was late, it has taken them.
+            found = self._patiently(lambda: self._cluster.named(name))
+            if len(found) < len(tasks):
+                self._keep()
+                raise
+            ids = [found[at] for at in range(len(tasks))]
+        self._takes = True
         self._tasks |= {task: Task(task, jobs) for task, jobs in zip(ids, new, strict=True)}
         self._keep()
-        return ids
+
+    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+        """What the cluster answers, sooner or later."""
+        while True:
+            try:
+                answer = ask()
+            except CannotAsk as error:
+                self._tell_silent(error)
+                time.sleep(LONGEST)
+            else:
+                self._silent = False
+                return answer
 
     def _keep(self, new: Sequence[Task] = (), name: str = "") -> None:
         if self._cluster.outlives:
@@ -223,6 +266,13 @@ class _Collection:
         if not self._silent:
             say(f"{self._cluster.name} does not answer ({error}); its jobs are waited for.")
         self._silent = True
+
+    def _tell_full(self, error: ConfigError) -> None:
+        """Say that the cluster takes no more for now, once until it has taken all."""
+        if not self._full:
+            jobs = count(sum(map(len, self._queue)), "job")
+            say(f"{error}. {jobs} wait here until it takes more.")
+        self._full = True
 
     def _bury(self, task: Task) -> None:
         """Give the jobs of a task again that has died: the one that it was at, and the others."""

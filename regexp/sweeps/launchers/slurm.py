@@ -58,11 +58,6 @@ def arrays(tasks: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(task.partition("_")[0] for task in tasks))
 
 
-def cancel(tasks: Sequence[str]) -> None:
-    """Cancel the arrays that tasks are of, as far as Slurm answers."""
-    _told("scancel", *arrays(tasks))
-
-
 def _told(*command: str) -> str:
     """What a command prints; "" where it cannot be given."""
     with suppress(OSError, subprocess.TimeoutExpired):
