@@ -40,7 +40,7 @@ def test_each_batch_gets_one(runs: int) -> None:
 
     ours = made(*NAMES, "one_of")
     alone = {name: made(name) for name in NAMES}
-    taken: list[set[str]] = [set() for _ in range(runs)]
+    taken: list[list[str]] = [[] for _ in range(runs)]
     for _ in range(8):
         for batch in ours.batches():
             for one in alone.values():
@@ -51,10 +51,10 @@ def test_each_batch_gets_one(runs: int) -> None:
             for run in range(runs):
                 same = [name for name in NAMES if _same(ours, alone[name], run)]
                 assert len(same) == 1
-                taken[run] |= set(same)
+                taken[run] += same
         ours.epoch += 1
-    assert all(len(names) > 3 for names in taken)
-    assert runs == 1 or taken[0] is not taken[1]
+    assert all(len(set(names)) > 3 for names in taken)
+    assert runs == 1 or taken[0] != taken[1]
 
 
 def _same(ours: Stack, theirs: Stack, run: int) -> bool:
