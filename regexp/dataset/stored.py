@@ -102,7 +102,7 @@ def _loaded(pipeline: bytes, allowed: Sequence[str] | None) -> Any:
     from skops import io  # imports all of scikit-learn
 
     kinds = set(io.get_untrusted_types(data=pipeline)) - set(TRUSTED)
-    named = kinds if allowed is None else {kind for kind in kinds if _is_allowed(kind, allowed)}
+    named = kinds if allowed is None else {kind for kind in kinds if is_allowed(kind, allowed)}
     if unknown := sorted(kinds - named):
         raise ConfigError(
             f"the stored preprocessing is made of {', '.join(unknown)}, which is no part of regexp "
@@ -112,8 +112,9 @@ def _loaded(pipeline: bytes, allowed: Sequence[str] | None) -> Any:
     return io.loads(pipeline, trusted=[*TRUSTED, *named])
 
 
-def _is_allowed(kind: str, allowed: Sequence[str]) -> bool:
+def is_allowed(path: str, allowed: Sequence[str]) -> bool:
+    """Whether a dotted path is one of `allowed`, or begins with one that ends in a dot."""
     return any(
-        kind == name or (name.endswith(".") and len(name) > 1 and kind.startswith(name))
+        path == name or (name.endswith(".") and len(name) > 1 and path.startswith(name))
         for name in allowed
     )

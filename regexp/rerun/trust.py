@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from regexp.config.schema import conf_folder
+from regexp.dataset.stored import is_allowed
 from regexp.errors import ConfigError
 
 TARGET = "_target_"
@@ -38,7 +39,7 @@ def check_trusted(configs: Iterable[Mapping[str, Any]], allowed: Sequence[str] =
                     key=ascii(key),
                 )
         for target in targets_in(config):
-            if not (target in known() or _is_allowed(target, allowed)):
+            if not (target in known() or is_allowed(target, allowed)):
                 unknown[target] = "calls"
         for _, value in _leaves(config.get("dataset")):
             if _is_address(value) and value not in (*addresses(), *allowed):
@@ -96,13 +97,6 @@ def _yamls() -> Iterator[Any]:
 
 def _is_address(value: object) -> bool:
     return isinstance(value, str) and "://" in value
-
-
-def _is_allowed(target: str, allowed: Sequence[str]) -> bool:
-    return any(
-        target == name or (name.endswith(".") and len(name) > 1 and target.startswith(name))
-        for name in allowed
-    )
 
 
 def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
