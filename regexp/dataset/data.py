@@ -150,6 +150,11 @@ class Data:
     summary: tuple[str, ...] = ()
     preparation: Preparation | None = None
 
+    @property
+    def outputs(self) -> int:
+        """Numbers that a network gives for a row: one a class or label, or one a target."""
+        return len(self.classes) or int(self.train.targets.shape[-1])
+
 
 @dataclass(frozen=True)
 class Table:

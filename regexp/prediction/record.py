@@ -212,7 +212,7 @@ def _from_checkpoint(
         dataset=_dataset(config),
         preparation=_preparation(data),
         input_shape=tuple(data.train.inputs.shape[1:]),
-        outputs=len(data.classes) or int(data.train.targets.shape[-1]),
+        outputs=data.outputs,
         weights=last["weights"],
         memory=last.get("memory", {}),
         remarks=(remark,),

@@ -164,8 +164,7 @@ def metrics_of(
 
 def names_of(data: Data) -> list[str]:
     """The metrics that every run on such data has at its end."""
-    count = len(data.classes) or data.train.targets.shape[-1]
-    classes = data.task == CLASSIFICATION
+    count, classes = data.outputs, data.task == CLASSIFICATION
     targets = torch.arange(count) if classes else torch.eye(2)[:, :1].expand(2, count)
     rows = Split(torch.empty(len(targets), 0), targets)
     few = replace(data, train=rows, validation=rows, test=rows)

@@ -79,7 +79,7 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
     shape = tuple(data.train.inputs.shape[1:])
     offered = {
         "input_shape": shape,
-        "outputs": _outputs(data),
+        "outputs": data.outputs,
         "training_inputs": data.train.inputs,
     }
     accepted = inspect.signature(import_target("model._target_", node["_target_"])).parameters
@@ -122,17 +122,12 @@ def check_forward(model: nn.Module, data: Data, *, known: bool = False) -> None:
                 f"model: {kind} cannot take the rows of {data.name}, of shape {shape} "
                 f"({type(error).__name__}: {first_line(error)})"
             ) from error
-    check_width(model, outputs, 1, _outputs(data), f" of {data.name}")
+    check_width(model, outputs, 1, data.outputs, f" of {data.name}")
 
 
 def first_line(error: Exception) -> str:
     """The first line of an error's message."""
     return (str(error).splitlines() or [""])[0]
-
-
-def _outputs(data: Data) -> int:
-    """Numbers that a network gives for a row: one a class, or one a target in regression."""
-    return len(data.classes) or data.train.targets.shape[-1]
 
 
 def load_data(node: Node, folder: str, seed: int) -> Data:

@@ -65,7 +65,7 @@ def model_files(
         "stack": {"position": position, "members": stack["members"], "together": result.together},
         "data": {"name": data.name, "checksum": data.checksum},
         "input_shape": list(data.train.inputs.shape[1:]),
-        "outputs": outputs_of(member),
+        "outputs": data.outputs,
         "preparation": None,
     }
     weights: dict[str, Any] = {"weights": result.last["weights"]}
@@ -82,11 +82,6 @@ def model_files(
             description["not_stored"] = reason
     files[DESCRIPTION] = json.dumps(description, ensure_ascii=False).encode()
     return files
-
-
-def outputs_of(member: Member) -> int:
-    """Numbers that a network gives for a row."""
-    return len(member.data.classes) or int(member.data.train.targets.shape[-1])
 
 
 def write_model(files: dict[str, bytes], run_id: str, folder: Path) -> Path:

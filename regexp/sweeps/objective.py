@@ -68,8 +68,7 @@ def _example(data: Data) -> tuple[Tensor, Tensor]:
     """Outputs as a network may give them, and targets of the training split, [ROWS, ...] each."""
     targets = data.train.targets[:ROWS]
     targets = targets[torch.arange(ROWS) % len(targets)]
-    count = len(data.classes) or targets.shape[-1]
-    return Rng(0, "trial of a loss").normal((ROWS, count)).float(), targets
+    return Rng(0, "trial of a loss").normal((ROWS, data.outputs)).float(), targets
 
 
 def _call(node: Node, function: Callable[..., Any], outputs: Tensor, targets: Tensor) -> Tensor:

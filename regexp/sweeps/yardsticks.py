@@ -185,8 +185,7 @@ def _too_much(name: str, data: Data, seeds: int, *, everything: bool) -> str:
     if not isinstance(data.train.inputs, Tensor):
         return "its images are read one by one, and memory does not hold them"
     rows, inputs = len(data.train), int(np.prod(data.train.inputs.shape[1:]))
-    outputs = len(data.classes) or data.train.targets.shape[-1]
-    outputs = 1 if outputs == 2 and data.task == CLASSIFICATION else outputs
+    outputs = 1 if data.outputs == 2 and data.task == CLASSIFICATION else data.outputs
     units = seeds * max(rows, ROWS) * inputs * outputs
     if everything or units <= UNITS.get(name, UNITS["logistic_regression"]):
         return ""
