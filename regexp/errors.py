@@ -20,6 +20,7 @@ __all__ = [
     "NotApplicable",
     "count",
     "few",
+    "first_line",
     "in_a_file",
     "in_words",
     "nearest",
@@ -121,6 +122,11 @@ def few(items: Sequence[str]) -> str:
     """The first three of several things: "a, b, c and 2 more"."""
     more = f" and {len(items) - 3} more" if len(items) > 3 else ""
     return ", ".join(items[:3]) + more
+
+
+def first_line(said: object) -> str:
+    """The first line of what an error says, or of a text; empty if there is none."""
+    return (str(said).splitlines() or [""])[0]
 
 
 def once(lines: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from regexp.config.schema import conf_folder
 from regexp.config.values import GROUPS, flat
-from regexp.errors import ConfigError, nearest
+from regexp.errors import ConfigError, first_line, nearest
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -188,7 +188,7 @@ def explain_hydra(error: Exception, hydra: "Hydra", name: str, overrides: Sequen
     if "Error merging override" in text or "Value '" in text or "is not supported" in text:
         override = re.search(r"Error merging override (\S+)", text)
         cause = error.__cause__ or error
-        detail = str(cause).splitlines()[0] if str(cause) else text.splitlines()[0]
+        detail = first_line(cause) or first_line(text)
         key = getattr(cause, "full_key", None)
         return f"{(override and override.group(1)) or key}: {_expected(detail)}"
     return text.partition("\nConfig search path")[0].partition("\nSee https")[0].strip()

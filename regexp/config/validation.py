@@ -21,7 +21,7 @@ from regexp.config.search_space import Dimension
 from regexp.config.search_space import check as check_tune
 from regexp.config.targets import find_target
 from regexp.config.values import GROUPS, grid_of, plain, seeds_of, shown
-from regexp.errors import ConfigError
+from regexp.errors import ConfigError, first_line
 
 UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
 
@@ -178,7 +178,8 @@ def check_group(config: DictConfig, group: str, label: str = "") -> None:
     try:
         node = plain(config[group])
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{label}{error.full_key!s}: {str(error).splitlines()[0]}") from error
+        reason = first_line(error) or type(error).__name__
+        raise ConfigError(f"{label}{error.full_key!s}: {reason}") from error
     if group == "regularizer":
         built = {}
         for name, technique in without_search(node).items():

@@ -12,11 +12,10 @@ from typing import Any
 
 import torch
 
-from regexp.errors import ConfigError
+from regexp.errors import ConfigError, first_line
 from regexp.prediction.model import Model
 from regexp.prediction.program import Program
 from regexp.regularizer.conflicts import ONE_PASS
-from regexp.sweeps.ingredients import first_line
 
 ROWS = "rows"
 """The name of the program's input, and of its first axis, which has any length."""

@@ -14,7 +14,7 @@ from regexp.config.nodes import build_node
 from regexp.dataset import stored
 from regexp.dataset.base import Data, Dataset
 from regexp.dataset.preparation import Preparation
-from regexp.errors import ConfigError
+from regexp.errors import ConfigError, first_line
 from regexp.metrics.names import TUNING_STAGE, YARDSTICK_STAGE
 from regexp.prediction.description import Description, Node, read_description
 from regexp.rerun.original import Original
@@ -132,7 +132,7 @@ def _check_predicts(run: Original) -> None:
     """Refuse a run that has nothing to predict with, or nothing that should be used."""
     where = f"the run {run.name!r} ({run.run_id})"
     if run.status != "FINISHED":
-        reason = f": {run.reason.splitlines()[0]}" if run.reason else ""
+        reason = f": {first_line(run.reason)}" if run.reason else ""
         raise ConfigError(f"it is {run.status} and has no final weights{reason}", key=where)
     if run.tags.get("stage") == YARDSTICK_STAGE:
         raise ConfigError(

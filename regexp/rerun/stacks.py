@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from regexp.errors import ConfigError
+from regexp.errors import ConfigError, first_line
 from regexp.rerun.original import Original
 from regexp.sweeps.identity import DECIDES
 from regexp.tracking import DIVERGED
@@ -63,7 +63,7 @@ def _check_ended(run: Original) -> None:
     if run.status == "RUNNING":
         raise ConfigError("it is still running, or its end waits to be delivered (regexp deliver)")
     if run.status != "FINISHED" and run.tags.get(DIVERGED) != "true":
-        reason = f" ({run.reason.splitlines()[0]})" if run.reason else ""
+        reason = f" ({first_line(run.reason)})" if run.reason else ""
         raise ConfigError(
             f"it did not end by itself: {run.status}{reason}", cure="the sweep's command resumes it"
         )

@@ -15,7 +15,7 @@ from regexp.config.bars import as_bars
 from regexp.config.nodes import build_node
 from regexp.config.targets import import_target
 from regexp.dataset.base import Data, Dataset
-from regexp.errors import ConfigError
+from regexp.errors import ConfigError, first_line
 from regexp.model.guards import check_width, checked_outputs, outputs_of
 from regexp.random import seed_torch
 from regexp.regularizer.cocktail import Cocktail
@@ -123,11 +123,6 @@ def check_forward(model: nn.Module, data: Data, *, known: bool = False) -> None:
                 f"({type(error).__name__}: {first_line(error)})"
             ) from error
     check_width(model, outputs, 1, data.outputs, f" of {data.name}")
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message."""
-    return (str(error).splitlines() or [""])[0]
 
 
 def load_data(node: Node, folder: str, seed: int) -> Data:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from regexp.config.functions import build_function
 from regexp.dataset.base import CLASSIFICATION, Data
-from regexp.errors import ConfigError, NotApplicable
+from regexp.errors import ConfigError, NotApplicable, first_line
 from regexp.random import Rng
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.conflicts import SOFT_TARGETS
@@ -81,7 +81,7 @@ def _call(node: Node, function: Callable[..., Any], outputs: Tensor, targets: Te
         raise ConfigError(
             f"{KEY}._target_={target}: called with outputs {list(outputs.shape)} and targets "
             f"{list(targets.shape)} ({_kind(targets)}), it raised {type(error).__name__}: "
-            f"{(str(error).splitlines() or [''])[0]}"
+            f"{first_line(error)}"
         ) from error
     shape = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
     if not isinstance(values, Tensor) or values.ndim == 0 or len(values) != rows:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.jobs import Sweep, written
 from regexp.config.values import AUTO, grid_of, seeds_of, shown
-from regexp.errors import NotApplicable, count, once
+from regexp.errors import NotApplicable, count, first_line, once
 from regexp.metrics.names import ENSEMBLES, HEADLINES, MEMBERS, column
 from regexp.sweeps.tuning import draw_configurations
 
@@ -150,7 +150,7 @@ def result_line(report: JobReport, metric: str | None = None) -> str:
     if tuned := next((outcome["tuned"] for outcome in finished), ""):
         parts.append(f"with {tuned}")
     if report.failures:
-        parts.append(f"{len(report.failures)} FAILED ({report.failures[0][1].splitlines()[0]})")
+        parts.append(f"{len(report.failures)} FAILED ({first_line(report.failures[0][1])})")
     return ", ".join(parts)
 
 
@@ -264,5 +264,5 @@ def ensemble_line(runs: "pandas.DataFrame") -> list[str]:
 
 def failure_summary(failures: Sequence[tuple[str, str]]) -> str:
     """Of the failures, for the parent's tag; empty if there are none."""
-    lines = [f"{name}: {reason.splitlines()[0]}" for name, reason in failures]
+    lines = [f"{name}: {first_line(reason)}" for name, reason in failures]
     return f"{len(failures)} failed: {'; '.join(lines)}" if failures else ""

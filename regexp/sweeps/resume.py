@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from regexp.errors import first_line
 from regexp.tracking import CheckpointCopy, pending
 from regexp.training import checkpoint
 
@@ -119,7 +120,7 @@ class Resume:
         _logger.warning(
             "The checkpoint %s cannot be used (%s). Its runs start from their beginning.",
             self.path,
-            (str(error).splitlines() or [type(error).__name__])[0],
+            first_line(error) or type(error).__name__,
         )
 
     def note(self, run: int, point: Point) -> None:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from regexp.dataset.base import Data, Split
-from regexp.errors import ConfigError
+from regexp.errors import ConfigError, first_line
 from regexp.regularizer.base import Batch
 from regexp.stack.member import Member, lengths
 from regexp.stack.objective import OwnLoss
 from regexp.stack.stack import Stack
-from regexp.sweeps.ingredients import build_member, first_line
+from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.stacks import stack_key
 from regexp.training.loop import no_global_draws, train

@@ -22,7 +22,7 @@ from torch import Tensor
 from regexp.config.values import yardsticks_of
 from regexp.config.yaml_text import as_yaml
 from regexp.dataset.base import CLASSIFICATION, Data
-from regexp.errors import count
+from regexp.errors import count, first_line
 from regexp.metrics import names
 from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
@@ -238,7 +238,7 @@ def record_yardsticks(
         record.summary(fit)
         record.finish()
     say(f"yardsticks: {kinds}: {count(len(left), 'fit')}, {time.monotonic() - began:.1f} s")
-    for line in [*(f"yardsticks: {text.splitlines()[0]}" for text in dict.fromkeys(failures)),
+    for line in [*(f"yardsticks: {first_line(text)}" for text in dict.fromkeys(failures)),
                  *left_out]:  # fmt: skip
         say(line)
 

@@ -4,6 +4,7 @@ import re
 import sqlite3
 
 from regexp.addresses import public
+from regexp.errors import first_line
 
 USER = "MLFLOW_TRACKING_USERNAME"
 PASSWORD = "MLFLOW_TRACKING_PASSWORD"
@@ -73,7 +74,7 @@ def reason(error: BaseException) -> str:
         return system[1].strip()
     database = re.search(r"\(\w+\.\w*Error\) (.+)", text)
     text = database[1] if database else text
-    line = (text.splitlines() or [""])[0] or type(error).__name__
+    line = first_line(text) or type(error).__name__
     line = line if len(line) <= _LENGTH else f"{line[:_LENGTH]}..."
     return f"{line}, {code}" if (code := _sqlite_code(error)) else line
 

@@ -25,6 +25,7 @@ from pydantic import (
 
 from regexp.addresses import public, public_all
 from regexp.config.yaml_text import LOADER
+from regexp.errors import first_line
 from regexp.rerun.archive.encode import WORD, WORDS
 
 FORMAT = 1
@@ -227,7 +228,7 @@ def _yaml(content: bytes) -> object:
                 raise ValueError("it has a number that is too long")
         return yaml.load(text, Loader=LOADER)
     except (yaml.YAMLError, OverflowError) as error:
-        raise ValueError(f"it is no YAML ({(str(error).splitlines() or ['?'])[0]})") from error
+        raise ValueError(f"it is no YAML ({first_line(error) or '?'})") from error
 
 
 def _long_number(text: str) -> bool:

@@ -13,6 +13,7 @@ from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, s
 from omegaconf import open_dict
 
 from regexp.addresses import public
+from regexp.errors import first_line
 from regexp.sweeps.launchers.collect import Standing
 
 
@@ -84,7 +85,7 @@ class Ray:
         try:
             _ = ray.get(self._tasks[task]).return_value  # raises what the job raised
         except Exception as error:
-            return public(f"{type(error).__name__}: {error}".strip().splitlines()[0])
+            return public(first_line(f"{type(error).__name__}: {error}".strip()))
         return "Ray says that it ended well"
 
     def named(self, name: str) -> Mapping[int, str]:
