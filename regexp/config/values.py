@@ -180,8 +180,8 @@ def as_container(value: object) -> Any:
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
-def plain(node: DictConfig) -> dict[str, Any]:
-    """A node as plain containers, its interpolations resolved."""
-    container = OmegaConf.to_container(node, resolve=True)
+def plain(node: DictConfig, *, resolve: bool = True) -> dict[str, Any]:
+    """A node as plain containers, its interpolations resolved or as written."""
+    container = OmegaConf.to_container(node, resolve=resolve)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}

@@ -8,7 +8,7 @@ import uuid
 from argparse import Namespace
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from regexp.addresses import public
 from regexp.config import plan_file
@@ -16,6 +16,7 @@ from regexp.config.jobs import Job, Sweep
 from regexp.config.launching import launch
 from regexp.config.postponed import postpone
 from regexp.config.searched import Searched, compose_search
+from regexp.config.values import plain
 from regexp.errors import ConfigError
 from regexp.search.taking_part import read_space
 from regexp.search.workers import ARMS
@@ -73,10 +74,9 @@ def launch_helpers(searched: Searched, key: str) -> None:
 
 
 def _write(path: Path, searched: Searched, key: str) -> None:
-    config = OmegaConf.to_container(searched.config)
-    assert isinstance(config, dict)
+    config = plain(searched.config, resolve=False)
     config["launch"] |= {"folder": str(path.parent.parent), "plan": str(path)}
-    config["paths"] = OmegaConf.to_container(searched.config.paths, resolve=True)
+    config["paths"] = plain(searched.config.paths)
     content = {
         "cwd": str(Path.cwd()),
         "options": vars(searched.options),

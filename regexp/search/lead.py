@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from regexp.config.jobs import written
+from regexp.config.values import plain
 from regexp.errors import count
 from regexp.search import presented, verdict
 from regexp.search.alone import NEXT, none_is_best
@@ -148,9 +149,7 @@ def _find(
 
 
 def _settings(config: DictConfig) -> dict[str, object]:
-    container = OmegaConf.to_container(config)
-    assert isinstance(container, dict)
-    return {str(k): v for k, v in container.items() if k not in UNKEPT}
+    return {key: value for key, value in plain(config, resolve=False).items() if key not in UNKEPT}
 
 
 def _verdict(

@@ -14,7 +14,7 @@ from regexp.config.search_space import space as dimensions_of
 from regexp.config.searched import Searched
 from regexp.config.targets import find_target
 from regexp.config.validation import check_range, with_lengths
-from regexp.config.values import flat
+from regexp.config.values import flat, plain
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.names import VALIDATION, chosen_by
 from regexp.regularizer.base import KINDS
@@ -145,9 +145,7 @@ def technique_of(config: DictConfig, name: str, node: DictConfig) -> Technique:
     with read_write(config), open_dict(config):
         config.regularizer = {name: node}
     _, dimensions = dimensions_of(config, "search.space")
-    container = OmegaConf.to_container(config.regularizer[name])
-    assert isinstance(container, dict)
-    bare = without_search({name: container})[name]
+    bare = without_search({name: plain(config.regularizer[name], resolve=False)})[name]
     check_node(key, bare)
     kind = find_target(key, bare)
     return Technique(name, kind.kind, bare, tuple(dimensions), _neutral(name, bare, kind.neutral))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from regexp.config.values import as_container, flat
+from regexp.config.values import as_container, flat, plain
 from regexp.config.yaml_text import as_yaml
 from regexp.errors import ConfigError
 from regexp.search.recipe import SCHEDULER, Recipe
@@ -36,9 +36,8 @@ def as_experiment(space: Space, recipe: Recipe) -> str:
         "regularizer": space.nodes(recipe),
         "trainer": _training(config, space.searched.plain),
     }
-    for group in ("model", "optimizer"):
-        content[group] = OmegaConf.to_container(config[group])
-    content[SCHEDULER] = _numbers(config.scheduler)
+    for group in ("model", "optimizer", SCHEDULER):  # with references to the length of the run
+        content[group] = plain(config[group], resolve=False)
     head = f"# @package _global_\n# Found by `regexp search`: {recipe}\n"
     return head + as_yaml(content)
 
@@ -46,10 +45,10 @@ def as_experiment(space: Space, recipe: Recipe) -> str:
 def command_of(space: Space) -> str:
     """The command that trains with the recipe on the data that were searched."""
     searched, config = space.searched, space.config
-    plain = dict(flat(searched.plain.dataset, "dataset."))
+    usual = dict(flat(searched.plain.dataset, "dataset."))
     ours = {key: as_container(value)
             for key, value in flat(config.dataset, "dataset.")
-            if key not in plain or value != plain[key]}  # fmt: skip
+            if key not in usual or value != usual[key]}  # fmt: skip
     named = any("tracking.experiment=" in one for one in searched.command)
     given = ours | {"tracking.experiment": config.tracking.experiment} if named else ours
     if own := searched.options.config_dir:  # of which a command takes one, that of the recipe
@@ -62,19 +61,12 @@ def command_of(space: Space) -> str:
     )  # fmt: skip
 
 
-def _training(config: DictConfig, plain: DictConfig) -> Node:
+def _training(config: DictConfig, default: DictConfig) -> Node:
     """The nodes of `trainer` that are the recipe's."""
-    ours, usual = _numbers(config.trainer), _numbers(plain.trainer)
+    ours, usual = (plain(one.trainer, resolve=False) for one in (config, default))
     others = [key for key in ours if key not in ("bars", *OF_THE_MACHINE)]
     searched = ("epochs", "batch_size")
     return {key: ours[key] for key in others if key in searched or ours[key] != usual[key]}
-
-
-def _numbers(node: DictConfig) -> Node:
-    """A node as it is written, with its references to the length of the run."""
-    container = OmegaConf.to_container(node)
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
 
 
 def prepare_folder(folder: str) -> None:

@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from omegaconf import DictConfig, OmegaConf
-
 from regexp.config.jobs import Sweep, written
+from regexp.config.values import plain
 from regexp.errors import INTERRUPTED, NotApplicable
 from regexp.sweeps import progress, rounds
 from regexp.sweeps.course import Course, run
@@ -189,18 +188,12 @@ def _execute(
 def settings_of(sweep: Sweep) -> dict[str, object]:
     """What the parent run keeps: the parts of the configuration that all jobs have alike."""
     configs = [job.config for job in sweep.jobs] or [sweep.config]
-    first, *others = [_contents(config) for config in configs]
+    first, *others = [plain(config, resolve=False) for config in configs]
     return {
         key: value
         for key, value in first.items()
         if key not in (*UNKEPT, "search") and all(other[key] == value for other in others)
     }
-
-
-def _contents(config: DictConfig) -> dict[str, object]:
-    container = OmegaConf.to_container(config)
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
 
 
 @contextlib.contextmanager

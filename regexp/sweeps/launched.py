@@ -17,6 +17,7 @@ from regexp.config.jobs import Job, checked_job
 from regexp.config.launching import current_job
 from regexp.config.postponed import postpone
 from regexp.config.strays import technique_of, without_strays
+from regexp.config.values import plain
 from regexp.errors import ConfigError, NotApplicable, in_words
 from regexp.metrics.names import VALIDATION_LOSS
 from regexp.sweeps import progress
@@ -80,11 +81,10 @@ def plan_of(
         repeated: the number of an earlier job that has all the runs, if there is one.
         applies: whether its technique does.
     """
-    config = OmegaConf.to_container(job.config)
-    assert isinstance(config, dict)
+    config = plain(job.config, resolve=False)
     config["launch"] |= {"folder": str(path.parent.parent), "plan": str(path)}
     # another machine has another environment, and its workers may start elsewhere
-    config["paths"] = OmegaConf.to_container(job.config.paths, resolve=True)
+    config["paths"] = plain(job.config.paths)
     return {
         "order": asdict(order),
         "cwd": str(Path.cwd()),

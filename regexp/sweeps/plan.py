@@ -19,7 +19,7 @@ from regexp.config.nodes import without_search
 from regexp.config.schema import EARLIER_TRAINER
 from regexp.config.targets import find_target
 from regexp.config.validation import lengths_filled
-from regexp.config.values import grid_of, seeds_of
+from regexp.config.values import grid_of, plain, seeds_of
 from regexp.dataset.base import Data
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.names import FINAL_STAGE, TUNING_STAGE
@@ -175,7 +175,7 @@ def _parts(run: PlannedRun) -> str:
 
 def _resolve(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[PlannedRun]:
     """The runs of one configuration, which has all their numbers, one a seed."""
-    node, folder = as_declared("dataset", _plain(config.dataset)), config.paths.data
+    node, folder = as_declared("dataset", plain(config.dataset)), config.paths.data
     data = load_data(node, folder, seeds[0])
     resolved: dict[int, Callable[[int], PlannedRun]] = {}
     for seed in seeds:
@@ -205,7 +205,7 @@ def _resolve_lengths(config: DictConfig, rows: int, data: Data) -> Node:
             f"split of {data.name}; give trainer.batch_size={rows} or less"
         )
     with lengths_filled(config, steps_per_epoch(rows, batch_size)):
-        resolved = _plain(config)
+        resolved = plain(config)
     regularizer = build_regularizer(without_search(resolved["regularizer"]))
     own_loss = resolved["trainer"]["loss"] is not None
     shape = data.train.inputs.shape[1:]
@@ -213,7 +213,7 @@ def _resolve_lengths(config: DictConfig, rows: int, data: Data) -> Node:
     if regularizer.uses("batch_size"):
         counts = [count for _, count in lengths(regularizer, rows, batch_size, epochs)]
         with lengths_filled(config, counts[0], sum(counts)):
-            resolved = _plain(config)
+            resolved = plain(config)
     resolved["regularizer"] = without_search(resolved["regularizer"])
     return _declared(resolved)
 
@@ -255,9 +255,3 @@ def _declared(config: Node) -> Node:
     trainer["class_weight"] = as_class_weight(trainer["class_weight"])
     trainer["bars"] = as_lists(as_bars(trainer["bars"])) or None
     return config | typed
-
-
-def _plain(node: DictConfig) -> Node:
-    plain = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(plain, dict)
-    return plain  # type: ignore[return-value]
