@@ -11,9 +11,15 @@ from regexp.errors import ConfigError
 _OF_TUNING = re.compile(r"tune\.(search|seeds)\b|regularizer\.\w+\.search\b")
 
 
+def split_override(override: str) -> tuple[str, str]:
+    """(the key that an override is of, without Hydra's sign before it; its value)"""
+    key, _, value = override.lstrip("+~").partition("=")
+    return key, value
+
+
 def override_key(override: str) -> str:
-    """The key that an override is of, without Hydra's sign before it."""
-    return override.lstrip("+~").partition("=")[0]
+    """The key that an override is of."""
+    return split_override(override)[0]
 
 
 def technique_of(config: DictConfig) -> str:
@@ -92,7 +98,7 @@ def with_setting(
     """
     setting, points = [], {}
     for override in overrides:
-        key, _, value = override.lstrip("+").partition("=")
+        key, value = split_override(override)
         if key not in swept or key in ("regularizer", "dataset"):
             continue
         number = OmegaConf.select(config, key)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.jobs import Sweep, written
+from regexp.config.strays import override_key
 from regexp.config.values import AUTO, grid_of, seeds_of, shown
 from regexp.errors import NotApplicable, count, first_line, once
 from regexp.metrics.names import ENSEMBLES, HEADLINES, MEMBERS, column
@@ -84,7 +85,7 @@ def varied(config: DictConfig, overrides: Sequence[str], swept: Sequence[str]) -
     """
     told = []
     for override in overrides:
-        key = override.lstrip("+").partition("=")[0]
+        key = override_key(override)
         stray = key.startswith("regularizer.") and OmegaConf.select(config, key) is None
         if key in swept and key != "regularizer" and not stray:
             told.append(override)

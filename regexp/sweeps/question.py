@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from regexp.compare.claims import claims_of, has_arm
 from regexp.config.jobs import Sweep
+from regexp.config.strays import split_override
 from regexp.config.values import GROUPS, plain
 from regexp.errors import ConfigError, nearest
 from regexp.metrics import names
@@ -67,8 +68,8 @@ def _check_claims(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> None
 
 def _check_level(baseline: str, factor: str, sweep: Sweep) -> None:
     """A job has the level of the factor, if it is words that the sweep varies."""
-    given = [one.lstrip("+").partition("=") for job in sweep.jobs for one in job.overrides]
-    levels = {level for key, _, level in given if key == factor}
+    given = [split_override(one) for job in sweep.jobs for one in job.overrides]
+    levels = {level for key, level in given if key == factor}
     name = baseline.partition(" (")[0]
     if levels and name not in levels and all(map(str.isidentifier, (name, *levels))):
         raise ConfigError(
