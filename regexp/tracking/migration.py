@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from filelock import FileLock
-
 from regexp.tracking.error import TrackingError
+from regexp.tracking.locks import lock_of
 from regexp.tracking.places import connectable, sqlite_address
 from regexp.tracking.shared import ENVIRONMENT, STACK, where
 from regexp.tracking.tables import STATEMENTS, installed
 
 _logger = logging.getLogger(__name__)
-_LOCK_SECONDS = 120
 _RECENT = 20  # runs that are asked for the MLflow that recorded them
 
 
@@ -46,7 +44,7 @@ def follow_mlflow(database: Path, *, write: bool) -> None:
             f"the database {database} was made by an older MLflow than the one that is installed, "
             f"{installed()}; the next command that records gives it its form, and keeps a copy"
         )
-    with FileLock(database.with_name(f".{database.name}.lock"), timeout=_LOCK_SECONDS):
+    with lock_of(database):
         if not _is_current(database):
             _migrate(database)
 

@@ -13,9 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from filelock import FileLock
-
 from regexp.errors import count
+from regexp.tracking.locks import lock_of
 from regexp.tracking.places import artifact_folder
 
 _PLACES = (
@@ -29,7 +28,6 @@ _PLACES = (
 _ROOT = "artifacts"
 _EMPTY = re.compile(rf"((?:file:|/).*/{_ROOT})((?:/\d+)?)")  # MLflow's first one has a folder
 _BELOW = re.compile(rf"((?:file:|/).*/{_ROOT})/(.+?)(?:/artifacts)?")
-_LOCK_SECONDS = 120
 
 _logger = logging.getLogger(__name__)
 
@@ -56,8 +54,7 @@ def follow(database: Path, folder: Path) -> int:
     with closing(sqlite3.connect(database, timeout=20)) as connection:
         if not any(_changes(connection, here, home)):
             return 0
-        lock = FileLock(database.with_name(f".{database.name}.lock"), timeout=_LOCK_SECONDS)
-        with lock, connection:  # the connection's context is the transaction
+        with lock_of(database), connection:  # the connection's context is the transaction
             connection.execute("BEGIN IMMEDIATE")
             runs, roots, empty = _changes(connection, here, home)
             connection.executemany("UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", runs)

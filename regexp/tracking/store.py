@@ -15,11 +15,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from regexp.addresses import REMEMBERED, is_server, public, withhold
 from regexp.tracking import moved
 from regexp.tracking.error import StoreAwayError, TrackingError, is_denied, may_pass, reason
+from regexp.tracking.locks import lock_of
 from regexp.tracking.login import log_in, template
 from regexp.tracking.migration import follow_mlflow
 from regexp.tracking.places import artifact_folder, connectable, sqlite_address, sqlite_file
@@ -33,8 +32,6 @@ INSIDE = ("artifacts", "checkpoints", "hydra", "locks", "undelivered")
 # Written into the database when it is complete; SQLite keeps this number for applications.
 _COMPLETE = 0x72656778
 _PRIVATE = 0o700
-# Another process makes the tables in a few seconds; one that hangs must not hang the others.
-_LOCK_SECONDS = 120
 
 # MLflow's own defaults retry for about four minutes. Metrics are kept on disk and sent again
 # anyway, so a server that is gone must be noticed within seconds. A user's own values win.
@@ -227,7 +224,7 @@ def _create_database(uri: str, folder: Path, *, follow: bool) -> None:
             _make_folder(database.parent, _setting(uri, folder))
     _make_folder(folder, f"paths.mlruns={folder}")
     if database is None:
-        with FileLock(folder / ".initialize.lock", timeout=_LOCK_SECONDS):
+        with lock_of(folder / "initialize"):
             _initialize(uri, folder)
         return
     if not _is_complete(database):
@@ -236,7 +233,7 @@ def _create_database(uri: str, folder: Path, *, follow: bool) -> None:
 
 
 def _complete(database: Path, uri: str, folder: Path) -> None:
-    with FileLock(database.with_name(f".{database.name}.lock"), timeout=_LOCK_SECONDS):
+    with lock_of(database):
         if _is_complete(database):
             return
         if not _is_shared(database.parent):

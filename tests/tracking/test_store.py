@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from regexp.tracking import Tracker, TrackingError, store
+from regexp.tracking import Tracker, TrackingError, locks, store
 from regexp.tracking.quiet import Quiet
 from tests.processes import Forked
 
@@ -94,7 +94,7 @@ def test_place_that_takes_no_file_is_a_clear_error() -> None:
 def test_lock_that_is_never_given_back_is_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_LOCK_SECONDS", 0.01)
+    monkeypatch.setattr(locks, "SECONDS", 0.01)
     with (
         FileLock(tmp_path / ".mlflow.db.lock"),
         pytest.raises(TrackingError, match=r"^paths.mlruns=.*\.lock' could not be acquired"),
