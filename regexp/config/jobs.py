@@ -30,14 +30,9 @@ from regexp.config.composition import (
 from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra
 from regexp.config.schema import register
 from regexp.config.search_space import check_swept
-from regexp.config.strays import (
-    check_used,
-    strays_of,
-    technique_of,
-    with_setting,
-    without_strays,
-)
+from regexp.config.strays import check_used, strays_of, with_setting, without_strays
 from regexp.config.validation import validate
+from regexp.config.values import cocktail_name
 from regexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,8 +63,8 @@ class Job:
 
     @property
     def technique(self) -> str:
-        """The name of the job's regularizer: "none", "l1", "l1+dropout"."""
-        return technique_of(self.config)
+        """The name of the job's techniques."""
+        return cocktail_name(self.config.regularizer)
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,6 @@ def override_key(override: str) -> str:
     return split_override(override)[0]
 
 
-def technique_of(config: DictConfig) -> str:
-    """The names of a job's techniques joined with "+", "none" if there are none."""
-    return "+".join(str(name) for name in config.regularizer) or "none"
-
-
 def without_strays(config: DictConfig) -> DictConfig:
     """Drop what overrides say of techniques that this job does not have (no `_target_`)."""
     strays = strays_of(config)

@@ -1,7 +1,7 @@
-"""Values of a job's configuration: its seeds, its grid, and leaves as plain numbers and texts."""
+"""Values of a job's configuration: its seeds, its grid, its name, and leaves as plain values."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -24,6 +24,11 @@ FIRST, STEP = 4, 4
 """Seeds of such a sweep's first look, and how many each further look adds."""
 
 GROUPS = ("dataset", "model", "regularizer", "optimizer", "scheduler")
+
+
+def cocktail_name(techniques: Iterable[object]) -> str:
+    """The name of techniques together: "none", "l1", "l1+dropout"."""
+    return "+".join(map(str, techniques)) or "none"
 
 
 def seeds_of(config: DictConfig) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from regexp.config.values import cocktail_name
 from regexp.errors import ConfigError, first_line
 from regexp.rerun.original import Original
 from regexp.sweeps.identity import DECIDES
@@ -31,7 +32,7 @@ class RecordedStack:
     @property
     def name(self) -> str:
         """For people: the techniques of its runs."""
-        return "+".join(map(str, self.members[0]["regularizer"])) or "none"
+        return cocktail_name(self.members[0]["regularizer"])
 
 
 LeftOut = list[tuple[Original, str]]

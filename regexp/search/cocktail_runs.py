@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from regexp.compare.baseline import label
+from regexp.config.values import cocktail_name
 from regexp.errors import ConfigError
 from regexp.metrics.names import TUNING_STAGE, YARDSTICK_STAGE
 from regexp.search.recipe import SCHEDULER
@@ -104,7 +105,7 @@ _TRIED = 20
 
 def names_of(ingredients: Subset) -> str:
     """The techniques among some ingredients, as runs of them are called."""
-    return "+".join(name for name in ingredients if name != SCHEDULER) or "none"
+    return cocktail_name(name for name in ingredients if name != SCHEDULER)
 
 
 def cocktail_of(
@@ -124,7 +125,7 @@ def cocktail_of(
     for run in runs:
         stage = run.tags.get("stage", "")
         if run.status == "FINISHED" and stage not in (TUNING_STAGE, YARDSTICK_STAGE):
-            technique = "+".join(run.config["regularizer"]) or "none"
+            technique = cocktail_name(run.config["regularizer"])
             where = (run.tags.get(name, "") for name in ("dataset", "setting"))
             key = technique, run.tags.get("variant", ""), *where
             arms.setdefault(key, {}).setdefault(run.config["seed"], dict(run.config))

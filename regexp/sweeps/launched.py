@@ -16,8 +16,8 @@ from regexp.config import plan_file
 from regexp.config.jobs import Job, checked_job
 from regexp.config.launching import current_job
 from regexp.config.postponed import postpone
-from regexp.config.strays import technique_of, without_strays
-from regexp.config.values import plain
+from regexp.config.strays import without_strays
+from regexp.config.values import cocktail_name, plain
 from regexp.errors import ConfigError, NotApplicable, in_words
 from regexp.metrics.names import VALIDATION_LOSS
 from regexp.sweeps import progress
@@ -161,7 +161,7 @@ def do(config: DictConfig, content: Mapping[str, Any], *, idle: bool = False) ->
         number, overrides = current_job()
         config = without_strays(config)
         varied = progress.varied(config, overrides, order.swept)
-        report = progress.JobReport(number, technique_of(config), varied)
+        report = progress.JobReport(number, cocktail_name(config.regularizer), varied)
     else:
         report = progress.JobReport(planned["number"], planned["technique"], planned["varied"])
     head = f"[{report.number + 1}/{order.jobs or '?'}] {report.name}"

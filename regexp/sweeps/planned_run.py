@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from regexp.config.values import cocktail_name
 from regexp.config.yaml_text import as_yaml
 from regexp.dataset.base import Data
 from regexp.errors import ConfigError
@@ -127,7 +128,7 @@ def planned(config: Node, variant: str, data: Data) -> PlannedRun:
         data: its data.
     """
     seed, techniques = config["seed"], config["regularizer"]
-    technique = "+".join(techniques) or "none"
+    technique = cocktail_name(techniques)
     called = code(config)
     return PlannedRun(
         name=_name(technique, variant, seed),

@@ -67,7 +67,7 @@ class Victim:
 
 def observe(victim: Victim) -> None:
     """Let the victim know where it is, and tell how it began."""
-    from regexp.config.strays import technique_of
+    from regexp.config.values import cocktail_name
     from regexp.search import lead
     from regexp.search.shared import Shared
     from regexp.sweeps import launched
@@ -78,7 +78,7 @@ def observe(victim: Victim) -> None:
     def of_job(whole: Function) -> Function:
         def _train(config: Any, content: Any, *given: Any) -> Any:
             victim.job, victim.epoch = content["job"]["number"], 0
-            victim.technique = technique_of(config)
+            victim.technique = cocktail_name(config.regularizer)
             return whole(config, content, *given)
 
         return _train
