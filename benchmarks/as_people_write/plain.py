@@ -68,7 +68,7 @@ def train(config: DictConfig) -> None:
     last["optimizer"] = optimizer.state_dict()
     if settings.patience is not None:
         final.load_state_dict(best["weights"])
-    log_end(config, settings, final, splits, {"best": best, "last": last}, history, steps)
+    log_end(settings, final, splits, {"best": best, "last": last}, history, steps)
 
 
 def step(
@@ -96,7 +96,6 @@ def step(
 
 
 def log_end(
-    config: DictConfig,
     settings: digits.Settings,
     model: torch.nn.Module,
     splits: dict[str, digits.Split],

@@ -52,7 +52,7 @@ def answers(comparison: Comparison) -> tuple[list[tuple[str, str]], list[tuple[s
         return [("", each[0][1])], []
     first = []
     if comparison.across is not None:
-        across = _of_datasets(comparison.across, comparison.metric.unit)
+        across = _of_datasets(comparison.across)
         first.append((f"across {len(comparison.across.scores)} datasets", across))
     if len(each) <= EACH:
         return first + each, []
@@ -264,7 +264,7 @@ def _seen(rows: "pd.DataFrame", unit: Unit) -> str:
     return f"; {what} would have been seen (power {POWER:.0%}){on}"
 
 
-def _of_datasets(across: Across, unit: Unit) -> str:
+def _of_datasets(across: Across) -> str:
     """The answer across datasets."""
     tested, baseline = across.tested, str(across.against)
     differing = tested[tested["p_joint"] < across.alpha].sort_values(

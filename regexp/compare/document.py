@@ -138,7 +138,7 @@ def _family(comparison: Comparison, family: Family) -> FamilyPart:
         verdicts=tables.verdict_columns(rows, metric, comparison.against),
         tests=tables.deciding_columns(rows, metric, comparison.against, family.judge.alpha),
         measures=tables.measure_columns(
-            rows, metric, comparison.against, regression=comparison.regression(family.dataset)
+            rows, comparison.against, regression=comparison.regression(family.dataset)
         ),
         summary=tables.summary_columns(rows, metric, comparison.against),
     )

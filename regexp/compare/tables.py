@@ -216,7 +216,7 @@ def summary_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline = NO
 
 
 def measure_columns(
-    rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE, *, regression: bool
+    rows: "pd.DataFrame", against: Baseline = NONE, *, regression: bool
 ) -> list[Column]:
     """Further scores, and costs.
 

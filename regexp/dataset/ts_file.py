@@ -67,7 +67,7 @@ def read_ts(path: Path, *, labelled: bool = True) -> TSFile:
             in its channels; a value is no finite number; a class is not declared.
     """
     with open_text(path, UTF_8) as file:
-        lines = _numbered(path, text_lines(path, file))
+        lines = _numbered(text_lines(path, file))
         classes, regression = _header(path, lines)
         series: list[NDArray[np.float64]] = []
         labels: list[str] = []
@@ -94,7 +94,7 @@ def read_ts(path: Path, *, labelled: bool = True) -> TSFile:
     return TSFile(path, series, labels, numbers, classes, regression)
 
 
-def _numbered(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, str]]:
+def _numbered(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
     """The lines that say something, stripped, with their numbers."""
     for number, line in enumerate(lines, start=1):
         text = line.strip()

@@ -80,7 +80,7 @@ def windows(data: Data, seed: int) -> Figure:
         axes.plot(x, y, color=colour, linestyle=dash, linewidth=1,
                   label=f"{name} ({len(split)} windows)")  # fmt: skip
         start += len(split)
-        past, future = window(data, split, len(split) // 2)
+        past, future = window(split, len(split) // 2)
         panel.plot(range(-len(past), 0), past, color=colour, linewidth=1.2)
         panel.plot(range(len(future)), future, color=s.INK, linestyle="none", marker="o",
                    markersize=3)  # fmt: skip
@@ -106,7 +106,7 @@ def over_time(data: Data, split: Split, start: int) -> tuple[np.ndarray, np.ndar
     return start + np.arange(0, len(split), every), values
 
 
-def window(data: Data, split: Split, row: int) -> tuple[np.ndarray, np.ndarray]:
+def window(split: Split, row: int) -> tuple[np.ndarray, np.ndarray]:
     """The past (its last channel) and the targets of one window, as the network sees them."""
     import torch
 
