@@ -22,9 +22,9 @@ Output = dict[str, Any]
 """Of a cell, as nbformat 4 has it."""
 
 
-def read(path: Path = NOTEBOOK) -> dict[str, Any]:
-    """The content of a notebook."""
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def read() -> dict[str, Any]:
+    """The content of the notebook."""
+    content: dict[str, Any] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     return content
 
 
@@ -65,9 +65,9 @@ def _shown(value: object) -> dict[str, str]:
     return data
 
 
-def keep(path: Path = NOTEBOOK) -> None:
+def keep() -> None:
     """Run the notebook and write what its cells give into it."""
-    notebook = read(path)
+    notebook = read()
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     for number, (cell, (_, outputs)) in enumerate(zip(cells, run(notebook), strict=True), 1):
         cell["execution_count"] = number
@@ -75,15 +75,16 @@ def keep(path: Path = NOTEBOOK) -> None:
             if output["output_type"] == "execute_result":
                 output["execution_count"] = number
         cell["outputs"] = outputs
-    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+    NOTEBOOK.write_text(text, encoding="utf-8")
 
 
-def write(docs: Path, path: Path = NOTEBOOK) -> None:
+def write(docs: Path) -> None:
     """Write the page of the notebook and its pictures into `docs`/notebooks."""
     folder = docs / "notebooks"
     folder.mkdir(exist_ok=True)
     parts, pictures = [], 0
-    for cell in read(path)["cells"]:
+    for cell in read()["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             parts.append(source)
@@ -93,16 +94,16 @@ def write(docs: Path, path: Path = NOTEBOOK) -> None:
             data = output.get("data", {})
             if "image/png" in data:
                 pictures += 1
-                name = f"{path.stem}_{pictures}.png"
+                name = f"{NOTEBOOK.stem}_{pictures}.png"
                 (folder / name).write_bytes(base64.b64decode(data["image/png"]))
                 parts.append(f"![what the cell above shows]({name})")
             elif "text/html" in data:
                 parts.append(f"```{{raw}} html\n{_table(data['text/html'])}\n```")
             else:
                 parts.append(f"```text\n{output.get('text') or data['text/plain']}\n```")
-    where = f"{{download}}`the notebook <../{path.name}>`"
+    where = f"{{download}}`the notebook <../{NOTEBOOK.name}>`"
     parts.insert(1, f"This page is {where}, as Jupyter opens it.")
-    (folder / f"{path.stem}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    (folder / f"{NOTEBOOK.stem}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def _table(html: str) -> str:

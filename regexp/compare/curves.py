@@ -1,7 +1,6 @@
 """What pictures are drawn from: metrics by epoch, and the diagnostics that runs leave."""
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from regexp.compare.baseline import KEYS
@@ -21,15 +20,13 @@ METRICS = (
 )
 
 
-def curves(
-    source: Source, runs: "pd.DataFrame", metrics: Sequence[str] = METRICS
-) -> "pd.DataFrame":
-    """Fetch the metrics of FINISHED runs by epoch.
+def curves(source: Source, runs: "pd.DataFrame") -> "pd.DataFrame":
+    """Fetch the `METRICS` of FINISHED runs by epoch; those that a run does not have are not asked
+    for.
 
     Args:
         source: of the runs.
         runs: from `Tracker.runs`.
-        metrics: by name; those that a run does not have are not asked for.
 
     Returns:
         One row a value: dataset, setting, technique, variant, label, seed, metric, step, value.
@@ -40,7 +37,7 @@ def curves(
     done = runs[runs["status"] == FINISHED]
     recorded = {
         metric: source.histories(list(done.loc[done[name].notna(), "run_id"]), metric)
-        for metric in metrics
+        for metric in METRICS
         if (name := names.column(metric)) in done
     }
     rows = [

@@ -106,8 +106,9 @@ def paired(
     return Paired(n, missing, infinite, mean, sd, improvement)
 
 
-def detectable_errors(freedom: ArrayLike, level: float, power: float = POWER) -> Floats:
-    """The difference that a two-sided t-test at `level` finds with probability `power`.
+def detectable_errors(freedom: ArrayLike, level: float) -> Floats:
+    """The difference that a two-sided t-test at `level` finds with probability `POWER`, on the
+    side where it is.
 
     It rests on the spread that was observed, not on the difference that was. Of that spread it
     knows that n seeds only estimate it: a sweep that prints the difference and another one, with a
@@ -117,21 +118,19 @@ def detectable_errors(freedom: ArrayLike, level: float, power: float = POWER) ->
         freedom: degrees of freedom of the spread, [...].
         level: for a family of m comparisons ALPHA / m, the level of Holm's first and strictest
             step.
-        power: the probability to find it, on the side where it is.
 
     Returns:
         In standard errors, [...]; NaN of NaN.
     """
     given = np.asarray(freedom, dtype=float)
     multiples = [
-        math.nan if math.isnan(each) else _multiple(float(each), level, power)
-        for each in given.flat
+        math.nan if math.isnan(each) else _multiple(float(each), level) for each in given.flat
     ]
     return np.reshape(np.array(multiples), given.shape)
 
 
 @lru_cache
-def _multiple(freedom: float, level: float, power: float) -> float:
+def _multiple(freedom: float, level: float) -> float:
     """The detectable difference in standard errors: c, where the expected value of
     Phi(c s1 - q s2) is the power.
 
@@ -147,9 +146,9 @@ def _multiple(freedom: float, level: float, power: float) -> float:
     s = np.sqrt(2 * gammaincinv(freedom / 2, (np.arange(200) + 0.5) / 200) / freedom)
 
     def lacking(multiple: float) -> float:
-        return float(ndtr(multiple * s[:, None] - critical * s).mean() - power)
+        return float(ndtr(multiple * s[:, None] - critical * s).mean() - POWER)
 
-    known = nctdtrinc(freedom, 1 - power, critical)  # with the first sweep's spread known
+    known = nctdtrinc(freedom, 1 - POWER, critical)  # with the first sweep's spread known
     return float(brentq(lacking, 0, 10 * known))
 
 

@@ -86,13 +86,13 @@ class Program(nn.Module):
         outputs: Tensor = self.network(inputs)
         return outputs
 
-    def example(self, record: ModelRecord, rows: int = 2) -> Tensor:
-        """Rows of zeros as they go in."""
+    def example(self, record: ModelRecord) -> Tensor:
+        """Two rows of zeros as they go in."""
         if not self.prepares:
-            return torch.zeros(rows, *record.input_shape)
+            return torch.zeros(2, *record.input_shape)
         images = isinstance(record.preparation.pipeline, ChannelScaler)
         kind = torch.uint8 if images else torch.float64
-        return torch.zeros(rows, *record.preparation.read_shape, dtype=kind)
+        return torch.zeros(2, *record.preparation.read_shape, dtype=kind)
 
 
 def _numbers(values: Any) -> Tensor:

@@ -106,15 +106,14 @@ def read_run_model(
     return _record(found, content, tensors, allowed, folder)
 
 
-def read_folder(path: Path, allowed: Sequence[str] | None = None) -> ModelRecord:
-    """The model in a folder, such as MLflow has downloaded.
+def read_folder(path: Path) -> ModelRecord:
+    """The model in a folder, such as MLflow has downloaded: whatever it names is trusted.
 
     Args:
         path: of the artifact `model`.
-        allowed: see `regexp.rerun.trust.check_trusted`; None trusts whatever the folder names.
 
     Raises:
-        ConfigError: it is no such folder, or calls what is not trusted.
+        ConfigError: it is no such folder.
     """
     try:
         description = (path / DESCRIPTION).read_bytes()
@@ -125,7 +124,7 @@ def read_folder(path: Path, allowed: Sequence[str] | None = None) -> ModelRecord
         raise ConfigError(
             f"expected the folder of a model that regexp recorded ({error.strerror})", key=str(path)
         ) from error
-    return _record(read_description(description, str(path)), content, tensors, allowed, "data")
+    return _record(read_description(description, str(path)), content, tensors, None, "data")
 
 
 def _check_predicts(run: Original) -> None:

@@ -99,9 +99,9 @@ def _is_address(value: object) -> bool:
     return isinstance(value, str) and "://" in value
 
 
-def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(config: Any) -> Iterator[tuple[str, Any]]:
     """(dotted key, value) of all that is no mapping and no list."""
-    pending = [(key, node)]
+    pending = [("", config)]
     while pending:
         key, node = pending.pop()
         if isinstance(node, Mapping):

@@ -121,7 +121,6 @@ class Reading:
         metric: str = ACCURACY,
         lower_is_better: bool | None = None,
         charts: bool = False,
-        address: str = "http://127.0.0.1:5000",
     ) -> str:
         """Address in the UI of the sweep's runs, grouped by technique and averaged over seeds.
 
@@ -131,10 +130,8 @@ class Reading:
             metric: the first column, by which rows are ordered.
             lower_is_better: of the metric; None where its name tells.
             charts: land on the curves instead of the table.
-            address: of the UI; a tracking server shows its own.
         """
-        if is_server(self.uri):
-            address = self.uri.rstrip("/")
+        address = self.uri.rstrip("/") if is_server(self.uri) else "http://127.0.0.1:5000"
         tags = [run.data.tags for run in self._children(sweep_id, params=False)]
         key, state = view.shared_state(sweep_id, metric, tags, lower_is_better)
         with store.explained(self.uri):

@@ -10,7 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_WIDTH, _HEIGHT = 0.62, 1.35  # of a letter, in units of the font size
+_SIZE = 7  # of the letters, in points
+_WIDTH, _HEIGHT = 0.62 * _SIZE, 1.35 * _SIZE  # of one letter
 _PLACES = [
     (right, up) for distance in (1, 2, 3.2) for right, up in (
         (0, distance), (distance, 0), (-distance, 0), (0, -distance),
@@ -38,8 +39,6 @@ def place_labels(
     axes: Axes,
     points: Sequence[tuple[float, float]],
     names: Sequence[tuple[int, str]],
-    *,
-    size: float = 7,
 ) -> None:
     """Write names beside points, each where it covers no other name and no point, if it can be.
 
@@ -49,7 +48,6 @@ def place_labels(
         axes: the panel.
         points: all that are drawn, in its data.
         names: (index of the point, name), the most important first.
-        size: of the letters, in points.
     """
     scale = 72 / axes.figure.dpi
     where = np.asarray(axes.transData.transform(np.asarray(points, dtype=float))) * scale
@@ -58,7 +56,7 @@ def place_labels(
     taken = [Box(x - 3, y - 3, x + 3, y + 3) for x, y in where]
     for index, name in names:
         x, y = where[index]
-        options = [_box(x, y, right, up, name, size) for right, up in _PLACES]
+        options = [_box(x, y, right, up, name) for right, up in _PLACES]
         costs = [
             sum(box.meets(other) for other in taken) + 10 * _outside(box, inside) + 0.01 * order
             for order, box in enumerate(options)
@@ -66,21 +64,21 @@ def place_labels(
         best = options[int(np.argmin(costs))]
         taken.append(best)
         middle = (best.left + best.right) / 2, (best.bottom + best.top) / 2
-        far = abs(middle[1] - y) > 1.6 * size
+        far = abs(middle[1] - y) > 1.6 * _SIZE
         axes.annotate(
             name, xy=points[index], xytext=(middle[0] - x, middle[1] - y),
-            textcoords="offset points", ha="center", va="center", fontsize=size,
+            textcoords="offset points", ha="center", va="center", fontsize=_SIZE,
             arrowprops={"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2,
                         "color": axes.xaxis.label.get_color(), "alpha": 0.5} if far else None,
         )  # fmt: skip
 
 
-def _box(x: float, y: float, right: float, up: float, name: str, size: float) -> Box:
+def _box(x: float, y: float, right: float, up: float, name: str) -> Box:
     """The rectangle of a name in one of the places around a point."""
-    width, height = len(name) * _WIDTH * size, _HEIGHT * size
+    width = len(name) * _WIDTH
     middle = x + right * 7 + np.sign(right) * width / 2, y + up * 8.5
-    return Box(middle[0] - width / 2, middle[1] - height / 2,
-               middle[0] + width / 2, middle[1] + height / 2)  # fmt: skip
+    return Box(middle[0] - width / 2, middle[1] - _HEIGHT / 2,
+               middle[0] + width / 2, middle[1] + _HEIGHT / 2)  # fmt: skip
 
 
 def _outside(box: Box, inside: Box) -> float:

@@ -105,32 +105,19 @@ def single(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def panels(
-    count: int,
-    *,
-    size: tuple[float, float] = (3.0, 2.3),
-    across: int = 4,
-    head: float = 0.65,
-    sharey: bool = True,
-) -> tuple[Figure, list[Axes]]:
-    """A figure with equal panels in rows, which share their axes.
+def panels(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure with equal panels in rows, four in each, which share their axes.
 
     Every panel that has none below it shows the numbers of the x axis.
-
-    Args:
-        count: of the panels.
-        size: of one, in inches, with what stands around it.
-        across: panels in a row, at most.
-        head: inches above the panels, for title and legend; `around` makes more where they need it.
-        sharey: whether they share the y axis as well.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    across = min(across, max(count, 1))
+    across = min(4, max(count, 1))
     down = max(math.ceil(count / across), 1)
-    left, foot = 0.3, 0.25
-    width, height = size[0] * across + left, size[1] * down + head + foot
+    # inches; above are title and legend, for which `around` makes more room where they need it
+    head, left, foot = 0.65, 0.3, 0.25
+    width, height = 3.0 * across + left, 2.3 * down + head + foot
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     inner = {
@@ -138,12 +125,10 @@ def panels(
         "right": 1 - 0.12 / width,
         "bottom": (foot + 0.25) / height,
         "top": 1 - (head + 0.25) / height,
-        "wspace": 0.08 if sharey else 0.22,
+        "wspace": 0.08,
         "hspace": 0.24,
     }
-    grid = figure.subplots(
-        down, across, squeeze=False, sharex=True, sharey=sharey, gridspec_kw=inner
-    )
+    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True, gridspec_kw=inner)
     drawn: list[Axes] = list(grid.ravel())
     for index in range(count, len(drawn)):
         drawn[index].set_visible(False)
