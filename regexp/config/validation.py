@@ -24,6 +24,7 @@ from regexp.config.values import GROUPS, grid_of, plain, seeds_of, shown
 from regexp.errors import ConfigError, first_line
 
 UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
+_STEPS_PER_EPOCH = 10  # where only the data will tell
 
 
 def validate(config: DictConfig, valid: set[str] | None = None) -> None:
@@ -47,7 +48,7 @@ def validate(config: DictConfig, valid: set[str] | None = None) -> None:
         # without a choice of it, `dataset` has what all datasets have, and no class
         if not config[key] or config[key].get("_target_", "") is None:
             raise ConfigError(f"{key}: expected a choice of this group; see regexp --help")
-    with lengths_filled(config, steps_per_epoch=10):
+    with lengths_filled(config, _STEPS_PER_EPOCH):
         _validate_groups(config, grid, searched, set() if valid is None else valid)
 
 
@@ -157,9 +158,9 @@ def lengths_filled(
         config.lengths = empty
 
 
-def with_lengths(config: DictConfig, steps_per_epoch: int, steps: int | None = None) -> DictConfig:
-    """A copy of a job's configuration, its `lengths` as in `lengths_filled`."""
-    with lengths_filled(config, steps_per_epoch, steps):
+def with_lengths(config: DictConfig) -> DictConfig:
+    """A copy of a job's configuration with `lengths` to check it by, before its data are known."""
+    with lengths_filled(config, _STEPS_PER_EPOCH):
         return config.copy()
 
 

@@ -50,7 +50,7 @@ def read_space(searched: Searched) -> Space:
     shared, _ = dimensions_of(_known(searched.config), "search.space")
     shared = [one for wide in shared for one in _possible(wide, base)]
     for one in shared:
-        check_range(with_lengths(searched.config, steps_per_epoch=10), one)
+        check_range(with_lengths(searched.config), one)
     _check_models(searched, shared)
     for group, nodes in searched.nodes.items():
         if len(nodes) > 1:
@@ -67,7 +67,7 @@ def read_space(searched: Searched) -> Space:
                 continue
             configs = [configured(searched, {MODEL: model}, {name: technique.node})
                        for model in searched.nodes[MODEL]]  # fmt: skip
-            ranged = with_lengths(configs[0], steps_per_epoch=10)
+            ranged = with_lengths(configs[0])
             for dimension in technique.dimensions:
                 check_range(ranged, dimension)
             for config in configs:
@@ -127,7 +127,7 @@ def _possible(one: Dimension, run: PlannedRun) -> list[Dimension]:
 
 def without_shared_ranges(config: DictConfig) -> DictConfig:
     """A copy in which techniques may be put, one after another; copies take long."""
-    config = with_lengths(config, steps_per_epoch=10)
+    config = with_lengths(config)
     with read_write(config), open_dict(config):
         config.search.space = {}
     return config

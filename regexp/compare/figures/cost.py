@@ -107,7 +107,7 @@ def _scales(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
     low, high = min(x.min(), 1 / 1.1), max(x.max(), 1.1)
     room = (high / low) ** 0.08
     axes.set_xlim(low / room, high * room)
-    logarithmic(axes, "x", "×")
+    logarithmic(axes, "×")
     low, high = _heights(y)
     room = 0.06 * (high - low)
     axes.set_ylim(low - room, high + room)

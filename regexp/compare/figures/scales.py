@@ -72,18 +72,17 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     return [float(value) for value in moved]
 
 
-def logarithmic(axes: Axes, axis: str, suffix: str = "") -> None:
-    """Make an axis logarithmic, with plain numbers at its ticks."""
+def logarithmic(axes: Axes, suffix: str = "") -> None:
+    """Make the x axis logarithmic, with plain numbers at its ticks."""
     from matplotlib import ticker
 
-    axes.set_xscale("log") if axis == "x" else axes.set_yscale("log")
-    scaled = axes.xaxis if axis == "x" else axes.yaxis
-    low, high = axes.get_xlim() if axis == "x" else axes.get_ylim()
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
     narrow = high / low < 8
-    scaled.set_major_locator(
+    axes.xaxis.set_major_locator(
         ticker.MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
         if narrow
         else ticker.LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 1e3 else (1.0,))
     )
-    scaled.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}{suffix}"))
-    scaled.set_minor_locator(ticker.NullLocator())
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}{suffix}"))
+    axes.xaxis.set_minor_locator(ticker.NullLocator())

@@ -169,7 +169,7 @@ def _scale(axes: Sequence[Axes], x: pd.Series) -> bool:
     for panel in axes:
         if logarithm:
             panel.set_xlim(values[0] / 1.3, values[-1] * 1.3)
-            logarithmic(panel, "x")
+            logarithmic(panel)
         else:
             room = 0.05 * float(np.ptp(values)) or 0.5
             panel.set_xlim(values[0] - room, values[-1] + room)

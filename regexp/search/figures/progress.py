@@ -116,4 +116,4 @@ def _time(axes: Axes, record: SearchRecord, last: float) -> None:
     first = min((time for arm in record.trials for time in record.seconds(arm) if time > 0),
                 default=last / 10)  # fmt: skip
     axes.set_xlim(first / 1.15, max(last, first * 1.01) * 1.05)
-    logarithmic(axes, "x")
+    logarithmic(axes)
