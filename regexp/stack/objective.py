@@ -14,9 +14,6 @@ from torch import Tensor, nn
 from regexp.dataset.base import CLASSIFICATION, Data
 from regexp.errors import ConfigError, nearest
 
-BALANCED = "balanced"
-"""`trainer.class_weight` by which every class counts as much as any other."""
-
 
 class OwnLoss:
     """A user's loss, called as the plain ones are: for any leading axes, a value a row.

@@ -37,21 +37,22 @@ EXPONENTS = np.arange(-8, 2.25, 0.25)
 def add_final_metrics(member: Member, result: Result, own: OwnMetrics) -> None:
     """Give a run that has finished what its data, and metrics of the user's own, add to it."""
     data = member.data
+    outputs = {"validation": result.validation_outputs, "test": result.outputs}
     result.metrics |= against_naive(data, result.metrics)
     result.metrics |= calibration(data, result.outputs)
-    result.metrics |= final_scores(data, result)
-    for prefix, split, outputs in _evaluated(data, result):
-        found, failed = taken(own, data, split, outputs)
+    result.metrics |= final_scores(data, outputs)
+    for prefix, split, predicted in _evaluated(data, outputs):
+        found, failed = taken(own, data, split, predicted)
         result.metrics |= {prefix + name: value for name, value in found.items()}
         result.failed_metrics |= {prefix + name: reason for name, reason in failed.items()}
     result.test_outputs = row_outputs(data, result.outputs)
     result.diagnostics = diagnostics(data, result, parameter_kinds(member.model))
 
 
-def _evaluated(data: Data, result: Result) -> Iterator[tuple[str, Split, Tensor]]:
+def _evaluated(data: Data, outputs: Mapping[str, Tensor]) -> Iterator[tuple[str, Split, Tensor]]:
     """Prefix, rows and outputs of the splits that are scored."""
-    yield names.VALIDATION, data.validation, result.validation_outputs
-    yield names.TEST, data.test, result.outputs
+    yield names.VALIDATION, data.validation, outputs["validation"]
+    yield names.TEST, data.test, outputs["test"]
 
 
 def against_naive(data: Data, metrics: Mapping[str, float]) -> dict[str, float]:
@@ -91,20 +92,20 @@ def calibration(data: Data, outputs: Tensor) -> dict[str, float]:
     }
 
 
-def final_scores(data: Data, result: Result) -> dict[str, float]:
+def final_scores(data: Data, outputs: Mapping[str, Tensor]) -> dict[str, float]:
     """The scores of a run's final weights on validation and test rows, all of which count alike.
 
     Args:
         data: one run's.
-        result: of the run, which has finished.
+        outputs: of its final weights on `validation` and `test`, each [rows, outputs].
 
     Returns:
         `final/val_macro_f1`, `test/macro_f1` and so on, see `regexp.metrics.scores`; the recalls
         of classes on the test split alone.
     """
     found = {}
-    for prefix, split, outputs in _evaluated(data, result):
-        of_split = scores(outputs, split.targets, data.task, data.classes)
+    for prefix, split, predicted in _evaluated(data, outputs):
+        of_split = scores(predicted, split.targets, data.task, data.classes)
         for name, value in of_split.items():
             if prefix == names.TEST or not name.startswith(names.RECALL):
                 found[prefix + name] = value
@@ -152,14 +153,10 @@ def metrics_of(
         each = evaluate.metrics(outputs[name], targets, data.task, loss)
         found |= {prefix + metric: float(value) for metric, value in each.items()}
     found |= against_naive(data, found) | calibration(data, outputs["test"])
-    result = Result(
-        0, "FINISHED", "", 0, 0.0,
-        outputs=outputs["test"], validation_outputs=outputs["validation"],
-    )  # fmt: skip
-    for prefix, split, predicted in _evaluated(data, result):
+    for prefix, split, predicted in _evaluated(data, outputs):
         taken_of, _ = taken(own or {}, data, split, predicted)
         found |= {prefix + name: value for name, value in taken_of.items()}
-    return found | final_scores(data, result)
+    return found | final_scores(data, outputs)
 
 
 def names_of(data: Data) -> list[str]:

@@ -106,13 +106,12 @@ def part_of(content: bytes, name: str, run_id: str, position: str) -> bytes | No
         position: of the run in the stack.
     """
     try:
-        match name:
-            case "stack.yaml":
-                return f"position: {position}\n".encode() + content
-            case "diagnostics.json":
-                return json.dumps(json.loads(content)[run_id]).encode()
-            case "environment.json":
-                return content
+        if name == ENVIRONMENT:
+            return content
+        if name == MEMBERS:
+            return f"position: {position}\n".encode() + content
+        if name == DIAGNOSTICS:
+            return json.dumps(json.loads(content)[run_id]).encode()
         return _archive(content).read(f"{run_id}/{name}")
     except (ValueError, LookupError, TypeError, zipfile.BadZipFile, NotImplementedError):
         return None

@@ -35,12 +35,13 @@ def test_errors_in_the_targets_unit_and_against_the_naive_forecast():
 def test_scores_are_of_the_final_weights_on_validation_and_test_rows():
     data = make_data(1)
     [result], _ = run([make_member(1, data=data)], epochs=2)
-    found = final_scores(data, result)
-    for prefix, split, outputs in (
-        ("final/val_", data.validation, result.validation_outputs),
-        ("test/", data.test, result.outputs),
+    outputs = {"validation": result.validation_outputs, "test": result.outputs}
+    found = final_scores(data, outputs)
+    for prefix, name, split in (
+        ("final/val_", "validation", data.validation),
+        ("test/", "test", data.test),
     ):
-        predicted = outputs.argmax(1)
+        predicted = outputs[name].argmax(1)
         right = float((predicted == split.targets).double().mean())
         assert result.metrics[f"{prefix}accuracy"] == pytest.approx(right)  # of this split
         f1 = sklearn.metrics.f1_score(split.targets, predicted, average="macro")

@@ -21,7 +21,7 @@ from regexp.regularizer.base import Batch, PenaltyView, Regularizer, Step, Tenso
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.common import mixed_targets
 from regexp.stack.member import Member
-from regexp.stack.objective import BALANCED, Objective, OwnLoss
+from regexp.stack.objective import Objective, OwnLoss
 from regexp.training.own_loop import Regularized
 from regexp.training.state import Result
 from tests.support import NAMES, NETWORKS, make_data, make_member, make_step, run, technique, tensor
@@ -90,7 +90,7 @@ def test_balanced_classes_are_scikit_learns_in_torchs_cross_entropy() -> None:
     assert max(each) > 5 * min(each)
     # torch divides by the sum of the weights, which is that of the rows for balanced ones
     expected = by_hand(data, nn.CrossEntropyLoss(weight=torch.from_numpy(each)))
-    assert_close(trained(data, Objective(class_weight=BALANCED)), expected)
+    assert_close(trained(data, Objective(class_weight="balanced")), expected)
     plain = trained(data)
     assert not torch.allclose(plain["weight"], expected["weight"], rtol=1e-3)
 
@@ -127,7 +127,7 @@ def test_rows_and_classes_weigh_together() -> None:
         rows = F.cross_entropy(outputs, targets, reduction="none")
         return (counted * rows).sum() / counted.sum()
 
-    ours = trained(weighted(data, weights), Objective(class_weight=BALANCED))
+    ours = trained(weighted(data, weights), Objective(class_weight="balanced"))
     assert_close(ours, by_hand(data, loss))
 
 
@@ -321,7 +321,7 @@ def test_weights_that_fit_no_class_are_refused() -> None:
         Objective(class_weight={"d": 2}).weights(data)
     for task in ("regression", "multilabel"):
         with pytest.raises(ConfigError, match="whose rows have no class"):
-            Objective(class_weight=BALANCED).weights(make_data(task=task))
+            Objective(class_weight="balanced").weights(make_data(task=task))
     with pytest.raises(ConfigError, match=r"^trainer.class_weight: no row .* counts anything"):
         Objective(class_weight={"a": 0, "b": 0, "c": 0}).weights(data)
     with pytest.raises(ConfigError, match=r"^dataset.weight: no row"):
@@ -331,7 +331,7 @@ def test_weights_that_fit_no_class_are_refused() -> None:
 def test_balanced_counts_the_training_rows_alone() -> None:
     data = unbalanced()
     other = replace(data, validation=data.train, test=data.train)
-    weights = Objective(class_weight=BALANCED).weights(other)
+    weights = Objective(class_weight="balanced").weights(other)
     assert weights is not None
     assert float(weights.double().mean()) == pytest.approx(1)
     sums = torch.zeros(3).double().index_add(0, data.train.targets, weights)
@@ -339,7 +339,7 @@ def test_balanced_counts_the_training_rows_alone() -> None:
         sums, torch.full((3,), len(data.train) / 3).double()
     )  # each class alike
     absent = replace(data.train, targets=data.train.targets.clamp(max=1))
-    weights = Objective(class_weight=BALANCED).weights(replace(data, train=absent))
+    weights = Objective(class_weight="balanced").weights(replace(data, train=absent))
     assert weights is not None
     each = compute_class_weight("balanced", classes=np.arange(2), y=absent.targets.numpy())
     np.testing.assert_allclose(weights, each[absent.targets], rtol=1e-6)

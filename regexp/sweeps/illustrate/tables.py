@@ -26,8 +26,6 @@ CLASSES = 10
 CORRELATED = 4
 """Features that a regression's target is held against."""
 
-_Pairs = tuple[str, np.ndarray]
-
 
 @s.styled
 def features(data: Data, seed: int) -> Figure:
