@@ -8,25 +8,20 @@ from typing import TYPE_CHECKING, Protocol, cast
 from regexp.compare import several
 from regexp.compare.baseline import FAMILY, KEYS, NONE, Baseline
 from regexp.compare.by_row import RowReader
-from regexp.compare.factor import baseline_of, by_factor, factor_of, varied
+from regexp.compare.factor import baseline_of, by_factor, factor_of
 from regexp.compare.looks import ALONE, Spending, spending_of
 from regexp.compare.metric import Metric, metric_of
 from regexp.compare.notes import notes as notes_of
+from regexp.compare.notes import nothing_compared
+from regexp.compare.notes import remarks as remarks_of
 from regexp.compare.question import Question
 from regexp.compare.ranking import Across, rank
 from regexp.compare.table import FINISHED, counted_runs, no_rows, tabulate
 from regexp.compare.tested import Rules, Tested
 from regexp.compare.verdict import Judge
 from regexp.compare.yardsticks import NOTE, Yardsticks, as_guesses
-from regexp.errors import ConfigError, nearest, once
-from regexp.metrics.names import (
-    ACCURACY,
-    LOSS,
-    METRIC,
-    RMSE,
-    TUNING_STAGE,
-    column,
-)
+from regexp.errors import ConfigError, nearest
+from regexp.metrics.names import ACCURACY, LOSS, METRIC, RMSE, TUNING_STAGE, column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,7 +178,7 @@ def compare(
     runs = runs.merge(places, on=KEYS, how="left").sort_values(["place", "seed"], kind="stable")
     runs = runs.drop(columns="place").reset_index(drop=True)
     families = _families(table, tested, runs, sticks, metric, against)
-    remarks = _remarks(runs, both, against, searched=bool(len(trials)))
+    remarks = remarks_of(runs, against, mixed=both, searched=bool(len(trials)))
     findings = spending.remarks + as_guesses(families, runs, sticks, metric)
     if any(len(family.yardsticks) for family in families):
         remarks.append(NOTE)
@@ -244,7 +239,7 @@ def _families(
     for name, rows in table.groupby(FAMILY, sort=False):
         key = cast("tuple[str, str]", name)
         test = tested[key]
-        notes = [_nothing_compared(runs, against)]
+        notes = [nothing_compared(runs, against)]
         if len(test.compared):
             notes = notes_of(
                 test.compared, test.overlap, test.judge, families=compared, against=against
@@ -254,53 +249,3 @@ def _families(
         beside = sticks.rows(members, metric, against, test.overlap)
         families.append(Family(*key, rows, test.judge, notes, beside))
     return families
-
-
-def _nothing_compared(runs: "pd.DataFrame", against: Baseline) -> str:
-    """Why there is nothing to compare, and what to do about it."""
-    names = runs["technique"].unique()
-    if against == NONE and len(names) == 1 and len(keys := varied(runs)) > 1:
-        return (
-            f"There is nothing to compare but one technique. Others than techniques are compared "
-            f"by --factor, here {' or '.join(keys)}."
-        )
-    if len(names) > 1 and against.name not in names:
-        return (
-            f"There is nothing to compare: no run of {against}. --baseline NAME holds the others "
-            f"against another of them, such as {names[0]}."
-        )
-    return f"There is nothing to compare: it takes runs of {against} and of a {against.kind}."
-
-
-def _remarks(runs: "pd.DataFrame", both: bool, against: Baseline, *, searched: bool) -> list[str]:
-    remarks = once(line for text in runs.get("remarks", ()) for line in str(text).splitlines())
-    running = int(runs["status"].isin(["RUNNING", "SCHEDULED"]).sum())
-    if running:
-        remarks.append(
-            f"{running} of {len(runs)} runs have not ended yet. This is a look at what has "
-            "finished; the verdicts hold for a sweep that is looked at once, at its end."
-        )
-    failed = int(runs["status"].isin(["FAILED", "KILLED"]).sum())
-    if failed:
-        remarks.append(
-            f"{failed} of {len(runs)} runs failed or were killed, and are left out. Where a "
-            "technique fails on hard seeds alone, what is left flatters it."
-        )
-    if searched:
-        remarks.append(
-            "Numbers were chosen by a search on validation rows, once for each technique. The "
-            "verdicts are about what was chosen: another search may choose other numbers, and "
-            "neither intervals nor p-values hold that."
-        )
-    techniques = runs[~against.rows(runs)].groupby(KEYS[:-1], sort=False)["variant"]
-    if (techniques.nunique() > 1).any():
-        remarks.append(
-            f"Some {against.kinds} have several configurations. The verdict on each is corrected "
-            "for that; but the mean of the best of them was found on test rows, and flatters it."
-        )
-    if both:
-        remarks.append(
-            "Some of these datasets are classified and others regressed. Each has its verdicts, "
-            "but no ranks are formed across them."
-        )
-    return remarks

@@ -1,15 +1,16 @@
-"""What a reader must know of the verdicts of a family."""
+"""What a reader must know: of the verdicts of a family, and of a whole comparison."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from regexp.compare.baseline import NONE, Baseline, label
+from regexp.compare.baseline import KEYS, NONE, Baseline, label
+from regexp.compare.factor import varied
 from regexp.compare.formats import error_text, least_text
 from regexp.compare.statistics import ALPHA, POWER
 from regexp.compare.verdict import LIKELY, SURE, Judge
-from regexp.errors import count
+from regexp.errors import count, once
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,3 +149,61 @@ def _listed(compared: pd.DataFrame) -> str:
         "For screening, no verdicts: those that differ on this table if one in twenty of such a "
         f"list may be false, on average (Benjamini and Hochberg 1995): {', '.join(names)}."
     )
+
+
+def nothing_compared(runs: pd.DataFrame, against: Baseline) -> str:
+    """Why there is nothing to compare, and what to do about it."""
+    names = runs["technique"].unique()
+    if against == NONE and len(names) == 1 and len(keys := varied(runs)) > 1:
+        return (
+            f"There is nothing to compare but one technique. Others than techniques are compared "
+            f"by --factor, here {' or '.join(keys)}."
+        )
+    if len(names) > 1 and against.name not in names:
+        return (
+            f"There is nothing to compare: no run of {against}. --baseline NAME holds the others "
+            f"against another of them, such as {names[0]}."
+        )
+    return f"There is nothing to compare: it takes runs of {against} and of a {against.kind}."
+
+
+def remarks(runs: pd.DataFrame, against: Baseline, *, mixed: bool, searched: bool) -> list[str]:
+    """What a reader must know of a whole comparison, in sentences.
+
+    Args:
+        runs: that count.
+        against: the baseline.
+        mixed: whether some datasets are classified and others regressed.
+        searched: whether numbers were chosen by a search.
+    """
+    said = once(line for text in runs.get("remarks", ()) for line in str(text).splitlines())
+    running = int(runs["status"].isin(["RUNNING", "SCHEDULED"]).sum())
+    if running:
+        said.append(
+            f"{running} of {len(runs)} runs have not ended yet. This is a look at what has "
+            "finished; the verdicts hold for a sweep that is looked at once, at its end."
+        )
+    failed = int(runs["status"].isin(["FAILED", "KILLED"]).sum())
+    if failed:
+        said.append(
+            f"{failed} of {len(runs)} runs failed or were killed, and are left out. Where a "
+            "technique fails on hard seeds alone, what is left flatters it."
+        )
+    if searched:
+        said.append(
+            "Numbers were chosen by a search on validation rows, once for each technique. The "
+            "verdicts are about what was chosen: another search may choose other numbers, and "
+            "neither intervals nor p-values hold that."
+        )
+    techniques = runs[~against.rows(runs)].groupby(KEYS[:-1], sort=False)["variant"]
+    if (techniques.nunique() > 1).any():
+        said.append(
+            f"Some {against.kinds} have several configurations. The verdict on each is corrected "
+            "for that; but the mean of the best of them was found on test rows, and flatters it."
+        )
+    if mixed:
+        said.append(
+            "Some of these datasets are classified and others regressed. Each has its verdicts, "
+            "but no ranks are formed across them."
+        )
+    return said
