@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from regexp.regularizer.base import Batch, Range, Regularizer, Step
-from regexp.regularizer.common import Padding, offsets, resample
+from regexp.regularizer.image_operations import Padding, offsets, resample
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from regexp.model.kinds import owner
 from regexp.random import Rng
 from regexp.regularizer.base import (
     Batch,
-    Choice,
     Course,
     GradientView,
     Memory,
@@ -27,14 +25,10 @@ from regexp.regularizer.base import (
 )
 
 __all__ = [
-    "Padding", "advise_momentum", "advise_tail", "average_tail", "backwards_as",
-    "check_own_scale", "copied", "covered", "draw_like", "global_norm", "gradients_at",
-    "in_one_order", "mixed", "mixed_targets", "mixing_share", "offsets", "owner", "pairs",
-    "resample", "select", "towards", "unit_norms",
+    "advise_momentum", "advise_tail", "average_tail", "backwards_as", "check_own_scale", "copied",
+    "covered", "draw_like", "global_norm", "gradients_at", "in_one_order", "mixed",
+    "mixed_targets", "mixing_share", "owner", "pairs", "select", "towards", "unit_norms",
 ]  # fmt: skip
-
-Padding = Annotated[str, Choice("zeros", "border", "reflection")]
-"""What may lie outside an image, in torch's words."""
 
 
 def check_own_scale(technique: str, model: nn.Module) -> None:
@@ -285,29 +279,3 @@ def covered(size: int, start: Tensor, length: Tensor) -> Tensor:
     place = torch.arange(size, device=start.device)
     start, length = start[..., None], length[..., None]
     return (place >= start) & (place < start + length)
-
-
-def offsets(images: Tensor) -> tuple[Tensor, Tensor]:
-    """How far pixels lie from the centre of images [..., height, width], in pixels.
-
-    Returns:
-        x to the right, [1, width], and y down, [height, 1].
-    """
-    height, width = images.shape[-2:]
-    options: Any = {"dtype": images.dtype, "device": images.device}
-    x = torch.arange(width, **options) - (width - 1) / 2
-    y = torch.arange(height, **options) - (height - 1) / 2
-    return x[None, :], y[:, None]
-
-
-def resample(images: Tensor, seen: Tensor, padding: str = "zeros") -> Tensor:
-    """Images whose pixels take the values that lie at other places, interpolated bilinearly.
-
-    Args:
-        images: [rows, channels, height, width].
-        seen: where each pixel looks, [rows, height, width, (x, y)], in pixels from the centre.
-        padding: what lies outside, see `Padding`.
-    """
-    height, width = images.shape[-2:]
-    grid = seen * (2 / torch.tensor([width, height], dtype=seen.dtype, device=seen.device))
-    return F.grid_sample(images, grid, padding_mode=padding, align_corners=False)

@@ -1,14 +1,19 @@
-"""Operations on images that several techniques draw from: what RandAugment is made of."""
+"""What techniques on images share: resampling, and the operations that RandAugment is made of."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from regexp.regularizer.common import offsets, resample
+from regexp.regularizer.base import Choice
+
+Padding = Annotated[str, Choice("zeros", "border", "reflection")]
+"""What may lie outside an image, in torch's words."""
 
 OPERATIONS = (
     "identity", "rotate", "shear_x", "shear_y", "translate_x", "translate_y", "brightness",
@@ -90,3 +95,29 @@ def _move(images: Tensor, masks: Mapping[str, Tensor], signed: Tensor) -> Tensor
     seen_x = x * angle.cos() + y * (amount("shear_x", 0.3) - angle.sin()) - right * width
     seen_y = y * angle.cos() + x * (amount("shear_y", 0.3) + angle.sin()) - down * height
     return resample(images, torch.stack([seen_x, seen_y], -1))
+
+
+def offsets(images: Tensor) -> tuple[Tensor, Tensor]:
+    """How far pixels lie from the centre of images [..., height, width], in pixels.
+
+    Returns:
+        x to the right, [1, width], and y down, [height, 1].
+    """
+    height, width = images.shape[-2:]
+    options: Any = {"dtype": images.dtype, "device": images.device}
+    x = torch.arange(width, **options) - (width - 1) / 2
+    y = torch.arange(height, **options) - (height - 1) / 2
+    return x[None, :], y[:, None]
+
+
+def resample(images: Tensor, seen: Tensor, padding: str = "zeros") -> Tensor:
+    """Images whose pixels take the values that lie at other places, interpolated bilinearly.
+
+    Args:
+        images: [rows, channels, height, width].
+        seen: where each pixel looks, [rows, height, width, (x, y)], in pixels from the centre.
+        padding: what lies outside, see `Padding`.
+    """
+    height, width = images.shape[-2:]
+    grid = seen * (2 / torch.tensor([width, height], dtype=seen.dtype, device=seen.device))
+    return F.grid_sample(images, grid, padding_mode=padding, align_corners=False)

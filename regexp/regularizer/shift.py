@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from regexp.regularizer.base import Batch, Range, Regularizer, Step
-from regexp.regularizer.common import Padding
+from regexp.regularizer.image_operations import Padding
 
 
 @dataclass(frozen=True)
