@@ -3,16 +3,17 @@
 import re
 from pathlib import Path
 
+import psutil
+
 from regexp.tracking import store
 from regexp.tracking.error import TrackingError
 from regexp.tracking.places import sqlite_file
 
-_MOUNTS = Path("/proc/self/mounts")
-
-# Of https://man7.org/linux/man-pages/man5/proc.5.html, the types whose files come over a network.
+# Of https://man7.org/linux/man-pages/man5/proc.5.html, the types whose files come over a network,
+# and those of macOS.
 _NETWORK = re.compile(
     r"nfs4?|cifs|smb\d?|smbfs|lustre|beegfs|gpfs|ceph|9p|afs|ncpfs|ocfs2|gfs2|pvfs2|orangefs"
-    r"|panfs|vboxsf|fuse\.(sshfs|glusterfs|ceph|s3fs|gcsfuse|rclone|juicefs|beegfs|lustre|smb.*)"
+    r"|panfs|vboxsf|afpfs|webdav|fuse\.(sshfs|glusterfs|ceph|s3fs|gcsfuse|rclone|juicefs|beegfs|lustre|smb.*)"
 )
 
 
@@ -48,16 +49,14 @@ def network(file: Path) -> str:
     What is mounted at / is this machine's own, whatever its type: sandboxes have odd ones there.
     """
     try:
-        lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # no Linux
+        mounted = psutil.disk_partitions(all=True)
+    except OSError:  # the system does not tell
         return ""
     file, deepest, kind = file.resolve(), 0, ""
-    for line in lines:
-        _, place, this, *_ = line.split(" ")
-        # a space is written as \040
-        point = Path(re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), place))
+    for mount in mounted:
+        point = Path(mount.mountpoint)
         depth = len(point.parts)
         # of several at one place the last is what one sees
         if file.is_relative_to(point) and depth >= deepest:
-            deepest, kind = depth, this
+            deepest, kind = depth, mount.fstype
     return kind if deepest > 1 and _NETWORK.fullmatch(kind) else ""

@@ -19,7 +19,7 @@ from regexp.tracking.places import artifact_folder, connectable
 from regexp.tracking.signals import interruptible
 
 HOST = "127.0.0.1"
-_NOTE = ".ui.json"  # in `paths.mlruns`: which server was started there, and by whom
+_NOTE = ".ui.{port}.json"  # in `paths.mlruns`: which server was started there, and by whom
 _GRACE_SECONDS = 10
 
 
@@ -54,13 +54,14 @@ def serve(uri: str | None, folder: Path | str, port: int = 5000, host: str = HOS
             server_command(folder, port, host), env=_environment(resolved), start_new_session=True
         )
         try:
-            _note(folder, server.pid)
+            note = folder / _NOTE.format(port=port)
+            _note(note, server.pid)
             return server.wait()
         except KeyboardInterrupt:
             return 0
         finally:
             _end(server.pid)
-            (folder / _NOTE).unlink(missing_ok=True)
+            note.unlink(missing_ok=True)
 
 
 def server_command(folder: Path, port: int, host: str = HOST) -> list[str]:
@@ -84,9 +85,14 @@ def is_loopback(host: str) -> bool:
 
 
 def end_stale(folder: Path) -> bool:
-    """End the server in `folder` whose `regexp ui` is dead; whether there was one."""
+    """End the servers in `folder` whose `regexp ui` is dead; whether there was one."""
+    ended = [_end_stale(note) for note in sorted(folder.glob(_NOTE.format(port="*")))]
+    return any(ended)
+
+
+def _end_stale(note: Path) -> bool:
     try:
-        noted = json.loads((folder / _NOTE).read_text())
+        noted = json.loads(note.read_text())
         owner, server = dict(noted["owner"]), dict(noted["server"])
         number = int(server["pid"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -97,15 +103,16 @@ def end_stale(folder: Path) -> bool:
         # The note may be anybody's: nothing else is ended.
         if {"mlflow", "server"} <= set(psutil.Process(number).cmdline()):
             _end(number)
+            note.unlink(missing_ok=True)
             return True
     return False
 
 
-def _note(folder: Path, server: int) -> None:
+def _note(note: Path, server: int) -> None:
     """Leave word of the server, for the case that this process is killed."""
     with suppress(OSError):
-        note = {"owner": process.tags(), "server": process.tags(server)}
-        (folder / _NOTE).write_text(json.dumps(note))
+        noted = {"owner": process.tags(), "server": process.tags(server)}
+        note.write_text(json.dumps(noted))
 
 
 def _end(number: int) -> None:

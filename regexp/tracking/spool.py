@@ -140,10 +140,17 @@ class Spool:
 
     def owner(self, path: Path) -> str | None:
         """Who else keeps a file, for people; None if it may be taken over."""
-        lines = _lines(path)
+        try:
+            lines, written = _lines(path), path.stat().st_mtime
+        except FileNotFoundError:  # it was delivered meanwhile
+            return "it is gone"
+        except OSError as error:
+            return f"it cannot be read ({error.strerror})"
+        # Of either sign: the clock may have been set back since.
+        is_fresh = abs(time.time() - written) <= _FOREIGN_SECONDS
         headers = [line for line in lines if line.get("kind") == "header"]
-        if not headers:
-            return "a file without a beginning"
+        if not headers:  # of an empty one, the writer was killed before it wrote anything
+            return "a file without a beginning" if lines or is_fresh else None
         header = headers[-1]
         store = header.get("store")
         if store != self.store:
@@ -155,10 +162,8 @@ class Spool:
         lives = process.alive(tags)
         if lives:
             return f"{who} still records it"
-        with contextlib.suppress(OSError):
-            # Of either sign: the clock may have been set back since.
-            if lives is None and abs(time.time() - path.stat().st_mtime) <= _FOREIGN_SECONDS:
-                return f"{who} may still record it: nothing was heard of it for less than an hour"
+        if lives is None and is_fresh:
+            return f"{who} may still record it: nothing was heard of it for less than an hour"
         return None
 
     def _adopt(self, run_id: str) -> None:

@@ -224,6 +224,8 @@ def _create_database(uri: str, folder: Path, *, follow: bool) -> None:
             _make_folder(database.parent, _setting(uri, folder))
     _make_folder(folder, f"paths.mlruns={folder}")
     if database is None:
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401, it takes seconds: not under the lock
+
         with lock_of(folder / "initialize"):
             _initialize(uri, folder)
         return

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import psutil
 import pytest
 
-from regexp.tracking import TrackingError, mounts
+from regexp.tracking import TrackingError
 from regexp.tracking.mounts import check_one_machine, network
 
 MOUNTS = r"""
@@ -24,8 +25,10 @@ over /work nfs rw 0 0
 
 @pytest.fixture(autouse=True)
 def _mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mounts").write_text(MOUNTS)
-    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "mounts")
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/mounts").write_text(MOUNTS)
+    (tmp_path / "filesystems").touch()
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,7 @@ def test_the_deepest_mount_counts_and_the_last_of_several(file: str, kind: str) 
 def test_without_a_list_of_mounts_nothing_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "none")
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path / "none"))
     assert network(Path("/home/me/mlflow.db")) == ""
 
 

@@ -128,8 +128,8 @@ def orphan() -> Iterator[psutil.Process]:
                 continue
 
 
-def note(folder: Path, owner: dict[str, str], served: dict[str, str]) -> None:
-    (folder / ".ui.json").write_text(json.dumps({"owner": owner, "server": served}))
+def note(folder: Path, owner: dict[str, str], served: dict[str, str], port: int = 5000) -> None:
+    (folder / f".ui.{port}.json").write_text(json.dumps({"owner": owner, "server": served}))
 
 
 def dead() -> dict[str, str]:
@@ -142,8 +142,10 @@ def test_a_server_whose_ui_was_killed_is_ended_with_its_children(
 ) -> None:
     family = [process.tags(relative.pid) for relative in (orphan, *orphan.children())]
     assert [process.alive(relative) for relative in family] == [True, True]
-    note(tmp_path, dead(), family[0])
+    note(tmp_path, process.tags(), process.tags(), port=5000)  # of another that lives
+    note(tmp_path, dead(), family[0], port=5001)
     assert server.end_stale(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".ui.5000.json"]
     assert [process.alive(relative) for relative in family] == [False, False]
 
 
@@ -155,7 +157,7 @@ def test_nothing_else_is_ended(tmp_path: Path, orphan: psutil.Process) -> None:
     note(tmp_path, dead(), process.tags(child.pid))
     assert not server.end_stale(tmp_path), "it is no server"
     for text in ("", "[]", "{", '{"owner": 1, "server": {"pid": "x"}}', '{"owner": {}}'):
-        (tmp_path / ".ui.json").write_text(text)
+        (tmp_path / ".ui.5000.json").write_text(text)
         assert not server.end_stale(tmp_path)
     assert orphan.is_running()
 
@@ -190,4 +192,4 @@ def test_ui_answers_here_alone_and_leaves_nothing_behind(fresh_store: Path, port
         ui.send_signal(signal.SIGTERM)
         assert ui.wait() == 128 + signal.SIGTERM
     assert not any(map(process.alive, tags))
-    assert not (fresh_store / ".ui.json").exists()
+    assert not list(fresh_store.glob(".ui*"))

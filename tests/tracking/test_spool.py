@@ -1,5 +1,6 @@
 """Records on disk: whole or not at all, one writer a file, and nothing of them is trusted."""
 
+import errno
 import json
 import os
 import sys
@@ -88,6 +89,33 @@ def test_an_unknown_process_has_an_hour_whichever_way_the_clock_was_set(
     written = left(spool, foreign(), json.dumps(metric())).stat().st_mtime
     monkeypatch.setattr("time.time", lambda: written + age)
     assert claimed(spool) == expected
+
+
+def test_an_empty_file_whose_writer_was_killed_goes_after_an_hour(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = left(spool).stat().st_mtime
+    assert claimed(spool) == []
+    monkeypatch.setattr("time.time", lambda: written + 3700)
+    assert claimed(spool) == ["run"]
+
+
+def test_a_file_that_cannot_be_read_is_told_and_keeps_nothing_else_back(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of another user."""
+    theirs = left(spool, dead(), json.dumps(metric()), name="theirs.jsonl")
+    left(spool, dead(), json.dumps(metric()))
+    read = Path.read_text
+
+    def read_text(path: Path, *given: Any, **named: Any) -> str:
+        if path == theirs:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return read(path, *given, **named)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert claimed(spool) == ["run"]
+    assert spool.owner(theirs) == "it cannot be read (Permission denied)"
 
 
 def test_a_living_process_gives_a_sign_to_other_machines(spool: Spool) -> None:
