@@ -104,7 +104,7 @@ def _of_family(family: Family, metric: Metric, against: Baseline) -> str:
     floor = _floor(rows[rows["outcome"] == CONTROL], metric.unit, against)
     if compared.empty:
         return " ".join([f"{against} stands alone: nothing is compared with it.", *floor])
-    sentences = [_action(compared, family.judge, against)]
+    sentences = [_action(compared, rows[rows["outcome"] == "baseline"], family.judge, against)]
     if len(compared) <= ONE_BY_ONE:
         sentences += [f"{row['label']}: {row['verdict']}." for _, row in compared.iterrows()]
         return " ".join([*sentences, *floor, *_against_naive(rows, str(against))])
@@ -112,15 +112,33 @@ def _of_family(family: Family, metric: Metric, against: Baseline) -> str:
     return " ".join([*sentences, *floor, *_against_naive(rows, str(against))])
 
 
-def _action(compared: "pd.DataFrame", judge: Judge, against: Baseline) -> str:
-    """What to use, what it gains, and what it costs."""
-    sign = -1 if judge.metric.lower_is_better else 1
-    by_gain = (sign * compared["difference"]).sort_values(ascending=False, kind="stable").index
-    ordered = compared.loc[by_gain]
+def _action(
+    compared: "pd.DataFrame", baselines: "pd.DataFrame", judge: Judge, against: Baseline
+) -> str:
+    """What to use, what it gains, and what it costs.
+
+    Where each is held against the baseline of its own numbers, the best is not that which gains
+    most, but that which comes to the best score.
+    """
+    lower = judge.metric.lower_is_better
+    by = "adjusted_mean" if len(baselines) > 1 else "difference"
+    ordered = compared.sort_values(by, ascending=lower, kind="stable")
+    plain = baselines.sort_values("mean", ascending=lower, kind="stable")
     unit = judge.metric.unit
     helping = ordered[ordered["outcome"] == "helps"]
     if len(helping):
         row = helping.iloc[0]
+        if len(plain) > 1:
+            best = plain.iloc[0]
+            if (
+                best["mean"] < row["adjusted_mean"]
+                if lower
+                else best["mean"] > row["adjusted_mean"]
+            ):
+                return (
+                    f"Take {best['label']}: what helps {against} at other numbers does not come to "
+                    f"its mean, not even {row['label']}, the best of them."
+                )
         both = row[f"{ROWS}outcome"] == "helps"
         where = f"{judge.here} and {judge.there}" if both else judge.here
         [(size, ends)] = formats.differences(helping.head(1), unit)
@@ -267,10 +285,10 @@ def _seen(rows: "pd.DataFrame", unit: Unit) -> str:
 def _of_datasets(across: Across) -> str:
     """The answer across datasets."""
     tested, baseline = across.tested, str(across.against)
-    differing = tested[tested["p_joint"] < across.alpha].sort_values(
-        "gain", ascending=False, kind="stable"
-    )
     average = across.ranks.mean()
+    # the best first: gains may be over baselines of other numbers
+    differing = tested[tested["p_joint"] < across.alpha]
+    differing = differing.loc[average.reindex(differing.index).sort_values(kind="stable").index]
     best = str(average.idxmin())
     sentences = []
     for better, does in ((True, "better"), (False, "worse")):

@@ -75,7 +75,7 @@ class ByRow:
 
 
 class RowReader:
-    """Reads runs' test outputs, each once.
+    """Reads runs' test outputs, each once for its scores.
 
     Args:
         source: of the artifacts.
@@ -102,16 +102,31 @@ class RowReader:
         mean = float(found.scores.mean())
         return found if np.isclose(mean, recorded, rtol=RECORDED, atol=1e-9) else None
 
+    def same_rows(self, run_ids: Iterable[str]) -> bool:
+        """Whether runs are known to test the same rows; False of less than two."""
+        first: NDArray[np.int64] | None = None
+        found = 0
+        for run_id in run_ids:
+            test = self._outputs(run_id)
+            if test is None:
+                return False
+            first = test.rows if first is None else first
+            if not np.array_equal(np.sort(first), np.sort(test.rows)):
+                return False
+            found += 1
+        return found > 1
+
     def _observed(self, run_id: str) -> Observed | None:
+        test = self._outputs(run_id)
+        scores = None if test is None else row_scores(test, self._metric)
+        return None if test is None or scores is None else Observed(test, scores)
+
+    def _outputs(self, run_id: str) -> RowOutputs | None:
         content = self._source.text(run_id, TEST_OUTPUTS)
-        if content is None:
-            return None
         try:
-            test = read(content)
+            return None if content is None else read(content)
         except ConfigError:  # of another version: compared by its scores alone
             return None
-        scores = row_scores(test, self._metric)
-        return None if scores is None else Observed(test, scores)
 
 
 Scored = Mapping[Any, tuple[str, float]]

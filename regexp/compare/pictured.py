@@ -27,7 +27,7 @@ def panel_keys(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) ->
     if len(keys) <= 1 + BEST + WORST:
         return set(keys)
     others = table[~against.rows(table) & table["mean"].notna()]
-    others = others.sort_values("mean", ascending=metric.lower_is_better, kind="stable")
+    others = others.sort_values("adjusted_mean", ascending=metric.lower_is_better, kind="stable")
     others = others.drop_duplicates(KEYS)
     count = len(others)
     ends = others.iloc[[*range(min(BEST, count)), *range(max(BEST, count - WORST), count)]]

@@ -47,8 +47,10 @@ def show(comparison: Comparison, file: TextIO | None = None) -> None:
 
 
 def best_row(rows: "pd.DataFrame", *, lower_is_better: bool) -> int | None:
-    """Position of the best mean; None when several datasets share the table, or none has one."""
-    means = rows["mean"]
+    """Position of the best mean, at the baseline's seeds; None when several datasets share the
+    table, or none has one.
+    """
+    means = rows["adjusted_mean"]
     if means.isna().all() or rows[FAMILY].drop_duplicates().shape[0] != 1:
         return None
     return int(means.argmin() if lower_is_better else means.argmax())

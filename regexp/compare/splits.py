@@ -17,13 +17,15 @@ SHARE = 0.2
 _NOTHING = ("", "null", "None", "nan")
 
 
-def overlap(runs: "pd.DataFrame") -> tuple[float | None, list[str]]:
+def overlap(runs: "pd.DataFrame", *, same_rows: bool = False) -> tuple[float | None, list[str]]:
     """n_test / n_train where seeds split the data anew, None where all runs test the same rows.
 
     What is not recorded is taken as a split by seed, which is the more careful test.
 
     Args:
         runs: of one dataset and setting, from `Tracker.runs`.
+        same_rows: whether their outputs tell that all test the same rows, as where the data say
+            which are tested.
 
     Returns:
         (the ratio, what a reader must know of it beside)
@@ -36,7 +38,7 @@ def overlap(runs: "pd.DataFrame") -> tuple[float | None, list[str]]:
             "Some runs share one split of the data and others split it by their seed, so that "
             "pairs of equal seeds differ in more than the technique."
         )
-    if same_test(runs):
+    if same_rows or same_test(runs):
         return None, remarks
     shares = {_shares(run) for run in _columns(runs, *_SHARES)}
     if None in shares:
@@ -81,32 +83,44 @@ def design(runs: "pd.DataFrame", tested: float, *, one_split: bool, same_rows: b
         runs: of one dataset and setting, from `Tracker.runs`.
         tested: test rows of a run.
         one_split: whether all share one split.
-        same_rows: whether all test the same rows. The pool is then of the others; where the data
-            tell the test rows, only the shares are known.
+        same_rows: whether all test the same rows. The pool is then of the others, as many as the
+            share of test rows makes them.
     """
     told = _columns(runs, *_SHARES, _TRAIN_SIZE, _TEST_REST)
+    by_data = same_rows and not same_test(runs)  # which the validation rows are no share of
     designs = [
-        _design(_shares(run[:2]) or (SHARE, SHARE), _number(run[2]), run[3] == "True", tested)
+        _design(
+            _shares(run[:2]) or (SHARE, SHARE),
+            _number(run[2]),
+            tested,
+            rest=not same_rows and run[3].lower() == "true",
+            by_data=by_data,
+        )
         for run in sorted(told)
-    ] or [_design((SHARE, SHARE), None, False, tested)]
+    ] or [_design((SHARE, SHARE), None, tested, rest=False, by_data=by_data)]
     most = max(designs, key=lambda each: each.training / each.pool)
-    if same_rows and same_test(runs):
+    if same_rows and not by_data:
         most = replace(most, pool=most.pool - tested)
-    elif same_rows:
-        left = 1 - min((_shares(run[:2]) or (SHARE, SHARE))[1] for run in told)
-        most = Design(pool=1.0, training=left, validation=1 - left)
     serial = any(text not in _NOTHING for (text,) in _columns(runs, _HORIZON))
     return replace(most, one_split=one_split, serial=serial)
 
 
 def _design(
-    shares: tuple[float, float], train_size: float | None, rest: bool, tested: float
+    shares: tuple[float, float],
+    train_size: float | None,
+    tested: float,
+    *,
+    rest: bool,
+    by_data: bool,
 ) -> Design:
     test, validation = shares
     if train_size is not None and rest:  # all rows are trained on, validated with or tested
         pool = (tested + train_size) / (1 - validation)
     else:
         pool = tested / test
+    if by_data:
+        pool -= tested
+        test = 0
     training = pool * (1 - test - validation)
     return Design(pool, min(training, train_size or training), pool * validation)
 

@@ -47,6 +47,7 @@ COLUMNS = [
     *(f"{name}{kind}" for name in SCORES for kind in ("", "_std")),
     *MEANS[1:],
     "relative_seconds",
+    "adjusted_mean",
 ]
 
 
@@ -84,6 +85,8 @@ def table(
           runs on one of the user's own is `test/log_loss`
         - `validation_loss`, `epochs`, `seconds`: means
         - `relative_seconds`: mean over pairs of seconds / the baseline's
+        - `adjusted_mean`: the baseline's mean and the difference to it, by which rows are ordered:
+          means of other seeds than the baseline's are of other data
         - `label`: technique and variant, for people
     """
     return tabulate(runs, metric, against, rules)[0]
@@ -123,12 +126,16 @@ def tabulate(
             other = reference[key]
             theirs = group["seconds"] * math.nan if other is None else groups[other]["seconds"]
             row = summed(key, group) | (comparisons.get(key) or _not_compared(key, against))
-            rows.append(row | {"relative_seconds": (group["seconds"] / theirs).mean()})
+            row["relative_seconds"] = (group["seconds"] / theirs).mean()
+            beside = math.nan if other is None else groups[other]["score"].mean()
+            adjusted = beside + row["difference"]
+            row["adjusted_mean"] = row["mean"] if math.isnan(adjusted) else adjusted
+            rows.append(row)
     result = pd.DataFrame(rows, columns=COLUMNS)
     for flag in ("changed", "idle", "tested"):  # nothing, of the baseline
         result[flag] = result[flag].astype(float)
     result["other"] = ~against.rows(result)
-    result["order"] = result["mean"] if metric.lower_is_better else -result["mean"]
+    result["order"] = result["adjusted_mean"] * (1 if metric.lower_is_better else -1)
     places = [f"{key}_place" for key in FAMILY]
     result[places] = result[FAMILY].apply(_counted)
     result = result.sort_values([*places, "other", "order", "label"], kind="stable")

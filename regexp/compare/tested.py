@@ -9,7 +9,7 @@ import numpy as np
 
 from regexp.compare.baseline import Key, controls, label
 from regexp.compare.by_row import ByRow, RowReader, by_row
-from regexp.compare.family import compare_family
+from regexp.compare.family import ROWS, compare_family
 from regexp.compare.metric import Metric
 from regexp.compare.splits import design, one_split, overlap
 from regexp.compare.statistics import ALPHA
@@ -74,11 +74,13 @@ def tested_of(
     # others may not have said yet what they are
     finished = members[members["status"] == "FINISHED"]
     members = members if finished.empty else finished
-    ratio, remarks = overlap(members)
-    levels = [groups[key]["score"].mean() for key in dict.fromkeys(of.values())]
-    level = float(np.mean([level for level in levels if math.isfinite(level)] or [0.0]))
-    matters = metric.matters(level) if rules.matters is None else rules.matters / metric.unit.factor
     found = None if rules.reader is None else _by_row(groups, of, rules.reader)
+    same_rows = _same_rows(groups, of, rules.reader) if found is None else found.same_rows
+    ratio, remarks = overlap(members, same_rows=same_rows)
+    levels = [abs(groups[key]["score"].mean()) for key in dict.fromkeys(of.values())]
+    # of several baselines the smallest: what matters to one may be all that another has
+    level = min((float(level) for level in levels if math.isfinite(level)), default=0.0)
+    matters = metric.matters(level) if rules.matters is None else rules.matters / metric.unit.factor
     still = [key for key in dict.fromkeys(of.values()) if _never_varies(groups[key]["score"])]
     if still:
         remarks.append(
@@ -95,11 +97,13 @@ def tested_of(
         by_row=found,
         design=None
         if found is None
-        else design(members, found.per_seed, one_split=shared, same_rows=found.same_rows),
+        else design(members, found.per_seed, one_split=shared, same_rows=same_rows),
         matters=matters,
         alpha=rules.alpha,
         controls={key for key, other in of.items() if key[2] in arms[other[2]]},
     )
+    if len(levels) > 1:  # their gains have no common measure
+        compared[["p_best", f"{ROWS}p_best"]] = math.nan
     if not shared and _is_quiet(compared):
         remarks.append(
             "Other initial weights alone (the A/A arm) move scores far less than techniques do "
@@ -124,6 +128,16 @@ def _never_varies(scores: "pd.Series") -> bool:
     """Whether three scores or more are all the same."""
     known = scores.dropna()
     return len(known) >= LEAST and known.nunique() == 1
+
+
+def _same_rows(
+    groups: "Mapping[Key, pd.DataFrame]", of: Mapping[Key, Key], reader: RowReader | None
+) -> bool:
+    """Whether the outputs of the baselines tell that all seeds test the same rows."""
+    if reader is None:
+        return False
+    baselines = [groups[key].dropna(subset="score")["run_id"] for key in {*of.values()}]
+    return all(map(reader.same_rows, baselines)) and bool(baselines)
 
 
 def _by_row(

@@ -49,11 +49,13 @@ class Cocktail:
         none: those of runs without a technique, at the same seeds; may be empty.
         constant: `scheduler` of a configuration without a schedule; empty where a schedule is not
             left out.
+        last: the largest seed of its sweep, trials included.
     """
 
     configs: Sequence[Node]
     none: Sequence[Node] = ()
     constant: Node = field(default_factory=dict)
+    last: int = 0
 
     @property
     def ingredients(self) -> Subset:
@@ -78,7 +80,7 @@ class Cocktail:
         return config | {"regularizer": nodes} | other
 
     def afresh(self, kept: Subset, folder: str) -> list[Node]:
-        """As many configurations of some ingredients, with seeds behind those of its runs here.
+        """As many configurations of some ingredients, with seeds behind all of its sweep.
 
         A configuration holds lengths that follow from its training rows, so that a seed whose split
         leaves another number of them is passed over.
@@ -88,7 +90,7 @@ class Cocktail:
             folder: `paths.data`.
         """
         by_rows = {training_rows(one["dataset"], folder, one["seed"]): one for one in self.configs}
-        first = -(-(max(self.seeds) + 1) // BLOCK) * BLOCK
+        first = -(-(max(*self.seeds, self.last) + 1) // BLOCK) * BLOCK
 
         def fresh() -> Iterator[Node]:
             for seed in itertools.islice(itertools.count(first), _TRIED * len(self.configs)):
@@ -148,7 +150,8 @@ def cocktail_of(
     beside = [one for one in beside if one[1] == TUNED] or beside
     none = arms[beside[0]] if len(beside) == 1 else {}
     beside_it = [none[seed] for seed in by_seed if seed in none]
-    return Cocktail(list(by_seed.values()), beside_it, constant or {})
+    last = max(run.config["seed"] for run in runs)
+    return Cocktail(list(by_seed.values()), beside_it, constant or {}, last)
 
 
 def planned(

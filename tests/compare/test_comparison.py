@@ -365,3 +365,44 @@ def test_what_is_better_is_told_by_the_name(metric: str, lower: bool) -> None:
     runs = classified()
     runs[f"metrics.{metric}"] = 0.5
     assert of(runs, metric=metric).metric == Metric(metric, lower)
+
+
+def of_rates(**scores: dict[str, float]) -> pd.DataFrame:
+    """Runs of techniques at several learning rates: rate -> mean score, of each technique."""
+    spread = np.linspace(-0.01, 0.01, 6)
+    frames = []
+    for rate in ("0.01", "3.0"):
+        of_rate = {name: list(means[rate] + spread * (1 + 0.1 * at))
+                   for at, (name, means) in enumerate(scores.items())}  # fmt: skip
+        frame = scored(of_rate)
+        frame["variant"] = f"lr={rate}"
+        frame["label"] = frame["technique"] + f" (lr={rate})"
+        frame["run_id"] += rate
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_of_techniques_with_baselines_of_their_own_the_best_score_is_used_and_not_the_largest_gain(
+) -> None:  # fmt: skip
+    runs = of_rates(none={"0.01": 0.84, "3.0": 0.10}, batch_norm={"0.01": 0.93, "3.0": 0.52})
+    compared = of(runs)
+    assert answer(runs).startswith("Use batch_norm (lr=0.01): it helps on this table")
+    assert "best of all" not in answer(runs)
+    assert compared.table["p_best"].isna().all()
+
+
+def test_a_baseline_that_is_better_than_all_that_helps_others_is_taken() -> None:
+    runs = of_rates(none={"0.01": 0.84, "3.0": 0.10}, l1={"0.01": 0.80, "3.0": 0.52})
+    assert answer(runs).startswith(
+        "Take none (lr=0.01): what helps none at other numbers does not come to its mean, not even "
+        "l1 (lr=3.0), the best of them."
+    )
+
+
+def test_what_matters_of_an_error_is_a_share_of_the_smallest_baseline() -> None:
+    runs = of_rates(none={"0.01": 0.474, "3.0": 100.0}, l2={"0.01": 0.348, "3.0": 100.1})
+    runs["metrics.test/rmse"] = runs.pop("metrics.test/accuracy")
+    [family] = of(runs, metric="test/rmse").families
+    assert family.judge.matters == pytest.approx(0.00474)
+    outcomes = family.rows.set_index("label")["outcome"]
+    assert outcomes["l2 (lr=0.01)"] == "helps"

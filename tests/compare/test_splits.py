@@ -70,9 +70,9 @@ def test_splits_of_both_kinds_are_told() -> None:
         ({}, 200, (1000, 500, 300)),
         ({"params.dataset.train_size": "100"}, 200, (1000, 100, 300)),
         ({"params.dataset.train_size": "null"}, 200, (1000, 500, 300)),
-        ({"params.dataset.train_size": "100", "params.dataset.test_rest": "False"},
+        ({"params.dataset.train_size": "100", "params.dataset.test_rest": "false"},
          200, (1000, 100, 300)),
-        ({"params.dataset.train_size": "100", "params.dataset.test_rest": "True"},
+        ({"params.dataset.train_size": "100", "params.dataset.test_rest": "true"},
          600, (1000, 100, 300)),
     ],
 )  # fmt: skip
@@ -89,7 +89,11 @@ def test_the_rows_of_a_design_are_those_of_the_split(
 def test_of_test_rows_that_are_always_the_same_the_shares_of_the_others_count() -> None:
     runs = pd.DataFrame([{"run_id": "a", **SHARES}])
     found = design(runs, 200, one_split=False, same_rows=True)
-    assert found.training / found.pool == pytest.approx(0.7)
+    assert (found.pool, found.training, found.validation) == pytest.approx((800, 560, 240))
+    runs["params.dataset.train_size"] = "100"
+    runs["params.dataset.test_rest"] = "true"  # there is no rest where test rows are told
+    found = design(runs, 200, one_split=False, same_rows=True)
+    assert (found.pool, found.training, found.validation) == pytest.approx((800, 100, 240))
 
 
 HELD = {"split": "seed", "params.dataset.test_seed": "0"}
@@ -102,6 +106,10 @@ def test_of_a_test_seed_the_pool_is_of_the_other_rows() -> None:
     assert overlap(runs) == (None, [])
     found = design(runs, 200, one_split=False, same_rows=True)
     assert (found.pool, found.training, found.validation) == pytest.approx((800, 500, 300))
+    runs["params.dataset.train_size"] = "100"
+    runs["params.dataset.test_rest"] = "true"
+    found = design(runs, 200, one_split=False, same_rows=True)
+    assert (found.pool, found.training, found.validation) == pytest.approx((800, 100, 300))
 
 
 @pytest.mark.parametrize("other", ["1", "null", ""])

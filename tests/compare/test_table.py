@@ -9,6 +9,7 @@ from scipy import stats
 
 from regexp.compare import table
 from regexp.compare.metric import Metric, metric_of
+from regexp.compare.show import best_row
 from regexp.tracking.query import frame
 from tests.compare.sources import make_runs, scored
 
@@ -122,6 +123,18 @@ def test_baseline_of_a_grid_is_the_one_with_the_same_numbers() -> None:
 def test_baseline_comes_first_then_the_best(lower: bool, order: list[str]) -> None:
     runs = scored({"a": [0.1], "none": [0.5], "b": [0.9]})
     assert table(runs, Metric("test/accuracy", lower))["technique"].tolist() == order
+
+
+def test_rows_are_ordered_as_at_the_seeds_of_the_baseline() -> None:
+    """A technique that was stopped early has seeds that happen to be easy."""
+    easy, hard = [0.9, 0.91, 0.9, 0.89], [0.8, 0.81, 0.79, 0.8]
+    runs = scored({"none": easy + hard, "l1": [x - 0.01 for x in easy],
+                   "l2": [x + 0.01 for x in easy + hard]})  # fmt: skip
+    found = table(runs)
+    assert found["technique"].tolist() == ["none", "l2", "l1"]
+    assert row(found, "l1")["mean"] > row(found, "l2")["mean"]
+    assert row(found, "l1")["adjusted_mean"] == pytest.approx(0.85 - 0.01)
+    assert best_row(found, lower_is_better=False) == 1
 
 
 def test_validation_loss_is_that_of_the_final_weights() -> None:

@@ -180,3 +180,23 @@ def test_runs_of_one_test_seed_speak_of_these_test_rows(tmp_path: Path) -> None:
     assert of(alone, "good")["verdict"].startswith("helps on these test rows: ")
     assert np.isnan(of(alone, "good")["rows_p"])
     assert "Nothing is said of other rows." in " ".join(alone.families[0].notes)
+
+
+def test_where_the_data_tell_the_test_rows_nothing_is_said_of_others_by_scores_alone(
+    tmp_path: Path,
+) -> None:
+    """An AUC has no form by row; but the outputs tell that all seeds test the same rows."""
+    source = Outputs(tmp_path)
+    [runs] = source.frames.values()
+    runs["metrics.test/roc_auc"] = runs["metrics.test/accuracy"]
+    asked = Question(metric="test/roc_auc")
+    drawn = of(compare(source, list(source.frames), asked), "good")
+    assert drawn["rows_p"] > drawn["p"]
+    for path in tmp_path.iterdir():
+        outputs = read(path.read_bytes())
+        order = np.random.default_rng(0).permutation(TESTED)  # told in any order
+        write(path, replace(outputs, rows=np.arange(TESTED)[order]))
+    told = compare(source, list(source.frames), asked)
+    assert np.isnan(of(told, "good")["rows_p"])
+    assert of(told, "good")["verdict"].startswith("helps on these test rows: ")
+    assert "Nothing is said of other rows." in " ".join(told.families[0].notes)

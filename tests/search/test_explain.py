@@ -193,8 +193,20 @@ def test_the_cocktail_of_a_sweep_is_the_only_one_or_the_recipe() -> None:
     arms = [*arm("none", "tuned"), *arm("none", "untuned"), *arm("l1", "recipe", "final"),
             *arm("l1+dropout", stage="tuning")]  # fmt: skip
     found = cocktail_of(arms)
+    assert found.last == 1
     assert found.ingredients == ("l1",)
     assert len(found.none) == 2
+
+
+def test_fresh_seeds_are_behind_those_that_chose_the_numbers() -> None:
+    """The trials of a tuned sweep have the first seeds that its runs leave."""
+    trials = [Run(one.config | {"seed": 10 + one.config["seed"]}, one.tags)
+              for one in arm("l1+l2", stage="tuning", seeds=3)]  # fmt: skip
+    found = cocktail_of([*arm("l1+l2", seeds=10), *trials])
+    assert found.seeds == list(range(10))
+    iris = plain(compose_named(SMALL).config.dataset)
+    fresh = Cocktail([one | {"dataset": iris} for one in found.configs], last=found.last)
+    assert [one["seed"] for one in fresh.afresh(("l1",), "data")] == list(range(15, 25))
 
 
 @pytest.mark.parametrize(

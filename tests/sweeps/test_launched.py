@@ -10,9 +10,11 @@ import pytest
 from omegaconf import DictConfig
 
 from regexp.commands.arguments import parse
+from regexp.compare.splits import design
 from regexp.config import plan_file
 from regexp.config.jobs import Sweep, compose
 from regexp.config.launching import launch
+from regexp.metrics.outputs import read
 from regexp.sweeps import launched
 from regexp.sweeps import plan as planning
 from regexp.sweeps.planned_run import PlannedRun
@@ -67,6 +69,16 @@ def test_jobs_with_nothing_to_train_are_given_to_no_launcher(
     assert told.count("[1/2] none: finished before") == 2
     assert told.count("[2/2] l1: finished before") == 1
     assert len(sandbox.reports()) == before + 1 + 2 * 2, "one of each job, whoever did it"
+
+
+def test_how_seeds_split_the_rows_is_read_from_what_runs_record(sandbox: Sandbox) -> None:
+    """Rows that `train_size` leaves are tested: each of 1,797 has a part in a run."""
+    assert sandbox.run("regularizer=none", *SMALL) == 0
+    runs = sandbox.children()
+    tested = [len(read(sandbox.test_outputs(run_id)).rows) for run_id in runs["run_id"]]
+    found = design(runs, sum(tested) / len(tested), one_split=False, same_rows=False)
+    assert found.training == 64
+    assert found.pool == pytest.approx(1797, abs=5)
 
 
 def test_what_the_store_refuses_of_a_job_in_another_process_fails_the_sweep(

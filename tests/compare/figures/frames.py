@@ -46,6 +46,7 @@ def technique(name: str, difference: float, error: float = 0.01, **more: Any) ->
         "simultaneous_low": difference - 3 * error,
         "simultaneous_high": difference + 3 * error,
         "mean": 0.9 + difference,
+        "adjusted_mean": 0.9 + difference,
         "relative_seconds": 1.5,
         **more,
     }
