@@ -171,7 +171,8 @@ def compare(
     asked = _checked(runs, question.metric) if question.metric else _headline(runs)
     metric = metric_of(asked, runs)
     spending = spending_of(source, frames, runs, metric, against)
-    rules = Rules(question.matters, spending.level, RowReader(source, metric.name))
+    reader = RowReader(source, metric.name)
+    rules = Rules(question.matters, spending.level, reader, spending.level_at)
     table, tested = tabulate(runs, metric, against, rules)
     # In the order of the table, not in that in which jobs happened to start.
     places = table[KEYS].reset_index(names="place")

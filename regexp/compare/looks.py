@@ -47,6 +47,10 @@ Question = tuple[str, str, str]
 """Metric, factor and baseline of a comparison."""
 
 
+_NOTHING = 1e-9
+"""Of error: what rounding leaves where all is spent."""
+
+
 @dataclass(frozen=True)
 class Looks:
     """The looks at a sweep.
@@ -112,6 +116,13 @@ class Spending:
     def level(self) -> float:
         """Corrected p-values below it are claims."""
         return level(self.looks, self.family)
+
+    def level_at(self, seeds: int) -> float:
+        """The level of a later comparison at so many seeds, if there is none between."""
+        if self.most is not None and seeds <= self.most:
+            return self.last_level
+        looks = unplanned(self.looks, max(seeds, self.looks[-1].seeds + 1), ALPHA)
+        return level(looks, self.family) if looks[-1].spends > _NOTHING else 0.0
 
     @property
     def last_level(self) -> float:

@@ -150,7 +150,7 @@ def scope_of(
         alpha: probability of a false claim in the family.
         matters: the least gain that matters.
     """
-    from scipy.special import ndtri, stdtr, stdtrit
+    from scipy.special import stdtr, stdtrit
 
     mean, n, member = effects.mean, effects.pairs, effects.member
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -170,10 +170,7 @@ def scope_of(
     adjusted = np.full(len(mean), np.nan)
     adjusted[member] = adjust(p[member], effects.correlation[np.ix_(member, member)])
     each = max(alpha, _LEAST) / max(int(member.sum()), 1)
-    # of the difference seen, as if its variance were known
-    wanted = (mean / (ndtri(1 - each / 2) + ndtri(POWER))) ** 2 - stays
-    with np.errstate(divide="ignore", invalid="ignore"):
-        seeds = np.where(wanted > 0, np.ceil(effects.variance / wanted), np.inf)
+    seeds = seeds_needed(mean, effects.variance, stays, each)
     alone, together = reach(ALPHA), reach(each)
     return Scope(
         variance=effects.variance,
@@ -193,6 +190,21 @@ def scope_of(
         detectable=detectable_errors(freedom, each) * error,
         seeds=np.where(known, seeds, np.nan),
     )
+
+
+def seeds_needed(mean: Floats, variance: Floats, stays: Floats, level: float) -> Floats:
+    """How many seeds would decide with a probability of `POWER`, see `Scope.seeds`.
+
+    Args:
+        mean: differences that were seen, as if they and their variances were known, [techniques].
+        variance, stays: of them, see `Effects` and `Scope`, [techniques].
+        level: two-sided, of one technique.
+    """
+    from scipy.special import ndtri
+
+    wanted = (mean / (ndtri(1 - level / 2) + ndtri(POWER))) ** 2 - stays
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(wanted > 0, np.ceil(variance / wanted), np.inf)
 
 
 def _best(

@@ -1,7 +1,7 @@
 """The test of the techniques of one dataset and setting, from the runs' values."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,10 @@ from regexp.compare.baseline import Key, controls, label
 from regexp.compare.by_row import ByRow, RowReader, by_row
 from regexp.compare.family import ROWS, compare_family
 from regexp.compare.metric import Metric
+from regexp.compare.scope import seeds_needed
 from regexp.compare.splits import design, one_split, overlap
-from regexp.compare.statistics import ALPHA
-from regexp.compare.verdict import LEAST, Judge
+from regexp.compare.statistics import ALPHA, Floats
+from regexp.compare.verdict import LEAST, MOST_SEEDS, Judge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,11 +32,13 @@ class Rules:
             for the metric's own, see `Metric.matters`.
         alpha: the probability of a false claim in a family.
         reader: of the runs' test rows; None where only their scores are known.
+        later: the level of a family at a later look, at so many seeds; None where it is as now.
     """
 
     matters: float | None = None
     alpha: float = ALPHA
     reader: RowReader | None = None
+    later: Callable[[int], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,12 @@ def tested_of(
         alpha=rules.alpha,
         controls={key for key, other in of.items() if key[2] in arms[other[2]]},
     )
+    family = max(int(compared["p_corrected"].notna().sum()), 1)
+    if rules.later is not None:
+        for prefix in ("", ROWS):
+            open_ones = ~(compared[f"{prefix}p_corrected"] < rules.alpha)
+            needed = needed_later(compared[open_ones], prefix, rules.later, family)
+            compared.loc[open_ones, f"{prefix}seeds_needed"] = needed
     if len(levels) > 1:  # their gains have no common measure
         compared[["p_best", f"{ROWS}p_best"]] = math.nan
     if not shared and _is_quiet(compared):
@@ -113,6 +122,40 @@ def tested_of(
     same_test = ratio is None and not shared
     judge = Judge(metric, shared, matters, rules.alpha, same_test)
     return Tested(compared, ratio, judge, remarks)
+
+
+def needed_later(
+    compared: "pd.DataFrame", prefix: str, later: Callable[[int], float], family: int
+) -> Floats:
+    """`seeds_needed`, at the level that a look at so many seeds will have for a family.
+
+    NaN where it is known how many at the level of now, and no error will be left for a look at
+    them.
+    """
+    found = compared[f"{prefix}seeds_needed"].to_numpy(float, copy=True)
+    mean, pairs = (compared[name].to_numpy(float) for name in ("mean", "pairs"))
+    own = compared["error"].to_numpy(float) ** 2
+    stays = np.maximum(compared[f"{prefix}error"].to_numpy(float) ** 2 - own, 0.0)
+    for at in np.flatnonzero(np.isfinite(found)):
+        for _ in range(_ROUNDS):
+            seeds = int(min(max(found[at], pairs[at] + 1), MOST_SEEDS))
+            level = later(seeds) / family
+            if level <= 0:
+                found[at] = math.nan
+                break
+            one = slice(at, at + 1)
+            [needed] = seeds_needed(mean[one], own[one] * pairs[one], stays[one], level)
+            if not needed > seeds:  # a look at so many is enough
+                found[at] = max(needed, float(seeds)) if seeds > pairs[at] + 1 else needed
+                break
+            found[at] = needed
+            if not needed <= MOST_SEEDS:
+                break
+    return found
+
+
+_ROUNDS = 20
+"""So many times the seeds that a level asks for are looked at, and the level at these."""
 
 
 def _is_quiet(compared: "pd.DataFrame") -> bool:

@@ -155,6 +155,8 @@ def likely(row: pd.Series, word: str, prefix: str = "") -> float:
 def deciding(row: pd.Series, prefix: str = "") -> str:
     """`about 34 seeds would decide`."""
     seeds = float(row[f"{prefix}seeds_needed"])
+    if math.isnan(seeds):
+        return "the error of these runs is spent, and other seeds in a new sweep would decide"
     if math.isinf(seeds):
         return "seeds cannot decide this, more test rows can"
     if seeds > MOST_SEEDS:

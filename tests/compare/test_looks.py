@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from regexp.compare import Comparison, Question, compare
-from regexp.compare.looks import Looks, standings_of
-from regexp.compare.sequential import Look, level, planned
+from regexp.compare.looks import Looks, Spending, standings_of
+from regexp.compare.scope import seeds_needed
+from regexp.compare.sequential import Look, level, planned, unplanned
 from regexp.compare.statistics import ALPHA
+from regexp.compare.tested import needed_later
+from regexp.compare.verdict import deciding
 from regexp.metrics.names import NOISE_FLOOR, NONE_AGAIN, parameter
 from tests.compare.sources import Source, classified
 
@@ -148,3 +153,38 @@ def test_what_stands_out_is_decided_and_the_baseline_runs_beside() -> None:
         "none": "beside", NOISE_FLOOR: "beside", "dropout": "decided", "l1": "decided",
         "l2": "hopeless",
     }  # fmt: skip
+
+
+def test_seeds_that_would_decide_are_held_to_the_level_that_is_left_for_them() -> None:
+    """By simulation: a sweep of 10 seeds, then one of as many as it says would decide."""
+    first = Spending(("", "", ""), unplanned([], 10, ALPHA), None, 1, ended=True)
+    mean, sd = 0.01, 0.01 / 0.55
+    compared = pd.DataFrame({
+        "mean": [mean], "error": [sd / np.sqrt(10)], "rows_error": [sd / np.sqrt(10)],
+        "pairs": [10], "p_corrected": [0.1],
+        "seeds_needed": seeds_needed(np.array([mean]), np.array([sd**2]), np.zeros(1), first.level),
+    })  # fmt: skip
+    [now] = compared["seeds_needed"]
+    [needed] = needed_later(compared, "", first.level_at, 1)
+    assert needed > now, "the second look has a tenth of the error"
+
+    def power(seeds: float) -> float:
+        drawn = np.random.default_rng(0).normal(mean, sd / np.sqrt(seeds), 20_000)
+        z = np.abs(drawn) / (sd / np.sqrt(seeds))
+        return float((2 * stats.norm.sf(z) < first.level_at(int(seeds))).mean())
+
+    assert power(needed) == pytest.approx(0.8, abs=0.03)
+    assert power(now) < 0.6
+
+
+def test_where_looks_have_spent_all_error_no_seeds_of_these_runs_decide() -> None:
+    ended = Spending(("", "", ""), planned(20, 20, ALPHA), 20, 1, ended=True)
+    assert ended.level_at(50) == 0
+    compared = pd.DataFrame(
+        {"mean": [0.01], "error": [0.005], "rows_error": [0.005], "pairs": [20],
+         "p_corrected": [0.06], "seeds_needed": [40.0]}
+    )  # fmt: skip
+    [needed] = needed_later(compared, "", ended.level_at, 1)
+    assert np.isnan(needed)
+    told = deciding(compared.assign(seeds_needed=needed).iloc[0])
+    assert told == "the error of these runs is spent, and other seeds in a new sweep would decide"
