@@ -22,7 +22,7 @@ from regexp.prediction.description import Node
 from regexp.prediction.record import ModelRecord
 from regexp.regularizer.base import Tensors
 from regexp.regularizer.cocktail import Cocktail
-from regexp.stack.member import Member
+from regexp.stack.member import PARAMETER_TYPES, Member
 from regexp.stack.optimizers import Stepper
 from regexp.stack.rows import StackedRows
 from regexp.stack.stack import Stack
@@ -82,6 +82,7 @@ class Network:
         record = self._record
         data = self._data(torch.zeros(2, *record.input_shape))
         model, _ = _network(record.config, data)
+        model = model.to(PARAMETER_TYPES[self._trainer["precision"]])  # as in its stack
         try:
             model.load_state_dict(record.weights)
         except RuntimeError as error:

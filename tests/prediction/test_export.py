@@ -159,3 +159,19 @@ def test_pipelines_of_earlier_versions_are_programs_too() -> None:
     made = program._module_of(read)
     assert made is not None
     assert np.array_equal(made(torch.from_numpy(new)).numpy(), wanted)
+
+
+@pytest.mark.parametrize("technique", ["none", "temperature_scaling"])
+def test_a_run_in_float64_is_a_program_in_float64(
+    place: Place, tmp_path: Path, technique: str
+) -> None:
+    name = f"double-{technique}"
+    place.sweep(
+        name, "dataset=iris", "model.hidden=[8]", "trainer.precision=float64",
+        f"regularizer={technique}",
+    )  # fmt: skip
+    path, run_id = tmp_path / "model.pt2", place.runs[name][0]
+    assert run(["export-model", run_id, str(path)]) == 0
+    rows = np.random.default_rng(0).uniform(0, 6, (7, 4))
+    wanted = regexp.load(run_id).predict_proba(rows)
+    assert np.abs(torch_program(path)(rows) - wanted).max() < 1e-12
