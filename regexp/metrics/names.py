@@ -110,20 +110,30 @@ _LOW = {
     *("loss", "logloss", "nll", "rmse", "mse", "mae", "error", "err", "brier", "ece"),
     *("mape", "smape", "wape", "wmape", "mase", "msle", "rmsle", "nrmse", "medae", "deviance"),
     *("pinball", "crps", "hinge", "hamming", "perplexity", "misclassification", "risk", "cost"),
-    *("regret", "fpr", "fnr", "epochs", "seconds"),
+    *("regret", "fp", "fn", "fpr", "fnr", "fdr", "epochs", "seconds"),
 }
 """Words in the names of metrics whose small values are good ones: `val_loss`, `RMSE_unscaled`."""
 
 _HIGH = {
     *("accuracy", "acc", "auc", "roc", "auroc", "auprc", "ap", "map", "f1", "fbeta", "precision"),
-    *("recall", "sensitivity", "specificity", "tpr", "tnr", "r2", "score", "match"),
+    *("recall", "sensitivity", "specificity", "tp", "tn", "tpr", "tnr", "ppv", "npv"),
+    *("r2", "score", "match"),
     *("kappa", "mcc", "matthews", "pearson", "spearman", "kendall", "correlation", "likelihood"),
     *("iou", "jaccard", "dice", "ndcg", "mrr", "bleu", "gain", "profit", "revenue", "utility"),
 }
 """The same of large ones."""
 
 _NEGATED = {"neg", "negative"}
-"""First words that turn it around, as in scikit-learn's `neg_mean_squared_error`."""
+"""Words that turn a likelihood around; others may be of the rows of a class: `negative_recall`."""
+
+_TURNED = {
+    *("minus", "negated", "inverse", "inverted", "complement"),
+    *("gap", "difference", "disparity", "drop", "std", "variance", "spread"),
+}
+"""Words beside which no other tells which way is better: `one_minus_auc`, `accuracy_gap`."""
+
+_OUTCOME = re.compile(r"(?:(true|false)[\W_]*)?(positive|negative)s?(?:[\W_]+(predictive))?")
+"""What is counted of two classes: `true_negative_rate`, `negative_predictive_value`."""
 
 _SKILLS = {"d2", "skill"}
 """Words of what is the share of an error that is saved: large values are good, whatever error."""
@@ -160,16 +170,31 @@ def lower_is_better(metric: str, said: bool | None = None) -> bool:
 
 def told_by_name(name: str) -> bool | None:
     """Whether small values are good ones by the words of a metric's name; None if none or both."""
-    first, *others = re.split(r"[\W_]+", name.casefold())
+    name = _OUTCOME.sub(_abbreviated, name.casefold())
+    first, *others = re.split(r"[\W_]+", name)
     words = {first, *others}
+    if words & _TURNED or re.match(r"1\s*-", name):  # 1-auc
+        return None
     if words & _SKILLS:
         return False
     low, high = words & _LOW, words & _HIGH
     if "accuracy" in words:  # error_free_accuracy
         low = set()
+    if words & _NEGATED:
+        if low and first == "neg":  # as in scikit-learn's neg_mean_squared_error
+            return False
+        return True if not low and "likelihood" in high else None
     if not low | high or (low and (high - {"score"} or words & _SAVED)):  # brier_score is an error
         return None
-    return bool(low) != (first in _NEGATED)
+    return bool(low)
+
+
+def _abbreviated(found: re.Match[str]) -> str:
+    """`tn` of true negatives, `npv` of a negative predictive value; else what was found."""
+    right, kind, predictive = found.groups()
+    if predictive:
+        return f"{kind[0]}pv"
+    return f"{right[0]}{kind[0]}" if right else found[0]
 
 
 def direction_of(metric: str) -> str:

@@ -192,12 +192,32 @@ def test_names_of_classes_are_names_that_mlflow_takes() -> None:
         ("test/error_free_accuracy", False), ("test/brier_score", True),
         ("test/d2_absolute_error_score", False), ("test/brier_skill_score", False),
         ("test/tpr_at_fpr", False), ("test/cost_savings", False), ("test/recall_negative", False),
+        ("test/negative_recall", False), ("test/negative_predictive_value", False),
+        ("test/class_negative_predictive_value", False), ("test/true_negative_rate", False),
+        ("test/false_negative_rate", True), ("test/false-positives", True),
+        ("test/neg_brier_score", False), ("test/mean_negative_log_likelihood", True),
     ],
 )  # fmt: skip
 def test_which_way_is_better(name: str, lower: bool) -> None:
     assert lower_is_better(name) is lower
 
 
-@pytest.mark.parametrize("name", ["tpr_at_fpr", "fpr_at_recall", "cost_savings", "words"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tpr_at_fpr", "fpr_at_recall", "cost_savings", "words",
+        # of the rows of a class, or turned around
+        "negative_recall", "neg_f1", "negative_loss", "recall_of_negatives_minus_fpr",
+        # turned around, or how much it differs
+        "1-auc", "one_minus_accuracy", "accuracy_gap", "recall_std",
+    ],
+)  # fmt: skip
 def test_words_that_differ_tell_nothing(name: str) -> None:
     assert told_by_name(name) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["negative_predictive_value", "true_negative_rate", "true_positives", "neg_log_loss"]
+)
+def test_words_that_tell_that_large_values_are_good(name: str) -> None:
+    assert told_by_name(name) is False
