@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,7 @@ from regexp.stack.objective import OwnLoss
 from regexp.stack.optimizers import make_optimizer
 from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.trainable import Trainable
+from regexp.training.checkpoint import moved
 from regexp.training.loop import mean_loss, no_global_draws
 from regexp.training.train_step import train_step
 
@@ -145,7 +148,7 @@ class Regularized(Trainable):
                 f"optimizer: the step of {type(self.optimizer).__name__} needs a closure; only "
                 "first-order optimizers, whose step needs none, are supported"
             )
-        self._steps_per_epoch = steps_per_epoch
+        self._seed, self._steps_per_epoch = seed, steps_per_epoch
         self._batches: list[Tensor] = []
         self._final: Tensors | None = None
         self._losses: list[Tensor] = []
@@ -276,6 +279,80 @@ class Regularized(Trainable):
         self.model.load_state_dict(self._final, strict=False)
         self.stop_watching()
         return self.model.eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training goes on from, copied: `torch.save` writes it.
+
+        It may be taken after any step or epoch. Not in it are the schedule and the order of the
+        batches, which are yours.
+
+        Raises:
+            ValueError: after `finish`, which put other weights into the model.
+        """
+        self._check_unfinished("state_dict")
+        state = {
+            "seed": self._seed,
+            "steps_per_epoch": self._steps_per_epoch,
+            "epoch": self.epoch,
+            "step": self.step_index,
+            "stopped": self.stopped,
+            "seconds": time.monotonic() - self._began,
+            "losses": self._losses,  # of an epoch that has not ended
+            "rows": self._rows,
+            "model": self.model.state_dict(),
+            "memory": self.memory,
+            "optimizer": self.optimizer.state_dict(),
+        }
+        return copy.deepcopy(state)
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any], batches: Iterable[Tensor] = ()) -> None:
+        """Go on from what `state_dict` gave: with the same batches, the run makes the same bits.
+
+        Args:
+            state: of a run with the same model, techniques, optimizer and seed.
+            batches: those that `end_epoch` was given last, if it was, for techniques that average
+                weights: they are no part of the state.
+
+        Raises:
+            ValueError: the state is of another run; this one cannot be used any more.
+        """
+        self._check_unfinished("load_state_dict")
+        if missing := [key for key in ("seed", "model", "memory", "optimizer") if key not in state]:
+            raise ValueError(
+                f"load_state_dict: there is no {missing[0]} in the state; give what "
+                "Regularized.state_dict() returned"
+            )
+        self._check_same("seed", state["seed"], self._seed)
+        self._check_same("steps_per_epoch", state["steps_per_epoch"], self._steps_per_epoch)
+        self._check_same("techniques", list(state["memory"]), list(self.memory))
+        try:
+            self.model.load_state_dict(state["model"])
+        except RuntimeError as error:
+            message = f"load_state_dict: the state is of another network: {error}"
+            raise ValueError(message) from error
+        self.optimizer.load_state_dict(state["optimizer"])
+        kept = copy.deepcopy({key: state[key] for key in ("memory", "losses")})
+        rest = moved(kept, self.device)
+        self.memory, self._losses = rest["memory"], rest["losses"]
+        self.epoch, self.step_index = state["epoch"], state["step"]
+        self.stopped, self._rows = state["stopped"], list(state["rows"])
+        self._batches = list(batches)
+        self._began = time.monotonic() - state["seconds"]
+
+    def _check_same(self, what: str, theirs: object, ours: object) -> None:
+        if theirs != ours:
+            raise ValueError(
+                f"load_state_dict: the state is of a run with {what}={theirs}, and this one has "
+                f"{ours}; make it as that one was made"
+            )
+
+    def _check_unfinished(self, what: str) -> None:
+        if self._final is not None:
+            raise ValueError(
+                f"{what}: the run is finished, and its model has the weights that it ended with; "
+                "keep run.model.state_dict(), or take the state before finish()"
+            )
 
     def _check(self, inputs: Tensor, targets: Tensor, *, soft: bool = False) -> None:
         """Check that targets fit; `soft`: they may be probabilities of classes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import math
 import random
 from collections.abc import Callable
@@ -394,3 +395,145 @@ def test_probabilities_of_classes_are_trained_on() -> None:
     assert_close(ours.train_batch(inputs, chances), expected.detach())
     with pytest.raises(ValueError, match=r"expected classes, .* got torch.float32 \[4, 3\]"):
         ours.end_epoch(inputs, chances)
+
+
+RESUMED = {
+    **COCKTAILS,
+    "averages": {"swa": technique("swa", start=0.5)},
+    "swag": {"swag": technique("swag", start=0.5)},
+    "snapshots": {"ema": EMA(decay=0.9), "snapshot": Snapshot(snapshots=2)},
+    "slow weights": {"lookahead": technique("lookahead"), "mixup": Mixup(alpha=0.2)},
+    "scheduled": {
+        "dropout": technique("dropout", hidden={"from": 0.0, "to": 0.5}),
+        "gradient_noise": technique("gradient_noise"),
+    },
+}
+
+
+class Loop:
+    """A loop of a user's, with a schedule, that may be left and gone on with after any step."""
+
+    def __init__(self, techniques: dict[str, Any], data: Any) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            first = nn.Sequential(Inputs(), Block(nn.Linear(5, 8), nn.ReLU()), nn.Dropout(0.2))
+            model = nn.Sequential(first, nn.BatchNorm1d(8), nn.Linear(8, 3))
+        self.run = regularized(model, techniques, epochs=4, steps_per_epoch=3)
+        self.schedule = torch.optim.lr_scheduler.StepLR(self.run.optimizer, 1, 0.7)
+        self.data = data
+        self.inputs = tensor(data.train.inputs)
+        self.told: list[Any] = []
+
+    def train(self, first: int, last: int) -> None:
+        """Make the steps from `first` to before `last` of the run's twelve."""
+        validation = tensor(self.data.validation.inputs), self.data.validation.targets
+        for step in range(first, last):
+            order = torch.randperm(90, generator=torch.Generator().manual_seed(step // 3))
+            part = order.split(30)[step % 3]
+            loss = self.run.train_batch(self.inputs[part], self.data.train.targets[part])
+            self.told.append(float(loss))
+            if step % 3 == 2:
+                self.told.append(self.run.end_epoch(*validation, self.inputs.split(30)))
+                self.schedule.step()
+
+    def saved(self) -> io.BytesIO:
+        file = io.BytesIO()
+        torch.save({"run": self.run.state_dict(), "schedule": self.schedule.state_dict()}, file)
+        file.seek(0)
+        return file
+
+    def resume(self, file: io.BytesIO) -> None:
+        content = torch.load(file)  # executes nothing
+        self.run.load_state_dict(content["run"], self.inputs.split(30))
+        self.schedule.load_state_dict(content["schedule"])
+
+
+@pytest.mark.parametrize("step", [3, 7])
+@pytest.mark.parametrize("techniques", RESUMED.values(), ids=RESUMED)
+def test_a_resumed_loop_makes_the_same_bits(techniques: dict[str, Any], step: int) -> None:
+    """After an epoch, and in the middle of one."""
+    data = make_data()
+    whole, before, after = (Loop(techniques, data) for _ in range(3))
+    whole.train(0, step)
+    before.train(0, step)
+    file = before.saved()
+    before.train(step, 12)  # what was saved stays as it was
+    after.resume(file)
+    test = tensor(data.test.inputs)
+    assert torch.equal(after.run.predict(test), whole.run.predict(test))
+    whole.told.clear()
+    whole.train(step, 12)
+    after.train(step, 12)
+    assert after.told == whole.told
+    for one, other in (
+        (after.run.memory, whole.run.memory),
+        (after.run.model.state_dict(), whole.run.model.state_dict()),
+        (after.run.optimizer.state_dict(), whole.run.optimizer.state_dict()),
+    ):
+        assert_close(one, other, rtol=0, atol=0)
+    assert (after.run.epoch, after.run.stopped) == (whole.run.epoch, whole.run.stopped)
+    batches = whole.inputs.split(30)
+    ends = whole.run.finish(batches).state_dict(), after.run.finish(batches).state_dict()
+    assert_close(*ends, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_technique_goes_on_from_its_state(name: str) -> None:
+    """Of a network with other initial weights, after three steps of four."""
+    if isinstance(found := started(name), str):
+        pytest.skip(found)
+    ours, shape = found
+    again = started(name)
+    assert not isinstance(again, str)
+    data = make_data(shape=shape, task=ours.task)
+    inputs, targets = tensor(data.train.inputs), data.train.targets
+    validation = tensor(data.validation.inputs), data.validation.targets
+    if ours.task == "regression":  # as many values as the networks have outputs
+        targets, validation = targets.expand(-1, 3), (validation[0], validation[1].expand(-1, 3))
+
+    def train(run: Regularized, parts: list[int]) -> float:
+        for part in parts:
+            rows = torch.arange(45) + 45 * part
+            given = rows if run.split else None
+            loss = run.train_batch(inputs[rows], targets[rows], rows=given)
+        return float(loss)
+
+    train(ours, [0, 1])
+    ours.end_epoch(*validation, [inputs])
+    train(ours, [0])
+    again[0].load_state_dict(ours.state_dict(), [inputs])
+    assert train(again[0], [1]) == train(ours, [1])
+    ends = [run.end_epoch(*validation, [inputs]) for run in (again[0], ours)]
+    assert ends[0] == ends[1]
+    test = tensor(data.test.inputs)
+    assert torch.equal(again[0].predict(test), ours.predict(test))
+    finals = [run.finish([inputs]).state_dict() for run in (again[0], ours)]
+    assert_close(*finals, rtol=0, atol=0)
+
+
+def test_a_state_of_another_run_is_refused() -> None:
+    state = regularized(mlp(), {"l1": L1(strength=1e-3, include="weights")}).state_dict()
+    changes: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"techniques": {}}, r"techniques=\['l1'\], and this one has \[\]"),
+        ({"seed": 1}, "seed=0, and this one has 1"),
+        ({"steps_per_epoch": 2}, "steps_per_epoch=1, and this one has 2"),
+        ({"model": MLP((5,), 3, [7], "relu")}, "another network: .*size mismatch"),
+    )
+    for options, what in changes:
+        made = {"model": mlp(), "techniques": {"l1": L1(strength=1e-3, include="weights")}}
+        other = regularized(**{**made, **options})
+        with pytest.raises(ValueError, match=f"(?s)^load_state_dict: .*{what}"):
+            other.load_state_dict(state)
+    ours = regularized(mlp(), {})
+    with pytest.raises(ValueError, match=r"^load_state_dict: there is no seed in the state; give"):
+        ours.load_state_dict(ours.model.state_dict())
+
+
+def test_a_finished_run_has_no_state_to_go_on_from() -> None:
+    ours = regularized(mlp(), {})
+    state = ours.state_dict()
+    ours.finish()
+    with pytest.raises(ValueError, match=r"^state_dict: the run is finished"):
+        ours.state_dict()
+    with pytest.raises(ValueError, match=r"^load_state_dict: the run is finished"):
+        ours.load_state_dict(state)
