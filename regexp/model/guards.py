@@ -1,4 +1,7 @@
-"""What a network must not do, since its runs could not be made again: draw behind their back."""
+"""What a network must not do, since its runs could not be made again.
+
+It must not draw behind their back, nor remember what no state dict has.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from torch.nn.parameter import is_lazy
 
 from regexp.errors import ConfigError
 from regexp.model.draws import Draws
+from regexp.model.modes import modes_kept, training_mode
+from regexp.model.noise import Noise
 from regexp.random import Rng, global_states, moved
 
 
@@ -37,10 +42,12 @@ def checked_outputs(model: nn.Module, example: Tensor) -> Tensor:
 
     Raises:
         ConfigError: if it draws from a global random state that is not torch's, in evaluation, or
-            in training from a source that is not known; if it gives no tensor; or if its layers
-            have no sizes yet.
+            in training from a source that is not known; if it gives no tensor; if its layers
+            have no sizes yet; if it moves a buffer that no state dict has; or if somebody put a
+            part of it into evaluation mode.
     """
     kind = type(model).__name__
+    training_mode(model)
     check_real(model)
     if any(is_lazy(parameter) for parameter in model.parameters()):
         raise ConfigError(
@@ -50,8 +57,8 @@ def checked_outputs(model: nn.Module, example: Tensor) -> Tensor:
         )
     before = global_states()
     with torch.no_grad():
-        outputs, drew = _pass(model.eval(), example)
-        model.train()
+        with modes_kept(model):
+            outputs, drew = _pass(model.eval(), example)
         passes = [_pass(model, torch.cat([example, example]))[0] for _ in range(2)]
     if drew:
         raise ConfigError(
@@ -74,6 +81,7 @@ def checked_outputs(model: nn.Module, example: Tensor) -> Tensor:
             key="model",
             cure="draw with functions of torch, which get the run's own stream",
         )
+    _check_remembered(model, example)
     return outputs
 
 
@@ -111,6 +119,51 @@ def check_real(model: nn.Module) -> None:
                 cure="keep real and imaginary part as two, and make one number of them in the "
                 "forward (torch.view_as_complex)",
             )
+
+
+@torch.no_grad()
+def _check_remembered(model: nn.Module, example: Tensor) -> None:
+    """Check that buffers that the state dict leaves out do not hang on the batches before.
+
+    They are of `persistent=False`, or None at first. Those that are made anew in each pass, such as
+    a mask, may change.
+
+    Args:
+        model: in training mode.
+
+    Raises:
+        ConfigError: naming one that does.
+    """
+    left_out = _left_out(model)
+    if not left_out:
+        return
+    trials = [copy.deepcopy(model) for _ in range(2)]
+    rows = torch.cat([example, example])
+    other = (rows == 0).to(rows.dtype)  # numbers of words too
+    for trial, batches in zip(trials, ([rows], [rows, other, rows]), strict=True):
+        for batch in batches:
+            with Draws(trial.named_modules()).served(Rng(0, "probe", device=rows.device)):
+                trial(batch)
+    first, last = (dict(trial.named_buffers(remove_duplicate=False)) for trial in trials)
+    for name in sorted(left_out & last.keys()):
+        if name not in first or not torch.equal(last[name].nan_to_num(), first[name].nan_to_num()):
+            raise ConfigError(
+                f"the forward of {type(model).__name__} moves {name}, a buffer that no state dict "
+                "has, so that it would be lost with checkpoints and recorded weights",
+                key="model",
+                cure="register it with a tensor, and persistent=True",
+            )
+
+
+def _left_out(model: nn.Module) -> set[str]:
+    """The names of the buffers that its state dict leaves out, but for the noise of techniques."""
+    return {
+        f"{path}.{name}" if path else name
+        for path, module in model.named_modules()
+        if not isinstance(module, Noise)
+        for name, buffer in module._buffers.items()
+        if buffer is None or name in module._non_persistent_buffers_set
+    }
 
 
 def _pass(model: nn.Module, rows: Tensor) -> tuple[Tensor, set[str]]:

@@ -22,6 +22,7 @@ from torch.nn.utils import parametrize
 from regexp.model.activation import ACTIVATIONS
 from regexp.model.functional import hooks_of
 from regexp.model.layers import Noise
+from regexp.model.modes import modes_kept
 from regexp.stack.vmapped import (
     Stacked,
     Vmapped,
@@ -74,18 +75,20 @@ def _lift(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
 def _lift_new(modules: Modules, done: dict[int, nn.Module]) -> nn.Module:
     first = modules[0]
     if _plain_sequential(first):
-        return nn.Sequential(
+        lifted = nn.Sequential(
             OrderedDict(
                 # not named_children, which leaves out what stands in a second place
                 (name, _lift([module._modules[name] for module in modules], done))  # type: ignore[misc]
                 for name in first._modules
             )
         )
+        lifted.training = first.training
+        return lifted
     if _hooked(first):
         return Vmapped(modules)
     if parametrize.is_parametrized(first):
-        lifted = _lift_new([without_parametrizations(module) for module in modules], done)
-        return Vmapped(modules) if isinstance(lifted, Vmapped) else computed(lifted, modules)
+        plain = _lift_new([without_parametrizations(module) for module in modules], done)
+        return Vmapped(modules) if isinstance(plain, Vmapped) else computed(plain, modules)
     if getattr(first, "broadcasts", False) or type(first) is nn.ModuleList:
         return _lift_broadcasting(modules, done)
     if isinstance(first, Noise):
@@ -129,7 +132,7 @@ def check_lifted(lifted: nn.Module, modules: Modules, inputs: Tensor) -> None:
     """Refuse, by name, networks that cannot be lifted, or that would be others then.
 
     Args:
-        modules: the K networks, in training mode.
+        modules: the K networks.
         inputs: a few rows for each, [K, rows, *features].
 
     Raises:
@@ -138,13 +141,12 @@ def check_lifted(lifted: nn.Module, modules: Modules, inputs: Tensor) -> None:
     try:
         if dict(lifted.named_parameters()).keys() != dict(modules[0].named_parameters()).keys():
             raise RuntimeError("its parameters have other names there than alone")
-        outputs = lifted.eval()(inputs)
-        for run, module in enumerate(modules):
-            alone = module.eval()(inputs[run])
-            module.train()
+        with modes_kept(lifted, *modules):
+            outputs = lifted.eval()(inputs)
+            each = [module.eval()(rows) for module, rows in zip(modules, inputs, strict=True)]
+        for run, alone in enumerate(each):
             if not torch.allclose(outputs[run], alone, rtol=1e-3, atol=1e-4, equal_nan=True):
                 raise RuntimeError(f"run {run} of it gives other outputs there than alone")
-        lifted.train()
     except Exception as error:  # a user's module may raise anything
         raise ValueError(
             f"model: {type(modules[0]).__name__} cannot be trained as a stack of runs "

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.model.functional import call_with
+from regexp.model.modes import modes_kept
 from regexp.regularizer.base import Tensors
 from regexp.stack.vmapped import Vmapped
 
@@ -55,12 +56,13 @@ def reestimate(
     Warns:
         UserWarning: if there are no batches, and statistics that would need them.
     """
-    training = model.training
-    moving = [module for module in model.train().modules() if module.training]
-    model.train(training)
+    with modes_kept(model):
+        if not model.training:  # or a lifted one would forget what a network's own train() keeps
+            model.train()
+        moving = [module for module in model.modules() if module.training]
     norms = [
         module
-        for module in [*moving, *_within_vmap(model)]
+        for module in [*moving, *_within_vmap(moving)]
         if hasattr(module, "running_mean") and hasattr(module, "momentum")  # ghost ones too
     ]
     if not norms:
@@ -68,16 +70,17 @@ def reestimate(
     fresh = {name: value.clone() for name, value in state.items()}
     counts = {name: value.clone() for name, value in model.named_buffers() if name not in state}
     momenta = [module.momentum for module in norms]
-    model.eval()
-    for module in [*norms, *_calling(model, norms)]:
-        module.training = True
     seen = 0
-    for inputs in batches:
-        rows = inputs.shape[axis]
-        seen += rows
-        for module in norms:
-            module.momentum = rows / seen  # type: ignore[assignment] # the mean of all rows so far
-        call_with(model, {**counts, **fresh}, inputs)
+    with modes_kept(model):
+        model.eval()
+        for module in [*norms, *_calling(moving, norms)]:
+            module.training = True
+        for inputs in batches:
+            rows = inputs.shape[axis]
+            seen += rows
+            for module in norms:
+                module.momentum = rows / seen  # type: ignore[assignment] # the mean of all rows
+            call_with(model, {**counts, **fresh}, inputs)
     if not seen:
         warnings.warn(
             "averaged weights are evaluated with the running statistics of those in training, for "
@@ -86,7 +89,6 @@ def reestimate(
         )
     for module, momentum in zip(norms, momenta, strict=True):
         module.momentum = momentum
-    model.train(training)
     return fresh
 
 
@@ -106,13 +108,18 @@ def _differ(values: Tensor, others: Tensor, lifted: bool) -> Tensor:
     return differ.reshape(len(differ), -1).any(1) if lifted else differ.any()
 
 
-def _calling(model: nn.Module, norms: Sequence[nn.Module]) -> list[nn.Module]:
+def _calling(moving: Sequence[nn.Module], norms: Sequence[nn.Module]) -> list[nn.Module]:
     """The `Vmapped` modules of normalization layers themselves, whose mode these take."""
-    lifted = [module for module in model.modules() if isinstance(module, Vmapped)]
+    lifted = [module for module in moving if isinstance(module, Vmapped)]
     return [module for module in lifted if module.single["module"] in norms]
 
 
-def _within_vmap(model: nn.Module) -> list[nn.Module]:
+def _within_vmap(moving: Sequence[nn.Module]) -> list[nn.Module]:
     """The modules that `Vmapped` ones call, which are no submodules of theirs."""
-    lifted = [module for module in model.modules() if isinstance(module, Vmapped)]
-    return [inner for module in lifted for inner in module.single["module"].modules()]
+    lifted, known = [m for m in moving if isinstance(m, Vmapped)], set(map(id, moving))
+    return [
+        module.single["module"].get_submodule(name)
+        for module in lifted
+        for name, own in module.named_modules()
+        if id(own) in known
+    ]

@@ -18,6 +18,7 @@ from torch.utils import _pytree as pytree
 from regexp.metrics.ensemble import mean_prediction
 from regexp.model.draws import probe
 from regexp.model.functional import call_with
+from regexp.model.modes import modes_kept
 from regexp.model.noise import copy_shapes
 from regexp.random import Rng
 from regexp.regularizer.base import PredictionView, Tensors, TrainingSplit
@@ -86,7 +87,7 @@ class Stack(Trainable):
         regularizer: Cocktail | LiftedCocktail = members[0].regularizer
         if lifted:
             models = [member.model for member in members]
-            model = lift(models).to(device).train()
+            model = lift(models).to(device)  # what their own train() keeps in evaluation too
             check_lifted(model, models, next(self.rows.chunks("train", size=2))[0])
             regularizer = LiftedCocktail([m.regularizer for m in members], device, bool(drawing))
         super().__init__(
@@ -214,17 +215,15 @@ class Stack(Trainable):
         numbers = {}  # of layers, if not those of all runs
         if runs is not None:
             tensors, numbers = take((tensors, self._numbers()), runs)
-        self.model.eval()
-        self.single.eval()
         if self.regularizer.uses("predict"):
             call = self._averaging(tensors, runs)
         else:
             call = lambda inputs: call_with(self.model, tensors, inputs)
-        with self._autocast(), attributes(self.model, numbers):
-            outputs, targets = (rows or self.rows).outputs(call, split, runs)
-        self.model.train()
-        self.single.train()
-        return outputs, targets
+        modes = modes_kept(self.model, self.single)
+        with modes, self._autocast(), attributes(self.model, numbers):
+            self.model.eval()
+            self.single.eval()
+            return (rows or self.rows).outputs(call, split, runs)
 
     def _averaging(
         self, tensors: Tensors, runs: Sequence[int] | None

@@ -37,6 +37,7 @@ class Stacked(nn.Module):
         self._buffers.update(whole._buffers)
         self._non_persistent_buffers_set |= whole._non_persistent_buffers_set
         self._modules.update(whole._modules)
+        self.training = whole.training
 
 
 def stack_tensors(module: nn.Module, modules: Sequence[nn.Module]) -> None:
@@ -153,6 +154,7 @@ class VmappedNoise(Noise):
         self.numbers, self.shared = single.numbers, single.shared  # type: ignore[misc]
         self.shape, self.stream, self.key = single.shape, single.stream, single.key
         self.schedules = single.schedules
+        self.training = single.training
         self.note_calls(single.further)
         stack_numbers(self, modules)
 

@@ -11,6 +11,7 @@ from regexp.metrics import names
 from regexp.metrics.loss import LOSSES, Loss
 from regexp.metrics.sharpness import sharpness
 from regexp.model.functional import call_with
+from regexp.model.modes import modes_kept
 from regexp.random import Rng
 from regexp.stack.member import Member
 from regexp.stack.vmapped import without_fast_path
@@ -63,9 +64,6 @@ def _sharpness(member: Member, weights: dict[str, Tensor], rows: int) -> dict[st
 
     point = [tensors[name] for name in learned]
     start = rng.normal((sum(tensor.numel() for tensor in point),)).double()
-    model.eval()
-    try:
-        with sdpa_kernel(SDPBackend.MATH), without_fast_path():  # others have no second derivative
-            return sharpness(loss, point, start)
-    finally:
-        model.train()
+    with modes_kept(model), sdpa_kernel(SDPBackend.MATH), without_fast_path():
+        model.eval()  # and by kernels that have a second derivative
+        return sharpness(loss, point, start)

@@ -15,6 +15,7 @@ from regexp.metrics.evaluate import metrics
 from regexp.metrics.loss import Loss
 from regexp.model.draws import probe
 from regexp.model.guards import check_real, check_width, checked_outputs
+from regexp.model.modes import modes_kept, training_mode
 from regexp.optimizer import needs_closure
 from regexp.random import Rng
 from regexp.regularizer.base import (
@@ -83,10 +84,10 @@ class Regularized(Trainable):
     Raises:
         NotApplicable: if a technique has nothing to work on in the model or the data.
         ValueError: if two techniques do not go together, or if one changes the size of batches
-            or the initial weights, which are yours here; if the model has no parameters, gives
-            other than [rows, outputs], or draws what could not be drawn again: in evaluation mode,
-            or from Python's or NumPy's global random state; or if the optimizer's step needs a
-            closure.
+            or the initial weights, which are yours here; if the model has no parameters, has a part
+            in evaluation mode, gives other than [rows, outputs], or draws what could not be drawn
+            again: in evaluation mode, or from Python's or NumPy's global random state; or if the
+            optimizer's step needs a closure.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class Regularized(Trainable):
         if first is None:
             raise ValueError("model: it has no parameters, so that there is nothing to train")
         check_real(model)
-        model = add_layers(model, cocktail, seed).to(first.device, first.dtype).train()
+        model = add_layers(training_mode(model), cocktail, seed).to(first.device, first.dtype)
         floating = example.is_floating_point()
         rows = example.to(first.device, first.dtype if floating else example.dtype)
         outputs = checked_outputs(model, rows)
@@ -190,11 +191,12 @@ class Regularized(Trainable):
 
         Raises:
             ValueError: for targets of another shape or type, such as values [rows], which would be
-                taken for [rows, rows]; if `loss` gives other than a value a row; or if a technique
-                draws from a global random state in the first step.
+                taken for [rows, rows]; if `loss` gives other than a value a row; if somebody put a
+                part of the model into evaluation mode; or if a technique draws from a global random
+                state in the first step.
         """
         self._check(inputs, targets, soft=True)
-        self.model.train()
+        training_mode(self.model)
         # later steps are not looked at: threads that load rows may draw as they like
         whose = () if self.step_index else ("Python", "NumPy", "torch")
         with no_global_draws(*whose):
@@ -262,13 +264,12 @@ class Regularized(Trainable):
         """
         if state is None:
             state = self.evaluated() if self._final is None else self._final
-        training = self.model.training
-        self.model.eval()
         others = {n: v for n, v in self._buffers_now().items() if n not in state}
         network = Network(self.model, state, others, {}, draws=self._draws)
         view = PredictionView(state, network, inputs, self.rng("predict"))
-        outputs = self.regularizer.predict(self.memory, view)
-        self.model.train(training)
+        with modes_kept(self.model):
+            self.model.eval()
+            outputs = self.regularizer.predict(self.memory, view)
         return mean_prediction(outputs, self.task)
 
     @torch.no_grad()

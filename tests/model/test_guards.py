@@ -70,6 +70,90 @@ def test_what_could_not_be_drawn_again_is_refused(kind: type[nn.Module], message
         checked_outputs(kind(), X)
 
 
+class RunningMean(Net):
+    """Takes the mean of what it has seen away."""
+
+    persistent = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4), persistent=self.persistent)
+        self.mean: Tensor | None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.move(x.detach().mean(0))
+        return self.layer(x if self.mean is None else x - self.mean)
+
+    def move(self, mean: Tensor) -> None:
+        self.get_buffer("mean").mul_(0.9).add_(0.1 * mean)
+
+
+class Replaced(RunningMean):
+    def move(self, mean: Tensor) -> None:
+        self.mean = 0.9 * self.get_buffer("mean") + 0.1 * mean
+
+
+class First(RunningMean):
+    """Begins with the first batch's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = None
+
+    def move(self, mean: Tensor) -> None:
+        self.mean = mean if self.mean is None else 0.9 * self.mean + 0.1 * mean
+
+
+class FirstKept(First):
+    persistent = True
+
+
+class Kept(RunningMean):
+    persistent = True
+
+
+class Fresh(RunningMean):
+    """Its buffer is of the present batch alone."""
+
+    def move(self, mean: Tensor) -> None:
+        self.get_buffer("mean").copy_(mean)
+
+
+@pytest.mark.parametrize("kind", [RunningMean, Replaced, First, FirstKept])
+@pytest.mark.parametrize("rows", [X[:1], torch.zeros(1, 4)], ids=["numbers", "zeros"])
+def test_buffers_that_no_state_dict_has_may_not_remember(
+    kind: type[nn.Module], rows: Tensor
+) -> None:
+    network = nn.Sequential(nn.Identity(), kind())
+    message = r"Sequential moves 1\.mean, a buffer that no .*; register .*persistent=True"
+    with pytest.raises(ConfigError, match=message):
+        checked_outputs(network, rows)
+
+
+@pytest.mark.parametrize("kind", [Kept, Fresh])
+def test_buffers_that_are_kept_or_made_anew_are_taken(kind: type[nn.Module]) -> None:
+    network = kind()
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    checked_outputs(network, X)
+    assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())
+
+
+class TriedIn(Net):
+    """Looks at the shape of a part's outputs, and leaves it as it was for that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = nn.Dropout(0.5).eval()
+
+
+def test_a_part_that_was_left_in_evaluation_mode_is_refused() -> None:
+    message = "part of TriedIn is in evaluation mode.*call part.train"
+    with pytest.raises(ConfigError, match=message):
+        checked_outputs(TriedIn(), X)
+    checked_outputs(TriedIn().train(), X)
+
+
 class Pair(Net):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         return self.layer(x), x

@@ -17,9 +17,11 @@ from regexp.regularizer.base import Tensors
 from regexp.regularizer.batch_norm import BatchNorm
 from regexp.regularizer.ghost_batch_norm import Ghost
 from regexp.stack.lift import lift
+from regexp.stack.member import Member
 from regexp.stack.running_statistics import reestimate
 from regexp.stack.stack import Stack
-from tests.support import make_data, make_member, technique, tensor
+from tests.support import make_data, make_member, stacked_and_alone, technique, tensor
+from tests.technique_runs import SMOOTH
 
 
 class Gated(nn.Module):
@@ -151,3 +153,58 @@ def test_rows_that_drift_are_seen_in_no_order_of_theirs() -> None:
     whole = values.var(0)
     assert (moments(list(values.split(64)), 64)[1] < 0.5 * whole.numpy()).any()
     assert_close(evaluated["hidden.0.norm.0.running_var"], whole, rtol=0.1, atol=0.0)
+
+
+class Inner(nn.Module):
+    """A module of a user's own, which a stack calls by `vmap`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x).tanh()
+
+
+class Tuned(nn.Sequential):
+    """Normalization with frozen statistics beside others, each in the two ways of a stack."""
+
+    def __init__(self) -> None:
+        norms = nn.BatchNorm1d(6), nn.BatchNorm1d(6)
+        super().__init__(nn.Linear(5, 6), *norms, Inner(), Inner(), nn.Linear(6, 3))
+
+    def train(self, mode: bool = True) -> Tuned:
+        super().train(mode)
+        self[1].eval()
+        self[3].eval()
+        return self
+
+
+class Around(nn.Module):
+    """A network that a stack calls by `vmap` as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tuned = Tuned()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tuned(x)
+
+
+@pytest.mark.parametrize("network", [Tuned, Around])
+@pytest.mark.parametrize("names", [(), ("ema",), ("swag",), ("sam",)], ids="+".join)
+def test_frozen_statistics_stay_in_a_stack_and_alone(
+    network: type[nn.Module], names: tuple[str, ...]
+) -> None:
+    """Those of normalization that a network's own `train` keeps in evaluation mode."""
+
+    def member(seed: int) -> Member:
+        techniques = {name: technique(name) for name in names}
+        return make_member(seed, techniques, SMOOTH, model=network)
+
+    for result, _, alone, _ in stacked_and_alone(member, range(3)):
+        for name, value in result.last["weights"].items():
+            assert_close(value, alone.last["weights"][name], rtol=0, atol=1e-11)
+            if name.endswith("running_mean"):
+                moves = name.removeprefix("tuned.") in {"2.running_mean", "4.norm.running_mean"}
+                assert bool(value.any()) is moves, name

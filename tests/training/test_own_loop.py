@@ -537,3 +537,84 @@ def test_a_finished_run_has_no_state_to_go_on_from() -> None:
         ours.state_dict()
     with pytest.raises(ValueError, match=r"^load_state_dict: the run is finished"):
         ours.load_state_dict(state)
+
+
+class Pretrained(nn.Sequential):
+    """A network with statistics of other data, of which its own `train` may keep the first."""
+
+    def __init__(self, *, keeps: bool) -> None:
+        norms = nn.BatchNorm1d(8), nn.BatchNorm1d(8)
+        self.keeps = False
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(3)
+            super().__init__(nn.Linear(5, 8), norms[0], nn.ReLU(), norms[1], nn.Linear(8, 3))
+            self(torch.randn(50, 5) * 3 + 1)
+        self.keeps = keeps
+
+    def train(self, mode: bool = True) -> Pretrained:
+        super().train(mode)
+        if self.keeps:
+            self[1].eval()
+        return self
+
+
+def test_what_a_models_own_train_keeps_in_evaluation_mode_stays_so() -> None:
+    """As in a loop of plain torch."""
+    data, model, other = make_data(), Pretrained(keeps=True), Pretrained(keeps=True)
+    frozen = copy.deepcopy(model[1].state_dict())
+    sgd = partial(torch.optim.SGD, lr=0.1)
+    ours = regularized(model, {}, optimizer=sgd, epochs=2, steps_per_epoch=3)
+    optimizer = sgd(other.parameters())
+    x = tensor(data.train.inputs)
+    for _ in range(2):
+        other.train()
+        for part in torch.arange(90).split(30):
+            ours.train_batch(x[part], data.train.targets[part])
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(other(x[part]), data.train.targets[part]).backward()
+            optimizer.step()
+            ours.predict(x)
+            assert [name for name, one in model.named_children() if not one.training] == ["1"]
+            model.eval()  # to look at it
+        ours.end_epoch(tensor(data.validation.inputs), data.validation.targets)
+    assert_close(model.state_dict(), other.state_dict(), rtol=0, atol=0)
+    assert torch.equal(model[1].get_buffer("running_mean"), frozen["running_mean"])
+
+
+def test_averaged_weights_have_no_new_statistics_where_these_are_kept() -> None:
+    data, model = make_data(), Pretrained(keeps=True)
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    ours = regularized(model, {"ema": EMA(decay=0.5)}, steps_per_epoch=3)
+    x = tensor(data.train.inputs)
+    for part in torch.arange(90).split(30):
+        ours.train_batch(x[part], data.train.targets[part])
+    for look in (model.train, model.eval):
+        look()
+        state = ours.evaluated(x.split(30))
+        assert torch.equal(state["1.running_mean"], before["1.running_mean"])
+        assert not torch.equal(state["3.running_mean"], before["3.running_mean"])
+
+
+def test_a_part_in_evaluation_mode_is_refused() -> None:
+    """Training would put it back, so that statistics move that were to stay."""
+    message = r"^model: 1 of Pretrained is in evaluation mode .*; call 1.train\(\), or keep it so"
+    model = Pretrained(keeps=False)
+    model[1].eval()
+    with pytest.raises(ValueError, match=message):
+        regularized(model, {})
+    data, model = make_data(), Pretrained(keeps=False)
+    ours = regularized(model, {})
+    model[1].eval()
+    with pytest.raises(ValueError, match=message):
+        ours.train_batch(tensor(data.train.inputs), data.train.targets)
+    model[1].train()
+    ours.train_batch(tensor(data.train.inputs), data.train.targets)
+
+
+def test_a_model_in_evaluation_mode_is_trained_as_a_whole() -> None:
+    model = Pretrained(keeps=False).eval()
+    before = model[1].get_buffer("running_mean").clone()
+    ours = regularized(model, {})
+    data = make_data()
+    ours.train_batch(tensor(data.train.inputs), data.train.targets)
+    assert not torch.equal(model[1].get_buffer("running_mean"), before)
