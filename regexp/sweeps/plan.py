@@ -39,6 +39,7 @@ from regexp.sweeps.ingredients import (
 )
 from regexp.sweeps.own_metrics import check_metrics
 from regexp.sweeps.planned_run import PlannedRun, planned
+from regexp.sweeps.steppers import check_stepper
 from regexp.sweeps.trial import check_trains, stack_fault
 from regexp.sweeps.tuning import Numbers, numbers_in_words
 
@@ -182,6 +183,7 @@ def _resolve(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[Pla
         rows = training_rows(node, folder, seed)
         if rows not in resolved:
             whole = _resolve_lengths(config, rows, data)
+            check_stepper(whole, rows)
             own = {"seed": seed} | {k: v for k, v in whole.items() if k not in JOB}
             run = planned(own, variant, data)
             told = (*told_of_metrics(whole["trainer"]), *advice(whole, rows))

@@ -78,6 +78,48 @@ def test_a_run_is_the_same_whichever_seeds_are_planned_with_it() -> None:
     assert one.fingerprint == hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+class Rates:
+    """The rate of one epoch, for `LambdaLR`."""
+
+    def __call__(self, epoch: int) -> float:
+        return [1.0, 0.5][epoch]
+
+
+# Torch takes these until the middle of a run, or until its first step.
+REFUSED_LATE = [
+    (("scheduler=one_cycle_lr", "scheduler.total_steps=7"), r"^scheduler.total_steps=7: .*8 times"),
+    (
+        (
+            "scheduler=lambda_lr", "~scheduler.lr_lambda.warmup",
+            "scheduler.lr_lambda._target_=tests.sweeps.test_plan.Rates",
+        ),
+        r"^scheduler: IndexError: ",
+    ),
+    (
+        ("scheduler=one_cycle_lr", "scheduler.interval=epoch", "scheduler.total_steps=1"),
+        r"^scheduler.total_steps=1: .*2 times",
+    ),
+    (
+        ("+optimizer.capturable=true", "optimizer.fused=false", "trainer.device=cpu"),
+        "^optimizer.capturable=true: .* a GPU alone.*trainer.device=cuda",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSED_LATE)
+def test_what_torch_refuses_in_the_middle_of_a_run_is_told_before(
+    words: tuple[str, ...], message: str
+) -> None:
+    """Of eight steps in two epochs."""
+    with pytest.raises(ConfigError, match=message):
+        plan(config(*words))
+
+
+def test_schedules_of_the_length_of_the_run_are_taken() -> None:
+    for words in (["scheduler.total_steps=8"], ["scheduler.interval=epoch"], []):
+        assert len(plan(config("scheduler=one_cycle_lr", *words))) == 1
+
+
 def test_runs_have_the_advice_of_their_techniques() -> None:
     """Of their own numbers, and of the schedule that their optimizer would follow."""
     tail = "regularizer.swa.start"

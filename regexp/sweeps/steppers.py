@@ -1,0 +1,70 @@
+"""Optimizers and schedules that torch would refuse only while a run trains."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+import torch
+from torch import nn
+
+from regexp.config.nodes import blame
+from regexp.errors import ConfigError
+from regexp.scheduler import Schedule
+from regexp.stack.member import PARAMETER_TYPES, lengths
+from regexp.sweeps.identity import Node
+from regexp.sweeps.ingredients import build_regularizer, build_stepper
+from regexp.training.device import device_of
+
+
+def check_stepper(config: Node, rows: int) -> None:
+    """Step a run's optimizer on its device, and the schedule where the run ends.
+
+    Args:
+        config: of the run, resolved.
+        rows: of its training split.
+
+    Raises:
+        ConfigError: torch refuses one of the two.
+    """
+    trainer = config["trainer"]
+    regularizer = build_regularizer(config["regularizer"])
+    plan = lengths(regularizer, rows, trainer["batch_size"], trainer["epochs"])
+    nodes = json.dumps({key: config[key] for key in ("optimizer", "scheduler")})
+    steps, device = sum(count for _, count in plan), device_of(trainer["device"])
+    _check(nodes, len(plan), steps, device, trainer["precision"])
+
+
+@lru_cache(maxsize=64)
+def _check(nodes: str, epochs: int, steps: int, device: str, precision: str) -> None:
+    """`check_stepper` of what many runs have in common."""
+    config = json.loads(nodes)
+    stepper = build_stepper(config)
+    # a hidden matrix and an output layer's, with a bias each
+    shapes, dtype = ((3, 2), (3,), (2, 3), (2,)), PARAMETER_TYPES[precision]
+    parameters = [nn.Parameter(torch.zeros(shape, dtype=dtype)) for shape in shapes]
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer = stepper.optimizer(parameters)
+    schedule = Schedule(stepper.scheduler, stepper.interval, optimizer)
+    if device == "cpu":
+        try:
+            optimizer.step()
+        except Exception as error:  # a user's class may raise anything
+            if config["optimizer"].get("capturable"):
+                raise ConfigError(
+                    "such an optimizer steps on a GPU alone, and this run would be on the CPU",
+                    key="optimizer.capturable",
+                    got=True,
+                    cure="leave it out, or give trainer.device=cuda",
+                ) from error
+            raise blame("optimizer", config["optimizer"], error) from error
+    scheduler, times = schedule.scheduler, steps if stepper.interval == "step" else epochs
+    # those of torch hang on the number of the step, by which a run's last one is reached at once
+    if schedule.uses_metric or not times or not type(scheduler).__module__.startswith("torch."):
+        return
+    scheduler.last_epoch = times - 1
+    try:
+        scheduler.step()
+    except Exception as error:  # as a user's function of LambdaLR
+        raise blame("scheduler", config["scheduler"], error) from error
