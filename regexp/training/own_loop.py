@@ -158,6 +158,7 @@ class Regularized(Trainable):
 
     @property
     def learning_rate(self) -> float:
+        """Of the optimizer's first parameter group, which techniques are told of."""
         return learning_rate_of(self.optimizer)
 
     @property
