@@ -10,6 +10,8 @@ import copy
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from regexp.errors import ConfigError
 from regexp.model.draws import Draws
@@ -49,6 +51,7 @@ def checked_outputs(model: nn.Module, example: Tensor) -> Tensor:
     kind = type(model).__name__
     training_mode(model)
     check_real(model)
+    check_weights(model)
     if any(is_lazy(parameter) for parameter in model.parameters()):
         raise ConfigError(
             f"{kind} has layers of sizes that only a call tells, such as LazyLinear",
@@ -164,6 +167,26 @@ def _left_out(model: nn.Module) -> set[str]:
         for name, buffer in module._buffers.items()
         if buffer is None or name in module._non_persistent_buffers_set
     }
+
+
+def check_weights(model: nn.Module) -> None:
+    """Raise ConfigError for weights that torch computes by a hook, with which no copy can be made.
+
+    They are those of `torch.nn.utils.weight_norm`, and of `spectral_norm` once it was called; torch
+    has replaced both.
+    """
+    for name, module in model.named_modules():
+        for hook in module._forward_pre_hooks.values():
+            if not isinstance(hook, WeightNorm | SpectralNorm):
+                continue
+            if not getattr(module, hook.name).is_leaf:  # one of SpectralNorm is, until it is called
+                kind = "weight_norm" if isinstance(hook, WeightNorm) else "spectral_norm"
+                raise ConfigError(
+                    f"{name or type(model).__name__} has its {hook.name} by torch.nn.utils.{kind}, "
+                    "with which no copy of the network can be made",
+                    key="model",
+                    cure=f"take torch.nn.utils.parametrizations.{kind}",
+                )
 
 
 def _pass(model: nn.Module, rows: Tensor) -> tuple[Tensor, set[str]]:

@@ -14,7 +14,7 @@ from regexp.metrics.ensemble import mean_prediction
 from regexp.metrics.evaluate import metrics
 from regexp.metrics.loss import Loss
 from regexp.model.draws import probe
-from regexp.model.guards import check_real, check_width, checked_outputs
+from regexp.model.guards import check_real, check_weights, check_width, checked_outputs
 from regexp.model.modes import modes_kept, training_mode
 from regexp.optimizer import needs_closure
 from regexp.random import Rng
@@ -121,6 +121,13 @@ class Regularized(Trainable):
         if first is None:
             raise ValueError("model: it has no parameters, so that there is nothing to train")
         check_real(model)
+        check_weights(model)
+        types = sorted({str(p.dtype) for p in model.parameters() if p.is_floating_point()})
+        if len(types) > 1:
+            raise ValueError(
+                f"model: its parameters are of {' and '.join(types)}; expected one type, which "
+                "inputs and what techniques keep have too: call model.float(), or double()"
+            )
         model = add_layers(training_mode(model), cocktail, seed).to(first.device, first.dtype)
         floating = example.is_floating_point()
         rows = example.to(first.device, first.dtype if floating else example.dtype)

@@ -381,6 +381,25 @@ def test_a_loss_of_the_mean_of_rows_is_refused() -> None:
         ours.train_batch(torch.zeros(4, 5), torch.zeros(4, dtype=torch.int64))
 
 
+def test_parameters_of_several_types_are_refused() -> None:
+    model = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 3).double())
+    with pytest.raises(ValueError, match=r"^model: .* of torch.float32 and torch.float64; .*one"):
+        regularized(model, {})
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")
+@pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm"])
+def test_weights_that_hooks_compute_are_refused(kind: str) -> None:
+    model = nn.Sequential(getattr(nn.utils, kind)(nn.Linear(5, 4)), nn.Linear(4, 3))
+    model(torch.randn(6, 5))
+    message = rf"^model: 0 has its weight by torch.nn.utils.{kind}, .*parametrizations.{kind}"
+    with pytest.raises(ValueError, match=message):
+        regularized(model, {})
+    made = getattr(nn.utils.parametrizations, kind)(nn.Linear(5, 3))
+    ours = regularized(made, {})
+    assert ours.train_batch(torch.randn(6, 5), torch.arange(6) % 3).isfinite()
+
+
 def test_an_optimizer_whose_step_needs_a_closure_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^optimizer: the step of LBFGS needs a closure"):
         regularized(mlp(), {}, optimizer=torch.optim.LBFGS)
