@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +139,13 @@ def without(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
     for name in frame:
         column = frame[name]
         numeric = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
-        gone = column.isin(_as_typed(numbers, column) if numeric else list(missing))
+        wanted = _as_typed(numbers, column) if numeric else list(missing)
+        if column.dtype == np.float16:  # which pandas looks up nothing in
+            column, wanted = column.astype(np.float32), np.asarray(wanted, dtype=np.float32)
+        gone = column.isin(wanted)
+        if numbers and column.dtype == object:  # of decimals, which are no words
+            typed = column.map(lambda value: isinstance(value, Real | Decimal))
+            gone |= typed & column.where(typed).astype(float).isin(numbers)
         if gone.any():
             found[str(name)] = column.mask(gone)
     return frame.assign(**found)

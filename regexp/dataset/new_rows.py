@@ -7,6 +7,7 @@ levels of categories are those of the run, and every other column holds numbers.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -34,8 +35,9 @@ def inputs_of(rows: Any, preparation: Preparation, dataset: Dataset) -> NDArray[
     """Inputs of new rows, which need no targets, as `Dataset.read` gives them.
 
     Args:
-        rows: a data frame with the columns of `preparation`, an array [rows, ...] of what was read,
-            or the path of a file with either; of images also a folder, or one image.
+        rows: a data frame with the columns of `preparation`, of pandas or what gives one of these,
+            such as polars and pyarrow; an array [rows, ...] of what was read, or the path of a file
+            with either; of images also a folder, or one image.
         preparation: of a run.
         dataset: says how a text file is written, and what images are reduced to.
 
@@ -54,6 +56,7 @@ def inputs_of(rows: Any, preparation: Preparation, dataset: Dataset) -> NDArray[
     if images:
         return new_images.of_array(np.asarray(rows), preparation, dataset)
     shape = preparation.read_shape
+    rows = as_pandas(rows)
     if is_frame(rows):
         return _table(rows, preparation, text)
     array = np.asarray(rows)
@@ -62,6 +65,22 @@ def inputs_of(rows: Any, preparation: Preparation, dataset: Dataset) -> NDArray[
         flat = pd.DataFrame(array.reshape(len(array), -1), columns=list(preparation.columns))
         return _table(flat, preparation, text)
     return _as_numbers(array).reshape(len(array), *shape)
+
+
+def as_pandas(rows: Any) -> Any:
+    """Rows, as a data frame of pandas where they have columns with names.
+
+    Raises:
+        DataError: they have, and no way to give one: their order may be another than the run's.
+    """
+    named = hasattr(rows, "columns") or hasattr(rows, "column_names")
+    if is_frame(rows) or not named:
+        return rows
+    if not hasattr(rows, "to_pandas"):
+        raise DataError(
+            f"rows of {type(rows).__name__}, expected a data frame of pandas or an array"
+        )
+    return rows.to_pandas()
 
 
 def is_frame(rows: object) -> TypeGuard[pd.DataFrame]:
@@ -227,6 +246,13 @@ def _spelled(value: object, decimal: str) -> float | None:
 def _codes(column: pd.Series, levels: Sequence[str], decimal: str) -> NDArray[np.float64]:
     """A column of categories as numbers of the levels that the run knows, [rows]."""
     place = {level: number for number, level in enumerate(levels)}
+    coded = [level for level in levels if re.fullmatch(frames.LEADING_ZEROS, level)]
+    if coded and pd.api.types.is_numeric_dtype(column) and column.notna().any():
+        raise DataError(
+            f"column {column.name!r} holds numbers, and the run knows codes such as {coded[0]!r}, "
+            "which are others without their zeros; give it as text, as by "
+            f"pandas.read_csv(FILE, dtype={{{column.name!r}: str}})"
+        )
     column = column.astype(object)  # a pandas category takes no other values
     if "" not in place:
         column = column.mask(column == "")  # no value, as in a CSV

@@ -211,7 +211,7 @@ class Series(Dataset):
             text = Text(self.separator, (), self.encoding or UTF_8, self.decimal)
             with new_rows.as_of_the_run(text):
                 values = self._read(rows, self._channels)
-        elif new_rows.is_frame(rows):
+        elif new_rows.is_frame(rows := new_rows.as_pandas(rows)):
             values = new_rows.numbers_of(rows, self._channels)
         else:
             return super().read_inputs(rows, preparation)

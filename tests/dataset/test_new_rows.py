@@ -316,3 +316,48 @@ def test_a_frame_of_categories_with_gaps_is_read_as_the_file_was(
         for one in (given, given.astype({0: "category"})):
             assert np.array_equal(dataset.read_inputs(one, preparation), whole, equal_nan=True)
     assert np.array_equal(dataset.read_inputs(tmp_path / "some.parquet", preparation), whole)
+
+
+def test_frames_of_other_libraries_are_read_by_the_names_of_their_columns(
+    table: tuple[Any, Any],
+) -> None:
+    """As those of polars; pyarrow's tables say `column_names`."""
+    dataset, preparation = table
+    frame = pd.read_csv("table.csv", sep=";", decimal=",", dtype={"code": str}, na_values=["?"])
+    frame = frame.drop(columns="kind")[::-1]
+    expected = dataset.read_inputs(frame, preparation)
+    other = frame[sorted(frame.columns, reverse=True)]
+    arrow = pytest.importorskip("pyarrow").Table.from_pandas(other, preserve_index=False)
+    assert np.array_equal(dataset.read_inputs(arrow, preparation), expected, equal_nan=True)
+
+    class Foreign:
+        columns = tuple(other.columns)
+
+    with pytest.raises(DataError, match="rows of Foreign, expected a data frame of pandas or an"):
+        dataset.read_inputs(Foreign(), preparation)
+
+
+def test_steps_of_a_series_in_a_frame_of_another_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = pd.DataFrame({"a": np.arange(40.0), "b": np.arange(40.0) ** 2})
+    steps.to_csv(tmp_path / "steps.csv", index=False)
+    dataset = make("series", path="steps.csv", columns=["a", "b"], target="a", window=4)
+    preparation = dataset.load(0, tmp_path).preparation
+    arrow = pytest.importorskip("pyarrow").Table.from_pandas(steps[["b", "a"]])
+    expected = dataset.read_inputs(steps, preparation)
+    assert np.array_equal(dataset.read_inputs(arrow, preparation), expected)
+
+
+def test_codes_that_have_become_numbers_are_refused(table: tuple[Any, Any]) -> None:
+    """pandas reads 01 as 1, which may be another level."""
+    dataset, preparation = table
+    frame = pd.read_csv("table.csv", sep=";", decimal=",", na_values=["?"]).drop(columns="kind")
+    told = (
+        r"column 'code' holds numbers, and the run knows codes such as '01', .*dtype=\{'code': str"
+    )
+    with pytest.raises(DataError, match=told):
+        dataset.read_inputs(frame, preparation)
+    frame["code"] = np.nan  # no value is no number
+    with pytest.raises(DataError, match="no value is no level"):
+        dataset.read_inputs(frame, preparation)

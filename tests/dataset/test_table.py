@@ -225,13 +225,22 @@ def test_suffixes_may_be_written_in_capitals(tmp_path):
         assert data.features == ("a",)
 
 
-@pytest.mark.parametrize("type_", ["float32", "Float32", "float64"])
+@pytest.mark.parametrize("type_", ["float16", "float32", "Float32", "float64"])
 def test_a_number_for_missing_is_found_among_numbers_of_few_bits(type_, tmp_path):
     amounts = pd.Series([row / 7 if row % 5 else 99.9 for row in range(60)], dtype=type_)
     frame = pd.DataFrame({"amount": amounts, "y": ["u", "v"] * 30})
     frame.to_parquet(tmp_path / "mine.parquet")
     given = make("table", path="mine.parquet", target="y", missing=[99.9])
     assert given.load(0, tmp_path).features == ("amount", "missingindicator_amount")
+
+
+def test_a_number_for_missing_is_found_among_decimals(tmp_path):
+    amounts = [Decimal(row) / 4 if row % 5 else Decimal("-999.00") for row in range(60)]
+    frame = pd.DataFrame({"amount": amounts, "y": ["u", "v"] * 30})
+    frame.to_parquet(tmp_path / "mine.parquet")
+    for missing in ([-999], ["-999"], ["-999.0"]):
+        given = make("table", path="mine.parquet", target="y", missing=missing)
+        assert given.load(0, tmp_path).features == ("amount", "missingindicator_amount")
 
 
 def test_numbers_of_python_are_numbers(tmp_path):
