@@ -141,7 +141,7 @@ def without(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
         numeric = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
         wanted = _as_typed(numbers, column) if numeric else list(missing)
         if column.dtype == np.float16:  # which pandas looks up nothing in
-            column, wanted = column.astype(np.float32), np.asarray(wanted, dtype=np.float32)
+            column, wanted = column.astype(np.float32), pd.Series(wanted, dtype=np.float32)
         gone = column.isin(wanted)
         if numbers and column.dtype == object:  # of decimals, which are no words
             typed = column.map(lambda value: isinstance(value, Real | Decimal))

@@ -36,6 +36,9 @@ DESCRIPTION, PIPELINE, WEIGHTS = "regexp.json", "preparation.skops", "weights.pt
 """Its files: what the network and its inputs are; a fitted transformer of the user's own; its
 weights, and what techniques predict from."""
 
+IMAGES = "regexp.dataset.lazy.ChannelScaler"
+"""The kind of the preprocessing of images, which are stored in bytes."""
+
 LOADER = "regexp.prediction.pyfunc"
 """The module that MLflow calls to load it."""
 
@@ -141,15 +144,17 @@ def _signature(description: dict[str, Any]) -> tuple[flavor.Inputs, dict[str, st
     """What MLflow is told of a row that goes in, and of what comes out."""
     preparation = description["preparation"]
     if preparation is None:
-        return description["input_shape"], {}
+        return flavor.Array(tuple(description["input_shape"])), {}
     columns = output_columns(
         preparation["task"],
         preparation["classes"],
         description["outputs"],
         target_names(description["config"]),
     )
+    if (preparation["pipeline"] or {}).get("class") == IMAGES:  # of either order of axes
+        return flavor.Array((-1, -1, -1), "uint8"), columns
     if len(preparation["read_shape"]) > 1:
-        return preparation["read_shape"], columns
+        return flavor.Array(tuple(preparation["read_shape"])), columns
     levels = preparation["levels"]
     return {name: _kind_of(levels.get(name, ())) for name in preparation["columns"]}, columns
 

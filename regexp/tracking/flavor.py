@@ -4,12 +4,27 @@
 """
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 PYTHON_ENV = "python_env.yaml"
 
-Inputs = Mapping[str, str] | Sequence[int]
-"""Name -> type of columns (`string`, `ANY`), or the shape of a row that is an array."""
+
+@dataclass(frozen=True)
+class Array:
+    """Rows that are an array.
+
+    Attributes:
+        shape: of one row; -1 for any length.
+        dtype: of NumPy.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str = "float64"
+
+
+Inputs = Mapping[str, str] | Array
+"""Name -> type of columns (`string`, `ANY`), or an array."""
 
 ANY = "any"
 """A column of whatever a file is read as."""
@@ -37,7 +52,7 @@ def mlmodel(run_id: str, loader: str, inputs: Inputs, outputs: Mapping[str, str]
     else:
         import numpy as np
 
-        taken = Schema([TensorSpec(np.dtype(np.float64), (-1, *inputs))])
+        taken = Schema([TensorSpec(np.dtype(inputs.dtype), (-1, *inputs.shape))])
     model = Model(artifact_path="model", run_id=run_id)
     model.signature = ModelSignature(inputs=taken, outputs=columns(outputs) if outputs else None)
     # what `mlflow.pyfunc.add_to_model` does, whose import takes a second, and warns

@@ -1,6 +1,7 @@
 """MLflow's own ways to a run's model, against `regexp.load`."""
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -8,6 +9,7 @@ from mlflow.models import Model
 from sklearn.datasets import load_digits
 
 import regexp
+from tests.dataset.made import write_image_folder
 from tests.prediction.conftest import Place
 from tests.prediction.test_model import artifacts
 
@@ -32,6 +34,20 @@ def test_mlflow_loads_a_run_as_recorded(place: Place, frame: pd.DataFrame) -> No
         assert signature.inputs.input_names() == ["width", "share", "colour", "code"]
         assert signature.outputs.input_names() == list(table)
         pd.testing.assert_frame_equal(served.predict(rows), table)
+
+
+@pytest.mark.usefixtures("_uri")
+def test_images_go_in_as_bytes_in_either_order_of_axes(place: Place) -> None:
+    write_image_folder(place.folder)
+    place.sweep("photos", "dataset=image_folder", "dataset.path=photos", "dataset.size=4",
+                "model.hidden=[8]")  # fmt: skip
+    [run_id] = place.runs["photos"]
+    served = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+    images = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
+    table = regexp.load(run_id).table(images)
+    pd.testing.assert_frame_equal(served.predict(images), table)
+    pd.testing.assert_frame_equal(served.predict(images.transpose(0, 3, 1, 2)), table)
+    assert served.metadata.signature.inputs.inputs[0].type == np.uint8
 
 
 def test_the_file_is_what_mlflow_would_write(place: Place) -> None:
