@@ -45,7 +45,7 @@ def rates(name: str) -> list[float]:
 def figure() -> Figure:
     """One panel a schedule."""
     names = sorted(path.stem for path in (CONF / "scheduler").glob("*.yaml"))
-    drawn, panels = s.panels(len(names), size=(2.2, 1.5), across=4, head=0.35)
+    drawn, panels = s.panels(len(names), size=(2.2, 1.5), head=0.35)
     for panel, name in zip(panels, names, strict=False):
         values = rates(name)
         panel.plot(range(1, len(values) + 1), values, color=s.BLUE, linewidth=1.4)

@@ -105,19 +105,25 @@ def single(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def panels(count: int) -> tuple[Figure, list[Axes]]:
+def panels(
+    count: int, *, size: tuple[float, float] = (3.0, 2.3), head: float = 0.65
+) -> tuple[Figure, list[Axes]]:
     """A figure with equal panels in rows, four in each, which share their axes.
 
     Every panel that has none below it shows the numbers of the x axis.
+
+    Args:
+        count: of the panels.
+        size: of one, in inches, with what stands around it.
+        head: inches above the panels, for title and legend; `around` makes more where they need it.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     across = min(4, max(count, 1))
     down = max(math.ceil(count / across), 1)
-    # inches; above are title and legend, for which `around` makes more room where they need it
-    head, left, foot = 0.65, 0.3, 0.25
-    width, height = 3.0 * across + left, 2.3 * down + head + foot
+    left, foot = 0.3, 0.25
+    width, height = size[0] * across + left, size[1] * down + head + foot
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     inner = {
