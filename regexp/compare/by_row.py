@@ -70,8 +70,8 @@ class ByRow:
 
     @property
     def same_rows(self) -> bool:
-        """Whether all seeds test the same rows."""
-        return len(np.unique(self.row)) == self.per_seed
+        """Whether all seeds, of which there are several, test the same rows."""
+        return len(np.unique(self.row)) == self.per_seed < len(self.row)
 
 
 class RowReader:

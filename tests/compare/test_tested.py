@@ -200,3 +200,12 @@ def test_where_the_data_tell_the_test_rows_nothing_is_said_of_others_by_scores_a
     assert np.isnan(of(told, "good")["rows_p"])
     assert of(told, "good")["verdict"].startswith("helps on these test rows: ")
     assert "Nothing is said of other rows." in " ".join(told.families[0].notes)
+
+
+def test_of_one_seed_it_is_not_said_that_all_test_the_same_rows(source: Outputs) -> None:
+    runs = source.frames["a" * 32]
+    single = Source({"b" * 32: runs[runs["seed"] == 0]})
+    single.text = source.text  # type: ignore[method-assign]
+    [family] = compare(single, list(single.frames)).families
+    assert not family.judge.same_test
+    assert "test the same rows" not in " ".join(family.notes)
