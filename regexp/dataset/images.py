@@ -94,6 +94,8 @@ class LabelledImages(Dataset):
         else:
             images, labels = self._read_npz(path, table)
             files = [path]
+        if table is not None or not path.is_dir():  # else names of folders, which are what they are
+            _check_labels(str(table or path), labels)
         targets, classes = self._numbered(labels, str(table or path))
         return Table(
             inputs=ArrayImages(images),
@@ -265,6 +267,18 @@ def _texts(path: Path, name: str, array: NDArray[Any]) -> list[str]:
     if array.dtype.kind == "S":  # as other libraries write text
         array = np.char.decode(array, "utf-8")
     return [level_of(value) for value in array.tolist()]
+
+
+def _check_labels(source: str, labels: Sequence[str]) -> None:
+    """Raise DataError where images have no label: they are no class of their own."""
+    from regexp.dataset.frames import NO_VALUE  # imports pandas
+
+    without = [row for row, label in enumerate(labels) if label in NO_VALUE]
+    if without:
+        raise DataError(
+            f"{source}: {len(without)} of {len(labels)} images have no label, the first in row "
+            f"{without[0] + 1} ({labels[without[0]]!r}); leave them out, or name their class"
+        )
 
 
 def _check_equal(path: Path, images: int, others: int, what: str) -> None:

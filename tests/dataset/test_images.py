@@ -71,6 +71,22 @@ def test_labels_of_bytes_are_their_texts(tmp_path):
     assert table.classes == ("cat", "dog")
 
 
+@pytest.mark.parametrize("label", ["", "NaN"])
+def test_images_without_a_label_are_no_class_of_their_own(label, tmp_path):
+    dataset = images(tmp_path, classes=None)
+    lines = (tmp_path / "labels.csv").read_text().splitlines()
+    lines[3] = lines[3].partition(",")[0] + "," + label
+    write(tmp_path / "labels.csv", lines)
+    told = f"labels.csv: 1 of 60 images have no label, the first in row 3 \\({label!r}\\)"
+    with pytest.raises(DataError, match=told):
+        dataset.read(tmp_path)
+    kinds = np.array([1.0, 2.0, np.nan] * 20)
+    np.savez(tmp_path / "own.npz", images=made_images(), kind=kinds)
+    names = {"labels": None, "label_column": "kind", "classes": None, "identifiers": None}
+    with pytest.raises(DataError, match=r"own.npz: 20 of 60 images have no label, .* row 3"):
+        make("galaxy_images", path="own.npz", size=4, **names).read(tmp_path)
+
+
 def test_an_identifier_of_two_images_is_refused(tmp_path):
     dataset = images(tmp_path)
     with np.load(tmp_path / "images.npz") as file:
