@@ -23,9 +23,11 @@ __all__ = [
     "first_line",
     "in_a_file",
     "in_words",
+    "kind_and_reason",
     "nearest",
     "once",
     "printable",
+    "reason_of",
 ]
 
 INTERRUPTED = 130
@@ -127,6 +129,16 @@ def few(items: Sequence[str]) -> str:
 def first_line(said: object) -> str:
     """The first line of what an error says, or of a text; empty if there is none."""
     return (str(said).splitlines() or [""])[0]
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error says; its kind where it says nothing."""
+    return first_line(error) or type(error).__name__
+
+
+def kind_and_reason(error: BaseException) -> str:
+    """The kind of an error, and the first line of what it says: "ValueError: no such row"."""
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def once(lines: Iterable[str]) -> list[str]:

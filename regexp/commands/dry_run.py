@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from regexp.compare.show import show_columns
 from regexp.config.jobs import Sweep
-from regexp.errors import ConfigError, NotApplicable, count, first_line, printable
+from regexp.errors import ConfigError, NotApplicable, count, kind_and_reason, printable
 from regexp.sweeps.plan import plan_all
 from regexp.sweeps.planned_run import PlannedRun, key_of, repeats
 from regexp.sweeps.progress import remark_lines, varied
@@ -267,7 +267,7 @@ def _seconds_of(
         began = time.perf_counter()
         results = train(stack, short.trainer.epochs, report, way=short.trainer.step)
     except Exception as error:  # of a network or technique of the user's own, or no memory is left
-        told = f"{type(error).__name__}: {first_line(error)}"
+        told = kind_and_reason(error)
         raise UnmeasuredError(f"training raised {told}") from error
     for result in results:
         if result.status != "FINISHED":

@@ -128,17 +128,12 @@ def _action(
     helping = ordered[ordered["outcome"] == "helps"]
     if len(helping):
         row = helping.iloc[0]
-        if len(plain) > 1:
-            best = plain.iloc[0]
-            if (
-                best["mean"] < row["adjusted_mean"]
-                if lower
-                else best["mean"] > row["adjusted_mean"]
-            ):
-                return (
-                    f"Take {best['label']}: what helps {against} at other numbers does not come to "
-                    f"its mean, not even {row['label']}, the best of them."
-                )
+        best, sign = plain.iloc[0], -1 if lower else 1
+        if len(plain) > 1 and sign * best["mean"] > sign * row["adjusted_mean"]:
+            return (
+                f"Take {best['label']}: what helps {against} at other numbers does not come to its "
+                f"mean, not even {row['label']}, the best of them."
+            )
         both = row[f"{ROWS}outcome"] == "helps"
         where = f"{judge.here} and {judge.there}" if both else judge.here
         [(size, ends)] = formats.differences(helping.head(1), unit)

@@ -104,17 +104,15 @@ class RowReader:
 
     def same_rows(self, run_ids: Iterable[str]) -> bool:
         """Whether runs are known to test the same rows; False of less than two."""
-        first: NDArray[np.int64] | None = None
-        found = 0
+        found: list[NDArray[np.int64]] = []
         for run_id in run_ids:
             test = self._outputs(run_id)
             if test is None:
                 return False
-            first = test.rows if first is None else first
-            if not np.array_equal(np.sort(first), np.sort(test.rows)):
+            found.append(np.sort(test.rows))
+            if not np.array_equal(found[0], found[-1]):
                 return False
-            found += 1
-        return found > 1
+        return len(found) > 1
 
     def _observed(self, run_id: str) -> Observed | None:
         test = self._outputs(run_id)

@@ -1,7 +1,7 @@
 """The test of the techniques of one dataset and setting, from the runs' values."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,22 +77,26 @@ def tested_of(
     # others may not have said yet what they are
     finished = members[members["status"] == "FINISHED"]
     members = members if finished.empty else finished
+    baselines = list(dict.fromkeys(of.values()))
+    shared = one_split(members)
     found = None if rules.reader is None else _by_row(groups, of, rules.reader)
-    same_rows = _same_rows(groups, of, rules.reader) if found is None else found.same_rows
+    if found is not None:
+        same_rows = found.same_rows
+    else:  # of one split it is known without a look
+        same_rows = not shared and _same_rows([groups[key] for key in baselines], rules.reader)
     ratio, remarks = overlap(members, same_rows=same_rows)
-    levels = [abs(groups[key]["score"].mean()) for key in dict.fromkeys(of.values())]
+    levels = [abs(groups[key]["score"].mean()) for key in baselines]
     # of several baselines the smallest: what matters to one may be all that another has
     level = min((float(level) for level in levels if math.isfinite(level)), default=0.0)
     matters = metric.matters(level) if rules.matters is None else rules.matters / metric.unit.factor
-    still = [key for key in dict.fromkeys(of.values()) if _never_varies(groups[key]["score"])]
+    still = [key for key in baselines if _never_varies(groups[key]["score"])]
     if still:
         remarks.append(
             f"{label(*still[0][2:])} scores the same at every seed, so that nothing of a "
             "technique's own spread cancels. Where that is lopsided, verdicts are wrong more often "
             "than stated."
         )
-    arms = {name: controls(members, name) for name in {other[2] for other in of.values()}}
-    shared = one_split(members)
+    arms = {name: controls(members, name) for name in {other[2] for other in baselines}}
     compared = compare_family(
         {key: (groups[key]["score"], groups[other]["score"]) for key, other in of.items()},
         overlap=ratio,
@@ -111,7 +115,7 @@ def tested_of(
             open_ones = ~(compared[f"{prefix}p_corrected"] < rules.alpha)
             needed = needed_later(compared[open_ones], prefix, rules.later, family)
             compared.loc[open_ones, f"{prefix}seeds_needed"] = needed
-    if len(levels) > 1:  # their gains have no common measure
+    if len(baselines) > 1:  # their gains have no common measure
         compared[["p_best", f"{ROWS}p_best"]] = math.nan
     if not shared and _is_quiet(compared):
         remarks.append(
@@ -146,7 +150,7 @@ def needed_later(
             one = slice(at, at + 1)
             [needed] = seeds_needed(mean[one], own[one] * pairs[one], stays[one], level)
             if not needed > seeds:  # a look at so many is enough
-                found[at] = max(needed, float(seeds)) if seeds > pairs[at] + 1 else needed
+                found[at] = seeds if seeds > pairs[at] + 1 else needed
                 break
             found[at] = needed
             if not needed <= MOST_SEEDS:
@@ -173,14 +177,11 @@ def _never_varies(scores: "pd.Series") -> bool:
     return len(known) >= LEAST and known.nunique() == 1
 
 
-def _same_rows(
-    groups: "Mapping[Key, pd.DataFrame]", of: Mapping[Key, Key], reader: RowReader | None
-) -> bool:
-    """Whether the outputs of the baselines tell that all seeds test the same rows."""
-    if reader is None:
+def _same_rows(baselines: "Sequence[pd.DataFrame]", reader: RowReader | None) -> bool:
+    """Whether the outputs of the baselines' runs tell that all seeds test the same rows."""
+    if reader is None or not baselines:
         return False
-    baselines = [groups[key].dropna(subset="score")["run_id"] for key in {*of.values()}]
-    return all(map(reader.same_rows, baselines)) and bool(baselines)
+    return all(reader.same_rows(runs.dropna(subset="score")["run_id"]) for runs in baselines)
 
 
 def _by_row(

@@ -15,7 +15,7 @@ from regexp.config.bars import as_bars
 from regexp.config.nodes import DIRECTIVES, build_node, check_node
 from regexp.config.targets import find_target
 from regexp.config.values import is_number, plain, shown
-from regexp.errors import ConfigError, first_line
+from regexp.errors import ConfigError, reason_of
 from regexp.metrics.names import OF_A_SPLIT, told_by_name
 
 BALANCED = "balanced"
@@ -34,7 +34,7 @@ def check_trainer(config: DictConfig) -> None:
     try:
         trainer = plain(config.trainer)
     except OmegaConfBaseException as error:
-        reason = first_line(error) or type(error).__name__
+        reason = reason_of(error)
         raise ConfigError(f"{error.full_key!s}: {reason}") from error
     _check_class_weight(trainer["class_weight"])
     as_bars(trainer["bars"])

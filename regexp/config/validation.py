@@ -21,7 +21,7 @@ from regexp.config.search_space import Dimension
 from regexp.config.search_space import check as check_tune
 from regexp.config.targets import find_target
 from regexp.config.values import GROUPS, grid_of, plain, seeds_of, shown
-from regexp.errors import ConfigError, first_line
+from regexp.errors import ConfigError, reason_of
 
 UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
 _STEPS_PER_EPOCH = 10  # where only the data will tell
@@ -179,7 +179,7 @@ def check_group(config: DictConfig, group: str, label: str = "") -> None:
     try:
         node = plain(config[group])
     except OmegaConfBaseException as error:
-        reason = first_line(error) or type(error).__name__
+        reason = reason_of(error)
         raise ConfigError(f"{label}{error.full_key!s}: {reason}") from error
     if group == "regularizer":
         built = {}

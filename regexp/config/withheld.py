@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from regexp.addresses import has_credentials, public, withhold
-from regexp.errors import ConfigError, first_line
+from regexp.errors import ConfigError, reason_of
 
 
 def withhold_words(words: Sequence[str]) -> list[str]:
@@ -64,7 +64,7 @@ def _resolved(text: str) -> str:
     try:
         return str(OmegaConf.create({"address": text}).address)
     except OmegaConfBaseException as error:
-        raise ConfigError(first_line(error) or type(error).__name__, key=public(text)) from error
+        raise ConfigError(reason_of(error), key=public(text)) from error
 
 
 def without_grammar(value: Any) -> Any:

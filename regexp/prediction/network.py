@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 from regexp.dataset.base import Data, Split
 from regexp.dataset.lazy import LazyInputs
-from regexp.errors import ConfigError, first_line
+from regexp.errors import ConfigError, reason_of
 from regexp.prediction.description import Node
 from regexp.prediction.record import ModelRecord
 from regexp.regularizer.base import Tensors
@@ -86,7 +86,7 @@ class Network:
         try:
             model.load_state_dict(record.weights)
         except RuntimeError as error:
-            raise _unfit(first_line(error) or type(error).__name__) from error
+            raise _unfit(reason_of(error)) from error
         return model.eval()
 
     def _build(self, inputs: Tensor | LazyInputs, device: torch.device) -> Stack:

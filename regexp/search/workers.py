@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from regexp.addresses import public
 from regexp.config.prepared import prepare_resolvers
-from regexp.errors import first_line
+from regexp.errors import kind_and_reason
 from regexp.sweeps.progress import say
 from regexp.sweeps.workers import is_command, start_server
 from regexp.tracking import interruptible
@@ -105,7 +105,7 @@ def _call(writer: Connection, function: Callable[..., object], *arguments: Any) 
         with interruptible():
             function(*arguments)
     except Exception as error:
-        writer.send(public(f"{type(error).__name__}: {first_line(error)}"))
+        writer.send(public(kind_and_reason(error)))
         sys.exit(1)
 
 

@@ -10,27 +10,26 @@ from itertools import accumulate
 from regexp.regularizer.base import Course
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.conflicts import CLASS_WEIGHTS
-from regexp.stack.member import lengths
 from regexp.stack.optimizers import simulate
 from regexp.sweeps.identity import Node
-from regexp.sweeps.ingredients import build_regularizer, build_stepper
+from regexp.sweeps.ingredients import build_stepper
 
 SIMULATED = 100_000
 """Steps whose learning rates are looked at, at most."""
 
 
-def advice(config: Node, rows: int) -> tuple[str, ...]:
+def advice(config: Node, regularizer: Cocktail, plan: Sequence[tuple[int, int]]) -> tuple[str, ...]:
     """Sentences on numbers that do not suit a run, each with its technique's key.
 
     Args:
         config: of the run, resolved.
-        rows: of its training split.
+        regularizer: its techniques.
+        plan: its `lengths`.
     """
-    regularizer, trainer = build_regularizer(config["regularizer"]), config["trainer"]
-    told = [] if trainer["class_weight"] is None else [*_balanced_twice(regularizer)]
+    balanced = config["trainer"]["class_weight"] is not None
+    told = [*_balanced_twice(regularizer)] if balanced else []
     if not regularizer.uses("advise"):
         return tuple(told)
-    plan = lengths(regularizer, rows, trainer["batch_size"], trainer["epochs"])
     counts = tuple(steps for _, steps in plan)
     nodes = json.dumps({key: config[key] for key in ("optimizer", "scheduler")})
     rates = lambda: _learning_rates(nodes, counts) if sum(counts) <= SIMULATED else ()

@@ -15,7 +15,7 @@ from regexp.config.bars import as_bars
 from regexp.config.nodes import build_node
 from regexp.config.targets import import_target
 from regexp.dataset.base import Data, Dataset
-from regexp.errors import ConfigError, first_line
+from regexp.errors import ConfigError, kind_and_reason
 from regexp.model.guards import check_width, checked_outputs, outputs_of
 from regexp.random import seed_torch
 from regexp.regularizer.cocktail import Cocktail
@@ -120,7 +120,7 @@ def check_forward(model: nn.Module, data: Data, *, known: bool = False) -> None:
         except Exception as error:  # a user's module may raise anything
             raise ConfigError(
                 f"model: {kind} cannot take the rows of {data.name}, of shape {shape} "
-                f"({type(error).__name__}: {first_line(error)})"
+                f"({kind_and_reason(error)})"
             ) from error
     check_width(model, outputs, 1, data.outputs, f" of {data.name}")
 

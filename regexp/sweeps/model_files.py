@@ -21,7 +21,7 @@ from regexp import __version__
 from regexp.dataset import stored
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL
 from regexp.dataset.frames import LEADING_ZEROS
-from regexp.errors import first_line
+from regexp.errors import kind_and_reason
 from regexp.stack.member import Member
 from regexp.sweeps.identity import DECIDES, Node
 from regexp.sweeps.planned_run import PlannedRun
@@ -82,7 +82,7 @@ def model_files(
             if content := stored.dumped(data.preparation.pipeline):
                 files[PIPELINE] = content
         except Exception as error:  # a user's own transformer, which skops cannot write
-            reason = f"{type(error).__name__}: {first_line(error)}"
+            reason = kind_and_reason(error)
             description["not_stored"] = reason
     files[DESCRIPTION] = json.dumps(description, ensure_ascii=False).encode()
     return files

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from regexp.config.functions import build_function, without_direction
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL, Data, Split
-from regexp.errors import ConfigError, first_line
+from regexp.errors import ConfigError, kind_and_reason
 from regexp.sweeps.identity import Node
 
 OwnMetrics = Mapping[str, Callable[[Tensor, Tensor], Any]]
@@ -50,7 +50,7 @@ def taken(
         try:
             found[name] = float(metric(outputs.clone(), targets.clone()))
         except Exception as error:  # a user's function may raise anything
-            failed[name] = f"{type(error).__name__}: {first_line(error)}"
+            failed[name] = kind_and_reason(error)
     return found, failed
 
 

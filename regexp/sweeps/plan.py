@@ -183,10 +183,12 @@ def _resolve(config: DictConfig, variant: str, seeds: list[int]) -> Iterator[Pla
         rows = training_rows(node, folder, seed)
         if rows not in resolved:
             whole = _resolve_lengths(config, rows, data)
-            check_stepper(whole, rows)
+            trainer, regularizer = whole["trainer"], build_regularizer(whole["regularizer"])
+            steps = lengths(regularizer, rows, trainer["batch_size"], trainer["epochs"])
+            check_stepper(whole, steps)
             own = {"seed": seed} | {k: v for k, v in whole.items() if k not in JOB}
             run = planned(own, variant, data)
-            told = (*told_of_metrics(whole["trainer"]), *advice(whole, rows))
+            told = (*told_of_metrics(trainer), *advice(whole, regularizer, steps))
             run = replace(run, remarks=(*run.remarks, *told))
             resolved[rows] = run.with_seeds()
         yield resolved[rows](seed)

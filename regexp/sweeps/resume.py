@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from regexp.errors import first_line
+from regexp.errors import reason_of
 from regexp.tracking import CheckpointCopy, pending
 from regexp.training import checkpoint
 
@@ -120,7 +120,7 @@ class Resume:
         _logger.warning(
             "The checkpoint %s cannot be used (%s). Its runs start from their beginning.",
             self.path,
-            first_line(error) or type(error).__name__,
+            reason_of(error),
         )
 
     def note(self, run: int, point: Point) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from regexp.errors import first_line
+from regexp.errors import kind_and_reason
 from regexp.metrics import names
 from regexp.metrics.loss import LOSSES, Loss
 from regexp.metrics.sharpness import sharpness
@@ -33,7 +33,7 @@ def add_sharpness(member: Member, result: Result, rows: int) -> None:
         found = _sharpness(member, result.last["weights"], rows)
         result.metrics |= {names.SHARPNESS + name: value for name, value in found.items()}
     except Exception as error:  # a user's network may have no second derivative
-        reason = f"{type(error).__name__}: {first_line(error)}"
+        reason = kind_and_reason(error)
         result.failed_metrics[names.SHARPNESS.rstrip("/")] = reason
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -11,25 +12,23 @@ from torch import nn
 from regexp.config.nodes import blame
 from regexp.errors import ConfigError
 from regexp.scheduler import Schedule
-from regexp.stack.member import PARAMETER_TYPES, lengths
+from regexp.stack.member import PARAMETER_TYPES
 from regexp.sweeps.identity import Node
-from regexp.sweeps.ingredients import build_regularizer, build_stepper
+from regexp.sweeps.ingredients import build_stepper
 from regexp.training.device import device_of
 
 
-def check_stepper(config: Node, rows: int) -> None:
+def check_stepper(config: Node, plan: Sequence[tuple[int, int]]) -> None:
     """Step a run's optimizer on its device, and the schedule where the run ends.
 
     Args:
         config: of the run, resolved.
-        rows: of its training split.
+        plan: its `lengths`.
 
     Raises:
         ConfigError: torch refuses one of the two.
     """
     trainer = config["trainer"]
-    regularizer = build_regularizer(config["regularizer"])
-    plan = lengths(regularizer, rows, trainer["batch_size"], trainer["epochs"])
     nodes = json.dumps({key: config[key] for key in ("optimizer", "scheduler")})
     steps, device = sum(count for _, count in plan), device_of(trainer["device"])
     _check(nodes, len(plan), steps, device, trainer["precision"])

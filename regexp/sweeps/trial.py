@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from regexp.dataset.base import Data, Split
-from regexp.errors import ConfigError, first_line
+from regexp.errors import ConfigError, kind_and_reason
 from regexp.regularizer.base import Batch
 from regexp.stack.member import Member, lengths
 from regexp.stack.objective import OwnLoss
@@ -49,7 +49,7 @@ def check_trains(run: PlannedRun, member: Member) -> None:
     except ConfigError:
         raise
     except Exception as error:  # a user's module or technique may raise anything
-        reason = f"{type(error).__name__}: {first_line(error)}"
+        reason = kind_and_reason(error)
         if rows == 1:
             raise ConfigError(
                 f"{_name(member)} cannot train on batches of one row ({reason})",

@@ -13,7 +13,8 @@ from regexp.tracking.places import sqlite_file
 # and those of macOS.
 _NETWORK = re.compile(
     r"nfs4?|cifs|smb\d?|smbfs|lustre|beegfs|gpfs|ceph|9p|afs|ncpfs|ocfs2|gfs2|pvfs2|orangefs"
-    r"|panfs|vboxsf|afpfs|webdav|fuse\.(sshfs|glusterfs|ceph|s3fs|gcsfuse|rclone|juicefs|beegfs|lustre|smb.*)"
+    r"|panfs|vboxsf|afpfs|webdav"
+    r"|fuse\.(sshfs|glusterfs|ceph|s3fs|gcsfuse|rclone|juicefs|beegfs|lustre|smb.*)"
 )
 
 

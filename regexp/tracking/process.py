@@ -122,7 +122,10 @@ def _start(pid: int) -> str | None:
 
 
 def _exists(pid: int) -> bool:
-    """Whether there is a process, or a zombie, also where /proc shows none of other users."""
+    """Whether there is a process, or a zombie, also where /proc shows none of other users.
+
+    `psutil.pid_exists` looks there as well, and finds no hidden one.
+    """
     if os.name != "posix":  # there a signal of 0 would end it
         return psutil.pid_exists(pid)
     try:

@@ -48,13 +48,13 @@ def serve(uri: str | None, folder: Path | str, port: int = 5000, host: str = HOS
     if not is_loopback(host):
         print(_exposed(host), file=sys.stderr)
     store.open_client(resolved, folder)  # a UI opened before the first run finds an empty store
+    note = folder / _NOTE.format(port=port)
     with interruptible():
         # In a session of its own: only this process tells it to end, and its children with it.
         server = subprocess.Popen(
             server_command(folder, port, host), env=_environment(resolved), start_new_session=True
         )
         try:
-            note = folder / _NOTE.format(port=port)
             _note(note, server.pid)
             return server.wait()
         except KeyboardInterrupt:

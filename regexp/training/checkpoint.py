@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from regexp.errors import ConfigError, first_line
+from regexp.errors import ConfigError, reason_of
 
 _REPEATED = 2**20  # bytes of a tensor that repeats a smaller one, at most
 
@@ -91,7 +91,7 @@ def load(path: Path, device: str = "cpu", holds: str = "weights") -> dict[str, A
     except FileNotFoundError:
         raise
     except Exception as error:
-        reason = first_line(error) or type(error).__name__
+        reason = reason_of(error)
         raise ConfigError(
             f"expected a checkpoint written by regexp, but it cannot be read ({reason}); "
             "it may be truncated or come from elsewhere",

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from regexp.errors import ConfigError, first_line
+from regexp.errors import ConfigError, reason_of
 
 MEMBERS = 100_000
 TOTAL = 256 * 2**20  # bytes of all that is read of one archive; a checkpoint counts for itself
@@ -141,7 +141,7 @@ def refusing(path: Path, member: str = "") -> Iterator[None]:
     except ConfigError:
         raise
     except _WRONG as error:
-        reason = first_line(error) or type(error).__name__
+        reason = reason_of(error)
         raise ConfigError(
             reason if reason.isprintable() else ascii(reason)[1:-1],
             key=f"{path}: {member}" if member else str(path),

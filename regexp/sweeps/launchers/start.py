@@ -14,7 +14,7 @@ from hydra.plugins.launcher import Launcher
 
 from regexp.addresses import public
 from regexp.config.launching import Start
-from regexp.errors import first_line
+from regexp.errors import kind_and_reason
 from regexp.sweeps.launchers.collect import Cluster, collect
 from regexp.sweeps.launchers.jobs import Jobs
 from regexp.tracking.signals import GRACE, before_ending
@@ -76,7 +76,7 @@ def _wait(launcher: Any, overrides: Sequence[list[str]], jobs: Jobs) -> None:
                 raise
             begun = begun or lost
             together.extendleft(reversed([one for one in lost if one not in begun]))
-            alone += jobs.again(begun, public(f"{type(error).__name__}: {first_line(error)}"))
+            alone += jobs.again(begun, public(kind_and_reason(error)))
 
 
 def _interrupt(jobs: Jobs, batch: Sequence[int]) -> None:
