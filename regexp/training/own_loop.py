@@ -147,10 +147,15 @@ class Regularized(Trainable):
         self.split = split
         self.steps = epochs * steps_per_epoch
         ends = [steps_per_epoch * epoch for epoch in range(1, epochs + 1)]
-        self.advice = cocktail.advise(Course(ends, lambda: ()))  # the schedule is the user's
         self.stopped = False
         kinds = list(self.kinds.values())
         self.optimizer = make_optimizer(optimizer, list(model.parameters()), kinds)
+        self.advice = cocktail.advise(Course(ends, lambda: ()))  # the schedule is the user's
+        if techniques and len({group["lr"] for group in self.optimizer.param_groups}) > 1:
+            self.advice.append(
+                "optimizer: its groups of parameters have several learning rates; techniques that "
+                "go by the rate, such as weight_decay, take the first group's for all"
+            )
         if needs_closure(self.optimizer):
             raise ValueError(
                 f"optimizer: the step of {type(self.optimizer).__name__} needs a closure; only "

@@ -6,7 +6,7 @@ import copy
 import io
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ from regexp.regularizer.l1 import L1
 from regexp.regularizer.mixup import Mixup
 from regexp.regularizer.sam import SAM
 from regexp.regularizer.snapshot import Snapshot
+from regexp.regularizer.weight_decay import WeightDecay
 from regexp.stack.stack import Stack
 from regexp.training.own_loop import Regularized
 from tests.support import ADAM, NAMES, make_data, make_member, run, technique, tensor
@@ -110,6 +111,18 @@ def test_tells_of_numbers_that_do_not_suit_the_run():
     [line] = regularized(mlp(), {"mean": EMA(decay=0.9)}, epochs=3, steps_per_epoch=3).advice
     assert line.startswith("regularizer.mean: decay=0.9 would average over 10 steps")
     assert not regularized(mlp(), {"mean": EMA(decay=0.9)}, epochs=4, steps_per_epoch=3).advice
+
+
+def test_tells_of_several_learning_rates_of_which_techniques_know_the_first() -> None:
+    def two(rate: float, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        first, *rest = parameters
+        return torch.optim.SGD([{"params": [first], "lr": rate}, {"params": rest}], lr=0.1)
+
+    techniques = {"weight_decay": WeightDecay(strength=0.1)}
+    [line] = regularized(mlp(), techniques, optimizer=partial(two, 0.01)).advice
+    assert line.startswith("optimizer: its groups of parameters have several learning rates")
+    assert not regularized(mlp(), techniques, optimizer=partial(two, 0.1)).advice
+    assert not regularized(mlp(), {}, optimizer=partial(two, 0.01)).advice
 
 
 def test_a_plain_loop_by_hand():
