@@ -118,7 +118,7 @@ def test_tells_of_several_learning_rates_of_which_techniques_know_the_first() ->
         first, *rest = parameters
         return torch.optim.SGD([{"params": [first], "lr": rate}, {"params": rest}], lr=0.1)
 
-    techniques = {"weight_decay": WeightDecay(strength=0.1)}
+    techniques = {"weight_decay": WeightDecay(strength=0.1, mode="decoupled", include="weights")}
     [line] = regularized(mlp(), techniques, optimizer=partial(two, 0.01)).advice
     assert line.startswith("optimizer: its groups of parameters have several learning rates")
     assert not regularized(mlp(), techniques, optimizer=partial(two, 0.1)).advice
