@@ -1,5 +1,6 @@
 """Several processes at one search: they train what one does, each run once, whoever dies."""
 
+import gc
 import json
 import multiprocessing
 import os
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from regexp.config import collector
 from regexp.search import workers
 from tests.processes import Forked
 from tests.search.small import SMALL, Runs, recipe, recorded
@@ -21,6 +23,20 @@ def search(*words: str) -> int:
     from regexp.commands.search import search as command
 
     return command(words)
+
+
+def test_garbage_is_collected_where_a_search_trains(mlruns: Path) -> None:
+    from regexp.search.shared import Shared
+    from regexp.tracking import Tracker
+
+    before = gc.get_threshold()
+    try:
+        collector.spare_imports()  # as the command does first of all
+        with Tracker(None, "search", mlruns) as tracker:
+            assert Shared(OmegaConf.create(), tracker, "")([]) == []
+        assert gc.get_threshold() == collector._DEFAULT
+    finally:
+        gc.set_threshold(*before)
 
 
 def waits_in_its_first_batch(*arguments: str) -> int:
