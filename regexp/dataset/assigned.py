@@ -13,6 +13,7 @@ from regexp.dataset.data import DataError, Rows, Splits, Table
 from regexp.dataset.frames import check_columns
 from regexp.dataset.kinds import check_complete
 from regexp.dataset.units import First, first_of, joined
+from regexp.dataset.written import told_of_equal
 from regexp.errors import ConfigError, nearest
 
 WORDS = {
@@ -47,7 +48,9 @@ def assign(table: Table, key: str, column: str, name: str) -> Table:
             groups = group_numbers(values)
             if table.groups is not None:  # the dataset's own
                 groups = joined(first_of(groups), first_of(table.groups))
-            return replace(table, groups=groups, extra={})
+            words = dict.fromkeys(value.strip() for value in values if isinstance(value, str))
+            notes = (*table.notes, *told_of_equal("groups", column, [*words]))
+            return replace(table, groups=groups, notes=notes, extra={})
         splits = splits_of(values)
     except DataError as error:
         raise error if error.key else DataError(str(error), key=table.source) from error

@@ -99,10 +99,10 @@ class FileDataset(Dataset):
 def further_in(
     path: Path, separator: str, further: Mapping[str, str], encoding: str | None = None
 ) -> dict[str, Any]:
-    """`regexp.dataset.frames.read_further`, where any column is asked for."""
+    """`regexp.dataset.written.read_further`, where any column is asked for."""
     if not further:
         return {}
-    from regexp.dataset.frames import read_further  # takes time
+    from regexp.dataset.written import read_further  # takes time
 
     return dict(read_further(path, separator, further, encoding))
 

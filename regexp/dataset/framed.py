@@ -156,7 +156,7 @@ class FrameDataset(Dataset):
 
     def read(self, folder: Path) -> Table:
         """The inputs as numbers, NaN where missing, categories as numbers of their levels."""
-        from regexp.dataset import frames, kinds, suspects
+        from regexp.dataset import frames, kinds, suspects, written
         from regexp.dataset.inputs import Settings, read_inputs
         from regexp.dataset.targets import read_targets
         from regexp.dataset.weights import read_weights
@@ -174,8 +174,11 @@ class FrameDataset(Dataset):
             frame = frames.without(frame, missing)
         else:
             words = Words(text.decimal, missing, categorical)
+            named = {*categorical, *self.further_columns.values()}
+            named |= {*names} if self.task == CLASSIFICATION else set()
             used = {*wanted, *names, *self.further_columns.values()}
-            codes = frames.read_codes(Path(whole.source), text, frame, used)
+            used = {name for name in used if name in named or written.is_whole(frame[name])}
+            codes = written.read_codes(Path(whole.source), text, frame, used)
         settings = Settings(missing, drop, categorical, self.max_levels, self.columns is not None)
         try:
             kept = self._with_target(frame[names])
@@ -206,7 +209,7 @@ class FrameDataset(Dataset):
             standardize_targets=targets.task == REGRESSION,
             extra={name: codes.get(name, frame[name]) for name in self.further_columns.values()},
             remarks=(*whole.remarks, *(f"{whole.name}: {remark}" for remark in told)),
-            notes=(*told_of_rows(kept), *targets.notes),
+            notes=(*told_of_rows(kept), *inputs.notes, *targets.notes),
             weights=weights[0] if weights else None,
             row_numbers=None if kept.all() else np.flatnonzero(kept),
             numbered=None if text is None or text.header else len(frame.columns),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
@@ -16,20 +16,20 @@ import pandas as pd
 from regexp.dataset.arff import is_arff, read_arff
 from regexp.dataset.base import DataError
 from regexp.dataset.columns import SEPARATORS, UTF_8, read_fields
-from regexp.dataset.kinds import level_of
 from regexp.dataset.limits import check_fits
 
 PARQUET = (".parquet", ".pq")
 
 NUMBER = 8  # bytes
 
+EXACT = 2**53
+"""Below it every whole number is a float."""
+
 NO_VALUE = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
 """What pandas takes for no value in a CSV."""
-
-LEADING_ZEROS = r"[-+]?0\d+"
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,14 @@ def read_frame(path: Path, text: Text, *, named: bool = True) -> pd.DataFrame:
         try:
             described = pyarrow.parquet.read_metadata(path)
             check_fits(path, described.num_rows * described.num_columns * NUMBER)
-            check_names(path, described.schema.to_arrow_schema().names, named=named)
+            schema = described.schema.to_arrow_schema()
+            check_names(path, schema.names, named=named)
             frame = pd.read_parquet(path)
+            whole = [field.name for field in schema if pyarrow.types.is_integer(field.type)]
+            rounded = [name for name in whole if name in frame and _is_rounded(frame[name])]
+            if rounded:
+                exact = pd.read_parquet(path, columns=rounded, dtype_backend="numpy_nullable")
+                frame[rounded] = exact[rounded]
         except DataError:
             raise
         except Exception as error:  # a damaged file makes these libraries raise anything
@@ -97,7 +103,7 @@ def read_frame(path: Path, text: Text, *, named: bool = True) -> pd.DataFrame:
         if first and not text.header:
             _check_separator(path, first[1], text)
         rows = (first is not None) + sum(1 for _ in fields)
-        frame = _read_csv(path, text)
+        frame = read_csv(path, text)
         if frame.shape != (rows, len(names)):
             raise DataError(
                 f"{path}: quotation marks or blank lines make it unclear where rows end; write it "
@@ -109,7 +115,17 @@ def read_frame(path: Path, text: Text, *, named: bool = True) -> pd.DataFrame:
     return frame
 
 
-def _read_csv(path: Path, text: Text, **options: Any) -> pd.DataFrame:
+def _is_rounded(column: pd.Series) -> bool:
+    """Whether whole numbers, of which a missing value made floats, may be others by that."""
+    return bool(pd.api.types.is_float_dtype(column) and (column.abs() >= EXACT).any())
+
+
+def read_csv(path: Path, text: Text, **options: Any) -> pd.DataFrame:
+    """A CSV as pandas reads it, with more of its options; blanks around words are no part of them.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
         frame = pd.read_csv(
             path, sep=text.separator, na_values=list(text.missing), encoding=text.encoding,
@@ -164,87 +180,6 @@ def _number(word: str) -> float | None:
         return float(word)
     except ValueError:
         return None
-
-
-def read_codes(
-    path: Path, text: Text, frame: pd.DataFrame, columns: Collection[str]
-) -> dict[str, pd.Series]:
-    """Columns of whole numbers with leading zeros among them, as the file has them.
-
-    As a code, 01 is not 1; as numbers, pandas makes one of them.
-
-    Args:
-        path, text: see `read_frame`.
-        frame: that it read. Parquet and ARFF have text where somebody wrote text.
-        columns: those that are looked at.
-
-    Returns:
-        By name, text such as "01" and "1", None where it is missing, [rows].
-    """
-    places = [
-        place for place, name in enumerate(frame) if name in columns and _is_whole(frame[name])
-    ]
-    if is_typed(path) or not places:
-        return {}
-    texts = _read_csv(path, text, usecols=places, dtype=str)
-    codes = {}
-    for place, name in zip(places, texts, strict=True):
-        column, written = frame.iloc[:, place], texts[name].str.strip()
-        padded = written.str.fullmatch(LEADING_ZEROS).fillna(False).astype(bool)
-        if padded.any():
-            plain = column.astype(object).map(level_of).mask(column.isna(), None)
-            codes[str(frame.columns[place])] = plain.mask(padded, written)
-    return codes
-
-
-def read_words(
-    path: Path, text: Text, frame: pd.DataFrame, columns: Collection[str]
-) -> dict[str, pd.Series]:
-    """Columns of a CSV as they are written, by name; nothing of Parquet and ARFF.
-
-    Args:
-        path, text: see `read_frame`.
-        frame: that it read.
-        columns: those that are wanted.
-    """
-    places = [place for place, name in enumerate(frame) if name in columns]
-    if is_typed(path) or not places:
-        return {}
-    texts = _read_csv(path, text, usecols=places, dtype=str)
-    named = zip(places, texts, strict=True)
-    return {str(frame.columns[place]): texts[name] for place, name in named}
-
-
-def _is_whole(column: pd.Series) -> bool:
-    """Whether all numbers of a column are whole; a missing value makes them floats."""
-    kinds = pd.api.types
-    if kinds.is_integer_dtype(column):
-        return True
-    values = column.dropna() if kinds.is_float_dtype(column) else column.iloc[:0]
-    return bool(len(values)) and bool((values % 1 == 0).all())
-
-
-def read_further(
-    path: Path, separator: str, further: Mapping[str, str], encoding: str | None
-) -> dict[str, pd.Series]:
-    """The columns of a file that settings name, in the order of its rows.
-
-    Args:
-        path: see `read_frame`.
-        separator: the character between two fields of a CSV.
-        encoding: of a CSV, as Python names it; None for UTF-8.
-        further: see `Dataset.further_columns`.
-
-    Raises:
-        DataError: as `read_frame`; there is no such column.
-    """
-    text = Text(separator, encoding=encoding or UTF_8)
-    frame = read_frame(path, text)
-    names = tuple(str(name) for name in frame.columns)
-    for key, column in further.items():
-        check_columns(path, f"dataset.{key}", (column,), names)
-    codes = read_codes(path, text, frame, further.values())
-    return {column: codes.get(column, frame[column]) for column in further.values()}
 
 
 def check_names(

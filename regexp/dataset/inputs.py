@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from regexp.dataset import kinds, suspects
 from regexp.dataset.data import DataError
 from regexp.dataset.words import Words, told_of_text
+from regexp.dataset.written import are_padded, told_of_equal
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,13 @@ class Inputs:
         values: [rows, columns], NaN where missing, categories as numbers of their levels.
         levels: see `regexp.dataset.data.Table`.
         told: what looks wrong in them, or may be read in two ways, one line each.
+        notes: levels that are one number, a line each.
     """
 
     values: NDArray[np.float64]
     levels: dict[str, tuple[str, ...]]
     told: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_inputs(
@@ -56,7 +59,7 @@ def read_inputs(
 
     Args:
         frame: the columns, [rows] each.
-        codes: see `regexp.dataset.frames.read_codes`.
+        codes: see `regexp.dataset.written.read_codes`.
         words: what words of a CSV are taken for; None where text is text.
         settings: those of the table.
         declared: levels that the data declare, in order, by column.
@@ -97,7 +100,7 @@ def read_inputs(
             elif suspects.is_identifier(column):
                 identifiers.append(name)
     numbers = {name: values[:, place] for place, name in enumerate(names) if name not in levels}
-    padded = [name for name in numbers if name in codes]
+    padded = [name for name in numbers if are_padded(codes.get(name))]
     if words:
         told = [*words.told(spelled, among)]
     else:
@@ -108,7 +111,8 @@ def read_inputs(
         told += suspects.told_of_splits(splits)
         told += suspects.told_of_identifiers(identifiers, settings.drop)
         told += suspects.told_of_dates(dates, settings.drop)
-    return Inputs(values, levels, tuple(told))
+    notes = [line for name in levels for line in told_of_equal("levels", name, levels[name])]
+    return Inputs(values, levels, tuple(told), tuple(notes))
 
 
 def _check_dates(name: str, levels: Sequence[str], settings: Settings) -> None:

@@ -97,7 +97,7 @@ def codes(
     Args:
         column: the values, [rows].
         written: their names, [rows], where values that are equal as numbers are two levels; see
-            `regexp.dataset.frames.read_codes`.
+            `regexp.dataset.written.read_codes`.
         declared: all levels in order, those that no row has too, if the data declare them.
 
     Raises:

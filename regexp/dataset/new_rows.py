@@ -7,11 +7,8 @@ levels of categories are those of the run, and every other column holds numbers.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -19,12 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regexp.dataset import frames, kinds, new_images
+from regexp.dataset import frames, kinds, new_columns, new_images, written
 from regexp.dataset.data import DataError
 from regexp.dataset.lazy import ChannelScaler, LazyInputs
 from regexp.dataset.limits import check_fits
 from regexp.dataset.preparation import Preparation
-from regexp.dataset.words import check_units, number_of, unit_of
 from regexp.errors import count, few
 
 if TYPE_CHECKING:
@@ -127,7 +123,7 @@ def _read_frame(path: Path, text: frames.Text, preparation: Preparation) -> pd.D
         frame = frames.read_frame(path, text, named=False)
     if not text.header and not frames.is_typed(path):
         _check_width(frame, preparation)
-    return frame.assign(**frames.read_words(path, text, frame, preparation.levels))
+    return frame.assign(**written.read_words(path, text, frame, preparation.levels))
 
 
 @contextmanager
@@ -166,7 +162,7 @@ def numbers_of(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float6
     """Columns of numbers, none of which is missing, [rows, columns]."""
     frame = frame.reset_index(drop=True).rename(columns=str)
     _check_columns(frame, columns)
-    values = np.stack([_numbers(frame[name], ".") for name in columns], axis=1)
+    values = np.stack([new_columns.numbers(frame[name], ".") for name in columns], axis=1)
     if np.isnan(values).any():
         row, column = np.argwhere(np.isnan(values))[0]
         raise DataError(f"row {row + 1}, column {columns[column]!r}: no value, expected a number")
@@ -183,9 +179,11 @@ def _table(frame: pd.DataFrame, preparation: Preparation, text: frames.Text) -> 
     values = np.empty((len(frame), len(preparation.columns)))
     for place, name in enumerate(preparation.columns):
         if name in preparation.levels:
-            values[:, place] = _codes(frame[name], preparation.levels[name], text.decimal)
+            values[:, place] = new_columns.codes(
+                frame[name], preparation.levels[name], text.decimal
+            )
         else:
-            values[:, place] = _numbers(frame[name], text.decimal)
+            values[:, place] = new_columns.numbers(frame[name], text.decimal)
     return values
 
 
@@ -217,73 +215,6 @@ def _check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
         )
     if twice := [name for name in frame.columns[frame.columns.duplicated()] if name in columns]:
         raise DataError(f"column {twice[0]!r} stands in the rows more than once; rename one")
-
-
-def _numbers(column: pd.Series, decimal: str) -> NDArray[np.float64]:
-    """A column of numbers, NaN where it is missing, [rows]; words may spell them, as `12%` does."""
-    types = pd.api.types
-    if not types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
-        known = column.dropna().unique()
-        spelled = {word: _spelled(word, decimal) for word in known}
-        if wrong := [word for word, number in spelled.items() if number is None]:
-            row = int(np.flatnonzero(column == wrong[0])[0])
-            raise DataError(
-                f"row {row + 1}, column {column.name!r}: {wrong[0]!r} is no number, and the run "
-                "was trained on numbers; leave the field empty if it is missing"
-            )
-        check_units(column.name, [str(word) for word in known], "write all in one way")
-        column = column.map(spelled, na_action="ignore").astype(float)
-    return kinds.numbers(column)
-
-
-def _spelled(value: object, decimal: str) -> float | None:
-    """A number, or the number that a word spells; None of anything else, such as a date."""
-    if isinstance(value, str):
-        return number_of(value, decimal)
-    return float(value) if isinstance(value, Real | Decimal) else None
-
-
-def _codes(column: pd.Series, levels: Sequence[str], decimal: str) -> NDArray[np.float64]:
-    """A column of categories as numbers of the levels that the run knows, [rows]."""
-    place = {level: number for number, level in enumerate(levels)}
-    coded = [level for level in levels if re.fullmatch(frames.LEADING_ZEROS, level)]
-    if coded and pd.api.types.is_numeric_dtype(column) and column.notna().any():
-        raise DataError(
-            f"column {column.name!r} holds numbers, and the run knows codes such as {coded[0]!r}, "
-            "which are others without their zeros; give it as text, as by "
-            f"pandas.read_csv(FILE, dtype={{{column.name!r}: str}})"
-        )
-    column = column.astype(object)  # a pandas category takes no other values
-    if "" not in place:
-        column = column.mask(column == "")  # no value, as in a CSV
-    missing = column.isna()
-    found = {value: _level_of(value, place, decimal) for value in column[~missing].unique()}
-    unknown = [value for value, level in found.items() if level is None]
-    lacks = bool(missing.any()) and kinds.MISSING not in place
-    if unknown or lacks:
-        wrong = missing if lacks else column == unknown[0]
-        row = int(np.flatnonzero(wrong)[0])
-        shown = few([*["no value"] * lacks, *(repr(str(value)) for value in unknown)])
-        raise DataError(
-            f"row {row + 1}, column {column.name!r}: {shown} is no level that the run was trained "
-            f"with; it knows {few([repr(level) for level in levels])}"
-        )
-    numbered = column.map(found, na_action="ignore").mask(missing, place.get(kinds.MISSING))
-    return numbered.to_numpy(dtype=np.float64)
-
-
-def _level_of(value: object, place: Mapping[str, int], decimal: str) -> int | None:
-    """The number of the level that a value names: as it is written, or as what it spells."""
-    spellings = [kinds.level_of(value)]
-    if isinstance(value, str):
-        word = value.strip()
-        spellings.append(word)
-        if word.lower() in ("true", "false"):
-            spellings.append(word.capitalize())  # as pandas reads TRUE
-        read = [number_of(word, mark) for mark in (decimal, ".")] if not unit_of(word) else []
-        # 1.0 is 1, and 01 is 1 if it was no code
-        spellings += [kinds.level_of(number) for number in read if number is not None]
-    return next((place[name] for name in spellings if name in place), None)
 
 
 def _as_numbers(array: NDArray[Any]) -> NDArray[np.float64]:

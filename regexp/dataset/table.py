@@ -29,8 +29,9 @@ class TableFile(FrameDataset):
     """A user's own table; see `FrameDataset` for what becomes of its columns.
 
     Words of a CSV that are mostly numbers are numbers, refused or told, see `words.Words`.
-    Numbers with leading zeros, such as 01, are codes where they are categories, classes, groups or
-    splits: 01 and 1 are two. As other inputs they are numbers, which a remark tells.
+    Numbers that are categories, classes, groups or splits are as they are written where numbers
+    would merge or alter some: 01 and 1 are two, and so are 3.1 and 3.10. As other inputs they are
+    numbers; of leading zeros a remark tells.
 
     Args:
         path: the file, absolute or relative to the working directory or the data folder; Parquet if

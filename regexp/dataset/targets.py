@@ -14,6 +14,7 @@ from regexp.dataset import kinds, suspects
 from regexp.dataset.data import CLASSIFICATION, MULTILABEL, REGRESSION, DataError
 from regexp.dataset.framed import WITHOUT_TARGET
 from regexp.dataset.words import Words
+from regexp.dataset.written import are_padded, told_of_equal
 from regexp.errors import few
 
 FEW = 20
@@ -52,7 +53,7 @@ def read_targets(
 
     Args:
         frame: the columns, [rows] each, none of which is missing.
-        codes: see `regexp.dataset.frames.read_codes`.
+        codes: see `regexp.dataset.written.read_codes`.
         words: what words of a CSV are taken for; None where text is text.
         task: which is asked for; None to infer it.
         missing: the setting, which cures keep.
@@ -68,11 +69,11 @@ def read_targets(
     told: list[str] = []
     if words and task != CLASSIFICATION:
         told += words.told_of_target(frame[names[0]]) if len(names) == 1 and task is None else ()
-        frame = _with_numbers(frame, words)
+        frame, codes = _with_numbers(frame, codes, words)
     named = [name for name in names if kinds.is_category(frame[name])]
     numbers = {name: kinds.numbers(frame[name]) for name in names if name not in named}
     told += suspects.told_of_sentinels(numbers, missing, f" {WITHOUT_TARGET}")
-    coded = bool(named) or names[0] in codes
+    coded = bool(named) or are_padded(codes.get(names[0]))
     notes: tuple[str, ...] = ()
     if task is None and len(names) > 1:
         task = REGRESSION
@@ -85,6 +86,7 @@ def read_targets(
             there = set(column.map(kinds.level_of))
             levels = tuple(name for name in levels if name in there)
         numbered, classes = kinds.codes(column, codes.get(names[0]), levels)
+        notes += (*told_of_equal("classes", names[0], classes),)
         return Targets(numbered.astype(np.int64), classes, task, tuple(told), notes)
     if named:
         raise DataError(
@@ -119,10 +121,13 @@ def _inferred(numbers: NDArray[np.float64], task: str) -> Iterator[str]:
         )
 
 
-def _with_numbers(frame: pd.DataFrame, words: Words) -> pd.DataFrame:
-    """The targets, with numbers instead of words that spell them."""
+def _with_numbers(
+    frame: pd.DataFrame, codes: Mapping[str, pd.Series], words: Words
+) -> tuple[pd.DataFrame, Mapping[str, pd.Series]]:
+    """The targets, with numbers instead of words that spell them, and the words as their names."""
     spelled = {str(name): words.as_numbers(frame[name], target=True) for name in frame}
-    return frame.assign(**{name: found for name, found in spelled.items() if found is not None})
+    found = {name: numbers for name, numbers in spelled.items() if numbers is not None}
+    return frame.assign(**found), {**codes, **{name: frame[name] for name in found}}
 
 
 def _as_labels(column: pd.Series) -> NDArray[np.float32] | None:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from regexp.dataset.data import DataError
 from regexp.dataset.framed import WITHOUT_TARGET
-from regexp.dataset.frames import LEADING_ZEROS
 from regexp.dataset.kinds import UNITS, cure, listed
+from regexp.dataset.written import LEADING_ZEROS, NUMBER
 from regexp.errors import few
 
 FEW = 20
@@ -21,7 +21,6 @@ SPACES = " \u00a0\u2009\u202f"  # as separators of thousands: also unbreakable, 
 MINUS = "\u2212"
 
 _THOUSANDS = re.compile(rf"[-+]?\d{{1,3}}([{SPACES}]\d{{3}})+(\.\d*)?", re.ASCII)
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 _COMMAS = re.compile(r"[-+]?\d[\d.]*(,\d+)+(\.\d*)?", re.ASCII)
 
 
@@ -40,7 +39,7 @@ def number_of(word: str, decimal: str) -> float | None:
         text = "" if "." in text else text.replace(",", ".")
     if _THOUSANDS.fullmatch(text):
         text = re.sub(f"[{SPACES}]", "", text)
-    return float(text) if _NUMBER.fullmatch(text) else None
+    return float(text) if NUMBER.fullmatch(text) else None
 
 
 def unit_of(word: str) -> str:

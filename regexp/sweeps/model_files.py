@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +19,7 @@ from typing import Any
 from regexp import __version__
 from regexp.dataset import stored
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL
-from regexp.dataset.frames import LEADING_ZEROS
+from regexp.dataset.written import no_numbers
 from regexp.errors import kind_and_reason
 from regexp.stack.member import Member
 from regexp.sweeps.identity import DECIDES, Node
@@ -162,11 +161,10 @@ def _signature(description: dict[str, Any]) -> tuple[flavor.Inputs, dict[str, st
 def _kind_of(levels: Sequence[str]) -> str:
     """What MLflow is to take a column for: what it reads, but for codes such as 01.
 
-    Of these it would make numbers, so that 01 and 1 were one. As numbers it would refuse those that
-    are whole in a file, and words that spell them.
+    Of these it would make numbers, so that 01 and 1 were one, or 3.1 and 3.10. As numbers it would
+    refuse those that are whole in a file, and words that spell them.
     """
-    coded = any(re.fullmatch(LEADING_ZEROS, level) for level in levels)
-    return "string" if coded else flavor.ANY
+    return "string" if no_numbers(levels) else flavor.ANY
 
 
 def _saved(content: dict[str, Any]) -> bytes:

@@ -74,7 +74,7 @@ def test_a_data_frame_of_any_types(table: tuple[Any, Any]) -> None:
     frame = pd.DataFrame(
         {
             "size": ["1,5", None], "share": [12.0, np.nan], "colour": ["red", None],
-            "code": ["01", 1], "true": [True, "FALSE"], "rank": [1.0, "3.0"],
+            "code": ["01", "1"], "true": [True, "FALSE"], "rank": [1.0, "3.0"],
         }
     )  # fmt: skip
     got = dataset.read_inputs(frame, preparation)

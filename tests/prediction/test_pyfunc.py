@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow.models import Model
+from mlflow.types import DataType
 from sklearn.datasets import load_digits
 
 import regexp
@@ -34,6 +35,20 @@ def test_mlflow_loads_a_run_as_recorded(place: Place, frame: pd.DataFrame) -> No
         assert signature.inputs.input_names() == ["width", "share", "colour", "code"]
         assert signature.outputs.input_names() == list(table)
         pd.testing.assert_frame_equal(served.predict(rows), table)
+
+
+@pytest.mark.usefixtures("_uri")
+def test_levels_that_are_one_number_go_in_as_words(place: Place) -> None:
+    """MLflow would make numbers of them."""
+    words = ["3.1", "3.10", "3.2"] * 40
+    rows = pd.DataFrame({"version": words, "b": range(120), "kind": ["u", "v", "v", "u"] * 30})
+    rows.to_csv("versions.csv", index=False)
+    place.sweep("versions", "dataset=table", "dataset.path=versions.csv", "dataset.target=kind",
+                "dataset.categorical=version", "model.hidden=[8]")  # fmt: skip
+    [run_id] = place.runs["versions"]
+    served = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+    assert served.metadata.signature.inputs.input_dict()["version"].type == DataType.string
+    pd.testing.assert_frame_equal(served.predict(rows), regexp.load(run_id).table("versions.csv"))
 
 
 @pytest.mark.usefixtures("_uri")

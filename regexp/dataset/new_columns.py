@@ -1,0 +1,119 @@
+"""A column of new rows: numbers, or levels that a run knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regexp.dataset import kinds
+from regexp.dataset.data import DataError
+from regexp.dataset.words import check_units, number_of, unit_of
+from regexp.dataset.written import NUMBER, by_number, no_numbers
+from regexp.errors import few
+
+
+def numbers(column: pd.Series, decimal: str) -> NDArray[np.float64]:
+    """A column of numbers, NaN where it is missing, [rows]; words may spell them, as `12%` does.
+
+    Args:
+        column: the values, whose rows are numbered from 0.
+        decimal: the character before the decimals of a number in words.
+
+    Raises:
+        DataError: a value is no number, or infinite; numbers of more than one unit.
+    """
+    types = pd.api.types
+    if not types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
+        known = column.dropna().unique()
+        spelled = {word: _spelled(word, decimal) for word in known}
+        if wrong := [word for word, number in spelled.items() if number is None]:
+            row = int(np.flatnonzero(column == wrong[0])[0])
+            raise DataError(
+                f"row {row + 1}, column {column.name!r}: {wrong[0]!r} is no number, and the run "
+                "was trained on numbers; leave the field empty if it is missing"
+            )
+        check_units(column.name, [str(word) for word in known], "write all in one way")
+        column = column.map(spelled, na_action="ignore").astype(float)
+    return kinds.numbers(column)
+
+
+def _spelled(value: object, decimal: str) -> float | None:
+    """A number, or the number that a word spells; None of anything else, such as a date."""
+    if isinstance(value, str):
+        return number_of(value, decimal)
+    return float(value) if isinstance(value, Real | Decimal) else None
+
+
+def codes(column: pd.Series, levels: Sequence[str], decimal: str) -> NDArray[np.float64]:
+    """A column of categories as numbers of the levels that the run knows, [rows].
+
+    A word names the level that is written so, a number the one that is this number.
+
+    Args:
+        column: the values, whose rows are numbered from 0.
+        levels: of the run.
+        decimal: the character before the decimals of a number in words.
+
+    Raises:
+        DataError: a level that the run does not know; numbers where words alone tell levels apart.
+    """
+    column = column.astype(object)  # a pandas category takes no other values
+    if "" not in levels:
+        column = column.mask(column == "")  # no value, as in a CSV
+    missing = column.isna()
+    given = column[~missing].unique()
+    # Integers are exact, and so are the levels beside them; floats of 17 digits are not.
+    whole = all(isinstance(value, Integral) for value in given if _is_number(value))
+    number: Callable[[str], Any] = Decimal if whole else float
+    lost = no_numbers(levels, number)
+    if lost and any(_is_number(value) for value in given):
+        raise DataError(
+            f"column {column.name!r} holds numbers, and the run knows codes such as "
+            f"{few([repr(level) for level in lost])}, which only words tell apart; give it as "
+            f"text, as by pandas.read_csv(FILE, dtype={{{column.name!r}: str}})"
+        )
+    place = {level: code for code, level in enumerate(levels)}
+    named = {key: place[those[0]] for key, those in by_number(levels, number).items()}
+    exact = bool(no_numbers(levels))
+    found = {
+        value: named[value] if value in named else _level_of(value, place, decimal, exact=exact)
+        for value in given
+    }
+    unknown = [value for value, level in found.items() if level is None]
+    lacks = bool(missing.any()) and kinds.MISSING not in place
+    if unknown or lacks:
+        wrong = missing if lacks else column == unknown[0]
+        row = int(np.flatnonzero(wrong)[0])
+        shown = few([*["no value"] * lacks, *(repr(str(value)) for value in unknown)])
+        raise DataError(
+            f"row {row + 1}, column {column.name!r}: {shown} is no level that the run was trained "
+            f"with; it knows {few([repr(level) for level in levels])}"
+        )
+    numbered = column.map(found, na_action="ignore").mask(missing, place.get(kinds.MISSING))
+    return numbered.to_numpy(dtype=np.float64)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _level_of(value: object, place: Mapping[str, int], decimal: str, *, exact: bool) -> int | None:
+    """The number of the level that a value names: as it is written, or as what it spells."""
+    spellings = [kinds.level_of(value)]
+    if isinstance(value, str):
+        word = value.strip()
+        spellings.append(word)
+        if NUMBER.fullmatch(pointed := word.replace(decimal, ".")):
+            spellings.append(pointed)
+        if word.lower() in ("true", "false"):
+            spellings.append(word.capitalize())  # as pandas reads TRUE
+        if not exact and not unit_of(word):  # 1.0 is 1, and 01 is 1 if it was no code
+            read = [number_of(word, mark) for mark in (decimal, ".")]
+            spellings += [kinds.level_of(number) for number in read if number is not None]
+    return next((place[name] for name in spellings if name in place), None)
