@@ -121,13 +121,18 @@ def _is_rounded(column: pd.Series) -> bool:
 
 
 def read_csv(path: Path, text: Text, **options: Any) -> pd.DataFrame:
-    """A CSV as pandas reads it, with more of its options; blanks around words are no part of them.
+    """A CSV as `parse_csv` reads it; blanks around words are no part of them."""
+    return _without_trailing_blanks(parse_csv(path, text, **options), text.missing)
+
+
+def parse_csv(path: Path, text: Text, **options: Any) -> pd.DataFrame:
+    """A CSV as pandas reads it, with more of its options.
 
     Raises:
         DataError: it cannot be read.
     """
     try:
-        frame = pd.read_csv(
+        frame: pd.DataFrame = pd.read_csv(
             path, sep=text.separator, na_values=list(text.missing), encoding=text.encoding,
             decimal=text.decimal, low_memory=False, skipinitialspace=text.separator != " ",
             compression="gzip" if path.suffix.lower() == ".gz" else None,
@@ -135,7 +140,7 @@ def read_csv(path: Path, text: Text, **options: Any) -> pd.DataFrame:
         )  # fmt: skip
     except (ValueError, OverflowError) as error:
         raise DataError(f"{path}: cannot be read as separated columns: {error}") from error
-    return _without_trailing_blanks(frame, text.missing)
+    return frame
 
 
 def _without_trailing_blanks(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from regexp.dataset.columns import UTF_8
-from regexp.dataset.frames import Text, check_columns, is_typed, read_csv, read_frame
+from regexp.dataset.frames import Text, check_columns, is_typed, parse_csv, read_csv, read_frame
 from regexp.dataset.kinds import level_of
 from regexp.errors import few
 
@@ -58,21 +59,28 @@ def read_codes(
 
 
 def read_words(
-    path: Path, text: Text, frame: pd.DataFrame, columns: Collection[str]
+    path: Path, text: Text, frame: pd.DataFrame, levels: Mapping[str, Collection[str]]
 ) -> dict[str, pd.Series]:
     """Columns of a CSV as they are written, by name; nothing of Parquet and ARFF.
+
+    Words such as NA are missing values, unless they are known: in Parquet and ARFF they are words.
 
     Args:
         path, text: see `regexp.dataset.frames.read_frame`.
         frame: that it read.
-        columns: those that are wanted.
+        levels: words that are known, by the columns that are wanted.
     """
-    places = [place for place, name in enumerate(frame) if name in columns]
+    places = [place for place, name in enumerate(frame) if name in levels]
     if is_typed(path) or not places:
         return {}
-    texts = read_csv(path, text, usecols=places, dtype=str)
-    named = zip(places, texts, strict=True)
-    return {str(frame.columns[place]): texts[name] for place, name in named}
+    plain = replace(text, missing=())
+    texts = parse_csv(path, plain, usecols=places, dtype=str, keep_default_na=False)
+    found = {}
+    for place, written in zip(places, texts, strict=True):
+        name, words = str(frame.columns[place]), texts[written]
+        known = words.isin(levels[name]) | words.str.strip().isin(levels[name])
+        found[name] = words.mask(frame.iloc[:, place].isna() & ~known)
+    return found
 
 
 def read_further(

@@ -361,3 +361,40 @@ def test_codes_that_have_become_numbers_are_refused(table: tuple[Any, Any]) -> N
     frame["code"] = np.nan  # no value is no number
     with pytest.raises(DataError, match="no value is no level"):
         dataset.read_inputs(frame, preparation)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_levels_that_are_words_for_no_value_in_a_csv_are_known_again(
+    tmp_path: Path, gaps: bool
+) -> None:
+    """In Parquet they are words; a CSV of the same rows has the same levels."""
+    words = ["NA", "None", "null", "n/a", "x ", None if gaps else "x"]
+    frame = pd.DataFrame({"a": range(60), "word": words * 10, "kind": ["u", "v"] * 30})
+    frame.to_parquet(tmp_path / "table.parquet")
+    path = str(tmp_path / "table.parquet")
+    dataset = make("table", path=path, target="kind")
+    preparation = dataset.load(0, tmp_path).preparation
+    whole = dataset.table_of(tmp_path).inputs
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    for rows in (tmp_path / "new.csv", tmp_path / "table.parquet", frame):
+        assert np.array_equal(dataset.read_inputs(rows, preparation), whole)
+    (tmp_path / "new.csv").write_text("a,word\n1,NaN\n2, NA \n")
+    if gaps:
+        known = preparation.levels["word"]
+        read = dataset.read_inputs(tmp_path / "new.csv", preparation)
+        assert [known[int(code)] for code in read[:, 1]] == ["missing", "NA"]
+    else:
+        with pytest.raises(DataError, match="row 1, column 'word': no value is no level"):
+            dataset.read_inputs(tmp_path / "new.csv", preparation)
+
+
+def test_a_number_that_stands_for_no_value_is_none_however_it_is_written(tmp_path: Path) -> None:
+    """As pandas has it where all of a column are numbers."""
+    rows = [f"{row},{['1', '2', '-999.0'][row % 3]},{'uv'[row % 2]}" for row in range(60)]
+    (tmp_path / "table.csv").write_text("\n".join(["a,mark,kind", *rows]))
+    dataset = make("table", path=str(tmp_path / "table.csv"), target="kind", missing="-999",
+                   categorical="mark")  # fmt: skip
+    preparation = dataset.load(0, tmp_path).preparation
+    assert preparation.levels == {"mark": ("1", "2", "missing")}
+    whole = dataset.table_of(tmp_path).inputs
+    assert np.array_equal(dataset.read_inputs(tmp_path / "table.csv", preparation), whole)
