@@ -188,6 +188,7 @@ class Table:
         weights: how much each row counts in training, [rows]; None if all count alike.
         row_numbers: of the rows in the file, from 0, [rows]; None if it has no others.
         numbered: how many columns the file has, if it has no header that names them; else None.
+        units: the signs of the columns whose numbers were written with one, as `12%` is.
     """
 
     inputs: NDArray[Any] | Images
@@ -213,6 +214,7 @@ class Table:
     notes: tuple[str, ...] = ()
     row_numbers: Rows | None = None
     numbered: int | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def first_equal(self) -> First | None:

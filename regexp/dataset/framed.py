@@ -213,6 +213,7 @@ class FrameDataset(Dataset):
             weights=weights[0] if weights else None,
             row_numbers=None if kept.all() else np.flatnonzero(kept),
             numbered=None if text is None or text.header else len(frame.columns),
+            units=inputs.units,
         )
 
     def text(self) -> Text:

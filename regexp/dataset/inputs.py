@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from regexp.dataset import kinds, suspects
 from regexp.dataset.data import DataError
-from regexp.dataset.words import Words, told_of_text
+from regexp.dataset.words import Words, told_of_text, unit_of
 from regexp.dataset.written import are_padded, told_of_equal
 
 
@@ -40,12 +40,14 @@ class Inputs:
         levels: see `regexp.dataset.data.Table`.
         told: what looks wrong in them, or may be read in two ways, one line each.
         notes: levels that are one number, a line each.
+        units: see `regexp.dataset.data.Table`.
     """
 
     values: NDArray[np.float64]
     levels: dict[str, tuple[str, ...]]
     told: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    units: dict[str, str]
 
 
 def read_inputs(
@@ -112,7 +114,8 @@ def read_inputs(
         told += suspects.told_of_identifiers(identifiers, settings.drop)
         told += suspects.told_of_dates(dates, settings.drop)
     notes = [line for name in levels for line in told_of_equal("levels", name, levels[name])]
-    return Inputs(values, levels, tuple(told), tuple(notes))
+    units = {name: unit for name, word in spelled.items() if (unit := unit_of(word))}
+    return Inputs(values, levels, tuple(told), tuple(notes), units)
 
 
 def _check_dates(name: str, levels: Sequence[str], settings: Settings) -> None:

@@ -18,15 +18,19 @@ from regexp.dataset.written import NUMBER, by_number, no_numbers
 from regexp.errors import few
 
 
-def numbers(column: pd.Series, decimal: str) -> NDArray[np.float64]:
+def numbers(
+    column: pd.Series, decimal: str, unit: str | None, *, bare: bool = False
+) -> NDArray[np.float64]:
     """A column of numbers, NaN where it is missing, [rows]; words may spell them, as `12%` does.
 
     Args:
         column: the values, whose rows are numbered from 0.
         decimal: the character before the decimals of a number in words.
+        unit: the sign that the run's own numbers had, if they had one; None where it is not known.
+        bare: whether numbers that are no words may be without it, as those of an array are.
 
     Raises:
-        DataError: a value is no number, or infinite; numbers of more than one unit.
+        DataError: a value is no number, or infinite; numbers of another unit, or of more than one.
     """
     types = pd.api.types
     if not types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
@@ -38,9 +42,28 @@ def numbers(column: pd.Series, decimal: str) -> NDArray[np.float64]:
                 f"row {row + 1}, column {column.name!r}: {wrong[0]!r} is no number, and the run "
                 "was trained on numbers; leave the field empty if it is missing"
             )
-        check_units(column.name, [str(word) for word in known], "write all in one way")
+        words = [kinds.level_of(word) for word in known if not bare or isinstance(word, str)]
+        check_units(column.name, words, "write all in one way")
+        _check_unit(column, words, unit)
         column = column.map(spelled, na_action="ignore").astype(float)
+    elif not bare:
+        _check_unit(column, [kinds.level_of(number) for number in column.dropna()[:1]], unit)
     return kinds.numbers(column)
+
+
+def _check_unit(column: pd.Series, words: Sequence[str], unit: str | None) -> None:
+    """Raise DataError where numbers have another sign than those that the run was trained on.
+
+    5% is .05 to one who writes it without the sign, and 5 to another.
+    """
+    if unit is None or not words or (found := unit_of(words[0])) == unit:
+        return
+    given = f"{words[0]!r} has the sign {found!r}" if found else f"{words[0]!r} has no sign"
+    trained = f"numbers with {unit!r}" if unit else "numbers without a sign"
+    raise DataError(
+        f"column {column.name!r}: {given}, and the run was trained on {trained}; write all numbers "
+        f"of the column as the run's own rows have them{f', such as 12{unit}' if unit else ''}"
+    )
 
 
 def _spelled(value: object, decimal: str) -> float | None:

@@ -59,7 +59,7 @@ def inputs_of(rows: Any, preparation: Preparation, dataset: Dataset) -> NDArray[
     _check_axes(array.shape, preparation)
     if len(shape) == 1:  # [rows, 8, 8] of 64 columns as well
         flat = pd.DataFrame(array.reshape(len(array), -1), columns=list(preparation.columns))
-        return _table(flat, preparation, text)
+        return _table(flat, preparation, text, bare=True)
     return _as_numbers(array).reshape(len(array), *shape)
 
 
@@ -162,15 +162,24 @@ def numbers_of(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float6
     """Columns of numbers, none of which is missing, [rows, columns]."""
     frame = frame.reset_index(drop=True).rename(columns=str)
     _check_columns(frame, columns)
-    values = np.stack([new_columns.numbers(frame[name], ".") for name in columns], axis=1)
+    values = np.stack([new_columns.numbers(frame[name], ".", "") for name in columns], axis=1)
     if np.isnan(values).any():
         row, column = np.argwhere(np.isnan(values))[0]
         raise DataError(f"row {row + 1}, column {columns[column]!r}: no value, expected a number")
     return values
 
 
-def _table(frame: pd.DataFrame, preparation: Preparation, text: frames.Text) -> NDArray[np.float64]:
-    """[rows, columns], NaN where a number is missing, categories as numbers of their levels."""
+def _table(
+    frame: pd.DataFrame, preparation: Preparation, text: frames.Text, *, bare: bool = False
+) -> NDArray[np.float64]:
+    """[rows, columns], NaN where a number is missing, categories as numbers of their levels.
+
+    Args:
+        frame: the rows.
+        preparation: of a run.
+        text: how its text files are written.
+        bare: see `regexp.dataset.new_columns.numbers`.
+    """
     frame = frame.reset_index(drop=True)  # messages count its rows
     frame = frame.rename(columns=str) if text.header else _numbered(frame, preparation)
     _check_columns(frame, preparation.columns)
@@ -183,7 +192,8 @@ def _table(frame: pd.DataFrame, preparation: Preparation, text: frames.Text) -> 
                 frame[name], preparation.levels[name], text.decimal
             )
         else:
-            values[:, place] = new_columns.numbers(frame[name], text.decimal)
+            unit = None if preparation.units is None else preparation.units.get(name, "")
+            values[:, place] = new_columns.numbers(frame[name], text.decimal, unit, bare=bare)
     return values
 
 

@@ -24,7 +24,7 @@ class Preparation:
         read_shape: of a row as it was read.
         features: the names of a row's inputs, in the order of the flattened inputs.
         target_scale: how targets are scaled; None leaves them in their own unit.
-        numbered: see `regexp.dataset.data.Table`.
+        numbered, units: see `regexp.dataset.data.Table`; units are None where they are not known.
     """
 
     pipeline: Any
@@ -37,7 +37,8 @@ class Preparation:
     source: str
     features: tuple[str, ...]
     target_scale: TargetScale | None
-    numbered: int | None = None  # of runs recorded before it was there
+    numbered: int | None = None  # these two of runs recorded before they were there
+    units: Mapping[str, str] | None = None
 
     @classmethod
     def fit(cls, table: Table, pipeline: Any, train: Rows) -> Preparation:
@@ -71,6 +72,7 @@ class Preparation:
             features=features,
             target_scale=scale,
             numbered=table.numbered,
+            units=table.units,
         )
 
     def inputs(self, values: NDArray[Any] | LazyInputs, rows: Rows) -> torch.Tensor | LazyInputs:

@@ -45,6 +45,7 @@ def described(preparation: Preparation) -> dict[str, Any]:
         content |= {"columns": (), "features": ()}
     return content | {
         "pipeline": _plain(preparation.pipeline),
+        "units": None if preparation.units is None else dict(preparation.units),
         "levels": {name: list(levels) for name, levels in preparation.levels.items()},
         "target_scale": None if scale is None else vars(scale),
     }

@@ -1,5 +1,6 @@
 """Rows without targets against what the same rows were when the whole file was read."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from regexp.dataset import stored
 from regexp.dataset.data import DataError
 from regexp.dataset.lazy import LazyInputs
 from tests.dataset.made import make, write_idx_files, write_image_folder
@@ -73,7 +75,7 @@ def test_a_data_frame_of_any_types(table: tuple[Any, Any]) -> None:
     dataset, preparation = table
     frame = pd.DataFrame(
         {
-            "size": ["1,5", None], "share": [12.0, np.nan], "colour": ["red", None],
+            "size": ["1,5", None], "share": ["12%", np.nan], "colour": ["red", None],
             "code": ["01", "1"], "true": [True, "FALSE"], "rank": [1.0, "3.0"],
         }
     )  # fmt: skip
@@ -398,3 +400,66 @@ def test_a_number_that_stands_for_no_value_is_none_however_it_is_written(tmp_pat
     assert preparation.levels == {"mark": ("1", "2", "missing")}
     whole = dataset.table_of(tmp_path).inputs
     assert np.array_equal(dataset.read_inputs(tmp_path / "table.csv", preparation), whole)
+
+
+def prepared(word: str, tmp_path: Path) -> tuple[Any, Any]:
+    """A dataset whose column `share` has numbers written so, and the preparation of a run."""
+    rows = [f"{row},{word.format(row % 40)},{'uv'[row % 2]}" for row in range(80)]
+    (tmp_path / "table.csv").write_text("\n".join(["a,share,kind", *rows]))
+    dataset = make("table", path=str(tmp_path / "table.csv"), target="kind")
+    found = dataset.load(0, tmp_path).preparation
+    described = json.loads(json.dumps(stored.described(found)))
+    return dataset, stored.restored(described, stored.dumped(found.pipeline))
+
+
+@pytest.mark.parametrize(
+    ("trained", "new", "told"),
+    [
+        ("{}%", "0.05", r"'0.05' has no sign, .* numbers with '%'; .* such as 12%"),
+        ("{}%", "5", r"'5' has no sign"),
+        ("0.{}", "5%", r"'5%' has the sign '%', .* numbers without a sign"),
+        ("${}", "€5", r"'€5' has the sign '€', .* numbers with '\$'"),
+    ],
+)
+def test_numbers_with_another_sign_than_the_run_was_trained_on_are_refused(
+    trained: str, new: str, told: str, tmp_path: Path
+) -> None:
+    """5% may be .05 or 5."""
+    dataset, preparation = prepared(trained, tmp_path)
+    path = tmp_path / "new.csv"
+    path.write_text(f"a,share\n1,\n2,{new}\n")
+    frame = pd.read_csv(path)
+    words = pd.read_csv(path, dtype=str)
+    for rows in (path, frame, words, frame.astype(object), words.to_numpy()):
+        with pytest.raises(DataError, match=f"column 'share': .*{told[:6]}"):
+            dataset.read_inputs(rows, preparation)
+    with pytest.raises(DataError, match=f"column 'share': {told}"):
+        dataset.read_inputs(words, preparation)
+
+
+def test_numbers_with_the_sign_of_the_run_are_what_they_were(tmp_path: Path) -> None:
+    dataset, preparation = prepared("{}%", tmp_path)
+    path = tmp_path / "new.csv"
+    path.write_text("a,share\n1,5%\n2,\n")
+    array = np.array([[1, 5], [2, np.nan]])  # in the units of the dataset
+    for rows in (path, pd.read_csv(path), array, array.astype(object)):
+        got = dataset.read_inputs(rows, preparation)
+        assert np.array_equal(got, array, equal_nan=True)
+    path.write_text("a,share\n2,\n")
+    assert np.isnan(dataset.read_inputs(path, preparation)[0, 1])
+
+
+def test_a_record_that_tells_no_signs_is_read_as_ever(tmp_path: Path) -> None:
+    dataset, preparation = prepared("{}%", tmp_path)
+    described = stored.described(preparation)
+    del described["units"]
+    before = stored.restored(described, b"")
+    got = dataset.read_inputs(pd.DataFrame({"a": [1.0], "share": [5.0]}), before)
+    assert got.tolist() == [[1, 5]]
+
+
+def test_a_sign_in_steps_of_a_series_is_refused(tmp_path: Path) -> None:
+    series = make("series", window=2)
+    preparation = series.load(0, tmp_path).preparation
+    with pytest.raises(DataError, match="column 'SUNACTIVITY': '5%' has the sign '%'"):
+        series.read_inputs(pd.DataFrame({"SUNACTIVITY": ["5%"] * 9}), preparation)
