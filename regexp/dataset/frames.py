@@ -16,6 +16,7 @@ import pandas as pd
 from regexp.dataset.arff import is_arff, read_arff
 from regexp.dataset.base import DataError
 from regexp.dataset.columns import SEPARATORS, UTF_8, read_fields
+from regexp.dataset.kinds import decoded
 from regexp.dataset.limits import check_fits
 
 PARQUET = (".parquet", ".pq")
@@ -88,6 +89,7 @@ def read_frame(path: Path, text: Text, *, named: bool = True) -> pd.DataFrame:
             raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
         frame = frame.reset_index(drop=not any(frame.index.names))  # what has a name is a column
         frame.columns = pd.Index([str(name) for name in frame.columns])  # numbers, without a header
+        frame = decoded(frame)
     elif is_arff(path):
         frame = read_arff(path, text.encoding)
         check_names(path, [str(name) for name in frame], named=named)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ UNITS = "%$€£¥"
 
 # What pandas finds in columns of Python's objects.
 NUMBERS = ("decimal", "integer", "floating", "mixed-integer-float")
-CATEGORIES = ("string", "boolean", "bytes", "mixed", "mixed-integer", "categorical", "empty")
+CATEGORIES = ("string", "boolean", "mixed", "mixed-integer", "categorical", "empty")
 
 
 def is_category(column: pd.Series) -> bool:
@@ -36,6 +37,7 @@ def is_category(column: pd.Series) -> bool:
         return False
     kind = str(column.dtype)
     if kinds.is_string_dtype(column) or column.dtype == object:
+        _check_text(column)
         kind = kinds.infer_dtype(column, skipna=True)  # object columns hold anything
         if kind in NUMBERS:
             return False
@@ -46,6 +48,31 @@ def is_category(column: pd.Series) -> bool:
         f"column {column.name!r} is of type {kind}, neither numbers nor categories; name it in "
         "dataset.drop, or make numbers of it"
     )
+
+
+def decoded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns of bytes as the text that they are in UTF-8; those that are none stay as they are."""
+    for place, name in enumerate(frame):
+        column = frame.iloc[:, place]
+        if _holds_bytes(column):
+            with suppress(UnicodeDecodeError):
+                text = [it.decode() if isinstance(it, bytes) else it for it in column]
+                frame = frame.assign(**{str(name): pd.Series(text, index=frame.index)})
+    return frame
+
+
+def _holds_bytes(column: pd.Series) -> bool:
+    return column.dtype == object and any(isinstance(value, bytes) for value in column)
+
+
+def _check_text(column: pd.Series) -> None:
+    """Raise DataError where a column holds bytes: text would have been decoded."""
+    if _holds_bytes(column):
+        first = next(value for value in column if isinstance(value, bytes))
+        raise DataError(
+            f"column {column.name!r} holds bytes that are no text in UTF-8 ({first[:20]!r}); name "
+            "it in dataset.drop, or write text into the file"
+        )
 
 
 def _check_commas(column: pd.Series) -> None:
@@ -105,6 +132,7 @@ def codes(
     """
     missing = column.isna()
     values = column[~missing]
+    _check_text(values)
     names = [level_of(value) for value in column] if written is None else list(written)
     known = [name for name, gone in zip(names, missing, strict=True) if not gone]
     try:

@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 
 from regexp.dataset import kinds
 from regexp.dataset.data import DataError
+from regexp.dataset.frames import Text
 from regexp.dataset.words import check_units, number_of, unit_of
 from regexp.dataset.written import NUMBER, by_number, no_numbers
 from regexp.errors import few
 
 
 def numbers(
-    column: pd.Series, decimal: str, unit: str | None, *, bare: bool = False
+    column: pd.Series, text: Text, unit: str | None, *, bare: bool = False
 ) -> NDArray[np.float64]:
     """A column of numbers, NaN where it is missing, [rows]; words may spell them, as `12%` does.
 
     Args:
         column: the values, whose rows are numbered from 0.
-        decimal: the character before the decimals of a number in words.
+        text: how words are written, and which stand for no value.
         unit: the sign that the run's own numbers had, if they had one; None where it is not known.
         bare: whether numbers that are no words may be without it, as those of an array are.
 
@@ -34,8 +35,11 @@ def numbers(
     """
     types = pd.api.types
     if not types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
+        column = _without(column, text.missing)
+        spelled = {word: _spelled(word, text.decimal) for word in column.dropna().unique()}
+        none = {number for word in text.missing if (number := number_of(word, ".")) is not None}
+        column = column.mask(column.map(spelled, na_action="ignore").isin(none))  # also as -999.0
         known = column.dropna().unique()
-        spelled = {word: _spelled(word, decimal) for word in known}
         if wrong := [word for word, number in spelled.items() if number is None]:
             row = int(np.flatnonzero(column == wrong[0])[0])
             raise DataError(
@@ -73,7 +77,7 @@ def _spelled(value: object, decimal: str) -> float | None:
     return float(value) if isinstance(value, Real | Decimal) else None
 
 
-def codes(column: pd.Series, levels: Sequence[str], decimal: str) -> NDArray[np.float64]:
+def codes(column: pd.Series, levels: Sequence[str], text: Text) -> NDArray[np.float64]:
     """A column of categories as numbers of the levels that the run knows, [rows].
 
     A word names the level that is written so, a number the one that is this number.
@@ -81,14 +85,12 @@ def codes(column: pd.Series, levels: Sequence[str], decimal: str) -> NDArray[np.
     Args:
         column: the values, whose rows are numbered from 0.
         levels: of the run.
-        decimal: the character before the decimals of a number in words.
+        text: how words are written, and which stand for no value.
 
     Raises:
         DataError: a level that the run does not know; numbers where words alone tell levels apart.
     """
-    column = column.astype(object)  # a pandas category takes no other values
-    if "" not in levels:
-        column = column.mask(column == "")  # no value, as in a CSV
+    column = _without(column.astype(object), text.missing, levels)  # categories take no others
     missing = column.isna()
     given = column[~missing].unique()
     # Integers are exact, and so are the levels beside them; floats of 17 digits are not.
@@ -105,7 +107,9 @@ def codes(column: pd.Series, levels: Sequence[str], decimal: str) -> NDArray[np.
     named = {key: place[those[0]] for key, those in by_number(levels, number).items()}
     exact = bool(no_numbers(levels))
     found = {
-        value: named[value] if value in named else _level_of(value, place, decimal, exact=exact)
+        value: named[value]
+        if value in named
+        else _level_of(value, place, text.decimal, exact=exact)
         for value in given
     }
     unknown = [value for value, level in found.items() if level is None]
@@ -122,6 +126,15 @@ def codes(column: pd.Series, levels: Sequence[str], decimal: str) -> NDArray[np.
     return numbered.to_numpy(dtype=np.float64)
 
 
+def _without(column: pd.Series, missing: Sequence[str], levels: Sequence[str] = ()) -> pd.Series:
+    """A column with no value where a word stands for none, as in a CSV, or is blank."""
+    none, known = {"", *missing}, {*levels}
+    gone = [
+        isinstance(value, str) and value not in known and value.strip() in none for value in column
+    ]
+    return column.mask(np.array(gone, dtype=bool))
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
@@ -131,7 +144,10 @@ def _level_of(value: object, place: Mapping[str, int], decimal: str, *, exact: b
     spellings = [kinds.level_of(value)]
     if isinstance(value, str):
         word = value.strip()
-        spellings.append(word)
+        spellings += [
+            word,
+            str(word.encode("utf-8", "replace")),
+        ]  # b'a' in runs recorded before bytes were text
         if NUMBER.fullmatch(pointed := word.replace(decimal, ".")):
             spellings.append(pointed)
         if word.lower() in ("true", "false"):

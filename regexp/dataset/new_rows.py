@@ -162,7 +162,9 @@ def numbers_of(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float6
     """Columns of numbers, none of which is missing, [rows, columns]."""
     frame = frame.reset_index(drop=True).rename(columns=str)
     _check_columns(frame, columns)
-    values = np.stack([new_columns.numbers(frame[name], ".", "") for name in columns], axis=1)
+    values = np.stack(
+        [new_columns.numbers(frame[name], frames.Text(","), "") for name in columns], axis=1
+    )
     if np.isnan(values).any():
         row, column = np.argwhere(np.isnan(values))[0]
         raise DataError(f"row {row + 1}, column {columns[column]!r}: no value, expected a number")
@@ -184,16 +186,14 @@ def _table(
     frame = frame.rename(columns=str) if text.header else _numbered(frame, preparation)
     _check_columns(frame, preparation.columns)
     frame = frame[list(preparation.columns)]
-    frame = frames.without(frame, text.missing)
+    frame = frames.without(kinds.decoded(frame), text.missing)
     values = np.empty((len(frame), len(preparation.columns)))
     for place, name in enumerate(preparation.columns):
         if name in preparation.levels:
-            values[:, place] = new_columns.codes(
-                frame[name], preparation.levels[name], text.decimal
-            )
+            values[:, place] = new_columns.codes(frame[name], preparation.levels[name], text)
         else:
             unit = None if preparation.units is None else preparation.units.get(name, "")
-            values[:, place] = new_columns.numbers(frame[name], text.decimal, unit, bare=bare)
+            values[:, place] = new_columns.numbers(frame[name], text, unit, bare=bare)
     return values
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -348,3 +349,25 @@ def test_the_real_wines_as_a_table_are_the_wines():
     assert data.checksum == wines.checksum
     assert torch.equal(data.train.targets, wines.train.targets)
     assert torch.allclose(data.test.inputs, wines.test.inputs, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"target": "kind"}, {"target": "kind", "categorical": "b"}, {"target": "b"}]
+)
+def test_bytes_of_parquet_are_text_or_refused_by_the_name_of_their_column(asked, tmp_path):
+    def made(words):
+        frame = pd.DataFrame({"a": range(60), "b": words * 30, "kind": ["u", "v"] * 30})
+        frame.to_parquet(tmp_path / "mine.parquet")
+        return make("table", path="mine.parquet", **asked)
+
+    table = made([b"yes", "né".encode()]).read(tmp_path)
+    assert table.levels.get("b", table.classes) == ("né", "yes")
+    missing = replace(made([b"yes", b"?"]), missing=("?",), rows_without_target="drop")
+    table = missing.read(tmp_path)
+    assert table.levels.get("b", table.classes) == ("yes", "missing")[: 1 + ("b" in table.levels)]
+    dataset = made([b"\xffa", b"b"])
+    told = r"mine.parquet: column 'b' holds bytes that are no text in UTF-8 \(b'\\xffa'\);"
+    with pytest.raises(DataError, match=told):
+        dataset.read(tmp_path)
+    if asked == {"target": "kind"}:
+        assert replace(dataset, drop=("b",)).read(tmp_path).columns == ("a",)
