@@ -121,7 +121,7 @@ def split_words(column: pd.Series) -> NDArray[np.str_]:
     """
     check_complete(column, "split")
     named = {word: split for split, words in WORDS.items() for word in words}
-    words = [_text(value).strip().lower() for value in column]
+    words = [_text(column, row).strip().lower() for row in range(len(column))]
     for row, word in enumerate(words):
         if word not in named:
             raise DataError(
@@ -187,6 +187,13 @@ def shared_inputs(name: str, column: str, splits: Splits, first: First) -> tuple
     )
 
 
-def _text(value: object) -> str:
-    """A word; files of arrays have them as bytes."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _text(column: pd.Series, row: int) -> str:
+    """A word of a column; files of arrays have them as bytes."""
+    value = column.iloc[row]
+    try:
+        return value.decode() if isinstance(value, bytes) else str(value)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"row {column.index[row] + 1}, column {column.name!r}: {bytes(value)!r} is no text in "
+            f"UTF-8; expected {', '.join(WORDS)}"
+        ) from error

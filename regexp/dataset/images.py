@@ -265,7 +265,12 @@ def _texts(path: Path, name: str, array: NDArray[Any]) -> list[str]:
     from regexp.dataset.kinds import level_of  # takes time
 
     if array.dtype.kind == "S":  # as other libraries write text
-        array = np.char.decode(array, "utf-8")
+        try:
+            array = np.char.decode(array, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path}: {name!r} is no text in UTF-8 ({error.object[:20]!r}); write it as text"
+            ) from error
     return [level_of(value) for value in array.tolist()]
 
 

@@ -344,3 +344,19 @@ def test_groups_of_a_column_join_those_that_the_dataset_has(tmp_path):
 def test_data_that_are_split_by_themselves_take_no_other_split(setting, tmp_path):
     with pytest.raises(ConfigError, match=r"dataset\.(group|split)=.* says by itself which rows"):
         own(kind="splits", **setting).load(0, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["split", "labels"])
+def test_bytes_of_arrays_that_are_no_text_are_told(kind, tmp_path):
+    dataset = images_with_arrays(tmp_path)
+    words = {"kind": np.array([b"a", b"b\xff"] * (ROWS // 2)), "part": WORDS.astype("S9")}
+    if kind == "split":
+        words["kind"] = np.array([b"a", b"b"] * (ROWS // 2))
+        words["part"][7] = b"train\xff"
+    with np.load(tmp_path / "own.npz") as stored:
+        np.savez(tmp_path / "own.npz", **{**stored, **words})
+    told = r"'kind' is no text in UTF-8 \(b'b\\xff'\)"
+    if kind == "split":
+        told = r"row 8, column 'part': b'train\\xff' is no text in UTF-8; expected train, val"
+    with pytest.raises(DataError, match=f"own.npz: {told}"):
+        replace(dataset, split="part").load(0, tmp_path)
