@@ -144,10 +144,8 @@ def _level_of(value: object, place: Mapping[str, int], decimal: str, *, exact: b
     spellings = [kinds.level_of(value)]
     if isinstance(value, str):
         word = value.strip()
-        spellings += [
-            word,
-            str(word.encode("utf-8", "replace")),
-        ]  # b'a' in runs recorded before bytes were text
+        # and as b'a', in runs recorded before bytes were text
+        spellings += [word, str(word.encode("utf-8", "replace"))]
         if NUMBER.fullmatch(pointed := word.replace(decimal, ".")):
             spellings.append(pointed)
         if word.lower() in ("true", "false"):
