@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 
+IMAGES = "regexp.dataset.lazy.ChannelScaler"
+"""The preprocessing of images, which are stored in bytes."""
+
 _CLASSES = (
     "regexp.dataset.features.ColumnScaler",
     "regexp.dataset.features.CorrelationFilter",
     "regexp.dataset.features.LevelNames",
     "regexp.dataset.features.SeriesScaler",
     "regexp.dataset.features.UnseenAsMissing",
-    "regexp.dataset.lazy.ChannelScaler",
+    IMAGES,
     "regexp.dataset.scaling.Standardizer",
     "sklearn.compose.ColumnTransformer",
     "sklearn.impute.MissingIndicator",

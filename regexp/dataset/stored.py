@@ -26,7 +26,7 @@ TRUSTED = (
     "regexp.dataset.features.UnseenAsMissing",
     "regexp.dataset.features._log",
     "regexp.dataset.features._names",
-    "regexp.dataset.lazy.ChannelScaler",
+    fitted.IMAGES,
     "regexp.dataset.scaling.Standardizer",
 )
 """What a pipeline by skops may be made of, beside what it trusts of scikit-learn and numpy."""

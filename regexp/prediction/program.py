@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL
 from regexp.dataset.digits import _scale
+from regexp.dataset.fitted import IMAGES
 from regexp.dataset.lazy import ChannelScaler
 from regexp.metrics.ensemble import mean_prediction
 from regexp.prediction.network import Network
@@ -225,7 +226,7 @@ def _function(transformer: Any) -> nn.Module | None:
 
 _KINDS: dict[str, Callable[[Any], nn.Module | None]] = {
     "regexp.dataset.features.ColumnScaler": lambda known: _Affine(known.mean, known.scale),
-    "regexp.dataset.lazy.ChannelScaler": lambda fit: _Images(fit.mean, fit.scale, 1, 1),
+    IMAGES: lambda fit: _Images(fit.mean, fit.scale, 1, 1),
     "sklearn.compose._column_transformer.ColumnTransformer": _columns,
     "sklearn.impute._base.MissingIndicator": lambda _: _Missing(),
     "sklearn.impute._base.SimpleImputer": lambda fit: _Imputed(fit.statistics_),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from regexp import __version__
-from regexp.dataset import stored
+from regexp.dataset import fitted, stored
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL
 from regexp.dataset.written import no_numbers
 from regexp.errors import kind_and_reason
@@ -34,9 +34,6 @@ MODEL = "model"
 DESCRIPTION, PIPELINE, WEIGHTS = "regexp.json", "preparation.skops", "weights.pt"
 """Its files: what the network and its inputs are; a fitted transformer of the user's own; its
 weights, and what techniques predict from."""
-
-IMAGES = "regexp.dataset.lazy.ChannelScaler"
-"""The kind of the preprocessing of images, which are stored in bytes."""
 
 LOADER = "regexp.prediction.pyfunc"
 """The module that MLflow calls to load it."""
@@ -150,7 +147,7 @@ def _signature(description: dict[str, Any]) -> tuple[flavor.Inputs, dict[str, st
         description["outputs"],
         target_names(description["config"]),
     )
-    if (preparation["pipeline"] or {}).get("class") == IMAGES:  # of either order of axes
+    if (preparation["pipeline"] or {}).get("class") == fitted.IMAGES:  # of either order of axes
         return flavor.Array((-1, -1, -1), "uint8"), columns
     if len(preparation["read_shape"]) > 1:
         return flavor.Array(tuple(preparation["read_shape"])), columns
