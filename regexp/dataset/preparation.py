@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from regexp.dataset.data import CLASSIFICATION, Rows, Table, TargetScale, check_finite, summed
 from regexp.dataset.lazy import LazyInputs
+
+SERIES = 2
+"""Axes of a series, [time, channels]."""
 
 
 @dataclass(frozen=True)
@@ -110,3 +113,12 @@ class Preparation:
             scaled = scaled.astype(np.float32)
         check_finite(self.source, rows, scaled, ("target",) * scaled.shape[1])
         return torch.from_numpy(scaled)
+
+
+def axes_of(shape: Sequence[int], read_shape: Sequence[int]) -> tuple[int, ...]:
+    """Of a row in an array of new rows: [time, channels] of a series, else as it was read.
+
+    Args:
+        shape, read_shape: of a `Preparation`.
+    """
+    return tuple(shape if len(shape) == SERIES else read_shape)

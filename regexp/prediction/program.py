@@ -18,6 +18,7 @@ from regexp.dataset.base import CLASSIFICATION, MULTILABEL
 from regexp.dataset.digits import _scale
 from regexp.dataset.fitted import IMAGES
 from regexp.dataset.lazy import ChannelScaler
+from regexp.dataset.preparation import axes_of
 from regexp.metrics.ensemble import mean_prediction
 from regexp.prediction.network import Network
 from regexp.prediction.record import ModelRecord
@@ -35,8 +36,8 @@ class Program(nn.Module):
 
     Attributes:
         prepares: whether rows go in as they were read, in float64: numbers, NaN where one is
-            missing, categories as numbers of their levels; images in uint8. Else they go in as
-            prepared, in float32.
+            missing, categories as numbers of their levels; series [rows, time, channels]; images
+            in uint8. Else they go in as prepared, in float32.
     """
 
     scale: Tensor | None
@@ -50,7 +51,7 @@ class Program(nn.Module):
         self._dtype = next(
             (p.dtype for p in self.network.parameters() if p.is_floating_point()), torch.float32
         )
-        self._shape = record.input_shape
+        self._shape, self._read_shape = record.input_shape, preparation.read_shape
         techniques = build_regularizer(record.config["regularizer"]).techniques
         # at most one says what is predicted
         self._predicts = {n: t for n, t in techniques.items() if ONE_PASS in t.provides}
@@ -68,8 +69,9 @@ class Program(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Probabilities [rows, classes], or values in their own unit [rows, outputs]; float64."""
-        inputs = self.preparation(rows).to(torch.float32)
-        outputs = self._outputs(inputs.reshape(-1, *self._shape).to(self._dtype)).to(torch.float64)
+        if self.prepares:
+            rows = self.preparation(rows.reshape(-1, *self._read_shape)).to(torch.float32)
+        outputs = self._outputs(rows.reshape(-1, *self._shape).to(self._dtype)).to(torch.float64)
         if self.task == CLASSIFICATION:
             return outputs.softmax(1)
         if self.task == MULTILABEL:
@@ -91,9 +93,11 @@ class Program(nn.Module):
         """Two rows of zeros as they go in."""
         if not self.prepares:
             return torch.zeros(2, *record.input_shape)
-        images = isinstance(record.preparation.pipeline, ChannelScaler)
+        preparation = record.preparation
+        images = isinstance(preparation.pipeline, ChannelScaler)
         kind = torch.uint8 if images else torch.float64
-        return torch.zeros(2, *record.preparation.read_shape, dtype=kind)
+        axes = axes_of(preparation.shape, preparation.read_shape)
+        return torch.zeros(2, *axes, dtype=kind)
 
 
 def _numbers(values: Any) -> Tensor:
@@ -113,6 +117,14 @@ class _Affine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.scale
+
+
+class _Series(_Affine):
+    """The same of the channels of series, which stand side by side; 0 for what is missing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = x.unflatten(1, (-1, len(self.mean)))
+        return torch.where(torch.isnan(steps), 0.0, super().forward(steps))
 
 
 class _Images(_Affine):
@@ -226,6 +238,9 @@ def _function(transformer: Any) -> nn.Module | None:
 
 _KINDS: dict[str, Callable[[Any], nn.Module | None]] = {
     "regexp.dataset.features.ColumnScaler": lambda known: _Affine(known.mean, known.scale),
+    "regexp.dataset.features.SeriesScaler": lambda fit: _Series(
+        fit.scaler_.mean_, fit.scaler_.scale_
+    ),
     IMAGES: lambda fit: _Images(fit.mean, fit.scale, 1, 1),
     "sklearn.compose._column_transformer.ColumnTransformer": _columns,
     "sklearn.impute._base.MissingIndicator": lambda _: _Missing(),

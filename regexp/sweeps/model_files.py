@@ -19,6 +19,7 @@ from typing import Any
 from regexp import __version__
 from regexp.dataset import fitted, stored
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL
+from regexp.dataset.preparation import axes_of
 from regexp.dataset.written import no_numbers
 from regexp.errors import kind_and_reason
 from regexp.stack.member import Member
@@ -149,9 +150,9 @@ def _signature(description: dict[str, Any]) -> tuple[flavor.Inputs, dict[str, st
     )
     if (preparation["pipeline"] or {}).get("class") == fitted.IMAGES:  # of either order of axes
         return flavor.Array((-1, -1, -1), "uint8"), columns
-    if len(preparation["read_shape"]) > 1:
-        return flavor.Array(tuple(preparation["read_shape"])), columns
-    levels = preparation["levels"]
+    levels, axes = preparation["levels"], axes_of(preparation["shape"], preparation["read_shape"])
+    if len(axes) > 1 and not levels:
+        return flavor.Array(axes), columns
     return {name: _kind_of(levels.get(name, ())) for name in preparation["columns"]}, columns
 
 

@@ -20,6 +20,7 @@ from regexp.__main__ import run
 from regexp.dataset import fitted
 from regexp.dataset.features import UnseenAsMissing
 from regexp.prediction import program
+from tests.dataset.made import ts_lines, ts_series, write
 from tests.prediction.conftest import Place
 
 Run = Callable[[NDArray[Any]], NDArray[Any]]
@@ -110,11 +111,41 @@ def test_rows_that_are_arrays(place: Place, tmp_path: Path, arguments: tuple[str
     path, run_id = tmp_path / "model.pt2", place.runs[name][0]
     assert run(["export-model", run_id, str(path)]) == 0
     model = regexp.load(run_id)
-    shape = (7, *model.record.preparation.read_shape)
-    rows = np.random.default_rng(0).uniform(0, 16, shape)
+    described = json.loads(path.with_suffix(".json").read_text())["input"]
+    assert not described["prepared"]
+    rows = np.random.default_rng(0).uniform(0, 16, (7, *described["shape"][1:]))
     got = torch_program(path)(rows)
     wanted = model.predict_proba(rows) if model.classes else model.predict(rows).reshape(7, -1)
     assert np.allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("suffix", "opened"), [("pt2", torch_program), ("onnx", onnx_program)])
+def test_raw_series_with_gaps(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str,
+    opened: Callable[[Path], Run],
+) -> None:  # fmt: skip
+    """As `regexp predict` reads their file, NaN where it pads the shorter ones."""
+    if suffix == "onnx":
+        pytest.importorskip("onnxscript")
+    write(tmp_path / "long.ts", ts_lines(40, 9))
+    new = write(tmp_path / "short.ts", ts_lines(20, 6))
+    place.sweep(
+        f"padded-{suffix}", "dataset=ts", f"dataset.path={tmp_path}/long.ts",
+        f"dataset.test_path={new}", "dataset.pad=end", "model=lstm", "trainer.batch_size=16",
+    )  # fmt: skip
+    path, [run_id] = tmp_path / f"model.{suffix}", place.runs[f"padded-{suffix}"]
+    capsys.readouterr()
+    assert run(["export-model", run_id, str(path)]) == 0
+    assert capsys.readouterr().out.count("\n") == 1, "nothing is left to be prepared"
+    described = json.loads(path.with_suffix(".json").read_text())["input"]
+    assert described["shape"] == ["rows", 9, 2]
+    assert described["columns"][:3] == ["channel 0[0]", "channel 1[0]", "channel 0[1]"]
+    rows = np.full((20, 9, 2), np.nan)
+    rows[:, :6] = ts_series(20, 6)
+    model, got = regexp.load(run_id), opened(path)(rows)
+    assert np.allclose(got, model.predict_proba(new), rtol=1e-6)
+    assert np.allclose(got, model.predict_proba(rows), rtol=1e-6)
+    assert not np.allclose(got, opened(path)(np.nan_to_num(rows)), rtol=1e-3)
 
 
 def test_what_techniques_predict_is_said_to_be_left_out(

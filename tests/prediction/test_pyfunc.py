@@ -10,7 +10,7 @@ from mlflow.types import DataType
 from sklearn.datasets import load_digits
 
 import regexp
-from tests.dataset.made import write_image_folder
+from tests.dataset.made import ts_lines, write, write_image_folder
 from tests.prediction.conftest import Place
 from tests.prediction.test_model import artifacts
 
@@ -63,6 +63,24 @@ def test_images_go_in_as_bytes_in_either_order_of_axes(place: Place) -> None:
     pd.testing.assert_frame_equal(served.predict(images), table)
     pd.testing.assert_frame_equal(served.predict(images.transpose(0, 3, 1, 2)), table)
     assert served.metadata.signature.inputs.inputs[0].type == np.uint8
+
+
+@pytest.mark.usefixtures("_uri")
+@pytest.mark.parametrize("name", ["ts", "mnist1d"])
+def test_series_go_in_as_arrays(place: Place, name: str) -> None:
+    """Their columns have names such as `channel 0[3]`, which nobody has in a frame."""
+    from mlflow.pyfunc.scoring_server import infer_and_parse_data  # warns, as above
+
+    write(place.folder / "made.ts", ts_lines())
+    where = "dataset.path=made.ts" if name == "ts" else "dataset.train_size=64"
+    place.sweep(name, f"dataset={name}", where, "model.hidden=[8]")
+    [run_id] = place.runs[name]
+    served = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+    model = regexp.load(run_id)
+    series = np.random.default_rng(0).normal(size=(6, *model.record.preparation.shape))
+    pd.testing.assert_frame_equal(served.predict(series), model.table(series))
+    sent = infer_and_parse_data({"inputs": series.tolist()}, served.metadata.get_input_schema())
+    pd.testing.assert_frame_equal(served.predict(sent), model.table(series))
 
 
 def test_the_file_is_what_mlflow_would_write(place: Place) -> None:
