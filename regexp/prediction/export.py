@@ -60,6 +60,12 @@ def export(model: Model, path: Path, kind: str) -> list[str]:
             f"It takes prepared inputs: there is no program for the preprocessing ({kind_of}), "
             "which regexp.load(RUN_ID) has"
         )
+    precision, computes_in = model.record.config["trainer"]["precision"], description["computes_in"]
+    if precision != computes_in:
+        lines.append(
+            f"It computes in {computes_in}, the run in {precision}: their outputs differ by the "
+            "rounding of that"
+        )
     if averaged:
         lines.append(
             f"It is the network with its final weights: the mean over several passes that "
@@ -169,6 +175,7 @@ def _description(
             "what": "values in the target's own unit" if not model.classes else "probabilities",
             "names": list(model.classes) or model.record.columns,
         },
+        "computes_in": str(program.dtype).removeprefix("torch."),
         "target_scale": None if scale is None else vars(scale),
         "not_in_it": averaged,
     }

@@ -38,6 +38,7 @@ class Program(nn.Module):
         prepares: whether rows go in as they were read, in float64: numbers, NaN where one is
             missing, categories as numbers of their levels; series [rows, time, channels]; images
             in uint8. Else they go in as prepared, in float32.
+        dtype: that the network computes in: that of its weights, also of a run in bfloat16.
     """
 
     scale: Tensor | None
@@ -48,7 +49,7 @@ class Program(nn.Module):
         preparation = record.preparation
         self.task = preparation.task
         self.network = Network(record).alone().requires_grad_(False)
-        self._dtype = next(
+        self.dtype = next(
             (p.dtype for p in self.network.parameters() if p.is_floating_point()), torch.float32
         )
         self._shape, self._read_shape = record.input_shape, preparation.read_shape
@@ -71,7 +72,7 @@ class Program(nn.Module):
         """Probabilities [rows, classes], or values in their own unit [rows, outputs]; float64."""
         if self.prepares:
             rows = self.preparation(rows.reshape(-1, *self._read_shape)).to(torch.float32)
-        outputs = self._outputs(rows.reshape(-1, *self._shape).to(self._dtype)).to(torch.float64)
+        outputs = self._outputs(rows.reshape(-1, *self._shape).to(self.dtype)).to(torch.float64)
         if self.task == CLASSIFICATION:
             return outputs.softmax(1)
         if self.task == MULTILABEL:

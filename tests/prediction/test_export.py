@@ -192,6 +192,20 @@ def test_pipelines_of_earlier_versions_are_programs_too() -> None:
     assert np.array_equal(made(torch.from_numpy(new)).numpy(), wanted)
 
 
+def test_a_run_in_bfloat16_is_said_to_be_a_program_in_float32(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.sweep("half", "dataset=iris", "model.hidden=[8]", "trainer.precision=bfloat16")
+    path, [run_id] = tmp_path / "model.pt2", place.runs["half"]
+    capsys.readouterr()
+    assert run(["export-model", run_id, str(path)]) == 0
+    assert "It computes in float32, the run in bfloat16" in capsys.readouterr().out
+    assert json.loads(path.with_suffix(".json").read_text())["computes_in"] == "float32"
+    rows = np.random.default_rng(0).uniform(0, 6, (7, 4))
+    off = np.abs(torch_program(path)(rows) - regexp.load(run_id).predict_proba(rows)).max()
+    assert 1e-6 < off < 0.01
+
+
 @pytest.mark.parametrize("technique", ["none", "temperature_scaling"])
 def test_a_run_in_float64_is_a_program_in_float64(
     place: Place, tmp_path: Path, technique: str
