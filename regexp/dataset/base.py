@@ -88,8 +88,8 @@ class Dataset(ABC):
             of rare classes, large groups or a test split of more than half, and by "independent",
             each seed splits by itself.
         test_rest: whether rows of the training split that a `train_size` leaves are tested as well;
-            not those of a training row's group or inputs, nor where the data or `test_seed` tell
-            the test rows.
+            not those of a training row's group, nor of its inputs unless `repeats` is "apart", nor
+            where the data or `test_seed` tell the test rows.
         test_seed: None for test rows by the split; a number for those of a run with this seed in
             every run, whose split is then of the other rows, into as many for training and for
             validation as without. It changes nothing where the data tell the test rows.
