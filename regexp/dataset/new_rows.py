@@ -58,7 +58,7 @@ def inputs_of(rows: Any, preparation: Preparation, dataset: Dataset) -> NDArray[
     array = np.asarray(rows)
     _check_axes(array.shape, preparation)
     if len(shape) == 1:  # [rows, 8, 8] of 64 columns as well
-        flat = pd.DataFrame(array.reshape(len(array), -1), columns=list(preparation.columns))
+        flat = pd.DataFrame(array.reshape(len(array), *shape), columns=list(preparation.columns))
         return _table(flat, preparation, text, bare=True)
     return _as_numbers(array).reshape(len(array), *shape)
 

@@ -121,7 +121,7 @@ class Model:
         preparation = self.record.preparation
         values = self.record.dataset.read_inputs(rows, preparation)
         if not len(values):
-            return np.empty((0, self.record.outputs), dtype=np.float32)
+            return self._network.no_outputs().numpy()
         inputs = preparation.inputs(values, np.arange(len(values)))
         return self._network.outputs(inputs).numpy()
 

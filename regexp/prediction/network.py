@@ -59,6 +59,7 @@ class Network:
             self._trainer["device"] = device
         elif recorded.startswith("cuda") and not torch.cuda.is_available():
             self._trainer["device"] = "cpu"
+        self._dtype = PARAMETER_TYPES[self._trainer["precision"]]
         self._built: tuple[Stack, Tensors] | None = None
 
     def outputs(self, inputs: Tensor | LazyInputs) -> Tensor:
@@ -77,12 +78,16 @@ class Network:
             outputs, _ = stack.predict("test", state, self._together, rows)
         return (outputs[self._own] if stack.lifted else outputs).cpu()
 
+    def no_outputs(self) -> Tensor:
+        """Of no rows, [0, outputs]."""
+        return torch.empty(0, self._record.outputs, dtype=self._dtype)
+
     def alone(self) -> nn.Module:
         """The network by itself, in evaluation mode, without what techniques make of it."""
         record = self._record
         data = self._data(torch.zeros(2, *record.input_shape))
         model, _ = _network(record.config, data)
-        model = model.to(PARAMETER_TYPES[self._trainer["precision"]])  # as in its stack
+        model = model.to(self._dtype)  # as in its stack
         try:
             model.load_state_dict(record.weights)
         except RuntimeError as error:

@@ -46,6 +46,16 @@ def test_classes_and_their_probabilities(place: Place, frame: pd.DataFrame) -> N
     assert np.array_equal(table.iloc[:, 1:].to_numpy(), model.predict_proba(rows))
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
+def test_outputs_of_no_rows_are_of_the_runs_type(place: Place, precision: str) -> None:
+    place.sweep(precision, "dataset=iris", "model.hidden=[4]", f"trainer.precision={precision}")
+    model = regexp.load(place.runs[precision][0])
+    rows = np.zeros((2, 4))
+    assert model.outputs(rows[:0]).shape == (0, 3)
+    assert model.outputs(rows[:0]).dtype == model.outputs(rows).dtype
+    assert model.table(rows[:0]).empty
+
+
 def test_values_in_the_targets_own_unit(place: Place, frame: pd.DataFrame) -> None:
     [run_id] = place.runs["value"]
     test, model = outputs_in_store(place, run_id), regexp.load(run_id)
