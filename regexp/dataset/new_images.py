@@ -58,6 +58,8 @@ def of_files(folder: Path, preparation: Preparation, dataset: Dataset) -> LazyIn
 def of_array(array: NDArray[Any], preparation: Preparation, dataset: Dataset) -> LazyInputs:
     """Images [rows, height, width, 3], [rows, height, width] or as the run has them.
 
+    Where both orders of axes fit, such as [rows, 3, 3, 3], the channels are the last.
+
     Args:
         array: of uint8.
         preparation: of a run.
@@ -72,10 +74,13 @@ def of_array(array: NDArray[Any], preparation: Preparation, dataset: Dataset) ->
             f"images of {array.dtype} of shape {list(array.shape)}, expected uint8 [rows, height, "
             f"width, {channels}]"
         )
-    if array.shape[1:] != preparation.read_shape:
-        if array.ndim == 3:
-            array = np.repeat(array[..., None], channels, axis=-1)
-        array = np.ascontiguousarray(array.transpose(0, 3, 1, 2))
+    as_the_run, wanted = array, preparation.read_shape
+    if array.ndim == 3:
+        array = np.repeat(array[..., None], channels, axis=-1)
+    array = array.transpose(0, 3, 1, 2)
+    if as_the_run.shape[1:] == wanted != array.shape[1:]:
+        array = as_the_run
+    array = np.ascontiguousarray(array)
     if size is not None and array.shape[2] == array.shape[3] > size:
         array = area_average(array, size)
     return _as_read(array, preparation)

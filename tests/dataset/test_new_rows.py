@@ -13,7 +13,13 @@ from PIL import Image
 from regexp.dataset import stored
 from regexp.dataset.data import DataError
 from regexp.dataset.lazy import LazyInputs
-from tests.dataset.made import make, write_idx_files, write_image_folder
+from tests.dataset.made import (
+    idx_bytes,
+    made_images,
+    make,
+    write_idx_files,
+    write_image_folder,
+)
 
 LINES = [
     "size;share;colour;code;true;rank;kind",
@@ -174,6 +180,19 @@ def test_images_of_a_folder_and_of_an_array(tmp_path: Path) -> None:
         dataset.read_inputs(array / 255, preparation)
     with pytest.raises(DataError, match=r"images of 3 x 3 pixels .* trained on 4 x 4"):
         dataset.read_inputs(array[:, :3, :3], preparation)
+
+
+def test_where_both_orders_of_axes_fit_an_image_the_channels_stand_last(tmp_path: Path) -> None:
+    """As in files of IDX, of which the rows that a run was tested on are predicted again."""
+    given = write_idx_files(tmp_path)
+    images = made_images(60, 3)
+    (tmp_path / "made_idx" / "colour").write_bytes(idx_bytes(images))
+    dataset = make("idx", **given, images="colour", test_images=None, test_labels=None)
+    preparation = dataset.load(0, tmp_path).preparation
+    wanted = dataset.table_of(tmp_path).inputs.read(np.arange(60))
+    for rows in (tmp_path / "made_idx" / "colour", images):
+        got = dataset.read_inputs(rows, preparation)
+        assert np.array_equal(got.images.read(np.arange(60)), wanted)
 
 
 def test_steps_of_a_series_become_every_window(tmp_path: Path) -> None:
