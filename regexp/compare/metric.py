@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from regexp.errors import ConfigError, count, few
 from regexp.metrics import names
 
 if TYPE_CHECKING:
@@ -77,10 +78,29 @@ def metric_of(name: str, runs: "pd.DataFrame | None" = None) -> Metric:
     Args:
         name: as recorded.
         runs: which may say it themselves of a metric of the user's own.
+
+    Raises:
+        ConfigError: some of them say the one way, and others the other, or nothing where the name
+            tells the other.
     """
-    column = names.parameter(names.direction_of(name))
-    if runs is not None and column in runs:
-        said = runs[column].dropna()
-        if len(said):
-            return Metric(name, bool((said == "true").all()))
-    return Metric(name, names.lower_is_better(name))
+    by_name, key = names.lower_is_better(name), names.direction_of(name)
+    said = names.parameter(key)
+    if runs is None or said not in runs or names.column(name) not in runs:
+        return Metric(name, by_name)
+    measured = runs[runs[names.column(name)].notna()]
+    lower = measured[said].map({"true": True, "false": False}).fillna(by_name).astype(bool)
+    if lower.nunique() > 1:
+        raise ConfigError(
+            f"low values of {name} are good ones to {_those(measured[lower])}, and bad ones to "
+            f"{_those(measured[~lower])}",
+            key=key,
+            cure="compare them apart, or train the one again with what the other says",
+        )
+    return Metric(name, bool(lower.iloc[0]) if len(lower) else by_name)
+
+
+def _those(runs: "pd.DataFrame") -> str:
+    """Their sweeps, or of one sweep how many they are."""
+    sweeps = runs["sweep"].unique() if "sweep" in runs else ()
+    named = few([str(sweep)[:8] for sweep in sweeps])
+    return f"the runs of {named}" if len(sweeps) else count(len(runs), "run")

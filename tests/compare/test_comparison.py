@@ -55,6 +55,28 @@ def test_runs_say_which_way_is_better_of_a_metric_of_ones_own(
     assert compared.metric == Metric("test/worth", lower_is_better=lower)
 
 
+@pytest.mark.parametrize(
+    ("metric", "first", "second"),
+    [("worth", "true", "false"), ("cost", None, "false"), ("worth", "true", None)],
+    ids=["two ways", "name and way", "way and name"],
+)
+def test_sweeps_that_differ_in_which_way_is_better_are_not_compared(
+    metric: str, first: str | None, second: str | None
+) -> None:
+    column = f"params.trainer.metrics.{metric}.lower_is_better"
+    sweeps = {
+        letter * 32: scored({name: [0.5, 0.6]}, **{f"metrics.test/{metric}": 1.0, column: said})
+        for letter, name, said in (("a", "none", first), ("b", "l1", second))
+    }
+    told = (
+        rf"^{re.escape(column.removeprefix('params.'))}: low values of test/{metric} are good ones "
+        r"to the runs of (a{8}, and .* b{8}|b{8}, and .* a{8}); compare them apart"
+    )
+    with pytest.raises(ConfigError, match=told):
+        compare(Source(sweeps), list(sweeps), Question(metric=f"test/{metric}"))
+    compare(Source(sweeps), list(sweeps))  # by another metric
+
+
 @pytest.mark.parametrize("matters", [-1.0, float("nan"), float("inf")])
 def test_a_least_gain_that_is_none_is_told(matters: float) -> None:
     with pytest.raises(ConfigError, match=r"matters=.*expected a number >= 0"):
