@@ -218,6 +218,8 @@ def record_yardsticks(
     tracker.reuse(parent.id, {run_id: {} for run_id in new})
     by_print = {one.fingerprint: one for one in sticks}  # of jobs that differ in threads, say
     left = [one for key, one in by_print.items() if key not in known]
+    for line in left_out:
+        say(line)
     if not left:
         return
     kinds = ", ".join(dict.fromkeys(one.name for one in left))
@@ -238,9 +240,8 @@ def record_yardsticks(
         record.summary(fit)
         record.finish()
     say(f"yardsticks: {kinds}: {count(len(left), 'fit')}, {time.monotonic() - began:.1f} s")
-    for line in [*(f"yardsticks: {first_line(text)}" for text in dict.fromkeys(failures)),
-                 *left_out]:  # fmt: skip
-        say(line)
+    for text in dict.fromkeys(failures):
+        say(f"yardsticks: {first_line(text)}")
 
 
 def _fitted(one: Yardstick) -> dict[str, float] | str:

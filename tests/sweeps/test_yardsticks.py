@@ -258,6 +258,20 @@ def test_those_of_a_worker_that_was_ended_have_failed(capsys: pytest.CaptureFixt
     assert said.count("yardsticks: hist_gradient_boosting: RuntimeError: a worker ended") == 1
 
 
+def test_what_is_left_out_is_told_again_where_all_others_exist(
+    fresh_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, _ = sticks("dataset=iris", "trainer.batch_size=20", "seeds=1")
+    line = "yardsticks: logistic_regression is left out on iris: so and so"
+    for fitted_now in (True, False):
+        with Tracker(None, "regexp", fresh_store) as tracker:
+            parent = tracker.sweep("key", "sweep", {})
+            record_yardsticks(made, [line], tracker, parent, reuse=True)
+        said = capsys.readouterr().out
+        assert said.count(line) == 1
+        assert ("fit" in said) == fitted_now
+
+
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_one_that_was_broken_off_goes_on_in_its_run(
     fresh_store: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
