@@ -116,7 +116,8 @@ def test_tells_of_numbers_that_do_not_suit_the_run():
 def test_tells_of_several_learning_rates_of_which_techniques_know_the_first() -> None:
     def two(rate: float, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         first, *rest = parameters
-        return torch.optim.SGD([{"params": [first], "lr": rate}, {"params": rest}], lr=0.1)
+        groups: list[dict[str, Any]] = [{"params": [first], "lr": rate}, {"params": rest}]
+        return torch.optim.SGD(groups, lr=0.1)
 
     techniques = {"weight_decay": WeightDecay(strength=0.1, mode="decoupled", include="weights")}
     [line] = regularized(mlp(), techniques, optimizer=partial(two, 0.01)).advice
