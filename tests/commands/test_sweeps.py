@@ -70,7 +70,9 @@ def test_a_deleted_sweep_leaves_what_others_reuse_and_frees_the_disk(
     assert run(["delete", first, "--yes", where]) == 0
     told = capsys.readouterr().out
     # a checkpoint of 1 MB, and the diff of a tree that is not committed
-    assert re.search(r"a: 1 run and the sweep itself, with files and checkpoints \(1\.\d MB\)", told)
+    assert re.search(
+        r"a: 1 run and the sweep itself, with files and checkpoints \(1\.\d MB\)", told
+    )
     assert "1 run stays, which other sweeps reuse." in told
     assert names(folder, second) == {"shared", "own"}
     assert Reader(None, folder).run(runs["shared"]).sweep_id == second
