@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
@@ -218,10 +218,25 @@ def record_yardsticks(
     tracker.reuse(parent.id, {run_id: {} for run_id in new})
     by_print = {one.fingerprint: one for one in sticks}  # of jobs that differ in threads, say
     left = [one for key, one in by_print.items() if key not in known]
-    for line in left_out:
+    told = _fit(left, broken, tracker, parent, each) if left else []
+    for line in [*told, *left_out]:
         say(line)
-    if not left:
-        return
+
+
+def _fit(
+    left: Sequence[Yardstick],
+    broken: Mapping[str, str],
+    tracker: Tracker,
+    parent: RunRecord,
+    each: Each,
+) -> list[str]:
+    """Fit and record; lines on what came of it.
+
+    Args:
+        left: at least one.
+        broken: ids of runs to go on in, by fingerprint.
+        tracker, parent, each: see `record_yardsticks`.
+    """
     kinds = ", ".join(dict.fromkeys(one.name for one in left))
     began = time.monotonic()
     failures = []
@@ -239,9 +254,8 @@ def record_yardsticks(
             continue
         record.summary(fit)
         record.finish()
-    say(f"yardsticks: {kinds}: {count(len(left), 'fit')}, {time.monotonic() - began:.1f} s")
-    for text in dict.fromkeys(failures):
-        say(f"yardsticks: {first_line(text)}")
+    done = f"yardsticks: {kinds}: {count(len(left), 'fit')}, {time.monotonic() - began:.1f} s"
+    return [done, *(f"yardsticks: {first_line(text)}" for text in dict.fromkeys(failures))]
 
 
 def _fitted(one: Yardstick) -> dict[str, float] | str:
