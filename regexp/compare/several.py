@@ -81,6 +81,10 @@ def _kept_apart(runs: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame":
     names = [runs[key] for key in (*KEYS, "seed")]
     differs = (values.groupby(names, sort=False).transform("nunique") > 1).any(axis=1)
     differs &= runs["sweep"].groupby(names, sort=False).transform("nunique") > 1
+    if _DATA in values:  # of other techniques too: their runs are paired by the seed
+        names = [runs[key] for key in (*FAMILY, "seed")]
+        other = values[_DATA].groupby(names, sort=False).transform("nunique") > 1
+        differs |= other & (runs["sweep"].groupby(names, sort=False).transform("nunique") > 1)
     mixed = differs.groupby([runs[key] for key in FAMILY], sort=False).transform("any")
     sweep = "sweep " + runs["sweep"].astype(str).str[:8]
     named = (runs["setting"] + ", " + sweep).where(runs["setting"] != "", sweep)

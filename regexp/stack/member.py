@@ -11,6 +11,7 @@ from torch import nn
 
 from regexp.dataset.base import Data
 from regexp.metrics.bars import Bar
+from regexp.model.noise import Noise
 from regexp.random import derive, seed_torch
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.objective import Objective
@@ -65,7 +66,9 @@ class Member:
 def _settings(module: nn.Module) -> tuple[tuple[str, str], ...]:
     """What a module computes with beside its tensors, and may not show in its repr."""
     # from run to run, perhaps; torch.compile has the address of what it made
-    differ = {"training", "_torchdynamo_wrapper_id", *getattr(module, "numbers", ())}
+    differ = {"training", "_torchdynamo_wrapper_id"}
+    if isinstance(module, Noise):
+        differ |= {*module.numbers}
     plain = bool | int | float | str | tuple | None
     return tuple(
         (key, repr(value))

@@ -68,7 +68,7 @@ def moved(content: dict[str, Any], device: torch.device) -> dict[str, Any]:
     return there
 
 
-def load(path: Path, device: str = "cpu", holds: str = "weights") -> dict[str, Any]:
+def load(path: Path | str, device: str = "cpu", holds: str = "weights") -> dict[str, Any]:
     """Read a checkpoint that `save` wrote; no code in it is executed.
 
     `load(path)["weights"]` goes into the `load_state_dict` of a network of the run's configuration.
@@ -83,7 +83,7 @@ def load(path: Path, device: str = "cpu", holds: str = "weights") -> dict[str, A
         ConfigError: if the file is no such checkpoint, or damaged.
     """
     try:
-        _check_archive(path)
+        _check_archive(Path(path))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of foreign files; ours give none
             content = torch.load(path, map_location=device, weights_only=True)

@@ -73,6 +73,8 @@ def test_other_data_of_the_same_name_are_no_repetition() -> None:
     first, second = (frame(**{"data.checksum": text * 64}) for text in "ab")
     runs = together({"a" * 32: first, "b" * 32: second})
     assert list(dict.fromkeys(runs["setting"])) == ["sweep aaaaaaaa", "sweep bbbbbbbb"]
+    apart = together({"a" * 32: first[:2], "b" * 32: second[2:]})  # none here, and l1 there
+    assert apart["setting"].tolist() == ["sweep aaaaaaaa"] * 2 + ["sweep bbbbbbbb"] * 2
     same = together({"a" * 32: first, "b" * 32: first})
     assert set(same["setting"]) == {""}
 

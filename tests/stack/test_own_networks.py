@@ -168,6 +168,19 @@ class Calibrated(nn.Linear):
         pass
 
 
+class Counted(nn.Linear):
+    """A layer with an attribute that layers of techniques have in another sense."""
+
+    def __init__(self) -> None:
+        super().__init__(5, 3)
+        self.numbers = 5
+
+
+def test_an_attribute_called_numbers_is_the_users_own() -> None:
+    for result in run([make_member(seed, model=Counted) for seed in range(2)])[0]:
+        assert result.status == "FINISHED"
+
+
 def test_extra_state_of_a_module_is_left_alone() -> None:
     for result in run([make_member(seed, model=Calibrated) for seed in range(2)])[0]:
         assert result.last["weights"].keys() == {"weight", "bias"}

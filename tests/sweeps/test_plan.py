@@ -341,6 +341,17 @@ def test_building_leaves_the_global_random_state_alone() -> None:
     assert torch.equal(state, torch.random.get_rng_state())
 
 
+def draws_when_made(outputs: int) -> nn.Module:
+    rate = float(np.random.rand())  # noqa: NPY002
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, outputs), nn.Dropout(rate))
+
+
+def test_a_network_that_draws_from_numpy_when_it_is_made_is_refused() -> None:
+    job = config(f"model._target_={__name__}.draws_when_made", "~model.hidden", "~model.activation")
+    with pytest.raises(ConfigError, match="draws from NumPy's global random state when it is made"):
+        build_member(plan(job)[0])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Slope(Dataset):
     """A regression of the test's own."""
