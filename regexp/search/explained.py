@@ -86,9 +86,7 @@ def shares_of(rows: pd.DataFrame, judge: Judge) -> list[Share]:
     left = left[left["out"] != ""]
     if left.empty:
         return []
-    gains = left[["difference", "low", "high"]].astype(float)
-    if not judge.metric.lower_is_better:
-        gains = -gains.rename(columns={"low": "high", "high": "low"})
+    gains = _differences(left, turned=not judge.metric.lower_is_better)
     order = gains["difference"].sort_values(ascending=False, kind="stable").index
     gains, left = gains.loc[order], left.loc[order]
     words = [
@@ -117,16 +115,25 @@ _WORTH = {
 def worth_of(rows: pd.DataFrame, judge: Judge, variant: str) -> str:
     """What a smaller cocktail is worth: "as good as the whole: +0.1 points (95% interval ...)".
 
+    The number is a gain: above 0 where it is better than the whole, of errors too.
+
     Args:
         rows: of a comparison's table whose baseline is the whole cocktail.
         judge: how verdicts were given.
         variant: of the smaller one.
     """
     row = rows[rows["variant"] == variant]
-    [(size, interval)] = formats.differences(row, judge.metric.unit)
+    gain = _differences(row, turned=judge.metric.lower_is_better)
+    [(size, interval)] = formats.differences(gain, judge.metric.unit)
     ends = "" if interval == formats.NOTHING else f" (95% interval {interval})"
     size = f"{size} {judge.metric.unit.name}".rstrip()
     return f"{_WORTH[row['outcome'].item()]}: {size}{ends}"
+
+
+def _differences(rows: pd.DataFrame, *, turned: bool) -> pd.DataFrame:
+    """The differences of rows with their intervals; `turned`: of the baseline to them."""
+    found = rows[["difference", "low", "high"]].astype(float)
+    return -found.rename(columns={"low": "high", "high": "low"}) if turned else found
 
 
 def _left_out(row: pd.Series) -> str:

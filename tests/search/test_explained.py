@@ -89,10 +89,10 @@ def test_a_probable_effect_that_does_not_matter_is_little(
     [
         (Metric("test/accuracy"), 0.88, "it is worse than the whole; stay with that", -2.0),
         (Metric("test/accuracy"), 0.9, "it is as good as the whole", 0.0),
-        (Metric("test/loss", lower_is_better=True), 0.8, "it is better than the whole", -0.1),
+        (Metric("test/loss", lower_is_better=True), 0.8, "it is better than the whole", 0.1),
     ],
 )
-def test_the_worth_of_a_smaller_one_is_its_difference_to_the_whole(
+def test_the_worth_of_a_smaller_one_is_its_gain_over_the_whole(
     metric: Metric, score: float, word: str, size: float
 ) -> None:
     rows, judge = judged(metric, whole=("a+b", 0.9), smaller=("a", score))
