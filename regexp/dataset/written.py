@@ -50,10 +50,10 @@ def read_codes(
         words = texts[name].str.strip().str.replace(text.decimal, ".", regex=False)
         words = words.mask(column == 0, words.str.removeprefix("-"))  # which tells no two apart
         known = column.notna()
-        plain = column[known].astype(object).map(level_of)
-        pairs = {*zip(words[known], plain, strict=True)}
-        names = {name for _, name in pairs}
-        if len(names) < len(pairs) or any(word not in (it, f"{it}.0") for word, it in pairs):
+        first = known & ~words.duplicated()
+        spelled, plain = words[first], column[first].astype(object).map(level_of)
+        as_numbers = (spelled == plain) | (spelled == plain + ".0")
+        if plain.duplicated().any() or not as_numbers.all():
             codes[str(frame.columns[place])] = words.astype(object).where(known, None)
     return codes
 
