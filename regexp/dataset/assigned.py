@@ -121,7 +121,7 @@ def split_words(column: pd.Series) -> NDArray[np.str_]:
     """
     check_complete(column, "split")
     named = {word: split for split, words in WORDS.items() for word in words}
-    words = [_text(column, row).strip().lower() for row in range(len(column))]
+    words = [_text(column, row, value).strip().lower() for row, value in enumerate(column)]
     for row, word in enumerate(words):
         if word not in named:
             raise DataError(
@@ -187,9 +187,8 @@ def shared_inputs(name: str, column: str, splits: Splits, first: First) -> tuple
     )
 
 
-def _text(column: pd.Series, row: int) -> str:
-    """A word of a column; files of arrays have them as bytes."""
-    value = column.iloc[row]
+def _text(column: pd.Series, row: int, value: Any) -> str:
+    """A word of a column, in its row; files of arrays have them as bytes."""
     try:
         return value.decode() if isinstance(value, bytes) else str(value)
     except UnicodeDecodeError as error:
