@@ -58,7 +58,7 @@ def together(frames: "Mapping[str, pd.DataFrame]", factor: str | None = None) ->
     runs = _with_differences(
         runs, KEYS, "variant", [name for name in numbers if name != _TECHNIQUE]
     )
-    return _kept_apart(runs, [*params, *({_DATA} & {*runs})])
+    return _kept_apart(runs, params)
 
 
 def _with_earlier_settings(runs: "pd.DataFrame") -> "pd.DataFrame":
@@ -71,24 +71,27 @@ def _with_earlier_settings(runs: "pd.DataFrame") -> "pd.DataFrame":
     return runs.assign(**{name: values.mask(bare) for name, values in filled.items()})
 
 
-def _kept_apart(runs: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame":
+def _kept_apart(runs: "pd.DataFrame", params: Sequence[str]) -> "pd.DataFrame":
     """Families by their sweep where runs of equal names still differ: after two searches, or with
     a file of data that was changed.
     """
-    values = runs[columns].astype(object)
-    # Of a run that has not finished some parameters may still be missing.
-    values = values.where(values.notna(), "").where(runs["status"] == FINISHED)
-    names = [runs[key] for key in (*KEYS, "seed")]
-    differs = (values.groupby(names, sort=False).transform("nunique") > 1).any(axis=1)
-    differs &= runs["sweep"].groupby(names, sort=False).transform("nunique") > 1
-    if _DATA in values:  # of other techniques too: their runs are paired by the seed
-        names = [runs[key] for key in (*FAMILY, "seed")]
-        other = values[_DATA].groupby(names, sort=False).transform("nunique") > 1
-        differs |= other & (runs["sweep"].groupby(names, sort=False).transform("nunique") > 1)
+    differs = _differ(runs, params, KEYS)
+    if _DATA in runs:  # of other techniques too: their runs are paired by the seed
+        differs |= _differ(runs, [_DATA], FAMILY)
     mixed = differs.groupby([runs[key] for key in FAMILY], sort=False).transform("any")
     sweep = "sweep " + runs["sweep"].astype(str).str[:8]
     named = (runs["setting"] + ", " + sweep).where(runs["setting"] != "", sweep)
     return runs.assign(setting=runs["setting"].where(~mixed, named))
+
+
+def _differ(runs: "pd.DataFrame", columns: Sequence[str], keys: Sequence[str]) -> "pd.Series":
+    """Where runs of several sweeps that have the same keys and seed differ in a column."""
+    names = [runs[key] for key in (*keys, "seed")]
+    values = runs[[*columns]].astype(object)
+    # Of a run that has not finished some parameters may still be missing.
+    values = values.where(values.notna(), "").where(runs["status"] == FINISHED)
+    differ = (values.groupby(names, sort=False).transform("nunique") > 1).any(axis=1)
+    return differ & (runs["sweep"].groupby(names, sort=False).transform("nunique") > 1)
 
 
 def _bare(runs: "pd.DataFrame") -> "pd.Series":
