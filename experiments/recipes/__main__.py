@@ -1,8 +1,8 @@
 """The study of recipes: `python -m experiments.recipes paths.data=FOLDER_OF_THE_TABLES`.
 
 Each table is searched for a recipe, for its best single technique and for the numbers of gradient
-boosting, with the same budget, and the page is written after each. What has finished is not done
-again: the same command goes on where it was broken off.
+boosting, with the same budget, and the page is written after each, with what other tables came to
+before. What has finished is not done again: the same command goes on where it was broken off.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("overrides", nargs="*", help="of the searches: paths.data=tables")
     options = parser.parse_intermixed_args(arguments)
     one_thread()
-    from experiments.recipes.page import write
+    from experiments.recipes.page import tables_by_budget, write
+    from experiments.recipes.stored import stored
     from experiments.recipes.worth import worth_of
     from regexp.errors import ConfigError
 
@@ -38,15 +39,19 @@ def main(arguments: list[str] | None = None) -> None:
     shared = [one for one in options.overrides if not one.startswith(elsewhere)]
     if any(one.startswith("paths.data=") for one in options.overrides):
         shared.insert(0, "paths.data=FOLDER")
-    tables = ["--tables", *options.tables] if options.tables != TABLES else []
-    words = ["python", "-m", "experiments.recipes", *tables, "--budget", options.budget, *shared]
-    found = []
+    found = {one.table: one for one in stored(options.folder)}
     for table in options.tables:
         try:
-            found.append(worth_of(table, options.budget, options.overrides, options.cache))
+            found[table] = worth_of(table, options.budget, options.overrides, options.cache)
         except ConfigError as error:
             parser.exit(2, f"{error}\n")
-        write(options.folder, found, options.budget, shlex.join(words))
+        every = [found[name] for name in TABLES if name in found]
+        commands = []
+        for budget, names in tables_by_budget(every).items():
+            some = ["--tables", *names] if len(names) < len(TABLES) else []
+            words = ["python", "-m", "experiments.recipes", *some, "--budget", budget, *shared]
+            commands.append(shlex.join(words))
+        write(options.folder, every, commands)
 
 
 if __name__ == "__main__":

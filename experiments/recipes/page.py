@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from experiments.recipes.stored import SCORES, store
 from experiments.recipes.worth import (
     ARMS,
     BOOSTED_TUNED,
@@ -54,14 +54,19 @@ Kadra et al. that a network without branches takes: {ingredients}; and from {of_
 largest class has more than twice the rows of the smallest ({unequal}).
 `boosting` is scikit-learn's HistGradientBoostingClassifier at its defaults and tuned, on those
 tables with `class_weight=balanced` or without: the same sampler, seeds and rows, as many seconds,
-which it has for itself. Each search has {budget} of
+which it has for itself. Each search has {budgets} of
 training, with `plain, tuned`, finalists and verdict. Gains of the recipe are in points with 95%
 intervals on this table, and the verdict there
 ([how](../../docs/comparing.md#how-verdicts-come-about))."""
 
 
-def write(folder: Path, found: Sequence[Worth], budget: str, command: str) -> None:
-    """Write README.md and results.csv.
+def write(folder: Path, found: Sequence[Worth], commands: Sequence[str]) -> None:
+    """Write README.md and what it is made of.
+
+    Args:
+        folder: of the study.
+        found: what tables came to.
+        commands: that make all of it again.
 
     Raises:
         OSError: the folder cannot be written.
@@ -69,24 +74,35 @@ def write(folder: Path, found: Sequence[Worth], budget: str, command: str) -> No
     folder.mkdir(parents=True, exist_ok=True)
     seeds = len(found[0].arms[RECIPE].scores)
     parts = [
-        "# recipes", QUESTION, "**Command.**", f"```bash\n{command}\n```",
+        "# recipes", QUESTION, f"**Command{'s' * (len(commands) > 1)}.**",
+        "\n".join(["```bash", *commands, "```"]),
         wrapped(METHOD.format(
-            seeds=seeds, budget=budget, ingredients=", ".join(INGREDIENTS),
+            seeds=seeds, budgets=budgets(found), ingredients=", ".join(INGREDIENTS),
             unequal=", ".join(UNEQUAL), of_classes=OF_UNEQUAL_CLASSES,
         )),
         "## Answer", answer(found), scores(found),
         "## What was found", recipes(found), *kadra(found),
         "## Opperman, Bosman and Malan 2026", opperman(found),
-        "All numbers: [results.csv](results.csv).",
+        f"All numbers: [{SCORES}]({SCORES}).",
     ]  # fmt: skip
     (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    with (folder / "results.csv").open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(["table", "arm", "trials", "seed", "test/balanced_accuracy", "chosen"])
-        for one in found:
-            for name, arm in one.arms.items():
-                rows.writerows([one.table, name, arm.trials, seed, score, arm.words]
-                               for seed, score in arm.scores.items())  # fmt: skip
+    store(folder, found)
+
+
+def tables_by_budget(found: Sequence[Worth]) -> dict[str, list[str]]:
+    """Budget -> the tables that were searched with it."""
+    known: dict[str, list[str]] = {}
+    for one in found:
+        known.setdefault(one.budget, []).append(one.table)
+    return known
+
+
+def budgets(found: Sequence[Worth]) -> str:
+    """How much each search had, of which tables if not all had as much."""
+    known = tables_by_budget(found)
+    if len(known) == 1:
+        return found[0].budget
+    return ", ".join(f"{budget} ({', '.join(tables)})" for budget, tables in known.items())
 
 
 def wrapped(text: str) -> str:

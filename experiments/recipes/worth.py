@@ -89,11 +89,13 @@ class Worth:
         table: its name.
         arms: by their names, `ARMS`.
         gains: of the recipe, over `UNTUNED` and over `TUNED`.
+        budget: of each search, as of `search.budget`.
     """
 
     table: str
     arms: Mapping[str, Arm]
     gains: Mapping[str, Gain]
+    budget: str
 
 
 def worth_of(table: str, budget: str, overrides: Sequence[str], cache: Path) -> Worth:
@@ -131,7 +133,7 @@ def worth_of(table: str, budget: str, overrides: Sequence[str], cache: Path) -> 
     boosted = tune(space.config, fits, seconds, weigh_classes=table in UNEQUAL)
     words_of = numbers_in_words(boosted.settings)
     arms[BOOSTED_TUNED] = Arm(boosted.scores, words_of, boosted.trials)
-    return Worth(table, {name: arms[name] for name in ARMS}, gains)
+    return Worth(table, {name: arms[name] for name in ARMS}, gains, budget)
 
 
 def techniques_of(table: str) -> str:
@@ -143,7 +145,7 @@ def techniques_of(table: str) -> str:
 
 
 def verdict_of(tracker: Tracker, folder: str, budget: str) -> tuple[str, int]:
-    """The sweep with the verdict of a search, and how many recipes with techniques it has tried.
+    """The sweep with the verdict of a search, and how many recipes with techniques have finished.
 
     Args:
         tracker: of the store.
@@ -157,8 +159,8 @@ def verdict_of(tracker: Tracker, folder: str, budget: str) -> tuple[str, int]:
     for search in tracker.client.search_runs([tracker.experiment_id], "tags.`sweep.key` != ''"):
         ends = json.loads(search.data.tags.get(TOLD, "{}"))
         if asked.items() <= ends.items() and (record := record_in(tracker, search.info.run_id)):
-            tried = [one.recipe for one in record.trials[RECIPES]]
-            return record.verdict, sum(bool(one.techniques) for one in tried)
+            finished = [one.recipe for one in record.trials[RECIPES] if one.score is not None]
+            return record.verdict, len({one.key for one in finished if one.techniques})
     raise RuntimeError(f"the store has no verdict of the search with search.folder={folder}")
 
 

@@ -14,23 +14,23 @@ NEXT = (
 """What to do then."""
 
 
-def none_is_best(found: Recipe, default: Recipe, tried: Sequence[Recipe]) -> str:
+def none_is_best(found: Recipe, default: Recipe, finished: Sequence[Recipe]) -> str:
     """That no technique is the best recipe found, of how many; empty where it is another.
 
     Args:
         found: the recipe that was chosen.
         default: the configuration as it is.
-        tried: all recipes.
+        finished: all recipes that have a score, also one that a rung ended.
     """
     if found.techniques:
         return ""
     which = "none with the numbers that were tuned for it"
     if found == default:
         which = "the configuration as it is, without a technique"
-    with_techniques = sum(bool(one.techniques) for one in tried)
+    with_techniques = {one.key for one in finished if one.techniques}
     if not with_techniques:
-        return f"The best recipe found is {which}. No recipe with a technique was tried."
-    number = count(with_techniques, "recipe")
+        return f"The best recipe found is {which}. No recipe with a technique has finished."
+    number = count(len(with_techniques), "recipe")
     return (
         f"The best recipe found is {which}. Of {number} with techniques the best, trained again "
         "with fresh seeds, were not ahead of it on validation rows."

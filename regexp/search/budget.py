@@ -50,7 +50,7 @@ def seconds_after(arms: Sequence[Arm], trials: int) -> float:
     """
     found = 0.0
     for arm, runs in zip(arms, runs_after(arms[0].config, trials), strict=True):
-        whole = [trial.seconds for trial in arm.trials if trial.in_full]
+        whole = [trial.seconds for trial in arm.trials if trial.in_full and trial.trained]
         found += runs * sum(whole) / max(len(whole), 1)
     return found
 

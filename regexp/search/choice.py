@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +56,7 @@ class Trial:
         seconds: of training that its runs have recorded.
         rungs: epoch -> what it had there by metric, of the rungs that it has reached.
         left: whether it ended at the last of them, as it did not pass the bar.
+        trained: whether it was; not what could not be planned, nor what its arm had tried before.
 
     Raises:
         ConfigError: a score of other rows than those of the validation split.
@@ -68,6 +68,7 @@ class Trial:
     seconds: float = 0.0
     rungs: Mapping[int, Scores] = field(default_factory=dict)
     left: bool = False
+    trained: bool = True
 
     def __post_init__(self) -> None:
         for name in (name for one in self.scores for name in one or {}):
@@ -110,13 +111,13 @@ def tried(recipe: Recipe, draw: Draw, outcomes: Sequence[Outcome], bars: Bars = 
         if scores_there := {name: noted[key] for name, key in here.items() if key in noted}:
             rungs[bar.epoch] = scores_there
     left = any(bar.epoch in rungs and not bar.passes(rungs[bar.epoch]) for bar in bars)
-    return Trial(recipe, draw, scores, seconds, rungs, left)
+    return Trial(recipe, draw, scores, seconds, rungs, left, trained=bool(outcomes))
 
 
 def seconds_of(trials: Sequence[Trial]) -> float:
     """Of training; a trial that has recorded none, as it failed, took what the others did."""
     recorded = [one.seconds for one in trials if one.seconds]
-    return fmean(recorded) * len(trials) if recorded else 0.0
+    return fmean(recorded) * sum(one.trained for one in trials) if recorded else 0.0
 
 
 def ranked(trials: Sequence[Trial], config: DictConfig) -> list[int]:
@@ -228,7 +229,7 @@ def best(
         if trials[position].left:
             break
         recipe = trials[position].recipe
-        found.setdefault(json.dumps([recipe.shared, recipe.techniques]), recipe)
+        found.setdefault(recipe.key, recipe)
     return list(found.values())[:count]
 
 

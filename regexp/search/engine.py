@@ -72,15 +72,32 @@ class Batch(NamedTuple):
 
 
 def _try(batches: Sequence[tuple[Arm, Sequence[Draw], int]], train: Train) -> None:
-    """Train so many recipes of batches. One that cannot be planned counts as not finished."""
-    asked = [
-        Batch(arm.space, [*map(arm.space.recipe, draws)], bars_after(arm.trials, arm.config), size)
-        for arm, draws, size in batches
-    ]
+    """Train so many recipes of batches. One that cannot be planned counts as not finished.
+
+    One that its arm has tried is not trained again, and costs nothing.
+    """
+    had = {arm.name: {one.recipe.key for one in arm.trials} for arm, _, _ in batches}
+    asked: list[Batch] = []
+    for arm, draws, size in batches:
+        recipes, new = [*map(arm.space.recipe, draws)], []
+        for at, recipe in enumerate(recipes):
+            if recipe.key not in had[arm.name]:
+                had[arm.name].add(recipe.key)
+                new.append(at)
+        bars = bars_after(arm.trials, arm.config)
+        few = sum(at < size for at in new)
+        asked.append(Batch(arm.space, [recipes[at] for at in new], bars, few))
     outcomes = train_recipes(asked, [TRIAL_SEED], train)
     for (arm, draws, size), batch, ends in zip(batches, asked, outcomes, strict=True):
-        each = zip(batch.recipes[:size], draws[:size], ends, strict=True)
-        arm.trials += [tried(*one, batch.bars) for one in each]
+        found = {one.key: end for one, end in zip(batch.recipes, ends, strict=False)}
+        for draw in draws[:size]:
+            recipe = arm.space.recipe(draw)
+            if recipe.key in found:
+                trial = tried(recipe, draw, found.pop(recipe.key), batch.bars)
+            else:
+                before = next(one for one in arm.trials if one.recipe.key == recipe.key)
+                trial = replace(before, draw=draw, seconds=0.0, trained=False)
+            arm.trials.append(trial)
 
 
 def train_recipes(

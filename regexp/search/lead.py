@@ -90,8 +90,8 @@ def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     path, text = write(space, found), as_experiment(space, found)
     parent.text(text, "recipe.yaml")
     say(f"\nThe recipe: {found}\nNone, tuned with as many trials: {tuned}\n")
-    tried = [one.recipe for one in arms[0].trials]
-    if alone := none_is_best(found, space.default, tried):
+    finished = [one.recipe for one in arms[0].trials if None not in one.scores]
+    if alone := none_is_best(found, space.default, finished):
         say(f"{alone} {NEXT}\n")
     planned = unseen_arms(space, found, tuned, trials)
     worth, compared, failed = _verdict(space, tracker, planned, key, parent.id)

@@ -84,8 +84,9 @@ class SearchReport:
     @property
     def alone(self) -> str:
         """That no technique is the best recipe found, where it is; else empty."""
-        tried = [one.recipe for one in self.record.trials[RECIPES]]
-        return none_is_best(self.record.recipe.recipe, tried[0], tried)
+        trials = self.record.trials[RECIPES]
+        finished = [one.recipe for one in trials if one.score is not None]
+        return none_is_best(self.record.recipe.recipe, trials[0].recipe, finished)
 
     @property
     def answers(self) -> list[tuple[str, str]]:

@@ -35,9 +35,10 @@ def progress(arms: Sequence[Arm], seconds: float, before: int = 0) -> str:
             shown = {key: scores[key] for key in told if key in scores}
             parts.append(f"best of {arm.name}: {numbers_in_words(shown)} with {trial.recipe}")
     spent = sum(seconds_of(arm.trials[before:]) for arm in arms)
-    if done == before or not spent:
+    trained = sum(trial.trained for arm in arms for trial in arm.trials[before:])
+    if not trained or not spent:
         return "; ".join(parts)
-    each = seconds / (2 * (done - before))
+    each = seconds / trained
     parts.append(f"{3600 / each:,.0f} trials an hour")
     budget = budget_of(config)
     left = (config.search.trials - done) * 2 * each

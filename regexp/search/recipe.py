@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,11 @@ class Recipe:
 
     shared: Numbers
     techniques: Mapping[str, Numbers]
+
+    @property
+    def key(self) -> str:
+        """The same of equal recipes alone."""
+        return json.dumps([self.shared, self.techniques], sort_keys=True)
 
     def __str__(self) -> str:
         """The recipe in words: "dropout (hidden=0.2) + mixup (alpha=0.4); lr=0.003"."""

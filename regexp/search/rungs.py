@@ -32,8 +32,9 @@ def bars_after(earlier: Sequence[Trial], config: DictConfig) -> Bars:
     bars: list[Bar] = []
     metric = metric_at_rungs(config)
     noted = None if metric in names.NOTED_AT_BARS else metric
+    trained = [one for one in earlier if one.trained]
     for rung in _rungs(config):
-        there = sorted(at_rung(rung, earlier, config).values(), key=lambda one: one.order)
+        there = sorted(at_rung(rung, trained, config).values(), key=lambda one: one.order)
         best = len(there) // config.search.rungs.eta
         bars.append(_bar(rung, there[best - 1]) if best else Bar(rung, metric=noted))
     return bars

@@ -198,8 +198,19 @@ class Space:
         on = [kinds[at] for at in Rng(seed, "most").permutation(len(kinds)).tolist()]
         on += [f"regularizer.{names[at]}"
                for at in Rng(seed, "most", number).permutation(len(names)).tolist()]  # fmt: skip
-        off = on[self.config.search.most :]
-        belongs = [*off, *(f"regularizer.{draw[f'{one}.name']}" for one in off if one in kinds)]
+        return self._switched_off(draw, on[self.config.search.most :])
+
+    def without(self, draw: Draw, names: Collection[str]) -> Draw:
+        """A draw without some techniques."""
+        kinds = (f"structure.{kind}" for kind in self.structures)
+        off = [kind for kind in kinds if draw.get(kind) and draw[f"{kind}.name"] in names]
+        return self._switched_off(draw, [*off, *(f"regularizer.{name}" for name in names)])
+
+    def _switched_off(self, draw: Draw, switches: Collection[str]) -> Draw:
+        """A draw with some of its switches off, without what hangs on them."""
+        off = [key for key in switches if key in draw]
+        belongs = [*off, *(f"regularizer.{draw[f'{one}.name']}" for one in off
+                           if one.startswith("structure."))]  # fmt: skip
         left = {key: value for key, value in draw.items()
                 if not key.startswith(tuple(f"{one}." for one in belongs))}  # fmt: skip
         return left | dict.fromkeys(off, False)

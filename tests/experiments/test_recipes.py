@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from experiments.recipes import __main__ as study
-from experiments.recipes import boosting, page, worth
+from experiments.recipes import boosting, page, stored, worth
 from experiments.recipes.worth import Arm, Gain, Worth
 from regexp.commands.arguments import parse
 from regexp.config.searched import compose_search
@@ -130,8 +131,9 @@ def test_trials_are_those_of_the_search_that_is_told_of() -> None:
         experiment_id="0",
         text=lambda name, file: record(verdict=f"worth of {name}").as_json().encode(),
     )  # fmt: skip
-    tried = [one.recipe.techniques for one in record().trials["recipes"]]
-    assert worth.verdict_of(tracker, "here", "1min") == ("worth of 1", sum(map(bool, tried)))
+    scored = [one for one in record().trials["recipes"] if one.score is not None]
+    different = {one.recipe.key for one in scored if one.recipe.techniques}
+    assert worth.verdict_of(tracker, "here", "1min") == ("worth of 1", len(different))
     with pytest.raises(RuntimeError, match="no verdict"):
         worth.verdict_of(tracker, "here", "2min")
 
@@ -142,12 +144,12 @@ def made(table: str, recipe: float, plain: float) -> Worth:
     arms[worth.RECIPE] = Arm({5: recipe, 6: recipe}, "dropout", 8)
     points = 100 * (recipe - plain)
     gain = Gain(points, points - 1, points + 1, "helps" if points > 1 else "not shown")
-    return Worth(table, arms, {worth.UNTUNED: gain, worth.TUNED: gain})
+    return Worth(table, arms, {worth.UNTUNED: gain, worth.TUNED: gain}, "30min")
 
 
 def test_the_page_counts_tables_and_has_their_numbers_beside_ours(tmp_path: Path) -> None:
     found = [made("vehicle", 0.84, 0.8), made("wine", 0.95, 0.945), made("car", 0.9, 0.92)]
-    page.write(tmp_path, found, "30min", "python -m experiments.recipes")
+    page.write(tmp_path, found, ["python -m experiments.recipes"])
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert (
         "- against plain: ahead on 2 of 3, median +0.50 points; the interval is above 0 on 1 and "
@@ -161,6 +163,27 @@ def test_the_page_counts_tables_and_has_their_numbers_beside_ours(tmp_path: Path
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 * len(worth.ARMS) * 2
     assert {row["chosen"] for row in rows if row["arm"] == worth.RECIPE} == {"dropout"}
+    assert stored.stored(tmp_path) == found
+    assert "Each search has 30min of training" in " ".join(text.split())
+
+
+def test_tables_are_made_again_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page.write(tmp_path, [made("vehicle", 0.84, 0.8), made("wine", 0.95, 0.945)], ["command"])
+    again = replace(made("car", 0.9, 0.8), budget="60min")
+    monkeypatch.setattr(study, "one_thread", lambda: None)  # of the process of these tests
+    monkeypatch.setattr(worth, "worth_of", lambda table, *_: replace(again, table=table))
+    for table in ("wine", "car"):
+        study.main(["--tables", table, "--budget", "60min", "--folder", str(tmp_path), "seed=1"])
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert (
+        "**Commands.**\n\n```bash\n"
+        "python -m experiments.recipes --tables vehicle --budget 30min seed=1\n"
+        "python -m experiments.recipes --tables car wine --budget 60min seed=1\n```" in text
+    )
+    assert "Each search has 30min (vehicle), 60min (car, wine) of" in " ".join(text.split())
+    assert "against plain: ahead on 3 of 3, median +10.00 points" in text
+    kept = stored.stored(tmp_path)
+    assert kept == [made("vehicle", 0.84, 0.8), again, replace(again, table="wine")]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +208,7 @@ def test_what_was_chosen_is_told_of_none_one_and_many(
 ) -> None:
     scores = {5: 0.9}
     found = [
-        Worth("wine", {worth.SINGLE: Arm(scores, one), worth.RECIPE: Arm(scores, other)}, {})
+        Worth("wine", {worth.SINGLE: Arm(scores, one), worth.RECIPE: Arm(scores, other)}, {}, "")
         for one, other in zip(singles, cocktails, strict=True)
     ]
     assert said in " ".join(page.opperman(found).split())

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.errors import ConfigError
-from regexp.search.choice import Trial, best, by_means, ranked, ranks, tried
+from regexp.search.choice import Trial, best, by_means, ranked, ranks, seconds_of, tried
 from regexp.search.recipe import Recipe
 from regexp.sweeps.outcome import Outcome
 
@@ -85,6 +85,8 @@ def test_what_diverged_or_could_not_be_planned_is_last() -> None:
     assert ranked(trials, config()) == [2]
     assert ranks(trials, config()) == [1, 1, 0, 1]
     assert [one.seconds for one in trials] == [3, 0, 2, 5]
+    assert seconds_of(trials[:2]) == 3, "what was never trained took no time"
+    assert seconds_of([trials[0], tried(recipe(4), {}, [Outcome("run", "FAILED")])]) == 6
 
 
 def test_the_mean_over_seeds_chooses() -> None:

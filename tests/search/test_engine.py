@@ -18,6 +18,7 @@ from regexp.search.budget import runs_after, seconds_after
 from regexp.search.choice import Trial
 from regexp.search.conclusion import conclude
 from regexp.search.engine import Train, rounds
+from regexp.search.progress import progress
 from regexp.search.recipe import Recipe
 from regexp.search.seeds import (
     FINALIST_SEED,
@@ -276,6 +277,32 @@ def test_what_comes_after_costs_what_the_trials_of_its_arm_did() -> None:
     arms = [Arm("recipes", of, [dear, dear]), Arm("none", of, [cheap])]
     # two finalists of one seed each and a verdict of two; of none one finalist more, and untuned
     assert seconds_after(arms, 2) == (2 + 2) * 9.0 + (3 + 2 * 2) * 1.0
+
+
+def test_a_recipe_that_its_arm_has_tried_is_not_trained_again_and_costs_nothing() -> None:
+    """`none` of two sizes and nothing else: its side ends with what both came to."""
+    of = space("search.budget=200s", "search.seeds=2", "search.space.optimizer.lr=null",
+               "search.space.trainer.batch_size=null", "search.schedulers=null")  # fmt: skip
+    arms = arms_of(of)
+    trained: list[str] = []
+
+    def one(run: PlannedRun) -> Outcome:
+        trained.append(run.fingerprint)
+        metrics = {"final/val_accuracy": 0.5, "final/val_loss": 1.0, "seconds": 2.0}
+        return Outcome(run.name, "FINISHED", metrics=metrics)
+
+    rounds(arms, lambda jobs: [[one(run) for run in job] for job in jobs], evenly)
+    recipes, none = arms
+    sizes = {trial.recipe.key for trial in none.trials}
+    assert len(sizes) == 2
+    assert none.seconds == 2 * 2.0
+    assert [trial.trained for trial in none.trials].count(True) == 2
+    assert all(trial.scores == none.trials[0].scores for trial in none.trials)
+    assert len(trained) == sum(trial.trained for arm in arms for trial in arm.trials)
+    # 22 seconds come after; as none's side costs nothing more, recipes have the rest
+    assert 200 - 22 - 4 * 2 < recipes.seconds + none.seconds <= 200 - 22
+    told = progress(arms, seconds=100.0)
+    assert f"{36 * sum(one.trained for arm in arms for one in arm.trials):,} trials" in told
 
 
 def test_trials_whose_loss_became_nan_are_of_the_budget_too() -> None:
