@@ -10,7 +10,8 @@ from experiments.recipes.worth import ARMS, Arm, Gain, Worth
 
 SCORES, GAINS = "results.csv", "gains.csv"
 OF_SCORES = ("table", "budget", "arm", "trials", "seed", "test/balanced_accuracy", "chosen")
-OF_GAINS = ("table", "over", "points", "low", "high", "outcome")
+POINTS = ("points", "low", "high")
+OF_GAINS = ("table", "over", *POINTS, "outcome")
 
 
 def store(folder: Path, found: Sequence[Worth]) -> None:
@@ -42,13 +43,14 @@ def stored(folder: Path) -> list[Worth]:
             of_arm = [row for row in ours if row["arm"] == name]
             scores = {int(row["seed"]): float(row["test/balanced_accuracy"]) for row in of_arm}
             arms[name] = Arm(scores, of_arm[0]["chosen"], int(of_arm[0]["trials"]))
-        over = {
-            row["over"]: Gain(*(float(row[key]) for key in OF_GAINS[2:5]), row["outcome"])
-            for row in gains
-            if row["table"] == table
-        }
+        over = {row["over"]: _gain(row) for row in gains if row["table"] == table}
         found.append(Worth(table, arms, over, ours[0]["budget"]))
     return found
+
+
+def _gain(row: dict[str, str]) -> Gain:
+    points, low, high = (float(row[key]) for key in POINTS)
+    return Gain(points, low, high, row["outcome"])
 
 
 def _write(path: Path, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
