@@ -114,6 +114,13 @@ class RowReader:
                 return False
         return len(found) > 1
 
+    def same_predictions(self, run_id: str, other_id: str) -> bool:
+        """Whether two runs are known to predict the same for the same rows."""
+        first, second = self._outputs(run_id), self._outputs(other_id)
+        if first is None or second is None or not np.array_equal(first.rows, second.rows):
+            return False
+        return _same(predictions(first), predictions(second))
+
     def _observed(self, run_id: str) -> Observed | None:
         test = self._outputs(run_id)
         scores = None if test is None else row_scores(test, self._metric)
@@ -174,14 +181,40 @@ def by_row(pairs: Iterable[tuple[Scored, Scored]], reader: RowReader) -> ByRow |
         seed=np.repeat(np.arange(len(seeds)), sizes),
         row=np.concatenate([rows[seed] for seed in seeds]),
         rounding=SAME * largest,
-        idle=np.array([all(_same(*pair) for pair in each.values()) for each in found], dtype=bool),
+        idle=np.array(
+            [
+                all(_same(ours.predicted, theirs.predicted) for ours, theirs in each.values())
+                for each in found
+            ],
+            dtype=bool,
+        ),
         tested=np.array([sum(len(ours.scores) for ours, _ in each.values()) for each in found]),
     )
 
 
-def _same(ours: Observed, theirs: Observed) -> bool:
+def idle(pairs: Iterable[tuple[Scored, Scored]], reader: RowReader) -> NDArray[np.bool_]:
+    """Whether techniques are known to change no prediction, where there are no scores by row.
+
+    Outputs are read of those alone that have the score of their baseline at every seed.
+
+    Args:
+        pairs: as of `by_row`.
+        reader: of the runs' test rows.
+    """
+    found = []
+    for technique, baseline in pairs:
+        both = [(technique[seed], baseline[seed]) for seed in technique.keys() & baseline.keys()]
+        tie = all(np.isclose(ours, theirs, rtol=SAME) for (_, ours), (_, theirs) in both)
+        found.append(
+            bool(both)
+            and tie
+            and all(reader.same_predictions(ours, theirs) for (ours, _), (theirs, _) in both)
+        )
+    return np.array(found, dtype=bool)
+
+
+def _same(first: NDArray[Any], second: NDArray[Any]) -> bool:
     """Whether two runs predict the same for every row."""
-    first, second = ours.predicted, theirs.predicted
     if first.dtype.kind != "f":
         return bool((first == second).all())
     grain = SAME * float(np.abs(second).max(initial=0))

@@ -56,6 +56,7 @@ def compare_family(
     overlap: float | None,
     lower_is_better: bool = False,
     by_row: ByRow | None = None,
+    idle: Flags | None = None,
     design: Design | None = None,
     matters: float = 0.0,
     alpha: float = ALPHA,
@@ -70,6 +71,8 @@ def compare_family(
             where all runs share one split. Used without scores by row.
         lower_is_better: True for errors and losses.
         by_row: the differences by row, in the order of `pairs`; None where they are not known.
+        idle: without `by_row`, whether techniques are known to change no prediction; None where
+            nothing is known of that.
         design: how seeds split the rows, with `by_row`.
         matters: the least gain that matters.
         alpha: probability of a false claim in the family.
@@ -81,7 +84,7 @@ def compare_family(
 
         - `pairs`, `missing`, `infinite`, `mean`, `sd`, `improvement`: see `statistics.Paired`
         - `changed`: whether any score changed beyond rounding; `tested`: predictions behind them, 0
-          where they are not known; `idle`: whether none of these changed
+          where they are not known; `idle`: whether it is known that no prediction changed
         - of the answer on this table: `error`, `low`, `high`, `p`, `p_corrected` (the family's, see
           `scope.Scope.adjusted`), `simultaneous_low`, `simultaneous_high`, `p_helps`, `p_matters`,
           `p_equal`, `p_best`, `detectable`, `seeds_needed`; and `p_listed`, Benjamini and
@@ -101,7 +104,8 @@ def compare_family(
         grain = np.array([ROUNDING * max(np.nanmax(np.abs(both), initial=0) for both in one)
                           for one in aligned])  # fmt: skip
         found = estimate_of_means(_differences(aligned, sign), overlap, rounding=grain, **levels)
-        idle, tested = np.zeros(len(pairs), dtype=bool), np.zeros(len(pairs), dtype=np.int64)
+        idle = np.zeros(len(pairs), dtype=bool) if idle is None else idle
+        tested = np.zeros(len(pairs), dtype=np.int64)
     else:
         assert design is not None
         found = estimate(

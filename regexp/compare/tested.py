@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regexp.compare.baseline import Key, controls, label
-from regexp.compare.by_row import ByRow, RowReader, by_row
+from regexp.compare.by_row import RowReader, Scored, by_row, idle
 from regexp.compare.family import ROWS, compare_family
 from regexp.compare.metric import Metric
 from regexp.compare.scope import seeds_needed
@@ -79,7 +79,10 @@ def tested_of(
     members = members if finished.empty else finished
     baselines = list(dict.fromkeys(of.values()))
     shared = one_split(members)
-    found = None if rules.reader is None else _by_row(groups, of, rules.reader)
+    found, unchanged = None, None
+    if rules.reader is not None and (pairs := _scored(groups, of)) is not None:
+        found = by_row(pairs, rules.reader)
+        unchanged = idle(pairs, rules.reader) if found is None else None
     if found is not None:
         same_rows = found.same_rows
     else:  # of one split it is known without a look
@@ -102,6 +105,7 @@ def tested_of(
         overlap=ratio,
         lower_is_better=metric.lower_is_better,
         by_row=found,
+        idle=unchanged,
         design=None
         if found is None
         else design(members, found.per_seed, one_split=shared, same_rows=same_rows),
@@ -184,10 +188,10 @@ def _same_rows(baselines: "Sequence[pd.DataFrame]", reader: RowReader | None) ->
     return all(reader.same_rows(runs.dropna(subset="score")["run_id"]) for runs in baselines)
 
 
-def _by_row(
-    groups: "Mapping[Key, pd.DataFrame]", of: Mapping[Key, Key], reader: RowReader
-) -> ByRow | None:
-    """The differences by row; None where some are not known."""
+def _scored(
+    groups: "Mapping[Key, pd.DataFrame]", of: Mapping[Key, Key]
+) -> list[tuple[Scored, Scored]] | None:
+    """The runs of each technique and of its baseline; None where a score is infinite."""
     scored = {}
     for key in dict.fromkeys([*of, *of.values()]):
         scores = groups[key]["score"].dropna()
@@ -195,4 +199,4 @@ def _by_row(
             return None
         ids = groups[key]["run_id"][scores.index]
         scored[key] = dict(zip(scores.index, zip(ids, scores, strict=True), strict=True))
-    return by_row(((scored[key], scored[other]) for key, other in of.items()), reader)
+    return [(scored[key], scored[other]) for key, other in of.items()]

@@ -90,12 +90,14 @@ def outcome(row: pd.Series, judge: Judge, prefix: str = "") -> OutcomeWord:
 
     Returns:
         `helps` or `hurts` only where the corrected p is below the family's level; `no verdict`
-        where there is no p-value, or there are less than 3 pairs; `noise floor` of a control.
+        where there is no p-value, or there are less than 3 pairs; `noise floor` of a control;
+        `did nothing` where no prediction changed, or the score of no row.
     """
     if row["control"]:
         return "noise floor"
     if not row["changed"] and row["pairs"]:
-        return "did nothing"
+        # other networks may tie on an area under a curve: that they are equal is not shown
+        return "did nothing" if row["tested"] or row["idle"] else "no verdict"
     corrected = row[f"{prefix}p_corrected"]
     if row["pairs"] < LEAST or math.isnan(corrected):
         return "no verdict"
@@ -208,10 +210,8 @@ def _elsewhere(row: pd.Series, word: str, judge: Judge) -> str:
 
 def _nothing(row: pd.Series) -> str:
     tested = int(row["tested"])
-    if not tested:
-        return "the same score at every seed"
     if row["idle"]:
-        return f"none of {tested:,} predictions changed"
+        return f"none of {tested:,} predictions changed" if tested else "no prediction changed"
     return f"other predictions, but the same score of each of {tested:,}"
 
 
@@ -223,6 +223,8 @@ def _why_none(row: pd.Series, metric: Metric) -> str:
         return f" at n = {n}: the difference is infinite at {count(infinite, 'seed')}"
     if n < LEAST:
         return f" at n = {n}: it takes {LEAST} seeds or more"
+    if not row["changed"]:
+        return f" at n = {n}: the same score at every seed, which tells no spread"
     if row["sd"] == 0:
         size = _size(row["mean"], digits_of(row["mean"], metric.unit), metric)
         return f" at n = {n}: {size} at every seed, which tells no spread"

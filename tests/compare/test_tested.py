@@ -102,6 +102,20 @@ def test_every_technique_has_its_outcome(comparison: Comparison) -> None:
     assert table["verdict"]["none_again"].startswith("noise floor: ")
 
 
+def test_where_scores_tie_by_a_metric_without_scores_by_row_the_outputs_tell(
+    source: Outputs,
+) -> None:
+    frame = source.frames["a" * 32].copy()
+    frame["metrics.test/roc_auc"] = 0.9
+    frames = Outputs(source.folder)
+    frames.frames = {"a" * 32: frame}
+    table = compare(frames, list(frames.frames), Question("test/roc_auc")).table
+    verdicts = table.set_index("technique")["verdict"]
+    assert verdicts["idle"] == "did nothing: no prediction changed"
+    said = f"no verdict at n = {SEEDS}: the same score at every seed, which tells no spread"
+    assert verdicts["good"] == verdicts["worse"] == said
+
+
 def test_the_answer_begins_with_what_to_do_and_leaves_the_control_out(
     comparison: Comparison,
 ) -> None:

@@ -103,7 +103,7 @@ def test_more_techniques_need_a_larger_difference() -> None:
 @pytest.mark.parametrize(
     ("difference", "said"),
     [
-        (0.0, "did nothing: the same score at every seed"),
+        (0.0, "no verdict at n = 10: the same score at every seed, which tells no spread"),
         (0.01, "no verdict at n = 10: 1.0 points higher at every seed, which tells no spread"),
         (math.nan, "no verdict: no seed has a score of both"),
         (
@@ -159,6 +159,16 @@ def test_a_technique_that_did_nothing_is_told_by_its_predictions(idle: bool, sai
     compared = by_row([0, 0, 0, 0], idle=idle)
     found = verdicts(compared, Judge(Metric("test/accuracy"), one_split=True))
     assert found.iloc[0].tolist() == ["did nothing", "did nothing", said]
+
+
+def test_a_tie_without_scores_by_row_is_nothing_where_no_prediction_changed() -> None:
+    pairs = dict.fromkeys(("same", "other"), (BASELINE, BASELINE))
+    compared = compare_family(pairs, overlap=0.25, idle=np.array([True, False]))
+    assert not compared["changed"].any()
+    found = verdicts(compared, Judge(Metric("test/roc_auc")))
+    assert found.loc["same"].tolist() == ["did nothing", "did nothing",
+                                          "did nothing: no prediction changed"]  # fmt: skip
+    assert found.loc["other"].tolist()[:2] == ["no verdict", "no verdict"]
 
 
 def test_scores_by_row_tell_of_other_test_rows_on_one_split() -> None:
