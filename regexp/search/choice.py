@@ -203,7 +203,7 @@ def metric_at_rungs(config: DictConfig) -> str | None:
     metric, lower = asked_metric(config)
     if metric is None:
         return None
-    name = "rmse" if metric == names.RMSE_UNSCALED else metric.removeprefix(names.TEST)
+    name = metric.removeprefix(names.TEST)
     if name in names.AT_BARS:
         return str(name)
     return "loss" if names.lower_is_better(metric, lower) else None

@@ -106,7 +106,7 @@ class _Explaining:
     def run(self, apart: dict[str, list[PlannedRun]]) -> bool:
         """Train, compare and tell; whether a run failed."""
         shares = self._shares(apart)
-        if shares is not None:
+        if shares is not None and self.explanation.looks_for_smaller:
             self._smaller(shares)
         for one in self.failures:
             say(f"{one.name} failed: {one.reason}")

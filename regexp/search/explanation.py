@@ -20,6 +20,7 @@ from regexp.search.recipe import SCHEDULER
 from regexp.search.smaller import Subset, most_cocktails
 from regexp.sweeps.identity import Node
 from regexp.sweeps.planned_run import PlannedRun
+from regexp.sweeps.question import check_metric
 
 WHOLE, SMALLER = "whole", "smaller"
 """The variants of the cocktail's own runs, and of those of the smallest that is not worse."""
@@ -67,6 +68,17 @@ class Explanation:
         """The cocktail, its configurations as this version types them."""
         return replace(self.cocktail, configs=[run.config for run in self.whole])
 
+    @cached_property
+    def looks_for_smaller(self) -> bool:
+        """Whether the validation split has the metric, by which a smaller cocktail is chosen."""
+        metric = self.question.metric
+        try:
+            if metric is not None:
+                check_metric(metric, [self.whole], searched=True)
+        except ConfigError:
+            return False
+        return True
+
     def runs(self, kept: Subset, variant: str, stage: str = "") -> list[PlannedRun]:
         """The runs of some ingredients at the seeds of the whole.
 
@@ -112,11 +124,17 @@ def lines_of(explanation: Explanation, reasons: dict[str, str]) -> list[str]:
     cocktail = explanation.cocktail
     names, seeds = cocktail.ingredients, len(cocktail.seeds)
     apart = len(names) - len(reasons)
+    smaller = (
+        f"then at most {(most_cocktails(len(names)) - apart) * seeds} of smaller cocktails, and "
+        f"{2 * seeds} with fresh seeds"
+        if explanation.looks_for_smaller
+        else f"no smaller cocktail is looked for, as the validation split, which would choose it, "
+        f"has no {explanation.question.metric}"
+    )
     return [
         f"{'+'.join(names)} of {explanation.title}: {count(seeds, 'run')}.",
         f"Without each of {count(apart, 'ingredient')}: {apart * seeds} runs at the same seeds; "
-        f"then at most {(most_cocktails(len(names)) - apart) * seeds} of smaller cocktails, and "
-        f"{2 * seeds} with fresh seeds. What exists is not trained again.",
+        f"{smaller}. What exists is not trained again.",
         *(f"{name} cannot be left out: {reason}" for name, reason in reasons.items()),
         "",
     ]

@@ -134,6 +134,25 @@ def test_of_two_seeds_no_smaller_cocktail_is_looked_for(
     assert "none of them can be left out" not in told
 
 
+def test_by_a_metric_of_test_rows_alone_no_smaller_cocktail_is_looked_for(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search_id, _ = searched(sandbox, USELESS)
+    with sandbox.tracker() as tracker:
+        asked = {"search": {"folder": "there"}, "compare": {"metric": "test/brier"}}
+        tracker.sweep("by hand", "its worth", asked).finish()
+    where = [word for word in sandbox.arguments if word.startswith(("paths.mlruns", "tracking"))]
+    assert run(["explain", search_id, *where]) == 0
+    told = capsys.readouterr().out
+    first, _, later = told.partition("without dropout: ")
+    assert (
+        "no smaller cocktail is looked for, as the validation split, which would choose it, has no "
+        "test/brier." in first
+    )
+    assert later
+    assert "smaller" not in later
+
+
 def test_a_verdict_is_explained_also_where_its_search_has_a_newer_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

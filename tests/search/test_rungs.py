@@ -175,9 +175,8 @@ def test_trials_are_halved_by_what_is_compared(metric: str) -> None:
 
 @pytest.mark.parametrize(
     ("metric", "by_rmse"),
-    [(None, True), ("test/rmse", True), ("test/rmse_unscaled", True), ("test/skill", True),
-     ("test/loss", False)],
-)  # fmt: skip
+    [(None, True), ("test/rmse", True), ("test/loss", False)],
+)
 def test_in_regression_trials_are_halved_by_their_rmse(metric: str | None, by_rmse: bool) -> None:
     """What is trained with a mean absolute error has another order by its loss."""
     trials = [
