@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from regexp.config.searched import budget_of
 from regexp.search.arm import Arm
 from regexp.search.choice import seconds_of
+from regexp.search.rungs import share_of_epochs
 from regexp.search.seeds import finalist_runs, finalists_of
 
 
@@ -33,8 +34,11 @@ def next_round(arms: Sequence[Arm]) -> list[int]:
         return []
     spent = sum(arm.seconds for arm in arms)
     # those of the first round train in full, and say nothing of the next where there are others
-    alike = [arm.trials[batch * most :] or arm.trials for arm in arms]
+    later = [arm.trials[batch * most :] for arm in arms]
+    alike = later if later[0] else [arm.trials for arm in arms]
     each = sum(map(seconds_of, alike)) / len(alike[0])
+    if not later[0]:
+        each *= share_of_epochs(config)
     for trials in range(most * batch, 0, -batch):
         if spent + trials * each + seconds_after(arms, done + trials) <= budget:
             return [batch] * (trials // batch)

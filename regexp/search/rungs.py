@@ -67,6 +67,16 @@ def rung_lines(config: DictConfig) -> list[str]:
     return [line] if epochs else []
 
 
+def share_of_epochs(config: DictConfig) -> float:
+    """What a trial takes of all epochs, in the mean, where 1/eta pass each bar."""
+    eta, whole = config.search.rungs.eta, config.trainer.epochs
+    share, reached, before = 0.0, 1.0, 0
+    for rung in [*_rungs(config), whole]:
+        share += reached * (rung - before) / whole
+        reached, before = reached / (eta or 1), rung
+    return share
+
+
 def _rungs(config: DictConfig) -> list[int]:
     rungs = config.search.rungs
     return rungs_of(rungs.eta, rungs.first, config.trainer.epochs)

@@ -270,6 +270,25 @@ def test_what_comes_after_trains_in_full_and_trials_that_end_early_leave_room_fo
     assert seconds_after(arms, 20) == 11 * 2.0
 
 
+def test_a_first_round_in_full_does_not_end_a_search_whose_next_ones_are_halved() -> None:
+    of = space("search.budget=69s", "search.seeds=2", "search.parallel=2", "trainer.epochs=9")
+    losses: list[float] = []
+
+    def one(run: PlannedRun) -> Outcome:
+        in_full = run.config["trainer"]["bars"][0][1] is None
+        losses.append(float(len(losses)))  # worse than before, so that all are left
+        names = ("final/val_loss", "rung/val_loss_1", "rung/val_loss_3")
+        metrics = dict.fromkeys(names, losses[-1]) | {"final/val_accuracy": 0.5}
+        metrics["seconds"] = 2.0 if in_full else 0.5
+        return Outcome(run.name, "FINISHED", metrics=metrics)
+
+    arms = arms_of(of)
+    rounds(arms, lambda jobs: [[one(run) for run in job] for job in jobs], evenly)
+    # 22 seconds are kept and the first round of 16 runs takes 32: half as many in full would not
+    # fit in, and of what comes there are a round of 16 runs and one of 8
+    assert [len(arm.trials) for arm in arms] == [20, 20]
+
+
 def test_what_comes_after_costs_what_the_trials_of_its_arm_did() -> None:
     of = space("search.budget=100s", "search.seeds=2")
     dear = Trial(of.default, {}, [{"final/val_loss": 1.0}], seconds=9.0)

@@ -16,7 +16,7 @@ from regexp.metrics.bars import Bar
 from regexp.metrics.names import AT_BARS, at_bar
 from regexp.search.choice import Trial, best, ranked, ranks, tried
 from regexp.search.recipe import Recipe
-from regexp.search.rungs import bars_after, rung_lines
+from regexp.search.rungs import bars_after, rung_lines, share_of_epochs
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import plan
 from tests.search.composed import compose_named
@@ -171,6 +171,12 @@ def test_trials_are_halved_by_what_is_compared(metric: str) -> None:
     assert [bar.passes(one.rungs[5]) for one in trials] == [False, True, False]
     left = [replace(one, left=True) for one in trials]
     assert ranked(left, of) == [1, 2, 0]
+
+
+def test_the_next_round_is_priced_as_if_a_third_passed_each_bar() -> None:
+    """Nine of nine train for an epoch, three of them for two more, and one for six more."""
+    assert share_of_epochs(config(epochs=9)) == pytest.approx((9 + 3 * 2 + 6) / 81)
+    assert share_of_epochs(config(epochs=1)) == share_of_epochs(config(eta=None)) == 1
 
 
 @pytest.mark.parametrize(
