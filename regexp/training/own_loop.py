@@ -14,7 +14,7 @@ from regexp.metrics.ensemble import mean_prediction
 from regexp.metrics.evaluate import metrics
 from regexp.metrics.loss import Loss
 from regexp.model.draws import probe
-from regexp.model.guards import check_real, check_weights, check_width, checked_outputs
+from regexp.model.guards import check_width, checked_outputs
 from regexp.model.modes import modes_kept, training_mode
 from regexp.optimizer import needs_closure
 from regexp.random import Rng
@@ -36,6 +36,7 @@ from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.trainable import Trainable
 from regexp.training.checkpoint import moved
 from regexp.training.loop import mean_loss, no_global_draws
+from regexp.training.own_checks import check_classes, check_cocktail, check_model, check_values
 from regexp.training.train_step import train_step
 
 
@@ -107,27 +108,8 @@ class Regularized(Trainable):
         cocktail = Cocktail(techniques)
         task = "classification" if classes else "regression"
         check_data(techniques, "the data", task, example.shape[1:], own_loss=loss is not None)
-        if cocktail.uses("batch_size"):
-            raise ValueError(
-                f"regularizer: {cocktail.name} changes the size of batches, which a loop of your "
-                "own makes; change it there"
-            )
-        if cocktail.flag("redraws"):
-            raise ValueError(
-                f"regularizer: {cocktail.name} draws other initial weights, which are yours here; "
-                "give a network that was made with another seed"
-            )
-        first = next(model.parameters(), None)
-        if first is None:
-            raise ValueError("model: it has no parameters, so that there is nothing to train")
-        check_real(model)
-        check_weights(model)
-        types = sorted({str(p.dtype) for p in model.parameters() if p.is_floating_point()})
-        if len(types) > 1:
-            raise ValueError(
-                f"model: its parameters are of {' and '.join(types)}; expected one type, which "
-                "inputs and what techniques keep have too: call model.float(), or double()"
-            )
+        check_cocktail(cocktail, split)
+        first = check_model(model)
         model = add_layers(training_mode(model), cocktail, seed).to(first.device, first.dtype)
         floating = example.is_floating_point()
         rows = example.to(first.device, first.dtype if floating else example.dtype)
@@ -135,11 +117,6 @@ class Regularized(Trainable):
         check_width(model, outputs, len(rows), classes)
         self._outputs = outputs.shape[1]
         drawing = probe(model, rows, Rng(seed, "probe", device=first.device))
-        if cocktail.flag("uses_rows") and split is None:
-            raise ValueError(
-                f"regularizer: {cocktail.name} looks at the numbers of rows or counts of classes; "
-                "give split=TrainingSplit(rows, class_counts), and train_batch(..., rows=numbers)"
-            )
         super().__init__(
             model, model, cocktail, [seed], task, classes, first.dtype, drawing=drawing,
             own_loss=loss and OwnLoss(loss).to(first.device, first.dtype),
@@ -369,31 +346,7 @@ class Regularized(Trainable):
             )
 
     def _check(self, inputs: Tensor, targets: Tensor, *, soft: bool = False) -> None:
-        """Check that targets fit; `soft`: they may be probabilities of classes."""
-        got, rows = list(targets.shape), len(inputs)
         if self.task == "regression":
-            if targets.ndim != 2 or not targets.is_floating_point():
-                raise ValueError(
-                    f"targets: expected values [rows, outputs], got {targets.dtype} {got}; a "
-                    "single output is targets.unsqueeze(1)"
-                )
-            if got != [rows, self._outputs] and (self.own_loss is None or got[0] != rows):
-                raise ValueError(
-                    f"targets: expected values [{rows}, {self._outputs}], for so many rows and "
-                    f"outputs of the model, got {got}"
-                )
-            return
-        if soft and targets.is_floating_point() and got == [rows, self._classes]:
-            return
-        if targets.dtype not in (torch.int64, torch.uint8) or got != [rows]:
-            raise ValueError(
-                f"targets: expected classes, torch.int64 [{rows}], got {targets.dtype} {got}"
-            )
-        if targets.device.type == "cpu":
-            least, most = targets.aminmax()  # techniques make probabilities of them
-            if least < 0 or most >= self._classes:
-                raise ValueError(
-                    f"targets: expected classes 0 to {self._classes - 1}, got {int(least)} to "
-                    f"{int(most)}; a loss that leaves rows out has no place here, nor a number of "
-                    "classes that is too small"
-                )
+            check_values(targets, len(inputs), self._outputs, own_loss=self.own_loss is not None)
+        else:
+            check_classes(targets, len(inputs), self._classes, soft=soft)
