@@ -49,6 +49,7 @@ def forest(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Fig
     values = rows[names].to_numpy(dtype=float) * metric.unit.factor
     figure, axes = s.single(7.6, 1.5 + 0.21 * max(len(rows), 2))
     low, high = _range(values)
+    digits = _digits(values)
     axes.axvline(0, color=s.INK, linewidth=1)
     for place, (line, (_, row)) in enumerate(zip(values, rows.iterrows(), strict=True)):
         _interval(axes, place, line[3:], (low, high), 1.0)
@@ -70,7 +71,7 @@ def forest(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Fig
                 clip_on=False,
             )
         axes.text(
-            1.02, place, _numbers(line, int(row["pairs"])),
+            1.02, place, _numbers(line, digits, int(row["pairs"])),
             transform=axes.get_yaxis_transform(), va="center", fontsize=7,
         )  # fmt: skip
     axes.set_yticks(range(len(rows)), s.distinct(rows["label"]))
@@ -110,13 +111,17 @@ def _interval(
               solid_capstyle="butt")  # fmt: skip
 
 
-def _numbers(line: np.ndarray, pairs: int) -> str:
-    """`+0.42 [0.15, 0.69]  n = 10`."""
+def _digits(values: np.ndarray) -> int:
+    """After the point of all numbers: those of the row whose largest number is the usual one."""
+    sizes = [np.abs(line[:3][np.isfinite(line[:3])]).max(initial=0.0) for line in values]
+    known = [size for size in sizes if size > 0]
+    return int(np.clip(2 - np.floor(np.log10(np.median(known))), 0, 8)) if known else 2
+
+
+def _numbers(line: np.ndarray, digits: int, pairs: int) -> str:
+    """`+0.42 [0.15, 0.69]  n = 10`; an interval that leaves out zero has the digits for it."""
     if not np.isfinite(line[0]):
         return f"no difference known  n = {pairs}"
-    finite = np.abs(line[:3][np.isfinite(line[:3])])
-    size = float(finite.max())
-    digits = int(np.clip(2 - np.floor(np.log10(size)), 0, 8)) if size > 0 else 2
     if not np.isfinite(line[1:3]).all():
         return f"{s.signed(line[0], digits)}  n = {pairs}"
     ends, digits = interval_text(line[1], line[2], digits, PLAIN, sign=True, between=", ")

@@ -1,5 +1,7 @@
 """Pictures of the table: what is drawn is what the table says."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,6 +59,15 @@ def test_forest_of_errors_has_the_least_on_top_and_no_unit() -> None:
     assert "← better" in figure.axes[0].get_xlabel()
 
 
+def test_numbers_of_a_forest_have_as_many_digits() -> None:
+    """Those that the usual one asks for."""
+    rows = [BASE, *(technique(f"a{at}", gain) for at, gain in enumerate((0.2, 0.021, 0.0003)))]
+    shown = [text for text in texts(forest(table(rows), ACCURACY)) if "n = " in text]
+    assert len(shown) == 3
+    numbers = [number for text in shown for number in re.findall(r"\d+\.\d+", text)]
+    assert {len(number.partition(".")[2]) for number in numbers} == {2}
+
+
 def test_one_failure_does_not_flatten_the_forest() -> None:
     good = [technique(f"t{place}", 0.001 * place) for place in range(8)]
     figure = forest(table([BASE, *good, technique("broken", -0.9)]), ACCURACY)
@@ -65,7 +76,7 @@ def test_one_failure_does_not_flatten_the_forest() -> None:
     assert high < 10
     arrow = [line for line in figure.axes[0].lines if line.get_marker() == "<"]
     assert [xy(line).tolist() for line in arrow] == [[[low], [8.0]]]
-    assert any(text.startswith("−90.0 ") for text in texts(figure)), "its number is written"
+    assert any(text.startswith("−90.0") for text in texts(figure)), "its number is written"
 
 
 @pytest.mark.parametrize("count", [0, 1, 90])
