@@ -111,7 +111,9 @@ class TS(Dataset):
             preparation: of a run, which takes series of one length.
         """
         if not isinstance(rows, Path) or not rows.name.lower().removesuffix(".gz").endswith(".ts"):
-            return super().read_inputs(rows, preparation)
+            values = np.array(super().read_inputs(rows, preparation), dtype=np.float64)
+            self._fill_gaps(values.reshape(len(values), *preparation.shape), rows)
+            return values
         file, (length, channels) = read_ts(rows, labelled=False), preparation.shape
         longest = max(map(len, file.series))
         if file.channels != channels or longest > length or (not self.pad and longest < length):
@@ -137,18 +139,25 @@ class TS(Dataset):
         """The series of a file without gaps, [rows, length, channels], NaN where padded."""
         values = np.full((len(file.series), length, file.channels), np.nan)
         for row, one in enumerate(file.series):
-            gone = np.isnan(one)
-            if gone.any():
-                self._fill(file, row, one, gone)
+            self._fill(one, f"series {row + 1} (line {file.lines[row]})", str(file.path))
             place = slice(length - len(one), None) if self.pad == "start" else slice(len(one))
             values[row, place] = one
         return values
 
-    def _fill(
-        self, file: TSFile, row: int, values: NDArray[np.float64], gone: NDArray[np.bool_]
-    ) -> None:
-        """Put missing values, of which there are some, between their neighbours."""
-        place, key = f"series {row + 1} (line {file.lines[row]})", str(file.path)
+    def _fill_gaps(self, values: NDArray[np.float64], rows: object) -> None:
+        """`_fill` the series of an array, [rows, time, channels], NaN at the end that is padded."""
+        for row in np.flatnonzero(np.isnan(values).any(axis=(1, 2))):
+            known = np.flatnonzero(~np.isnan(values[row]).all(axis=1))
+            first = known[0] if self.pad == "start" and len(known) else 0
+            last = known[-1] + 1 if self.pad == "end" and len(known) else len(values[row])
+            where = str(rows) if isinstance(rows, Path) else "rows"
+            self._fill(values[row, first:last], f"series {row + 1}", where)
+
+    def _fill(self, values: NDArray[np.float64], place: str, key: str) -> None:
+        """Put missing values of a series, [time, channels], between their neighbours."""
+        gone = np.isnan(values)
+        if not gone.any():
+            return
         if gone.all(axis=0).any():
             raise DataError(f"{place} has a channel without a value", key=key)
         if not self.interpolate:

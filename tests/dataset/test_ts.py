@@ -106,6 +106,29 @@ def test_new_series_are_read_as_those_of_the_run(tmp_path):
     assert np.isnan(short.reshape(20, 7, 2)[:, 6]).all()
 
 
+@pytest.mark.parametrize("pad", ["start", "end", None])
+def test_gaps_of_new_series_in_an_array_are_no_padding(pad, tmp_path):
+    preparation = two_files(tmp_path).load(0, tmp_path).preparation
+    asked = {"path": "Made_TRAIN.ts", "pad": pad}
+    whole = ts_series(20)
+    if pad is not None:
+        whole[:, slice(2) if pad == "start" else slice(5, 7)] = np.nan
+    gone = whole.copy()
+    gone[3, 3, 1] = np.nan
+    before = gone.copy()
+    with pytest.raises(DataError, match="series 4 has missing values; set dataset"):
+        make("ts", **asked).read_inputs(gone, preparation)
+    read = make("ts", **asked, interpolate=True).read_inputs(gone, preparation)
+    assert np.array_equal(gone, before, equal_nan=True), "the caller's own"
+    filled = read.reshape(20, 7, 2)
+    assert filled[3, 3, 1] == pytest.approx((whole[3, 2, 1] + whole[3, 4, 1]) / 2)
+    filled[3, 3, 1] = whole[3, 3, 1]
+    assert np.array_equal(filled, whole, equal_nan=True)
+    gone[5, :, 0] = np.nan
+    with pytest.raises(DataError, match="series 6 has a channel without a value"):
+        make("ts", **asked, interpolate=True).read_inputs(gone, preparation)
+
+
 def test_missing_values_are_refused_or_interpolated(tmp_path):
     body = ["1,?,NaN,4:a", "?,2,2,?:b"] * 10
     write(tmp_path / "a.ts", [*HEADER, *body])
