@@ -109,6 +109,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether memory holds the inputs, if only as bytes; `inputs[:]` has them as numbers."""
+        return isinstance(self.inputs, Tensor) or self.inputs.in_memory
+
 
 @dataclass(frozen=True)
 class Data:

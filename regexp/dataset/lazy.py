@@ -110,6 +110,11 @@ class LazyInputs:
         self.scale = scale
         self.shape = torch.Size((len(rows), *images.shape[1:]))
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether memory holds the bytes of the images."""
+        return isinstance(self.images, ArrayImages)
+
     def __len__(self) -> int:
         return len(self.rows)
 

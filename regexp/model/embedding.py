@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
@@ -271,6 +271,8 @@ def in_memory(rows: Rows) -> Tensor:
     Raises:
         ValueError: there are none, or not in memory.
     """
+    if getattr(rows, "in_memory", False):
+        return cast(Tensor, rows)[:]  # images that are bytes, of `regexp.dataset.lazy`
     if not isinstance(rows, Tensor):
         raise ValueError("model: it learns from the training split, whose rows must be in memory")
     return rows

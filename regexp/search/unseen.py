@@ -169,9 +169,9 @@ def _is_copy(data: Data) -> bool:
 
 def _contents(split: Split) -> Counter[bytes] | None:
     """How often each row is there; None of rows that memory does not hold."""
-    if not isinstance(split.inputs, torch.Tensor):
+    if not split.in_memory:
         return None
-    return Counter(map(_bytes, split.inputs, split.targets))
+    return Counter(map(_bytes, split.inputs[:], split.targets))
 
 
 def _bytes(*parts: torch.Tensor) -> bytes:

@@ -32,15 +32,13 @@ SETTINGS: dict[str, Settings] = {"logistic_regression": {"max_iter": 1000}}
 """Of estimators, which are not scikit-learn's defaults."""
 
 
-Predict = Callable[[Array], Tensor]
-"""Inputs, [rows, inputs] -> outputs as a network gives them, [rows, outputs]."""
+Predict = Callable[[Split], Tensor]
+"""Rows -> outputs as a network gives them, [rows, outputs]."""
 
 
 def flat(split: Split) -> Array:
-    """Inputs, [rows, inputs]; of images that memory does not hold only how many."""
-    if isinstance(split.inputs, Tensor):
-        return split.inputs.flatten(1).numpy()
-    return np.empty((len(split), 0), np.float32)
+    """Inputs, float32 [rows, inputs], of images too."""
+    return split.inputs[:].flatten(1).numpy()
 
 
 def _majority(data: Data, settings: Settings, weights: Weights, state: int) -> Predict:
@@ -53,13 +51,13 @@ def _majority(data: Data, settings: Settings, weights: Weights, state: int) -> P
         targets = torch.nn.functional.one_hot(targets, len(data.classes))
     rows = None if data.train.weights is None else data.train.weights.numpy()
     shares = np.average(targets.double().numpy(), axis=0, weights=rows)
-    return lambda inputs: _logits(np.tile(shares, (len(inputs), 1)), data.task)
+    return lambda split: _logits(np.tile(shares, (len(split), 1)), data.task)
 
 
 def _mean(data: Data, settings: Settings, weights: Weights, state: int) -> Predict:
     """The mean of the training rows."""
     mean = np.average(data.train.targets.double().numpy(), axis=0, weights=weights)
-    return lambda inputs: torch.tensor(np.tile(mean, (len(inputs), 1)), dtype=torch.float32)
+    return lambda split: torch.tensor(np.tile(mean, (len(split), 1)), dtype=torch.float32)
 
 
 def _logistic(data: Data, settings: Settings, weights: Weights, state: int) -> Predict:
@@ -74,8 +72,8 @@ def _ridge(data: Data, settings: Settings, weights: Weights, state: int) -> Pred
     model = Ridge(**settings).fit(
         flat(data.train), data.train.targets.numpy(), sample_weight=weights
     )
-    return lambda inputs: torch.tensor(
-        model.predict(inputs).reshape(len(inputs), -1), dtype=torch.float32
+    return lambda split: torch.tensor(
+        model.predict(flat(split)).reshape(len(split), -1), dtype=torch.float32
     )
 
 
@@ -93,9 +91,13 @@ def _boosting(data: Data, settings: Settings, weights: Weights, state: int) -> P
         )
         for target in data.train.targets.numpy().T
     ]
-    return lambda rows: torch.tensor(
-        np.stack([model.predict(rows) for model in models], -1), dtype=torch.float32
-    )
+
+    def predict(split: Split) -> Tensor:
+        rows = flat(split)
+        found = np.stack([model.predict(rows) for model in models], -1)
+        return torch.tensor(found, dtype=torch.float32)
+
+    return predict
 
 
 def _classified(data: Data, weights: Weights, make: Callable[[], Any]) -> Predict:
@@ -104,12 +106,17 @@ def _classified(data: Data, weights: Weights, make: Callable[[], Any]) -> Predic
     if data.task == CLASSIFICATION:
         fitted = _probabilities(make, inputs, data.train.targets.numpy(), weights,
                                 len(data.classes))  # fmt: skip
-        return lambda rows: _logits(fitted(rows), data.task)
+        return lambda split: _logits(fitted(flat(split)), data.task)
     each = [
         _probabilities(make, inputs, (labels > 0.5).astype(np.int64), weights, 2)
         for labels in data.train.targets.numpy().T
     ]
-    return lambda rows: _logits(np.stack([one(rows)[:, 1] for one in each], -1), data.task)
+
+    def predict(split: Split) -> Tensor:
+        rows = flat(split)
+        return _logits(np.stack([one(rows)[:, 1] for one in each], -1), data.task)
+
+    return predict
 
 
 def _probabilities(

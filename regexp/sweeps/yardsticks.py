@@ -17,16 +17,17 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from regexp.config.values import yardsticks_of
 from regexp.config.yaml_text import as_yaml
+from regexp.dataset import limits
 from regexp.dataset.base import CLASSIFICATION, Data
+from regexp.dataset.lazy import LazyInputs
 from regexp.errors import count, first_line
 from regexp.metrics import names
 from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
-from regexp.sweeps.estimators import FITS, SETTINGS, flat, names_for
+from regexp.sweeps.estimators import FITS, SETTINGS, names_for
 from regexp.sweeps.final_metrics import metrics_of
 from regexp.sweeps.identity import Node
 from regexp.sweeps.ingredients import load_data
@@ -51,6 +52,9 @@ and up to 0.5 us of a logistic regression that converges slowly. Those not named
 
 ROWS = 1000
 """Below these gradient boosting takes hardly less time: its trees are as many."""
+
+BYTES = 16
+"""Of memory that each number of images takes: as float32, and in copies of scikit-learn's."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,7 @@ class Yardstick:
             counted = None if weights is None else weights.numpy()
             predict = FITS[self.name](self.data, self.settings, counted, self._random_state)
             outputs = {
-                name: predict(flat(getattr(self.data, name)))
-                for name in ("train", "validation", "test")
+                name: predict(getattr(self.data, name)) for name in ("train", "validation", "test")
             }
         seconds = time.perf_counter() - began
         own = build_metrics(self.trainer)
@@ -182,9 +185,15 @@ def _too_much(name: str, data: Data, seeds: int, *, everything: bool) -> str:
     """Why a yardstick is left out; empty if it is not."""
     if name in ("majority", "mean"):
         return ""
-    if not isinstance(data.train.inputs, Tensor):
-        return "its images are read one by one, and memory does not hold them"
+    if not data.train.in_memory:
+        return "its images are read when they are needed, and memory does not hold them"
     rows, inputs = len(data.train), int(np.prod(data.train.inputs.shape[1:]))
+    needed, there = rows * inputs * BYTES, limits.memory()
+    if isinstance(data.train.inputs, LazyInputs) and needed > there:
+        return (
+            f"as numbers its {rows:,} images take {needed / 1e9:,.1f} GB, more than the "
+            f"{there / 1e9:,.1f} GB of memory that this machine has"
+        )
     outputs = 1 if data.outputs == 2 and data.task == CLASSIFICATION else data.outputs
     units = seeds * max(rows, ROWS) * inputs * outputs
     if everything or units <= UNITS.get(name, UNITS["logistic_regression"]):

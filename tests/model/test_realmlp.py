@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from sklearn.preprocessing import RobustScaler
 from torch import Tensor, nn
 
+from regexp.dataset.lazy import ArrayImages
 from regexp.model.embedding import PeriodicDense
 from regexp.model.layers import blocks
 from regexp.model.realmlp import NTPLinear, ParametricActivation, RealMLP, RobustScale, Scale
@@ -200,3 +201,13 @@ def test_what_does_not_fit_is_refused(rows: Tensor, changed: Any, message: str) 
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         RealMLP((4,), 2, **options | changed)
+
+
+def test_images_that_memory_holds_as_bytes_are_learned_from() -> None:
+    images = ArrayImages(np.arange(5 * 3 * 2 * 2, dtype=np.uint8).reshape(5, 3, 2, 2))
+    rows = images[np.array([4, 0, 3])]
+    ours, theirs = RobustScale(12, 3.0), RobustScale(12, 3.0)
+    ours.fit(cast(Tensor, rows))
+    theirs.fit(rows[:])
+    flat = rows[:].flatten(1)
+    torch.testing.assert_close(ours(flat), theirs(flat))

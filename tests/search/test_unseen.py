@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from regexp.dataset.base import Dataset
 from regexp.dataset.data import Splits, Table
@@ -22,6 +23,7 @@ from regexp.search.unseen import Watched, check_unseen, unseen_arms
 from regexp.sweeps.ingredients import build_member, forget_data
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun
+from tests.dataset.made import made_images, write_image_folder
 from tests.search.composed import compose_named
 
 SMALL = ("model.hidden=[4]", "trainer.epochs=1", "search.seeds=6",
@@ -173,6 +175,25 @@ def test_an_own_split_whose_validation_rows_are_its_test_rows_is_refused(
              "trainer.batch_size=16")  # fmt: skip
     if copied:
         with pytest.raises(ConfigError, match="validation rows of made are its test rows once mo"):
+            space(*asked)
+    else:
+        assert space(*asked).config.dataset.test_seed is None
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_folders_of_images_whose_validation_is_the_test_are_refused(
+    tmp_path: Path, copied: bool
+) -> None:
+    write_image_folder(tmp_path, 30, "photos/train")
+    for row, image in enumerate(made_images(48)[30:]):
+        for split in ("val", "test") if copied else [("val", "test")[row % 6 // 3]]:
+            place = tmp_path / "photos" / split / ["ant", "bee", "cow"][row % 3]
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(place / f"{row}.png")
+    asked = ("dataset=image_folder", f"dataset.path={tmp_path / 'photos'}", "dataset.size=4",
+             "trainer.batch_size=16")  # fmt: skip
+    if copied:
+        with pytest.raises(ConfigError, match="validation rows of photos are its test rows once"):
             space(*asked)
     else:
         assert space(*asked).config.dataset.test_seed is None

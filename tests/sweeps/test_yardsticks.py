@@ -26,16 +26,19 @@ from sklearn.metrics import (
 
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
+from regexp.dataset import limits
 from regexp.dataset.base import MULTILABEL, Data
+from regexp.dataset.lazy import LazyInputs
 from regexp.metrics import names
 from regexp.random import derive
 from regexp.sweeps import yardsticks
-from regexp.sweeps.estimators import FITS, flat
+from regexp.sweeps.estimators import FITS
 from regexp.sweeps.final_metrics import metrics_of
 from regexp.sweeps.plan import plan_all
 from regexp.sweeps.yardsticks import Yardstick, planned_yardsticks, record_yardsticks
 from regexp.tracking import Tracker
 from regexp.tracking.stored import Reader
+from tests.dataset.made import write_image_folder
 from tests.sandbox import Sandbox
 from tests.support import make_data
 
@@ -59,7 +62,7 @@ def fitted(*overrides: str) -> dict[str, tuple[dict[str, float], Data, int]]:
 
 def arrays(data: Data, split: str) -> tuple[Any, Any]:
     part = getattr(data, split)
-    return part.inputs.flatten(1).numpy(), part.targets.numpy()
+    return part.inputs[:].flatten(1).numpy(), part.targets.numpy()
 
 
 @pytest.mark.parametrize(
@@ -84,6 +87,51 @@ def test_classifiers_are_scikit_learns_on_the_same_rows(name: str, make: Any) ->
         loss = log_loss(targets, probabilities, labels=classes)
         assert metrics[f"{prefix}loss"] == pytest.approx(loss, rel=1e-4)
     assert metrics["seconds"] > 0
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> tuple[str, ...]:
+    """A folder of few images, which memory holds as bytes."""
+    write_image_folder(tmp_path)
+    return "dataset=image_folder", f"dataset.path={tmp_path / 'photos'}", "dataset.size=4"
+
+
+def test_images_are_fitted_as_the_numbers_that_they_are(photos: tuple[str, ...]) -> None:
+    asked = (*photos, "trainer.batch_size=16")
+    metrics, data, _ = fitted(*asked)["logistic_regression"]
+    assert not isinstance(data.train.inputs, torch.Tensor)
+    inputs, targets = arrays(data, "train")
+    assert inputs.shape == (len(targets), 3 * 4 * 4)
+    model = LogisticRegression(max_iter=1000).fit(inputs, targets)
+    inputs, targets = arrays(data, "test")
+    loss = log_loss(targets, model.predict_proba(inputs), labels=range(3))
+    assert metrics["test/loss"] == pytest.approx(loss, rel=1e-4)
+    metrics, _, state = fitted(*asked)["hist_gradient_boosting"]
+    boosted = HistGradientBoostingClassifier(random_state=state).fit(*arrays(data, "train"))
+    accuracy = accuracy_score(targets, boosted.predict(inputs))
+    assert metrics["test/accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "reason"),
+    [
+        (False, r"as numbers its 36 images take 0\.0 GB, more than the 0\.0 GB of memory"),
+        (True, "its images are read when they are needed, and memory does not hold them"),
+    ],
+)
+def test_images_that_memory_does_not_hold_have_the_majority_alone(
+    photos: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, elsewhere: bool, reason: str
+) -> None:
+    if elsewhere:
+        monkeypatch.setattr(LazyInputs, "in_memory", False)
+    else:
+        monkeypatch.setattr(limits, "memory", lambda: 36 * 48 * 4)
+    made, said = sticks(*photos, "trainer.batch_size=16", "seeds=1", "yardsticks=true")
+    assert [one.name for one in made] == ["majority"]
+    assert made[0].fit()["test/loss"] > 0
+    assert len(said) == 2
+    for line in said:
+        assert re.search(f"is left out on photos: {reason}", line)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +171,7 @@ def weighted() -> tuple[Data, Any]:
 )
 def test_rows_count_by_their_weights(name: str, model: Any) -> None:
     data, weights = weighted()
-    outputs = FITS[name](data, {}, weights, 0)(flat(data.test))
+    outputs = FITS[name](data, {}, weights, 0)(data.test)
     model.fit(*arrays(data, "train"), sample_weight=weights)
     expected = model.predict_proba(arrays(data, "test")[0])
     torch.testing.assert_close(
@@ -161,13 +209,13 @@ def test_each_label_has_an_estimator_of_its_own() -> None:
         for part in [getattr(data, name)]
     }  # fmt: skip
     data = replace(data, **labels, task=MULTILABEL, classes=("one", "two"))
-    outputs = FITS["logistic_regression"](data, {}, None, 0)(flat(data.test))
+    outputs = FITS["logistic_regression"](data, {}, None, 0)(data.test)
     inputs, targets = arrays(data, "train")
     for label in range(2):
         model = LogisticRegression().fit(inputs, targets[:, label])
         logits = model.decision_function(arrays(data, "test")[0])
         np.testing.assert_allclose(outputs[:, label].numpy(), logits, rtol=1e-3, atol=1e-3)
-    shares = FITS["majority"](data, {}, None, 0)(flat(data.test)).sigmoid()
+    shares = FITS["majority"](data, {}, None, 0)(data.test).sigmoid()
     np.testing.assert_allclose(shares.numpy(), np.tile(targets.mean(0), (30, 1)), rtol=1e-5)
 
 
@@ -179,7 +227,7 @@ def test_a_class_without_training_rows_is_no_infinite_loss() -> None:
     data = replace(data, train=part)
     for name in ("majority", "logistic_regression"):
         predict = FITS[name](data, {}, None, 0)
-        outputs = {split: predict(flat(getattr(data, split)))
+        outputs = {split: predict(getattr(data, split))
                    for split in ("train", "validation", "test")}  # fmt: skip
         assert not (outputs["test"].argmax(-1) == 2).any()
         assert np.isfinite(metrics_of(data, outputs)["test/loss"])
