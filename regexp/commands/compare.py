@@ -127,9 +127,12 @@ def _search(reader: "Reader", sweep_ids: Sequence[str]) -> "SearchRecord | None"
     """The record of a search, if a single one is asked for."""
     if len(sweep_ids) != 1 or reader.text(sweep_ids[0], SEARCH) is None:
         return None
-    from regexp.search.page import record_in  # with torch
+    from regexp.search.page import check_verdict, record_in  # with torch
 
-    return record_in(reader, sweep_ids[0])
+    record = record_in(reader, sweep_ids[0])
+    if record is not None:
+        check_verdict(reader, sweep_ids[0], record)
+    return record
 
 
 def _searched(

@@ -10,6 +10,7 @@ from omegaconf import open_dict, read_write
 
 from regexp.commands.arguments import CommandParser
 from regexp.errors import ConfigError
+from regexp.metrics.names import OF_SEARCH
 
 if TYPE_CHECKING:
     from regexp.tracking.stored import Reader
@@ -84,18 +85,18 @@ def explain(arguments: Sequence[str]) -> int:
 def _verdict_of(reader: Reader, sweep_id: str) -> tuple[str, dict[str, Any]]:
     """(the sweep with the runs to explain, the experiment of the search that it is the verdict of).
 
-    The experiment is {} of a sweep that is no search's.
+    The experiment is {} of a sweep that is no search's, and where its search was deleted.
     """
     from regexp.rerun.archive import schema
-    from regexp.search.cocktail_runs import OF_SEARCH
-    from regexp.search.page import record_in
+    from regexp.search.page import check_verdict, record_in
 
     tags = reader.run(sweep_id).tags
     search_id = tags.get(OF_SEARCH, sweep_id)
-    record = record_in(reader, search_id)
+    record = record_in(reader, search_id) if reader.has(search_id) else None
     if record is not None:
         if sweep_id not in (search_id, record.verdict):
             return sweep_id, {}  # of what the search had found before it went on
+        check_verdict(reader, search_id, record)
         return record.verdict, schema.read_settings(record.text.encode())
     if tags.get("sweep.key", "").endswith(" search"):
         raise ConfigError(

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from regexp.commands.arguments import CommandParser
 from regexp.commands.rerun import STORE_KEYS
 from regexp.errors import ConfigError, count, few, printable
+from regexp.metrics.names import OF_SEARCH, SEARCH
 
 if TYPE_CHECKING:
+    from regexp.tracking.stored import Reader
     from regexp.tracking.sweeps import Deletion, SweepSummary
 
 LS = """\
@@ -105,11 +107,11 @@ def delete(arguments: Sequence[str]) -> int:
 
     [sweep_id], config = given.words, given.config
     reader = Reader(config.tracking.uri, config.paths.mlruns)
-    reader.run(sweep_id)  # says so where there is none
+    tags = reader.run(sweep_id).tags  # says so where there is none
     experiment = reader.experiment(sweep_id)
     with Tracker(config.tracking.uri, experiment, config.paths.mlruns) as tracker:
         plan = plan_deletion(tracker, sweep_id)
-        for line in _lines(plan):
+        for line in [*_lines(plan), *_of_search(reader, sweep_id, tags)]:
             print(printable(line))
         if plan.running and not given.force:
             raise ConfigError(
@@ -144,6 +146,25 @@ def _lines(plan: "Deletion") -> list[str]:
     if plan.reused:
         lines.append(f"{_stay(len(plan.reused))}, which it reuses of others.")
     return lines
+
+
+def _of_search(reader: "Reader", sweep_id: str, tags: Mapping[str, str]) -> list[str]:
+    """What a search and the sweep that is its verdict are to each other."""
+    search_id = tags.get(OF_SEARCH, sweep_id)
+    if not reader.has(search_id) or reader.text(search_id, SEARCH) is None:
+        return []
+    from regexp.search.page import record_in  # with torch
+
+    record = record_in(reader, search_id)
+    if record is None:
+        return []
+    if sweep_id == record.verdict:
+        return [
+            f"It is the verdict of the search {search_id}, which `regexp compare` and `regexp "
+            f"explain` need of it; the command of the search ({record.title}) trains it anew."
+        ]
+    stays = sweep_id == search_id and reader.has(record.verdict)
+    return [f"Its verdict, the sweep {record.verdict}, stays."] if stays else []
 
 
 def _stay(number: int) -> str:

@@ -241,6 +241,9 @@ DIAGNOSTICS = "diagnostics.json"
 SEARCH = "search.json"
 """Artifact of a search's own run: what it tried and found."""
 
+OF_SEARCH = "search"
+"""Tag of the sweep that is the verdict of a search: the id of the search's."""
+
 TEST_OUTPUTS = "test_outputs.npz"
 """Artifact of a finished run: what it gives for each test row, see `regexp.metrics.outputs`."""
 

@@ -20,9 +20,6 @@ from regexp.sweeps.ingredients import build_member, build_regularizer, training_
 from regexp.sweeps.plan import from_resolved
 from regexp.sweeps.planned_run import PlannedRun
 
-OF_SEARCH = "search"
-"""Tag of the sweep that is the verdict of a search: the id of the search's."""
-
 
 class Recorded(Protocol):
     """A run as it was recorded."""

@@ -11,10 +11,10 @@ from omegaconf import DictConfig
 from regexp.config.jobs import written
 from regexp.config.values import plain
 from regexp.errors import count
+from regexp.metrics.names import OF_SEARCH
 from regexp.search import presented, verdict
 from regexp.search.alone import NEXT, none_is_best
 from regexp.search.arm import Arm, arms_of
-from regexp.search.cocktail_runs import OF_SEARCH
 from regexp.search.conclusion import conclude
 from regexp.search.engine import rounds
 from regexp.search.identity import end_of_search

@@ -17,7 +17,7 @@ from regexp.compare.metric import Metric
 from regexp.compare.question import Question
 from regexp.compare.report import FIGURES, ComparisonReport
 from regexp.compare.tables import Column
-from regexp.errors import count
+from regexp.errors import ConfigError, count
 from regexp.metrics.names import SEARCH
 from regexp.search import finalists
 from regexp.search.alone import NEXT, none_is_best
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from regexp.compare.figures import Picture
     from regexp.compare.question import Texts
     from regexp.tracking import RunRecord
+    from regexp.tracking.stored import Reader
 
 FOLDER = "search"
 """Of the artifacts of a search's own run."""
@@ -162,6 +163,16 @@ def record_in(source: Texts, sweep_id: str) -> SearchRecord | None:
         return None if text is None else SearchRecord.from_json(text)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None  # of another version, or by other hands
+
+
+def check_verdict(reader: Reader, search_id: str, record: SearchRecord) -> None:
+    """Raise ConfigError where the sweep that is the verdict of a search was deleted."""
+    if not reader.has(record.verdict):
+        raise ConfigError(
+            f"the verdict of this search, the sweep {record.verdict}, was deleted",
+            key=search_id,
+            cure=f"give the command of the search again ({record.title}), which trains it anew",
+        )
 
 
 def report(

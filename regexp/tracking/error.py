@@ -23,6 +23,10 @@ class TrackingError(RuntimeError):
     """The store of runs cannot be used; the message says which key to change and how."""
 
 
+class NoRunError(TrackingError):
+    """The store has no such run, or it was deleted."""
+
+
 class StoreAwayError(TrackingError):
     """The store does not answer for now: no server, a locked database, a full disk."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from regexp.addresses import is_server, public, public_all
 from regexp.tracking import experiments, names, pasted, query, store
 from regexp.tracking.artifacts import Places
-from regexp.tracking.error import TrackingError
+from regexp.tracking.error import NoRunError, TrackingError
 from regexp.tracking.places import sqlite_file
 from regexp.tracking.query import Earlier
 
@@ -71,7 +71,8 @@ class Reader:
         """A run by its id.
 
         Raises:
-            TrackingError: there is none, or it was deleted.
+            NoRunError: there is none, or it was deleted.
+            TrackingError: the store cannot be used.
         """
         from mlflow.exceptions import MlflowException
 
@@ -82,17 +83,25 @@ class Reader:
                 # an id that is none at all is an invalid value
                 if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     raise
-                raise TrackingError(
+                raise NoRunError(
                     f"there is no run {run_id} in {self.source}; the UI shows the ids of runs "
                     f"({self.command('ui')}), and paths.mlruns=FOLDER or tracking.uri=ADDRESS say "
                     "where to look"
                 ) from error
         if run.info.lifecycle_stage != "active":
-            raise TrackingError(
+            raise NoRunError(
                 f"the run {run_id} was deleted; mlflow runs restore --run-id {run_id} restores it"
             )
         self._places.note(run)
         return self._stored(run)
+
+    def has(self, run_id: str) -> bool:
+        """Whether there is such a run, or sweep."""
+        try:
+            self.run(run_id)
+        except NoRunError:
+            return False
+        return True
 
     def children(self, sweep_id: str) -> list[StoredRun]:
         """The runs of a sweep, oldest first."""

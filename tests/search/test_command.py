@@ -17,10 +17,10 @@ from regexp.commands.search import search
 from regexp.config.jobs import compose
 from regexp.config.schema import conf_folder
 from regexp.errors import ConfigError
+from regexp.metrics.names import OF_SEARCH
 from regexp.search import lead, verdict
 from regexp.search.arm import Arm
 from regexp.search.choice import Trial
-from regexp.search.cocktail_runs import OF_SEARCH
 from regexp.search.command import run_search
 from regexp.search.identity import key_of_search
 from regexp.search.recipe import Recipe

@@ -18,9 +18,9 @@ from regexp.commands.explain import _verdict_of
 from regexp.config.jobs import compose
 from regexp.config.values import plain
 from regexp.errors import ConfigError
-from regexp.metrics.names import SEARCH
+from regexp.metrics.names import OF_SEARCH, SEARCH
 from regexp.search import verdict
-from regexp.search.cocktail_runs import OF_SEARCH, Cocktail, check_alone, cocktail_of, planned
+from regexp.search.cocktail_runs import Cocktail, check_alone, cocktail_of, planned
 from regexp.search.explain import take_part
 from regexp.search.explanation import as_experiment as as_smaller
 from regexp.search.recipe import Recipe
@@ -157,7 +157,9 @@ def test_a_verdict_is_explained_also_where_its_search_has_a_newer_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tags = {"older": {OF_SEARCH: "search"}, "newest": {OF_SEARCH: "search"}, "search": {}}
-    reader: Any = SimpleNamespace(run=lambda run_id: SimpleNamespace(tags=tags[run_id]))
+    reader: Any = SimpleNamespace(
+        run=lambda run_id: SimpleNamespace(tags=tags[run_id]), has=lambda run_id: True
+    )
     found = record(verdict="newest", text="optimizer: {lr: 0.1}")
     monkeypatch.setattr("regexp.search.page.record_in", lambda *_: found)
     text = {"optimizer": {"lr": 0.1}}
