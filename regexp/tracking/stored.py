@@ -15,6 +15,7 @@ from regexp.tracking.artifacts import Places
 from regexp.tracking.error import NoRunError, TrackingError
 from regexp.tracking.places import sqlite_file
 from regexp.tracking.query import Earlier
+from regexp.tracking.read_only import open_reader
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +60,7 @@ class Reader:
                 f"there is no store of runs at {database}; give the one that holds the run by "
                 "paths.mlruns=FOLDER or tracking.uri=ADDRESS"
             )
-        self.client = store.open_client(self._uri, folder)
+        self.client = open_reader(self._uri, folder)
         self._places = Places(self.client)
 
     @property
@@ -183,7 +184,7 @@ def known_sweep(
     if database is not None and not database.exists():
         return "", lambda tags: []
     # Who asks writes nothing, a dry run say, and needs no artifacts.
-    client = store.open_client(resolved, folder, follow=False)
+    client = open_reader(resolved, folder, follow=False)
     with store.explained(resolved):
         known = experiments.find(client, experiment)
         if known is None:
