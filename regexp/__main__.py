@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     # Imported here, so that Ctrl-C meanwhile is caught as well.
     from regexp.commands import COMMANDS, run_command
-    from regexp.commands.arguments import check_words, parse, read_words, starts_jobs
+    from regexp.commands.arguments import check_first, check_words, parse, read_words, starts_jobs
     from regexp.config.jobs import compose, compose_config
 
     arguments = read_words(arguments)
@@ -58,6 +58,7 @@ def _run(arguments: Sequence[str]) -> int:
         after = list(arguments)
         after.remove(words[0])
         return run_command(words[0], after)
+    check_first(arguments)
     options, arguments = parse(arguments)
     check_words(options, COMMANDS)
     if options.help:

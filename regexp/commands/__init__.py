@@ -6,6 +6,7 @@ here. `run_command` is imported; each command is a module's function.
 
 import importlib
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 COMMANDS = {
     "compare": "compare",
@@ -29,10 +30,22 @@ has a line on each for `regexp --help`."""
 
 def run_command(name: str, arguments: Sequence[str]) -> int:
     """Run one of `COMMANDS`; its module is imported now, for some take seconds."""
-    module = importlib.import_module(f"regexp.commands.{COMMANDS[name]}")
-    function = name.replace("-", "_")
     if {"--help", "-h"} & {*arguments}:
-        print(getattr(module, function.upper()))
+        print(usage_of(name))
         return 0
-    command: Callable[[Sequence[str]], int] = getattr(module, function)
+    command: Callable[[Sequence[str]], int] = getattr(_module(name), _function(name))
     return command(arguments)
+
+
+def usage_of(name: str) -> str:
+    """What one of `COMMANDS` says of itself."""
+    usage: str = getattr(_module(name), _function(name).upper())
+    return usage
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"regexp.commands.{COMMANDS[name]}")
+
+
+def _function(name: str) -> str:
+    return name.replace("-", "_")

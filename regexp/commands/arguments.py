@@ -3,6 +3,8 @@
 import argparse
 import os
 import re
+import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
@@ -10,6 +12,7 @@ from hydra import __version__ as hydra_version
 from hydra._internal.utils import get_args_parser
 
 from regexp import __version__
+from regexp.commands import COMMANDS, usage_of
 from regexp.config.composition import CONFIG_NAME
 from regexp.config.homes import quote_tildes
 from regexp.config.jobs import compose_config
@@ -18,6 +21,9 @@ from regexp.errors import ConfigError, nearest
 
 # Keys that Hydra wants a plus for, because the composed configuration may not have them.
 NEW = re.compile(r"(grid|tune\.search|search\.space|regularizer\.\w+)\.[^=]+=")
+
+COMPOSING = ("search", "study")
+"""The commands that compose jobs, and take Hydra's options for it."""
 
 
 def read_words(arguments: Sequence[str]) -> list[str]:
@@ -36,10 +42,13 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     `--debug` becomes `debug=true`, which the jobs read.
 
     Raises:
-        ConfigError: the option of Hydra's that unpickles a file.
+        ConfigError: the option of Hydra's that unpickles a file, and one that is none.
     """
     rewritten = [f"++{word}" if NEW.match(word) else word for word in arguments]
-    parsed = _parser().parse_intermixed_args(rewritten)
+    parser = _parser()
+    parsed, others = parser.parse_known_intermixed_args(rewritten)
+    if unknown := _options(others):
+        raise _no_option(unknown[0], parser)
     options = [word for word in rewritten if word != "--debug"]
     for override in parsed.overrides:
         options.remove(override)
@@ -51,6 +60,66 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
             "code; use regexp rerun RUN_ID"
         )
     return parsed, [*options, *parsed.overrides]
+
+
+def check_first(arguments: Sequence[str]) -> None:
+    """Check that the name of a command, where there is one, is the first word.
+
+    Raises:
+        ConfigError: it is not; the message has the command as it is meant.
+    """
+    given, others = _parser().parse_known_intermixed_args(list(arguments))
+    name = next((word for word in given.overrides if word in COMMANDS), "")
+    if not name:
+        return
+    rest = list(arguments)
+    rest.remove(name)
+    own = Counter([*given.overrides, *others, "--debug", "--help", "-h"])  # all but Hydra's
+    own.subtract([name])
+    words, options = list[str](), list[str]()
+    for word in rest:
+        (words if own[word] > 0 else options).append(word)
+        own.subtract([word])
+    if name == "search":
+        words, options = rest, []
+    elif name in COMPOSING:  # the experiment comes first
+        words, options = [*words, *options], []
+    out = [f" ({_where(one)}, so it is left out)" for one in _options(options)]
+    raise ConfigError(
+        "expected as the first word, as the name of a command",
+        key=name,
+        cure=f"give {shlex.join(['regexp', name, *words])}{''.join(out[:1])}",
+    )
+
+
+def _options(words: Iterable[str]) -> list[str]:
+    """The options among words, without values."""
+    return [word.partition("=")[0] for word in words if word.startswith("-")]
+
+
+def _no_option(option: str, parser: argparse.ArgumentParser) -> ConfigError:
+    """That training has no such option, and what has it."""
+    if where := _where(option):
+        return ConfigError(f"{where}; a command's name comes first, as in regexp NAME ...")
+    known = [one for action in parser._actions for one in action.option_strings]
+    long = [one for one in known if one.startswith("--")]
+    return ConfigError(
+        "there is no such option; keys are given without dashes, as key=value"
+        + nearest(option, long),
+        key=option,
+    )
+
+
+def _where(option: str) -> str:
+    """Which commands have an option; empty if none has."""
+    usages = {name: usage_of(name) for name in COMMANDS}
+    pattern = re.compile(rf"^ +{re.escape(option)}(?![\w-])", re.MULTILINE)
+    takers = [f"regexp {name}" for name, usage in usages.items() if pattern.search(usage)]
+    if not takers and any(option in action.option_strings for action in _parser()._actions):
+        takers = ["training", *(f"regexp {name}" for name in COMPOSING)]
+    *several, last = takers or [""]
+    joined = f"{', '.join(several)} and {last}" if several else last
+    return f"{option} is an option of {joined}" if last else ""
 
 
 def check_words(options: argparse.Namespace, commands: Iterable[str]) -> None:
@@ -69,7 +138,7 @@ def check_words(options: argparse.Namespace, commands: Iterable[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     """Hydra's own parser, under our name and version."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="regexp",
         usage="regexp [-m] [key=value ...]; see regexp --help",
         parents=[get_args_parser()],
@@ -94,10 +163,16 @@ def starts_jobs(options: argparse.Namespace) -> bool:
     return not (any(answers) or options.shell_completion)
 
 
-class CommandParser(argparse.ArgumentParser):
-    """The arguments of a command beside training; add its own options to it.
+class _Parser(argparse.ArgumentParser):
+    """Mistakes are told as all others are, and point to the usage."""
 
-    Mistakes are told as all others are, and point to the command's usage.
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong with the arguments."""
+        raise ConfigError(message, key=self.prog, cure=f"see {self.prog} --help")
+
+
+class CommandParser(_Parser):
+    """The arguments of a command beside training; add its own options to it.
 
     Args:
         command: its name.
@@ -106,10 +181,6 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, command: str) -> None:
         super().__init__(prog=f"regexp {command}", add_help=False, allow_abbrev=False)
         self.add_argument("--debug", action="store_true")
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what is wrong with the arguments."""
-        raise ConfigError(message, key=self.prog, cure=f"see {self.prog} --help")
 
     def split(
         self, arguments: Sequence[str], keys: tuple[str, ...], refusal: str = ""
@@ -125,7 +196,10 @@ class CommandParser(argparse.ArgumentParser):
             ConfigError: an unknown option, another key, or a value that a key does not take.
         """
         self.add_argument("words", nargs="*")
-        given = self.parse_intermixed_args(list(arguments))
+        given, others = self.parse_known_intermixed_args(list(arguments))
+        if others:
+            wheres = filter(None, map(_where, _options(others)))
+            self.error("; ".join([f"unrecognized arguments: {' '.join(others)}", *wheres]))
         overrides = [word for word in given.words if "=" in word and word.startswith(keys)]
         given.words = [word for word in given.words if word not in overrides]
         for word in given.words:

@@ -4,6 +4,7 @@ import errno
 import inspect
 import os
 import re
+import shlex
 import subprocess
 import sys
 import warnings
@@ -137,6 +138,45 @@ def test_a_command_refuses_an_option_that_it_does_not_have(
     *traceback, last = capsys.readouterr().err.splitlines()
     assert traceback
     assert last == f"regexp: {message}"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--config-dir my_conf predict ID table.csv --output out.csv",
+         "predict: expected as the first word, as the name of a command; give regexp predict ID "
+         "table.csv --output out.csv (--config-dir is an option of training, regexp search and "
+         "regexp study, so it is left out)"),
+        ("paths.mlruns=runs --debug compare 0a1b 'a word'",
+         "compare: expected as the first word, as the name of a command; give regexp compare "
+         "paths.mlruns=runs --debug 0a1b 'a word'"),
+        ("--config-dir my_conf search dataset=wine",
+         "search: expected as the first word, as the name of a command; give regexp search "
+         "--config-dir my_conf dataset=wine"),
+        ("--config-dir=my_conf study portfolio seeds=2",
+         "study: expected as the first word, as the name of a command; give regexp study "
+         "portfolio seeds=2 --config-dir=my_conf"),
+        ("--sweep 0a1b rerun --allow=mine.",
+         "rerun: expected as the first word, as the name of a command; give regexp rerun --sweep "
+         "0a1b --allow=mine."),
+        ("regularizer=l1 --allow mine.",
+         "--allow is an option of regexp explain, regexp rerun, regexp predict and regexp "
+         "export-model; a command's name comes first, as in regexp NAME ..."),
+        ("--seed=3", "--seed: there is no such option; keys are given without dashes, as key="),
+        ("--multirn seeds=2", "--multirn: there is no such option; keys are given without dashes, "
+         "as key=value. Did you mean --multirun?"),
+        ("seeds=2 --config-dir", "regexp: argument --config-dir/-cd: expected one argument; see "
+         "regexp --help"),
+        ("compare 0a1b --sweep", "regexp compare: unrecognized arguments: --sweep; --sweep is an "
+         "option of regexp rerun; see regexp compare --help"),
+    ],
+)  # fmt: skip
+def test_words_in_the_wrong_place_are_told_where_they_belong(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(shlex.split(words)) == USAGE_ERROR
+    [line] = [one for one in capsys.readouterr().err.splitlines() if one.startswith("regexp: ")]
+    assert line.startswith(f"regexp: {message}")
 
 
 def test_the_help_has_a_line_on_every_command(capsys: pytest.CaptureFixture[str]) -> None:

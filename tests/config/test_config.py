@@ -398,7 +398,5 @@ def test_version_and_usage_are_ours(capsys: pytest.CaptureFixture[str]) -> None:
         run(["--version"])
     assert ended.value.code == 0
     assert re.fullmatch(r"regexp .+, Hydra \d\S*\n", capsys.readouterr().out)
-    with pytest.raises(SystemExit) as ended:
-        run(["-x"])
-    assert ended.value.code == USAGE_ERROR
-    assert capsys.readouterr().err.startswith("usage: regexp ")
+    assert run(["-x"]) == USAGE_ERROR
+    assert capsys.readouterr().err.startswith("regexp: -x: there is no such option; keys are giv")
