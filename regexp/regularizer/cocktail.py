@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from regexp.errors import ConfigError
+from regexp.random import global_states, moved
 from regexp.regularizer.base import (
     HOOKS,
     Batch,
@@ -40,8 +43,26 @@ from regexp.regularizer.turns import (
 LATE = {"constraint": 1, "sparsity": 2}
 """Kinds of techniques whose result must hold: they see the parameters after all others."""
 
+_EVERYBODYS = ("Python", "NumPy", "torch")
+
 TechniqueNumbers = dict[str, dict[str, Any]]
 """Hyper-parameters that are floats, by technique and name."""
+
+
+@contextmanager
+def _no_global_draws(
+    name: str, hook: str, cure: str, whose: Iterable[str] = _EVERYBODYS
+) -> Iterator[None]:
+    """Refuse a technique whose hook draws from a global random state, of those that are named."""
+    before = global_states(whose)
+    yield
+    if names := moved(before):
+        raise ConfigError(
+            f"its {hook} draws from {names[0]}'s global random state, so that the runs could not "
+            "be made again",
+            key=f"regularizer.{name}",
+            cure=cure,
+        )
 
 
 class Cocktail(Regularizer):
@@ -172,7 +193,9 @@ class Cocktail(Regularizer):
         """Add the layers of one technique, whose noise is drawn from streams under its name."""
         before, technique = set(model.modules()), self.techniques[name]
         check_alternatives(name, technique, self._groups)
-        model = technique.build(model)
+        cure = "draw with functions of torch, which get the run's own stream"
+        with _no_global_draws(name, "build", cure, ("Python", "NumPy")):
+            model = technique.build(model)
         added = [module for module in model.modules() if module not in before]
         if any(name in group for group in self._groups.values()):
             check_idle(name, added)
@@ -275,7 +298,13 @@ class Cocktail(Regularizer):
         return new
 
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
-        return {name: technique.init(state, kinds) for name, technique in self.techniques.items()}
+        memory: Memory = {}
+        for name, technique in self.techniques.items():
+            with _no_global_draws(
+                name, "init", "begin with constants, and draw from step.rng later"
+            ):
+                memory[name] = technique.init(state, kinds)
+        return memory
 
     def track(self, step: Step, state: Tensors) -> Memory:
         memory = dict(step.memory)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import DictConfig
@@ -14,7 +16,15 @@ from torch import Tensor, nn
 
 from regexp.errors import ConfigError
 from regexp.model.layers import Block
-from regexp.regularizer.base import Batch, PenaltyView, Regularizer, Step
+from regexp.regularizer.base import (
+    Batch,
+    Memory,
+    ParameterKinds,
+    PenaltyView,
+    Regularizer,
+    Step,
+    Tensors,
+)
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.plan import plan
 from regexp.sweeps.stacks import run_stack
@@ -139,6 +149,30 @@ class Global(Regularizer):
         if self.whose == "torch":
             return batch._replace(inputs=batch.inputs + torch.rand_like(batch.inputs))
         return batch._replace(inputs=batch.inputs * (1 + random.random()))
+
+
+DRAWS: dict[str, Callable[[], float]] = {
+    "Python": random.random,
+    "NumPy": np.random.rand,
+    "torch": lambda: float(torch.rand(())),
+}
+
+
+@dataclass(frozen=True)
+class Early(Regularizer):
+    """A technique that draws so before the first step."""
+
+    whose: str
+    hook: str
+
+    def build(self, model: nn.Module) -> nn.Module:
+        if self.hook == "build":
+            DRAWS[self.whose]()
+        return model
+
+    def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
+        scale = DRAWS[self.whose]() if self.hook == "init" else 1.0
+        return {"scale": torch.full((), scale)}
 
 
 @dataclass(frozen=True)
@@ -282,6 +316,19 @@ def test_a_technique_that_cannot_train_is_told(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         plan(job(None, *overrides, **techniques))
+
+
+@pytest.mark.parametrize("hook", ["build", "init"])
+@pytest.mark.parametrize("whose", DRAWS)
+def test_a_technique_that_draws_before_the_first_step_is_told(whose: str, hook: str) -> None:
+    """But by torch when it builds, as it is given the run's own stream then."""
+    made = job(None, "seeds=2", mine={"_target_": "Early", "whose": whose, "hook": hook})
+    if (whose, hook) == ("torch", "build"):
+        assert all(run.config["stack"] for run in plan(made))
+        return
+    message = rf"^regularizer\.mine: its {hook} draws from {whose}'s global random state"
+    with pytest.raises(ConfigError, match=message):
+        plan(made)
 
 
 @pytest.mark.parametrize("model", [Normed, None])
