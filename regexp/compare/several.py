@@ -30,7 +30,9 @@ _IDLE = tuple(map(parameter, ("seed", "stack", "trainer.device", "trainer.thread
 _METRICS = parameter("trainer.metrics")
 """Metrics of the user's own are taken at a run's end."""
 
-_DATA = "data.checksum"
+_DATA, _CODE = "data.checksum", "code.checksum"
+"""Tags of what runs that are paired have alike; runs without own code, and older ones, lack that
+of code."""
 
 
 def together(frames: "Mapping[str, pd.DataFrame]", factor: str | None = None) -> "pd.DataFrame":
@@ -73,23 +75,33 @@ def _with_earlier_settings(runs: "pd.DataFrame") -> "pd.DataFrame":
 
 def _kept_apart(runs: "pd.DataFrame", params: Sequence[str]) -> "pd.DataFrame":
     """Families by their sweep where runs of equal names still differ: after two searches, or with
-    a file of data that was changed.
+    a file of data, or of a network's code, that was changed.
     """
     differs = _differ(runs, params, KEYS)
-    if _DATA in runs:  # of other techniques too: their runs are paired by the seed
+    # of other techniques too: their runs are paired by the seed
+    if _DATA in runs:
         differs |= _differ(runs, [_DATA], FAMILY)
+    if _CODE in runs:
+        told = runs.assign(**{_CODE: runs[_CODE].where(runs[_CODE] != "")})
+        differs |= _differ(told, [_CODE], FAMILY, missing=None)
     mixed = differs.groupby([runs[key] for key in FAMILY], sort=False).transform("any")
     sweep = "sweep " + runs["sweep"].astype(str).str[:8]
     named = (runs["setting"] + ", " + sweep).where(runs["setting"] != "", sweep)
     return runs.assign(setting=runs["setting"].where(~mixed, named))
 
 
-def _differ(runs: "pd.DataFrame", columns: Sequence[str], keys: Sequence[str]) -> "pd.Series":
-    """Where runs of several sweeps that have the same keys and seed differ in a column."""
+def _differ(
+    runs: "pd.DataFrame", columns: Sequence[str], keys: Sequence[str], missing: str | None = ""
+) -> "pd.Series":
+    """Where runs of several sweeps that have the same keys and seed differ in a column.
+
+    Args:
+        missing: what stands for a value that is not there; None where that is no difference.
+    """
     names = [runs[key] for key in (*keys, "seed")]
     values = runs[[*columns]].astype(object)
     # Of a run that has not finished some parameters may still be missing.
-    values = values.where(values.notna(), "").where(runs["status"] == FINISHED)
+    values = values.where(values.notna(), missing).where(runs["status"] == FINISHED)
     differ = (values.groupby(names, sort=False).transform("nunique") > 1).any(axis=1)
     return differ & (runs["sweep"].groupby(names, sort=False).transform("nunique") > 1)
 

@@ -72,6 +72,17 @@ def code(config: Node) -> dict[str, str]:
     return {"regexp": code_version(), **code_of(targets)}
 
 
+def shared_code(config: Node) -> str:
+    """Hash of the modules of a user's own that runs call whatever their technique, as a network is.
+
+    Empty where all is the project's, and torch's.
+    """
+    trainer = {key: node for key, node in config["trainer"].items() if key != "metrics"}
+    parts = [trainer, *(config[key] for key in _COMPARED)]
+    own = code_of({target for part in parts for target in _targets(part)})
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest() if own else ""
+
+
 def _targets(node: Any) -> Iterator[str]:
     if isinstance(node, Mapping):
         if isinstance(node.get("_target_"), str):

@@ -16,6 +16,7 @@ from regexp.metrics.names import (
     TEST_OUTPUTS,
     TUNING_STAGE,
 )
+from regexp.sweeps.identity import shared_code
 from regexp.sweeps.model_files import MODEL, write_model
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, stack_of
@@ -104,6 +105,7 @@ class Recorder:
                 "seed": str(run.seed),
                 "dataset": run.dataset,
                 "data.checksum": run.checksum,
+                "code.checksum": shared_code(run.config),
                 "split": "shared" if run.shared_split else "seed",
                 **labels_of(run, self.setting),
                 "remarks": "\n".join(run.remarks),

@@ -79,6 +79,15 @@ def test_other_data_of_the_same_name_are_no_repetition() -> None:
     assert set(same["setting"]) == {""}
 
 
+def test_other_code_of_a_network_is_no_repetition() -> None:
+    """A file of the user's that was changed; older runs tell nothing of it."""
+    first, second = (frame(**{"code.checksum": text * 64}) for text in "ab")
+    apart = together({"a" * 32: first[:2], "b" * 32: second[2:]})
+    assert apart["setting"].tolist() == ["sweep aaaaaaaa"] * 2 + ["sweep bbbbbbbb"] * 2
+    for older in (frame(**{"code.checksum": ""}), frame()):
+        assert set(together({"a" * 32: first, "b" * 32: older})["setting"]) == {""}
+
+
 def test_what_a_sweep_varies_itself_is_told_already() -> None:
     parts = [frame(setting=f"optimizer.lr={lr}", **{LR: lr}) for lr in ("0.1", "0.01")]
     whole = pd.concat(parts, ignore_index=True)

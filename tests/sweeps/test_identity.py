@@ -20,11 +20,14 @@ from regexp.config.declared import as_declared
 from regexp.config.jobs import compose
 from regexp.errors import ConfigError
 from regexp.sweeps import launched
+from regexp.sweeps.identity import shared_code
 from regexp.sweeps.ingredients import build_member, forget_data
+from regexp.sweeps.job import train
 from regexp.sweeps.plan import from_resolved, plan, plan_all
 from regexp.sweeps.planned_run import PlannedRun, key_of
 from regexp.sweeps.stacks import run_stack
 from tests.dataset.made import made_files
+from tests.sandbox import Sandbox
 
 SMALL = ("dataset.train_size=60", "model.hidden=[8]", "trainer.epochs=2", "trainer.batch_size=20")
 
@@ -243,3 +246,25 @@ def test_a_job_whose_code_was_edited_after_the_plan_is_refused(own_code: Path) -
     of_job, order = {"runs": runs, "known": []}, launched.Order("", 1, [], "")
     with pytest.raises(ConfigError, match="own_helper was changed since this sweep was planned"):
         launched._train(config, of_job, order, "", print)
+
+
+def test_what_runs_call_whatever_their_technique_is_recorded(
+    own_code: Path, sandbox: Sandbox
+) -> None:
+    """By it a comparison tells sweeps apart between which it was edited."""
+    recorded = []
+    for number, width in enumerate((8, 9, 8)):
+        (own_code / "own_helper.py").write_text(f"width = {width}\n")
+        load_anew()
+        config = of_own_network()
+        with sandbox.tracker() as tracker:
+            sweep = tracker.sweep(f"sweep {number}", "a sweep", {})
+            train(plan(config), config, tracker, sweep.id)
+            [told] = set(tracker.runs(sweep.id)["code.checksum"])
+            sweep.finish()
+        recorded.append(told)
+    assert recorded[0] == recorded[2] != recorded[1]
+    [job] = compose(parse(list(SMALL))[0]).jobs
+    assert shared_code(plan(job.config)[0].config) == "", "all is the project's"
+    technique = {"mine": {"_target_": "own_stranger.Technique"}}
+    assert shared_code(plan(job.config)[0].config | {"regularizer": technique}) == ""
