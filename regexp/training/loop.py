@@ -65,12 +65,12 @@ def train(
         started = time.perf_counter()
         with no_global_draws("torch"):
             train_loss, learning_rate = _train_epoch(steps)
-        weights = stack.evaluated()
-        outputs, targets = stack.predict("validation", weights)
-        validation = metrics(outputs, targets, stack.task, stack.own_loss)
-        state.best = state.best.update(epoch, validation["loss"], weights)
-        spent = stack.per_run(state.seconds_since(started))
-        ended = stack.observe(weights, validation, train_loss, spent, outputs, targets)
+            weights = stack.evaluated()
+            outputs, targets = stack.predict("validation", weights)
+            validation = metrics(outputs, targets, stack.task, stack.own_loss)
+            state.best = state.best.update(epoch, validation["loss"], weights)
+            spent = stack.per_run(state.seconds_since(started))
+            ended = stack.observe(weights, validation, train_loss, spent, outputs, targets)
         stops = stack.each(ended)
         stack.end_epoch(validation["loss"])
         state.seconds |= zip(stack.runs, state.seconds_since(started), strict=True)
@@ -90,7 +90,8 @@ def train(
                 finished.append(position)
             else:
                 staying.append(position)
-        state.results += _finished(stack, finished, weights, state)
+        with no_global_draws("torch"):
+            state.results += _finished(stack, finished, weights, state)
         if not staying:
             break
         state.keep(staying)
@@ -111,8 +112,8 @@ def no_global_draws(*whose: str) -> Iterator[None]:
         raise ConfigError(
             f"something drew from {names[0]}'s global random state in training, so that the runs "
             "could not be made again",
-            cure="draw from step.rng in a technique, and in a network in every call of its forward "
-            "in training mode, the first included",
+            cure="draw from the rng that a hook is given (step.rng, view.rng), and in a network in "
+            "every call of its forward in training mode, the first included",
         )
 
 

@@ -91,7 +91,6 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d(2), IMAGE),
     "AdaptiveMaxPool2d": (lambda: nn.AdaptiveMaxPool2d(2), IMAGE),
     "LPPool2d": (lambda: nn.LPPool2d(2, 2), IMAGE),
-    "FractionalMaxPool2d": (lambda: nn.FractionalMaxPool2d(2, output_size=3), IMAGE),
     "Flatten": (lambda: nn.Flatten(), IMAGE),
     "Unflatten": (lambda: nn.Unflatten(1, (2, 3)), FLAT),
     "Identity": (lambda: nn.Identity(), FLAT),

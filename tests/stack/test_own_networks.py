@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from regexp.errors import ConfigError
 from regexp.random import Rng
+from regexp.regularizer.base import Regularizer
 from regexp.stack.stack import Stack
 from regexp.training.own_loop import Regularized
 from regexp.training.train_step import train_step
@@ -184,3 +186,28 @@ def test_an_attribute_called_numbers_is_the_users_own() -> None:
 def test_extra_state_of_a_module_is_left_alone() -> None:
     for result in run([make_member(seed, model=Calibrated) for seed in range(2)])[0]:
         assert result.last["weights"].keys() == {"weight", "bias"}
+
+
+@pytest.mark.parametrize("hook", ["observe", "weights", "predict", "restore"])
+def test_what_draws_between_epochs_is_refused_too(hook: str) -> None:
+    """Not in a hook of a step, and not before the second epoch."""
+
+    class Drawing(Regularizer):
+        kind = "penalty"
+        calls = 0
+
+        def drawn(self, value: Any) -> Any:
+            self.calls += 1
+            if self.calls > 1 or hook == "restore":
+                torch.rand(1)
+            return value
+
+    values = {
+        "observe": lambda self, memory, evaluation: self.drawn(memory),
+        "weights": lambda self, memory, state: self.drawn(state),
+        "predict": lambda self, memory, view: self.drawn(view.network(view.inputs)[None]),
+        "restore": lambda self, memory, state: self.drawn(state),
+    }
+    setattr(Drawing, hook, values[hook])
+    with pytest.raises(ConfigError, match="drew from torch's global random state in training"):
+        run([make_member(0, {"drawing": Drawing()})], epochs=3)
