@@ -166,9 +166,9 @@ def test_a_tie_without_scores_by_row_is_nothing_where_no_prediction_changed() ->
     compared = compare_family(pairs, overlap=0.25, idle=np.array([True, False]))
     assert not compared["changed"].any()
     found = verdicts(compared, Judge(Metric("test/roc_auc")))
-    assert found.loc["same"].tolist() == ["did nothing", "did nothing",
+    assert found.iloc[0].tolist() == ["did nothing", "did nothing",
                                           "did nothing: no prediction changed"]  # fmt: skip
-    assert found.loc["other"].tolist()[:2] == ["no verdict", "no verdict"]
+    assert found.iloc[1].tolist()[:2] == ["no verdict", "no verdict"]
 
 
 def test_scores_by_row_tell_of_other_test_rows_on_one_split() -> None:

@@ -176,12 +176,12 @@ def test_where_nothing_is_a_switch_each_recipe_has_structure_and_all_of_it_is_tr
             assert len({str(one.techniques) for one in batch}) == 1, "a stack"
             assert all(len(one.techniques) == 1 for one in batch)
 
-    names = tuple(f"{one}_norm" for one in ("batch", "layer", "rms", "group"))
-    words = ["dataset=iris", f"search.techniques=[{','.join(names)}]", "search.batch=2"]
+    four = tuple(f"{one}_norm" for one in ("batch", "layer", "rms", "group"))
+    words = ["dataset=iris", f"search.techniques=[{','.join(four)}]", "search.batch=2"]
     arm, _ = arms_of(read_space(compose_named(words)))
     arm.trials = [scored(arm, arm.space.default, 0.9)] * 2
     recipes = [one for batch in batches_of(arm, 8) for one in batch]
-    assert {name for one in recipes for name in one.techniques} == {*names}
+    assert {name for one in recipes for name in one.techniques} == {*four}
 
 
 def test_no_recipe_comes_again_as_long_as_others_are_found() -> None:
