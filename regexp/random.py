@@ -288,6 +288,8 @@ _GLOBAL: dict[str, Callable[[], Any]] = {
     "NumPy": _numpys,
     "torch": _torchs,
 }
+EVERYBODYS = tuple(_GLOBAL)
+"""Whose global random states `global_states` knows."""
 
 
 def seed_torch(seed: int) -> None:
@@ -298,7 +300,7 @@ def seed_torch(seed: int) -> None:
         torch.default_generator.manual_seed(seed)
 
 
-def global_states(whose: Iterable[str] = tuple(_GLOBAL)) -> dict[str, Any]:
+def global_states(whose: Iterable[str] = EVERYBODYS) -> dict[str, Any]:
     """The global random states that code may draw from behind the streams' back, by whose it is.
 
     Returns:

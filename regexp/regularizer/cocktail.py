@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.errors import ConfigError
-from regexp.random import global_states, moved
+from regexp.random import EVERYBODYS, global_states, moved
 from regexp.regularizer.base import (
     HOOKS,
     Batch,
@@ -43,15 +43,13 @@ from regexp.regularizer.turns import (
 LATE = {"constraint": 1, "sparsity": 2}
 """Kinds of techniques whose result must hold: they see the parameters after all others."""
 
-_EVERYBODYS = ("Python", "NumPy", "torch")
-
 TechniqueNumbers = dict[str, dict[str, Any]]
 """Hyper-parameters that are floats, by technique and name."""
 
 
 @contextmanager
 def _no_global_draws(
-    name: str, hook: str, cure: str, whose: Iterable[str] = _EVERYBODYS
+    name: str, hook: str, cure: str, whose: Iterable[str] = EVERYBODYS
 ) -> Iterator[None]:
     """Refuse a technique whose hook draws from a global random state, of those that are named."""
     before = global_states(whose)

@@ -77,26 +77,29 @@ def _try(batches: Sequence[tuple[Arm, Sequence[Draw], int]], train: Train) -> No
     One that its arm has tried is not trained again, and costs nothing.
     """
     had = {arm.name: {one.recipe.key for one in arm.trials} for arm, _, _ in batches}
+    proposed = [[*map(arm.space.recipe, draws)] for arm, draws, _ in batches]
     asked: list[Batch] = []
-    for arm, draws, size in batches:
-        recipes, new = [*map(arm.space.recipe, draws)], []
+    for (arm, _, size), recipes in zip(batches, proposed, strict=True):
+        new: dict[int, Recipe] = {}
         for at, recipe in enumerate(recipes):
             if recipe.key not in had[arm.name]:
                 had[arm.name].add(recipe.key)
-                new.append(at)
-        bars = bars_after(arm.trials, arm.config)
+                new[at] = recipe
         few = sum(at < size for at in new)
-        asked.append(Batch(arm.space, [recipes[at] for at in new], bars, few))
+        bars = bars_after(arm.trials, arm.config)
+        asked.append(Batch(arm.space, [*new.values()], bars, few))
     outcomes = train_recipes(asked, [TRIAL_SEED], train)
-    for (arm, draws, size), batch, ends in zip(batches, asked, outcomes, strict=True):
-        found = {one.key: end for one, end in zip(batch.recipes, ends, strict=False)}
-        for draw in draws[:size]:
-            recipe = arm.space.recipe(draw)
-            if recipe.key in found:
-                trial = tried(recipe, draw, found.pop(recipe.key), batch.bars)
-            else:
-                before = next(one for one in arm.trials if one.recipe.key == recipe.key)
+    for (arm, draws, size), recipes, batch, outcomes_of in zip(
+        batches, proposed, asked, outcomes, strict=True
+    ):
+        left = iter(outcomes_of)  # of the new recipes, in their order
+        known = {one.recipe.key: one for one in arm.trials}
+        for draw, recipe in zip(draws[:size], recipes[:size], strict=True):
+            if before := known.get(recipe.key):
                 trial = replace(before, draw=draw, seconds=0.0, trained=False)
+            else:
+                trial = tried(recipe, draw, next(left), batch.bars)
+                known[recipe.key] = trial
             arm.trials.append(trial)
 
 

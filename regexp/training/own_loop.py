@@ -17,7 +17,7 @@ from regexp.model.draws import probe
 from regexp.model.guards import check_width, checked_outputs
 from regexp.model.modes import modes_kept, training_mode
 from regexp.optimizer import needs_closure
-from regexp.random import Rng
+from regexp.random import EVERYBODYS, Rng
 from regexp.regularizer.base import (
     Course,
     PredictionView,
@@ -188,7 +188,7 @@ class Regularized(Trainable):
         self._check(inputs, targets, soft=True)
         training_mode(self.model)
         # later steps are not looked at: threads that load rows may draw as they like
-        whose = () if self.step_index else ("Python", "NumPy", "torch")
+        whose = () if self.step_index else EVERYBODYS
         with no_global_draws(*whose):
             loss = train_step(self, inputs, targets, weights, rows)
         self._losses.append(loss)
