@@ -148,9 +148,8 @@ def _level_of(value: object, place: Mapping[str, int], decimal: str, *, exact: b
         spellings += [word, str(word.encode("utf-8", "replace"))]
         if NUMBER.fullmatch(pointed := word.replace(decimal, ".")):
             spellings.append(pointed)
+            if not exact:  # as in training, where 3.10 beside 3.1, and 01 beside 1, are others
+                spellings.append(pointed.removesuffix(".0"))
         if word.lower() in ("true", "false"):
             spellings.append(word.capitalize())  # as pandas reads TRUE
-        if not exact and not unit_of(word):  # 1.0 is 1, and 01 is 1 if it was no code
-            read = [number_of(word, mark) for mark in (decimal, ".")]
-            spellings += [kinds.level_of(number) for number in read if number is not None]
     return next((place[name] for name in spellings if name in place), None)

@@ -177,6 +177,29 @@ def test_new_rows_name_levels_by_their_words(words, ordered, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "known", "unknown"),
+    [
+        (("3.1", "3.2", "3.3"), ["3.2", " 3.1"], ["3.10", "03.1", "3.20"]),
+        (("1", "2", "100"), ["2.0", "100"], ["01", "1.00", "1E2", "+2"]),
+    ],
+)
+def test_new_words_are_told_apart_as_those_of_training(words, known, unknown, tmp_path):
+    """Had one of these been there, it would have been a level of its own."""
+    write(tmp_path / "mine.csv", lines(lambda row: words[row % 3]))
+    dataset = make("table", path="mine.csv", target="kind", categorical="code")
+    preparation = dataset.load(0, tmp_path).preparation
+    assert preparation.levels == {"code": words}
+    read = dataset.read_inputs(pd.DataFrame({"a": [1.0, 1.0], "code": known}), preparation)
+    numbers = [float(words[int(code)]) for code in read[:, 1]]
+    assert numbers == [float(word) for word in known]
+    for word in unknown:
+        new = write(tmp_path / "new.csv", ["a,code", f"1,{word}"])
+        for rows in (new, pd.DataFrame({"a": [1.0], "code": [word]})):
+            with pytest.raises(DataError, match="row 1, column 'code': .* is no level that the"):
+                dataset.read_inputs(rows, preparation)
+
+
+@pytest.mark.parametrize(
     ("words", "numbers"),
     [
         (("3.1", "3.10", "3.2"), [3.1]),

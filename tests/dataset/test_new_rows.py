@@ -119,7 +119,7 @@ def test_categories_of_numbers_with_decimal_commas_are_known_again(tmp_path: Pat
     )  # fmt: skip
     preparation = dataset.load(0, tmp_path).preparation
     assert preparation.levels == {"step": ("0.5", "1.5", "2.5", "3.5")}
-    (tmp_path / "new.csv").write_text("step\n2,5\n0,50\n")
+    (tmp_path / "new.csv").write_text("step\n2,5\n0,5\n")
     assert dataset.read_inputs(tmp_path / "new.csv", preparation).tolist() == [[2.0], [0.0]]
 
 
