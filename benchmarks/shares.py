@@ -42,7 +42,7 @@ DOORS = {
     "reading back": [
         f"regexp.tracking.tracker:Tracker.{name}" for name in ("tries", "runs", "histories", "text")
     ],
-    "yardsticks": ["regexp.sweeps.yardsticks:record_yardsticks"],
+    "yardsticks": ["regexp.sweeps.yardstick_runs:record_yardsticks"],
     "comparison": ["regexp.compare:report"],
     "figures": ["regexp.compare.report:pictures", "regexp.compare.html:page"],
 }

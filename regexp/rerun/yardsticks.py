@@ -11,7 +11,7 @@ from regexp.rerun.original import Original, RunOutcome
 from regexp.rerun.remake import Remade, in_words
 from regexp.rerun.stacks import LeftOut
 from regexp.rerun.verify import verify
-from regexp.sweeps import yardsticks
+from regexp.sweeps import yardstick_runs, yardsticks
 from regexp.sweeps.ingredients import with_earlier_settings
 from regexp.tracking import Tracker, environment, names
 
@@ -43,7 +43,7 @@ def refit(original: Original, tracker: Tracker, sweep_id: str, here: Mapping[str
     """
     try:
         again = _yardstick(original.config, here["paths"]["data"])
-        record = yardsticks.start(again, tracker, sweep_id)
+        record = yardstick_runs.start(again, tracker, sweep_id)
     except Exception as error:  # of records that others may have written
         return Remade(original, failure=in_words(error, here))
     try:

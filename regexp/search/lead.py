@@ -31,7 +31,8 @@ from regexp.sweeps.launched import shared_tracker
 from regexp.sweeps.planned_run import PlannedRun, key_of
 from regexp.sweeps.present import present
 from regexp.sweeps.progress import say
-from regexp.sweeps.yardsticks import planned_yardsticks, record_yardsticks
+from regexp.sweeps.yardstick_runs import record_yardsticks
+from regexp.sweeps.yardsticks import planned_yardsticks
 from regexp.tracking import TakenError
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from regexp.search.page import keep, report, write
 from regexp.search.records import Chosen, Finalist, SearchRecord, Tried
 from regexp.search.seeds import TRIAL_SEED
 from regexp.sweeps.progress import say
-from regexp.sweeps.yardsticks import planned_yardsticks, record_yardsticks
+from regexp.sweeps.yardstick_runs import record_yardsticks
+from regexp.sweeps.yardsticks import planned_yardsticks
 from regexp.tracking import pasted
 
 if TYPE_CHECKING:

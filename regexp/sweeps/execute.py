@@ -135,7 +135,7 @@ def _execute(
     from regexp.sweeps.planned_run import key_of
     from regexp.sweeps.reuse import choose, existing_lines, search
     from regexp.sweeps.workers import each
-    from regexp.sweeps.yardsticks import record_yardsticks
+    from regexp.sweeps.yardstick_runs import record_yardsticks
     from regexp.tracking import interruptible
     from regexp.tracking.lifecycle import COMPLETE
 

@@ -31,11 +31,12 @@ from regexp.dataset.base import MULTILABEL, Data
 from regexp.dataset.lazy import LazyInputs
 from regexp.metrics import names
 from regexp.random import derive
-from regexp.sweeps import yardsticks
+from regexp.sweeps import yardstick_runs
 from regexp.sweeps.estimators import FITS
 from regexp.sweeps.final_metrics import metrics_of
 from regexp.sweeps.plan import plan_all
-from regexp.sweeps.yardsticks import Yardstick, planned_yardsticks, record_yardsticks
+from regexp.sweeps.yardstick_runs import record_yardsticks
+from regexp.sweeps.yardsticks import Yardstick, planned_yardsticks
 from regexp.tracking import Tracker
 from regexp.tracking.stored import Reader
 from tests.dataset.made import write_image_folder
@@ -339,7 +340,7 @@ def test_one_that_was_broken_off_goes_on_in_its_run(
         parent = tracker.sweep("key", "sweep", {})
         before = tracker.runs(parent.id)
         if elsewhere:
-            monkeypatch.setattr(yardsticks, "_arithmetic", lambda: "another kind")
+            monkeypatch.setattr(yardstick_runs, "_arithmetic", lambda: "another kind")
         record_yardsticks(made, [], tracker, parent, reuse=True)
         runs = tracker.runs(parent.id)
     assert list(before["status"]) == ["FINISHED", "FAILED"]
