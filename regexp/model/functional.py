@@ -50,3 +50,9 @@ def hooks_of(module: nn.Module) -> list[Callable[..., Any]]:
         module._backward_pre_hooks,
     )
     return [hook for hooks in kinds for hook in hooks.values()]
+
+
+def is_hooked(parameter: Tensor) -> bool:
+    """Whether something is called with the gradient of a parameter."""
+    hooks = parameter._backward_hooks, getattr(parameter, "_post_accumulate_grad_hooks", None)
+    return any(hooks)

@@ -12,7 +12,13 @@ from regexp.regularizer.base import PenaltyView, Range, Regularizer, Step
 
 
 @dataclass(frozen=True)
-class FGSM(Regularizer, kind="adversarial", neutral={"epsilon": 0.0}):
+class FGSM(
+    Regularizer,
+    kind="adversarial",
+    neutral={"epsilon": 0.0},
+    # L is the plain loss: beside another one its part would be taken from what is not there
+    refuses=("a loss in place of cross-entropy", "targets of its own"),
+):
     """Train on worse inputs too: (1 - share) * L(x) + share * L(x + epsilon * sign(dL/dx)).
 
     It stands as a penalty, share * (L(x_adv) - L(x)), so the loss that is reported stays L(x). Both
@@ -48,7 +54,12 @@ class FGSM(Regularizer, kind="adversarial", neutral={"epsilon": 0.0}):
 
 
 @dataclass(frozen=True)
-class PGD(Regularizer, kind="adversarial", neutral={"epsilon": 0.0}):
+class PGD(
+    Regularizer,
+    kind="adversarial",
+    neutral={"epsilon": 0.0},
+    refuses=("a loss in place of cross-entropy", "targets of its own"),  # as fgsm
+):
     """Train on the worst inputs nearby: (1 - share) * L(x) + share * L(x + d), |d| <= epsilon.
 
     d starts uniformly within the cube of half-width epsilon and takes `steps` steps of

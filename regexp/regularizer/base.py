@@ -253,6 +253,17 @@ class Regularizer(Hyperparameters):
         """
         return view.network(view.inputs).unsqueeze(0)
 
+    def taken(self, inputs: Tensor) -> Tensor:
+        """Rows as the network takes them, such as each once for every member of an ensemble.
+
+        What running statistics are estimated from again goes through it, as `batch` and `predict`
+        do what is trained on and predicted.
+
+        Args:
+            inputs: [rows, *features].
+        """
+        return inputs
+
     def restore(self, memory: Memory, state: Tensors) -> Tensors:
         """The parameters and buffers a run ends with, where `state` was evaluated last."""
         return state

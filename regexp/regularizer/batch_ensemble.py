@@ -48,15 +48,15 @@ class Members(
     members: Annotated[int, Range(1)]
 
     def batch(self, step: Step, batch: Batch) -> Batch:
-        return batch.of_tensors(self._repeated)
+        return batch.of_tensors(self.taken)
 
     def predict(self, memory: Memory, view: PredictionView) -> Tensor:
-        outputs = view.network(self._repeated(view.inputs))
+        outputs = view.network(self.taken(view.inputs))
         return outputs.unflatten(0, (-1, self.members)).transpose(0, 1)
 
-    def _repeated(self, values: Tensor) -> Tensor:
+    def taken(self, inputs: Tensor) -> Tensor:
         """Each row once for every member: [rows, ...] -> [rows * members, ...]."""
-        each = values.unsqueeze(1).expand(-1, self.members, *values.shape[1:])
+        each = inputs.unsqueeze(1).expand(-1, self.members, *inputs.shape[1:])
         return each.flatten(0, 1)
 
 

@@ -334,6 +334,11 @@ class Cocktail(Regularizer):
             for name, technique in self._by_hook["observe"]
         }
 
+    def taken(self, inputs: Tensor) -> Tensor:
+        for technique in self.techniques.values():
+            inputs = technique.taken(inputs)
+        return inputs
+
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
         for name, technique in self._by_hook["weights"]:
             state = technique.weights(memory[name], state)

@@ -24,10 +24,11 @@ class RegMixup(
     permutation a batch, but with so large an alpha that l is near 1/2. Their loss is
     l * L(y) + (1 - l) * L(y'), as in the authors' code, so that it needs no soft targets and goes
     with any loss; of cross-entropy it is that of the mixed targets, and of squared error but for a
-    constant. The authors pass clean and mixed rows through the network together and take the mean
-    over both: with eta = 1 their loss is half of ours. Here mixed rows pass by themselves, with new
-    noise in every stochastic layer; batch normalization takes the statistics of their own batch,
-    and its running statistics are those of the clean rows.
+    constant. Beside a technique that puts another loss in the place of cross-entropy, that of mixed
+    rows stays cross-entropy. The authors pass clean and mixed rows through the network together and
+    take the mean over both: with eta = 1 their loss is half of ours. Here mixed rows pass by
+    themselves, with new noise in every stochastic layer; batch normalization takes the statistics
+    of their own batch, and its running statistics are those of the clean rows.
 
     Helps: accuracy, calibration and shifted test rows, where `mixup` alone makes a network too
     unsure of clean rows; not where a mean of two rows is no sensible row (categories, positions in

@@ -19,6 +19,7 @@ class SelfDistillation(
     neutral={"share": 0.0},
     tasks=("classification",),
     # the change is that of a whole cross-entropy: of what stands in its place it would be too much
+    provides=("targets of its own",),
     refuses=("another loss", "a loss in place of cross-entropy"),
     uses_rows=True,
 ):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from regexp.model.activation import ACTIVATIONS
-from regexp.model.functional import hooks_of
+from regexp.model.functional import hooks_of, is_hooked
 from regexp.model.layers import Noise
 from regexp.model.modes import modes_kept
 from regexp.stack.vmapped import (
@@ -45,10 +45,29 @@ def lift(modules: Modules) -> nn.Module:
     Returns:
         A module on [K, rows, ...], with the same names of parameters and buffers, each with a
         leading axis of K.
+
+    Raises:
+        ValueError: something of them is called with gradients, which it would not be there.
     """
+    _check_unhooked(modules[0])
     lifted = _lift(modules, {})
     _tie(lifted, modules[0])
     return lifted
+
+
+def _check_unhooked(module: nn.Module) -> None:
+    """By what it has, not by what it does: a hook may change few gradients, and not the first."""
+    hooked = [name for name, parameter in module.named_parameters() if is_hooked(parameter)]
+    hooked += [
+        name or type(module).__name__
+        for name, inner in module.named_modules()
+        if inner._backward_hooks or inner._backward_pre_hooks
+    ]
+    if hooked:
+        raise ValueError(
+            f"model: a hook on {hooked[0]} gets its gradients, and is not called in a stack of "
+            "runs; train the runs one after another with stack=false"
+        )
 
 
 def _tie(lifted: nn.Module, single: nn.Module) -> None:

@@ -114,6 +114,7 @@ class LiftedCocktail:
     track = lifted(Cocktail.track)
     keep = lifted(Cocktail.keep)
     observe = lifted(Cocktail.observe)
+    taken = lifted(Cocktail.taken)
     weights = lifted(Cocktail.weights)
     predict = lifted(Cocktail.predict)
     restore = lifted(Cocktail.restore)

@@ -18,6 +18,7 @@ from regexp.model.layers import Noise
 from regexp.model.repeated import Repeated
 from regexp.random import Rng
 from regexp.regularizer.base import Tensors
+from regexp.stack.padding import padded_embeddings
 from regexp.stack.vmapped import Stacked, attributes, without_fast_path
 
 _AGAIN = (
@@ -83,7 +84,7 @@ class Network:
         half = torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.half)
         # what is computed again in the backward pass would be so with the module's own tensors
         once = torch.autograd.graph.disable_saved_tensors_hooks(_AGAIN)
-        with half, once, self._served(rng), without_fast_path():
+        with half, once, self._served(rng), without_fast_path(), padded_embeddings(self.module):
             outputs = call_with(self.module, tensors, inputs)
         # not that of the inputs, which may be numbers of words
         return outputs.to(next(iter(self.parameters.values())).dtype)

@@ -185,7 +185,8 @@ class Stack(Trainable):
         if not self.regularizer.flag("averages"):
             return averaged
         # in an order of its own, the same each time, so that curves do not jump
-        batches = lambda: (inputs for inputs, *_ in self._batches("statistics"))
+        taken = self.regularizer.taken
+        batches = lambda: (taken(inputs) for inputs, *_ in self._batches("statistics"))
         with self._autocast():
             return with_own_statistics(self.model, averaged, state, batches, self.lifted)
 

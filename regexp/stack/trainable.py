@@ -8,8 +8,8 @@ their data and optimizers; `Regularized` is one, for a loop of the user's own. I
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -51,7 +51,8 @@ class Trainable(ABC):
         lifted: whether there is a run axis.
         single: the network of one run.
         kinds: of the parameters, by name.
-        hidden: outputs of the hidden blocks in the last forward pass, if a technique asks for them.
+        hidden: outputs of the hidden blocks in the last forward pass, if a technique asks for
+            them; of a block that is called again also under `name#1`, `name#2` and so on.
         step_index: optimizer steps done.
         epoch: epochs done.
         steps: optimizer steps of the whole run.
@@ -109,6 +110,7 @@ class Trainable(ABC):
         self._count_names = [name for name in saved if not saved[name].is_floating_point()]
         self._chain = chain(model)
         self.hidden: Tensors = {}
+        self._passes = False  # whether a call is one of those that `hidden` is of
         self._watching: list[RemovableHandle] = []
         if regularizer.flag("uses_hidden"):
             self._watch_hidden()
@@ -130,7 +132,9 @@ class Trainable(ABC):
                 )
 
             def note(module: nn.Module, inputs: Any, output: Tensor, name: str = name) -> None:
-                self.hidden[name] = output.to(self.dtype)
+                if self._passes:
+                    calls = sum(key.partition("#")[0] == name for key in self.hidden)
+                    self.hidden[f"{name}#{calls}" if calls else name] = output.to(self.dtype)
 
             self._watching.append(self.model.get_submodule(name).register_forward_hook(note))
 
@@ -266,7 +270,7 @@ class Trainable(ABC):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs [runs, rows, outputs] in training mode; running statistics move."""
-        with self._autocast(), self._served():
+        with self._autocast(), self._served(), self._noted():
             for module in self._chain:
                 inputs = module(inputs)
         return inputs.to(self.dtype)
@@ -274,7 +278,20 @@ class Trainable(ABC):
     def forward_at(self, parameters: Tensors, inputs: Tensor) -> Tensor:
         """Outputs at other parameters with the same noise; running statistics stay."""
         buffers, draws = self._buffers_now(), (self._draws, self._stream)
-        return Network(self.model, parameters, buffers, {}, self.autocast, *draws)(inputs)
+        with self._noted():
+            return Network(self.model, parameters, buffers, {}, self.autocast, *draws)(inputs)
+
+    def _noted(self) -> AbstractContextManager[Any]:
+        """A pass whose hidden blocks techniques may ask for."""
+        return self._noting() if self._watching else nullcontext()
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        self.hidden, self._passes = {}, True
+        try:
+            yield
+        finally:
+            self._passes = False
 
     def network(self, parameters: Tensors) -> Network:
         """The network for penalties that call it, at `parameters` unless they give others."""

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 from regexp.model.functional import call_with
 from regexp.model.layers import Noise
 from regexp.random import Rng
+from regexp.stack.padding import padded_embeddings
 
 
 class Stacked(nn.Module):
@@ -77,7 +78,7 @@ class Vmapped(Stacked):
                 return call_with(single, tensors, *inputs, moved=moved), moved
 
         # what it draws is served run by run (`regexp.model.draws`)
-        with without_fast_path():
+        with without_fast_path(), padded_embeddings(self):
             runs = torch.vmap(single_run, randomness="different")
             outputs, moved = runs(tensors, numbers, *inputs)
         for name, value in moved.items():

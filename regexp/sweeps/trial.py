@@ -7,9 +7,11 @@ of one row.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from itertools import compress
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -98,7 +100,11 @@ def _fault(runs: list[PlannedRun]) -> str:
     if len(runs) == 1:  # they meet others of theirs
         runs, members = runs * 2, [*members, build_member(runs[0])]
     try:
-        alone = [_first_pass(_stack([build_member(run)], run)) for run in runs]
+        stacks = [_stack([build_member(run)], run) for run in runs]
+        with _tensor_hooks() as hooks:
+            alone = [_first_pass(stack) for stack in stacks]
+        if hooks:
+            raise ValueError("its forward hooks a tensor, and hooks are not called there")
         stack = _stack(members, runs[0])
         together = zip(*_first_pass(stack), strict=True)
         tolerance = 0.1 if runs[0].config["trainer"]["precision"] == "bfloat16" else 1e-3
@@ -118,6 +124,23 @@ def _fault(runs: list[PlannedRun]) -> str:
             "train one after another."
         )
     return ""
+
+
+@contextmanager
+def _tensor_hooks() -> Iterator[list[Callable[..., Any]]]:
+    """Notes the hooks that a forward gives its own tensors, which have no gradients in a `vmap`."""
+    before: Callable[..., Any] = Tensor.register_hook
+    hooks: list[Callable[..., Any]] = []
+
+    def note(tensor: Tensor, hook: Callable[..., Any]) -> Any:
+        hooks.append(hook)
+        return before(tensor, hook)
+
+    Tensor.register_hook = note  # type: ignore[method-assign]
+    try:
+        yield hooks
+    finally:
+        Tensor.register_hook = before  # type: ignore[method-assign]
 
 
 def smallest_batch(run: PlannedRun, member: Member) -> int:

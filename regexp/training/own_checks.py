@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
 from regexp.model.guards import check_real, check_weights
-from regexp.regularizer.base import TrainingSplit
+from regexp.regularizer.base import TrainingSplit, overrides
 from regexp.regularizer.cocktail import Cocktail
+
+_LAYERED = "_regexp_layers"
+"""The attribute of a model that has the names of the techniques that built it."""
 
 
 def check_cocktail(cocktail: Cocktail, split: TrainingSplit | None) -> None:
@@ -53,6 +58,50 @@ def check_model(model: nn.Module) -> nn.Parameter:
             "and what techniques keep have too: call model.float(), or double()"
         )
     return first
+
+
+def check_new(model: nn.Module, cocktail: Cocktail) -> None:
+    """Check that no technique is to add its layers to a model a second time.
+
+    Raises:
+        ValueError: the model went through `Regularized` with one of them before.
+    """
+    twice = [name for name in _building(cocktail) if name in getattr(model, _LAYERED, ())]
+    if twice:
+        raise ValueError(
+            f"model: it has the layers of {twice[0]} already, from another Regularized; make a new "
+            "one, or leave the technique out to go on with them"
+        )
+
+
+def note_layers(models: Iterable[nn.Module], cocktail: Cocktail) -> None:
+    """Have models know whose layers they have, for `check_new`."""
+    for model in models:
+        known = [*getattr(model, _LAYERED, ()), *_building(cocktail)]
+        object.__setattr__(model, _LAYERED, tuple(dict.fromkeys(known)))
+
+
+def _building(cocktail: Cocktail) -> list[str]:
+    return [name for name, each in cocktail.techniques.items() if overrides(each, "build")]
+
+
+def check_rows(weights: Tensor | None, numbers: Tensor | None, rows: int) -> None:
+    """Check what belongs to the rows of a batch, which is spread over all of them otherwise.
+
+    Args:
+        weights: how much rows count, floating [rows].
+        numbers: of the rows in the training split, int64 [rows].
+        rows: of the batch.
+
+    Raises:
+        ValueError: they are of another shape or type.
+    """
+    if weights is not None and (weights.shape != (rows,) or not weights.is_floating_point()):
+        got = f"{weights.dtype} {list(weights.shape)}"
+        raise ValueError(f"weights: expected floating point [{rows}], one of each row, got {got}")
+    if numbers is not None and (numbers.shape != (rows,) or numbers.dtype != torch.int64):
+        got = f"{numbers.dtype} {list(numbers.shape)}"
+        raise ValueError(f"rows: expected torch.int64 [{rows}], one of each row, got {got}")
 
 
 def check_values(targets: Tensor, rows: int, outputs: int, *, own_loss: bool) -> None:

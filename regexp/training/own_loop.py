@@ -16,7 +16,6 @@ from regexp.metrics.loss import Loss
 from regexp.model.draws import probe
 from regexp.model.guards import check_width, checked_outputs
 from regexp.model.modes import modes_kept, training_mode
-from regexp.optimizer import needs_closure
 from regexp.random import EVERYBODYS, Rng
 from regexp.regularizer.base import (
     Course,
@@ -31,12 +30,20 @@ from regexp.scheduler import learning_rate_of
 from regexp.stack.member import add_layers
 from regexp.stack.network import Network
 from regexp.stack.objective import OwnLoss
-from regexp.stack.optimizers import make_optimizer
 from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.trainable import Trainable
 from regexp.training.checkpoint import moved
 from regexp.training.loop import mean_loss, no_global_draws
-from regexp.training.own_checks import check_classes, check_cocktail, check_model, check_values
+from regexp.training.own_checks import (
+    check_classes,
+    check_cocktail,
+    check_model,
+    check_new,
+    check_rows,
+    check_values,
+    note_layers,
+)
+from regexp.training.own_optimizer import held, own_optimizer
 from regexp.training.train_step import train_step
 
 
@@ -63,6 +70,7 @@ class Regularized(Trainable):
     Args:
         model: yours. Techniques that add layers look for `regexp.model.layers.Block` and `Inputs`
             in it and say what they miss. It is changed in place, and is `run.model` afterwards.
+            Parameters that the optimizer does not hold stay as they are, as frozen ones do.
         techniques: by name, in the order in which they act; the names key their random streams.
         optimizer: makes an optimizer of the parameters; it is `run.optimizer` afterwards, for a
             scheduler of torch's.
@@ -87,8 +95,9 @@ class Regularized(Trainable):
         ValueError: if two techniques do not go together, or if one changes the size of batches
             or the initial weights, which are yours here; if the model has no parameters, has a part
             in evaluation mode, gives other than [rows, outputs], or draws what could not be drawn
-            again: in evaluation mode, or from Python's or NumPy's global random state; or if the
-            optimizer's step needs a closure.
+            again: in evaluation mode, or from Python's or NumPy's global random state; if it has
+            layers of one of the techniques already; if the optimizer's step needs a closure, or it
+            was made of other parameters than it is given.
     """
 
     def __init__(
@@ -110,7 +119,10 @@ class Regularized(Trainable):
         check_data(techniques, "the data", task, example.shape[1:], own_loss=loss is not None)
         check_cocktail(cocktail, split)
         first = check_model(model)
+        check_new(model, cocktail)
+        given, before = model, list(model.parameters())
         model = add_layers(training_mode(model), cocktail, seed).to(first.device, first.dtype)
+        note_layers([given, model], cocktail)
         floating = example.is_floating_point()
         rows = example.to(first.device, first.dtype if floating else example.dtype)
         outputs = checked_outputs(model, rows)
@@ -126,17 +138,12 @@ class Regularized(Trainable):
         ends = [steps_per_epoch * epoch for epoch in range(1, epochs + 1)]
         self.stopped = False
         kinds = list(self.kinds.values())
-        self.optimizer = make_optimizer(optimizer, list(model.parameters()), kinds)
+        self.optimizer = own_optimizer(optimizer, model, kinds, before)
         self.advice = cocktail.advise(Course(ends, lambda: ()))  # the schedule is the user's
         if techniques and len({group["lr"] for group in self.optimizer.param_groups}) > 1:
             self.advice.append(
                 "optimizer: its groups of parameters have several learning rates; techniques that "
                 "go by the rate, such as weight_decay, take the first group's for all"
-            )
-        if needs_closure(self.optimizer):
-            raise ValueError(
-                f"optimizer: the step of {type(self.optimizer).__name__} needs a closure; only "
-                "first-order optimizers, whose step needs none, are supported"
             )
         self._seed, self._steps_per_epoch = seed, steps_per_epoch
         self._batches: list[Tensor] = []
@@ -159,6 +166,19 @@ class Regularized(Trainable):
         self.optimizer.step()
         self.step_index += 1
 
+    def gradients(self) -> Tensors:
+        return self._of_optimizer(super().gradients())
+
+    def set_parameters(self, parameters: Tensors) -> None:
+        super().set_parameters(self._of_optimizer(parameters))
+
+    def _of_optimizer(self, tensors: Tensors) -> Tensors:
+        """Those of the parameters that the optimizer holds, which may be given more."""
+        there = held(self.optimizer)
+        return {
+            name: value for name, value in tensors.items() if id(self.parameters[name]) in there
+        }
+
     def train_batch(
         self,
         inputs: Tensor,
@@ -180,12 +200,14 @@ class Regularized(Trainable):
             The mean loss of the batch as it was trained on, without penalties; detached.
 
         Raises:
-            ValueError: for targets of another shape or type, such as values [rows], which would be
-                taken for [rows, rows]; if `loss` gives other than a value a row; if somebody put a
-                part of the model into evaluation mode; or if a technique draws from a global random
-                state in the first step.
+            ValueError: for targets, weights or rows of another shape or type, such as values
+                [rows], which would be taken for [rows, rows]; if `loss` gives other than a value a
+                row; if somebody put a part of the model into evaluation mode; if a technique draws
+                from a global random state in the first step; or after `finish`.
         """
+        self._check_unfinished("train_batch")
         self._check(inputs, targets, soft=True)
+        check_rows(weights, rows, len(inputs))
         training_mode(self.model)
         # later steps are not looked at: threads that load rows may draw as they like
         whose = () if self.step_index else EVERYBODYS
@@ -210,9 +232,10 @@ class Regularized(Trainable):
             `loss`, `accuracy` and so on, see `regexp.metrics.evaluate.metrics`.
 
         Raises:
-            ValueError: for targets of another shape or type; or if the epoch had other than
-                `steps_per_epoch` batches.
+            ValueError: for targets of another shape or type; if the epoch had other than
+                `steps_per_epoch` batches; or after `finish`.
         """
+        self._check_unfinished("end_epoch")
         self._check(inputs, targets)
         if len(self._losses) != self._steps_per_epoch:
             raise ValueError(
@@ -241,7 +264,8 @@ class Regularized(Trainable):
         averaged = self.regularizer.weights(self.memory, state)
         if not self.regularizer.flag("averages"):
             return averaged
-        return with_own_statistics(self.model, averaged, state, lambda: self._batches, False)
+        taken = lambda: map(self.regularizer.taken, self._batches)
+        return with_own_statistics(self.model, averaged, state, taken, False)
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, state: Tensors | None = None) -> Tensor:
@@ -322,7 +346,8 @@ class Regularized(Trainable):
         except RuntimeError as error:
             message = f"load_state_dict: the state is of another network: {error}"
             raise ValueError(message) from error
-        self.optimizer.load_state_dict(state["optimizer"])
+        # torch's goes on in the very tensors that it is given
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         kept = copy.deepcopy({key: state[key] for key in ("memory", "losses")})
         rest = moved(kept, self.device)
         self.memory, self._losses = rest["memory"], rest["losses"]
@@ -342,7 +367,7 @@ class Regularized(Trainable):
         if self._final is not None:
             raise ValueError(
                 f"{what}: the run is finished, and its model has the weights that it ended with; "
-                "keep run.model.state_dict(), or take the state before finish()"
+                "keep run.model.state_dict(), or take the state before finish() and go on from it"
             )
 
     def _check(self, inputs: Tensor, targets: Tensor, *, soft: bool = False) -> None:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from regexp.model.functional import hooks_of
+from regexp.model.functional import hooks_of, is_hooked
 from regexp.regularizer.base import Batch, Memory, Step, Tensors
 from regexp.stack.stack import Stack
 from regexp.training.program import Program
@@ -264,12 +264,6 @@ def is_unwatched(stack: Stack) -> bool:
         and not torch.nn.modules.module._has_any_global_hook()
         and not any(map(is_hooked, [*stack.model.parameters(), *stack.single.parameters()]))
     )
-
-
-def is_hooked(parameter: torch.Tensor) -> bool:
-    """Whether something is called with the gradient of a parameter."""
-    hooks = parameter._backward_hooks, getattr(parameter, "_post_accumulate_grad_hooks", None)
-    return any(hooks)
 
 
 def _is_capturable(module: nn.Module) -> bool:

@@ -195,7 +195,7 @@ def test_new_words_are_told_apart_as_those_of_training(words, known, unknown, tm
     for word in unknown:
         new = write(tmp_path / "new.csv", ["a,code", f"1,{word}"])
         for rows in (new, pd.DataFrame({"a": [1.0], "code": [word]})):
-            with pytest.raises(DataError, match="row 1, column 'code': .* is no level that the"):
+            with pytest.raises(DataError, match=r"row 1, column 'code': .* is no level that the"):
                 dataset.read_inputs(rows, preparation)
 
 

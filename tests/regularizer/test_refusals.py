@@ -150,6 +150,8 @@ def test_a_hook_of_other_arguments_is_refused_where_its_class_is_made():
     [
         *(("self_distillation", one) for one in ("focal_loss", "generalized_cross_entropy")),
         ("self_distillation", "symmetric_cross_entropy"),  # takes away more than is there
+        *(("fgsm", one) for one in ("generalized_cross_entropy", "logit_adjustment")),  # so here
+        *(("pgd", one) for one in ("focal_loss", "self_distillation")),
         ("logit_adjustment", "class_balanced_loss"),  # both balance the classes
         ("reg_mixup", "manifold_mixup"),  # whose layers would mix its rows again
         ("non_negative", "tabm"),  # whose factors of members have either sign

@@ -74,7 +74,14 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "Conv3d": (lambda: nn.Conv3d(2, 2, 3), VOLUME),
     "ConvTranspose2d": (lambda: nn.ConvTranspose2d(4, 4, 3), IMAGE),
     "Bilinear": (lambda: Calls(lambda layer, x: layer(x, x), nn.Bilinear(6, 6, 4)), FLAT),
-    "Embedding": (lambda: numbers(nn.Embedding(5, 3)), FLAT),
+    "Embedding": (lambda: numbers(nn.Embedding(5, 3, padding_idx=0)), FLAT),
+    "F.embedding": (
+        lambda: Calls(
+            lambda layer, x: F.embedding(x.abs().long().clamp(max=4), layer.weight, -4),
+            nn.Embedding(5, 3),
+        ),
+        FLAT,
+    ),
     "EmbeddingBag": (lambda: numbers(nn.EmbeddingBag(5, 3)), FLAT),
     "BatchNorm1d": (lambda: nn.BatchNorm1d(6), FLAT),
     "BatchNorm2d": (lambda: nn.BatchNorm2d(4), IMAGE),

@@ -144,6 +144,33 @@ def test_a_run_takes_its_rows_in_an_order_of_its_stream() -> None:
     assert_close(evaluated, again, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("name", ["tabm", "batch_ensemble"])
+def test_every_member_of_an_ensemble_sees_every_row(name: str) -> None:
+    """As in training: of batches of 12 rows 20 of 32 members would see none."""
+    techniques = {
+        name: technique(name, members=32),
+        "norm": BatchNorm(momentum=0.1, eps=1e-5), "ema": technique("ema", decay=0.9),
+    }  # fmt: skip
+    data = make_data(0, 66)
+    stack = Stack([make_member(0, techniques, data=data)], 1, 12, precision="float64")
+    for value in stack.memory["ema"].values():
+        value.add_(0.01)
+    evaluated = stack.evaluated()
+    seen: list[Tensor] = []
+    inner = stack.model.get_submodule("hidden.0.norm")
+    [norm] = [module for module in inner.children() if isinstance(module, nn.BatchNorm1d)]
+    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    stack.model.load_state_dict(evaluated, strict=False)
+    inputs = tensor(data.train.inputs).double()[Rng(0, "statistics").permutation(66)]
+    with torch.no_grad():
+        for batch in inputs.split(12):
+            stack.model.eval()(batch.repeat_interleave(32, 0))
+    mean, var = moments(seen, 12 * 32)
+    [name_of] = [n for n, v in stack.model.named_modules() if v is norm]
+    np.testing.assert_allclose(evaluated[f"{name_of}.running_mean"].numpy(), mean, rtol=1e-9)
+    np.testing.assert_allclose(evaluated[f"{name_of}.running_var"].numpy(), var, rtol=1e-9)
+
+
 def test_rows_that_drift_are_seen_in_no_order_of_theirs() -> None:
     """The variance is that of all rows; within batches of neighbours it is a fraction of that."""
     stack, inputs = averaging(0, 640, drift=20.0)

@@ -58,6 +58,24 @@ def mlp(seed: int = 0) -> nn.Module:
         return MLP((5,), 3, [8, 8], "relu")
 
 
+def batches(count: int = 5) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Of 16 rows of five numbers in three classes."""
+    draws = torch.Generator().manual_seed(0)
+    return [
+        (torch.randn(16, 5, generator=draws), torch.randint(3, (16,), generator=draws))
+        for _ in range(count)
+    ]
+
+
+def plain(frozen: bool = False) -> nn.Sequential:
+    """A head on one hidden layer."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
+    model[0].requires_grad_(not frozen)
+    return model
+
+
 def regularized(model: nn.Module, techniques: dict[str, Any], **options: Any) -> Regularized:
     """By Adam on rows of five numbers in three classes, for one epoch of one step."""
     given = {"example": torch.zeros(1, 5), "classes": 3, "epochs": 1, "steps_per_epoch": 1}
@@ -612,6 +630,130 @@ def test_what_a_models_own_train_keeps_in_evaluation_mode_stays_so() -> None:
         ours.end_epoch(tensor(data.validation.inputs), data.validation.targets)
     assert_close(model.state_dict(), other.state_dict(), rtol=0, atol=0)
     assert torch.equal(model[1].get_buffer("running_mean"), frozen["running_mean"])
+
+
+SGD = partial(torch.optim.SGD, lr=0.1)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize(
+    "name", ["weight_decay", "max_norm", "pruning", "unit_norm", "shrink_and_perturb", "sam"]
+)
+def test_what_the_optimizer_does_not_hold_stays_as_it_is(name: str, frozen: bool) -> None:
+    """As a backbone below a head that is trained alone; what torch's own weight decay does."""
+    model = plain(frozen)
+    before = copy.deepcopy(model.state_dict())
+    run = regularized(
+        model, {name: technique(name)}, epochs=5,
+        optimizer=SGD if frozen else lambda _: SGD(model[2].parameters()),
+    )  # fmt: skip
+    for inputs, targets in batches():
+        run.train_batch(inputs, targets)
+        run.end_epoch(inputs, targets)
+    stayed = [key for key, value in model.state_dict().items() if torch.equal(value, before[key])]
+    assert stayed == ["0.weight", "0.bias"]
+
+
+def test_clipping_takes_the_norm_of_what_is_trained() -> None:
+    ends = []
+    for frozen in (True, False):
+        model = plain(frozen)
+        run = regularized(
+            model, {"gradient_clipping": technique("gradient_clipping", limit=0.05)}, epochs=5,
+            optimizer=lambda _, head=model[2]: SGD(head.parameters()),
+        )  # fmt: skip
+        for inputs, targets in batches():
+            run.train_batch(inputs, targets)
+        ends.append(model.state_dict())
+    assert_close(*ends, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["weight_norm", "batch_norm", "tabm"])
+def test_an_optimizer_of_other_parameters_is_refused(name: str) -> None:
+    """Such as a list that was made first: what techniques gave the model would not be trained."""
+    model = mlp()
+    before = list(model.parameters())
+    with pytest.raises(ValueError, match=r"optimizer: it lacks \S+, which a technique gave the"):
+        regularized(model, {name: technique(name)}, optimizer=lambda _: ADAM(before))
+    with pytest.raises(ValueError, match="optimizer: it holds parameters that the model has not"):
+        regularized(mlp(), {}, optimizer=lambda given: ADAM([*given, nn.Parameter(torch.ones(2))]))
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [torch.ones(16, 1), torch.ones(1), torch.ones(1, 16), torch.tensor(1.0), torch.ones(16).long()],
+    ids=lambda weights: str(list(weights.shape)),
+)
+def test_weights_of_another_shape_or_type_are_refused(weights: torch.Tensor) -> None:
+    """Of a column [rows, 1] each weight would count for all rows."""
+    run, [(inputs, targets)] = regularized(mlp(), {}), batches(1)
+    with pytest.raises(ValueError, match=r"weights: expected floating point \[16\], .*got"):
+        run.train_batch(inputs, targets, weights)
+    with pytest.raises(ValueError, match=r"rows: expected torch.int64 \[16\], .*got"):
+        run.train_batch(inputs, targets, rows=torch.arange(16).float())
+
+
+def test_several_runs_go_on_from_one_state() -> None:
+    first = regularized(mlp(), {}, epochs=10)
+    for inputs, targets in batches():
+        first.train_batch(inputs, targets)
+    state, ends = first.state_dict(), []
+    for _ in range(2):
+        run = regularized(mlp(1), {}, epochs=10)
+        run.load_state_dict(state)
+        for inputs, targets in batches():
+            run.train_batch(inputs, targets)
+        ends.append(run.model.state_dict())
+    assert_close(*ends, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["dropout", "batch_norm", "weight_norm", "r_drop"])
+def test_a_model_that_has_the_layers_of_a_technique_is_refused(name: str) -> None:
+    """As of a cell of a notebook that is run again: two masks would be the same."""
+    model = mlp()
+    regularized(model, {name: technique(name)})
+    with pytest.raises(ValueError, match=f"model: it has the layers of {name} already, from"):
+        regularized(model, {name: technique(name)})
+    regularized(model, {"l1": technique("l1")})  # goes on with them
+
+
+def test_a_finished_run_trains_no_further() -> None:
+    run, [(inputs, targets)] = regularized(mlp(), {"ema": EMA(decay=0.5)}), batches(1)
+    run.train_batch(inputs, targets)
+    run.end_epoch(inputs, targets, [inputs])
+    run.finish()
+    with pytest.raises(ValueError, match="train_batch: the run is finished"):
+        run.train_batch(inputs, targets)
+    with pytest.raises(ValueError, match="end_epoch: the run is finished"):
+        run.end_epoch(inputs, targets)
+
+
+class Thrice(nn.Module):
+    """Calls one block three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block, self.last = Block(nn.Linear(5, 5), nn.Tanh()), nn.Linear(5, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.block(self.block(self.block(x))))
+
+
+def test_every_call_of_a_hidden_block_is_penalized() -> None:
+    model, strength = Thrice(), 0.3
+    other = copy.deepcopy(model)
+    [(inputs, targets)] = batches(1)
+    run = regularized(
+        model, {"activity_l2": technique("activity_l2", strength=strength)}, optimizer=SGD
+    )
+    run.train_batch(inputs, targets)
+    hidden = [inputs]
+    for _ in range(3):
+        hidden.append(other.block(hidden[-1]))
+    penalty = sum(strength * h.square().sum() / len(h) for h in hidden[1:])
+    (nn.functional.cross_entropy(other.last(hidden[-1]), targets) + penalty).backward()
+    SGD(other.parameters()).step()
+    assert_close(model.state_dict(), other.state_dict())
 
 
 def test_averaged_weights_have_no_new_statistics_where_these_are_kept() -> None:
