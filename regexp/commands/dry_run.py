@@ -21,6 +21,7 @@ from regexp.errors import ConfigError, NotApplicable, count, kind_and_reason, pr
 from regexp.sweeps.plan import plan_all
 from regexp.sweeps.planned_run import PlannedRun, key_of, repeats
 from regexp.sweeps.progress import remark_lines, varied
+from regexp.sweeps.question import check_question
 from regexp.sweeps.rounds import least_and_most, looks_of
 from regexp.tracking import Earlier
 
@@ -66,6 +67,7 @@ def show_dry_run(sweep: Sweep) -> None:
         print("The sweeper chooses its jobs one after another: they cannot be listed before.")
         return
     planned, left_out = plan_all(sweep.jobs)
+    check_question(sweep, planned)
     for line in remark_lines(planned):
         print(line)
     rows = rows_of(sweep, planned, left_out)

@@ -3,12 +3,9 @@
 What is written in several ways is one value, for whoever computes with it and for what a run is.
 """
 
-import dataclasses
-import inspect
-import sys
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from regexp.config.nodes import DIRECTIVES, fits, hints
@@ -33,37 +30,10 @@ def as_declared(key: str, value: Any) -> Any:
     return _typed(key, value, Any)
 
 
-def declared_types(target: Any) -> dict[str, Any]:
-    """The annotations of a target's arguments, but of those that cannot be evaluated."""
-    found = hints(target)
-    if not found:
-        for name, annotation, names in _written(target):
-            holder = types.SimpleNamespace(__annotations__={name: annotation})
-            try:
-                found |= typing.get_type_hints(holder, globalns=names)
-            except Exception:  # names that are imported for type checkers alone, for one
-                found.pop(name, None)
-    return found
-
-
-def _written(target: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """(argument, its annotation as it stands, what its names mean)."""
-    if inspect.isclass(target) and dataclasses.is_dataclass(target):
-        for one in reversed(target.__mro__):  # a field's annotation is of its own class's module
-            names = vars(sys.modules.get(one.__module__, types))
-            for name, annotation in vars(one).get("__annotations__", {}).items():
-                yield name, annotation, names
-        return
-    function = target.__init__ if inspect.isclass(target) else target
-    names = getattr(function, "__globals__", {})
-    for name, annotation in getattr(function, "__annotations__", {}).items():
-        yield name, annotation, names
-
-
 def _typed(key: str, value: Any, expected: Any) -> Any:
     if isinstance(value, Mapping):
         if _TARGET in value:
-            each = declared_types(find_target(key, value))
+            each = hints(find_target(key, value))
         elif float in _branches(expected):  # a schedule in the place of a number
             each = dict.fromkeys(value, float)
         else:

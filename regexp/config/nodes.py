@@ -4,11 +4,14 @@ A wrong argument in such a node fails, in Hydra, only when the node is instantia
 of a sweep and with a traceback. Here the node is held against the signature of its target first.
 """
 
+import dataclasses
 import inspect
 import re
+import shlex
+import sys
 import types
 import typing
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import PurePath
 from typing import Any
@@ -168,7 +171,11 @@ def _check_arguments(
         if value == "???":
             raise ConfigError(f"{key}.{name}: expected a value; none is given")
         if not fits(value, expected) and not _accepted(target, name, value):
-            raise ConfigError(f"{key}.{name}={value}: expected {_named(expected)}")
+            quotes = ""
+            if fits(f"{value}", expected) and type(value) in (int, float):
+                asked = f'{key}.{name}="{value}"'
+                quotes = f"; if it is a name, write it in quotes: {shlex.quote(asked)}"
+            raise ConfigError(f"{key}.{name}={value}: expected {_named(expected)}{quotes}")
     if node.get("_args_"):
         return
     missing = [
@@ -190,17 +197,40 @@ def _accepted(target: Any, name: str, value: Any) -> bool:
 
 
 def hints(target: Any) -> dict[str, Any]:
-    """Annotations of a target's arguments; none where they cannot be evaluated."""
+    """The annotations of a target's arguments, but of those that cannot be evaluated."""
+    return dict((_hints if isinstance(target, Hashable) else _evaluated)(target))
+
+
+def _evaluated(target: Any) -> dict[str, Any]:
     function = target.__init__ if inspect.isclass(target) else target
     try:
-        return dict((_hints if isinstance(function, Hashable) else typing.get_type_hints)(function))
-    except Exception:
-        return {}
+        return typing.get_type_hints(function)
+    except Exception:  # names of another module, or that are imported for type checkers alone
+        found: dict[str, Any] = {}
+    for name, annotation, names in _written(target):
+        holder = types.SimpleNamespace(__annotations__={name: annotation})
+        try:
+            found |= typing.get_type_hints(holder, globalns=names)
+        except Exception:
+            found.pop(name, None)
+    return found
 
 
-@lru_cache(maxsize=1024)  # every run of a sweep asks for those of the same few classes
-def _hints(function: Any) -> dict[str, Any]:
-    return typing.get_type_hints(function)
+_hints = lru_cache(maxsize=1024)(_evaluated)  # every run of a sweep asks for the same few classes
+
+
+def _written(target: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """(argument, its annotation as it stands, what its names mean)."""
+    if inspect.isclass(target) and dataclasses.is_dataclass(target):
+        for one in reversed(target.__mro__):  # a field's annotation is of its own class's module
+            names = vars(sys.modules.get(one.__module__, types))
+            for name, annotation in vars(one).get("__annotations__", {}).items():
+                yield name, annotation, names
+        return
+    function = target.__init__ if inspect.isclass(target) else target
+    names = getattr(function, "__globals__", {})
+    for name, annotation in getattr(function, "__annotations__", {}).items():
+        yield name, annotation, names
 
 
 def fits(value: Any, expected: Any) -> bool:

@@ -120,7 +120,11 @@ def check_range(config: DictConfig, one: Dimension) -> None:
             if not isinstance(error, ConfigError):
                 reason = f"{one.key} cannot be {shown(value)}"
                 reason += "; int(interval(a, b)) draws integers" * isinstance(value, float)
-            raise ConfigError(f"{one.source}={one.text}: {reason}") from error
+            cure = ""
+            if one.source.startswith("search.space."):
+                cure = f"give another range, or leave it out by {one.source}=null"
+            named = f"{one.source}={one.text}"
+            raise ConfigError(reason, key=named, cure=cure) from error
 
 
 def _check_texts(config: DictConfig) -> None:

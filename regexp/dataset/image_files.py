@@ -16,6 +16,20 @@ from regexp.dataset.pixels import area_average, check_reducible
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
+def files_below(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
+    """The files in a folder and below, by their paths, but hidden ones and those of hidden folders.
+
+    Programs keep other copies of images in such, as `.ipynb_checkpoints` and `._0.png` are.
+    """
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in suffixes
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and file.is_file()
+    )
+
+
 def read_images(
     folder: Path, files: Sequence[Path], size: int | None, *, crop: bool = False, grey: bool = False
 ) -> NDArray[np.uint8]:

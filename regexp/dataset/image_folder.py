@@ -13,7 +13,7 @@ from regexp.dataset.assigned import WORDS
 from regexp.dataset.base import DataError, Dataset, Rows, Splits, Table
 from regexp.dataset.checks import check_size, unexpected
 from regexp.dataset.files import find, joint_checksum
-from regexp.dataset.image_files import SUFFIXES, read_images
+from regexp.dataset.image_files import SUFFIXES, files_below, read_images
 from regexp.dataset.lazy import ArrayImages, ChannelScaler
 from regexp.dataset.pixels import RGB, pixel_names
 from regexp.errors import count, few
@@ -154,7 +154,7 @@ def _parts(path: Path) -> _Parts:
 
 def _classes(path: Path, folders: Mapping[str, Path]) -> Files:
     """The files of each class of a folder, in alphabetical order."""
-    files = {name: _files(folder, SUFFIXES) for name, folder in sorted(folders.items())}
+    files = {name: files_below(folder, SUFFIXES) for name, folder in sorted(folders.items())}
     if not files:
         raise DataError(
             f"{path}: no sub-folder, one a class, is in this folder; dataset=galaxy_images reads "
@@ -172,14 +172,9 @@ def _folders(path: Path) -> list[Path]:
     return [one for one in path.iterdir() if one.is_dir() and not one.name.startswith(".")]
 
 
-def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    found = folder.rglob("*")
-    return sorted(file for file in found if file.suffix.lower() in suffixes and file.is_file())
-
-
 def _left_out(path: Path) -> tuple[str, ...]:
     """A line on images that are not read, if there are any."""
-    others = _files(path, OTHERS)
+    others = files_below(path, OTHERS)
     if not others:
         return ()
     names = few([repr(str(file.relative_to(path))) for file in others])

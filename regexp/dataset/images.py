@@ -23,7 +23,7 @@ from regexp.dataset.checks import (
 from regexp.dataset.columns import UTF_8, find_columns, naming_encoding, read_fields
 from regexp.dataset.data import asked_by
 from regexp.dataset.files import find, further_in, joint_checksum
-from regexp.dataset.image_files import SUFFIXES, read_images, reduced
+from regexp.dataset.image_files import SUFFIXES, files_below, read_images, reduced
 from regexp.dataset.lazy import ArrayImages, ChannelScaler
 from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import RGB, check_reducible, pixel_names
@@ -164,9 +164,7 @@ class LabelledImages(Dataset):
         self, path: Path, table: Path | None
     ) -> tuple[NDArray[np.uint8], list[str], list[Path]]:
         """Images [rows, 3, size, size], the label of each, and their files."""
-        files = sorted(
-            file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
-        )
+        files = files_below(path)
         if not files:
             raise DataError(f"{path}: no {', '.join(SUFFIXES)} file in this folder")
         if table is None:

@@ -147,6 +147,8 @@ def _level_of(value: object, place: Mapping[str, int], decimal: str, *, exact: b
         # and as b'a', in runs recorded before bytes were text
         spellings += [word, str(word.encode("utf-8", "replace"))]
         if NUMBER.fullmatch(pointed := word.replace(decimal, ".")):
+            if float(pointed) == 0:
+                pointed = pointed.removeprefix("-")
             spellings.append(pointed)
             if not exact:  # as in training, where 3.10 beside 3.1, and 01 beside 1, are others
                 spellings.append(pointed.removesuffix(".0"))

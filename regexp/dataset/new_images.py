@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.dataset.data import DataError
-from regexp.dataset.image_files import SUFFIXES, read_images
+from regexp.dataset.image_files import SUFFIXES, files_below, read_images
 from regexp.dataset.lazy import ArrayImages, LazyInputs
 from regexp.dataset.pixels import area_average
 from regexp.dataset.preparation import Preparation
@@ -30,7 +30,7 @@ def files_of(folder: Path) -> list[Path]:
     """
     if folder.is_file() and folder.suffix.lower() in SUFFIXES:
         return [folder]
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    files = files_below(folder)
     if not files:
         raise DataError(
             f"no {', '.join(SUFFIXES)} file", key=str(folder),

@@ -203,6 +203,8 @@ def _numbered(frame: pd.DataFrame, preparation: Preparation) -> pd.DataFrame:
     pandas numbers them from 0, which are other columns: a shift that nothing else would tell.
     """
     names: list[object] = list(frame.columns)
+    if "0" in names:  # pandas' numbers, as a Parquet file has them
+        names = [int(n) if isinstance(n, str) and n.isdecimal() else n for n in names]
     places = [name for name in names if isinstance(name, int)]
     if places and 0 not in places:
         raise DataError(

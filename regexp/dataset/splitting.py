@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from regexp.dataset.data import CLASSIFICATION, DataError, Rows, Splits, Table
+from regexp.dataset.data import CLASSIFICATION, REGRESSION, DataError, Rows, Splits, Table
 from regexp.dataset.folds import Folds
 from regexp.dataset.repeated import remarks_on
 from regexp.dataset.strata import strata_of
@@ -121,6 +121,8 @@ class Splitter:
             train = self._draw(pool, self.train_size, seed)
             if classified:
                 self._check_split(train, "train_size")
+        if table.task == REGRESSION:
+            self._check_values(train)
         if classified and table.splits is None:
             self._check_split(validation, "validation")
             if self.held_out is None:
@@ -217,6 +219,22 @@ class Splitter:
         """What a user must know of rows that repeat others, in a line; nothing if none does."""
         whole = replace(self, test_seed=None)
         return remarks_on(self.table, self.name, whole.free, whole.units, self.together)
+
+    def _check_values(self, rows: Rows) -> None:
+        """The values of the training split differ: else their scale would be no other split's."""
+        values = self.table.targets[rows]
+        constant = (values == values[0]).all(axis=0)
+        if len(rows) < 2 or not constant.any():
+            return
+        which = f" in column {int(constant.argmax()) + 1} of them" if len(constant) > 1 else ""
+        problem = (
+            f"all {len(rows)} rows of the training split have the target "
+            f"{values[0, constant][0]:g}{which}, so that there is nothing to learn and no scale"
+        )
+        if self.train_size is not None:
+            cure = "raise dataset.train_size"
+            raise DataError(problem, key="dataset.train_size", got=self.train_size, cure=cure)
+        raise DataError(problem, key=self.table.source)
 
     def _check_split(self, rows: Rows, key: str) -> None:
         """Every class has a row in the split."""

@@ -39,7 +39,9 @@ def metrics(
     # The mean of equal numbers is one of them only up to rounding.
     constant = (targets == targets[..., :1, :]).all(-2, keepdim=True)
     spread = (targets - targets.mean(-2, keepdim=True)).masked_fill(constant, 0)
-    left, total = error.square().sum((-1, -2)), spread.square().sum((-1, -2))
+    # one target that does not vary has no part in that of several, but where none varies
+    unexplained = error.masked_fill(constant & ~constant.all(-1, keepdim=True), 0)
+    left, total = unexplained.square().sum((-1, -2)), spread.square().sum((-1, -2))
     squared = mean_loss if loss is None else squared_error(outputs, targets).mean(-1)
     return {
         "loss": mean_loss,

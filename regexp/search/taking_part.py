@@ -111,7 +111,11 @@ def _check_models(searched: Searched, shared: Sequence[Dimension]) -> None:
                     f"{model} has no {own}, which {one.source} searches; leave the model out, or "
                     f"the range by {one.source}=null", key="search.models",
                 )  # fmt: skip
-        plan(configured(searched, {MODEL: model}, {}))
+        config = configured(searched, {MODEL: model}, {})
+        for one in shared:
+            if one.key.startswith(f"{MODEL}."):
+                check_range(with_lengths(config), one)
+        plan(config)
 
 
 def _possible(one: Dimension, run: PlannedRun) -> list[Dimension]:

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from regexp.config.declared import declared_types
+from regexp.config.nodes import hints
 from regexp.config.targets import find_target, import_target
 from regexp.dataset.checks import Name, Names, as_names
 from regexp.tracking.environment import code_version
@@ -97,7 +97,7 @@ def _targets(node: Any) -> Iterator[str]:
 def _dataset(node: Node) -> Node:
     """The settings of a dataset, without where its rows lie: what they are is in the checksum."""
     target = find_target("dataset", node)
-    expected = declared_types(target)
+    expected = hints(target)
     places = getattr(target, "PLACES", ())
     return {
         key: _names(value, expected.get(key)) for key, value in node.items() if key not in places

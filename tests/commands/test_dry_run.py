@@ -29,6 +29,12 @@ def sweep(sandbox: Sandbox) -> Sweep:
     return compose(parse([*SMALL, f"paths.mlruns={sandbox.store}"])[0])
 
 
+def test_a_metric_that_no_run_will_have_is_refused(sandbox: Sandbox) -> None:
+    words = [*SMALL, "compare.metric=test/foo", f"paths.mlruns={sandbox.store}"]
+    with pytest.raises(ConfigError, match=r"compare\.metric=test/foo"):
+        show_dry_run(compose(parse(words)[0]))
+
+
 @pytest.mark.parametrize("error", [TypeError("a string has no norm\nat all"), MemoryError("4 GB")])
 def test_a_job_whose_training_breaks_says_why(
     error: Exception,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from regexp.config.nodes import build_node
+from regexp.config.nodes import build_node, check_node, hints
 from regexp.config.schema import conf_folder
+from regexp.config.targets import find_target
 from regexp.errors import ConfigError
 
 GROUPS = ("regularizer", "optimizer", "scheduler")
@@ -38,6 +41,29 @@ def test_it_is_what_hydra_builds(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     if node["_target_"].startswith(("regexp.", "torch.optim.")) and not nested:
         monkeypatch.setattr("hydra.utils.instantiate", _refuse)
     assert _content(build_node("it", node)) == _content(expected)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((conf_folder() / "dataset").glob("*.yaml")) + FILES,
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
+)  # fmt: skip
+def test_every_class_tells_the_types_of_its_arguments(path: Path) -> None:
+    """Of each that its file gives: what has none is not checked."""
+    node = _written(path)
+    if not str(node.get("_target_")).startswith("regexp."):
+        pytest.skip("it names no class of ours")
+    arguments = inspect.signature(find_target("it", node)).parameters
+    expected = {name for name in node if name in arguments}
+    assert expected <= hints(find_target("it", node)).keys()
+
+
+def test_a_number_where_a_name_is_expected_is_told_how_it_is_written() -> None:
+    node = _written(conf_folder() / "dataset/image_folder.yaml") | {"path": 2024}
+    quoted = re.escape("""; if it is a name, write it in quotes: 'dataset.path="2024"'""")
+    with pytest.raises(ConfigError, match=rf"^dataset\.path=2024: expected text.*{quoted}$"):
+        check_node("dataset", node)
+    with pytest.raises(ConfigError, match=r"^dataset\.group={'c': 1}: expected"):
+        check_node("dataset", _written(conf_folder() / "dataset/iris.yaml") | {"group": {"c": 1}})
 
 
 def test_lists_that_are_no_nodes_need_no_hydra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,6 +176,15 @@ def test_new_rows_name_levels_by_their_words(words, ordered, tmp_path):
         dataset.read_inputs(new, preparation)
 
 
+def test_the_zeros_of_both_signs_are_one_category(tmp_path):
+    write(tmp_path / "mine.csv", lines(lambda row: ["0", "-0", "1"][row % 3]))
+    dataset = make("table", path="mine.csv", target="kind", categorical="code")
+    data = dataset.load(0, tmp_path)
+    assert data.preparation.levels == {"code": ("0", "1")}
+    read = dataset.read_inputs(tmp_path / "mine.csv", data.preparation)
+    assert read[:3, 1].tolist() == [0, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("words", "known", "unknown"),
     [

@@ -19,7 +19,10 @@ def test_sub_folders_are_the_classes(tmp_path):
     deep = tmp_path / "photos" / "bee" / "more"
     deep.mkdir()
     (tmp_path / "photos" / "bee" / "001.png").rename(deep / "001.PNG")
-    (tmp_path / "photos" / ".hidden").mkdir()
+    for hidden in (".hidden", "bee/.ipynb_checkpoints", "bee/more/.thumbnails"):
+        (tmp_path / "photos" / hidden).mkdir()
+        (tmp_path / "photos" / hidden / "001-checkpoint.png").write_bytes(b"no image")
+    (tmp_path / "photos" / "ant" / "._0.png").write_bytes(b"no image")
     (tmp_path / "photos" / "notes.txt").write_text("nothing")
     table = make("image_folder", **given | {"size": None}).table_of(tmp_path)
     assert table.classes == CLASSES

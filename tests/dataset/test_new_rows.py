@@ -219,10 +219,26 @@ def test_columns_that_pandas_numbers_from_0_are_those_of_a_file_without_a_header
     preparation = dataset.load(0, tmp_path).preparation
     frame = pd.read_csv("rows.csv", header=None)
     named = frame.set_axis(["1", "2", "3", "4"], axis=1)
-    for rows in (Path("rows.csv"), frame, frame.drop(columns=3), frame[[2, 0, 1]], named):
+    texts = frame.rename(columns=str)  # as of Parquet, which has no other names
+    for rows in (Path("rows.csv"), frame, frame.drop(columns=3), frame[[2, 0, 1]], named, texts,
+                 texts[["2", "0", "1"]]):  # fmt: skip
         assert np.array_equal(dataset.read_inputs(rows, preparation), values[:, :3])
     with pytest.raises(DataError, match=r"numbered from 1, 2, 3, without 0, .* as text"):
         dataset.read_inputs(frame.drop(columns=0), preparation)
+
+
+def test_parquet_of_a_frame_without_names_is_that_frame(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    values = np.random.default_rng(0).normal(size=(40, 4)).round(3)
+    values[:, 3] = np.arange(40) % 2
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(",".join(map(str, row)) for row in values))
+    dataset = make("table", path=str(path), header=False, target=4)
+    preparation = dataset.load(0, tmp_path).preparation
+    frame = pd.read_csv(path, header=None)
+    frame.to_parquet(path.with_suffix(".parquet"))
+    read = dataset.read_inputs(path.with_suffix(".parquet"), preparation)
+    assert np.array_equal(read, values[:, :3])
 
 
 def test_a_file_without_a_header_has_all_columns_that_tell_the_places_of_others(

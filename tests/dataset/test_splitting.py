@@ -39,6 +39,29 @@ def splitter(
     return Splitter(table, "made", **shares | settings)
 
 
+def test_values_that_do_not_vary_in_the_training_split_are_refused() -> None:
+    """As of rare amounts: such seeds would have the target's own unit, others its spread."""
+    values = np.zeros((300, 2))
+    values[:15, 0] = np.arange(1, 16)
+    values[:, 1] = np.arange(300)
+    made = splitter(np.arange(300), train_size=20)
+    for targets, which in ((values[:, :1], "0"), (values, "0 in column 1 of them")):
+        given = replace(made, table=replace(made.table, targets=targets))
+        told = []
+        for seed in SEEDS:
+            try:
+                train, *_ = given.split(seed)
+            except DataError as error:
+                told.append(str(error))
+            else:
+                assert np.ptp(targets[train], axis=0).all()
+        assert 0 < len(told) < len(SEEDS)
+        for line in told:
+            assert line.startswith("dataset.train_size=20: all 20 rows of the training split have")
+            assert f"the target {which}, so" in line
+            assert line.endswith("; raise dataset.train_size")
+
+
 def by_sklearn(classes: NDArray[Any] | None, rows: int, seed: int) -> Splits:
     """Splits of 0.2 each that know of no units."""
     state = derive(seed, "split") % 2**32

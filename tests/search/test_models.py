@@ -83,6 +83,15 @@ def test_a_model_without_a_number_that_is_searched_is_refused() -> None:
         space("dataset=iris", "search.models=[ml]")
 
 
+def test_a_model_that_does_not_take_what_is_searched_is_refused() -> None:
+    """The layers of an MLP are a list, and of this a number: each of its recipes would fail."""
+    told = r"search\.space\.model\.hidden=.*expected an integer.*search\.space\.model\.hidden=null"
+    with pytest.raises(ConfigError, match=told):
+        read_space(compose_named(["dataset=iris", "search.models=[resnet_mlp]", FEW[0]]))
+    with pytest.raises(ConfigError, match=told):
+        read_space(compose_named(["dataset=iris", "model=resnet_mlp", FEW[0]]))
+
+
 def test_the_recipe_of_a_table_may_embed_its_numbers() -> None:
     config = compose_named(["experiment=recipe_wine", "search.techniques=[l1]"]).config
     assert OmegaConf.to_container(config.search.models) == ["mlp_ple"]
