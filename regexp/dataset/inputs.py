@@ -94,6 +94,8 @@ def read_inputs(
                 dates.append(name)
             elif not named and suspects.names_splits(levels[name]):
                 splits.append(name)
+            elif not named and len(levels[name]) == len(frame) >= suspects.LEAST:
+                identifiers.append(name)
             kinds.check_levels(name, levels[name], len(frame), settings.max_levels)
         else:
             values[:, place] = kinds.numbers(column)

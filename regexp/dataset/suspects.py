@@ -193,7 +193,7 @@ def told_of_identifiers(names: Sequence[str], drop: Sequence[str]) -> Iterator[s
     """
     if names:
         yield (
-            f"another whole number in every row of {listed(names)}, as row numbers and identifiers "
+            f"another value in every row of {listed(names)}, as row numbers and identifiers "
             f"have; to leave {'it' if len(names) == 1 else 'them'} out: "
             f"{cure('drop', [*drop, *names])}"
         )

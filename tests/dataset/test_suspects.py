@@ -189,9 +189,18 @@ def test_an_identifier_is_told_and_left_out_by_the_cure(values, told_of, tmp_pat
     lines = told(path, "dataset.drop=[]")
     assert bool(lines) == told_of
     if told_of:
-        assert "another whole number in every row of column 'number'" in lines[0]
+        assert "another value in every row of column 'number'" in lines[0]
         assert dataset(path, *cures(lines[0])).load(0, tmp_path).features == ("noise",)
         assert told(path, "dataset.columns=[noise,number]") == []
+
+
+def test_words_that_are_others_in_every_row_are_told(tmp_path):
+    """Where there are few rows: of more they are refused as too many levels."""
+    path = written(tmp_path, number=[f"{row} kg" for row in range(ROWS)])
+    [line] = told(path, "dataset.max_levels=200")
+    assert "another value in every row of column 'number'" in line
+    assert dataset(path, *cures(line)).load(0, tmp_path).features == ("noise",)
+    assert told(path, "dataset.max_levels=200", "dataset.categorical=[number]") == []
 
 
 DATES = ["2020-01-02", "3.4.2021", "12/31/99", "2020-01-02 13:45:00", "2020-01-02T13:45:00.5Z",
