@@ -132,6 +132,31 @@ def test_what_has_to_be_done_before_is_done_once_whatever_signals_follow(
     assert len(done) == 3
 
 
+def test_a_second_ctrl_c_ends_nothing_and_a_third_at_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def leave(status: int) -> None:
+        raise SystemExit(status)
+
+    told: list[str] = []
+
+    def press() -> None:
+        with interruptible(), monkeypatch.context() as patch:
+            patch.setattr(os, "_exit", leave)
+            try:
+                send(signal.SIGINT)
+            except KeyboardInterrupt:
+                send(signal.SIGINT)
+                told.append(capfd.readouterr().err)
+                send(signal.SIGINT)
+
+    with pytest.raises(SystemExit) as left:
+        press()
+    assert told == ["Ending ... Ctrl-C once more gives up what is not recorded yet.\n"]
+    assert left.value.code == 130
+    assert capfd.readouterr().err == ""
+
+
 def test_another_process_is_not_asked_to_end_where_this_one_is() -> None:
     heard = pickle.loads(pickle.dumps(Terminated(signal.SIGTERM)))
     assert isinstance(heard, Exception)
