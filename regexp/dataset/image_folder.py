@@ -154,7 +154,7 @@ def _parts(path: Path) -> _Parts:
 
 def _classes(path: Path, folders: Mapping[str, Path]) -> Files:
     """The files of each class of a folder, in alphabetical order."""
-    files = {name: files_below(folder, SUFFIXES) for name, folder in sorted(folders.items())}
+    files = {name: files_below(folder) for name, folder in sorted(folders.items())}
     if not files:
         raise DataError(
             f"{path}: no sub-folder, one a class, is in this folder; dataset=galaxy_images reads "

@@ -112,9 +112,10 @@ def _check_models(searched: Searched, shared: Sequence[Dimension]) -> None:
                     f"the range by {one.source}=null", key="search.models",
                 )  # fmt: skip
         config = configured(searched, {MODEL: model}, {})
+        ranged = with_lengths(config)
         for one in shared:
             if one.key.startswith(f"{MODEL}."):
-                check_range(with_lengths(config), one)
+                check_range(ranged, one)
         plan(config)
 
 
