@@ -15,9 +15,10 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from regexp.errors import ConfigError
 from regexp.model.draws import Draws
+from regexp.model.global_draws import no_global_draws
 from regexp.model.modes import modes_kept, training_mode
 from regexp.model.noise import Noise
-from regexp.random import Rng, global_states, moved
+from regexp.random import Rng
 
 
 def outputs_of(model: nn.Module, example: Tensor) -> Tensor:
@@ -58,25 +59,23 @@ def checked_outputs(model: nn.Module, example: Tensor) -> Tensor:
             key="model",
             cure="call it on a row in its __init__, or give the sizes",
         )
-    before = global_states()
-    with torch.no_grad():
+    cure = (
+        "draw with functions of torch (nn.Dropout, torch.rand) in the forward, which get the run's "
+        "own stream"
+    )
+    with (
+        torch.no_grad(),
+        no_global_draws(f"the forward of {kind} draws from {{}}", cure, key="model"),
+    ):
         with modes_kept(model):
             outputs, drew = _pass(model.eval(), example)
         passes = [_pass(model, torch.cat([example, example]))[0] for _ in range(2)]
-    if drew:
-        raise ConfigError(
-            f"the forward of {kind} draws in evaluation mode too",
-            key="model",
-            cure="draw where self.training holds, as in F.dropout(x, p, self.training)",
-        )
-    if names := moved(before):
-        raise ConfigError(
-            f"the forward of {kind} draws from {names[0]}'s global random state, so runs could "
-            "not be made again",
-            key="model",
-            cure="draw with functions of torch (nn.Dropout, torch.rand) in the forward, which get "
-            "the run's own stream",
-        )
+        if drew:
+            raise ConfigError(
+                f"the forward of {kind} draws in evaluation mode too",
+                key="model",
+                cure="draw where self.training holds, as in F.dropout(x, p, self.training)",
+            )
     if not all(torch.equal(one.nan_to_num(), passes[0].nan_to_num()) for one in passes):
         raise ConfigError(
             f"the forward of {kind} gives other outputs each time for the same rows, so runs could "

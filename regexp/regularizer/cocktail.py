@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from regexp.errors import ConfigError
-from regexp.random import EVERYBODYS, global_states, moved
+from regexp.model.global_draws import no_global_draws
 from regexp.regularizer.base import (
     HOOKS,
     Batch,
@@ -45,22 +43,6 @@ LATE = {"constraint": 1, "sparsity": 2}
 
 TechniqueNumbers = dict[str, dict[str, Any]]
 """Hyper-parameters that are floats, by technique and name."""
-
-
-@contextmanager
-def _no_global_draws(
-    name: str, hook: str, cure: str, whose: Iterable[str] = EVERYBODYS
-) -> Iterator[None]:
-    """Refuse a technique whose hook draws from a global random state, of those that are named."""
-    before = global_states(whose)
-    yield
-    if names := moved(before):
-        raise ConfigError(
-            f"its {hook} draws from {names[0]}'s global random state, so that the runs could not "
-            "be made again",
-            key=f"regularizer.{name}",
-            cure=cure,
-        )
 
 
 class Cocktail(Regularizer):
@@ -178,7 +160,7 @@ class Cocktail(Regularizer):
         for name, technique in self._by_hook["advise"]:
             ends = {key: schedule.final for key, schedule in technique.schedules.items()}
             advice = technique.with_values(ends).advise(course)
-            lines += [f"regularizer.{name}: {line}" for line in advice]
+            lines += [f"{_key(name)}: {line}" for line in advice]
         return lines
 
     def build(self, model: nn.Module) -> nn.Module:
@@ -191,8 +173,9 @@ class Cocktail(Regularizer):
         """Add the layers of one technique, whose noise is drawn from streams under its name."""
         before, technique = set(model.modules()), self.techniques[name]
         check_alternatives(name, technique, self._groups)
-        cure = "draw with functions of torch, which get the run's own stream"
-        with _no_global_draws(name, "build", cure, ("Python", "NumPy")):
+        cure, key = "draw with functions of torch, which get the run's own stream", _key(name)
+        whose = ("Python", "NumPy")
+        with no_global_draws("its build draws from {}", cure, key=key, whose=whose):
             model = technique.build(model)
         added = [module for module in model.modules() if module not in before]
         if any(name in group for group in self._groups.values()):
@@ -297,10 +280,9 @@ class Cocktail(Regularizer):
 
     def init(self, state: Tensors, kinds: ParameterKinds) -> Memory:
         memory: Memory = {}
+        cure = "begin with constants, and draw from step.rng later"
         for name, technique in self.techniques.items():
-            with _no_global_draws(
-                name, "init", "begin with constants, and draw from step.rng later"
-            ):
+            with no_global_draws("its init draws from {}", cure, key=_key(name)):
                 memory[name] = technique.init(state, kinds)
         return memory
 
@@ -357,6 +339,11 @@ class Cocktail(Regularizer):
     def stop(self, memory: Memory) -> Tensor:
         stops = [torch.as_tensor(t.stop(memory[name])) for name, t in self._by_hook["stop"]]
         return torch.stack(stops).any() if stops else torch.tensor(False)
+
+
+def _key(name: str) -> str:
+    """Of a technique's configuration."""
+    return f"regularizer.{name}"
 
 
 def _schedules_of(techniques: Mapping[str, Regularizer]) -> dict[str, dict[str, Schedule]]:

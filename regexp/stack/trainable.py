@@ -8,28 +8,28 @@ their data and optimizers; `Regularized` is one, for a loop of the user's own. I
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
-from torch.utils.hooks import RemovableHandle
 
 from regexp.metrics.loss import LOSSES, Loss
 from regexp.model.kinds import parameter_kinds
-from regexp.model.layers import Noise, blocks
+from regexp.model.layers import Noise
 from regexp.model.layouts import weight_layouts
 from regexp.random import Rng
 from regexp.regularizer.base import Evaluation, Memory, Step, Tensors, TrainingSplit
 from regexp.regularizer.cocktail import Cocktail
+from regexp.stack.hidden_blocks import HiddenBlocks
 from regexp.stack.lift import chain
 from regexp.stack.lifted_cocktail import LiftedCocktail
 from regexp.stack.network import Network, draws_of
 from regexp.stack.streams import StackedRng, draw_noise
-from regexp.stack.vmapped import Vmapped, varying
+from regexp.stack.vmapped import varying
 
 
 class Trainable(ABC):
@@ -51,12 +51,9 @@ class Trainable(ABC):
         lifted: whether there is a run axis.
         single: the network of one run.
         kinds: of the parameters, by name.
-        hidden: outputs of the hidden blocks in the last forward pass, if a technique asks for
-            them; of a block that is called again also under `name#1`, `name#2` and so on.
         step_index: optimizer steps done.
         epoch: epochs done.
         steps: optimizer steps of the whole run.
-        single: the network of one run.
         autocast: whether the network computes in bfloat16.
         split: of the runs, if a technique says `uses_rows`.
 
@@ -109,39 +106,24 @@ class Trainable(ABC):
         self._state_names = [name for name in saved if saved[name].is_floating_point()]
         self._count_names = [name for name in saved if not saved[name].is_floating_point()]
         self._chain = chain(model)
-        self.hidden: Tensors = {}
-        self._passes = False  # whether a call is one of those that `hidden` is of
-        self._watching: list[RemovableHandle] = []
-        if regularizer.flag("uses_hidden"):
-            self._watch_hidden()
-        if regularizer.flag("uses_hidden") or self._draws is not None:
+        watched = regularizer.flag("uses_hidden")
+        self._hidden = HiddenBlocks(model, single, dtype) if watched else None
+        if watched or self._draws is not None:
             self._chain = [model]  # its containers are to be called
         with torch.no_grad():
             memory = regularizer.init(self.state(), self.kinds)
         # A technique need not know the device to start a count from zero.
         self.memory: Memory = pytree.tree_map_only(Tensor, lambda t: t.to(self.device), memory)
 
-    def _watch_hidden(self) -> None:
-        within = [n for n, m in self.model.named_modules() if isinstance(m, Vmapped)]
-        for name in blocks(self.single):
-            if any(name == path or name.startswith(f"{path}.") or not path for path in within):
-                raise ValueError(
-                    f"regularizer: a technique reads the hidden block {name} of "
-                    f"{type(self.single).__name__}, which a stack of runs cannot show; train the "
-                    "runs one after another with stack=false"
-                )
-
-            def note(module: nn.Module, inputs: Any, output: Tensor, name: str = name) -> None:
-                if self._passes:
-                    calls = sum(key.partition("#")[0] == name for key in self.hidden)
-                    self.hidden[f"{name}#{calls}" if calls else name] = output.to(self.dtype)
-
-            self._watching.append(self.model.get_submodule(name).register_forward_hook(note))
+    @property
+    def hidden(self) -> Tensors:
+        """Outputs of the hidden blocks in the last pass, if a technique asks for them."""
+        return self._hidden.outputs if self._hidden else {}
 
     def stop_watching(self) -> None:
-        """Take back the hooks of `hidden`, which nothing reads any more."""
-        for handle in self._watching:
-            handle.remove()
+        """Take the hooks of `hidden` out of the network: nothing reads it any more."""
+        if self._hidden:
+            self._hidden.remove()
 
     @property
     def draws_itself(self) -> bool:
@@ -283,15 +265,7 @@ class Trainable(ABC):
 
     def _noted(self) -> AbstractContextManager[Any]:
         """A pass whose hidden blocks techniques may ask for."""
-        return self._noting() if self._watching else nullcontext()
-
-    @contextmanager
-    def _noting(self) -> Iterator[None]:
-        self.hidden, self._passes = {}, True
-        try:
-            yield
-        finally:
-            self._passes = False
+        return self._hidden.noted() if self._hidden else nullcontext()
 
     def network(self, parameters: Tensors) -> Network:
         """The network for penalties that call it, at `parameters` unless they give others."""

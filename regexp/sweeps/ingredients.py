@@ -16,8 +16,9 @@ from regexp.config.nodes import build_node
 from regexp.config.targets import import_target
 from regexp.dataset.base import Data, Dataset
 from regexp.errors import ConfigError, kind_and_reason
+from regexp.model.global_draws import no_global_draws
 from regexp.model.guards import check_width, checked_outputs, outputs_of
-from regexp.random import global_states, moved, seed_torch
+from regexp.random import seed_torch
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member, add_layers, initial_stream
 from regexp.stack.optimizers import Stepper
@@ -85,9 +86,11 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
     accepted = inspect.signature(import_target("model._target_", node["_target_"])).parameters
     given = {key: value for key, value in offered.items() if key in accepted}
     # torch's initialisers draw from the global state: it is lent to them and put back.
-    with torch.random.fork_rng(devices=[]):
+    what = f"{node['_target_'].rpartition('.')[2]} draws from {{}} when it is made"
+    cure = "draw with functions of torch in its __init__, which get the run's own stream"
+    own = no_global_draws(what, cure, key="model", whose=("Python", "NumPy"))
+    with torch.random.fork_rng(devices=[]), own:
         seed_torch(initial_stream(seed, regularizer))
-        before = global_states(("Python", "NumPy"))
         model = build_node("model", node, **given)
         if not isinstance(model, nn.Module):
             raise ConfigError(f"model._target_={node['_target_']}: expected an nn.Module")
@@ -97,13 +100,6 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
             raise
         except ValueError as error:
             raise ConfigError(str(error)) from error
-    if names := moved(before):
-        raise ConfigError(
-            f"{type(model).__name__} draws from {names[0]}'s global random state when it is made, "
-            "so runs could not be made again",
-            key="model",
-            cure="draw with functions of torch in its __init__, which get the run's own stream",
-        )
     return model
 
 

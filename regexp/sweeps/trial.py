@@ -25,7 +25,7 @@ from regexp.stack.stack import Stack
 from regexp.sweeps.ingredients import build_member
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.stacks import stack_key
-from regexp.training.loop import no_global_draws, train
+from regexp.training.loop import no_draws_in_training, train
 
 EVALUATED = 8
 """Rows of the other splits that a trial evaluates."""
@@ -210,7 +210,7 @@ def _check_targets(stack: Stack) -> None:
 def _train(stack: Stack) -> None:
     """Train for one epoch, to the end."""
     # training itself looks after torch's state
-    with torch.random.fork_rng(devices=[]), no_global_draws("Python", "NumPy"):
+    with torch.random.fork_rng(devices=[]), no_draws_in_training("Python", "NumPy"):
         train(stack, 1, lambda run, epoch, metrics: None)
 
 

@@ -7,20 +7,19 @@ of its own: its metrics, its seconds, whether it ends and with what.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from regexp.errors import ConfigError
 from regexp.metrics import names
 from regexp.metrics.evaluate import metrics
-from regexp.random import global_states, moved
+from regexp.model.global_draws import no_global_draws
 from regexp.regularizer.base import Tensors
 from regexp.stack.stack import Stack
 from regexp.training.state import Result, TrainingState
@@ -63,7 +62,7 @@ def train(
     for epoch in range(stack.epoch + 1, epochs + 1):
         # of the stack: tensors with an entry for every run
         started = time.perf_counter()
-        with no_global_draws("torch"):
+        with no_draws_in_training("torch"):
             train_loss, learning_rate = _train_epoch(steps)
             weights = stack.evaluated()
             outputs, targets = stack.predict("validation", weights)
@@ -90,7 +89,7 @@ def train(
                 finished.append(position)
             else:
                 staying.append(position)
-        with no_global_draws("torch"):
+        with no_draws_in_training("torch"):
             state.results += _finished(stack, finished, weights, state)
         if not staying:
             break
@@ -99,22 +98,13 @@ def train(
     return state.results
 
 
-@contextlib.contextmanager
-def no_global_draws(*whose: str) -> Iterator[None]:
-    """Refuse what draws from a global random state, not from the runs' streams.
-
-    Args:
-        whose: those that are looked at (`regexp.random.global_states`).
-    """
-    before = global_states(whose)
-    yield
-    if names := moved(before):
-        raise ConfigError(
-            f"something drew from {names[0]}'s global random state in training, so that the runs "
-            "could not be made again",
-            cure="draw from the rng that a hook is given (step.rng, view.rng), and in a network in "
-            "every call of its forward in training mode, the first included",
-        )
+def no_draws_in_training(*whose: str) -> AbstractContextManager[None]:
+    """Refuse steps that draw from a global random state; `whose` are looked at."""
+    cure = (
+        "draw from the rng that a hook is given (step.rng, view.rng), and in a network in every "
+        "call of its forward in training mode, the first included"
+    )
+    return no_global_draws("something drew from {} in training", cure, whose=whose)
 
 
 def _train_epoch(steps: Steps) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,7 @@ from regexp.stack.objective import OwnLoss
 from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.trainable import Trainable
 from regexp.training.checkpoint import moved
-from regexp.training.loop import mean_loss, no_global_draws
+from regexp.training.loop import mean_loss, no_draws_in_training
 from regexp.training.own_checks import (
     check_classes,
     check_cocktail,
@@ -211,7 +211,7 @@ class Regularized(Trainable):
         training_mode(self.model)
         # later steps are not looked at: threads that load rows may draw as they like
         whose = () if self.step_index else EVERYBODYS
-        with no_global_draws(*whose):
+        with no_draws_in_training(*whose):
             loss = train_step(self, inputs, targets, weights, rows)
         self._losses.append(loss)
         self._rows.append(len(inputs))
