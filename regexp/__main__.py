@@ -49,7 +49,14 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     # Imported here, so that Ctrl-C meanwhile is caught as well.
     from regexp.commands import COMMANDS, run_command
-    from regexp.commands.arguments import check_first, check_words, parse, read_words, starts_jobs
+    from regexp.commands.arguments import (
+        check_alone,
+        check_first,
+        check_words,
+        parse,
+        read_words,
+        starts_jobs,
+    )
     from regexp.config.jobs import compose, compose_config
 
     arguments = read_words(arguments)
@@ -66,6 +73,7 @@ def _run(arguments: Sequence[str]) -> int:
         _help(arguments)
         return 0
     if not starts_jobs(options):
+        check_alone(options)
         if options.cfg:
             compose(options)  # Hydra's own words for a mistake are long
         from regexp.config.launching import answer

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from hydra import __version__ as hydra_version
@@ -157,10 +158,37 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def folder_of(text: str) -> Path:
+    """A path of the command line; the shell expands no `~` after an equals sign.
+
+    Raises:
+        ConfigError: the home of a user who is not known.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(str(error), key=text, cure=f"it is a name as ./{text}") from error
+
+
 def starts_jobs(options: argparse.Namespace) -> bool:
     """False for --help, --cfg, --info and the like, which Hydra answers alone."""
     answers = (options.help, options.hydra_help, options.cfg, options.info)
     return not (any(answers) or options.shell_completion)
+
+
+def check_alone(options: argparse.Namespace) -> None:
+    """Check that what Hydra answers alone is asked for alone.
+
+    Raises:
+        ConfigError: it is with `--multirun` or `--run`, or with another such question.
+    """
+    asked = [
+        f"--{name.replace('_', '-')}"
+        for name in ("cfg", "info", "hydra_help", "shell_completion", "multirun", "run")
+        if getattr(options, name)
+    ]
+    if len(asked) > 1:
+        raise ConfigError(f"{asked[0]} goes without {asked[1]}; leave one of them out")
 
 
 class _Parser(argparse.ArgumentParser):

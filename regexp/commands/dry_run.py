@@ -174,7 +174,7 @@ def earlier_of(config: DictConfig, key: str, runs: Sequence[PlannedRun]) -> dict
 
     tracking = config.tracking
     where = tracking.uri, tracking.experiment, Path(config.paths.mlruns)
-    sweep_id, tries = known_sweep(*where, key)
+    sweep_id, tries = known_sweep(*where, key, afresh=not config.reuse)
     return choose(search(tries, runs), sweep_id, runs, reuse=config.reuse)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import open_dict, read_write
 
-from regexp.commands.arguments import CommandParser
+from regexp.commands.arguments import CommandParser, folder_of
 from regexp.errors import ConfigError
 from regexp.metrics.names import OF_SEARCH
 
@@ -50,7 +50,7 @@ def explain(arguments: Sequence[str]) -> int:
     """
     parser = CommandParser("explain")
     parser.add_argument("--seeds", type=int)
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--folder", type=folder_of)
     parser.add_argument("--allow", action="append", default=[])
     given = parser.split(arguments, _KEYS, _REFUSAL)
     if len(given.words) != 1:

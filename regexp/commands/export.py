@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from regexp.commands.arguments import CommandParser
+from regexp.commands.arguments import CommandParser, folder_of
 from regexp.commands.rerun import STORE_KEYS
 from regexp.errors import count, few
 
@@ -45,7 +45,7 @@ def export(arguments: Sequence[str]) -> int:
     given = parser.split(arguments, STORE_KEYS)
     if len(given.words) != 2 or not given.words[1].endswith(".zip"):
         parser.error(f"expected SWEEP_ID FILE.zip, got {' '.join(given.words) or 'neither'}")
-    sweep_id, path, config = given.words[0], Path(given.words[1]), given.config
+    sweep_id, path, config = given.words[0], folder_of(given.words[1]), given.config
     from regexp.rerun import recorded
     from regexp.rerun.archive.archive import check_new, write_archive
     from regexp.tracking.stored import Reader

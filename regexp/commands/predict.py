@@ -110,13 +110,11 @@ def export_model(arguments: Sequence[str]) -> int:
     kind = given.format or by_suffix.get(path.suffix)
     if kind is None:
         parser.error(f"expected FILE.pt2 or FILE.onnx, or --format, got {path}")
-    if path.suffix == ".json":
-        parser.error(f"the description of the program goes to {path}; give it another name")
-    from regexp.prediction.export import export
+    from regexp.prediction.export import description_of, export
     from regexp.rerun.archive.archive import check_new
 
     check_new(path)
-    check_new(path.with_suffix(".json"))
+    check_new(description_of(path))
     model = _load(given.config, given.words[0], given.allow)
     for line in export(model, path, kind):
         print(line)

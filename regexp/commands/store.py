@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-from regexp.commands.arguments import parse
-from regexp.config.jobs import compose_config
+from omegaconf import DictConfig
+
+from regexp.commands.arguments import CommandParser
+from regexp.commands.rerun import STORE_KEYS
 
 UI = """\
 regexp ui [tracking.uri=...] [paths.mlruns=...] [tracking.port=...] [tracking.host=...]
@@ -21,7 +23,7 @@ def ui(arguments: Sequence[str]) -> int:
     """Serve the store until Ctrl-C."""
     from regexp.tracking import serve
 
-    config = compose_config(parse(arguments)[0])
+    config = _store("ui", arguments)
     tracking = config.tracking
     return serve(tracking.uri, config.paths.mlruns, tracking.port, tracking.host)
 
@@ -30,5 +32,19 @@ def deliver(arguments: Sequence[str]) -> int:
     """Send what waits on disk."""
     from regexp.tracking import deliver
 
-    config = compose_config(parse(arguments)[0])
+    config = _store("deliver", arguments)
     return deliver(config.tracking.uri, config.paths.mlruns)
+
+
+def _store(command: str, arguments: Sequence[str]) -> DictConfig:
+    """The configuration with what says where a store is.
+
+    Raises:
+        ConfigError: other keys, and words that are none.
+    """
+    parser = CommandParser(command)
+    given = parser.split(arguments, STORE_KEYS, "expected keys of tracking or paths alone")
+    if given.words:
+        parser.error(f"expected key=value, got {' '.join(given.words)}")
+    config: DictConfig = given.config
+    return config

@@ -124,15 +124,21 @@ def _action(
     by = "adjusted_mean" if len(baselines) > 1 else "difference"
     ordered = compared.sort_values(by, ascending=lower, kind="stable")
     plain = baselines.sort_values("mean", ascending=lower, kind="stable")
+    several, sign = len(plain) > 1, -1 if lower else 1
+    keep = f"Take {plain.iloc[0]['label']}" if several else _keep(against)
+
+    def behind(row: "pd.Series") -> bool:
+        """Whether a technique does not come to the best of several baselines."""
+        return several and bool(sign * plain.iloc[0]["mean"] > sign * row["adjusted_mean"])
+
     unit = judge.metric.unit
     helping = ordered[ordered["outcome"] == "helps"]
     if len(helping):
         row = helping.iloc[0]
-        best, sign = plain.iloc[0], -1 if lower else 1
-        if len(plain) > 1 and sign * best["mean"] > sign * row["adjusted_mean"]:
+        if behind(row):
             return (
-                f"Take {best['label']}: what helps {against} at other numbers does not come to its "
-                f"mean, not even {row['label']}, the best of them."
+                f"{keep}: what helps {against} at other numbers does not come to its mean, not "
+                f"even {row['label']}, the best of them."
             )
         both = row[f"{ROWS}outcome"] == "helps"
         where = f"{judge.here} and {judge.there}" if both else judge.here
@@ -157,11 +163,16 @@ def _action(
         row = probable.iloc[0]
         [(size, _)] = formats.differences(probable.head(1), unit)
         gain = f"{size} {unit.name}".rstrip()
+        if behind(row):
+            return (
+                f"{keep}: {nothing}, and what probably does, {row['label']} the best of them, does "
+                "not come to its mean."
+            )
         return (
-            f"{_keep(against)} or try {row['label']}: {nothing}, and {row['label']} probably "
+            f"{keep} or try {row['label']}: {nothing}, and {row['label']} probably "
             f"does ({percent(row['p_helps'])}, {gain}){_cost(row)}; {deciding(row)}."
         )
-    return f"{_keep(against)}: {nothing}."
+    return f"{keep}: {nothing}."
 
 
 def _keep(against: Baseline) -> str:
@@ -285,6 +296,7 @@ def _of_datasets(across: Across) -> str:
     differing = tested[tested["p_joint"] < across.alpha]
     differing = differing.loc[average.reindex(differing.index).sort_values(kind="stable").index]
     best = str(average.idxmin())
+    plain = list(dict.fromkeys(tested["baseline"]))
     sentences = []
     for better, does in ((True, "better"), (False, "worse")):
         names = [
@@ -293,7 +305,12 @@ def _of_datasets(across: Across) -> str:
         ]
         if names:
             verb = "is" if len(names) == 1 else "are"
-            use = "Use " + str(differing.index[0]) + ": " if better else ""
+            use = ""
+            if better:
+                first = differing.index[differing["gain"] > 0][0]
+                # of several baselines one may rank before all that is better than its own
+                ahead = len(plain) > 1 and average[plain].min() < average[first]
+                use = f"Take {average[plain].idxmin()}: " if ahead else f"Use {first}: "
             sentences.append(f"{use}{_few(names)} {verb} {does} than {baseline}.")
     if not sentences:
         least = tested["p_joint"].min()

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regexp.compare.question import Texts
-from regexp.compare.row_scores import predictions, row_scores
+from regexp.compare.row_scores import predictions, row_scores, scores_alone
 from regexp.compare.statistics import Floats
 from regexp.errors import ConfigError
 from regexp.metrics.names import TEST_OUTPUTS
 from regexp.metrics.outputs import RowOutputs, read
 
 SAME = 1e-4
-"""Scores and outputs that differ by less than this share of the largest one are the same: training
-that takes its sums in another order, with a technique that does nothing, comes so close."""
+"""Scores and outputs of a row that differ by less than this share of its own and of a usual one are
+the same: training that takes its sums in another order, with a technique that does nothing, comes
+so close."""
 
 RECORDED = 1e-4
 """So close, relatively, the mean of the scores by row must be to the metric that was recorded."""
@@ -32,10 +33,12 @@ class Observed:
     Attributes:
         test: what the run gives for each.
         scores: of the metric, [rows].
+        alone: those that tell whether a row's own has changed, see `row_scores.scores_alone`.
     """
 
     test: RowOutputs
     scores: Floats
+    alone: Floats
 
     @cached_property
     def predicted(self) -> NDArray[Any]:
@@ -51,7 +54,7 @@ class ByRow:
         differences: technique - baseline, [techniques, observations]; NaN at seeds that a technique
             lacks.
         seed, row: of the observations.
-        rounding: differences up to this size are none.
+        changed: whether a technique changed the score of any row, [techniques].
         idle: whether the technique changed no prediction at all, [techniques].
         tested: predictions of each technique that have one of the baseline, [techniques].
     """
@@ -59,7 +62,7 @@ class ByRow:
     differences: Floats
     seed: NDArray[np.int64]
     row: NDArray[np.int64]
-    rounding: float
+    changed: NDArray[np.bool_]
     idle: NDArray[np.bool_]
     tested: NDArray[np.int64]
 
@@ -123,8 +126,10 @@ class RowReader:
 
     def _observed(self, run_id: str) -> Observed | None:
         test = self._outputs(run_id)
-        scores = None if test is None else row_scores(test, self._metric)
-        return None if test is None or scores is None else Observed(test, scores)
+        if test is None:
+            return None
+        scores, alone = (form(test, self._metric) for form in (row_scores, scores_alone))
+        return None if scores is None or alone is None else Observed(test, scores, alone)
 
     def _outputs(self, run_id: str) -> RowOutputs | None:
         content = self._source.text(run_id, TEST_OUTPUTS)
@@ -169,18 +174,23 @@ def by_row(pairs: Iterable[tuple[Scored, Scored]], reader: RowReader) -> ByRow |
     sizes = [len(rows[seed]) for seed in seeds]
     starts = dict(zip(seeds, np.cumsum([0, *sizes[:-1]]), strict=True))
     differences = np.full((len(found), sum(sizes)), np.nan)
-    largest = 0.0
     for line, each in zip(differences, found, strict=True):
         for seed, (ours, theirs) in each.items():
             difference = ours.scores - theirs.scores
             here = slice(starts[seed], starts[seed] + len(difference))
             line[here] = np.where(np.isfinite(difference), difference, np.inf)
-            largest = max(largest, float(np.abs(theirs.scores).max()))
     return ByRow(
         differences=differences,
         seed=np.repeat(np.arange(len(seeds)), sizes),
         row=np.concatenate([rows[seed] for seed in seeds]),
-        rounding=SAME * largest,
+        changed=np.array(
+            [
+                not each
+                or not all(_close(ours.alone, theirs.alone) for ours, theirs in each.values())
+                for each in found
+            ],
+            dtype=bool,
+        ),
         idle=np.array(
             [
                 all(_same(ours.predicted, theirs.predicted) for ours, theirs in each.values())
@@ -217,5 +227,15 @@ def _same(first: NDArray[Any], second: NDArray[Any]) -> bool:
     """Whether two runs predict the same for every row."""
     if first.dtype.kind != "f":
         return bool((first == second).all())
-    grain = SAME * float(np.abs(second).max(initial=0))
-    return bool((np.abs(first - second) <= grain).all())
+    return _close(first, second)
+
+
+def _close(first: NDArray[Any], second: NDArray[Any]) -> bool:
+    """Whether numbers of the same rows differ by rounding alone.
+
+    Each is held against itself and the usual one: a row that is far off would hide all others.
+    """
+    if not np.isfinite(first).all() or not np.isfinite(second).all():
+        return np.array_equal(first, second, equal_nan=True)
+    size = np.abs(second)
+    return bool((np.abs(first - second) <= SAME * (size + np.median(size))).all())

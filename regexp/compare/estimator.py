@@ -59,8 +59,8 @@ class Design:
         training: of a run, m.
         validation: of a run.
         one_split: whether all seeds have the same training rows and the same test rows.
-        serial: whether rows are of one series, and none is independent of its neighbours: nothing
-            is then known of other rows.
+        serial: whether rows depend on each other, as those of one series, or those of a group where
+            the groups that are tested are always the same: nothing is then known of other rows.
     """
 
     pool: float
@@ -79,7 +79,7 @@ def estimate(
     alpha: float = ALPHA,
     matters: float = 0.0,
     members: ArrayLike = True,
-    rounding: float = 0.0,
+    changed: ArrayLike | None = None,
 ) -> Estimate:
     """Compare the techniques of a family with their baseline, from scores by row.
 
@@ -93,8 +93,8 @@ def estimate(
         matters: the least gain that matters.
         members: whether a technique is one of the family, [techniques] or one for all; others, such
             as an A/A arm, are described, and no technique's test is corrected for them.
-        rounding: differences of a row up to this size are none: a technique with no larger one
-            did nothing, and is no member of the family.
+        changed: whether a technique changed any score by more than rounding, [techniques]; one
+            that did not is no member of the family. None for those with a difference that is not 0.
 
     Returns:
         One entry a technique. NaN where a technique has less than two seeds, or differences that
@@ -102,10 +102,12 @@ def estimate(
     """
     deltas = np.asarray(differences)
     seed_at, row_at = (np.unique(np.asarray(of), return_inverse=True)[1] for of in (seed, row))
-    parts = [_summed(delta, seed_at, row_at, rounding) for delta in deltas]
+    parts = [_summed(delta, seed_at, row_at) for delta in deltas]
     of = {name: np.array([vars(part)[name] for part in parts]) for name in _NUMBERS}
-    mean, pairs, changed = of["mean"], of["pairs"], of["changed"].astype(bool)
-    known = changed & (of["unit"] > 0) & np.isfinite(of["spread"])
+    mean, pairs = of["mean"], of["pairs"]
+    differ = (deltas != 0).any(1)
+    moved = np.asarray(differ if changed is None else changed, dtype=bool)
+    known = moved & (of["unit"] > 0) & np.isfinite(of["spread"])
     correlation = _correlation([part.row_sums for part in parts], known)
     moderated = _moderated(of, known, correlation) if known.any() else _UNKNOWN
     variance = np.where(known, of["unit"], np.nan) * moderated.ratio
@@ -115,10 +117,11 @@ def estimate(
         pairs=pairs,
         variance=variance,
         freedom=pairs - 1 + moderated.shared,
-        member=changed & np.broadcast_to(np.asarray(members, dtype=bool), len(deltas)),
+        member=moved & np.broadcast_to(np.asarray(members, dtype=bool), len(deltas)),
         correlation=correlation,
     )
-    stays = variance * rho / (1 - rho - tested_alike) if rho else 0 * variance
+    with np.errstate(divide="ignore"):  # seeds that have all in common tell nothing of others
+        stays = variance * rho / np.float64(1 - rho - tested_alike) if rho else 0 * variance
     if moderated.again > _ALL:
         stays = stays + of["repeats"] * of["unit"]
     if design.serial:
@@ -127,7 +130,7 @@ def estimate(
     return Estimate(
         mean=mean,
         pairs=pairs,
-        changed=changed,
+        changed=moved,
         table=table,
         rows=rows,
         correlation=correlation,
@@ -142,7 +145,6 @@ def estimate(
 class _Summed:
     """What the tests need of a technique's differences by row."""
 
-    changed: bool
     pairs: int
     mean: float  # of the seeds' means
     spread: float  # variance of the seeds' means, s^2
@@ -153,14 +155,13 @@ class _Summed:
     row_sums: Floats  # over seeds, without the mean, [rows]
 
 
-_NUMBERS = ("changed", "pairs", "mean", "spread", "unit", "tested", "again", "repeats")
+_NUMBERS = ("pairs", "mean", "spread", "unit", "tested", "again", "repeats")
 
 
 def _summed(
     delta: NDArray[np.floating[Any]],
     seed_at: NDArray[np.int64],
     row_at: NDArray[np.int64],
-    rounding: float,
 ) -> _Summed:
     there = ~np.isnan(delta)
     count = int(row_at.max(initial=-1)) + 1
@@ -169,7 +170,7 @@ def _summed(
     silent = np.zeros(count)
     if not len(values) or not np.isfinite(values).all():
         pairs = len(np.unique(seeds))
-        return _Summed(True, pairs, nothing, nothing, nothing, nothing, nothing, nothing, silent)
+        return _Summed(pairs, nothing, nothing, nothing, nothing, nothing, nothing, silent)
     _, seeds, sizes = np.unique(seeds, return_inverse=True, return_counts=True)
     n = len(sizes)
     means = np.bincount(seeds, values) / sizes
@@ -179,9 +180,8 @@ def _summed(
         within = float((off / (sizes - 1)).mean())
         unit = float((off / (sizes - 1) / sizes).mean())
     mean, tested = float(means.mean()), float(sizes.mean())
-    changed = bool((np.abs(values) > rounding).any())
     if n < 2:
-        return _Summed(changed, n, mean, nothing, unit, tested, 0.0, 1.0, silent)
+        return _Summed(n, mean, nothing, unit, tested, 0.0, 1.0, silent)
     left = values - mean
     sums = np.asarray(np.bincount(rows, left, count), dtype=np.float64)
     times = np.bincount(rows)
@@ -192,7 +192,7 @@ def _summed(
         repeats = min(max(products / twice / within, 0.0), 1.0)
     again = twice / (n * (n - 1)) / tested
     spread = float(means.var(ddof=1))
-    return _Summed(changed, n, mean, spread, unit, tested, again, repeats, sums)
+    return _Summed(n, mean, spread, unit, tested, again, repeats, sums)
 
 
 def _correlation(row_sums: Sequence[Floats], known: Flags) -> Floats:

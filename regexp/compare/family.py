@@ -113,7 +113,7 @@ def compare_family(
             by_row.seed,
             by_row.row,
             design,
-            rounding=by_row.rounding,
+            changed=by_row.changed,
             **levels,
         )
         idle, tested = by_row.idle, by_row.tested

@@ -97,6 +97,12 @@ def _rows(compared: pd.DataFrame, overlap: float | None, judge: Judge, *, by_row
     )
     known = bool(compared["rows_p"].notna().any())
     correlation = float(compared["seed_correlation"].max())
+    always = judge.same_test or overlap is None
+    if by_row and always and not known and compared["p"].notna().any():
+        return (
+            "Rows of one series are no independent rows, nor are those of one group where all "
+            "seeds test the same groups: nothing is said of others." + borrowed
+        )
     if by_row and judge.same_test:
         return (
             f"{there} of the same kind: seeds share all test rows and most training rows, so that "
@@ -104,10 +110,6 @@ def _rows(compared: pd.DataFrame, overlap: float | None, judge: Judge, *, by_row
             "row (of training rows carefully, and no more than Nadeau and Bengio 2003)." + borrowed
         )
     if by_row and overlap is None:
-        if not known and compared["p"].notna().any():
-            return (
-                "Rows of one series are no independent rows: nothing is said of others." + borrowed
-            )
         return (
             f"{there}: these training rows, and other rows to test on. What a technique does to a "
             "test row at every seed is no luck of the seeds, and stays however many they are; it "

@@ -72,6 +72,8 @@ _TRAIN_SIZE, _TEST_REST = parameter("dataset.train_size"), parameter("dataset.te
 _TEST_SEED = parameter("dataset.test_seed")
 _HORIZON = parameter("dataset.horizon")
 """Of a series alone."""
+_GROUP = parameter("dataset.group")
+_TRAINED = "training.rows"
 
 
 def design(runs: "pd.DataFrame", tested: float, *, one_split: bool, same_rows: bool) -> Design:
@@ -83,10 +85,10 @@ def design(runs: "pd.DataFrame", tested: float, *, one_split: bool, same_rows: b
         runs: of one dataset and setting, from `Tracker.runs`.
         tested: test rows of a run.
         one_split: whether all share one split.
-        same_rows: whether all test the same rows. The pool is then of the others, as many as the
-            share of test rows makes them.
+        same_rows: whether all test the same rows. The pool is then of the others: as many as the
+            share of test rows makes them, or the training rows where the data say which are tested.
     """
-    told = _columns(runs, *_SHARES, _TRAIN_SIZE, _TEST_REST)
+    told = _columns(runs, *_SHARES, _TRAIN_SIZE, _TEST_REST, _TRAINED)
     by_data = same_rows and not same_test(runs)  # which the validation rows are no share of
     designs = [
         _design(
@@ -94,14 +96,18 @@ def design(runs: "pd.DataFrame", tested: float, *, one_split: bool, same_rows: b
             _number(run[2]),
             tested,
             rest=not same_rows and run[3].lower() == "true",
+            trained=_number(run[4]) if by_data else None,
             by_data=by_data,
         )
         for run in sorted(told)
-    ] or [_design((SHARE, SHARE), None, tested, rest=False, by_data=by_data)]
+    ]
+    designs = designs or [_design((SHARE, SHARE), None, tested, rest=False, by_data=by_data)]
     most = max(designs, key=lambda each: each.training / each.pool)
     if same_rows and not by_data:
         most = replace(most, pool=most.pool - tested)
-    serial = any(text not in _NOTHING for (text,) in _columns(runs, _HORIZON))
+    # what a technique does to a group is the same at all of its rows, and no other group is seen
+    depend = _HORIZON, *([_GROUP] if one_split or same_rows else [])
+    serial = any(text not in _NOTHING for name in depend for (text,) in _columns(runs, name))
     return replace(most, one_split=one_split, serial=serial)
 
 
@@ -112,15 +118,17 @@ def _design(
     *,
     rest: bool,
     by_data: bool,
+    trained: float | None = None,
 ) -> Design:
     test, validation = shares
+    if by_data:  # no share tells how many rows there are to train on; without a count: hardly any
+        training = trained or 1.0
+        pool = training / (1 - validation) if train_size is None else training
+        return Design(pool, training, pool * validation)
     if train_size is not None and rest:  # all rows are trained on, validated with or tested
         pool = (tested + train_size) / (1 - validation)
     else:
         pool = tested / test
-    if by_data:
-        pool -= tested
-        test = 0
     training = pool * (1 - test - validation)
     return Design(pool, min(training, train_size or training), pool * validation)
 

@@ -182,6 +182,9 @@ def explain_hydra(error: Exception, hydra: "Hydra", name: str, overrides: Sequen
         )
     if unknown := re.search(r"Could not (?:override|append to config|delete)\D*?'([^']+)'", text):
         key = unknown.group(1).partition("@")[0]
+        inner = getattr(error.__cause__, "full_key", None) or ""
+        if inner.startswith(f"{key}."):  # of a mapping that was given
+            return f"{inner}: there is no such key in {key}; to add it write +{inner}=..."
         if "already at" in text:
             return f"{key}: the key exists already; write {key}=... without a plus"
         return f"{key}: there is no such key{nearest(key, _keys(key, hydra, name, overrides))}"
@@ -222,6 +225,11 @@ def _ungrammatical(override: str, text: str) -> str:
         return (
             f"{expected}, but its brackets do not match. The shell splits at spaces: put the whole "
             "override in quotes, 'key=[a, b]'"
+        )
+    if re.search(r"[{,]\s*(['\"]|[^\W\d]*[^\x00-\x7f]|[<>])[^,{}]*:", override.partition("=")[2]):
+        return (
+            f"{expected}. The keys of a mapping can have no quotes here, and no letters but those "
+            "of ASCII: write it into the YAML of an experiment of your own"
         )
     return (
         f"{expected}. A value with spaces or special characters needs quotes, and the whole "

@@ -115,6 +115,11 @@ def compose(options: argparse.Namespace) -> Sweep:
         try:
             check_choices(hydra, overrides)
             master, multirun = _master(hydra, name, overrides, options.multirun)
+            if master.hydra.job.chdir:
+                raise ConfigError(
+                    "jobs in folders of their own would look for data and checkpoints there",
+                    key="hydra.job.chdir", got=True, cure="leave it out",
+                )  # fmt: skip
             if multirun:
                 check_launcher(master)
             seeding = seed_sampler(master) if multirun else ()

@@ -21,12 +21,17 @@ ROWS = "rows"
 """The name of the program's input, and of its first axis, which has any length."""
 
 
+def description_of(path: Path) -> Path:
+    """The file that describes a program: `model.pt2.json`."""
+    return path.with_name(f"{path.name}.json")
+
+
 def export(model: Model, path: Path, kind: str) -> list[str]:
     """Write a program and, beside it, what goes in and what comes out.
 
     Args:
         model: of a run.
-        path: a new file; the description is that with the suffix `.json`.
+        path: a new file; the description is that with `.json` behind it.
         kind: `torch` or `onnx`.
 
     Returns:
@@ -47,13 +52,13 @@ def export(model: Model, path: Path, kind: str) -> list[str]:
             else:
                 _to_onnx(program, example, partial)
         text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-        path.with_suffix(".json").write_text(text, encoding="utf-8")
+        description_of(path).write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
         raise ConfigError(f"cannot be written: {error.strerror or error}", key=str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
-    lines = [f"{path}: the program of the run; {path.with_suffix('.json')}: its input and output"]
+    lines = [f"{path}: the program of the run; {description_of(path)}: its input and output"]
     if not program.prepares:
         kind_of = type(model.record.preparation.pipeline).__name__
         lines.append(

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from regexp.config.composition import CONFIG_NAME
+from regexp.config.homes import expand_homes
 from regexp.config.jobs import compose_config
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL, REGRESSION
 from regexp.errors import ConfigError
@@ -68,6 +69,7 @@ def load(
     for key, value in given.items():
         if value is not None:
             OmegaConf.update(config, key, os.fspath(value).replace("${", "\\${"))
+    expand_homes(config)
     return load_model(config, run_id, allow, exact=exact, device=device)
 
 

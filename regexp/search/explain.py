@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regexp.compare.formats import listed
 from regexp.compare.statistics import Floats
 from regexp.compare.verdict import LEAST
 from regexp.config.values import plain
@@ -174,8 +175,14 @@ class _Explaining:
             size, error = gain.in_words(compared.metric.unit)
             say(f"  {name} goes{' as well' * (number > 0)}: {size} without it, standard error "
                 f"{error}")  # fmt: skip
-        if found.kept == whole:
-            say(f"It is {'+'.join(whole)} itself: none of them can be left out without a loss of "
+        if found.unknown:
+            say(f"  without {listed(found.unknown)} nothing is known: not all runs finished, or "
+                "they could not be planned")  # fmt: skip
+        if found.kept == whole and found.unknown == whole:
+            say(f"Nothing smaller than {'+'.join(whole)} has scores to be held against it.")
+        elif found.kept == whole:
+            rest = "none of them" if not found.unknown else "none of the others"
+            say(f"It is {'+'.join(whole)} itself: {rest} can be left out without a loss of "
                 "more than a standard error.")  # fmt: skip
         else:
             say(f"{'+'.join(found.kept) or 'none'} is left. Its worth, with fresh seeds:")

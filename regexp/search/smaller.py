@@ -90,10 +90,13 @@ class Elimination:
         kept: the smallest cocktail that is not worse.
         dropped: what was left out, the first first, each with what the cocktail without it and
             those before it gains over the reference of that moment.
+        unknown: of what is kept, that without which no score is known: runs failed or could not be
+            planned.
     """
 
     kept: Subset
     dropped: tuple[tuple[str, Gain], ...] = ()
+    unknown: Subset = ()
 
 
 def eliminate(whole: Subset, reference: Floats, scores_of: ScoresOf, margin: float) -> Elimination:
@@ -109,12 +112,13 @@ def eliminate(whole: Subset, reference: Floats, scores_of: ScoresOf, margin: flo
         scores_of: trains cocktails.
         margin: a loss that is surely smaller does not matter; in the unit of the scores.
     """
-    kept, dropped = whole, list[tuple[str, Gain]]()
+    kept, dropped, unknown = whole, list[tuple[str, Gain]](), Subset()
     while kept:
         smaller = [tuple(name for name in kept if name != out) for out in kept]
         scores = scores_of(smaller)
         gains = [gain_of(one, reference) for one in scores]
         allowed = [place for place, gain in enumerate(gains) if gain.not_worse(margin)]
+        unknown = tuple(out for out, gain in zip(kept, gains, strict=True) if not gain.known)
         if not allowed:
             break
         best = max(allowed, key=lambda place: gains[place].mean)
@@ -122,7 +126,7 @@ def eliminate(whole: Subset, reference: Floats, scores_of: ScoresOf, margin: flo
         if gains[best].better:
             reference = scores[best]
         kept = smaller[best]
-    return Elimination(kept, tuple(dropped))
+    return Elimination(kept, tuple(dropped), tuple(name for name in unknown if name in kept))
 
 
 def most_cocktails(techniques: int) -> int:

@@ -15,7 +15,7 @@ from regexp.config.searched import Searched
 from regexp.config.targets import find_target
 from regexp.config.validation import check_range, with_lengths
 from regexp.config.values import flat, plain
-from regexp.errors import ConfigError, NotApplicable
+from regexp.errors import ConfigError, NotApplicable, nearest
 from regexp.metrics.names import VALIDATION, chosen_by
 from regexp.regularizer.base import KINDS
 from regexp.search.portfolio import portfolio_of
@@ -27,6 +27,9 @@ from regexp.sweeps.ingredients import build_regularizer, training_rows
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.question import check_metric, no_metric_of_validation
+
+OF_ALL_MODELS = ("hidden",)
+"""Of `search.space.model` in `conf/config.yaml`: left out where a model has no such number."""
 
 APART = ("normalization", "ensemble", "calibration", "stopping", "schedule", "control")
 """Kinds of which no technique is a switch, if none are named: they are structure, end a run, change
@@ -86,13 +89,23 @@ def read_space(searched: Searched) -> Space:
 def _known(config: DictConfig) -> DictConfig:
     """A configuration whose `search.space` has only those numbers of the model that there are.
 
-    A list of no layers is none: a logistic regression stays one.
+    Left out are those that `conf/config.yaml` has for all models. A list of no layers is none: a
+    logistic regression stays one.
+
+    Raises:
+        ConfigError: there is no such number, in the model or in the default.
     """
     config = config.copy()
     there = [key for key, value in flat(config) if value != []]
     with read_write(config), open_dict(config):
         for key in [*(config.search.space.get("model") or {})]:
             if not any(f"{one}.".startswith(f"model.{key}.") for one in there):
+                if key not in OF_ALL_MODELS:
+                    numbers = [key for key, _ in flat(config) if key.startswith("model.")]
+                    raise ConfigError(
+                        f"the model has no {key} to search" + nearest(f"model.{key}", numbers),
+                        key=f"search.space.model.{key}",
+                    )
                 del config.search.space.model[key]
     return config
 

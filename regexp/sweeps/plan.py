@@ -242,13 +242,14 @@ def from_resolved(config: Node, folder: str, variant: str = "") -> PlannedRun:
 
 
 def _at_hand(dataset: Node, folder: Path) -> Node:
-    """The settings of a dataset with absolute paths that are not here as they are in a folder."""
+    """The settings of a dataset with paths that are not here as they are in a folder."""
     found = dict(dataset)
     for key in getattr(find_target("dataset", dataset), "PLACES", ()):
         given = Path(value) if isinstance(value := dataset.get(key), str) else Path()
-        if given.is_absolute() and not given.exists():
+        if given.parts and not given.exists() and not (folder / given).exists():
             ends = ["/".join(given.parts[at:]) for at in range(1, len(given.parts))]
-            found[key] = next((end for end in ends if (folder / end).exists()), given.name)
+            missing = given.name if given.is_absolute() else str(given)
+            found[key] = next((end for end in ends if (folder / end).exists()), missing)
     return found
 
 

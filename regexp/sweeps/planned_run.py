@@ -42,6 +42,7 @@ class PlannedRun:
             command says each once, whatever number of runs has it.
         basis: what it has alike with runs of other techniques, seeds and numbers.
         code: what it calls, by module: the version of this package, and of a user's own modules.
+        training_rows: how many it learns from, at the first seed of its configuration.
         summary: what its data are, for people; one line each, said before training alone.
     """
 
@@ -63,6 +64,7 @@ class PlannedRun:
     basis: str = ""
     code: dict[str, str] = field(default_factory=dict)
     summary: tuple[str, ...] = ()
+    training_rows: int = 0
 
     @property
     def asked(self) -> str:
@@ -145,6 +147,7 @@ def planned(config: Node, variant: str, data: Data) -> PlannedRun:
         shared_split=data.shared_split,
         remarks=data.remarks,
         summary=data.summary,
+        training_rows=len(data.train),
     )
 
 

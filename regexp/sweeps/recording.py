@@ -107,6 +107,7 @@ class Recorder:
                 "data.checksum": run.checksum,
                 "code.checksum": shared_code(run.config),
                 "split": "shared" if run.shared_split else "seed",
+                "training.rows": str(run.training_rows),
                 **labels_of(run, self.setting),
                 "remarks": "\n".join(run.remarks),
                 "arithmetic": bits,

@@ -9,14 +9,19 @@ import ast
 import hashlib
 import importlib.machinery
 import importlib.metadata
+import marshal
+import os
+import struct
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from regexp.errors import ConfigError
 from regexp.tracking import interactive
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -33,10 +38,12 @@ class Source:
         digest: of the file.
         imports: names of what it imports, some of which are no modules: `a.b` and `a.b.c` for
             `from a.b import c`.
+        edited: whether the file is known to be another than was loaded.
     """
 
     digest: str
     imports: tuple[str, ...]
+    edited: bool
 
 
 # By name; of a module that is loaded the source as it was first seen, until it is loaded again.
@@ -74,6 +81,9 @@ def code_of(targets: Iterable[str]) -> dict[str, str]:
 
     Returns:
         By module the hash of a source that is nobody's package; by distribution its version.
+
+    Raises:
+        ConfigError: a file was edited after it was imported, so that it does not tell what runs.
     """
     found: dict[str, str] = {}
     pending = [name for target in targets for name in _modules_of(target, found)]
@@ -87,6 +97,12 @@ def code_of(targets: Iterable[str]) -> dict[str, str]:
         if _is_installed(top) or _is_installed(name):  # packages without a file have modules alone
             found |= _versions(top)
         elif source := _source(name):
+            if source.edited:
+                raise ConfigError(
+                    f"{name} was edited after it was imported: its file is not what would run",
+                    cure=f"importlib.reload({name}) and make what comes from it anew, or start "
+                    "Python again",
+                )
             found[name] = source.digest
             new = [one for one in source.imports if one not in seen]
             pending += new
@@ -147,9 +163,38 @@ def _source(name: str) -> Source | None:
     except OSError:
         return None
     package = name if Path(file).stem == "__init__" else name.rpartition(".")[0]
-    source = Source(_hash(content), tuple(dict.fromkeys(_imports(content, package))))
+    imports = tuple(dict.fromkeys(_imports(content, package)))
+    source = Source(
+        _hash(content), imports, module is not None and _is_edited(module, file, content)
+    )
     _sources[name] = version, source
     return source
+
+
+def _is_edited(module: ModuleType, file: str, content: bytes) -> bool:
+    """Whether the bytecode that a module was loaded from is of an earlier state of its file.
+
+    Nothing is known of a module without bytecode, or with such that could not be written anew.
+    """
+    bytecode = getattr(module, "__cached__", None)
+    if sys.dont_write_bytecode or not isinstance(bytecode, str):
+        return False
+    try:
+        loaded = Path(bytecode).read_bytes()
+        there = Path(file).stat()
+    except OSError:
+        return False
+    # https://docs.python.org/3/reference/import.html#pyc-invalidation: flags, time, size
+    header, code = loaded[:16], loaded[16:]
+    if len(header) < 16 or any(header[4:8]) or not os.access(Path(bytecode).parent, os.W_OK):
+        return False
+    now = (int(there.st_mtime) & 0xFFFFFFFF, there.st_size & 0xFFFFFFFF)
+    if struct.unpack("<2I", header[8:]) == now:
+        return False
+    try:  # it may have been saved again as it was
+        return bool(marshal.loads(code) != compile(content, file, "exec", dont_inherit=True))
+    except (SyntaxError, ValueError, EOFError, TypeError):
+        return True
 
 
 def _file(name: str) -> str | None:

@@ -26,7 +26,7 @@ _REQUESTS = 8  # to a server, side by side
 _UNEXPLAINED = "its process ended without saying why"
 _TAGS = (
     "technique", "variant", "setting", "label", "dataset", "split", "stage", "tuned",
-    "chosen", "fingerprint", "data.checksum", "code.checksum", "reason",
+    "chosen", "fingerprint", "data.checksum", "code.checksum", "training.rows", "reason",
     "remarks",
 )  # fmt: skip
 
@@ -224,9 +224,9 @@ def frame(runs: Sequence[Any]) -> "pd.DataFrame":
 
     Columns: run_id, name, status, start_time (milliseconds), seed (integer, -1 where there is
     none), the tags technique, variant, setting, label, dataset, split, stage, tuned, chosen,
-    fingerprint, data.checksum, code.checksum, reason and remarks ("" where absent), the ids of all
-    sweeps that it belongs to (with spaces between), then `params.*` and the last value of every
-    metric as `metrics.*`.
+    fingerprint, data.checksum, code.checksum, training.rows, reason and remarks ("" where absent),
+    the ids of all sweeps that it belongs to (with spaces between), then `params.*` and the last
+    value of every metric as `metrics.*`.
     """
     import pandas as pd
 

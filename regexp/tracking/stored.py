@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regexp.addresses import is_server, public, public_all
-from regexp.tracking import experiments, names, pasted, query, store
+from regexp.tracking import experiments, lifecycle, names, pasted, query, store
 from regexp.tracking.artifacts import Places
 from regexp.tracking.error import NoRunError, TrackingError
 from regexp.tracking.places import sqlite_file
@@ -169,12 +169,12 @@ class Reader:
 
 
 def known_sweep(
-    uri: str | None, experiment: str, folder: Path, key: str
+    uri: str | None, experiment: str, folder: Path, key: str, *, afresh: bool = False
 ) -> tuple[str, Callable[[Mapping[str, str]], list[Earlier]]]:
     """The id of a sweep, empty if there is none, and a search of its experiment by tags.
 
     Args:
-        key: of the sweep, as in `Tracker.sweep`.
+        key, afresh: of the sweep, as in `Tracker.sweep`.
 
     Raises:
         TrackingError: the store cannot be used.
@@ -190,11 +190,11 @@ def known_sweep(
         if known is None:
             return "", lambda tags: []
         where = known.experiment_id
-        parents = query.tagged(client, where, {"sweep.key": key})
+        parent = lifecycle.find_sweep(client, where, key, afresh=afresh)
 
     def tries(tags: Mapping[str, str]) -> list[Earlier]:
         with store.explained(resolved):
             found = query.tagged(client, where, tags, params=False)
             return [Earlier.of(run) for run in found]
 
-    return parents[0].info.run_id if parents else "", tries
+    return parent.info.run_id if parent else "", tries

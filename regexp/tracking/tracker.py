@@ -124,10 +124,12 @@ class Tracker(Reading):
                 self._go_on(record, run)
         values, notes = names.params(config)
         missing = values.keys() - run.data.params.keys()
-        if (made or missing) and (owned or writes):  # its maker may be dead, or not its first owner
+        if owned or writes:  # its maker may be dead, or not its first owner
             import yaml
 
+            # also of one that goes on: what is asked of its runs may be another question now
             record.text(yaml.safe_dump(names.built_in(config), sort_keys=False), "sweep.yaml")
+        if (made or missing) and (owned or writes):
             if diff := environment.kept_diff():
                 record.text(diff, "code.diff")
             record.tags(notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,38 @@ def check_cocktail(cocktail: Cocktail, split: TrainingSplit | None) -> None:
             f"regularizer: {cocktail.name} looks at the numbers of rows or counts of classes; give "
             "split=TrainingSplit(rows, class_counts), and train_batch(..., rows=numbers)"
         )
+
+
+def with_counts(split: TrainingSplit | None) -> TrainingSplit | None:
+    """A split whose counts of classes are float64, whether they were a tensor, an array or a list.
+
+    Raises:
+        ValueError: they are not [classes].
+    """
+    if split is None or split.class_counts is None:
+        return split
+    counts = torch.as_tensor(split.class_counts, dtype=torch.float64)
+    if counts.ndim != 1:
+        raise ValueError(
+            f"split: expected class_counts [classes], got {list(counts.shape)}; write "
+            "torch.bincount(targets)"
+        )
+    return replace(split, class_counts=counts)
+
+
+def check_tensors(**tensors: object) -> None:
+    """Check that what a loop gives is tensors.
+
+    Raises:
+        ValueError: one is something else, such as a tuple of several inputs.
+    """
+    for name, value in tensors.items():
+        if not isinstance(value, Tensor):
+            raise ValueError(
+                f"{name}: expected a tensor [rows, ...], got {type(value).__name__}; make one of "
+                "an array by torch.as_tensor, and of several inputs by torch.cat, which the "
+                "network's forward cuts into its parts"
+            )
 
 
 def check_model(model: nn.Module) -> nn.Parameter:

@@ -40,8 +40,10 @@ from regexp.training.own_checks import (
     check_model,
     check_new,
     check_rows,
+    check_tensors,
     check_values,
     note_layers,
+    with_counts,
 )
 from regexp.training.own_optimizer import held, own_optimizer
 from regexp.training.train_step import train_step
@@ -114,6 +116,8 @@ class Regularized(Trainable):
         loss: Loss | None = None,
         split: TrainingSplit | None = None,
     ) -> None:
+        check_tensors(example=example)
+        split = with_counts(split)
         cocktail = Cocktail(techniques)
         task = "classification" if classes else "regression"
         check_data(techniques, "the data", task, example.shape[1:], own_loss=loss is not None)
@@ -288,7 +292,11 @@ class Regularized(Trainable):
 
     @torch.no_grad()
     def finish(self, batches: Iterable[Tensor] = ()) -> nn.Module:
-        """Put the weights that the run ends with into the model, and return it."""
+        """Put the weights that the run ends with into the model, and return it.
+
+        Techniques that predict otherwise than the network, such as `temperature_scaling` or an
+        ensemble, do so in `predict` alone.
+        """
         self._final = self.regularizer.restore(self.memory, self.evaluated(batches))
         self._final = {name: value.clone() for name, value in self._final.items()}
         self.model.load_state_dict(self._final, strict=False)
@@ -371,6 +379,7 @@ class Regularized(Trainable):
             )
 
     def _check(self, inputs: Tensor, targets: Tensor, *, soft: bool = False) -> None:
+        check_tensors(inputs=inputs, targets=targets)
         if self.task == "regression":
             check_values(targets, len(inputs), self._outputs, own_loss=self.own_loss is not None)
         else:

@@ -23,6 +23,7 @@ from regexp.commands.terminal import LENGTH, Lasting, explain_error, wrapped
 from regexp.config.jobs import compose
 from regexp.errors import ConfigError
 from regexp.tracking import TrackingError
+from tests.sandbox import SMALL, Sandbox
 
 ROOT = Path(__file__).parents[2]
 
@@ -218,6 +219,40 @@ def test_mistakes_of_the_command_line(
     assert run([argument]) == USAGE_ERROR
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"regexp: {message}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-m", "--cfg", "job", "seeds=1,2"], "--cfg goes without --multirun; leave one of them"),
+        (["ui", "seeds=3"], "seeds=3: expected keys of tracking or paths alone"),
+        (["deliver", "-m"], "unrecognized arguments: -m"),
+        (["export", "ID", "~nobody-of-this-name/x.zip"], "~nobody-of-this-name/x.zip"),
+        (["compare", "ID", "--folder=~nobody-of-this-name/x"], "~nobody-of-this-name/x"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == USAGE_ERROR
+    [line] = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+@pytest.mark.parametrize("command", ["compare", "export"])
+def test_the_home_folder_of_a_new_file_is_that_of_the_user(
+    command: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shell expands no `~` behind an equals sign."""
+    monkeypatch.setenv("HOME", str(sandbox.folder / "home"))
+    monkeypatch.chdir(sandbox.folder)
+    assert sandbox.run(*SMALL) == 0
+    [parent] = sandbox.parents()
+    words = {"compare": (parent, "--folder=~/new"), "export": (parent, "~/new.zip")}
+    (sandbox.folder / "home").mkdir()
+    assert run([command, *words[command], *sandbox.arguments[:2]]) == 0
+    assert [path.stem for path in (sandbox.folder / "home").iterdir()] == ["new"]
+    assert not (sandbox.folder / "~").exists()
 
 
 def test_a_sweep_of_endless_jobs_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

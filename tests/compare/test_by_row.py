@@ -86,7 +86,26 @@ def test_a_technique_that_changes_no_prediction_is_idle_whatever_rounding_did(
     found = by_row([(losses[0], losses[1])], reader)
     assert found is not None
     assert found.idle.tolist() == [True]
-    assert (np.abs(found.differences) <= found.rounding).all()
+    assert not found.changed.any()
+
+
+def test_a_row_that_is_far_off_hides_no_change_of_the_others(store: Store) -> None:
+    rows, seed = np.arange(50), 0
+    targets = np.linspace(-1, 1, 50)[:, None]
+    targets[7] = 1e5
+    runs = []
+    for name, error in (("none", 0.5), ("ema", 0.4), ("again", 0.5 + 1e-6)):
+        outputs = np.where(targets > 10, 0, targets + error).astype(np.float32)
+        one = np.ones(1)
+        test = RowOutputs("regression", rows, outputs, targets, ("y",), 0 * one, one)
+        write(store.folder / f"{name}.npz", test)
+        mean = float(((outputs - targets) ** 2).mean())
+        runs.append({seed: (name, mean**0.5)})
+    none, *others = runs
+    found = by_row([(one, none) for one in others], RowReader(store, "test/rmse"))
+    assert found is not None
+    assert found.changed.tolist() == [True, False]
+    assert found.idle.tolist() == [False, True]
 
 
 def test_a_run_without_outputs_by_row_leaves_the_scores_alone(store: Store) -> None:

@@ -421,6 +421,39 @@ def test_a_baseline_that_is_better_than_all_that_helps_others_is_taken() -> None
     )
 
 
+@pytest.mark.parametrize("gain", [0.0, 0.012])
+def test_a_baseline_that_is_better_than_what_may_help_others_is_taken(gain: float) -> None:
+    runs = of_rates(none={"0.01": 0.84, "3.0": 0.10}, l1={"0.01": 0.80, "3.0": 0.10})
+    swing = np.where(runs["seed"] % 2, 0.012, -0.012) + gain
+    runs["metrics.test/accuracy"] += swing * runs["label"].eq("l1 (lr=3.0)")
+    outcome = of(runs).table.set_index("label")["outcome"]["l1 (lr=3.0)"]
+    assert outcome == ("probably helps" if gain else "no evidence")
+    assert answer(runs).startswith("Take none (lr=0.01): not one of the 2 configurations is shown")
+
+
+@pytest.mark.parametrize(("best", "use"), [("none", "Take none (lr=0.1): "), ("l1", "Use l1 (")])
+def test_across_datasets_what_is_worse_is_never_recommended(best: str, use: str) -> None:
+    """Of two rates; dropout ranks well, and is worse than the baseline of its own rate."""
+    means = {
+        ("none", "0.1"): 0.95, ("dropout", "0.1"): 0.93, ("l1", "0.1"): 0.91,
+        ("none", "0.001"): 0.60, ("dropout", "0.001"): 0.58, ("l1", "0.001"): 0.70,
+    }  # fmt: skip
+    if best == "l1":
+        means["l1", "0.001"] = 0.97
+    frames = []
+    for place, dataset in enumerate("abcdefgh"):
+        for (technique, rate), mean in means.items():
+            score = mean + 0.001 * place * (1 + (technique != "none"))
+            scores = {technique: [score - 0.001, score + 0.001]}
+            frames.append(scored(scores, dataset=dataset, variant=f"lr={rate}"))
+    runs = pd.concat(frames, ignore_index=True)
+    runs["run_id"] = [f"run{place}" for place in range(len(runs))]
+    runs["label"] = runs["technique"] + " (" + runs["variant"] + ")"
+    (_, text), *_ = answers(of(runs))[0]
+    assert text.startswith(f"{use}l1 (lr=0.001) (p" if best == "none" else use)
+    assert "(p = 0.0078) are worse than none" in text or "is worse than none" in text
+
+
 def test_what_matters_of_an_error_is_a_share_of_the_smallest_baseline() -> None:
     runs = of_rates(none={"0.01": 0.474, "3.0": 100.0}, l2={"0.01": 0.348, "3.0": 100.1})
     runs["metrics.test/rmse"] = runs.pop("metrics.test/accuracy")

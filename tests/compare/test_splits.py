@@ -89,11 +89,16 @@ def test_the_rows_of_a_design_are_those_of_the_split(
 def test_of_test_rows_that_are_always_the_same_the_shares_of_the_others_count() -> None:
     runs = pd.DataFrame([{"run_id": "a", **SHARES}])
     found = design(runs, 200, one_split=False, same_rows=True)
-    assert (found.pool, found.training, found.validation) == pytest.approx((800, 560, 240))
-    runs["params.dataset.train_size"] = "100"
+    # how many they are no share of the test rows tells
+    runs["training.rows"] = "56"
+    assert design(runs, 200, one_split=False, same_rows=True).pool == pytest.approx(80)
+    assert found.training / found.pool == pytest.approx(0.7)
+    assert found.training <= 1  # nothing is known, and no bound follows from it
+    runs["params.dataset.train_size"] = "50"
     runs["params.dataset.test_rest"] = "true"  # there is no rest where test rows are told
+    runs["training.rows"] = "50"
     found = design(runs, 200, one_split=False, same_rows=True)
-    assert (found.pool, found.training, found.validation) == pytest.approx((800, 100, 240))
+    assert (found.pool, found.training) == (50, 50)  # not more is known to be there
 
 
 HELD = {"split": "seed", "params.dataset.test_seed": "0"}
@@ -117,6 +122,15 @@ def test_runs_that_do_not_all_have_the_test_seed_are_split_by_seed(other: str) -
     runs = pd.DataFrame([{**SHARES, **HELD}, {**SHARES, **HELD, "params.dataset.test_seed": other}])
     assert not same_test(runs)
     assert overlap(runs)[0] == pytest.approx(RATIO)
+
+
+@pytest.mark.parametrize(("one_split", "same_rows"), [(True, True), (False, True), (False, False)])
+def test_rows_of_a_group_are_no_independent_rows_where_the_groups_stay(
+    one_split: bool, same_rows: bool
+) -> None:
+    runs = pd.DataFrame([{"run_id": "a", **SHARES, "params.dataset.group": "patient"}])
+    found = design(runs, 200, one_split=one_split, same_rows=same_rows)
+    assert found.serial == same_rows
 
 
 def test_windows_of_a_series_are_one_series() -> None:

@@ -140,7 +140,7 @@ def by_row(differences: list[float], *, idle: bool = False) -> pd.DataFrame:
         differences=shape.reshape(1, -1),
         seed=np.repeat(np.arange(4), 3),
         row=np.tile(np.arange(3), 4),
-        rounding=0.0,
+        changed=np.array([bool(np.any(differences))]),
         idle=np.array([idle]),
         tested=np.array([2154]),
     )

@@ -328,6 +328,10 @@ UNREADABLE = [
     (("seeds=a$(b",), "seeds=a$(b:", "in quotes"),
     (("trainer.epochs=f(1)",), "trainer.epochs=f(1):", "Unknown function"),
     (("=1",), "=1:", "expected key=value"),
+    (("hydra.job.chdir=true",), "hydra.job.chdir=true:", "leave it out"),
+    (("trainer.class_weight={très bien: 3}",), "trainer.class_weight={", "YAML of an experiment"),
+    (('trainer.class_weight={"<18": 3}',), "trainer.class_weight={", "YAML of an experiment"),
+    (("search.space={model: {width: 1}}",), "search.space.model.width:", "+search.space.model.wid"),
     (("hydra.sweeper.foo=1",), "hydra.sweeper.foo:", "hydra.sweeper.params"),
     (("+experimnt=digits_mlp",), "experimnt:", "Did you mean experiment?"),
 ]

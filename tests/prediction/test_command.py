@@ -73,13 +73,14 @@ def test_arguments(
     assert told in capsys.readouterr().err
 
 
-def test_a_program_does_not_take_the_name_of_its_description(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("there", ["model.pt2", "model.pt2.json"])
+def test_a_program_overwrites_neither_another_nor_its_description(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], there: str
 ) -> None:
-    path = tmp_path / "model.json"
-    assert run(["export-model", "ID", str(path), "--format", "torch"]) == 2
-    assert f"the description of the program goes to {path}" in capsys.readouterr().err
-    assert not path.exists()
+    (tmp_path / there).write_text("theirs")
+    assert run(["export-model", "ID", str(tmp_path / "model.pt2")]) == 2
+    assert f"{tmp_path / there}: there is such a file already" in capsys.readouterr().err
+    assert (tmp_path / there).read_text() == "theirs"
 
 
 def test_images_of_a_folder_have_their_names(

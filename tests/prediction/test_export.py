@@ -20,6 +20,7 @@ from regexp.__main__ import run
 from regexp.dataset import fitted
 from regexp.dataset.features import UnseenAsMissing
 from regexp.prediction import program
+from regexp.prediction.export import description_of
 from tests.dataset.made import ts_lines, ts_series, write
 from tests.prediction.conftest import Place
 
@@ -48,7 +49,7 @@ def test_raw_rows_of_a_table(
     path, run_id = tmp_path / f"model.{suffix}", place.runs[name][0]
     assert run(["export-model", run_id, str(path)]) == 0
     model = regexp.load(run_id)
-    described = json.loads(path.with_suffix(".json").read_text())
+    described = json.loads(description_of(path).read_text())
     assert described["input"]["columns"] == list(model.columns)
     levels = described["input"]["levels"]
     rows = np.empty((len(frame), len(model.columns)))
@@ -111,7 +112,7 @@ def test_rows_that_are_arrays(place: Place, tmp_path: Path, arguments: tuple[str
     path, run_id = tmp_path / "model.pt2", place.runs[name][0]
     assert run(["export-model", run_id, str(path)]) == 0
     model = regexp.load(run_id)
-    described = json.loads(path.with_suffix(".json").read_text())["input"]
+    described = json.loads(description_of(path).read_text())["input"]
     assert not described["prepared"]
     rows = np.random.default_rng(0).uniform(0, 16, (7, *described["shape"][1:]))
     got = torch_program(path)(rows)
@@ -137,7 +138,7 @@ def test_raw_series_with_gaps(
     capsys.readouterr()
     assert run(["export-model", run_id, str(path)]) == 0
     assert capsys.readouterr().out.count("\n") == 1, "nothing is left to be prepared"
-    described = json.loads(path.with_suffix(".json").read_text())["input"]
+    described = json.loads(description_of(path).read_text())["input"]
     assert described["shape"] == ["rows", 9, 2]
     assert described["columns"][:3] == ["channel 0[0]", "channel 1[0]", "channel 0[1]"]
     rows = np.full((20, 9, 2), np.nan)
@@ -155,7 +156,7 @@ def test_what_techniques_predict_is_said_to_be_left_out(
     path = tmp_path / "model.pt2"
     assert run(["export-model", place.runs["mc"][0], str(path)]) == 0
     assert "the mean over several passes that mc_dropout predicts" in capsys.readouterr().out
-    assert json.loads(path.with_suffix(".json").read_text())["not_in_it"] == ["mc_dropout"]
+    assert json.loads(description_of(path).read_text())["not_in_it"] == ["mc_dropout"]
 
 
 @pytest.mark.parametrize("technique", ["batch_ensemble", "tabm", "temperature_scaling"])
@@ -200,7 +201,7 @@ def test_a_run_in_bfloat16_is_said_to_be_a_program_in_float32(
     capsys.readouterr()
     assert run(["export-model", run_id, str(path)]) == 0
     assert "It computes in float32, the run in bfloat16" in capsys.readouterr().out
-    assert json.loads(path.with_suffix(".json").read_text())["computes_in"] == "float32"
+    assert json.loads(description_of(path).read_text())["computes_in"] == "float32"
     rows = np.random.default_rng(0).uniform(0, 6, (7, 4))
     off = np.abs(torch_program(path)(rows) - regexp.load(run_id).predict_proba(rows)).max()
     assert 1e-6 < off < 0.01

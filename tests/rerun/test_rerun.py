@@ -190,8 +190,13 @@ def test_one_changed_row_of_data_is_named(
     lines = ["a,b,c,target"]
     lines += [f"{a:.4f},{b:.4f},{c:.4f},{'yes' if a + b > 0 else 'no'}" for a, b, c in rows]
     (data / "mine.csv").write_text("\n".join(lines))
-    table = ("dataset=table", "dataset.path=mine.csv", "dataset.target=target")
+    # in the folder where it is trained the file has another place than later
+    (elsewhere / "tables").mkdir()
+    (data / "mine.csv").rename(elsewhere / "tables" / "mine.csv")
+    monkeypatch.chdir(elsewhere)
+    table = ("dataset=table", "dataset.path=tables/mine.csv", "dataset.target=target")
     runs = store.sweep(*table, "seeds=2", "regularizer=none,l1", *SMALL[1:], f"paths.data={data}")
+    (elsewhere / "tables" / "mine.csv").rename(data / "mine.csv")
     monkeypatch.chdir(data)  # wherever the command is given
     assert store.run("rerun", "--sweep", runs[0].sweep_id, f"paths.data={data}") == 0
     lines[40] = "9,9,9,yes"
@@ -208,7 +213,7 @@ def test_one_changed_row_of_data_is_named(
     (data / "mine.csv").unlink()
     forget_data()
     assert store.run("rerun", runs[0].run_id, f"paths.data={data}") == 1
-    assert "COULD NOT BE MADE AGAIN: dataset.path: no 'mine.csv'" in capsys.readouterr().out
+    assert "COULD NOT BE MADE AGAIN: dataset.path: no 'tables/mine.csv'" in capsys.readouterr().out
 
 
 def test_a_job_that_raises_leaves_the_others_alone(

@@ -76,3 +76,13 @@ def test_what_harms_goes_first_and_a_useful_one_does_not_go_in_exchange() -> Non
 def test_small_losses_do_not_add_up() -> None:
     assert eliminated({"a": 0.1, "b": 0.1, "c": 0.1}) == (("b", "c"), ["a"])
     assert eliminated({"a": 0.0, "b": 0.0}) == ((), ["a", "b"])
+
+
+def test_that_without_which_nothing_is_known_is_told() -> None:
+    lost = np.where(np.arange(5) == 2, np.nan, SEEDS + 1)  # ahead where it finished
+
+    def scores_of(subsets: Sequence[Subset]) -> list[Floats]:
+        return [lost if "a" not in kept else SEEDS - 5 + NOISE for kept in subsets]
+
+    found = eliminate(("a", "b"), SEEDS, scores_of, 0.0)
+    assert (found.kept, found.dropped, found.unknown) == (("a", "b"), (), ("a",))

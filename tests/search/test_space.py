@@ -11,7 +11,7 @@ from regexp.config.searched import budget_of, compose_search
 from regexp.errors import ConfigError
 from regexp.search.recipe import Recipe
 from regexp.search.space import Space, together
-from regexp.search.taking_part import read_space
+from regexp.search.taking_part import OF_ALL_MODELS, read_space
 
 FEW = "search.techniques=[mixup,dropout,batch_norm,layer_norm,lookahead]"
 
@@ -46,6 +46,14 @@ def test_of_a_model_only_what_it_has_is_searched_and_no_batch_is_larger_than_the
     plain = space(few, "model=logistic", "dataset.train_size=40", "trainer.batch_size=32",
                   "search.schedulers=null").shared  # fmt: skip
     assert [one.key for one in plain] == ["optimizer.lr"]
+
+
+@pytest.mark.parametrize("key", ["hiden", "width"])
+def test_a_number_that_the_model_lacks_is_refused_but_for_the_defaults(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"search\.space\.model\.{key}: the model has no {key}"):
+        space(FEW, f'search.space.model.{key}="choice(8,16)"')
+    default = compose_search(parse(["dataset=iris"])[0]).config
+    assert {*default.search.space.model} == {*OF_ALL_MODELS}
 
 
 def test_none_has_the_shared_space_alone() -> None:

@@ -148,13 +148,18 @@ def test_a_dry_run_counts_what_exists(store: Store, capsys: pytest.CaptureFixtur
     assert "2 jobs, 4 runs: 0 finished, 4 to run" in capsys.readouterr().out
 
 
-def test_reuse_false_trains_afresh_each_time_it_has_finished(store: Store) -> None:
+def test_reuse_false_trains_afresh_each_time_it_has_finished(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked = ("regularizer=l1", "seeds=2", *SMALL)
     first, _ = store.trained(*asked)
     for _ in range(2):
         again, sweep_id = store.trained(*asked, "reuse=false")
         assert len(again) == 2
         assert set(store.runs(sweep_id)["run_id"]) == again
+    capsys.readouterr()
+    assert store.run(*asked, "reuse=false", "dry_run=true") == 0
+    assert "2 runs: 0 finished, 2 to run" in capsys.readouterr().out, "as the next command does"
     last, sweep_id = store.trained("regularizer=l1", "seeds=3", *SMALL)
     assert len(last) == 1
     assert set(store.runs(sweep_id)["run_id"]) == again | last, "the latest of equal ones"

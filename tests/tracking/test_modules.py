@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from regexp.errors import ConfigError
 from regexp.tracking import environment, modules, process
 from regexp.tracking.modules import code_of
 
@@ -120,6 +121,23 @@ def test_an_edit_counts_when_it_is_loaded(folder: Path, monkeypatch: pytest.Monk
     assert code_of(["mine_alone.Net"]) == before
     importlib.reload(module)
     assert code_of(["mine_alone.Net"]) == {"mine_alone": digest(folder / "mine_alone.py")} != before
+
+
+def test_what_was_edited_between_its_import_and_the_first_look_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hash of the file would stand for code that does not run."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = folder / "mine_alone.py"
+    module = importlib.import_module("mine_alone")
+    os.utime(file, (1, 1))  # saved as it was
+    assert code_of(["mine_alone.Net"]) == {"mine_alone": digest(file)}
+    module = importlib.reload(module)
+    file.write_text("class Net: p = 0.123\n")
+    with pytest.raises(ConfigError, match=r"mine_alone was edited .*importlib\.reload\(mine_alone"):
+        code_of(["mine_alone.Net"])
+    importlib.reload(module)
+    assert code_of(["mine_alone.Net"]) == {"mine_alone": digest(file)}
 
 
 CELL = """

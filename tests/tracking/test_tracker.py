@@ -105,6 +105,12 @@ def test_sweep_is_found_again_by_its_key(fresh_store: Path) -> None:
         assert tracker.sweep("another", "name", {}).id != first.id
         again.finish()
         assert stored(tracker, again.id).info.status == "FINISHED"
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        other = tracker.sweep("it's a key", "name", {"seeds": 3, "compare": {"matters": 0.3}})
+        assert other.id == first.id
+        other.finish()
+        asked = "seeds: 3\ncompare:\n  matters: 0.3\n"
+        assert artifact(tracker, other.id, "sweep.yaml") == asked, "the question of now"
 
 
 def test_worker_that_joins_a_sweep_does_not_end_it(fresh_store: Path) -> None:

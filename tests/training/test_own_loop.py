@@ -358,6 +358,35 @@ def test_techniques_that_look_at_rows_are_given_them() -> None:
         regularized(MLP((5,), 3, [6], "relu"), own)
 
 
+@pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
+def test_counts_of_classes_may_be_of_any_kind(kind: Any) -> None:
+    data = make_data()
+    losses, model = [], MLP((5,), 3, [6], "relu")
+    for counts in (torch.tensor([30.0, 40, 20]).double(), kind([30, 40, 20])):
+        split = TrainingSplit(90, counts)
+        own = {"logit_adjustment": technique("logit_adjustment")}
+        ours = regularized(copy.deepcopy(model), own, split=split)
+        losses.append(ours.train_batch(tensor(data.train.inputs), data.train.targets))
+    assert torch.equal(*losses)
+    with pytest.raises(ValueError, match=r"class_counts \[classes\], got \[1, 3\]"):
+        regularized(MLP((5,), 3, [6], "relu"), own, split=TrainingSplit(90, kind([[30, 40, 20]])))
+
+
+@pytest.mark.parametrize("kind", [tuple, np.array])
+def test_what_is_no_tensor_is_told(kind: Any) -> None:
+    rows = [[0.0] * 5, [1.0] * 5]
+    with pytest.raises(
+        ValueError, match=f"example: expected a tensor .* got .*{kind.__name__[:5]}"
+    ):
+        Regularized(
+            MLP((5,), 3, [6], "relu"), {}, lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+            example=kind(rows), classes=3, epochs=1, steps_per_epoch=1,
+        )  # fmt: skip
+    ours = regularized(MLP((5,), 3, [6], "relu"), {})
+    with pytest.raises(ValueError, match=r"inputs: expected a tensor .* of several inputs by"):
+        ours.train_batch(kind(rows), torch.tensor([0, 1]))
+
+
 def test_rows_that_nobody_tells_are_asked_for() -> None:
     split = TrainingSplit(90, torch.full((3,), 30.0).double())
     ours = regularized(MLP((5,), 3, [6], "relu"), {"elr": technique("elr")}, split=split)

@@ -24,7 +24,10 @@ NAMED = 24
 
 @s.styled
 def cost(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Figure:
-    """Draw the mean metric against the training time in units of the baseline's.
+    """Draw the mean metric at the baseline's seeds against the time in units of the baseline's.
+
+    What stopped early has fewer seeds, which may be the easy ones: its mean is that of the
+    baseline and the difference to it, as in the order of the table.
 
     The stepped line joins the techniques that none beats in both. They, the baseline, the best and
     the worst are named.
@@ -36,7 +39,7 @@ def cost(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Figur
     measured = s.measured(metric.name)
     rows = placed(table, against)
     figure, axes = s.single(6.6, 4.4)
-    x, y = rows["relative_seconds"].to_numpy(), rows["mean"].to_numpy()
+    x, y = rows["relative_seconds"].to_numpy(), rows["adjusted_mean"].to_numpy()
     front = pareto(x, y, lower_is_better=lower)
     order = front[np.argsort(x[front], kind="stable")]
     if len(rows):
@@ -75,9 +78,9 @@ def placed(table: pd.DataFrame, against: Baseline = NONE) -> pd.DataFrame:
     """The rows with a finite metric and time; the baseline's own time is 1."""
     rows = table.copy()
     rows.loc[against.rows(rows), "relative_seconds"] = 1.0
-    values = rows[["relative_seconds", "mean"]].astype(float)
+    values = rows[["relative_seconds", "adjusted_mean"]].astype(float)
     kept = np.isfinite(values.to_numpy()).all(axis=1) & (values["relative_seconds"] > 0).to_numpy()
-    return rows[kept].astype({"relative_seconds": float, "mean": float}).reset_index(drop=True)
+    return rows[kept].astype(dict.fromkeys(values, float)).reset_index(drop=True)
 
 
 def pareto(seconds: np.ndarray, scores: np.ndarray, *, lower_is_better: bool) -> np.ndarray:
@@ -129,12 +132,12 @@ def _names(
     """The baseline, best and worst first, then the front, then the others while there is room."""
     if rows.empty:
         return
-    ranked = list(rows["mean"].sort_values(ascending=lower, kind="stable").index)
+    ranked = list(rows["adjusted_mean"].sort_values(ascending=lower, kind="stable").index)
     first = [*rows.index[rows["outcome"] == "baseline"][:1], ranked[0], ranked[-1], *front]
     rest = ranked if len(rows) <= NAMED else []
     wanted = list(dict.fromkeys([*first, *rest]))[:NAMED]
     figure.draw_without_rendering()  # places the panel
-    scores = rows["mean"].to_numpy()
+    scores = rows["adjusted_mean"].to_numpy()
     drawn = np.clip(scores, *_heights(scores))
     points = list(zip(rows["relative_seconds"], drawn.tolist(), strict=True))
     shown = s.distinct(rows["label"][wanted], 26)

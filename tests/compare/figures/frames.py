@@ -31,6 +31,7 @@ def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
             "pairs": 5,
             "outcome": "baseline" if baseline else "no evidence",
             **dict.fromkeys(NUMBERS, np.nan),
+            "adjusted_mean": row.get("mean", np.nan),
         }
         full.append(base | row)
     return pd.DataFrame(full)

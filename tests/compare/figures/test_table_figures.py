@@ -120,6 +120,13 @@ def test_cost_places_means_against_relative_seconds() -> None:
     assert "ema" not in texts(figure)
 
 
+def test_cost_places_what_has_other_seeds_by_those_of_the_baseline() -> None:
+    easy = technique("l1", -0.02, relative_seconds=1.0, mean=0.95, outcome="hurts")
+    front, *points = cost(table([BASE, easy]), ACCURACY).axes[0].lines
+    np.testing.assert_allclose(xy(front), [[1.0], [0.9]], err_msg="on it is none alone")
+    assert sorted(y for point in points for y in xy(point)[1]) == pytest.approx([0.88, 0.9])
+
+
 def test_names_do_not_overlap() -> None:
     generator = np.random.default_rng(0)
     rows = [
