@@ -146,8 +146,9 @@ def _write_plans(
         all.
     """
     jobs = course.sweep.jobs
-    if not jobs:
+    if not jobs or not launched:  # a file tells `regexp delete` whose folder it is
         plan_file.write(folder / "sweep.yaml", {"order": vars(order), "cwd": str(Path.cwd())})
+    if not jobs:
         return [folder / "sweep.yaml"]
     folder.mkdir(parents=True, exist_ok=True)
     files = []

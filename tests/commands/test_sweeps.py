@@ -9,6 +9,7 @@ import pytest
 from regexp.__main__ import USAGE_ERROR, run
 from regexp.tracking import Tracker
 from regexp.tracking.stored import Reader
+from tests.sandbox import SMALL
 from tests.tracking.runs import start
 
 
@@ -150,3 +151,14 @@ def test_a_run_is_no_sweep(
     [run_id, *_] = Reader(None, folder).runs(first)["run_id"]
     assert run(["delete", run_id, "--yes", f"paths.mlruns={folder}"]) == USAGE_ERROR
     assert "is a run, not a sweep" in capsys.readouterr().err
+
+
+def test_the_folder_of_a_command_that_found_all_finished_goes_too(fresh_store: Path) -> None:
+    words = [*SMALL, "figures=false", "yardsticks=false", f"paths.mlruns={fresh_store}"]
+    for _ in range(2):
+        assert run(["-m", "regularizer=none,l1", *words]) == 0
+    assert len([*(fresh_store / "hydra").iterdir()]) == 2
+    with Tracker(None, "regexp", fresh_store) as tracker:
+        [parent] = tracker.client.search_runs([tracker.experiment_id], "tags.`sweep.key` != ''")
+    assert run(["delete", parent.info.run_id, "--yes", f"paths.mlruns={fresh_store}"]) == 0
+    assert not [*(fresh_store / "hydra").iterdir()]
