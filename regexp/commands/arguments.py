@@ -6,7 +6,6 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from hydra import __version__ as hydra_version
@@ -25,6 +24,9 @@ NEW = re.compile(r"(grid|tune\.search|search\.space|regularizer\.\w+)\.[^=]+=")
 
 COMPOSING = ("search", "study")
 """The commands that compose jobs, and take Hydra's options for it."""
+
+ANSWERED = ("cfg", "info", "hydra_help", "shell_completion")
+"""Options that Hydra answers alone, beside --help."""
 
 
 def read_words(arguments: Sequence[str]) -> list[str]:
@@ -158,22 +160,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def folder_of(text: str) -> Path:
-    """A path of the command line; the shell expands no `~` after an equals sign.
-
-    Raises:
-        ConfigError: the home of a user who is not known.
-    """
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise ConfigError(str(error), key=text, cure=f"it is a name as ./{text}") from error
-
-
 def starts_jobs(options: argparse.Namespace) -> bool:
     """False for --help, --cfg, --info and the like, which Hydra answers alone."""
-    answers = (options.help, options.hydra_help, options.cfg, options.info)
-    return not (any(answers) or options.shell_completion)
+    return not (options.help or any(getattr(options, name) for name in ANSWERED))
 
 
 def check_alone(options: argparse.Namespace) -> None:
@@ -184,7 +173,7 @@ def check_alone(options: argparse.Namespace) -> None:
     """
     asked = [
         f"--{name.replace('_', '-')}"
-        for name in ("cfg", "info", "hydra_help", "shell_completion", "multirun", "run")
+        for name in (*ANSWERED, "multirun", "run")
         if getattr(options, name)
     ]
     if len(asked) > 1:

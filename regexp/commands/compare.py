@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from regexp.commands.arguments import CommandParser, folder_of
+from regexp.commands.arguments import CommandParser
+from regexp.config.homes import at_home
 from regexp.errors import ConfigError, printable
 from regexp.metrics.names import SEARCH
 
@@ -55,7 +56,7 @@ def compare(arguments: Sequence[str]) -> int:
         TrackingError: the store, or a run that it does not have.
     """
     parser = CommandParser("compare")
-    parser.add_argument("--folder", type=folder_of)
+    parser.add_argument("--folder", type=at_home)
     parser.add_argument("--overwrite", action="store_true")
     for name in ("metric", "factor", "baseline"):
         parser.add_argument(f"--{name}")

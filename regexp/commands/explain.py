@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import open_dict, read_write
 
-from regexp.commands.arguments import CommandParser, folder_of
+from regexp.commands.arguments import CommandParser
+from regexp.config.homes import at_home
 from regexp.errors import ConfigError
 from regexp.metrics.names import OF_SEARCH
 
@@ -50,7 +51,7 @@ def explain(arguments: Sequence[str]) -> int:
     """
     parser = CommandParser("explain")
     parser.add_argument("--seeds", type=int)
-    parser.add_argument("--folder", type=folder_of)
+    parser.add_argument("--folder", type=at_home)
     parser.add_argument("--allow", action="append", default=[])
     given = parser.split(arguments, _KEYS, _REFUSAL)
     if len(given.words) != 1:

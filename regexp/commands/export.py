@@ -9,8 +9,9 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from regexp.commands.arguments import CommandParser, folder_of
+from regexp.commands.arguments import CommandParser
 from regexp.commands.rerun import STORE_KEYS
+from regexp.config.homes import at_home
 from regexp.errors import count, few
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def export(arguments: Sequence[str]) -> int:
     given = parser.split(arguments, STORE_KEYS)
     if len(given.words) != 2 or not given.words[1].endswith(".zip"):
         parser.error(f"expected SWEEP_ID FILE.zip, got {' '.join(given.words) or 'neither'}")
-    sweep_id, path, config = given.words[0], folder_of(given.words[1]), given.config
+    sweep_id, path, config = given.words[0], at_home(given.words[1]), given.config
     from regexp.rerun import recorded
     from regexp.rerun.archive.archive import check_new, write_archive
     from regexp.tracking.stored import Reader

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from regexp.commands.arguments import CommandParser
 from regexp.commands.rerun import STORE_KEYS
+from regexp.config.homes import at_home
 from regexp.errors import ConfigError, count, in_a_file
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ def predict(arguments: Sequence[str]) -> int:
     given = parser.split(arguments, STORE_KEYS)
     if len(given.words) != 2:
         parser.error(f"expected RUN_ID FILE, got {' '.join(given.words) or 'neither'}")
-    run_id, rows = given.words[0], Path(given.words[1]).expanduser()
-    output = Path(given.output).expanduser() if given.output else None
+    run_id, rows = given.words[0], at_home(given.words[1])
+    output = at_home(given.output) if given.output else None
     from regexp.dataset.new_images import ARRAYS, files_of
     from regexp.rerun.archive.archive import check_new
 
@@ -105,7 +106,7 @@ def export_model(arguments: Sequence[str]) -> int:
     given = parser.split(arguments, STORE_KEYS)
     if len(given.words) != 2:
         parser.error(f"expected RUN_ID FILE, got {' '.join(given.words) or 'neither'}")
-    path = Path(given.words[1]).expanduser()
+    path = at_home(given.words[1])
     by_suffix = {suffix: name for name, suffix in FORMATS.items()}
     kind = given.format or by_suffix.get(path.suffix)
     if kind is None:

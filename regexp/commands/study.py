@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regexp.commands.arguments import CommandParser, check_words, folder_of, parse
+from regexp.commands.arguments import CommandParser, check_words, parse
+from regexp.config.homes import at_home
 from regexp.config.jobs import Sweep, compose
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def study(arguments: Sequence[str]) -> int:
         OSError: the folder cannot be written; the runs are kept.
     """
     parser = CommandParser("study")
-    parser.add_argument("--folder", type=folder_of, default=Path("experiments"))
+    parser.add_argument("--folder", type=at_home, default=Path("experiments"))
     given, rest = parser.parse_known_args(list(arguments))
     if not rest or "=" in rest[0] or rest[0].startswith(("-", "~")):
         parser.error(

@@ -126,10 +126,10 @@ class RowReader:
 
     def _observed(self, run_id: str) -> Observed | None:
         test = self._outputs(run_id)
-        if test is None:
+        scores = None if test is None else row_scores(test, self._metric)
+        if test is None or scores is None:
             return None
-        scores, alone = (form(test, self._metric) for form in (row_scores, scores_alone))
-        return None if scores is None or alone is None else Observed(test, scores, alone)
+        return Observed(test, scores, scores_alone(test, self._metric, scores))
 
     def _outputs(self, run_id: str) -> RowOutputs | None:
         content = self._source.text(run_id, TEST_OUTPUTS)

@@ -42,10 +42,10 @@ def row_scores(test: RowOutputs, metric: str) -> Floats | None:
     return None if form is None else form(test)
 
 
-def scores_alone(test: RowOutputs, metric: str) -> Floats | None:
-    """As `row_scores`, but for what all rows of a run share, such as their mean in an RMSE's."""
-    name = metric.removeprefix(names.TEST)
-    return row_scores(test, names.TEST + _ALONE.get(name, name) if name != metric else metric)
+def scores_alone(test: RowOutputs, metric: str, scores: Floats) -> Floats:
+    """The `row_scores`, but for what all rows of a run share, such as their mean in an RMSE's."""
+    alone = _ALONE.get(metric.removeprefix(names.TEST))
+    return scores if alone is None else alone(test)
 
 
 def predictions(test: RowOutputs) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
@@ -157,5 +157,5 @@ _FORMS: dict[str, dict[str, Callable[[RowOutputs], Floats | None]]] = {
         "rmse_unscaled": _unscaled(_root),
     },
 }
-_ALONE = {"rmse": "loss", "rmse_unscaled": "loss"}
+_ALONE = {"rmse": _squared, "rmse_unscaled": _squared}
 """Metrics whose scores by row have what all rows share -> those of the same rows alone."""

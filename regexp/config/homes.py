@@ -45,14 +45,23 @@ def expand_homes(config: DictConfig) -> None:
         except OmegaConfBaseException:  # told by the checks
             continue
         if isinstance(value, str) and value.startswith("~"):
-            try:
-                home = str(Path(value).expanduser())
-            except RuntimeError as error:
-                raise ConfigError(
-                    str(error),
-                    key=key,
-                    got=value,
-                    cure=f"a folder of that name is written ./{value}",
-                ) from error
+            home = str(at_home(value, key=key, got=value))
             with read_write(config.paths):
                 config.paths[name] = home
+
+
+def at_home(path: str, **where: str) -> Path:
+    """A path, with the home folder for its `~`: the shell expands none after an equals sign.
+
+    Args:
+        path: as it was given.
+        where: `key` and `got` of the message; by default the path is its key.
+
+    Raises:
+        ConfigError: the home of a user who is not known.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        cure = f"a folder of that name is written ./{path}"
+        raise ConfigError(str(error), **(where or {"key": path}), cure=cure) from error

@@ -42,8 +42,8 @@ class PlannedRun:
             command says each once, whatever number of runs has it.
         basis: what it has alike with runs of other techniques, seeds and numbers.
         code: what it calls, by module: the version of this package, and of a user's own modules.
-        training_rows: how many it learns from, at the first seed of its configuration.
         summary: what its data are, for people; one line each, said before training alone.
+        training_rows: how many it learns from, at the first seed of its configuration.
     """
 
     name: str

@@ -129,12 +129,12 @@ class Tracker(Reading):
 
             # also of one that goes on: what is asked of its runs may be another question now
             record.text(yaml.safe_dump(names.built_in(config), sort_keys=False), "sweep.yaml")
-        if (made or missing) and (owned or writes):
-            if diff := environment.kept_diff():
-                record.text(diff, "code.diff")
-            record.tags(notes)
-            for param in sorted(missing):  # the last: they tell that all of it is there
-                self._outbox.put(record.id, delivery.param(param, values[param]))
+            if made or missing:
+                if diff := environment.kept_diff():
+                    record.text(diff, "code.diff")
+                record.tags(notes)
+                for param in sorted(missing):  # the last: they tell that all of it is there
+                    self._outbox.put(record.id, delivery.param(param, values[param]))
         return record
 
     def own(self, sweep: RunRecord, waits: Waits) -> None:
