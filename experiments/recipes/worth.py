@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
@@ -20,7 +20,7 @@ from regexp.metrics.names import column
 from regexp.search import verdict
 from regexp.search.lead import TOLD
 from regexp.search.page import record_in
-from regexp.search.records import RECIPES
+from regexp.search.records import NONE, RECIPES, Tried
 from regexp.search.taking_part import read_space
 from regexp.sweeps.launched import open_tracker
 from regexp.sweeps.tuning import numbers_in_words
@@ -144,8 +144,10 @@ def techniques_of(table: str) -> str:
     return f"search.techniques=[{','.join(names)}]"
 
 
-def verdict_of(tracker: Tracker, folder: str, budget: str) -> tuple[str, int]:
-    """The sweep with the verdict of a search, and how many recipes with techniques have finished.
+def verdict_of(tracker: Tracker, folder: str, budget: str) -> tuple[str, dict[str, int]]:
+    """The sweep with the verdict of a search, and how many trials its arms were chosen of.
+
+    Trials are different ones that have finished: of `RECIPE` with techniques, of `TUNED` without.
 
     Args:
         tracker: of the store.
@@ -159,13 +161,24 @@ def verdict_of(tracker: Tracker, folder: str, budget: str) -> tuple[str, int]:
     for search in tracker.client.search_runs([tracker.experiment_id], "tags.`sweep.key` != ''"):
         ends = json.loads(search.data.tags.get(TOLD, "{}"))
         if asked.items() <= ends.items() and (record := record_in(tracker, search.info.run_id)):
-            finished = [one.recipe for one in record.trials[RECIPES] if one.score is not None]
-            return record.verdict, len({one.key for one in finished if one.techniques})
+            return record.verdict, {RECIPE: _finished(record.trials[RECIPES], True),
+                                    TUNED: _finished(record.trials[NONE], False)}  # fmt: skip
     raise RuntimeError(f"the store has no verdict of the search with search.folder={folder}")
 
 
-def arms_of(runs: pd.DataFrame, metric: str, trials: int) -> dict[str, Arm]:
-    """The arms of a verdict's sweep; one that is missing is the same as the tuned one."""
+def _finished(trials: Sequence[Tried], mixed: bool) -> int:
+    finished = [trial.recipe for trial in trials if trial.score is not None]
+    return len({recipe.key for recipe in finished if bool(recipe.techniques) == mixed})
+
+
+def arms_of(runs: pd.DataFrame, metric: str, trials: Mapping[str, int]) -> dict[str, Arm]:
+    """The arms of a verdict's sweep; one that is missing is the same as the tuned one.
+
+    Args:
+        runs: of the sweep.
+        metric: that is told.
+        trials: of which each arm was chosen, 0 of one that is not named.
+    """
     finished = runs[runs["status"] == "FINISHED"]
     found: dict[str, Arm] = {}
     for name, variant in (
@@ -175,9 +188,10 @@ def arms_of(runs: pd.DataFrame, metric: str, trials: int) -> dict[str, Arm]:
     ):
         ours = finished[finished["variant"] == variant]
         if len(ours):
-            found[name] = Arm(_scores(ours, metric), str(ours["tuned"].iloc[0] or ""), trials)
+            found[name] = Arm(_scores(ours, metric), str(ours["tuned"].iloc[0] or ""),
+                              trials.get(name, 0))  # fmt: skip
         else:
-            found[name] = found[TUNED]
+            found[name] = replace(found[TUNED], trials=trials.get(name, 0))
     boosted = finished[finished["technique"] == BOOSTING]
     if len(boosted):
         found[BOOSTED] = Arm(_scores(boosted, metric))

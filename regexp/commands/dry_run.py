@@ -103,9 +103,13 @@ def show_dry_run(sweep: Sweep) -> None:
         runs = f"at least {least} and at most {count(most, 'run')}, told as the most"
     print(
         f"{count(len(rows), 'job')}, {runs}: {total - left} finished, "
-        f"{left} to run in about {_duration(seconds)} of training, one job after another (less "
+        f"{left} to run in {_about(seconds)} of training, one job after another (less "
         "where it stops early), and about a second a job for the rest. Nothing was written."
     )
+
+
+def _about(seconds: float | None) -> str:
+    return "an unknown time" if seconds is None else f"about {_duration(seconds)}"
 
 
 def rows_of(
@@ -225,6 +229,8 @@ def _seconds_a_run(config: DictConfig) -> float:
         runs = plan(short)
     except ConfigError as error:  # such as a schedule that needs more epochs
         raise UnmeasuredError(f"not measured in {short.trainer.epochs} epochs: {error}") from error
+    if config.launch.elsewhere and config.trainer.device != "cpu":
+        raise UnmeasuredError("not measured: the launcher lends the GPU")
     runs = runs[:: math.ceil(len(runs) / RUNS)]
     seconds = 0.0
     with device_settings(runs[0].config["trainer"]) as device:

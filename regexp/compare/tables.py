@@ -189,7 +189,8 @@ def deciding_columns(
     columns.append(
         _column("simultaneous interval", rows["simultaneous_low"],
                 (interval for _, interval in simultaneous),
-                "All differences of this table lie within theirs with a probability of 95%.")
+                "All differences of this table lie within theirs with a probability of 95% or "
+                "more: they are of the level that claims are held to.")
     )  # fmt: skip
     return [_named(rows, against), *_telling(columns)]
 

@@ -74,6 +74,25 @@ def _check_keys(config: DictConfig) -> None:
                 raise ConfigError(f"{prefix}{name}: expected a value; none is given")
 
 
+def _check_machine(trainer: DictConfig) -> None:
+    """Cores and GPUs that this machine has."""
+    cores = os.cpu_count() or 1
+    if trainer.threads > cores:
+        raise ConfigError(
+            f"trainer.threads={trainer.threads}: expected 1 to {cores}, the CPU cores of this "
+            "machine"
+        )
+    if trainer.device.startswith("cuda"):
+        import torch
+
+        index = int(trainer.device.partition(":")[2] or 0)
+        if index >= torch.cuda.device_count():
+            raise ConfigError(
+                f"trainer.device={trainer.device}: this machine has {torch.cuda.device_count()} "
+                "CUDA devices that torch can use; expected cpu, or auto"
+            )
+
+
 def check_numbers(config: DictConfig) -> None:
     """Ranges of the keys that the schema types."""
     trainer = config.trainer
@@ -86,25 +105,12 @@ def check_numbers(config: DictConfig) -> None:
         raise ConfigError(
             f"trainer.sharpness={trainer.sharpness}: expected a number of training rows, or 0"
         )
-    cores = os.cpu_count() or 1
-    if trainer.threads > cores:
-        raise ConfigError(
-            f"trainer.threads={trainer.threads}: expected 1 to {cores}, the CPU cores of this "
-            "machine"
-        )
     if not DEVICE.fullmatch(trainer.device):
         raise ConfigError(
             f"trainer.device={trainer.device}: expected auto, cpu, cuda or cuda:<number>"
         )
-    if trainer.device.startswith("cuda"):
-        import torch
-
-        index = int(trainer.device.partition(":")[2] or 0)
-        if index >= torch.cuda.device_count():
-            raise ConfigError(
-                f"trainer.device={trainer.device}: this machine has {torch.cuda.device_count()} "
-                "CUDA devices that torch can use; expected cpu, or auto"
-            )
+    if not config.launch.elsewhere:
+        _check_machine(trainer)
     if trainer.precision not in PRECISIONS:
         raise ConfigError(
             f"trainer.precision={trainer.precision}: expected one of {', '.join(PRECISIONS)}"

@@ -126,6 +126,33 @@ def check_launcher(config: DictConfig) -> None:
         )
 
 
+def fit_to_launcher(config: DictConfig, launcher: DictConfig) -> None:
+    """Say in a job's configuration that Slurm or Ray finds its machine, if one does.
+
+    What that machine has is not known here, but whether it lends the job a GPU, which has to be
+    asked for: that is what `trainer.device=auto` is then.
+
+    Args:
+        config: of the job, without Hydra's own node.
+        launcher: that node's, with what it asks for.
+    """
+    match str(launcher.get("_target_")).rpartition(".")[2]:
+        case "SlurmLauncher":
+            asks = any(launcher.get(key) for key in _GPUS_OF_SLURM)
+        case "RayLauncher" | "RayAWSLauncher":
+            asks = bool(launcher.ray.remote.get("num_gpus"))
+        case _:
+            return
+    with read_write(config), open_dict(config):
+        config.launch.elsewhere = True
+        if config.trainer.get("device") == "auto":
+            config.trainer.device = "cuda" if asks else "cpu"
+
+
+_GPUS_OF_SLURM = ("gpus_per_node", "gpus_per_task", "gres")
+"""By which `hydra.launcher` asks for some."""
+
+
 def seed_sampler(config: DictConfig) -> tuple[str, ...]:
     """The override that seeds the sampler of a sweeper, if nothing else does.
 

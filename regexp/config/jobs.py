@@ -23,6 +23,7 @@ from regexp.config.composition import (
     check_choices,
     check_launcher,
     explain_hydra,
+    fit_to_launcher,
     load_config,
     seed_sampler,
     without_hydra,
@@ -194,6 +195,8 @@ def _jobs(
             else:
                 composed = job_of(master)
             strays.update(strays_of(composed.config))
+            if multirun:
+                fit_to_launcher(composed.config, master.hydra.launcher)
             config, setting = checked_job(composed.config, batch, swept, valid)
             node = None
             if composed.of_hydra - files:

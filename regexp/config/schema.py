@@ -64,10 +64,11 @@ class Checkpoint:
 
 @dataclass
 class Launch:
-    """`launch.*`: how jobs are given to a launcher; `folder` and `plan` are the command's own."""
+    """`launch.*`: how jobs are given to a launcher; the last three are the command's own."""
 
     retries: int = MISSING
     jobs_per_task: int = MISSING
+    elsewhere: bool = MISSING
     folder: str = MISSING
     plan: str | None = MISSING
 

@@ -14,7 +14,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from regexp.config.composition import check_choices, check_launcher, explain_hydra, load_config
+from regexp.config.composition import (
+    check_choices,
+    check_launcher,
+    explain_hydra,
+    fit_to_launcher,
+    load_config,
+)
 from regexp.config.prepared import job_of, prepared_hydra
 from regexp.config.schema import register
 from regexp.config.strays import override_key, strays_of
@@ -147,6 +153,7 @@ def compose_search(options: argparse.Namespace) -> Searched:
             if not str(whole.hydra.launcher._target_).endswith(".BasicLauncher"):
                 master = load_config(hydra, options.config_name, overrides, RunMode.MULTIRUN)
                 check_launcher(master)
+                fit_to_launcher(config, master.hydra.launcher)
         except (HydraException, OmegaConfBaseException) as error:
             words = explain_hydra(error, hydra, options.config_name, overrides)
             raise ConfigError(words) from error

@@ -27,6 +27,9 @@ def arithmetic_of(trainer: Mapping[str, Any]) -> dict[str, str]:
 
     Args:
         trainer: of a run's configuration.
+
+    Returns:
+        Name -> value, the `device` last: empty of a GPU that is not here.
     """
     device = torch.device(device_of(trainer["device"]))
     return environment.arithmetic() | {"device": device_name(device)}
@@ -72,11 +75,19 @@ def choose(
         if sweep_id in one.sweeps:
             better = not decided or not (before and before.ended)
         else:
-            same = one.arithmetic == wanted.get(one.fingerprint, usual)
+            same = _alike(one.arithmetic, wanted.get(one.fingerprint, usual))
             better = reuse and one.ended and same and not decided
         if better:
             chosen[one.fingerprint] = one
     return chosen
+
+
+def _alike(recorded: str, here: str) -> bool:
+    """Whether a run has the arithmetic of here; for a GPU that is not here, that of any."""
+    device = "device "  # the last of both
+    if here.endswith(device):
+        return device in recorded and not recorded.endswith(f"{device}cpu")
+    return recorded == here
 
 
 def existing_lines(

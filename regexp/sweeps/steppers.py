@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -64,6 +65,9 @@ def _check(nodes: str, epochs: int, steps: int, device: str, precision: str) -> 
         return
     scheduler.last_epoch = times - 1
     try:
-        scheduler.step()
+        with warnings.catch_warnings():
+            # that the optimizer has made no step, which one of a GPU makes only there
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
+            scheduler.step()
     except Exception as error:  # as a user's function of LambdaLR
         raise blame("scheduler", config["scheduler"], error) from error

@@ -24,10 +24,19 @@ def device_settings(trainer: Mapping[str, Any]) -> Iterator[torch.device]:
 
     Raises:
         ValueError: more threads than any machine has; to start them would end the process.
+        ConfigError: a GPU that is not here.
     """
     if not 1 <= trainer["threads"] <= THREADS:  # of a recorded configuration, say
         raise ConfigError(key="trainer.threads", got=trainer["threads"], expected=f"1 to {THREADS}")
     device = torch.device(device_of(trainer["device"]))
+    if device.type == "cuda" and not _is_here(device):
+        raise ConfigError(
+            f"the machine that is to train has {torch.cuda.device_count()} CUDA devices that torch "
+            "can use",
+            key="trainer.device",
+            got=trainer["device"],
+            cure="ask the launcher for a GPU, or give trainer.device=cpu",
+        )
     _keep_freed_memory()
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
@@ -78,5 +87,11 @@ def device_of(name: str) -> str:
 
 
 def device_name(device: torch.device) -> str:
-    """The model of a GPU, or `cpu`."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    """The model of a GPU, or `cpu`; empty of a GPU that is not here."""
+    if device.type != "cuda":
+        return device.type
+    return torch.cuda.get_device_name(device) if _is_here(device) else ""
+
+
+def _is_here(device: torch.device) -> bool:
+    return (device.index or 0) < torch.cuda.device_count()

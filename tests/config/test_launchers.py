@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from omegaconf import OmegaConf
 
 from regexp.commands.arguments import parse
 from regexp.config import composition
+from regexp.config.composition import fit_to_launcher
 from regexp.config.jobs import compose
 from regexp.config.schema import conf_folder
+from regexp.config.searched import compose_search
 from regexp.errors import ConfigError
 
 LAUNCHERS = {"joblib": "joblib", "slurm": "submitit", "ray": "ray"}
@@ -48,6 +53,47 @@ def test_a_launcher_has_the_keys_of_its_plugin(launcher: str) -> None:
     sweep = compose(parse(["-m", f"hydra/launcher={launcher}", "regularizer=none,l1"])[0])
     chosen = sweep.master.hydra.launcher
     assert {key for key in content if key != "defaults"} <= set(chosen)
+
+
+SLURM = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
+RAY = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"
+
+
+@pytest.mark.parametrize(
+    ("launcher", "given", "device"),
+    [
+        ({"_target_": SLURM, "gpus_per_node": None}, "auto", "cpu"),
+        ({"_target_": SLURM, "gpus_per_node": 1}, "auto", "cuda"),
+        ({"_target_": SLURM, "gres": "gpu:1"}, "auto", "cuda"),
+        ({"_target_": SLURM}, "cuda:1", "cuda:1"),
+        ({"_target_": RAY, "ray": {"remote": {"num_gpus": None}}}, "auto", "cpu"),
+        ({"_target_": RAY, "ray": {"remote": {"num_gpus": 0.5}}}, "auto", "cuda"),
+        ({"_target_": f"{SLURM.rpartition('.')[0]}.LocalLauncher"}, "auto", None),
+        ({"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}, "auto", None),
+    ],
+)
+def test_a_job_trains_on_what_its_launcher_asks_for(
+    launcher: dict[str, Any], given: str, device: str | None
+) -> None:
+    """A run's fingerprint names its device, which the machine of the command may not have."""
+    config = OmegaConf.create({"launch": {"elsewhere": False}, "trainer": {"device": given}})
+    fit_to_launcher(config, OmegaConf.create(launcher))
+    assert config.launch.elsewhere == (device is not None)
+    assert config.trainer.device == (device or "auto")
+
+
+def test_what_a_job_needs_may_be_on_another_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(composition, "find_spec", lambda name: name)
+    index, threads = torch.cuda.device_count(), (os.cpu_count() or 1) + 1
+    words = [f"trainer.device=cuda:{index}", f"trainer.threads={threads}", "regularizer=none,l1"]
+    jobs = compose(parse(["-m", "hydra/launcher=ray", *words])[0]).jobs
+    assert [job.config.trainer.device for job in jobs] == [f"cuda:{index}"] * 2
+    for word in words[:2]:
+        with pytest.raises(ConfigError, match="this machine"):
+            compose(parse(["-m", word])[0])
+    searched = compose_search(parse(["hydra/launcher=ray", *words[:2]])[0])
+    assert searched.config.launch.elsewhere
+    assert searched.config.trainer.threads == threads
 
 
 @pytest.mark.parametrize(("key", "value"), [("retries", "-1"), ("jobs_per_task", "0")])

@@ -113,9 +113,11 @@ def test_an_arm_that_was_not_trained_is_the_tuned_one() -> None:
             "metrics.test/balanced_accuracy": [0.5, 0.7, 0.9],
         }
     )
-    arms = worth.arms_of(runs, "test/balanced_accuracy", 16)
-    assert arms[worth.RECIPE] == arms[worth.UNTUNED] == arms[worth.TUNED]
-    assert arms[worth.TUNED] == Arm({5: 0.5, 6: 0.7}, "none; lr=0.1", 16)
+    arms = worth.arms_of(runs, "test/balanced_accuracy", {worth.RECIPE: 16, worth.TUNED: 12})
+    scores = {5: 0.5, 6: 0.7}
+    assert arms[worth.TUNED] == Arm(scores, "none; lr=0.1", 12)
+    assert arms[worth.RECIPE] == Arm(scores, "none; lr=0.1", 16)
+    assert arms[worth.UNTUNED] == Arm(scores, "none; lr=0.1", 0)
     assert arms[worth.BOOSTED].scores == {5: 0.9}
 
 
@@ -131,9 +133,16 @@ def test_trials_are_those_of_the_search_that_is_told_of() -> None:
         experiment_id="0",
         text=lambda name, file: record(verdict=f"worth of {name}").as_json().encode(),
     )  # fmt: skip
-    scored = [one for one in record().trials["recipes"] if one.score is not None]
-    different = {one.recipe.key for one in scored if one.recipe.techniques}
-    assert worth.verdict_of(tracker, "here", "1min") == ("worth of 1", len(different))
+    different = {
+        arm: {one.recipe.key: bool(one.recipe.techniques) for one in trials if one.score}
+        for arm, trials in record().trials.items()
+    }
+    mixed = sum(different["recipes"].values())
+    alone = len(different["none"])
+    assert 0 < mixed != alone > 0
+    assert not any(different["none"].values())
+    trials = {worth.RECIPE: mixed, worth.TUNED: alone}
+    assert worth.verdict_of(tracker, "here", "1min") == ("worth of 1", trials)
     with pytest.raises(RuntimeError, match="no verdict"):
         worth.verdict_of(tracker, "here", "2min")
 

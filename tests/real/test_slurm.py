@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from regexp.sweeps.launchers.slurm import queue
 from tests.real.slurm import kill_slurmd, missing, plans, process_of
@@ -117,6 +118,14 @@ def test_the_same_command_waits_for_the_jobs_that_live(
     assert recorded(tmp_path) == undisturbed
     submitted = {path.name for path in tmp_path.glob("mlruns/hydra/*/.submitit/[0-9]*_*")}
     assert len(submitted) == len(TECHNIQUES), "each once"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="jobs would have a GPU")
+def test_jobs_are_for_gpus_that_the_login_node_has_not(tmp_path: Path) -> None:
+    """They are submitted, and say where they train that there is none."""
+    status, printed = end(give(tmp_path, "hydra/launcher=slurm", "trainer.device=cuda"))
+    assert status == 1
+    assert printed.count("the machine that is to train has 0 CUDA devices") == len(TECHNIQUES)
 
 
 def test_jobs_that_share_a_task_and_are_cancelled(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import importlib
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from regexp.__main__ import run as run_command
 from regexp.commands.arguments import parse
@@ -262,6 +264,19 @@ def test_runs_of_another_arithmetic_are_not_mixed_in(
     other = dict.fromkeys(environment.arithmetic(), "another")
     monkeypatch.setattr(environment, "arithmetic", lambda: other)
     assert len(store.trained("seeds=3", *SMALL)[0]) == 3
+
+
+@pytest.mark.parametrize(
+    ("device", "counts"), [("cpu", False), ("NVIDIA H200", True), ("NVIDIA L4", True)]
+)
+def test_where_no_gpu_is_those_of_any_count(device: str, counts: bool) -> None:
+    """Their model is known where jobs train alone, as on the nodes of a cluster."""
+    missing = {"device": f"cuda:{torch.cuda.device_count()}"}
+    [run] = planned(1)
+    run = replace(run, config=run.config | {"trainer": run.config["trainer"] | missing})
+    recorded = f"torch 2.0, processor another, device {device}"
+    chosen = choose([earlier(0, sweep="b", arithmetic=recorded)], "a", [run], reuse=True)
+    assert len(chosen) == counts
 
 
 TECHNIQUE = """

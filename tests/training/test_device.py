@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from regexp.training.device import device_settings
+from regexp.training.device import device_name, device_settings
 
 
 def test_threads_are_set_for_a_while() -> None:
@@ -22,6 +22,14 @@ def test_threads_are_set_for_a_while() -> None:
 def test_a_recorded_number_of_threads_is_one_that_a_machine_has(threads: int) -> None:
     trainer = {"threads": threads, "device": "cpu"}
     with pytest.raises(ValueError, match=f"trainer.threads={threads}: "), device_settings(trainer):
+        pass
+
+
+def test_a_gpu_that_is_not_here_has_no_name_and_trains_nothing() -> None:
+    missing = f"cuda:{torch.cuda.device_count()}"
+    assert device_name(torch.device(missing)) == ""
+    trainer = {"threads": 1, "device": missing}
+    with pytest.raises(ValueError, match=f"trainer.device={missing}: "), device_settings(trainer):
         pass
 
 
