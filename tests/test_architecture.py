@@ -134,8 +134,8 @@ def test_mlflow_is_imported_late() -> None:
 
 # of the room of techniques
 FRAME = {
-    "__init__", "base", "cocktail", "common", "conflicts", "flat_minima", "hyperparameters",
-    "image_operations", "ranges", "schedule", "training_rows", "turns", "views",
+    "__init__", "base", "cocktail", "common", "conflicts", "depth", "flat_minima",
+    "hyperparameters", "image_operations", "ranges", "schedule", "training_rows", "turns", "views",
 }  # fmt: skip
 
 
@@ -147,7 +147,7 @@ FRAME = {
 def test_a_technique_imports_no_other_technique(path: Path) -> None:
     names = of_package(imports(path.read_text(encoding="utf-8")), "regexp")
     assert names
-    shared = ("base", "common", "flat_minima", "image_operations", "training_rows")
+    shared = ("base", "common", "depth", "flat_minima", "image_operations", "training_rows")
     allowed = (*(f"regexp.regularizer.{name}" for name in shared), "regexp.random")
     assert names == set().union(*(of_package(names, module) for module in allowed))
 

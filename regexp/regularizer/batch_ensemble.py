@@ -64,13 +64,13 @@ class Members(
 class BatchEnsemble(Members):
     """Train M members at once whose weights are W * (s r'), with s and r of each member's own.
 
-    A hidden layer gives activation(s * (W x + b)) * r, with s and r [features] of the member: s of
-    this layer and r of the next. (The paper also has r of the first layer, s of the last and biases
-    of each member.) They begin as random signs and are learned; as vectors they are left
-    alone by penalties, decay and constraints. All members see every row: the batch has each row
-    M times, the i-th row of the network belongs to member i modulo M, and the loss is the mean of
-    the members' (as Gorishniy et al. do; the paper gives each member its own part of the batch).
-    What is evaluated is the members' mean probability (in regression their mean output).
+    A hidden layer gives activation(norm(s * (W x + b))) * r, with s and r [features] of the member:
+    s of this layer and r of the next. (The paper also has r of the first layer, s of the last and
+    biases of each member.) They begin as random signs and are learned; as vectors they are left
+    alone by penalties, decay and constraints. All members see every row: the batch has each row M
+    times, the i-th row of the network belongs to member i modulo M, and the loss is the mean of the
+    members' (as Gorishniy et al. do; the paper gives each member its own part of the batch). What
+    is evaluated is the members' mean probability (in regression their mean output).
 
     List it first among techniques that change batches, so that each member gets draws of its own.
 
@@ -98,7 +98,7 @@ class BatchEnsemble(Members):
         if self.members == 1:
             return model
         for block in blocks(model).values():
-            block.norm.append(MemberScale(self.members, block))
+            block.norm.insert(0, MemberScale(self.members, block))  # what is normalized
             block.dropout.append(MemberScale(self.members, block))
         return model
 
@@ -227,6 +227,14 @@ class MemberLinear(nn.Linear):
         self.output_factors = nn.Parameter(layer.weight.new_ones(members * layer.out_features))
         bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().repeat(members))
         self.register_parameter("bias", bias)
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw weights and biases again, as those of one network: the members' begin equal."""
+        drawn = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None)
+        self.weight.copy_(drawn.weight)
+        if self.bias is not None:
+            self.bias.copy_(drawn.bias.repeat(self.members))
 
     @torch.no_grad()
     def begin_at_random(self, distribution: str, width: int) -> None:

@@ -22,15 +22,17 @@ class ClassBalancedLoss(
 ):
     """Let each row count by the inverse of the effective number of rows of its class.
 
-    A class of n training rows has the weight (1 - beta) / (1 - beta^n): the inverse of
-    1 + beta + ... + beta^(n-1), which counts a row the less the more there are already. beta = 0
-    weighs all classes alike, and beta -> 1 by the inverse of their sizes, as
-    trainer.class_weight=balanced does. The weights of the classes that have rows add up to their
-    number, as in the paper. They are multiplied with those that rows have already, and hold for
-    whatever loss is trained on: beside `focal_loss` it is the paper's class-balanced focal loss. A
-    row with soft targets has the mean weight of its classes, as the techniques listed before have
-    made them: list it before those that change labels. The training loss that is reported is the
-    weighted one, the others count each row once.
+    A class of n training rows has the weight (1 - beta) / (1 - beta^n): the inverse of 1 + beta +
+    ... + beta^(n-1), which counts a row the less the more there are already. beta = 0 weighs all
+    classes alike, and beta -> 1 by the inverse of their sizes, as trainer.class_weight=balanced
+    does. The weights of the classes that have rows add up to their number, as in the paper: where
+    classes are very unequal the mean weight of a row is far below 1 (.04 of 990 and 10 rows with
+    beta -> 1), so that the loss counts less beside penalties and clipping than with
+    trainer.class_weight=balanced. They are multiplied with those that rows have already, and hold
+    for whatever loss is trained on: beside `focal_loss` it is the paper's class-balanced focal
+    loss. A row with soft targets has the mean weight of its classes, as the techniques listed
+    before have made them: list it before those that change labels. The training loss that is
+    reported is the weighted one, the others count each row once.
 
     Helps: classes of very unequal sizes, where the balanced accuracy is asked for. A tuned beta is
     milder than the inverse of the sizes, which gives few rows too much to say.

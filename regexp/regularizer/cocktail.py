@@ -53,9 +53,11 @@ class Cocktail(Regularizer):
     the weights comes last, wherever it is listed: constraints after decay and averages, sparsity
     after constraints. What is evaluated is a chain, wherever its links are listed: slow weights,
     averages of those (`follows`), constraints, and snapshots of the result (`keeps`). Layers go to
-    the slots of their kind whatever the order. Penalties add up; the run stops when any technique
-    says so. Of several techniques that mix rows (`mixes`), and are not neutral, each batch gets
-    one, drawn with equal chances; so it does of those that a technique calls `alternatives`.
+    the slots of their kind whatever the order, and several in one slot stand in it in this order,
+    the scales of `batch_ensemble` before a normalization. Penalties add up; the run stops when any
+    technique says so. Of several techniques that mix rows (`mixes`), and are not neutral, each
+    batch gets one, drawn with equal chances; so it does of those that a technique calls
+    `alternatives`.
 
     Args:
         techniques: by name. The name keys the technique's random stream.

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from regexp.regularizer.base import GradientView, Range, Regularizer, Step, Tensors, blocks
+from regexp.regularizer.base import (
+    GradientView,
+    Range,
+    Regularizer,
+    Step,
+    Tensors,
+    blocks,
+)
+from regexp.regularizer.depth import last_block_before, layers_before_output
 
 
 @dataclass(frozen=True)
 class Freezing(Regularizer, kind="schedule", neutral={"start": 1.0}):
     """Freeze the hidden blocks one after another, the first after a share `start` of the steps.
 
-    Of L hidden blocks, counted from 0 at the inputs, block i is frozen from step
-    (start + (1 - start) * i / L) * steps on; the output layer never is. The paper's times lie on
-    the same line ("linear, unscaled"), but it also anneals each layer's learning rate to zero by
-    then; here the layers follow the run's schedule until they stop. The gradients of frozen
-    parameters are zero, and what an optimizer's momentum or a decay does to them is undone: list it
-    last. Constraints and sparsity come after it all the same, and act on frozen weights too.
-    Running statistics of batch normalization in frozen blocks go on moving.
+    Of L hidden blocks, counted from 0 at the inputs, block i is frozen from step (start + (1 -
+    start) * i / L) * steps on, and with it what stands before the next block, as the second layer
+    of a residual branch, or before the first, as an embedding: nothing trains in front of a frozen
+    layer. The output layer never is frozen. The paper's times lie on the same line ("linear,
+    unscaled"), but it also anneals each layer's learning rate to zero by then; here the layers
+    follow the run's schedule until they stop. The gradients of frozen parameters are zero, and what
+    an optimizer's momentum or a decay does to them is undone: list it last. Constraints and
+    sparsity come after it all the same, and act on frozen weights too. Running statistics of batch
+    normalization in frozen blocks go on moving.
 
     Helps: where the first layers are right early (networks that were trained before, many layers);
     in small networks from a random start it mostly trains the last layers longer.
@@ -56,26 +65,14 @@ class Freezing(Regularizer, kind="schedule", neutral={"start": 1.0}):
         return self._where_frozen(step, old, new)
 
     def _where_frozen(self, step: Step, frozen: Tensors, free: Tensors) -> Tensors:
-        depths = _depths(free)
-        count = max(depths.values(), default=-1) + 1
+        depths, before = last_block_before(free), layers_before_output(free, step.kinds)
+        count = max(depths.values()) + 1
         result = dict(free)
         for name, depth in depths.items():
+            if not before[name]:  # of the output layer
+                continue
             begins = (self.start + (1 - self.start) * depth / count) * step.steps
             # 0.07 * 100 is 7.000000000000001: rounding must not add a step
             now = torch.as_tensor(step.index_tensor >= begins - 1e-6, device=free[name].device)
             result[name] = torch.where(now, frozen[name], free[name])
         return result
-
-
-def _depths(parameters: Mapping[str, Tensor]) -> dict[str, int]:
-    """The number of the block, from 0, that a parameter belongs to; those of no block are left out.
-
-    A block is what has parameters under its slot `layer` (see `regexp.model.layers.Block`).
-    """
-    block_names = dict.fromkeys(n.rpartition(".layer.")[0] for n in parameters if ".layer." in n)
-    return {
-        name: depth
-        for depth, block in enumerate(block_names)
-        for name in parameters
-        if name.startswith(f"{block}.")
-    }

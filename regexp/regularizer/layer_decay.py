@@ -10,7 +10,6 @@ from torch import nn
 from regexp.regularizer.base import (
     Include,
     NotApplicable,
-    ParameterKinds,
     Range,
     Regularizer,
     Step,
@@ -18,7 +17,8 @@ from regexp.regularizer.base import (
     parameter_kinds,
     weights,
 )
-from regexp.regularizer.common import owner, towards
+from regexp.regularizer.common import towards
+from regexp.regularizer.depth import layers_before_output
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class LayerwiseLRDecay(
     direction that does not depend on it, so this is a learning rate for each layer (nearly so with
     ASGD, Adafactor and Rprop, whose steps have decays or bounds of their own).
     Decoupled decay that is listed before it is scaled as well, as torch's decay would be by the
-    layer's rate.
+    layer's rate. Constraints come after it and act on all layers alike.
 
     Helps: fine-tuning, where early layers are good already; from a random start it slows them
         down, which is rarely wanted.
@@ -82,7 +82,7 @@ class LayerwiseLRDecay(
 
     Args:
         factor: learning rate of a layer relative to the next nearer to the output, in [0, 1]; 1
-            changes nothing, 0 trains the output layer alone.
+            changes nothing, with 0 the optimizer trains the output layer alone.
 
     Raises:
         ValueError: for a number out of its range.
@@ -109,23 +109,3 @@ class LayerwiseLRDecay(
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         before = layers_before_output(old, step.kinds)
         return {n: towards(old[n], w, self.factor ** before[n]) for n, w in new.items()}
-
-
-def layers_before_output(parameters: Tensors, kinds: ParameterKinds) -> dict[str, int]:
-    """How many layers with weights lie between each parameter and the output.
-
-    Args:
-        parameters: all of a network's, by name, in its order from inputs to outputs.
-        kinds: of them.
-
-    Returns:
-        By name: 0 in the last layer, 1 in the one before it. A parameter of a module without
-        weights (normalization) counts with the layer before it, or the first.
-    """
-    owners = dict.fromkeys(owner(name) for name in weights(parameters, kinds))
-    layers = {module: i for i, module in enumerate(owners)}
-    distances, current = {}, 0
-    for name in parameters:
-        current = layers.get(owner(name), current)
-        distances[name] = len(layers) - 1 - current
-    return distances

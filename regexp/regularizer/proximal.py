@@ -24,7 +24,10 @@ from regexp.regularizer.common import unit_norms
 
 @dataclass(frozen=True)
 class ProximalL1(
-    Regularizer, kind="sparsity", neutral={"strength": 0.0}, refuses=("weights that are shifted",)
+    Regularizer,
+    kind="sparsity",
+    neutral={"strength": 0.0},
+    refuses=("weights that are shifted", "learning rates by layer"),  # a threshold has the run's
 ):
     """Soft thresholding after every step: w <- sign(w) * max(|w| - lr * strength, 0).
 
@@ -63,7 +66,10 @@ class ProximalL1(
 
 @dataclass(frozen=True)
 class ProximalGroupLasso(
-    Regularizer, kind="sparsity", neutral={"strength": 0.0}, refuses=("weights that are shifted",)
+    Regularizer,
+    kind="sparsity",
+    neutral={"strength": 0.0},
+    refuses=("weights that are shifted", "learning rates by layer"),  # a threshold has the run's
 ):
     """Shrink groups of weights, whole ones to zero: w_g * max(0, 1 - lr * s_g / norm2(w_g)).
 

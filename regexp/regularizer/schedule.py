@@ -59,7 +59,7 @@ class Schedule:
     - `cosine`: half a cosine, flat at both ends (Loshchilov & Hutter 2017,
       https://arxiv.org/abs/1608.03983, without restarts);
     - `exponential`: a constant factor a step;
-    - `step`: the initial value.
+    - `step`: the initial value; `until` has to be below 1, or nothing would change.
 
     In a technique's hooks the number of step t of T is that at the share t / T of the run, t from
     0: a tensor of no dimension in float64, alone as in a stack. Layers draw their noise with it.
@@ -101,6 +101,12 @@ class Schedule:
                 "expected shares of the run, 0 <= start < until <= 1, got "
                 f"start={self.start:g} and until={self.until:g}",
                 key="until",
+            )
+        if self.shape == "step" and self.until == 1:
+            raise ConfigError(
+                "a step at the end of the run, at 1, would leave the initial value all along",
+                key="until",
+                cure="give the share of the run at which it steps, below 1",
             )
         if self.shape == "exponential" and not (self.initial > 0 and self.final > 0):
             raise ConfigError(

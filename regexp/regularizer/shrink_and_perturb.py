@@ -20,7 +20,12 @@ from regexp.regularizer.common import draw_like
 
 
 @dataclass(frozen=True)
-class ShrinkAndPerturb(Regularizer, kind="decay", neutral={"shrink": 1.0, "noise": 0.0}):
+class ShrinkAndPerturb(
+    Regularizer,
+    kind="decay",
+    neutral={"shrink": 1.0, "noise": 0.0},
+    refuses=("slow weights",),  # they stay, and pull the others back
+):
     """A few times in a run, shrink the weights and add noise: w <- shrink * w + noise * s * z.
 
     z is standard normal, drawn anew each time, and s the root mean square of the initial weights of

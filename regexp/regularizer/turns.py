@@ -94,5 +94,7 @@ def turn_of_each(step: Step, group: str, techniques: Sequence[Regularizer]) -> S
 def _active(technique: Regularizer, device: torch.device) -> Tensor:
     """Whether one of its numbers is not neutral: bool of no dimension, as they may be tensors."""
     values, neutral = technique.hyperparameters, technique.neutral or {}
-    differ = [values[name] != value for name, value in neutral.items()] or [True]
+    differ = [
+        values[name] is not None and values[name] != value for name, value in neutral.items()
+    ] or [True]
     return torch.stack([torch.as_tensor(one, device=device) for one in differ]).any()

@@ -47,7 +47,7 @@ def test_a_job_whose_training_breaks_says_why(
     printed = capsys.readouterr().out
     said = str(error).splitlines()[0]
     assert f"unknown  (training raised {type(error).__name__}: {said})" in printed
-    assert "in about unknown of training" in printed
+    assert "in an unknown time of training" in printed
 
 
 def test_a_job_that_a_few_epochs_do_not_fit_says_so(

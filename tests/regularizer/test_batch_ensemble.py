@@ -12,6 +12,7 @@ from regexp.model.recurrent import Recurrent
 from regexp.random import Rng
 from regexp.regularizer.base import Batch, Block, PredictionView
 from regexp.regularizer.batch_ensemble import MemberScale
+from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.network import Network
 from tests.support import make_data, make_member, make_step, run, technique
 
@@ -74,6 +75,17 @@ def test_loss_is_the_mean_of_the_members(model, inputs):
         for index in range(MEMBERS)
     ]
     torch.testing.assert_close(ours, torch.stack(each).mean(), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "names", [("batch_norm", "batch_ensemble"), ("batch_ensemble", "batch_norm")]
+)
+def test_a_layer_is_scaled_before_it_is_normalized(names):
+    model = Cocktail({name: technique(name) for name in names}).build(MLP((4,), 3, [5], "relu"))
+    assert [type(layer).__name__ for layer in model.hidden[0].norm] == [
+        "MemberScale",
+        "BatchNorm1d",
+    ]
 
 
 def test_channels_of_images_have_factors():

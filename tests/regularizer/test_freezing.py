@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from regexp.model.cnn import CNN
+from regexp.model.resnet_mlp import ResNetMLP
 from tests.support import make_data, make_member, make_step, run, technique
 
 # With momentum and a decay of its own: both move weights whose gradient is zero.
@@ -70,11 +71,25 @@ def test_start_zero_never_trains_the_first_block():
     assert moved(start, trained) == {"hidden.1.layer", "output"}
 
 
+@pytest.mark.parametrize(
+    ("others", "branches"),
+    [((), ("branch",)), (("shake_shake",), ("branch.first", "branch.second"))],
+)
+def test_nothing_trains_in_front_of_a_frozen_layer(others, branches):
+    """Of 4 epochs: embedding and first residual train in none, the second one in two."""
+    model, data = partial(ResNetMLP, (4,), 3, 5, 6, 2, "relu"), make_data(shape=(4,))
+    after = [weights_after(n, 4, 0.0, SGD, others, model=model, data=data) for n in (1, 2, 3)]
+    changes = [moved(*pair) for pair in pairwise(after)]
+    second = {f"residual.1.{one}.{part}" for one in branches for part in ("hidden.layer", "output")}
+    assert changes == [{*second, "output"}, {"output"}]
+
+
 @pytest.mark.parametrize("first", range(1, 100))
 def test_rounding_adds_no_step(first):
     """0.07 * 100 is 7.000000000000001, for one; `make_step` has 100 steps."""
     freezing = technique("freezing", start=first / 100)
-    old, new = ({"hidden.0.layer.weight": torch.full((1, 1), x)} for x in (0.0, 1.0))
+    names = ("hidden.0.layer.weight", "output.weight")
+    old, new = ({name: torch.full((1, 1), x) for name in names} for x in (0.0, 1.0))
     moved = [
         freezing.constrain(make_step(index), new, old)["hidden.0.layer.weight"].item()
         for index in (first - 1, first)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from regexp.model.resnet_mlp import ResNetMLP
 from regexp.regularizer.base import parameter_kinds
-from regexp.regularizer.layer_decay import layers_before_output
+from regexp.regularizer.depth import layers_before_output
 from tests.support import make_step, technique
 
 RATE = 0.01
@@ -84,6 +85,17 @@ def test_layers_are_counted_from_the_output():
     expected = {"first": 3, "norm": 3, "rnn": 2, "middle": 1, "scale": 1, "output": 0}
     assert before == {name: expected[name.partition(".")[0]] for name in before}
     assert sum(name.startswith("middle.") for name in before) == 3  # bias, length, direction
+
+
+def test_parallel_branches_are_equally_deep():
+    model = technique("shake_shake").build(ResNetMLP((4,), 3, 5, 6, 2, "relu"))
+    before = layers_before_output(dict(model.named_parameters()), parameter_kinds(model))
+    assert before["embedding.weight"] == 5
+    for residual in (0, 1):
+        for branch in ("first", "second"):
+            of_branch = f"residual.{residual}.branch.{branch}"
+            assert before[f"{of_branch}.hidden.layer.weight"] == 4 - 2 * residual
+            assert before[f"{of_branch}.output.bias"] == 3 - 2 * residual
 
 
 def test_a_factor_of_one_is_weight_decay(network):

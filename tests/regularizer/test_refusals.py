@@ -158,6 +158,8 @@ def test_a_hook_of_other_arguments_is_refused_where_its_class_is_made():
         ("swa", "budget"),  # which ends before the tail that is averaged
         ("swag", "budget"),
         ("pruning", "budget"),
+        *(("shrink_and_perturb", one) for one in ("lookahead", "schedule_free")),  # pulled back
+        *((one, "layerwise_lr_decay") for one in ("proximal_l1", "group_lasso_proximal")),
     ],
 )
 def test_what_breaks_another_is_refused_in_either_order(name: str, other: str) -> None:

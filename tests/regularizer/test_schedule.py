@@ -166,6 +166,7 @@ def test_gradients_of_single_numbers_keep_their_type() -> None:
         ({"from": 0.5, "to": 1.5}, "hidden: expected a number >= 0 and < 1, got 1.5"),
         ({"from": 0.5, "to": 0, "shape": "sine"}, "hidden.shape: expected one of linear"),
         ({"from": 0.5, "to": 0, "until": 0}, "hidden.until: expected shares of the run"),
+        ({"from": 0.5, "to": 0, "shape": "step"}, "hidden.until: a step at the end of the run"),
         ({"from": 0.5, "to": 0, "shape": "exponential"}, "hidden.shape: an exponential way"),
         ({"from": "a", "to": 0}, "hidden.from: expected a number, got 'a'"),
     ],

@@ -16,6 +16,7 @@ from regexp.model.resnet_mlp import ResNetMLP
 from regexp.random import Rng
 from regexp.regularizer.base import Batch, PredictionView, parameter_kinds
 from regexp.regularizer.batch_ensemble import MemberHead, MemberLinear
+from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.lift import lift
 from regexp.stack.network import Network
 from regexp.stack.vmapped import Vmapped
@@ -141,6 +142,20 @@ def test_members_differ_by_the_first_adapter_and_the_head_alone():
     assert model.output.weight.abs().max() <= 4**-0.5  # as torch's nn.Linear(4, 2)
     normal = built(copy.deepcopy(before), first="normal").hidden[0].layer.input_factors
     assert not normal.abs().eq(1).any()
+
+
+def test_members_begin_equal_in_a_second_branch_too():
+    cocktail = Cocktail({name: technique(name) for name in ("tabm", "shake_shake")})
+    model = cocktail.build(ResNetMLP((4,), 3, 5, 6, 1, "relu"))
+    branch = model.residual[0].branch
+    for first, second in (
+        (branch.first.hidden.layer, branch.second.hidden.layer),
+        (branch.first.output, branch.second.output),
+    ):
+        members = second.bias.unflatten(0, (second.members, -1))
+        assert members.eq(members[0]).all()
+        assert not torch.isclose(members[0], first.bias[: members.shape[1]]).any()
+        assert not torch.isclose(second.weight, first.weight).any()
 
 
 def test_an_embedding_is_shared_and_its_features_have_one_number_each():
