@@ -72,8 +72,8 @@ def _run(arguments: Sequence[str]) -> int:
         compose_config(options)
         _help(arguments)
         return 0
+    check_alone(options)
     if not starts_jobs(options):
-        check_alone(options)
         if options.cfg:
             compose(options)  # Hydra's own words for a mistake are long
         from regexp.config.launching import answer

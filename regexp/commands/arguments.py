@@ -169,7 +169,8 @@ def check_alone(options: argparse.Namespace) -> None:
     """Check that what Hydra answers alone is asked for alone.
 
     Raises:
-        ConfigError: it is with `--multirun` or `--run`, or with another such question.
+        ConfigError: it is with `--multirun` or `--run`, or with another such question; or what
+            only belongs to one is given without it.
     """
     asked = [
         f"--{name.replace('_', '-')}"
@@ -178,6 +179,9 @@ def check_alone(options: argparse.Namespace) -> None:
     ]
     if len(asked) > 1:
         raise ConfigError(f"{asked[0]} goes without {asked[1]}; leave one of them out")
+    for name in ("resolve", "package"):
+        if getattr(options, name) and not options.cfg:
+            raise ConfigError(f"--{name} goes with --cfg alone: regexp --cfg job --{name}")
 
 
 class _Parser(argparse.ArgumentParser):

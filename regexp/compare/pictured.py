@@ -51,7 +51,7 @@ def pictured(comparison: Comparison) -> Sequence[Family]:
     worst = float("inf")
 
     def loss(index: int) -> float:
-        means = families[index].rows["mean"].dropna()
+        means = families[index].rows["adjusted_mean"].dropna()
         if means.empty:
             return worst
         return float(means.min()) if metric.lower_is_better else -float(means.max())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from regexp.dataset.data import DataError
 from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import area_average, check_reducible
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -74,7 +78,8 @@ def _read_image(file: Path, size: int | None, crop: bool, grey: bool) -> NDArray
             # a palette with transparency or a broken EXIF is read all the same
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=("PNG", "JPEG")) as image:
+            with Image.open(file, formats=("PNG", "JPEG")) as opened:
+                image = _upright(opened)
                 if image.mode.startswith("I"):  # 16 bits, of which Pillow would cut off the bright
                     deep = (np.asarray(image).astype(np.int64) + 128) // 257
                     pixels = deep.astype(np.uint8)[..., None].repeat(1 if grey else 3, axis=2)
@@ -86,6 +91,16 @@ def _read_image(file: Path, size: int | None, crop: bool, grey: bool) -> NDArray
         pixels = _middle(pixels)
     check_reducible(file, size, *pixels.shape[:2])
     return reduced(np.ascontiguousarray(pixels.transpose(2, 0, 1))[None], size)[0]
+
+
+def _upright(image: Picture) -> Picture:
+    """An image turned as its camera says that it is seen, where its EXIF can be read."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a broken EXIF makes the library raise anything
+        return image
 
 
 def _middle(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -225,6 +225,8 @@ def test_mistakes_of_the_command_line(
     ("arguments", "message"),
     [
         (["-m", "--cfg", "job", "seeds=1,2"], "--cfg goes without --multirun; leave one of them"),
+        (["--resolve", "seeds=1"], "--resolve goes with --cfg alone"),
+        (["--package", "model", "seeds=1"], "--package goes with --cfg alone"),
         (["ui", "seeds=3"], "seeds=3: expected keys of tracking or paths alone"),
         (["deliver", "-m"], "unrecognized arguments: -m"),
         (["export", "ID", "~nobody-of-this-name/x.zip"], "~nobody-of-this-name/x.zip"),

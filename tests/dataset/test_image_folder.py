@@ -121,6 +121,16 @@ def test_a_class_may_be_called_as_a_split_is(tmp_path):
     assert table.splits is table.held_out is None
 
 
+def test_photographs_stand_upright(tmp_path):
+    """A camera that is turned writes the rows as its sensor has them, and how they are seen."""
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the first row is the right side
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    [image] = read_images(tmp_path, [tmp_path / "turned.png"], None, crop=False, grey=False)
+    assert (image == np.rot90(pixels, -1).transpose(2, 0, 1)).all()
+
+
 def test_sixteen_bits_are_scaled_and_a_palette_may_be_transparent(tmp_path):
     """Pillow would cut off all above 255, and warns of the other."""
     shades = np.linspace(0, 65535, 64).reshape(8, 8).round().astype(np.uint16)
