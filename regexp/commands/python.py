@@ -39,6 +39,7 @@ class Sweep:
     def __init__(self, sweep_id: str, config: DictConfig) -> None:
         from regexp.tracking.stored import Reader
 
+        self._config = config
         self._reader = Reader(config.tracking.uri, config.paths.mlruns)
         recorded = self._reader.run(sweep_id)
         if recorded.sweep_id:
@@ -95,9 +96,16 @@ class Sweep:
 
     @property
     def best(self) -> str:
-        """The id of the run to use, chosen on validation rows alone; see `best_run`."""
-        from regexp.compare.choice import best_run
+        """The id of the run to use, chosen on validation rows alone; see `best_run`.
 
+        Of a search one of its verdict: its recipe, or `none` with tuned numbers or without.
+        """
+        from regexp.compare.choice import best_run
+        from regexp.search.page import check_verdict, record_in
+
+        if (search := record_in(self._reader, self.id)) is not None:
+            check_verdict(self._reader, self.id, search)
+            return Sweep(search.verdict, self._config).best
         comparison = self.compare()
         return best_run(comparison.runs, comparison.metric)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 
 _OF_SWEEPS = {
-    "seeds": "search.seeds, for its trials",
-    "seeds_max": "search.seeds, for its trials",
-    "tune.seeds": "search.seeds, for its trials",
+    "seeds": "search.seeds, for its verdict",
+    "seeds_max": "search.seeds, for its verdict",
+    "tune.seeds": "search.seeds, for its verdict",
     "tune.search": "search.space",
     "compare.factor": "",
     "compare.baseline": "",
@@ -76,9 +76,24 @@ class Searched:
     @cached_property
     def plain(self) -> DictConfig:
         """The configuration of the same dataset and nothing else given, composed when asked for."""
+        return self.with_choices({})
+
+    def with_choices(
+        self, choices: Mapping[str, object], techniques: Iterable[str] = ()
+    ) -> DictConfig:
+        """The configuration of the same dataset with choices of other groups, and no number given.
+
+        Args:
+            choices: by group.
+            techniques: by name; one that is no choice, as the command line may have made it, is
+                left out.
+        """
         options = self.options
+        given = [f"{group}={choice}" for group, choice in choices.items()]
         with prepared_hydra(options.config_path, options.config_dir) as hydra:
-            given = [f"dataset={self.choices['dataset']}"]
+            known = hydra.config_loader.get_group_options("regularizer")
+            names = ",".join(name for name in techniques if name in known)
+            given += [f"dataset={self.choices['dataset']}", f"regularizer=[{names}]"]
             return job_of(_load(hydra, options.config_name, given)).config
 
 
@@ -158,6 +173,8 @@ def compose_search(options: argparse.Namespace) -> Searched:
             words = explain_hydra(error, hydra, options.config_name, overrides)
             raise ConfigError(words) from error
     with read_write(config), open_dict(config):
+        if "search.trials" in given and "search.budget" not in given:
+            config.search.budget = None  # an experiment's, which would end the search
         config.regularizer = {}  # the nodes of the techniques stay as they are
     _check(config)
     config.seeds = 1  # the search has its own

@@ -42,7 +42,8 @@ def _targets(table: Table) -> str:
     if table.naive:
         return f"{text}; test/rmse of always the last value: {table.naive['test']:.4f}"
     if outputs > 1:
-        return text
+        scaled = ", each standardized; errors are of all of them together"
+        return text + scaled * table.standardize_targets
     return (
         f"{text} from {targets.min():.4g} to {targets.max():.4g}; rmse of always the mean, "
         f"{targets.mean():.4g}: {targets.std():.4g}"

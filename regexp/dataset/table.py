@@ -84,7 +84,7 @@ class TableFile(FrameDataset):
             columns = frames.read_frame(path, text)
         return Frame(
             columns,
-            name=path.name.split(".")[0],
+            name=Path(path.name.removesuffix(".gz")).stem,
             source=str(path),
             checksum=file_checksum(path),
             text=None if frames.is_typed(path) else text,

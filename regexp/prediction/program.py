@@ -165,19 +165,23 @@ class _Missing(nn.Module):
 
 
 class _OneHot(nn.Module):
-    """The levels of each column, one after another."""
+    """The levels of each column, one after another; NaN of a number that is no level."""
 
     column: Tensor
     code: Tensor
+    levels: Tensor
 
     def __init__(self, levels: list[int]) -> None:
         super().__init__()
         self.register_buffer("column", torch.repeat_interleave(torch.tensor(levels)))
         codes = [float(code) for count in levels for code in range(count)]
         self.register_buffer("code", torch.tensor(codes, dtype=torch.float64))
+        self.register_buffer("levels", torch.tensor(levels, dtype=torch.float64))
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x[:, self.column] == self.code).to(x.dtype)
+        is_level = (x >= 0) & (x < self.levels) & (x == x.floor())
+        found = (x[:, self.column] == self.code).to(x.dtype)
+        return torch.where(is_level[:, self.column], found, torch.nan)
 
 
 class _Beside(nn.Module):

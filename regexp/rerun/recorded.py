@@ -23,7 +23,8 @@ def read_run(reader: Reader, run_id: str) -> Original:
     stored = reader.run(run_id)
     if is_sweep(stored):
         raise TrackingError(
-            f"{run_id} is the sweep {stored.name!r}, not one of its runs; for all of its runs: "
+            f"{run_id} is a sweep, not one of its runs; which of them "
+            f'to use says regexp.open_sweep("{run_id}").best in Python; all of them again: '
             + reader.command("rerun", "--sweep", run_id)
         )
     return _original(reader, stored)

@@ -30,8 +30,11 @@ def none_is_best(found: Recipe, default: Recipe, finished: Sequence[Recipe]) -> 
     with_techniques = {one.key for one in finished if one.techniques}
     if not with_techniques:
         return f"The best recipe found is {which}. No recipe with a technique has finished."
-    number = count(len(with_techniques), "recipe")
+    number = len(with_techniques)
+    best, were = f"Of {count(number, 'recipe')} with techniques the best", "were"
+    if number == 1:
+        best, were = "The one with techniques", "was"
     return (
-        f"The best recipe found is {which}. Of {number} with techniques the best, trained again "
-        "with fresh seeds, were not ahead of it on validation rows."
+        f"The best recipe found is {which}. {best}, trained again with fresh seeds, {were} not "
+        "ahead of it on validation rows."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from regexp.config.searched import Searched, budget_of
+from regexp.config.strays import override_key
 from regexp.errors import count
 from regexp.search.budget import runs_after
 from regexp.search.identity import key_of_search
@@ -41,11 +42,11 @@ def run_search(searched: Searched) -> int:
     workers = workers_of(searched.config) if master is None else 1
     start_importing(workers)
     space = read_space(searched)
-    prepare_folder(space.config.search.folder)
+    key = key_of_search(space)
+    prepare_folder(space.config.search.folder, key)
     first = plan(space.config)
     for line in [*remark_lines([first]), *lines_of(space)]:
         say(line)
-    key = key_of_search(space)
     try:
         with (
             interruptible(),
@@ -73,7 +74,10 @@ def lines_of(space: Space) -> list[str]:
     known = asked.finalists is not None or budget is None
     runs = count(sum(runs_after(space.config, asked.trials if budget is None else 0)), "run")
     after = f"at most {runs}" if known else f"{runs}, and more of many trials,"
+    given = [override_key(one) for one in space.searched.command]
+    both = budget is not None and "search.trials" in given
     return [
+        *["search.budget ends the search, so that search.trials says nothing."] * both,
         f"{count(len(switches), 'technique')} to switch on or off: {', '.join(switches)}.",
         *[f"One of a kind, or none, for a whole batch: {', '.join(others)}."] * bool(others),
         f"{count(numbers, 'number')} of techniques, and of every recipe: "

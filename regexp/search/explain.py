@@ -35,7 +35,7 @@ from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun, key_of
 from regexp.sweeps.present import present
 from regexp.sweeps.progress import say
-from regexp.tracking import Terminated, interruptible
+from regexp.tracking import Terminated, interruptible, pasted
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -245,10 +245,15 @@ class _Explaining:
         path = write(explanation, kept)
         parent.text(path.read_text(encoding="utf-8"), path.name)
         seed = explanation.whole[0].config["dataset"].get("test_seed")
-        tested = "" if seed is None else f" dataset.test_seed={seed}"
+        tested = [] if seed is None else [f"dataset.test_seed={seed}"]
         others = "overrides of the data"
         if not explanation.recipe:
             others = "sweep's other overrides, but regularizer"
             others += " and scheduler" * (SCHEDULER not in kept)
         say(f"The smaller is an experiment, in {path}; with the {others}:")
-        say(f"  regexp --config-dir {explanation.folder} experiment={path.stem}{tested}")
+        command = pasted.command(
+            "--config-dir", str(explanation.folder), f"experiment={path.stem}", *tested,
+            uri=self.config.tracking.uri, folder=self.config.paths.mlruns,
+            data=self.config.paths.data,
+        )  # fmt: skip
+        say(f"  {command}")

@@ -148,19 +148,23 @@ def as_experiment(recipe: Node, cocktail: Cocktail, kept: Subset) -> str:
         cocktail: the whole.
         kept: the ingredients.
     """
-    nodes = (recipe or cocktail.configs[0])["regularizer"]
-    own = {name: nodes[name] for name in kept if name != SCHEDULER}
+    nodes = (recipe or cocktail.configs[0]).get("regularizer", {})
+    own = {name: nodes[name] for name in kept if name in nodes}
     content = recipe | {"regularizer": own}
+    if chosen := [one[_CHOICE] for one in recipe.get("defaults", []) if _CHOICE in one]:
+        left = [name for name in kept if name in chosen[0]] or "none"
+        others = [one for one in recipe["defaults"] if _CHOICE not in one]
+        content["defaults"] = [*others, {_CHOICE: left}]
     if SCHEDULER in cocktail.ingredients and SCHEDULER not in kept:
-        defaults = [one for one in recipe.get("defaults", []) if _SCHEDULE not in one]
+        defaults = [one for one in content.get("defaults", []) if _SCHEDULE not in one]
         content |= {"defaults": [*defaults, {_SCHEDULE: "constant"}]}
         content.pop(SCHEDULER, None)
     head = f"# @package _global_\n# Found by `regexp explain`: {' + '.join(kept) or 'none'}\n"
     return head + as_yaml(content)
 
 
-_SCHEDULE = f"override /{SCHEDULER}"
-"""The default that chooses a schedule."""
+_SCHEDULE, _CHOICE = f"override /{SCHEDULER}", "override /regularizer"
+"""The defaults that choose a schedule, and techniques."""
 
 
 def write(explanation: Explanation, kept: Subset) -> Path:

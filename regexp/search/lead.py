@@ -88,7 +88,8 @@ def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     began = time.monotonic()
     parent, arms = _parent(space, tracker, key), arms_of(space)
     found, tuned, trials = _find(arms, tracker, parent.id, say)
-    path, text = write(space, found), as_experiment(space, found)
+    text = as_experiment(space, found)
+    path = write(space, text, key)
     parent.text(text, "recipe.yaml")
     say(f"\nThe recipe: {found}\nNone, tuned with as many trials: {tuned}\n")
     finished = [one.recipe for one in arms[0].trials if None not in one.scores]
@@ -104,6 +105,9 @@ def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     parent.tags({TOLD: end_of_search(space)})
     parent.finish("FINISHED")
     say(f"\nThe recipe is an experiment, in {path}:\n  {command_of(space)}")
+    if found.techniques:
+        techniques = f"regularizer=none,[{','.join(found.techniques)}]"
+        say(f"Beside none, with its other numbers:\n  {command_of(space, '-m', techniques)}")
     return failed
 
 

@@ -58,10 +58,12 @@ class SearchReport:
     @property
     def facts(self) -> list[tuple[str, str]]:
         """How much was tried: (name, value)."""
-        return [
+        tried = [
             (f"tried of {'none' if arm == NONE else 'recipes'}", _size(self.record, arm))
             for arm in self.record.trials
-        ] + [("chosen by", f"{self.record.metric}, of validation rows alone")]
+        ]
+        chosen = ("chosen by", f"{self.record.metric}, of validation rows alone")
+        return [("command", f"regexp {self.record.title}"), *tried, chosen]
 
     @property
     def parts(self) -> list[tuple[str, str, str]]:
@@ -218,7 +220,8 @@ def _against_untuned(source: Source, worth: ComparisonReport) -> list[tuple[str,
 
 def page(report: SearchReport) -> str:
     """The page: that of the verdict's comparison, with the recipe and the search in it."""
-    made = replace(report.worth.document, title=report.record.title, answers=report.answers)
+    [dataset] = {family.dataset for family in report.worth.comparison.families}
+    made = replace(report.worth.document, title=f"A recipe for {dataset}", answers=report.answers)
     return html.page(made, TEMPLATE, search=report)
 
 

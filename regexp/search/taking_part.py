@@ -12,6 +12,7 @@ from regexp.config.nodes import check_node, without_search
 from regexp.config.search_space import Dimension
 from regexp.config.search_space import space as dimensions_of
 from regexp.config.searched import Searched
+from regexp.config.strays import override_key
 from regexp.config.targets import find_target
 from regexp.config.validation import check_range, with_lengths
 from regexp.config.values import flat, plain
@@ -46,6 +47,7 @@ def read_space(searched: Searched) -> Space:
     """
     searched = with_unseen(searched)  # what is wrong without a technique is told first
     base = plan(searched.config.copy())[0]
+    searched = _with_metric(searched, base)
     if (metric := searched.config.compare.metric) is not None:
         check_metric(metric, [[base]], searched=True)
         if not chosen_by(metric).startswith(VALIDATION):
@@ -84,6 +86,24 @@ def read_space(searched: Searched) -> Space:
     space = Space(searched, tuple(shared), {name: found[name] for name in order}, left_out)
     portfolio_of(space)  # a mistake in it is told before anything is trained
     return space
+
+
+def _with_metric(searched: Searched, base: PlannedRun) -> Searched:
+    """A search without the metric of an experiment where runs on its data have none such.
+
+    As of classes, where the experiment is for tables of all kinds. One that is typed is checked.
+    """
+    metric = searched.config.compare.metric
+    if metric is None or "compare.metric" in map(override_key, searched.command):
+        return searched
+    try:
+        check_metric(metric, [[base]])
+    except ConfigError:
+        config = searched.config.copy()
+        with read_write(config):
+            config.compare.metric = None
+        return replace(searched, config=config)
+    return searched
 
 
 def _known(config: DictConfig) -> DictConfig:

@@ -64,6 +64,13 @@ def test_raw_rows_of_a_table(
     wanted = model.predict(frame)[:, None] if name == "value" else model.predict_proba(frame)
     assert np.allclose(program(rows), wanted, rtol=1e-6)
     assert np.allclose(program(rows[:1]), wanted[:1], rtol=1e-6)
+    name_of, own = next(iter(levels.items()))
+    category = described["input"]["columns"].index(name_of)
+    for unknown in (np.nan, -1, len(own), 0.5):
+        rows[2, category] = unknown
+        given = program(rows)
+        assert np.isnan(given[2]).all()
+        assert np.allclose(np.delete(given, 2, 0), np.delete(wanted, 2, 0), rtol=1e-6)
 
 
 class Branching(nn.Module):

@@ -141,7 +141,7 @@ def test_a_sweep_a_failed_run_and_no_run_have_no_model(place: Place) -> None:
             )  # fmt: skip
             record.finish("FAILED" if name == "broken" else "FINISHED", "train/loss became nan")
             ids[name] = record.id
-    with pytest.raises(TrackingError, match="is the sweep"):
+    with pytest.raises(TrackingError, match="is a sweep, not one of its runs"):
         regexp.load(parent.info.run_id)
     with pytest.raises(ConfigError, match=r"'broken' .*FAILED .*train/loss became nan"):
         regexp.load(ids["broken"])

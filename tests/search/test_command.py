@@ -16,16 +16,18 @@ from regexp.commands.arguments import parse
 from regexp.commands.search import search
 from regexp.config.jobs import compose
 from regexp.config.schema import conf_folder
+from regexp.config.searched import budget_of
+from regexp.config.values import plain
 from regexp.errors import ConfigError
 from regexp.metrics.names import OF_SEARCH
 from regexp.search import lead, verdict
 from regexp.search.arm import Arm
 from regexp.search.choice import Trial
-from regexp.search.command import run_search
+from regexp.search.command import lines_of, run_search
 from regexp.search.identity import key_of_search
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
-from regexp.search.written import as_experiment, command_of, write
+from regexp.search.written import as_experiment, command_of, prepare_folder, write
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun
 from tests.sandbox import Sandbox
@@ -64,6 +66,27 @@ def test_the_written_recipe_is_the_run_of_the_verdict(
     ]
 
 
+def test_a_recipe_is_held_against_others(tmp_path: Path) -> None:
+    """The command line chooses other techniques and schedules in the place of its own."""
+    space = read_space(compose_named([*SMALL, "optimizer.betas=[0.8,0.99]"]))
+    techniques = {"dropout": {"hidden": 0.3, "inputs": 0.1}, "l1": {"strength": 0.002}}
+    shared = {"optimizer.lr": 0.02, "scheduler": "cosine_annealing_lr", "model.hidden": [8]}
+    path = tmp_path / "experiment" / "recipe.yaml"
+    path.parent.mkdir()
+    recipe = Recipe(space.default.shared | shared, techniques)
+    path.write_text(as_experiment(space, recipe), encoding="utf-8")
+    words = ["-m", "--config-dir", str(tmp_path), "experiment=recipe", "dataset=iris", "seeds=1"]
+    jobs = compose(parse([*words, "regularizer=none,[dropout,l1],[l1],batch_norm"])[0]).jobs
+    none, whole, one, other = (plain(job.config.regularizer) for job in jobs)
+    assert (none, [*whole], [*one], [*other]) == ({}, ["dropout", "l1"], ["l1"], ["batch_norm"])
+    assert (whole["dropout"]["hidden"], whole["dropout"]["inputs"]) == (0.3, 0.1)
+    assert whole["l1"]["strength"] == one["l1"]["strength"] == 0.002
+    assert all(job.config.optimizer.lr == 0.02 for job in jobs)
+    assert all(plain(job.config.optimizer)["betas"] == [0.8, 0.99] for job in jobs)
+    [constant] = compose(parse([*words, "scheduler=constant"])[0]).jobs
+    assert "Constant" in constant.config.scheduler._target_
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -90,7 +113,7 @@ def test_the_command_that_is_printed_trains_as_the_verdict_did(
     space = read_space(compose_named(given))
     recipe = Recipe({**space.default.shared, "optimizer.lr": 0.02}, {"l1": {"strength": 0.002}})
     runs = verdict.planned_arms(space, recipe, space.default)["recipe"]
-    write(space, recipe)
+    write(space, as_experiment(space, recipe), "a key")
     _, *printed = shlex.split(command_of(space))
     [job] = compose(parse([*printed, "seeds=[10000]"])[0]).jobs
     assert [one.fingerprint for one in plan(job.config)] == [runs[0].fingerprint]
@@ -127,6 +150,41 @@ def test_what_nothing_can_be_chosen_by_is_told_before_anything_is_trained(
     with pytest.raises(ConfigError) as caught:
         read_space(compose_named(["dataset=iris", *words], ["l1"]))
     assert message in str(caught.value)
+
+
+def test_a_folder_keeps_the_recipe_of_one_search(tmp_path: Path) -> None:
+    folder = str(tmp_path / "recipe")
+    space = read_space(compose_named([*SMALL, f"search.folder={folder}"]))
+    prepare_folder(folder, "one")
+    prepare_folder(folder, "two")  # there is no recipe yet
+    path = write(space, as_experiment(space, space.default), "two")
+    prepare_folder(folder, "two")
+    with pytest.raises(ConfigError, match="it has the recipe of another search"):
+        prepare_folder(folder, "one")
+    path.write_text("# a recipe of an earlier version\n", encoding="utf-8")
+    prepare_folder(folder, "one")
+
+
+def test_trials_that_are_typed_take_the_place_of_an_experiments_budget() -> None:
+    words = ["experiment=recipe_wine", "search.techniques=[l1]"]
+    assert budget_of(compose_named(words).config) == 1800
+    typed = compose_named([*words, "search.trials=32"])
+    assert (budget_of(typed.config), typed.config.search.trials) == (None, 32)
+    both = read_space(compose_named([*words, "search.trials=32", "search.budget=20s"]))
+    assert lines_of(both)[0].startswith("search.budget ends the search")
+    assert not any(line.startswith("search.budget") for line in lines_of(read_space(typed)))
+
+
+def test_an_experiment_for_classes_searches_by_the_usual_metric_in_regression(
+    tmp_path: Path,
+) -> None:
+    rows = "\n".join(["length,width", *(f"{at % 7},{at / 3}" for at in range(120))])
+    (tmp_path / "some.csv").write_text(rows, encoding="utf-8")
+    words = ["experiment=recipe_table", f"dataset.path={tmp_path}/some.csv",
+             "dataset.target=width", "search.techniques=[l1]"]  # fmt: skip
+    assert read_space(compose_named(words)).config.compare.metric is None
+    with pytest.raises(ConfigError, match="no such metric"):
+        read_space(compose_named([*words, "compare.metric=test/balanced_accuracy"]))
 
 
 def test_an_arm_that_is_another_is_there_once() -> None:
@@ -281,7 +339,9 @@ def test_two_searches_with_the_same_runs_have_verdicts_of_their_own(
 
     monkeypatch.setattr(lead, "_find", found)
     for seed in (0, 1):
-        assert sandbox.run("search", *SMALL, f"search.seed={seed}", "search.workers=1") == 0
+        folder = f"search.folder={sandbox.folder / str(seed)}"
+        given = (f"search.seed={seed}", "search.workers=1", folder)
+        assert sandbox.run("search", *SMALL, *given) == 0
     with sandbox.tracker() as tracker:
         tags = {parent: tracker.tags(parent) for parent in sandbox.parents()}
         searches = [one for one in tags if OF_SEARCH not in tags[one]]

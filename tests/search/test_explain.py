@@ -81,7 +81,7 @@ def test_a_recipe_is_explained_and_the_second_time_trains_nothing(
     assert "none is left. Its worth, with fresh seeds:" in told
     assert "\nnone (smaller) " in told
     assert "\nWith fresh seeds it is" in told
-    assert "experiment=recipe_small dataset.test_seed=0\n" in told
+    assert "experiment=recipe_small dataset.test_seed=0 " in told
     with sandbox.tracker() as tracker:
         runs = {parent: tracker.runs(parent) for parent in sandbox.parents()}
     [apart, smaller] = [one for parent, one in runs.items() if parent not in (search_id, worth_id)]

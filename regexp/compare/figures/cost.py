@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from regexp.compare.baseline import NONE, Baseline
 from regexp.compare.figures import style as s
 from regexp.compare.figures.forest import LOOKS
-from regexp.compare.figures.labels import place_labels
+from regexp.compare.figures.labels import along_steps, place_labels
 from regexp.compare.figures.scales import logarithmic, usual
 from regexp.compare.metric import Metric
 
@@ -64,7 +65,9 @@ def cost(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Figur
     axes.set_title(s.wrapped(s.entitled(titled(metric), table)), fontsize=10)
     if len(rows):
         figure.legend(loc="outside lower center", ncols=5)
-    _names(figure, axes, rows, front, lower=lower)
+    _names(
+        figure, axes, rows, front, along_steps(x[order].tolist(), y[order].tolist()), lower=lower
+    )
     return figure
 
 
@@ -127,7 +130,13 @@ def _heights(scores: np.ndarray) -> tuple[float, float]:
 
 
 def _names(
-    figure: Figure, axes: Axes, rows: pd.DataFrame, front: np.ndarray, *, lower: bool
+    figure: Figure,
+    axes: Axes,
+    rows: pd.DataFrame,
+    front: np.ndarray,
+    along: Sequence[tuple[float, float]],
+    *,
+    lower: bool,
 ) -> None:
     """The baseline, best and worst first, then the front, then the others while there is room."""
     if rows.empty:
@@ -145,4 +154,4 @@ def _names(
         (index, name + (f" at {scores[index]:.3g}" if scores[index] != drawn[index] else ""))
         for index, name in zip(wanted, shown, strict=True)
     ]
-    place_labels(axes, points, names)
+    place_labels(axes, points, names, along)

@@ -34,23 +34,33 @@ class Box(NamedTuple):
         height = min(self.top, other.top) - max(self.bottom, other.bottom)
         return max(width, 0.0) * max(height, 0.0)
 
+    def apart(self, x: float, y: float) -> float:
+        """The distance of a point; 0 of one inside."""
+        beside = max(self.left - x, 0.0, x - self.right)
+        above = max(self.bottom - y, 0.0, y - self.top)
+        return float(np.hypot(beside, above))
+
 
 def place_labels(
     axes: Axes,
     points: Sequence[tuple[float, float]],
     names: Sequence[tuple[int, str]],
+    along: Sequence[tuple[float, float]] = (),
 ) -> None:
     """Write names beside points, each where it covers no other name and no point, if it can be.
 
-    The panel's limits, scales and place in the figure must be set before.
+    A line leads from a name to its point where it stands far off or nearer to another one. The
+    panel's limits, scales and place in the figure must be set before.
 
     Args:
         axes: the panel.
         points: all that are drawn, in its data.
         names: (index of the point, name), the most important first.
+        along: points on lines that names should not cover either, in its data.
     """
     scale = 72 / axes.figure.dpi
-    where = np.asarray(axes.transData.transform(np.asarray(points, dtype=float))) * scale
+    every = np.asarray([*points, *along], dtype=float)
+    where = np.asarray(axes.transData.transform(every)) * scale
     frame = axes.get_window_extent()
     inside = Box(*(value * scale for value in (frame.x0, frame.y0, frame.x1, frame.y1)))
     taken = [Box(x - 3, y - 3, x + 3, y + 3) for x, y in where]
@@ -64,13 +74,27 @@ def place_labels(
         best = options[int(np.argmin(costs))]
         taken.append(best)
         middle = (best.left + best.right) / 2, (best.bottom + best.top) / 2
-        far = abs(middle[1] - y) > 1.6 * _SIZE
+        apart = [best.apart(*place) for place in where[: len(points)]]
+        far = apart[index] > _SIZE or apart[index] > min(apart) + 1
         axes.annotate(
             name, xy=points[index], xytext=(middle[0] - x, middle[1] - y),
             textcoords="offset points", ha="center", va="center", fontsize=_SIZE,
             arrowprops={"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2,
                         "color": axes.xaxis.label.get_color(), "alpha": 0.5} if far else None,
         )  # fmt: skip
+
+
+def along_steps(
+    x: Sequence[float], y: Sequence[float], each: int = 12
+) -> list[tuple[float, float]]:
+    """Points along a line that is drawn in steps, `where="post"`, over a logarithmic axis."""
+    found: list[tuple[float, float]] = []
+    for at, (before, height) in enumerate(zip(x, y, strict=True)):
+        if at:
+            found += [(before, float(one)) for one in np.linspace(y[at - 1], height, each)]
+        if at + 1 < len(x):
+            found += [(float(one), height) for one in np.geomspace(before, x[at + 1], each)]
+    return found
 
 
 def _box(x: float, y: float, right: float, up: float, name: str) -> Box:

@@ -9,7 +9,7 @@ import numpy as np
 
 from regexp.compare.figures import style as s
 from regexp.compare.figures.budget import name_ends
-from regexp.compare.figures.labels import place_labels
+from regexp.compare.figures.labels import along_steps, place_labels
 from regexp.compare.figures.scales import limits, logarithmic
 from regexp.compare.metric import Metric
 from regexp.compare.yardsticks import GUESSES
@@ -72,22 +72,11 @@ def progress(record: SearchRecord) -> Figure:
     figure.canvas.draw()  # labels are placed by where points are on the page
     points = [(one.seconds, one.score) for one in labelled]
     names = [(at, str(one.number)) for at, one in enumerate(labelled)]
-    along = _along(record.improvements(RECIPES), last)
-    place_labels(axes, [*points, *along], names)
+    better = [one for one in record.improvements(RECIPES) if one.seconds > 0]
+    heights = [one.score for one in better]
+    along = along_steps([*(one.seconds for one in better), last], [*heights, *heights[-1:]])
+    place_labels(axes, points, names, along)
     return figure
-
-
-def _along(better: Sequence[Improvement], last: float) -> list[tuple[float, float]]:
-    """Points along the stepped line, which labels keep away from."""
-    found: list[tuple[float, float]] = []
-    for at, one in enumerate(better):
-        until = better[at + 1].seconds if at + 1 < len(better) else last
-        if one.seconds > 0:
-            found += [(float(x), one.score) for x in np.geomspace(one.seconds, until, 12)]
-        if at:
-            heights = np.linspace(better[at - 1].score, one.score, 12)
-            found += [(one.seconds, float(y)) for y in heights]
-    return found
 
 
 def _metric(record: SearchRecord) -> Metric:
