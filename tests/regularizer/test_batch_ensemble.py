@@ -82,10 +82,8 @@ def test_loss_is_the_mean_of_the_members(model, inputs):
 )
 def test_a_layer_is_scaled_before_it_is_normalized(names):
     model = Cocktail({name: technique(name) for name in names}).build(MLP((4,), 3, [5], "relu"))
-    assert [type(layer).__name__ for layer in model.hidden[0].norm] == [
-        "MemberScale",
-        "BatchNorm1d",
-    ]
+    layers = [type(layer).__name__ for layer in model.get_submodule("hidden.0.norm").children()]
+    assert layers == ["MemberScale", "BatchNorm1d"]
 
 
 def test_channels_of_images_have_factors():

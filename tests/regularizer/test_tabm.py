@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -147,7 +148,7 @@ def test_members_differ_by_the_first_adapter_and_the_head_alone():
 def test_members_begin_equal_in_a_second_branch_too():
     cocktail = Cocktail({name: technique(name) for name in ("tabm", "shake_shake")})
     model = cocktail.build(ResNetMLP((4,), 3, 5, 6, 1, "relu"))
-    branch = model.residual[0].branch
+    branch: Any = model.get_submodule("residual.0.branch")
     for first, second in (
         (branch.first.hidden.layer, branch.second.hidden.layer),
         (branch.first.output, branch.second.output),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.text import Annotation
 
 from regexp.compare.figures.labels import along_steps, place_labels
 
@@ -18,6 +19,7 @@ def test_a_line_leads_to_a_point_where_its_name_stands_nearer_to_another() -> No
     places = axes.transData.transform(points)
     bare = []
     for text, own in zip(axes.texts, places, strict=True):
+        assert isinstance(text, Annotation)
         if text.arrow_patch is not None:
             continue
         box = text.get_window_extent()
