@@ -15,6 +15,7 @@ such form here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,13 +39,20 @@ def row_scores(test: RowOutputs, metric: str) -> Floats | None:
         return None
     if name.startswith(names.RECALL):
         return _recall(test, name.removeprefix(names.RECALL))
+    if name.startswith(names.OF_TARGET):
+        one = _of_target(test, name.removeprefix(names.OF_TARGET))
+        return None if one is None else _root(one) * one.scale[0]
     form = _FORMS[test.task].get(name)
     return None if form is None else form(test)
 
 
 def scores_alone(test: RowOutputs, metric: str, scores: Floats) -> Floats:
     """The `row_scores`, but for what all rows of a run share, such as their mean in an RMSE's."""
-    alone = _ALONE.get(metric.removeprefix(names.TEST))
+    name = metric.removeprefix(names.TEST)
+    if name.startswith(names.OF_TARGET):
+        one = _of_target(test, name.removeprefix(names.OF_TARGET))
+        return scores if one is None else _squared(one)
+    alone = _ALONE.get(name)
     return scores if alone is None else alone(test)
 
 
@@ -100,6 +108,16 @@ def _recall(test: RowOutputs, part: str) -> Floats | None:
     else:
         of, right = test.targets[:, at] > 0.5, _labels_right(test)[:, at]
     return _by_class(right, of.astype(int), np.array([0.0, 1.0])) if of.any() else None
+
+
+def _of_target(test: RowOutputs, part: str) -> RowOutputs | None:
+    """The outputs for one of several targets; None if there is none of this name."""
+    parts = names.apart(test.classes)
+    if part not in parts or test.task != names.REGRESSION:
+        return None
+    at = slice(parts.index(part), parts.index(part) + 1)
+    return replace(test, outputs=test.outputs[:, at], targets=test.targets[:, at],
+                   classes=test.classes[at], mean=test.mean[at], scale=test.scale[at])  # fmt: skip
 
 
 def _by_class(right: Floats, group: np.ndarray, weights: Floats) -> Floats:

@@ -297,4 +297,5 @@ class Dataset(ABC):
             remarks=remarks,
             summary=tuple(f"{table.name or self.name}: {line}" for line in table.summary),
             preparation=preparation,
+            target_names=table.target_names,
         )

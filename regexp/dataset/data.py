@@ -137,6 +137,7 @@ class Data:
         summary: what they are, one line each.
         preparation: what made inputs and targets of the rows that were read; None where nothing
             was read.
+        target_names: of a regression with several targets, by their place; empty if they have none.
     """
 
     train: Split
@@ -154,6 +155,7 @@ class Data:
     remarks: tuple[str, ...] = ()
     summary: tuple[str, ...] = ()
     preparation: Preparation | None = None
+    target_names: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -194,6 +196,7 @@ class Table:
         row_numbers: of the rows in the file, from 0, [rows]; None if it has no others.
         numbered: how many columns the file has, if it has no header that names them; else None.
         units: the signs of the columns whose numbers were written with one, as `12%` is.
+        target_names: see `Data`.
     """
 
     inputs: NDArray[Any] | Images
@@ -220,6 +223,7 @@ class Table:
     row_numbers: Rows | None = None
     numbered: int | None = None
     units: Mapping[str, str] = field(default_factory=dict)
+    target_names: tuple[str, ...] = ()
 
     @cached_property
     def first_equal(self) -> First | None:

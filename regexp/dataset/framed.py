@@ -207,6 +207,7 @@ class FrameDataset(Dataset):
             name=whole.name,
             levels=inputs.levels,
             standardize_targets=targets.task == REGRESSION,
+            target_names=tuple(map(str, names)) if targets.task == REGRESSION else (),
             extra={name: codes.get(name, frame[name]) for name in self.further_columns.values()},
             remarks=(*whole.remarks, *(f"{whole.name}: {remark}" for remark in told)),
             notes=(*told_of_rows(kept), *inputs.notes, *targets.notes),

@@ -43,6 +43,9 @@ ROC_AUC, LOG_LOSS, EXACT_MATCH = "roc_auc", "log_loss", "exact_match"
 RECALL = "recall/"
 """Scores of the final weights, after `final/val_` and `test/`; of `recall/` the class follows."""
 
+OF_TARGET = "rmse/"
+"""After `test/`, of a regression with several targets: the name of the target follows."""
+
 OF_A_SPLIT = (
     *("loss", "accuracy", "mae", "rmse", "r2", "brier", "ece", "skill", "recall"),
     *("rmse_unscaled", "mae_unscaled", "rmse_naive"),
@@ -63,7 +66,7 @@ OF_DECISIONS = ("accuracy", BALANCED_ACCURACY, MACRO_F1, MICRO_F1, EXACT_MATCH)
 """Those of which a row is right or wrong, however sure of its class a network is."""
 
 MOST_RECALLS = 20
-"""Classes whose recalls are recorded, at most: MLflow draws a chart for each."""
+"""Classes whose recalls are recorded, at most, or targets: MLflow draws a chart for each."""
 ENSEMBLE = "ensemble/"
 """Before the names of metrics of the mean prediction of a stack's runs."""
 
@@ -165,6 +168,8 @@ def lower_is_better(metric: str, said: bool | None = None) -> bool:
         return True
     if RECALL in metric:  # whatever the class is called
         return False
+    if metric.startswith(TEST + OF_TARGET):
+        return True
     return bool(told_by_name(metric.rpartition("/")[2]))
 
 

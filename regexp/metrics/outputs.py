@@ -34,7 +34,7 @@ class RowOutputs:
             [rows, outputs] of scaled targets; float32.
         targets: int64 classes [rows]; float32 labels, 0 or 1, [rows, labels], or scaled values
             [rows, outputs].
-        classes: names of the classes or labels; empty in regression.
+        classes: names of the classes, labels or targets.
         mean, scale: of a regression's targets, float64 [outputs]: value * scale + mean is in the
             target's own unit. 0 and 1 where they were not scaled, and in all other tasks.
     """

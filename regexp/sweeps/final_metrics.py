@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regexp.dataset.base import CLASSIFICATION, Data, Split
+from regexp.dataset.base import CLASSIFICATION, REGRESSION, Data, Split
 from regexp.metrics import evaluate, names
 from regexp.metrics.calibration import BINS, Reliability, brier_score
 from regexp.metrics.ensemble import ensemble_metrics
@@ -101,15 +101,41 @@ def final_scores(data: Data, outputs: Mapping[str, Tensor]) -> dict[str, float]:
 
     Returns:
         `final/val_macro_f1`, `test/macro_f1` and so on, see `regexp.metrics.scores`; the recalls
-        of classes on the test split alone.
+        of classes, and the errors of several targets, on the test split alone.
     """
-    found = {}
+    found = by_target(data, outputs["test"])
     for prefix, split, predicted in _evaluated(data, outputs):
         of_split = scores(predicted, split.targets, data.task, data.classes)
         for name, value in of_split.items():
             if prefix == names.TEST or not name.startswith(names.RECALL):
                 found[prefix + name] = value
     return found
+
+
+def by_target(data: Data, outputs: Tensor) -> dict[str, float]:
+    """The error of each target of a regression with several, in its own unit.
+
+    Args:
+        data: one run's.
+        outputs: of its final weights on the test split, [rows, outputs].
+
+    Returns:
+        `test/rmse/<target>`, of targets without names by their numbers from 1; nothing of more than
+        `MOST_RECALLS`.
+    """
+    if data.task != REGRESSION or not 1 < data.outputs <= names.MOST_RECALLS:
+        return {}
+    squares = (outputs.double() - data.test.targets.double().to(outputs.device)).square().mean(0)
+    scale = np.ones(data.outputs) if data.target_scale is None else data.target_scale.scale
+    errors = np.sqrt(squares.cpu().numpy()) * np.asarray(scale)
+    called = names.apart(target_names(data))
+    return {names.TEST + names.OF_TARGET + name: float(error)
+            for name, error in zip(called, errors, strict=True)}  # fmt: skip
+
+
+def target_names(data: Data) -> list[str]:
+    """What a regression's targets are called: their numbers from 1 where they have no names."""
+    return list(data.target_names) or [str(number + 1) for number in range(data.outputs)]
 
 
 def row_outputs(data: Data, outputs: Tensor) -> RowOutputs:
@@ -127,7 +153,7 @@ def row_outputs(data: Data, outputs: Tensor) -> RowOutputs:
         rows=np.arange(len(split)) if split.rows is None else split.rows,
         outputs=outputs.float().numpy(),
         targets=split.targets.numpy(),
-        classes=data.classes,
+        classes=tuple(target_names(data)) if data.task == REGRESSION else data.classes,
         mean=np.zeros(count) if scale is None else np.array(scale.mean),
         scale=np.ones(count) if scale is None else np.array(scale.scale),
     )

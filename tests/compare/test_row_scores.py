@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import sklearn.metrics
 import torch
 
 from regexp.compare.row_scores import predictions, row_scores
@@ -28,7 +29,7 @@ def made(task: str) -> RowOutputs:
         rows=np.arange(ROWS),
         outputs=rng.normal(size=(ROWS, columns)).astype(np.float32),
         targets=drawn[task],
-        classes=() if task == "regression" else ("a", "b/c", "d"),
+        classes=("width", "a/b") if task == "regression" else ("a", "b/c", "d"),
         mean=np.zeros(columns),
         scale=np.full(columns, 4.0 if task == "regression" else 1.0),
     )
@@ -44,6 +45,10 @@ def recorded(test: RowOutputs) -> dict[str, float]:
         found["brier"] = brier_score(outputs, targets)
     if test.task == "regression":
         found |= {f"{name}_unscaled": 4 * found[name] for name in ("rmse", "mae")}
+        each = sklearn.metrics.root_mean_squared_error(
+            4 * test.targets, 4 * test.outputs, multioutput="raw_values"
+        )
+        found |= dict(zip(("rmse/width", "rmse/a_b"), each.tolist(), strict=True))
     return found
 
 

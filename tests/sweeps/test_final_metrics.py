@@ -11,7 +11,8 @@ import torch
 
 from regexp.dataset.base import TargetScale
 from regexp.metrics.evaluate import metrics
-from regexp.sweeps.final_metrics import add_ensembles, against_naive, final_scores
+from regexp.metrics.names import lower_is_better
+from regexp.sweeps.final_metrics import add_ensembles, against_naive, final_scores, row_outputs
 from regexp.sweeps.planned_run import PlannedRun
 from tests.support import make_data, make_member, run
 
@@ -51,6 +52,31 @@ def test_scores_are_of_the_final_weights_on_validation_and_test_rows():
     )
     assert [found[f"test/recall/{name}"] for name in "abc"] == pytest.approx(list(recalls))
     assert not any(name.startswith("final/val_recall") for name in found)
+
+
+@pytest.mark.parametrize("called", [("width", "x/y"), ()])
+def test_several_targets_have_an_error_each_in_their_own_unit(called: tuple[str, ...]) -> None:
+    data, scale = make_data(1), TargetScale((5.0, -1.0), (20.0, 0.5))
+    made = torch.Generator().manual_seed(0)
+    targets, outputs = torch.randn(2, len(data.test), 2, generator=made)
+    rows = dataclasses.replace(data.test, targets=targets)
+    data = dataclasses.replace(
+        data, task="regression", classes=(), target_scale=scale, target_names=called,
+        train=rows, test=rows,
+    )  # fmt: skip
+    found = final_scores(data, {"validation": outputs[:0], "test": outputs})
+    units = torch.tensor(scale.scale)
+    wanted = sklearn.metrics.root_mean_squared_error(
+        targets * units, outputs * units, multioutput="raw_values"
+    )
+    parts = ("width", "x_y") if called else ("1", "2")
+    names = [f"test/rmse/{part}" for part in parts]
+    assert [found[name] for name in names] == pytest.approx(wanted.tolist())
+    assert all(lower_is_better(name) for name in names)
+    assert row_outputs(data, outputs).classes == (called or parts)
+    one = dataclasses.replace(data.test, targets=targets[:, :1])
+    alone = dataclasses.replace(data, test=one, train=one, target_scale=None, target_names=())
+    assert final_scores(alone, {"validation": outputs[:0, :1], "test": outputs[:, :1]}) == {}
 
 
 def test_runs_that_share_their_splits_get_their_ensembles_metrics():
