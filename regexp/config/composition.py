@@ -4,7 +4,7 @@ Every message names the key, what was expected and the nearest choices.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -138,19 +138,29 @@ def fit_to_launcher(config: DictConfig, launcher: DictConfig) -> None:
     """
     match str(launcher.get("_target_")).rpartition(".")[2]:
         case "SlurmLauncher":
-            asks = any(launcher.get(key) for key in _GPUS_OF_SLURM)
-        case "RayLauncher" | "RayAWSLauncher":
+            asks = _asks_slurm(launcher) or _asks_slurm(launcher.get("additional_parameters") or {})
+            elsewhere = True
+        case "RayLauncher" | "RayAWSLauncher" as kind:
             asks = bool(launcher.ray.remote.get("num_gpus"))
+            elsewhere = kind != "RayLauncher" or launcher.ray.init.get("address") != "local"
         case _:
             return
     with read_write(config), open_dict(config):
-        config.launch.elsewhere = True
+        config.launch.elsewhere = elsewhere
         if config.trainer.get("device") == "auto":
             config.trainer.device = "cuda" if asks else "cpu"
 
 
-_GPUS_OF_SLURM = ("gpus_per_node", "gpus_per_task", "gres")
-"""By which `hydra.launcher` asks for some."""
+def _asks_slurm(options: Mapping[str, Any]) -> bool:
+    """Whether options of `sbatch` ask for a GPU: `gpus_per_node: 1`, `gres: gpu:a100:2`."""
+    given = {str(key).replace("-", "_"): str(value) for key, value in options.items() if value}
+    counts = [value for key, value in given.items() if key.startswith("gpus")]
+    counts += [
+        one.removeprefix("gpu").removeprefix(":")
+        for one in given.get("gres", "").split(",")
+        if one.partition(":")[0] == "gpu"
+    ]
+    return any(count.rpartition(":")[2] != "0" for count in counts)  # fmt: skip
 
 
 def seed_sampler(config: DictConfig) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from regexp.config.composition import (
 from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra
 from regexp.config.schema import register
 from regexp.config.search_space import check_swept
-from regexp.config.strays import check_used, strays_of, with_setting, without_strays
+from regexp.config.strays import check_used, override_key, strays_of, with_setting, without_strays
 from regexp.config.validation import validate
 from regexp.config.values import cocktail_name
 from regexp.errors import ConfigError
@@ -133,7 +133,7 @@ def compose(options: argparse.Namespace) -> Sweep:
                 "see regexp --help"
             )
         jobs, strays = _jobs(hydra, name, batches or [], swept, master, multirun)
-    _check_strays(strays, jobs)
+    _check_strays(strays & _named(overrides), jobs)
     titles = [str(job.choices.get("experiment") or "") for job in jobs]
     title = next((title for title in titles if title and title != "None"), "")
     if not title:
@@ -231,6 +231,12 @@ def checked_job(
     validate(config, valid)
     check_swept(config, swept)
     return with_setting(config, overrides, swept)
+
+
+def _named(overrides: Sequence[str]) -> set[str]:
+    """The techniques that overrides name; what an experiment's file says of others may rest."""
+    keys = (override_key(override).removeprefix("grid.").split(".") for override in overrides)
+    return {parts[1] for parts in keys if parts[0] == "regularizer" and len(parts) > 1}
 
 
 def _check_strays(strays: set[str], jobs: Sequence[Job]) -> None:

@@ -84,12 +84,14 @@ class Searched:
         """The configuration of the same dataset with choices of other groups, and no number given.
 
         Args:
-            choices: by group.
+            choices: by group; None of one that has no choice.
             techniques: by name; one that is no choice, as the command line may have made it, is
                 left out.
         """
         options = self.options
-        given = [f"{group}={choice}" for group, choice in choices.items()]
+        given = [one for one in self.command if override_key(one) == "hydra.searchpath"]
+        given += [f"{group}={'null' if choice is None else choice}"
+                  for group, choice in choices.items()]  # fmt: skip
         with prepared_hydra(options.config_path, options.config_dir) as hydra:
             known = hydra.config_loader.get_group_options("regularizer")
             names = ",".join(name for name in techniques if name in known)

@@ -27,7 +27,7 @@ from regexp.stack.optimizers import Stepper
 from regexp.stack.rows import StackedRows
 from regexp.stack.stack import Stack
 from regexp.sweeps.ingredients import build_model, build_regularizer
-from regexp.training.device import device_settings
+from regexp.training.device import device_name, device_of, device_settings
 
 # Nothing is trained: a stack only wants to have one.
 _IDLE = Stepper(
@@ -57,7 +57,7 @@ class Network:
         recorded = self._trainer["device"]
         if device is not None:
             self._trainer["device"] = device
-        elif recorded.startswith("cuda") and not torch.cuda.is_available():
+        elif not device_name(torch.device(device_of(recorded))):
             self._trainer["device"] = "cpu"
         self._dtype = PARAMETER_TYPES[self._trainer["precision"]]
         self._built: tuple[Stack, Tensors] | None = None

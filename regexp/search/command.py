@@ -15,7 +15,7 @@ from regexp.search.sampler import require
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
 from regexp.search.workers import helpers, start_importing, workers_of
-from regexp.search.written import prepare_folder
+from regexp.search.written import as_experiment, prepare_folder
 from regexp.sweeps.hosts import other_hosts
 from regexp.sweeps.launched import shared_tracker
 from regexp.sweeps.plan import plan
@@ -44,6 +44,7 @@ def run_search(searched: Searched) -> int:
     space = read_space(searched)
     key = key_of_search(space)
     prepare_folder(space.config.search.folder, key)
+    as_experiment(space, space.default)  # what cannot be written is told before anything is trained
     first = plan(space.config)
     for line in [*remark_lines([first]), *lines_of(space)]:
         say(line)

@@ -152,7 +152,8 @@ def as_experiment(recipe: Node, cocktail: Cocktail, kept: Subset) -> str:
     own = {name: nodes[name] for name in kept if name in nodes}
     content = recipe | {"regularizer": own}
     if chosen := [one[_CHOICE] for one in recipe.get("defaults", []) if _CHOICE in one]:
-        left = [name for name in kept if name in chosen[0]] or "none"
+        listed = chosen[0] if isinstance(chosen[0], list) else [chosen[0]]
+        left = [name for name in kept if name in listed] or "none"
         others = [one for one in recipe["defaults"] if _CHOICE not in one]
         content["defaults"] = [*others, {_CHOICE: left}]
     if SCHEDULER in cocktail.ingredients and SCHEDULER not in kept:

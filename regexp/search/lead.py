@@ -25,7 +25,7 @@ from regexp.search.sampler import propose
 from regexp.search.shared import Shared
 from regexp.search.space import Space
 from regexp.search.unseen import Watched, unseen_arms
-from regexp.search.written import as_experiment, command_of, write
+from regexp.search.written import are_choices, as_experiment, command_of, write
 from regexp.sweeps.execute import UNKEPT
 from regexp.sweeps.launched import shared_tracker
 from regexp.sweeps.planned_run import PlannedRun, key_of
@@ -105,7 +105,7 @@ def _lead(space: Space, tracker: Tracker, key: str) -> bool:
     parent.tags({TOLD: end_of_search(space)})
     parent.finish("FINISHED")
     say(f"\nThe recipe is an experiment, in {path}:\n  {command_of(space)}")
-    if found.techniques:
+    if found.techniques and are_choices(space, found):
         techniques = f"regularizer=none,[{','.join(found.techniques)}]"
         say(f"Beside none, with its other numbers:\n  {command_of(space, '-m', techniques)}")
     return failed

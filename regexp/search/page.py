@@ -220,7 +220,7 @@ def _against_untuned(source: Source, worth: ComparisonReport) -> list[tuple[str,
 
 def page(report: SearchReport) -> str:
     """The page: that of the verdict's comparison, with the recipe and the search in it."""
-    [dataset] = {family.dataset for family in report.worth.comparison.families}
+    dataset = next((family.dataset for family in report.worth.comparison.families), "no data")
     made = replace(report.worth.document, title=f"A recipe for {dataset}", answers=report.answers)
     return html.page(made, TEMPLATE, search=report)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -27,36 +28,48 @@ OF_THE_MACHINE = ("threads", "device")
 
 
 def as_experiment(space: Space, recipe: Recipe) -> str:
-    """The YAML of a recipe: what was chosen of each group, and what it has that is not the default.
+    """The YAML of a recipe: what was chosen of each group, the numbers that were searched, and what
+    else is not the default.
 
-    So the command line may choose others, such as `regularizer=none` to hold it against. What the
-    data are is left to the command that uses it, see `command_of`.
+    So the command line may choose other techniques, such as `regularizer=none` to hold it against.
+    What the data are is left to the command that uses it, see `command_of`.
     """
     choices = {group: recipe.shared.get(group, space.searched.choices[group])
                for group in ("model", "optimizer", SCHEDULER)}  # fmt: skip
     config, nodes = space.configured(recipe, {}), space.nodes(recipe)
     usual = space.searched.with_choices(choices, nodes)
     techniques = plain(usual.regularizer, resolve=False)
-    known = [name for name in nodes if name in techniques]
+    if all(name in techniques for name in nodes):  # the command line may have made others itself
+        choices["regularizer"] = list(nodes) or NONE
+        nodes = {name: _own(node, techniques[name], recipe.techniques[name])
+                 for name, node in nodes.items()}  # fmt: skip
     content: Node = {
-        "defaults": [{f"override /{group}": choice}
-                     for group, choice in (choices | {"regularizer": known or NONE}).items()],
-        "regularizer": {name: own for name, node in nodes.items()
-                        if (own := _own(node, techniques.get(name, {})))},
+        "defaults": [{f"override /{group}": choice} for group, choice in choices.items()],
+        "regularizer": {name: own for name, own in nodes.items() if own},
         "trainer": _training(config, usual),
         "compare": _own(plain(config.compare), plain(usual.compare)),
-    }  # fmt: skip
-    for group in choices:  # with references to the length of the run
-        ours, default = (plain(one[group], resolve=False) for one in (config, usual))
-        content[group] = _own(ours, default)
+    }
+    for group in ("model", "optimizer", SCHEDULER):  # with references to the length of the run
+        ours = plain(config[group], resolve=False)
+        default = plain(usual[group], resolve=False) if usual.get(group) else {}
+        searched = [key.partition(".")[2] for key in recipe.shared if key.startswith(f"{group}.")]
+        content[group] = _own(ours, default, searched)
     content = {key: part for key, part in content.items() if part}
     head = f"# @package _global_\n# Found by `regexp search`: {recipe}\n"
     return head + as_yaml(content)
 
 
-def _own(node: Node, usual: Node) -> Node:
-    """What a node has that is not the default."""
-    return {key: value for key, value in node.items() if key not in usual or value != usual[key]}
+def are_choices(space: Space, recipe: Recipe) -> bool:
+    """Whether all techniques of a recipe are choices of their group."""
+    known = space.searched.with_choices({}, recipe.techniques).regularizer
+    return all(name in known for name in recipe.techniques)
+
+
+def _own(node: Node, usual: Node, searched: Iterable[str] = ()) -> Node:
+    """What a node has that was searched, by dotted keys, or is not the default."""
+    kept = {key.partition(".")[0] for key in searched}
+    return {key: value for key, value in node.items()
+            if key in kept or key not in usual or value != usual[key]}  # fmt: skip
 
 
 def command_of(space: Space, *more: str) -> str:
@@ -105,7 +118,7 @@ def prepare_folder(folder: str, key: str) -> None:
     path = _file(folder)
     try:
         make_folder(Path(folder))
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     except OSError as error:
         raise ConfigError(
             f"it cannot be written ({error.strerror})",
@@ -115,7 +128,7 @@ def prepare_folder(folder: str, key: str) -> None:
         ) from error
     if _OF in before and f"{_OF}{key}\n" not in before:
         raise ConfigError(
-            "it has the recipe of another search",
+            "it has the recipe of another search, or of other code",
             key="search.folder",
             got=folder,
             cure="give another folder, or delete this one",

@@ -62,12 +62,14 @@ def choose(
         reuse: whether runs of other sweeps count.
     """
     devices = {run.config["trainer"]["device"]: run for run in runs}
+    found = list({one.id: one for one in found}.values())
     here = {key: in_words(arithmetic_of(run.config["trainer"])) for key, run in devices.items()}
+    here = {key: _elsewhere(words, found) for key, words in here.items()}
     wanted = {run.fingerprint: here[run.config["trainer"]["device"]] for run in runs}
     trials = {run.fingerprint for run in runs if run.stage == TUNING_STAGE}
     usual = next(iter(here.values()), "")
     chosen: dict[str, Earlier] = {}
-    for one in {one.id: one for one in found}.values():
+    for one in found:
         if one.is_trial and one.fingerprint not in trials:
             continue
         before = chosen.get(one.fingerprint)
@@ -75,19 +77,37 @@ def choose(
         if sweep_id in one.sweeps:
             better = not decided or not (before and before.ended)
         else:
-            same = _alike(one.arithmetic, wanted.get(one.fingerprint, usual))
+            same = one.arithmetic == wanted.get(one.fingerprint, usual)
             better = reuse and one.ended and same and not decided
         if better:
             chosen[one.fingerprint] = one
     return chosen
 
 
-def _alike(recorded: str, here: str) -> bool:
-    """Whether a run has the arithmetic of here; for a GPU that is not here, that of any."""
-    device = "device "  # the last of both
-    if here.endswith(device):
-        return device in recorded and not recorded.endswith(f"{device}cpu")
-    return recorded == here
+def _elsewhere(here: str, found: Sequence[Earlier]) -> str:
+    """The arithmetic of here; for a GPU that is not here, that of the last run on one.
+
+    What other machines have is known by what they recorded: the runs of one kind of GPU count, by
+    the libraries that are here.
+    """
+    if not here.endswith(_DEVICE):
+        return here
+    for one in reversed(found):
+        on_gpu = _DEVICE in one.arithmetic and not one.arithmetic.endswith(f"{_DEVICE}cpu")
+        if on_gpu and _libraries(one.arithmetic) == _libraries(here):
+            return one.arithmetic
+    return here
+
+
+def _libraries(arithmetic: str) -> list[str]:
+    return [part for part in arithmetic.split(", ") if part.startswith(_OF_ANY_MACHINE)]
+
+
+_DEVICE = "device "
+"""Begins the last part of an arithmetic, see `in_words`."""
+
+_OF_ANY_MACHINE = ("torch ", "numpy ", "blas ", "oneDNN ", "matmul_precision ")
+"""Beginnings of those that do not hang on the machine."""
 
 
 def existing_lines(

@@ -35,7 +35,7 @@ def device_settings(trainer: Mapping[str, Any]) -> Iterator[torch.device]:
             "can use",
             key="trainer.device",
             got=trainer["device"],
-            cure="ask the launcher for a GPU, or give trainer.device=cpu",
+            cure="train where there is one, or give trainer.device=cpu",
         )
     _keep_freed_memory()
     threads = torch.get_num_threads()

@@ -65,9 +65,14 @@ RAY = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"
         ({"_target_": SLURM, "gpus_per_node": None}, "auto", "cpu"),
         ({"_target_": SLURM, "gpus_per_node": 1}, "auto", "cuda"),
         ({"_target_": SLURM, "gres": "gpu:1"}, "auto", "cuda"),
+        ({"_target_": SLURM, "gres": "lscratch:50,gpu"}, "auto", "cuda"),
+        ({"_target_": SLURM, "gres": "lscratch:50"}, "auto", "cpu"),
+        ({"_target_": SLURM, "gres": "gpu:a100:0"}, "auto", "cpu"),
+        ({"_target_": SLURM, "additional_parameters": {"gpus": "a100:1"}}, "auto", "cuda"),
+        ({"_target_": SLURM, "additional_parameters": {"requeue": True}}, "auto", "cpu"),
         ({"_target_": SLURM}, "cuda:1", "cuda:1"),
-        ({"_target_": RAY, "ray": {"remote": {"num_gpus": None}}}, "auto", "cpu"),
-        ({"_target_": RAY, "ray": {"remote": {"num_gpus": 0.5}}}, "auto", "cuda"),
+        ({"_target_": RAY, "ray": {"remote": {}, "init": {}}}, "auto", "cpu"),
+        ({"_target_": RAY, "ray": {"remote": {"num_gpus": 0.5}, "init": {}}}, "auto", "cuda"),
         ({"_target_": f"{SLURM.rpartition('.')[0]}.LocalLauncher"}, "auto", None),
         ({"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}, "auto", None),
     ],
@@ -82,16 +87,25 @@ def test_a_job_trains_on_what_its_launcher_asks_for(
     assert config.trainer.device == (device or "auto")
 
 
+def test_a_ray_of_this_machine_alone_has_its_cores_and_gpus() -> None:
+    config = OmegaConf.create({"launch": {"elsewhere": False}, "trainer": {"device": "auto"}})
+    ray = {"remote": {"num_gpus": None}, "init": {"address": "local"}}
+    fit_to_launcher(config, OmegaConf.create({"_target_": RAY, "ray": ray}))
+    assert not config.launch.elsewhere
+    assert config.trainer.device == "cpu"  # Ray hides what is not asked for
+
+
 def test_what_a_job_needs_may_be_on_another_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(composition, "find_spec", lambda name: name)
     index, threads = torch.cuda.device_count(), (os.cpu_count() or 1) + 1
     words = [f"trainer.device=cuda:{index}", f"trainer.threads={threads}", "regularizer=none,l1"]
-    jobs = compose(parse(["-m", "hydra/launcher=ray", *words])[0]).jobs
+    cluster = ["hydra/launcher=ray", "hydra.launcher.ray.init.address=auto"]
+    jobs = compose(parse(["-m", *cluster, *words])[0]).jobs
     assert [job.config.trainer.device for job in jobs] == [f"cuda:{index}"] * 2
     for word in words[:2]:
         with pytest.raises(ConfigError, match="this machine"):
             compose(parse(["-m", word])[0])
-    searched = compose_search(parse(["hydra/launcher=ray", *words[:2]])[0])
+    searched = compose_search(parse([*cluster, *words[:2]])[0])
     assert searched.config.launch.elsewhere
     assert searched.config.trainer.threads == threads
 

@@ -27,7 +27,13 @@ from regexp.search.command import lines_of, run_search
 from regexp.search.identity import key_of_search
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
-from regexp.search.written import as_experiment, command_of, prepare_folder, write
+from regexp.search.written import (
+    are_choices,
+    as_experiment,
+    command_of,
+    prepare_folder,
+    write,
+)
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun
 from tests.sandbox import Sandbox
@@ -85,6 +91,28 @@ def test_a_recipe_is_held_against_others(tmp_path: Path) -> None:
     assert all(plain(job.config.optimizer)["betas"] == [0.8, 0.99] for job in jobs)
     [constant] = compose(parse([*words, "scheduler=constant"])[0]).jobs
     assert "Constant" in constant.config.scheduler._target_
+    for alone in ("none", "batch_norm"):  # what the file says of others rests
+        [job] = compose(parse([*words, f"regularizer={alone}"])[0]).jobs
+        assert [*job.config.regularizer] == [alone] * (alone != "none")
+    with pytest.raises(ConfigError, match="does not have the technique dropout"):
+        compose(parse([*words, "regularizer=none", "regularizer.dropout.hidden=0.1"])[0])
+
+
+def test_a_technique_of_the_command_line_keeps_its_place_in_a_recipe(tmp_path: Path) -> None:
+    mine = "+regularizer.mine={_target_: regexp.regularizer.l1.L1, strength: 0.1, include: all}"
+    words = [one for one in SMALL if "techniques" not in one]
+    space = read_space(compose_named([*words, mine, "search.techniques=[mine,dropout]"]))
+    recipe = Recipe(space.default.shared, {"mine": {}, "dropout": {"hidden": 0.3}})
+    runs = verdict.planned_arms(space, recipe, space.default)["recipe"]
+    path = tmp_path / "experiment" / "recipe.yaml"
+    path.parent.mkdir()
+    path.write_text(as_experiment(space, recipe), encoding="utf-8")
+    given = ["--config-dir", str(tmp_path), "experiment=recipe", "dataset=iris",
+             "dataset.test_seed=0", f"seeds=[{runs[0].seed}]"]  # fmt: skip
+    [job] = compose(parse(given)[0]).jobs
+    assert [one.fingerprint for one in plan(job.config)] == [runs[0].fingerprint]
+    assert not are_choices(space, recipe)
+    assert are_choices(space, Recipe(space.default.shared, {"dropout": {}}))
 
 
 @pytest.mark.parametrize(

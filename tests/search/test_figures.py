@@ -48,6 +48,14 @@ def test_a_trial_that_a_rung_ended_is_fainter_and_one_that_failed_is_not_there()
     assert faint == [[12.0]]
 
 
+def test_a_search_of_which_nothing_has_finished_is_drawn() -> None:
+    whole = record()
+    failed = {arm: [replace(one, score=None) for one in trials]
+              for arm, trials in whole.trials.items()}  # fmt: skip
+    figure = progress(replace(whole, trials=failed))
+    assert not [text for text in figure.axes[0].texts if text.get_text().isdecimal()]
+
+
 def test_switches_are_shares_of_the_best_quarter_and_of_all_that_finished() -> None:
     """Of 7 that finished the best 2 both have dropout, which 3 of all have; mixup 0 and 2."""
     dropout, mixup = switches_of(record())

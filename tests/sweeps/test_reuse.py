@@ -267,16 +267,30 @@ def test_runs_of_another_arithmetic_are_not_mixed_in(
 
 
 @pytest.mark.parametrize(
-    ("device", "counts"), [("cpu", False), ("NVIDIA H200", True), ("NVIDIA L4", True)]
+    ("recorded", "counts"),
+    [
+        (["device cpu"], []),
+        (["device NVIDIA H200"], ["0"]),
+        (["device NVIDIA L4", "device NVIDIA H200"], ["1"]),  # of one kind, the last
+        (["device NVIDIA L4", "torch 1.0, device NVIDIA H200"], ["0"]),
+        (["torch 1.0, device NVIDIA L4"], []),
+    ],
 )
-def test_where_no_gpu_is_those_of_any_count(device: str, counts: bool) -> None:
-    """Their model is known where jobs train alone, as on the nodes of a cluster."""
+def test_where_no_gpu_is_those_of_one_kind_count(recorded: list[str], counts: list[str]) -> None:
+    """Its kind is known where jobs train alone, as on the nodes of a cluster."""
     missing = {"device": f"cuda:{torch.cuda.device_count()}"}
-    [run] = planned(1)
-    run = replace(run, config=run.config | {"trainer": run.config["trainer"] | missing})
-    recorded = f"torch 2.0, processor another, device {device}"
-    chosen = choose([earlier(0, sweep="b", arithmetic=recorded)], "a", [run], reuse=True)
-    assert len(chosen) == counts
+    runs = [
+        replace(run, config=run.config | {"trainer": run.config["trainer"] | missing})
+        for run in planned(2)
+    ]
+    here = in_words(arithmetic_of(runs[0].config["trainer"])).removesuffix("device ")
+    found = [
+        earlier(number, sweep="b", fingerprint=runs[number].fingerprint,
+                arithmetic=one if one.startswith("torch") else f"{here}gpus some, {one}")
+        for number, one in enumerate(recorded)
+    ]  # fmt: skip
+    chosen = choose(found, "a", runs, reuse=True)
+    assert [one.id for one in chosen.values()] == counts
 
 
 TECHNIQUE = """

@@ -74,7 +74,8 @@ def progress(record: SearchRecord) -> Figure:
     names = [(at, str(one.number)) for at, one in enumerate(labelled)]
     better = [one for one in record.improvements(RECIPES) if one.seconds > 0]
     heights = [one.score for one in better]
-    along = along_steps([*(one.seconds for one in better), last], [*heights, *heights[-1:]])
+    ends_at = [last] if better else []
+    along = along_steps([*(one.seconds for one in better), *ends_at], [*heights, *heights[-1:]])
     place_labels(axes, points, names, along)
     return figure
 
