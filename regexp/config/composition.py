@@ -153,14 +153,14 @@ def fit_to_launcher(config: DictConfig, launcher: DictConfig) -> None:
 
 def _asks_slurm(options: Mapping[str, Any]) -> bool:
     """Whether options of `sbatch` ask for a GPU: `gpus_per_node: 1`, `gres: gpu:a100:2`."""
-    given = {str(key).replace("-", "_"): str(value) for key, value in options.items() if value}
-    counts = [value for key, value in given.items() if key.startswith("gpus")]
-    counts += [
-        one.removeprefix("gpu").removeprefix(":")
-        for one in given.get("gres", "").split(",")
-        if one.partition(":")[0] == "gpu"
-    ]
-    return any(count.rpartition(":")[2] != "0" for count in counts)  # fmt: skip
+    counts = []
+    for key in options:  # others may have values that only a job has
+        if key == "gres":
+            named = (one.partition(":") for one in str(options[key] or "").split(","))
+            counts += [number for kind, _, number in named if kind == "gpu"]
+        elif str(key).startswith("gpus") and options[key]:
+            counts.append(str(options[key]))
+    return any(count.rpartition(":")[2] != "0" for count in counts)
 
 
 def seed_sampler(config: DictConfig) -> tuple[str, ...]:
