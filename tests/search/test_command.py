@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import regexp
 from regexp.__main__ import run
 from regexp.commands.arguments import parse
 from regexp.commands.search import search
@@ -336,6 +337,10 @@ def test_a_search_ends_with_a_recipe_and_its_worth_and_the_second_time_trains_no
     [search] = [parent for parent, one in runs.items() if one is trials]
     with sandbox.tracker() as tracker:
         assert [tracker.tags(one)[OF_SEARCH] for one in runs if one != search] == [search]
+    assert regexp.open_sweep(search, sandbox.store).best in {*worth["run_id"]}
+    found = worth[worth["variant"] == "recipe"]
+    predicted = [f"regexp predict {one} FILE " in told for one in found["run_id"]]
+    assert sum(predicted) == (len(found) > 0)
     where = [f"paths.mlruns={sandbox.store}", "figures=false"]
     assert run(["compare", search, "--folder", "again", *where]) == 0
     assert "The search: again/search.html" in capsys.readouterr().out
