@@ -52,7 +52,9 @@ def test_a_regression_and_the_error_of_its_mean(tmp_path):
 def test_several_targets_and_labels(tmp_path):
     path = write(tmp_path / "mine.csv", table_lines())
     several = make("table", path="mine.csv", target=["amount", "income"], columns="age")
-    assert summary(several, tmp_path)[0] == "120 rows; regression of 2 targets"
+    assert summary(several, tmp_path)[0] == (
+        "120 rows; regression of 2 targets, each standardized; errors are of all of them together"
+    )
     labels = np.array([[0, 0], [1, 0], [1, 1], [1, 0]] * 30)
     frame = pd.read_csv(path).assign(p=labels[:, 0], q=labels[:, 1])
     frame.to_csv(path, index=False)
