@@ -99,10 +99,8 @@ def command_of(space: Space, *more: str) -> str:
 def _training(config: DictConfig, default: DictConfig) -> Node:
     """The nodes of `trainer` that are the recipe's."""
     ours, usual = (plain(one.trainer, resolve=False) for one in (config, default))
-    searched = {key: ours[key] for key in ("epochs", "batch_size")}
-    own = {key: value for key, value in _own(ours, usual).items()
-           if key not in ("bars", *OF_THE_MACHINE)}  # fmt: skip
-    return searched | own
+    own = _own(ours, usual, ("epochs", "batch_size"))
+    return {key: value for key, value in own.items() if key not in ("bars", *OF_THE_MACHINE)}
 
 
 def prepare_folder(folder: str, key: str) -> None:
