@@ -73,7 +73,8 @@ def report(
     """
     comparison = compare(tracker, [sweep.id], question, {sweep.id: sweep.name})
     drawn = pictures(tracker, comparison, each) if figures else ()
-    made = ComparisonReport(comparison, drawn, evaluate(claims, tracker.runs(sweep.id)))
+    found = evaluate(claims, tracker.runs(sweep.id)) if claims else ()
+    made = ComparisonReport(comparison, drawn, found)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / FOLDER
         write(made, folder)

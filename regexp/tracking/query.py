@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from regexp.addresses import public, public_all
+from regexp.addresses import public
 from regexp.metrics.names import TUNING_STAGE, column, parameter
 from regexp.tracking import database, names, process, view
 
@@ -232,15 +232,16 @@ def frame(runs: Sequence[Any]) -> "pd.DataFrame":
 
     rows = []
     for run in runs:
-        tags = public_all(dict(run.data.tags))  # older versions recorded passwords
+        tags = run.data.tags
         row = {
             "run_id": run.info.run_id,
-            "name": public(run.data.tags.get(names.WHOLE_NAME) or run.info.run_name or ""),
+            "name": public(tags.get(names.WHOLE_NAME) or run.info.run_name or ""),
             "status": run.info.status,
             "start_time": run.info.start_time,
             "seed": _seed(tags.get("seed", "")),
         }
-        row |= {name: tags.get(name, "") for name in _TAGS}
+        # older versions recorded passwords
+        row |= {name: public(tags.get(name, "")) for name in _TAGS}
         row["sweeps"] = " ".join(sorted(names.sweeps_of(tags)))
         row |= {parameter(name): public(value) for name, value in run.data.params.items()}
         row |= {column(name): number(value) for name, value in run.data.metrics.items()}

@@ -122,10 +122,12 @@ def _drawn(sketch: Sketch) -> Picture | str:
     """The picture, or why it cannot be drawn."""
     try:
         figure = sketch.figure()
-        drawn = png(figure), svg(figure, sketch.name, sketch.title)
+        file = png(figure)
+        figure.set_layout_engine("none")  # the page's has the places that were found for the file
+        element = svg(figure, sketch.name, sketch.title)
     except Exception as error:  # a picture must not take the comparison with it
         return f"{type(error).__name__}: {error}"
-    return Picture(sketch.name, sketch.title, sketch.caption, *drawn, sketch.kind)
+    return Picture(sketch.name, sketch.title, sketch.caption, file, element, sketch.kind)
 
 
 def _across(comparison: Comparison) -> Iterator[Sketch]:
@@ -208,7 +210,8 @@ def _family(
     yield from _trials(trials, metric, against)
     there = set(curves["metric"])
     losses = [names.EPOCH_TRAINING_LOSS, names.EPOCH_VALIDATION_LOSS]
-    if set(losses) <= set(curves.loc[against.rows(curves), "metric"]):
+    overfits = set(losses) <= set(curves.loc[against.rows(curves), "metric"])
+    if overfits:
         yield Sketch(
             "overfitting", "Overfitting of the baseline",
             "Losses of the baseline on training and validation rows: thin lines are seeds, thick "
@@ -222,7 +225,8 @@ def _family(
         "a line is dotted where some seeds have stopped."
     )
     for metrics in (losses, [names.EPOCH_VALIDATION_ACCURACY], [names.EPOCH_VALIDATION_RMSE]):
-        if there & set(metrics):
+        shown = overfits and metrics is losses and len(table) == 1  # those of the baseline alone
+        if there & set(metrics) and not shown:
             kind = metrics[-1].rpartition("/")[2]
             yield Sketch(
                 f"learning_curves_{kind}", f"Learning curves, {s.measured(kind)}", explained,

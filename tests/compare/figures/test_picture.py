@@ -209,6 +209,14 @@ def test_one_run_alone_has_few_pictures() -> None:
     assert found == ["learning_rate_digits"]
 
 
+def test_losses_of_the_baseline_alone_are_pictured_once() -> None:
+    metrics = ("train/loss", "val/loss", "val/accuracy")
+    curves = pd.concat([curve("none", 0, metric, [0.5, 0.4]) for metric in metrics])
+    none = frames.diagnostics("none", 0).iloc[:0]
+    found = [one.kind for one in draw(comparison([BASE]), curves, none)]
+    assert found == ["overfitting", "learning_curves_accuracy"]
+
+
 def test_a_picture_that_fails_is_left_out(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
