@@ -27,9 +27,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from regexp.compare.statistics import Floats
 from regexp.config.values import seeds_at_looks
-
-Floats = NDArray[np.float64]
 
 HOPELESS = 0.1
 """Conditional power below which a comparison is given up."""

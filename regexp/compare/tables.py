@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from regexp.compare import formats
-from regexp.compare.baseline import FAMILY, NONE, Baseline
+from regexp.compare.baseline import FAMILY, Baseline
 from regexp.compare.family import ROWS
 from regexp.compare.formats import NOTHING, counted_digits, in_ascii
 from regexp.compare.metric import PERCENT, PLAIN, POINTS, Metric, Unit
 from regexp.compare.ranking import Across
-from regexp.compare.statistics import ALPHA
 from regexp.errors import count, printable
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def shortened(text: str, length: int) -> str:
 
 
 def terminal_columns(
-    rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE, level: float = ALPHA
+    rows: "pd.DataFrame", metric: Metric, against: Baseline, level: float
 ) -> list[Column]:
     """The table of a terminal: numbers with a fixed count of digits, a dash for nothing.
 
@@ -110,7 +109,7 @@ def _outcomes(title: str, outcomes: "pd.Series") -> Column:
     return Column(title, cells, [math.nan if silent else 1.0] * len(cells), words=True)
 
 
-def verdict_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE) -> list[Column]:
+def verdict_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline) -> list[Column]:
     """Score, difference, how sure it is, and the verdict in a sentence."""
     differences, intervals = zip(*formats.differences(rows, metric.unit), strict=True)
     runs = [
@@ -154,7 +153,7 @@ def _other_rows(rows: "pd.DataFrame") -> Column:
 
 
 def deciding_columns(
-    rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE, level: float = ALPHA
+    rows: "pd.DataFrame", metric: Metric, against: Baseline, level: float
 ) -> list[Column]:
     """What decides: p-values, what could have been found, and the other rows' intervals.
 
@@ -201,7 +200,7 @@ def _seeds(seeds: float) -> str:
     return "∞" if math.isinf(seeds) else f"{seeds:,.0f}"
 
 
-def summary_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline = NONE) -> list[Column]:
+def summary_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline) -> list[Column]:
     """Technique, score, difference with its interval, and the verdict in a word."""
     differences = [
         difference if interval == NOTHING else f"{difference} ({interval})"
@@ -216,9 +215,7 @@ def summary_columns(rows: "pd.DataFrame", metric: Metric, against: Baseline = NO
     ]
 
 
-def measure_columns(
-    rows: "pd.DataFrame", against: Baseline = NONE, *, regression: bool
-) -> list[Column]:
+def measure_columns(rows: "pd.DataFrame", against: Baseline, *, regression: bool) -> list[Column]:
     """Further scores, and costs.
 
     Args:

@@ -120,7 +120,6 @@ class Reading:
         *,
         metric: str = ACCURACY,
         lower_is_better: bool | None = None,
-        charts: bool = False,
     ) -> str:
         """Address in the UI of the sweep's runs, grouped by technique and averaged over seeds.
 
@@ -129,14 +128,13 @@ class Reading:
         Args:
             metric: the first column, by which rows are ordered.
             lower_is_better: of the metric; None where its name tells.
-            charts: land on the curves instead of the table.
         """
         address = self.uri.rstrip("/") if is_server(self.uri) else "http://127.0.0.1:5000"
         tags = [run.data.tags for run in self._children(sweep_id, params=False)]
         key, state = view.shared_state(sweep_id, metric, tags, lower_is_better)
         with store.explained(self.uri):
             self.client.set_experiment_tag(self.experiment_id, key, state)
-        return view.address(address, self.experiment_id, sweep_id, charts=charts)
+        return view.address(address, self.experiment_id, sweep_id)
 
     def _children(self, sweep_id: str, *, params: bool = True) -> list[Any]:
         if sweep_id in self._read:

@@ -77,11 +77,9 @@ def shared_state(
     return _TAG + sweep_id, text
 
 
-def address(ui: str, experiment: str, sweep_id: str, *, charts: bool) -> str:
+def address(ui: str, experiment: str, sweep_id: str) -> str:
     """The link to that view."""
     query = {"viewStateShareKey": sweep_id, "workflowType": "machine_learning"}
-    if charts:
-        query["compareRunsMode"] = "CHART"
     return f"{ui}/#/experiments/{experiment}/runs?{urlencode(query)}"
 
 

@@ -12,7 +12,6 @@ def test_link_sets_the_shared_view(tracker: Tracker, sweep: RunRecord) -> None:
     link = tracker.link(sweep.id, metric="test/rmse")
     assert link.startswith(f"http://127.0.0.1:5000/#/experiments/{tracker.experiment_id}/runs?")
     assert f"viewStateShareKey={sweep.id}" in link
-    assert "compareRunsMode=CHART" in tracker.link(sweep.id, charts=True, metric="test/rmse")
     tags = tracker.client.get_experiment(tracker.experiment_id).tags
     state = json.loads(tags[f"mlflow.sharedViewState.{sweep.id}"])
     assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "label"}]

@@ -77,7 +77,7 @@ def titled(metric: Metric) -> str:
     return f"{measured[:1].upper()}{measured[1:]} against cost"
 
 
-def placed(table: pd.DataFrame, against: Baseline = NONE) -> pd.DataFrame:
+def placed(table: pd.DataFrame, against: Baseline) -> pd.DataFrame:
     """The rows with a finite metric and time; the baseline's own time is 1."""
     rows = table.copy()
     rows.loc[against.rows(rows), "relative_seconds"] = 1.0

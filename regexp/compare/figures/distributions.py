@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from regexp.compare.baseline import KEYS, NONE, Baseline, Key
+from regexp.compare.baseline import KEYS, Baseline, Key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ class PooledReliability:
 
 
 def by_key(
-    diagnostics: pd.DataFrame, part: str, against: Baseline = NONE
+    diagnostics: pd.DataFrame, part: str, against: Baseline
 ) -> dict[Key, list[dict[str, Any]]]:
     """A part of the diagnostics of every technique's runs, the baseline first."""
     contents: dict[Key, list[dict[str, Any]]] = {}
