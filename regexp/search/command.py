@@ -10,6 +10,7 @@ from regexp.errors import count
 from regexp.search.budget import runs_after
 from regexp.search.identity import key_of_search
 from regexp.search.lead import helper, take_part
+from regexp.search.portfolio import unsearched
 from regexp.search.rungs import rung_lines
 from regexp.search.sampler import require
 from regexp.search.space import Space
@@ -73,8 +74,10 @@ def lines_of(space: Space) -> list[str]:
         else f"recipes and as many configurations of none in {asked.budget} of training"
     )
     known = asked.finalists is not None or budget is None
-    runs = count(sum(runs_after(space.config, asked.trials if budget is None else 0)), "run")
+    trials = asked.trials if budget is None else asked.finalists or 0  # of which they are some
+    runs = count(sum(runs_after(space.config, trials)), "run")
     after = f"at most {runs}" if known else f"{runs}, and more of many trials,"
+    rests = unsearched(space)
     given = [override_key(one) for one in space.searched.command]
     both = budget is not None and "search.trials" in given
     return [
@@ -83,6 +86,11 @@ def lines_of(space: Space) -> list[str]:
         *[f"One of a kind, or none, for a whole batch: {', '.join(others)}."] * bool(others),
         f"{count(numbers, 'number')} of techniques, and of every recipe: "
         f"{', '.join(one.key for one in space.shared)}.",
+        *[
+            f"What search.portfolio has of {', '.join(rests)} is not searched, and rests: recipes "
+            "have the configuration's own."
+        ]
+        * bool(rests),
         *rung_lines(space.config),
         f"{size}, in batches of {asked.batch}; then {after} for the choice and the verdict.",
         "",

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from omegaconf import DictConfig
+
 from regexp.errors import ConfigError
+from regexp.metrics.names import LOSS
 from regexp.search.arm import Arm
 from regexp.search.choice import Trial, best, by_means, ranked, tried
 from regexp.search.engine import Batch, Train, train_recipes
 from regexp.search.recipe import Recipe
 from regexp.search.seeds import finalists_of, halvings
+from regexp.sweeps.tuning import in_order
 
 
 def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
@@ -37,12 +41,20 @@ def conclude(arms: Sequence[Arm], train: Train) -> tuple[Recipe, Recipe]:
             [one for one in arm.finalists if one.recipe in ours]
             for arm, ours in zip(arms, asked, strict=True)
         ]
-        order = by_means
+        order = _by_means
     simple = [*left[1], *(one for one in left[0] if not one.recipe.techniques)]
     simple.sort(key=lambda one: one.recipe != default)
     found = best([*simple, *left[0]], none.config, 1, order) or [recipes.finalists[0].recipe]
     tuned = best(simple, none.config, 1, order) or [none.finalists[0].recipe]
     return found[0], tuned[0]
+
+
+def _by_means(trials: Sequence[Trial], config: DictConfig) -> list[int]:
+    """`by_means`; by their losses where none has the metric, undefined on all validation rows."""
+    try:
+        return by_means(trials, config)
+    except ConfigError:
+        return in_order([one.scores for one in trials], LOSS)
 
 
 def _checked(arm: Arm) -> Arm:

@@ -18,10 +18,10 @@ MOST_ROWS = 24
 
 
 def columns(record: SearchRecord) -> list[Column]:
-    """The columns, the best mean first, of so many finalists at most; none of no finalists.
+    """The columns, of so many finalists at most; none of no finalists.
 
-    Those with fewer seeds, which were halved away, come after the others, and what did not finish
-    last.
+    The recipe is first, then the best mean. Those with fewer seeds, which were halved away, come
+    after the others, and what has no score of some seed last.
     """
     rows = _ordered(record)[:MOST_ROWS]
     if not rows:
@@ -29,8 +29,8 @@ def columns(record: SearchRecord) -> list[Column]:
     metric, best = Metric(record.metric, record.lower_is_better), rows[0]
     means = [_mean(one) for one in rows]
     # seed by seed: one that was halved away has the first of them
-    others = [paired(one.numbers, best.numbers[: len(one.numbers)]) for one in rows]
-    apart = [other.mean if row.finished and row is not best else math.nan
+    others = [paired(ours, theirs) for ours, theirs in (_shared(one, best) for one in rows)]
+    apart = [other.mean if row.finished and best.finished and row is not best else math.nan
              for row, other in zip(rows, others, strict=True)]  # fmt: skip
     errors = [one.sd / math.sqrt(one.pairs) if one.pairs else math.nan for one in others]
     places = range(1, len(rows) + 1)
@@ -54,7 +54,11 @@ def reason(record: SearchRecord) -> str:
     if not rows:
         return ""
     if not rows[0].finished:
-        return "None of them finished, and the recipe is the best trial."
+        return (
+            f"None of the last round has {record.metric} at every seed, as a run failed or its "
+            "validation rows leave it undefined: the recipe is the one with the lowest validation "
+            "loss, and where none finished the best trial."
+        )
     more = len(rows) - MOST_ROWS
     return (
         "The recipe is the one with the best mean: the lower validation loss among equal ones, and "
@@ -72,10 +76,16 @@ def _ordered(record: SearchRecord) -> list[Finalist]:
     return sorted(
         {str(one.recipe): one for one in every}.values(),
         key=lambda one: (
-            not one.finished, -len(one.scores), sign * _mean(one) if one.finished else 0.0,
-            not _chosen(record, one),
+            one.recipe != record.recipe.recipe, not one.finished, -len(one.scores),
+            sign * _mean(one) if one.finished else 0.0, not _chosen(record, one),
         ),
     )  # fmt: skip
+
+
+def _shared(one: Finalist, other: Finalist) -> tuple[list[float], list[float]]:
+    """Their scores at the seeds that both have."""
+    seeds = min(len(one.scores), len(other.scores))
+    return one.numbers[:seeds], other.numbers[:seeds]
 
 
 def _mean(one: Finalist) -> float:

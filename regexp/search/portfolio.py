@@ -15,7 +15,7 @@ from regexp.search.space import Space
 def portfolio_of(space: Space) -> list[Recipe]:
     """The recipes of `search.portfolio`, without what does not apply to the data or the network.
 
-    A number that an entry does not have is the configuration's own.
+    A number that an entry does not have, or that is not searched, is the configuration's own.
 
     Raises:
         ConfigError: there is no such key, it is no number, or the search has it as it is.
@@ -26,7 +26,8 @@ def portfolio_of(space: Space) -> list[Recipe]:
 def _recipe(space: Space, entry: DictConfig) -> Recipe:
     given = _numbers({key: value for key, value in entry.items() if key != "regularizer"})
     shared = dict(space.default.shared)
-    own_keys = [*shared, *(key for key, _ in flat(space.config))]
+    there = (key for node in (space.config, space.config.search.space) for key, _ in flat(node))
+    own_keys = [*shared, *space.searched.nodes, *there]
     for key in given:
         if key not in own_keys:
             raise ConfigError(
@@ -55,6 +56,20 @@ def _recipe(space: Space, entry: DictConfig) -> Recipe:
                     _check_number(where, value)
             techniques[name] = own | {key: numbers[key] for key in own if key in numbers}
     return Recipe(shared, techniques)
+
+
+def unsearched(space: Space) -> list[str]:
+    """The numbers of entries of `search.portfolio` that are not searched, so that they rest."""
+    searched = [one.key for one in space.shared]
+    found: dict[str, None] = {}
+    for entry in space.config.search.portfolio or ():
+        given = _numbers({key: value for key, value in entry.items() if key != "regularizer"})
+        found |= dict.fromkeys(key for key in given if key not in searched)
+        for name, numbers in (entry.get("regularizer") or {}).items():
+            if name in space.techniques:
+                rest = _numbers(numbers or {}).keys() - space.techniques[name].default().keys()
+                found |= dict.fromkeys(f"regularizer.{name}.{key}" for key in sorted(rest))
+    return list(found)
 
 
 def _check_number(key: str, value: object) -> None:

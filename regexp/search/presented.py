@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from regexp.config.targets import find_target
 from regexp.errors import printable
 from regexp.metrics.names import SEARCH, YARDSTICK_STAGE, column
 from regexp.search.arm import Arm
-from regexp.search.choice import Trial, headline, ranks
+from regexp.search.choice import Scores, Trial, headline, ranks
 from regexp.search.engine import planned_runs
 from regexp.search.page import keep, report, write
 from regexp.search.records import Chosen, Finalist, SearchRecord, Tried
@@ -161,15 +162,21 @@ def _tried(arm: Arm, metric: str) -> list[Tried]:
 
 def _finalists(arm: Arm, metric: str) -> list[Finalist]:
     return [
-        Finalist(trial.recipe, [scores.get(metric) if scores else None for scores in trial.scores])
+        Finalist(trial.recipe, [_known(scores, metric) for scores in trial.scores])
         for trial in arm.finalists
     ]
 
 
 def _score(trial: Trial, metric: str) -> float | None:
     """The mean of its runs; None if one of them did not finish or has it not."""
-    known = [scores[metric] for scores in trial.scores if scores and metric in scores]
+    known = [score for one in trial.scores if (score := _known(one, metric)) is not None]
     return sum(known) / len(known) if known and len(known) == len(trial.scores) else None
+
+
+def _known(scores: Scores | None, metric: str) -> float | None:
+    """A run's score; None where it did not finish, or is undefined on its validation rows."""
+    score = math.nan if scores is None else scores.get(metric, math.nan)
+    return None if math.isnan(score) else score
 
 
 def _chosen(space: Space, recipe: Recipe) -> Chosen:

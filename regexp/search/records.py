@@ -42,7 +42,8 @@ class Finalist:
 
     Attributes:
         recipe: what it is.
-        scores: on the validation rows, one a seed; None of a run that did not finish.
+        scores: on the validation rows, one a seed; None of a run that did not finish, or whose rows
+            leave it undefined.
     """
 
     recipe: Recipe
@@ -50,12 +51,12 @@ class Finalist:
 
     @property
     def finished(self) -> bool:
-        """Whether all its runs did, so that it could be chosen."""
+        """Whether all its runs have a score."""
         return None not in self.scores
 
     @property
     def numbers(self) -> list[float]:
-        """The scores, NaN of a run that did not finish."""
+        """The scores, NaN of a run that has none."""
         return [math.nan if score is None else score for score in self.scores]
 
 

@@ -56,7 +56,8 @@ def read_space(searched: Searched) -> Space:
     shared = [one for wide in shared for one in _possible(wide, base)]
     for one in shared:
         check_range(with_lengths(searched.config), one)
-    _check_models(searched, shared)
+    for group in searched.nodes:
+        _check_others(searched, group, shared)
     for group, nodes in searched.nodes.items():
         if len(nodes) > 1:
             shared.append(Dimension(group, f"search.{group}s", "", tuple(nodes)))
@@ -130,25 +131,26 @@ def _known(config: DictConfig) -> DictConfig:
     return config
 
 
-def _check_models(searched: Searched, shared: Sequence[Dimension]) -> None:
-    """Check that each other model takes the data, and has the numbers of models that are searched.
+def _check_others(searched: Searched, group: str, shared: Sequence[Dimension]) -> None:
+    """Check that each other choice of a group goes with the data and what else is chosen, and has
+    the numbers of the group that are searched.
 
     Raises:
         ConfigError: one does not.
     """
-    for model, node in list(searched.nodes[MODEL].items())[1:]:
-        for one in shared:
-            group, _, own = one.key.partition(".")
-            if group == MODEL and OmegaConf.select(node, own) in (None, []):
+    ours = [one for one in shared if one.key.startswith(f"{group}.")]
+    for name, node in list(searched.nodes[group].items())[1:]:
+        for one in ours:
+            own = one.key.partition(".")[2]
+            if OmegaConf.select(node, own) in (None, []):
                 raise ConfigError(
-                    f"{model} has no {own}, which {one.source} searches; leave the model out, or "
-                    f"the range by {one.source}=null", key="search.models",
+                    f"{name} has no {own}, which {one.source} searches; leave the {group} out, or "
+                    f"the range by {one.source}=null", key=f"search.{group}s",
                 )  # fmt: skip
-        config = configured(searched, {MODEL: model}, {})
+        config = configured(searched, {group: name}, {})
         ranged = with_lengths(config)
-        for one in shared:
-            if one.key.startswith(f"{MODEL}."):
-                check_range(ranged, one)
+        for one in ours:
+            check_range(ranged, one)
         plan(config)
 
 

@@ -46,7 +46,10 @@ def _check(nodes: str, epochs: int, steps: int, device: str, precision: str) -> 
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
     optimizer = stepper.optimizer(parameters)
-    schedule = Schedule(stepper.scheduler, stepper.interval, optimizer)
+    try:
+        schedule = Schedule(stepper.scheduler, stepper.interval, optimizer)
+    except Exception as error:  # a class may raise anything
+        raise blame("scheduler", config["scheduler"], error) from error
     if device == "cpu":
         try:
             optimizer.step()

@@ -76,9 +76,14 @@ def check_model(model: nn.Module) -> nn.Parameter:
     """Check that a network can be trained; its first parameter, which has its device and type.
 
     Raises:
-        ValueError: it has no parameters, complex ones or such of several types, or weights that
-            a hook computes.
+        ValueError: it is spread over devices; it has no parameters, complex ones or such of
+            several types, or weights that a hook computes.
     """
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        raise ValueError(
+            f"model: expected a network on one device, got {type(model).__name__}; give what is in "
+            "it, model.module"
+        )
     first = next(model.parameters(), None)
     if first is None:
         raise ValueError("model: it has no parameters, so that there is nothing to train")

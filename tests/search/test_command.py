@@ -27,6 +27,7 @@ from regexp.search.choice import Trial
 from regexp.search.command import lines_of, run_search
 from regexp.search.identity import key_of_search
 from regexp.search.recipe import Recipe
+from regexp.search.seeds import finalist_runs
 from regexp.search.taking_part import read_space
 from regexp.search.written import (
     are_choices,
@@ -148,6 +149,22 @@ def test_the_command_that_is_printed_trains_as_the_verdict_did(
     assert [one.fingerprint for one in plan(job.config)] == [runs[0].fingerprint]
 
 
+def test_the_command_that_is_printed_finds_what_the_search_did(tmp_path: Path) -> None:
+    folders = [str(tmp_path / name) for name in ("own", "ours", "theirs")]
+    for folder in folders:
+        Path(folder).mkdir()
+    words = ["--config-dir", folders[0], *SMALL, f"hydra.searchpath=[{','.join(folders[1:])}]"]
+    _, *printed = shlex.split(command_of(read_space(compose_named(words))))
+    assert f"hydra.searchpath=[{','.join(folders)}]" in printed
+
+
+def test_the_runs_that_follow_a_budget_are_counted_by_its_finalists() -> None:
+    words = [*SMALL, "search.seeds=10", "search.finalists=24"]
+    told = lines_of(read_space(compose_named([*words, "search.budget=10min"])))
+    runs = sum(finalist_runs(24)) + 30
+    assert any(f"then at most {runs} runs" in line for line in told)
+
+
 def test_what_a_search_says_itself_is_told() -> None:
     for word in ("seeds=3", "compare.baseline=l1", "++compare.factor=model",
                  "++tune.search.optimizer.lr=1"):  # fmt: skip
@@ -190,6 +207,8 @@ def test_a_folder_keeps_the_recipe_of_one_search(tmp_path: Path) -> None:
     prepare_folder(folder, "two")
     with pytest.raises(ConfigError, match="it has the recipe of another search"):
         prepare_folder(folder, "one")
+    with pytest.raises(ConfigError, match="it has the recipe of another search"):
+        write(space, as_experiment(space, space.default), "one")  # which both had begun before
     path.write_text("# a recipe of an earlier version\n", encoding="utf-8")
     prepare_folder(folder, "one")
 

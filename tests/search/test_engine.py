@@ -16,8 +16,10 @@ from regexp.errors import ConfigError
 from regexp.search.arm import Arm, arms_of
 from regexp.search.budget import runs_after, seconds_after
 from regexp.search.choice import Trial
+from regexp.search.command import lines_of
 from regexp.search.conclusion import conclude
 from regexp.search.engine import Train, rounds
+from regexp.search.portfolio import portfolio_of, unsearched
 from regexp.search.progress import progress
 from regexp.search.recipe import Recipe
 from regexp.search.seeds import (
@@ -423,6 +425,28 @@ def test_no_technique_at_all_may_be_the_recipe(worse: bool) -> None:
     assert bool(found.techniques) != worse
 
 
+def test_finalists_that_none_of_the_validation_rows_scores_are_chosen_by_their_losses() -> None:
+    of = space("search.finalists=2", "compare.metric=test/balanced_accuracy")
+    ours, theirs = (
+        Recipe(of.default.shared, {"l1": {"strength": strength}}) for strength in (0.1, 0.01)
+    )
+    scored = [{"final/val_balanced_accuracy": 0.9, "final/val_loss": 0.1}]
+    arms = arms_of(of)
+    arms[0].trials = [Trial(one, {}, scored) for one in (ours, theirs)]
+    arms[1].trials = [Trial(of.default, {}, scored)]
+
+    def train(jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
+        return [
+            [Outcome(run.name, "FINISHED", metrics={"final/val_loss": loss(run)}) for run in job]
+            for job in jobs
+        ]
+
+    def loss(run: PlannedRun) -> float:
+        return 0.2 if run.variant == str(theirs) else 0.3
+
+    assert conclude(arms, train) == (theirs, of.default)
+
+
 def test_the_best_mean_of_both_arms_and_the_configuration_as_it_is_is_chosen() -> None:
     """The simpler where all is equal."""
     of = space("search.finalists=3")
@@ -589,6 +613,18 @@ def test_a_portfolio_is_tried_first_without_what_does_not_apply() -> None:
         one.shared for one in (plain, first, second)
     ]
     assert all(trial.scores[0] for trial in arms[0].trials)
+
+
+def test_what_a_portfolio_has_of_what_is_not_searched_rests_and_is_told() -> None:
+    entry = ("search.portfolio=[{optimizer:{lr:0.02,weight_decay:0.5},scheduler:constant,"
+             "model:{hidden:[8]},regularizer:{l1:{strength:0.3}}}]")  # fmt: skip
+    of = space(entry, "search.schedulers=null", "search.space.model=null", "model=logistic",
+               "optimizer=adamw", "search.techniques=[l1]")  # fmt: skip
+    [recipe] = portfolio_of(of)
+    assert recipe.shared["optimizer.lr"] == 0.02
+    assert recipe.techniques == {"l1": {"strength": 0.3}}
+    assert unsearched(of) == ["optimizer.weight_decay", "scheduler", "model.hidden"]
+    assert any("optimizer.weight_decay, scheduler, model.hidden" in line for line in lines_of(of))
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,16 @@ def test_a_model_without_a_number_that_is_searched_is_refused() -> None:
         space("dataset=iris", "search.models=[ml]")
 
 
+def test_a_schedule_without_a_number_that_is_searched_is_refused() -> None:
+    words = ["dataset=iris", "scheduler=step_lr", FEW[0],
+             "search.space.scheduler.gamma='interval(0.1,0.9)'"]  # fmt: skip
+    said = r"search\.schedulers: constant has no gamma, which search\.space\.scheduler\.gamma sea"
+    with pytest.raises(ConfigError, match=said):
+        read_space(compose_named(words))
+    alone = read_space(compose_named([*words, "search.schedulers=null"]))
+    assert "scheduler.gamma" in alone.default.shared
+
+
 def test_a_model_that_does_not_take_what_is_searched_is_refused() -> None:
     """The layers of an MLP are a list, and of this a number: each of its recipes would fail."""
     told = r"search\.space\.model\.hidden=.*expected an integer.*search\.space\.model\.hidden=null"

@@ -109,6 +109,25 @@ def test_a_finalist_that_was_halved_away_comes_after_the_others_and_is_held_agai
     assert finalist.cells[2] == "dropout (hidden=0.3); lr=0.01, batch_size=64"
 
 
+def test_a_recipe_without_the_metric_stands_before_one_that_was_halved_away() -> None:
+    """As of a metric of one's own that some validation rows leave undefined."""
+    finalists = {
+        "recipes": [
+            Finalist(record().trials["recipes"][6].recipe, [0.97]),
+            Finalist(record().recipe.recipe, [0.96, None, 0.97]),
+        ],
+        "none": [Finalist(record().tuned.recipe, [0.9, None, 0.9])],
+    }
+    made = reported(figures=False, finalists=finalists)
+    _, mean, seeds, behind, chosen, _ = made.finalists
+    assert mean.cells == ["–", "97.00", "–"]
+    assert seeds.cells == ["3", "1", "3"]
+    assert behind.cells == ["–"] * 3
+    assert chosen.cells == ["recipe", "", "none, tuned"]
+    said = words(page.page(made))
+    assert "None of the last round has final/val_accuracy at every seed" in said
+
+
 def test_of_many_finalists_those_with_the_most_seeds_are_shown() -> None:
     shared = record().recipe.recipe.shared
     many = [
@@ -141,10 +160,9 @@ def test_of_finalists_with_the_same_mean_the_chosen_stands_first() -> None:
 
 
 def test_one_seed_has_no_standard_error_and_no_record_of_finalists_no_table() -> None:
-    one = {
-        "none": [Finalist(record().tuned.recipe, [0.9]), Finalist(record().recipe.recipe, [0.8])]
-    }
-    made = reported(figures=False, finalists=one)
+    tuned = record().tuned
+    one = {"none": [Finalist(tuned.recipe, [0.9]), Finalist(record().recipe.recipe, [0.8])]}
+    made = reported(figures=False, recipe=tuned, finalists=one)
     _, mean, _, behind, *_ = made.finalists
     assert (mean.cells, behind.cells) == (["90.00", "80.00"], ["–", "−10.00"])
     assert "Finalists" not in words(page.page(reported(figures=False, finalists={})))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from regexp.search.arm import Arm
 from regexp.search.choice import Trial
-from regexp.search.presented import _score, mark, yardsticks_of
+from regexp.search.presented import _finalists, _score, mark, yardsticks_of
 from regexp.search.recipe import Recipe
 from regexp.search.taking_part import read_space
 from regexp.sweeps.ingredients import load_data
@@ -74,5 +77,10 @@ def test_what_another_search_has_chosen_stays_marked(sandbox: Sandbox) -> None:
 def test_a_trial_without_the_metric_has_no_score() -> None:
     """As a metric of one's own that raised: it is recorded as any, and the search has an end."""
     trials = [Trial(Recipe({}, {}), {}, scores=[scores]) for scores in
-              ({"final/val_cost": 0.25}, {"final/val_loss": 1.0}, None)]  # fmt: skip
-    assert [_score(one, "final/val_cost") for one in trials] == [0.25, None, None]
+              ({"final/val_cost": 0.25}, {"final/val_loss": 1.0}, {"final/val_cost": math.nan},
+               None)]  # fmt: skip
+    assert [_score(one, "final/val_cost") for one in trials] == [0.25, None, None, None]
+    arm = Arm("recipes", read_space(compose_named(WORDS)), [], trials)
+    assert [one.scores for one in _finalists(arm, "final/val_cost")] == [
+        [0.25], [None], [None], [None]
+    ]  # fmt: skip

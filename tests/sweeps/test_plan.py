@@ -31,6 +31,7 @@ from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import from_resolved, plan
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.stacks import group_by_structure, stack_key
+from regexp.sweeps.steppers import check_stepper
 from regexp.tracking import Earlier
 from regexp.training.device import device_of
 from tests.support import tensor
@@ -113,6 +114,14 @@ def test_what_torch_refuses_in_the_middle_of_a_run_is_told_before(
     """Of eight steps in two epochs."""
     with pytest.raises(ConfigError, match=message):
         plan(config(*words))
+
+
+def test_a_schedule_that_cannot_be_made_is_a_mistake_of_the_configuration() -> None:
+    """As where a number is put into a schedule that has it not."""
+    (run,) = plan(config("scheduler=step_lr"))
+    scheduler = run.config["scheduler"] | {"warmup": 3}
+    with pytest.raises(ConfigError, match="^scheduler.*: .*unexpected keyword argument 'warmup'"):
+        check_stepper(run.config | {"scheduler": scheduler}, [(4, 4), (4, 4)])
 
 
 def test_schedules_of_the_length_of_the_run_are_taken() -> None:

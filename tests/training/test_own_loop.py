@@ -448,6 +448,11 @@ def test_parameters_of_several_types_are_refused() -> None:
         regularized(model, {})
 
 
+def test_a_network_that_is_spread_over_devices_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^model: .* one device, got DataParallel; .*model\.mod"):
+        regularized(nn.DataParallel(mlp()), {})
+
+
 @pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")
 @pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm"])
 def test_weights_that_hooks_compute_are_refused(kind: str) -> None:
