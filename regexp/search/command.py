@@ -16,7 +16,7 @@ from regexp.search.sampler import require
 from regexp.search.space import Space
 from regexp.search.taking_part import read_space
 from regexp.search.workers import helpers, start_importing, workers_of
-from regexp.search.written import as_experiment, prepare_folder
+from regexp.search.written import as_experiment, check_folder, prepare_folder
 from regexp.sweeps.hosts import other_hosts
 from regexp.sweeps.launched import shared_tracker
 from regexp.sweeps.plan import plan
@@ -100,6 +100,7 @@ def lines_of(space: Space) -> list[str]:
 def dry_run(searched: Searched) -> None:
     """Print the space and its size; nothing is written."""
     space = read_space(searched)
+    check_folder(space.config.search.folder, key_of_search(space))
     for line in lines_of(space):
         print(line)
     for one in space.shared:

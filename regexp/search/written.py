@@ -128,17 +128,20 @@ def prepare_folder(folder: str, key: str) -> None:
     Raises:
         ConfigError: it cannot be written, or has the recipe of another search.
     """
-    path = _file(folder)
     try:
         make_folder(Path(folder))
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    check_folder(folder, key)
+
+
+def check_folder(folder: str, key: str) -> None:
+    """Raise ConfigError where a search's folder has the recipe of another; see `prepare_folder`."""
+    path = _file(folder)
+    try:
         before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     except OSError as error:
-        raise ConfigError(
-            f"it cannot be written ({error.strerror})",
-            key="search.folder",
-            got=folder,
-            cure="give another folder",
-        ) from error
+        raise _unusable(folder, error) from error
     if _OF in before and f"{_OF}{key}\n" not in before:
         raise ConfigError(
             "it has the recipe of another search, or of other code",
@@ -146,6 +149,15 @@ def prepare_folder(folder: str, key: str) -> None:
             got=folder,
             cure="give another folder, or delete this one",
         )
+
+
+def _unusable(folder: str, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"it cannot be written ({error.strerror})",
+        key="search.folder",
+        got=folder,
+        cure="give another folder",
+    )
 
 
 def write(space: Space, text: str, key: str) -> Path:

@@ -24,7 +24,7 @@ from regexp.metrics.names import OF_SEARCH
 from regexp.search import lead, verdict
 from regexp.search.arm import Arm
 from regexp.search.choice import Trial
-from regexp.search.command import lines_of, run_search
+from regexp.search.command import dry_run, lines_of, run_search
 from regexp.search.identity import key_of_search
 from regexp.search.recipe import Recipe
 from regexp.search.seeds import finalist_runs
@@ -209,6 +209,8 @@ def test_a_folder_keeps_the_recipe_of_one_search(tmp_path: Path) -> None:
         prepare_folder(folder, "one")
     with pytest.raises(ConfigError, match="it has the recipe of another search"):
         write(space, as_experiment(space, space.default), "one")  # which both had begun before
+    with pytest.raises(ConfigError, match="it has the recipe of another search"):
+        dry_run(space.searched)
     path.write_text("# a recipe of an earlier version\n", encoding="utf-8")
     prepare_folder(folder, "one")
 

@@ -120,7 +120,7 @@ def test_a_schedule_that_cannot_be_made_is_a_mistake_of_the_configuration() -> N
     """As where a number is put into a schedule that has it not."""
     (run,) = plan(config("scheduler=step_lr"))
     scheduler = run.config["scheduler"] | {"warmup": 3}
-    with pytest.raises(ConfigError, match="^scheduler.*: .*unexpected keyword argument 'warmup'"):
+    with pytest.raises(ConfigError, match=r"^scheduler.*: .*unexpected keyword argument 'warmup'"):
         check_stepper(run.config | {"scheduler": scheduler}, [(4, 4), (4, 4)])
 
 
