@@ -136,16 +136,16 @@ def result_line(report: JobReport, metric: str | None = None) -> str:
     if report.points > 1 and finished:
         parts.append(f"{count(len(finished), 'run')} finished")
     for name in filter(None, (metric, *HEADLINES)):
-        values = [
-            float(outcome["metrics"][name]) for outcome in finished if name in outcome["metrics"]
-        ]
+        recorded = [float(outcome["metrics"].get(name, math.nan)) for outcome in finished]
+        values = [value for value in recorded if not math.isnan(value)]
         if values and report.points == 1:
             mean = sum(values) / len(values)
             spread = (sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
             places = max(3, digits_of(mean, PLAIN) + 1)
             deviation = f" ± {rounded(spread, places)}" if len(values) > 1 else ""
             score = in_ascii(rounded(mean, places))
-            parts.append(f"{name.replace('/', ' ')} {score}{deviation}")
+            some = f" ({len(values)} of {len(finished)})" if len(values) < len(finished) else ""
+            parts.append(f"{name.replace('/', ' ')} {score}{deviation}{some}")
             break
     parts.append(f"{report.seconds:.1f} s")
     if tuned := next((outcome["tuned"] for outcome in finished), ""):

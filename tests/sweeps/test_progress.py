@@ -38,13 +38,17 @@ def test_ensembles_of_several_datasets_are_told_apart() -> None:
         ([9.1e-7, 9.3e-7], "0.000000920 ± 0.000000014"),
         ([9.1e8, 9.3e8], "9.20e+8 ± 1.41e+7"),
         ([-0.5], "-0.500"),
+        ([0.91, float("nan"), 0.93], "0.920 ± 0.014 (2 of 3)"),
+        ([0.91, None, 0.93], "0.920 ± 0.014 (2 of 3)"),
     ],
 )
-def test_a_score_has_digits_whatever_its_size(scores: list[float], said: str) -> None:
+def test_a_score_has_digits_whatever_its_size(scores: list[float | None], said: str) -> None:
+    """Of those that there are: a metric of one's own may be undefined for some rows, or fail."""
     outcomes = [
-        {"before": False, "status": "FINISHED", "metrics": {"test/rmse": score}, "tuned": ""}
+        {"before": False, "status": "FINISHED", "tuned": "",
+         "metrics": {} if score is None else {"test/rmse": score}}
         for score in scores
-    ]
+    ]  # fmt: skip
     report = JobReport(0, "none", outcomes=outcomes, seconds=1.0)
     assert result_line(report, "test/rmse") == f"test rmse {said}, 1.0 s"
 
