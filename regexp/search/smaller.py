@@ -16,6 +16,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from regexp.compare.formats import digits_of, rounded
 from regexp.compare.metric import Unit
 from regexp.compare.statistics import Floats, paired
@@ -74,9 +76,11 @@ def gain_of(scores: Floats, reference: Floats) -> Gain:
     """What some scores gain over those of the reference at equal seeds.
 
     Seeds at which only one of them has a score leave nothing known: where a cocktail fails on hard
-    seeds alone, what is left flatters it.
+    seeds alone, what is left flatters it. Those at which neither has one, as where the validation
+    rows leave a metric undefined, are left out.
     """
-    both = paired(scores, reference)
+    some = ~(np.isnan(scores) & np.isnan(reference))
+    both = paired(scores[some], reference[some])
     if both.missing or both.infinite or both.pairs < LEAST:
         return Gain(math.nan, math.nan, both.pairs)
     return Gain(both.mean, both.sd / both.pairs**0.5, both.pairs)

@@ -49,6 +49,14 @@ def test_a_cocktail_that_failed_at_a_seed_is_not_known_to_be_as_good(lost: list[
     assert not gain_of(SEEDS[:2] + 1, SEEDS[:2]).not_worse(10.0)  # two seeds tell no spread
 
 
+def test_seeds_at_which_neither_has_a_score_are_left_out() -> None:
+    """As where the validation rows leave a metric undefined."""
+    nothing = [np.nan]
+    gain = gain_of(np.append(SEEDS + NOISE, nothing), np.append(SEEDS, nothing))
+    assert gain == gain_of(SEEDS + NOISE, SEEDS)
+    assert gain.known
+
+
 def eliminated(effects: dict[str, float], margin: float = 0.0) -> tuple[Subset, list[str]]:
     """What is kept, and what goes, of a cocktail whose techniques just add up."""
     asked: list[Subset] = []
