@@ -6,6 +6,7 @@ have none here leave their preparation outside; see `Program.prepares`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -200,13 +201,15 @@ class _Beside(nn.Module):
 
 
 def _module_of(transformer: Any) -> nn.Module | None:
-    """A fitted transformer as a module; None if there is none for its kind."""
+    """A fitted transformer as a module; None if there is none for its class or its settings.
+
+    A class that inherits from one of these may transform in another way.
+    """
     if transformer is None:
         return nn.Identity()
-    for base in type(transformer).__mro__:
-        if (make := _KINDS.get(f"{base.__module__}.{base.__name__}")) is not None:
-            return make(transformer)
-    return None
+    kind = type(transformer)
+    make = _KINDS.get(f"{kind.__module__}.{kind.__name__}")
+    return None if make is None else make(transformer)
 
 
 def _pipeline(pipeline: Any) -> nn.Module | None:
@@ -222,9 +225,11 @@ def _pipeline(pipeline: Any) -> nn.Module | None:
 
 
 def _columns(transformer: Any) -> nn.Module | None:
+    if transformer.transformer_weights is not None:
+        return None
     parts = []
     for _, fitted, places in transformer.transformers_:
-        if isinstance(fitted, str) or not len(places):  # left out, or of no column
+        if (isinstance(fitted, str) and fitted == "drop") or not len(places):
             continue
         if (module := _module_of(fitted)) is None:
             return None
@@ -232,7 +237,34 @@ def _columns(transformer: Any) -> nn.Module | None:
     return _Beside(parts)
 
 
+def _standard(scaler: Any) -> nn.Module:
+    count = scaler.n_features_in_
+    mean = scaler.mean_ if scaler.with_mean else np.zeros(count)
+    return _Affine(mean, scaler.scale_ if scaler.with_std else np.ones(count))
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _imputer(imputer: Any) -> nn.Module | None:
+    usual = _is_nan(imputer.missing_values) and not imputer.add_indicator
+    # a column without a value is taken away
+    return _Imputed(imputer.statistics_) if usual and _are_known(imputer.statistics_) else None
+
+
+def _are_known(statistics: Any) -> bool:
+    return not np.isnan(np.asarray(statistics, dtype=np.float64)).any()
+
+
+def _indicator(indicator: Any) -> nn.Module | None:
+    usual = indicator.features == "all" and _is_nan(indicator.missing_values)
+    return _Missing() if usual else None
+
+
 def _one_hot(encoder: Any) -> nn.Module | None:
+    if (encoder.drop, encoder.min_frequency, encoder.max_categories) != (None, None, None):
+        return None
     counted = [np.array_equal(codes, np.arange(len(codes))) for codes in encoder.categories_]
     return _OneHot([len(codes) for codes in encoder.categories_]) if all(counted) else None
 
@@ -248,10 +280,11 @@ _KINDS: dict[str, Callable[[Any], nn.Module | None]] = {
     ),
     IMAGES: lambda fit: _Images(fit.mean, fit.scale, 1, 1),
     "sklearn.compose._column_transformer.ColumnTransformer": _columns,
-    "sklearn.impute._base.MissingIndicator": lambda _: _Missing(),
-    "sklearn.impute._base.SimpleImputer": lambda fit: _Imputed(fit.statistics_),
+    "regexp.dataset.scaling.Standardizer": _standard,
+    "sklearn.impute._base.MissingIndicator": _indicator,
+    "sklearn.impute._base.SimpleImputer": _imputer,
     "sklearn.pipeline.Pipeline": _pipeline,
-    "sklearn.preprocessing._data.StandardScaler": lambda fit: _Affine(fit.mean_, fit.scale_),
+    "sklearn.preprocessing._data.StandardScaler": _standard,
     "sklearn.preprocessing._encoders.OneHotEncoder": _one_hot,
     "sklearn.preprocessing._function_transformer.FunctionTransformer": _function,
 }

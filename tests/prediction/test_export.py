@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
-from sklearn.impute import SimpleImputer
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import Tensor, nn
 
 import regexp
@@ -198,6 +199,49 @@ def test_pipelines_of_earlier_versions_are_programs_too() -> None:
     made = program._module_of(read)
     assert made is not None
     assert np.array_equal(made(torch.from_numpy(new)).numpy(), wanted)
+
+
+ROWS = np.array([[0.2, 1.0, 3.0], [np.nan, 2.0, 5.0], [1.4, 0.0, 4.0], [0.6, 1.0, 9.0]])
+
+
+class Clipped(StandardScaler):
+    def transform(self, X: Any, copy: bool | None = None) -> Any:
+        return np.clip(super().transform(X), -0.5, 0.5)
+
+
+def beside(numbers: Any, **options: Any) -> ColumnTransformer:
+    codes = ("codes", OneHotEncoder(sparse_output=False), [1])
+    return ColumnTransformer([("numbers", numbers, [0, 2]), codes], **options)
+
+
+@pytest.mark.parametrize(
+    ("transformer", "known"),
+    [
+        (StandardScaler(), True),
+        (StandardScaler(with_mean=False), True),
+        (StandardScaler(with_std=False), True),
+        (SimpleImputer(), True),
+        (beside(SimpleImputer()), True),
+        (beside("drop"), True),
+        (Clipped(), False),
+        (SimpleImputer(missing_values=0.2), False),
+        (SimpleImputer(add_indicator=True), False),
+        (beside(SimpleImputer(), transformer_weights={"codes": 3.0}), False),
+        (beside("passthrough"), False),
+        (MissingIndicator(), False),
+        (beside(OneHotEncoder(drop="first", sparse_output=False)), False),
+    ],
+    ids=str,
+)
+def test_a_transformer_with_other_settings_is_as_scikit_learn_has_it_or_no_program(
+    transformer: Any, known: bool
+) -> None:
+    fit = transformer.fit(ROWS if known else np.nan_to_num(ROWS))
+    module = program._module_of(fit)
+    assert (module is not None) == known
+    if module is not None:
+        ours = module(torch.from_numpy(ROWS)).numpy()
+        assert np.array_equal(ours, fit.transform(ROWS), equal_nan=True)
 
 
 def test_a_run_in_bfloat16_is_said_to_be_a_program_in_float32(
