@@ -34,7 +34,7 @@ from regexp.config.search_space import check_swept
 from regexp.config.strays import check_used, override_key, strays_of, with_setting, without_strays
 from regexp.config.validation import validate
 from regexp.config.values import cocktail_name
-from regexp.errors import ConfigError
+from regexp.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -133,7 +133,8 @@ def compose(options: argparse.Namespace) -> Sweep:
                 "see regexp --help"
             )
         jobs, strays = _jobs(hydra, name, batches or [], swept, master, multirun)
-    _check_strays(strays & _named(overrides), jobs)
+        known = hydra.config_loader.get_group_options("regularizer") if strays else []
+    _check_strays(strays, _named(overrides), jobs, known)
     titles = [str(job.choices.get("experiment") or "") for job in jobs]
     title = next((title for title in titles if title and title != "None"), "")
     if not title:
@@ -201,6 +202,12 @@ def _jobs(
             node = None
             if composed.of_hydra - files:
                 node = load_config(hydra, name, batch, RunMode.RUN).hydra
+                if multirun and node.sweeper.get("params") != master.hydra.sweeper.get("params"):
+                    raise ConfigError(
+                        "it has a sweep of its own, which a sweep of experiments leaves out",
+                        key=f"experiment={composed.choices.get('experiment')}",
+                        cure="give a command for each",
+                    )
         except ConfigError as error:
             error.job = where
             raise
@@ -239,14 +246,29 @@ def _named(overrides: Sequence[str]) -> set[str]:
     return {parts[1] for parts in keys if parts[0] == "regularizer" and len(parts) > 1}
 
 
-def _check_strays(strays: set[str], jobs: Sequence[Job]) -> None:
-    """Check that every technique which overrides name is one of some job.
+def _check_strays(
+    strays: set[str], named: set[str], jobs: Sequence[Job], known: Sequence[str]
+) -> None:
+    """Check that every technique which overrides name is one of some job, and that there is every
+    one that a file names.
+
+    Args:
+        strays: what jobs have values of, and not the technique.
+        named: by overrides.
+        jobs: of the sweep.
+        known: the choices of the group.
 
     Raises:
         ConfigError: one is not.
     """
     present = {str(technique) for job in jobs for technique in job.config.regularizer}
     for stray in sorted(strays - present if jobs else ()):
+        if stray not in named:
+            if stray in known:
+                continue
+            raise ConfigError(
+                f"there is no such technique{nearest(stray, known)}", key=f"regularizer.{stray}"
+            )
         raise ConfigError(
             f"regularizer.{stray}: "
             + ("no job of this sweep has" if len(jobs) > 1 else "this job does not have")

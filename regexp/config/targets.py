@@ -1,13 +1,16 @@
 """What `_target_` names: a class or function by its dotted path."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from regexp.errors import ConfigError, nearest
 
 _EXTRAS = {"pytorch_optimizer": "optimizers"}
 """Modules of libraries -> the extra of this package that has the library."""
+
+_LOOKS_UP = "hydra.utils.get_"
+"""So begin Hydra's functions that give what stands at a path, such as a function for a schedule."""
 
 
 def find_target(key: str, node: Mapping[str, Any]) -> Any:
@@ -19,6 +22,14 @@ def find_target(key: str, node: Mapping[str, Any]) -> Any:
     if not isinstance(node.get("_target_"), str):
         raise ConfigError(f"{key}._target_: expected the dotted path of a class or function")
     return import_target(f"{key}._target_", node["_target_"])
+
+
+def named_by(node: Mapping[str, Any]) -> Iterator[object]:
+    """What a node calls: its `_target_`, and the path at which Hydra is to look something up."""
+    if "_target_" in node:
+        yield node["_target_"]
+        if str(node["_target_"]).startswith(_LOOKS_UP) and "path" in node:
+            yield node["path"]
 
 
 def import_target(key: str, path: str) -> Any:

@@ -24,7 +24,8 @@ from regexp.config.values import GROUPS, grid_of, plain, seeds_of, shown
 from regexp.errors import ConfigError, reason_of
 
 UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
-_STEPS_PER_EPOCH = 10  # where only the data will tell
+_STEPS_PER_EPOCH = 1_000_000
+"""Where only the data will tell: whether something fits in a run is seen when it is planned."""
 
 
 def validate(config: DictConfig, valid: set[str] | None = None) -> None:

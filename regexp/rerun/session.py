@@ -87,7 +87,7 @@ def diff(config: DictConfig, *run_ids: str) -> int:
     say("")
     report.print_environments([differences_of_runs(first, second)], ("A", "B"), limit=None)
     say("")
-    verdict = verify(first, second)
+    verdict = verify(first, second, again=False)
     report.print_results(first.metrics, second.metrics, verdict)
     say("")
     if verdict.empty:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from regexp.config.schema import conf_folder
+from regexp.config.targets import named_by
 from regexp.dataset.stored import is_allowed
 from regexp.errors import ConfigError
 
@@ -54,7 +55,7 @@ def check_trusted(configs: Iterable[Mapping[str, Any]], allowed: Sequence[str] =
 
 
 def targets_in(config: Any) -> Iterator[str]:
-    """Every `_target_` anywhere in a configuration.
+    """Every `_target_` anywhere in a configuration, and what Hydra is to look up by a path.
 
     Raises:
         ConfigError: one that is no text.
@@ -63,14 +64,14 @@ def targets_in(config: Any) -> Iterator[str]:
     while pending:
         node = pending.pop()
         if isinstance(node, Mapping):
-            if TARGET in node:
-                if not isinstance(node[TARGET], str):
+            for target in named_by(node):
+                if not isinstance(target, str):
                     raise ConfigError(
                         key=TARGET,
-                        got=ascii(node[TARGET])[:100],
+                        got=ascii(target)[:100],
                         expected="the dotted path of a class or function",
                     )
-                yield node[TARGET]
+                yield target
             pending.extend(node.values())
         elif isinstance(node, list | tuple):
             pending.extend(node)

@@ -98,19 +98,24 @@ class BitVerdict:
         return self.metrics[0] if self.metrics else None
 
 
-def verify(then: RunOutcome, now: RunOutcome) -> BitVerdict:
+def verify(then: RunOutcome, now: RunOutcome, *, again: bool = True) -> BitVerdict:
     """Compare all that two runs came to, except for how long they took.
 
     A NaN equals a NaN. The zeros of both signs are one number as a metric, because databases keep
-    only one, and two as a weight. Scores of the whole run that the first has none of are no
-    difference: later versions of regexp record more of them.
+    only one, and two as a weight.
+
+    Args:
+        then: of the first run.
+        now: of the second.
+        again: whether the second is the first made again. Scores of the whole run that the first
+            has none of are no difference then: later versions of regexp record more of them.
     """
     outcome = ""
     finished = then.status == now.status == "FINISHED"  # what is said beside that is no result
     if then.status != now.status or (then.reason != now.reason and not finished):
         outcome = f"{_ending(then)} -> {_ending(now)}"
     before, after = _values(then.metrics), _values(now.metrics)
-    if finished:
+    if finished and again and before:  # else what there was is lost
         further = now.metrics.keys() - then.metrics.keys()
         after = {key: value for key, value in after.items() if key[1] or key[0] not in further}
     tensors: list[str] = []

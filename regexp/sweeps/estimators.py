@@ -126,7 +126,10 @@ def _probabilities(
     there = np.unique(targets)
     if len(there) == 1:  # which scikit-learn's refuse
         return lambda rows: np.eye(classes)[np.full(len(rows), there[0])]
-    model = make().fit(inputs, targets, sample_weight=weights)
+    model = make()
+    if np.unique(targets, return_counts=True)[1].min() < 2 and hasattr(model, "early_stopping"):
+        model.set_params(early_stopping=False)  # of many rows, which it would split by class
+    model.fit(inputs, targets, sample_weight=weights)
 
     def probabilities(rows: Array) -> Array:
         found = np.zeros((len(rows), classes))

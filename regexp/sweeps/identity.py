@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from regexp.config.nodes import hints
-from regexp.config.targets import find_target, import_target
+from regexp.config.targets import find_target, import_target, named_by
 from regexp.dataset.checks import Name, Names, as_names
 from regexp.tracking.environment import code_version
 from regexp.tracking.modules import code_of
@@ -44,8 +44,11 @@ def fingerprint_of_seeds(
     decisive["dataset"] = _dataset(config["dataset"]) | {"name": dataset}
     decisive["trainer"] = config["trainer"] | {"device": device_of(config["trainer"]["device"])}
     rest = json.dumps([decisive, checksum, called], sort_keys=True).removeprefix("[")
-    # dicts are sorted above, but the order of a cocktail's techniques counts
+    # dicts are sorted above, but the order of a cocktail's techniques counts, and to a user's own
+    # code any may: a network may be built layer by layer from one
     rest += "".join(config["regularizer"])
+    if orders := [*_orders(decisive)]:
+        rest += json.dumps(orders)
     return lambda seed: hashlib.sha256(f"[{seed}, {rest}".encode()).hexdigest()[:32]
 
 
@@ -66,9 +69,10 @@ def code(config: Node) -> dict[str, str]:
     Raises:
         ConfigError: a target that cannot be imported.
     """
+    for key in DECIDES:
+        for node in _nodes(config[key]):
+            import_target("_target_", node["_target_"])
     targets = {target for key in DECIDES for target in _targets(config[key])}
-    for target in targets:
-        import_target("_target_", target)
     return {"regexp": code_version(), **code_of(targets)}
 
 
@@ -78,20 +82,47 @@ def shared_code(config: Node) -> str:
     Empty where all is the project's, and torch's.
     """
     trainer = {key: node for key, node in config["trainer"].items() if key != "metrics"}
-    parts = [trainer, *(config[key] for key in _COMPARED)]
-    own = code_of({target for part in parts for target in _targets(part)})
+    own = own_code(trainer, *(config[key] for key in _COMPARED))
     return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest() if own else ""
 
 
-def _targets(node: Any) -> Iterator[str]:
+_PROJECTS = ("regexp.", "torch.")
+
+
+def _orders(node: Any, *, own: bool = False) -> Iterator[list[str]]:
+    """The keys of each mapping that a user's own code is given, where they are not sorted."""
     if isinstance(node, Mapping):
-        if isinstance(node.get("_target_"), str):
-            yield node["_target_"]
-        for inner in node.values():
-            yield from _targets(inner)
+        target = node.get("_target_")
+        if isinstance(target, str):  # its arguments are named
+            own = not target.startswith(_PROJECTS)
+        elif own and (keys := [*map(str, node)]) != sorted(keys):
+            yield keys
+        for key in sorted(node, key=str):
+            yield from _orders(node[key], own=own)
     elif isinstance(node, list | tuple):
         for inner in node:
-            yield from _targets(inner)
+            yield from _orders(inner, own=own)
+
+
+def own_code(*parts: Node) -> dict[str, str]:
+    """The version of each module of a user's own that parts of a configuration call."""
+    return code_of({target for part in parts for target in _targets(part)})
+
+
+def _targets(part: Any) -> Iterator[str]:
+    return (str(target) for node in _nodes(part) for target in named_by(node))
+
+
+def _nodes(part: Any) -> Iterator[Mapping[str, Any]]:
+    """The mappings that say what is called."""
+    if isinstance(part, Mapping):
+        if isinstance(part.get("_target_"), str):
+            yield part
+        for inner in part.values():
+            yield from _nodes(inner)
+    elif isinstance(part, list | tuple):
+        for inner in part:
+            yield from _nodes(inner)
 
 
 def _dataset(node: Node) -> Node:

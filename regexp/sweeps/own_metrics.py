@@ -44,7 +44,9 @@ def taken(
     found, failed = {}, {}
     targets = split.targets
     if (scale := data.target_scale) is not None:
-        factor, mean = torch.tensor(scale.scale).double(), torch.tensor(scale.mean).double()
+        factor, mean = (
+            torch.tensor(value, dtype=torch.float64) for value in (scale.scale, scale.mean)
+        )
         outputs, targets = (values.double() * factor + mean for values in (outputs, targets))
     for name, metric in metrics.items():
         try:

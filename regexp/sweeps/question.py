@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from omegaconf import OmegaConf
 
 from regexp.compare.claims import claims_of, has_arm
-from regexp.config.jobs import Sweep
+from regexp.config.jobs import Job, Sweep, written
 from regexp.config.strays import split_override
 from regexp.config.values import GROUPS, plain
 from regexp.errors import ConfigError, nearest
@@ -31,6 +31,7 @@ def check_question(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> Non
     Raises:
         ConfigError: no run will have the metric, the factor or the baseline.
     """
+    _check_apart(sweep, planned)
     _check_claims(sweep, planned)
     asked = sweep.config.compare
     if asked.metric is not None:
@@ -41,6 +42,27 @@ def check_question(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> Non
             _check_level(asked.baseline, asked.factor, sweep)
     elif asked.baseline is not None:
         _check_baseline(asked.baseline, [run for runs in planned for run in runs])
+
+
+def _check_apart(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> None:
+    """No two jobs have other runs that are called alike, of which a comparison would show one.
+
+    As where two files of techniques are put under one name.
+    """
+    known: dict[tuple[object, ...], tuple[Job, str]] = {}
+    for job, runs in zip(sweep.jobs, planned, strict=False):
+        for run in runs:
+            where = job.choices.get("dataset"), job.setting
+            key = *where, run.technique, run.variant, run.seed, run.trial_for
+            other, fingerprint = known.setdefault(key, (job, run.fingerprint))
+            if other is not job and fingerprint != run.fingerprint:
+                raise ConfigError(
+                    f"{written(other.overrides)} and {written(job.overrides)} differ, and both are "
+                    f"called {run.technique}, so that a comparison would show one; give the "
+                    "techniques names of their own, as by the line `# @package regularizer.NAME` "
+                    "of their files",
+                    key="regularizer",
+                )
 
 
 def _check_claims(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> None:

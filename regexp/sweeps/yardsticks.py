@@ -27,7 +27,7 @@ from regexp.random import derive
 from regexp.regularizer.cocktail import Cocktail
 from regexp.sweeps.estimators import FITS, SETTINGS, names_for
 from regexp.sweeps.final_metrics import metrics_of
-from regexp.sweeps.identity import Node
+from regexp.sweeps.identity import Node, own_code
 from regexp.sweeps.ingredients import load_data
 from regexp.sweeps.objective import build_objective
 from regexp.sweeps.own_metrics import build_metrics
@@ -101,7 +101,9 @@ class Yardstick:
     def fingerprint(self) -> str:
         """What its results follow from: it is fitted once in a sweep."""
         made_of = [self.name, self.settings, self.dataset, self.seed, self._asked]
-        text = json.dumps([*made_of, self.data.checksum, code_version()], sort_keys=True)
+        own = own_code(self.dataset, self.trainer)  # a user's dataset, loss or metrics
+        made_of += [self.data.checksum, code_version(), *([own] if own else [])]
+        text = json.dumps(made_of, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def fit(self) -> dict[str, float]:

@@ -16,6 +16,7 @@ from regexp.config.schema import conf_folder
 from regexp.config.searched import budget_of, compose_search
 from regexp.config.values import grid_of, seeds_of
 from regexp.errors import ConfigError
+from regexp.sweeps.plan import plan
 
 
 def composed(*arguments: str) -> Sweep:
@@ -251,6 +252,35 @@ def test_every_experiment_has_a_baseline_and_several_seeds(name: str) -> None:
 def test_seeds() -> None:
     assert seeds_of(composed("seeds=3").config) == [0, 1, 2]
     assert seeds_of(composed("seeds=[7,5]").config) == [7, 5]
+
+
+def test_lengths_are_held_against_the_run_when_it_is_planned() -> None:
+    """Only the data tell how many steps it has."""
+    words = ["scheduler=swa_lr", "dataset=digits"]
+    [job] = composed(*words, "scheduler.lr_lambda.start=700").jobs
+    assert len(plan(job.config)) == 1
+    [job] = composed(*words, "scheduler.lr_lambda.start=70000").jobs
+    with pytest.raises(ConfigError, match="start must lie within the run of 850 steps, got 70000"):
+        plan(job.config)
+
+
+def test_an_experiment_names_techniques_that_there_are(tmp_path: Path) -> None:
+    """One that no job has may rest."""
+    file = tmp_path / "experiment" / "mine.yaml"
+    file.parent.mkdir()
+    text = "# @package _global_\nregularizer:\n  {}:\n    strength: 0.3\n"
+    file.write_text(text.format("l2"))
+    words = ["--config-dir", str(tmp_path), "-m", "experiment=mine", "regularizer=none,l1"]
+    assert len(composed(*words).jobs) == 2
+    file.write_text(text.format("l22"))
+    assert message(*words).startswith(
+        "regularizer.l22: there is no such technique. Did you mean l2"
+    )
+
+
+def test_experiments_that_are_swept_have_no_sweeps_of_their_own() -> None:
+    told = message("-m", "experiment=digits_mlp,flatness")
+    assert "it has a sweep of its own" in told
 
 
 def test_a_grid_needs_no_plus() -> None:

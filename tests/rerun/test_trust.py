@@ -59,6 +59,12 @@ def test_an_interpolation_in_a_key_is_refused():
         trust.check_trusted([{"model": {"${oc.env:HOME}": {}}}])
 
 
+def test_what_hydra_is_to_look_up_is_a_target_too():
+    node = {"_target_": "hydra.utils.get_method", "path": "os.system"}
+    with pytest.raises(ConfigError, match=r"calls os\.system"):
+        trust.check_trusted([{"scheduler": {"lr_lambda": node}}], ["hydra.utils.get_method"])
+
+
 @pytest.mark.parametrize("target", [None, 3, ["os.system"], {"_target_": "os.system"}])
 def test_a_target_that_is_no_text_is_refused(target):
     with pytest.raises(ConfigError, match="expected the dotted path"):

@@ -97,6 +97,10 @@ def test_scores_that_an_earlier_version_did_not_record_are_no_difference():
     assert not verify(results(), results(metrics=curve)).identical
     failed = results(status="FAILED", metrics={})
     assert not verify(failed, results()).identical
+    assert not verify(results(), results(metrics=further), again=False).identical
+    lost = RunOutcome("FINISHED", "", {}, "", lambda: None)  # of a yardstick, which has no more
+    found = RunOutcome("FINISHED", "", {"test/accuracy": {0: 0.9}}, "", lambda: None)
+    assert not verify(lost, found).identical
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from regexp.config.declared import as_declared
 from regexp.config.jobs import compose
 from regexp.errors import ConfigError
 from regexp.sweeps import launched
-from regexp.sweeps.identity import shared_code
+from regexp.sweeps.identity import DECIDES, code, shared_code
 from regexp.sweeps.ingredients import build_member, forget_data
 from regexp.sweeps.job import train
 from regexp.sweeps.plan import from_resolved, plan, plan_all
@@ -235,6 +235,37 @@ def test_a_users_code_and_all_that_it_imports_is_in_the_fingerprint(own_code: Pa
     [second] = plan(of_own_network())
     assert second.fingerprint != first.fingerprint
     assert replace(second, fingerprint=first.fingerprint, code=first.code) == first
+
+
+def test_the_order_of_a_mapping_that_own_code_is_given_is_in_the_fingerprint(
+    own_code: Path,
+) -> None:
+    """As it builds its layers in that order; of named arguments it says nothing."""
+
+    (own_code / "own_layers.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self, width, layers):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(64, 10))\n"
+    )
+
+    def printed(**arguments: Any) -> str:
+        config = of_own_network()
+        config.model = {"_target_": "own_layers.Net", **arguments}
+        return next(iter(plan(config))).fingerprint
+
+    ahead = printed(width=1, layers={"narrow": 4, "wide": [{"b": 1, "c": 2}]})
+    assert printed(width=1, layers={"wide": [{"b": 1, "c": 2}], "narrow": 4}) != ahead
+    assert printed(width=1, layers={"narrow": 4, "wide": [{"c": 2, "b": 1}]}) != ahead
+    assert printed(layers={"narrow": 4, "wide": [{"b": 1, "c": 2}]}, width=1) == ahead
+
+
+def test_code_that_hydra_looks_up_is_in_the_fingerprint(own_code: Path) -> None:
+    (own_code / "own_rates.py").write_text("def decay(step):\n    return 1.0\n")
+    looked_up = {"_target_": "hydra.utils.get_method", "path": "own_rates.decay"}
+    assert code({key: {} for key in DECIDES} | {"scheduler": {"lr_lambda": looked_up}}).keys() == {
+        "regexp", "hydra-core", "own_rates"
+    }  # fmt: skip
 
 
 def test_a_job_whose_code_was_edited_after_the_plan_is_refused(own_code: Path) -> None:

@@ -19,13 +19,14 @@ from omegaconf import OmegaConf
 
 from regexp.config.functions import as_class_weight, check_trainer
 from regexp.config.schema import EARLIER_TRAINER
+from regexp.dataset.data import TargetScale
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.outputs import RowOutputs, read
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.conflicts import check_data
 from regexp.stack.objective import class_weights
 from regexp.sweeps.objective import build_objective
-from regexp.sweeps.own_metrics import check_metrics
+from regexp.sweeps.own_metrics import check_metrics, taken
 from tests.sandbox import Sandbox
 from tests.support import make_data, technique
 
@@ -294,6 +295,16 @@ def test_metrics_of_a_regression_are_in_the_targets_own_unit(sandbox: Sandbox) -
     for row, test in trained(sandbox, metrics, "dataset=diabetes"):
         wanted = sklearn.metrics.mean_absolute_percentage_error(test.truth, test.values)
         assert row["metrics.test/percent"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_own_units_are_those_of_double_precision() -> None:
+    """A mean of 1,700,000,049.5 is 50 less in float32."""
+    data = replace(
+        make_data(task="regression"), target_scale=TargetScale((1_700_000_049.5,), (2.0,))
+    )
+    outputs = torch.zeros(30, 1)
+    found, _ = taken({"mean": lambda outputs, targets: outputs.mean()}, data, data.test, outputs)
+    assert found == {"mean": 1_700_000_049.5}
 
 
 def test_which_way_is_better_is_told_where_nothing_says_it(

@@ -1,12 +1,14 @@
 """What a sweep's own comparison is asked: refused before training, or answered by its table."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from regexp.commands.arguments import parse
 from regexp.compare import Question
 from regexp.config.jobs import compose
+from regexp.config.schema import conf_folder
 from regexp.errors import ConfigError
 from regexp.metrics import names
 from regexp.sweeps.final_metrics import names_of
@@ -22,6 +24,24 @@ SMALL = ("model.hidden=[4]", "trainer.epochs=1", "dataset=iris")
 def check(*overrides: str) -> None:
     sweep = compose(parse(["-m", *SMALL, *overrides])[0])
     check_question(sweep, plan_all(sweep.jobs)[0])
+
+
+def test_two_techniques_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Of which the table would show one."""
+    (tmp_path / "regularizer").mkdir()
+    own = (conf_folder() / "regularizer" / "dropout.yaml").read_text(encoding="utf-8")
+    strong = own.replace("hidden: 0.5", "hidden: 0.9")
+    assert strong != own
+    assert "@package regularizer.dropout\n" in strong
+    (tmp_path / "regularizer" / "strong.yaml").write_text(strong, encoding="utf-8")
+    words = ["regularizer=dropout,strong", f"--config-dir={tmp_path}"]
+    with pytest.raises(
+        ConfigError, match=r"regularizer=dropout .*and .*regularizer=strong.* differ"
+    ):
+        check(*words)
+    check(words[0].replace("dropout,", "none,"), words[1])
+    check("regularizer=dropout,[dropout]")  # the same twice
+    check("dataset=iris,wine", "regularizer=none,dropout", "trainer.epochs=1,2")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -88,6 +90,38 @@ def test_classifiers_are_scikit_learns_on_the_same_rows(name: str, make: Any) ->
         loss = log_loss(targets, probabilities, labels=classes)
         assert metrics[f"{prefix}loss"] == pytest.approx(loss, rel=1e-4)
     assert metrics["seconds"] > 0
+
+
+def test_an_edited_function_of_ones_own_makes_other_yardsticks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    prints = []
+    for factor in (1, 100, 1):
+        (tmp_path / "own_scores.py").write_text(
+            f"def right(outputs, targets):\n"
+            f"    return {factor} * (outputs.argmax(1) == targets).double().mean()\n"
+        )
+        sys.modules.pop("own_scores", None)
+        importlib.invalidate_caches()
+        metrics = "trainer.metrics={right: {_target_: own_scores.right}}"
+        made, _ = sticks("dataset=iris", metrics, "seeds=1", "yardsticks=true")
+        prints.append([one.fingerprint for one in made])
+    sys.modules.pop("own_scores", None)
+    assert prints[0] == prints[2]
+    assert not {*prints[0]} & {*prints[1]}
+
+
+def test_boosting_fits_many_rows_of_which_a_class_has_one() -> None:
+    """Of more than 10,000 it holds some out by class, and one row cannot be shared."""
+    data = make_data(rows=10_100)
+    data.train.targets[:] %= 2
+    data.train.targets[0] = 2
+    settings: dict[str, Any] = {"max_iter": 1}
+    outputs = FITS["hist_gradient_boosting"](data, settings, None, 0)(data.test)
+    assert outputs.shape == (30, 3)
+    assert outputs.isfinite().all()
 
 
 @pytest.fixture
