@@ -16,11 +16,9 @@ from regexp.commands import COMMANDS, usage_of
 from regexp.config.composition import CONFIG_NAME
 from regexp.config.homes import quote_tildes
 from regexp.config.jobs import compose_config
+from regexp.config.strays import with_plus
 from regexp.config.withheld import withhold_words
 from regexp.errors import ConfigError, nearest
-
-# Keys that Hydra wants a plus for, because the composed configuration may not have them.
-NEW = re.compile(r"(grid|tune\.search|search\.space|regularizer\.\w+)\.[^=]+=")
 
 COMPOSING = ("search", "study")
 """The commands that compose jobs, and take Hydra's options for it."""
@@ -39,15 +37,15 @@ def read_words(arguments: Sequence[str]) -> list[str]:
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Hydra's options, and the arguments to hand on to it.
 
-    `grid.key=...` becomes `++grid.key=...`, since the grid is empty by default, and so does
-    `regularizer.l1.key=...`: in a sweep over techniques it is meant for the jobs that have l1
-    (see `without_strays`). Options may stand anywhere; Hydra wants them before the overrides.
-    `--debug` becomes `debug=true`, which the jobs read.
+    `grid.key=...` becomes `++grid.key=...`, and so does `regularizer.l1.key=...`: in a sweep over
+    techniques it is meant for the jobs that have l1 (see `without_strays`). Options may stand
+    anywhere; Hydra wants them before the overrides. `--debug` becomes `debug=true`, which the jobs
+    read.
 
     Raises:
         ConfigError: the option of Hydra's that unpickles a file, and one that is none.
     """
-    rewritten = [f"++{word}" if NEW.match(word) else word for word in arguments]
+    rewritten = list(map(with_plus, arguments))
     parser = _parser()
     parsed, others = parser.parse_known_intermixed_args(rewritten)
     if unknown := _options(others):

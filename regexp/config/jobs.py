@@ -31,7 +31,14 @@ from regexp.config.composition import (
 from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra
 from regexp.config.schema import register
 from regexp.config.search_space import check_swept
-from regexp.config.strays import check_used, override_key, strays_of, with_setting, without_strays
+from regexp.config.strays import (
+    check_used,
+    override_key,
+    strays_of,
+    with_plus,
+    with_setting,
+    without_strays,
+)
 from regexp.config.validation import validate
 from regexp.config.values import cocktail_name
 from regexp.errors import ConfigError, nearest
@@ -299,8 +306,13 @@ def _split(hydra: "Hydra", master: DictConfig) -> tuple[tuple[str, ...], list[li
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     sweeper = master.hydra.sweeper
-    arguments = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-    arguments += list(master.hydra.overrides.task)
+    arguments: list[str] = []
+    given = list(master.hydra.overrides.task)
+    for key, value in (sweeper.get("params") or {}).items():  # of a file, which commands replace
+        ours = [one for one in given if override_key(one) == override_key(key)]
+        given = [one for one in given if one not in ours]
+        arguments += ours or [with_plus(f"{key}={value}")]
+    arguments += given
     parsed = OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(arguments)
     keys = {one.get_key_element().lstrip("+"): one.is_sweep_override() for one in parsed}
     swept = tuple(key for key, several in keys.items() if several)

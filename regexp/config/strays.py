@@ -8,6 +8,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from regexp.config.values import is_number, shown
 from regexp.errors import ConfigError
 
+# Keys that Hydra wants a plus for, because the composed configuration may not have them.
+_NEW = re.compile(r"(grid|tune\.search|search\.space|regularizer\.\w+)\.[^=]+=")
 _OF_TUNING = re.compile(r"tune\.(search|seeds)\b|regularizer\.\w+\.search\b")
 
 
@@ -15,6 +17,14 @@ def split_override(override: str) -> tuple[str, str]:
     """(the key that an override is of, without Hydra's sign before it; its value)"""
     key, _, value = override.lstrip("+~").partition("=")
     return key, value
+
+
+def with_plus(override: str) -> str:
+    """An override with Hydra's `++` where the composed configuration may not have its key.
+
+    As the grid, which is empty by default, or a technique that only some jobs of a sweep have.
+    """
+    return f"++{override}" if _NEW.match(override) else override
 
 
 def override_key(override: str) -> str:

@@ -316,6 +316,15 @@ def test_sweeps_are_split_as_hydra_does(tmp_path: Path) -> None:
         ("l1", 7),
     ]
     assert sweep.name == "mine"
+    (tmp_path / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\nhydra:\n  sweeper:\n    params:\n"
+        "      regularizer: none,l1\n      regularizer.l1.strength: 0.1,0.2\n"
+    )
+    words = ["--config-dir", str(tmp_path), "-m", "experiment=mine"]
+    strengths = [job.config.regularizer.l1.strength for job in composed(*words).jobs[2:]]
+    assert strengths == [0.1, 0.2], "as on the command line"
+    [_, last] = composed(*words, "regularizer.l1.strength=0.3").jobs
+    assert last.config.regularizer.l1.strength == 0.3
     several = "regularizer=glob(l*,exclude=[l0,l2_sp,la*,lo*])"
     sweep = composed("-m", several, "trainer.epochs=range(1,3)")
     assert [job.technique for job in sweep.jobs] == ["l1", "l1", "l2", "l2"]
