@@ -138,8 +138,12 @@ def grid_of(config: DictConfig) -> dict[str, list[float]]:
         numbers_given = list(values)
         if not numbers_given or not all(is_number(value) for value in numbers_given):
             raise ConfigError(f"grid.{key}={shown(values)}: expected one or more numbers")
-        if len(set(numbers_given)) < len(numbers_given):
-            raise ConfigError(f"grid.{key}={shown(values)}: expected different numbers")
+        called = {str(value) if is_int(value) else f"{value:g}" for value in numbers_given}
+        if len(called) < len(numbers_given):
+            raise ConfigError(
+                f"grid.{key}={shown(values)}: expected numbers that differ in six digits, by which "
+                "runs are called"
+            )
         grid[key] = numbers_given
     return grid
 

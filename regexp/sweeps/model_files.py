@@ -122,7 +122,8 @@ def output_columns(
 def target_names(config: dict[str, Any]) -> list[str]:
     """The names of the targets in a run's configuration, where it has any."""
     named = config["dataset"].get("target")
-    return [str(name) for name in (named if isinstance(named, list) else [named]) if name]
+    every = named if isinstance(named, list) else [named]
+    return [str(name) for name in every if name not in (None, "")]  # the number 0 is one
 
 
 @lru_cache(maxsize=1)
