@@ -32,8 +32,10 @@ from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra
 from regexp.config.schema import register
 from regexp.config.search_space import check_swept
 from regexp.config.strays import (
+    check_strays,
     check_used,
     override_key,
+    quotes_wanted,
     strays_of,
     with_plus,
     with_setting,
@@ -41,12 +43,15 @@ from regexp.config.strays import (
 )
 from regexp.config.validation import validate
 from regexp.config.values import cocktail_name
-from regexp.errors import ConfigError, nearest
+from regexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
 
 JOBS = 10_000  # of a sweep, at most: each is composed and checked before the first starts
+
+_RANGE = re.compile(r"\+*(tune\.search|regularizer\.\w+\.search)\.[\w.]+=\s*(interval|tag|int)\(")
+"""A range to be tuned in that Hydra would take for a sweep."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,8 @@ def compose(options: argparse.Namespace) -> Sweep:
     for override in overrides:
         if re.match(r"[+~]*launch(?!\.(?:retries|jobs_per_task)=)\b", override):
             raise ConfigError("the command fills it in for its jobs; leave it out", key=override)
+        if _RANGE.match(override):
+            raise ConfigError(quotes_wanted(override, "tune.search.optimizer.lr"))
     with prepared_hydra(options.config_path, options.config_dir) as hydra:
         try:
             check_choices(hydra, overrides)
@@ -141,7 +148,7 @@ def compose(options: argparse.Namespace) -> Sweep:
             )
         jobs, strays = _jobs(hydra, name, batches or [], swept, master, multirun)
         known = hydra.config_loader.get_group_options("regularizer") if strays else []
-    _check_strays(strays, _named(overrides), jobs, known)
+    check_strays(strays, overrides, [job.config.regularizer for job in jobs], known)
     titles = [str(job.choices.get("experiment") or "") for job in jobs]
     title = next((title for title in titles if title and title != "None"), "")
     if not title:
@@ -245,43 +252,6 @@ def checked_job(
     validate(config, valid)
     check_swept(config, swept)
     return with_setting(config, overrides, swept)
-
-
-def _named(overrides: Sequence[str]) -> set[str]:
-    """The techniques that overrides name; what an experiment's file says of others may rest."""
-    keys = (override_key(override).removeprefix("grid.").split(".") for override in overrides)
-    return {parts[1] for parts in keys if parts[0] == "regularizer" and len(parts) > 1}
-
-
-def _check_strays(
-    strays: set[str], named: set[str], jobs: Sequence[Job], known: Sequence[str]
-) -> None:
-    """Check that every technique which overrides name is one of some job, and that there is every
-    one that a file names.
-
-    Args:
-        strays: what jobs have values of, and not the technique.
-        named: by overrides.
-        jobs: of the sweep.
-        known: the choices of the group.
-
-    Raises:
-        ConfigError: one is not.
-    """
-    present = {str(technique) for job in jobs for technique in job.config.regularizer}
-    for stray in sorted(strays - present if jobs else ()):
-        if stray not in named:
-            if stray in known:
-                continue
-            raise ConfigError(
-                f"there is no such technique{nearest(stray, known)}", key=f"regularizer.{stray}"
-            )
-        raise ConfigError(
-            f"regularizer.{stray}: "
-            + ("no job of this sweep has" if len(jobs) > 1 else "this job does not have")
-            + f" the technique {stray}; it has {' and '.join(sorted(present)) or 'none'}. "
-            f"Choose it by regularizer={stray}"
-        )
 
 
 def compose_config(options: argparse.Namespace) -> DictConfig:

@@ -23,7 +23,7 @@ from regexp.config.composition import (
 )
 from regexp.config.prepared import job_of, prepared_hydra
 from regexp.config.schema import register
-from regexp.config.strays import override_key, strays_of
+from regexp.config.strays import override_key, quotes_wanted, strays_of
 from regexp.config.validation import validate
 from regexp.config.values import SECONDS, TIME, flat, shown
 from regexp.errors import ConfigError, nearest
@@ -134,10 +134,7 @@ def compose_search(options: argparse.Namespace) -> Searched:
             raise ConfigError("a search says this itself", key=key, cure=cure)
     for override in overrides:
         if _RANGE.match(override):
-            raise ConfigError(
-                f"{override.lstrip('+')}: a range is a text here and no sweep, so that it needs "
-                "quotes inside quotes: 'search.space.optimizer.lr=\"interval(0.001, 0.1)\"'"
-            )
+            raise ConfigError(quotes_wanted(override, "search.space.optimizer.lr"))
     with prepared_hydra(options.config_path, options.config_dir) as hydra:
         try:
             check_choices(hydra, overrides)

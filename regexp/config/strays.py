@@ -1,12 +1,13 @@
 """What the overrides of a sweep say of one of its jobs: what it varies, and what is not for it."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from regexp.config.values import is_number, shown
-from regexp.errors import ConfigError
+from regexp.errors import ConfigError, nearest
 
 # Keys that Hydra wants a plus for, because the composed configuration may not have them.
 _NEW = re.compile(r"(grid|tune\.search|search\.space|regularizer\.\w+)\.[^=]+=")
@@ -25,6 +26,14 @@ def with_plus(override: str) -> str:
     As the grid, which is empty by default, or a technique that only some jobs of a sweep have.
     """
     return f"++{override}" if _NEW.match(override) else override
+
+
+def quotes_wanted(override: str, key: str) -> str:
+    """What is said of a range that Hydra would take for a sweep; `key` is that of an example."""
+    return (
+        f"{override.lstrip('+')}: a range is a text here and no sweep, so that it needs quotes "
+        f"inside quotes: '{key}=\"interval(0.001, 0.1)\"'"
+    )
 
 
 def override_key(override: str) -> str:
@@ -55,6 +64,41 @@ def strays_of(config: DictConfig) -> list[str]:
         return isinstance(given[name], DictConfig) and "_target_" not in given[name]
 
     return [name for name in names if is_stray(name)]
+
+
+def check_strays(
+    strays: Collection[str],
+    overrides: Sequence[str],
+    jobs: Sequence[Iterable[Any]],
+    known: Sequence[str],
+) -> None:
+    """Check that every technique which overrides name is one of some job, and that there is every
+    one that a file names; those that no job has may rest.
+
+    Args:
+        strays: what jobs have values of, and not the technique.
+        overrides: of the command.
+        jobs: the names of the techniques of each.
+        known: the choices of the group.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    keys = (override_key(override).removeprefix("grid.").split(".") for override in overrides)
+    named = {parts[1] for parts in keys if parts[0] == "regularizer" and len(parts) > 1}
+    present = {str(technique) for job in jobs for technique in job}
+    for stray in sorted({*strays} - present if jobs else ()):
+        if stray in named:
+            raise ConfigError(
+                f"regularizer.{stray}: "
+                + ("no job of this sweep has" if len(jobs) > 1 else "this job does not have")
+                + f" the technique {stray}; it has {' and '.join(sorted(present)) or 'none'}. "
+                f"Choose it by regularizer={stray}"
+            )
+        if stray not in known:
+            raise ConfigError(
+                f"there is no such technique{nearest(stray, known)}", key=f"regularizer.{stray}"
+            )
 
 
 def check_used(overrides: Sequence[str], configs: Iterable[DictConfig]) -> None:

@@ -101,6 +101,14 @@ def test_a_range_is_for_a_sweeper_that_draws_from_it() -> None:
     assert "regularizer.l1.strength=interval(0.1,1): a range is for a sweeper" in text
 
 
+@pytest.mark.parametrize("key", ["tune.search.optimizer.lr", "regularizer.l1.search.strength"])
+@pytest.mark.parametrize("more", [(), ("-m",)])
+def test_a_range_that_is_tuned_in_is_quoted(key: str, more: tuple[str, ...]) -> None:
+    text = message(*more, "regularizer=l1", "tune.budget=4", f"{key}=interval(0.001,0.1)")
+    assert text.startswith(f"{key}=interval(0.001,0.1): a range is a text here and no sweep")
+    assert "quotes inside quotes: 'tune.search.optimizer.lr=\"interval(" in text
+
+
 def test_options_may_stand_between_overrides(tmp_path: Path) -> None:
     arguments = [
         "regularizer=none,l1",
