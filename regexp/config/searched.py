@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
@@ -23,7 +25,7 @@ from regexp.config.composition import (
 )
 from regexp.config.prepared import job_of, prepared_hydra
 from regexp.config.schema import register
-from regexp.config.strays import override_key, quotes_wanted, strays_of
+from regexp.config.strays import override_key, quotes_wanted, split_override, strays_of
 from regexp.config.validation import validate
 from regexp.config.values import SECONDS, TIME, flat, shown
 from regexp.errors import ConfigError, nearest
@@ -77,6 +79,18 @@ class Searched:
     def plain(self) -> DictConfig:
         """The configuration of the same dataset and nothing else given, composed when asked for."""
         return self.with_choices({})
+
+    @property
+    def folders(self) -> list[str]:
+        """Of configurations beside the package's, for a command whose `--config-dir` is another."""
+        own = self.options.config_dir
+        found = [str(Path(own).resolve())] if own else []
+        for override in self.command:
+            key, text = split_override(override)
+            if key == "hydra.searchpath":
+                value = OverridesParser.create().parse_override(f"key={text}").value()
+                found += map(str, value if isinstance(value, list) else [value])
+        return found
 
     def with_choices(
         self, choices: Mapping[str, object], techniques: Iterable[str] = ()

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from regexp.config.searched import Searched
-from regexp.config.strays import split_override
 from regexp.config.values import as_container, flat, plain
 from regexp.config.yaml_text import as_yaml
 from regexp.errors import ConfigError
@@ -89,26 +86,14 @@ def command_of(space: Space, *more: str) -> str:
             if key not in usual or value != usual[key]}  # fmt: skip
     named = any("tracking.experiment=" in one for one in searched.command)
     given = ours | {"tracking.experiment": config.tracking.experiment} if named else ours
-    if searchpath := _searchpath(searched):
-        given = {"hydra.searchpath": searchpath, **given}
+    if searched.folders:
+        given = {"hydra.searchpath": searched.folders, **given}
     return pasted.command(
         "--config-dir", config.search.folder, f"experiment={NAME}",
         f"dataset={searched.choices['dataset']}",
         *(pasted.assignment(key, value) for key, value in given.items()), *more,
         uri=config.tracking.uri, folder=config.paths.mlruns, data=config.paths.data,
     )  # fmt: skip
-
-
-def _searchpath(searched: Searched) -> list[str]:
-    """The folders of configurations of a search, for a command whose `--config-dir` is another."""
-    own = searched.options.config_dir
-    found = [str(Path(own).resolve())] if own else []
-    for one in searched.command:
-        key, text = split_override(one)
-        if key == "hydra.searchpath":
-            value = OverridesParser.create().parse_override(f"key={text}").value()
-            found += map(str, value if isinstance(value, list) else [value])
-    return found
 
 
 def _training(config: DictConfig, default: DictConfig) -> Node:
