@@ -229,7 +229,7 @@ def _columns(transformer: Any) -> nn.Module | None:
         return None
     parts = []
     for _, fitted, places in transformer.transformers_:
-        if (isinstance(fitted, str) and fitted == "drop") or not len(places):
+        if fitted == "drop" or not len(places):
             continue
         if (module := _module_of(fitted)) is None:
             return None
@@ -248,13 +248,10 @@ def _is_nan(value: object) -> bool:
 
 
 def _imputer(imputer: Any) -> nn.Module | None:
-    usual = _is_nan(imputer.missing_values) and not imputer.add_indicator
-    # a column without a value is taken away
-    return _Imputed(imputer.statistics_) if usual and _are_known(imputer.statistics_) else None
-
-
-def _are_known(statistics: Any) -> bool:
-    return not np.isnan(np.asarray(statistics, dtype=np.float64)).any()
+    if not _is_nan(imputer.missing_values) or imputer.add_indicator:
+        return None
+    imputed = _Imputed(imputer.statistics_)
+    return None if imputed.values.isnan().any() else imputed  # a column is taken away
 
 
 def _indicator(indicator: Any) -> nn.Module | None:
