@@ -168,8 +168,9 @@ def _action(
                 f"{keep}: {nothing}, and what probably does, {row['label']} the best of them, does "
                 "not come to its mean."
             )
+        but = "but" if len(compared) == 1 else f"and {row['label']}"
         return (
-            f"{keep} or try {row['label']}: {nothing}, and {row['label']} probably "
+            f"{keep} or try {row['label']}: {nothing}, {but} probably "
             f"does ({percent(row['p_helps'])}, {gain}){_cost(row)}; {deciding(row)}."
         )
     return f"{keep}: {nothing}."

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from regexp.config.values import is_number, shown
+from regexp.config.values import fits_grid, shown
 from regexp.errors import ConfigError, nearest
 
 # Keys that Hydra wants a plus for, because the composed configuration may not have them.
@@ -139,8 +139,8 @@ def with_setting(
 ) -> tuple[DictConfig, str]:
     """What a job has of the swept keys, for people: "optimizer.lr=0.01, model=cnn".
 
-    The regularizer and the dataset are told apart anyway. A swept number of a technique becomes a
-    grid of one point, so that it is compared as grids are.
+    The regularizer and the dataset are told apart anyway. A swept number, word or flag of a
+    technique becomes a grid of one point, so that it is compared as grids are.
 
     Returns:
         (the configuration, the setting)
@@ -153,7 +153,7 @@ def with_setting(
         number = OmegaConf.select(config, key)
         if not key.startswith("regularizer."):
             setting.append(f"{key}={value}")
-        elif is_number(number) and OmegaConf.select(config, f"grid.{key}") is None:
+        elif fits_grid(key, number) and OmegaConf.select(config, f"grid.{key}") is None:
             points[key] = number
         elif number is not None:
             setting.append(f"{key}={value}")

@@ -25,6 +25,9 @@ FIRST, STEP = 4, 4
 
 GROUPS = ("dataset", "model", "regularizer", "optimizer", "scheduler")
 
+_WORD = re.compile(r"[\w.-]+")
+"""What tells runs of a grid apart by itself; other texts would not be seen to be one value."""
+
 
 def cocktail_name(techniques: Iterable[object]) -> str:
     """The name of techniques together: "none", "l1", "l1+dropout"."""
@@ -112,47 +115,62 @@ def yardsticks_of(config: DictConfig) -> bool | None:
     raise ConfigError(key="yardsticks", got=shown(wanted), expected="true, false or auto")
 
 
-def grid_of(config: DictConfig) -> dict[str, list[float]]:
+def grid_of(config: DictConfig) -> dict[str, list[Any]]:
     """The grid of a job, dotted: {"regularizer.l1.strength": [1e-4, 1e-3]}.
 
     Raises:
-        ConfigError: a key that is no number of the configuration, or values that are not a list
-            of different numbers.
+        ConfigError: a key that a grid does not vary, or values that are not a list of different
+            numbers, or of different words where the configuration has one.
     """
-    grid: dict[str, list[float]] = {}
+    grid: dict[str, list[Any]] = {}
     if not config.grid:
         return grid
     present = dict(flat(config))
     for key, values in flat(config.grid):
-        numbers = [name for name, value in present.items() if _is_swept(name, value)]
-        if key not in numbers:
+        known = [name for name, value in present.items() if fits_grid(name, value)]
+        if key not in known:
             raise ConfigError(
-                f"grid.{key}: expected the key of a number of this job's runs"
-                + nearest(key, numbers)
+                f"grid.{key}: expected the key of a number of this job's runs, or of a word or "
+                "flag of a technique" + nearest(key, known)
             )
         if not isinstance(values, Sequence | ListConfig) or isinstance(values, str):
             raise ConfigError(
-                f"grid.{key}={shown(values)}: expected a list of numbers in brackets, "
+                f"grid.{key}={shown(values)}: expected a list of values in brackets, "
                 f"such as grid.{key}=[{shown(present[key])}]"
             )
-        numbers_given = list(values)
-        if not numbers_given or not all(is_number(value) for value in numbers_given):
-            raise ConfigError(f"grid.{key}={shown(values)}: expected one or more numbers")
-        called = {str(value) if is_int(value) else f"{value:g}" for value in numbers_given}
-        if len(called) < len(numbers_given):
+        given = list(values)
+        numbers = is_number(present[key])
+        if not given or not all(
+            fits_grid(key, value) and is_number(value) is numbers for value in given
+        ):
+            what = "numbers" if numbers else "words or flags"
+            raise ConfigError(f"grid.{key}={shown(values)}: expected one or more {what}")
+        if len({called(value) for value in given}) < len(given):
             raise ConfigError(
-                f"grid.{key}={shown(values)}: expected numbers that differ in six digits, by which "
-                "runs are called"
+                f"grid.{key}={shown(values)}: expected values that differ, numbers in six digits, "
+                "by which runs are called"
             )
-        grid[key] = numbers_given
+        grid[key] = given
     return grid
 
 
-def _is_swept(key: str, value: object) -> bool:
-    """Whether a grid may vary a key: it is a number of a run, not of the machine or the search."""
-    group = key.partition(".")[0]
+def fits_grid(key: str, value: object) -> bool:
+    """Whether a grid may vary a key that has this value.
+
+    It does numbers of a run, not of the machine or the search, and words and flags of techniques.
+    """
+    parts = key.split(".")
+    group, last = parts[0], parts[-1]
     ours = group in GROUPS or key in ("trainer.epochs", "trainer.batch_size")
-    return is_number(value) and ours and ".search." not in key
+    if not ours or ".search." in key:
+        return False
+    word = isinstance(value, bool) or (isinstance(value, str) and _WORD.fullmatch(value))
+    return is_number(value) or bool(word and group == "regularizer" and not last.startswith("_"))
+
+
+def called(value: object) -> str:
+    """A value of a grid as the names of runs have it."""
+    return f"{value:g}" if isinstance(value, float) else shown(value)
 
 
 def flat(node: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any]]:

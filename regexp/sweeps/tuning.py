@@ -17,7 +17,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from regexp.config.search_space import space
-from regexp.config.values import as_container, flat, is_int, is_number, seeds_of, shown
+from regexp.config.values import as_container, called, flat, seeds_of
 from regexp.errors import ConfigError
 from regexp.metrics.names import (
     CHOSEN_BY,
@@ -182,9 +182,5 @@ def numbers_in_words(numbers: Mapping[str, object]) -> str:
     short = [key.rpartition(".")[2] for key in numbers]
     names = short if len(set(short)) == len(short) else list(numbers)
     return ", ".join(
-        f"{name}={_written(value)}" for name, value in zip(names, numbers.values(), strict=True)
+        f"{name}={called(value)}" for name, value in zip(names, numbers.values(), strict=True)
     )
-
-
-def _written(value: object) -> str:
-    return f"{value:g}" if is_number(value) and not is_int(value) else shown(value)
