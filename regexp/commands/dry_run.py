@@ -20,7 +20,7 @@ from regexp.config.jobs import Sweep
 from regexp.errors import ConfigError, NotApplicable, count, kind_and_reason, printable
 from regexp.sweeps.plan import plan_all
 from regexp.sweeps.planned_run import PlannedRun, key_of, repeats
-from regexp.sweeps.progress import remark_lines, varied
+from regexp.sweeps.progress import remark_lines, unswept_lines, varied
 from regexp.sweeps.question import check_question
 from regexp.sweeps.rounds import least_and_most, looks_of
 from regexp.tracking import Earlier
@@ -68,7 +68,7 @@ def show_dry_run(sweep: Sweep) -> None:
         return
     planned, left_out = plan_all(sweep.jobs)
     check_question(sweep, planned)
-    for line in remark_lines(planned):
+    for line in [*unswept_lines(sweep), *remark_lines(planned)]:
         print(line)
     rows = rows_of(sweep, planned, left_out)
     head = ["job", "technique", "trials", "runs", "finished", "to run", "time", "swept"]

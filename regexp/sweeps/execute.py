@@ -95,7 +95,8 @@ def run_sweep(sweep: Sweep, then: Then = lambda report, seconds: None) -> Execut
     sweep = _told_apart(sweep, planned)
     check_question(sweep, planned)
     sticks = planned_yardsticks(sweep.config, planned)
-    for line in [*progress.left_out_lines(sweep, left_out), *progress.remark_lines(planned)]:
+    for line in [*progress.unswept_lines(sweep), *progress.left_out_lines(sweep, left_out),
+                 *progress.remark_lines(planned)]:  # fmt: skip
         say(line)
     try:
         return _execute(sweep, planned, left_out, looks, sticks, then)

@@ -218,6 +218,16 @@ def failure_lines(failures: Sequence[tuple[str, str]]) -> list[str]:
     return lines
 
 
+def unswept_lines(sweep: Sweep) -> list[str]:
+    """A line on a sweep that a file has, where only one job of it is trained, of no choice made."""
+    swept = list(sweep.master.hydra.sweeper.get("params") or {})
+    if sweep.multirun or not swept or {override_key(one) for one in sweep.command} & set(swept):
+        return []
+    [job] = sweep.jobs
+    over = " and ".join(swept)
+    return [f"{sweep.name}: one job, of {job.technique}; its sweep over {over} is for -m", ""]
+
+
 def left_out_lines(sweep: Sweep, why: Mapping[int, NotApplicable]) -> list[str]:
     """Lines on the jobs whose technique does not apply."""
     if not why:

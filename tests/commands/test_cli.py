@@ -188,6 +188,18 @@ def test_a_swept_word_of_a_technique_is_held_against_none(
     assert len(sandbox.children()) == len(swept) == 6
 
 
+def test_an_experiment_without_m_says_that_it_has_a_sweep(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "its sweep over regularizer is for -m"
+    for more, told in ((), True), (("regularizer=l1",), False):
+        for dry in (), ("dry_run=true",):
+            assert sandbox.run("experiment=digits_mlp", *more, *SMALL, *dry) == 0
+            assert (said in capsys.readouterr().out) is told
+    assert sandbox.run("-m", "experiment=digits_mlp", "dry_run=true") == 0
+    assert said not in capsys.readouterr().out
+
+
 def test_what_else_is_swept_is_a_setting(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
