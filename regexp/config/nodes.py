@@ -45,7 +45,7 @@ def check_node(
     Args:
         key: the node's dotted key, for messages.
         node: resolved, plain containers.
-        given: names of arguments that the program adds later, so that they may be missing.
+        given: names of arguments that the program adds later, so that they are left out.
         build: also instantiate it, so that its own check of ranges speaks.
 
     Raises:
@@ -168,6 +168,8 @@ def _check_arguments(
                 + nearest(name, [n for n in parameters if n not in given])
             )
         expected = annotations.get(name, Any)
+        if name in given:
+            raise ConfigError(f"{key}.{name}={value}: the run gives it; leave it out")
         if value == "???":
             raise ConfigError(f"{key}.{name}: expected a value; none is given")
         if not fits(value, expected) and not _accepted(target, name, value):

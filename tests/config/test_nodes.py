@@ -118,3 +118,10 @@ def test_what_a_class_refuses_names_the_key() -> None:
     node = {"_target_": "regexp.regularizer.dropout.Dropout", "hidden": 2.0, "inputs": 0.0}
     with pytest.raises(ConfigError, match=r"^regularizer\.dropout\.hidden: expected a number"):
         build_node("regularizer.dropout", node)
+
+
+def test_what_the_run_gives_is_no_number_of_the_configuration() -> None:
+    """A network's outputs are those of the data, whatever its file says."""
+    node, given = {"_target_": "torch.nn.Linear", "in_features": 3}, ("out_features",)
+    with pytest.raises(ConfigError, match=r"^model\.out_features=10: the run gives it; leave it"):
+        check_node("model", node | {"out_features": 10}, given=given)
