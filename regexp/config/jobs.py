@@ -32,10 +32,10 @@ from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra
 from regexp.config.schema import register
 from regexp.config.search_space import check_swept
 from regexp.config.strays import (
+    check_quotes,
     check_strays,
     check_used,
     override_key,
-    quotes_wanted,
     strays_of,
     with_plus,
     with_setting,
@@ -49,9 +49,6 @@ if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
 
 JOBS = 10_000  # of a sweep, at most: each is composed and checked before the first starts
-
-_RANGE = re.compile(r"\+*(tune\.search|regularizer\.\w+\.search)\.[\w.]+=\s*(interval|tag|int)\(")
-"""A range to be tuned in that Hydra would take for a sweep."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +121,7 @@ def compose(options: argparse.Namespace) -> Sweep:
     for override in overrides:
         if re.match(r"[+~]*launch(?!\.(?:retries|jobs_per_task)=)\b", override):
             raise ConfigError("the command fills it in for its jobs; leave it out", key=override)
-        if _RANGE.match(override):
-            raise ConfigError(quotes_wanted(override, "tune.search.optimizer.lr"))
+        check_quotes(override, r"tune\.search|regularizer\.\w+\.search", "tune.search.optimizer.lr")
     with prepared_hydra(options.config_path, options.config_dir) as hydra:
         try:
             check_choices(hydra, overrides)

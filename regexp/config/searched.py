@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +24,7 @@ from regexp.config.composition import (
 )
 from regexp.config.prepared import job_of, prepared_hydra
 from regexp.config.schema import register
-from regexp.config.strays import override_key, quotes_wanted, split_override, strays_of
+from regexp.config.strays import check_quotes, override_key, split_override, strays_of
 from regexp.config.validation import validate
 from regexp.config.values import SECONDS, TIME, flat, shown
 from regexp.errors import ConfigError, nearest
@@ -43,10 +42,6 @@ _OF_SWEEPS = {
     "compare.baseline": "",
 }
 """Keys that a search has no use for, and what it has instead."""
-
-_RANGE = re.compile(r"\+*(search\.space|regularizer)\.[\w.]+=\s*(interval|tag|int|choice|range)\(")
-"""A range that Hydra would take for a sweep."""
-
 
 CHOSEN = ("model", "scheduler")
 """Groups of which a recipe has one node or another, by `search.models` and `search.schedulers`."""
@@ -147,8 +142,7 @@ def compose_search(options: argparse.Namespace) -> Searched:
             cure = f"leave it out, or give {instead}" if instead else "leave it out"
             raise ConfigError("a search says this itself", key=key, cure=cure)
     for override in overrides:
-        if _RANGE.match(override):
-            raise ConfigError(quotes_wanted(override, "search.space.optimizer.lr"))
+        check_quotes(override, r"search\.space|regularizer", "search.space.optimizer.lr")
     with prepared_hydra(options.config_path, options.config_dir) as hydra:
         try:
             check_choices(hydra, overrides)

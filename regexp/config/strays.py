@@ -28,12 +28,22 @@ def with_plus(override: str) -> str:
     return f"++{override}" if _NEW.match(override) else override
 
 
-def quotes_wanted(override: str, key: str) -> str:
-    """What is said of a range that Hydra would take for a sweep; `key` is that of an example."""
-    return (
-        f"{override.lstrip('+')}: a range is a text here and no sweep, so that it needs quotes "
-        f"inside quotes: '{key}=\"interval(0.001, 0.1)\"'"
-    )
+def check_quotes(override: str, searched: str, key: str) -> None:
+    """Refuse a range that Hydra would take for a sweep.
+
+    Args:
+        override: of the command line.
+        searched: a pattern of keys whose ranges are texts.
+        key: of an example.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if re.match(rf"\+*({searched})\.[\w.]+=\s*(interval|tag|int|choice|range)\(", override):
+        raise ConfigError(
+            f"{override.lstrip('+')}: a range is a text here and no sweep, so that it needs quotes "
+            f"inside quotes: '{key}=\"interval(0.001, 0.1)\"'"
+        )
 
 
 def override_key(override: str) -> str:
