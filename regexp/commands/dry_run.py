@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from regexp.compare.show import show_columns
 from regexp.config.jobs import Sweep
+from regexp.config.values import copied
 from regexp.errors import ConfigError, NotApplicable, count, kind_and_reason, printable
 from regexp.sweeps.plan import plan_all
 from regexp.sweeps.planned_run import PlannedRun, key_of, repeats
@@ -223,7 +224,7 @@ def _seconds_a_run(config: DictConfig) -> float:
     from regexp.sweeps.stacks import at_once, group_by_structure
     from regexp.training.device import device_settings
 
-    short = config.copy()
+    short = copied(config)
     short.trainer.epochs = min(EPOCHS, config.trainer.epochs)
     try:
         runs = plan(short)

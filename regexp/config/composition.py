@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from regexp.config.schema import conf_folder
-from regexp.config.values import GROUPS, flat
+from regexp.config.values import GROUPS, copied, flat
 from regexp.errors import ConfigError, first_line, nearest
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def load_config(hydra: "Hydra", name: str, overrides: Sequence[str], mode: RunMo
 
 def without_hydra(config: DictConfig) -> DictConfig:
     """A configuration without Hydra's own node."""
-    config = config.copy()
+    config = copied(config)
     with read_write(config), open_dict(config):
         config.pop("hydra", None)
     return config

@@ -16,6 +16,8 @@ from functools import lru_cache, partial
 from pathlib import PurePath
 from typing import Any
 
+from omegaconf import ListConfig
+
 from regexp.config.targets import find_target
 from regexp.errors import ConfigError, nearest
 
@@ -75,9 +77,9 @@ def build_node(key: str, node: Mapping[str, Any], /, **arguments: Any) -> Any:
     # a path through a module of ours may lead to anything that this has imported
     if inspect.isclass(target) and target.__module__.startswith(_SIMPLE):
         values = {
-            name: list(value) if isinstance(value, list) else value
+            name: _argument(f"{key}.{name}", value, lists=node.get("_convert_") == "all")
             for name, value in node.items()
-            if name not in DIRECTIVES
+            if name not in DIRECTIVES and name not in arguments
         }
         call = partial(target, **values | arguments)
         try:
@@ -97,26 +99,38 @@ def build_node(key: str, node: Mapping[str, Any], /, **arguments: Any) -> Any:
         raise blame(key, node, error) from error
 
 
+def _argument(key: str, value: Any, *, lists: bool) -> Any:
+    """A value of a simple node as Hydra hands it over: a list as its own, if not as `lists`."""
+    if isinstance(value, dict):
+        return build_node(key, value)
+    if isinstance(value, list):
+        return list(value) if lists else ListConfig(value)
+    return value
+
+
 def _is_simple(node: Mapping[str, Any]) -> bool:
     """Whether Hydra would merely call a class of ours or of torch's, 40 times as slowly.
 
-    What is nested, or to be resolved, is Hydra's; so are others' targets, of which it refuses some.
+    What is to be resolved is Hydra's; so are others' targets, of which it refuses some, mappings
+    that are no nodes, and lists of lists.
     """
-    lists = node.get("_convert_") == "all"  # else Hydra gives lists of its own
+    inherits_nothing = "_convert_" not in node  # as what is nested would
     return (
         type(node) is dict
         and str(node.get("_target_")).startswith(_SIMPLE)
         and DIRECTIVES.isdisjoint(node.keys() - {"_target_", "_partial_", "_convert_"})
-        and all(
-            all(map(_is_final, value)) if lists and type(value) is list else _is_final(value)
-            for value in node.values()
-        )
+        and (inherits_nothing or not any(isinstance(value, dict) for value in node.values()))
+        and all(map(_is_final, node.values()))
     )
 
 
 def _is_final(value: object) -> bool:
     if isinstance(value, str):
         return "$" not in value and value != "???"
+    if type(value) is list:
+        return not any(isinstance(one, list | dict) for one in value) and all(map(_is_final, value))
+    if type(value) is dict:
+        return _is_simple(value)
     return isinstance(value, int | float | None)
 
 

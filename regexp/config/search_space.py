@@ -135,10 +135,12 @@ def space(
     Raises:
         ConfigError: a range that cannot be read, or of a key that cannot be searched.
     """
-    present = {key: value for key, value in flat(config) if _is_searched(key)}
+    ranges_of_all = dict(flat(OmegaConf.select(config, shared_by)))
+    leaves = flat(config) if ranges_of_all else flat(config.regularizer, "regularizer.")
+    present = {key: value for key, value in leaves if _is_searched(key)}
     shared: list[Dimension] = []
     own: list[Dimension] = []
-    for key, text in flat(OmegaConf.select(config, shared_by)):
+    for key, text in ranges_of_all.items():
         source = f"{shared_by}.{key}"
         if key.startswith("regularizer."):
             name, _, rest = key.removeprefix("regularizer.").partition(".")

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from regexp.config.values import fits_grid, shown
+from regexp.config.values import copied, fits_grid, shown
 from regexp.errors import ConfigError, nearest
 
 # Keys that Hydra wants a plus for, because the composed configuration may not have them.
@@ -55,7 +55,7 @@ def without_strays(config: DictConfig) -> DictConfig:
     """Drop what overrides say of techniques that this job does not have (no `_target_`)."""
     strays = strays_of(config)
     if strays:
-        config = config.copy()
+        config = copied(config)
         with read_write(config), open_dict(config):
             for name in strays:
                 for node in _techniques(config):
@@ -168,7 +168,7 @@ def with_setting(
         elif number is not None:
             setting.append(f"{key}={value}")
     if points:
-        config = config.copy()
+        config = copied(config)
         for key, number in points.items():
             OmegaConf.update(config, f"grid.{key}", [number], force_add=True)
     return config, ", ".join(setting)

@@ -20,7 +20,7 @@ from regexp.config.nodes import blame, build_node, check_node, without_search
 from regexp.config.search_space import Dimension
 from regexp.config.search_space import check as check_tune
 from regexp.config.targets import find_target
-from regexp.config.values import GROUPS, grid_of, plain, seeds_of, shown
+from regexp.config.values import GROUPS, copied, grid_of, plain, seeds_of, shown
 from regexp.errors import ConfigError, reason_of
 
 UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
@@ -76,7 +76,7 @@ def _validate_groups(
     for key, values in grid.items():
         group = key.split(".")[0]
         for value in values:
-            point = trial.copy()
+            point = copied(trial)
             OmegaConf.update(point, key, value)
             if group == "trainer":
                 check_numbers(point)
@@ -108,7 +108,7 @@ def check_range(config: DictConfig, one: Dimension) -> None:
         ConfigError: naming the range.
     """
     group = one.key.partition(".")[0]
-    point = config.copy()
+    point = copied(config)
     for value in one.extremes:
         try:
             OmegaConf.update(point, one.key, value)
@@ -166,7 +166,7 @@ def lengths_filled(
 def with_lengths(config: DictConfig) -> DictConfig:
     """A copy of a job's configuration with `lengths` to check it by, before its data are known."""
     with lengths_filled(config, _STEPS_PER_EPOCH):
-        return config.copy()
+        return copied(config)
 
 
 def check_group(config: DictConfig, group: str, label: str = "") -> None:

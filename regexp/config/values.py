@@ -1,5 +1,6 @@
 """Values of a job's configuration: its seeds, its grid, its name, and leaves as plain values."""
 
+import pickle
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -205,6 +206,13 @@ def shown(value: object) -> str:
 def as_container(value: object) -> Any:
     """A value; a node of OmegaConf as a plain list or mapping, its references as written."""
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
+def copied(config: DictConfig) -> DictConfig:
+    """A copy of a whole configuration, in a third of the time that its own `copy` takes."""
+    copy = pickle.loads(pickle.dumps(config, pickle.HIGHEST_PROTOCOL))
+    assert isinstance(copy, DictConfig)
+    return copy
 
 
 def plain(node: DictConfig, *, resolve: bool = True) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from regexp.compare.baseline import TECHNIQUE, label
 from regexp.compare.question import Question
-from regexp.config.values import plain
+from regexp.config.values import copied, plain
 from regexp.config.yaml_text import as_yaml
 from regexp.errors import ConfigError, count
 from regexp.search.cocktail_runs import Cocktail, check_alone, names_of, planned
@@ -91,7 +91,7 @@ class Explanation:
 
     def asked(self) -> DictConfig:
         """The configuration of the sweeps, for a comparison with the whole."""
-        config = self.config.copy()
+        config = copied(self.config)
         with read_write(config), open_dict(config):
             for key in ("epochs", "threads", "device"):
                 config.trainer[key] = self.whole[0].config["trainer"][key]

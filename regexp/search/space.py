@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from regexp.config.search_space import Dimension
 from regexp.config.searched import Searched
-from regexp.config.values import as_container, flat
+from regexp.config.values import as_container, copied, flat
 from regexp.errors import ConfigError
 from regexp.random import Rng
 from regexp.search.recipe import SCHEDULER, Recipe, with_numbers
@@ -236,7 +236,7 @@ def configured(
     searched: Searched, shared: Mapping[str, Any], nodes: Mapping[str, Node]
 ) -> DictConfig:
     """A configuration with other numbers, and with techniques."""
-    config = searched.config.copy()
+    config = copied(searched.config)
     with read_write(config), open_dict(config):
         config.regularizer = dict(nodes)
         for group, known in searched.nodes.items():

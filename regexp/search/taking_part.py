@@ -15,7 +15,7 @@ from regexp.config.searched import Searched
 from regexp.config.strays import override_key
 from regexp.config.targets import find_target
 from regexp.config.validation import check_range, with_lengths
-from regexp.config.values import flat, plain
+from regexp.config.values import copied, flat, plain
 from regexp.errors import ConfigError, NotApplicable, nearest
 from regexp.metrics.names import VALIDATION, chosen_by
 from regexp.regularizer.base import KINDS
@@ -46,7 +46,7 @@ def read_space(searched: Searched) -> Space:
             `search.portfolio`.
     """
     searched = with_unseen(searched)  # what is wrong without a technique is told first
-    base = plan(searched.config.copy())[0]
+    base = plan(copied(searched.config))[0]
     searched = _with_metric(searched, base)
     if (metric := searched.config.compare.metric) is not None:
         check_metric(metric, [[base]], searched=True)
@@ -100,7 +100,7 @@ def _with_metric(searched: Searched, base: PlannedRun) -> Searched:
     try:
         check_metric(metric, [[base]])
     except ConfigError:
-        config = searched.config.copy()
+        config = copied(searched.config)
         with read_write(config):
             config.compare.metric = None
         return replace(searched, config=config)
@@ -116,7 +116,7 @@ def _known(config: DictConfig) -> DictConfig:
     Raises:
         ConfigError: there is no such number, in the model or in the default.
     """
-    config = config.copy()
+    config = copied(config)
     there = [key for key, value in flat(config) if value != []]
     with read_write(config), open_dict(config):
         for key in [*(config.search.space.get("model") or {})]:

@@ -17,6 +17,7 @@ import torch
 from omegaconf import DictConfig, open_dict, read_write
 
 from regexp.config.searched import Searched
+from regexp.config.values import copied
 from regexp.dataset.data import Data, Rows, Split
 from regexp.errors import ConfigError, count
 from regexp.search.engine import Train
@@ -43,7 +44,7 @@ def with_unseen(searched: Searched) -> Searched:
     trial, finalist, tested = _one_of_each(config)
     is_free = config.dataset.split_seed is None and config.dataset.test_seed is None
     if is_free and not np.array_equal(_rows(_data(trial).test), _rows(_data(tested).test)):
-        config = config.copy()
+        config = copied(config)
         with read_write(config), open_dict(config):
             config.dataset.test_seed = TRIAL_SEED
         trial, finalist, tested = _one_of_each(config)
@@ -53,7 +54,7 @@ def with_unseen(searched: Searched) -> Searched:
 
 def _one_of_each(config: DictConfig) -> tuple[PlannedRun, PlannedRun, PlannedRun]:
     """Runs without techniques, as a trial, a finalist and a run of the verdict have their rows."""
-    of = plan(config.copy())[0].with_seeds()
+    of = plan(copied(config))[0].with_seeds()
     return of(TRIAL_SEED), of(FINALIST_SEED), of(VERDICT_SEED)
 
 

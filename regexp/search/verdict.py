@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from omegaconf import DictConfig, open_dict, read_write
 
+from regexp.config.values import copied
 from regexp.metrics.names import FINAL_STAGE
 from regexp.search.recipe import Recipe
 from regexp.search.seeds import verdict_seeds
@@ -23,7 +24,7 @@ BASELINE = f"none ({TUNED})"
 
 def question(config: DictConfig) -> DictConfig:
     """The configuration of the sweep that gives the verdict."""
-    config = config.copy()
+    config = copied(config)
     with read_write(config), open_dict(config):
         config.compare.factor = None
         config.compare.baseline = BASELINE

@@ -19,7 +19,7 @@ from regexp.config.nodes import without_search
 from regexp.config.schema import EARLIER_TRAINER
 from regexp.config.targets import find_target
 from regexp.config.validation import lengths_filled
-from regexp.config.values import grid_of, plain, seeds_of
+from regexp.config.values import copied, grid_of, plain, seeds_of
 from regexp.dataset.base import Data
 from regexp.errors import ConfigError, NotApplicable
 from regexp.metrics.names import FINAL_STAGE, TUNING_STAGE
@@ -151,7 +151,7 @@ def _plan_point(
         seeds: of the runs.
         fit: see `plan`.
     """
-    point = config.copy() if values else config
+    point = copied(config) if values else config
     for key, value in values.items():
         OmegaConf.update(point, key, value)
     runs = list(_resolve(point, variant, seeds))
