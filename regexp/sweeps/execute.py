@@ -207,4 +207,5 @@ def _tolerant(course: Course) -> Iterator[None]:
     except (TrackingError, OSError) as error:
         course.uncompared = True
         why = error.why if isinstance(error, StoreAwayError) else error
+        why = str(why).rstrip(".")
         say(f"\nThe runs cannot be compared now: {why}. The same command again compares them.")

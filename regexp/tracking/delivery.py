@@ -8,6 +8,7 @@ from typing import Any
 
 from regexp.tracking import artifacts, names, process, query
 from regexp.tracking.batches import TOGETHER
+from regexp.tracking.error import is_too_large
 from regexp.tracking.outbox import OthersError, RefusedError, Send
 from regexp.tracking.quiet import quiet
 from regexp.tracking.spool import Record
@@ -120,8 +121,9 @@ def sender(
                 _send(to, run_id, records)
                 if records[0].get("status") == "FINISHED" and not sure(run_id):
                     _forget_reason(client, run_id)
-            except MlflowException as error:
-                if error.error_code in _FINAL:
+            except Exception as error:
+                code = error.error_code if isinstance(error, MlflowException) else None
+                if code in _FINAL or is_too_large(error):
                     raise RefusedError(str(error)) from error
                 raise
 

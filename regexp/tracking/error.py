@@ -47,6 +47,23 @@ def may_pass(error: Exception) -> bool:
     return isinstance(error, OperationalError | sqlite3.OperationalError | OSError)
 
 
+def is_away(error: Exception) -> bool:
+    """Whether the store answers nobody, and not merely this request otherwise."""
+    from requests.exceptions import ConnectionError as Unreachable
+    from requests.exceptions import HTTPError, Timeout
+
+    if isinstance(error, Unreachable | Timeout | ConnectionError | TimeoutError):
+        return True
+    if isinstance(error, HTTPError):
+        return (_status(error) or 500) >= 500 or _status(error) == 429
+    return may_pass(error) and not isinstance(error, OSError)
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Whether a server, or what stands before it, takes no request of this size."""
+    return _status(error) == 413
+
+
 def is_denied(error: BaseException) -> bool:
     """Whether it is a server's answer 401 or 403: to nobody, or not to this user."""
     return _status(error) in (401, 403)

@@ -5,7 +5,8 @@ the store does not answer, records go to `undelivered/<run id>.jsonl` and are se
 same process when the store is back, else by the next tracker that opens the same store. When the
 disk takes nothing either, they wait in memory. Sending twice is harmless, because a metric keeps
 the time at which it was recorded and the store holds equal ones once; so a record leaves the
-queue or the disk only after it was sent.
+queue or the disk only after it was sent. A run whose records fail while the store answers, as where
+its artifacts cannot be written, waits alone: no other is held up.
 """
 
 import logging
@@ -17,13 +18,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from regexp.tracking.batches import METRICS_A_BATCH, arranged, batches
-from regexp.tracking.error import reason
+from regexp.tracking.error import is_away, reason
 from regexp.tracking.spool import UNREADABLE, Record, Spool
 
 _logger = logging.getLogger(__name__)
 
 SECONDS, SECONDS_OF_SERVER = 2.0, 10.0
 """Between two deliveries: a file takes many small ones, a server has other clients."""
+
+SLOW = 3.0
+"""Seconds after which a failure is taken for one of the whole store: to fail for each run takes
+too long."""
 
 _RECORDS_A_ROUND = 10 * METRICS_A_BATCH
 _NEVER = float("inf")
@@ -77,7 +82,8 @@ class Outbox:
     Args:
         send: delivers at most one batch.
         interval: seconds between two deliveries by a thread; None for none but those asked for.
-        pause: seconds after a failure during which the store is left alone.
+        pause: seconds after a failure during which the store is left alone, or the run is if only
+            its records fail.
     """
 
     def __init__(
@@ -102,7 +108,10 @@ class Outbox:
         self._retry_at = -_NEVER
         self._failing = False
         self._full = ""  # what the disk said, while it takes nothing
-        self._behind: set[str] = set()  # runs with records on disk: newer ones queue behind
+        # Runs with records on disk, behind which newer ones queue: the last to come is the last.
+        self._behind: dict[str, None] = {}
+        self._paused: dict[str, float] = {}  # run that failed alone -> until when it is left alone
+        self._told: set[str] = set()  # why such runs failed
         self._refused: dict[str, str] = {}
         self._others: dict[str, int] = {}
         self._thread = threading.Thread(target=self._work, name="regexp tracking", daemon=True)
@@ -144,30 +153,33 @@ class Outbox:
             self._deliver(run_id, [record])
 
     def retry(self) -> None:
-        """Send what waits on disk, if the pause after a failure is over."""
-        for run_id in sorted(self._behind):
-            if self._clock() < self._retry_at or not self._catch_up(run_id):
+        """Send what waits on disk, if the pause after a failure is over.
+
+        Runs that have failed before come last, and those of earlier processes after newer ones, so
+        that none waits for them.
+        """
+        newest = [*self._behind][::-1]
+        for run_id in sorted(newest, key=lambda run: self._paused.get(run, -_NEVER)):
+            if self._clock() < self._retry_at:
                 return
+            if self._clock() >= self._paused.get(run_id, -_NEVER):
+                self._catch_up(run_id)
 
     def catch_up(self) -> None:
         """Send now what waits on disk, also that of processes that have ended."""
         with self._lock:
-            self._retry_at = -_NEVER
-            self.retry()
-            self.drain()
-            if self._clock() >= self._retry_at:  # the store has answered, or had nothing to
-                self.redeliver()
+            self._send_all()
 
     def redeliver(self) -> int:
         """Send what earlier processes left on disk for this store; return the number of runs."""
         delivered = 0
         with self._lock, self._spool.claim() as abandoned:
             # Until they are sent, what is newer must wait behind them.
-            self._behind.update(abandoned)
+            self._behind.update(dict.fromkeys(abandoned))
             for run_id in abandoned:
-                if not self._catch_up(run_id):
+                if self._clock() < self._retry_at:
                     break
-                delivered += 1
+                delivered += self._catch_up(run_id)
         return delivered
 
     def close(self) -> Left:
@@ -181,11 +193,7 @@ class Outbox:
             if self._thread.is_alive():
                 self._thread.join()
             with self._lock:
-                self._retry_at = -_NEVER
-                self.retry()
-                self.drain()
-                if not self._behind:
-                    self.redeliver()
+                self._send_all()
         except BaseException:  # a second Ctrl-C: what is left goes to disk, without the store
             self._retry_at = _NEVER
             self.drain()
@@ -196,6 +204,15 @@ class Outbox:
         lost = len(self._stuck) + len(self._queue)
         others = tuple(self._others.items())
         return Left(tuple(sorted(self._behind)), refused, lost, self._full, others)
+
+    def _send_all(self) -> None:
+        """Send all now, whatever failed before: what is queued, on disk, and others' on disk."""
+        self._paused.clear()
+        for send in (self.drain, self.retry):  # each may find the store away
+            self._retry_at = -_NEVER
+            send()
+        if self._clock() >= self._retry_at:  # the store has answered, or had nothing to
+            self.redeliver()
 
     def _work(self) -> None:
         while not self._closing:
@@ -233,7 +250,7 @@ class Outbox:
 
     def _keep(self, run_id: str, records: list[Record]) -> None:
         self._spool.append(run_id, records)
-        self._behind.add(run_id)
+        self._behind[run_id] = None
 
     def _catch_up(self, run_id: str) -> bool:
         """Send what waits of a run on disk; whether nothing does any more."""
@@ -245,7 +262,8 @@ class Outbox:
         except OSError as error:
             self._tell_full(error)
             return False
-        self._behind.discard(run_id)
+        self._behind.pop(run_id, None)
+        self._paused.pop(run_id, None)
         return True
 
     def _try(self, run_id: str, records: list[Record]) -> list[Record]:
@@ -259,6 +277,7 @@ class Outbox:
         waiting = deque(batches(records))
         while waiting:
             batch = waiting.popleft()
+            began = self._clock()
             try:
                 if batch[0]["kind"] == UNREADABLE:
                     raise RefusedError(batch[0]["reason"])
@@ -273,8 +292,13 @@ class Outbox:
             except OthersError:
                 self._others[run_id] = self._others.get(run_id, 0) + len(batch)
             except Exception as error:  # whatever it is, training goes on and nothing is lost
-                self._tell_away(error)
-                self._retry_at = max(self._retry_at, self._clock() + self._pause)
+                until = self._clock() + self._pause
+                if is_away(error) or self._clock() - began > SLOW:
+                    self._tell_away(error)
+                    self._retry_at = max(self._retry_at, until)
+                else:
+                    self._tell_alone(run_id, error)
+                    self._paused[run_id] = until
                 return records[sent:]
             sent += len(batch)
         if sent:
@@ -289,6 +313,19 @@ class Outbox:
                 "The store of runs does not answer (%s). What is recorded is kept in %s until it "
                 "does, and training goes on.",
                 reason(error),
+                self._spool.folder,
+            )
+
+    def _tell_alone(self, run_id: str, error: Exception) -> None:
+        """Say that the store fails for a run, once for each reason."""
+        why = reason(error)
+        if why not in self._told:
+            self._told.add(why)
+            _logger.warning(
+                "The store of runs does not take records of run %s (%s). They are kept in %s until "
+                "it does, and training goes on.",
+                run_id,
+                why,
                 self._spool.folder,
             )
 

@@ -61,15 +61,7 @@ class Spool:
         own = self._own.setdefault(run_id, [])
         if not own or not own[-1].exists():  # somebody may have cleared the folder
             own.append(self._create(run_id))
-        path = own[-1]
-        copied: list[Path] = []
-        try:
-            lines = [self._copy(path, record, copied) for record in records]
-            _write(path, lines)
-        except BaseException:
-            for folder in copied:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
+        self._write_copied(own[-1], records)
 
     def read(self, run_id: str) -> list[Record]:
         """The records of a run, in order; what is no record becomes an `UNREADABLE` one."""
@@ -91,10 +83,14 @@ class Spool:
         self._own.clear()
 
     def refuse(self, run_id: str, records: Sequence[Record]) -> None:
-        """Put aside what the store will never take, for a person to look at."""
-        folder = self.folder / "refused"
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / f"{run_id}.jsonl", records)
+        """Put aside what the store will never take, with its files, for a person to look at.
+
+        Raises:
+            OSError: not all of it could be written; nothing of it is kept.
+        """
+        path = self.folder / "refused" / f"{run_id}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._write_copied(path, records)
 
     def touch(self, run_id: str) -> None:
         """Give a sign of life to processes on other machines, which cannot see this one."""
@@ -191,6 +187,16 @@ class Spool:
                 raise
             return path
         raise AssertionError  # pragma: no cover
+
+    def _write_copied(self, path: Path, records: Sequence[Record]) -> None:
+        """Append records to a file, all or none, with copies of the files that they name."""
+        copied: list[Path] = []
+        try:
+            _write(path, [self._copy(path, record, copied) for record in records])
+        except BaseException:
+            for folder in copied:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def _copy(self, path: Path, record: Record, copied: list[Path]) -> Record:
         """The record with its file copied, and that copy's path relative to the copies' folder."""

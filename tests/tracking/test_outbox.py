@@ -134,6 +134,84 @@ def test_store_that_comes_back_gets_everything_in_order(
     assert not list(spool.folder.glob("*.jsonl"))
 
 
+@pytest.mark.parametrize("bad", ["a", "m", "z"])
+def test_a_run_that_fails_alone_holds_up_no_other(
+    outbox: Outbox, store: Store, clock: Clock, bad: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.bad = {bad, f"{bad}{bad}"}
+    for step in range(3):
+        for run in ("b", bad, f"{bad}{bad}", "y"):
+            put(outbox, range(step, step + 1), run)
+        outbox.drain()
+        outbox.retry()
+        assert store.steps("b") == store.steps("y") == list(range(step + 1))
+    assert store.calls == 2 * 3 + 2  # those that failed are left alone for a while
+    assert len([one for one in caplog.records if "does not take records of run" in one.msg]) == 1
+    store.bad = set()
+    clock.now = 31
+    outbox.retry()
+    assert store.steps(bad) == store.steps(bad * 2) == [0, 1, 2]
+    assert outbox.close() == Left()
+
+
+def test_what_an_earlier_process_left_and_fails_holds_up_nothing(
+    store: Store, spool: Spool, clock: Clock
+) -> None:
+    store.up = False
+    first = Outbox(store, spool, interval=None)
+    for run in ("a", "b", "z"):
+        put(first, range(2), run)
+    first.close()
+    store.up, store.bad = True, {"a"}
+    second = Outbox(store, spool, interval=None, clock=clock)
+    assert second.redeliver() == 2
+    put(second, range(2), "new")
+    assert second.close() == Left(waiting=("a",))
+    assert store.steps("b") == store.steps("z") == store.steps("new") == [0, 1]
+
+
+def test_runs_of_an_unreachable_place_are_behind_those_that_arrive(
+    store: Store, spool: Spool, clock: Clock
+) -> None:
+    """Each of their failures is one of the connection, after which the store is left alone."""
+    old = ["a", "b", "c"]
+
+    def send(run_id: str, records: Sequence[Record], /) -> None:
+        if run_id in old:
+            raise ConnectionError("no answer from the bucket")
+        store(run_id, records)
+
+    first = Outbox(send, spool, interval=None)
+    for run in old:
+        put(first, range(2), run)
+    first.close()
+    second = Outbox(send, spool, interval=None, clock=clock)
+    assert second.redeliver() == 0
+    for minute in range(3):
+        put(second, range(minute, minute + 1), "new")
+        second.drain()
+        clock.now += 60
+        second.retry()
+        assert store.steps("new") == list(range(minute + 1))
+    assert second.close() == Left(waiting=("a", "b", "c"))
+
+
+def test_a_failure_that_takes_long_is_one_of_the_store(store: Store, spool: Spool) -> None:
+    clock, asked = Clock(), []
+
+    def send(run_id: str, records: Sequence[Record], /) -> None:
+        asked.append(run_id)
+        clock.now += 5
+        raise RuntimeError("gave up")
+
+    box = Outbox(send, spool, interval=None, clock=clock)
+    for run in ("a", "b", "c"):
+        put(box, range(1), run)
+    box.drain()
+    assert asked == ["a"]
+    box.close()
+
+
 def test_next_outbox_delivers_what_is_left_once(store: Store, spool: Spool, tmp_path: Path) -> None:
     kept = tmp_path / "best.pt"
     kept.write_text("weights")
@@ -179,6 +257,25 @@ def test_what_is_refused_is_put_aside_and_the_rest_goes_on(
     assert outbox.close() == Left(refused=(("run", "no such run"),))
     refused = (spool.folder / "refused" / "run.jsonl").read_text()
     assert json.loads(refused) == {"kind": "tag", "name": "bad", "value": "tag"}
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["at once", "after waiting"])
+def test_a_file_that_is_refused_is_kept_with_its_content(
+    outbox: Outbox, store: Store, spool: Spool, clock: Clock, tmp_path: Path, away: bool
+) -> None:
+    store.refuses = lambda record: record["kind"] == "file"
+    store.up = not away
+    weights = tmp_path / "best.pt"
+    weights.write_text("weights")
+    outbox.store("run", delivery.file(weights, "checkpoints"))
+    weights.unlink()
+    store.up, clock.now = True, 31
+    outbox.retry()
+    assert outbox.close() == Left(refused=(("run", "no such run"),))
+    refused = spool.folder / "refused"
+    line = json.loads((refused / "run.jsonl").read_text())
+    assert (refused / "run.files" / line["path"]).read_text() == "weights"
+    assert [path.name for path in spool.folder.iterdir() if path.name != ".lock"] == ["refused"]
 
 
 def test_interrupt_while_sending_loses_nothing(store: Store, spool: Spool) -> None:
