@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from regexp.addresses import public
 from regexp.metrics.names import TUNING_STAGE, column, parameter
 from regexp.tracking import database, names, process, view
+from regexp.tracking.error import is_denied
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,8 +163,12 @@ def _labels(tags: Mapping[str, str], sweep_id: str) -> dict[str, str]:
 
 
 def reap(client: Any) -> list[str]:
-    """End RUNNING runs whose process on this machine is dead as FAILED; return their ids."""
+    """End RUNNING runs whose process on this machine is dead as FAILED; return their ids.
+
+    Those of others, which this user may not write, stay as they are.
+    """
     from mlflow.entities import RunTag
+    from mlflow.exceptions import MlflowException
 
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     here = f"tags.process LIKE {quoted(process.beginning() + '%')}"
@@ -171,9 +176,14 @@ def reap(client: Any) -> list[str]:
     for run in search(client, experiments, f"attributes.status = 'RUNNING' and {here}"):
         # asked again: it may have been taken up since
         if process.alive(run.data.tags) is False and _is_lost(client, run.info.run_id):
-            # set_tag fails where another command, which reaps as well, sets it at the same moment
-            client.log_batch(run.info.run_id, tags=[RunTag("reason", _UNEXPLAINED)])
-            client.set_terminated(run.info.run_id, "FAILED")
+            try:
+                # set_tag fails where another command, which reaps as well, sets it at that moment
+                client.log_batch(run.info.run_id, tags=[RunTag("reason", _UNEXPLAINED)])
+                client.set_terminated(run.info.run_id, "FAILED")
+            except MlflowException as error:
+                if not is_denied(error):
+                    raise
+                continue
             dead.append(run.info.run_id)
     return dead
 

@@ -422,6 +422,27 @@ def test_a_run_that_was_taken_up_meanwhile_is_not_ended_as_lost(
     assert stored(tracker, sweep.id).info.status == "RUNNING"
 
 
+def test_dead_runs_that_this_user_may_not_write_stop_nobody(
+    tracker: Tracker, sweep: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, PERMISSION_DENIED
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise MlflowException("not yours", error_code=code)
+
+    earlier = json.loads(process.tags()["process"]) | {"start": "earlier"}
+    tracker.client.set_tag(sweep.id, "process", json.dumps(earlier))
+    with monkeypatch.context() as patched:
+        patched.setattr(tracker.client, "log_batch", refuse)
+        code = PERMISSION_DENIED
+        assert query.reap(tracker.client) == []
+        code = INTERNAL_ERROR
+        with pytest.raises(MlflowException, match="not yours"):
+            query.reap(tracker.client)
+    assert query.reap(tracker.client) == [sweep.id]
+
+
 def test_two_commands_end_the_runs_of_a_dead_process_at_once(
     tracker: Tracker, sweep: RunRecord, fresh_store: Path
 ) -> None:
