@@ -133,6 +133,20 @@ def mixed() -> nn.Module:
     return nn.Sequential(Inputs(), first, twice, Core(), twice, nn.Linear(8, 3))
 
 
+class TiedLanguageModel(nn.Module):
+    """The next of 7 words, by a table of them that is the output layer's weight as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(7, 4)
+        self.a, self.b, self.head = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 7)
+        self.head.weight = self.table.weight
+
+    def forward(self, words: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.b(self.a(self.table(words)).tanh()).tanh().mean(-2))
+        return logits
+
+
 class Branching(nn.Sequential):
     """A network whose forward decides by values, which no stack can follow."""
 

@@ -55,3 +55,27 @@ def test_a_checkpoint_is_read_where_the_device_is_not(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     weights = torch.load(tmp_path / "one.pt", weights_only=True)["weights"]
     assert {name: one.tolist() for name, one in weights.items()} == {"w": [0, 1, 2], "more": [0, 1]}
+
+
+COUNTS = """
+import torch
+from regexp.model.mlp import MLP
+from regexp.regularizer.base import TrainingSplit
+from regexp.training.own_loop import Regularized
+from tests.other_device import DEVICE
+from tests.support import technique
+for name, number in (("class_balanced_loss", "beta"), ("logit_adjustment", "tau")):
+    techniques = {name: technique(name, **{number: {"from": 0.5, "to": 0.9}})}
+    ours = Regularized(
+        MLP((5,), 3, [4], "relu").to(DEVICE), techniques, lambda p: torch.optim.SGD(p, lr=0.1),
+        example=torch.zeros(1, 5), classes=3, epochs=1, steps_per_epoch=1,
+        split=TrainingSplit(6, torch.tensor([3, 2, 1])),
+    )
+    rows = torch.arange(6, device=DEVICE)
+    ours.train_batch(torch.ones(6, 5, device=DEVICE), rows % 3, rows=rows)
+"""
+
+
+def test_counts_of_classes_of_a_loop_of_ones_own_go_to_its_device() -> None:
+    done = python("-c", COUNTS)
+    assert done.returncode == 0, done.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from torch import nn
@@ -19,7 +19,12 @@ scales, gates, lengths.
 """
 
 ParameterKinds = Mapping[str, str]
-"""The kind of each parameter by its name. Buffers have none: they are not in it."""
+"""The kind of each parameter by its name, in the order of the modules that have them last: a table
+of words that is the output layer's weight as well stands where that does. Buffers have none: they
+are not in it."""
+
+OUTPUT = "output"
+"""What optimizers are told in place of `weight` of the last one."""
 
 _NORMALIZATION = re.compile(r"Norm([123]d)?$")
 
@@ -53,10 +58,23 @@ def parameter_kinds(model: nn.Module) -> ParameterKinds:
         kinds[name] = _kind(modules, name, parameter)
         if kinds[name] == "weight":
             weights.add(id(parameter))
+    last = {id(parameter): place for place, parameter in enumerate(every.values())}
     # of a shared parameter only the first name is that of a parameter
-    return MappingProxyType(
-        {n: "weight" if id(p) in weights else kinds[n] for n, p in model.named_parameters()}
-    )
+    ordered = sorted(model.named_parameters(), key=lambda item: last[id(item[1])])
+    return MappingProxyType({n: "weight" if id(p) in weights else kinds[n] for n, p in ordered})
+
+
+def in_order(names: Iterable[str], kinds: ParameterKinds) -> list[str]:
+    """Names of parameters in the order of `kinds`, from inputs to outputs."""
+    places = {name: place for place, name in enumerate(kinds)}
+    return sorted(names, key=lambda name: places.get(name, len(places)))
+
+
+def kinds_of(parameters: Iterable[str], kinds: ParameterKinds) -> list[str]:
+    """Kinds of parameters as they come, for an optimizer: that of the last weight is `OUTPUT`."""
+    names = list(parameters)
+    weights = [name for name in in_order(names, kinds) if kinds[name] == "weight"]
+    return [OUTPUT if [name] == weights[-1:] else kinds[name] for name in names]
 
 
 def owner(name: str) -> str:

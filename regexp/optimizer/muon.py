@@ -30,9 +30,10 @@ class MuonWithAdam(Optimizer):
         ns_steps: Newton-Schulz iterations of Muon's orthogonalization.
         betas: decay rates of Adam's moments.
         eps: added to Adam's denominator.
-        kinds: of the parameters, in their order (`regexp.model.kinds.parameter_kinds`): Muon's are
-            of the kind `weight`. Without them every matrix counts as one, also that of an embedding
-            or of a normalization over two axes.
+        kinds: of the parameters, in their order (`regexp.model.kinds.kinds_of`): Muon's are the
+            matrices of the kind `weight`, but for the last where none is of the kind `output`.
+            Without them every matrix counts as a weight, also that of an embedding or of a
+            normalization over two axes.
 
     Class attributes:
         by_kind: whoever makes the optimizer passes `kinds`.
@@ -61,7 +62,9 @@ class MuonWithAdam(Optimizer):
     ) -> None:
         parameters = list(params)
         of_kind = zip(parameters, kinds or ["weight"] * len(parameters), strict=True)
-        matrices = [p for p, kind in of_kind if kind == "weight" and p.ndim == 2][:-1]
+        matrices = [p for p, kind in of_kind if kind == "weight" and p.ndim == 2]
+        if "output" not in (kinds or ()):
+            matrices = matrices[:-1]
         if not matrices:
             raise ValueError(
                 "optimizer=muon: the model has no hidden weight matrix (two dimensions, not the "

@@ -9,6 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from regexp.model.kinds import in_order
 from regexp.regularizer.base import (
     GradientView,
     Layout,
@@ -57,7 +58,7 @@ class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": m
     def build(self, model: nn.Module) -> nn.Module:
         parameters: Tensors = dict(model.named_parameters())
         kinds = parameter_kinds(model)
-        if {owner(name) for name in weights(parameters, kinds)} == {_output(parameters, kinds)}:
+        if weights(parameters, kinds).keys() <= _of_output(parameters, kinds):
             raise NotApplicable(
                 "the output layer, which is not clipped, is all that the model has",
                 key="regularizer.adaptive_gradient_clipping",
@@ -66,11 +67,11 @@ class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": m
         return model
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
-        output = _output(view.parameters, step.kinds)
+        output = _of_output(view.parameters, step.kinds)
         clipped = {
             name: self._clipped(g, view.parameters[name], step.kinds[name], step.layout(name))
             for name, g in view.gradients.items()
-            if owner(name) != output
+            if name not in output
         }
         return view.gradients | clipped
 
@@ -85,9 +86,12 @@ class AdaptiveGradientClipping(Regularizer, kind="gradient", neutral={"limit": m
         return layout.units_first(g * torch.where(norms > bound, bound / norms, 1.0))
 
 
-def _output(parameters: Tensors, kinds: ParameterKinds) -> str:
-    """The name of the output layer."""
-    return owner(list(weights(parameters, kinds))[-1])
+def _of_output(parameters: Tensors, kinds: ParameterKinds) -> set[str]:
+    """The names of the output layer's parameters."""
+    names, matrices = in_order(parameters, kinds), weights(parameters, kinds)
+    last = [name for name in names if name in matrices][-1]
+    after = names[names.index(last) :]  # its bias, whose layer has another name if it shares it
+    return {name for name in names if name in after or owner(name) == owner(last)}
 
 
 def _norms(x: Tensor, kind: str) -> Tensor:

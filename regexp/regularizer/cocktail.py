@@ -277,6 +277,8 @@ class Cocktail(Regularizer):
         turns = self._turns(step, "constrain")
         for name, technique in self._now(step, "constrain"):
             changed = technique.constrain(self._at(step, name, "constrain"), new, old)
+            # what has no dimension takes the type of a technique's number that is a tensor
+            changed = {name: value.to(old[name].dtype) for name, value in changed.items()}
             new = _where(turns[name], changed, new) if name in turns else changed
         return new
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regexp.model.kinds import owner
+from regexp.model.kinds import in_order, owner
 from regexp.regularizer.base import ParameterKinds, Tensors, weights
 
 _FIRST, _SECOND = ".branch.first.", ".branch.second."
@@ -13,13 +13,14 @@ def layers_before_output(parameters: Tensors, kinds: ParameterKinds) -> dict[str
     """How many layers with weights lie between each parameter and the output.
 
     Args:
-        parameters: all of a network's, by name, in its order from inputs to outputs.
-        kinds: of them.
+        parameters: all of a network's, by name.
+        kinds: of them, in their order from inputs to outputs.
 
     Returns:
         By name: 0 in the last layer, 1 in the one before it. A parameter of a module without
         weights (normalization) counts with the layer before it, or the first.
     """
+    parameters = {name: parameters[name] for name in in_order(parameters, kinds)}
     owners = (_of_first_branch(owner(name)) for name in weights(parameters, kinds))
     layers = {module: i for i, module in enumerate(dict.fromkeys(owners))}
     distances, current = {}, 0

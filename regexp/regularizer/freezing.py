@@ -59,19 +59,22 @@ class Freezing(Regularizer, kind="schedule", neutral={"start": 1.0}):
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:
         zeros = {name: torch.zeros_like(gradient) for name, gradient in view.gradients.items()}
-        return self._where_frozen(step, zeros, view.gradients)
+        return self._where_frozen(step, zeros, view.gradients, view.parameters)
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
-        return self._where_frozen(step, old, new)
+        return self._where_frozen(step, old, new, old)
 
-    def _where_frozen(self, step: Step, frozen: Tensors, free: Tensors) -> Tensors:
-        depths, before = last_block_before(free), layers_before_output(free, step.kinds)
+    def _where_frozen(
+        self, step: Step, frozen: Tensors, free: Tensors, parameters: Tensors
+    ) -> Tensors:
+        """`free`, which may be of some of the parameters, but for what is `frozen` by now."""
+        depths, before = last_block_before(parameters), layers_before_output(parameters, step.kinds)
         count = max(depths.values()) + 1
         result = dict(free)
-        for name, depth in depths.items():
+        for name in free:
             if not before[name]:  # of the output layer
                 continue
-            begins = (self.start + (1 - self.start) * depth / count) * step.steps
+            begins = (self.start + (1 - self.start) * depths[name] / count) * step.steps
             # 0.07 * 100 is 7.000000000000001: rounding must not add a step
             now = torch.as_tensor(step.index_tensor >= begins - 1e-6, device=free[name].device)
             result[name] = torch.where(now, frozen[name], free[name])

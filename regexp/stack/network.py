@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -40,6 +40,8 @@ class Network:
         half: whether it computes in bfloat16; outputs have the type of its parameters.
         draws: what it draws itself, if anything.
         stream: what it draws from in training mode.
+        turns: whether it is the turn of the techniques that take turns, by the streams of their
+            noise.
     """
 
     module: nn.Module
@@ -49,6 +51,7 @@ class Network:
     half: bool = False
     draws: Draws | None = None
     stream: Rng | None = None
+    turns: Tensors = field(default_factory=dict)
 
     def __call__(
         self, inputs: Tensor, parameters: Tensors | None = None, rng: Rng | None = None
@@ -74,10 +77,11 @@ class Network:
             changes |= {name: {"training": True} for name in self.draws.names}
         with attributes(self.module, changes):
             for name, stream in streams.items():
-                noise = layers[name].draw_calls(
-                    partial(layers[name].draw, rows=len(inputs)), stream
-                )
-                tensors |= {f"{name}.{buffer}": value for buffer, value in noise.items()}
+                layer = layers[name]
+                noise = layer.draw_calls(partial(layer.draw, rows=len(inputs)), stream)
+                turn = self.turns.get(layer.stream)
+                tensors |= {f"{name}.{buffer}": in_turn(layer, turn, value)
+                            for buffer, value in noise.items()}  # fmt: skip
             return self._call(tensors, inputs, rng)
 
     def _call(self, tensors: Tensors, inputs: Tensor, rng: Rng | None) -> Tensor:
@@ -99,6 +103,14 @@ class Network:
             return
         with self.draws.served(rng):
             yield
+
+
+def in_turn(layer: Noise, turn: Tensor | None, noise: Tensor) -> Tensor:
+    """The noise of a layer, or none where it is not its turn, [runs] or of one run."""
+    if turn is None:
+        return noise
+    turn = turn.reshape(*turn.shape, *(1 for _ in noise.shape[turn.ndim :]))
+    return torch.where(turn, noise, layer.idle(noise))
 
 
 pytree.register_dataclass(Network)  # so that `vmap` sees its tensors

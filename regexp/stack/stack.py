@@ -18,6 +18,7 @@ from torch.utils import _pytree as pytree
 from regexp.metrics.ensemble import mean_prediction
 from regexp.model.draws import probe
 from regexp.model.functional import call_with
+from regexp.model.kinds import kinds_of
 from regexp.model.modes import modes_kept
 from regexp.model.noise import copy_shapes
 from regexp.random import Rng
@@ -106,7 +107,7 @@ class Stack(Trainable):
         self.optimizers = Optimizers(
             [m.stepper for m in members],
             list(self.parameters.values()),
-            [self.kinds[name] for name in self.parameters],
+            kinds_of(self.parameters, self.kinds),
             lifted,
         )
         if numbered:

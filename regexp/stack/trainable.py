@@ -27,7 +27,7 @@ from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.hidden_blocks import HiddenBlocks
 from regexp.stack.lift import chain
 from regexp.stack.lifted_cocktail import LiftedCocktail
-from regexp.stack.network import Network, draws_of
+from regexp.stack.network import Network, draws_of, in_turn
 from regexp.stack.streams import StackedRng, draw_noise
 from regexp.stack.vmapped import varying
 
@@ -101,6 +101,9 @@ class Trainable(ABC):
             for path, _, last in (name.rpartition("."),)
         ]
         self._noise = [(n, m) for n, m in model.named_modules() if isinstance(m, Noise)]
+        self._turns: Tensors = {}  # of techniques that take turns, in this step
+        self._found: Tensors = {}  # the buffers as the pass of this step found them
+        self._passes_again = regularizer.uses("gradient") or regularizer.uses("penalty")
         # a module's "extra state" may be anything
         saved = {n: value for n, value in single.state_dict().items() if isinstance(value, Tensor)}
         self._state_names = [name for name in saved if saved[name].is_floating_point()]
@@ -237,31 +240,39 @@ class Trainable(ABC):
     def draw_noise(self, step: Step, rows: int) -> None:
         """Fill the noise layers for a batch of `rows` rows, each run from its own stream."""
         self._stream = step.rng
+        self._found = {}
         takes_turns = self.regularizer.takes_turns and bool(self._noise)
-        turns = self.regularizer.turns(step) if takes_turns else {}
+        self._turns = turns = self.regularizer.turns(step) if takes_turns else {}
         for name, layer in self._noise:
             for key, schedule in layer.schedules.items():
                 setattr(layer, key, schedule.at(step))
             draw = partial(draw_noise, layer, rows=rows)
             for buffer, noise in layer.draw_calls(draw, layer.of(step.rng, name)).items():
-                if (turn := turns.get(layer.stream)) is not None:
-                    turn = turn.reshape(*turn.shape, *(1 for _ in noise.shape[turn.ndim :]))
-                    noise = torch.where(turn, noise, layer.idle(noise))
+                noise = in_turn(layer, turns.get(layer.stream), noise)
                 # Module.__setattr__ takes a third of the draw's time
                 layer._buffers[buffer] = noise
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs [runs, rows, outputs] in training mode; running statistics move."""
+        if self._passes_again:
+            buffers = self._buffers_now().items()
+            noise = tuple(f"{name}." for name, _ in self._noise)
+            self._found = {n: b.clone() for n, b in buffers if not n.startswith(noise)}
         with self._autocast(), self._served(), self._noted():
             for module in self._chain:
                 inputs = module(inputs)
         return inputs.to(self.dtype)
 
     def forward_at(self, parameters: Tensors, inputs: Tensor) -> Tensor:
-        """Outputs at other parameters with the same noise; running statistics stay."""
-        buffers, draws = self._buffers_now(), (self._draws, self._stream)
+        """Outputs at other parameters with the same noise and buffers; running statistics stay."""
+        buffers, draws = self._buffers_found(), (self._draws, self._stream)
         with self._noted():
             return Network(self.model, parameters, buffers, {}, self.autocast, *draws)(inputs)
+
+    def _buffers_found(self) -> Tensors:
+        """The buffers as the pass of this step found them: some, as a spectral norm's vectors, are
+        read in training and have moved since."""
+        return self._buffers_now() | self._found
 
     def _noted(self) -> AbstractContextManager[Any]:
         """A pass whose hidden blocks techniques may ask for."""
@@ -269,8 +280,11 @@ class Trainable(ABC):
 
     def network(self, parameters: Tensors) -> Network:
         """The network for penalties that call it, at `parameters` unless they give others."""
-        buffers, draws = self._buffers_now(), (self._draws, self._stream)
-        return Network(self.single, parameters, buffers, self._numbers(), self.autocast, *draws)
+        buffers, draws = self._buffers_found(), (self._draws, self._stream)
+        numbers = self._numbers()
+        return Network(
+            self.single, parameters, buffers, numbers, self.autocast, *draws, turns=self._turns
+        )
 
     def _numbers(self) -> dict[str, Tensors]:
         """The numbers of noise layers that differ from run to run, [runs] each."""

@@ -40,8 +40,12 @@ def check_cocktail(cocktail: Cocktail, split: TrainingSplit | None) -> None:
         )
 
 
-def with_counts(split: TrainingSplit | None) -> TrainingSplit | None:
+def with_counts(split: TrainingSplit | None, device: torch.device) -> TrainingSplit | None:
     """A split whose counts of classes are float64, whether they were a tensor, an array or a list.
+
+    Args:
+        split: the user's.
+        device: of the network.
 
     Raises:
         ValueError: they are not [classes].
@@ -54,7 +58,7 @@ def with_counts(split: TrainingSplit | None) -> TrainingSplit | None:
             f"split: expected class_counts [classes], got {list(counts.shape)}; write "
             "torch.bincount(targets)"
         )
-    return replace(split, class_counts=counts)
+    return replace(split, class_counts=counts.to(device))
 
 
 def check_tensors(**tensors: object) -> None:

@@ -15,6 +15,7 @@ from regexp.metrics.evaluate import metrics
 from regexp.metrics.loss import Loss
 from regexp.model.draws import probe
 from regexp.model.guards import check_width, checked_outputs
+from regexp.model.kinds import kinds_of
 from regexp.model.modes import modes_kept, training_mode
 from regexp.random import EVERYBODYS, Rng
 from regexp.regularizer.base import (
@@ -117,12 +118,12 @@ class Regularized(Trainable):
         split: TrainingSplit | None = None,
     ) -> None:
         check_tensors(example=example)
-        split = with_counts(split)
         cocktail = Cocktail(techniques)
         task = "classification" if classes else "regression"
         check_data(techniques, "the data", task, example.shape[1:], own_loss=loss is not None)
         check_cocktail(cocktail, split)
         first = check_model(model)
+        split = with_counts(split, first.device)
         check_new(model, cocktail)
         given, before = model, list(model.parameters())
         model = add_layers(training_mode(model), cocktail, seed).to(first.device, first.dtype)
@@ -141,7 +142,7 @@ class Regularized(Trainable):
         self.steps = epochs * steps_per_epoch
         ends = [steps_per_epoch * epoch for epoch in range(1, epochs + 1)]
         self.stopped = False
-        kinds = list(self.kinds.values())
+        kinds = kinds_of(self.parameters, self.kinds)
         self.optimizer = own_optimizer(optimizer, model, kinds, before)
         self.advice = cocktail.advise(Course(ends, lambda: ()))  # the schedule is the user's
         if techniques and len({group["lr"] for group in self.optimizer.param_groups}) > 1:

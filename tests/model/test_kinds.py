@@ -10,8 +10,15 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 from regexp.errors import ConfigError
-from regexp.model.kinds import PARAMETER_KINDS, own_kinds, parameter_kinds
+from regexp.model.kinds import (
+    PARAMETER_KINDS,
+    in_order,
+    kinds_of,
+    own_kinds,
+    parameter_kinds,
+)
 from regexp.model.recurrent import Recurrent
+from tests.support import TiedLanguageModel
 
 
 def weights_of(model: nn.Module) -> set[str]:
@@ -163,6 +170,15 @@ def test_a_shared_parameter_is_a_weight_if_any_of_its_modules_has_it_as_that() -
     assert parameter_kinds(model) == {"table.weight": "embedding", "head.weight": "weight"}
     model["head"].weight = model["table"].weight
     assert parameter_kinds(model) == {"table.weight": "weight"}
+
+
+def test_a_shared_weight_stands_where_it_is_used_last() -> None:
+    kinds = parameter_kinds(TiedLanguageModel())
+    assert list(kinds) == ["a.weight", "a.bias", "b.weight", "b.bias", "table.weight", "head.bias"]
+    names = [name for name, _ in TiedLanguageModel().named_parameters()]
+    assert names[0] == "table.weight"
+    assert kinds_of(names, kinds) == ["output", "weight", "bias", "weight", "bias", "bias"]
+    assert in_order(names, kinds) == list(kinds)
 
 
 def test_kinds_cannot_be_changed() -> None:

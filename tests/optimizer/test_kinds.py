@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from regexp.optimizer.muon import MuonWithAdam
 from regexp.stack.stack import Stack
 from regexp.training.own_loop import Regularized
-from tests.support import make_member, technique
+from tests.support import TiedLanguageModel, make_member, technique
 
 
 class Net(nn.Module):
@@ -52,6 +52,15 @@ def test_so_does_a_loop_of_ones_own():
         Net(), {}, MuonWithAdam, example=torch.zeros(1, 5), classes=3, epochs=1, steps_per_epoch=1
     )
     assert orthogonalized(ours.model, ours.optimizer) == HIDDEN
+
+
+def test_a_table_of_words_that_is_the_output_layer_too_is_adams():
+    model = TiedLanguageModel()
+    ours = Regularized(
+        model, {}, MuonWithAdam, example=torch.zeros(1, 4, dtype=torch.long), classes=7, epochs=1,
+        steps_per_epoch=1,
+    )  # fmt: skip
+    assert orthogonalized(ours.model, ours.optimizer) == {"a.weight", "b.weight"}
 
 
 def test_as_many_kinds_as_parameters_are_asked_for():

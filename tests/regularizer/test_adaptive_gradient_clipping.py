@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from regexp.regularizer.base import GradientView, NotApplicable, parameter_kinds
-from tests.support import make_step, not_called, technique
+from tests.support import TiedLanguageModel, make_step, not_called, technique
 
 SHAPES = {
     "conv.weight": (4, 3, 2, 2), "conv.bias": (4,), "norm.weight": (4,), "norm.bias": (4,),
@@ -91,6 +91,17 @@ def test_a_normalization_is_one_unit_of_however_many_axes():
     ours = made.gradient(step, GradientView(gradients, parameters, not_called))
     g, w = gradients["norm.weight"].flatten(), parameters["norm.weight"].flatten()
     torch.testing.assert_close(ours["norm.weight"].flatten(), timms(g, w, 0.01, made.eps))
+
+
+def test_the_output_layer_is_known_when_it_is_a_table_of_words_too():
+    model = TiedLanguageModel()
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+    gradients = {name: torch.ones_like(p) for name, p in parameters.items()}
+    step = make_step(kinds=parameter_kinds(model))
+    view = GradientView(gradients, parameters, not_called)
+    new = technique("adaptive_gradient_clipping", limit=0.01).gradient(step, view)
+    same = {name for name, g in gradients.items() if torch.equal(new[name], g)}
+    assert same == {"table.weight", "head.bias"}
 
 
 def test_the_output_layer_is_known_when_it_is_parametrized():

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from regexp.model.cnn import CNN
+from regexp.model.mlp import MLP
 from regexp.model.resnet_mlp import ResNetMLP
-from tests.support import make_data, make_member, make_step, run, technique
+from regexp.training.own_loop import Regularized
+from tests.support import make_data, make_member, make_step, run, technique, tensor
 
 # With momentum and a decay of its own: both move weights whose gradient is zero.
 SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=0.1)
@@ -45,6 +47,23 @@ def test_blocks_freeze_one_after_another(optimizer):
     changes = [moved(*pair) for pair in pairwise(after)]
     first, second, output = "hidden.0.layer", "hidden.1.layer", "output"
     assert changes == [{first, second, output}] * 3 + [{second, output}] * 2 + [{output}] * 2
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_blocks_are_counted_with_those_that_have_no_gradient(frozen):
+    """Of 8 steps: block 1 of 2 freezes after the 6th, whether block 0 trains or not."""
+    model = MLP([5], 3, [4, 4], "relu")
+    model.hidden[0].requires_grad_(not frozen)
+    ours = Regularized(
+        model, {"freezing": technique("freezing", start=0.5)}, partial(torch.optim.SGD, lr=0.1),
+        example=torch.zeros(1, 5), classes=3, epochs=1, steps_per_epoch=8,
+    )  # fmt: skip
+    inputs, moves = tensor(make_data().train.inputs)[:6], []
+    for _ in range(8):
+        before = model.hidden[1].layer.weight.detach().clone()
+        ours.train_batch(inputs, torch.arange(6) % 3)
+        moves.append(not torch.equal(model.hidden[1].layer.weight, before))
+    assert moves == [True] * 6 + [False] * 2
 
 
 def test_normalization_of_a_block_freezes_but_for_its_running_statistics():

@@ -11,7 +11,7 @@ from torch import nn
 from regexp.model.resnet_mlp import ResNetMLP
 from regexp.regularizer.base import parameter_kinds
 from regexp.regularizer.depth import layers_before_output
-from tests.support import make_step, technique
+from tests.support import TiedLanguageModel, make_step, technique
 
 RATE = 0.01
 
@@ -85,6 +85,14 @@ def test_layers_are_counted_from_the_output():
     expected = {"first": 3, "norm": 3, "rnn": 2, "middle": 1, "scale": 1, "output": 0}
     assert before == {name: expected[name.partition(".")[0]] for name in before}
     assert sum(name.startswith("middle.") for name in before) == 3  # bias, length, direction
+
+
+def test_a_table_of_words_that_is_the_output_layer_too_is_the_last():
+    model = TiedLanguageModel()
+    before = layers_before_output(dict(model.named_parameters()), parameter_kinds(model))
+    assert {name.partition(".")[0]: depth for name, depth in before.items()} == {
+        "a": 2, "b": 1, "table": 0, "head": 0,
+    }  # fmt: skip
 
 
 def test_parallel_branches_are_equally_deep():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,14 @@ import torch
 from torch import nn
 
 from regexp.errors import ConfigError
-from regexp.regularizer.base import NotApplicable
+from regexp.regularizer.base import (
+    NotApplicable,
+    ParameterKinds,
+    PenaltyView,
+    Regularizer,
+    Step,
+    Tensors,
+)
 from regexp.stack.stack import Stack
 from regexp.training.train_step import train_step
 from tests.support import make_data, make_member, technique
@@ -55,6 +63,36 @@ def test_each_batch_gets_one(runs: int) -> None:
         ours.epoch += 1
     assert all(len(set(names)) > 3 for names in taken)
     assert runs == 1 or taken[0] != taken[1]
+
+
+@dataclass(frozen=True)
+class Watch(Regularizer, kind="penalty"):
+    """Notes by how much two passes differ, the second with new noise, as R-Drop compares them."""
+
+    def init(self, state: Tensors, kinds: ParameterKinds) -> torch.Tensor:
+        return next(iter(state.values())).flatten()[0]
+
+    def penalty(self, step: Step, view: PenaltyView) -> tuple[float, torch.Tensor]:
+        inputs = view.batch.inputs
+        passes = view.network(inputs), view.network(inputs, rng=step.rng)
+        return 0.0, (passes[0] - passes[1]).abs().amax()
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_pass_with_new_noise_has_that_of_the_turn_alone(runs: int) -> None:
+    techniques = of("dropout", "input_noise", watch=Watch())
+    techniques["one_of"] = technique("one_of", techniques=["dropout", "input_noise"])
+    data = make_data()
+    stack = Stack([make_member(seed, techniques, SGD, data=data) for seed in range(runs)], 8, 16)
+    seen = []
+    for _ in range(4):
+        for batch in stack.batches():
+            turns = stack.regularizer.turns(stack.step())["dropout"].reshape(runs)
+            train_step(stack, *batch)
+            seen += zip(turns.tolist(), stack.memory["watch"].reshape(runs).tolist(), strict=True)
+        stack.epoch += 1
+    assert {turn for turn, _ in seen} == {True, False}
+    assert all((size > 0) is turn for turn, size in seen)
 
 
 def _same(ours: Stack, theirs: Stack, run: int) -> bool:

@@ -12,6 +12,7 @@ from torch.nn.utils import parametrizations
 from regexp.model.cnn import CNN
 from regexp.model.mlp import MLP
 from tests.support import make_member, run, technique
+from tests.technique_runs import assert_same_bits
 
 
 def network() -> Any:
@@ -118,3 +119,17 @@ def test_goes_with_a_jacobian_penalty_in_a_stack():
     (alone,), _ = run(members(1), 2, precision="float64")
     for name, value in alone.last["weights"].items():
         torch.testing.assert_close(stacked[1].last["weights"][name], value, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["sam", "asam", "gsam", "look_sam", "weight_noise"])
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_second_pass_at_the_same_point_is_the_same(name: str, runs: int) -> None:
+    """Its vectors move in each pass, and the second one starts where the first one did."""
+    neutral = technique(name, **type(technique(name)).neutral)
+    alone = {"spectral_norm": technique("spectral_norm")}
+    ours, plain = (
+        run([make_member(seed, techniques) for seed in range(runs)], epochs=3)[0]
+        for techniques in (alone | {name: neutral}, alone)
+    )
+    for one, other in zip(ours, plain, strict=True):
+        assert_same_bits(one.last["weights"], other.last["weights"])

@@ -347,6 +347,26 @@ def test_counts_of_classes_may_be_of_any_kind(kind: Any) -> None:
         regularized(MLP((5,), 3, [6], "relu"), own, split=TrainingSplit(90, kind([[30, 40, 20]])))
 
 
+@pytest.mark.parametrize("second", ["lookahead", "layerwise_lr_decay", "cautious_updates"])
+def test_a_parameter_of_no_dimension_keeps_its_type_beside_numbers_of_the_step(second: str) -> None:
+    class Scaled(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(5, 3)
+            self.hidden, self.scale = nn.Linear(5, 5), nn.Parameter(torch.tensor(2.0))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(self.hidden(x).relu()) * self.scale
+
+    decay = technique("weight_decay", strength={"from": 0.1, "to": 0.0}, include="all")
+    techniques = {"weight_decay": decay, second: technique(second)}
+    model = Scaled()
+    ours = regularized(model, techniques)
+    for x, y in batches():
+        ours.train_batch(x, y)
+    assert model.scale.dtype == torch.float32
+    assert 0 < model.scale.item() != 2
+
+
 @pytest.mark.parametrize("kind", [tuple, np.array])
 def test_what_is_no_tensor_is_told(kind: Any) -> None:
     rows = [[0.0] * 5, [1.0] * 5]
