@@ -18,15 +18,13 @@ from regexp.search.cocktail_runs import Cocktail, check_alone, names_of, planned
 from regexp.search.explained import WITHOUT
 from regexp.search.recipe import SCHEDULER
 from regexp.search.smaller import Subset, most_cocktails
+from regexp.search.written import SMALL
 from regexp.sweeps.identity import Node
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.question import check_metric
 
 WHOLE, SMALLER = "whole", "smaller"
 """The variants of the cocktail's own runs, and of those of the smallest that is not worse."""
-
-NAME = "recipe_small"
-"""Of the experiment."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,7 @@ def write(explanation: Explanation, kept: Subset) -> Path:
     Raises:
         OSError: the folder cannot be written.
     """
-    path = explanation.folder / "experiment" / f"{NAME}.yaml"
+    path = explanation.folder / "experiment" / f"{SMALL}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = as_experiment(explanation.recipe, explanation.cocktail, kept)
     path.write_text(text, encoding="utf-8")

@@ -17,8 +17,8 @@ from regexp.sweeps.identity import Node
 from regexp.tracking import pasted
 from regexp.tracking.store import make_folder
 
-NAME = "recipe"
-"""Of the experiment."""
+NAME, SMALL = "recipe", "recipe_small"
+"""Of the experiments: a search's, and that of its smallest cocktail that is not worse."""
 
 _OF = "# Of the search "
 """Begins the line of a written recipe by which a folder is known as that of a search."""
@@ -148,6 +148,8 @@ def _unusable(folder: str, error: OSError) -> ConfigError:
 def write(space: Space, text: str, key: str) -> Path:
     """Write the experiment of a search with this key into `search.folder`; its file.
 
+    The smaller cocktail of another recipe, which the search had before it went on, goes.
+
     Raises:
         ConfigError: see `prepare_folder`; another search may have ended meanwhile.
         OSError: the folder cannot be written.
@@ -156,7 +158,10 @@ def write(space: Space, text: str, key: str) -> Path:
     prepare_folder(folder, key)
     path = _file(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text.replace("\ndefaults:", f"\n{_OF}{key}\ndefaults:", 1), encoding="utf-8")
+    text = text.replace("\ndefaults:", f"\n{_OF}{key}\ndefaults:", 1)
+    if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
+        path.with_name(f"{SMALL}.yaml").unlink(missing_ok=True)
+    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -315,6 +315,17 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_trained(
     assert not sandbox.parents()
 
 
+def test_the_smaller_cocktail_of_an_earlier_recipe_goes(tmp_path: Path) -> None:
+    space = read_space(compose_named([*SMALL, f"search.folder={tmp_path}"]))
+    texts = [f"# @package _global_\n# {name}\ndefaults: []\n" for name in ("one", "other")]
+    small = write(space, texts[0], "key").with_name("recipe_small.yaml")
+    small.write_text("regularizer: {}\n")
+    write(space, texts[0], "key")
+    assert small.exists(), "the recipe is the same"
+    write(space, texts[1], "key")
+    assert not small.exists()
+
+
 def test_a_dry_run_tells_the_space_and_writes_nothing(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
