@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Annotated
 
 import torch
@@ -90,8 +91,10 @@ def _of_output(parameters: Tensors, kinds: ParameterKinds) -> set[str]:
     """The names of the output layer's parameters."""
     names, matrices = in_order(parameters, kinds), weights(parameters, kinds)
     last = [name for name in names if name in matrices][-1]
-    after = names[names.index(last) :]  # its bias, whose layer has another name if it shares it
-    return {name for name in names if name in after or owner(name) == owner(last)}
+    after = names[names.index(last) + 1 :]
+    # of a weight that layers share, the bias is of a layer of another name
+    biases = takewhile(lambda name: kinds[name] == "bias", after)
+    return {*biases, *(name for name in names if owner(name) == owner(last))}
 
 
 def _norms(x: Tensor, kind: str) -> Tensor:
