@@ -125,7 +125,8 @@ def rows_of(
     """
     runs_of_all = [run for runs in planned for run in runs]
     reuse, auto = sweep.config.reuse, bool(looks_of(sweep))
-    key = key_of(planned, sweep.command, reuse=reuse, auto=auto)
+    named = [job.setting for job in sweep.jobs]
+    key = key_of(planned, sweep.command, named, reuse=reuse, auto=auto)
     earlier = earlier_of(sweep.config, key, runs_of_all)
     ended = {fingerprint for fingerprint, one in earlier.items() if one.ended}
     again = repeats(planned)

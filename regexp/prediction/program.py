@@ -227,13 +227,17 @@ def _pipeline(pipeline: Any) -> nn.Module | None:
 def _columns(transformer: Any) -> nn.Module | None:
     if transformer.transformer_weights is not None:
         return None
-    parts = []
-    for _, fitted, places in transformer.transformers_:
+    parts, numbers = [], np.arange(transformer.n_features_in_)
+    for _, fitted, given in transformer.transformers_:
+        try:
+            places = np.atleast_1d(numbers[given])  # a number, a list, a mask or a slice of them
+        except (IndexError, TypeError):  # names
+            return None
         if fitted == "drop" or not len(places):
             continue
         if (module := _module_of(fitted)) is None:
             return None
-        parts.append(([int(place) for place in places], module))
+        parts.append((places.tolist(), module))
     return _Beside(parts)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -91,6 +90,8 @@ def run(course: Course, looks: Sequence[int]) -> None:
 
 def _launch(course: Course, planned: Sequence[Sequence[PlannedRun]], folder: Path) -> None:
     """Launch the jobs that have runs, and those of which it is to be said why they have none."""
+    from regexp.sweeps.planned_run import key_of_job
+
     sweep, plans = course.sweep, folder / "plans"
     order = Order(course.parent.id, len(sweep.jobs), list(sweep.swept), str(plans.absolute()))
     first = folder == course.folder
@@ -104,7 +105,7 @@ def _launch(course: Course, planned: Sequence[Sequence[PlannedRun]], folder: Pat
             sweep = replace(sweep, jobs=tuple(sweep.jobs[number] for number in launched))
         jobs = Jobs(
             files,
-            [_key(planned[number]) for number in launched],
+            [key_of_job(planned[number]) for number in launched],
             Path(course.sweep.config.paths.mlruns) / LAUNCHED / f"{course.parent.id}.json",
             len(course.sweep.jobs),
             course.sweep.config.compare.metric,
@@ -195,12 +196,6 @@ def _with_work(
         for number, runs in enumerate(planned)
         if number not in again and any(run.trial_for or not _ended(run, known) for run in runs)
     ]
-
-
-def _key(runs: Sequence[PlannedRun]) -> str:
-    """Tells a job of a sweep by what it trains."""
-    names = "\n".join(run.asked for run in runs)
-    return hashlib.sha256(names.encode()).hexdigest()[:16]
 
 
 def _ended(run: PlannedRun, known: Mapping[str, Earlier]) -> bool:

@@ -150,7 +150,8 @@ def _execute(
         try:
             settings = {"command": written(sweep.command), **settings_of(sweep)}
             reuse = sweep.config.reuse
-            key = key_of(planned, sweep.command, reuse=reuse, auto=bool(looks))
+            named = [job.setting for job in sweep.jobs]
+            key = key_of(planned, sweep.command, named, reuse=reuse, auto=bool(looks))
             parent = tracker.sweep(key, sweep.name, settings, afresh=not reuse)
             runs = [run for runs in planned for run in runs]
             known = choose(search(tracker.tries, runs), parent.id, runs, reuse=reuse)
@@ -176,7 +177,10 @@ def _execute(
             status = "FAILED" if course.failures or course.broken else "FINISHED"
             if not reuse:  # the same command trains anew once nothing is left to go on with
                 now = choose(search(tracker.tries, runs), parent.id, runs, reuse=False)
-                if all((one := now.get(run.fingerprint)) and one.ended for run in runs):
+                # of a search, what follows from its trials is not among them
+                left = course.failures if any(run.trial_for for run in runs) else ()
+                ended = all((one := now.get(run.fingerprint)) and one.ended for run in runs)
+                if ended and not left:
                     parent.tags({COMPLETE: True})
             parent.finish(status, progress.failure_summary(course.failures))
         finally:

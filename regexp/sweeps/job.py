@@ -117,7 +117,7 @@ def _train_runs(
     reused = {
         run.fingerprint
         for run in runs
-        if run.fingerprint in outcomes and earlier[run.fingerprint].sweep_id != sweep_id
+        if run.fingerprint in outcomes and _is_of_another(earlier[run.fingerprint], sweep_id)
     }
     labels = {run.fingerprint: labels_of(run, setting) for run in runs}
     new = [one for one in sorted(reused) if sweep_id not in earlier[one].sweeps]
@@ -133,6 +133,11 @@ def _train_runs(
     recorder = Recorder(tracker, sweep_id, setting, arithmetic, earlier, elsewhere)
     outcomes = _train_own(own, left, config, recorder, folder, told) | outcomes
     return [replace(outcomes[run.fingerprint], tuned=run.tuned) for run in runs]
+
+
+def _is_of_another(run: Earlier, sweep_id: str) -> bool:
+    """Whether a sweep did not train a run; it may have it since the one that did was deleted."""
+    return run.sweep_id != sweep_id or sweep_id in run.reused_by
 
 
 def _tags(run: PlannedRun, setting: str) -> dict[str, str]:

@@ -81,6 +81,8 @@ def plan_of(
         repeated: the number of an earlier job that has all the runs, if there is one.
         applies: whether its technique does.
     """
+    from regexp.sweeps.planned_run import key_of_job
+
     config = plain(job.config, resolve=False)
     config["launch"] |= {"folder": str(path.parent.parent), "plan": str(path)}
     # another machine has another environment, and its workers may start elsewhere
@@ -93,6 +95,7 @@ def plan_of(
             "technique": job.technique,
             "varied": progress.varied(job.config, job.overrides, order.swept),
             "setting": job.setting,
+            "key": key_of_job(runs),
             "repeated": repeated,
             "applies": applies,
         },
@@ -190,7 +193,9 @@ def do(config: DictConfig, content: Mapping[str, Any], *, idle: bool = False) ->
                 if idle:
                     yield
                     return
-                with alone(tracker, f"{order.sweep_id}-{report.number}", head):
+                # by what it trains: the same sweep may have its jobs in another order
+                name = planned["key"] if planned else report.number
+                with alone(tracker, f"{order.sweep_id}-{name}", head):
                     rest.begin(report.number)
                     yield
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -175,21 +176,34 @@ def check_code(run: PlannedRun) -> None:
 def key_of(
     planned: Sequence[Sequence[PlannedRun]],
     command: Sequence[str],
+    settings: Sequence[str] = (),
     *,
     reuse: bool = True,
     auto: bool = False,
 ) -> str:
-    """What makes two sweeps the same one, to be continued: the same runs.
+    """What makes two sweeps the same one, to be continued: the same runs, which jobs train
+    together and call alike, in whatever order.
 
     Args:
         planned: the runs of each job.
         command: the overrides, which stand for the runs where only a sweeper knows them.
+        settings: of each job, see `regexp.config.jobs.Job`; none where nothing else varies.
         reuse: whether it takes runs that exist already; it is another sweep if not.
         auto: whether it stops when it is decided, and may never have all of the runs.
     """
-    names = sorted({run.asked for runs in planned for run in runs}) or command
+    jobs = zip(planned, settings or [""] * len(planned), strict=True)
+    names = sorted({
+        json.dumps([setting, *((run.asked, run.variant) for run in runs)])
+        for runs, setting in jobs if runs
+    }) or command  # fmt: skip
     key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
     return key + " auto" * auto + " afresh" * (not reuse)
+
+
+def key_of_job(runs: Sequence[PlannedRun]) -> str:
+    """Tells a job of a sweep by what it trains."""
+    names = "\n".join(run.asked for run in runs)
+    return hashlib.sha256(names.encode()).hexdigest()[:16]
 
 
 def repeats(planned: Sequence[Sequence[PlannedRun]]) -> dict[int, int]:

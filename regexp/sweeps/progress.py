@@ -140,7 +140,9 @@ def result_line(report: JobReport, metric: str | None = None) -> str:
         values = [value for value in recorded if not math.isnan(value)]
         if values and report.points == 1:
             mean = sum(values) / len(values)
-            spread = (sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
+            # a square that is too large is infinite, where a power would raise
+            squares = sum((v - mean) * (v - mean) for v in values)
+            spread = math.sqrt(squares / max(len(values) - 1, 1))
             places = max(3, digits_of(mean, PLAIN) + 1)
             deviation = f" ± {rounded(spread, places)}" if len(values) > 1 else ""
             score = in_ascii(rounded(mean, places))

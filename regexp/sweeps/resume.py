@@ -175,15 +175,16 @@ def remove_checkpoints(folder: Path, fingerprints: Sequence[str]) -> None:
 
 
 def _is_newer(path: Path, than: Path) -> bool:
-    """Whether a checkpoint is of a later epoch than another, or the other cannot be read."""
-    return _epoch(path) > _epoch(than)
+    """Whether a checkpoint is further than another, or the other cannot be read."""
+    return _epochs(path) > _epochs(than)
 
 
-def _epoch(path: Path) -> int:
-    """The epoch of a checkpoint; -1 if it cannot be read."""
+def _epochs(path: Path) -> int:
+    """The epochs of all runs of a checkpoint, of which some may train after others; -1 if it
+    cannot be read."""
     try:
         history = checkpoint.load(path, holds="training")["history"]
-        return max(int(run["epoch"][-1]) for run in history if len(run["epoch"]))
+        return sum(int(run["epoch"][-1]) for run in history if len(run["epoch"]))
     except (ValueError, LookupError, TypeError, OSError):
         return -1
 

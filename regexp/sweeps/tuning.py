@@ -174,7 +174,11 @@ def mean_as_loss(runs: Sequence[Mapping[str, float]], name: str, sign: int) -> f
 
 def mean_score(scores: Sequence[float]) -> float:
     """A mean to six digits: as many rows right are equal, in whatever runs and in any precision."""
-    return float(f"{fmean(scores):.6g}")
+    try:
+        mean = fmean(scores)
+    except (OverflowError, ValueError):  # too large for a sum, or of infinities
+        mean = sum(scores) / len(scores)
+    return float(f"{mean:.6g}")
 
 
 def numbers_in_words(numbers: Mapping[str, object]) -> str:

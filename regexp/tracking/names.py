@@ -23,6 +23,8 @@ WHOLE_NAME = "name.whole"
 """The tag with the name of a run or experiment that is too long for MLflow."""
 
 _SWEEP = "sweep."
+_LABELS = "labels."
+
 TRAINED, REUSED = "trained", "reused"
 """How a run came to a sweep: the values of the tag `member_of` the sweep."""
 
@@ -37,7 +39,12 @@ def member_of(sweep_id: str) -> str:
 
 def labels_in(sweep_id: str) -> str:
     """The tag with what a run that a sweep reuses is called in it, as JSON."""
-    return f"labels.{sweep_id}"
+    return f"{_LABELS}{sweep_id}"
+
+
+def labelled_in(tags: Mapping[str, str]) -> frozenset[str]:
+    """The ids of the sweeps that have reused a run, by its tags."""
+    return frozenset(key.removeprefix(_LABELS) for key in tags if key.startswith(_LABELS))
 
 
 def sweeps_of(tags: Mapping[str, str]) -> frozenset[str]:

@@ -32,6 +32,9 @@ _TAGS = (
 )  # fmt: skip
 
 
+_SETS = ("sweeps", "reused_by")
+
+
 @dataclass(frozen=True)
 class Earlier:
     """What an earlier try at a run came to.
@@ -42,6 +45,7 @@ class Earlier:
         arithmetic: what its bits depend on beside configuration, data and code.
         sweep_id: of the sweep that it was trained for.
         sweeps: the ids of all that it belongs to.
+        reused_by: of those that did not train it, though one of them may have inherited it since.
         is_trial: whether it was to choose numbers, so that its weights are not kept.
     """
 
@@ -54,6 +58,7 @@ class Earlier:
     metrics: Mapping[str, float]
     sweep_id: str = ""
     sweeps: frozenset[str] = frozenset()
+    reused_by: frozenset[str] = frozenset()
     is_trial: bool = False
 
     @classmethod
@@ -70,17 +75,19 @@ class Earlier:
             {name: number(value) for name, value in run.data.metrics.items()},
             tags.get("mlflow.parentRunId", ""),
             names.sweeps_of(tags),
+            names.labelled_in(tags),
             tags.get("stage") == TUNING_STAGE,
         )
 
     def as_plain(self) -> dict[str, Any]:
         """As plain containers, for a file."""
-        return vars(self) | {"metrics": dict(self.metrics), "sweeps": sorted(self.sweeps)}
+        sets = {name: sorted(getattr(self, name)) for name in _SETS}
+        return vars(self) | {"metrics": dict(self.metrics), **sets}
 
     @classmethod
     def from_plain(cls, content: Mapping[str, Any]) -> Self:
         """What `as_plain` wrote."""
-        return cls(**(dict(content) | {"sweeps": frozenset(content["sweeps"])}))
+        return cls(**(dict(content) | {name: frozenset(content[name]) for name in _SETS}))
 
 
 def search(client: Any, experiments: Sequence[str], condition: str) -> list[Any]:

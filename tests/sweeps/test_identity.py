@@ -82,6 +82,19 @@ def test_spelling_makes_no_other_run(data: st.DataObject) -> None:
     assert planned(*changed).fingerprint != one.fingerprint
 
 
+def test_a_sweep_is_its_runs_and_what_trains_together_and_is_called_so() -> None:
+    one, other = planned("optimizer.lr=0.1"), planned("optimizer.lr=0.2")
+    key = key_of([[one], [other]], [], ["lr=0.1", "lr=0.2"])
+    assert key_of([[other], [one]], [], ["lr=0.2", "lr=0.1"]) == key, "in any order of the jobs"
+    assert key_of([[one], [other], [one]], [], ["lr=0.1", "lr=0.2", "lr=0.1"]) == key
+    called = [replace(run, variant=name) for run, name in ((one, "lr=0.1"), (other, "lr=0.2"))]
+    others = {
+        key_of([[one, other]], [], [""]), key_of([[one], [other]], []), key_of([called], []),
+        key_of([[run] for run in called], []),
+    }  # fmt: skip
+    assert len(others - {key}) == 4
+
+
 def test_what_shares_a_fingerprint_has_the_same_bits() -> None:
     """What is used is the value as it is declared, not as it was written."""
     words = ["regularizer=[l1,dropout]", "regularizer.dropout.hidden={zero}", "optimizer.lr={one}",

@@ -40,6 +40,7 @@ def test_ensembles_of_several_datasets_are_told_apart() -> None:
         ([-0.5], "-0.500"),
         ([0.91, float("nan"), 0.93], "0.920 ± 0.014 (2 of 3)"),
         ([0.91, None, 0.93], "0.920 ± 0.014 (2 of 3)"),
+        ([1e200, -1e200], "0.000 ± ∞"),
     ],
 )
 def test_a_score_has_digits_whatever_its_size(scores: list[float | None], said: str) -> None:

@@ -20,7 +20,7 @@ from regexp.errors import ConfigError
 from regexp.sweeps import job, launched, recording
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.plan import plan
-from regexp.sweeps.resume import Every, Point, Resume
+from regexp.sweeps.resume import Every, Point, Resume, _is_newer
 from regexp.tracking import CheckpointCopy, TakenOverError, Tracker, delivery, environment
 from regexp.tracking.names import WORKING
 from regexp.training import checkpoint
@@ -455,6 +455,18 @@ def test_a_stack_goes_on_from_the_store_where_another_machine_was_further(
     assert file.read_bytes() == later
     train(tracker, here, "broken")
     assert recorded(tracker, broken) == undisturbed
+
+
+def test_of_runs_that_train_after_one_another_the_further_is_newer(tmp_path: Path) -> None:
+    """The first of them has all of its epochs in both."""
+    for name, epochs in (("one", (9, 1)), ("other", (9, 4))):
+        history = [{"epoch": list(range(1, last + 1))} for last in epochs]
+        checkpoint.save(tmp_path / name, {"training": {}, "history": history})
+    (tmp_path / "damaged").write_bytes(b"damaged")
+    files = [tmp_path / name for name in ("damaged", "one", "other")]
+    assert [[_is_newer(one, other) for other in files] for one in files] == [
+        [False, False, False], [True, False, False], [True, True, False],
+    ]  # fmt: skip
 
 
 def test_a_copy_that_goes_while_the_store_is_away_goes_later(

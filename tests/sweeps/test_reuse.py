@@ -6,6 +6,7 @@ import importlib
 import math
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ import torch
 from regexp.__main__ import run as run_command
 from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
-from regexp.sweeps import job
+from regexp.sweeps import job, launched
 from regexp.sweeps.plan import plan
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.reuse import arithmetic_of, choose, existing_lines, in_words
@@ -138,6 +139,53 @@ def test_runs_of_another_sweep_are_called_what_this_one_calls_them(
     _, afresh = store.trained("-m", *base, *second, "reuse=false")
     expected = store.runs(afresh).sort_values(LABELS)[LABELS]
     assert found.sort_values(LABELS)[LABELS].to_numpy().tolist() == expected.to_numpy().tolist()
+
+
+def test_a_grid_is_another_sweep_than_jobs_with_the_same_runs(store: Store) -> None:
+    """It was the same one, with the settings of the jobs, and without a baseline if they broke."""
+    base = ("-m", "regularizer=none,l1", *SMALL[:3], "seeds=2")
+    first, settings = store.trained(*base, "optimizer.lr=0.01,0.1")
+    new, grid = store.trained(*base, "grid.optimizer.lr=[0.01,0.1]")
+    assert len(first) == 8
+    assert not new
+    assert grid not in ("", settings)
+    runs = store.runs(grid)
+    assert not runs["setting"].any()
+    assert set(runs["variant"]) == {"lr=0.01", "lr=0.1"}
+
+
+def test_a_job_is_locked_by_what_it_trains(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sweep may have its jobs in another order, in two commands at once."""
+    names: list[str] = []
+
+    def alone(tracker: Any, name: str, head: str) -> Any:
+        names.append(name)
+        return nullcontext()
+
+    def train(*given: Any) -> tuple[list[Any], str]:
+        *_, by_itself = given
+        with by_itself(None):
+            return [], "nothing is trained here"
+
+    monkeypatch.setattr(launched, "alone", alone)
+    monkeypatch.setattr(launched, "_train", train)
+    for techniques in ("none,l1", "l1,none"):
+        assert store.run("-m", f"regularizer={techniques}", "seeds=2", *SMALL) == 1
+    assert len(names) == 4
+    assert names[2:] == names[1::-1]
+
+
+def test_a_run_that_a_sweep_inherits_is_one_that_it_did_not_train(store: Store) -> None:
+    """What trains together in a sweep that was broken off must not change by a deletion."""
+    _, first = store.trained("regularizer=l1", "seeds=2", *SMALL)
+    _, second = store.trained("regularizer=l1", "seeds=3", *SMALL)
+    for deleted in (False, True):
+        if deleted:
+            assert run_command(["delete", first, "--yes", f"paths.mlruns={store.store}"]) == 0
+        with store.tracker() as tracker:
+            found = tracker.tries({"technique": "l1"})
+        own = [one for one in found if not job._is_of_another(one, second)]
+        assert len(own) == 1
 
 
 def test_a_dry_run_counts_what_exists(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,7 @@ from regexp.sweeps.stacks import group_by_structure
 from regexp.sweeps.tuning import (
     choose_configuration,
     draw_configurations,
+    mean_score,
     numbers_in_words,
     trial_seeds,
 )
@@ -257,6 +258,14 @@ def score(accuracy: float, loss: float = 0.0) -> dict[str, float]:
 )  # fmt: skip
 def test_the_choice(trials: list[list[dict[str, float] | None]], best: int) -> None:
     assert choose_configuration(trials) == best
+
+
+@pytest.mark.parametrize(
+    ("scores", "mean"),
+    [([1e308, 1e308], math.inf), ([math.inf, -math.inf], math.nan), ([1e308, -1e308], 0.0)],
+)
+def test_scores_of_any_size_have_a_mean(scores: list[float], mean: float) -> None:
+    np.testing.assert_equal(mean_score(scores), mean)
 
 
 def test_there_is_no_choice_where_all_diverged() -> None:
