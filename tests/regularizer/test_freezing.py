@@ -53,16 +53,17 @@ def test_blocks_freeze_one_after_another(optimizer):
 def test_blocks_are_counted_with_those_that_have_no_gradient(frozen):
     """Of 8 steps: block 1 of 2 freezes after the 6th, whether block 0 trains or not."""
     model = MLP([5], 3, [4, 4], "relu")
-    model.hidden[0].requires_grad_(not frozen)
+    first, second = model.get_submodule("hidden.0"), model.get_parameter("hidden.1.layer.weight")
+    first.requires_grad_(not frozen)
     ours = Regularized(
         model, {"freezing": technique("freezing", start=0.5)}, partial(torch.optim.SGD, lr=0.1),
         example=torch.zeros(1, 5), classes=3, epochs=1, steps_per_epoch=8,
     )  # fmt: skip
     inputs, moves = tensor(make_data().train.inputs)[:6], []
     for _ in range(8):
-        before = model.hidden[1].layer.weight.detach().clone()
+        before = second.detach().clone()
         ours.train_batch(inputs, torch.arange(6) % 3)
-        moves.append(not torch.equal(model.hidden[1].layer.weight, before))
+        moves.append(not torch.equal(second, before))
     assert moves == [True] * 6 + [False] * 2
 
 

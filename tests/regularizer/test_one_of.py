@@ -84,7 +84,7 @@ def test_a_pass_with_new_noise_has_that_of_the_turn_alone(runs: int) -> None:
     techniques["one_of"] = technique("one_of", techniques=["dropout", "input_noise"])
     data = make_data()
     stack = Stack([make_member(seed, techniques, SGD, data=data) for seed in range(runs)], 8, 16)
-    seen = []
+    seen: list[tuple[bool, float]] = []
     for _ in range(4):
         for batch in stack.batches():
             turns = stack.regularizer.turns(stack.step())["dropout"].reshape(runs)
