@@ -173,19 +173,18 @@ def test_a_swept_number_of_a_technique_runs_the_others_once(
     assert sorted(set(runs["label"])) == ["l1 (strength=0.0001)", "l1 (strength=0.001)", "none"]
 
 
+@pytest.mark.parametrize("words", ["regularizer.l1.include=weights,all",
+                                   "grid.regularizer.l1.include=[weights,all]"])  # fmt: skip
 def test_a_swept_word_of_a_technique_is_held_against_none(
-    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], words: str
 ) -> None:
-    words = "regularizer.l1.include=weights,all"
     assert sandbox.run("-m", "regularizer=none,l1", words, *SMALL) == 0
     swept = sandbox.children()
+    assert len(swept) == 6
     assert sorted(set(swept["label"])) == ["l1 (include=all)", "l1 (include=weights)", "none"]
     assert not swept["setting"].any()
     [heading] = [line for line in capsys.readouterr().out.splitlines() if "vs none" in line]
     assert "verdict" in heading
-    grid = "grid.regularizer.l1.include=[weights,all]"  # of one job: the same runs
-    assert sandbox.run("-m", "regularizer=none,l1", grid, *SMALL) == 0
-    assert len(sandbox.children()) == len(swept) == 6
 
 
 def test_an_experiment_without_m_says_that_it_has_a_sweep(
