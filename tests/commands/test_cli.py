@@ -173,8 +173,11 @@ def test_a_swept_number_of_a_technique_runs_the_others_once(
     assert sorted(set(runs["label"])) == ["l1 (strength=0.0001)", "l1 (strength=0.001)", "none"]
 
 
-@pytest.mark.parametrize("words", ["regularizer.l1.include=weights,all",
-                                   "grid.regularizer.l1.include=[weights,all]"])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    ["regularizer.l1.include=weights,all", "grid.regularizer.l1.include=[weights,all]"],
+    ids=["jobs", "grid"],
+)
 def test_a_swept_word_of_a_technique_is_held_against_none(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str], words: str
 ) -> None:
