@@ -101,19 +101,13 @@ def check(config: DictConfig) -> list[Dimension]:
 
 
 def check_swept(config: DictConfig, swept: Sequence[str]) -> None:
-    """Check that a sweep does not vary what each of its jobs searches, nor the search, nor seeds.
+    """Check that a sweep does not vary what each of its jobs searches, nor the search.
 
-    Two searches share trials, which are recorded once: neither could be told from the other. Nor
-    could runs of the seeds that two jobs share.
+    Two searches share trials, which are recorded once: neither could be told from the other.
 
     Raises:
         ConfigError: it does.
     """
-    if varied := [key for key in swept if key in ("seeds", "seeds_max")]:
-        raise ConfigError(
-            f"{varied[0]}: the sweep varies it, but a seed that jobs share is one run; give the "
-            "most of them once, or a command for each"
-        )
     searched = check(config)
     if config.tune.budget and (varied := [key for key in swept if key.startswith("tune.")]):
         raise ConfigError(

@@ -45,13 +45,25 @@ def check_question(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> Non
 
 
 def _check_apart(sweep: Sweep, planned: Sequence[Sequence[PlannedRun]]) -> None:
-    """No two jobs have other runs that are called alike, of which a comparison would show one.
-
-    As where two files of techniques are put under one name.
+    """No two jobs have other runs that are called alike, of which a comparison would show one, as
+    where two files of techniques are put under one name; nor a part of their runs in common that
+    they call otherwise, as `seeds=2,4` has, which would be of one of them.
     """
+    from regexp.sweeps.planned_run import repeats
+
     known: dict[tuple[object, ...], tuple[Job, str]] = {}
-    for job, runs in zip(sweep.jobs, planned, strict=False):
+    called: dict[str, tuple[Job, tuple[str, str]]] = {}
+    whole = repeats(planned)
+    for number, (job, runs) in enumerate(zip(sweep.jobs, planned, strict=False)):
         for run in runs:
+            name = job.setting, run.variant
+            first, theirs = called.setdefault(run.asked, (job, name))
+            if theirs != name and number not in whole:
+                raise ConfigError(
+                    f"{written(first.overrides)} and {written(job.overrides)} have {run.name} in "
+                    "common, which is one run, of one of them; let each have its own, or give a "
+                    "command for each"
+                )
             where = job.choices.get("dataset"), job.setting
             key = *where, run.technique, run.variant, run.seed, run.trial_for
             other, fingerprint = known.setdefault(key, (job, run.fingerprint))

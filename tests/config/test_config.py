@@ -268,13 +268,6 @@ def test_every_experiment_has_a_baseline_and_several_seeds(name: str) -> None:
     assert all(len(seeds_of(job.config)) > 1 for job in jobs)
 
 
-@pytest.mark.parametrize("key", ["seeds=2,4", "seeds=auto seeds_max=8,12"])
-def test_seeds_are_not_swept(key: str) -> None:
-    name = key.split()[-1].partition("=")[0]
-    with pytest.raises(ConfigError, match=rf"^{name}: the sweep varies it, but a seed that jobs"):
-        composed("-m", "regularizer=none,l1", *key.split())
-
-
 def test_seeds() -> None:
     assert seeds_of(composed("seeds=3").config) == [0, 1, 2]
     assert seeds_of(composed("seeds=[7,5]").config) == [7, 5]

@@ -45,6 +45,17 @@ def test_two_techniques_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "words", ["seeds=2,4", "grid.optimizer.lr=[0.1,0.2],[0.2,0.3]"], ids=["seeds", "grids"]
+)
+def test_jobs_that_share_a_part_of_their_runs_are_refused(words: str) -> None:
+    with pytest.raises(ConfigError, match=r"^.* and .* have none .*seed=0 in common, which is one"):
+        check(words)
+    check("seeds=[0,1],[2,3]")
+    check("trainer.threads=1,2")  # all of them: the second job trains nothing
+    check("regularizer=none,l1", "regularizer.l1.strength=1e-4,1e-3")
+
+
+@pytest.mark.parametrize(
     "asked",
     [
         ["compare.metric=test/balanced_accuracy"],
