@@ -10,7 +10,6 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from regexp.model.kinds import in_order
 from regexp.regularizer.base import (
     GradientView,
     Layout,
@@ -23,7 +22,7 @@ from regexp.regularizer.base import (
     parameter_kinds,
     weights,
 )
-from regexp.regularizer.common import owner, unit_norms
+from regexp.regularizer.common import in_order, owner, unit_norms
 
 
 @dataclass(frozen=True)

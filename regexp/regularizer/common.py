@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regexp.model.kinds import owner
+from regexp.model.kinds import in_order, owner
 from regexp.random import Rng
 from regexp.regularizer.base import (
     Batch,
@@ -26,7 +26,7 @@ from regexp.regularizer.base import (
 
 __all__ = [
     "advise_momentum", "advise_tail", "average_tail", "backwards_as", "check_own_scale", "copied",
-    "covered", "draw_like", "global_norm", "gradients_at", "in_one_order", "mixed",
+    "covered", "draw_like", "global_norm", "gradients_at", "in_one_order", "in_order", "mixed",
     "mixed_targets", "mixing_share", "owner", "pairs", "select", "towards", "unit_norms",
 ]  # fmt: skip
 

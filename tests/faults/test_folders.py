@@ -60,7 +60,7 @@ def test_a_folder_that_takes_nothing_more_fails_its_job_alone(
     alone = regexp.sweeps.launched.alone
 
     def unwritable(config: Any, name: str, head: str) -> Any:
-        if name.endswith("-1"):
+        if head.startswith("[2/3]"):
             raise PermissionError(13, "Permission denied", str(fresh_store / "locks"))
         return alone(config, name, head)
 
