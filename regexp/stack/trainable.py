@@ -101,6 +101,7 @@ class Trainable(ABC):
             for path, _, last in (name.rpartition("."),)
         ]
         self._noise = [(n, m) for n, m in model.named_modules() if isinstance(m, Noise)]
+        self._of_noise = tuple(f"{name}." for name, _ in self._noise)  # begin names of its buffers
         self._turns: Tensors = {}  # of techniques that take turns, in this step
         self._found: Tensors = {}  # the buffers as the pass of this step found them
         self._passes_again = regularizer.uses("gradient") or regularizer.uses("penalty")
@@ -256,8 +257,7 @@ class Trainable(ABC):
         """Outputs [runs, rows, outputs] in training mode; running statistics move."""
         if self._passes_again:
             buffers = self._buffers_now().items()
-            noise = tuple(f"{name}." for name, _ in self._noise)
-            self._found = {n: b.clone() for n, b in buffers if not n.startswith(noise)}
+            self._found = {n: b.clone() for n, b in buffers if not n.startswith(self._of_noise)}
         with self._autocast(), self._served(), self._noted():
             for module in self._chain:
                 inputs = module(inputs)

@@ -143,9 +143,24 @@ IN_TECHNIQUES = [
     ("l1", "grid.regularizer.l1.strength=0.1", "grid.", "in brackets"),
     ("l1", "grid.regularizer.l1.strength=[]", "grid.", "one or more numbers"),
     ("l1", "grid.regularizer.l1.strength=[0.1,a]", "grid.", "one or more numbers"),
-    ("l1", "grid.regularizer.l1.strength=[0.1,0.1]", "grid.", "in six digits"),
-    ("l1", "grid.regularizer.l1.strength=[0.1,0.10000001]", "grid.", "in six digits"),
-    ("l1", "grid.regularizer.l1.strength=[1,1.0]", "grid.", "in six digits"),
+    (
+        "l1",
+        "grid.regularizer.l1.strength=[0.1,0.1]",
+        "grid.",
+        "differ, numbers in six digits",
+    ),
+    (
+        "l1",
+        "grid.regularizer.l1.strength=[0.1,0.10000001]",
+        "grid.",
+        "differ, numbers in six digits",
+    ),
+    (
+        "l1",
+        "grid.regularizer.l1.strength=[1,1.0]",
+        "grid.",
+        "differ, numbers in six digits",
+    ),
     ("l1", "grid.regularizer.l1.strength=[0.1,-0.2]", "grid.regularizer.l1.strength", ">= 0"),
     ("l1", "grid.regularizer.l1.include=[1]", "grid.", "one or more words or flags"),
     (
