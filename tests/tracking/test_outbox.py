@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from regexp.tracking import delivery
-from regexp.tracking.outbox import Left, OthersError, Outbox
+from regexp.tracking.outbox import Left, OthersError, Outbox, rest
 from regexp.tracking.spool import Record, Spool
 from tests.tracking.fakes import Clock, Store, left_behind, put
 
@@ -77,10 +77,20 @@ def test_full_queue_wakes_the_thread(store: Store, spool: Spool) -> None:
         sent.set()
 
     outbox = Outbox(send, spool, interval=3600)
-    put(outbox, range(1000))
+    put(outbox, range(10_000))
     assert sent.wait(60)
     outbox.close()
-    assert store.steps() == list(range(1000))
+    assert store.steps() == list(range(10_000))
+
+
+@pytest.mark.parametrize(
+    ("interval", "took", "seconds"),
+    [(2.0, 0.1, 2.0), (2.0, 0.5, 4.5), (2.0, 60.0, 10.0), (10.0, 60.0, 10.0), (3600, 1.0, 3600)],
+)
+def test_deliveries_take_at_most_a_tenth_of_the_time(
+    interval: float, took: float, seconds: float
+) -> None:
+    assert rest(interval, took) == seconds
 
 
 def test_close_sends_what_is_queued(store: Store, spool: Spool) -> None:
