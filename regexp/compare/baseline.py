@@ -6,6 +6,7 @@ column `technique` has their names (see `regexp.compare.factor`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -73,15 +74,15 @@ class Baseline:
             others: keys of all rows.
         """
         dataset, setting, _, variant = key
-        numbers = _numbers(variant)
+        numbers = set(parts_of(variant))
         fitting = [
             other
             for other in others
             if other[:2] == (dataset, setting)
             and self.has(*other[2:])
-            and (self.variant is not None or _numbers(other[3]) <= numbers)
+            and (self.variant is not None or set(parts_of(other[3])) <= numbers)
         ]
-        return max(fitting, key=lambda other: len(_numbers(other[3])), default=None)
+        return max(fitting, key=lambda other: len(parts_of(other[3])), default=None)
 
 
 NONE = Baseline()
@@ -108,5 +109,9 @@ def label(name: str, variant: str) -> str:
     return f"{name} ({variant})" if variant else name
 
 
-def _numbers(variant: str) -> set[str]:
-    return {number.strip() for number in variant.split(",") if number.strip()}
+def parts_of(name: str) -> list[str]:
+    """The parts of a setting or variant: each key=value, and the sweep where that is told."""
+    return [part for part in _BETWEEN.split(name) if part]
+
+
+_BETWEEN = re.compile(r",\s+(?=[\w.@/]+=|sweep [0-9a-f]{8}$)")  # lists have commas too

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from regexp.compare.formats import digits_of, interval_text, rounded
 from regexp.compare.metric import Metric, metric_of
@@ -145,25 +145,35 @@ def _claim(name: str, given: Any) -> Claim:
         raise ConfigError(problem, key=f"{key}.{unknown[0]}")
     if lacking := [one for one in known[:5] if given.get(one) in (None, "")]:
         raise ConfigError("expected a value; none is given", key=f"{key}.{lacking[0]}")
-    claim = Claim(name, **{str(one): value for one, value in given.items()})
+    values = {str(one): value for one, value in given.items()}
+    claim = Claim(name, **values | {"more_than": values.get("more_than") or {}})
     if claim.expected not in EXPECTED:
         choices = f"one of {', '.join(EXPECTED)}"
         raise ConfigError(key=f"{key}.expected", got=claim.expected, expected=choices)
-    number = isinstance(claim.against, int | float) and not isinstance(claim.against, bool)
+    number = _is_number(claim.against)
     if not number and not isinstance(claim.against, Mapping):
         raise ConfigError(key=f"{key}.against", got=claim.against, expected="an arm or a number")
+    more = claim.more_than
+    if more and (number or not isinstance(more, Mapping) or set(more) != {"arm", "against"}):
+        raise ConfigError(
+            "expected {arm: ..., against: ...}, of a claim against an arm", key=f"{key}.more_than"
+        )
     for one, arm in claim.arms.items():
         if not isinstance(arm, Mapping) or not arm:
             expected = "keys of the configuration and their values, such as {regularizer: none}"
             raise ConfigError(key=f"{key}.{one}", got=arm, expected=expected)
-    if claim.more_than and (number or set(claim.more_than) != {"arm", "against"}):
-        raise ConfigError(
-            "expected {arm: ..., against: ...}, of a claim against an arm", key=f"{key}.more_than"
-        )
     if (claim.expected == "equal") != (claim.within is not None):
         problem = "how far apart is equal? It goes with expected=equal, and with nothing else"
         raise ConfigError(problem, key=f"{key}.within", got=claim.within)
+    within = claim.within
+    if within is not None and not (_is_number(within) and within > 0):
+        raise ConfigError(key=f"{key}.within", got=within, expected="a number > 0")
     return claim
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
 
 
 def has_arm(arm: Arm, technique: str, dataset: str, values: Mapping[str, Any]) -> bool:

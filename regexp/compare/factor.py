@@ -1,10 +1,9 @@
 """What is compared instead of techniques: the levels of any key or group that sweeps varied."""
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from regexp.compare.baseline import KEYS, NONE, TECHNIQUE, Baseline, Key, label
+from regexp.compare.baseline import KEYS, NONE, TECHNIQUE, Baseline, Key, label, parts_of
 from regexp.errors import ConfigError, nearest
 from regexp.metrics.names import PARAMETER, parameter
 
@@ -15,11 +14,6 @@ TECHNIQUES = (TECHNIQUE, "regularizer")
 """Factors that are the techniques themselves."""
 
 _NOT_COMPARED = ("dataset", "seed", "seeds")
-
-
-def split(setting: str) -> list[str]:
-    """The parts of a setting, each key=value."""
-    return [part for part in re.split(r",\s+(?=[\w.@/]+=)", setting) if part]
 
 
 def factor_of(runs: "pd.DataFrame", asked: str | None) -> str:
@@ -57,7 +51,7 @@ def varied(runs: "pd.DataFrame") -> list[str]:
     texts = dict.fromkeys(runs["setting"]) | dict.fromkeys(_dotted(runs))
     keys: dict[str, set[str]] = {}
     for text in texts:
-        for part in split(str(text)):
+        for part in parts_of(str(text)):
             key, equals, value = part.partition("=")
             keys.setdefault(key if equals else "", set()).add(value)
     return [key for key, values in keys.items() if key and len(values) > 1]
@@ -164,8 +158,8 @@ def _parts(runs: "pd.DataFrame", factor: str) -> list[tuple[str, str, str]]:
     rows = zip(runs["setting"], runs["variant"], _recorded(runs, factor), strict=True)
     found = []
     for setting, variant, recorded in rows:
-        kept, in_setting = _without(split(setting), {factor})
-        numbers, in_variant = _without(split(variant), {factor, short} if recorded else {factor})
+        kept, in_setting = _without(parts_of(setting), {factor})
+        numbers, in_variant = _without(parts_of(variant), {factor, short} if recorded else {factor})
         level = in_setting or in_variant or recorded
         found.append((", ".join(kept), ", ".join(numbers), level))
     return found
@@ -197,7 +191,7 @@ def _dotted(runs: "pd.DataFrame") -> list[str]:
         whole.setdefault(key.rpartition(".")[2], set()).add(key)
     texts = []
     for variant in dict.fromkeys(map(str, runs["variant"])):
-        parts = [part.partition("=") for part in split(variant)]
+        parts = [part.partition("=") for part in parts_of(variant)]
         texts.append(
             ", ".join(
                 f"{min(whole.get(key, {key}), key=lambda one: (len(one), one))}={value}"

@@ -27,9 +27,9 @@ class Across:
         ranks: within each dataset, 1 for the best, [datasets, techniques].
         friedman: whether any two techniques differ.
         tested: every technique against the baseline, see `across.wilcoxon`; with the columns
-            `baseline`, `gain` (mean over datasets, more is better) and `p_joint`, which decides:
-            corrected by step-down max-T under joint flips of the datasets' signs, see
-            `multiple.sign_flips`.
+            `baseline`, `gain` (mean over datasets, more is better; an infinite one counts as the
+            largest of the technique's) and `p_joint`, which decides: corrected by step-down max-T
+            under joint flips of the datasets' signs, see `multiple.sign_flips`.
         middle: of every technique's differences to the baseline at equal seeds, all datasets
             together: `difference`, the mean of the middle half, and `low` and `high` of its 95%
             interval by the stratified bootstrap, NaN where a dataset has less than two seeds.
@@ -137,15 +137,17 @@ def _tested(
     both = [scores[list(each)].to_numpy(dtype=float) for each in names]
     with np.errstate(invalid="ignore"):  # of infinite scores
         gains = sign * (both[0] - both[1])
-        means = gains.mean(axis=0)
     gains[both[0] == both[1]] = 0  # infinite ones as well
     gains[np.abs(gains) <= ROUNDING * np.maximum(*map(finite_sizes, both))] = 0
     # an infinite gain counts as the largest of its technique's: it has a side, and no size
     largest = finite_sizes(gains).max(axis=0)
-    joint = sign_flips(
-        np.where(np.isfinite(gains), gains, np.sign(gains) * np.where(largest > 0, largest, 1))
+    endless = np.sign(gains) * np.where(largest > 0, largest, 1)
+    gains = np.where(np.isfinite(gains), gains, endless)
+    return result.assign(
+        p_holm=holm(result["p"].to_numpy(dtype=float)),
+        gain=gains.mean(axis=0),
+        p_joint=sign_flips(gains),
     )
-    return result.assign(p_holm=holm(result["p"].to_numpy(dtype=float)), gain=means, p_joint=joint)
 
 
 def _at_equal_seeds(

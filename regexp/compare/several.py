@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from regexp.compare.baseline import FAMILY, KEYS
 from regexp.compare.factor import with_levels
 from regexp.compare.table import FINISHED
+from regexp.compare.yardsticks import PLACES
 from regexp.config.schema import EARLIER_TRAINER
 from regexp.dataset.checks import EARLIER, EARLIER_OF_TABLES
 from regexp.metrics.names import PARAMETER, parameter
@@ -51,7 +52,7 @@ def together(frames: "Mapping[str, pd.DataFrame]", factor: str | None = None) ->
     runs = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     if runs["sweep"].nunique() < 2:
         return runs
-    runs = with_levels(_with_earlier_settings(runs), factor)
+    runs = with_levels(_in_one_place(_with_earlier_settings(runs)), factor)
     params = [name for name in map(str, runs) if name.startswith(PARAMETER)]
     params = [name for name in params if name not in _IDLE and not name.startswith(_METRICS)]
     numbers = [name for name in params if name.startswith(_TECHNIQUE)]
@@ -71,6 +72,16 @@ def _with_earlier_settings(runs: "pd.DataFrame") -> "pd.DataFrame":
     filled = {name: runs[name].fillna(value) for name, value in told.items() if name in runs}
     bare = _bare(runs)
     return runs.assign(**{name: values.mask(bare) for name, values in filled.items()})
+
+
+def _in_one_place(runs: "pd.DataFrame") -> "pd.DataFrame":
+    """Runs of equal data as if these had lain in one place: `t.csv` and `/data/t.csv` are one."""
+    places = [name for one in sorted(PLACES) if (name := parameter(f"dataset.{one}")) in runs]
+    if _DATA not in runs or not places:
+        return runs
+    alike = runs.groupby(["dataset", _DATA], sort=False)
+    first = {name: alike[name].transform("first").where(runs[name].notna()) for name in places}
+    return runs.assign(**{name: values.fillna(runs[name]) for name, values in first.items()})
 
 
 def _kept_apart(runs: "pd.DataFrame", params: Sequence[str]) -> "pd.DataFrame":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -176,6 +177,11 @@ def test_the_table() -> None:
         ({"arm": {}}, "study.claims.claim_0.arm={}: expected keys of the configuration"),
         ({"within": 1}, "study.claims.claim_0.within=1: how far apart is equal?"),
         ({"expected": "equal"}, "study.claims.claim_0.within=null: how far apart is equal?"),
+        ({"expected": "equal", "within": -1}, "claim_0.within=-1: expected a number > 0"),
+        ({"expected": "equal", "within": "5"}, "claim_0.within=5: expected a number > 0"),
+        ({"expected": "equal", "within": math.nan}, "claim_0.within=nan: expected a number > 0"),
+        ({"against": math.nan}, "claim_0.against=nan: expected an arm or a number"),
+        ({"more_than": "l1"}, "study.claims.claim_0.more_than: expected {arm: ..."),
         ({"more_than": {"arm": {"a": 1}}}, "study.claims.claim_0.more_than: expected {arm: ..."),
     ],
 )

@@ -223,11 +223,29 @@ def test_an_infinite_score_is_a_loss_and_no_tie() -> None:
     row = across.tested.loc["l2"]
     assert (row["wins"], row["losses"]) == (7, 1)
     assert row["p_joint"] > 0.05
+    assert row["gain"] == pytest.approx(0.02 * 6 / 8)  # one of the largest size against seven
     fine = across_of(
         runs_of({"none": losses["none"], "l2": np.full(8, 0.48)}), lower_is_better=True
     )
     assert fine is not None
     assert fine.tested.loc["l2", "p_joint"] == 2 / 2**8
+
+
+@pytest.mark.parametrize(("datasets", "endless"), [(8, ["none", "l2"]), (40, ["l2"])])
+def test_an_infinite_score_turns_no_verdict_round(datasets: int, endless: list[str]) -> None:
+    runs = make_runs(
+        [
+            {"technique": name, "seed": seed, "dataset": f"d{index}", "score": score}
+            for name, loss in (("none", 0.5), ("l2", 0.48))
+            for index in range(datasets)
+            for score in [np.inf if index == 3 and name in endless else loss]
+            for seed in range(2)
+        ]
+    )
+    across = across_of(runs, lower_is_better=True)
+    assert across is not None
+    assert across.tested.loc["l2", "gain"] > 0
+    assert across.tested.loc["l2", "p_joint"] < 0.05
 
 
 def test_a_level_that_datasets_cannot_reach_is_told() -> None:

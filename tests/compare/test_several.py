@@ -79,6 +79,16 @@ def test_other_data_of_the_same_name_are_no_repetition() -> None:
     assert set(same["setting"]) == {""}
 
 
+def test_equal_data_elsewhere_are_the_same() -> None:
+    path, data = "params.dataset.path", "data.checksum"
+    first = frame(**{path: "t.csv", data: "a" * 64})
+    moved = frame(**{path: "/data/t.csv", data: "a" * 64})
+    assert set(together({"a" * 32: first, "b" * 32: moved})["setting"]) == {""}
+    other = frame(**{path: "/data/t.csv", data: "b" * 64})
+    told = ["dataset.path=t.csv", "dataset.path=/data/t.csv"]
+    assert list(dict.fromkeys(together({"a" * 32: first, "b" * 32: other})["setting"])) == told
+
+
 def test_other_code_of_a_network_is_no_repetition() -> None:
     """A file of the user's that was changed; older runs tell nothing of it."""
     first, second = (frame(**{"code.checksum": text * 64}) for text in "ab")

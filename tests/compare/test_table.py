@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from regexp.compare import table
+from regexp.compare.baseline import Baseline, Key, parts_of
 from regexp.compare.metric import Metric, metric_of
 from regexp.compare.show import best_row
 from regexp.tracking.query import frame
@@ -307,3 +308,14 @@ def test_scores_that_are_no_numbers_are_told() -> None:
     compared = row(table(runs, Metric("test/accuracy", lower_is_better=True)), "l1")
     assert compared["outcome"] == "no verdict"
     assert "infinite at 1 seed" in compared["verdict"]
+
+
+def test_numbers_of_a_baseline_are_whole_where_they_are_lists() -> None:
+    key = ("d", "", "l1", "hidden=[64, 64, 64], strength=0.1")
+    others: list[Key] = [("d", "", "none", "hidden=[64, 64]"), ("d", "", "none", "lr=0.1")]
+    assert Baseline().of(key, others) is None
+    same = ("d", "", "none", "hidden=[64, 64, 64]")
+    assert Baseline().of(key, [*others, same]) == same
+    assert parts_of("lr=0.1, hidden=[8, 8], sweep 0a1b2c3d") == [
+        "lr=0.1", "hidden=[8, 8]", "sweep 0a1b2c3d",
+    ]  # fmt: skip

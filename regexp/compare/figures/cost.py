@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regexp.compare.baseline import NONE, Baseline
+from regexp.compare.baseline import KEYS, NONE, Baseline, Key
 from regexp.compare.figures import style as s
 from regexp.compare.figures.forest import LOOKS
 from regexp.compare.figures.labels import along_steps, place_labels
@@ -60,7 +60,9 @@ def cost(table: pd.DataFrame, metric: Metric, against: Baseline = NONE) -> Figur
         edge = np.clip(y[beyond], low, high) + (-1 if marker == "v" else 1) * 0.045 * (high - low)
         axes.plot(x[beyond], edge, marker=marker, color=s.INK, linestyle="none", markersize=4)
     _scales(axes, x, y)
-    axes.set_xlabel("training time in units of the baseline's at equal seeds (log)   ← cheaper")
+    axes.set_xlabel(
+        f"training time in units of {unit(table, against)}'s at equal seeds (log)   ← cheaper"
+    )
     axes.set_ylabel(f"{measured}   {metric.direction}")
     axes.set_title(s.wrapped(s.entitled(titled(metric), table)), fontsize=10)
     if len(rows):
@@ -78,12 +80,30 @@ def titled(metric: Metric) -> str:
 
 
 def placed(table: pd.DataFrame, against: Baseline) -> pd.DataFrame:
-    """The rows with a finite metric and time; the baseline's own time is 1."""
+    """The rows with a finite metric and time; the baseline's own time is 1.
+
+    Of several baselines, as of a grid over epochs, the time of the cheapest is 1.
+    """
     rows = table.copy()
-    rows.loc[against.rows(rows), "relative_seconds"] = 1.0
+    baselines = against.rows(rows)
+    rows.loc[baselines, "relative_seconds"] = 1.0
+    if baselines.sum() > 1:
+        keys: list[Key] = list(rows[KEYS].itertuples(index=False, name=None))
+        seconds = dict(zip(keys, rows["seconds"], strict=True))
+        others = [key for key in keys if against.has(*key[2:])]
+        theirs = [seconds.get(against.of(key, others), np.nan) for key in keys]
+        rows["relative_seconds"] *= np.array(theirs) / rows.loc[baselines, "seconds"].min()
     values = rows[["relative_seconds", "adjusted_mean"]].astype(float)
     kept = np.isfinite(values.to_numpy()).all(axis=1) & (values["relative_seconds"] > 0).to_numpy()
     return rows[kept].astype(dict.fromkeys(values, float)).reset_index(drop=True)
+
+
+def unit(table: pd.DataFrame, against: Baseline) -> str:
+    """What takes a time of 1: the baseline, or which of several is the cheapest."""
+    rows = table[against.rows(table)]
+    if len(rows) < 2 or rows["seconds"].isna().all():
+        return "the baseline"
+    return str(rows.loc[rows["seconds"].idxmin(), "label"])
 
 
 def pareto(seconds: np.ndarray, scores: np.ndarray, *, lower_is_better: bool) -> np.ndarray:

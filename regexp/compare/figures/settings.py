@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from regexp.compare.baseline import NONE, Baseline
-from regexp.compare.factor import split
+from regexp.compare.baseline import NONE, Baseline, parts_of
 from regexp.compare.figures import style as s
 from regexp.compare.figures.budget import name_ends
 from regexp.compare.figures.scales import logarithmic, usual
@@ -54,7 +53,7 @@ def settings(table: pd.DataFrame, metric: Metric, key: str, against: Baseline = 
 def parsed(setting: str) -> dict[str, float]:
     """The numbers of a setting: "optimizer.lr=0.1, model=cnn" has one."""
     numbers = {}
-    for part in split(setting):
+    for part in parts_of(setting):
         key, _, text = part.partition("=")
         try:
             value = float(text)
@@ -80,7 +79,7 @@ def groups(table: pd.DataFrame) -> list[tuple[str, str, str, pd.DataFrame]]:
     for dataset, part in table.groupby("dataset", sort=False):
         for key in numeric_keys(part):
             rest = [
-                ", ".join(text for text in split(str(setting)) if not text.startswith(f"{key}="))
+                ", ".join(text for text in parts_of(str(setting)) if not text.startswith(f"{key}="))
                 for setting in part["setting"]
             ]
             for other, rows in part.groupby(rest, sort=False):

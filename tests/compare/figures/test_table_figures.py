@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from regexp.compare.factor import split
+from regexp.compare.baseline import NONE, parts_of
 from regexp.compare.figures import cost, forest, heat_map, settings
-from regexp.compare.figures.cost import pareto
+from regexp.compare.figures.cost import pareto, placed, unit
 from regexp.compare.figures.heat_map import cells
 from regexp.compare.figures.settings import groups, parsed
 from regexp.compare.figures.style import BLUE, INK, VERMILION
@@ -95,6 +95,28 @@ def test_pareto_front() -> None:
     scores = np.array([0.9, 0.95, 0.94, 0.8, 0.7])
     assert pareto(seconds, scores, lower_is_better=False).tolist() == [0, 1, 4]
     assert pareto(seconds, scores, lower_is_better=True).tolist() == [4]
+
+
+def test_cost_of_several_baselines_is_in_units_of_the_cheapest() -> None:
+    """Of a grid over epochs, where each technique is in units of its own baseline's."""
+    rows = table(
+        [
+            {
+                "technique": name, "variant": f"epochs={epochs}", "mean": mean + epochs / 500,
+                "seconds": times * epochs / 5, "relative_seconds": times,
+            }
+            for name, mean, times in (("none", 0.8, 1.0), ("l1", 0.81, 1.1))
+            for epochs in (5, 50)
+        ]
+    )  # fmt: skip
+    told = placed(rows, NONE)
+    assert told["relative_seconds"].tolist() == pytest.approx([1.0, 10.0, 1.1, 11.0])
+    front = pareto(
+        told["relative_seconds"].to_numpy(), told["mean"].to_numpy(), lower_is_better=False
+    )
+    assert set(told["label"][front]) == set(rows["label"])
+    assert unit(rows, NONE) == "none (epochs=5)"
+    assert unit(rows[:1], NONE) == "the baseline"
 
 
 def test_cost_places_means_against_relative_seconds() -> None:
@@ -203,7 +225,7 @@ def test_blue_is_better(lower: bool) -> None:
 
 def test_settings_are_taken_apart() -> None:
     text = "dataset.train_size=50, model.hidden=[8, 8], optimizer.lr=1e-3"
-    assert split(text) == ["dataset.train_size=50", "model.hidden=[8, 8]", "optimizer.lr=1e-3"]
+    assert parts_of(text) == ["dataset.train_size=50", "model.hidden=[8, 8]", "optimizer.lr=1e-3"]
     assert parsed(text) == {"dataset.train_size": 50.0, "optimizer.lr": 1e-3}
     assert parsed("") == {}
 
