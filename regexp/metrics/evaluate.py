@@ -26,7 +26,8 @@ def metrics(
         squared error); `accuracy` in classification, and of several labels their mean accuracy;
         `mae`, `rmse` and `r2` in regression, pooled over several targets. Where all rows have the
         same targets, whose variance no model can explain, `r2` is 1 if every prediction is exact
-        and else 0, as in scikit-learn.
+        and else 0, as in scikit-learn. Where a user's loss takes other outputs than one of each
+        target, the loss alone.
     """
     mean_loss = (loss or LOSSES[task])(outputs, targets).mean(-1)
     if task == CLASSIFICATION:
@@ -35,6 +36,8 @@ def metrics(
     if task == MULTILABEL:
         correct = ((outputs > 0) == (targets > 0.5)).to(outputs.dtype)
         return {"loss": mean_loss, "accuracy": correct.mean((-1, -2))}
+    if outputs.shape != targets.shape:  # such as a mean and a variance, of which the loss knows
+        return {"loss": mean_loss}
     error = outputs - targets
     # The mean of equal numbers is one of them only up to rounding.
     constant = (targets == targets[..., :1, :]).all(-2, keepdim=True)

@@ -42,8 +42,8 @@ class ModelRecord:
     """What predicts.
 
     Attributes:
-        members: the configuration of every run of the stack, in order.
-        position: of the run in it.
+        members: the configuration of every run that trained at once with it, in order.
+        position: of the run among them.
         together: the positions of the runs that were tested in the same call.
         dataset: reads rows.
         preparation: makes inputs of rows.
@@ -194,6 +194,9 @@ def _from_checkpoint(
 ) -> ModelRecord:
     """The model of a run that was recorded before runs had one: its preparation is fitted again."""
     members, _, position = members_of(run)
+    size = run.stack.get("at_once") or len(members)
+    first = position - position % size
+    members, position = members[first : first + size], position - first
     _check_trusted(members, allowed)
     with reader.file(run.run_id, LAST_CHECKPOINT) as path:
         if path is None:

@@ -126,14 +126,14 @@ class LiftedCocktail:
 
     def gradient(self, step: Step, view: GradientView) -> tuple[Tensors, Memory]:
         """The lifted hook; when it asks for gradients elsewhere, they are taken for all runs."""
-        names = list(view.parameters)
+        names, trained = list(view.parameters), list(view.gradients)
 
         def all_runs(*values: Tensor) -> tuple[Tensor, ...]:
             gradients = view.regradient(dict(zip(names, values, strict=True)))
-            return tuple(gradients[name] for name in names)
+            return tuple(gradients[name] for name in trained)
 
         def single_run(point: Tensors) -> Tensors:
             values = Outside.apply(all_runs, *(point[name] for name in names))
-            return dict(zip(names, values, strict=True))
+            return dict(zip(trained, values, strict=True))
 
         return lifted(Cocktail.gradient)(self, step, view._replace(regradient=single_run))

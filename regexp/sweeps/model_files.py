@@ -52,8 +52,8 @@ def model_files(
 
     Args:
         run: as planned.
-        position: of the run in its stack.
-        stack: the `stack_of` all its runs.
+        position: of the run among those that trained at once with it.
+        stack: the `stack_of` these.
         member: the run's ingredients.
         result: of its training.
     """
@@ -63,7 +63,11 @@ def model_files(
         "regexp": __version__,
         "fingerprint": run.fingerprint,
         "config": {key: config[key] for key in ("seed", *DECIDES)},
-        "stack": {"position": position, "members": stack["members"], "together": result.together},
+        "stack": {
+            "position": position,
+            "members": stack["members"],
+            "together": [one - result.run + position for one in result.together],
+        },
         "data": {"name": data.name, "checksum": data.checksum},
         "input_shape": list(data.train.inputs.shape[1:]),
         "outputs": data.outputs,

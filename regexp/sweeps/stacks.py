@@ -129,13 +129,15 @@ def train_members(
     trainer = runs[0].config["trainer"]
     results = parts.train(trainer["epochs"], report, save, trainer["step"])
     own_metrics = build_metrics(trainer)
-    together = stack_of(runs)
+    size = parts.at_once
+    stacks = [stack_of(runs[first : first + size]) for first in range(0, len(runs), size)]
     for position, (member, result) in enumerate(zip(members, results, strict=True)):
         if result.status == "FINISHED":
             add_final_metrics(member, result, own_metrics)
             if rows := trainer["sharpness"]:
                 add_sharpness(member, result, rows)
             if runs[position].stage != TUNING_STAGE:  # nobody uses a trial
-                result.model = model_files(runs[position], position, together, member, result)
+                part, place = divmod(position, size)
+                result.model = model_files(runs[position], place, stacks[part], member, result)
     add_ensembles(members, runs, results)
     return results

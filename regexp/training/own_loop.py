@@ -31,6 +31,7 @@ from regexp.scheduler import learning_rate_of
 from regexp.stack.member import add_layers
 from regexp.stack.network import Network
 from regexp.stack.objective import OwnLoss
+from regexp.stack.optimizers import load_state
 from regexp.stack.running_statistics import with_own_statistics
 from regexp.stack.trainable import Trainable
 from regexp.training.checkpoint import moved
@@ -356,7 +357,7 @@ class Regularized(Trainable):
             message = f"load_state_dict: the state is of another network: {error}"
             raise ValueError(message) from error
         # torch's goes on in the very tensors that it is given
-        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        load_state(self.optimizer, copy.deepcopy(state["optimizer"]))
         kept = copy.deepcopy({key: state[key] for key in ("memory", "losses")})
         rest = moved(kept, self.device)
         self.memory, self._losses = rest["memory"], rest["losses"]
@@ -381,6 +382,8 @@ class Regularized(Trainable):
 
     def _check(self, inputs: Tensor, targets: Tensor, *, soft: bool = False) -> None:
         check_tensors(inputs=inputs, targets=targets)
+        if not len(inputs):
+            raise ValueError("inputs: expected [rows, *features] of one row or more, got none")
         if self.task == "regression":
             check_values(targets, len(inputs), self._outputs, own_loss=self.own_loss is not None)
         else:

@@ -20,13 +20,16 @@ class Parts:
         members: of equal structure.
         at_once: how many train side by side; the last part may have fewer.
         make: makes a stack of members.
+
+    Attributes:
+        at_once: likewise.
     """
 
     def __init__(
         self, members: Sequence[Member], at_once: int, make: Callable[[Sequence[Member]], Stack]
     ) -> None:
         self._members = members
-        self._at_once = at_once
+        self.at_once = at_once
         self._make = make
         self._first = 0
         self._ended: list[Result] = []
@@ -41,7 +44,7 @@ class Parts:
         try:
             first, ended = content["first"], [Result(**result) for result in content["ended"]]
             before = list(range(first))
-            if sorted(result.run for result in ended) != before or first % self._at_once:
+            if sorted(result.run for result in ended) != before or first % self.at_once:
                 raise ValueError(f"{len(ended)} runs have ended before the run {first}")
         except Exception as error:  # values of any type may stand anywhere
             raise Unfit(f"it is of other runs: {error}") from error
@@ -77,7 +80,7 @@ class Parts:
                 result.run += first
                 result.together = [first + run for run in result.together]
             self._ended += results
-            if (following := first + self._at_once) >= len(self._members):
+            if (following := first + self.at_once) >= len(self._members):
                 return sorted(self._ended, key=lambda result: result.run)
             self._first = following
             del stack, state, self._begun  # its rows and moments, before the next ones'
@@ -85,7 +88,7 @@ class Parts:
 
     def _stack(self) -> Stack:
         """A stack of the part that begins at `first`."""
-        return self._make(self._members[self._first : self._first + self._at_once])
+        return self._make(self._members[self._first : self._first + self.at_once])
 
     def _save(self, save: Save, epoch: int, content: Callable[[], dict[str, Any]]) -> None:
         before = {"first": self._first, "ended": [vars(result) for result in self._ended]}

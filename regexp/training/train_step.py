@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -59,9 +59,10 @@ def set_gradients(stack: Trainable, step: Step, batch: Batch) -> tuple[Tensor, T
     stack.backward(objectives)
     if regularizer.uses("gradient"):
         # who asks for gradients elsewhere gets them with the memory of the first pass
-        regradient = partial(_regradient, stack, step, batch)
         with torch.no_grad():
-            view = GradientView(stack.gradients(), _detached(stack.parameters), regradient)
+            found = stack.gradients()
+            regradient = partial(_regradient, stack, step, batch, tuple(found))
+            view = GradientView(found, _detached(stack.parameters), regradient)
             step = _remember(stack, step, memory)
             gradients, memory = regularizer.gradient(step, view)
             stack.set_gradients(gradients)
@@ -123,14 +124,15 @@ def _objectives(
     return losses, losses + penalties, memory
 
 
-def _regradient(stack: Trainable, step: Step, batch: Batch, parameters: Tensors) -> Tensors:
-    """The gradients of the same step at other parameters."""
-    point = {name: value.requires_grad_() for name, value in _detached(parameters).items()}
+def _regradient(
+    stack: Trainable, step: Step, batch: Batch, names: Sequence[str], parameters: Tensors
+) -> Tensors:
+    """The gradients of the same step at other parameters, of those that have one in the step."""
+    point = _detached(parameters)
     with torch.enable_grad():
+        wanted = [point[name].requires_grad_() for name in names]
         outputs = stack.forward_at(point, batch.inputs)
         _, objectives, _ = _objectives(stack, step, point, outputs, batch)
-        gradients = torch.autograd.grad(
-            objectives.sum(), list(point.values()), materialize_grads=True
-        )
+        gradients = torch.autograd.grad(objectives.sum(), wanted, materialize_grads=True)
     # of one memory layout with the first: sums over other strides round another way
-    return {name: g.contiguous() for name, g in zip(point, gradients, strict=True)}
+    return {name: g.contiguous() for name, g in zip(names, gradients, strict=True)}

@@ -125,6 +125,41 @@ def test_networks_that_learned_from_the_training_rows(sandbox: Sandbox) -> None:
         assert np.allclose(near, test.outputs[:1], atol=1e-5)
 
 
+class Tokens(nn.Module):
+    """Attention between the numbers of a row."""
+
+    def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(1, 16)
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.last = nn.Linear(16, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.relu(self.first(x[..., None]))
+        return self.last(self.attention(hidden, hidden, hidden)[0].mean(-2))
+
+
+@pytest.mark.parametrize(("size", "together"), [(1, [[0]] * 3), (2, [[0, 1], [0, 1], [0]])])
+def test_runs_of_a_stack_that_did_not_all_train_at_once(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, size: int, together: list[list[int]]
+) -> None:
+    """Torch's attention has a way of its own in a network that is not lifted."""
+    own = f"{__name__}.Tokens"
+    monkeypatch.setattr("regexp.sweeps.job.at_once", lambda *_: size)
+    runs = train(
+        sandbox, "dataset=wine", "~model.hidden", "~model.activation", "seeds=3",
+        f"model._target_={own}", "regularizer=none",
+    )  # fmt: skip
+    from sklearn.datasets import load_wine
+
+    values = load_wine().data
+    for run_id, seed in zip(ids(runs), runs["seed"].astype(int), strict=True):
+        test, model = recorded(sandbox, run_id), regexp.load(run_id, sandbox.store, allow=[own])
+        assert model.record.together == together[seed]
+        assert model.record.config["seed"] == seed
+        assert same_bytes(model.outputs(values[test.rows]), test.outputs)
+
+
 def test_a_network_of_a_users_own(sandbox: Sandbox) -> None:
     own = f"{__name__}.Attention"
     runs = train(

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import pickle
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.testing import assert_close
 
+from regexp.stack.stack import Stack
 from regexp.training.checkpoint import load, save, write
+from regexp.training.loop import train
+from regexp.training.state import TrainingState
 from tests.support import make_member, run
 
 
@@ -32,6 +38,26 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     optimizer = member.stepper.optimizer(member.model.parameters())
     optimizer.load_state_dict(loaded["optimizer"])
     assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.NAdam, torch.optim.ASGD, torch.optim.Adam])
+@pytest.mark.parametrize("runs", [1, 2])
+def test_what_an_optimizer_keeps_has_its_type_again(
+    optimizer: type[torch.optim.Optimizer], runs: int
+) -> None:
+    """NAdam's product of momenta is in single precision beside parameters in double."""
+
+    def stack() -> Stack:
+        members = [make_member(seed, {}, partial(optimizer, lr=0.01)) for seed in range(runs)]
+        return Stack(members, 6, 32, precision="float64")
+
+    saved: list[dict[str, Any]] = []
+    silent = lambda run, epoch, metrics: None
+    whole = train(stack(), 6, silent, lambda epoch, content: saved.append(deepcopy(content())))
+    again = stack()
+    resumed = train(again, 6, silent, state=TrainingState.resumed(again, saved[2]))
+    for one, other in zip(resumed, whole, strict=True):
+        assert_close(one.last, other.last, rtol=0, atol=0)
 
 
 def test_a_failed_write_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch) -> None:

@@ -557,6 +557,22 @@ def test_a_resumed_loop_makes_the_same_bits(techniques: dict[str, Any], step: in
     assert_close(*ends, rtol=0, atol=0)
 
 
+def test_a_resumed_loop_keeps_the_types_of_its_optimizer() -> None:
+    """NAdam's product of momenta is in single precision beside parameters in double."""
+    whole, after = (
+        regularized(mlp().double(), {}, optimizer=partial(torch.optim.NAdam, lr=0.01),
+                    example=torch.zeros(1, 5, dtype=torch.float64), steps_per_epoch=5)
+        for _ in range(2)
+    )  # fmt: skip
+    for step, (inputs, targets) in enumerate(batches()):
+        if step == 2:
+            after.load_state_dict(whole.state_dict())
+        for one in (whole, after) if step >= 2 else (whole,):
+            one.train_batch(inputs.double(), targets)
+    ends = [(one.model.state_dict(), one.optimizer.state_dict()) for one in (whole, after)]
+    assert_close(*ends, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_technique_trains_in_a_loop_of_ones_own_and_goes_on_from_its_state(
     name: str,
@@ -689,6 +705,31 @@ def test_what_the_optimizer_does_not_hold_stays_as_it_is(name: str, frozen: bool
         run.end_epoch(inputs, targets)
     stayed = [key for key, value in model.state_dict().items() if torch.equal(value, before[key])]
     assert stayed == ["0.weight", "0.bias"]
+
+
+def test_a_loss_of_other_outputs_than_targets_is_the_only_score() -> None:
+    """A mean and the logarithm of a variance for each value."""
+
+    def likelihood(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        mean, spread = outputs.chunk(2, -1)
+        return ((targets - mean).square() * (-spread).exp() + spread).mean(-1) / 2
+
+    draws = torch.Generator().manual_seed(0)
+    inputs = torch.randn(16, 5, generator=draws)
+    for values in (1, 2):
+        run = regularized(nn.Linear(5, 2 * values), {}, classes=0, loss=likelihood)
+        targets = torch.randn(16, values, generator=draws)
+        run.train_batch(inputs, targets)
+        expected = likelihood(run.predict(inputs), targets).mean()
+        assert run.end_epoch(inputs, targets) == {"loss": pytest.approx(float(expected))}
+
+
+def test_no_rows_are_refused() -> None:
+    run = regularized(mlp(), {})
+    nothing = torch.zeros(0, 5), torch.zeros(0, dtype=torch.int64)
+    for give in (run.train_batch, run.end_epoch):
+        with pytest.raises(ValueError, match=r"inputs: expected .* of one row or more, got none"):
+            give(*nothing)
 
 
 def test_clipping_takes_the_norm_of_what_is_trained() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from regexp.regularizer.base import (
     Batch,
@@ -22,7 +22,7 @@ from regexp.regularizer.base import (
     Step,
     Tensors,
 )
-from tests.support import make_data, make_member, run
+from tests.support import make_data, make_member, run, technique
 
 SGD = partial(torch.optim.SGD, lr=0.05)
 
@@ -90,8 +90,10 @@ class Twice(Regularizer, kind="input"):
         return Batch(batch.inputs.repeat(2, 1), batch.targets.repeat(2, 1))
 
 
-def trained(*runs: dict[str, Any], optimizer: Any = SGD, way: str = "general") -> list[Any]:
-    members = [make_member(seed, own, optimizer) for seed, own in enumerate(runs)]
+def trained(
+    *runs: dict[str, Any], optimizer: Any = SGD, way: str = "general", **options: Any
+) -> list[Any]:
+    members = [make_member(seed, own, optimizer, **options) for seed, own in enumerate(runs)]
     return run(members, epochs=12, batch_size=32, way=way, precision="float64")[0]
 
 
@@ -112,6 +114,47 @@ def test_memory_moves_once_a_step(way: str) -> None:
     (twice,) = trained({"own": Momentum(0.8), "again": Again()}, way=way)
     for name, value in once.last["weights"].items():
         assert torch.allclose(twice.last["weights"][name], value, rtol=1e-10, atol=1e-12)
+
+
+class OnFrozen(nn.Module):
+    """A layer on one that is not trained, whose weights are buffers or parameters."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        weight = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+        if kind == "frozen parameter":
+            self.weight = nn.Parameter(weight, requires_grad=False)
+        else:
+            self.register_buffer("weight", weight)
+        if kind == "parameter without use":
+            self.unused = nn.Parameter(torch.zeros(7))
+        self.last = nn.Linear(8, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.last(torch.tanh(inputs @ self.weight))
+        return outputs
+
+
+BEFORE_SECOND_PASSES = (
+    {"gradient_clipping": {"limit": 0.1}, "sam": {"rho": 0.5}},
+    {"gradient_noise": {}, "gsam": {}},
+    {"look_sam": {}, "gsam": {}},
+)
+
+
+@pytest.mark.parametrize("kind", ["frozen parameter", "parameter without use"])
+@pytest.mark.parametrize("names", BEFORE_SECOND_PASSES, ids=lambda names: "+".join(names))
+@pytest.mark.parametrize("runs", [1, 2])
+def test_second_passes_have_the_gradients_of_the_first(
+    kind: str, names: dict[str, dict[str, float]], runs: int
+) -> None:
+    """What a technique before them takes the norm of, draws for and remembers."""
+    techniques = {name: technique(name, **changes) for name, changes in names.items()}
+    ends = [trained(*[techniques] * runs, model=partial(OnFrozen, one)) for one in ("buffer", kind)]
+    for buffer, other in zip(*ends, strict=True):
+        weights = other.last["weights"]
+        for name in ("last.weight", "last.bias"):
+            assert torch.equal(weights[name], buffer.last["weights"][name])
 
 
 @pytest.mark.parametrize("way", ["general", "auto"])
