@@ -36,7 +36,7 @@ def metrics(
     if task == MULTILABEL:
         correct = ((outputs > 0) == (targets > 0.5)).to(outputs.dtype)
         return {"loss": mean_loss, "accuracy": correct.mean((-1, -2))}
-    if outputs.shape != targets.shape:  # such as a mean and a variance, of which the loss knows
+    if loss is not None and outputs.shape != targets.shape:  # such as a mean and a variance
         return {"loss": mean_loss}
     error = outputs - targets
     # The mean of equal numbers is one of them only up to rounding.

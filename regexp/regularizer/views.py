@@ -203,8 +203,8 @@ class GradientView(NamedTuple):
     Attributes:
         gradients: of the loss with its penalties, by parameter.
         parameters: the point they were taken at; not to be changed in place.
-        regradient: gives the gradients at other parameters, on the same batch and noise; running
-            statistics are left alone.
+        regradient: gives the gradients, of the same names, at other parameters, on the same batch
+            and noise; running statistics are left alone.
     """
 
     gradients: Tensors
