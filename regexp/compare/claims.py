@@ -172,8 +172,9 @@ def _claim(name: str, given: Any) -> Claim:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value)
 
 
 def has_arm(arm: Arm, technique: str, dataset: str, values: Mapping[str, Any]) -> bool:

@@ -42,9 +42,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("optimizer", [torch.optim.NAdam, torch.optim.ASGD, torch.optim.Adam])
 @pytest.mark.parametrize("runs", [1, 2])
-def test_what_an_optimizer_keeps_has_its_type_again(
-    optimizer: type[torch.optim.Optimizer], runs: int
-) -> None:
+def test_what_an_optimizer_keeps_has_its_type_again(optimizer: Any, runs: int) -> None:
     """NAdam's product of momenta is in single precision beside parameters in double."""
 
     def stack() -> Stack:

@@ -135,7 +135,7 @@ class OnFrozen(nn.Module):
         return outputs
 
 
-BEFORE_SECOND_PASSES = (
+BEFORE_SECOND_PASSES: tuple[dict[str, dict[str, float]], ...] = (
     {"gradient_clipping": {"limit": 0.1}, "sam": {"rho": 0.5}},
     {"gradient_noise": {}, "gsam": {}},
     {"look_sam": {}, "gsam": {}},

@@ -91,7 +91,8 @@ def placed(table: pd.DataFrame, against: Baseline) -> pd.DataFrame:
         keys: list[Key] = list(rows[KEYS].itertuples(index=False, name=None))
         seconds = dict(zip(keys, rows["seconds"], strict=True))
         others = [key for key in keys if against.has(*key[2:])]
-        theirs = [seconds.get(against.of(key, others), np.nan) for key in keys]
+        baseline = [against.of(key, others) for key in keys]
+        theirs = [np.nan if other is None else seconds[other] for other in baseline]
         rows["relative_seconds"] *= np.array(theirs) / rows.loc[baselines, "seconds"].min()
     values = rows[["relative_seconds", "adjusted_mean"]].astype(float)
     kept = np.isfinite(values.to_numpy()).all(axis=1) & (values["relative_seconds"] > 0).to_numpy()
@@ -103,7 +104,7 @@ def unit(table: pd.DataFrame, against: Baseline) -> str:
     rows = table[against.rows(table)]
     if len(rows) < 2 or rows["seconds"].isna().all():
         return "the baseline"
-    return str(rows.loc[rows["seconds"].idxmin(), "label"])
+    return str(rows.sort_values("seconds", kind="stable")["label"].iloc[0])
 
 
 def pareto(seconds: np.ndarray, scores: np.ndarray, *, lower_is_better: bool) -> np.ndarray:
