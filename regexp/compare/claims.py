@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from regexp.compare.formats import digits_of, interval_text, rounded
 from regexp.compare.metric import Metric, metric_of
@@ -24,6 +24,7 @@ from regexp.compare.statistics import ALPHA, holm, paired
 from regexp.compare.table import FINISHED, counted_runs
 from regexp.compare.tables import Column
 from regexp.compare.verdict import LEAST
+from regexp.config.values import is_number
 from regexp.errors import ConfigError, nearest
 from regexp.metrics.names import column, parameter
 from regexp.tracking.names import texts
@@ -150,7 +151,7 @@ def _claim(name: str, given: Any) -> Claim:
     if claim.expected not in EXPECTED:
         choices = f"one of {', '.join(EXPECTED)}"
         raise ConfigError(key=f"{key}.expected", got=claim.expected, expected=choices)
-    number = _is_number(claim.against)
+    number = is_number(claim.against) and math.isfinite(claim.against)
     if not number and not isinstance(claim.against, Mapping):
         raise ConfigError(key=f"{key}.against", got=claim.against, expected="an arm or a number")
     more = claim.more_than
@@ -166,15 +167,9 @@ def _claim(name: str, given: Any) -> Claim:
         problem = "how far apart is equal? It goes with expected=equal, and with nothing else"
         raise ConfigError(problem, key=f"{key}.within", got=claim.within)
     within = claim.within
-    if within is not None and not (_is_number(within) and within > 0):
+    if within is not None and not (is_number(within) and 0 < within < math.inf):
         raise ConfigError(key=f"{key}.within", got=within, expected="a number > 0")
     return claim
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value)
 
 
 def has_arm(arm: Arm, technique: str, dataset: str, values: Mapping[str, Any]) -> bool:

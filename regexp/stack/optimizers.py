@@ -73,8 +73,7 @@ def load_state(optimizer: Optimizer, state: dict[str, Any]) -> None:
     momenta, which it keeps in single precision, would go on in that of double ones.
     """
     optimizer.load_state_dict(state)
-    groups = zip(state["param_groups"], optimizer.param_groups, strict=True)
-    for theirs, ours in groups:
+    for theirs, ours in zip(state["param_groups"], optimizer.param_groups, strict=True):
         for index, parameter in zip(theirs["params"], ours["params"], strict=True):
             there = optimizer.state.get(parameter, {})
             for key, value in state["state"].get(index, {}).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,10 +90,9 @@ def placed(table: pd.DataFrame, against: Baseline) -> pd.DataFrame:
     rows.loc[baselines, "relative_seconds"] = 1.0
     if baselines.sum() > 1:
         keys: list[Key] = list(rows[KEYS].itertuples(index=False, name=None))
-        seconds = dict(zip(keys, rows["seconds"], strict=True))
-        others = [key for key in keys if against.has(*key[2:])]
-        baseline = [against.of(key, others) for key in keys]
-        theirs = [np.nan if other is None else seconds[other] for other in baseline]
+        seconds = dict(zip(compress(keys, baselines), rows.loc[baselines, "seconds"], strict=True))
+        of = [against.of(key, seconds) for key in keys]
+        theirs = [np.nan if other is None else seconds[other] for other in of]
         rows["relative_seconds"] *= np.array(theirs) / rows.loc[baselines, "seconds"].min()
     values = rows[["relative_seconds", "adjusted_mean"]].astype(float)
     kept = np.isfinite(values.to_numpy()).all(axis=1) & (values["relative_seconds"] > 0).to_numpy()
