@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from regexp.commands.arguments import CommandParser
+from regexp.commands.explain import check_ended
 from regexp.config.homes import at_home
 from regexp.errors import ConfigError, printable
 from regexp.metrics.names import SEARCH
@@ -81,11 +82,13 @@ def compare(arguments: Sequence[str]) -> int:
     from regexp.tracking.stored import Reader
 
     reader = Reader(config.tracking.uri, config.paths.mlruns)
-    names = {sweep_id: _name(reader, sweep_id) for sweep_id in sweep_ids}
-    search = _search(reader, sweep_ids)
-    if search is not None:
-        names = {search.verdict: _name(reader, search.verdict)}
-        sweep_ids = [*names]
+    for sweep_id in sweep_ids:
+        _name(reader, sweep_id)
+    searches = {sweep_id: _search(reader, sweep_id) for sweep_id in sweep_ids}
+    search = searches[sweep_ids[0]] if len(sweep_ids) == 1 else None
+    compared = [one.verdict if one else sweep_id for sweep_id, one in searches.items()]
+    names = {sweep_id: _name(reader, sweep_id) for sweep_id in compared}
+    sweep_ids = [*names]
     asked = Question(given.metric, given.factor, given.baseline, given.matters)
     asked = asked.filled(recorded_question(reader, sweep_ids))
     try:
@@ -124,15 +127,20 @@ def compare(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _search(reader: "Reader", sweep_ids: Sequence[str]) -> "SearchRecord | None":
-    """The record of a search, if a single one is asked for."""
-    if len(sweep_ids) != 1 or reader.text(sweep_ids[0], SEARCH) is None:
+def _search(reader: "Reader", sweep_id: str) -> "SearchRecord | None":
+    """The record of a search, whose verdict is compared; None of any other sweep.
+
+    Raises:
+        ConfigError: it has no verdict yet, or no more.
+    """
+    if reader.text(sweep_id, SEARCH) is None:
+        check_ended(sweep_id, reader.run(sweep_id).tags)
         return None
     from regexp.search.page import check_verdict, record_in  # with torch
 
-    record = record_in(reader, sweep_ids[0])
+    record = record_in(reader, sweep_id)
     if record is not None:
-        check_verdict(reader, sweep_ids[0], record)
+        check_verdict(reader, sweep_id, record)
     return record
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +79,10 @@ def explain(arguments: Sequence[str]) -> int:
     settings = sweep.settings
     folder = given.folder or Path((settings.get("search") or {}).get("folder") or "recipe")
     question = Question.read(settings.get("compare") or {})
+    found = re.search(r"(?:^|\s)experiment=([\w./-]+)(?=\s|$)", str(settings.get("command", "")))
+    named = found[1] if found and not recipe else ""
     return run_explain(
-        Explanation(config, sweep_id, sweep.name, cocktail, question, recipe, folder)
+        Explanation(config, sweep_id, sweep.name, cocktail, question, recipe, folder, named)
     )
 
 
@@ -99,9 +102,19 @@ def _verdict_of(reader: Reader, sweep_id: str) -> tuple[str, dict[str, Any]]:
             return sweep_id, {}  # of what the search had found before it went on
         check_verdict(reader, search_id, record)
         return record.verdict, schema.read_settings(record.text.encode())
+    check_ended(sweep_id, tags)
+    return sweep_id, {}
+
+
+def check_ended(sweep_id: str, tags: Mapping[str, str]) -> None:
+    """Raise ConfigError for a search without a verdict.
+
+    Args:
+        sweep_id: of a sweep that has no record of a search that has ended.
+        tags: its own.
+    """
     if tags.get("sweep.key", "").endswith(" search"):
         raise ConfigError(
             f"{sweep_id} is a search that has no verdict yet",
             cure="give its command again, which goes on from there",
         )
-    return sweep_id, {}

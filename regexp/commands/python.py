@@ -50,7 +50,7 @@ class Sweep:
     def compare(
         self, metric: str | None = None, factor: str | None = None, baseline: str | None = None
     ) -> Comparison:
-        """All that `regexp compare` finds out, as an object.
+        """All that `regexp compare` finds out, as an object: of a search, of its verdict.
 
         Args:
             metric: that techniques are compared by, as `test/loss`; None is the sweep's own.
@@ -63,9 +63,10 @@ class Sweep:
         from regexp.compare.comparison import compare
         from regexp.compare.question import Question, recorded_question
 
-        own = recorded_question(self._reader, [self.id])
+        compared = self._compared
+        own = recorded_question(self._reader, [compared])
         asked = Question(metric, factor, baseline).filled(own)
-        return compare(self._reader, [self.id], asked, {self.id: self.name})
+        return compare(self._reader, [compared], asked, {compared: self.name})
 
     def table(self, metric: str | None = None) -> pd.DataFrame:
         """The comparison's table: one row a technique (and dataset, setting and numbers).
@@ -101,13 +102,20 @@ class Sweep:
         Of a search one of its verdict: its recipe, or `none` with tuned numbers or without.
         """
         from regexp.compare.choice import best_run
-        from regexp.search.page import check_verdict, record_in
 
-        if (search := record_in(self._reader, self.id)) is not None:
-            check_verdict(self._reader, self.id, search)
-            return Sweep(search.verdict, self._config).best
         comparison = self.compare()
         return best_run(comparison.runs, comparison.metric)
+
+    @property
+    def _compared(self) -> str:
+        """The id of the sweep whose runs are compared: of a search that of its verdict."""
+        from regexp.search.page import check_verdict, record_in
+
+        search = record_in(self._reader, self.id)
+        if search is None:
+            return self.id
+        check_verdict(self._reader, self.id, search)
+        return search.verdict
 
     @property
     def figures(self) -> list[str]:
@@ -143,6 +151,8 @@ class Sweep:
         from regexp.compare.report import material
 
         comparison = self.compare(metric)
+        if not len(comparison.table):  # all runs so far are trials
+            return []
         return sketched(comparison, *material(self._reader, comparison))
 
     def __repr__(self) -> str:

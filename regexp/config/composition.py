@@ -185,7 +185,13 @@ def seed_sampler(config: DictConfig) -> tuple[str, ...]:
     return () if seeded else ("hydra.sweeper.sampler.seed=0",)
 
 
-def explain_hydra(error: Exception, hydra: "Hydra", name: str, overrides: Sequence[str]) -> str:
+def explain_hydra(
+    error: Exception,
+    hydra: "Hydra",
+    name: str,
+    overrides: Sequence[str],
+    several: str = "Add -m for a job with each",
+) -> str:
     """One message for what Hydra refuses.
 
     Args:
@@ -193,6 +199,7 @@ def explain_hydra(error: Exception, hydra: "Hydra", name: str, overrides: Sequen
         hydra: which raised it.
         name: of the configuration that was composed.
         overrides: with which it was.
+        several: what to do about several values of a key.
     """
     text = str(error) or str(error.__cause__ or error.__context__)
     if isinstance(error, OverrideParseException):
@@ -202,7 +209,7 @@ def explain_hydra(error: Exception, hydra: "Hydra", name: str, overrides: Sequen
         key, _, value = override.partition("=")
         as_list = f"; for a single job with all of them write '{key}=[{value}]'"
         listed = key == "regularizer" or key.startswith("grid.")
-        return f"{override}: several values. Add -m for a job with each{as_list * listed}"
+        return f"{override}: several values. {several}{as_list * listed}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         if extra := EXTRAS.get(f"{group}={choice}"):

@@ -33,21 +33,20 @@ def _quoted(word: str) -> str:
 
 
 def expand_homes(config: DictConfig) -> None:
-    """Put the home folder into the folders of `paths` that begin with `~`.
+    """Put the home folder into the folders of a configuration that begin with `~`.
 
     Raises:
         ConfigError: the home of a user who is not known.
     """
-    for name in ("data", "mlruns"):
-        key = f"paths.{name}"
+    for key in ("paths.data", "paths.mlruns", "search.folder"):
         try:
             value = OmegaConf.select(config, key)
         except OmegaConfBaseException:  # told by the checks
             continue
         if isinstance(value, str) and value.startswith("~"):
             home = str(at_home(value, key=key, got=value))
-            with read_write(config.paths):
-                config.paths[name] = home
+            with read_write(config):
+                OmegaConf.update(config, key, home)
 
 
 def at_home(path: str, **where: str) -> Path:

@@ -43,6 +43,8 @@ _OF_SWEEPS = {
 }
 """Keys that a search has no use for, and what it has instead."""
 
+_ONE_JOB = "a search is one job; give a command for each dataset"
+
 CHOSEN = ("model", "scheduler")
 """Groups of which a recipe has one node or another, by `search.models` and `search.schedulers`."""
 
@@ -130,7 +132,7 @@ def compose_search(options: argparse.Namespace) -> Searched:
     overrides = list(options.overrides)
     given = [override_key(one) for one in overrides]
     if options.multirun:
-        raise ConfigError("-m: a search is one job; give a command for each dataset")
+        raise ConfigError(f"-m: {_ONE_JOB}")
     if "regularizer" in given:
         raise ConfigError(
             "a search says itself which techniques there are; give those that take part by "
@@ -177,7 +179,8 @@ def compose_search(options: argparse.Namespace) -> Searched:
                 check_launcher(master)
                 fit_to_launcher(config, master.hydra.launcher)
         except (HydraException, OmegaConfBaseException) as error:
-            words = explain_hydra(error, hydra, options.config_name, overrides)
+            several = _ONE_JOB[0].upper() + _ONE_JOB[1:]
+            words = explain_hydra(error, hydra, options.config_name, overrides, several)
             raise ConfigError(words) from error
     with read_write(config), open_dict(config):
         if "search.trials" in given and "search.budget" not in given:

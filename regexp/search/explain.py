@@ -18,13 +18,22 @@ import numpy as np
 from regexp.compare.formats import listed
 from regexp.compare.statistics import Floats
 from regexp.compare.verdict import LEAST
+from regexp.config.schema import conf_folder
 from regexp.config.values import plain
 from regexp.errors import ConfigError, count, printable
 from regexp.metrics.names import TUNING_STAGE, chosen_by
 from regexp.search.choice import validation_scores
 from regexp.search.cocktail_runs import planned
 from regexp.search.explained import WITHOUT, sentences, shares_of, worth_of
-from regexp.search.explanation import SMALLER, WHOLE, Explanation, leave_one_out, lines_of, write
+from regexp.search.explanation import (
+    SMALLER,
+    WHOLE,
+    Explanation,
+    check_folder,
+    leave_one_out,
+    lines_of,
+    write,
+)
 from regexp.search.recipe import SCHEDULER
 from regexp.search.shared import Shared
 from regexp.search.smaller import Elimination, Subset, eliminate
@@ -51,11 +60,13 @@ def explain(explanation: Explanation) -> int:
         0, or 1 if a run failed or something could not be recorded.
 
     Raises:
-        ConfigError: the cocktail does not fit the data that are here; nothing was written.
+        ConfigError: the cocktail does not fit the data that are here, or the folder has what is not
+            to be lost; nothing was written.
         TrackingError: the store of runs cannot be used.
         OSError: the experiment cannot be written; the runs are kept.
         KeyboardInterrupt: Ctrl-C, which has been told of.
     """
+    check_folder(explanation)
     apart, reasons = leave_one_out(explanation)
     for line in lines_of(explanation, reasons):
         say(printable(line))
@@ -247,13 +258,21 @@ class _Explaining:
         seed = explanation.whole[0].config["dataset"].get("test_seed")
         tested = [] if seed is None else [f"dataset.test_seed={seed}"]
         others = "overrides of the data"
+        named, folders = explanation.experiment, []
         if not explanation.recipe:
-            others = "sweep's other overrides, but regularizer"
-            others += " and scheduler" * (SCHEDULER not in kept)
+            left_out = ["experiment"] if named else []
+            left_out.append("regularizer")
+            if SCHEDULER in explanation.cocktail.ingredients and SCHEDULER not in kept:
+                left_out.append("scheduler")
+            others = f"sweep's other overrides, but {listed(left_out)}"
         say(f"The smaller is an experiment, in {path}; with the {others}:")
+        if named and not (conf_folder() / "experiment" / f"{named}.yaml").is_file():
+            folders = ["hydra.searchpath=[FOLDER]"]
         command = pasted.command(
-            "--config-dir", str(explanation.folder), f"experiment={path.stem}", *tested,
+            "--config-dir", str(explanation.folder), *folders, f"experiment={path.stem}", *tested,
             uri=self.config.tracking.uri, folder=self.config.paths.mlruns,
             data=self.config.paths.data,
         )  # fmt: skip
         say(f"  {command}")
+        if folders:
+            say(f"  (FOLDER is the one that has experiment/{named}.yaml)")

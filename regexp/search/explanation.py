@@ -14,11 +14,12 @@ from regexp.compare.question import Question
 from regexp.config.values import copied, plain
 from regexp.config.yaml_text import as_yaml
 from regexp.errors import ConfigError, count
+from regexp.rerun.archive.schema import read_settings
 from regexp.search.cocktail_runs import Cocktail, check_alone, names_of, planned
 from regexp.search.explained import WITHOUT
 from regexp.search.recipe import SCHEDULER
 from regexp.search.smaller import Subset, most_cocktails
-from regexp.search.written import SMALL
+from regexp.search.written import RECIPE, SMALL_RECIPE
 from regexp.sweeps.identity import Node
 from regexp.sweeps.planned_run import PlannedRun
 from regexp.sweeps.question import check_metric
@@ -39,6 +40,7 @@ class Explanation:
         question: what the sweep was asked.
         recipe: the content of the search's experiment; empty where there is none.
         folder: gets `experiment/recipe_small.yaml`.
+        experiment: that the sweep's command named, which says what its runs have alike; or empty.
     """
 
     config: DictConfig
@@ -48,6 +50,7 @@ class Explanation:
     question: Question
     recipe: Node
     folder: Path
+    experiment: str = ""
 
     @cached_property
     def here(self) -> dict[str, Any]:
@@ -138,13 +141,14 @@ def lines_of(explanation: Explanation, reasons: dict[str, str]) -> list[str]:
     ]
 
 
-def as_experiment(recipe: Node, cocktail: Cocktail, kept: Subset) -> str:
+def as_experiment(recipe: Node, cocktail: Cocktail, kept: Subset, experiment: str = "") -> str:
     """The YAML of a recipe with some of its ingredients; of them alone where there is no recipe.
 
     Args:
         recipe: the content of the search's experiment; may be empty.
         cocktail: the whole.
         kept: the ingredients.
+        experiment: another that is a part of this one, as a command takes one alone; or empty.
     """
     nodes = (recipe or cocktail.configs[0]).get("regularizer", {})
     own = {name: nodes[name] for name in kept if name in nodes}
@@ -154,11 +158,15 @@ def as_experiment(recipe: Node, cocktail: Cocktail, kept: Subset) -> str:
         left = [name for name in kept if name in listed] or "none"
         others = [one for one in recipe["defaults"] if _CHOICE not in one]
         content["defaults"] = [*others, {_CHOICE: left}]
+    if experiment:
+        content["defaults"] = [experiment, {_CHOICE: "none"}]
     if SCHEDULER in cocktail.ingredients and SCHEDULER not in kept:
         defaults = [one for one in content.get("defaults", []) if _SCHEDULE not in one]
         content |= {"defaults": [*defaults, {_SCHEDULE: "constant"}]}
         content.pop(SCHEDULER, None)
-    head = f"# @package _global_\n# Found by `regexp explain`: {' + '.join(kept) or 'none'}\n"
+    if experiment:
+        content["defaults"].append("_self_")
+    head = f"# @package _global_\n{SMALL_RECIPE.by}{' + '.join(kept) or 'none'}\n"
     return head + as_yaml(content)
 
 
@@ -166,14 +174,44 @@ _SCHEDULE, _CHOICE = f"override /{SCHEDULER}", "override /regularizer"
 """The defaults that choose a schedule, and techniques."""
 
 
+def check_folder(explanation: Explanation) -> None:
+    """Check that the experiment can be written without a loss, and beside no other's recipe.
+
+    Raises:
+        ConfigError: it cannot.
+        OSError: the folder cannot be read.
+    """
+    folder = explanation.folder
+    others = "the smaller recipe of another sweep"
+    problem = SMALL_RECIPE.refusal(SMALL_RECIPE.text(folder), explanation.sweep_id, others)
+    whole = RECIPE.text(folder)
+    if RECIPE.by in whole and not _says(whole, explanation.recipe):
+        problem = "it has the recipe of a search that is not explained here"
+    if problem:
+        cure = "give another by --folder, or delete what is there"
+        raise ConfigError(problem, key=f"--folder {folder}", cure=cure)
+
+
+def _says(text: str, recipe: Node) -> bool:
+    """Whether an experiment's text has this content."""
+    try:
+        return read_settings(text.encode()) == recipe
+    except ValueError:
+        return False
+
+
 def write(explanation: Explanation, kept: Subset) -> Path:
     """Write the experiment; its file.
 
     Raises:
+        ConfigError: see `check_folder`; another command may have ended meanwhile.
         OSError: the folder cannot be written.
     """
-    path = explanation.folder / "experiment" / f"{SMALL}.yaml"
+    check_folder(explanation)
+    path = SMALL_RECIPE.path(explanation.folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = as_experiment(explanation.recipe, explanation.cocktail, kept)
-    path.write_text(text, encoding="utf-8")
+    text = as_experiment(explanation.recipe, explanation.cocktail, kept, explanation.experiment)
+    head, _, rest = text.partition("\n")
+    whose = f"{SMALL_RECIPE.of}{explanation.sweep_id}"
+    path.write_text(f"{head}\n{whose}\n{rest}", encoding="utf-8")
     return path

@@ -81,6 +81,8 @@ def read_space(searched: Searched) -> Space:
             found[name] = technique
         except ConfigError as error:
             if asked or not isinstance(error, NotApplicable):
+                if error.key == "regularizer":
+                    error.key = f"regularizer.{name}"
                 raise
             left_out[name] = error.problem
     order = list(found) if asked else sorted(found, key=lambda name: _place(found[name]))

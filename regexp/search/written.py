@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from omegaconf import DictConfig
 
@@ -17,11 +18,51 @@ from regexp.sweeps.identity import Node
 from regexp.tracking import pasted
 from regexp.tracking.store import make_folder
 
-NAME, SMALL = "recipe", "recipe_small"
-"""Of the experiments: a search's, and that of its smallest cocktail that is not worse."""
+NAME = "recipe"
+"""Of the experiment of a search."""
 
-_OF = "# Of the search "
-"""Begins the line of a written recipe by which a folder is known as that of a search."""
+
+class Written(NamedTuple):
+    """An experiment that a command writes into a folder, and the lines by which it is known again.
+
+    Attributes:
+        name: of the experiment.
+        by: begins the line of the command.
+        of: begins the line of what it was written for.
+    """
+
+    name: str
+    by: str
+    of: str
+
+    def path(self, folder: str | Path) -> Path:
+        """Its file."""
+        return Path(folder) / "experiment" / f"{self.name}.yaml"
+
+    def text(self, folder: str | Path) -> str:
+        """What the file has; empty where there is none.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        path = self.path(folder)
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def refusal(self, text: str, key: str, anothers: str) -> str:
+        """Why a file with this text is not written over for `key`; empty if it may be.
+
+        Args:
+            anothers: what the file is where it was written for another key.
+        """
+        if not text.strip() or f"{self.of}{key}\n" in text:
+            return ""
+        if self.by not in text:
+            return f"it has an experiment/{self.name}.yaml by other hands"
+        return f"it has {anothers}" if self.of in text else ""  # an earlier version wrote no key
+
+
+RECIPE = Written(NAME, "# Found by `regexp search`: ", "# Of the search ")
+SMALL_RECIPE = Written("recipe_small", "# Found by `regexp explain`: ", "# Of the sweep ")
 
 OF_THE_MACHINE = ("threads", "device")
 """Of `trainer`: not of the recipe, nor is `trainer.bars`, which is the search's."""
@@ -55,7 +96,7 @@ def as_experiment(space: Space, recipe: Recipe) -> str:
         searched = [key.partition(".")[2] for key in recipe.shared if key.startswith(f"{group}.")]
         content[group] = _own(ours, default, searched)
     content = {key: part for key, part in content.items() if part}
-    head = f"# @package _global_\n# Found by `regexp search`: {recipe}\n"
+    head = f"# @package _global_\n{RECIPE.by}{recipe}\n"
     return head + as_yaml(content)
 
 
@@ -111,7 +152,7 @@ def prepare_folder(folder: str, key: str) -> None:
         key: of the search.
 
     Raises:
-        ConfigError: it cannot be written, or has the recipe of another search.
+        ConfigError: it cannot be written, or has the recipe of another search or of a person.
     """
     try:
         make_folder(Path(folder))
@@ -121,19 +162,15 @@ def prepare_folder(folder: str, key: str) -> None:
 
 
 def check_folder(folder: str, key: str) -> None:
-    """Raise ConfigError where a search's folder has the recipe of another; see `prepare_folder`."""
-    path = _file(folder)
+    """Raise ConfigError where a search would write over what is not its; see `prepare_folder`."""
     try:
-        before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        before = RECIPE.text(folder)
     except OSError as error:
         raise _unusable(folder, error) from error
-    if _OF in before and f"{_OF}{key}\n" not in before:
-        raise ConfigError(
-            "it has the recipe of another search, or of other code",
-            key="search.folder",
-            got=folder,
-            cure="give another folder, or delete this one",
-        )
+    others = "the recipe of another search, or of other code"
+    if problem := RECIPE.refusal(before, key, others):
+        cure = "give another folder, or delete this one"
+        raise ConfigError(problem, key="search.folder", got=folder, cure=cure)
 
 
 def _unusable(folder: str, error: OSError) -> ConfigError:
@@ -156,14 +193,10 @@ def write(space: Space, text: str, key: str) -> Path:
     """
     folder = space.config.search.folder
     prepare_folder(folder, key)
-    path = _file(folder)
+    path = RECIPE.path(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = text.replace("\ndefaults:", f"\n{_OF}{key}\ndefaults:", 1)
-    if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
-        path.with_name(f"{SMALL}.yaml").unlink(missing_ok=True)
+    text = text.replace("\ndefaults:", f"\n{RECIPE.of}{key}\ndefaults:", 1)
+    if RECIPE.text(folder) not in ("", text) and SMALL_RECIPE.by in SMALL_RECIPE.text(folder):
+        SMALL_RECIPE.path(folder).unlink()
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def _file(folder: str) -> Path:
-    return Path(folder) / "experiment" / f"{NAME}.yaml"

@@ -211,8 +211,30 @@ def test_a_folder_keeps_the_recipe_of_one_search(tmp_path: Path) -> None:
         write(space, as_experiment(space, space.default), "one")  # which both had begun before
     with pytest.raises(ConfigError, match="it has the recipe of another search"):
         dry_run(space.searched)
-    path.write_text("# a recipe of an earlier version\n", encoding="utf-8")
+    path.write_text("# Found by `regexp search`: l1, by an earlier version\n", encoding="utf-8")
     prepare_folder(folder, "one")
+    path.write_text("# my own\noptimizer:\n  lr: 0.5\n", encoding="utf-8")
+    for key in ("one", "two"):
+        with pytest.raises(ConfigError, match=r"it has an experiment/recipe\.yaml by other hands"):
+            prepare_folder(folder, key)
+
+
+def test_a_folder_may_begin_with_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = compose_named([*SMALL, "search.folder='~/recipes'"]).config
+    assert config.search.folder == str(tmp_path / "recipes")
+
+
+def test_what_a_list_of_techniques_cannot_have_is_named() -> None:
+    words = ["dataset=iris", "model=logistic", "search.techniques=[l1,dropout]"]
+    with pytest.raises(ConfigError, match=r"^regularizer\.dropout: "):
+        read_space(compose_named(words))
+
+
+@pytest.mark.parametrize("words", [["dataset=wine,iris"], ["-m", "dataset=wine"]])
+def test_several_datasets_are_searched_by_a_command_each(words: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"[Aa] search is one job; give a command for each dataset$"):
+        search(words)
 
 
 def test_trials_that_are_typed_take_the_place_of_an_experiments_budget() -> None:
@@ -317,13 +339,17 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_trained(
 
 def test_the_smaller_cocktail_of_an_earlier_recipe_goes(tmp_path: Path) -> None:
     space = read_space(compose_named([*SMALL, f"search.folder={tmp_path}"]))
-    texts = [f"# @package _global_\n# {name}\ndefaults: []\n" for name in ("one", "other")]
+    texts = [f"# @package _global_\n# Found by `regexp search`: {name}\ndefaults: []\n"
+             for name in ("one", "other")]  # fmt: skip
     small = write(space, texts[0], "key").with_name("recipe_small.yaml")
-    small.write_text("regularizer: {}\n")
+    small.write_text("# Found by `regexp explain`: none\nregularizer: {}\n")
     write(space, texts[0], "key")
     assert small.exists(), "the recipe is the same"
     write(space, texts[1], "key")
     assert not small.exists()
+    small.write_text("# my own\n")
+    write(space, texts[0], "key")
+    assert small.exists()
 
 
 def test_a_dry_run_tells_the_space_and_writes_nothing(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+import regexp
 from regexp.__main__ import run
 from regexp.commands.arguments import parse
 from regexp.commands.explain import _verdict_of
@@ -24,6 +25,7 @@ from regexp.search.cocktail_runs import Cocktail, check_alone, cocktail_of, plan
 from regexp.search.explain import take_part
 from regexp.search.explanation import as_experiment as as_smaller
 from regexp.search.recipe import Recipe
+from regexp.search.records import SearchRecord
 from regexp.search.taking_part import read_space
 from regexp.search.written import as_experiment
 from regexp.sweeps.identity import Node
@@ -288,3 +290,94 @@ def test_what_sets_the_size_of_batches_is_not_left_out() -> None:
     check_alone(whole, {"regularizer": {"batch_growth": growth}})
     with pytest.raises(ConfigError, match="sets the size of batches"):
         check_alone(whole, {"regularizer": {"l1": node}})
+
+
+def test_a_search_is_compared_and_opened_by_its_verdict(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search_id, worth_id = searched(sandbox)
+    with sandbox.tracker() as tracker:
+        ongoing = tracker.sweep("another search", "another", {})
+        ongoing.finish()
+    where = [f"paths.mlruns={sandbox.store}", "figures=false"]
+    alike = ["-m", "regularizer=none,dropout", "dataset=iris", "model.hidden=[4]", "seeds=3",
+             "trainer.epochs=1", "yardsticks=false"]  # fmt: skip
+    assert sandbox.run(*alike) == 0
+    [sweep_id] = sandbox.parents().keys() - {search_id, worth_id, ongoing.id}
+    tables = []
+    for first in (search_id, worth_id):
+        folder = str(sandbox.folder / first)
+        assert run(["compare", first, sweep_id, "--folder", folder, *where]) == 0
+        tables.append(Path(folder, "comparison.csv").read_text(encoding="utf-8"))
+    assert tables[0] == tables[1]
+    assert "dropout" in tables[0]
+    capsys.readouterr()
+    for others in ([], [sweep_id]):
+        assert run(["compare", ongoing.id, *others, *where]) == 2
+        assert "is a search that has no verdict yet" in capsys.readouterr().err
+
+    opened, of_verdict = (regexp.open_sweep(one, sandbox.store) for one in (search_id, worth_id))
+    assert opened.best == of_verdict.best
+    assert opened.figures == of_verdict.figures != []
+    assert opened.table().equals(of_verdict.table())
+    assert regexp.open_sweep(ongoing.id, sandbox.store).figures == []
+
+
+def test_a_recipe_of_others_is_not_written_over(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search_id, worth_id = searched(sandbox)
+    where = [f"paths.mlruns={sandbox.store}", "--folder", "there", "dry_run=true"]
+    small = sandbox.folder / "there" / "experiment" / "recipe_small.yaml"
+    small.parent.mkdir(parents=True)
+    by = "# Found by `regexp explain`: none\n"
+    for text, problem in [
+        ("# my own\n", "it has an experiment/recipe_small.yaml by other hands"),
+        (f"{by}# Of the sweep another\n", "it has the smaller recipe of another sweep"),
+        (f"{by}# Of the sweep {worth_id}\n", ""),
+        (by, ""),  # of an earlier version
+    ]:
+        small.write_text(text, encoding="utf-8")
+        assert run(["explain", search_id, *where]) == (2 if problem else 0)
+        assert problem in capsys.readouterr().err
+    whole = small.with_name("recipe.yaml")
+    with sandbox.tracker() as tracker:
+        found = tracker.text(search_id, SEARCH)
+    assert found is not None
+    text = SearchRecord.from_json(found).text
+    for given, status in [(text, 0), (text.replace("3.0", "4.0"), 2), ("a: [", 0)]:
+        whole.write_text(given, encoding="utf-8")
+        assert run(["explain", search_id, *where]) == status
+    assert "it has the recipe of a search that is not explained here" in capsys.readouterr().err
+
+
+def test_the_experiment_of_a_sweep_is_a_part_of_its_smaller_cocktail(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = sandbox.folder / "mine" / "experiment" / "of_mine.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text(
+        "# @package _global_\ndefaults:\n  - override /dataset: iris\n"
+        "  - override /regularizer: [l1, l2]\n  - _self_\n"
+        "model:\n  hidden: [4]\ntrainer:\n  epochs: 2\nyardsticks: false\n",
+        encoding="utf-8",
+    )
+    techniques = "regularizer=none,[dropout,l1]"
+    numbers = ["regularizer.dropout.hidden=0", "regularizer.l1.strength=3"]
+    assert sandbox.run("--config-dir", str(mine.parents[1]), "-m", "experiment=of_mine",
+                       techniques, *numbers, "seeds=3") == 0  # fmt: skip
+    [sweep_id] = sandbox.parents()
+    where = [f"paths.mlruns={sandbox.store}", "figures=false", "--folder", "there"]
+    assert run(["explain", sweep_id, *where]) == 0
+    told = capsys.readouterr().out
+    assert "with the sweep's other overrides, but experiment and regularizer:" in told
+    assert "--config-dir there 'hydra.searchpath=[FOLDER]' experiment=recipe_small" in told
+    assert "(FOLDER is the one that has experiment/of_mine.yaml)" in told
+    words = ["--config-dir", "there", f"hydra.searchpath=[{mine.parents[1]}]",
+             "experiment=recipe_small", "seeds=3"]  # fmt: skip
+    [job] = compose(parse(words)[0]).jobs
+    with sandbox.tracker() as tracker:
+        runs = tracker.runs(sweep_id)
+    assert (runs["technique"] == "none").sum() == 3
+    none = runs[runs["technique"] == "none"]
+    assert [one.fingerprint for one in plan(job.config)] == [*none["fingerprint"]]
