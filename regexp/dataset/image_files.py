@@ -64,6 +64,17 @@ def read_images(
     return images
 
 
+def told_of_range(name: str, images: NDArray[np.uint8]) -> tuple[str, ...]:
+    """A remark where images use less than a quarter of the levels that bytes have."""
+    largest = int(images.max())
+    if largest >= 64:
+        return ()
+    return (
+        f"{name}: no pixel is brighter than {largest} of 255, as where a camera's 12 bits lie in "
+        "files of 16; those below are lost here, so stretch them over the range.",
+    )
+
+
 def reduced(images: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
     """Images [rows, channels, height, width] with `size` pixels a side; None leaves them."""
     return images if size is None else area_average(images, size)

@@ -23,7 +23,13 @@ from regexp.dataset.checks import (
 from regexp.dataset.columns import UTF_8, find_columns, naming_encoding, read_fields
 from regexp.dataset.data import asked_by
 from regexp.dataset.files import find, further_in, joint_checksum
-from regexp.dataset.image_files import SUFFIXES, files_below, read_images, reduced
+from regexp.dataset.image_files import (
+    SUFFIXES,
+    files_below,
+    read_images,
+    reduced,
+    told_of_range,
+)
 from regexp.dataset.lazy import ArrayImages, ChannelScaler
 from regexp.dataset.limits import check_fits
 from regexp.dataset.pixels import RGB, check_reducible, pixel_names
@@ -106,6 +112,7 @@ class LabelledImages(Dataset):
             source=str(path),
             name=path.name.removesuffix(".npz"),
             extra=self._further(path, table),
+            remarks=told_of_range(path.name, images) if path.is_dir() else (),
         )
 
     def preprocessing(self, table: Table) -> ChannelScaler:

@@ -46,8 +46,8 @@ def checked_outputs(model: nn.Module, example: Tensor) -> Tensor:
     Raises:
         ConfigError: if it draws from a global random state that is not torch's, in evaluation, or
             in training from a source that is not known; if it gives no tensor; if its layers
-            have no sizes yet; if it moves a buffer that no state dict has; or if somebody put a
-            part of it into evaluation mode.
+            have no sizes yet; if it writes into its inputs; if it moves a buffer that no state dict
+            has; or if somebody put a part of it into evaluation mode.
     """
     kind = type(model).__name__
     training_mode(model)
@@ -190,9 +190,18 @@ def check_weights(model: nn.Module) -> None:
 
 def _pass(model: nn.Module, rows: Tensor) -> tuple[Tensor, set[str]]:
     """The outputs of a copy, and the names of the modules that draw."""
-    trial = copy.deepcopy(model)
+    trial, given = copy.deepcopy(model), rows.clone()
     with Draws(trial.named_modules()).served(Rng(0, "probe", device=rows.device)) as served:
-        return _tensor(trial(rows), model), served.drew
+        outputs = _tensor(trial(given), model)
+    if not torch.equal(given.nan_to_num(), rows.nan_to_num()):
+        raise ConfigError(
+            f"the forward of {type(model).__name__} writes into its inputs, which would change the "
+            "rows of the data themselves",
+            key="model",
+            cure="give it a result of its own, as x = x * 2 for x *= 2, or leave inplace=True out "
+            "of its first layer",
+        )
+    return outputs, served.drew
 
 
 def _tensor(outputs: object, model: nn.Module) -> Tensor:

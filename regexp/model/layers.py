@@ -36,7 +36,9 @@ class Block(nn.Sequential):
     Attributes:
         features: units or channels of its output.
         dimensions: of what it gives beside rows and features: 0 for [rows, features], 1 for
-            sequences [rows, time, features], 2 for images [rows, channels, height, width].
+            sequences [rows, time, features], 2 for images [rows, channels, height, width]. Of an
+            `nn.Linear` it is 0 until `regexp.model.positions.note_positions` has seen it at work.
+        unfit: why techniques can add no layer to it, as that has seen; empty if they can.
     """
 
     layer: nn.Module
@@ -52,6 +54,7 @@ class Block(nn.Sequential):
         )
         self.features: int
         self.dimensions: int
+        self.unfit = ""
         if isinstance(layer, nn.Linear):
             self.features, self.dimensions = layer.out_features, 0
         elif isinstance(layer, nn.Conv2d):
@@ -89,7 +92,7 @@ class Residual(nn.Module):
 
 __all__ = [
     "Block", "DropoutLayer", "EachTime", "Inputs", "Noise", "Residual", "blocks", "fill_noise",
-    "hidden_weights", "inputs", "modules_of", "note_shapes", "residuals",
+    "hidden_weights", "inputs", "modules_of", "note_shapes", "residuals", "unfit",
 ]  # fmt: skip
 
 _M = TypeVar("_M", bound=nn.Module)
@@ -109,11 +112,27 @@ def modules_of(model: nn.Module, kind: type[_M], missing: str, cure: str) -> dic
 
 
 def blocks(model: nn.Module) -> dict[str, Block]:
-    """The hidden blocks of `model`, by name, from inputs to outputs.
+    """The hidden blocks of `model`, by name, from inputs to outputs, to add layers to.
 
     Raises:
-        NotApplicable: if there is none, so that a technique has nowhere to add its layer.
+        NotApplicable: if there is none, so that a technique has nowhere to add its layer, or one
+            has something else on its first axis than the rows of the batch.
     """
+    found = _blocks(model)
+    for block in found.values():
+        if block.unfit:
+            raise NotApplicable(f"{type(model).__name__}: {block.unfit}", key="regularizer")
+    return found
+
+
+def unfit(layer: nn.Module) -> str:
+    """Why techniques can add nothing by rows to a linear layer or block, as `note_positions` has
+    found; empty if they can.
+    """
+    return str(vars(layer).get("unfit", ""))
+
+
+def _blocks(model: nn.Module) -> dict[str, Block]:
     return modules_of(
         model,
         Block,
@@ -130,7 +149,7 @@ def hidden_weights(model: nn.Module) -> list[tuple[nn.Module, str]]:
     """
     return [
         (block.layer, name)
-        for block in blocks(model).values()
+        for block in _blocks(model).values()
         for name, kind in own_kinds(block.layer).items()
         if kind == "weight"
     ]

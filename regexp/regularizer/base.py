@@ -32,6 +32,7 @@ from regexp.model.layers import (
     hidden_weights,
     inputs,
     residuals,
+    unfit,
 )
 from regexp.model.layouts import Layout
 from regexp.model.recurrent import Recurrent, recurrents
@@ -58,7 +59,7 @@ __all__ = [
     "Memory", "Noise", "NotApplicable", "ParameterKinds", "PenaltyView", "PredictionView",
     "Range", "Recurrent", "Regularizer", "Residual", "Rng", "Schedule", "Step", "Tensors",
     "TrainingSplit", "blocks", "check_value", "count", "hidden_weights", "inputs", "overrides",
-    "parameter_kinds", "recurrents", "residuals", "total", "weights",
+    "parameter_kinds", "recurrents", "residuals", "total", "unfit", "weights",
 ]  # fmt: skip
 
 KINDS = ("penalty", "decay", "constraint", "sparsity", "layer", "normalization", "input", "label",

@@ -22,7 +22,9 @@ from regexp.regularizer.base import (
     Regularizer,
     Step,
     blocks,
+    unfit,
 )
+from regexp.regularizer.common import places
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,10 @@ class TabM(Members):
     members' losses. What is evaluated is their mean probability (in regression their mean output).
 
     Layers are taken in the order of the model's modules; those of other kinds (convolutions) are
-    shared as they are. Adapters are vectors, which penalties,
-    decay and constraints leave alone. A normalization sees the rows of all members together, where
-    the authors' package has one for each member. `batch_ensemble` is the smaller relative: factors
-    at hidden layers alone, and one head.
+    shared as they are. Weights and biases that are frozen stay so, and their layers' adapters are
+    trained. Adapters are vectors, which penalties, decay and constraints leave alone. A
+    normalization sees the rows of all members together, where the authors' package has one for each
+    member. `batch_ensemble` is the smaller relative: factors at hidden layers alone, and one head.
 
     List it before what parametrizes weights (`weight_norm`), and first among techniques that change
     batches, so that each member gets draws of its own.
@@ -167,8 +169,9 @@ class TabM(Members):
 
     Raises:
         ValueError: for a number below 1, or another word.
-        NotApplicable: if the model has fewer than two linear layers, or one whose weight is
-            parametrized.
+        NotApplicable: if the model has fewer than two linear layers, one whose weight is
+            parametrized, one that does not get the rows of the batch on its first axis, or a last
+            one that is frozen or shares its weight.
 
     Reference:
         Y. Gorishniy, A. Kotelnikov, A. Babenko, TabM: advancing tabular deep learning with
@@ -195,7 +198,16 @@ class TabM(Members):
                 key="regularizer.tabm",
                 cure="use a network such as model=mlp",
             )
+        if reason := next(filter(None, map(unfit, found)), ""):
+            raise NotApplicable(f"{type(model).__name__}: {reason}", key="regularizer.tabm")
         *shared, head = found
+        if places(model, head.weight) > 1 or not head.weight.requires_grad:
+            raise NotApplicable(
+                f"the last layer of {type(model).__name__} is frozen or shares its weight, and "
+                "each member would get another of its own",
+                key="regularizer.tabm",
+                cure="use regularizer=batch_ensemble, which shares the last layer",
+            )
         layers_of_members = [MemberLinear(layer, self.members) for layer in shared]
         widths = [m.width for m in model.modules() if isinstance(m, FeatureEmbedding)]
         layers_of_members[0].begin_at_random(self.first, (1, *widths)[-1])
@@ -225,7 +237,9 @@ class MemberLinear(nn.Linear):
         # flat: of one dimension, as biases are
         self.input_factors = nn.Parameter(layer.weight.new_ones(members * layer.in_features))
         self.output_factors = nn.Parameter(layer.weight.new_ones(members * layer.out_features))
-        bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().repeat(members))
+        bias = layer.bias
+        if bias is not None:  # a frozen one stays so
+            bias = nn.Parameter(bias.detach().repeat(members), bias.requires_grad)
         self.register_parameter("bias", bias)
 
     @torch.no_grad()

@@ -27,7 +27,7 @@ from regexp.regularizer.base import (
 __all__ = [
     "advise_momentum", "advise_tail", "average_tail", "backwards_as", "check_own_scale", "copied",
     "covered", "draw_like", "global_norm", "gradients_at", "in_one_order", "in_order", "mixed",
-    "mixed_targets", "mixing_share", "owner", "pairs", "select", "towards", "unit_norms",
+    "mixed_targets", "mixing_share", "owner", "pairs", "places", "select", "towards", "unit_norms",
 ]  # fmt: skip
 
 
@@ -41,6 +41,13 @@ def check_own_scale(technique: str, model: nn.Module) -> None:
                 key=f"regularizer.{technique}",
                 cure="leave the technique out, or take another model",
             )
+
+
+def places(model: nn.Module, parameter: Tensor) -> int:
+    """How many layers of `model` have a parameter as theirs: several where it ties them."""
+    return sum(
+        own is parameter for module in model.modules() for own in module._parameters.values()
+    )
 
 
 def copied(tensors: Tensors) -> Tensors:

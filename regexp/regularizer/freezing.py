@@ -14,7 +14,7 @@ from regexp.regularizer.base import (
     Regularizer,
     Step,
     Tensors,
-    blocks,
+    hidden_weights,
 )
 from regexp.regularizer.depth import last_block_before, layers_before_output
 
@@ -54,7 +54,7 @@ class Freezing(Regularizer, kind="schedule", neutral={"start": 1.0}):
     start: Annotated[float, Range(0, 1)]
 
     def build(self, model: nn.Module) -> nn.Module:
-        blocks(model)  # or there is nothing to freeze
+        hidden_weights(model)  # or there is nothing to freeze
         return model
 
     def gradient(self, step: Step, view: GradientView) -> Tensors:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from regexp.regularizer.base import ParameterKinds, Regularizer, hidden_weights
-from regexp.regularizer.common import unit_norms
+from regexp.regularizer.base import NotApplicable, ParameterKinds, Regularizer, hidden_weights
+from regexp.regularizer.common import places, unit_norms
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class WeightNorm(
         Little: a norm a unit, of weights, not of rows.
 
     Raises:
-        NotApplicable: for a model without hidden blocks.
+        NotApplicable: for a model without hidden blocks, or one in which they share a weight with
+            another layer.
 
     Reference:
         T. Salimans, D. Kingma, Weight normalization: a simple reparameterization to accelerate
@@ -50,8 +51,21 @@ class WeightNorm(
     """
 
     def build(self, model: nn.Module) -> nn.Module:
-        for layer, name in hidden_weights(model):
+        found = [(layer, name, getattr(layer, name)) for layer, name in hidden_weights(model)]
+        for _, _, weight in found:
+            if places(model, weight) > sum(other is weight for _, _, other in found):
+                raise NotApplicable(
+                    f"{type(model).__name__} has a layer that shares the weight of a hidden block, "
+                    "but is none itself, so that they would no longer be the same",
+                    key="regularizer",
+                    cure="build it as a Block too, or leave the technique out",
+                )
+        first: dict[Tensor, Any] = {}
+        for layer, name, weight in found:
             parametrize.register_parametrization(layer, name, LengthAndDirection())
+            own: Any = layer.parametrizations
+            tied = first.setdefault(weight, own[name])
+            own[name].original0, own[name].original1 = tied.original0, tied.original1
         return model
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -18,6 +18,7 @@ from regexp.dataset.base import Data, Dataset
 from regexp.errors import ConfigError, kind_and_reason
 from regexp.model.global_draws import no_global_draws
 from regexp.model.guards import check_width, checked_outputs, outputs_of
+from regexp.model.positions import note_positions
 from regexp.random import seed_torch
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.member import Member, add_layers, initial_stream
@@ -88,19 +89,21 @@ def build_model(node: Node, data: Data, regularizer: Cocktail, seed: int) -> nn.
     # torch's initialisers draw from the global state: it is lent to them and put back.
     what = f"{node['_target_'].rpartition('.')[2]} draws from {{}} when it is made"
     cure = "draw with functions of torch in its __init__, which get the run's own stream"
-    own = no_global_draws(what, cure, key="model", whose=("Python", "NumPy"))
-    with torch.random.fork_rng(devices=[]), own:
+    own = partial(no_global_draws, what, cure, key="model", whose=("Python", "NumPy"))
+    with torch.random.fork_rng(devices=[]), own():
         seed_torch(initial_stream(seed, regularizer))
         model = build_node("model", node, **given)
-        if not isinstance(model, nn.Module):
-            raise ConfigError(f"model._target_={node['_target_']}: expected an nn.Module")
-        try:
-            model = add_layers(model, regularizer, seed)
-        except ConfigError:
-            raise
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
-    return model
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"model._target_={node['_target_']}: expected an nn.Module")
+    if not node["_target_"].startswith("regexp."):  # blocks of ours are what they say
+        note_positions(model, data.train.inputs[:1])
+    try:
+        with own():
+            return add_layers(model, regularizer, seed)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def check_forward(model: nn.Module, data: Data, *, known: bool = False) -> None:

@@ -17,6 +17,7 @@ from regexp.model.draws import probe
 from regexp.model.guards import check_width, checked_outputs
 from regexp.model.kinds import kinds_of
 from regexp.model.modes import modes_kept, training_mode
+from regexp.model.positions import note_positions
 from regexp.random import EVERYBODYS, Rng
 from regexp.regularizer.base import (
     Course,
@@ -127,10 +128,11 @@ class Regularized(Trainable):
         split = with_counts(split, first.device)
         check_new(model, cocktail)
         given, before = model, list(model.parameters())
-        model = add_layers(training_mode(model), cocktail, seed).to(first.device, first.dtype)
-        note_layers([given, model], cocktail)
         floating = example.is_floating_point()
         rows = example.to(first.device, first.dtype if floating else example.dtype)
+        note_positions(model, rows)
+        model = add_layers(training_mode(model), cocktail, seed).to(first.device, first.dtype)
+        note_layers([given, model], cocktail)
         outputs = checked_outputs(model, rows)
         check_width(model, outputs, len(rows), classes)
         self._outputs = outputs.shape[1]

@@ -131,6 +131,20 @@ def test_photographs_stand_upright(tmp_path):
     assert (image == np.rot90(pixels, -1).transpose(2, 0, 1)).all()
 
 
+def test_images_that_use_few_of_their_levels_are_told(tmp_path):
+    shades = np.random.default_rng(0).integers(0, 4096, (40, 8, 8)).astype(np.uint16)
+    for at, image in enumerate(shades):  # 12 bits
+        folder = tmp_path / "photos" / CLASSES[at % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{at}.png")
+    by_folder = make("image_folder", path="photos", size=None)
+    labelled = make("galaxy_images", path="photos", size=4, labels=None, classes=None)
+    for dataset, brightest in ((by_folder, 16), (labelled, 12)):
+        [remark] = [one for one in dataset.table_of(tmp_path).remarks if "brighter" in one]
+        largest = int(remark.partition("brighter than ")[2].split()[0])
+        assert brightest <= largest <= 16
+
+
 def test_sixteen_bits_are_scaled_and_a_palette_may_be_transparent(tmp_path):
     """Pillow would cut off all above 255, and warns of the other."""
     shades = np.linspace(0, 65535, 64).reshape(8, 8).round().astype(np.uint16)

@@ -189,3 +189,33 @@ def test_the_network_itself_is_left_alone() -> None:
     checked_outputs(network, X)
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+class Times(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        x *= 2
+        return self.layer(x)
+
+
+class InTraining(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            x[:, 0] = 0
+        return self.layer(x)
+
+
+class InPlace(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(self.first(x))
+
+
+@pytest.mark.parametrize("kind", [Times, InTraining, InPlace])
+def test_a_network_that_writes_into_its_inputs_is_refused(kind: type[nn.Module]) -> None:
+    rows = X.clone() - 3
+    with pytest.raises(ConfigError, match=f"the forward of {kind.__name__} writes into its inputs"):
+        checked_outputs(kind(), rows)
+    assert torch.equal(rows, X - 3)

@@ -204,3 +204,18 @@ def test_refusals():
         built(MLP((5,), 2, [], "relu"))
     with pytest.raises(NotApplicable, match=r"hidden\.0\.layer is parametrized already; list tabm"):
         built(technique("weight_norm").build(plain()))
+    tied: Any = MLP((5,), 5, [5], "relu")
+    frozen: Any = plain()
+    tied.output.weight = tied.hidden[0].layer.weight
+    frozen.output.weight.requires_grad_(False)
+    for model in (tied, frozen):
+        with pytest.raises(NotApplicable, match="the last layer of MLP is frozen or shares its"):
+            built(model)
+
+
+def test_what_is_frozen_stays_so_and_the_adapters_are_trained():
+    network: Any = plain()
+    network.hidden[0].requires_grad_(False)
+    first = built(network).hidden[0].layer
+    trained = {name for name, value in first.named_parameters() if value.requires_grad}
+    assert trained == {"input_factors", "output_factors"}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.utils import parametrizations
 
+from regexp.errors import NotApplicable
 from regexp.model.cnn import CNN
+from regexp.model.layers import Block
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.regularizer.base import parameter_kinds, weights
 from regexp.regularizer.cocktail import Cocktail
@@ -106,3 +110,36 @@ def test_recurrent_layers():
 def test_bounds_on_weights_whose_length_has_no_effect_are_refused(name, other):
     with pytest.raises(ValueError, match=f"{other}: does not go together with {name}"):
         Cocktail({name: technique(name), other: technique(other)})
+
+
+class Tied(nn.Module):
+    """Two hidden layers with one weight, and perhaps an output layer with it as well."""
+
+    def __init__(self, *, output: bool) -> None:
+        super().__init__()
+        self.first = Block(nn.Linear(5, 5), nn.Tanh())
+        self.second = Block(nn.Linear(5, 5), nn.Tanh())
+        self.output = nn.Linear(5, 5)
+        for layer in [self.second.layer, *([self.output] if output else [])]:
+            layer.weight = self.first.layer.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.output(self.second(self.first(x)))
+
+
+def test_layers_that_share_a_weight_go_on_to_do_so():
+    torch.manual_seed(0)
+    plain: Any = Tied(output=False)
+    count = sum(p.numel() for p in plain.parameters())
+    model: Any = technique("weight_norm").build(copy.deepcopy(plain))
+    assert sum(p.numel() for p in model.parameters()) == count + 5  # a length a unit
+    x = torch.randn(7, 5)
+    torch.testing.assert_close(model(x), plain(x))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        model(x).square().sum().backward()
+        optimizer.step()
+    assert torch.equal(model.first.layer.weight, model.second.layer.weight)
+    assert not torch.allclose(model.first.layer.weight, plain.first.layer.weight)
+    with pytest.raises(NotApplicable, match="Tied has a layer that shares the weight of a hidden"):
+        technique("weight_norm").build(Tied(output=True))
