@@ -152,8 +152,9 @@ def by_row(pairs: Iterable[tuple[Scored, Scored]], reader: RowReader) -> ByRow |
         reader: of the runs' test rows.
 
     Returns:
-        None where some run does not tell its scores by row, those of one seed test other rows, or
-        a seed has a single row, which tells no spread.
+        The differences, NaN alone for a technique without runs. None where some run does not tell
+        its scores by row, those of one seed test other rows, or a seed has a single row, which
+        tells no spread.
     """
     found: list[dict[Any, tuple[Observed, Observed]]] = []
     rows: dict[Any, NDArray[np.int64]] = {}
@@ -193,7 +194,8 @@ def by_row(pairs: Iterable[tuple[Scored, Scored]], reader: RowReader) -> ByRow |
         ),
         idle=np.array(
             [
-                all(_same(ours.predicted, theirs.predicted) for ours, theirs in each.values())
+                bool(each)
+                and all(_same(ours.predicted, theirs.predicted) for ours, theirs in each.values())
                 for each in found
             ],
             dtype=bool,

@@ -191,12 +191,18 @@ def _same_rows(baselines: "Sequence[pd.DataFrame]", reader: RowReader | None) ->
 def _scored(
     groups: "Mapping[Key, pd.DataFrame]", of: Mapping[Key, Key]
 ) -> list[tuple[Scored, Scored]] | None:
-    """The runs of each technique and of its baseline; None where a score is infinite."""
+    """The runs of each technique and of its baseline.
+
+    A technique with an infinite score, of which no test is made, has none; where a baseline has one
+    this is None.
+    """
     scored = {}
     for key in dict.fromkeys([*of, *of.values()]):
         scores = groups[key]["score"].dropna()
-        if not np.isfinite(scores).all():
-            return None
         ids = groups[key]["run_id"][scores.index]
         scored[key] = dict(zip(scores.index, zip(ids, scores, strict=True), strict=True))
+        if not np.isfinite(scores).all():
+            if key in of.values():
+                return None
+            scored[key] = {}
     return [(scored[key], scored[other]) for key, other in of.items()]

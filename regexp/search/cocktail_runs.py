@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from regexp.compare.baseline import label
 from regexp.config.values import cocktail_name
+from regexp.dataset.folds import BLOCK
 from regexp.errors import ConfigError
 from regexp.metrics.names import TUNING_STAGE, YARDSTICK_STAGE
 from regexp.search.recipe import SCHEDULER
-from regexp.search.seeds import BLOCK
 from regexp.search.smaller import Subset
 from regexp.search.verdict import FOUND, TUNED
 from regexp.sweeps.identity import Node
@@ -87,7 +88,7 @@ class Cocktail:
             folder: `paths.data`.
         """
         by_rows = {training_rows(one["dataset"], folder, one["seed"]): one for one in self.configs}
-        first = -(-(max(*self.seeds, self.last) + 1) // BLOCK) * BLOCK
+        first = -(-(max(*self.seeds, self.last) + 1) // _BLOCKS) * _BLOCKS
 
         def fresh() -> Iterator[Node]:
             for seed in itertools.islice(itertools.count(first), _TRIED * len(self.configs)):
@@ -97,6 +98,10 @@ class Cocktail:
 
         return list(itertools.islice(fresh(), len(self.configs)))
 
+
+_BLOCKS = math.lcm(*range(2, BLOCK + 1))
+"""At multiples of it begins a block of seeds, whose splits share as few rows as they can, however
+many seeds the blocks of a dataset have: five, four where `test_seed` tells the test rows."""
 
 _TRIED = 20
 """Seeds that are looked at for each that is wanted."""

@@ -9,9 +9,6 @@ from omegaconf import DictConfig
 TRIAL_SEED = 0
 """Of all trials, which so have one split; for its test rows see `unseen`."""
 
-BLOCK = 5
-"""Seeds of a block at most, whose splits share as few rows as they can: the verdict begins one."""
-
 FINALIST_SEED = 1
 """The first of the finalists: of the trials' block, whose splits validate with other rows."""
 

@@ -1,5 +1,6 @@
 """A whole comparison of runs that have their test outputs by row."""
 
+import math
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from regexp.metrics.outputs import RowOutputs, read, write
 from tests.compare.sources import Source, compared, make_runs, scored
 
 SEEDS, POOL, TESTED = 6, 200, 40
+SCORE = "metrics.test/accuracy"
 WRONG = {"none": 0.2, "none_again": 0.2, "good": 0.02, "worse": 0.3, "idle": 0.2, "l1": 0.19}
 
 
@@ -140,6 +142,27 @@ def test_one_run_without_its_outputs_is_enough_to_do_without(source: Outputs) ->
     assert of(found, "good")["tested"] == 0
     assert "have no scores by row" in found.families[0].notes[1]
     assert of(found, "good")["outcome"] == "helps"
+
+
+def test_an_infinite_score_of_a_technique_leaves_the_others_their_rows(source: Outputs) -> None:
+    """They are judged as if it were not there."""
+    frame = source.frames["a" * 32]
+    endless, without = Outputs(source.folder), Outputs(source.folder)
+    here = frame["run_id"] == "worse2"
+    endless.frames = {
+        "a" * 32: frame.assign(**{SCORE: frame[SCORE].mask(here, math.inf)}),
+    }
+    without.frames = {"a" * 32: frame[frame["technique"] != "worse"]}
+    found, wanted = (compare(one, list(one.frames)) for one in (endless, without))
+    for name in ("good", "idle", "l1", "none_again"):
+        columns = ["error", "p", "rows_error", "rows_p", "tested", "outcome"]
+        pd.testing.assert_series_equal(
+            of(found, name)[columns], of(wanted, name)[columns], check_names=False
+        )
+    assert of(found, "good")["tested"] == SEEDS * TESTED
+    worse = of(found, "worse")
+    assert worse["outcome"] == worse["rows_outcome"] == "no verdict"
+    assert "the difference is infinite at 1 seed" in worse["verdict"]
 
 
 def test_what_matters_and_the_level_are_asked(source: Outputs) -> None:
