@@ -166,7 +166,8 @@ def compose_search(options: argparse.Namespace) -> Searched:
                     key="search.techniques", got="[]",
                     expected="names, or null for all that apply",
                 )  # fmt: skip
-            _check_portfolio(config.search.portfolio, techniques)
+            schedulers = hydra.config_loader.get_group_options("scheduler")
+            _check_portfolio(config.search.portfolio, techniques, schedulers)
             nodes = {group: {str(composed.choices[group]): config[group]} for group in CHOSEN}
             for group, known in nodes.items():
                 choices = hydra.config_loader.get_group_options(group)
@@ -217,12 +218,16 @@ def _names(key: str, value: object, choices: Sequence[str] | dict[str, DictConfi
     return names
 
 
-def _check_portfolio(portfolio: object, techniques: dict[str, DictConfig]) -> None:
-    """Check that it is a list of recipes, of techniques that there are."""
+def _check_portfolio(
+    portfolio: object, techniques: dict[str, DictConfig], schedulers: Sequence[str]
+) -> None:
+    """Check that it is a list of recipes, of techniques and schedules that there are."""
     if portfolio is None:
         return
-    entries = portfolio if isinstance(portfolio, ListConfig) else [portfolio]
-    for number, entry in enumerate(entries):
+    if not isinstance(portfolio, ListConfig):
+        given = shown(portfolio)
+        raise ConfigError(key="search.portfolio", got=given, expected="a list of recipes, or null")
+    for number, entry in enumerate(portfolio):
         key = f"search.portfolio[{number}]"
         parts = ("scheduler", "optimizer", "trainer", "model", "regularizer")
         if not isinstance(entry, DictConfig) or not {*entry} <= {*parts}:
@@ -232,6 +237,7 @@ def _check_portfolio(portfolio: object, techniques: dict[str, DictConfig]) -> No
         for part in parts[1:]:
             if not isinstance(entry.get(part) or {}, DictConfig | dict):
                 raise ConfigError(key=f"{key}.{part}", got=shown(entry[part]), expected="a mapping")
+        _names(f"{key}.scheduler", entry.get("scheduler"), schedulers)
         nodes = entry.get("regularizer") or {}
         _names(f"{key}.regularizer", [*nodes], techniques)
         for name, node in nodes.items():

@@ -45,6 +45,7 @@ from regexp.dataset.data import (
 from regexp.dataset.lazy import LazyInputs
 from regexp.dataset.noise import with_wrong_classes
 from regexp.dataset.preparation import Preparation
+from regexp.dataset.read_check import check_read
 from regexp.dataset.splitting import Splitter
 from regexp.dataset.weights import scaled
 from regexp.errors import ConfigError
@@ -198,7 +199,9 @@ class Dataset(ABC):
         """
         folder = Path(folder).resolve()
         if folder not in self._tables:
-            self._tables[folder] = self.assigned(self.read(folder))
+            table = self.read(folder)
+            check_read(table)
+            self._tables[folder] = self.assigned(table)
         return self._tables[folder]
 
     def load(self, seed: int, folder: Path) -> Data:

@@ -252,10 +252,11 @@ def check_finite(source: str, rows: Rows, values: Any, features: Sequence[str]) 
         return
     row, column = np.argwhere(~np.isfinite(flat))[0]
     name = features[column] if features else f"number {column}"
+    reason = "a number too large (or, for a logarithm, too small)"
+    if np.isnan(flat[row, column]):
+        reason = f"it is missing, and preprocessing has not filled it in, or {reason}"
     raise DataError(
-        f"row {rows[row] + 1} becomes {flat[row, column]} in feature {name!r}: a number too large "
-        "(or, for a logarithm, too small)",
-        key=source,
+        f"row {rows[row] + 1} becomes {flat[row, column]} in feature {name!r}: {reason}", key=source
     )
 
 

@@ -75,6 +75,22 @@ def told_of_range(name: str, images: NDArray[np.uint8]) -> tuple[str, ...]:
     )
 
 
+def told_of_clear(name: str, files: Sequence[Path]) -> tuple[str, ...]:
+    """A remark where files have transparent pixels."""
+    from PIL import Image
+
+    for file in files:
+        with Image.open(file) as image:
+            clear = image.has_transparency_data
+            if clear and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+                return (
+                    f"{name}: {file.name}, for one, has transparent pixels, which are read as "
+                    "the colour that is stored for them; paint images onto a ground if what is "
+                    "clear should count.",
+                )
+    return ()
+
+
 def reduced(images: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
     """Images [rows, channels, height, width] with `size` pixels a side; None leaves them."""
     return images if size is None else area_average(images, size)

@@ -28,6 +28,7 @@ from regexp.dataset.image_files import (
     files_below,
     read_images,
     reduced,
+    told_of_clear,
     told_of_range,
 )
 from regexp.dataset.lazy import ArrayImages, ChannelScaler
@@ -103,6 +104,9 @@ class LabelledImages(Dataset):
         if table is not None or not path.is_dir():  # else names of folders, which are what they are
             _check_labels(str(table or path), labels)
         targets, classes = self._numbered(labels, str(table or path))
+        remarks: tuple[str, ...] = ()
+        if path.is_dir():
+            remarks = (*told_of_clear(path.name, files), *told_of_range(path.name, images))
         return Table(
             inputs=ArrayImages(images),
             targets=targets,
@@ -112,7 +116,7 @@ class LabelledImages(Dataset):
             source=str(path),
             name=path.name.removesuffix(".npz"),
             extra=self._further(path, table),
-            remarks=told_of_range(path.name, images) if path.is_dir() else (),
+            remarks=remarks,
         )
 
     def preprocessing(self, table: Table) -> ChannelScaler:

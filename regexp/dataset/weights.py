@@ -47,8 +47,11 @@ def scaled(weights: NDArray[np.float64], train: Rows, source: str) -> NDArray[np
     """Weights of all rows whose mean over the training rows is 1, so that rates stay what they are.
 
     Raises:
-        DataError: all training rows have the weight 0, or their sum is infinite.
+        DataError: one is negative or no number; all training rows have the weight 0, or their sum
+            is infinite.
     """
+    if not (weights >= 0).all():
+        raise DataError("weights of rows have to be numbers >= 0", key=source)
     mean = weights[train].mean()
     if not (mean > 0 and np.isfinite(mean)):
         raise DataError(f"the weights of the training rows have the mean {mean:g}", key=source)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from regexp.errors import ConfigError
 from regexp.model.global_draws import no_global_draws
 from regexp.regularizer.base import (
     HOOKS,
@@ -238,6 +239,12 @@ class Cocktail(Regularizer):
             if isinstance(term, tuple):
                 term, memory[name] = term
             term = torch.as_tensor(term, device=view.outputs.device)
+            if term.ndim:  # such as one a row, whose sum grows with the batch
+                raise ConfigError(
+                    f"its penalty has the shape {list(term.shape)}, expected one number",
+                    key=_key(name),
+                    cure="take the mean over the rows",
+                )
             terms.append(torch.where(turns[name], term, 0.0) if name in turns else term)
         return torch.as_tensor(total(terms)), memory
 
@@ -332,7 +339,15 @@ class Cocktail(Regularizer):
 
     def predict(self, memory: Memory, view: PredictionView) -> Tensor:
         for name, technique in self._by_hook["predict"]:  # one at most
-            return technique.predict(memory[name], view._replace(rng=view.rng.fold(name)))
+            outputs = technique.predict(memory[name], view._replace(rng=view.rng.fold(name)))
+            if outputs.ndim != 3:
+                raise ConfigError(
+                    f"its predict gives outputs of shape {list(outputs.shape)}, expected [members, "
+                    "rows, outputs]",
+                    key=_key(name),
+                    cure="add the axis of a single member by outputs.unsqueeze(0)",
+                )
+            return outputs
         return super().predict(memory, view)
 
     def restore(self, memory: Memory, state: Tensors) -> Tensors:

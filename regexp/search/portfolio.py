@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from regexp.config.validation import validate
 from regexp.config.values import as_container, flat, is_number, shown
 from regexp.errors import ConfigError, nearest
 from regexp.search.recipe import Recipe
@@ -21,6 +22,20 @@ def portfolio_of(space: Space) -> list[Recipe]:
         ConfigError: there is no such key, it is no number, or the search has it as it is.
     """
     return [_recipe(space, entry) for entry in space.config.search.portfolio or ()]
+
+
+def check_portfolio(space: Space) -> None:
+    """Check that the recipes of `search.portfolio` have values that there may be.
+
+    Raises:
+        ConfigError: see `portfolio_of`; or a number is out of its range.
+    """
+    for number, recipe in enumerate(portfolio_of(space)):
+        try:
+            validate(space.configured(recipe, space.nodes(recipe)))
+        except ConfigError as error:
+            error.key = ".".join(filter(None, (f"search.portfolio[{number}]", error.key)))
+            raise
 
 
 def _recipe(space: Space, entry: DictConfig) -> Recipe:
@@ -59,12 +74,20 @@ def _recipe(space: Space, entry: DictConfig) -> Recipe:
 
 
 def unsearched(space: Space) -> list[str]:
-    """The numbers of entries of `search.portfolio` that are not searched, so that they rest."""
-    searched = [one.key for one in space.shared]
+    """What of the entries of `search.portfolio` is not searched, so that it rests.
+
+    Keys, and values that are none of those that are searched.
+    """
+    searched = {one.key: one for one in space.shared}
     found: dict[str, None] = {}
     for entry in space.config.search.portfolio or ():
         given = _numbers({key: value for key, value in entry.items() if key != "regularizer"})
         found |= dict.fromkeys(key for key in given if key not in searched)
+        found |= dict.fromkeys(
+            f"{key}={shown(value)}"
+            for key, value in given.items()
+            if key in searched and (among := searched[key].choices) and value not in among
+        )
         for name, numbers in (entry.get("regularizer") or {}).items():
             if name in space.techniques:
                 rest = _numbers(numbers or {}).keys() - space.techniques[name].default().keys()

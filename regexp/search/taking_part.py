@@ -19,7 +19,7 @@ from regexp.config.values import copied, flat, plain
 from regexp.errors import ConfigError, NotApplicable, nearest
 from regexp.metrics.names import VALIDATION, chosen_by
 from regexp.regularizer.base import KINDS
-from regexp.search.portfolio import portfolio_of
+from regexp.search.portfolio import check_portfolio
 from regexp.search.recipe import MODEL
 from regexp.search.space import STRUCTURES, Space, Technique, configured, neutralized
 from regexp.search.unseen import with_unseen
@@ -87,7 +87,7 @@ def read_space(searched: Searched) -> Space:
             left_out[name] = error.problem
     order = list(found) if asked else sorted(found, key=lambda name: _place(found[name]))
     space = Space(searched, tuple(shared), {name: found[name] for name in order}, left_out)
-    portfolio_of(space)  # a mistake in it is told before anything is trained
+    check_portfolio(space)  # a mistake in it is told before anything is trained
     return space
 
 

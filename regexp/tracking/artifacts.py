@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from regexp.metrics.names import TEST_OUTPUTS
 from regexp.tracking import shared, store
 from regexp.tracking.database import artifact_uri
 from regexp.tracking.error import TrackingError, may_pass
@@ -113,10 +114,14 @@ class Places:
         return True
 
     def text(self, uri: str, run_id: str, name: str) -> bytes | None:
-        """The content of a text artifact; None where there is none. For the rest as `file`."""
+        """The content of a text artifact, or of test outputs; None where there is none.
+
+        For the rest as `file`.
+        """
         if (part := self._of_stack(uri, run_id, name)) is not None:
             return part
-        with self._own_file(uri, run_id, name, TEXT_BYTES) as path:
+        limit = None if name == TEST_OUTPUTS else TEXT_BYTES  # which grow with the rows
+        with self._own_file(uri, run_id, name, limit) as path:
             return None if path is None else path.read_bytes()
 
     def make_own(self, uri: str, run_id: str, going: Container[str]) -> bool:

@@ -194,7 +194,9 @@ def delete(tracker: Tracker, plan: Deletion) -> bool:
         going = {run.info.run_id for run in plan.runs}
         for run_id, heir in plan.kept.items():
             tags = {names.member_of(heir): names.TRAINED, "sweep": heir, "mlflow.parentRunId": heir}
-            if tracker.places.make_own(tracker.uri, run_id, going):
+            # what goes to another sweep may go with it, and nobody would ask for this one then
+            away = going | {other for other, others in plan.kept.items() if others != heir}
+            if tracker.places.make_own(tracker.uri, run_id, away):
                 tags[STACK] = OWN
             client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
             client.delete_tag(run_id, tag)

@@ -29,6 +29,7 @@ from regexp.regularizer.base import (
 from regexp.regularizer.cocktail import Cocktail
 from regexp.regularizer.conflicts import check_data
 from regexp.scheduler import learning_rate_of
+from regexp.stack.loss_trial import check_hard, tried
 from regexp.stack.member import add_layers
 from regexp.stack.network import Network
 from regexp.stack.objective import OwnLoss
@@ -136,10 +137,18 @@ class Regularized(Trainable):
         outputs = checked_outputs(model, rows)
         check_width(model, outputs, len(rows), classes)
         self._outputs = outputs.shape[1]
+        own_loss = loss and OwnLoss(loss).to(first.device, first.dtype)
+        if own_loss and classes:
+            every = torch.arange(classes, device=first.device)
+            own_loss = tried(own_loss.function, every, classes, task, "loss", first.dtype)
+            if not own_loss.soft:
+                check_hard("loss", cocktail)
+        # how many targets a row has is told by the first batch
+        self._untried = own_loss.function if own_loss and not classes else None
         drawing = probe(model, rows, Rng(seed, "probe", device=first.device))
         super().__init__(
             model, model, cocktail, [seed], task, classes, first.dtype, drawing=drawing,
-            own_loss=loss and OwnLoss(loss).to(first.device, first.dtype),
+            own_loss=own_loss,
         )  # fmt: skip
         self.split = split
         self.steps = epochs * steps_per_epoch
@@ -210,13 +219,17 @@ class Regularized(Trainable):
         Raises:
             ValueError: for targets, weights or rows of another shape or type, such as values
                 [rows], which would be taken for [rows, rows]; if `loss` gives other than a value a
-                row; if somebody put a part of the model into evaluation mode; if a technique draws
-                from a global random state in the first step; or after `finish`.
+                row, or one that hangs on other rows; if somebody put a part of the model into
+                evaluation mode; if a technique draws from a global random state in the first step;
+                or after `finish`.
         """
         self._check_unfinished("train_batch")
         self._check(inputs, targets, soft=True)
         check_rows(weights, rows, len(inputs))
         training_mode(self.model)
+        if self._untried is not None:
+            tried(self._untried, targets, self._outputs, self.task, "loss", self.dtype)
+            self._untried = None
         # later steps are not looked at: threads that load rows may draw as they like
         whose = () if self.step_index else EVERYBODYS
         with no_draws_in_training(*whose):

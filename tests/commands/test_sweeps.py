@@ -9,7 +9,7 @@ import pytest
 from regexp.__main__ import USAGE_ERROR, run
 from regexp.tracking import Tracker
 from regexp.tracking.stored import Reader
-from tests.sandbox import SMALL
+from tests.sandbox import SMALL, Sandbox
 from tests.tracking.runs import start
 
 
@@ -86,6 +86,26 @@ def test_a_deleted_sweep_leaves_what_others_reuse_and_frees_the_disk(
     assert "there is no run" in capsys.readouterr().err
     assert run(["delete", second, "--yes", where]) == 0
     assert not list(folder.rglob("last.pt"))
+
+
+def test_runs_of_a_stack_that_go_to_several_sweeps_have_all_their_files(sandbox: Sandbox) -> None:
+    """Also when the sweep that the first of them went to is deleted too."""
+    sweeps: list[str] = []
+    for seeds in ("2", "[0]", "[1]"):
+        assert sandbox.run("regularizer=l1", *SMALL[:-1], f"seeds={seeds}") == 0
+        sweeps += sandbox.parents().keys() - {*sweeps}
+    reader = Reader(None, sandbox.store)
+    [last] = [run_id for run_id, seed in reader.runs(sweeps[0])[["run_id", "seed"]].values
+              if seed == 1]  # fmt: skip
+    shared = ("environment.json", "stack.yaml", "diagnostics.json", "test_outputs.npz")
+    before = {name: reader.text(last, name) for name in shared}
+    assert None not in before.values()
+    for sweep_id in sweeps[:2]:
+        assert run(["delete", sweep_id, "--yes", f"paths.mlruns={sandbox.store}"]) == 0
+    left = Reader(None, sandbox.store)
+    assert left.run(last).sweep_id == sweeps[2]
+    assert {name: left.text(last, name) for name in shared} == before
+    assert run(["rerun", "--sweep", sweeps[2], f"paths.mlruns={sandbox.store}"]) == 0
 
 
 def test_a_sweep_that_reuses_is_deleted_without_what_it_reuses(

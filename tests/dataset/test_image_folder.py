@@ -145,6 +145,21 @@ def test_images_that_use_few_of_their_levels_are_told(tmp_path):
         assert brightest <= largest <= 16
 
 
+def test_transparent_pixels_are_told(tmp_path):
+    for clear in (False, True):
+        for at in range(40):
+            pixels = np.full((8, 8, 4), 255, dtype=np.uint8)
+            pixels[2:6, 2:6, :3] = at
+            pixels[0, 0, 3] = 0 if clear and at == 7 else 255
+            folder = tmp_path / f"clear{clear}" / CLASSES[at % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / f"{at}.png")
+        table = make("image_folder", path=f"clear{clear}", size=None).table_of(tmp_path)
+        told = [remark for remark in table.remarks if "transparent" in remark]
+        assert len(told) == clear
+        assert not told or "7.png, for one, has transparent pixels" in told[0]
+
+
 def test_sixteen_bits_are_scaled_and_a_palette_may_be_transparent(tmp_path):
     """Pillow would cut off all above 255, and warns of the other."""
     shades = np.linspace(0, 65535, 64).reshape(8, 8).round().astype(np.uint16)

@@ -620,6 +620,8 @@ def test_what_a_portfolio_has_of_what_is_not_searched_rests_and_is_told() -> Non
              "model:{hidden:[8]},regularizer:{l1:{strength:0.3}}}]")  # fmt: skip
     of = space(entry, "search.schedulers=null", "search.space.model=null", "model=logistic",
                "optimizer=adamw", "search.techniques=[l1]")  # fmt: skip
+    other = space(PORTFOLIO.replace("scheduler:constant", "scheduler:step_lr"))
+    assert unsearched(other) == ["scheduler=step_lr", "model.hidden=[7]"]
     [recipe] = portfolio_of(of)
     assert recipe.shared["optimizer.lr"] == 0.02
     assert recipe.techniques == {"l1": {"strength": 0.3}}
@@ -638,6 +640,16 @@ def test_what_a_portfolio_has_of_what_is_not_searched_rests_and_is_told() -> Non
         ("[{optimizer:{lr:abc}}]", "optimizer.lr=abc: expected a number"),
         ("[{regularizer:{l1:{strength:abc}}}]", "l1.strength=abc: expected a number"),
         ("[{regularizer:{l1:{strenth:0.1}}}]", "no such key. Did you mean strength?"),
+        (
+            "{optimizer:{lr:0.1}}",
+            "expected a list of recipes, or null",
+        ),
+        ("[{scheduler:cosine_anealing_lr}]", "Did you mean cosine_annealing_lr?"),
+        (
+            "[{},{regularizer:{dropout:{hidden:1.5}}}]",
+            "search.portfolio[1].regularizer.dropout.hidden: expected a number >= 0 and < 1",
+        ),
+        ("[{optimizer:{lr:-1}}]", "search.portfolio[0]: optimizer.lr=-1.0: Invalid"),
     ],
 )
 def test_mistakes_in_a_portfolio_are_named(given: str, message: str) -> None:

@@ -76,9 +76,11 @@ def test_histories_of_many_runs_are_those_of_each(
 def test_a_text_that_is_too_large_is_not_read(
     fresh_store: Path, tracker: Tracker, sweep: RunRecord, monkeypatch: pytest.MonkeyPatch
 ):
-    record = start(tracker, sweep.id, artifacts={"config.yaml": "a" * 200})
+    kept = {"config.yaml": "a" * 200, "test_outputs.npz": "b" * 200}  # the other grows with rows
+    record = start(tracker, sweep.id, artifacts=kept)
     record.finish()
     monkeypatch.setattr(artifacts, "TEXT_BYTES", 100)
+    assert Reader(None, fresh_store).text(record.id, "test_outputs.npz") == b"b" * 200
     with pytest.raises(TrackingError, match=r"config\.yaml of the run .* has 200 bytes"):
         Reader(None, fresh_store).text(record.id, "config.yaml")
 

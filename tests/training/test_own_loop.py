@@ -23,7 +23,14 @@ from regexp.model.mlp import MLP
 from regexp.model.recurrent_network import RecurrentNetwork
 from regexp.model.resnet_mlp import ResNetMLP
 from regexp.random import Rng, derive
-from regexp.regularizer.base import TrainingSplit
+from regexp.regularizer.base import (
+    Memory,
+    PenaltyView,
+    PredictionView,
+    Regularizer,
+    Step,
+    TrainingSplit,
+)
 from regexp.regularizer.batch_norm import BatchNorm
 from regexp.regularizer.dropout import Dropout
 from regexp.regularizer.early_stopping import EarlyStopping
@@ -432,9 +439,61 @@ def test_targets_of_another_shape_or_type_are_refused(
 
 
 def test_a_loss_of_the_mean_of_rows_is_refused() -> None:
-    ours = regularized(mlp(), {}, loss=nn.CrossEntropyLoss())
-    with pytest.raises(ValueError, match=r"^loss: expected the loss of each row, \[4\], got \[\]"):
-        ours.train_batch(torch.zeros(4, 5), torch.zeros(4, dtype=torch.int64))
+    expected = r"^loss: expected the loss of each row, of shape \[6\] for 6 rows, got \[\]"
+    with pytest.raises(ValueError, match=expected):
+        regularized(mlp(), {}, loss=nn.CrossEntropyLoss())
+    ours = regularized(nn.Linear(5, 1), {}, classes=0, loss=nn.MSELoss())
+    with pytest.raises(ValueError, match=expected):
+        ours.train_batch(torch.zeros(4, 5), torch.zeros(4, 1))
+
+
+def test_a_loss_in_which_rows_meet_is_refused() -> None:
+    """Values [rows, 1] against outputs [rows] are differences of all rows with all others."""
+    ours = regularized(nn.Linear(5, 1), {}, classes=0, loss=lambda o, t: (o[:, 0] - t).square())
+    with pytest.raises(ValueError, match=r"^loss: the loss of a row differs with the rows beside"):
+        ours.train_batch(torch.randn(8, 5), torch.randn(8, 1))
+
+
+def test_a_loss_that_is_written_for_classes_is_given_classes() -> None:
+    """Whatever techniques make of the batch; those that soften targets are refused."""
+    seen = []
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        seen.append(targets.dtype)
+        return -outputs.log_softmax(-1)[torch.arange(len(outputs)), targets]
+
+    draws = torch.Generator().manual_seed(0)
+    inputs, targets = torch.randn(16, 5, generator=draws), torch.arange(16) % 3
+    ends = []
+    for given in (loss, None):
+        run = regularized(mlp(), {"input_noise": technique("input_noise")}, loss=given)
+        run.train_batch(inputs, targets)
+        ends.append(run.end_epoch(inputs, targets)["loss"])
+    assert ends[0] == pytest.approx(ends[1])
+    assert seen[-1] == torch.int64
+    with pytest.raises(ValueError, match=r"mixup: makes probabilities of classes, which the loss"):
+        regularized(mlp(), {"mixup": technique("mixup")}, loss=loss)
+
+
+def test_hooks_of_another_shape_name_their_technique() -> None:
+    class ByRow(Regularizer, kind="penalty"):
+        def penalty(self, step: Step, view: PenaltyView) -> torch.Tensor:
+            return view.outputs.square().mean(-1)
+
+    class NoMembers(Regularizer, kind="ensemble"):
+        def predict(self, memory: Memory, view: PredictionView) -> torch.Tensor:
+            return view.network(view.inputs)
+
+    inputs, targets = batches(1)[0]
+    run = regularized(mlp(), {"mine": ByRow()})
+    message = r"^regularizer\.mine: its penalty has the shape \[16\], expected one number; take the"
+    with pytest.raises(ConfigError, match=message):
+        run.train_batch(inputs, targets)
+    run = regularized(mlp(), {"mine": NoMembers()})
+    run.train_batch(inputs, targets)
+    message = r"^regularizer\.mine: its predict gives outputs of shape \[16, 3\], expected \[mem"
+    with pytest.raises(ConfigError, match=message):
+        run.end_epoch(inputs, targets)
 
 
 def test_parameters_of_several_types_are_refused() -> None:
