@@ -243,6 +243,8 @@ def explain_hydra(
 
 def _expected(detail: str) -> str:
     """OmegaConf's complaint about a type, in the words of the other messages."""
+    if "is not Optional" in detail:
+        return "expected a value, not null"
     found = re.search(r"(?:could not be converted to|is not a valid) (\w+)", detail)
     kinds = {"Integer": "an integer", "Float": "a number", "bool": "true or false"}
     return f"expected {kinds[found.group(1)]}" if found and found.group(1) in kinds else detail

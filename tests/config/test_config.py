@@ -49,6 +49,7 @@ MISTAKES = [
     # types
     ("trainer.epochs=ten", "trainer.epochs=ten:", "expected an integer"),
     ("trainer.epochs=1.5", "trainer.epochs=1.5:", "expected an integer"),
+    ("search.rungs=null", "search.rungs=null:", "expected a value, not null"),
     ("stack=maybe", "stack=maybe:", "expected true or false"),
     ("model.hidden=64", "model.hidden=64:", "expected a list of integers"),
     ("model.hidden=[a]", "model.hidden=['a']:", "expected a list of integers"),
