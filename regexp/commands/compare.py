@@ -82,12 +82,11 @@ def compare(arguments: Sequence[str]) -> int:
     from regexp.tracking.stored import Reader
 
     reader = Reader(config.tracking.uri, config.paths.mlruns)
-    for sweep_id in sweep_ids:
-        _name(reader, sweep_id)
+    names = {sweep_id: _name(reader, sweep_id) for sweep_id in sweep_ids}
     searches = {sweep_id: _search(reader, sweep_id) for sweep_id in sweep_ids}
     search = searches[sweep_ids[0]] if len(sweep_ids) == 1 else None
-    compared = [one.verdict if one else sweep_id for sweep_id, one in searches.items()]
-    names = {sweep_id: _name(reader, sweep_id) for sweep_id in compared}
+    verdicts = {one: found.verdict if found else one for one, found in searches.items()}
+    names = {to: names.get(to) or _name(reader, to) for to in verdicts.values()}
     sweep_ids = [*names]
     asked = Question(given.metric, given.factor, given.baseline, given.matters)
     asked = asked.filled(recorded_question(reader, sweep_ids))
@@ -136,12 +135,9 @@ def _search(reader: "Reader", sweep_id: str) -> "SearchRecord | None":
     if reader.text(sweep_id, SEARCH) is None:
         check_ended(sweep_id, reader.run(sweep_id).tags)
         return None
-    from regexp.search.page import check_verdict, record_in  # with torch
+    from regexp.search.page import ended_search  # with torch
 
-    record = record_in(reader, sweep_id)
-    if record is not None:
-        check_verdict(reader, sweep_id, record)
-    return record
+    return ended_search(reader, sweep_id)
 
 
 def _searched(

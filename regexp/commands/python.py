@@ -109,13 +109,10 @@ class Sweep:
     @property
     def _compared(self) -> str:
         """The id of the sweep whose runs are compared: of a search that of its verdict."""
-        from regexp.search.page import check_verdict, record_in
+        from regexp.search.page import ended_search
 
-        search = record_in(self._reader, self.id)
-        if search is None:
-            return self.id
-        check_verdict(self._reader, self.id, search)
-        return search.verdict
+        search = ended_search(self._reader, self.id)
+        return self.id if search is None else search.verdict
 
     @property
     def figures(self) -> list[str]:

@@ -180,7 +180,7 @@ def compose_search(options: argparse.Namespace) -> Searched:
                 check_launcher(master)
                 fit_to_launcher(config, master.hydra.launcher)
         except (HydraException, OmegaConfBaseException) as error:
-            several = _ONE_JOB[0].upper() + _ONE_JOB[1:]
+            several = _ONE_JOB.capitalize()
             words = explain_hydra(error, hydra, options.config_name, overrides, several)
             raise ConfigError(words) from error
     with read_write(config), open_dict(config):

@@ -64,7 +64,18 @@ def read_images(
     return images
 
 
-def told_of_range(name: str, images: NDArray[np.uint8]) -> tuple[str, ...]:
+def told_of_images(name: str, files: Sequence[Path], images: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Remarks on images for training.
+
+    Args:
+        name: of the data.
+        files: that they were read from.
+        images: as `read_images` gave them.
+    """
+    return (*_told_of_clear(name, files), *_told_of_range(name, images))
+
+
+def _told_of_range(name: str, images: NDArray[np.uint8]) -> tuple[str, ...]:
     """A remark where images use less than a quarter of the levels that bytes have."""
     largest = int(images.max())
     if largest >= 64:
@@ -75,7 +86,7 @@ def told_of_range(name: str, images: NDArray[np.uint8]) -> tuple[str, ...]:
     )
 
 
-def told_of_clear(name: str, files: Sequence[Path]) -> tuple[str, ...]:
+def _told_of_clear(name: str, files: Sequence[Path]) -> tuple[str, ...]:
     """A remark where files have transparent pixels."""
     from PIL import Image
 

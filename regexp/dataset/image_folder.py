@@ -13,13 +13,7 @@ from regexp.dataset.assigned import WORDS
 from regexp.dataset.base import DataError, Dataset, Rows, Splits, Table
 from regexp.dataset.checks import check_size, unexpected
 from regexp.dataset.files import find, joint_checksum
-from regexp.dataset.image_files import (
-    SUFFIXES,
-    files_below,
-    read_images,
-    told_of_clear,
-    told_of_range,
-)
+from regexp.dataset.image_files import SUFFIXES, files_below, read_images, told_of_images
 from regexp.dataset.lazy import ArrayImages, ChannelScaler
 from regexp.dataset.pixels import RGB, pixel_names
 from regexp.errors import count, few
@@ -102,11 +96,7 @@ class ImageFolder(Dataset):
             name=path.name,
             splits=splits,
             held_out=held_out,
-            remarks=(
-                *parts.remarks,
-                *told_of_clear(path.name, files),
-                *told_of_range(path.name, images.array),
-            ),
+            remarks=(*parts.remarks, *told_of_images(path.name, files, images.array)),
         )
 
     def preprocessing(self, table: Table) -> ChannelScaler:

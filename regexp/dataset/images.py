@@ -28,8 +28,7 @@ from regexp.dataset.image_files import (
     files_below,
     read_images,
     reduced,
-    told_of_clear,
-    told_of_range,
+    told_of_images,
 )
 from regexp.dataset.lazy import ArrayImages, ChannelScaler
 from regexp.dataset.limits import check_fits
@@ -104,9 +103,6 @@ class LabelledImages(Dataset):
         if table is not None or not path.is_dir():  # else names of folders, which are what they are
             _check_labels(str(table or path), labels)
         targets, classes = self._numbered(labels, str(table or path))
-        remarks: tuple[str, ...] = ()
-        if path.is_dir():
-            remarks = (*told_of_clear(path.name, files), *told_of_range(path.name, images))
         return Table(
             inputs=ArrayImages(images),
             targets=targets,
@@ -116,7 +112,7 @@ class LabelledImages(Dataset):
             source=str(path),
             name=path.name.removesuffix(".npz"),
             extra=self._further(path, table),
-            remarks=remarks,
+            remarks=told_of_images(path.name, files, images) if path.is_dir() else (),
         )
 
     def preprocessing(self, table: Table) -> ChannelScaler:

@@ -159,13 +159,11 @@ def as_experiment(recipe: Node, cocktail: Cocktail, kept: Subset, experiment: st
         others = [one for one in recipe["defaults"] if _CHOICE not in one]
         content["defaults"] = [*others, {_CHOICE: left}]
     if experiment:
-        content["defaults"] = [experiment, {_CHOICE: "none"}]
+        content["defaults"] = [experiment, "_self_", {_CHOICE: "none"}]
     if SCHEDULER in cocktail.ingredients and SCHEDULER not in kept:
         defaults = [one for one in content.get("defaults", []) if _SCHEDULE not in one]
         content |= {"defaults": [*defaults, {_SCHEDULE: "constant"}]}
         content.pop(SCHEDULER, None)
-    if experiment:
-        content["defaults"].append("_self_")
     head = f"# @package _global_\n{SMALL_RECIPE.by}{' + '.join(kept) or 'none'}\n"
     return head + as_yaml(content)
 

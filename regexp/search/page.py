@@ -167,6 +167,18 @@ def record_in(source: Texts, sweep_id: str) -> SearchRecord | None:
         return None  # of another version, or by other hands
 
 
+def ended_search(reader: Reader, sweep_id: str) -> SearchRecord | None:
+    """As `record_in`, of a search whose verdict is there.
+
+    Raises:
+        ConfigError: see `check_verdict`.
+    """
+    record = record_in(reader, sweep_id)
+    if record is not None:
+        check_verdict(reader, sweep_id, record)
+    return record
+
+
 def check_verdict(reader: Reader, search_id: str, record: SearchRecord) -> None:
     """Raise ConfigError where the sweep that is the verdict of a search was deleted."""
     if not reader.has(record.verdict):

@@ -18,9 +18,6 @@ from regexp.sweeps.identity import Node
 from regexp.tracking import pasted
 from regexp.tracking.store import make_folder
 
-NAME = "recipe"
-"""Of the experiment of a search."""
-
 
 class Written(NamedTuple):
     """An experiment that a command writes into a folder, and the lines by which it is known again.
@@ -61,7 +58,7 @@ class Written(NamedTuple):
         return f"it has {anothers}" if self.of in text else ""  # an earlier version wrote no key
 
 
-RECIPE = Written(NAME, "# Found by `regexp search`: ", "# Of the search ")
+RECIPE = Written("recipe", "# Found by `regexp search`: ", "# Of the search ")
 SMALL_RECIPE = Written("recipe_small", "# Found by `regexp explain`: ", "# Of the sweep ")
 
 OF_THE_MACHINE = ("threads", "device")
@@ -130,7 +127,7 @@ def command_of(space: Space, *more: str) -> str:
     if searched.folders:
         given = {"hydra.searchpath": searched.folders, **given}
     return pasted.command(
-        "--config-dir", config.search.folder, f"experiment={NAME}",
+        "--config-dir", config.search.folder, f"experiment={RECIPE.name}",
         f"dataset={searched.choices['dataset']}",
         *(pasted.assignment(key, value) for key, value in given.items()), *more,
         uri=config.tracking.uri, folder=config.paths.mlruns, data=config.paths.data,

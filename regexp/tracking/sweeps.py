@@ -192,11 +192,14 @@ def delete(tracker: Tracker, plan: Deletion) -> bool:
             for name in told:
                 client.delete_tag(run_id, name)
         going = {run.info.run_id for run in plan.runs}
+        # what goes to another sweep may go with it, and nobody would ask for these then
+        away = {
+            heir: going | {run_id for run_id, other in plan.kept.items() if other != heir}
+            for heir in {*plan.kept.values()}
+        }
         for run_id, heir in plan.kept.items():
             tags = {names.member_of(heir): names.TRAINED, "sweep": heir, "mlflow.parentRunId": heir}
-            # what goes to another sweep may go with it, and nobody would ask for this one then
-            away = going | {other for other, others in plan.kept.items() if others != heir}
-            if tracker.places.make_own(tracker.uri, run_id, away):
+            if tracker.places.make_own(tracker.uri, run_id, away[heir]):
                 tags[STACK] = OWN
             client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
             client.delete_tag(run_id, tag)
