@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 
+from regexp.config.collector import keep_imports
 from regexp.metrics.names import TUNING_STAGE
 from regexp.stack.at_once import runs_at_once
 from regexp.stack.member import Member
@@ -126,6 +127,7 @@ def train_members(
     save: Save = lambda epoch, content: None,
 ) -> list[Result]:
     """Train a stack; its results in the order of the members, with what their data add."""
+    keep_imports()  # what trains for hours leaves garbage
     trainer = runs[0].config["trainer"]
     results = parts.train(trainer["epochs"], report, save, trainer["step"])
     own_metrics = build_metrics(trainer)

@@ -20,7 +20,7 @@ spare_imports()
 full = gc.get_stats()[2]["collections"]
 kept = [[] for _ in range(500_000)]
 lost = cycle()
-more = [[] for _ in range(50_000)]
+more = [[] for _ in range(600_000)]
 print(gc.get_stats()[2]["collections"] == full, lost() is None)
 before = cycle()
 keep_imports()
