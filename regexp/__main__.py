@@ -80,7 +80,9 @@ def _run(arguments: Sequence[str]) -> int:
 
         answer(arguments)
         return 0
-    sweep = compose(options)
+    from regexp.sweeps.workers import start_importing
+
+    sweep = compose(options, start_importing)
     if sweep.config.dry_run:
         from regexp.commands.dry_run import show_dry_run
 

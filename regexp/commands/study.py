@@ -77,7 +77,9 @@ def study(arguments: Sequence[str]) -> int:
     name, *rest = rest
     options, _ = parse(["-m", f"experiment={name}", *rest, *["--debug"] * given.debug])
     check_words(options, [name])
-    sweep = compose(options)
+    from regexp.sweeps.workers import start_importing
+
+    sweep = compose(options, start_importing)
     if sweep.config.dry_run:
         from regexp.commands.dry_run import show_dry_run
 

@@ -8,7 +8,7 @@ message. Imports neither torch nor MLflow, so that `--help` and completion are q
 import argparse
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -109,8 +109,15 @@ def written(overrides: Sequence[str]) -> str:
     return " ".join(override.removeprefix("++") for override in overrides)
 
 
-def compose(options: argparse.Namespace) -> Sweep:
+def compose(
+    options: argparse.Namespace, begun: Callable[[DictConfig, int], None] = lambda *_: None
+) -> Sweep:
     """Compose and check every job that `options` ask for.
+
+    Args:
+        options: see `regexp.commands.arguments.parse`.
+        begun: called before the jobs are checked, which imports what they name, with the
+            configuration that has Hydra's own node, and how many jobs there are.
 
     Raises:
         ConfigError: the first thing that is wrong, in words.
@@ -142,6 +149,7 @@ def compose(options: argparse.Namespace) -> Sweep:
                 f"{written(overrides)}: a glob that matches no choice, so there is no job; "
                 "see regexp --help"
             )
+        begun(master, len(batches or []))
         jobs, strays = _jobs(hydra, name, batches or [], swept, master, multirun)
         known = hydra.config_loader.get_group_options("regularizer") if strays else []
     check_strays(strays, overrides, [job.config.regularizer for job in jobs], known)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
+from regexp.config.collector import keep_imports
 from regexp.sweeps.job import train
 from regexp.sweeps.outcome import Outcome
 from regexp.sweeps.planned_run import PlannedRun
@@ -36,6 +37,7 @@ class Shared:
 
     def __call__(self, jobs: Sequence[Sequence[PlannedRun]]) -> list[list[Outcome]]:
         """What became of the runs of each job, whoever trained them; see `engine.Train`."""
+        keep_imports()  # what trains for hours leaves garbage
         outcomes: dict[int, list[Outcome]] = {}
         # first what nobody trains, then what others have trained, or left, or taken over
         waits: Callable[[str], object] | None = None

@@ -18,7 +18,7 @@ from regexp.addresses import public
 from regexp.config.prepared import prepare_resolvers
 from regexp.errors import kind_and_reason
 from regexp.sweeps.progress import say
-from regexp.sweeps.workers import is_command, start_server
+from regexp.sweeps.workers import TRAINING, is_command, start_server
 from regexp.tracking import interruptible
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -50,7 +50,7 @@ def workers_of(config: DictConfig) -> int:
 def start_importing(workers: int) -> None:
     """Let a process import what workers need, beside this one, if there are to be any."""
     if workers > 1:
-        start_server([f"{__package__}.command"])
+        start_server([TRAINING, f"{__package__}.command"])
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ when the job's own process was killed.
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +26,7 @@ from regexp.sweeps.progress import say
 
 if TYPE_CHECKING:
     from regexp.compare.report import ComparisonReport
+    from regexp.sweeps.illustrate import Drawn
     from regexp.sweeps.planned_run import PlannedRun
     from regexp.sweeps.yardsticks import Yardstick
     from regexp.tracking import RunRecord
@@ -145,6 +146,12 @@ def _execute(
     folder = Path(sweep.config.paths.mlruns) / "hydra" / name
     status: Literal["FINISHED", "FAILED"]
     parent: RunRecord | None = None
+    by_workers = each(sweep.master, len(sweep.jobs))
+    pictures: Iterable[Drawn] = ()
+    if sweep.config.figures:
+        from regexp.sweeps.illustrate import drawn
+
+        pictures = drawn(planned, by_workers)
     # A signal or Ctrl-C leaves these blocks as an exception; the tracker then ends its runs.
     with interruptible(), shared_tracker(sweep.config) as tracker:
         try:
@@ -160,11 +167,10 @@ def _execute(
             if sweep.config.figures and parent.owned:
                 from regexp.sweeps.illustrate import illustrate
 
-                illustrate(planned, parent, say)
+                illustrate(pictures, parent, say)
             course = Course(sweep, planned, left_out, known, parent, tracker, folder)
             run(course, looks)
             tracker.own(parent, lambda who: say(f"waits for {who}, which ends the same sweep"))
-            by_workers = each(sweep.master, len(sweep.jobs))
             with _tolerant(course), tracker.asking_once():
                 fits = [one for one in sticks[0] if not looks or one.seed < course.seeds]
                 record_yardsticks(fits, sticks[1], tracker, parent, reuse=reuse, each=by_workers)

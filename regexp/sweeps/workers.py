@@ -1,8 +1,9 @@
-"""Processes that run jobs side by side on this machine, forked from one that has imported for all.
+"""Processes of this machine beside a command's own, forked from one that has imported for all.
 
 Hydra's joblib launcher starts its workers by loky, each of which would import torch, scikit-learn
 and MLflow for itself, and only when the first jobs are given to it. When they have trained, the
-same processes fit yardsticks and draw pictures.
+same processes fit yardsticks and draw pictures. Where the command trains by itself, workers do no
+more than these two, and nothing while it trains, so that what training costs is measured alone.
 """
 
 import logging
@@ -10,7 +11,7 @@ import multiprocessing
 import pickle
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
@@ -18,17 +19,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import DictConfig
 
+from regexp.config.values import yardsticks_of
+
 if TYPE_CHECKING:
     from regexp.compare.figures import Each
 
-_LAUNCHER = "hydra_plugins.hydra_joblib_launcher."
-_DRAWING = [
-    "regexp.compare.figures",
-    "matplotlib.figure",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.backends.backend_svg",
-]
-"""What workers import to draw."""
+_JOBLIB = "hydra_plugins.hydra_joblib_launcher."
+_BASIC = "hydra._internal.core_plugins.basic_launcher."
+_AFTERWARDS = 4
+"""Workers where the command trains by itself, at most."""
+
+TRAINING, DRAWING = f"{__package__}.worker", f"{__package__}.drawing_worker"
+"""What the process that workers are forked from imports for those that do so."""
 
 _logger = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ Result = TypeVar("Result")
 
 
 def start_importing(master: DictConfig, jobs: int) -> None:
-    """Let a process import what jobs need, beside this one, if workers will be forked from it.
+    """Let a process import what workers need, beside this one, if they will be forked from it.
 
     Only in the command's own process: a forked worker runs the main module of its parent again, as
     `multiprocessing` does, and a user's program or notebook may have no guard against that.
@@ -46,21 +48,19 @@ def start_importing(master: DictConfig, jobs: int) -> None:
         master: the configuration with Hydra's own node.
         jobs: how many there are.
     """
-    if not _are_forked(master, jobs):
+    number = _workers(master, jobs)
+    if not number:
         return
     from joblib.externals.loky.backend.context import set_start_method
 
-    start_server(_DRAWING if master.figures else ())
+    trains, draws = _by_joblib(master, jobs), _draws(master)
+    start_server([*[TRAINING] * trains, *[DRAWING] * draws])
     set_start_method("forkserver", force=True)
 
 
 def start_server(modules: Iterable[str]) -> None:
-    """Start the process that workers are forked from, and that imports what they need.
-
-    Args:
-        modules: that it imports beside those which every worker needs.
-    """
-    multiprocessing.set_forkserver_preload([f"{__package__}.worker", *modules])
+    """Start the process that workers are forked from, and that imports what they need."""
+    multiprocessing.set_forkserver_preload([*modules])
     # A worker that a signal ends leaves a semaphore of tqdm's, which is removed with a warning.
     sys.warnoptions.append("ignore:resource_tracker")  # is given to processes that start now
     try:
@@ -79,26 +79,31 @@ def each(master: DictConfig, jobs: int) -> "Each":
         A function like `map`. Functions and items have to be picklable; what a function raises
         ends all of it. Where a worker is ended, this process does what is left, one by one.
     """
-    if not _are_forked(master, jobs):
-        return map
-    return partial(_each, master.hydra.launcher.n_jobs)
+    number = _workers(master, jobs)
+    return partial(_each, number) if number else map
 
 
 def _each(
-    n_jobs: int, function: Callable[[Item], Result], items: Iterable[Item]
+    number: int, function: Callable[[Item], Result], items: Iterable[Item]
 ) -> Iterator[Result]:
+    # as bytes: of large arrays joblib would make files, which nobody may write to
+    packed = [pickle.dumps((function, item)) for item in items]
+    # in a thread: whoever asks for a worker waits until the server has imported
+    return _results(packed, ThreadPoolExecutor(1).submit(_submit, number, packed))
+
+
+def _submit(number: int, packed: Sequence[bytes]) -> tuple[Any, list[Future[Any]]]:
     from joblib import effective_n_jobs
     from joblib.externals.loky import get_reusable_executor
 
-    executor = get_reusable_executor(effective_n_jobs(n_jobs), reuse=True)  # the launcher's
-    # as bytes: of large arrays joblib would make files, which nobody may write to
-    packed = [pickle.dumps((function, item)) for item in items]
-    return _results(executor, packed, [executor.submit(_unpacked, one) for one in packed])
+    executor = get_reusable_executor(effective_n_jobs(number), reuse=True)  # perhaps the launcher's
+    return executor, [executor.submit(_unpacked, one) for one in packed]
 
 
 def _results(
-    executor: Any, packed: Sequence[bytes], futures: Sequence[Future[Any]]
+    packed: Sequence[bytes], submitted: Future[tuple[Any, list[Future[Any]]]]
 ) -> Iterator[Any]:
+    executor, futures = submitted.result()
     done = 0
     try:
         for future in futures:
@@ -118,10 +123,29 @@ def _unpacked(packed: bytes) -> Any:
     return function(item)
 
 
-def _are_forked(master: DictConfig, jobs: int) -> bool:
+def _workers(master: DictConfig, jobs: int) -> int:
+    """How many processes beside this one are forked, as joblib's `n_jobs`; 0 if none are."""
+    if not is_command() or master.get("dry_run"):
+        return 0
+    if _by_joblib(master, jobs):
+        return int(master.hydra.launcher.n_jobs)
+    from joblib import cpu_count
+
+    alone = str(master.hydra.launcher._target_).startswith((_BASIC, _JOBLIB))
+    cores = cpu_count()
+    return min(cores, _AFTERWARDS) if alone and cores > 1 and _draws(master) else 0
+
+
+def _by_joblib(master: DictConfig, jobs: int) -> bool:
+    """Whether workers train."""
     launcher: Any = master.hydra.launcher
-    is_joblib = str(launcher._target_).startswith(_LAUNCHER)
-    return is_joblib and launcher.n_jobs != 1 and jobs > 1 and is_command()
+    is_joblib = str(launcher._target_).startswith(_JOBLIB)
+    return is_joblib and launcher.n_jobs != 1 and jobs > 1
+
+
+def _draws(master: DictConfig) -> bool:
+    """Whether there is anything to draw or to fit."""
+    return bool(master.figures) or yardsticks_of(master) is not False
 
 
 def is_command() -> bool:

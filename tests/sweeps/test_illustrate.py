@@ -1,6 +1,7 @@
 """The pictures of a sweep's data and learning rates: what is drawn is what the runs see."""
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from regexp.commands.arguments import parse
 from regexp.config.jobs import compose
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL, REGRESSION, Data, Split, TargetScale
 from regexp.dataset.lazy import Images
-from regexp.sweeps.illustrate import illustrate, planned_pictures
+from regexp.sweeps import workers
+from regexp.sweeps.illustrate import drawn, illustrate, planned_pictures
 from regexp.sweeps.illustrate.images import displayed, examples, picked
 from regexp.sweeps.illustrate.series import series, windows
 from regexp.sweeps.illustrate.tables import ROWS, features, most_correlated, sampled, targets
@@ -248,6 +250,32 @@ def test_pictures_are_artifacts_of_the_parent(
     assert any(name.startswith("figures/targets_") for name in found)
 
 
+def test_others_draw_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "is_command", lambda: True)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    sweep = compose(parse(["dataset=iris", "seeds=2", "trainer.epochs=1"])[0])
+    planned, _ = plan_all(sweep.jobs)
+    each = workers.each(sweep.master, 1)
+    assert each is not map
+    made = list(drawn(planned, each))
+    assert [name for name, _ in made] == ["features_iris", "targets_iris", "learning_rate"]
+    assert made == list(drawn(planned))
+
+
+@pytest.mark.parametrize("dataset", ["iris", "digits"])
+def test_large_data_are_drawn_where_they_are(monkeypatch: pytest.MonkeyPatch, dataset: str) -> None:
+    sent: list[Any] = []
+
+    def others(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        sent.extend(items)
+        return map(function, sent)
+
+    monkeypatch.setattr("regexp.sweeps.illustrate._SENT", 1000)  # bytes; iris has 2,400
+    planned, _ = plan_all(compose(parse([f"dataset={dataset}", "seeds=1"])[0]).jobs)
+    assert all(isinstance(made, bytes) for _, made in drawn(planned, others))
+    assert not sent
+
+
 def test_a_picture_that_fails_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     class Parent:
         def artifact(self, folder: Path) -> None:
@@ -259,7 +287,7 @@ def test_a_picture_that_fails_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None
     said: list[str] = []
     monkeypatch.setattr("regexp.sweeps.illustrate.learning_rate", fail)
     planned, _ = plan_all(compose(parse(["dataset=iris", "trainer.epochs=1"])[0]).jobs)
-    illustrate(planned, Parent(), said.append)  # type: ignore[arg-type]
+    illustrate(drawn(planned), Parent(), said.append)  # type: ignore[arg-type]
     assert said == [
         "No picture learning_rate: ValueError: too odd",
         "The pictures of the data cannot be kept: OSError: disk full",

@@ -25,7 +25,21 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def launcher(kind: str, **changes: Any) -> Any:
     target = f"hydra_plugins.hydra_{kind}_launcher.{kind}_launcher.{kind.title()}Launcher"
     node = {"_target_": target, "n_jobs": 2, **changes}
-    return OmegaConf.create({"hydra": {"launcher": node}, "figures": False})
+    return OmegaConf.create({"hydra": {"launcher": node}, "figures": False, "yardsticks": False})
+
+
+BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+def basic(**changes: Any) -> Any:
+    node = {"hydra": {"launcher": {"_target_": BASIC}}, "figures": True, "yardsticks": False}
+    return OmegaConf.create({**node, **changes})
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "is_command", lambda: True)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
 
 
 def test_workers_of_joblib_are_forked(monkeypatch: pytest.MonkeyPatch, started: list[Any]) -> None:
@@ -46,6 +60,38 @@ def test_others_are_left_alone(
     workers.start_importing(master, jobs)
     assert not started
     assert context._DEFAULT_START_METHOD is None
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_workers_that_train_may_also_draw(started: list[Any]) -> None:
+    master = launcher("joblib")
+    master.figures = True
+    workers.start_importing(master, 3)
+    assert started == [["regexp.sweeps.worker", "regexp.sweeps.drawing_worker"], "server"]
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize("jobs", [1, 5])
+@pytest.mark.parametrize("changes", [{}, {"figures": False, "yardsticks": "auto"}])
+def test_a_command_that_trains_by_itself_has_others_draw_and_fit(
+    started: list[Any], jobs: int, changes: Any
+) -> None:
+    workers.start_importing(basic(**changes), jobs)
+    assert started == [["regexp.sweeps.drawing_worker"], "server"]
+    assert workers.each(basic(**changes), jobs) is not map
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize(
+    ("changes", "cores"), [({"figures": False}, 2), ({"dry_run": True}, 2), ({}, 1)]
+)
+def test_where_nothing_is_drawn_or_there_is_one_core_nobody_helps(
+    monkeypatch: pytest.MonkeyPatch, started: list[Any], changes: Any, cores: int
+) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: cores)
+    workers.start_importing(basic(**changes), 1)
+    assert not started
+    assert workers.each(basic(**changes), 1) is map
 
 
 def test_a_program_of_the_users_is_not_run_again(started: list[Any]) -> None:
