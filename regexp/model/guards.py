@@ -16,7 +16,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from regexp.errors import ConfigError
 from regexp.model.draws import Draws
 from regexp.model.global_draws import no_global_draws
-from regexp.model.modes import modes_kept, training_mode
+from regexp.model.modes import modes_kept, training_mode, without_fast_path
 from regexp.model.noise import Noise
 from regexp.random import Rng
 
@@ -31,7 +31,7 @@ def outputs_of(model: nn.Module, example: Tensor) -> Tensor:
         ConfigError: if it gives no tensor.
     """
     trial = copy.deepcopy(model).eval()
-    with torch.no_grad():
+    with torch.no_grad(), without_fast_path():
         outputs = _tensor(trial(example), model)
         trial.train()(torch.cat([example, example]))
     return outputs
@@ -191,7 +191,8 @@ def check_weights(model: nn.Module) -> None:
 def _pass(model: nn.Module, rows: Tensor) -> tuple[Tensor, set[str]]:
     """The outputs of a copy, and the names of the modules that draw."""
     trial, given = copy.deepcopy(model), rows.clone()
-    with Draws(trial.named_modules()).served(Rng(0, "probe", device=rows.device)) as served:
+    served_draws = Draws(trial.named_modules()).served(Rng(0, "probe", device=rows.device))
+    with served_draws as served, without_fast_path():
         outputs = _tensor(trial(given), model)
     if not torch.equal(given.nan_to_num(), rows.nan_to_num()):
         raise ConfigError(

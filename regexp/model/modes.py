@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TypeVar
 
+import torch
 from torch import nn
 
 from regexp.errors import ConfigError
@@ -45,3 +46,18 @@ def modes_kept(*models: nn.Module) -> Iterator[None]:
     finally:
         for module, training in before:
             module.training = training
+
+
+@contextlib.contextmanager
+def without_fast_path() -> Iterator[None]:
+    """Have torch's transformers do the same in evaluation as in training.
+
+    Their fast path has no rule for `vmap`, leaves out dropout that is called for, and passes by
+    layers that techniques have put in the place of theirs.
+    """
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)

@@ -10,6 +10,7 @@ import torch
 from torch import Size, Tensor, nn
 
 from regexp.model.layers import Block, unfit
+from regexp.model.modes import without_fast_path
 
 _ROWS = 7  # that no other axis of a network is likely to have
 
@@ -34,7 +35,7 @@ def note_positions(model: nn.Module, example: Tensor) -> None:
         trial = copy.deepcopy(model).eval()
         for name, noted in shapes.items():
             trial.get_submodule(name).register_forward_hook(partial(_note, noted))
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), without_fast_path():
             trial(torch.cat([example[:1]] * _ROWS))
     except Exception:  # a user's module may raise anything
         return

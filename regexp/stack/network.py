@@ -15,11 +15,12 @@ from torch.utils import _pytree as pytree
 from regexp.model.draws import Draws
 from regexp.model.functional import call_with
 from regexp.model.layers import Noise
+from regexp.model.modes import without_fast_path
 from regexp.model.repeated import Repeated
 from regexp.random import Rng
 from regexp.regularizer.base import Tensors
 from regexp.stack.padding import padded_embeddings
-from regexp.stack.vmapped import Stacked, attributes, without_fast_path
+from regexp.stack.vmapped import Stacked, attributes
 
 _AGAIN = (
     "a technique calls the network with other weights or noise, and its forward computes parts "

@@ -130,7 +130,9 @@ class _Group:
         self.whole = whole
         self.axis = lifted and len(runs) > 1
         self.parameters = (
-            parameters if whole else [nn.Parameter(self.part(p.data)) for p in parameters]
+            parameters
+            if whole
+            else [nn.Parameter(self.part(p.data), p.requires_grad) for p in parameters]
         )
         self.optimizer = make_optimizer(stepper.optimizer, self.parameters, kinds)
         self.schedule = Schedule(stepper.scheduler, stepper.interval, self.optimizer)
@@ -201,7 +203,17 @@ class Optimizers:
                     view.grad = None if whole.grad is None else group.part(whole.grad)
             if not fused_adam_step(group.optimizer):
                 group.optimizer.step()
+            if not group.whole and type(group.optimizer) not in ELEMENTWISE:
+                self._take_back(group)
         self._fused = None
+
+    def _take_back(self, group: _Group) -> None:
+        """Put into the stack what an optimizer gave its views in another memory, by `p.data =`."""
+        for view, whole in zip(group.parameters, self.parameters, strict=True):
+            part = group.part(whole.data)
+            if view.data_ptr() != part.data_ptr():
+                part.copy_(view.data)
+                view.data = part
 
     def _fuse(self) -> FusedAdams | JoinedAdams | None:
         """What steps all runs of a stack in a faster way, if there is any."""

@@ -36,7 +36,8 @@ def padded_embeddings(network: nn.Module) -> Iterator[None]:
     mode = _Padded()
     with mode:
         yield
-    _pads[network] = mode.seen
+    # one within another, as a network is called and its module in it: the inner one sees it
+    _pads[network] = mode.seen or _pads.get(network, False)
 
 
 def _is_compiled(network: nn.Module) -> bool:

@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 
 from regexp.model.functional import call_with
 from regexp.model.layers import Noise
+from regexp.model.modes import without_fast_path
 from regexp.random import Rng
 from regexp.stack.padding import padded_embeddings
 
@@ -67,7 +68,9 @@ class Vmapped(Stacked):
                 inner = single.get_submodule(name)
                 # a network's own train() may keep some of it in evaluation
                 inner.training = module.training and (inner.training or not self.training)
-        tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+        # under each name: a single run's may be two where the stack has one, as of shared noise
+        buffers = dict(self.named_buffers(remove_duplicate=False))
+        tensors = {**dict(self.named_parameters()), **buffers}
         numbers = {n: varying(m) for n, m in self.named_modules() if isinstance(m, Noise)}
 
         def single_run(
@@ -85,20 +88,6 @@ class Vmapped(Stacked):
             path, _, last = name.rpartition(".")
             self.get_submodule(path)._buffers[last] = value.detach()
         return outputs
-
-
-@contextlib.contextmanager
-def without_fast_path() -> Iterator[None]:
-    """Have torch's transformers do the same in evaluation as in training.
-
-    Their fast path has no rule for `vmap`, and leaves out dropout that is called for.
-    """
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 @contextlib.contextmanager

@@ -11,10 +11,9 @@ from regexp.metrics import names
 from regexp.metrics.loss import LOSSES, Loss
 from regexp.metrics.sharpness import sharpness
 from regexp.model.functional import call_with
-from regexp.model.modes import modes_kept
+from regexp.model.modes import modes_kept, without_fast_path
 from regexp.random import Rng
 from regexp.stack.member import Member
-from regexp.stack.vmapped import without_fast_path
 from regexp.training.state import Result
 
 

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regexp.errors import ConfigError
+from regexp.model.guards import checked_outputs
+from regexp.model.layers import Block, Inputs
 from regexp.random import Rng
 from regexp.regularizer.base import Regularizer
 from regexp.stack.stack import Stack
@@ -211,3 +213,105 @@ def test_what_draws_between_epochs_is_refused_too(hook: str) -> None:
     setattr(Drawing, hook, values[hook])
     with pytest.raises(ConfigError, match="drew from torch's global random state in training"):
         run([make_member(0, {"drawing": Drawing()})], epochs=3)
+
+
+class Words(nn.Module):
+    """Numbers as words, 0 of which is padding, in a forward of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(6, 4, padding_idx=0)
+        self.out = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        words = (x.detach().clamp(-1, 1) * 2.4 + 2.5).long()
+        return self.out(self.table(words).mean(1))
+
+
+class CalledTwice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputs = Inputs()
+        self.first = Block(nn.Linear(5, 8), nn.Tanh())
+        self.twice = Block(nn.Linear(8, 8), nn.Tanh())
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.twice(self.twice(self.first(self.inputs(x)))))
+
+
+class PartlyFrozen(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(5, 8).requires_grad_(False)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.first(x).tanh())
+
+
+class InOtherMemory(torch.optim.Optimizer):
+    """SGD that gives its parameters new tensors."""
+
+    def __init__(self, parameters: Any, lr: float = 0.1) -> None:
+        super().__init__(parameters, {"lr": lr})
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.data = parameter.data - group["lr"] * parameter.grad
+
+
+class DecayOfWhatIsTrained(torch.optim.Optimizer):
+    """SGD that decays all it is given but for what says that it is frozen."""
+
+    def __init__(self, parameters: Any, lr: float = 0.1) -> None:
+        super().__init__([p for p in parameters if p.requires_grad], {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.mul_(0.9).sub_(group["lr"] * parameter.grad)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "optimizer"),
+    [
+        *[(Words, name, SMOOTH) for name in ("sam", "gsam", "look_sam", "weight_noise")],
+        (CalledTwice, "manifold_mixup", SMOOTH),
+        (TabTransformer, "none", InOtherMemory),
+        (PartlyFrozen, "none", DecayOfWhatIsTrained),
+    ],
+)
+def test_what_stands_once_in_a_stack_is_what_it_is_alone(
+    model: Any, name: str, optimizer: Any
+) -> None:
+    def member(seed: int):
+        techniques = {} if name == "none" else {name: technique(name)}
+        return make_member(seed, techniques, optimizer, model=model)
+
+    for result, _, alone, _ in stacked_and_alone(member, range(3), epochs=3):
+        for key, value in result.last["weights"].items():
+            torch.testing.assert_close(value, alone.last["weights"][key], rtol=0, atol=1e-11)
+        if model is Words:
+            assert not result.last["weights"]["table.weight"][0].any()
+
+
+class Filled(nn.Module):
+    """An encoder of torch's that its fast path in evaluation would serve."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, 0.1, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1)
+        self.into = nn.Linear(1, 8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(self.into(x[..., None])).mean(1))
+
+
+def test_a_network_is_looked_at_without_torchs_fast_path() -> None:
+    model = technique("tabm").build(Filled())
+    assert checked_outputs(model, torch.randn(2, 5)).shape == (2, 3)
