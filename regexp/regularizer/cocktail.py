@@ -32,6 +32,7 @@ from regexp.regularizer.base import (
     total,
 )
 from regexp.regularizer.conflicts import check_together
+from regexp.regularizer.returned import of_names, of_rows, of_tensors, of_type
 from regexp.regularizer.turns import (
     alternatives,
     check_alternatives,
@@ -163,6 +164,7 @@ class Cocktail(Regularizer):
         for name, technique in self._by_hook["advise"]:
             ends = {key: schedule.final for key, schedule in technique.schedules.items()}
             advice = technique.with_values(ends).advise(course)
+            advice = [advice] if isinstance(advice, str) else advice
             lines += [f"{_key(name)}: {line}" for line in advice]
         return lines
 
@@ -179,7 +181,7 @@ class Cocktail(Regularizer):
         cure, key = "draw with functions of torch, which get the run's own stream", _key(name)
         whose = ("Python", "NumPy")
         with no_global_draws("its build draws from {}", cure, key=key, whose=whose):
-            model = technique.build(model)
+            model = of_type(technique.build(model), nn.Module, key, "build")
         added = [module for module in model.modules() if module not in before]
         if any(name in group for group in self._groups.values()):
             check_idle(name, added)
@@ -194,15 +196,15 @@ class Cocktail(Regularizer):
             technique.check_model(model)
 
     def batch_size(self, epoch: int, batch_size: int) -> int:
-        for _, technique in self._by_hook["batch_size"]:
-            batch_size = technique.batch_size(epoch, batch_size)
+        for name, technique in self._by_hook["batch_size"]:
+            batch_size = of_rows(technique.batch_size(epoch, batch_size), _key(name))
         return batch_size
 
     def batch(self, step: Step, batch: Batch) -> Batch:
         turns = self._turns(step, "batch")
         for name, technique in self._now(step, "batch"):
-            changed = technique.batch(self._at(step, name, "batch"), batch)
-            changed = changed.completed(batch, name)
+            made = technique.batch(self._at(step, name, "batch"), batch)
+            changed = of_type(made, Batch, _key(name), "batch").completed(batch, name)
             batch = changed.where(turns[name], batch) if name in turns else changed
         return batch
 
@@ -255,6 +257,7 @@ class Cocktail(Regularizer):
             gradients = technique.gradient(self._at(step, name, "gradient"), view)
             if isinstance(gradients, tuple):
                 gradients, memory[name] = gradients
+            gradients = of_names(gradients, view.gradients.keys(), _key(name), "gradient")
             if name in turns:
                 gradients = _where(turns[name], gradients, view.gradients)
             regradient = partial(self._regradient, step, name, technique, view.regradient)
@@ -277,6 +280,7 @@ class Cocktail(Regularizer):
         view = GradientView(before(parameters), parameters, before)
         gradients = technique.gradient(again, view)
         gradients = gradients[0] if isinstance(gradients, tuple) else gradients
+        gradients = of_names(gradients, view.gradients.keys(), _key(name), "gradient")
         turns = self._turns(step, "gradient")
         return _where(turns[name], gradients, view.gradients) if name in turns else gradients
 
@@ -284,6 +288,7 @@ class Cocktail(Regularizer):
         turns = self._turns(step, "constrain")
         for name, technique in self._now(step, "constrain"):
             changed = technique.constrain(self._at(step, name, "constrain"), new, old)
+            changed = of_names(changed, new.keys(), _key(name), "constrain")
             # what has no dimension takes the type of a technique's number that is a tensor
             changed = {name: value.to(old[name].dtype) for name, value in changed.items()}
             new = _where(turns[name], changed, new) if name in turns else changed
@@ -294,7 +299,7 @@ class Cocktail(Regularizer):
         cure = "begin with constants, and draw from step.rng later"
         for name, technique in self.techniques.items():
             with no_global_draws("its init draws from {}", cure, key=_key(name)):
-                memory[name] = technique.init(state, kinds)
+                memory[name] = of_tensors(technique.init(state, kinds), _key(name), "init")
         return memory
 
     def track(self, step: Step, state: Tensors) -> Memory:
@@ -334,7 +339,8 @@ class Cocktail(Regularizer):
 
     def weights(self, memory: Memory, state: Tensors) -> Tensors:
         for name, technique in self._by_hook["weights"]:
-            state = technique.weights(memory[name], state)
+            given = technique.weights(memory[name], state)
+            state = of_names(given, state.keys(), _key(name), "weights")
         return state
 
     def predict(self, memory: Memory, view: PredictionView) -> Tensor:
@@ -352,7 +358,8 @@ class Cocktail(Regularizer):
 
     def restore(self, memory: Memory, state: Tensors) -> Tensors:
         for name, technique in self._by_hook["restore"]:
-            state = technique.restore(memory[name], state)
+            given = technique.restore(memory[name], state)
+            state = of_names(given, state.keys(), _key(name), "restore")
         return state
 
     def stop(self, memory: Memory) -> Tensor:
