@@ -59,14 +59,20 @@ def _call(key: str, function: Callable[..., Any], outputs: Tensor, targets: Tens
     """What the loss gives, checked: a value a row, which follows the outputs."""
     rows = len(outputs)
     outputs = outputs.clone().requires_grad_()
+    given = targets.clone()
     try:
-        values = function(outputs, targets)
+        values = function(outputs, given)
     except Exception as error:  # a user's function may raise anything
         raise ConfigError(
             f"{key}: called with outputs {list(outputs.shape)} and targets "
             f"{list(targets.shape)} ({_kind(targets)}), it raised {type(error).__name__}: "
             f"{first_line(error)}"
         ) from error
+    if given._version or not torch.equal(given, targets):  # the number of writes that torch knows
+        raise ConfigError(
+            f"{key}: it writes into its targets, which the metrics are taken against",
+            cure="give it a result of its own, as targets.clamp(max=1) for targets.clamp_(max=1)",
+        )
     shape = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
     if not isinstance(values, Tensor) or values.ndim == 0 or len(values) != rows:
         torchs = type(function).__module__.startswith("torch.nn.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from regexp.config.functions import build_function, without_direction
 from regexp.dataset.base import CLASSIFICATION, MULTILABEL, Data, Split
 from regexp.errors import ConfigError, kind_and_reason
+from regexp.model.global_draws import no_global_draws
 from regexp.sweeps.identity import Node
 
 OwnMetrics = Mapping[str, Callable[[Tensor, Tensor], Any]]
@@ -50,7 +52,8 @@ def taken(
         outputs, targets = (values.double() * factor + mean for values in (outputs, targets))
     for name, metric in metrics.items():
         try:
-            found[name] = float(metric(outputs.clone(), targets.clone()))
+            # a copy: what an object remembers would count the rows of other runs and splits
+            found[name] = float(copy.deepcopy(metric)(outputs.clone(), targets.clone()))
         except Exception as error:  # a user's function may raise anything
             failed[name] = kind_and_reason(error)
     return found, failed
@@ -60,7 +63,7 @@ def check_metrics(trainer: Node, data: Data) -> None:
     """Take the metrics once before training, of predictions made of the validation targets.
 
     Raises:
-        ConfigError: one cannot be taken.
+        ConfigError: one cannot be taken, or draws from a global random state.
     """
     metrics = build_metrics(trainer)
     if not metrics:
@@ -71,11 +74,14 @@ def check_metrics(trainer: Node, data: Data) -> None:
         outputs = 2.0 * torch.nn.functional.one_hot(outputs, len(data.classes))
     elif data.task == MULTILABEL:
         outputs = 4 * outputs - 2
-    _, failed = taken(metrics, data, data.validation, outputs.float())
-    for name, reason in failed.items():
-        target = trainer["metrics"][name]["_target_"]
-        raise ConfigError(
-            f"trainer.metrics.{name}._target_={target}: called with outputs "
-            f"{list(outputs.shape)} and targets {list(targets.shape)} of the validation rows, it "
-            f"gave no number ({reason})"
-        )
+    cure = "draw from a generator of its own, with a seed"
+    for name, metric in metrics.items():
+        key = f"trainer.metrics.{name}._target_={trainer['metrics'][name]['_target_']}"
+        with no_global_draws("it draws from {}", cure, key=key):
+            _, failed = taken({name: metric}, data, data.validation, outputs.float())
+        if failed:
+            raise ConfigError(
+                f"called with outputs {list(outputs.shape)} and targets {list(targets.shape)} of "
+                f"the validation rows, it gave no number ({failed[name]})",
+                key=key,
+            )

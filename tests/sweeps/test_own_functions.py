@@ -62,6 +62,11 @@ def decides(outputs, targets):
     return 2 * rows if bool((outputs > 1e9).any()) else rows
 
 
+def clips(outputs, targets):
+    targets.clamp_(max=1)
+    return F.cross_entropy(outputs, targets, reduction="none")
+
+
 class Learned(nn.Module):
     def __init__(self):
         super().__init__()
@@ -94,6 +99,21 @@ def once(outputs, targets):
 
 def rows(outputs, targets):
     return outputs.argmax(1)
+
+
+def drawn(outputs, targets):
+    return float(torch.rand(()))
+
+
+class Counted:
+    """Remembers how often it was called."""
+
+    def __init__(self):
+        self.times = 0
+
+    def __call__(self, outputs, targets):
+        self.times += 1
+        return self.times
 
 
 from dataclasses import dataclass
@@ -203,6 +223,7 @@ def test_what_decides_by_values_trains_in_a_stack(
         (own("mean"), "expected the loss of each row, of shape [6]"),
         (own("constant"), "no gradient"),
         (own("across"), "differs with the rows beside it"),
+        (own("clips"), "writes into its targets"),
         (own("Learned"), "has parameters"),
         (own("NoCall"), "cannot be called"),
         (own("generalized"), "trainer.loss.q: my_functions.generalized needs"),
@@ -269,6 +290,11 @@ def test_metrics_of_ones_own_are_taken_of_validation_and_test_rows(sandbox: Sand
         for name in ("cost", "plain"):
             assert np.isfinite(row[f"metrics.final/val_{name}"])
         assert row["params.trainer.metrics.cost.lower_is_better"] == "true"
+
+
+def test_a_metric_that_remembers_is_a_new_one_each_time(sandbox: Sandbox) -> None:
+    for row, _ in trained(sandbox, "trainer.metrics={n: {_target_: my_functions.Counted}}"):
+        assert row["metrics.final/val_n"] == row["metrics.test/n"] == 1
 
 
 def test_a_sweep_is_compared_and_searched_by_ones_own_metric(
@@ -338,6 +364,7 @@ def test_a_metric_that_fails_at_the_end_takes_no_run_with_it(sandbox: Sandbox) -
         ({"all": own("rows")}, "trainer.metrics.all._target_=my_functions.rows: called with"),
         ({"accuracy": own("cost")}, "every run has a metric of this name"),
         ({"a/b": own("cost")}, "expected a name of letters"),
+        ({"drawn": own("drawn")}, "_target_=my_functions.drawn: it draws from torch's global"),
         ({"cost": own("costs")}, "Did you mean cost"),
         ({"cost": own("cost", mist=1)}, "trainer.metrics.cost.mist"),
         ({"cost": own("cost", lower_is_better=1)}, "expected true or false"),
