@@ -99,8 +99,12 @@ class Splitter:
             fold = 1 / round(1 / validation)
             if abs(fold - validation) * rows <= 1:  # the row that `test` has beyond its share
                 validation = fold
-        folds = Folds(self.free, test, validation, self.strata, self.units)
-        return folds if folds.fit(table.targets if table.task == CLASSIFICATION else None) else None
+        classes = table.targets if table.task == CLASSIFICATION else None
+        tried = (
+            Folds(self.free, test, validation, self.strata, self.units, joined)
+            for joined in (False, True)
+        )
+        return next((folds for folds in tried if folds.fit(classes)), None)
 
     def split(self, seed: int) -> Splits:
         """The rows of the training, validation and test split.

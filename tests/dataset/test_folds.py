@@ -146,6 +146,23 @@ def test_seeds_have_splits_of_one_size_where_rows_repeat_others():
         assert {asked.training_rows(seed) for seed in range(5)} == {len(asked.split(0)[TRAIN])}
 
 
+@pytest.mark.parametrize(
+    "shares", [(0.1, 0.1), (0.05, 0.15), (0.15, 0.05), (0.12, 0.08), (0.1, 0.3), (0.15, 0.25)]
+)
+def test_two_shares_that_are_folds_together_make_folds_of_any_number_of_rows(
+    shares: tuple[float, float],
+) -> None:
+    test, validation = shares
+    for rows in range(190, 240):
+        classes = np.arange(rows) % 3
+        asked = balanced(np.arange(rows), classes, test=test, validation=validation)
+        splits = [asked.split(seed) for seed in range(5)]
+        assert uses(splits, TEST, rows).max() == 1
+        assert all(abs(len(one[TEST]) - test * rows) <= 1.5 for one in splits)
+        assert all(abs(len(one[VALIDATION]) - validation * rows) <= 4 for one in splits)
+        assert all(set(classes[rows]) == {0, 1, 2} for one in splits for rows in one)
+
+
 def test_training_rows_are_counted_without_splitting():
     for rows in (100, 103, 157):
         for shares in ({}, {"test": 0.1}, {"validation": 0.35}, {"test": 0.6}):
