@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from regexp.compare.figures import Each, Picture
-    from regexp.tracking import RunRecord, Tracker
+    from regexp.tracking import RunRecord
 
 FOLDER = "comparison"
 """Of the artifacts of a parent run, and by default of `regexp compare`."""
@@ -48,7 +48,7 @@ class ComparisonReport:
 
 
 def report(
-    tracker: "Tracker",
+    source: Source,
     sweep: "RunRecord",
     question: Question | None = None,
     *,
@@ -59,7 +59,7 @@ def report(
     """Compare the runs of a sweep, and keep the result as its artifacts and description.
 
     Args:
-        tracker: of the store.
+        source: of the sweep's runs.
         sweep: its parent run.
         question: what is asked of the runs.
         figures: whether pictures are drawn.
@@ -71,9 +71,9 @@ def report(
         TrackingError: the store cannot be read.
         OSError: neither the store nor the disk took the files.
     """
-    comparison = compare(tracker, [sweep.id], question, {sweep.id: sweep.name})
-    drawn = pictures(tracker, comparison, each) if figures else ()
-    found = evaluate(claims, tracker.runs(sweep.id)) if claims else ()
+    comparison = compare(source, [sweep.id], question, {sweep.id: sweep.name})
+    drawn = pictures(source, comparison, each) if figures else ()
+    found = evaluate(claims, source.runs(sweep.id)) if claims else ()
     made = ComparisonReport(comparison, drawn, found)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / FOLDER
@@ -91,6 +91,8 @@ def pictures(source: Source, comparison: Comparison, each: "Each" = map) -> "lis
     from regexp.compare.figures import draw
     from regexp.tracking import StoreAwayError
 
+    if comparison.runs.empty:
+        return []
     try:
         shown = replace(comparison, families=list(pictured(comparison)))
         return draw(shown, *material(source, shown), each)

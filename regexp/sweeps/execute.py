@@ -8,6 +8,7 @@ when the job's own process was killed.
 """
 
 import contextlib
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,11 +18,11 @@ from typing import TYPE_CHECKING, Literal
 
 from regexp.config.jobs import Sweep, written
 from regexp.config.values import plain
-from regexp.errors import INTERRUPTED, NotApplicable
+from regexp.errors import INTERRUPTED, ConfigError, NotApplicable
 from regexp.sweeps import progress, rounds
 from regexp.sweeps.course import Course, run
 from regexp.sweeps.launched import shared_tracker
-from regexp.sweeps.present import present
+from regexp.sweeps.present import present, present_once
 from regexp.sweeps.progress import say
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Execution:
     failed: bool
 
 
-def execute(sweep: Sweep, then: Then = lambda report, seconds: None) -> int:
+def execute(sweep: Sweep, then: Then | None = None) -> int:
     """Run a sweep to its end as `run_sweep` does, and return the exit status.
 
     Returns:
@@ -66,12 +67,13 @@ def execute(sweep: Sweep, then: Then = lambda report, seconds: None) -> int:
         return INTERRUPTED
 
 
-def run_sweep(sweep: Sweep, then: Then = lambda report, seconds: None) -> Execution:
+def run_sweep(sweep: Sweep, then: Then | None = None) -> Execution:
     """Run a sweep to its end, and print what came of it.
 
     Args:
         sweep: composed and checked.
-        then: does more with what came of it.
+        then: does more with what came of it; without, what was compared before is shown again if
+            it would be the same.
 
     Raises:
         ConfigError: what only the data can tell is wrong; nothing was written.
@@ -95,6 +97,7 @@ def run_sweep(sweep: Sweep, then: Then = lambda report, seconds: None) -> Execut
     planned, left_out = plan_all(sweep.jobs)
     sweep = _told_apart(sweep, planned)
     check_question(sweep, planned)
+    _check_folder(sweep)
     sticks = planned_yardsticks(sweep.config, planned)
     for line in [*progress.unswept_lines(sweep), *progress.left_out_lines(sweep, left_out),
                  *progress.remark_lines(planned)]:  # fmt: skip
@@ -105,6 +108,23 @@ def run_sweep(sweep: Sweep, then: Then = lambda report, seconds: None) -> Execut
         # By now the tracker has ended the runs as KILLED, which takes the exception to tell.
         say("\nInterrupted. The same command again goes on from here.")
         raise
+
+
+def _check_folder(sweep: Sweep) -> None:
+    """Refuse a folder of Hydra's for a sweep that cannot be made, which Hydra does at the launch.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    folder = Path(sweep.master.hydra.sweep.dir if sweep.multirun else sweep.master.hydra.run.dir)
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(
+            f"it cannot be made, as {there} is " + ("not to be written to" if there.is_dir()
+                                                     else "no folder"),
+            key=f"hydra.{'sweep' if sweep.multirun else 'run'}.dir={folder}",
+            cure="give another folder",
+        )  # fmt: skip
 
 
 def _told_apart(sweep: Sweep, planned: Sequence[Sequence["PlannedRun"]]) -> Sweep:
@@ -131,7 +151,7 @@ def _execute(
     left_out: Mapping[int, NotApplicable],
     looks: Sequence[int],
     sticks: tuple[Sequence["Yardstick"], Sequence[str]],
-    then: Then,
+    then: Then | None,
 ) -> Execution:
     """Run a planned sweep and print what came of it."""
     from regexp.sweeps.planned_run import key_of
@@ -175,8 +195,9 @@ def _execute(
                 fits = [one for one in sticks[0] if not looks or one.seed < course.seeds]
                 record_yardsticks(fits, sticks[1], tracker, parent, reuse=reuse, each=by_workers)
             with _tolerant(course):
-                reported = present(tracker, parent, sweep.config, by_workers)
-                if reported is not None:
+                if then is None:
+                    present_once(tracker, parent, sweep.config, by_workers)
+                elif reported := present(tracker, parent, sweep.config, by_workers):
                     then(reported, parent.wall_seconds(time.monotonic() - began))
             for line in [*progress.best_line(folder), *progress.failure_lines(course.failures)]:
                 say(line)

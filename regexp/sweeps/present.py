@@ -1,5 +1,6 @@
 """What a sweep shows at its end: the table, the way to the page and to the MLflow UI."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,28 +34,54 @@ def present(
         What was reported; None where there are no runs.
     """
     with tracker.reading_once(parent.id):
-        return _present(tracker, parent, config, each)
+        if not tracker.run_count(parent.id):
+            return None
+        reported, _ = _compared(tracker, parent, config, each)
+        metric = reported.comparison.metric
+        _show_the_way(tracker, parent, config, metric.name, lower_is_better=metric.lower_is_better)
+    return reported
 
 
-def _present(
+def present_once(
+    tracker: "Tracker", parent: "RunRecord", config: DictConfig, each: "Each" = map
+) -> None:
+    """As `present`; what was presented before is shown again if it would be the same."""
+    from regexp.sweeps.shown import Shown, digests, key_of, remembered
+
+    with tracker.reading_once(parent.id):
+        if not tracker.run_count(parent.id):
+            return
+        key = key_of(tracker, parent.id, config)
+        shown = Shown.read(tracker, parent.id, key)
+        if shown is not None:
+            print(shown.lines, end="", flush=True)
+        else:
+            with remembered() as lines:
+                reported, places = _compared(tracker, parent, config, each)
+            metric = reported.comparison.metric
+            texts = digests(tracker, places)  # with what this comparison has recorded itself
+            shown = Shown(key, texts, "".join(lines), metric.name, metric.lower_is_better)
+            shown.keep(parent)
+        _show_the_way(tracker, parent, config, shown.metric, lower_is_better=shown.lower_is_better)
+
+
+def _compared(
     tracker: "Tracker", parent: "RunRecord", config: DictConfig, each: "Each"
-) -> "ComparisonReport | None":
+) -> "tuple[ComparisonReport, Collection[str]]":
+    """Compare and print; what was reported, and the places of the texts that were read for it."""
     from regexp.compare import Question, headlines, report, show
     from regexp.compare.claims import claims_of, lines_of
+    from regexp.sweeps.shown import Noting
     from regexp.tracking import pasted
-    from regexp.tracking.view import UI_PAGE
 
-    command = partial(pasted.command, uri=config.tracking.uri, folder=config.paths.mlruns)
-    all_runs = tracker.run_count(parent.id)
-    if not all_runs:
-        return None
+    source = Noting(tracker)
     try:
         asked = Question.read(config.compare)
         claims = claims_of(plain(config.study)["claims"])
-        reported = report(tracker, parent, asked, figures=config.figures, claims=claims, each=each)
+        reported = report(source, parent, asked, figures=config.figures, claims=claims, each=each)
     except ConfigError as error:  # such as a metric that no run came to have
         say(f"\ncompare.{error}; compared as usual instead.")
-        reported = report(tracker, parent, figures=config.figures, each=each)
+        reported = report(source, parent, figures=config.figures, each=each)
     compared = reported.comparison
     runs, metric = compared.runs, compared.metric.name
     if (runs["status"] == "FINISHED").any():
@@ -71,13 +98,30 @@ def _present(
             say(f"\nWhat the paper says, and what came of it here: {config.study.paper}")
             for line in lines_of(reported.claims):
                 say(line)
-        say(
-            "\nVerdicts in words, scores, costs and pictures, in one page:\n"
-            f"  {command('compare', parent.id)}"
+        command = pasted.command(
+            "compare", parent.id, uri=config.tracking.uri, folder=config.paths.mlruns
         )
+        say(f"\nVerdicts in words, scores, costs and pictures, in one page:\n  {command}")
+    return reported, source.read
+
+
+def _show_the_way(
+    tracker: "Tracker",
+    parent: "RunRecord",
+    config: DictConfig,
+    metric: str,
+    *,
+    lower_is_better: bool,
+) -> None:
+    """Say where the runs are seen, and how they are made again."""
+    from regexp.tracking import pasted
+    from regexp.tracking.view import UI_PAGE
+
+    command = partial(pasted.command, uri=config.tracking.uri, folder=config.paths.mlruns)
+    all_runs = tracker.run_count(parent.id)
     ui = command("ui")
     ui += "` or `make ui" * (ui == "regexp ui")
-    link = tracker.link(parent.id, metric=metric, lower_is_better=compared.metric.lower_is_better)
+    link = tracker.link(parent.id, metric=metric, lower_is_better=lower_is_better)
     opened = "" if is_server(tracker.uri) else f" (open it by `{ui}`)"
     say(f"\nThe runs in the MLflow UI{opened}:\n  {link}")
     if all_runs > UI_PAGE:
@@ -88,4 +132,3 @@ def _present(
         )
     again = command("rerun", "--sweep", parent.id, data=config.paths.data)
     say(f"All of it again, to compare every bit:\n  {again}")
-    return reported

@@ -1,5 +1,7 @@
 """What a tracker reads of its store."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -93,6 +95,14 @@ class Reading:
     def run_count(self, sweep_id: str) -> int:
         """How many runs a sweep has."""
         return len(self._children(sweep_id, params=False))
+
+    def state(self, sweep_id: str) -> str:
+        """The SHA-256 of a sweep's runs as they are, without parameters, which never change."""
+        made_of = [
+            [run.info.run_id, run.info.status, run.info.end_time, run.data.tags, run.data.metrics]
+            for run in self._children(sweep_id)
+        ]
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
     @contextmanager
     def reading_once(self, sweep_id: str) -> Iterator[None]:
