@@ -100,7 +100,16 @@ def _shown(value: object) -> str:
     """A value as one would write it on the command line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+    return quoted(value) if isinstance(value, str) else str(value)
+
+
+def quoted(text: str) -> str:
+    """A text as it is; in quotes if it spells a number, which it is not: '"3"'."""
+    try:
+        float(text)
+    except ValueError:
+        return text
+    return f'"{text}"'
 
 
 def printable(text: str) -> str:

@@ -4,7 +4,8 @@ Every message names the key, what was expected and the nearest choices.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -232,6 +233,9 @@ def explain_hydra(
         if "already at" in text:
             return f"{key}: the key exists already; write {key}=... without a plus"
         return f"{key}: there is no such key{nearest(key, _keys(key, hydra, name, overrides))}"
+    if in_file := re.match(r"In '([^']+)': \w+ raised while composing config:\s*(.*)", text, re.S):
+        known = partial(_keys, hydra=hydra, name=name, overrides=overrides)
+        return _of_file(in_file[1], in_file[2], known)
     if "Error merging override" in text or "Value '" in text or "is not supported" in text:
         override = re.search(r"Error merging override (\S+)", text)
         cause = error.__cause__ or error
@@ -239,6 +243,29 @@ def explain_hydra(
         key = getattr(cause, "full_key", None)
         return f"{(override and override.group(1)) or key}: {_expected(detail)}"
     return text.partition("\nConfig search path")[0].partition("\nSee https")[0].strip()
+
+
+def _of_file(file: str, text: str, known: Callable[[str], list[str]]) -> str:
+    """The message for a file whose content does not fit.
+
+    Args:
+        file: as Hydra calls it, such as `experiment/mine`.
+        text: what OmegaConf says of it.
+        known: gives the keys that one may have meant.
+    """
+    found = re.search(r"full_key: (\S+)", text)
+    key, detail = found[1] if found else "", first_line(text)
+    head = f"{key}, in the file {file}"
+    if re.match(r"Key '[^']+' not in", detail):
+        if key == file.partition("/")[0]:  # its content was put under the name of its group
+            return f"{file}: its first line has to be `# @package _global_`"
+        return f"{head}: there is no such key{nearest(key, known(key))}"
+    if re.match(r"Cannot (?:assign|merge) (?:str|AnyNode|StringNode)\b", detail):
+        return (
+            f"{head}: expected a mapping; a choice of a group stands in the list of defaults, as "
+            f"`- override /{key}: NAME`"
+        )
+    return f"{head}: {_expected(detail)}"
 
 
 def _expected(detail: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from omegaconf import ListConfig
 
 from regexp.config.targets import find_target
-from regexp.errors import ConfigError, nearest
+from regexp.errors import ConfigError, nearest, quoted
 
 # Ends the description of a value that plain YAML cannot write.
 NODE = ", named by _target_"
@@ -191,7 +191,8 @@ def _check_arguments(
             if fits(f"{value}", expected) and type(value) in (int, float):
                 asked = f'{key}.{name}="{value}"'
                 quotes = f"; if it is a name, write it in quotes: {shlex.quote(asked)}"
-            raise ConfigError(f"{key}.{name}={value}: expected {_named(expected)}{quotes}")
+            got = quoted(value) if isinstance(value, str) else value
+            raise ConfigError(f"{key}.{name}={got}: expected {_named(expected)}{quotes}")
     if node.get("_args_"):
         return
     missing = [

@@ -117,6 +117,17 @@ _CHOICES = 100
 """Compositions that are kept: each is some 100 kB, and a sweep may have thousands of them."""
 
 
+def _dumped(config: DictConfig) -> bytes:
+    return pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
+
+
+def _merge(config: DictConfig, parts: Sequence[Any]) -> DictConfig:
+    """A configuration with others merged into it."""
+    with flag_override(config, "no_deepcopy_set_nodes", True):
+        config.merge_with(*parts)
+    return config
+
+
 def _strip_defaults(node: Any) -> None:
     """Remove the lists of defaults that Hydra has left in structured nodes, and marked."""
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
@@ -139,6 +150,8 @@ class PreparedLoader(ConfigLoaderImpl):
         super().__init__(config_search_path)
         self.repository = RememberingRepository(config_search_path)
         self._of_files: dict[tuple[str, ...], _OfFiles] = {}  # by choices, in their order
+        self._last: list[Any] = []  # the files that were merged, and how many of the first of them
+        self._alike = 0, _dumped(OmegaConf.create())  # came before too, with what these come to
 
     def __getstate__(self) -> dict[str, Any]:
         # launchers send it to their workers, with every job
@@ -166,15 +179,27 @@ class PreparedLoader(ConfigLoaderImpl):
     ) -> DictConfig:
         """As Hydra's, in one merge: after each of them OmegaConf goes through all there is."""
         parts = [self._load_single_config(default, repo).config for default in defaults]
-        whole = OmegaConf.create()
         try:
-            with flag_override(whole, "no_deepcopy_set_nodes", True):
-                whole.merge_with(*parts)
+            whole = self._merged([(type(repo), one) for one in defaults], parts)
         except OmegaConfBaseException:
             super()._compose_config_from_defaults_list(defaults, repo)  # names the file
             raise
         _strip_defaults(whole)
         return whole
+
+    def _merged(self, named: Sequence[Any], parts: Sequence[Any]) -> DictConfig:
+        """What files come to together; those that the files before began with too are merged once.
+
+        Args:
+            named: what tells each file from others.
+            parts: what each says.
+        """
+        pairs = enumerate(zip(named, self._last, strict=False))
+        alike = next((at for at, (ours, last) in pairs if ours != last), 0)
+        if alike != self._alike[0]:  # both are the first so many of the last ones
+            self._alike = alike, _dumped(_merge(OmegaConf.create(), parts[:alike]))
+        self._last = list(named)
+        return _merge(pickle.loads(self._alike[1]), parts[alike:])
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         """As Hydra's, which warns that our launchers are held against the plugins' schemas."""
@@ -235,7 +260,7 @@ class PreparedLoader(ConfigLoaderImpl):
         OmegaConf.set_struct(config, True)
         of_hydra = repository.of_hydra | {str(part.config_path) for part in in_node}
         return _OfFiles(
-            pickle.dumps(config, pickle.HIGHEST_PROTOCOL),
+            _dumped(config),
             dict(defaults.overrides.known_choices),
             of_hydra,
         )

@@ -15,6 +15,9 @@ from hydra.core.default_element import GroupDefault
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig
+from yaml import MarkedYAMLError, YAMLError
+
+from regexp.errors import ConfigError, first_line
 
 _PARSED: dict[tuple[str, str, str, bytes], bytes] = {}
 """(provider, folder, path in it, text) -> what Hydra makes of it, pickled: to unpickle it takes a
@@ -34,7 +37,12 @@ class RememberingRepository(ConfigRepository):
     def load_config(self, config_path: str) -> ConfigResult | None:
         """As Hydra's; of its own, for composing changes what it composes."""
         if config_path not in self._configs:
-            self._configs[config_path] = self._parsed(config_path)
+            try:
+                self._configs[config_path] = self._parsed(config_path)
+            except (YAMLError, UnicodeDecodeError) as error:
+                source = self._find_object_source(config_path, ObjectType.CONFIG)
+                file = f"{source.path if source else ''}/{config_path.removesuffix('.yaml')}.yaml"
+                raise ConfigError(f"it is no YAML ({_place(error)})", key=file) from error
         result: ConfigResult | None = pickle.loads(self._configs[config_path])
         return result
 
@@ -121,3 +129,10 @@ class JobRepository(CachingConfigRepository):
 def is_of_hydra(path: str | None, separator: str = "/") -> bool:
     """Whether the path of a group, or of a package, lies in Hydra's own."""
     return (path or "").lstrip(separator).split(separator)[0] == "hydra"
+
+
+def _place(error: YAMLError | UnicodeDecodeError) -> str:
+    """What is wrong with a file, and where."""
+    if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
+        return first_line(error)
+    return f"line {error.problem_mark.line + 1}: {error.problem}"

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from regexp.addresses import is_server
-from regexp.errors import ConfigError, nearest
+from regexp.errors import ConfigError, nearest, quoted
 
 TIME = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|h)")
 SECONDS = {"s": 1, "min": 60, "h": 3600}
@@ -51,8 +51,9 @@ def seeds_of(config: DictConfig) -> list[int]:
         values = list(seeds)
         if all(is_int(seed) and seed >= 0 for seed in values) and len(set(values)) == len(values):
             return values
+    given = quoted(seeds) if isinstance(seeds, str) else shown(seeds)
     raise ConfigError(
-        f"seeds={shown(seeds)}: expected a number of seeds (seeds=10), "
+        f"seeds={given}: expected a number of seeds (seeds=10), "
         "a list of different integers >= 0 (seeds=[0,1,5]) or auto"
     )
 

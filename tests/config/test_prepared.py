@@ -294,3 +294,69 @@ def test_a_group_that_follows_another_is_checked_in_every_job(tmp_path: Path) ->
     compose(parse([*command, "regularizer.dropout.hidden=0.2,0.3"])[0])
     with pytest.raises(ConfigError, match=r"dataset\.validation.*in the job .*hidden=0\.95"):
         compose(parse([*command, "regularizer.dropout.hidden=0.2,0.95"])[0])
+
+
+# --- files of one's own -----------------------------------------------------------------------
+
+GLOBAL = "# @package _global_\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            f"{GLOBAL}trainer: {{epochs: 1e1}}",
+            "trainer.epochs, in the file experiment/mine: expected",
+        ),
+        (f"{GLOBAL}trainer: {{epohcs: 3}}", "no such key. Did you mean trainer.epochs?"),
+        ("trainer: {epochs: 3}", "its first line has to be `# @package _global_`"),
+        ("", "its first line has to be `# @package _global_`"),
+        (f"{GLOBAL}regularizer: l1", "`- override /regularizer: NAME`"),
+        (f"{GLOBAL}dataset: wine", "`- override /dataset: NAME`"),
+        (f"{GLOBAL}trainer:\n\tepochs: 3", "experiment/mine.yaml: it is no YAML (line 3: found"),
+        (f"{GLOBAL}seeds: 2\nseeds: 3", "it is no YAML (line 3: found duplicate key seeds)"),
+        (b"seeds: 2 # \xff", "it is no YAML ('utf-8' codec can't decode"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_in_a_line(
+    content: str | bytes, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "experiment" / "mine.yaml"
+    file.parent.mkdir()
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ConfigError) as error:
+        compose(parse(["--config-dir", str(tmp_path), "experiment=mine"])[0])
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_jobs_begin_with_alike_are_merged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever came before, a job is what it is alone."""
+    merged: list[int] = []
+    before = prepared._merge
+
+    def noted(config: Any, parts: Any) -> Any:
+        merged.append(len(parts))
+        return before(config, parts)
+
+    words = [["regularizer=l1"], ["regularizer=l2"], ["regularizer=dropout"], ["dataset=iris"],
+             ["dataset=iris", "model=cnn"], ["optimizer=sgd"], ["regularizer=l1"]]  # fmt: skip
+    alone = []
+    for one in words:
+        with prepared_hydra(None, None) as hydra:
+            assert isinstance(hydra.config_loader, PreparedLoader)
+            alone.append(hydra.config_loader.compose_job("config", one))
+    monkeypatch.setattr(prepared, "_merge", noted)
+    monkeypatch.setattr(prepared, "_CHOICES", 1)
+    with prepared_hydra(None, None) as hydra:
+        assert isinstance(hydra.config_loader, PreparedLoader)
+        assert [hydra.config_loader.compose_job("config", one) for one in words] == alone
+    assert merged[0] == sum(merged[1:3]), "what comes before a technique, and the rest"
+    assert merged[3] == merged[2], "it was merged already"
+
+
+def test_numbers_that_are_text_are_told_in_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBER", "3")
+    for key in ("seeds", "optimizer.lr"):
+        with pytest.raises(ConfigError, match=f'^{key}="3": expected a number'):
+            compose(parse([f"{key}=${{oc.env:NUMBER}}"])[0])
