@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from regexp.compare.show import show_columns
 from regexp.config.jobs import Sweep
-from regexp.config.values import copied
+from regexp.config.values import copied, grid_of
 from regexp.errors import ConfigError, NotApplicable, count, kind_and_reason, printable
 from regexp.sweeps.plan import plan_all
 from regexp.sweeps.planned_run import PlannedRun, key_of, repeats
@@ -225,8 +225,9 @@ def _seconds_a_run(config: DictConfig) -> float:
     from regexp.sweeps.stacks import at_once, group_by_structure
     from regexp.training.device import device_settings
 
-    short = copied(config)
-    short.trainer.epochs = min(EPOCHS, config.trainer.epochs)
+    short, by_grid = copied(config), "trainer.epochs" in grid_of(config)
+    if not by_grid:
+        short.trainer.epochs = min(EPOCHS, config.trainer.epochs)
     try:
         runs = plan(short)
     except ConfigError as error:  # such as a schedule that needs more epochs
@@ -240,7 +241,9 @@ def _seconds_a_run(config: DictConfig) -> float:
         for part in group_by_structure(runs, members, runs[0].config["stack"]):
             ours, of_part = [members[index] for index in part], [runs[index] for index in part]
             together = at_once(ours, of_part, device)  # the others take as long after them
-            taken = _seconds_of(ours[:together], of_part, device, config.trainer.epochs, short)
+            planned = of_part[0].config["trainer"]["epochs"]
+            epochs = planned if by_grid else config.trainer.epochs
+            taken = _seconds_of(ours[:together], of_part, device, epochs, min(EPOCHS, planned))
             seconds += taken * len(part) / together
     return seconds / len(runs)
 
@@ -250,7 +253,7 @@ def _seconds_of(
     runs: Sequence[PlannedRun],
     device: "torch.device",
     epochs: int,
-    short: DictConfig,
+    some: int,
 ) -> float:
     """What a stack takes for all its epochs, by some that it is trained.
 
@@ -259,7 +262,7 @@ def _seconds_of(
         runs: those of its part.
         device: where it trains.
         epochs: all of them.
-        short: the configuration, with as many as are trained.
+        some: as many as are trained.
 
     Raises:
         UnmeasuredError: it cannot be trained.
@@ -275,7 +278,7 @@ def _seconds_of(
     try:
         stack = stack_maker(runs, device)(members)
         began = time.perf_counter()
-        results = train(stack, short.trainer.epochs, report, way=short.trainer.step)
+        results = train(stack, some, report, way=runs[0].config["trainer"]["step"])
     except Exception as error:  # of a network or technique of the user's own, or no memory is left
         told = kind_and_reason(error)
         raise UnmeasuredError(f"training raised {told}") from error

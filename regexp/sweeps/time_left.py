@@ -60,11 +60,11 @@ class Work:
         if not planned:
             return cls()
         first = planned[0]
-        trainer, lengths = first.config["trainer"], first.config["lengths"]
-        runs = len(planned) + len(first.trial_for)
-        rows = lengths["steps"] * trainer["batch_size"]
+        each = [one.config for one in planned] + [first.config] * len(first.trial_for)
+        rows = [one["lengths"]["steps"] * one["trainer"]["batch_size"] for one in each]
+        epochs = [one["trainer"]["epochs"] for one in each]
         kind = f"{first.dataset} {first.config['model']['_target_']}"
-        return cls(runs, runs * trainer["epochs"], runs * rows, kind)
+        return cls(len(each), sum(epochs), sum(rows), kind)
 
 
 def write_work(folder: Path, works: Sequence[Work]) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from regexp.commands import dry_run
 from regexp.commands.arguments import parse
 from regexp.commands.dry_run import Stopwatch, UnmeasuredError, show_dry_run
 from regexp.config.jobs import Sweep, compose
@@ -64,3 +65,23 @@ def test_a_fault_of_the_measurement_itself_is_not_hidden(
     monkeypatch.setattr(stacks, "group_by_structure", broken(AttributeError("a slip")))
     with pytest.raises(AttributeError, match="a slip"):
         Stopwatch().seconds(sweep.jobs[0].config)
+
+
+def test_epochs_of_a_grid_are_those_that_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as a run has where these are few, and the time is that of its own."""
+    asked: list[tuple[int, int]] = []
+    before = dry_run._seconds_of
+
+    def noted(members: Any, runs: Any, device: Any, epochs: int, some: int) -> float:
+        asked.append((epochs, some))
+        return before(members, runs, device, epochs, some)
+
+    monkeypatch.setattr(dry_run, "_seconds_of", noted)
+    words = ["dataset=iris", "regularizer=l1", "trainer.epochs=900", "grid.trainer.epochs=[1,40]"]
+    [job] = compose(parse(words)[0]).jobs
+    assert Stopwatch(0).seconds(job.config) > 0
+    assert asked == [(1, 1), (40, dry_run.EPOCHS)] * 2
+    asked.clear()
+    [job] = compose(parse(words[:3])[0]).jobs
+    Stopwatch(0).seconds(job.config)
+    assert asked == [(900, dry_run.EPOCHS)] * 2

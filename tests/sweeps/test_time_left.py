@@ -145,6 +145,7 @@ def test_a_sweep_that_only_its_sweeper_knows_tells_nothing(tmp_path: Path) -> No
     [
         (["seeds=3"], 3, 3 * 5),
         (["seeds=3", "grid.optimizer.lr=[0.1,0.2]"], 6, 6 * 5),
+        (["seeds=3", "grid.trainer.epochs=[2,7]"], 6, 3 * (2 + 7)),
         (["seeds=3", "tune.budget=4", "dataset.split_seed=0", "regularizer=l1"], 7, 7 * 5),
     ],
 )
