@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from regexp.commands.arguments import CommandParser, check_words, parse
 from regexp.config.homes import at_home
 from regexp.config.jobs import Sweep, compose
+from regexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from regexp.compare.figures import Picture
@@ -24,7 +25,12 @@ regexp study NAME [key=value ...]
 Run experiment=NAME as a sweep and write it up: question, command, answer, table and figures in
 FOLDER/NAME/README.md, all numbers in results.csv. What has finished before is not run again.
 
-  --folder FOLDER    where the study's folder is made; by default experiments"""
+  --folder FOLDER    where the study's folder is made; by default experiments
+  --overwrite        even if it holds a README.md that is no study's"""
+
+PAGE, TABLE = "README.md", "results.csv"
+_QUESTION, _COMMAND = "**Question.**", "**Command.**"
+"""What the page of each study has."""
 
 FAMILIES = 3
 """Datasets and settings of which all pictures are kept; of more, those that sum them up."""
@@ -68,6 +74,7 @@ def study(arguments: Sequence[str]) -> int:
     """
     parser = CommandParser("study")
     parser.add_argument("--folder", type=at_home, default=Path("experiments"))
+    parser.add_argument("--overwrite", action="store_true")
     given, rest = parser.parse_known_args(list(arguments))
     if not rest or "=" in rest[0] or rest[0].startswith(("-", "~")):
         parser.error(
@@ -85,6 +92,8 @@ def study(arguments: Sequence[str]) -> int:
 
         show_dry_run(sweep)
         return 0
+    if not given.overwrite:
+        check_folder(given.folder / name)
     shared = _without_machine(rest)
     command = f"make study NAME={name}"
     if shared:
@@ -103,8 +112,25 @@ def study(arguments: Sequence[str]) -> int:
     return execute(sweep, write_up)
 
 
+def check_folder(folder: Path) -> None:
+    """Check that what a folder holds is a study, if anything, which may be written again.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    page = folder / PAGE
+    theirs = [one for one in (page, folder / TABLE) if one.exists()]
+    text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
+    if theirs and not (_QUESTION in text and _COMMAND in text):
+        raise ConfigError(
+            "no study wrote it, and one would take its place",
+            key=str(theirs[0]),
+            cure="give another --folder, or --overwrite",
+        )
+
+
 def write(folder: Path, sweep: Sweep, command: str, report: ComparisonReport, cost: Cost) -> None:
-    """Write README.md, results.csv and the figures of a study; older figures are removed.
+    """Write README.md, results.csv and the figures of a study; its older figures are removed.
 
     Raises:
         OSError: the folder cannot be written.
@@ -117,22 +143,24 @@ def write(folder: Path, sweep: Sweep, command: str, report: ComparisonReport, co
     kept = worth_keeping(report.pictures, len(comparison.families))
     folder.mkdir(parents=True, exist_ok=True)
     figures = folder / "figures"
-    if figures.is_dir():
-        shutil.rmtree(figures)
+    for older in figures.glob("*.png"):
+        older.unlink()
+    with contextlib.suppress(OSError):  # somebody has put other files there, or there is none
+        figures.rmdir()
     for picture in kept:
         figures.mkdir(exist_ok=True)
         (figures / f"{picture.name}.png").write_bytes(picture.png)
         shrink(figures / f"{picture.name}.png")
-    (folder / "results.csv").write_text(table_csv(comparison), encoding="utf-8")
+    (folder / TABLE).write_text(table_csv(comparison), encoding="utf-8")
     head = [
         f"# {sweep.name}",
-        f"**Question.** {sweep.config.study.question or 'Which technique helps?'}",
-        f"**Command.** {cost}, {len(comparison.runs) + len(comparison.trials)} runs:",
+        f"{_QUESTION} {sweep.config.study.question or 'Which technique helps?'}",
+        f"{_COMMAND} {cost}, {len(comparison.runs) + len(comparison.trials)} runs:",
         f"```bash\n{command}\n```",
         *_paper(sweep, report),
     ]
     body = markdown.study_page(document(comparison, kept))
-    (folder / "README.md").write_text("\n\n".join([*head, body]), encoding="utf-8")
+    (folder / PAGE).write_text("\n\n".join([*head, body]), encoding="utf-8")
 
 
 def _paper(sweep: Sweep, report: ComparisonReport) -> list[str]:
@@ -143,7 +171,7 @@ def _paper(sweep: Sweep, report: ComparisonReport) -> list[str]:
         return []
     asked = sweep.config.study
     return [
-        f"**Paper.** {asked.paper}",
+        *[f"**Paper.** {asked.paper}"] * bool(asked.paper),
         *[f"**Reduced.** {asked.reduced}"] * bool(asked.reduced),
         "## Paper and ours",
         markdown.claims_table(report.claims),

@@ -92,6 +92,27 @@ def test_what_is_no_study_is_told(
     assert not Path("experiments").exists()
 
 
+@pytest.mark.parametrize("name", ["README.md", "results.csv"])
+def test_what_is_no_study_of_ours_is_not_written_over(
+    name: str, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sandbox.folder / "experiments" / "digits_mlp"
+    (folder / "figures").mkdir(parents=True)
+    (folder / name).write_text("mine")
+    (folder / "figures" / "mine.txt").write_text("mine")
+    assert sandbox.run(*ARGUMENTS) == 2
+    told = capsys.readouterr().err
+    assert f"{name}: no study wrote it" in told
+    assert "--overwrite" in told
+    assert (folder / name).read_text() == "mine"
+    assert not sandbox.parents()
+    for _ in range(2):  # the second time it is a study's
+        assert sandbox.run(*ARGUMENTS, *(["--overwrite"] if name in told else [])) == 0
+        told = ""
+    assert (folder / "README.md").read_text().startswith("# digits_mlp")
+    assert (folder / "figures" / "mine.txt").read_text() == "mine"
+
+
 def test_of_many_datasets_and_settings_the_pictures_that_sum_up_are_kept() -> None:
     kinds = ("heat_map", "settings", "forest", "weights", "reliability")
     pictures = [Picture(f"{kind}_a", "", "", b"", "", kind) for kind in kinds]
