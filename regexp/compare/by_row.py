@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,7 +89,7 @@ class RowReader:
     def __init__(self, source: Texts, metric: str) -> None:
         self._source = source
         self._metric = metric
-        self._read: dict[str, Observed | None] = {}
+        self._read: dict[str, tuple[Observed | None, float]] = {}  # with the mean of its scores
 
     def of(self, run_id: str, recorded: float) -> Observed | None:
         """A run's test rows; None where there are none, or the metric has no form by row.
@@ -98,12 +99,10 @@ class RowReader:
                 same name, such as a loss of the user's own, is not taken apart.
         """
         if run_id not in self._read:
-            self._read[run_id] = self._observed(run_id)
-        found = self._read[run_id]
-        if found is None:
-            return None
-        mean = float(found.scores.mean())
-        return found if np.isclose(mean, recorded, rtol=RECORDED, atol=1e-9) else None
+            found = self._observed(run_id)
+            self._read[run_id] = found, math.nan if found is None else float(found.scores.mean())
+        found, mean = self._read[run_id]
+        return found if abs(mean - recorded) <= 1e-9 + RECORDED * abs(recorded) else None
 
     def same_rows(self, run_ids: Iterable[str]) -> bool:
         """Whether runs are known to test the same rows; False of less than two."""

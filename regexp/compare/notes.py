@@ -43,12 +43,15 @@ def notes(
     second = "step-down max-T (Westfall and Young 1993)" if by_row else "Holm as well"
     idle = " Techniques that did nothing are no part of them."
     sentences.append(
-        f"Every {against.kind} is compared with {against} at equal seeds. p-values are corrected "
-        f"for {count(members, 'comparison')}{each}, {judge.here} after Holm, {judge.there} by "
-        f"{second}, so that the probability of any false claim {'in each ' * (families > 1)}is "
-        f"at most {error_text(judge.alpha)} for either question."
-        + idle
-        * bool((~compared["changed"]).any())
+        f"Every {against.kind} is compared with {against} at equal seeds."
+        + bool(members)
+        * (
+            f" p-values are corrected for {count(members, 'comparison')}{each}, {judge.here} after "
+            f"Holm, {judge.there} by {second}, so that the probability of any false claim "
+            f"{'in each ' * (families > 1)}is at most {error_text(judge.alpha)} for either "
+            "question."
+        )
+        + idle * bool((~compared["changed"]).any())
     )
     sentences.append(
         f"P(helps) and the other probabilities are of one {against.kind} looked at alone, without "

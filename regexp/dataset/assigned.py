@@ -125,7 +125,7 @@ def split_words(column: pd.Series) -> NDArray[np.str_]:
     for row, word in enumerate(words):
         if word not in named:
             raise DataError(
-                f"row {column.index[row] + 1}, column {column.name!r}: {column.iloc[row]!r}, "
+                f"row {column.index[row] + 1}, column {column.name!r}: {column.tolist()[row]!r}, "
                 f"expected {', '.join(WORDS)}{nearest(word, list(named))}"
             )
     chosen = np.array([named[word] for word in words])

@@ -9,6 +9,7 @@ from contextlib import suppress
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_complex_dtype
 
 from regexp.dataset.data import DataError
 from regexp.errors import few
@@ -96,8 +97,10 @@ def numbers(column: pd.Series) -> NDArray[np.float64]:
     """A column of numbers as float64, NaN where it is missing, [rows].
 
     Raises:
-        DataError: one is infinite.
+        DataError: one is infinite or complex.
     """
+    if is_complex_dtype(column):
+        raise DataError(f"column {column.name!r}: expected real numbers, got {column.dtype}")
     try:
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     except (OverflowError, TypeError, ValueError) as error:

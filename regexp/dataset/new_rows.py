@@ -231,6 +231,8 @@ def _check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
 
 def _as_numbers(array: NDArray[Any]) -> NDArray[np.float64]:
     try:
+        if np.iscomplexobj(array):
+            raise TypeError
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"an array of {array.dtype}, expected numbers") from error

@@ -152,7 +152,8 @@ def cocktail_of(
     beside = [one for one in beside if one[1] == TUNED] or beside
     none = arms[beside[0]] if len(beside) == 1 else {}
     beside_it = [none[seed] for seed in by_seed if seed in none]
-    last = max(run.config["seed"] for run in runs)
+    # by the tag, which a run has from its beginning: of one that was killed there may be no more
+    last = max(int(run.tags.get("seed") or run.config["seed"]) for run in runs)
     return Cocktail(list(by_seed.values()), beside_it, constant or {}, last)
 
 

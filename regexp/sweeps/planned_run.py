@@ -70,8 +70,9 @@ class PlannedRun:
     @property
     def asked(self) -> str:
         """What is asked for by planning the run: the run, and those that follow from a trial."""
-        follows = f"{self.trial_for} {self.chosen_by}".rstrip()
-        return f"{self.fingerprint} {follows}" if self.trial_for else self.fingerprint
+        if not self.trial_for:
+            return self.fingerprint
+        return f"{self.fingerprint} {self.trial_for} {self.chosen_by}".rstrip()
 
     def as_plain(self) -> Node:
         """The run as plain containers, for a file; runs of one configuration share its parts."""

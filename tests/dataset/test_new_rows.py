@@ -13,6 +13,7 @@ from PIL import Image
 from regexp.dataset import stored
 from regexp.dataset.data import DataError
 from regexp.dataset.lazy import LazyInputs
+from regexp.dataset.new_rows import _as_numbers
 from tests.dataset.made import (
     idx_bytes,
     made_images,
@@ -133,6 +134,17 @@ def test_dates_where_the_run_has_numbers_are_told(table: tuple[Any, Any]) -> Non
     )  # fmt: skip
     with pytest.raises(DataError, match=r"row 1, column 'share': .*2020-01-02.* is no number"):
         dataset.read_inputs(frame, preparation)
+
+
+def test_complex_numbers_are_no_numbers(table: tuple[Any, Any]) -> None:
+    """NumPy would leave their imaginary part out."""
+    dataset, preparation = table
+    frame = pd.DataFrame({"size": [1.5 + 2j], "share": ["12%"], "colour": ["red"], "code": ["01"],
+                          "true": [True], "rank": ["1"]})  # fmt: skip
+    with pytest.raises(DataError, match=r"'size': expected real numbers, got complex128"):
+        dataset.read_inputs(frame, preparation)
+    with pytest.raises(DataError, match=r"an array of complex128, expected numbers"):
+        _as_numbers(np.zeros((2, 5), complex))
 
 
 def test_missing_columns_are_named(table: tuple[Any, Any]) -> None:

@@ -221,6 +221,11 @@ def test_the_cocktail_of_a_sweep_is_the_only_one_or_the_recipe() -> None:
     assert len(found.none) == 2
 
 
+def test_a_run_that_was_killed_before_its_configuration_came_counts_by_its_seed() -> None:
+    told = {"seed": "4", "variant": "", "stage": "", "dataset": "iris"}
+    assert cocktail_of([*arm("l1+dropout"), Run({}, told, "RUNNING")]).last == 4
+
+
 def test_fresh_seeds_are_behind_those_that_chose_the_numbers() -> None:
     """The trials of a tuned sweep have the first seeds that its runs leave."""
     trials = [Run(one.config | {"seed": 10 + one.config["seed"]}, one.tags)
