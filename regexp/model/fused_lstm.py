@@ -56,32 +56,52 @@ def fused_lstm(
 
 
 def _kernel(x: Tensor, *weights: Tensor) -> Tensor:
+    """By torch's own function, which takes float64 too, by cells."""
     zeros = x.new_zeros(1, len(x), weights[1].shape[1])
     training = torch.is_grad_enabled()
     return torch._VF.lstm(x, (zeros, zeros), weights, True, 1, 0.0, training, False, True)[0]
 
 
+_MODE = 2
+"""Of the kernel: an LSTM."""
+
+
 class _FusedLSTM(torch.autograd.Function):
     """The kernel with its gradient, whose own gradient is that of float64, where torch goes by
-    cells."""
+    cells.
+
+    It is called as torch's function calls it, with the same bits, but without that function and a
+    graph of its own in each step.
+    """
 
     @staticmethod
-    def forward(ctx: Any, *tensors: Tensor) -> Tensor:
-        ctx.save_for_backward(*tensors)
-        with torch.enable_grad():
-            ctx.leaves = [one.detach().requires_grad_(one.requires_grad) for one in tensors]
-            ctx.outputs = _kernel(*ctx.leaves)
-        return ctx.outputs.detach()
+    def forward(ctx: Any, x: Tensor, *weights: Tensor) -> Tensor:
+        times = x.detach().transpose(0, 1).contiguous()
+        features = weights[1].shape[1]
+        zeros = x.new_zeros(len(x), features)
+        with torch.enable_grad():  # else it keeps nothing for the way back
+            # not reversed, no packed rows, one layer with biases in one direction, for training
+            made = torch.ops.aten.mkldnn_rnn_layer(
+                times, *(weight.detach() for weight in weights), zeros, zeros,
+                False, [], _MODE, features, 1, True, False, True, True,
+            )  # fmt: skip
+        ctx.save_for_backward(x, *weights, times, zeros, *made)
+        outputs: Tensor = made[0]
+        return outputs.transpose(0, 1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        again = torch.is_grad_enabled()  # what it gives is to be differentiated in turn
-        inputs, outputs = ctx.leaves, ctx.outputs
-        if again:
-            inputs = ctx.saved_tensors
-            outputs = _kernel(*(one.double() for one in inputs)).to(inputs[0])
-        wanted = [one for one, needed in zip(inputs, ctx.needs_input_grad, strict=True) if needed]
-        found = iter(
-            torch.autograd.grad(outputs, wanted, gradients, retain_graph=True, create_graph=again)
-        )
-        return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
+        x, *weights = ctx.saved_tensors[:5]
+        if torch.is_grad_enabled():  # what it gives is to be differentiated in turn
+            outputs = _kernel(*(one.double() for one in (x, *weights))).to(x)
+            pairs = zip((x, *weights), ctx.needs_input_grad, strict=True)
+            wanted = [one for one, needed in pairs if needed]
+            found = iter(torch.autograd.grad(outputs, wanted, gradients, create_graph=True))
+            return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
+        times, zeros, outputs, last, cells, workspace = ctx.saved_tensors[5:]
+        inner = torch.ops.aten.mkldnn_rnn_layer_backward(
+            times, *weights, zeros, zeros, outputs, last, cells,
+            gradients[0].transpose(0, 1).contiguous(), None, None,
+            False, _MODE, weights[1].shape[1], 1, True, True, False, [], True, workspace,
+        )  # fmt: skip
+        return inner[0].transpose(0, 1), *inner[1:5]
