@@ -43,6 +43,8 @@ def run(arguments: Sequence[str]) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
+        if workers := sys.modules.get("regexp.sweeps.workers"):
+            workers.stop_server()
         return USAGE_ERROR if print_error(error, trace=trace) else FAILED
 
 

@@ -6,9 +6,12 @@ same processes fit yardsticks and draw pictures. Where the command trains by its
 more than these two, and nothing while it trains, so that what training costs is measured alone.
 """
 
+import contextlib
 import logging
 import multiprocessing
+import os
 import pickle
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
@@ -67,6 +70,13 @@ def start_server(modules: Iterable[str]) -> None:
         forkserver.ensure_running()
     finally:
         sys.warnoptions.pop()
+
+
+def stop_server() -> None:
+    """End that process, if there is one: whoever reads a command's output waits for it too."""
+    if (process := getattr(forkserver._forkserver, "_forkserver_pid", None)) is not None:
+        with contextlib.suppress(OSError):  # it has ended
+            os.kill(process, signal.SIGKILL)
 
 
 def each(master: DictConfig, jobs: int) -> "Each":

@@ -2,9 +2,12 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 from multiprocessing import forkserver
 from typing import Any
 
+import psutil
 import pytest
 from joblib.externals.loky.backend import context
 from omegaconf import OmegaConf
@@ -92,6 +95,21 @@ def test_where_nothing_is_drawn_or_there_is_one_core_nobody_helps(
     workers.start_importing(basic(**changes), 1)
     assert not started
     assert workers.each(basic(**changes), 1) is map
+
+
+def test_a_command_that_fails_leaves_no_process_behind() -> None:
+    """Its output ends with it, and not when the other has imported."""
+    code = """
+from multiprocessing import forkserver
+from regexp.sweeps import workers
+workers.start_server(["regexp.sweeps.drawing_worker"])
+print(forkserver._forkserver._forkserver_pid, flush=True)
+workers.stop_server()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    process = int(done.stdout)
+    assert not psutil.pid_exists(process) or psutil.Process(process).status() == "zombie"
+    assert not done.stderr
 
 
 def test_a_program_of_the_users_is_not_run_again(started: list[Any]) -> None:
