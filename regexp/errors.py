@@ -100,7 +100,7 @@ def _shown(value: object) -> str:
     """A value as one would write it on the command line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return quoted(value) if isinstance(value, str) else str(value)
+    return str(value)
 
 
 def quoted(text: str) -> str:

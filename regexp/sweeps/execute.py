@@ -111,20 +111,22 @@ def run_sweep(sweep: Sweep, then: Then | None = None) -> Execution:
 
 
 def _check_folder(sweep: Sweep) -> None:
-    """Refuse a folder of Hydra's for a sweep that cannot be made, which Hydra does at the launch.
+    """Refuse a folder of Hydra's for a sweep that cannot be made, as Hydra makes it at the launch.
 
     Raises:
         ConfigError: it cannot.
     """
-    folder = Path(sweep.master.hydra.sweep.dir if sweep.multirun else sweep.master.hydra.run.dir)
+    folder = Path(sweep.master.hydra.sweep.dir)
+    if not sweep.multirun or folder.is_relative_to(sweep.config.paths.mlruns):  # see the tracker
+        return
     there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
+        why = "may not be written to" if there.is_dir() else "is no folder"
         raise ConfigError(
-            f"it cannot be made, as {there} is " + ("not to be written to" if there.is_dir()
-                                                     else "no folder"),
-            key=f"hydra.{'sweep' if sweep.multirun else 'run'}.dir={folder}",
+            f"it cannot be made, as {there} {why}",
+            key=f"hydra.sweep.dir={folder}",
             cure="give another folder",
-        )  # fmt: skip
+        )
 
 
 def _told_apart(sweep: Sweep, planned: Sequence[Sequence["PlannedRun"]]) -> Sweep:

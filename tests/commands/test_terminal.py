@@ -89,7 +89,7 @@ def test_an_error_is_one_message(error: Exception, message: str, mistaken: bool)
 def test_tracebacks_are_for_those_who_ask(
     option: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(options: object) -> None:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError("a fault of ours")
 
     monkeypatch.setattr(regexp.config.jobs, "compose", broken)

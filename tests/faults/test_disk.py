@@ -234,7 +234,7 @@ def test_a_disk_that_fails_at_the_comparison_costs_no_run_and_is_told(
 ) -> None:
     command = ["-m", "regularizer=none,l1", *SMALL]
     with monkeypatch.context() as patch:
-        patch.setattr("regexp.sweeps.execute.present", full)
+        patch.setattr("regexp.sweeps.execute.present_once", full)
         assert sandbox.run(*command) == 1
     assert "The runs cannot be compared now: [Errno 28]" in capsys.readouterr().out
     assert sandbox.run(*command) == 0

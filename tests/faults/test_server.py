@@ -193,14 +193,14 @@ def test_a_comparison_that_cannot_be_kept_costs_no_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The server goes away between the last run and the table."""
-    present = regexp.sweeps.present.present
+    present = regexp.sweeps.present.present_once
 
     def lost(*args: Any) -> None:
         server.stop()
         present(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(regexp.sweeps.execute, "present", lost)
+        patch.setattr(regexp.sweeps.execute, "present_once", lost)
         assert run([*COMMAND, *arguments]) == 1
     assert "The runs cannot be compared now" in capsys.readouterr().out
     server.start()

@@ -174,3 +174,14 @@ def test_of_jobs_that_only_the_sweeper_knows_the_first_says_what_must_be_known(
     order = launched.Order("sweep", 0, [], "")
     assert launched._train(job.config, {}, order, "", print) == ([], "")
     assert capsys.readouterr().out == said
+
+
+def test_a_folder_for_a_sweep_that_cannot_be_made_is_told_before_anything_is_written(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert (
+        sandbox.run("-m", "regularizer=none,l1", *SMALL, f"hydra.sweep.dir={tmp_path}/file/x") == 2
+    )
+    assert f"as {tmp_path}/file is no folder" in capsys.readouterr().err
+    assert not sandbox.parents()
