@@ -81,7 +81,7 @@ class _FusedLSTM(torch.autograd.Function):
         zeros = x.new_zeros(len(x), features)
         with torch.enable_grad():  # else it keeps nothing for the way back
             # not reversed, no packed rows, one layer with biases in one direction, for training
-            made = torch.ops.aten.mkldnn_rnn_layer(
+            made = torch.ops.aten.mkldnn_rnn_layer.default(
                 times, *(weight.detach() for weight in weights), zeros, zeros,
                 False, [], _MODE, features, 1, True, False, True, True,
             )  # fmt: skip
@@ -99,7 +99,7 @@ class _FusedLSTM(torch.autograd.Function):
             found = iter(torch.autograd.grad(outputs, wanted, gradients, create_graph=True))
             return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
         times, zeros, outputs, last, cells, workspace = ctx.saved_tensors[5:]
-        inner = torch.ops.aten.mkldnn_rnn_layer_backward(
+        inner = torch.ops.aten.mkldnn_rnn_layer_backward.default(
             times, *weights, zeros, zeros, outputs, last, cells,
             gradients[0].transpose(0, 1).contiguous(), None, None,
             False, _MODE, weights[1].shape[1], 1, True, True, False, [], True, workspace,
