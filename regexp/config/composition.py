@@ -255,7 +255,7 @@ def _of_file(file: str, text: str, known: Callable[[str], list[str]]) -> str:
     """
     found = re.search(r"full_key: (\S+)", text)
     key, detail = found[1] if found else "", first_line(text)
-    head = f"{key}, in the file {file}"
+    head = f"{key}, in the file {file}" if key else f"the file {file}"
     if re.match(r"Key '[^']+' not in", detail):
         if key == file.partition("/")[0]:  # its content was put under the name of its group
             return f"{file}: its first line has to be `# @package _global_`"
