@@ -23,6 +23,7 @@ from regexp.config.composition import CONFIG_NAME
 from regexp.config.jobs import Sweep
 from regexp.config.prepared import prepared_hydra, with_hydra
 from regexp.config.schema import conf_folder, register
+from regexp.errors import ConfigError
 
 Function = Callable[[DictConfig], float]
 """What a launcher calls for each job."""
@@ -83,6 +84,14 @@ def answer(arguments: Sequence[str]) -> None:
         # what fails is raised, for the caller to say
         with env_override({"HYDRA_FULL_ERROR": "1"}), contextlib.redirect_stdout(told):
             main(_no_job)()
+    except (KeyError, ValueError) as error:
+        if not {"--shell-completion", "-sc"} & set(arguments):
+            raise
+        raise ConfigError(
+            "a shell calls it, once it is told to",
+            key="--shell-completion",
+            cure='eval "$(regexp -sc install=bash)" does so (install=zsh, install=fish)',
+        ) from error
     finally:
         sys.argv = before
         print(public(told.getvalue()), end="")  # it composes by itself, addresses as they are

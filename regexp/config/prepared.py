@@ -41,7 +41,7 @@ from regexp.config.schema import conf_folder, register
 from regexp.config.strays import override_key
 from regexp.config.variables import fill_tracking
 from regexp.config.withheld import withhold_config
-from regexp.errors import ConfigError
+from regexp.errors import ConfigError, first_line
 
 
 @contextmanager
@@ -149,13 +149,21 @@ class PreparedLoader(ConfigLoaderImpl):
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         super().__init__(config_search_path)
         self.repository = RememberingRepository(config_search_path)
+        self._forget()
+
+    def _forget(self) -> None:
         self._of_files: dict[tuple[str, ...], _OfFiles] = {}  # by choices, in their order
         self._last: list[Any] = []  # the files that were merged, and how many of the first of them
         self._alike = 0, _dumped(OmegaConf.create())  # came before too, with what these come to
 
     def __getstate__(self) -> dict[str, Any]:
         # launchers send it to their workers, with every job
-        return vars(self) | {"_of_files": {}}
+        known = ("_of_files", "_last", "_alike")
+        return {name: value for name, value in vars(self).items() if name not in known}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget()
 
     def load_configuration(
         self,
@@ -166,9 +174,13 @@ class PreparedLoader(ConfigLoaderImpl):
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
         """As Hydra's."""
-        config = super().load_configuration(
-            config_name, overrides, run_mode, from_shell, validate_sweep_overrides
-        )
+        try:
+            config = super().load_configuration(
+                config_name, overrides, run_mode, from_shell, validate_sweep_overrides
+            )
+        except (AssertionError, AttributeError) as error:  # of what Hydra's own node does not take
+            told = " ".join(one for one in overrides if "hydra" in one)
+            raise ConfigError(f"Hydra cannot use it ({first_line(error)})", key=told) from error
         fill_tracking(config)
         withhold_config(config)
         expand_homes(config)

@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -364,3 +365,31 @@ def test_numbers_that_are_text_are_told_in_quotes(monkeypatch: pytest.MonkeyPatc
     for key in ("seeds", "optimizer.lr"):
         with pytest.raises(ConfigError, match=f'^{key}="3": expected a number'):
             compose(parse([f"{key}=${{oc.env:NUMBER}}"])[0])
+
+
+@pytest.mark.parametrize(
+    "word",
+    ['+hydra.sweeper.params.regularizer="none,l1"', "++hydra.sweeper.params={regularizer: x}"],
+)
+def test_what_hydras_own_node_does_not_take_is_told(word: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(word)}: Hydra cannot use it"):
+        compose(parse(["-m", word])[0])
+
+
+@pytest.mark.parametrize("words", [["--shell-completion"], ["-sc", "query=bash"]])
+def test_completion_without_a_shell_says_how_it_gets_one(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COMP_LINE", raising=False)
+    assert run(words) == 2
+    assert "regexp -sc install=bash" in capsys.readouterr().err
+
+
+def test_what_is_sent_with_every_job_has_no_compositions(hydra: Hydra) -> None:
+    loader = hydra.config_loader
+    assert isinstance(loader, PreparedLoader)
+    job = loader.compose_job("config", ["dataset=iris"])
+    sent = pickle.dumps(loader)
+    other = pickle.loads(sent)
+    assert len(sent) < 20_000
+    assert other.compose_job("config", ["dataset=iris"]).choices == job.choices
