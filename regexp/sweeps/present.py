@@ -1,6 +1,5 @@
 """What a sweep shows at its end: the table, the way to the page and to the MLflow UI."""
 
-from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from regexp.sweeps import progress
 from regexp.sweeps.progress import say
 
 if TYPE_CHECKING:
+    from regexp.compare.comparison import Source
     from regexp.compare.figures import Each
     from regexp.compare.report import ComparisonReport
     from regexp.tracking import RunRecord, Tracker
@@ -36,7 +36,7 @@ def present(
     with tracker.reading_once(parent.id):
         if not tracker.run_count(parent.id):
             return None
-        reported, _ = _compared(tracker, parent, config, each)
+        reported = _compared(tracker, parent, config, each)
         metric = reported.comparison.metric
         _show_the_way(tracker, parent, config, metric.name, lower_is_better=metric.lower_is_better)
     return reported
@@ -46,7 +46,7 @@ def present_once(
     tracker: "Tracker", parent: "RunRecord", config: DictConfig, each: "Each" = map
 ) -> None:
     """As `present`; what was presented before is shown again if it would be the same."""
-    from regexp.sweeps.shown import Shown, digests, key_of, remembered
+    from regexp.sweeps.shown import Noting, Shown, digests, key_of, remembered
 
     with tracker.reading_once(parent.id):
         if not tracker.run_count(parent.id):
@@ -54,27 +54,25 @@ def present_once(
         key = key_of(tracker, parent.id, config)
         shown = Shown.read(tracker, parent.id, key)
         if shown is not None:
-            print(shown.lines, end="", flush=True)
+            print(shown.printable, end="", flush=True)
         else:
+            source = Noting(tracker)
             with remembered() as lines:
-                reported, places = _compared(tracker, parent, config, each)
-            metric = reported.comparison.metric
-            texts = digests(tracker, places)  # with what this comparison has recorded itself
+                metric = _compared(source, parent, config, each).comparison.metric
+            texts = digests(tracker, source.read)  # with what this comparison has recorded itself
             shown = Shown(key, texts, "".join(lines), metric.name, metric.lower_is_better)
             shown.keep(parent)
         _show_the_way(tracker, parent, config, shown.metric, lower_is_better=shown.lower_is_better)
 
 
 def _compared(
-    tracker: "Tracker", parent: "RunRecord", config: DictConfig, each: "Each"
-) -> "tuple[ComparisonReport, Collection[str]]":
-    """Compare and print; what was reported, and the places of the texts that were read for it."""
+    source: "Source", parent: "RunRecord", config: DictConfig, each: "Each"
+) -> "ComparisonReport":
+    """Compare what is read of the source, keep it with the parent, and print it."""
     from regexp.compare import Question, headlines, report, show
     from regexp.compare.claims import claims_of, lines_of
-    from regexp.sweeps.shown import Noting
     from regexp.tracking import pasted
 
-    source = Noting(tracker)
     try:
         asked = Question.read(config.compare)
         claims = claims_of(plain(config.study)["claims"])
@@ -102,7 +100,7 @@ def _compared(
             "compare", parent.id, uri=config.tracking.uri, folder=config.paths.mlruns
         )
         say(f"\nVerdicts in words, scores, costs and pictures, in one page:\n  {command}")
-    return reported, source.read
+    return reported
 
 
 def _show_the_way(

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from regexp.config.values import plain
+from regexp.errors import in_a_file
 from regexp.metrics.names import TEST_OUTPUTS
 from regexp.tracking.environment import code_version
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 FILE = "shown.json"
 """Of a sweep's parent run."""
+
+_STYLES = re.compile(r"(\x1b\[[0-9;]*m)")
+"""What makes letters bold, and ends it."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,12 @@ class Shown:
             return None
         is_so = shown.key == key and shown.texts == digests(tracker, shown.texts)
         return shown if is_so else None
+
+    @property
+    def printable(self) -> str:
+        """The lines, bold where they were; whoever writes to the store steers no terminal."""
+        parts = _STYLES.split(self.lines)
+        return "".join(one if _STYLES.fullmatch(one) else in_a_file(one) for one in parts)
 
     def keep(self, parent: RunRecord) -> None:
         """Keep it with the parent run."""

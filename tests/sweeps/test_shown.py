@@ -100,3 +100,9 @@ def test_a_damaged_file_is_none(sandbox: Sandbox) -> None:
         source = Noting(tracker)
         assert source.text(parent, "nothing.txt") is None
         assert source.read == {f"{parent}/nothing.txt"}
+
+
+def test_who_writes_to_the_store_steers_no_terminal() -> None:
+    lines = "\x1b[1ml1\x1b[0m helps\n\x1b]0;title\x07\x1b[2Jgone\n"
+    shown = Shown("", {}, lines, "test/accuracy", lower_is_better=False)
+    assert shown.printable == "\x1b[1ml1\x1b[0m helps\n\\x1b]0;title\\x07\\x1b[2Jgone\n"
