@@ -7,6 +7,7 @@ imports nothing of the package.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 import traceback
@@ -103,13 +104,13 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def quoted(text: str) -> str:
-    """A text as it is; in quotes if it spells a number, which it is not: '"3"'."""
-    try:
-        float(text)
-    except ValueError:
-        return text
-    return f'"{text}"'
+def quoted(value: object) -> object:
+    """A value as it is; a text that spells a number, which it is not, in quotes: '"3"'."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            float(value)
+            return f'"{value}"'
+    return value
 
 
 def printable(text: str) -> str:

@@ -191,8 +191,7 @@ def _check_arguments(
             if fits(f"{value}", expected) and type(value) in (int, float):
                 asked = f'{key}.{name}="{value}"'
                 quotes = f"; if it is a name, write it in quotes: {shlex.quote(asked)}"
-            got = quoted(value) if isinstance(value, str) else value
-            raise ConfigError(f"{key}.{name}={got}: expected {_named(expected)}{quotes}")
+            raise ConfigError(f"{key}.{name}={quoted(value)}: expected {_named(expected)}{quotes}")
     if node.get("_args_"):
         return
     missing = [

@@ -121,6 +121,9 @@ def _dumped(config: DictConfig) -> bytes:
     return pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
 
 
+_NONE_ALIKE = 0, _dumped(OmegaConf.create())
+
+
 def _merge(config: DictConfig, parts: Sequence[Any]) -> DictConfig:
     """A configuration with others merged into it."""
     with flag_override(config, "no_deepcopy_set_nodes", True):
@@ -149,21 +152,13 @@ class PreparedLoader(ConfigLoaderImpl):
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         super().__init__(config_search_path)
         self.repository = RememberingRepository(config_search_path)
-        self._forget()
-
-    def _forget(self) -> None:
         self._of_files: dict[tuple[str, ...], _OfFiles] = {}  # by choices, in their order
         self._last: list[Any] = []  # the files that were merged, and how many of the first of them
-        self._alike = 0, _dumped(OmegaConf.create())  # came before too, with what these come to
+        self._alike = _NONE_ALIKE  # came before too, with what these come to
 
     def __getstate__(self) -> dict[str, Any]:
         # launchers send it to their workers, with every job
-        known = ("_of_files", "_last", "_alike")
-        return {name: value for name, value in vars(self).items() if name not in known}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._forget()
+        return vars(self) | {"_of_files": {}, "_last": [], "_alike": _NONE_ALIKE}
 
     def load_configuration(
         self,

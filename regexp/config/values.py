@@ -51,9 +51,8 @@ def seeds_of(config: DictConfig) -> list[int]:
         values = list(seeds)
         if all(is_int(seed) and seed >= 0 for seed in values) and len(set(values)) == len(values):
             return values
-    given = quoted(seeds) if isinstance(seeds, str) else shown(seeds)
     raise ConfigError(
-        f"seeds={given}: expected a number of seeds (seeds=10), "
+        f"seeds={shown(quoted(seeds))}: expected a number of seeds (seeds=10), "
         "a list of different integers >= 0 (seeds=[0,1,5]) or auto"
     )
 

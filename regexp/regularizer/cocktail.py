@@ -252,14 +252,11 @@ class Cocktail(Regularizer):
 
     def gradient(self, step: Step, view: GradientView) -> tuple[Tensors, Memory]:
         """The gradients that are left, and the memories that change, by technique."""
-        memory, turns = {}, self._turns(step, "gradient")
+        memory: Memory = {}
+        turns = self._turns(step, "gradient")
         for name, technique in self._now(step, "gradient"):
-            gradients = technique.gradient(self._at(step, name, "gradient"), view)
-            if isinstance(gradients, tuple):
-                gradients, memory[name] = gradients
-            gradients = of_names(gradients, view.gradients.keys(), _key(name), "gradient")
-            if name in turns:
-                gradients = _where(turns[name], gradients, view.gradients)
+            gradients, changed = self._changed(step, name, technique, view, turns)
+            memory |= changed
             regradient = partial(self._regradient, step, name, technique, view.regradient)
             view = GradientView(gradients, view.parameters, regradient)
         return view.gradients, memory
@@ -276,13 +273,24 @@ class Cocktail(Regularizer):
 
         `before` gives them as those before it do.
         """
-        again = self._at(step, name, "gradient")  # with the draws and memory of the first time
         view = GradientView(before(parameters), parameters, before)
-        gradients = technique.gradient(again, view)
-        gradients = gradients[0] if isinstance(gradients, tuple) else gradients
-        gradients = of_names(gradients, view.gradients.keys(), _key(name), "gradient")
         turns = self._turns(step, "gradient")
-        return _where(turns[name], gradients, view.gradients) if name in turns else gradients
+        # with the draws and memory of the first time
+        gradients, _ = self._changed(step, name, technique, view, turns)
+        return gradients
+
+    def _changed(
+        self, step: Step, name: str, technique: Regularizer, view: GradientView, turns: Tensors
+    ) -> tuple[Tensors, Memory]:
+        """What a technique makes of gradients; and its memory, under its name, if that changes."""
+        given = technique.gradient(self._at(step, name, "gradient"), view)
+        gradients, memory = (
+            (given[0], {name: given[1]}) if isinstance(given, tuple) else (given, {})
+        )
+        gradients = of_names(gradients, view.gradients.keys(), _key(name), "gradient")
+        if name in turns:
+            gradients = _where(turns[name], gradients, view.gradients)
+        return gradients, memory
 
     def constrain(self, step: Step, new: Tensors, old: Tensors) -> Tensors:
         turns = self._turns(step, "constrain")

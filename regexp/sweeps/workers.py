@@ -139,11 +139,13 @@ def _workers(master: DictConfig, jobs: int) -> int:
         return 0
     if _by_joblib(master, jobs):
         return int(master.hydra.launcher.n_jobs)
+    alone = str(master.hydra.launcher._target_).startswith((_BASIC, _JOBLIB))
+    if not alone or not _draws(master):
+        return 0
     from joblib import cpu_count
 
-    alone = str(master.hydra.launcher._target_).startswith((_BASIC, _JOBLIB))
     cores = cpu_count()
-    return min(cores, _AFTERWARDS) if alone and cores > 1 and _draws(master) else 0
+    return min(cores, _AFTERWARDS) if cores > 1 else 0
 
 
 def _by_joblib(master: DictConfig, jobs: int) -> bool:
