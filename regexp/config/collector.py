@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 
 _DEFAULT = gc.get_threshold()
-_SPARING = (1_000_000, 10, 1_000)
+_SPARING = (3_000_000, 10, 1_000)
 """New objects before the collector looks through them (Python's own is 700), more than imports and
 the planning of a short command bring about; such rounds before one of the objects that they left,
 and those before one of all."""

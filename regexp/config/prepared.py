@@ -12,6 +12,7 @@ import pickle
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -121,11 +122,20 @@ def _dumped(config: DictConfig) -> bytes:
     return pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
 
 
+@lru_cache(maxsize=1000)
+def _parsed(override: str) -> Override:
+    """An override as Hydra reads it; jobs have most of theirs alike."""
+    [parsed] = OverridesParser.create().parse_overrides([override])
+    return parsed
+
+
 _NONE_ALIKE = 0, _dumped(OmegaConf.create())
 
 
 def _merge(config: DictConfig, parts: Sequence[Any]) -> DictConfig:
-    """A configuration with others merged into it."""
+    """A configuration with others merged into it, without lists of defaults."""
+    for part in parts:
+        _strip_defaults(part)
     with flag_override(config, "no_deepcopy_set_nodes", True):
         config.merge_with(*parts)
     return config
@@ -185,28 +195,30 @@ class PreparedLoader(ConfigLoaderImpl):
         self, defaults: list[ResultDefault], repo: IConfigRepository
     ) -> DictConfig:
         """As Hydra's, in one merge: after each of them OmegaConf goes through all there is."""
-        parts = [self._load_single_config(default, repo).config for default in defaults]
         try:
-            whole = self._merged([(type(repo), one) for one in defaults], parts)
+            return self._merged(defaults, repo)
         except OmegaConfBaseException:
             super()._compose_config_from_defaults_list(defaults, repo)  # names the file
             raise
-        _strip_defaults(whole)
-        return whole
 
-    def _merged(self, named: Sequence[Any], parts: Sequence[Any]) -> DictConfig:
+    def _merged(self, defaults: Sequence[ResultDefault], repo: IConfigRepository) -> DictConfig:
         """What files come to together; those that the files before began with too are merged once.
 
         Args:
-            named: what tells each file from others.
-            parts: what each says.
+            defaults: the files.
+            repo: of what they say.
         """
+
+        def parts(some: Sequence[ResultDefault]) -> list[Any]:
+            return [self._load_single_config(one, repo).config for one in some]
+
+        named = [(type(repo), one) for one in defaults]
         pairs = enumerate(zip(named, self._last, strict=False))
         alike = next((at for at, (ours, last) in pairs if ours != last), 0)
         if alike != self._alike[0]:  # both are the first so many of the last ones
-            self._alike = alike, _dumped(_merge(OmegaConf.create(), parts[:alike]))
-        self._last = list(named)
-        return _merge(pickle.loads(self._alike[1]), parts[alike:])
+            self._alike = alike, _dumped(_merge(OmegaConf.create(), parts(defaults[:alike])))
+        self._last = named
+        return _merge(pickle.loads(self._alike[1]), parts(defaults[alike:]))
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         """As Hydra's, which warns that our launchers are held against the plugins' schemas."""
@@ -227,7 +239,7 @@ class PreparedLoader(ConfigLoaderImpl):
         """
         choosing: list[Override] = []
         of_values: list[Override] = []
-        for override in OverridesParser.create().parse_overrides(list(overrides)):
+        for override in map(_parsed, overrides):
             if not override.is_hydra_override():
                 (choosing if self._is_choice(override) else of_values).append(override)
         composed = self._composed_of_files(config_name, choosing)

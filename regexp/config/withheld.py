@@ -1,5 +1,6 @@
 """Addresses with credentials, taken out of the command line and of configurations."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from regexp.addresses import has_credentials, public, withhold
 from regexp.errors import ConfigError, reason_of
+
+_REFERENCE = re.compile(r"\$\{[\w.]+\}")
 
 
 def withhold_words(words: Sequence[str]) -> list[str]:
@@ -27,10 +30,11 @@ def withhold_words(words: Sequence[str]) -> list[str]:
 def withhold_config(config: DictConfig) -> None:
     """Put every address of a configuration into its public form, and remember the whole ones.
 
-    What an address takes from elsewhere, as by `${oc.env:NAME}`, counts as part of it.
+    What an address takes from elsewhere, as by `${oc.env:NAME}`, counts as part of it. A text that
+    is another node's, as by `${paths.mlruns}`, is in its public form where that is.
     """
     for path, text in _texts(OmegaConf.to_container(config)):
-        if "://" not in text and "${" not in text:
+        if ("://" not in text and "${" not in text) or _REFERENCE.fullmatch(text):
             continue
         node: Any = config
         try:

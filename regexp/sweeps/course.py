@@ -14,7 +14,7 @@ from regexp.config.jobs import Sweep
 from regexp.config.launching import launch
 from regexp.errors import NotApplicable
 from regexp.sweeps import progress, rounds
-from regexp.sweeps.launched import Order, do, job, plan_of
+from regexp.sweeps.launched import Order, config_of, do, job, plan_of
 from regexp.sweeps.launchers import Jobs, starter
 from regexp.sweeps.progress import say
 from regexp.sweeps.time_left import Work, write_work
@@ -153,9 +153,10 @@ def _write_plans(
         return [folder / "sweep.yaml"]
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for number, path, content in _plans(course, folder, planned, order, numbers):
+    for number, content in _plans(course, folder, planned, order, numbers):
         if number in launched:
-            plan_file.write(path, content)
+            path = folder.absolute() / f"{number}.yaml"
+            plan_file.write(path, content | {"config": config_of(jobs[number], path)})
             files.append(path)
         else:
             do(jobs[number].config, content, idle=True)
@@ -168,17 +169,16 @@ def _plans(
     planned: Sequence[Sequence[PlannedRun]],
     order: Order,
     numbers: Sequence[int],
-) -> Iterator[tuple[int, Path, dict[str, Any]]]:
-    """Number, file and plan of each job, once it is written down how much all have to do."""
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and plan of each job, once it is written down how much all have to do."""
     from regexp.sweeps.planned_run import repeats
 
     again, known = repeats(planned), course.known
     left = [[run for run in runs if not _ended(run, known)] for runs in planned]
     write_work(folder, [Work.of(() if n in again else runs) for n, runs in enumerate(left)])
     for number in numbers:
-        path = folder.absolute() / f"{number}.yaml"
-        yield number, path, plan_of(
-            path, order, number, course.sweep.jobs[number], planned[number], known,
+        yield number, plan_of(
+            order, number, course.sweep.jobs[number], planned[number], known,
             repeated=again.get(number), applies=number not in course.left_out,
         )  # fmt: skip
 

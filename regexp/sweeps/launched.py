@@ -58,8 +58,20 @@ class Order:
         return Path(self.folder) / f"{number}.json"
 
 
+def config_of(job: Job, path: Path) -> dict[str, Any]:
+    """The configuration that a job is launched with, as plain containers: of its plan's file.
+
+    Args:
+        job: as composed.
+        path: of the file, which the configuration names.
+    """
+    config = plain(job.config, resolve=False)
+    config["launch"] |= {"folder": str(path.parent.parent), "plan": str(path)}
+    # another machine has another environment, and its workers may start elsewhere
+    return config | {"paths": plain(job.config.paths)}
+
+
 def plan_of(
-    path: Path,
     order: Order,
     number: int,
     job: Job,
@@ -69,10 +81,9 @@ def plan_of(
     repeated: int | None,
     applies: bool,
 ) -> dict[str, Any]:
-    """What a job needs, so that it plans nothing again, as plain containers.
+    """What a job needs beside its configuration, so that it plans nothing again, as `config_of`.
 
     Args:
-        path: of the file that it may be written to, which the job's configuration names.
         order: of the sweep.
         number: of the job, from 0.
         job: as composed.
@@ -83,10 +94,6 @@ def plan_of(
     """
     from regexp.sweeps.planned_run import key_of_job
 
-    config = plain(job.config, resolve=False)
-    config["launch"] |= {"folder": str(path.parent.parent), "plan": str(path)}
-    # another machine has another environment, and its workers may start elsewhere
-    config["paths"] = plain(job.config.paths)
     return {
         "order": asdict(order),
         "cwd": str(Path.cwd()),
@@ -102,7 +109,6 @@ def plan_of(
         "overrides": list(job.overrides),
         "choices": job.choices,
         "hydra": job.hydra and OmegaConf.to_container(job.hydra, enum_to_str=True),
-        "config": config,
         "runs": [run.as_plain() for run in runs],
         "known": [known[key].as_plain() for key in _fingerprints(runs) if key in known],
     }

@@ -48,7 +48,7 @@ def present_once(
     """As `present`; what was presented before is shown again if it would be the same."""
     from regexp.sweeps.shown import Noting, Shown, digests, key_of, remembered
 
-    with tracker.reading_once(parent.id):
+    with tracker.reading_once(parent.id, params=False):
         if not tracker.run_count(parent.id):
             return
         key = key_of(tracker, parent.id, config)

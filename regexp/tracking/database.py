@@ -8,7 +8,7 @@ objects for each.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +45,12 @@ class FoundRun:
 
 
 def tagged(
-    client: Any, experiment: str, tags: Mapping[str, str], *, params: bool = True
+    client: Any,
+    experiment: str,
+    tags: Mapping[str, str],
+    *,
+    params: bool = True,
+    telling: Sequence[str] = (),
 ) -> list[FoundRun] | None:
     """The active runs of an experiment that have all these tags, oldest first.
 
@@ -54,6 +59,7 @@ def tagged(
         experiment: its id.
         tags: of the runs.
         params: whether their parameters are read; without them half of the rows are left alone.
+        telling: names of the tags that are read, `*` at an end for any end; empty for all tags.
 
     Returns:
         None where the store is no SQLite file: other databases compare texts in ways of their own.
@@ -61,7 +67,7 @@ def tagged(
     if (engine := _engine(client)) is None:
         return None
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
-    from sqlalchemy import select
+    from sqlalchemy import or_, select
 
     wanted = [SqlRun.experiment_id == int(experiment), SqlRun.lifecycle_stage == "active"]
     for key, value in tags.items():
@@ -77,9 +83,10 @@ def tagged(
     def rows(query: Any) -> Iterator[tuple[Any, ...]]:
         return iter(connection.execute(query).cursor.fetchall())
 
-    def of_runs(*values: Any) -> Iterator[tuple[Any, ...]]:
+    def of_runs(*values: Any, named: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         table = values[0].class_
-        return rows(select(table.run_uuid, table.key, *values).where(table.run_uuid.in_(ids)))
+        asked: Any = select(table.run_uuid, table.key, *values).where(table.run_uuid.in_(ids))
+        return rows(asked.where(*named))
 
     with engine.connect() as connection:
         asked: Any = select(*columns).where(*wanted).order_by(*order)
@@ -89,7 +96,8 @@ def tagged(
         }
         nothing = RunData()  # of runs that others began meanwhile
         data = {run_id: run.data for run_id, run in runs.items()}
-        for run_id, key, text in of_runs(SqlTag.value):
+        names = [SqlTag.key.op("GLOB")(name) for name in telling]
+        for run_id, key, text in of_runs(SqlTag.value, named=[or_(*names)] if names else ()):
             data.get(run_id, nothing).tags[key] = text
         for run_id, key, text in of_runs(SqlParam.value) if params else ():
             data.get(run_id, nothing).params[key] = text

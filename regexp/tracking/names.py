@@ -25,6 +25,9 @@ WHOLE_NAME = "name.whole"
 _SWEEP = "sweep."
 _LABELS = "labels."
 
+OF_SWEEPS = (f"{_SWEEP}*", f"{_LABELS}*")
+"""What tells of the sweeps of a run: the names of its tags, `*` for what comes after."""
+
 TRAINED, REUSED = "trained", "reused"
 """How a run came to a sweep: the values of the tag `member_of` the sweep."""
 

@@ -45,7 +45,8 @@ class Reading:
         self._outbox = outbox
         self._patience = patience
         self.places = places
-        self._read: dict[str, list[Any]] = {}  # of sweeps, while `reading_once`
+        self._once = ""  # the sweep of `reading_once`
+        self._read: dict[bool, list[Any]] = {}  # its runs, by whether with parameters
 
     @property
     def server(self) -> str:
@@ -65,8 +66,8 @@ class Reading:
             with store.explained(self.uri):
                 asked = self.client, self.experiment_id
                 if sweep_id is None:
-                    return query.tagged(*asked, tags, params=False)
-                return query.trained(*asked, sweep_id, tags, params=False)
+                    return query.tries(*asked, tags)
+                return query.tries(*asked, {"mlflow.parentRunId": sweep_id, **tags})
 
         return [Earlier.of(run) for run in self._patience(found)]
 
@@ -100,18 +101,25 @@ class Reading:
         """The SHA-256 of a sweep's runs as they are, without parameters, which never change."""
         made_of = [
             [run.info.run_id, run.info.status, run.info.end_time, run.data.tags, run.data.metrics]
-            for run in self._children(sweep_id)
+            for run in self._children(sweep_id, params=False)
         ]
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
     @contextmanager
-    def reading_once(self, sweep_id: str) -> Iterator[None]:
-        """Read the runs of a sweep once for all that asks for them: all of them have ended."""
-        self._read = {sweep_id: self._children(sweep_id)}
+    def reading_once(self, sweep_id: str, *, params: bool = True) -> Iterator[None]:
+        """Read the runs of a sweep once for all that asks for them: all of them have ended.
+
+        Args:
+            sweep_id: of the sweep.
+            params: whether their parameters, half of what there is to read, are read as well
+                before anybody asks for them.
+        """
+        self._once = sweep_id
         try:
+            self._children(sweep_id, params=params)
             yield
         finally:
-            self._read = {}
+            self._once, self._read = "", {}
 
     def histories(self, run_ids: Sequence[str], name: str) -> dict[str, dict[int, float]]:
         """The values of a metric by step, for every run that has it; see `query.histories`."""
@@ -147,8 +155,13 @@ class Reading:
         return view.address(address, self.experiment_id, sweep_id)
 
     def _children(self, sweep_id: str, *, params: bool = True) -> list[Any]:
-        if sweep_id in self._read:
-            return self._read[sweep_id]
+        if sweep_id == self._once:
+            if True not in self._read and params not in self._read:
+                self._read[params] = self._found(sweep_id, params=params)
+            return self._read[True in self._read]
+        return self._found(sweep_id, params=params)
+
+    def _found(self, sweep_id: str, *, params: bool) -> list[Any]:
         self._outbox.catch_up()
         with store.explained(self.uri):
             runs = query.children(self.client, self.experiment_id, sweep_id, params=params)

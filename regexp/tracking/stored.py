@@ -194,7 +194,6 @@ def known_sweep(
 
     def tries(tags: Mapping[str, str]) -> list[Earlier]:
         with store.explained(resolved):
-            found = query.tagged(client, where, tags, params=False)
-            return [Earlier.of(run) for run in found]
+            return [Earlier.of(run) for run in query.tries(client, where, tags)]
 
     return parent.info.run_id if parent else "", tries
