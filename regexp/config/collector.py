@@ -10,9 +10,9 @@ from __future__ import annotations
 import gc
 
 _DEFAULT = gc.get_threshold()
-_SPARING = (3_000_000, 10, 1_000)
+_SPARING = (2_000_000, 10, 1_000)
 """New objects before the collector looks through them (Python's own is 700), more than imports and
-the planning of a short command bring about; such rounds before one of the objects that they left,
+the planning of a hundred jobs bring about; such rounds before one of the objects that they left,
 and those before one of all."""
 
 

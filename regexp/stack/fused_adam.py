@@ -113,7 +113,7 @@ class FusedAdams:
 
     Args:
         optimizers: fused ones, after their first step.
-        parameters: [K, ...] each.
+        parameters: [K, ...] each; without that axis, those of the only optimizer.
         runs: how many of the K each optimizer has, in order.
     """
 
@@ -125,7 +125,7 @@ class FusedAdams:
         states_of = [[one.state[p] for p in one.param_groups[0]["params"]] for one in optimizers]
         self._steps = torch.stack([state["step"] for states in states_of for state in states])
         counts = iter(self._steps.unbind())
-        parts = zip(*(p.detach().split(self._runs) for p in parameters), strict=True)
+        parts = self._parts([parameter.detach() for parameter in parameters])
         for optimizer, part, states in zip(optimizers, parts, states_of, strict=True):
             averages, squares = (
                 [state[key].view_as(p) for state, p in zip(states, part, strict=True)]
@@ -134,7 +134,7 @@ class FusedAdams:
             for state in states:
                 state["step"] = next(counts)
             steps = [state["step"] for state in states]
-            self._each.append((optimizer, [list(part), averages, squares, steps]))
+            self._each.append((optimizer, [part, averages, squares, steps]))
 
     @classmethod
     def of(
@@ -145,22 +145,29 @@ class FusedAdams:
             return None
         return cls(optimizers, parameters, runs)
 
+    def _parts(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+        """The part that each optimizer has of tensors [K, ...]."""
+        if len(self._runs) == 1:
+            return [list(tensors)]
+        return [*map(list, zip(*(one.split(self._runs) for one in tensors), strict=True))]
+
     def step(self, gradients: Sequence[Tensor | None]) -> bool:
         """Step all of them by gradients [K, ...].
 
         Returns:
             Whether that was done: not where one has another state by now, or there is no gradient.
         """
-        if any(gradient is None for gradient in gradients):
+        given = [gradient for gradient in gradients if gradient is not None]
+        if len(given) < len(gradients):
             return False
         for optimizer, (*_, steps) in self._each:
             if optimizer.state[optimizer.param_groups[0]["params"][0]]["step"] is not steps[0]:
                 return False
-        parts = zip(*(g.split(self._runs) for g in gradients if g is not None), strict=True)
         with torch.no_grad():
             self._steps.add_(1)
-            for (optimizer, (parameters, *states)), part in zip(self._each, parts, strict=True):
-                adam_kernel(optimizer.param_groups[0], parameters, list(part), *states)
+            parts = zip(self._each, self._parts(given), strict=True)
+            for (optimizer, (parameters, *states)), part in parts:
+                adam_kernel(optimizer.param_groups[0], parameters, part, *states)
         return True
 
 

@@ -193,9 +193,10 @@ class Optimizers:
 
     def step(self) -> None:
         """One step of every run from the gradients of the stack's parameters."""
-        if self._fused is None:
+        gradients = [parameter.grad for parameter in self.parameters]
+        if self._fused is None and not any(gradient is None for gradient in gradients):
             self._fused = self._fuse()
-        if self._fused and self._fused.step([p.grad for p in self.parameters]):
+        if self._fused and self._fused.step(gradients):
             return
         for group in self.groups:
             if not group.whole:
@@ -217,14 +218,13 @@ class Optimizers:
 
     def _fuse(self) -> FusedAdams | JoinedAdams | None:
         """What steps all runs of a stack in a faster way, if there is any."""
-        if len(self.groups) < 2:
-            return None
         of = (
             [group.optimizer for group in self.groups],
             self.parameters,
             [len(group.runs) for group in self.groups],
         )
-        return (JoinedAdams.of(*of) if self.joins else None) or FusedAdams.of(*of)
+        joined = JoinedAdams.of(*of) if self.joins and len(self.groups) > 1 else None
+        return joined or FusedAdams.of(*of)
 
     def count_step(self) -> None:
         """Step the schedules that count steps, after a step of every run."""

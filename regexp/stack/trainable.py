@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from regexp.metrics.loss import LOSSES, Loss
+from regexp.model.fused_lstm import differentiated_once
 from regexp.model.kinds import parameter_kinds
 from regexp.model.layers import Noise
 from regexp.model.layouts import weight_layouts
@@ -56,6 +57,8 @@ class Trainable(ABC):
         steps: optimizer steps of the whole run.
         autocast: whether the network computes in bfloat16.
         split: of the runs, if a technique says `uses_rows`.
+        differentiates_once: whether nobody differentiates the gradients of a step in turn, which
+            who makes the steps knows.
 
     Raises:
         ValueError: if hidden blocks are asked for that a stack cannot show.
@@ -83,6 +86,7 @@ class Trainable(ABC):
         self.dtype = dtype
         self.lifted = isinstance(regularizer, LiftedCocktail)
         self.split: TrainingSplit | None = None
+        self.differentiates_once = False
         self.step_index = 0
         self.epoch = 0
         self.parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
@@ -258,7 +262,7 @@ class Trainable(ABC):
         if self._passes_again:
             buffers = self._buffers_now().items()
             self._found = {n: b.clone() for n, b in buffers if not n.startswith(self._of_noise)}
-        with self._autocast(), self._served(), self._noted():
+        with self._autocast(), self._served(), self._noted(), self._differentiated():
             for module in self._chain:
                 inputs = module(inputs)
         return inputs.to(self.dtype)
@@ -331,6 +335,9 @@ class Trainable(ABC):
             return nullcontext()
         assert self._stream is not None, "draw the noise of the step before its passes"
         return self._draws.served(self._stream)
+
+    def _differentiated(self) -> AbstractContextManager[Any]:
+        return differentiated_once() if self.differentiates_once else nullcontext()
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext()

@@ -29,8 +29,11 @@ class Steps:
         self.stack = stack
         self._program = Program.of(stack) if way == AUTO else None
         stack.optimizers.joins = way == AUTO
+        recordable = is_recordable(stack)
+        # a module, loss or penalty of somebody's own may take gradients of gradients
+        stack.differentiates_once = recordable and not stack.regularizer.uses("penalty")
         self._step: Callable[..., Tensor] = (
-            Replay(stack) if is_recordable(stack) else partial(train_step, stack)
+            Replay(stack) if recordable else partial(train_step, stack)
         )
 
     def epoch(self) -> Epoch:

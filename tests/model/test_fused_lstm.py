@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from regexp.model import recurrent
+from regexp.model.fused_lstm import differentiated_once
 from regexp.model.layers import DropoutLayer
 from regexp.model.recurrent import Recurrent
 from regexp.regularizer.zoneout import ZoneoutLayer
@@ -88,6 +89,17 @@ def test_second_derivatives_are_those_in_float64() -> None:
 
     exact = curvature(layer().double(), sequences().detach().double().requires_grad_())
     torch.testing.assert_close(curvature(layer(), sequences()).double(), exact, **CLOSE)
+
+
+def test_what_is_differentiated_once_is_torchs_own_graph_to_the_bit() -> None:
+    ours, x = layer(), sequences()
+    outputs = ours(x)
+    with differentiated_once():
+        once = ours(x)
+    same_bits(once, outputs)
+    same_bits(gradients(once, x, ours), gradients(outputs, x, ours))
+    assert type(outputs.grad_fn) is not type(once.grad_fn)
+    assert type(ours(x).grad_fn) is type(outputs.grad_fn)
 
 
 def test_torch_func_and_vmap_have_it_written_out() -> None:

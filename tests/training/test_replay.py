@@ -141,6 +141,16 @@ def test_every_network_has_the_same_bits(network: str, runs: int) -> None:
 
 
 @pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize(("name", "once"), [("sam", True), ("l1", False), ("jacobian", False)])
+def test_steps_are_differentiated_once_but_for_penalties(name: str, once: bool, runs: int) -> None:
+    ours, theirs = (make_stack("lstm", mix("dropout", name), runs) for _ in range(2))
+    fast = steps.Steps(ours)
+    assert ours.differentiates_once == once
+    plain = train_epoch(theirs, partial(train_step, theirs))
+    assert_same_tree(train_epoch(ours, fast._step), plain)
+
+
+@pytest.mark.parametrize("runs", [1, 3])
 def test_rates_of_each_step_and_weights_of_rows(runs: int) -> None:
     objective = Objective(class_weight="balanced")
     techniques = mix("mixup", "weight_decay", "proximal_l1")
