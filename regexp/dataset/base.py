@@ -7,7 +7,6 @@ all of them.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -246,7 +245,7 @@ class Dataset(ABC):
         Raises:
             DataError, ConfigError: as `load`.
         """
-        key = os.path.abspath(folder), seed if self.split_seed is None else self.split_seed
+        key = Path(folder).absolute(), seed if self.split_seed is None else self.split_seed
         if key not in self._counts:  # every job of a sweep asks
             self._counts[key] = self._splitter(self.table_of(folder)).training_rows(key[1])
         return self._counts[key]
