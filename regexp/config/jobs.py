@@ -22,13 +22,13 @@ from regexp.config.checks import check_schema
 from regexp.config.composition import (
     check_choices,
     check_launcher,
-    explain_hydra,
     fit_to_launcher,
     load_config,
     seed_sampler,
-    without_hydra,
 )
+from regexp.config.hydra_node import without_hydra
 from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra
+from regexp.config.refusals import explain_hydra
 from regexp.config.schema import register
 from regexp.config.search_space import check_swept
 from regexp.config.strays import (

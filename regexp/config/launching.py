@@ -20,8 +20,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from regexp.addresses import public
 from regexp.config import plan_file
 from regexp.config.composition import CONFIG_NAME
+from regexp.config.hydra_node import with_hydra
 from regexp.config.jobs import Sweep
-from regexp.config.prepared import prepared_hydra, with_hydra
+from regexp.config.prepared import prepared_hydra
 from regexp.config.schema import conf_folder, register
 from regexp.errors import ConfigError
 

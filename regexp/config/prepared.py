@@ -7,18 +7,16 @@ alone, and in no choice of a group, are composed of their files once. It takes a
 or a tenth, and gives the same configuration.
 """
 
-import copy
 import pickle
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.hydra import Hydra
@@ -35,11 +33,10 @@ from omegaconf import DictConfig, OmegaConf, flag_override, open_dict, read_writ
 from omegaconf.errors import OmegaConfBaseException
 
 from regexp.config import plan_file
-from regexp.config.composition import without_hydra
 from regexp.config.homes import expand_homes
+from regexp.config.hydra_node import with_hydra, without_hydra
 from regexp.config.repository import JobRepository, RememberingRepository, is_of_hydra
 from regexp.config.schema import conf_folder, register
-from regexp.config.strays import override_key
 from regexp.config.variables import fill_tracking
 from regexp.config.withheld import withhold_config
 from regexp.errors import ConfigError, first_line
@@ -308,35 +305,3 @@ def job_of(master: DictConfig) -> ComposedJob:
     assert isinstance(choices, dict)
     own = {str(group): choice for group, choice in choices.items() if not is_of_hydra(str(group))}
     return ComposedJob(without_hydra(master), own, set())
-
-
-def with_hydra(node: DictConfig, plan: dict[str, Any]) -> DictConfig:
-    """The configuration of a planned job with Hydra's node of its sweep.
-
-    Args:
-        node: of the sweep.
-        plan: as in the job's file: its `config`; its `overrides` and the `choices` of its groups,
-            which names of folders may be made of; its own `hydra` node, if it has one.
-    """
-    node = copy.deepcopy(node)
-    pairs = [
-        SimpleNamespace(key_or_group=override_key(override), input_line=override)
-        for override in plan["overrides"]
-    ]
-    pairs = [pair for pair in pairs if not pair.key_or_group.startswith(("hydra.", "hydra/"))]
-    with read_write(node), open_dict(node):
-        node.merge_with(plan.get("hydra") or {})
-        node.overrides.task = [pair.input_line for pair in pairs]
-        of_hydra = {k: v for k, v in node.runtime.choices.items() if is_of_hydra(str(k))}
-        node.runtime.choices = of_hydra | plan["choices"]
-        node.job.override_dirname = get_overrides_dirname(
-            overrides=pairs,  # type: ignore[arg-type]
-            kv_sep=node.job.config.override_dirname.kv_sep,
-            item_sep=node.job.config.override_dirname.item_sep,
-            exclude_keys=node.job.config.override_dirname.exclude_keys,
-        )
-    config = OmegaConf.create(plan["config"])
-    config.hydra = node
-    OmegaConf.set_struct(config, True)
-    OmegaConf.set_readonly(config.hydra, False)
-    return config

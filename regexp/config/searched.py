@@ -18,11 +18,11 @@ from omegaconf.errors import OmegaConfBaseException
 from regexp.config.composition import (
     check_choices,
     check_launcher,
-    explain_hydra,
     fit_to_launcher,
     load_config,
 )
 from regexp.config.prepared import job_of, prepared_hydra
+from regexp.config.refusals import explain_hydra
 from regexp.config.schema import register
 from regexp.config.strays import check_quotes, override_key, split_override, strays_of
 from regexp.config.validation import validate

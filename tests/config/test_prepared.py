@@ -23,9 +23,10 @@ from omegaconf.errors import ConfigAttributeError
 from regexp.__main__ import run
 from regexp.commands.arguments import parse
 from regexp.config import plan_file, prepared, repository
-from regexp.config.composition import load_config, without_hydra
+from regexp.config.composition import load_config
+from regexp.config.hydra_node import with_hydra, without_hydra
 from regexp.config.jobs import compose
-from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra, with_hydra
+from regexp.config.prepared import PreparedLoader, job_of, prepared_hydra
 from regexp.config.schema import register
 from regexp.config.variables import LAST_RESORT
 from regexp.errors import ConfigError
