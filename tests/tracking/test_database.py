@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from regexp.tracking import RunRecord, Tracker, database, query
+from regexp.tracking import Earlier, RunRecord, Tracker, database, names, query
 from tests.tracking.runs import start
 
 INFO = (
@@ -78,6 +78,21 @@ def test_without_parameters_nothing_else_is_missing(
     assert whole
     assert any(run.data.params for run in whole)
     assert [shown(run) for run in found or []] == [{**shown(run), "params": {}} for run in whole]
+
+
+def test_a_quarter_of_the_tags_tells_what_became_of_runs(
+    tracker: Tracker, sweep: RunRecord, runs: list[RunRecord]
+) -> None:
+    client, experiment = tracker.client, tracker.experiment_id
+    other = "0" * 32
+    for tag in (names.member_of(other), names.labels_in(other)):
+        client.set_tag(runs[0].id, tag, names.REUSED)
+    tags = {"mlflow.parentRunId": sweep.id}
+    whole, found = query.tagged(client, experiment, tags), query.tries(client, experiment, tags)
+    assert [Earlier.of(run) for run in found] == [Earlier.of(run) for run in whole]
+    assert Earlier.of(found[0]).reused_by == {other}
+    assert all(2 * len(few.data.tags) < len(all_.data.tags)
+               for few, all_ in zip(found, whole, strict=True))  # fmt: skip
 
 
 def test_the_tags_of_a_run_are_mlflows(tracker: Tracker, runs: list[RunRecord]) -> None:

@@ -151,6 +151,7 @@ def test_a_sweep_of_which_all_has_ended_is_read_once(
 ) -> None:
     start(tracker, sweep.id, fingerprint="one").finish()
     table, link = tracker.runs(sweep.id), tracker.link(sweep.id)
+    state = tracker.state(sweep.id)
     asked, children = [], query.children
 
     def counted(*args: Any, **options: Any) -> list[Any]:
@@ -164,6 +165,13 @@ def test_a_sweep_of_which_all_has_ended_is_read_once(
         assert tracker.link(sweep.id) == link
         assert len(asked) == 1
         assert tracker.run_count("another") == 0
+    asked.clear()
+    with tracker.reading_once(sweep.id, params=False):
+        assert tracker.run_count(sweep.id) == 1
+        assert tracker.state(sweep.id) == state
+        assert len(asked) == 1
+        assert all(tracker.runs(sweep.id).equals(table) for _ in range(2))
+        assert len(asked) == 2  # with parameters, once they are asked for
     start(tracker, sweep.id, fingerprint="two").finish()
     assert tracker.run_count(sweep.id) == 2
 
