@@ -50,6 +50,8 @@ def together(frames: "Mapping[str, pd.DataFrame]", factor: str | None = None) ->
 
     parts = [frame.assign(sweep=sweep_id) for sweep_id, frame in frames.items()]
     runs = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    if "run_id" in runs:
+        runs = _once(runs)
     if runs["sweep"].nunique() < 2:
         return runs
     runs = with_levels(_in_one_place(_with_earlier_settings(runs)), factor)
@@ -62,6 +64,17 @@ def together(frames: "Mapping[str, pd.DataFrame]", factor: str | None = None) ->
         runs, KEYS, "variant", [name for name in numbers if name != _TECHNIQUE]
     )
     return _kept_apart(runs, params)
+
+
+def _once(runs: "pd.DataFrame") -> "pd.DataFrame":
+    """Each run once, called as that sweep calls it which tells it from others by its numbers.
+
+    Runs that a sweep reuses it may call `lr=0.001`, where the other has no word for that.
+    """
+    told = (runs["variant"] != "") | (runs["setting"] != "")
+    order = told.sort_values(ascending=False, kind="stable").index
+    kept = runs.loc[order].drop_duplicates("run_id").sort_index()
+    return kept.reset_index(drop=True)
 
 
 def _with_earlier_settings(runs: "pd.DataFrame") -> "pd.DataFrame":

@@ -68,6 +68,16 @@ class RememberingRepository(ConfigRepository):
             self._found[key] = super()._find_object_source(config_path, object_type)
         return self._found[key]
 
+    def group_exists(self, config_path: str) -> bool:
+        """Whether there is a folder of that name with YAMLs, or with folders, in it.
+
+        Hydra takes any folder beside the YAMLs for a group, and `figures=false` for a choice of it.
+        """
+        return super().group_exists(config_path) and any(
+            self.get_group_options(config_path, kind)
+            for kind in (ObjectType.CONFIG, ObjectType.GROUP)
+        )
+
     def get_group_options(
         self, group_name: str, results_filter: ObjectType | None = ObjectType.CONFIG
     ) -> list[str]:

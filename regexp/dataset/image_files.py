@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,15 +24,19 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 def files_below(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """The files in a folder and below, by their paths, but hidden ones and those of hidden folders.
 
-    Programs keep other copies of images in such, as `.ipynb_checkpoints` and `._0.png` are.
+    Programs keep other copies of images in such, as `.ipynb_checkpoints` and `._0.png` are. Links
+    to folders are followed, once to each that a link leads back to.
     """
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in suffixes
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and file.is_file()
-    )
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        above = {parent.resolve() for parent in (Path(place), *Path(place).parents)}
+        folders[:] = [
+            one
+            for one in folders
+            if not one.startswith(".") and (Path(place) / one).resolve() not in above
+        ]
+        found += [Path(place) / one for one in files if not one.startswith(".")]
+    return sorted(one for one in found if one.suffix.lower() in suffixes and one.is_file())
 
 
 def read_images(

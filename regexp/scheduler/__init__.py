@@ -14,6 +14,17 @@ Factory = Callable[[Optimizer], LRScheduler]
 """Makes a scheduler of an optimizer: a partial of a torch scheduler's class, or any function."""
 
 
+def goes_by_count(kind: Any) -> bool:
+    """Whether a scheduler's class, or a function that makes one, is torch's or ours.
+
+    Those look at the number of the step, or at a validation loss, and change rates and betas. One
+    of a user's own may look at parameters, of which a stack has those of all runs, and change what
+    an optimizer keeps.
+    """
+    home = getattr(kind, "__module__", None) or ""
+    return home.partition(".")[0] in ("torch", "regexp")
+
+
 def learning_rate_of(optimizer: Optimizer) -> float:
     """The learning rate of an optimizer's next step (of its first parameter group).
 
@@ -57,6 +68,12 @@ class Schedule:
                 "scheduler.interval: ReduceLROnPlateau follows the validation loss, which is known "
                 f"once an epoch; expected epoch, got {interval!r}"
             )
+
+    @property
+    def goes_by_count(self) -> bool:
+        """Whether it does, and those that it consists of do; see the function."""
+        parts = [self.scheduler, *getattr(self.scheduler, "_schedulers", ())]
+        return all(goes_by_count(type(part)) for part in parts)
 
     @property
     def uses_metric(self) -> bool:

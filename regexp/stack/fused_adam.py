@@ -15,7 +15,7 @@ from torch.optim import Adam, AdamW, Optimizer
 from torch.optim import optimizer as torchs
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
-_STATE = {"step", *_MOMENTS}
+_STATE = ("step", *_MOMENTS)
 
 
 def adam_kernel(
@@ -99,9 +99,42 @@ def _is_fused(optimizer: Optimizer) -> bool:
     return (
         bool(group["fused"])
         and len(state) == len(parameters)
-        and state[first].keys() == _STATE
+        and state[first].keys() == {*_STATE}
         and all(p.dtype == first.dtype and p.is_cpu for p in parameters)
     )
+
+
+class _Known:
+    """Where parameters lie and what optimizers keep of theirs, to tell whether it is still so.
+
+    A forward may give a parameter other memory (`p.data = ...`), and a scheduler may put other
+    moments into a state, or empty it.
+
+    Args:
+        optimizers: after their first step.
+        parameters: of the stack.
+    """
+
+    def __init__(self, optimizers: Sequence[Optimizer], parameters: Sequence[Tensor]) -> None:
+        self._places = [(parameter, parameter.data_ptr()) for parameter in parameters]
+        self._states = [
+            (one, parameter, key, one.state[parameter][key])
+            for one in optimizers
+            for parameter in one.param_groups[0]["params"]
+            for key in _STATE
+        ]
+        self._optimizers = list(optimizers)
+
+    def holds(self) -> bool:
+        """Whether all is where it was, and the steps are plain ones as before."""
+        return (
+            all(parameter.data_ptr() == place for parameter, place in self._places)
+            and all(
+                one.state.get(parameter, {}).get(key) is value
+                for one, parameter, key, value in self._states
+            )
+            and all(map(is_plain, self._optimizers))
+        )
 
 
 class FusedAdams:
@@ -135,6 +168,7 @@ class FusedAdams:
                 state["step"] = next(counts)
             steps = [state["step"] for state in states]
             self._each.append((optimizer, [part, averages, squares, steps]))
+        self._known = _Known(optimizers, parameters)
 
     @classmethod
     def of(
@@ -158,11 +192,8 @@ class FusedAdams:
             Whether that was done: not where one has another state by now, or there is no gradient.
         """
         given = [gradient for gradient in gradients if gradient is not None]
-        if len(given) < len(gradients):
+        if len(given) < len(gradients) or not self._known.holds():
             return False
-        for optimizer, (*_, steps) in self._each:
-            if optimizer.state[optimizer.param_groups[0]["params"][0]]["step"] is not steps[0]:
-                return False
         with torch.no_grad():
             self._steps.add_(1)
             parts = zip(self._each, self._parts(given), strict=True)
@@ -195,9 +226,7 @@ class JoinedAdams:
         self._count = torch.stack([state["step"] for state in states])
         for state, count in zip(states, self._count.unbind(), strict=True):
             state["step"] = count
-        self._first = [
-            (one, each[0]["step"]) for one, each in zip(optimizers, states_of, strict=True)
-        ]
+        self._optimizers = list(optimizers)
         self._moments = [
             [
                 self._joined(key, parameter, of_parameter)
@@ -207,6 +236,7 @@ class JoinedAdams:
             ]
             for key in _MOMENTS
         ]
+        self._known = _Known(optimizers, parameters)
 
     @classmethod
     def of(
@@ -228,11 +258,8 @@ class JoinedAdams:
     def step(self, gradients: Sequence[Tensor | None]) -> bool:
         """Step all of them by gradients [K, ...]; whether that was done, as of `FusedAdams`."""
         given = [gradient for gradient in gradients if gradient is not None]
-        groups = [optimizer.param_groups[0] for optimizer, _ in self._first]
-        for (optimizer, count), group in zip(self._first, groups, strict=True):
-            if optimizer.state[group["params"][0]]["step"] is not count:
-                return False
-        if len(given) < len(gradients) or not alike_but_rates(groups):
+        groups = [optimizer.param_groups[0] for optimizer in self._optimizers]
+        if len(given) < len(gradients) or not (self._known.holds() and alike_but_rates(groups)):
             return False
         rates = [group["lr"] for group in groups]
         if rates != self._rates:
@@ -280,8 +307,10 @@ def is_plain(optimizer: Optimizer) -> bool:
         torchs._global_optimizer_post_hooks,
     )
     numbers = (group["lr"], *group.get("betas", ()))
+    own = vars(optimizer).get("step")  # of this object alone: torch's schedulers count by one
     return not (
         others
+        or (own is not None and getattr(own, "__wrapped__", None) is not type(optimizer).step)
         or any(hooks)
         or any(group.get(flag) for flag in ("amsgrad", "capturable", "differentiable"))
         or any(isinstance(number, Tensor) for number in numbers)

@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from regexp.optimizer import ELEMENTWISE
-from regexp.scheduler import Schedule
+from regexp.scheduler import Schedule, goes_by_count
 from regexp.stack.fused_adam import FusedAdams, JoinedAdams, fused_adam_step
 
 
@@ -45,6 +45,7 @@ class Stepper:
         return (
             kind in ELEMENTWISE
             and self.interval == other.interval
+            and goes_by_count(getattr(self.scheduler, "func", self.scheduler))
             and _same(self.optimizer, other.optimizer)
             and _same(self.scheduler, other.scheduler)
         )

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from functools import lru_cache
+from numbers import Real
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from regexp.scheduler import Schedule
 from regexp.stack.member import PARAMETER_TYPES
 from regexp.sweeps.identity import Node
 from regexp.sweeps.ingredients import build_stepper
+from regexp.training.checkpoint import check_plain
 from regexp.training.device import device_of
 
 
@@ -50,6 +52,11 @@ def _check(nodes: str, epochs: int, steps: int, device: str, precision: str) -> 
         schedule = Schedule(stepper.scheduler, stepper.interval, optimizer)
     except Exception as error:  # a class may raise anything
         raise blame("scheduler", config["scheduler"], error) from error
+    rate = optimizer.param_groups[0]["lr"]
+    if not isinstance(rate, Real | torch.Tensor):
+        raise ConfigError(
+            f"the learning rate that it gives is {rate!r}", key="scheduler", expected="a number"
+        )
     if device == "cpu":
         try:
             optimizer.step()
@@ -62,6 +69,7 @@ def _check(nodes: str, epochs: int, steps: int, device: str, precision: str) -> 
                     cure="leave it out, or give trainer.device=cuda",
                 ) from error
             raise blame("optimizer", config["optimizer"], error) from error
+    _check_states(schedule, config)
     scheduler, times = schedule.scheduler, steps if stepper.interval == "step" else epochs
     # those of torch hang on the number of the step, by which a run's last one is reached at once
     if schedule.uses_metric or not times or not type(scheduler).__module__.startswith("torch."):
@@ -74,3 +82,24 @@ def _check(nodes: str, epochs: int, steps: int, device: str, precision: str) -> 
             scheduler.step()
     except Exception as error:  # as a user's function of LambdaLR
         raise blame("scheduler", config["scheduler"], error) from error
+
+
+def _check_states(schedule: Schedule, config: Node) -> None:
+    """The states of both can be kept in a checkpoint; an own scheduler makes a step before."""
+    try:
+        if not (schedule.uses_metric or schedule.goes_by_count):
+            schedule.scheduler.step()
+        state = schedule.state_dict()
+    except Exception as error:  # a class may raise anything
+        raise blame("scheduler", config["scheduler"], error) from error
+    for key, content in (("scheduler", state), ("optimizer", schedule.optimizer.state_dict())):
+        for name, value in content.items():
+            try:
+                check_plain(value)
+            except ValueError as error:
+                raise ConfigError(
+                    f"its state cannot be kept in a checkpoint: {name!a} in its `state_dict` is "
+                    f"no number, text or tensor ({error})",
+                    key=key,
+                    cure="leave it out by a `state_dict` and a `load_state_dict` of its own",
+                ) from error

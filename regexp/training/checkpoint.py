@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
@@ -24,7 +25,8 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
     Args:
         path: of the file; its folder exists.
-        content: nested dicts and lists of tensors, numbers and strings.
+        content: nested dicts and lists of tensors, numbers and strings; NumPy's numbers, as own
+            schedulers have them, become Python's.
 
     Raises:
         OSError: it cannot be written; a file that was there is as it was.
@@ -54,7 +56,8 @@ def write(content: dict[str, Any], file: IO[bytes]) -> None:
         RuntimeError: of torch's writer.
     """
     try:
-        torch.save(moved(content, torch.device("cpu")), file)
+        numbers = pytree.tree_map_only(np.generic, lambda number: number.item(), content)
+        torch.save(moved(numbers, torch.device("cpu")), file)
     except RuntimeError as error:
         came = error.__context__
         if came is not None and not isinstance(came, Exception):
@@ -87,7 +90,7 @@ def load(path: Path | str, device: str = "cpu", holds: str = "weights") -> dict[
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of foreign files; ours give none
             content = torch.load(path, map_location=device, weights_only=True)
-        _check_plain(content)
+        check_plain(content)
     except FileNotFoundError:
         raise
     except Exception as error:
@@ -119,8 +122,8 @@ def _check_archive(path: Path) -> None:
             raise ValueError(f"{damaged} in it is damaged")
 
 
-def _check_plain(content: object) -> None:
-    """Check that there is nothing in a checkpoint but what `save` is given.
+def check_plain(content: object) -> None:
+    """Check that there is nothing in a checkpoint, or a part of one, but what `save` is given.
 
     Raises:
         ValueError: there is.

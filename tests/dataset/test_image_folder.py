@@ -36,6 +36,17 @@ def test_sub_folders_are_the_classes(tmp_path):
     assert table.splits is table.held_out is None
 
 
+def test_linked_folders_are_read_and_links_back_are_not(tmp_path):
+    given = write_image_folder(tmp_path)
+    more = tmp_path / "elsewhere"
+    (tmp_path / "photos" / "ant").rename(more)
+    (tmp_path / "photos" / "ant").mkdir()
+    (tmp_path / "photos" / "ant" / "more").symlink_to(more)
+    (more / "back").symlink_to(tmp_path / "photos" / "ant")
+    table = make("image_folder", **given).table_of(tmp_path)
+    assert np.bincount(table.targets).tolist() == [20, 20, 20]
+
+
 def test_train_val_and_test_are_the_splits(tmp_path):
     for split, rows in (("train", 30), ("val", 12), ("test", 9)):
         write_image_folder(tmp_path, rows, f"photos/{split}")

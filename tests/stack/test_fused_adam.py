@@ -10,11 +10,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import ExponentialLR
+from torch.optim.lr_scheduler import ExponentialLR, LRScheduler
 from torch.testing import assert_close
 
 from regexp.stack.fused_adam import FusedAdams, JoinedAdams, fused_adam_step
+from regexp.stack.member import Member
 from regexp.stack.optimizers import Optimizers, Stepper
+from regexp.stack.stack import Stack
+from regexp.training.chain.program import Program
+from regexp.training.loop import train
+from tests.support import make_member
 from tests.technique_runs import assert_same_tree
 
 SHAPES = ((5, 3), (7,), (2, 4, 3))
@@ -140,6 +145,74 @@ def test_what_is_looked_up_once_serves_until_a_state_is_another() -> None:
     first = made.groups[1].parameters[0]
     made.groups[1].optimizer.state[first]["step"] = torch.tensor(2.0)
     assert not fused.step(values(2, 2))
+
+
+@pytest.mark.parametrize("change", ["memory", "moments", "cleared", "hooked", "own step"])
+@pytest.mark.parametrize("rates", [(0.1,), (0.1, 0.2)])
+def test_what_a_forward_or_a_scheduler_changes_is_seen(
+    rates: tuple[float, ...], change: str
+) -> None:
+    """By a forward or a scheduler; against torch's own step of each run."""
+    stacked = [nn.Parameter(one) for one in values(100, len(rates))]
+    made = Optimizers([*map(stepper, rates)], stacked, ["weight"] * 3, lifted=len(rates) > 1)
+    alone = copy.deepcopy([group.parameters for group in made.groups])
+    theirs = [stepper(rate).optimizer(own) for rate, own in zip(rates, alone, strict=True)]
+
+    def zero_first(one: Optimizer, *_: Any) -> None:
+        one.param_groups[0]["params"][0].grad.zero_()
+
+    def disturb(one: Any) -> None:
+        last = one.param_groups[0]["params"][-1]
+        if change == "moments":
+            one.state[last]["exp_avg_sq"] = torch.ones_like(last)
+        elif change == "cleared":
+            one.state.clear()
+        elif change == "hooked":
+            one.register_step_pre_hook(zero_first)
+        elif change == "own step":
+            plain = one.step
+            one.step = lambda: [last.grad.zero_(), plain()]
+
+    for step in range(7):
+        if step == 3:
+            for one in [*theirs, *(group.optimizer for group in made.groups)]:
+                disturb(one)
+            if change == "memory" and len(rates) == 1:
+                stacked[1].data = stacked[1].data.clone()
+        gradients = values(step, len(rates))
+        for run, (own, one) in enumerate(zip(alone, theirs, strict=True)):
+            for parameter, gradient in zip(own, gradients, strict=True):
+                parameter.grad = (gradient[run] if len(rates) > 1 else gradient).clone()
+            one.step()
+        step_together(made, [gradient.clone() for gradient in gradients])
+        for run, own in enumerate(alone):
+            ours = [p.detach()[run] if len(rates) > 1 else p.detach() for p in stacked]
+            assert_same_tree(ours, [p.detach() for p in own])
+        for one in theirs:
+            one.param_groups[0]["lr"] *= 0.9  # as the schedule of ours
+
+
+class NormRate(LRScheduler):
+    """A user's own: the rate follows the norm of the weights."""
+
+    def get_lr(self) -> list[float]:
+        [group] = self.optimizer.param_groups
+        norm = sum(float(one.detach().square().sum()) for one in group["params"])
+        return [base / (1 + norm / 100) for base in self.base_lrs]
+
+
+def test_own_schedulers_have_an_optimizer_a_run() -> None:
+    def own(seed: int) -> Member:
+        return make_member(seed, {}, partial(Adam, lr=0.05, fused=True), NormRate)
+
+    assert not own(0).stepper.shares(own(1).stepper)
+    rates = []
+    for seeds in ((0,), (0, 1)):
+        stack = Stack([*map(own, seeds)], 3, 8)
+        assert Program.of(stack) is None  # whose weights are elsewhere within an epoch
+        results = train(stack, 3, lambda run, epoch, metrics: None)
+        rates.append(results[0].last["optimizer"]["param_groups"][0]["lr"])
+    assert rates[0] == pytest.approx(rates[1], rel=1e-6)
 
 
 JOINED: dict[str, Any] = {"kind": Adam, "weight_decay": 0.0}

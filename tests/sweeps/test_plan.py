@@ -124,6 +124,27 @@ def test_a_schedule_that_cannot_be_made_is_a_mistake_of_the_configuration() -> N
         check_stepper(run.config | {"scheduler": scheduler}, [(4, 4), (4, 4)])
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "WithFunction",
+            "^scheduler.*'factor' in its `state_dict`.*holds a function.*leave it out",
+        ),
+        ("Warmup", "^scheduler.*'after' in its `state_dict`.*holds a ExponentialLR"),
+        ("Bare", "^scheduler.*no attribute 'state_dict'"),
+        ("WithoutRate", "^scheduler.*learning rate.*None.*expected a number"),
+    ],
+)
+def test_own_schedulers_that_cannot_go_on_are_refused(name: str, message: str) -> None:
+    (run,) = plan(config("scheduler=step_lr"))
+    own = {"_target_": f"tests.sweeps.schedulers.{name}", "_partial_": True, "interval": "step"}
+    with pytest.raises(ConfigError, match=message):
+        check_stepper(run.config | {"scheduler": own}, [(4, 4), (4, 4)])
+    numpys = own | {"_target_": "tests.sweeps.schedulers.NumpyCosine"}
+    check_stepper(run.config | {"scheduler": numpys}, [(4, 4), (4, 4)])
+
+
 def test_schedules_of_the_length_of_the_run_are_taken() -> None:
     for words in (["scheduler.total_steps=8"], ["scheduler.interval=epoch"], []):
         assert len(plan(config("scheduler=one_cycle_lr", *words))) == 1

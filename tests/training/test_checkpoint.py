@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -56,6 +57,15 @@ def test_what_an_optimizer_keeps_has_its_type_again(optimizer: Any, runs: int) -
     resumed = train(again, 6, silent, state=TrainingState.resumed(again, saved[2]))
     for one, other in zip(resumed, whole, strict=True):
         assert_close(one.last, other.last, rtol=0, atol=0)
+
+
+def test_numbers_of_numpy_become_pythons(tmp_path: Path) -> None:
+    """As own schedules leave them in the groups of an optimizer."""
+    kept = {"weights": {}, "lr": [np.float64(0.1), np.int64(3), np.bool_(True), 0.25]}
+    save(tmp_path / "last.pt", kept)
+    loaded = load(tmp_path / "last.pt")["lr"]
+    assert loaded == kept["lr"]
+    assert [*map(type, loaded)] == [float, int, bool, float]
 
 
 def test_a_failed_write_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch) -> None:

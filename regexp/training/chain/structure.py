@@ -79,7 +79,10 @@ def _plain(stack: Stack) -> bool:
         and not any(regularizer.uses(hook) for hook in IN_THE_STEP)
         and not regularizer.flag("uses_hidden")
         and all(parameter.requires_grad for parameter in stack.parameters.values())
-        and all(update_of(group.optimizer) for group in stack.optimizers.groups)
+        and all(
+            group.schedule.goes_by_count and update_of(group.optimizer)
+            for group in stack.optimizers.groups
+        )
         and min((size for size, _ in stack.plan), default=1) > 1
     )
 
