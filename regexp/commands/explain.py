@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,9 +82,20 @@ def explain(arguments: Sequence[str]) -> int:
     question = Question.read(settings.get("compare") or {})
     found = re.search(r"(?:^|\s)experiment=([\w./-]+)(?=\s|$)", str(settings.get("command", "")))
     named = found[1] if found and not recipe else ""
+    data = _of_data(str(settings.get("command", ""))) if recipe else ()
     return run_explain(
-        Explanation(config, sweep_id, sweep.name, cocktail, question, recipe, folder, named)
+        Explanation(config, sweep_id, sweep.name, cocktail, question, recipe, folder, named, data)
     )
+
+
+def _of_data(command: str) -> tuple[str, ...]:
+    """The overrides of a command that say which data it is of, but for the rows that are tested."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # it was too long for a parameter
+        return ()
+    named = [word for word in words if re.match(r"\+*(dataset\b|hydra\.searchpath=)", word)]
+    return tuple(word for word in named if not word.startswith("dataset.test_seed="))
 
 
 def _verdict_of(reader: Reader, sweep_id: str) -> tuple[str, dict[str, Any]]:

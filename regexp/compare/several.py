@@ -31,6 +31,9 @@ _IDLE = tuple(map(parameter, ("seed", "stack", "trainer.device", "trainer.thread
 _METRICS = parameter("trainer.metrics")
 """Metrics of the user's own are taken at a run's end."""
 
+_CALLED = ("variant", "setting", "label", "tuned", "chosen", "sweep")
+"""What a run is called in a sweep; all else of it is the same in all that it belongs to."""
+
 _DATA, _CODE = "data.checksum", "code.checksum"
 """Tags of what runs that are paired have alike; runs without own code, and older ones, lack that
 of code."""
@@ -50,11 +53,9 @@ def together(frames: "Mapping[str, pd.DataFrame]", factor: str | None = None) ->
 
     parts = [frame.assign(sweep=sweep_id) for sweep_id, frame in frames.items()]
     runs = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    if "run_id" in runs:
-        runs = _once(runs)
     if runs["sweep"].nunique() < 2:
         return runs
-    runs = with_levels(_in_one_place(_with_earlier_settings(runs)), factor)
+    runs = with_levels(_in_one_place(_with_earlier_settings(_once(runs))), factor)
     params = [name for name in map(str, runs) if name.startswith(PARAMETER)]
     params = [name for name in params if name not in _IDLE and not name.startswith(_METRICS)]
     numbers = [name for name in params if name.startswith(_TECHNIQUE)]
@@ -73,7 +74,8 @@ def _once(runs: "pd.DataFrame") -> "pd.DataFrame":
     """
     told = (runs["variant"] != "") | (runs["setting"] != "")
     order = told.sort_values(ascending=False, kind="stable").index
-    kept = runs.loc[order].drop_duplicates("run_id").sort_index()
+    own = [name for name in runs if name not in _CALLED]
+    kept = runs.loc[order].drop_duplicates(own).sort_index()
     return kept.reset_index(drop=True)
 
 

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from regexp.addresses import has_credentials, public, withhold
 from regexp.errors import ConfigError, reason_of
 
-_REFERENCE = re.compile(r"\$\{[\w.]+\}")
+_REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
 def withhold_words(words: Sequence[str]) -> list[str]:
@@ -31,17 +31,25 @@ def withhold_config(config: DictConfig) -> None:
     """Put every address of a configuration into its public form, and remember the whole ones.
 
     What an address takes from elsewhere, as by `${oc.env:NAME}`, counts as part of it. A text that
-    is another node's, as by `${paths.mlruns}`, is in its public form where that is.
+    is another's, as by `${paths.mlruns}`, is in its public form where that is.
+
+    Raises:
+        ConfigError: an address with credentials takes a value from elsewhere, which is not there.
     """
-    for path, text in _texts(OmegaConf.to_container(config)):
-        if ("://" not in text and "${" not in text) or _REFERENCE.fullmatch(text):
+    texts = list(_texts(OmegaConf.to_container(config)))
+    known = {".".join(map(str, path)) for path, _ in texts}
+    for path, text in texts:
+        reference = _REFERENCE.fullmatch(text)
+        if ("://" not in text and "${" not in text) or (reference and reference[1] in known):
             continue
         node: Any = config
         try:
             for part in path[:-1]:
                 node = node[part]
             value = node[path[-1]]
-        except OmegaConfBaseException:  # ${lengths.steps} before the data are known
+        except OmegaConfBaseException as error:  # ${lengths.steps} before the data are known
+            if has_credentials(text):
+                raise ConfigError(reason_of(error), key=public(text)) from error
             continue
         if isinstance(value, str) and (shown := withhold(value)) != value:
             with read_write(node):

@@ -269,7 +269,8 @@ class _Explaining:
         if named and not (conf_folder() / "experiment" / f"{named}.yaml").is_file():
             folders = ["hydra.searchpath=[FOLDER]"]
         command = pasted.command(
-            "--config-dir", str(explanation.folder), *folders, f"experiment={path.stem}", *tested,
+            "--config-dir", str(explanation.folder), *folders, *explanation.data,
+            f"experiment={path.stem}", *tested,
             uri=self.config.tracking.uri, folder=self.config.paths.mlruns,
             data=self.config.paths.data,
         )  # fmt: skip

@@ -41,6 +41,7 @@ class Explanation:
         recipe: the content of the search's experiment; empty where there is none.
         folder: gets `experiment/recipe_small.yaml`.
         experiment: that the sweep's command named, which says what its runs have alike; or empty.
+        data: the overrides of the data of a search's recipe.
     """
 
     config: DictConfig
@@ -51,6 +52,7 @@ class Explanation:
     recipe: Node
     folder: Path
     experiment: str = ""
+    data: tuple[str, ...] = ()
 
     @cached_property
     def here(self) -> dict[str, Any]:

@@ -46,6 +46,17 @@ def test_equal_sweeps_are_one_and_the_latest_finished_run_counts() -> None:
     assert compared.set_index("technique")["mean"].to_dict() == {"none": (0.5 + 0.9) / 2, "l1": 0.9}
 
 
+def test_a_run_that_a_sweep_reuses_of_another_counts_once_as_it_calls_it() -> None:
+    one = frame(**{LR: "0.1"})
+    grid = pd.concat([one.assign(variant="lr=0.1"), frame(**{LR: "0.01", "variant": "lr=0.01"})])
+    grid = grid.reset_index(drop=True)
+    whole = table(together({"a": one, "b": grid}))
+    assert sorted(whole["variant"]) == ["lr=0.01", "lr=0.01", "lr=0.1", "lr=0.1"]
+    for other in ({"b": grid, "a": one}, {"b": grid}):
+        pd.testing.assert_frame_equal(whole, table(together(other)))
+    assert whole["setting"].unique().tolist() == [""]
+
+
 def test_sweeps_of_other_settings_are_told_apart() -> None:
     one = frame(**{LR: "0.1", HIDDEN: "[8]", "params.trainer.threads": "1"})
     two = frame(**{LR: "0.01", HIDDEN: "[8]", "params.trainer.threads": "2"})

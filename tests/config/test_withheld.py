@@ -82,6 +82,19 @@ def test_a_configuration_keeps_all_but_the_credentials(monkeypatch: pytest.Monke
     assert whole("http://host:5000") == SERVER
 
 
+def test_what_a_resolver_makes_and_what_is_not_there_yet_hide_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NODE", f"{{uri: '{SERVER}'}}")
+    made = "${oc.create:${oc.decode:${oc.env:NODE}}}"
+    config = OmegaConf.create({"uri": "${made.uri}", "made": made})
+    withhold_config(config)
+    assert config.uri == "http://host:5000"
+    later = OmegaConf.create({"url": f"{SERVER}/${{lengths.steps}}"})
+    with pytest.raises(ConfigError, match=r"^http://host:5000/\$\{lengths.steps\}: "):
+        withhold_config(later)
+
+
 def test_nothing_that_is_composed_has_them(tmp_path: Path) -> None:
     """Neither a job, nor the sweep with Hydra's own node, nor what the other commands read."""
     experiment = tmp_path / "experiment"

@@ -51,7 +51,11 @@ def searched(
     recipe = Recipe(shared, dict(techniques))
     with sandbox.tracker() as tracker:
         search = tracker.sweep("by hand search", "search", {})
-        worth = tracker.sweep("by hand", "its worth", {"search": {"folder": "there"}})
+        command = (
+            "experiment=recipe dataset=iris dataset.test_seed=0 'regularizer=none,[l1]' seeds=3"
+        )
+        settings = {"search": {"folder": "there"}, "command": command}
+        worth = tracker.sweep("by hand", "its worth", settings)
         for runs in verdict.planned_arms(space, recipe, Recipe(shared, {})).values():
             train(runs, space.config, tracker, worth.id)
         found = record(verdict=worth.id, text=as_experiment(space, recipe))
@@ -83,7 +87,7 @@ def test_a_recipe_is_explained_and_the_second_time_trains_nothing(
     assert "none is left. Its worth, with fresh seeds:" in told
     assert "\nnone (smaller) " in told
     assert "\nWith fresh seeds it is" in told
-    assert "experiment=recipe_small dataset.test_seed=0 " in told
+    assert " dataset=iris experiment=recipe_small dataset.test_seed=0 " in told
     with sandbox.tracker() as tracker:
         runs = {parent: tracker.runs(parent) for parent in sandbox.parents()}
     [apart, smaller] = [one for parent, one in runs.items() if parent not in (search_id, worth_id)]

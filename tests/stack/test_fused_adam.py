@@ -195,7 +195,7 @@ def test_what_a_forward_or_a_scheduler_changes_is_seen(
 class NormRate(LRScheduler):
     """A user's own: the rate follows the norm of the weights."""
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         [group] = self.optimizer.param_groups
         norm = sum(float(one.detach().square().sum()) for one in group["params"])
         return [base / (1 + norm / 100) for base in self.base_lrs]

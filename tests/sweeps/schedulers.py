@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ExponentialLR, LRScheduler
 
@@ -10,7 +11,7 @@ from torch.optim.lr_scheduler import ExponentialLR, LRScheduler
 class NumpyCosine(LRScheduler):
     """Its rates are NumPy's numbers."""
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         return [base * (1 + np.cos(self.last_epoch / 10)) / 2 for base in self.base_lrs]
 
 
@@ -41,5 +42,5 @@ class Bare:
 class WithoutRate(LRScheduler):
     """Has forgotten to return its rates."""
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         return [None for _ in self.base_lrs]  # type: ignore[misc]
