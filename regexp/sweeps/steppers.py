@@ -17,7 +17,7 @@ from regexp.scheduler import Schedule
 from regexp.stack.member import PARAMETER_TYPES
 from regexp.sweeps.identity import Node
 from regexp.sweeps.ingredients import build_stepper
-from regexp.training.checkpoint import check_plain
+from regexp.training.checkpoint import check_plain, with_numbers
 from regexp.training.device import device_of
 
 
@@ -95,7 +95,7 @@ def _check_states(schedule: Schedule, config: Node) -> None:
     for key, content in (("scheduler", state), ("optimizer", schedule.optimizer.state_dict())):
         for name, value in content.items():
             try:
-                check_plain(value)
+                check_plain(with_numbers(value))
             except ValueError as error:
                 raise ConfigError(
                     f"its state cannot be kept in a checkpoint: {name!a} in its `state_dict` is "

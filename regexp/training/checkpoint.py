@@ -56,13 +56,17 @@ def write(content: dict[str, Any], file: IO[bytes]) -> None:
         RuntimeError: of torch's writer.
     """
     try:
-        numbers = pytree.tree_map_only(np.generic, lambda number: number.item(), content)
-        torch.save(moved(numbers, torch.device("cpu")), file)
+        torch.save(moved(with_numbers(content), torch.device("cpu")), file)
     except RuntimeError as error:
         came = error.__context__
         if came is not None and not isinstance(came, Exception):
             raise came from None
         raise
+
+
+def with_numbers(content: Any) -> Any:
+    """Content of a checkpoint with numbers of Python's in the place of NumPy's."""
+    return pytree.tree_map_only(np.generic, lambda number: number.item(), content)
 
 
 def moved(content: dict[str, Any], device: torch.device) -> dict[str, Any]:

@@ -9,10 +9,14 @@ from torch.optim.lr_scheduler import ExponentialLR, LRScheduler
 
 
 class NumpyCosine(LRScheduler):
-    """Its rates are NumPy's numbers."""
+    """Its rates, and what it keeps, are NumPy's numbers."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.period = np.int64(10)
+        super().__init__(optimizer)
 
     def get_lr(self) -> list[float | Tensor]:
-        return [base * (1 + np.cos(self.last_epoch / 10)) / 2 for base in self.base_lrs]
+        return [base * (1 + np.cos(self.last_epoch / self.period)) / 2 for base in self.base_lrs]
 
 
 class WithFunction(NumpyCosine):
