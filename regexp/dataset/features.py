@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from regexp.dataset.data import Table
+from regexp.dataset.data import DataError, Table
 from regexp.dataset.scaling import Standardizer
 
 
@@ -215,6 +216,9 @@ def of_columns(table: Table) -> ColumnTransformer:
 
     Args:
         table: its columns, their levels, and which of them have gaps.
+
+    Raises:
+        DataError: a column is called as a level of another one is, or what tells of its gaps.
     """
     assert isinstance(table.inputs, np.ndarray)
     places = range(len(table.columns))
@@ -222,6 +226,15 @@ def of_columns(table: Table) -> ColumnTransformer:
     # Of all rows, as the levels are: which columns have gaps is the same for every seed.
     gaps = [place for place in numeric if np.isnan(table.inputs[:, place]).any()]
     categorical = [place for place in places if table.columns[place] in table.levels]
+
+    names = [table.columns[place] for place in numeric]
+    names += [f"missingindicator_{table.columns[place]}" for place in gaps]
+    names += [f"{column}={level}" for column, levels in table.levels.items() for level in levels]
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise DataError(
+            f"{table.name or 'the table'}: two inputs would be called {twice[0]!r}, as a column, and "
+            "a level or the gaps of another, are called so; rename one of the columns"
+        )
 
     encoder = OneHotEncoder(
         categories=[np.arange(len(levels), dtype=float) for levels in table.levels.values()],

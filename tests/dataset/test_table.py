@@ -55,6 +55,14 @@ def test_features_are_those_of_pandas(tmp_path):
     assert (kinds == frame["kind"].to_numpy()[train]).all()
 
 
+@pytest.mark.parametrize("name", ["colour=red", "missingindicator_age"])
+def test_a_column_that_is_called_as_a_feature_of_another_is_named(name, tmp_path):
+    lines = table_lines()
+    dataset = table(tmp_path, [lines[0].replace("amount", name), *lines[1:]])
+    with pytest.raises(DataError, match=f"^mine: two inputs would be called '{name}'.*rename"):
+        dataset.load(0, tmp_path)
+
+
 def test_parquet_and_gzip_give_what_the_csv_gives(tmp_path):
     first = table(tmp_path).load(0, tmp_path)
     pd.read_csv(tmp_path / "mine.csv").to_parquet(tmp_path / "mine.parquet")
