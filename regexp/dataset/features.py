@@ -232,8 +232,8 @@ def of_columns(table: Table) -> ColumnTransformer:
     names += [f"{column}={level}" for column, levels in table.levels.items() for level in levels]
     if twice := [name for name, times in Counter(names).items() if times > 1]:
         raise DataError(
-            f"{table.name or 'the table'}: two inputs would be called {twice[0]!r}, as a column, and "
-            "a level or the gaps of another, are called so; rename one of the columns"
+            f"{table.name or 'the table'}: two inputs would be called {twice[0]!r}, as a column, "
+            "and a level or the gaps of another, are called so; rename one of the columns"
         )
 
     encoder = OneHotEncoder(
