@@ -4,17 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
+from regexp.config.strays import parsed_override
 from regexp.config.values import GROUPS
 from regexp.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
-    from hydra.core.config_loader import ConfigLoader
 
 CONFIG_NAME = "config"
 """The YAML that a job is composed from."""
@@ -51,7 +50,7 @@ def check_choices(hydra: "Hydra", overrides: Sequence[str]) -> None:
     """
     loader = hydra.config_loader
     groups = set(loader.list_groups("")) - {"hydra"}
-    for one in _parsed(loader, overrides):
+    for one in _parsed(overrides):
         group = one.key_or_group
         if not group:
             raise ConfigError(f"{one.input_line}: expected key=value")
@@ -59,12 +58,11 @@ def check_choices(hydra: "Hydra", overrides: Sequence[str]) -> None:
             _check_choice(one, loader.get_group_options(group))
 
 
-def _parsed(loader: "ConfigLoader", overrides: Sequence[str]) -> Iterator[Override]:
+def _parsed(overrides: Sequence[str]) -> Iterator[Override]:
     """The overrides as Hydra reads them."""
-    parser = OverridesParser.create(config_loader=loader)
     for override in overrides:
         try:
-            yield from parser.parse_overrides([override])
+            yield parsed_override(override)
         except ValueError as error:  # of Python's, at an integer of thousands of digits
             raise ConfigError(f"{override[:60]}...: {error}") from error
 

@@ -11,7 +11,6 @@ import pickle
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +23,6 @@ from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.default_element import ResultDefault
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import setup_globals
 from hydra.plugins.config_source import ConfigResult
@@ -37,6 +35,7 @@ from regexp.config.homes import expand_homes
 from regexp.config.hydra_node import with_hydra, without_hydra
 from regexp.config.repository import JobRepository, RememberingRepository, is_of_hydra
 from regexp.config.schema import conf_folder, register
+from regexp.config.strays import parsed_override
 from regexp.config.variables import fill_tracking
 from regexp.config.withheld import withhold_config
 from regexp.errors import ConfigError, first_line
@@ -117,13 +116,6 @@ _CHOICES = 100
 
 def _dumped(config: DictConfig) -> bytes:
     return pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
-
-
-@lru_cache(maxsize=1000)
-def _parsed(override: str) -> Override:
-    """An override as Hydra reads it; jobs have most of theirs alike."""
-    [parsed] = OverridesParser.create().parse_overrides([override])
-    return parsed
 
 
 _NONE_ALIKE = 0, _dumped(OmegaConf.create())
@@ -236,7 +228,7 @@ class PreparedLoader(ConfigLoaderImpl):
         """
         choosing: list[Override] = []
         of_values: list[Override] = []
-        for override in map(_parsed, overrides):
+        for override in map(parsed_override, overrides):
             if not override.is_hydra_override():
                 (choosing if self._is_choice(override) else of_values).append(override)
         composed = self._composed_of_files(config_name, choosing)

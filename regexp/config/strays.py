@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from regexp.config.values import copied, fits_grid, shown
@@ -49,6 +52,18 @@ def check_quotes(override: str, searched: str, key: str) -> None:
 def override_key(override: str) -> str:
     """The key that an override is of."""
     return split_override(override)[0]
+
+
+@lru_cache(maxsize=1000)
+def parsed_override(override: str) -> Override:
+    """An override as Hydra reads it; jobs have most of theirs alike, and each is asked for twice.
+
+    Raises:
+        OverrideParseException: it is not of Hydra's grammar.
+        ValueError: of Python's, at an integer of thousands of digits.
+    """
+    [parsed] = OverridesParser.create().parse_overrides([override])
+    return parsed
 
 
 def without_strays(config: DictConfig) -> DictConfig:

@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from regexp.addresses import has_credentials, public, withhold
+from regexp.config.strays import parsed_override
 from regexp.errors import ConfigError, reason_of
 
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -59,7 +59,7 @@ def withhold_config(config: DictConfig) -> None:
 def _withheld_word(word: str) -> str:
     """One word; what Hydra would not read is only cleaned."""
     try:
-        [override] = OverridesParser.create().parse_overrides([word])
+        override = parsed_override(word)
     except (HydraException, ValueError, RecursionError):
         return public(word)
     shown = word

@@ -15,7 +15,7 @@ from torch.optim import Adam, AdamW, Optimizer
 from torch.optim import optimizer as torchs
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
-_STATE = ("step", *_MOMENTS)
+_STATE = {"step", *_MOMENTS}
 
 
 def adam_kernel(
@@ -99,7 +99,7 @@ def _is_fused(optimizer: Optimizer) -> bool:
     return (
         bool(group["fused"])
         and len(state) == len(parameters)
-        and state[first].keys() == {*_STATE}
+        and state[first].keys() == _STATE
         and all(p.dtype == first.dtype and p.is_cpu for p in parameters)
     )
 
@@ -113,6 +113,9 @@ class _Known:
     Args:
         optimizers: after their first step.
         parameters: of the stack.
+
+    Attributes:
+        optimizers: those.
     """
 
     def __init__(self, optimizers: Sequence[Optimizer], parameters: Sequence[Tensor]) -> None:
@@ -123,7 +126,7 @@ class _Known:
             for parameter in one.param_groups[0]["params"]
             for key in _STATE
         ]
-        self._optimizers = list(optimizers)
+        self.optimizers = list(optimizers)
 
     def holds(self) -> bool:
         """Whether all is where it was, and the steps are plain ones as before."""
@@ -133,7 +136,7 @@ class _Known:
                 one.state.get(parameter, {}).get(key) is value
                 for one, parameter, key, value in self._states
             )
-            and all(map(is_plain, self._optimizers))
+            and all(map(is_plain, self.optimizers))
         )
 
 
@@ -226,7 +229,6 @@ class JoinedAdams:
         self._count = torch.stack([state["step"] for state in states])
         for state, count in zip(states, self._count.unbind(), strict=True):
             state["step"] = count
-        self._optimizers = list(optimizers)
         self._moments = [
             [
                 self._joined(key, parameter, of_parameter)
@@ -258,7 +260,7 @@ class JoinedAdams:
     def step(self, gradients: Sequence[Tensor | None]) -> bool:
         """Step all of them by gradients [K, ...]; whether that was done, as of `FusedAdams`."""
         given = [gradient for gradient in gradients if gradient is not None]
-        groups = [optimizer.param_groups[0] for optimizer in self._optimizers]
+        groups = [optimizer.param_groups[0] for optimizer in self._known.optimizers]
         if len(given) < len(gradients) or not (self._known.holds() and alike_but_rates(groups)):
             return False
         rates = [group["lr"] for group in groups]

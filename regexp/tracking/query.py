@@ -124,7 +124,12 @@ def quoted(value: str) -> str:
 
 
 def tagged(
-    client: Any, experiment: str, tags: Mapping[str, str], *, params: bool = True
+    client: Any,
+    experiment: str,
+    tags: Mapping[str, str],
+    *,
+    params: bool = True,
+    telling: Sequence[str] = (),
 ) -> list[Any]:
     """The runs of an experiment that have all these tags, oldest first.
 
@@ -133,8 +138,9 @@ def tagged(
         experiment: its id.
         tags: of the runs.
         params: whether anybody looks at their parameters, which a server gives in any case.
+        telling: the tags that anybody looks at, of which the same is true; see `database.tagged`.
     """
-    found = database.tagged(client, experiment, tags, params=params)
+    found = database.tagged(client, experiment, tags, params=params, telling=telling)
     if found is not None:
         return found
     condition = " and ".join(f"tags.`{key}` = {quoted(value)}" for key, value in tags.items())
@@ -142,9 +148,8 @@ def tagged(
 
 
 def tries(client: Any, experiment: str, tags: Mapping[str, str]) -> list[Any]:
-    """As `tagged`, with what `Earlier.of` looks at; a server gives all there is."""
-    found = database.tagged(client, experiment, tags, params=False, telling=_TELLING)
-    return tagged(client, experiment, tags, params=False) if found is None else found
+    """As `tagged`, with what `Earlier.of` looks at."""
+    return tagged(client, experiment, tags, params=False, telling=_TELLING)
 
 
 def tags_of(client: Any, run_id: str) -> dict[str, str]:
