@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from regexp.model.layers import Noise
-from regexp.random import Fill, Rng, bits16, scaled_mask
+from regexp.random import Fill, Rng
 from regexp.stack.vmapped import varying
 
 
@@ -75,11 +75,15 @@ class StackedRng(Rng):
     ) -> Tensor:
         if self._index is None:
             return self._made(fill, shape, dtype, *parameters)
-        return Outside.apply(
-            lambda _, *values: self._made(fill, shape, dtype, *values),
-            self._index,
-            *(_number(value) for value in parameters),
-        )
+
+
+        def made(_: Tensor, *tensors: Tensor) -> Tensor:
+            whole = iter(tensors)
+            return self._made(
+                fill, shape, dtype, *(next(whole) if isinstance(p, Tensor) else p for p in parameters)
+            )
+
+        return Outside.apply(made, self._index, *(p for p in parameters if isinstance(p, Tensor)))
 
     def make(
         self, fill: Fill, shape: Sequence[int], dtype: torch.dtype, *parameters: Tensor | float
@@ -89,8 +93,7 @@ class StackedRng(Rng):
         numbers = [
             v.tolist() if isinstance(v, Tensor) and v.ndim else [v] * self.runs for v in parameters
         ]
-        for one, generator, *of_run in zip(out, self.generators(), *numbers, strict=True):
-            fill(one, generator, *of_run)
+        self.write(fill, out, list(zip(*numbers, strict=True)) or [()] * self.runs)
         return out
 
     def _seeds(self) -> tuple[int, ...]:
@@ -103,18 +106,6 @@ class StackedRng(Rng):
         self._draws += len(shapes)
         # leaving the `vmap` takes longer than the draws of a small network
         return list(Outside.apply(lambda _: tuple(whole.normals(shapes)), self._index))
-
-    def keep(self, shape: Sequence[int], p: Tensor | float) -> Tensor:
-        if self._index is None:
-            return super().keep(shape, p)
-
-        def masks(_: Tensor, *each: Tensor) -> Tensor:
-            bits = self._made(bits16, shape, torch.int16, *each)
-            if not each:
-                return scaled_mask(bits, p)
-            return scaled_mask(bits, each[0].view(-1, *(1 for _ in shape)))
-
-        return Outside.apply(masks, self._index, *([p] if isinstance(p, Tensor) else []))
 
 
 class Remembered:
@@ -143,10 +134,6 @@ class Remembered:
             self._left -= out.nbytes
             self._kept[key] = out.clone()
         return out
-
-
-def _number(value: Tensor | float) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
 
 
 def draw_noise(layer: Noise, rng: Rng, rows: int) -> Tensor:

@@ -15,7 +15,8 @@ from regexp.config.nodes import check_node
 from regexp.config.schema import conf_folder, register
 from regexp.errors import ConfigError
 from regexp.model.layers import DropoutLayer
-from regexp.random import Rng, keep_from
+from regexp.random import Rng
+from regexp.random.keep import keep_numbers
 from regexp.regularizer.base import Course, GradientView, Regularizer, Schedule, Step, Tensors
 from regexp.regularizer.cocktail import Cocktail
 from regexp.stack.stack import Stack
@@ -103,7 +104,7 @@ def test_a_layer_draws_with_the_number_of_its_step(runs: int) -> None:
             stream = Rng(seed, "step", index, "dropout", layer.key)
             mask = layer.noise[seed] if runs > 1 else layer.noise
             assert torch.equal(mask, stream.keep((rows, *layer.shape), share))
-        dropped.append(keep_from(share)[0])
+        dropped.append(keep_numbers(share)[0])
     assert len(set(dropped)) > 2
 
 

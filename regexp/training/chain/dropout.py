@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from regexp.random import Rng, bits16, keep_from
+from regexp.random import Rng
+from regexp.random.keep import keep_numbers, masks_of_runs
 from regexp.training.chain.activations import RELU
 from regexp.training.chain.layers import Elementwise, Layer, Scratch
 
@@ -24,7 +25,6 @@ class Dropout(Layer):
 
     def __init__(self, before: Layer, p: Tensor | float, *, scaled: bool) -> None:
         self._inputs = before.output
-        rows, runs, units = self._inputs.shape
         scaled = scaled or isinstance(p, Tensor)  # a product of matrices has one scale for all runs
         after_relu = isinstance(before, Elementwise) and before.activation is RELU
         in_place = after_relu or not before.reads_output
@@ -32,29 +32,20 @@ class Dropout(Layer):
         # what was dropped is 0, and ReLU's backward pass stops there
         self._covered = after_relu and not scaled
         self.reads_output = after_relu
-        bits = torch.empty(runs, rows, units, dtype=torch.int16)
-        self._bits, self._each = bits.transpose(0, 1), list(bits)
         self._mask = torch.empty_like(self._inputs)
+        self._mask_of_runs = self._mask.transpose(0, 1)
         self._scaled = scaled
         self.drop(p)
 
     def drop(self, p: Tensor | float) -> None:
         """Drop this share from now on; of the kind that was given at first."""
-        level, scale = keep_from(p)
-        if not isinstance(scale, Tensor):  # masks are float32, whatever they multiply
-            scale = torch.tensor(scale, dtype=torch.float32).item()
-        self._p = p.tolist() if isinstance(p, Tensor) else [p] * len(self._each)
-        self._level = level.view(-1, 1) if isinstance(level, Tensor) else level
-        self._mask_scale = scale.view(-1, 1) if isinstance(scale, Tensor) else scale
-        self.scale = 1.0 if self._scaled or isinstance(scale, Tensor) else scale
+        each = p.tolist() if isinstance(p, Tensor) else [p] * len(self._mask_of_runs)
+        self._draw = masks_of_runs(self._mask_of_runs, [(share, self._scaled) for share in each])
+        self.scale = 1.0 if self._scaled else keep_numbers(each[0])[1]
 
     def draw(self, rng: Rng) -> None:
         """Draw the masks of the next step from the layer's own stream."""
-        for bits, generator, p in zip(self._each, rng.generators(), self._p, strict=True):
-            bits16(bits, generator, p)
-        torch.ge(self._bits, self._level, out=self._mask)
-        if self._scaled:
-            self._mask.mul_(self._mask_scale)
+        self._draw(rng)
 
     def forward(self) -> None:
         torch.mul(self._inputs, self._mask, out=self.output)

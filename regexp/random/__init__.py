@@ -11,10 +11,12 @@ import hashlib
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from regexp.random.keep import bits16, keep16, masks_of_runs
 
 Fill = Callable[..., Tensor]
 """`fill(out, generator, *parameters)` writes one run's draws into `out` and returns it."""
@@ -111,8 +113,22 @@ class Rng:
     ) -> Tensor:
         """The next draw of all runs, outside of any `vmap` over them; see `draw`."""
         out = torch.empty(tuple(shape), dtype=dtype, device=self.device)
-        [generator] = self.generators()
-        return fill(out, generator, *parameters)
+        self.write(fill, out.unsqueeze(0), [parameters])
+        return out
+
+    def write(
+        self, fill: Fill, outs: Tensor, parameters: Sequence[Sequence[Tensor | float]]
+    ) -> None:
+        """Write the next draw of each run into `outs`, [runs, *shape] on the stream's device.
+
+        Args:
+            parameters: of the distribution, numbers for each run.
+        """
+        if fill is keep16:
+            masks_of_runs(outs, parameters)(self)
+            return
+        for out, generator, of_run in zip(outs, self.generators(), parameters, strict=True):
+            fill(out, generator, *of_run)
 
     def again(self, draws: int, *path: str | int) -> Rng:
         """This very stream on another path, after so many draws."""
@@ -125,11 +141,15 @@ class Rng:
         Args:
             device: where the draw is made, if not on the stream's own.
         """
-        self._draws += 1
         own = device is None or device.type == self.device.type
         generator = self._workhorse() if own else torch.Generator(device)
-        for key in derive_each(self._seeds(), *self.path, self._draws):
+        for key in self.keys():
             yield generator.manual_seed(key)
+
+    def keys(self) -> list[int]:
+        """The seeds of the next draw, one a run."""
+        self._draws += 1
+        return derive_each(self._seeds(), *self.path, self._draws)
 
     def _seeds(self) -> tuple[int, ...]:
         return (self.seed,)
@@ -185,42 +205,11 @@ class Rng:
         Returns:
             float32 of `shape`; at p = 0 exactly 1 everywhere.
         """
-        return scaled_mask(self.bits16(shape), p)
+        return self.draw(keep16, shape, torch.float32, p)
 
     def bits16(self, shape: Sequence[int]) -> Tensor:
         """Uniform int16 of `shape`: 16 random bits an element."""
         return self.draw(bits16, shape, torch.int16)
-
-
-def scaled_mask(bits: Tensor, p: Tensor | float) -> Tensor:
-    """Turn 16 random bits an element into a mask of inverted dropout (see `Rng.keep`).
-
-    Args:
-        bits: int16 [...].
-        p: share that is dropped; a float, or a tensor that broadcasts against `bits`.
-    """
-    level, scale = keep_from(p)
-    # a product of bools and floats takes five times as long
-    mask = torch.ge(bits, level, out=torch.empty_like(bits, dtype=torch.float32))
-    return mask.mul_(scale)
-
-
-@overload
-def keep_from(p: float) -> tuple[int, float]: ...
-@overload
-def keep_from(p: Tensor) -> tuple[Tensor, Tensor]: ...
-def keep_from(p: Tensor | float) -> tuple[Tensor, Tensor] | tuple[int, float]:
-    """The least 16 random bits, as an int16, that keep an element where the share p is dropped.
-
-    Returns:
-        They, and the scale 1 / (1 - p) of what is kept, for p as a multiple of 2**-16.
-    """
-    if isinstance(p, Tensor):
-        dropped = torch.clamp(torch.round(p * 65536), max=65535)
-        level = (dropped - 32768).to(torch.int16)
-        return level, (65536 / (65536 - dropped)).to(torch.float32)
-    least = min(round(p * 65536), 65535)
-    return least - 32768, 65536 / (65536 - least)
 
 
 def _uniform(out: Tensor, generator: torch.Generator) -> Tensor:
@@ -235,22 +224,6 @@ def _permutation(out: Tensor, generator: torch.Generator, needed: Tensor | float
     if needed == 0:
         return torch.arange(out.numel(), out=out)
     return torch.randperm(out.numel(), generator=generator, out=out)
-
-
-def bits16(out: Tensor, generator: torch.Generator, p: Tensor | float = 1.0) -> Tensor:
-    """Fill an int16 tensor with random bits, of which a share p is to be dropped.
-
-    Where that is 0, any bits are kept, and none are drawn.
-    """
-    if p == 0:
-        return out
-    count = out.numel()
-    if count % 4 == 0:  # four elements from each 64-bit draw, in place
-        out.view(-1).view(torch.int64).random_(-(2**63), None, generator=generator)
-        return out
-    words = torch.empty(-(-count // 4), dtype=torch.int64, device=out.device)
-    words.random_(-(2**63), None, generator=generator)
-    return out.copy_(words.view(torch.int16)[:count].view(out.shape))
 
 
 def _gammas(out: Tensor, generator: torch.Generator, *shapes: Tensor | float) -> Tensor:

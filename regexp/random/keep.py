@@ -1,0 +1,127 @@
+"""The masks of dropout: 16 random bits an element, which are compared with the share to drop."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from regexp import compiled
+
+
+class Streams(Protocol):
+    """What masks are drawn from: an `Rng`."""
+
+    def keys(self) -> list[int]:
+        """The seeds of the next draw, one a run."""
+
+    def generators(self) -> Iterator[torch.Generator]:
+        """The generators of the next draw, seeded, one by one."""
+
+
+def keep_numbers(p: Tensor | float, scaled: bool = True) -> tuple[int, float]:
+    """By which numbers 16 random bits become a mask in which the share p is dropped.
+
+    Returns:
+        The least bits, as an int16, that keep an element, and what it is then: 1 / (1 - p) for p as
+        a multiple of 2**-16, as a float32, or 1 if that is not wanted.
+    """
+    least = min(round(float(p) * 65536), 65535)
+    scale = ctypes.c_float(65536 / (65536 - least)).value
+    return least - 32768, scale if scaled else 1.0
+
+
+def bits16(out: Tensor, generator: torch.Generator) -> Tensor:
+    """Fill an int16 tensor with random bits."""
+    count = out.numel()
+    if count % 4 == 0:  # four elements from each 64-bit draw, in place
+        out.view(-1).view(torch.int64).random_(-(2**63), None, generator=generator)
+        return out
+    words = torch.empty(-(-count // 4), dtype=torch.int64, device=out.device)
+    words.random_(-(2**63), None, generator=generator)
+    return out.copy_(words.view(torch.int16)[:count].view(out.shape))
+
+
+def keep16(
+    out: Tensor, generator: torch.Generator, p: Tensor | float, scaled: bool = True
+) -> Tensor:
+    """Fill a tensor with the mask of `Rng.keep`; where p is 0, without a draw.
+
+    Args:
+        p: a number.
+        scaled: whether what is kept is 1 / (1 - p), and not 1.
+    """
+    level, scale = keep_numbers(p, scaled)
+    if p == 0:
+        return out.fill_(1)
+    bits = bits16(torch.empty(out.shape, dtype=torch.int16, device=out.device), generator)
+    torch.ge(bits, level, out=out)  # a product of bools and floats takes five times as long
+    return out.mul_(scale) if scaled else out
+
+
+def masks_of_runs(
+    outs: Tensor, numbers: Sequence[Sequence[Any]]
+) -> Callable[[Streams], None]:
+    """What fills the tensors of some runs as `keep16` does, each time from their streams' next draw.
+
+    Args:
+        outs: [runs, ...].
+        numbers: the further arguments of `keep16`, for each run.
+    """
+    # a subclass has no memory, or not all of it
+    plain = outs.dtype is torch.float32 and type(outs) is Tensor and outs.is_cpu
+    if plain and outs.is_contiguous():
+        outs = outs.view(len(outs), 1, -1)
+    if plain and outs.ndim == 3 and outs.stride(2) == 1 and (library := _library()):
+        return _in_c(library, outs, numbers)
+
+    def write(streams: Streams) -> None:
+        for out, generator, of_run in zip(outs, streams.generators(), numbers, strict=True):
+            keep16(out, generator, *of_run)
+
+    return write
+
+
+def _in_c(
+    library: ctypes.CDLL, outs: Tensor, numbers: Sequence[Sequence[Any]]
+) -> Callable[[Streams], None]:
+    runs, rows, units = outs.shape
+    each = [keep_numbers(*of_run) for of_run in numbers]
+    levels = (ctypes.c_int16 * runs)(*(level for level, _ in each))
+    scales = (ctypes.c_float * runs)(*(scale for _, scale in each))
+    keys = (ctypes.c_uint32 * runs)()
+    sizes = [ctypes.c_int64(size) for size in (runs, rows, units, *outs.stride()[:2])]
+    place, keep = ctypes.c_void_p(outs.data_ptr()), library.keep
+
+    def write(streams: Streams) -> None:
+        keys[:] = [key & 0xFFFFFFFF for key in streams.keys()]
+        keep(place, keys, levels, scales, *sizes)
+
+    return write
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    """`keep.c`, if it draws what torch does."""
+    library = compiled.library(Path(__file__).with_suffix(".c"))
+    if library is None:
+        return None
+    ours, torchs = torch.empty(2, 1, 51, 50).unbind()
+    _in_c(library, ours, [(0.3,)])(_Trial())
+    keep16(torchs, *_Trial().generators(), 0.3)
+    return library if torch.equal(ours, torchs) else None
+
+
+class _Trial:
+    """A stream whose key has more than 32 bits."""
+
+    def keys(self) -> list[int]:
+        return [2**40 + 7]
+
+    def generators(self) -> Iterator[torch.Generator]:
+        yield torch.Generator().manual_seed(*self.keys())
