@@ -6,29 +6,23 @@ loads it tries. So a run is the same with and without: where no compiler is, it 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import hashlib
 import os
+import platform
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
-_FLAGS = {
-    "AVX512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma"),
-    "AVX2": ("-mavx2", "-mfma"),
-}
-"""By the instructions that torch's own kernels take on this processor."""
-
-_LANES = {"AVX512": 16}
-"""How many numbers of float32 those take at a time, if not 8."""
+_AVX2 = ("-mavx2", "-mfma")
+_FLAGS = {"AVX2": _AVX2, "AVX512": _AVX2}
+"""By the instructions that torch's own kernels take on this processor; longer vectors gain nothing."""
 
 MOST_SECONDS = 60
 """That a compiler may take."""
@@ -44,43 +38,29 @@ def library(source: Path) -> ctypes.CDLL | None:
     compiler = shlex.split(os.environ.get("CC") or "cc")
     if sys.byteorder != "little" or not compiler or shutil.which(compiler[0]) is None:
         return None
-    capability = torch.backends.cpu.get_cpu_capability()
-    command = [
-        *compiler, "-O3", "-shared", "-fPIC", "-ffp-contract=fast", *_FLAGS.get(capability, ()),
-        f"-DLANES={_LANES.get(capability, 8)}", str(source), "-lm",
-    ]  # fmt: skip
-    digest = hashlib.sha256(repr(command).encode() + source.read_bytes()).hexdigest()[:16]
+    flags = _FLAGS.get(torch.backends.cpu.get_cpu_capability(), ())
+    command = [*compiler, "-O3", "-shared", "-fPIC", "-ffp-contract=fast", *flags]
+    made_of = repr((platform.system(), platform.machine(), command)).encode() + source.read_bytes()
+    name = f"{source.stem}-{hashlib.sha256(made_of).hexdigest()[:16]}.so"
+    command += [str(source), "-lm"]
     try:
-        with _folder() as folder:
-            file = folder / f"{source.stem}-{digest}.so"
-            if not file.exists():
-                _compile(command, file)
-            return ctypes.CDLL(str(file))
+        try:
+            cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "regexp"
+            return _loaded(cache / name, command)
+        except (OSError, RuntimeError):  # there is no home, or what is there is of no use
+            with tempfile.TemporaryDirectory() as folder:
+                return _loaded(Path(folder) / name, command)
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def _compile(command: list[str], file: Path) -> None:
-    """Have a compiler write `file`, whole or not at all: other processes may do so as well."""
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-        made = Path(folder) / file.name
-        subprocess.run(
-            [*command, "-o", str(made)], check=True, capture_output=True, timeout=MOST_SECONDS
-        )
-        made.replace(file)
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    """The user's cache; where it cannot be written, a folder that is gone in the end."""
-    try:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regexp"
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        writable = os.access(cache, os.W_OK)
-    except (OSError, RuntimeError):  # there is no home
-        writable = False
-    if writable:
-        yield cache
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
+def _loaded(file: Path, command: list[str]) -> ctypes.CDLL:
+    """A library, which is compiled if it is not there; other processes may do so as well."""
+    if not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+            made = Path(folder) / file.name
+            command = [*command, "-o", str(made)]
+            subprocess.run(command, check=True, capture_output=True, timeout=MOST_SECONDS)
+            made.replace(file)
+    return ctypes.CDLL(str(file))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,12 @@ from regexp.model.layers import DropoutLayer
 from regexp.random import Rng
 from regexp.training.chain.activations import activation_of
 from regexp.training.chain.dropout import Dropout
+from regexp.training.chain.kernels import (
+    CompiledBatchNorm,
+    compiled_cross_entropy,
+    joined,
+    kernels,
+)
 from regexp.training.chain.layers import (
     BatchNorm,
     Elementwise,
@@ -19,7 +26,7 @@ from regexp.training.chain.layers import (
     Linear,
     Scratch,
 )
-from regexp.training.chain.losses import LossAndGradient
+from regexp.training.chain.losses import LossAndGradient, cross_entropy
 from regexp.training.chain.structure import Link
 from regexp.training.chain.updates import Flat
 
@@ -46,9 +53,12 @@ class Pass:
         rows: int,
         units: int,
     ) -> None:
-        self._loss = loss
         weight = pairs[links[-1].key("weight")][0]
         runs, dtype = len(weight), weight.dtype
+        self._library = kernels(dtype)
+        self._loss = loss
+        if self._library is not None and loss is cross_entropy:
+            self._loss = compiled_cross_entropy(self._library)
         self._entry: Inputs | Linear = Inputs(rows, runs, units, dtype)
         self._layers: list[Layer] = [self._entry]
         self.dropouts: list[tuple[Link, Dropout]] = []
@@ -58,6 +68,7 @@ class Pass:
         if isinstance(first := self._layers[1], Linear):  # which reads inputs as they lie
             self._entry = first
             del self._layers[0]
+        self._layers = joined(self._layers)
         output = self._layers[-1]
         assert isinstance(output, Linear)
         self._outputs = output.product
@@ -80,7 +91,8 @@ class Pass:
             )  # fmt: skip
         elif isinstance(module, nn.BatchNorm1d):
             assert module.momentum is not None
-            layer = BatchNorm(
+            kind = self._library and partial(CompiledBatchNorm, self._library)
+            layer = (kind or BatchNorm)(
                 before, pairs[link.key("weight")], pairs[link.key("bias")],
                 (buffers[link.key("running_mean")], buffers[link.key("running_var")]),
                 module.momentum, module.eps,

@@ -21,6 +21,8 @@ class Dropout(Layer):
 
     Attributes:
         scale: by which the next layer multiplies its inputs.
+        mask: that inputs are multiplied by, [rows, runs, units].
+        covered: whether the layer before stops gradients where the mask is 0, and it is 1 elsewhere.
     """
 
     def __init__(self, before: Layer, p: Tensor | float, *, scaled: bool) -> None:
@@ -29,11 +31,11 @@ class Dropout(Layer):
         after_relu = isinstance(before, Elementwise) and before.activation is RELU
         in_place = after_relu or not before.reads_output
         self.output = self._inputs if in_place else torch.empty_like(self._inputs)
-        # what was dropped is 0, and ReLU's backward pass stops there
-        self._covered = after_relu and not scaled
+        # what was dropped is 0, where ReLU's backward pass stops
+        self.covered = after_relu and not scaled
         self.reads_output = after_relu
-        self._mask = torch.empty_like(self._inputs)
-        self._mask_of_runs = self._mask.transpose(0, 1)
+        self.mask = torch.empty_like(self._inputs)
+        self._mask_of_runs = self.mask.transpose(0, 1)
         self._scaled = scaled
         self.drop(p)
 
@@ -48,12 +50,12 @@ class Dropout(Layer):
         self._draw(rng)
 
     def forward(self) -> None:
-        torch.mul(self._inputs, self._mask, out=self.output)
+        torch.mul(self._inputs, self.mask, out=self.output)
 
     def connect(self, gradient: Tensor, scratch: Scratch) -> Tensor:
         self._gradient = gradient
         return gradient
 
     def backward(self) -> None:
-        if not self._covered:
-            self._gradient.mul_(self._mask)
+        if not self.covered:
+            self._gradient.mul_(self.mask)

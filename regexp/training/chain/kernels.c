@@ -7,10 +7,13 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LANES = 16, TOGETHER = 4 };
+enum { LANES = 8, TOGETHER = 4 };
 
 typedef float Lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t Truths __attribute__((vector_size(4 * LANES)));
+
+/* Keeps a product from being rounded together with the sum that it goes into. */
+#define ROUNDED(value) __asm__("" : "+m"(value))
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -55,12 +58,15 @@ INLINE void forward(const float *inputs, float *outputs, const float *mask, int 
         slope[g] = slope[g] * weights;
         shift[g] = load(bias + g * LANES, WIDTH) - means[g] * slope[g];
         for (int64_t i = 0; i < WIDTH; i++) {
-            /* torch rounds these products before it adds them up */
             float *average = running_mean + g * LANES + i, *variance = running_var + g * LANES + i;
-            volatile float new = momentum * means[g][i], old = (1 - momentum) * *average;
+            float new = momentum * means[g][i], old = (1 - momentum) * *average;
+            double estimate = (double)momentum * (squares[g][i] / (float)(rows - 1));
+            ROUNDED(new);
+            ROUNDED(old);
             *average = new + old;
-            volatile double estimate = (double)momentum * (squares[g][i] / (float)(rows - 1));
             old = (1 - momentum) * *variance;
+            ROUNDED(estimate);
+            ROUNDED(old);
             *variance = (float)(estimate + old);
         }
     }
@@ -127,6 +133,7 @@ INLINE void backward(const float *gradient, float *input_gradient, const float *
         for (int64_t g = 0; g < groups; g++) {
             int64_t at = row * units + g * LANES;
             Lanes part = (load(inputs + at, WIDTH) - means[g]) * slope[g];
+            if (WIDTH < LANES) ROUNDED(part); /* torch's last units take another way */
             Lanes values = load(input_gradient + at, WIDTH);
             values = (values - scale[g] - part) * by_inverse[g] * weights[g];
             store(input_gradient + at, values, WIDTH);
@@ -148,4 +155,21 @@ void batch_norm_backward(const float *gradient, float *input_gradient, const flo
     for (; u + LANES <= units; u += LANES) ALL(1, LANES);
     if (u < units) ALL(1, units - u);
 #undef ALL
+}
+
+/* Cross entropy after its logarithms and exponentials: [runs, classes, rows].
+
+   logs are those of the probabilities; gradients hold the probabilities and then the gradient of
+   each row's loss. Returns whether all targets are classes; else nothing is written. */
+int cross_entropy(const float *logs, float *gradients, float *losses, const int64_t *targets,
+                  int64_t runs, int64_t classes, int64_t rows) {
+    for (int64_t i = 0; i < runs * rows; i++)
+        if (targets[i] < 0 || targets[i] >= classes) return 0;
+    for (int64_t run = 0; run < runs; run++)
+        for (int64_t row = 0; row < rows; row++) {
+            int64_t at = (run * classes + targets[run * rows + row]) * rows + row;
+            losses[run * rows + row] = -logs[at];
+            gradients[at] -= 1;
+        }
+    return 1;
 }

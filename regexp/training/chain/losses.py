@@ -20,7 +20,8 @@ of its sum over the rows. Targets are classes, [runs, rows], or [runs, rows, out
 """
 
 
-def _cross_entropy(outputs: Tensor, targets: Tensor, gradient: Tensor) -> Tensor:
+def cross_entropy(outputs: Tensor, targets: Tensor, gradient: Tensor) -> Tensor:
+    """Of classes."""
     index = targets.unsqueeze(1)
     torch.log_softmax(outputs, 1, out=gradient)
     losses = gradient.gather(1, index).neg_()
@@ -43,7 +44,7 @@ def _binary_cross_entropy(outputs: Tensor, targets: Tensor, gradient: Tensor) ->
 
 
 LOSSES: dict[str, LossAndGradient] = {
-    CLASSIFICATION: _cross_entropy,
+    CLASSIFICATION: cross_entropy,
     REGRESSION: _squared_error,
     MULTILABEL: _binary_cross_entropy,
 }
