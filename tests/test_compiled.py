@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regexp import compiled
+from regexp.random import compiled
 
 SOURCE = "int answer(void) { return %d; }\n"
 
@@ -41,7 +41,7 @@ def test_what_was_compiled_is_kept_for_the_text_that_it_was_made_of(
     assert answer(source) == 41
     [kept] = cache.iterdir()
     with monkeypatch.context() as context:
-        context.setattr(compiled.subprocess, "run", None)  # nothing is compiled any more
+        context.setattr("subprocess.run", None)  # nothing is compiled any more
         assert answer(source) == 41
     source.write_text(SOURCE % 42)
     assert answer(source) == 42

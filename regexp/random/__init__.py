@@ -143,10 +143,10 @@ class Rng:
         """
         own = device is None or device.type == self.device.type
         generator = self._workhorse() if own else torch.Generator(device)
-        for key in self.keys():
+        for key in self.next_seeds():
             yield generator.manual_seed(key)
 
-    def keys(self) -> list[int]:
+    def next_seeds(self) -> list[int]:
         """The seeds of the next draw, one a run."""
         self._draws += 1
         return derive_each(self._seeds(), *self.path, self._draws)

@@ -28,32 +28,35 @@ static void draw(uint32_t *state, uint32_t *words) {
 
 /* For each run rows of units: its scale where 16 random bits are at least its level, else 0.
 
-   The bits are those of `random_` on int64, from a generator that is seeded by the run's key. Runs
+   The bits are those of `random_` on int64, from a generator that is seeded by the run's seed. Runs
    and rows begin so many elements after each other. */
-void keep(float *out, const uint32_t *keys, const int16_t *levels, const float *scales,
+void keep(float *out, const uint32_t *seeds, const int16_t *levels, const float *scales,
           int64_t runs, int64_t rows, int64_t units, int64_t run_stride, int64_t row_stride) {
-    uint32_t state[WORDS], words[WORDS];
-    const int16_t *bits = (const int16_t *)words;
+    uint32_t state[WORDS];
+    union {
+        uint32_t words[WORDS];
+        int16_t bits[2 * WORDS];
+    } drawn;
     for (int64_t run = 0; run < runs; run++) {
         int16_t level = levels[run];
         float scale = scales[run], *row = out + run * run_stride;
-        int64_t drawn = 2 * WORDS, unit = 0, left = rows * units;
+        int64_t used = 2 * WORDS, unit = 0, left = rows * units;
         if (level > INT16_MIN) { /* else all bits are kept, and none are drawn */
-            state[0] = keys[run];
+            state[0] = seeds[run];
             for (uint32_t i = 1; i < WORDS; i++)
                 state[i] = 1812433253u * (state[i - 1] ^ (state[i - 1] >> 30)) + i;
         }
         while (left) {
-            if (drawn == 2 * WORDS) {
-                if (level > INT16_MIN) draw(state, words);
-                drawn = 0;
+            if (used == 2 * WORDS) {
+                if (level > INT16_MIN) draw(state, drawn.words);
+                used = 0;
             }
             int64_t count = units - unit;
-            if (count > 2 * WORDS - drawn) count = 2 * WORDS - drawn;
+            if (count > 2 * WORDS - used) count = 2 * WORDS - used;
             for (int64_t i = 0; i < count; i++)
-                row[unit + i] = level == INT16_MIN || bits[drawn + i] >= level ? scale : 0;
+                row[unit + i] = level == INT16_MIN || drawn.bits[used + i] >= level ? scale : 0;
             left -= count;
-            drawn += count;
+            used += count;
             unit += count;
             if (unit == units) {
                 unit = 0;

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from regexp import compiled
+from regexp.random import compiled
 
 
 class Streams(Protocol):
     """What masks are drawn from: an `Rng`."""
 
-    def keys(self) -> list[int]:
+    def next_seeds(self) -> list[int]:
         """The seeds of the next draw, one a run."""
 
     def generators(self) -> Iterator[torch.Generator]:
@@ -50,24 +50,18 @@ def bits16(out: Tensor, generator: torch.Generator) -> Tensor:
 def keep16(
     out: Tensor, generator: torch.Generator, p: Tensor | float, scaled: bool = True
 ) -> Tensor:
-    """Fill a tensor with the mask of `Rng.keep`; where p is 0, without a draw.
+    """Fill a tensor with the mask of `Rng.keep`; where nothing is dropped, without a draw.
 
     Args:
         p: a number.
         scaled: whether what is kept is 1 / (1 - p), and not 1.
     """
-    level, scale = keep_numbers(p, scaled)
-    if p == 0:
-        return out.fill_(1)
-    bits = bits16(torch.empty(out.shape, dtype=torch.int16, device=out.device), generator)
-    torch.ge(bits, level, out=out)  # a product of bools and floats takes five times as long
-    return out.mul_(scale) if scaled else out
+    _by_torch(out.unsqueeze(0), [generator], [(p, scaled)])
+    return out
 
 
-def masks_of_runs(
-    outs: Tensor, numbers: Sequence[Sequence[Any]]
-) -> Callable[[Streams], None]:
-    """What fills the tensors of some runs as `keep16` does, each time from their streams' next draw.
+def masks_of_runs(outs: Tensor, numbers: Sequence[Sequence[Any]]) -> Callable[[Streams], None]:
+    """What fills the tensors of some runs as `keep16` does, from their streams' next draw.
 
     Args:
         outs: [runs, ...].
@@ -79,12 +73,27 @@ def masks_of_runs(
         outs = outs.view(len(outs), 1, -1)
     if plain and outs.ndim == 3 and outs.stride(2) == 1 and (library := _library()):
         return _in_c(library, outs, numbers)
+    return lambda streams: _by_torch(outs, streams.generators(), numbers)
 
-    def write(streams: Streams) -> None:
-        for out, generator, of_run in zip(outs, streams.generators(), numbers, strict=True):
-            keep16(out, generator, *of_run)
 
-    return write
+def _by_torch(
+    outs: Tensor, generators: Iterable[torch.Generator], numbers: Sequence[Sequence[Any]]
+) -> None:
+    each = [keep_numbers(*of_run) for of_run in numbers]
+    bits = torch.empty(outs.shape, dtype=torch.int16, device=outs.device)
+    for one, generator, (level, _) in zip(bits, generators, each, strict=True):
+        if level > -32768:
+            bits16(one, generator)
+    levels, scales = (
+        torch.tensor(of_runs, dtype=dtype, device=outs.device).view(
+            -1, *(1 for _ in outs.shape[1:])
+        )
+        for of_runs, dtype in zip(
+            zip(*each, strict=True), (torch.int16, torch.float32), strict=True
+        )
+    )
+    torch.ge(bits, levels, out=outs)  # a product of bools and floats takes five times as long
+    outs.mul_(scales)
 
 
 def _in_c(
@@ -94,13 +103,13 @@ def _in_c(
     each = [keep_numbers(*of_run) for of_run in numbers]
     levels = (ctypes.c_int16 * runs)(*(level for level, _ in each))
     scales = (ctypes.c_float * runs)(*(scale for _, scale in each))
-    keys = (ctypes.c_uint32 * runs)()
+    seeds = (ctypes.c_uint32 * runs)()
     sizes = [ctypes.c_int64(size) for size in (runs, rows, units, *outs.stride()[:2])]
     place, keep = ctypes.c_void_p(outs.data_ptr()), library.keep
 
     def write(streams: Streams) -> None:
-        keys[:] = [key & 0xFFFFFFFF for key in streams.keys()]
-        keep(place, keys, levels, scales, *sizes)
+        seeds[:] = [seed & 0xFFFFFFFF for seed in streams.next_seeds()]
+        keep(place, seeds, levels, scales, *sizes)
 
     return write
 
@@ -113,15 +122,15 @@ def _library() -> ctypes.CDLL | None:
         return None
     ours, torchs = torch.empty(2, 1, 51, 50).unbind()
     _in_c(library, ours, [(0.3,)])(_Trial())
-    keep16(torchs, *_Trial().generators(), 0.3)
+    _by_torch(torchs, _Trial().generators(), [(0.3,)])
     return library if torch.equal(ours, torchs) else None
 
 
 class _Trial:
     """A stream whose key has more than 32 bits."""
 
-    def keys(self) -> list[int]:
+    def next_seeds(self) -> list[int]:
         return [2**40 + 7]
 
     def generators(self) -> Iterator[torch.Generator]:
-        yield torch.Generator().manual_seed(*self.keys())
+        yield torch.Generator().manual_seed(*self.next_seeds())

@@ -76,11 +76,13 @@ class StackedRng(Rng):
         if self._index is None:
             return self._made(fill, shape, dtype, *parameters)
 
-
         def made(_: Tensor, *tensors: Tensor) -> Tensor:
             whole = iter(tensors)
             return self._made(
-                fill, shape, dtype, *(next(whole) if isinstance(p, Tensor) else p for p in parameters)
+                fill,
+                shape,
+                dtype,
+                *(next(whole) if isinstance(p, Tensor) else p for p in parameters),
             )
 
         return Outside.apply(made, self._index, *(p for p in parameters if isinstance(p, Tensor)))

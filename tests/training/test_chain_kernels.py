@@ -23,7 +23,6 @@ from tests.support import make_member, run, technique
 from tests.training.test_chain import NETWORKS, ROWS
 
 
-
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
@@ -58,6 +57,7 @@ def test_batch_norm_has_the_bits_of_torchs(
             inputs.view(rows, -1)[-1, column : column + 1] = value
         inputs.view(rows, -1)[:, -1] = 1  # of variance 0
         gradient.view(rows, -1)[0, -2:] = torch.nan
+
     def passed(norm: Callable[..., BatchNorm]) -> dict[str, Tensor]:
         weight, bias, mean = (values(runs, units, which=n) for n in (2, 3, 4))
         statistics = mean, mean.square()
@@ -84,7 +84,9 @@ def test_batch_norm_has_the_bits_of_torchs(
         found = (output, at_inputs, *statistics, *(one for _, one in pairs))
         return dict(zip(names, map(bits, found), strict=True))
 
-    ours = passed(partial(CompiledBatchNorm, kernels.kernels(torch.float32)))
+    library = kernels.kernels(torch.float32)
+    assert library is not None
+    ours = passed(partial(CompiledBatchNorm, library))
     for name, expected in passed(BatchNorm).items():
         assert torch.equal(ours[name], expected), name
 
@@ -113,9 +115,9 @@ def test_a_target_that_is_no_class_is_refused_as_by_torch(target: int) -> None:
 def test_masks_have_the_bits_of_torchs(shape: tuple[int, ...]) -> None:
     shares = torch.tensor([0.0, 1e-9, 0.1, 0.5, 0.99999, 2**-16])
     found = StackedRng(range(6), "x").keep(shape, shares)
-    for run, share in enumerate(shares.tolist()):
-        [generator] = Rng(run, "x").generators()
-        assert torch.equal(found[run], masks.keep16(torch.empty(shape), generator, share))
+    for seed, share in enumerate(shares.tolist()):
+        [generator] = Rng(seed, "x").generators()
+        assert torch.equal(found[seed], masks.keep16(torch.empty(shape), generator, share))
 
 
 @pytest.mark.parametrize("runs", [1, 3, 11])

@@ -22,7 +22,7 @@ class Dropout(Layer):
     Attributes:
         scale: by which the next layer multiplies its inputs.
         mask: that inputs are multiplied by, [rows, runs, units].
-        covered: whether the layer before stops gradients where the mask is 0, and it is 1 elsewhere.
+        covered: whether the layer before stops gradients where the mask is 0, which is 1 elsewhere.
     """
 
     def __init__(self, before: Layer, p: Tensor | float, *, scaled: bool) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from regexp import compiled
-from regexp.random import Rng
+from regexp.random import Rng, compiled
 from regexp.training.chain.activations import RELU
 from regexp.training.chain.dropout import Dropout
 from regexp.training.chain.layers import BatchNorm, Elementwise, Inputs, Layer, Scratch

@@ -22,7 +22,7 @@ import torch
 
 _AVX2 = ("-mavx2", "-mfma")
 _FLAGS = {"AVX2": _AVX2, "AVX512": _AVX2}
-"""By the instructions that torch's own kernels take on this processor; longer vectors gain nothing."""
+"""By what torch's own kernels take on this processor; longer vectors gain nothing."""
 
 MOST_SECONDS = 60
 """That a compiler may take."""
