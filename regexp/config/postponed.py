@@ -59,6 +59,12 @@ POSTPONED: Mapping[str, Mapping[str, Any]] = {
     "scipy.interpolate": _standing_in("scipy.interpolate", "BSpline"),
     "scipy.io": _standing_in("scipy.io", "loadmat"),
     "scipy.stats": _standing_in("scipy.stats", "rankdata"),
+    # By MLflow, to bring a database to its form; with Mako, and by that Pygments.
+    "alembic": {},
+    "alembic.migration": _standing_in("alembic.migration", "MigrationContext"),
+    "alembic.script": _standing_in("alembic.script", "ScriptDirectory"),
+    # By MLflow, for artifacts in Hadoop's file system.
+    "pyarrow.fs": _standing_in("pyarrow.fs", "FileSelector", "FileType", "HadoopFileSystem"),
     # By MLflow, for its gateway to language models.
     "fastapi": _standing_in("fastapi", "HTTPException"),
     # By torch's optimizers, to tell its compiler (1 s, 700 modules, sympy) to leave them alone.
@@ -152,7 +158,7 @@ class _Finder(MetaPathFinder):
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         package = name.rpartition(".")[0]
-        if waits(package):  # a part of it: only after the whole
+        if waits(package) and name not in POSTPONED:  # a part of it: only after the whole
             _run(package)
             loaded = sys.modules.get(name)
             if loaded is not None and loaded.__spec__ is not None:  # Python would load it again

@@ -8,8 +8,8 @@ import pytest
 
 # Imported by name alone, or not at all, by a run of the defaults: minutes of a sweep's workers.
 HEAVY = (
-    "fastapi", "fontTools.agl", "numpy.f2py", "scipy.interpolate", "scipy.io", "scipy.stats",
-    "skops", "sympy", "torch._dynamo", "torch._inductor",
+    "alembic", "fastapi", "fontTools.agl", "mako", "numpy.f2py", "pyarrow.fs", "scipy.interpolate",
+    "scipy.io", "scipy.stats", "skops", "sympy", "torch._dynamo", "torch._inductor",
 )  # fmt: skip
 
 RUN = """
@@ -101,6 +101,17 @@ def test_a_module_runs_when_it_is_asked_for_what_it_has_not(
     tmp_path: Path, code: str, told: str
 ) -> None:
     assert waiting(tmp_path, code) == told
+
+
+def test_a_part_that_is_postponed_too_leaves_the_whole_waiting(tmp_path: Path) -> None:
+    code = (
+        "seen = postponed._standing_in('slow.other', 'SEEN')\n"
+        "postponed.POSTPONED['slow.other'] = seen\n"
+        "from slow.other import SEEN\n"
+        "assert postponed.waits('slow') and postponed.waits('slow.other')\n"
+        "print(hasattr(slow.other, 'late'), slow.other.SEEN, postponed.waits('slow'))"
+    )
+    assert waiting(tmp_path, code) == "False True False"
 
 
 def test_threads_wait_for_the_one_that_runs_it(tmp_path: Path) -> None:
