@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,7 +71,7 @@ def masks_of_runs(outs: Tensor, numbers: Sequence[Sequence[Any]]) -> Callable[[S
     # a subclass has no memory, or not all of it
     plain = outs.dtype is torch.float32 and type(outs) is Tensor and outs.is_cpu
     if plain and outs.is_contiguous():
-        outs = outs.view(len(outs), 1, -1)
+        outs = outs.view(len(outs), 1, math.prod(outs.shape[1:]))
     if plain and outs.ndim == 3 and outs.stride(2) == 1 and (library := _library()):
         return _in_c(library, outs, numbers)
     return lambda streams: _by_torch(outs, streams.generators(), numbers)
@@ -105,11 +106,10 @@ def _in_c(
     scales = (ctypes.c_float * runs)(*(scale for _, scale in each))
     seeds = (ctypes.c_uint32 * runs)()
     sizes = [ctypes.c_int64(size) for size in (runs, rows, units, *outs.stride()[:2])]
-    place, keep = ctypes.c_void_p(outs.data_ptr()), library.keep
 
     def write(streams: Streams) -> None:
         seeds[:] = [seed & 0xFFFFFFFF for seed in streams.next_seeds()]
-        keep(place, seeds, levels, scales, *sizes)
+        library.keep(ctypes.c_void_p(outs.data_ptr()), seeds, levels, scales, *sizes)
 
     return write
 
