@@ -63,8 +63,6 @@ POSTPONED: Mapping[str, Mapping[str, Any]] = {
     "alembic": {},
     "alembic.migration": _standing_in("alembic.migration", "MigrationContext"),
     "alembic.script": _standing_in("alembic.script", "ScriptDirectory"),
-    # By MLflow, for artifacts in Hadoop's file system.
-    "pyarrow.fs": _standing_in("pyarrow.fs", "FileSelector", "FileType", "HadoopFileSystem"),
     # By MLflow, for its gateway to language models.
     "fastapi": _standing_in("fastapi", "HTTPException"),
     # By torch's optimizers, to tell its compiler (1 s, 700 modules, sympy) to leave them alone.
@@ -85,6 +83,9 @@ def waits(name: str) -> bool:
 
 
 def _run(name: str) -> None:
+    package = name.rpartition(".")[0]
+    if waits(package):  # which Python runs before its parts
+        _run(package)
     module = sys.modules[name]
     if isinstance(module, _Postponed):
         vars(module)["_loader"].run(module)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch._C._functorch import maybe_current_level
 
 from regexp.random import compiled
 
@@ -57,7 +58,7 @@ def keep16(
         p: a number.
         scaled: whether what is kept is 1 / (1 - p), and not 1.
     """
-    _by_torch(out.unsqueeze(0), [generator], [(p, scaled)])
+    _by_torch(out.unsqueeze(0), [keep_numbers(p, scaled)], lambda _: [generator])(None)
     return out
 
 
@@ -68,40 +69,54 @@ def masks_of_runs(outs: Tensor, numbers: Sequence[Sequence[Any]]) -> Callable[[S
         outs: [runs, ...].
         numbers: the further arguments of `keep16`, for each run.
     """
-    # a subclass has no memory, or not all of it
-    plain = outs.dtype is torch.float32 and type(outs) is Tensor and outs.is_cpu
-    if plain and outs.is_contiguous():
-        outs = outs.view(len(outs), 1, math.prod(outs.shape[1:]))
-    if plain and outs.ndim == 3 and outs.stride(2) == 1 and (library := _library()):
-        return _in_c(library, outs, numbers)
-    return lambda streams: _by_torch(outs, streams.generators(), numbers)
+    each = [keep_numbers(*of_run) for of_run in numbers]
+    library = _library()
+    if library is not None and outs.dtype is torch.float32 and _has_memory(outs):
+        if outs.is_contiguous():
+            outs = outs.view(len(outs), 1, math.prod(outs.shape[1:]))
+        if outs.ndim == 3 and outs.stride(2) == 1:
+            return _in_c(library, outs, each)
+    return _by_torch(outs, each, lambda streams: streams.generators())
+
+
+def _has_memory(tensor: Tensor) -> bool:
+    """Whether it is no subclass nor wrapped by `torch.func`, which have none, or not all."""
+    return type(tensor) is Tensor and tensor.is_cpu and maybe_current_level() is None
 
 
 def _by_torch(
-    outs: Tensor, generators: Iterable[torch.Generator], numbers: Sequence[Sequence[Any]]
-) -> None:
-    each = [keep_numbers(*of_run) for of_run in numbers]
-    bits = torch.empty(outs.shape, dtype=torch.int16, device=outs.device)
-    for one, generator, (level, _) in zip(bits, generators, each, strict=True):
-        if level > -32768:
-            bits16(one, generator)
-    levels, scales = (
-        torch.tensor(of_runs, dtype=dtype, device=outs.device).view(
-            -1, *(1 for _ in outs.shape[1:])
-        )
-        for of_runs, dtype in zip(
-            zip(*each, strict=True), (torch.int16, torch.float32), strict=True
-        )
-    )
-    torch.ge(bits, levels, out=outs)  # a product of bools and floats takes five times as long
-    outs.mul_(scales)
+    outs: Tensor,
+    each: Sequence[tuple[int, float]],
+    generators: Callable[[Any], Iterable[torch.Generator]],
+) -> Callable[[Any], None]:
+    levels, scales = zip(*each, strict=True)
+    level, scale = _number(outs, levels, torch.int16), _number(outs, scales, torch.float32)
+    bits = outs.new_empty(outs.shape, dtype=torch.int16)
+    of_runs = bits.unbind()
+
+    def write(streams: Any) -> None:
+        for one, generator, least in zip(of_runs, generators(streams), levels, strict=True):
+            if least > -32768:
+                bits16(one, generator)
+        torch.ge(bits, level, out=outs)  # a product of bools and floats takes five times as long
+        if scale != 1.0 or isinstance(scale, Tensor):
+            outs.mul_(scale)
+
+    return write
+
+
+def _number(outs: Tensor, of_runs: Sequence[float], dtype: torch.dtype) -> Any:
+    """The number that all runs have, or a tensor [runs, 1, ...]."""
+    if len(set(of_runs)) == 1:
+        return of_runs[0]
+    axes = [1] * (outs.ndim - 1)
+    return torch.tensor(of_runs, dtype=dtype, device=outs.device).view(-1, *axes)
 
 
 def _in_c(
-    library: ctypes.CDLL, outs: Tensor, numbers: Sequence[Sequence[Any]]
+    library: ctypes.CDLL, outs: Tensor, each: Sequence[tuple[int, float]]
 ) -> Callable[[Streams], None]:
     runs, rows, units = outs.shape
-    each = [keep_numbers(*of_run) for of_run in numbers]
     levels = (ctypes.c_int16 * runs)(*(level for level, _ in each))
     scales = (ctypes.c_float * runs)(*(scale for _, scale in each))
     seeds = (ctypes.c_uint32 * runs)()
@@ -117,12 +132,12 @@ def _in_c(
 @functools.cache
 def _library() -> ctypes.CDLL | None:
     """`keep.c`, if it draws what torch does."""
-    library = compiled.library(Path(__file__).with_suffix(".c"))
+    library = compiled.library(Path(__file__).with_suffix(".c"), "keep")
     if library is None:
         return None
     ours, torchs = torch.empty(2, 1, 51, 50).unbind()
-    _in_c(library, ours, [(0.3,)])(_Trial())
-    _by_torch(torchs, _Trial().generators(), [(0.3,)])
+    _in_c(library, ours, [keep_numbers(0.3)])(_Trial())
+    keep16(torchs[0], *_Trial().generators(), p=0.3)
     return library if torch.equal(ours, torchs) else None
 
 

@@ -2,6 +2,7 @@
 
 import getpass
 import hashlib
+import logging
 import os
 import platform
 import re
@@ -15,6 +16,8 @@ from typing import Any
 import psutil
 
 from regexp.tracking import modules
+
+_logger = logging.getLogger(__name__)
 
 DIFF_LENGTH = 1_000_000
 """Characters of `git diff HEAD` that are kept; its checksum is of the whole."""
@@ -120,7 +123,7 @@ def code_version() -> str:
     """Hash of the package's source, so that other code makes other runs."""
     digest = hashlib.sha256()
     package = Path(__file__).resolve().parent.parent
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted([*package.rglob("*.py"), *package.rglob("*.c")]):
         digest.update(path.relative_to(package).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -138,7 +141,7 @@ def git_state() -> dict[str, str]:
         SHA-256 of `git diff HEAD`.
     """
     where = _checkout()
-    commit = _git(where, "rev-parse", "HEAD")
+    commit = _git(where, "rev-parse", "HEAD", tell=True)
     if not commit:
         return {}
     state = {"commit": commit, "dirty": "true" if _git(where, "status", "--porcelain") else "false"}
@@ -183,11 +186,17 @@ def _user() -> str:
 
 def _checkout() -> Path:
     package = Path(__file__).resolve().parent
-    return package if _git(package, "ls-files", "--error-unmatch", "__init__.py") else Path.cwd()
+    installed = "site-packages" in package.parts  # perhaps below a checkout, and no part of it
+    asked = _git(package, "ls-files", "--error-unmatch", "__init__.py", tell=not installed)
+    return package if asked else Path.cwd()
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    """Standard output of a git command, "" when it fails or there is no git."""
+def _git(folder: Path, *arguments: str, tell: bool = False) -> str:
+    """Standard output of a git command, "" when it fails or there is no git.
+
+    Args:
+        tell: whether to say so where git refuses a checkout of another user.
+    """
     command = ["git", "-C", str(folder), *arguments]
     try:
         # a diff may hold bytes of any encoding
@@ -196,4 +205,15 @@ def _git(folder: Path, *arguments: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
+    if tell and (found := re.search(r"--add safe\.directory (.+)", done.stderr)):
+        _say_whose(found[1])
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+@lru_cache(maxsize=1)
+def _say_whose(folder: str) -> None:
+    _logger.warning(
+        "the state of the code is not recorded, as git does not read what belongs to another user "
+        "before it is told: git config --global --add safe.directory %s",
+        folder,  # quoted by git
+    )

@@ -1,6 +1,7 @@
 """What a run ran on; the oracles are git itself and the interpreter."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -52,6 +53,20 @@ def test_a_change_is_kept_with_its_checksum(checkout: Path, monkeypatch: pytest.
     assert "+a = 2" in diff
     monkeypatch.setattr(environment, "DIFF_LENGTH", 20)
     assert environment.kept_diff() == f"{diff[:20]}\n[cut: {len(diff)} characters]\n"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give folders away")
+def test_a_checkout_of_another_user_is_told(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(environment, "_say_whose", environment._say_whose.__wrapped__)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    os.chown(checkout, 65534, 65534)
+    os.chown(checkout / ".git", 65534, 65534)
+    assert environment.git_state() == {}
+    assert f"safe.directory {checkout}" in caplog.text
 
 
 def test_no_git_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

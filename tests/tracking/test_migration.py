@@ -6,6 +6,8 @@ import json
 import logging
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -66,6 +68,41 @@ def test_an_older_one_is_kept_and_then_changed(
     assert (kept.name, revision(kept)) == (f"mlflow.db.{before}.backup", before)
     assert caplog.text.count("was made by an older MLflow") == 1
     assert str(kept) in caplog.text
+
+
+@pytest.mark.parametrize("form", ["older", "newer"])
+def test_a_command_finds_what_a_library_that_waits_knows(
+    form: str, older: Path, tmp_path: Path
+) -> None:
+    """A command has Alembic wait until a database's form is asked for."""
+    database = tmp_path / "mlflow.db"
+    database.write_bytes(older.read_bytes())
+    if form == "newer":
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("UPDATE alembic_version SET version_num = 'fedcba987654'")
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from regexp.config.postponed import postpone\n"
+        "postpone()\n"
+        "from regexp.tracking import TrackingError, store\n"
+        "folder = Path(sys.argv[1])\n"
+        "try:\n"
+        "    store.open_client(store.resolve(None, folder), folder)\n"
+        "except TrackingError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    kept = [*tmp_path.glob("*.backup")]
+    if form == "newer":
+        assert "made by a newer MLflow" in done.stdout
+        assert not kept
+    else:
+        assert not done.stdout
+        assert len(kept) == 1
+        assert revision(database) != revision(older)
 
 
 def test_who_went_back_to_a_copy_gets_another(older: Path, tmp_path: Path) -> None:

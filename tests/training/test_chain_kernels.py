@@ -111,7 +111,9 @@ def test_a_target_that_is_no_class_is_refused_as_by_torch(target: int) -> None:
         compiled_cross_entropy(library)(values(3, 5, 33), targets, torch.empty(3, 5, 33))
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,), (3,), (5, 7), (1248,), (625, 4), (100, 51)])
+@pytest.mark.parametrize(
+    "shape", [(), (0,), (3, 0), (1,), (3,), (5, 7), (1248,), (625, 4), (100, 51)]
+)
 def test_masks_have_the_bits_of_torchs(shape: tuple[int, ...]) -> None:
     shares = torch.tensor([0.0, 1e-9, 0.1, 0.5, 0.99999, 2**-16])
     found = StackedRng(range(6), "x").keep(shape, shares)

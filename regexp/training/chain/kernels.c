@@ -42,8 +42,10 @@ INLINE void forward(const float *inputs, float *outputs, const float *mask, int 
     for (int64_t row = 0; row < rows; row++)
         for (int64_t g = 0; g < groups; g++)
             sums[g] = sums[g] + load(inputs + row * units + g * LANES, WIDTH);
-    for (int64_t g = 0; g < groups; g++)
+    for (int64_t g = 0; g < groups; g++) {
+        sums[g] = sums[g] + 0; /* no sum is -0 */
         for (int64_t i = 0; i < LANES; i++) means[g][i] = (float)((double)sums[g][i] / rows);
+    }
     for (int64_t row = 0; row < rows; row++)
         for (int64_t g = 0; g < groups; g++) {
             Lanes apart = load(inputs + row * units + g * LANES, WIDTH) - means[g];
@@ -122,6 +124,8 @@ INLINE void backward(const float *gradient, float *input_gradient, const float *
             products[g] = products[g] + (load(inputs + at, WIDTH) - means[g]) * values;
         }
     for (int64_t g = 0; g < groups; g++) {
+        sums[g] = sums[g] + 0;
+        products[g] = products[g] + 0;
         by_inverse[g] = load(inverse + g * LANES, WIDTH);
         weights[g] = load(weight + g * LANES, WIDTH);
         store(weight_gradient + g * LANES, products[g] * by_inverse[g], WIDTH);
