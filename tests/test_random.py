@@ -65,6 +65,15 @@ def test_torchs_own_state_is_seeded_as_torch_does(seed: int) -> None:
         assert torch.equal(torch.rand(3), expected)
 
 
+def test_masks_may_be_drawn_where_torch_differentiates() -> None:
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        return (x * Rng(3, "mask").keep((7,), 0.5)).sum()
+
+    mask = Rng(3, "mask").keep((7,), 0.5)
+    assert torch.equal(torch.func.grad(loss)(torch.ones(7)), mask)
+    assert torch.equal(torch.func.vjp(loss, torch.ones(7))[1](torch.tensor(1.0))[0], mask)
+
+
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
 def test_a_stack_draws_what_its_runs_draw_alone(draw) -> None:
     seeds = (3, 8, 5)

@@ -74,7 +74,12 @@ def _values(table: Table, key: str, column: str) -> pd.Series:
             f"could say the {key} of a row",
             key=f"dataset.{key}",
             got=column,
-            cure="leave it null, or write the rows into a table of your own (dataset=table)",
+            cure="leave it null, or write the rows into a table of your own (dataset=table)"
+            + (
+                ", for files of images one beside them (dataset=galaxy_images, dataset.labels=CSV)"
+                if len(table.shape) == 3
+                else ""
+            ),
         )
     check_columns(table.source, f"dataset.{key}", (column,), choices)
     assert isinstance(inputs, np.ndarray)

@@ -58,7 +58,11 @@ def check_reducible(path: Path, size: int | None, height: int, width: int) -> No
         )
     if size is not None and height != width:
         raise DataError(
-            f"an image of {pixels} would be distorted", key=str(path), expected="squares"
+            f"an image of {pixels} would be distorted",
+            key=str(path),
+            expected="squares",
+            cure="cut them out of the images first, or let dataset=image_folder do so "
+            "(dataset.crop=true)",
         )
     if size is not None and size > height:
         raise DataError(

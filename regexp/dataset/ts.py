@@ -114,7 +114,8 @@ class TS(Dataset):
             values = np.array(super().read_inputs(rows, preparation), dtype=np.float64)
             self._fill_gaps(values.reshape(len(values), *preparation.shape), rows)
             return values
-        file, (length, channels) = read_ts(rows, labelled=False), preparation.shape
+        length, channels = preparation.shape
+        file = read_ts(rows, channels=channels)
         longest = max(map(len, file.series))
         if file.channels != channels or longest > length or (not self.pad and longest < length):
             raise DataError(

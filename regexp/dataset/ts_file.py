@@ -50,7 +50,7 @@ class TSFile:
         return f"{count(self.channels, 'channel')} and {labels}"
 
 
-def read_ts(path: Path, *, labelled: bool = True) -> TSFile:
+def read_ts(path: Path, *, channels: int | None = None) -> TSFile:
     """Read a file of series.
 
     A header of lines that start with `@`, the last of which is `@data`, and a series a line: the
@@ -60,7 +60,8 @@ def read_ts(path: Path, *, labelled: bool = True) -> TSFile:
 
     Args:
         path: the file, UTF-8, gzipped if its name ends in `.gz`.
-        labelled: whether every class has to be declared; else a row may say anything.
+        channels: of a network that is to predict the rows, which need no class then, and may say
+            anything for it; None if every class has to be declared.
 
     Raises:
         DataError: the file is empty, damaged, has time stamps or nothing to predict; a row differs
@@ -68,20 +69,23 @@ def read_ts(path: Path, *, labelled: bool = True) -> TSFile:
     """
     with open_text(path, UTF_8) as file:
         lines = _numbered(text_lines(path, file))
-        classes, regression = _header(path, lines)
+        classes, regression = _header(path, lines, labelled=channels is None)
         series: list[NDArray[np.float64]] = []
         labels: list[str] = []
         numbers: list[int] = []
         for number, line in lines:
             place = f"{path}: series {len(series) + 1} (line {number})"
-            *channels, label = line.split(":")
+            *values, label = line.split(":")
+            declared = regression or bool(classes)
+            if len(values) + 1 == channels and (not declared or "," in label):  # one more channel
+                values, label = [*values, label], ""
             label = label.strip()
-            one = _values(place, channels)
+            one = _values(place, values)
             if series and one.shape[1] != series[0].shape[1]:
                 raise DataError(
                     f"{place} has {one.shape[1]} channels, the first {series[0].shape[1]}"
                 )
-            if labelled and not regression and label not in classes:
+            if channels is None and not regression and label not in classes:
                 raise DataError(
                     f"{place}: {label!r} is none of the classes that the header declares "
                     f"({', '.join(classes[:10])})"
@@ -102,8 +106,12 @@ def _numbered(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
             yield number, text
 
 
-def _header(path: Path, lines: Iterator[tuple[int, str]]) -> tuple[tuple[str, ...], bool]:
-    """The classes that it declares, and whether it is a regression."""
+def _header(
+    path: Path, lines: Iterator[tuple[int, str]], *, labelled: bool
+) -> tuple[tuple[str, ...], bool]:
+    """The classes that it declares, and whether it is a regression; it may be neither if not
+    `labelled`.
+    """
     said: dict[str, list[str]] = {}
     for number, line in lines:
         if not line.startswith("@"):
@@ -127,7 +135,7 @@ def _header(path: Path, lines: Iterator[tuple[int, str]]) -> tuple[tuple[str, ..
     if true("timestamps"):
         raise DataError(f"{path}: values with time stamps are not read; expected @timeStamps false")
     regression, classes = true("targetlabel"), tuple(said.get("classlabel", [])[1:])
-    if not regression and not (true("classlabel") and classes):
+    if labelled and not regression and not (true("classlabel") and classes):
         raise DataError(
             f"{path}: the header declares nothing to predict; expected @classLabel true and the "
             "classes, or @targetLabel true"

@@ -169,8 +169,11 @@ def residuals(model: nn.Module) -> dict[str, Residual]:
     )
 
 
-def inputs(model: nn.Module) -> Inputs:
+def inputs(model: nn.Module, otherwise: str = "") -> Inputs:
     """The slot at the entry of `model`.
+
+    Args:
+        otherwise: what else may be done if it has none, for the message.
 
     Raises:
         NotApplicable: if the model has none.
@@ -179,7 +182,7 @@ def inputs(model: nn.Module) -> Inputs:
         model,
         Inputs,
         "regexp.model.layers.Inputs, so there is nowhere to add a layer at its inputs",
-        "begin its forward with one",
+        f"begin its forward with one{otherwise}",
     )
     return next(iter(slots.values()))
 

@@ -17,7 +17,7 @@ from regexp.search.engine import planned_runs
 from regexp.search.page import keep, report, write
 from regexp.search.records import Chosen, Finalist, SearchRecord, Tried
 from regexp.search.seeds import TRIAL_SEED
-from regexp.search.verdict import FOUND
+from regexp.search.verdict import FOUND, TUNED
 from regexp.sweeps.progress import say
 from regexp.sweeps.yardstick_runs import record_yardsticks
 from regexp.sweeps.yardsticks import planned_yardsticks
@@ -71,7 +71,8 @@ def present(
         explain = pasted.command("explain", search.id, data=space.config.paths.data, **where)
         say(f"What each of its techniques carries:\n  {explain}")
     runs = worth.comparison.runs
-    ours = runs[(runs["variant"] == FOUND) & (runs["status"] == "FINISHED")]
+    same = str(record.recipe.recipe) == str(record.tuned.recipe)  # whose runs then are of both
+    ours = runs[(runs["variant"] == (TUNED if same else FOUND)) & (runs["status"] == "FINISHED")]
     if len(ours):
         predict = pasted.command("predict", str(ours["run_id"].iloc[0]), "FILE", **where)
         say(f"Predictions for new rows, by the recipe's first run:\n  {predict}")

@@ -112,19 +112,20 @@ class Yardstick:
         import sklearn.linear_model  # noqa: F401, their imports are no part of the time
         from threadpoolctl import threadpool_limits
 
+        data = self.data  # another process reads it for itself, which is none of the fit
         began = time.perf_counter()
-        objective = build_objective(self.trainer, self.data, Cocktail({}))
+        objective = build_objective(self.trainer, data, Cocktail({}))
         with threadpool_limits(self.trainer["threads"]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a regression that does not converge
-            weights = objective.weights(self.data)
+            weights = objective.weights(data)
             counted = None if weights is None else weights.numpy()
-            predict = FITS[self.name](self.data, self.settings, counted, self._random_state)
+            predict = FITS[self.name](data, self.settings, counted, self._random_state)
             outputs = {
-                name: predict(getattr(self.data, name)) for name in ("train", "validation", "test")
+                name: predict(getattr(data, name)) for name in ("train", "validation", "test")
             }
         seconds = time.perf_counter() - began
         own = build_metrics(self.trainer)
-        found = metrics_of(self.data, outputs, objective.loss, own)
+        found = metrics_of(data, outputs, objective.loss, own)
         return found | {names.SECONDS: seconds}
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import torch
@@ -14,6 +14,24 @@ from regexp.regularizer.cocktail import Cocktail
 
 _LAYERED = "_regexp_layers"
 """The attribute of a model that has the names of the techniques that built it."""
+
+
+def check_makers(techniques: object, optimizer: object) -> None:
+    """Check that techniques have names, and that an optimizer is still to be made.
+
+    Raises:
+        ValueError: it is otherwise.
+    """
+    if not isinstance(techniques, Mapping):
+        raise ValueError(
+            "techniques: expected a dict of them by name, such as {'dropout': Dropout(0.5, None)}, "
+            f"got a {type(techniques).__name__}"
+        )
+    if isinstance(optimizer, torch.optim.Optimizer) or not callable(optimizer):
+        raise ValueError(
+            "optimizer: give what makes one, such as lambda parameters: torch.optim.Adam(parameters"
+            f", lr=1e-3), as techniques may add parameters; got a {type(optimizer).__name__}"
+        )
 
 
 def check_cocktail(cocktail: Cocktail, split: TrainingSplit | None) -> None:

@@ -41,6 +41,7 @@ from regexp.training.loop import mean_loss, no_draws_in_training
 from regexp.training.own_checks import (
     check_classes,
     check_cocktail,
+    check_makers,
     check_model,
     check_new,
     check_rows,
@@ -98,7 +99,8 @@ class Regularized(Trainable):
 
     Raises:
         NotApplicable: if a technique has nothing to work on in the model or the data.
-        ValueError: if two techniques do not go together, or if one changes the size of batches
+        ValueError: if techniques are no dict, or `optimizer` is one already; if two techniques do
+            not go together, or if one changes the size of batches
             or the initial weights, which are yours here; if the model has no parameters, has a part
             in evaluation mode, gives other than [rows, outputs], or draws what could not be drawn
             again: in evaluation mode, or from Python's or NumPy's global random state; if it has
@@ -121,6 +123,7 @@ class Regularized(Trainable):
         split: TrainingSplit | None = None,
     ) -> None:
         check_tensors(example=example)
+        check_makers(techniques, optimizer)
         cocktail = Cocktail(techniques)
         task = "classification" if classes else "regression"
         check_data(techniques, "the data", task, example.shape[1:], own_loss=loss is not None)

@@ -190,6 +190,17 @@ def test_what_is_wrong_is_told_with_its_place(lines, message, tmp_path):
         read_ts(path)
 
 
+@pytest.mark.parametrize(
+    ("declared", "after"),
+    [("false", ""), ("true a b", ""), ("true a b", ":?"), ("false", ":c"), ("true a b", ":a")],
+)
+def test_rows_to_predict_need_no_class(declared, after, tmp_path):
+    lines = ["@timeStamps false", f"@classLabel {declared}", "@data"]
+    path = write(tmp_path / "a.ts", [*lines, f"1,2:3,4{after}", f"5,6:7,8{after}"])
+    file = read_ts(path, channels=2)
+    assert [one.tolist() for one in file.series] == [[[1, 3], [2, 4]], [[5, 7], [6, 8]]]
+
+
 @pytest.mark.parametrize(("key", "value"), [("pad", "left"), ("pad", True), ("interpolate", 1)])
 def test_settings_out_of_range_are_refused(key, value):
     with pytest.raises(ConfigError, match=rf"dataset\.{key}: expected"):

@@ -6,6 +6,7 @@ import importlib
 import pickle
 import re
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -36,6 +37,7 @@ from regexp.random import derive
 from regexp.sweeps import yardstick_runs
 from regexp.sweeps.estimators import FITS
 from regexp.sweeps.final_metrics import metrics_of
+from regexp.sweeps.ingredients import load_data
 from regexp.sweeps.plan import plan_all
 from regexp.sweeps.yardstick_runs import record_yardsticks
 from regexp.sweeps.yardsticks import Yardstick, planned_yardsticks
@@ -312,6 +314,26 @@ def test_another_process_reads_the_rows_for_itself() -> None:
     assert again == one
     assert "data" not in vars(again)
     assert again.fingerprint == one.fingerprint
+
+
+def test_its_seconds_begin_when_the_rows_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that reads them for itself would take longer than the fit."""
+    [majority] = [one for one in sticks("seeds=[3]")[0] if one.name == "majority"]
+    moved = pickle.loads(pickle.dumps(majority))
+    events: list[str] = []
+
+    def told(event: str, function: Any) -> Any:
+        def tell(*arguments: Any) -> Any:
+            events.append(event)
+            return function(*arguments)
+
+        return tell
+
+    monkeypatch.setattr("regexp.sweeps.yardsticks.load_data", told("read", load_data))
+    monkeypatch.setattr("time.perf_counter", told("clock", time.perf_counter))
+    moved.fit()
+    assert events[:2] == ["read", "clock"]
+    assert events.count("read") == 1
 
 
 def test_those_of_a_worker_that_was_ended_have_failed(capsys: pytest.CaptureFixture[str]) -> None:

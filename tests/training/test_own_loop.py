@@ -89,6 +89,16 @@ def regularized(model: nn.Module, techniques: dict[str, Any], **options: Any) ->
     return Regularized(model, techniques, **{"optimizer": ADAM, **given, **options})
 
 
+def test_what_is_no_dict_of_techniques_and_no_maker_is_told() -> None:
+    model = mlp()
+    with pytest.raises(
+        ValueError, match=r"techniques: expected a dict of them by name.+got a list"
+    ):
+        regularized(model, [technique("l1")])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"optimizer: give what makes one.+got a Adam"):
+        regularized(model, {}, optimizer=torch.optim.Adam(model.parameters()))
+
+
 @pytest.mark.parametrize("techniques", COCKTAILS.values(), ids=COCKTAILS)
 def test_same_bits_as_a_run(techniques):
     data, epochs, batch_size = make_data(), 12, 32

@@ -56,7 +56,9 @@ def progress(record: SearchRecord) -> Figure:
         axes.step([*x, times[-1]], [*y, y[-1]], where="post", color=colour, linestyle=line,
                   linewidth=1.6)  # fmt: skip
         axes.plot([times[-1], last], [y[-1]] * 2, color=colour, linewidth=0.8, alpha=s.FAINT)
-        axes.plot(x, y, marker=marker, color=colour, linestyle="none", markersize=6)
+        seen = [one for one in zip(x, y, strict=True) if low <= one[1] <= high]
+        axes.plot(*zip(*seen, strict=True), marker=marker, color=colour, linestyle="none",
+                  markersize=6, clip_on=False)  # fmt: skip
         ends.append((y[-1], "best recipe so far" if arm == RECIPES else "none, tuned", colour))
         if arm == RECIPES:
             labelled = [one for one in better if low <= one.score <= high]
