@@ -99,7 +99,7 @@ def _by_torch(
             if least > -32768:
                 bits16(one, generator)
         torch.ge(bits, level, out=outs)  # a product of bools and floats takes five times as long
-        if scale != 1.0 or isinstance(scale, Tensor):
+        if isinstance(scale, Tensor) or scale != 1.0:
             outs.mul_(scale)
 
     return write
