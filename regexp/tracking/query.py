@@ -32,6 +32,9 @@ _TAGS = (
 )  # fmt: skip
 
 
+_OF_FRAMES = (*_TAGS, "seed", names.WHOLE_NAME, *names.OF_SWEEPS)
+"""The tags that a `frame` is made of, and what the UI groups runs by."""
+
 _SETS = ("sweeps", "reused_by")
 _TELLING = (
     "fingerprint", "reason", DIVERGED, "arithmetic", "mlflow.parentRunId", "stage",
@@ -159,16 +162,21 @@ def tags_of(client: Any, run_id: str) -> dict[str, str]:
 
 
 def trained(
-    client: Any, experiment: str, sweep_id: str, tags: Mapping[str, str], *, params: bool = True
+    client: Any, experiment: str, sweep_id: str, tags: Mapping[str, str], **read: Any
 ) -> list[Any]:
     """The runs that were trained for a sweep and have these tags, oldest first; see `tagged`."""
-    return tagged(client, experiment, {"mlflow.parentRunId": sweep_id, **tags}, params=params)
+    return tagged(client, experiment, {"mlflow.parentRunId": sweep_id, **tags}, **read)
 
 
 def children(client: Any, experiment: str, sweep_id: str, *, params: bool = True) -> list[Any]:
-    """The runs of a sweep, those that it reuses of others too, oldest first; see `tagged`."""
-    reused = tagged(client, experiment, {names.member_of(sweep_id): names.REUSED}, params=params)
-    own = trained(client, experiment, sweep_id, {}, params=params)
+    """The runs of a sweep, those that it reuses of others too, oldest first; see `tagged`.
+
+    Args:
+        params: without them, of the tags too only those are read that a `frame` is made of.
+    """
+    read: dict[str, Any] = {"params": params, "telling": () if params else _OF_FRAMES}
+    reused = tagged(client, experiment, {names.member_of(sweep_id): names.REUSED}, **read)
+    own = trained(client, experiment, sweep_id, {}, **read)
     known = {run.info.run_id for run in own}
     runs = [*own, *(run for run in reused if run.info.run_id not in known)]
     for run in runs:

@@ -98,10 +98,11 @@ class Reading:
         return len(self._children(sweep_id, params=False))
 
     def state(self, sweep_id: str) -> str:
-        """The SHA-256 of a sweep's runs as they are, without parameters, which never change."""
+        """The SHA-256 of a sweep's runs as `runs` has them, without what never changes."""
         made_of = [
-            [run.info.run_id, run.info.status, run.info.end_time, run.data.tags, run.data.metrics]
+            [i.run_id, i.run_name, i.status, i.end_time, run.data.tags, run.data.metrics]
             for run in self._children(sweep_id, params=False)
+            for i in [run.info]
         ]
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
