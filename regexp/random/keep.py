@@ -135,7 +135,7 @@ def _library() -> ctypes.CDLL | None:
     library = compiled.library(Path(__file__).with_suffix(".c"), "keep")
     if library is None:
         return None
-    ours, torchs = torch.empty(2, 1, 51, 50).unbind()
+    ours, torchs = torch.empty(2, 1, 51, 50, dtype=torch.float32).unbind()
     _in_c(library, ours, [keep_numbers(0.3)])(_Trial())
     [generator] = _Trial().generators()
     keep16(torchs[0], generator, 0.3)

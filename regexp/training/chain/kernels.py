@@ -91,13 +91,15 @@ def compiled_cross_entropy(library: ctypes.CDLL) -> LossAndGradient:
     """`losses.cross_entropy`."""
 
     def loss(outputs: Tensor, targets: Tensor, gradient: Tensor) -> Tensor:
+        if targets.dtype is not torch.int64:
+            return cross_entropy(outputs, targets, gradient)  # which says what is wrong
         logs, targets = torch.log_softmax(outputs, 1), targets.contiguous()
         torch.exp(logs, out=gradient)
         losses = torch.empty_like(targets, dtype=outputs.dtype)
         sizes = [ctypes.c_int64(size) for size in outputs.shape]
         if library.cross_entropy(*_places(logs, gradient, losses, targets), *sizes):
             return losses
-        return cross_entropy(outputs, targets, gradient)  # which says what is wrong
+        return cross_entropy(outputs, targets, gradient)
 
     return loss
 
@@ -116,7 +118,7 @@ def _tried() -> ctypes.CDLL | None:
     if library is None:
         return None
     outputs, targets = _values(3, 4, 50), Rng(0, "targets").integers(4, (3, 50))
-    ours, torchs = torch.empty(2, *outputs.shape).unbind()
+    ours, torchs = torch.empty_like(outputs), torch.empty_like(outputs)
     losses = compiled_cross_entropy(library)(outputs, targets, ours)
     right = torch.equal(losses, cross_entropy(outputs, targets, torchs))
     right = right and torch.equal(ours, torchs)
@@ -133,7 +135,7 @@ def _passed(norm: Any, rows: int = 33, runs: int = 2, units: int = 37) -> list[T
     """What passes through batch normalization, ReLU and dropout compute, for odd sizes."""
     entry = Inputs(rows, runs, units, torch.float32)
     entry.take(_values(runs, rows, units))
-    parameters = [(_values(runs, units), torch.empty(runs, units)) for _ in range(2)]
+    parameters = [(_values(runs, units), _values(runs, units)) for _ in range(2)]
     statistics = _values(runs, units), _values(runs, units).square()
     first = norm(entry, *parameters, statistics, 0.1, 1e-5)
     relu = Elementwise(first, RELU)
