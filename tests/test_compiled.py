@@ -66,6 +66,17 @@ def test_a_cache_of_no_use_is_done_without(
 
 
 @needs_compiler
+def test_what_others_can_write_into_is_not_loaded(cache: Path, source: Path) -> None:
+    assert answer(source) == 41
+    [kept] = cache.iterdir()
+    cache.chmod(0o777)
+    other = source.with_name("other.c")
+    other.write_text(SOURCE % 42)
+    assert answer(other) == 42
+    assert [*cache.iterdir()] == [kept]
+
+
+@needs_compiler
 def test_half_of_what_was_kept_is_compiled_anew(cache: Path, source: Path) -> None:
     other = source.with_name("other.c")
     other.write_text(SOURCE % 41)

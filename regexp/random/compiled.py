@@ -80,9 +80,11 @@ def _loaded(folder: Path, name: str, command: list[str], functions: Iterable[str
     Other processes may compile it as well. The digest of what was made is a part of its own name:
     to load half of a file would end the process.
     """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name == "posix" and not _is_own(folder.stat()):
+        raise PermissionError(f"others can write into {folder}")
     kept = [one for one in folder.glob(f"{name}-*.so") if one.stem == _whole(name, one)]
     if not kept:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as place:
             made = Path(place) / "made.so"
             subprocess.run(
@@ -97,6 +99,11 @@ def _loaded(folder: Path, name: str, command: list[str], functions: Iterable[str
     for function in functions:
         getattr(found, function)
     return found
+
+
+def _is_own(folder: os.stat_result) -> bool:
+    """Whether nobody but this user and root can put something into a folder."""
+    return folder.st_uid in (0, os.getuid()) and not folder.st_mode & 0o022
 
 
 def _whole(name: str, file: Path) -> str:
