@@ -414,7 +414,7 @@ def test_a_search_ends_with_a_recipe_and_its_worth_and_the_second_time_trains_no
 
 
 def test_two_searches_with_the_same_runs_have_verdicts_of_their_own(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is tuned none in the first is the recipe of the second, whose baseline is another."""
     pytest.importorskip("optuna", minversion="4")
@@ -433,6 +433,8 @@ def test_two_searches_with_the_same_runs_have_verdicts_of_their_own(
         folder = f"search.folder={sandbox.folder / str(seed)}"
         given = (f"search.seed={seed}", "search.workers=1", folder)
         assert sandbox.run("search", *SMALL, *given) == 0
+    # of both recipes, of which one is none's
+    assert capsys.readouterr().out.count("Predictions for new rows") == 2
     with sandbox.tracker() as tracker:
         tags = {parent: tracker.tags(parent) for parent in sandbox.parents()}
         searches = [one for one in tags if OF_SEARCH not in tags[one]]
