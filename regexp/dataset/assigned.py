@@ -69,17 +69,17 @@ def _values(table: Table, key: str, column: str) -> pd.Series:
     named = key == "group" and flat
     choices = [*table.extra, *(table.columns if named else ())]
     if not choices:
+        cure = "leave it null, or write the rows into a table of your own (dataset=table)"
+        if len(table.shape) == 3:
+            cure += (
+                ", for files of images one beside them (dataset=galaxy_images, dataset.labels=CSV)"
+            )
         raise ConfigError(
             f"{table.source} has no column {'' if key == 'group' else 'beside its inputs '}that "
             f"could say the {key} of a row",
             key=f"dataset.{key}",
             got=column,
-            cure="leave it null, or write the rows into a table of your own (dataset=table)"
-            + (
-                ", for files of images one beside them (dataset=galaxy_images, dataset.labels=CSV)"
-                if len(table.shape) == 3
-                else ""
-            ),
+            cure=cure,
         )
     check_columns(table.source, f"dataset.{key}", (column,), choices)
     assert isinstance(inputs, np.ndarray)

@@ -70,13 +70,13 @@ def read_ts(path: Path, *, channels: int | None = None) -> TSFile:
     with open_text(path, UTF_8) as file:
         lines = _numbered(text_lines(path, file))
         classes, regression = _header(path, lines, labelled=channels is None)
+        declared = regression or bool(classes)
         series: list[NDArray[np.float64]] = []
         labels: list[str] = []
         numbers: list[int] = []
         for number, line in lines:
             place = f"{path}: series {len(series) + 1} (line {number})"
             *values, label = line.split(":")
-            declared = regression or bool(classes)
             if len(values) + 1 == channels and (not declared or "," in label):  # one more channel
                 values, label = [*values, label], ""
             label = label.strip()

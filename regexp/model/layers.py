@@ -169,11 +169,11 @@ def residuals(model: nn.Module) -> dict[str, Residual]:
     )
 
 
-def inputs(model: nn.Module, otherwise: str = "") -> Inputs:
+def inputs(model: nn.Module, cure: str = "begin its forward with one") -> Inputs:
     """The slot at the entry of `model`.
 
     Args:
-        otherwise: what else may be done if it has none, for the message.
+        cure: what to do if it has none, for the message.
 
     Raises:
         NotApplicable: if the model has none.
@@ -182,7 +182,7 @@ def inputs(model: nn.Module, otherwise: str = "") -> Inputs:
         model,
         Inputs,
         "regexp.model.layers.Inputs, so there is nowhere to add a layer at its inputs",
-        f"begin its forward with one{otherwise}",
+        cure,
     )
     return next(iter(slots.values()))
 

@@ -113,10 +113,10 @@ class Rng:
     ) -> Tensor:
         """The next draw of all runs, outside of any `vmap` over them; see `draw`."""
         out = torch.empty(tuple(shape), dtype=dtype, device=self.device)
-        self.write(fill, out.unsqueeze(0), [parameters])
+        self._write(fill, out.unsqueeze(0), [parameters])
         return out
 
-    def write(
+    def _write(
         self, fill: Fill, outs: Tensor, parameters: Sequence[Sequence[Tensor | float]]
     ) -> None:
         """Write the next draw of each run into `outs`, [runs, *shape] on the stream's device.

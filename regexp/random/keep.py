@@ -58,7 +58,7 @@ def keep16(
         p: a number.
         scaled: whether what is kept is 1 / (1 - p), and not 1.
     """
-    _by_torch(out.unsqueeze(0), [keep_numbers(p, scaled)], lambda _: [generator])(None)
+    _by_torch(out.unsqueeze(0), [keep_numbers(p, scaled)])([generator])
     return out
 
 
@@ -76,7 +76,8 @@ def masks_of_runs(outs: Tensor, numbers: Sequence[Sequence[Any]]) -> Callable[[S
             outs = outs.view(len(outs), 1, math.prod(outs.shape[1:]))
         if outs.ndim == 3 and outs.stride(2) == 1:
             return _in_c(library, outs, each)
-    return _by_torch(outs, each, lambda streams: streams.generators())
+    write = _by_torch(outs, each)
+    return lambda streams: write(streams.generators())
 
 
 def _has_memory(tensor: Tensor) -> bool:
@@ -85,17 +86,15 @@ def _has_memory(tensor: Tensor) -> bool:
 
 
 def _by_torch(
-    outs: Tensor,
-    each: Sequence[tuple[int, float]],
-    generators: Callable[[Any], Iterable[torch.Generator]],
-) -> Callable[[Any], None]:
+    outs: Tensor, each: Sequence[tuple[int, float]]
+) -> Callable[[Iterable[torch.Generator]], None]:
     levels, scales = zip(*each, strict=True)
     level, scale = _number(outs, levels, torch.int16), _number(outs, scales, torch.float32)
     bits = outs.new_empty(outs.shape, dtype=torch.int16)
     of_runs = bits.unbind()
 
-    def write(streams: Any) -> None:
-        for one, generator, least in zip(of_runs, generators(streams), levels, strict=True):
+    def write(generators: Iterable[torch.Generator]) -> None:
+        for one, generator, least in zip(of_runs, generators, levels, strict=True):
             if least > -32768:
                 bits16(one, generator)
         torch.ge(bits, level, out=outs)  # a product of bools and floats takes five times as long

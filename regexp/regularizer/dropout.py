@@ -62,7 +62,8 @@ class Dropout(Regularizer, kind="layer", neutral={"hidden": 0.0, "inputs": 0.0})
                 block.dropout.append(DropoutLayer(self.hidden))
         if self.inputs is not None:
             embedded = any(isinstance(module, FeatureEmbedding) for module in model.modules())
-            slot = inputs(model, ", or give regularizer.dropout.inputs=null")
+            cure = "begin its forward with one, or give regularizer.dropout.inputs=null"
+            slot = inputs(model, cure)
             slot.append((FeatureDropout if embedded else DropoutLayer)(self.inputs))
         return model
 

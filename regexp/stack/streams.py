@@ -95,7 +95,7 @@ class StackedRng(Rng):
         numbers = [
             v.tolist() if isinstance(v, Tensor) and v.ndim else [v] * self.runs for v in parameters
         ]
-        self.write(fill, out, list(zip(*numbers, strict=True)) or [()] * self.runs)
+        self._write(fill, out, list(zip(*numbers, strict=True)) or [()] * self.runs)
         return out
 
     def _seeds(self) -> tuple[int, ...]:

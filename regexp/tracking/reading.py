@@ -99,10 +99,10 @@ class Reading:
 
     def state(self, sweep_id: str) -> str:
         """The SHA-256 of a sweep's runs as `runs` has them, without what never changes."""
+        told = ("run_id", "run_name", "status", "end_time")
         made_of = [
-            [i.run_id, i.run_name, i.status, i.end_time, run.data.tags, run.data.metrics]
+            [*(getattr(run.info, name) for name in told), run.data.tags, run.data.metrics]
             for run in self._children(sweep_id, params=False)
-            for i in [run.info]
         ]
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 

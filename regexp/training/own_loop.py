@@ -100,12 +100,12 @@ class Regularized(Trainable):
     Raises:
         NotApplicable: if a technique has nothing to work on in the model or the data.
         ValueError: if techniques are no dict, or `optimizer` is one already; if two techniques do
-            not go together, or if one changes the size of batches
-            or the initial weights, which are yours here; if the model has no parameters, has a part
-            in evaluation mode, gives other than [rows, outputs], or draws what could not be drawn
-            again: in evaluation mode, or from Python's or NumPy's global random state; if it has
-            layers of one of the techniques already; if the optimizer's step needs a closure, or it
-            was made of other parameters than it is given.
+            not go together, or if one changes the size of batches or the initial weights, which are
+            yours here; if the model has no parameters, has a part in evaluation mode, gives other
+            than [rows, outputs], or draws what could not be drawn again: in evaluation mode, or
+            from Python's or NumPy's global random state; if it has layers of one of the techniques
+            already; if the optimizer's step needs a closure, or it was made of other parameters
+            than it is given.
     """
 
     def __init__(

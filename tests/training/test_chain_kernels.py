@@ -16,8 +16,13 @@ from regexp.stack.streams import StackedRng
 from regexp.training.chain import kernels
 from regexp.training.chain.activations import RELU
 from regexp.training.chain.dropout import Dropout
-from regexp.training.chain.kernels import CompiledBatchNorm, compiled_cross_entropy, joined
-from regexp.training.chain.layers import BatchNorm, Elementwise, Inputs, Scratch
+from regexp.training.chain.kernels import (
+    CompiledBatchNorm,
+    compiled_cross_entropy,
+    joined,
+    passed,
+)
+from regexp.training.chain.layers import BatchNorm, Elementwise, Inputs
 from regexp.training.chain.losses import cross_entropy
 from tests.support import make_member, run, technique
 from tests.training.test_chain import NETWORKS, ROWS
@@ -58,7 +63,7 @@ def test_batch_norm_has_the_bits_of_torchs(
         inputs.view(rows, -1)[:, -1] = 1  # of variance 0
         gradient.view(rows, -1)[0, -2:] = torch.nan
 
-    def passed(norm: Callable[..., BatchNorm]) -> dict[str, Tensor]:
+    def computed(norm: Callable[..., BatchNorm]) -> dict[str, Tensor]:
         weight, bias, mean = (values(runs, units, which=n) for n in (2, 3, 4))
         statistics = mean, mean.square()
         pairs = [(one, torch.empty_like(one)) for one in (weight, bias)]
@@ -73,21 +78,15 @@ def test_batch_norm_has_the_bits_of_torchs(
         output = layers[-1].output
         layers = joined(layers)
         assert norm is BatchNorm or len(layers) == 1
-        at_inputs, scratch = gradient.clone(), Scratch(gradient.numel(), torch.float32)
-        for layer in layers[::-1]:
-            at_inputs = layer.connect(at_inputs, scratch)
-        for layer in layers:
-            layer.forward()
-        for layer in layers[::-1]:
-            layer.backward()
+        at_inputs = passed(layers, gradient.clone())
         names = ("output", "at the inputs", "mean", "variance", "weight", "bias")
         found = (output, at_inputs, *statistics, *(one for _, one in pairs))
         return dict(zip(names, map(bits, found), strict=True))
 
     library = kernels.kernels(torch.float32)
     assert library is not None
-    ours = passed(partial(CompiledBatchNorm, library))
-    for name, expected in passed(BatchNorm).items():
+    ours = computed(partial(CompiledBatchNorm, library))
+    for name, expected in computed(BatchNorm).items():
         assert torch.equal(ours[name], expected), name
 
 

@@ -56,12 +56,12 @@ def progress(record: SearchRecord) -> Figure:
         axes.step([*x, times[-1]], [*y, y[-1]], where="post", color=colour, linestyle=line,
                   linewidth=1.6)  # fmt: skip
         axes.plot([times[-1], last], [y[-1]] * 2, color=colour, linewidth=0.8, alpha=s.FAINT)
-        seen = [one for one in zip(x, y, strict=True) if low <= one[1] <= high]
-        axes.plot(*zip(*seen, strict=True), marker=marker, color=colour, linestyle="none",
-                  markersize=6, clip_on=False)  # fmt: skip
+        shown = [one for one in better if low <= one.score <= high]
+        axes.plot([one.seconds for one in shown], [one.score for one in shown], marker=marker,
+                  color=colour, linestyle="none", markersize=6, clip_on=False)  # fmt: skip
         ends.append((y[-1], "best recipe so far" if arm == RECIPES else "none, tuned", colour))
         if arm == RECIPES:
-            labelled = [one for one in better if low <= one.score <= high]
+            labelled = shown
     for dash, (name, score) in zip(s.DASHES[2:], _drawn_lines(record), strict=False):
         axes.axhline(score, color=s.INK, linestyle=dash, linewidth=1)
         ends.append((score, name.replace("_", " "), s.INK))

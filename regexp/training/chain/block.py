@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -55,10 +55,12 @@ class Pass:
     ) -> None:
         weight = pairs[links[-1].key("weight")][0]
         runs, dtype = len(weight), weight.dtype
-        self._library = kernels(dtype)
         self._loss = loss
-        if self._library is not None and loss is cross_entropy:
-            self._loss = compiled_cross_entropy(self._library)
+        self._norm: Callable[..., BatchNorm] = BatchNorm
+        if (library := kernels(dtype)) is not None:
+            self._norm = partial(CompiledBatchNorm, library)
+            if loss is cross_entropy:
+                self._loss = compiled_cross_entropy(library)
         self._entry: Inputs | Linear = Inputs(rows, runs, units, dtype)
         self._layers: list[Layer] = [self._entry]
         self.dropouts: list[tuple[Link, Dropout]] = []
@@ -91,8 +93,7 @@ class Pass:
             )  # fmt: skip
         elif isinstance(module, nn.BatchNorm1d):
             assert module.momentum is not None
-            kind = self._library and partial(CompiledBatchNorm, self._library)
-            layer = (kind or BatchNorm)(
+            layer = self._norm(
                 before, pairs[link.key("weight")], pairs[link.key("bias")],
                 (buffers[link.key("running_mean")], buffers[link.key("running_var")]),
                 module.momentum, module.eps,

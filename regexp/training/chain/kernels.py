@@ -87,6 +87,22 @@ def joined(layers: Sequence[Layer]) -> list[Layer]:
     return found
 
 
+def passed(layers: Sequence[Layer], gradient: Tensor) -> Tensor:
+    """The gradient at the inputs of some layers, after one forward and one backward pass.
+
+    Args:
+        gradient: at their outputs, [rows, runs, units], as many units as there are inputs.
+    """
+    scratch = Scratch(gradient.numel(), gradient.dtype)
+    for layer in layers[::-1]:
+        gradient = layer.connect(gradient, scratch)
+    for layer in layers:
+        layer.forward()
+    for layer in layers[::-1]:
+        layer.backward()
+    return gradient
+
+
 def compiled_cross_entropy(library: ctypes.CDLL) -> LossAndGradient:
     """`losses.cross_entropy`."""
 
@@ -123,7 +139,7 @@ def _tried() -> ctypes.CDLL | None:
     right = torch.equal(losses, cross_entropy(outputs, targets, torchs))
     right = right and torch.equal(ours, torchs)
     ways = [functools.partial(CompiledBatchNorm, library), BatchNorm]
-    by_c, by_torch = ([tensor.clone() for tensor in _passed(way)] for way in ways)
+    by_c, by_torch = ([tensor.clone() for tensor in _computed(way)] for way in ways)
     return library if right and all(map(torch.equal, by_c, by_torch)) else None
 
 
@@ -131,7 +147,7 @@ def _values(*shape: int) -> Tensor:
     return Rng(0, "values", *shape).normal(shape)
 
 
-def _passed(norm: Any, rows: int = 33, runs: int = 2, units: int = 37) -> list[Tensor]:
+def _computed(norm: Any, rows: int = 33, runs: int = 2, units: int = 37) -> list[Tensor]:
     """What passes through batch normalization, ReLU and dropout compute, for odd sizes."""
     entry = Inputs(rows, runs, units, torch.float32)
     entry.take(_values(runs, rows, units))
@@ -141,14 +157,5 @@ def _passed(norm: Any, rows: int = 33, runs: int = 2, units: int = 37) -> list[T
     relu = Elementwise(first, RELU)
     dropout = Dropout(relu, 0.25, scaled=True)
     dropout.mask.copy_(_values(rows, runs, units) > 0)
-    layers = joined([first, relu, dropout])
-    gradient = _values(rows, runs, units)
-    scratch = Scratch(gradient.numel(), torch.float32)
-    result = gradient
-    for layer in layers[::-1]:
-        result = layer.connect(result, scratch)
-    for layer in layers:
-        layer.forward()
-    for layer in layers[::-1]:
-        layer.backward()
-    return [dropout.output, result, *statistics, *(one for _, one in parameters)]
+    at_inputs = passed(joined([first, relu, dropout]), _values(rows, runs, units))
+    return [dropout.output, at_inputs, *statistics, *(one for _, one in parameters)]
